@@ -1,0 +1,100 @@
+"""What a factory takes and returns, kind by kind, as typed Protocols.
+
+Imports nothing heavy: torch and numpy appear in annotations only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+
+class BackboneFactory(Protocol):
+    """``(N, in_chans, image_size, image_size)`` float, standardised -> logits ``(N, num_classes)``.
+
+    Facts: ``data_init`` (bool): the module has ``initialize(images)``, called once before training
+    with a float batch ``(N, in_chans, H, W)`` of training images. ``prunable`` (bool).
+    """
+
+    def __call__(
+        self, *, in_chans: int, num_classes: int, image_size: int, **options: Any
+    ) -> nn.Module: ...
+
+
+class OptimizerFactory(Protocol):
+    """Gets ``model.named_parameters()``, frozen ones included, and leaves those out.
+
+    Facts: ``needs_closure`` (bool): ``step`` must be given a closure. ``train_eval`` (bool): the
+    optimizer has ``train()`` and ``eval()``, to be called around training and evaluation. ``takes``
+    and ``others`` (str): which parameters the method itself updates, and what updates the rest.
+    """
+
+    def __call__(
+        self, named_parameters: Iterable[tuple[str, nn.Parameter]], **options: Any
+    ) -> Optimizer: ...
+
+
+class SchedulerFactory(Protocol):
+    """Stepped once after each optimizer step, ``total_steps`` times in all.
+
+    Fact ``metric`` (bool): stepped instead once an epoch with the validation loss.
+    """
+
+    def __call__(
+        self, optimizer: Optimizer, *, total_steps: int, steps_per_epoch: int, **options: Any
+    ) -> LRScheduler: ...
+
+
+class Split(Protocol):
+    """Images uint8 ``(N, H, W)`` and labels int64 ``(N,)`` of one split."""
+
+    @property
+    def images(self) -> npt.NDArray[np.uint8]: ...
+    @property
+    def labels(self) -> npt.NDArray[np.int64]: ...
+
+
+class Dataset(Protocol):
+    """A data set with a fixed split. Nothing of a split is read before :meth:`split` is called.
+
+    ``classes`` holds a display name a class, ``glyphs`` the character each stands for (or "").
+    ``flip_keeps_label``: a mirrored image keeps its label. ``synthetic``: generated, not real.
+    ``sha256`` maps each source file, or ``"generated"``, to the digest of its bytes.
+    """
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def glyphs(self) -> tuple[str, ...]: ...
+    @property
+    def flip_keeps_label(self) -> bool: ...
+    @property
+    def synthetic(self) -> bool: ...
+    @property
+    def sha256(self) -> Mapping[str, str]: ...
+    def split(self, name: str) -> Split: ...
+
+
+class DatasetFactory(Protocol):
+    """Finds, checks and opens a data set; raises DataError with what to do when it cannot.
+
+    ``data_dir`` is where the user says the files are, or None. ``progress`` is called with a line
+    of text now and then when something takes long. Data sets take no options.
+
+    Facts: ``synthetic`` (bool), as the data set itself says; here for listings.
+    """
+
+    def __call__(
+        self,
+        *,
+        data_dir: Path | None,
+        progress: Callable[[str], None] | None = None,
+    ) -> Dataset: ...

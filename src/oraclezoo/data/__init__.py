@@ -1,0 +1,1 @@
+"""Data: IDX files, tracks with their fixed splits, downloads, generated characters, previews."""

@@ -1,0 +1,20 @@
+"""The ten characters of Oracle-MNIST, in label order. Imports nothing."""
+
+from __future__ import annotations
+
+CLASSES: tuple[str, ...] = (
+    "big",
+    "sun",
+    "moon",
+    "cattle",
+    "next",
+    "field",
+    "not",
+    "arrow",
+    "time",
+    "wood",
+)
+"""What each label means, as the data set's authors translate it."""
+
+GLYPHS: tuple[str, ...] = ("大", "日", "月", "牛", "翌", "田", "勿", "矢", "巳", "木")
+"""The modern form of each character."""

@@ -1,0 +1,1 @@
+"""The leaderboard: statistics over results, ranks with ties, tables. Never imports torch."""

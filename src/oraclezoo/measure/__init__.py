@@ -1,0 +1,1 @@
+"""Measurement: hardware, calibration, latency, size, accuracy."""

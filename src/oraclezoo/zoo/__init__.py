@@ -1,0 +1,1 @@
+"""The built-in backbones, optimizers, schedulers and tracks; :mod:`.builtin` lists them."""
