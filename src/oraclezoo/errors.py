@@ -7,7 +7,6 @@ printed text and exit codes; the library raises them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class OracleZooError(Exception):
@@ -81,6 +80,8 @@ class InterruptedRunError(OracleZooError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The tail of a message about an unknown name: up to three near ones, or nothing."""
+    from difflib import get_close_matches  # of use to an error only
+
     names = sorted(set(known))
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     if near:

@@ -1,0 +1,112 @@
+"""How long ``oraclezoo --help`` and ``list`` take, with 50 plugin packages installed.
+
+Each command is a process of its own, timed from outside, alternating with the reference
+``python -c "import click, rich, pluggy"`` so that all meet the same machine. Prints the median of
+each, and its ratio to the reference's.
+
+    python benchmarks/startup.py [--plugins 50] [--repeats 20] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+MODULE = """
+from oraclezoo.hookspecs import hookimpl
+from oraclezoo.specs import Option, Spec
+
+oraclezoo_plugin_api = ">=1"
+
+
+@hookimpl
+def oraclezoo_backbones():
+    yield Spec(
+        kind="backbone",
+        name="net-{number}",
+        target="zoo_plugin_{number}.net:Net",
+        summary="synthetic backbone {number}",
+        options=(Option("width", "float", 1.0, "multiplies the channels", low=0.25, high=8.0),),
+        facts={{"prunable": True}},
+    )
+"""
+
+SCRIPT = str(Path(sys.executable).with_name("oraclezoo"))
+
+COMMANDS = {
+    "reference": (sys.executable, "-c", "import click, rich, pluggy"),
+    "--help": (SCRIPT, "--help"),
+    "list": (SCRIPT, "list"),
+    "plugins": (SCRIPT, "plugins"),
+}
+
+
+def install(site: Path, count: int) -> None:
+    """Lay out ``count`` plugin packages as pip would."""
+    for number in range(count):
+        package = site / f"zoo_plugin_{number}"
+        package.mkdir()
+        (package / "__init__.py").write_text(MODULE.format(number=number))
+        info = site / f"zoo_plugin_{number}-1.{number}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: zoo-plugin-{number}\nVersion: 1.{number}\n"
+        )
+        (info / "entry_points.txt").write_text(f"[oraclezoo]\nnet{number} = zoo_plugin_{number}\n")
+
+
+def measure(site: Path, repeats: int) -> dict[str, list[float]]:
+    """Wall times in ms by command; one round of each is thrown away first."""
+    dropped = ("ORACLEZOO_", "PYTHONDONTWRITEBYTECODE")  # pip compiles what it installs
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    environment |= {"PYTHONPATH": str(site), "PYTHONPYCACHEPREFIX": str(site / "pycache")}
+    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for repeat in range(repeats + 1):
+        for name, arguments in COMMANDS.items():
+            start = time.perf_counter()
+            subprocess.run(arguments, env=environment, check=True, stdout=subprocess.DEVNULL)
+            if repeat:
+                times[name].append((time.perf_counter() - start) * 1000)
+    return times
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plugins", type=int, default=50, help="packages to lay out")
+    parser.add_argument("--repeats", type=int, default=20, help="processes a command")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        install(Path(folder), arguments.plugins)
+        times = measure(Path(folder), arguments.repeats)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    rows = [
+        {
+            "command": name,
+            "median_ms": round(medians[name], 1),
+            "min_ms": round(min(values), 1),
+            "max_ms": round(max(values), 1),
+            "ratio": round(medians[name] / medians["reference"], 2),
+        }
+        for name, values in times.items()
+    ]
+    if arguments.json:
+        data = {"plugins": arguments.plugins, "repeats": arguments.repeats, "rows": rows}
+        print(json.dumps({"schema": "oraclezoo/startup/1", "data": data}, indent=2))
+        return
+    print(f"{arguments.plugins} plugin packages, median of {arguments.repeats} processes")
+    for row in rows:
+        spread = f"{row['min_ms']} to {row['max_ms']}"
+        print(f"{row['command']:10} {row['median_ms']:8} ms ({spread})  x {row['ratio']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""``python -m oraclezoo`` is ``oraclezoo``."""
+
+from __future__ import annotations
+
+from oraclezoo.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""The public functions that are more than a re-export; light, they import rooms when called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from oraclezoo.registry import Registry, build_registry
+
+if TYPE_CHECKING:
+    from oraclezoo.leaderboard.table import Table
+    from oraclezoo.result import Result
+
+
+def registry(*, strict: bool = False) -> Registry:
+    """All components of this installation, by kind and name.
+
+    Plugins that cannot be used are left out, and listed in ``.plugins`` with the reason; ``strict``
+    raises PluginError instead.
+
+    >>> import oraclezoo as oz
+    >>> oz.registry().get("backbone", "lenet5").distribution
+    'oraclezoo'
+    """
+    return build_registry(strict=strict)

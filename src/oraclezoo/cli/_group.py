@@ -1,0 +1,117 @@
+"""The group of commands: imports one when it is called, and turns errors into exit statuses."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from oraclezoo.cli._base import App
+from oraclezoo.errors import OracleZooError, nearest
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are given as name -> (``"module:attribute"``, line in the help)."""
+
+    def __init__(self, *args: Any, targets: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.targets = targets
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(self.targets)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in self.targets:
+            return None
+        module, _, attribute = self.targets[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments begin with, or an error with the nearest names."""
+        name = args[0]
+        if name not in self.targets and not ctx.resilient_parsing:
+            raise click.UsageError(f"there is no command '{name}'{nearest(name, self.targets)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.targets.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run and exit. Every error becomes one or two lines on stderr and an exit status."""
+        app = extra.setdefault("obj", App())
+        try:
+            result = super().main(
+                args=args,
+                prog_name=prog_name,
+                complete_var=complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                **extra,
+            )
+            sys.stdout.flush()  # here, where a closed pipe can still be told from a failure
+        except Exception as error:
+            if not standalone_mode:
+                raise
+            status = _report(error, app.debug)
+        except KeyboardInterrupt:  # between click's own handling and here
+            status = 130
+        else:
+            if not standalone_mode:
+                return result
+            status = result if isinstance(result, int) else 0
+        sys.exit(status)
+
+
+def _report(error: Exception, debug: bool) -> int:
+    """Say what went wrong; the exit status that it means."""
+    if isinstance(error, BrokenPipeError):  # whoever read our output has gone: say nothing
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, OracleZooError):
+        message, status = str(error), error.exit_code
+    elif isinstance(error, click.Abort):
+        message, status = "interrupted", 130
+    elif isinstance(error, click.UsageError):
+        return _report_usage(error)
+    elif isinstance(error, click.ClickException):
+        message, status = error.format_message(), error.exit_code
+    else:
+        text = " ".join(str(error).split())
+        advice = "" if debug else "; run again with 'oraclezoo --debug ...' for the traceback"
+        message, status = f"unexpected {type(error).__name__}: {text}{advice}", 1
+    click.echo(f"oraclezoo: {message}", err=True)
+    return status
+
+
+def _report_usage(error: click.UsageError) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # a group called without a command: click shows its help
+        return error.exit_code
+    click.echo(f"oraclezoo: {error.format_message()}", err=True)
+    if error.ctx is not None:
+        click.echo(f"try '{error.ctx.command_path} --help'", err=True)
+    return error.exit_code

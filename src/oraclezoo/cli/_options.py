@@ -1,0 +1,63 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def assignments(function: F) -> F:
+    """``-s section.key=value``, any number of times."""
+    return click.option(
+        "-s",
+        "--set",
+        "assigned",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Change a key of the recipe, e.g. -s optimizer.lr=0.02; may be repeated.",
+    )(function)
+
+
+def track(function: F) -> F:
+    """``--track``."""
+    return click.option(
+        "--track",
+        envvar="ORACLEZOO_TRACK",
+        metavar="NAME",
+        help="Data set with its fixed split, instead of the recipe's ('oraclezoo data list').",
+    )(function)
+
+
+def data_dir(function: F) -> F:
+    """``--data-dir``."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(file_okay=False),
+        metavar="FOLDER",
+        help="Where the track's files are. Else $ORACLEZOO_DATA, the user's cache, a download.",
+    )(function)
+
+
+def device(function: F) -> F:
+    """``--device``."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        envvar="ORACLEZOO_DEVICE",
+        metavar="NAME",
+        help="auto, cpu, cuda, cuda:N or mps.",
+    )(function)
+
+
+def overrides(assigned: tuple[str, ...], track: str | None = None) -> dict[str, object]:
+    """Changes to a recipe: the environment's (ORACLEZOO_<SECTION>__<KEY>), then the options'."""
+    from oraclezoo.recipe import from_environment, parse_assignments
+
+    changes = {**from_environment(os.environ), **parse_assignments(assigned)}
+    return changes if track is None else {**changes, "data.track": track}

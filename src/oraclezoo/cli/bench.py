@@ -1,0 +1,79 @@
+"""``oraclezoo bench``: train and measure recipes by the protocol, and show where they stand."""
+
+from __future__ import annotations
+
+import click
+
+from oraclezoo.cli import _options as options
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app
+
+REAL = (
+    "These images are generated (synthetic): the table says what trains, not what reads real "
+    "characters.\nFor real ones: oraclezoo bench --track oracle-mnist-3k   "
+    "(downloads 1.5 MB, or --data-dir FOLDER with the files)"
+)
+
+
+@click.command("bench")
+@click.argument("recipes", nargs=-1)
+@options.assignments
+@options.track
+@options.data_dir
+@options.device
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="0, 1, ...")
+@click.option("--out", default="results", show_default=True, help="Folder for results.")
+@click.option("--runs", default="runs", show_default=True, help="Folder for run folders.")
+@click.option("--fresh", is_flag=True, help="Measure again what the runs folder holds already.")
+@click.option("--published", is_flag=True, help="Show the published rows of the track as well.")
+@json_option
+@pass_app
+def command(
+    app: App,
+    recipes: tuple[str, ...],
+    assigned: tuple[str, ...],
+    track: str | None,
+    data_dir: str | None,
+    device: str,
+    seeds: int,
+    out: str,
+    runs: str,
+    fresh: bool,
+    published: bool,
+    as_json: bool,
+) -> None:
+    """Train and measure RECIPES (names or files of recipes or suites; the suite 'quick' if none).
+
+    Five seeds a recipe make a row that can be compared. Finished jobs are kept: run the same
+    command again to go on after a stop. Exit status 1 if any job failed.
+    """
+    from oraclezoo.cli._progress import bar, bench_reporter, say
+    from oraclezoo.errors import JobError
+    from oraclezoo.pipeline.bench import bench
+    from oraclezoo.suite import gather
+
+    chosen = gather(recipes or ("quick",), options.overrides(assigned, track))
+    with bar("bench", len(chosen) * (seeds + 1)) as update:
+        results = bench(
+            chosen,
+            seeds=seeds,
+            data_dir=data_dir,
+            device=device,
+            out=out,
+            runs=runs,
+            fresh=fresh,
+            registry=app.registry,
+            report=bench_reporter(update),
+            progress=say,
+        )
+    if as_json:
+        emit_json("oraclezoo/bench/1", [result.to_json_dict() for result in results])
+    else:
+        _show(results, out, published)
+    failed = sum(len(result.failures) for result in results)
+    if failed:
+        raise JobError(f"{failed} of the jobs failed; their reasons are in {out}")
+
+
+def _show(results: list[Result], out: str, published: bool) -> None:
+    """One table a track: all that the results folder holds of it, these results among them."""
+    from oraclezoo.leaderboard.load import load_results

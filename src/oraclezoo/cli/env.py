@@ -1,0 +1,93 @@
+"""``oraclezoo env``: what to put into a bug report. Imports none of the libraries it names."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from oraclezoo._version import __version__
+from oraclezoo.cli._base import emit_json, json_option
+
+
+@click.command("env")
+@json_option
+def command(as_json: bool) -> None:
+    """Show versions, hardware and settings."""
+    found = describe()
+    if as_json:
+        emit_json("oraclezoo/env/1", found)
+        return
+    for name, value in found.items():
+        if isinstance(value, dict):
+            click.echo(click.style(name, bold=True) + ("" if value else ": none"))
+            for key, text in value.items():
+                click.echo(f"  {key}: {'not installed' if text is None else text}")
+        else:
+            click.echo(f"{click.style(name, bold=True)}: {'unknown' if value is None else value}")
+
+
+def describe() -> dict[str, Any]:
+    """The environment as JSON-ready data; versions are None for what is not installed."""
+    from oraclezoo.data.locate import cache_folder
+
+    return {
+        "oraclezoo": __version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": _cores(),
+        "memory_bytes": _memory_bytes(),
+        "cache_folder": str(cache_folder()),
+        "packages": _packages(),
+        "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith("ORACLEZOO_")},
+    }
+
+
+def _packages() -> dict[str, str | None]:
+    """Versions of what oraclezoo requires, and of torchvision, which timm does."""
+    from importlib import metadata
+
+    names = {"torchvision"}
+    try:
+        for line in metadata.requires("oraclezoo") or ():
+            if "extra ==" not in line:
+                names |= set(re.findall(r"^[\w.-]+", line))
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        names |= {"torch", "timm", "onnx", "onnxruntime"}
+    versions: dict[str, str | None] = {}
+    for name in sorted(names):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+def _cores() -> int | None:
+    """Logical cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have no affinity
+        return os.cpu_count()
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
+
+
+def _processor() -> str | None:
+    """The processor's model name where the system says it."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            match = re.search(r"^model name\s*:\s*(.+)$", file.read(), re.MULTILINE)
+    except OSError:
+        match = None
+    return match[1].strip() if match else platform.processor() or None

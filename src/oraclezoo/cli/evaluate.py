@@ -1,0 +1,54 @@
+"""``oraclezoo evaluate``: a trained run on a split of its track."""
+
+from __future__ import annotations
+
+import click
+
+from oraclezoo.cli import _options as options
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app
+
+
+@click.command("evaluate")
+@click.argument("run", type=click.Path(file_okay=False))
+@click.option(
+    "--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True
+)
+@options.data_dir
+@options.device
+@click.option("--results", default="results", show_default=True, help="Folder with the ledger.")
+@json_option
+@pass_app
+def command(
+    app: App,
+    run: str,
+    split: str,
+    data_dir: str | None,
+    device: str,
+    results: str,
+    as_json: bool,
+) -> None:
+    """Score the model of RUN (a run folder). Looking at the test split is noted in a ledger."""
+    from oraclezoo.cli._progress import say
+    from oraclezoo.pipeline.evaluate import evaluate
+
+    found = evaluate(
+        run,
+        split=split,
+        data_dir=data_dir,
+        device=device,
+        results=results,
+        registry=app.registry,
+        progress=say,
+    )
+    if as_json:
+        emit_json("oraclezoo/evaluate/1", found)
+        return
+    low, high = found["accuracy_ci95"]
+    click.echo(
+        f"{found['track']} {split}: {100 * found['accuracy']:.1f}% "
+        f"(95% interval over images {100 * low:.1f} to {100 * high:.1f}) of {found['images']} "
+        f"images, loss {found['loss']:.3f} nats"
+        + ("  [synthetic data]" if found["synthetic"] else "")
+    )
+    for row in found["classes"]:
+        click.echo(f"  {row['glyph'] or ' '} {row['name']}: {100 * row['recall']:.1f}%")

@@ -1,0 +1,49 @@
+"""``oraclezoo recipe``: the recipes and suites that come with oraclezoo, and one in full."""
+
+from __future__ import annotations
+
+import click
+
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, print_table
+from oraclezoo.cli._options import assignments, overrides
+
+
+@click.group("recipe")
+def command() -> None:
+    """Show recipes: what decides a training."""
+
+
+@command.command("list")
+@json_option
+def list_recipes(as_json: bool) -> None:
+    """List the recipes and suites that come with oraclezoo."""
+    from oraclezoo import recipe, suite
+
+    recipes = {name: recipe.Recipe.load(name).summary for name in recipe.shipped()}
+    suites = [suite.Suite.load(name) for name in suite.shipped()]
+    if as_json:
+        rows = [{"name": s.name, "summary": s.summary, "recipes": list(s.recipes)} for s in suites]
+        listed = [{"name": name, "summary": summary} for name, summary in recipes.items()]
+        emit_json("oraclezoo/recipes/1", {"recipes": listed, "suites": rows})
+        return
+    print_table(("recipe", "summary"), list(recipes.items()))
+    click.echo()
+    lines = [(s.name, ", ".join(s.recipes), s.summary) for s in suites]
+    print_table(("suite", "recipes", "summary"), lines)
+
+
+@command.command("show")
+@click.argument("recipe")
+@assignments
+@json_option
+@pass_app
+def show(app: App, recipe: str, assigned: tuple[str, ...], as_json: bool) -> None:
+    """Show RECIPE (a name or a .toml file) with every default filled in, and its hash."""
+    from oraclezoo.recipe import Recipe
+    from oraclezoo.resolve import resolve
+
+    found = resolve(Recipe.load(recipe, overrides(assigned)), app.registry)
+    if as_json:
+        emit_json("oraclezoo/recipe/1", {"hash": found.hash, "recipe": found.to_dict()})
+        return
+    click.echo(f"# sha256 {found.hash}\n{found.to_toml()}", nl=False)

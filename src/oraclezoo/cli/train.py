@@ -1,0 +1,66 @@
+"""``oraclezoo train``: one training of one recipe at one seed."""
+
+from __future__ import annotations
+
+import click
+
+from oraclezoo.cli import _options as options
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app
+
+
+@click.command("train")
+@click.argument("recipe", default="default")
+@options.assignments
+@options.track
+@options.data_dir
+@options.device
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--out", default="runs", show_default=True, help="Folder for run folders.")
+@click.option("--resume", is_flag=True, help="Go on with an unfinished run; ends bit-equal.")
+@click.option("--overwrite", is_flag=True, help="Train anew where a run folder is already.")
+@json_option
+@pass_app
+def command(
+    app: App,
+    recipe: str,
+    assigned: tuple[str, ...],
+    track: str | None,
+    data_dir: str | None,
+    device: str,
+    seed: int,
+    out: str,
+    resume: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Train RECIPE (a name or a .toml file) and leave a run folder."""
+    from oraclezoo.cli._progress import bar, epoch_text, say, stop_on_interrupt
+    from oraclezoo.pipeline.run import train
+    from oraclezoo.recipe import Recipe
+
+    loaded = Recipe.load(recipe, options.overrides(assigned, track))
+    epochs = loaded.budget.epochs
+    with bar(f"{loaded.name} seed {seed}", epochs) as update, stop_on_interrupt() as should_stop:
+        run = train(
+            loaded,
+            data_dir=data_dir,
+            seed=seed,
+            device=device,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            registry=app.registry,
+            on_epoch=lambda epoch: update(epoch.epoch, epoch_text(epoch)),
+            should_stop=should_stop,
+            progress=say,
+        )
+    record = run.record
+    if as_json:
+        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record})
+        return
+    outcome = record["outcome"]
+    click.echo(
+        f"{run.folder}\nvalidation {100 * outcome['validation_accuracy']:.1f}% of "
+        f"{record['validation_images']} images, trained in {outcome['train_s']:.1f} s on "
+        f"{record['hardware']['device']} ({record['hardware']['threads']} threads)"
+    )

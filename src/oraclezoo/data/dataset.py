@@ -1,0 +1,58 @@
+"""Data sets held as arrays, each split read when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from oraclezoo.errors import UsageError, nearest
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySplit:
+    """Images uint8 ``(N, H, W)`` and labels int64 ``(N,)``. Keeps contracts.Split."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+
+    def take(self, chosen: npt.NDArray[np.bool_]) -> ArraySplit:
+        """The images and labels where ``chosen``, bool ``(N,)``, is true, in order."""
+        return ArraySplit(self.images[chosen], self.labels[chosen])
+
+
+class ArrayDataset:
+    """Keeps contracts.Dataset over one reading function for each of the three splits.
+
+    ``sha256`` is filled in by the readers as they read, so that it names what was read and no
+    more; the mapping that users see is a read-only view.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: tuple[str, ...],
+        glyphs: tuple[str, ...],
+        flip_keeps_label: bool,
+        synthetic: bool,
+        sha256: dict[str, str],
+        readers: Mapping[str, Callable[[], ArraySplit]],
+    ) -> None:
+        self.classes, self.glyphs = classes, glyphs
+        self.flip_keeps_label, self.synthetic = flip_keeps_label, synthetic
+        self.sha256: Mapping[str, str] = MappingProxyType(sha256)
+        self._readers = dict(readers)
+        self._splits: dict[str, ArraySplit] = {}
+
+    def split(self, name: str) -> ArraySplit:
+        """One of "train", "validation" and "test"; read once. Raises UsageError, DataError."""
+        if name not in self._readers:
+            raise UsageError(f"there is no split '{name}'{nearest(name, self._readers)}")
+        if name not in self._splits:
+            self._splits[name] = self._readers[name]()
+        return self._splits[name]

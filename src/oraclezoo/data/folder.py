@@ -1,0 +1,99 @@
+"""A folder of four IDX files: which file is which, and what ``dataset.toml`` says of them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.errors import DataError, nearest
+
+FILES = {
+    "training images": "train-images-idx3-ubyte",
+    "training labels": "train-labels-idx1-ubyte",
+    "test images": "t10k-images-idx3-ubyte",
+    "test labels": "t10k-labels-idx1-ubyte",
+}
+"""What a file holds -> its name in MNIST, without or with .gz."""
+
+_WORDS = {
+    "training": {"train", "training"},
+    "test": {"test", "t10k"},
+    "images": {"images", "image", "imgs"},
+    "labels": {"labels", "label"},
+}
+
+ABOUT = "dataset.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What ``dataset.toml`` says; None where it says nothing."""
+
+    classes: tuple[str, ...] | None = None
+    glyphs: tuple[str, ...] | None = None
+    flip_keeps_label: bool = False
+
+
+def discover(folder: Path) -> dict[str, Path]:
+    """The file for each key of :data:`FILES`: by MNIST's name, else by the words in its name.
+
+    Raises DataError if one is missing or two could be meant.
+    """
+    try:
+        present = sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        raise DataError(f"data folder {folder}: {error.strerror or error}") from error
+    found: dict[str, Path] = {}
+    for role, name in FILES.items():
+        usual = [path for path in present if path.name in (name, f"{name}.gz")]
+        fitting = usual or [path for path in present if _fits(path.name, role)]
+        if not fitting:
+            raise DataError(f"{folder}: no file with the {role}; name it {name} or {name}.gz")
+        if len(fitting) > 1:
+            listed = ", ".join(path.name for path in fitting)
+            raise DataError(
+                f"{folder}: {listed} could each hold the {role}; leave one of them in the folder"
+            )
+        found[role] = fitting[0]
+    return found
+
+
+def _fits(name: str, role: str) -> bool:
+    """Whether a file's name says IDX and both words of ``role``, e.g. "training images"."""
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    is_idx = "ubyte" in words or any(word.startswith("idx") for word in words)
+    return is_idx and all(words & _WORDS[part] for part in role.split())
+
+
+def read_about(folder: Path) -> About:
+    """The folder's ``dataset.toml``, or the defaults if it has none. Raises DataError."""
+    path = folder / ABOUT
+    if not path.exists():
+        return About()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path}: {error}") from error
+    known = ("classes", "glyphs", "flip_keeps_label")
+    for key in document:
+        if key not in known:
+            raise DataError(f"{path}: unknown key '{key}'{nearest(key, known)}")
+    flip = document.get("flip_keeps_label", False)
+    if not isinstance(flip, bool):
+        raise DataError(f"{path}: 'flip_keeps_label' must be true or false")
+    classes, glyphs = _texts(path, document, "classes"), _texts(path, document, "glyphs")
+    if classes is not None and (len(set(classes)) < len(classes) or "" in classes):
+        raise DataError(f"{path}: each of 'classes' needs a name of its own")
+    return About(classes, glyphs, flip)
+
+
+def _texts(path: Path, document: dict[str, Any], key: str) -> tuple[str, ...] | None:
+    if key not in document:
+        return None
+    value = document[key]
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise DataError(f"{path}: '{key}' must be a list of strings, one a class")
+    return tuple(value)

@@ -1,0 +1,209 @@
+"""The IDX format of MNIST, read strictly and written reproducibly.
+
+Two zero bytes, a type code, the number of dimensions, each size as a big-endian uint32, then the
+values, big-endian, last index fastest (http://yann.lecun.com/exdb/mnist). A file may be
+gzip-compressed, which its first bytes tell, not its name.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import stat
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from oraclezoo.data.atomic import replacing
+from oraclezoo.errors import DataError
+
+TYPES: dict[int, np.dtype[Any]] = {
+    0x08: np.dtype(">u1"),
+    0x09: np.dtype(">i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+"""Type code -> how a value is stored."""
+
+MAX_DIMENSIONS = 8
+MAX_BYTES = 1 << 32
+"""Largest accepted payload, uncompressed: 4 GiB."""
+
+_GZIP = b"\x1f\x8b"
+_DEFLATE_LIMIT = 1032
+"""No deflate stream unpacks to more than this many times its size (zlib's technical notes)."""
+_CHUNK = 1 << 20
+_NOT_IDX = (
+    (b"<", "this is an HTML page, not IDX: the download was answered by a web page"),
+    (b"version https://git-lfs", "this is a Git LFS pointer, not the file it points to"),
+    (b"PK\x03\x04", "this is a zip archive, not IDX: unpack it first"),
+    (b"\x93NUMPY", "this is a NumPy file, not IDX: write it with oraclezoo.data.idx.write_idx"),
+)
+
+
+def read_idx(path: Path) -> npt.NDArray[Any]:
+    """The array in an IDX file, in native byte order, of any type code and 1 to 8 dimensions.
+
+    Nothing large is allocated before the file's size has been held against its header. Raises
+    DataError, which names the file and what is wrong with it.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe might wait for ever
+            _refuse(path, "this is not a file; give the path of an IDX file")
+        with path.open("rb") as file:
+            packed = file.read(2) == _GZIP
+            file.seek(0)
+            return (_read_gzip if packed else _read_plain)(path, file, status.st_size)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        _refuse(path, f"the gzip data is broken ({error}); get the file again", error)
+    except OSError as error:
+        _refuse(path, f"cannot be read ({error.strerror or error})", error)
+
+
+def _read_plain(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
+    dtype, shape, expected = _header(path, file)
+    present = size - file.tell()
+    if present != expected:
+        _wrong_length(path, shape, expected, f"{present:,}")
+    values = bytearray(expected)
+    if file.readinto(values) != expected:  # type: ignore[attr-defined]  # BinaryIO lacks readinto
+        _refuse(path, "the file became shorter while it was read")
+    return _array(values, dtype, shape)
+
+
+def _read_gzip(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
+    with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
+        dtype, shape, expected = _header(path, unpacked)
+        if expected > size * _DEFLATE_LIMIT:
+            _wrong_length(path, shape, expected, f"at most {size * _DEFLATE_LIMIT:,}")
+        values = bytearray()
+        # one byte more than promised is asked for, so that a longer stream shows
+        while chunk := unpacked.read(min(_CHUNK, expected + 1 - len(values))):
+            values += chunk
+            if len(values) > expected:
+                _wrong_length(path, shape, expected, "more")
+    if len(values) < expected:
+        _wrong_length(path, shape, expected, f"{len(values):,}")
+    return _array(values, dtype, shape)
+
+
+def _header(
+    path: Path, file: BinaryIO | gzip.GzipFile
+) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Type, shape and promised payload in bytes; the file stands behind the header then."""
+    start = file.read(64)
+    for prefix, meaning in _NOT_IDX:
+        if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(prefix):
+            _refuse(path, f"{meaning}; get the file again from its source")
+    if len(start) < 4:
+        _refuse(path, f"an IDX file has at least 4 bytes, this one {len(start)}; get it again")
+    code, dimensions = start[2], start[3]
+    if start[:2] != b"\0\0" or code not in TYPES:
+        _refuse(path, f"it begins with {start[:4].hex(' ')}, which is not IDX; give an IDX file")
+    if not 1 <= dimensions <= MAX_DIMENSIONS:
+        _refuse(path, f"{dimensions} dimensions; 1 to {MAX_DIMENSIONS} can be read")
+    end = 4 + 4 * dimensions
+    if len(start) < end:
+        _refuse(path, "the file ends inside its header; get it again")
+    shape = tuple(int.from_bytes(start[i : i + 4], "big") for i in range(4, end, 4))
+    dtype = TYPES[code]
+    if math.prod(size or 1 for size in shape) * dtype.itemsize > MAX_BYTES:
+        _refuse(path, f"its header promises {_shape(shape)} values: more than {MAX_BYTES:,} bytes")
+    file.seek(end)
+    return dtype, shape, math.prod(shape) * dtype.itemsize
+
+
+def _array(values: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = (
+        np.frombuffer(values, dtype=dtype) if values else np.empty(0, dtype=dtype)
+    )
+    return array.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write ``array`` (1 to 8 dimensions, one of IDX's types) as IDX; as gzip if named ``*.gz``.
+
+    The file is there whole or not at all, and equal arrays give equal bytes. Raises DataError when
+    the format cannot hold the array or the file cannot be written.
+    """
+    stored = array.dtype.newbyteorder(">")
+    codes = {dtype: code for code, dtype in TYPES.items()}
+    if stored not in codes:
+        held = ", ".join(dtype.newbyteorder("=").name for dtype in codes)
+        _refuse(path, f"IDX cannot hold {array.dtype}; convert to one of {held}")
+    if not 1 <= array.ndim <= MAX_DIMENSIONS or max(array.shape) >= 1 << 32:
+        _refuse(path, f"IDX cannot hold the shape {_shape(array.shape)}")
+    header = bytes((0, 0, codes[stored], array.ndim))
+    header += b"".join(size.to_bytes(4, "big") for size in array.shape)
+    values = np.ascontiguousarray(array, dtype=stored).tobytes()
+    try:
+        with replacing(path) as file:
+            if path.name.endswith(".gz"):
+                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+                    packed.write(header + values)
+            else:
+                file.write(header + values)
+    except OSError as error:
+        _refuse(path, f"cannot be written ({error.strerror or error})", error)
+
+
+def read_images_labels(
+    images_path: Path, labels_path: Path, num_classes: int | None = None
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Images uint8 ``(N, H, W)`` and labels int64 ``(N,)`` from a pair of IDX files.
+
+    Raises DataError if either is not of that form, the counts differ, there are none, or a label
+    is not below ``num_classes``.
+    """
+    images, labels = read_images(images_path), read_labels(labels_path, num_classes)
+    if len(images) != len(labels):
+        raise DataError(
+            f"{images_path} and {labels_path}: {len(images)} images but {len(labels)} labels; "
+            "the two files do not belong together"
+        )
+    return images, labels
+
+
+def read_images(path: Path) -> npt.NDArray[np.uint8]:
+    """Images uint8 ``(N, H, W)``, at least one. Raises DataError."""
+    images = read_idx(path)
+    if images.ndim != 3 or images.dtype != np.uint8:
+        _refuse(path, f"images are 3 dimensions of uint8; these are {_form(images)}")
+    if images.size == 0:
+        _refuse(path, f"there are no images in it: {_form(images)}")
+    return images
+
+
+def read_labels(path: Path, num_classes: int | None = None) -> npt.NDArray[np.int64]:
+    """Labels int64 ``(N,)``, each below ``num_classes`` if that is given. Raises DataError."""
+    labels = read_idx(path)
+    if labels.ndim != 1 or labels.dtype != np.uint8:
+        _refuse(path, f"labels are 1 dimension of uint8; these are {_form(labels)}")
+    if num_classes is not None and labels.size and labels.max() >= num_classes:
+        at = int(np.argmax(labels >= num_classes))
+        wrong = f"label {labels[at]} at position {at} is out of range"
+        _refuse(path, f"{wrong}; with {num_classes} classes labels go from 0 to {num_classes - 1}")
+    return labels.astype(np.int64)
+
+
+def _form(array: npt.NDArray[Any]) -> str:
+    return f"{_shape(array.shape)} {array.dtype}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _wrong_length(path: Path, shape: tuple[int, ...], expected: int, present: str) -> NoReturn:
+    promised = f"its header promises {_shape(shape)} values, {expected:,} bytes"
+    _refuse(path, f"{promised}, but there are {present}; get the file again")
+
+
+def _refuse(path: Path, what: str, cause: BaseException | None = None) -> NoReturn:
+    raise DataError(f"{path}: {what}") from cause

@@ -1,0 +1,78 @@
+"""A contact sheet: some images of each class, beside the class's number, name and character."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from oraclezoo.data.characters import GLYPHS
+from oraclezoo.errors import DataError, UsageError
+
+COVERED = frozenset(map(chr, range(0x20, 0x7F))) | frozenset(GLYPHS)
+"""The characters that the label font can draw."""
+
+_FONT = Path(__file__).parent / "fonts" / "labels.otf"
+_PAPER, _INK, _FAINT = 255, 0, 128  # gray levels
+_GAP = 2  # pixels between images
+_MARGIN = 12  # pixels around everything
+_MIN_ROW = 34  # pixels: a row holds two lines of text
+
+
+def printable(text: str) -> str:
+    """``text`` with each character that the label font lacks written as U+XXXX."""
+    return "".join(c if c in COVERED else f"U+{ord(c):04X}" for c in text)
+
+
+def contact_sheet(
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    glyphs: Sequence[str],
+    *,
+    per_class: int = 10,
+    scale: int = 3,
+) -> Image.Image:
+    """The first ``per_class`` images of each class, a class a row, as a gray-level picture.
+
+    ``images`` uint8 ``(N, H, W)``, each enlarged ``scale`` times; ``labels`` int64 ``(N,)`` below
+    ``len(classes)``. A row begins with label, name and glyph; one with fewer images ends early.
+    Raises UsageError, DataError.
+    """
+    if per_class < 1 or scale < 1:
+        raise UsageError("a contact sheet needs at least one image a class, and a scale from 1 up")
+    if images.ndim != 3 or len(images) != len(labels) or len(glyphs) != len(classes):
+        raise DataError(
+            f"no contact sheet of images {images.shape}, {len(labels)} labels, "
+            f"{len(classes)} classes and {len(glyphs)} glyphs"
+        )
+    height, width = images.shape[1] * scale, images.shape[2] * scale
+    row = max(height, _MIN_ROW) + _GAP
+    large = ImageFont.truetype(_FONT, min(max(height // 2, 20), 44))
+    small = ImageFont.truetype(_FONT, 15)
+    characters = [printable(glyph) for glyph in glyphs]
+    texts = [f"{label}  {printable(name)}" for label, name in enumerate(classes)]
+    text_width = _widest(small, texts)
+    start = _MARGIN + text_width + 10 + _widest(large, characters) + 14
+    sheet = Image.new(
+        "L",
+        (start + per_class * (width + _GAP) - _GAP + _MARGIN, len(classes) * row + 2 * _MARGIN),
+        _PAPER,
+    )
+    draw = ImageDraw.Draw(sheet)
+    for label in range(len(classes)):
+        top = _MARGIN + label * row
+        middle = top + (row - _GAP) // 2
+        draw.text((_MARGIN, middle), texts[label], _INK, small, anchor="lm")
+        draw.text((_MARGIN + text_width + 10, middle), characters[label], _INK, large, anchor="lm")
+        for column, at in enumerate(np.flatnonzero(labels == label)[:per_class]):
+            tile = Image.fromarray(images[at]).resize((width, height), Image.Resampling.NEAREST)
+            sheet.paste(tile, (start + column * (width + _GAP), middle - height // 2))
+    return sheet
+
+
+def _widest(font: ImageFont.FreeTypeFont, texts: Sequence[str]) -> int:
+    return max((round(font.getlength(text)) for text in texts), default=0)

@@ -1,0 +1,113 @@
+"""Oracle-MNIST's four files as its authors publish them, and the digests they are known by.
+
+Source: Wang and Deng, "A dataset of oracle characters for benchmarking machine learning
+algorithms", Scientific Data 11:87 (2024); repository wm-bupt/oracle-mnist, Apache-2.0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from oraclezoo.errors import UnknownNameError
+
+URL = "https://raw.githubusercontent.com/wm-bupt/oracle-mnist/main/data/oracle"
+"""The folder of upstream's git repository that holds the files."""
+
+DigestKind = Literal["sha256", "git-blob"]
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFile:
+    """A file: its name, its digest, a bound on its size in bytes, and the sha256 when unpacked.
+
+    ``unpacked_sha256`` is None where it is not known; that file is accepted as .gz only.
+    """
+
+    name: str
+    kind: DigestKind
+    digest: str
+    max_bytes: int
+    unpacked_sha256: str | None
+
+    @property
+    def unpacked_name(self) -> str:
+        """The name without ``.gz``."""
+        return self.name.removesuffix(".gz")
+
+    def expected(self, path: Path) -> tuple[DigestKind, str]:
+        """Kind and value of the digest that ``path``, packed or not, must have."""
+        if path.name == self.unpacked_name and self.unpacked_sha256 is not None:
+            return "sha256", self.unpacked_sha256
+        return self.kind, self.digest
+
+
+TEST_IMAGES = "t10k-images-idx3-ubyte.gz"
+TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
+TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
+TRAIN_LABELS = "train-labels-idx1-ubyte.gz"
+
+FILES: dict[str, UpstreamFile] = {
+    file.name: file
+    for file in (
+        UpstreamFile(
+            TRAIN_IMAGES,
+            "git-blob",  # its sha256 is not published
+            "1f6e37653511386c87fc954b27b0770ccdd19b02",
+            32_000_000,
+            None,
+        ),
+        UpstreamFile(
+            TRAIN_LABELS,
+            "sha256",
+            "45c65b236f8e169e6bd0875270d84cb132753351ca1938ae7935523ebd1e95fc",
+            13_647,
+            "58e2bd5ab6d402175dc2015d3272eb0c9ec4c1ae29f3c3fbcc0c99231fbe74d4",
+        ),
+        UpstreamFile(
+            TEST_IMAGES,
+            "sha256",
+            "ca5e631c21fdbf452f2af8cb410d8546456b4b9820881b8d77150767496bf099",
+            1_503_867,
+            "f32a9c0759ad0012e43e0431b080abbda9262ca30ee7bcc86d044db90d11dca0",
+        ),
+        UpstreamFile(
+            TEST_LABELS,
+            "sha256",
+            "e10758deebac47b5ce0a1fe87cea09d50cb797544ed7b7dbac61e5f709c074b0",
+            1_569,
+            "38d88fc1f0475c167145abae0013241634d7634998c98efee06d361fcf7626b2",
+        ),
+    )
+}
+
+
+def known(name: str) -> UpstreamFile:
+    """The record of upstream's file ``name`` (with .gz). Raises UnknownNameError."""
+    if name not in FILES:
+        raise UnknownNameError("file", name, FILES)
+    return FILES[name]
+
+
+def digest(path: Path, kind: DigestKind = "sha256") -> str:
+    """Hex digest of a file, as :func:`digest_stream`. Raises OSError."""
+    with path.open("rb") as file:
+        return digest_stream(file, kind)
+
+
+def digest_stream(file: BinaryIO, kind: DigestKind) -> str:
+    """Hex digest of an open file, from its start: sha256, or the name git gives it (SHA-1)."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    if kind == "sha256":
+        state = hashlib.sha256()
+    else:
+        state = hashlib.sha1(usedforsecurity=False)
+        state.update(b"blob %d\0" % size)
+    while chunk := file.read(_CHUNK):
+        state.update(chunk)
+    return state.hexdigest()

@@ -1,0 +1,114 @@
+"""Discovery: the entry points of group ``oraclezoo`` in the folders on ``sys.path``.
+
+Reads the same files as ``importlib.metadata``, whose import alone would take longer than
+``oraclezoo list`` is allowed to; and unlike its ``EntryPoint``, keeps the distribution and a line
+that is malformed, so that the host can show both.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+GROUP = "oraclezoo"
+
+_VALUE = re.compile(r"(?P<module>\w+(\.\w+)*)(\s*:\s*(?P<attribute>\w+(\.\w+)*))?\s*(\[.*\])?")
+_FOLDER = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*)(-(?P<version>[^-]+))?.*\.(dist|egg)-info")
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """One line of a distribution's ``entry_points.txt``.
+
+    ``distribution`` is the normalised name (PEP 503), ``value`` the text after the equals sign.
+    """
+
+    distribution: str
+    version: str
+    name: str
+    value: str
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether ``value`` reads ``package.module`` or ``package.module:object``."""
+        return _VALUE.fullmatch(self.value) is not None
+
+    def load(self) -> Any:
+        """Import what ``value`` names. Raises whatever that import raises."""
+        match = _VALUE.fullmatch(self.value)
+        assert match is not None, self.value
+        found: Any = importlib.import_module(match["module"])
+        for part in (match["attribute"] or "").split("."):
+            found = getattr(found, part) if part else found
+        return found
+
+
+def normalise(name: str) -> str:
+    """A distribution's name as PEP 503 compares it: ``Oracle_Zoo.X`` is ``oracle-zoo-x``."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def entry_points(paths: Iterable[str] | None = None) -> list[EntryPoint]:
+    """Entry points of our group, sorted by distribution, below ``paths`` (``sys.path``).
+
+    A distribution found twice, e.g. installed and as an editable checkout, counts once: the first
+    on the path, which is also the one whose modules Python imports.
+    """
+    found: list[EntryPoint] = []
+    seen: set[str] = set()
+    for path in sys.path if paths is None else paths:
+        for folder, name, version in _metadata_folders(path or "."):
+            distribution = normalise(name)
+            if distribution in seen:
+                continue
+            header = "METADATA" if folder.endswith(".dist-info") else "PKG-INFO"
+            if not os.access(f"{folder}/{header}", os.R_OK):  # an uninstallation left it behind
+                continue
+            seen.add(distribution)
+            text = _read(f"{folder}/entry_points.txt")
+            if f"[{GROUP}]" in text:
+                version = version or _version(_read(f"{folder}/{header}"))
+                found += [EntryPoint(distribution, version, *line) for line in _lines(text)]
+    return sorted(found, key=lambda point: (point.distribution, point.name))
+
+
+def _metadata_folders(path: str) -> Iterator[tuple[str, str, str]]:
+    """Each metadata folder in ``path``, with the name and version that it carries."""
+    try:
+        with os.scandir(path) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.endswith("-info"))
+    except OSError:  # not there, a zip file, or not readable: nothing to find
+        return
+    for name in names:
+        match = _FOLDER.fullmatch(name)
+        if match:
+            yield f"{path}/{name}", match["name"], match["version"] or ""
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Name and value of each line of our section; a line without an equals sign has no value."""
+    section = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif section == GROUP and line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            yield name.strip(), value.strip()
+
+
+def _version(header: str) -> str:
+    match = re.search(r"^Version:\s*(\S+)", header, re.MULTILINE)
+    return match[1] if match else "unknown"
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123  # start-up time
+            return file.read()
+    except OSError:
+        return ""

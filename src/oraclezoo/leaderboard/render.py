@@ -1,0 +1,246 @@
+"""Render: a table as Markdown, HTML, CSV, JSON, or for a terminal.
+
+Names and messages in results come from strangers: each form escapes them in its own way.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import html
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import rich.table
+
+    from oraclezoo.leaderboard.table import Row, Table
+
+Cell = tuple[str, ...]
+"""The lines of a cell."""
+NONE = "–"
+
+
+def title(table: Table) -> str:
+    """Track, division and, in capitals, that generated data are not real."""
+    data = f", data {table.data}" if table.data else ""
+    mark = " · SYNTHETIC data: generated characters, not real ones" if table.synthetic else ""
+    return f"Leaderboard: {table.track}, {table.division} division{data}{mark}"
+
+
+def caption(table: Table) -> list[str]:
+    """What the figures are, in sentences."""
+    classes = sorted({row.hardware_class for row in table.rows})
+    hardware = f"hardware class {classes[0]}"
+    if len(classes) > 1:
+        hardware = "times compare within one hardware class only, and here are several"
+    lines = [
+        f"Test accuracy: mean over seeds on {table.test:,} test images; [95% interval] over images "
+        "and seeds, SE² = var_images/n + var_seeds/S with Satterthwaite's degrees of freedom; SD: "
+        "sample standard deviation over seeds. One seed gives no interval.",
+        "Rank: 1 + the number of rows significantly better, paired by image and seed, Holm at 5% "
+        "over the row's own comparisons. Two rows are compared on five or more common seeds; a row "
+        f"compared with none has no rank ({NONE}). A tie is a row compared and not separated: that "
+        "is not being equal, and it is not transitive.",
+        "Training: median seconds a seed (range), compilation included. Latency: p50 (p95) of one "
+        "image, on the fewest threads measured; compare it within one runtime, precision and "
+        f"device only. Times: {hardware}.",
+    ]
+    if table.recipes_scored is not None:
+        lines.append(
+            f"Ledger: {table.recipes_scored} distinct recipes have been scored on this test split "
+            "here; the best of many looks better than it is."
+        )
+    if any(row.refit for row in table.rows):
+        lines.append("Refit: trained on training and validation images together.")
+    if any(row.replicates for row in table.rows):
+        lines.append("Replicates: further results of the same recipe, merged into its row.")
+    return lines
+
+
+def columns(table: Table) -> list[tuple[str, Callable[[Row], Cell]]]:
+    """Header and cell of each column to show."""
+    shown: list[tuple[str, Callable[[Row], Cell]]] = [
+        ("#", lambda row: (str(row.number),)),
+        ("Rank", lambda row: (NONE if row.rank is None else str(row.rank),)),
+        ("Recipe", _recipe),
+        (
+            "Backbone, optimizer, scheduler",
+            lambda row: (short(row.backbone), short(row.optimizer), short(row.scheduler)),
+        ),
+        ("Test accuracy, %", _accuracy),
+        ("Ties with #", lambda row: (ranges(row.ties_with) if row.compared_with else NONE,)),
+        ("Training, s", _training),
+        ("Model", _model),
+        ("Latency, ms", _latency),
+    ]
+    if len({row.hardware_class for row in table.rows}) > 1:
+        shown.append(("Hardware class", lambda row: (row.hardware_class,)))
+    return shown
+
+
+def markdown(table: Table) -> str:
+    """GitHub-flavoured Markdown."""
+    shown = columns(table)
+    lines = [f"**{_markdown(title(table))}**", ""]
+    lines.append("| " + " | ".join(name for name, _ in shown) + " |")
+    lines.append("|" + " --- |" * len(shown))
+    for row in table.rows:
+        cells = (_markdown(", ".join(cell(row))) for _, cell in shown)
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", *(f"{_markdown(line)}  " for line in caption(table))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def rich_table(table: Table) -> rich.table.Table:
+    """For a terminal; nothing in it is read as markup."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    made = RichTable(
+        title=Text(title(table), style="bold"),
+        caption=Text("\n".join(caption(table))),
+        caption_justify="left",
+        show_lines=True,
+    )
+    shown = columns(table)
+    for name, _ in shown:
+        made.add_column(name, overflow="fold", no_wrap=name in ("#", "Rank"))
+    for row in table.rows:
+        made.add_row(*(Text("\n".join(cell(row))) for _, cell in shown))
+    return made
+
+
+def html_text(table: Table) -> str:
+    """An HTML table, for notebooks."""
+    shown = columns(table)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in shown)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td>{'<br>'.join(html.escape(line) for line in cell(row))}</td>" for _, cell in shown
+        )
+        + "</tr>"
+        for row in table.rows
+    )
+    notes = "".join(f"<p><small>{html.escape(line)}</small></p>" for line in caption(table))
+    return (
+        f"<table><caption>{html.escape(title(table))}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+    )
+
+
+def csv_text(table: Table, *, header: bool) -> str:
+    """Every field; the setting of a latency in columns of its own."""
+    rows = [{"track": table.track, "division": table.division, **_flat(row)} for row in table.rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def json_dict(table: Table) -> dict[str, Any]:
+    """Every field, with title and caption."""
+    document: dict[str, Any] = {"title": title(table), "caption": caption(table)}
+    document |= dataclasses.asdict(table)
+    document["rows"] = [{**row, "ties_with": list(row["ties_with"])} for row in document["rows"]]
+    return document
+
+
+def short(name: str) -> str:
+    """A qualified name without the distribution that bare names mean anyway."""
+    return name.removeprefix("oraclezoo:")
+
+
+def clean(text: str, limit: int = 120) -> str:
+    """A stranger's text in one printable line."""
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def digest8(text: str) -> str:
+    """Eight digits that tell texts apart."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers in few words: ``1-3, 5``; ``none`` if there are none."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return ", ".join("-".join(map(str, part)) for part in parts) or "none"
+
+
+def _recipe(row: Row) -> Cell:
+    marks = [mark for mark, on in (("refit", row.refit), ("synthetic", row.synthetic)) if on]
+    if row.replicates:
+        marks.append(f"{row.replicates} replicate{'s' * (row.replicates > 1)}")
+    return (row.recipe, row.hash12, *marks)
+
+
+def _accuracy(row: Row) -> Cell:
+    failed = (f"failed: {row.failed}",) if row.failures else ()
+    if row.accuracy_percent is None:
+        return failed
+    seeds = f"{row.seeds} seed{'s' * (row.seeds > 1)}"
+    if row.ci95_low_percent is None or row.seed_std_points is None:
+        return (f"{row.accuracy_percent:.2f}", f"no interval: {seeds}", *failed)
+    return (
+        f"{row.accuracy_percent:.2f} [{row.ci95_low_percent:.2f}, {row.ci95_high_percent:.2f}]",
+        f"SD {row.seed_std_points:.2f}, {seeds}",
+        *failed,
+    )
+
+
+def _training(row: Row) -> Cell:
+    if row.train_s is None:
+        return (NONE,)
+    return (f"{row.train_s:.1f}", f"({row.train_min_s:.1f} to {row.train_max_s:.1f})")
+
+
+def _model(row: Row) -> Cell:
+    if row.parameters is None or row.macs is None or row.size_bytes is None:
+        return (NONE,)
+    return (
+        f"{row.parameters / 1e6:.2f} M parameters",
+        f"{row.macs / 1e6:.2f} M MACs an image",
+        f"{row.size_bytes / 1e6:.2f} MB",
+    )
+
+
+def _latency(row: Row) -> Cell:
+    found = row.latency
+    if found is None:
+        return (NONE,)
+    threads = f"{found.threads} thread{'s' * (found.threads > 1)}"
+    return (
+        f"{found.p50_ms:.2f} ({found.p95_ms:.2f})",
+        f"{found.runtime} {found.precision}",
+        f"{found.device}, {threads}",
+    )
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    flat = dataclasses.asdict(row)
+    latency = flat.pop("latency")
+    for key in ("runtime", "precision", "device", "threads", "p50_ms", "p95_ms", "p99_ms"):
+        flat[f"latency_{key}"] = None if latency is None else latency[key]
+    flat["ties_with"] = ranges(row.ties_with) if row.compared_with else ""
+    return {key: _csv(value) for key, value in flat.items()}
+
+
+def _csv(value: Any) -> Any:
+    """A spreadsheet runs a cell that begins like a formula: such text gets a quote in front."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)

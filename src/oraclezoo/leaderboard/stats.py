@@ -1,0 +1,205 @@
+"""Statistics of the protocol: intervals, paired comparisons, ranks; closed form over matrices.
+
+A row is one recipe: whether each of ``n`` images was classified rightly at each of ``S`` seeds.
+With images and seeds both drawn at random,
+
+    SE^2 = var_images / n + var_seeds / S
+
+where ``var_images`` is the sample variance over images of the mean over seeds, and ``var_seeds``
+that over seeds of the mean over images. Degrees of freedom after Satterthwaite (Biometrics
+Bulletin 2(6), 1946): SE^4 / ((var_images/n)^2/(n-1) + (var_seeds/S)^2/(S-1)). Two rows are compared
+by the same formula on their differences, image by image and seed by seed.
+
+Right answers are counted, and variances formed from those whole numbers, which float64 holds
+exactly: rows that answer alike differ by exactly nothing, with a variance of exactly nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+LEVEL = 0.05
+"""Of Holm's procedure, and one minus the confidence of intervals."""
+MIN_COMMON_SEEDS = 5
+"""Rows that share fewer seeds are not compared."""
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Mean, standard error, degrees of freedom and 95% interval of a row's accuracy, as shares.
+
+    With one seed (or one image) the variance over seeds (images) is unknown: all but ``mean`` are
+    NaN. Without any variance the interval is the mean itself, and ``df`` is infinite.
+    ``seed_std`` is the sample standard deviation of accuracy over seeds.
+    """
+
+    mean: float
+    se: float
+    df: float
+    low: float
+    high: float
+    seed_std: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparisons:
+    """All pairs of rows, as ``(rows, rows)`` matrices; NaN where two rows are not compared.
+
+    ``difference`` is accuracy of the first less that of the second, over their common seeds;
+    ``p`` two-sided; ``separated`` whether the first row's own Holm procedure tells them apart.
+    """
+
+    difference: Floats
+    p: Floats
+    separated: Bools
+
+    @property
+    def compared(self) -> Bools:
+        """Which pairs are compared."""
+        return ~np.isnan(self.p)
+
+    @property
+    def rank(self) -> npt.NDArray[np.int64]:
+        """1 + the number of rows that are significantly better, for each row."""
+        better = self.separated & (np.nan_to_num(self.difference) < 0)
+        ranks: npt.NDArray[np.int64] = better.sum(axis=1) + 1
+        return ranks
+
+
+def interval(correct: Bools) -> Interval:
+    """The interval of one row; ``correct`` is bool ``(seeds, images)``."""
+    seeds, images = correct.shape
+    by_image = correct.sum(axis=0, dtype=np.int64).astype(np.float64)
+    by_seed = correct.sum(axis=1, dtype=np.int64).astype(np.float64)
+    total = by_seed.sum()
+    mean = float(total / (seeds * images))
+    var_images = _variance((by_image**2).sum(), total, images, seeds)
+    var_seeds = _variance((by_seed**2).sum(), total, seeds, images)
+    se, df = _error(var_images, var_seeds, images, seeds)
+    half = se * _t_quantile(df)
+    return Interval(
+        mean, float(se), float(df), float(mean - half), float(mean + half), float(var_seeds**0.5)
+    )
+
+
+def compare(correct: Sequence[Bools], seeds: Sequence[Sequence[int]]) -> Comparisons:
+    """Compare every row with every other, matched by seed.
+
+    ``correct[r]`` is bool ``(len(seeds[r]), images)`` with the same images, in the same order, in
+    all rows. Rows of equal seeds are compared together by one matrix product.
+    """
+    rows = len(correct)
+    difference, p = np.full((rows, rows), np.nan), np.full((rows, rows), np.nan)
+    groups: dict[frozenset[int], list[int]] = {}
+    for row, numbers in enumerate(seeds):
+        groups.setdefault(frozenset(numbers), []).append(row)
+    blocks = list(groups.items())
+    for first, (seeds_a, rows_a) in enumerate(blocks):
+        for seeds_b, rows_b in blocks[first:]:
+            common = sorted(seeds_a & seeds_b)
+            if len(common) < MIN_COMMON_SEEDS:
+                continue
+            counts_a = _counts(correct, seeds, rows_a, common)
+            counts_b = counts_a if rows_a is rows_b else _counts(correct, seeds, rows_b, common)
+            block_difference, block_p = _compare_blocks(counts_a, counts_b)
+            difference[np.ix_(rows_a, rows_b)] = block_difference
+            difference[np.ix_(rows_b, rows_a)] = -block_difference.T
+            p[np.ix_(rows_a, rows_b)] = block_p
+            p[np.ix_(rows_b, rows_a)] = block_p.T
+    np.fill_diagonal(difference, np.nan)
+    np.fill_diagonal(p, np.nan)
+    return Comparisons(difference, p, holm(p))
+
+
+def holm(p: Floats, level: float = LEVEL) -> Bools:
+    """Holm's step-down procedure in each row of ``p``, over its values that are not NaN.
+
+    Returns which are rejected, bool of the shape of ``p``. (Holm, Scand. J. Statist. 6, 1979.)
+    """
+    order = np.argsort(p, axis=1, kind="stable")  # NaN last
+    ascending = np.take_along_axis(p, order, axis=1)
+    family = (~np.isnan(p)).sum(axis=1, keepdims=True)
+    left = family - np.arange(p.shape[1])  # hypotheses not yet rejected
+    passes = ascending <= level / np.maximum(left, 1)  # NaN passes nothing
+    rejected = np.zeros(p.shape, dtype=bool)
+    np.put_along_axis(rejected, order, np.logical_and.accumulate(passes, axis=1), axis=1)
+    return rejected
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Counts:
+    """Right answers of some rows at common seeds: by image, over seeds; and by seed."""
+
+    by_image: Floats
+    by_seed: Floats
+
+
+def _counts(
+    correct: Sequence[Bools], seeds: Sequence[Sequence[int]], rows: list[int], common: list[int]
+) -> _Counts:
+    by_image, by_seed = [], []
+    for row in rows:
+        position = {seed: index for index, seed in enumerate(seeds[row])}
+        picked = correct[row][[position[seed] for seed in common]]
+        by_image.append(picked.sum(axis=0, dtype=np.int64))
+        by_seed.append(picked.sum(axis=1, dtype=np.int64))
+    return _Counts(np.array(by_image, dtype=np.float64), np.array(by_seed, dtype=np.float64))
+
+
+def _compare_blocks(a: _Counts, b: _Counts) -> tuple[Floats, Floats]:
+    """Difference of accuracy and two-sided p of each row of ``a`` against each of ``b``."""
+    images, seeds = a.by_image.shape[1], a.by_seed.shape[1]
+    total = a.by_seed.sum(axis=1)[:, None] - b.by_seed.sum(axis=1)[None, :]
+    difference = total / (seeds * images)
+    var_images = _variance(_squares(a.by_image, b.by_image), total, images, seeds)
+    var_seeds = _variance(_squares(a.by_seed, b.by_seed), total, seeds, images)
+    se, df = _error(var_images, var_seeds, images, seeds)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(difference) / se
+    exact = np.where(difference == 0, 1.0, 0.0)  # without variance
+    p = np.where(se > 0, 2 * special.stdtr(df, -t), exact)
+    return difference, np.where(np.isnan(se), np.nan, p)
+
+
+def _squares(a: Floats, b: Floats) -> Floats:
+    """Sum of squared differences between each row of ``a`` and each of ``b``; whole numbers."""
+    products: Floats = a @ b.T
+    squares: Floats = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * products
+    return squares
+
+
+def _variance(squares: Floats, total: Floats, units: int, repeats: int) -> Floats:
+    """Sample variance over ``units`` of count / ``repeats``, from the sums of counts.
+
+    The numerator is a whole number, hence exact (below 2^53). NaN with a single unit.
+    """
+    if units < 2:
+        return np.full_like(squares, np.nan)
+    variance: Floats = (units * squares - total**2) / (units * (units - 1) * float(repeats) ** 2)
+    return variance
+
+
+def _error(var_images: Floats, var_seeds: Floats, images: int, seeds: int) -> tuple[Floats, Floats]:
+    """Standard error and Satterthwaite's degrees of freedom."""
+    of_images, of_seeds = var_images / images, var_seeds / seeds
+    square = of_images + of_seeds
+    if images < 2 or seeds < 2:
+        return np.full_like(square, np.nan), np.full_like(square, np.nan)
+    spread = of_images**2 / (images - 1) + of_seeds**2 / (seeds - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(spread > 0, square**2 / spread, np.inf)
+    return np.sqrt(square), df
+
+
+def _t_quantile(df: Floats) -> Floats:
+    """Student's t beyond which ``LEVEL`` lies, both sides together; the normal's at infinity."""
+    upper = 1 - LEVEL / 2
+    return np.where(np.isinf(df), special.ndtri(upper), special.stdtrit(df, upper))

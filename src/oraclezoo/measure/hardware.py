@@ -1,0 +1,102 @@
+"""Hardware: what a measurement was made on, and how fast that was at the time."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import time
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+LIBRARIES = ("torch", "timm", "numpy", "scipy", "onnx", "onnxruntime", "torch-pruning")
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """The hardware fields of a result but ``calibration_s``; sizes in bytes."""
+    cpu, cores, threads = cpu_name(), os.cpu_count() or 1, torch.get_num_threads()
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        name, device_memory = properties.name, int(properties.total_memory)
+        key = name
+    else:
+        name = cpu if device.type == "cpu" else f"{device.type} of {cpu}"
+        device_memory, key = None, f"{name}-{threads}t"
+    return {
+        "class": slug(key),
+        "device": name,
+        "device_memory_bytes": device_memory,
+        "cpu": cpu,
+        "cores": cores,
+        "threads": threads,
+        "memory_bytes": memory_bytes(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def slug(text: str) -> str:
+    """Lower case, with single dashes for all else: fit for file names."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def cpu_name() -> str:
+    """The processor's model name as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def memory_bytes() -> int:
+    """Physical memory of the machine; 0 where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return 0
+
+
+def libraries() -> dict[str, str]:
+    """Versions of Python and of the libraries that a result depends on."""
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def calibrate(device: torch.device, repeats: int = 5) -> float:
+    """Median seconds of a fixed workload: three training passes of a fixed small CNN.
+
+    Recorded beside every timing, so that times from a machine's good and bad hours can be told
+    apart. The workload never changes within a protocol version.
+    """
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(128, 32, 28, 28, generator=generator).to(device)
+    weights = [
+        (torch.randn(64, 32, 3, 3, generator=generator) * 0.05).to(device).requires_grad_(),
+        (torch.randn(64, 64, 3, 3, generator=generator) * 0.05).to(device).requires_grad_(),
+    ]
+    times = []
+    for _ in range(repeats + 1):
+        _synchronise(device)
+        start = time.perf_counter()
+        for _ in range(3):
+            hidden = F.gelu(F.max_pool2d(F.conv2d(images, weights[0], padding=1), 2))
+            F.conv2d(hidden, weights[1], padding=1).square().mean().backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        _synchronise(device)
+        times.append(time.perf_counter() - start)
+    return median(times[1:])  # the first warms up
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

@@ -1,0 +1,27 @@
+"""Size: parameters and arithmetic of a module."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def parameters(model: nn.Module) -> int:
+    """Number of parameters, frozen ones included."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def macs(model: nn.Module, *, in_chans: int, image_size: int) -> int:
+    """Multiply-accumulates of one image's forward pass: convolutions, matrix products, attention.
+
+    Half of what torch's own flop counter finds.
+    """
+    device = next(model.parameters()).device
+    image = torch.zeros(1, in_chans, image_size, image_size, device=device)
+    was_training = model.training
+    model.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(image)
+    model.train(was_training)
+    return int(counter.get_total_flops()) // 2

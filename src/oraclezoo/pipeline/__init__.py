@@ -1,0 +1,1 @@
+"""The composer: the one place where registry and stages meet."""

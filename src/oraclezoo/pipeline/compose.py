@@ -1,0 +1,148 @@
+"""Compose: from the names in a recipe to the objects that a stage is given."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from oraclezoo._version import __version__
+from oraclezoo.contracts import Dataset
+from oraclezoo.errors import DataError
+from oraclezoo.recipe import COMPONENTS, Recipe
+from oraclezoo.registry import Registry
+from oraclezoo.specs import Kind
+from oraclezoo.train.augment import standardise
+from oraclezoo.train.engine import Parts, TrainingData, steps_per_epoch
+from oraclezoo.train.seeds import derive
+
+INITIALISE_ON = 5000
+"""Training images, at most, that a backbone with data-dependent initialisation is shown."""
+
+
+def open_dataset(
+    recipe: Recipe,
+    registry: Registry,
+    data_dir: Path | None,
+    progress: Callable[[str], None] | None = None,
+) -> Dataset:
+    """The data set that the recipe's track names. Raises DataError with what to do."""
+    dataset: Dataset = registry.create(
+        "dataset", recipe.data.track, data_dir=data_dir, progress=progress
+    )
+    return dataset
+
+
+def training_data(recipe: Recipe, dataset: Dataset, device: torch.device) -> TrainingData:
+    """Training and validation images on the device; the test split is not touched."""
+    train, validation = dataset.split("train"), dataset.split("validation")
+    images, labels = train.images, train.labels
+    if recipe.data.refit:
+        images = np.concatenate([images, validation.images])
+        labels = np.concatenate([labels, validation.labels])
+    if images.ndim != 3 or images.shape[1] != images.shape[2]:
+        raise DataError(f"images of shape {images.shape[1:]}: only square gray ones can be trained")
+    if not len(images) or not len(validation.images):
+        raise DataError("the training or the validation part has no images")
+    scaled = images.astype(np.float64) / 255
+    return TrainingData(
+        images=torch.from_numpy(images).to(device),
+        labels=torch.from_numpy(labels).to(device),
+        validation_images=torch.from_numpy(validation.images).to(device),
+        validation_labels=torch.from_numpy(validation.labels).to(device),
+        mean=float(scaled.mean()),
+        std=max(float(scaled.std()), 1e-6),
+        flip_keeps_label=dataset.flip_keeps_label,
+    )
+
+
+def build_backbone(
+    registry: Registry,
+    name: str,
+    options: dict[str, Any],
+    shape: dict[str, int],
+    seed: int = 0,
+) -> nn.Module:
+    """A backbone on the CPU, its weights drawn from the seed's own stream.
+
+    ``shape`` holds in_chans, num_classes and image_size. The caller's random state is untouched.
+    """
+    with torch.random.fork_rng([]):
+        torch.manual_seed(derive(seed, "initialisation"))
+        model: nn.Module = registry.create("backbone", name, **shape, **options)
+    return model
+
+
+def build_parts(
+    recipe: Recipe, registry: Registry, data: TrainingData, shape: dict[str, int], seed: int
+) -> Parts:
+    """Model, optimizer and scheduler of a resolved recipe, on the data's device."""
+    backbone = registry.get("backbone", recipe.backbone.name).spec
+    optimizer_facts = registry.get("optimizer", recipe.optimizer.name).spec.facts
+    scheduler_facts = registry.get("scheduler", recipe.scheduler.name).spec.facts
+    per_epoch = steps_per_epoch(recipe, len(data.images))
+    model = build_backbone(
+        registry, recipe.backbone.name, dict(recipe.backbone.options), shape, seed
+    )
+    if backbone.facts.get("data_init"):
+        sample = _sample(data, seed).cpu()
+        model.initialize(standardise(sample, data.mean, data.std))  # type: ignore[operator]  # the fact says it is a method
+    device = data.images.device
+    model.to(device)
+    if recipe.train.channels_last:  # before the optimizer: it may look at the weights' layout
+        model.to(memory_format=torch.channels_last)
+    optimizer = registry.create(
+        "optimizer",
+        recipe.optimizer.name,
+        list(model.named_parameters()),
+        **recipe.optimizer.options,
+    )
+    scheduler = registry.create(
+        "scheduler",
+        recipe.scheduler.name,
+        optimizer,
+        total_steps=per_epoch * recipe.budget.epochs,
+        steps_per_epoch=per_epoch,
+        **recipe.scheduler.options,
+    )
+    return Parts(
+        model=model,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        needs_closure=bool(optimizer_facts.get("needs_closure")),
+        train_eval=bool(optimizer_facts.get("train_eval")),
+        metric_scheduler=bool(scheduler_facts.get("metric")),
+    )
+
+
+def _sample(data: TrainingData, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(derive(seed, "initialisation images"))
+    order = torch.randperm(len(data.images), generator=generator)[:INITIALISE_ON]
+    return data.images[order.to(data.images.device)]
+
+
+def components(recipe: Recipe, registry: Registry) -> dict[str, dict[str, str]]:
+    """Which distribution and version is behind each name of a resolved recipe."""
+    names: dict[Kind, str] = {kind: getattr(recipe, kind).name for kind in COMPONENTS}
+    names["dataset"] = recipe.data.track
+    found: dict[str, dict[str, str]] = {}
+    for kind, name in names.items():
+        entry = registry.get(kind, name)
+        found[kind] = {"name": name, "distribution": entry.distribution, "version": entry.version}
+    return found
+
+
+@cache
+def code_sha256() -> str:
+    """Digest of oraclezoo's own source files: what the version alone does not tell."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256(__version__.encode())
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

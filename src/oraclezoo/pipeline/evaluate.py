@@ -1,0 +1,77 @@
+"""Evaluate: the model of a run on a split, with the recall of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oraclezoo.leaderboard.ledger import record as record_in_ledger
+from oraclezoo.pipeline.compose import open_dataset
+from oraclezoo.pipeline.run import Run
+from oraclezoo.pipeline.score import score
+from oraclezoo.recipe import Recipe
+from oraclezoo.registry import Registry, build_registry
+from oraclezoo.resolve import resolve
+from oraclezoo.result import data_key
+
+
+def evaluate(
+    run: Run | str | Path,
+    *,
+    split: str = "validation",
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    results: str | Path = "results",
+    registry: Registry | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Accuracy (with Wilson's 95% interval), loss in nats and the recall of each class.
+
+    Scoring the test split is noted in the ledger of the results folder.
+    """
+    registry = registry or build_registry()
+    opened = run if isinstance(run, Run) else Run.load(run)
+    recipe: Recipe = resolve(opened.recipe, registry)
+    place = None if data_dir is None else Path(data_dir)
+    dataset = open_dataset(recipe, registry, place, progress)
+    found = score(opened.model(registry=registry), dataset, split, device)
+    if split == "test":
+        record_in_ledger(
+            Path(results),
+            track=recipe.data.track,
+            data_key=data_key(dict(dataset.sha256)),
+            recipe_hash=recipe.hash,
+        )
+    right = found.probabilities.argmax(1) == found.labels
+    low, high = wilson(int(right.sum()), len(right))
+    names, glyphs = dataset.classes, dataset.glyphs
+    return {
+        "run": str(opened.folder),
+        "track": recipe.data.track.removeprefix("oraclezoo:"),
+        "synthetic": dataset.synthetic,
+        "split": split,
+        "images": len(right),
+        "accuracy": found.accuracy,
+        "accuracy_ci95": [low, high],
+        "loss": found.loss,
+        "classes": [
+            {
+                "name": names[label],
+                "glyph": glyphs[label],
+                "images": int((found.labels == label).sum()),
+                "recall": float(right[found.labels == label].mean()),
+            }
+            for label in np.unique(found.labels)
+        ],
+    }
+
+
+def wilson(right: int, images: int) -> tuple[float, float]:
+    """Wilson's score interval for a proportion, 95% (Wilson 1927)."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, images).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)

@@ -1,0 +1,129 @@
+"""Job: one measurement in a process of its own, so that models do not distort each other.
+
+Started by the benchmark as ``python -m oraclezoo.pipeline.job`` with a JSON request on standard
+input; answers with one JSON event a line on standard output. Anything else that a component prints
+goes to standard error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from oraclezoo.errors import DivergedError, InterruptedRunError, OracleZooError
+
+
+def main() -> int:
+    """Read a request, do it, report it; the exit status says how it ended."""
+    channel = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)  # stray prints must not disturb the events
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: stopping.append(number))
+
+    def tell(event: str, **fields: Any) -> None:
+        channel.write(json.dumps({"event": event, **fields}) + "\n")
+
+    try:
+        request = json.load(sys.stdin)
+        _ACTIONS[request.pop("action")](channel, stopping, **request)
+    except InterruptedRunError as error:
+        tell("failed", reason="interrupted", message=str(error))
+        return error.exit_code
+    except OracleZooError as error:
+        reason = "diverged" if isinstance(error, DivergedError) else "error"
+        tell("failed", reason=reason, message=str(error))
+        return error.exit_code
+    except MemoryError as error:
+        tell(
+            "failed", reason="out-of-memory", message=str(error) or "the process ran out of memory"
+        )
+        return 1
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        memory = "OutOfMemory" in type(error).__name__ or "can't allocate memory" in str(error)
+        reason = "out-of-memory" if memory else "error"
+        tell("failed", reason=reason, message=f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+def _train_and_score(
+    channel: TextIO,
+    stopping: list[int],
+    *,
+    recipe: dict[str, Any],
+    seed: int,
+    data_dir: str | None,
+    device: str,
+    out: str,
+    resume: bool,
+) -> None:
+    """Train; then, and only then, read the test images and keep the predictions."""
+    from oraclezoo.pipeline.compose import open_dataset
+    from oraclezoo.pipeline.run import train
+    from oraclezoo.pipeline.score import score
+    from oraclezoo.recipe import Recipe
+    from oraclezoo.registry import build_registry
+
+    registry = build_registry()
+    run = train(
+        Recipe.from_dict(recipe),
+        data_dir=data_dir,
+        seed=seed,
+        device=device,
+        out=out,
+        resume=resume,
+        overwrite=not resume,
+        registry=registry,
+        on_epoch=lambda epoch: print(
+            json.dumps({"event": "epoch", **dataclasses.asdict(epoch)}), file=channel
+        ),
+        should_stop=lambda: bool(stopping),
+    )
+    place = None if data_dir is None else Path(data_dir)
+    dataset = open_dataset(run.recipe, registry, place)
+    found = score(run.model(registry=registry), dataset, "test", device)
+    found.save(run.folder / "score.safetensors")
+    run.update(
+        score={"accuracy": found.accuracy, "loss": found.loss},
+        test_sha256=dict(dataset.sha256),
+    )
+
+
+def _measure(channel: TextIO, stopping: list[int], *, folder: str, device: str) -> None:
+    """Latency, size and arithmetic of a run's model, and the calibration beside them."""
+    from oraclezoo.measure import hardware, latency, size
+    from oraclezoo.pipeline.run import Run
+    from oraclezoo.train.device import pick
+
+    place = pick(device)
+    run = Run.load(folder)
+    module = run.model().module.to(place)
+    shape = {key: run.record["model"]["input"][key] for key in ("in_chans", "image_size")}
+    measured = {
+        "model": {
+            "parameters": size.parameters(module),
+            "macs": size.macs(module, **shape),
+            "size_bytes": sum(
+                tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()
+            ),
+        },
+        "calibration_s": hardware.calibrate(place),
+        "latency": latency.eager(module, device=place, **shape),
+    }
+    print(json.dumps({"event": "measured", **measured}), file=channel)
+
+
+_ACTIONS: dict[str, Callable[..., None]] = {"train": _train_and_score, "measure": _measure}
+
+if __name__ == "__main__":
+    sys.exit(main())

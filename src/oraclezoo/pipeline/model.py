@@ -1,0 +1,126 @@
+"""Model: weights, how to build them, preprocessing, classes and provenance, as one folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from oraclezoo.errors import ResultError, UsageError
+from oraclezoo.pipeline.compose import build_backbone
+from oraclezoo.registry import Registry, build_registry
+from oraclezoo.result import write_atomically
+from oraclezoo.train.evaluate import probabilities
+
+SCHEMA = "oraclezoo/model/1"
+
+
+class Prediction(NamedTuple):
+    """Labels int64 ``(N,)`` and class probabilities float32 ``(N, C)``."""
+
+    labels: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+
+
+class Model:
+    """A trained classifier that can be used, saved and loaded.
+
+    ``card`` is the content of ``model.json``: how to build the backbone, its input shape, the
+    preprocessing, the classes and where it all came from.
+    """
+
+    def __init__(self, module: nn.Module, card: dict[str, Any]) -> None:
+        self.module, self.card = module.eval(), card
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """A display name for each class."""
+        return tuple(self.card["classes"])
+
+    def predict(self, images: npt.ArrayLike) -> Prediction:
+        """Classify uint8 images ``(N, H, W)``, or one ``(H, W)``, of the size trained on.
+
+        They must look like the training images: bright strokes on black. Raises UsageError for
+        another shape or type.
+        """
+        array = np.asarray(images)
+        array = array[None] if array.ndim == 2 else array
+        size = self.card["input"]["image_size"]
+        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[1:] != (size, size):
+            raise UsageError(
+                f"images are {array.dtype} {array.shape}; "
+                f"this model takes uint8 (N, {size}, {size})"
+            )
+        device = next(self.module.parameters()).device
+        if not len(array):
+            classes = len(self.classes)
+            return Prediction(np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
+        scale = self.card["preprocessing"]
+        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        probs = probabilities(self.module, tensor, mean=scale["mean"], std=scale["std"])
+        found = probs.cpu().numpy()
+        return Prediction(found.argmax(1).astype(np.int64), found)
+
+    def to(self, device: torch.device | str) -> Model:
+        """Move the weights to a device; returns the model itself."""
+        self.module.to(device)
+        return self
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``model.json`` and ``model.safetensors`` into a folder, made if need be."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        state = {key: value.contiguous() for key, value in self.module.state_dict().items()}
+        partial = path / "model.safetensors.partial"
+        save_file(state, partial)
+        partial.replace(path / "model.safetensors")
+        text = json.dumps(self.card, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(path / "model.json", text.encode())
+        return path
+
+
+def load(folder: str | Path, registry: Registry | None = None) -> Model:
+    """A model that :meth:`Model.save` wrote, on the CPU.
+
+    Raises ResultError if a file is absent, broken, or does not fit its card.
+    """
+    path = Path(folder)
+    try:
+        card = json.loads((path / "model.json").read_text(encoding="utf-8"))
+        if card["schema"] != SCHEMA:
+            raise ValueError(f"schema is {card['schema']!r}, not {SCHEMA!r}")
+        state = load_file(path / "model.safetensors")
+    except FileNotFoundError as error:
+        raise ResultError(f"{path} is not a model folder: {error.filename} is missing") from error
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ResultError(f"{path}: the model cannot be read ({error})") from error
+    return assemble(card, state, registry or build_registry(), str(path))
+
+
+def assemble(
+    card: dict[str, Any], state: dict[str, torch.Tensor], registry: Registry, where: str
+) -> Model:
+    """Build the backbone that a card names and give it its weights."""
+    try:
+        backbone, shape = card["backbone"], dict(card["input"])
+        name, options = backbone["name"], dict(backbone["options"])
+        scale = {key: float(card["preprocessing"][key]) for key in ("mean", "std")}
+        if not scale["std"] > 0 or len(card["classes"]) != shape["num_classes"]:
+            raise ValueError("preprocessing or classes do not fit")
+    except (KeyError, ValueError, TypeError) as error:
+        raise ResultError(f"{where}: its card is incomplete ({error!r})") from error
+    options = {key: value for key, value in options.items() if value is not None}
+    module = build_backbone(registry, name, options, shape)
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise ResultError(f"{where}: the weights do not fit backbone {name}: {first}") from error
+    return Model(module, card)

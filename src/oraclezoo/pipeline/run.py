@@ -1,0 +1,258 @@
+"""Run: one training of one recipe at one seed, and the folder it leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from oraclezoo._version import __version__
+from oraclezoo.contracts import Dataset
+from oraclezoo.errors import DivergedError, InterruptedRunError, ResultError, UsageError
+from oraclezoo.measure import hardware
+from oraclezoo.pipeline import compose
+from oraclezoo.pipeline.model import SCHEMA as MODEL_SCHEMA
+from oraclezoo.pipeline.model import Model, assemble
+from oraclezoo.recipe import Recipe
+from oraclezoo.registry import Registry, build_registry
+from oraclezoo.resolve import resolve
+from oraclezoo.result import timestamp, write_atomically
+from oraclezoo.train.checkpoint import load_state
+from oraclezoo.train.device import peak_memory_bytes, pick
+from oraclezoo.train.engine import Epoch, Trainer
+
+SCHEMA = "oraclezoo/run/1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run folder: ``recipe.toml``, ``run.json``, ``metrics.jsonl`` and two weight files."""
+
+    folder: Path
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Run:
+        """Open a run folder. Raises ResultError if it is not one."""
+        run = cls(Path(folder))
+        if run.record.get("schema") != SCHEMA:
+            raise ResultError(f"{folder} is not a run folder of oraclezoo: run.json has no schema")
+        return run
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The content of ``run.json``."""
+        path = self.folder / "run.json"
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ResultError(
+                f"{self.folder} is not a run folder: there is no run.json in it"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise ResultError(f"{path}: cannot be read ({error})") from error
+        if not isinstance(record, dict):
+            raise ResultError(f"{path}: not a run record")
+        return record
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe as it was trained, names qualified; not resolved again."""
+        return Recipe.load(self.folder / "recipe.toml")
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One mapping an epoch, as ``metrics.jsonl`` holds them."""
+        text = (self.folder / "metrics.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def model(self, keep: str | None = None, registry: Registry | None = None) -> Model:
+        """The trained model: the weights that the recipe keeps, or ``"best"`` or ``"last"``."""
+        keep = keep or self.recipe.train.keep
+        if keep not in ("best", "last"):
+            raise UsageError(f"keep is '{keep}'; it must be best or last")
+        path = self.folder / f"{keep}.safetensors"
+        state = load_state(path)
+        weights = state["model"]
+        if state.get("ema"):
+            weights = {
+                key.removeprefix("module."): value
+                for key, value in state["ema"].items()
+                if key.startswith("module.")
+            }
+        card = self.record.get("model")
+        if not card:
+            raise ResultError(f"{self.folder}: this run has not come far enough to have a model")
+        return assemble(card, weights, registry or build_registry(), str(path))
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of ``run.json``, atomically."""
+        try:
+            record = self.record
+        except ResultError:
+            record = {}
+        record.update(fields)
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(self.folder / "run.json", text.encode())
+
+
+def folder_name(recipe: Recipe, seed: int) -> str:
+    """Name of a run's folder."""
+    return f"{recipe.name}-{recipe.hash12}-s{seed}"
+
+
+def train(
+    recipe: Recipe | str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    out: str | Path = "runs",
+    resume: bool = False,
+    overwrite: bool = False,
+    registry: Registry | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[str], None] | None = None,
+) -> Run:
+    """Train a recipe at a seed and leave a run folder under ``out``.
+
+    A folder that holds a run already is an error, unless ``resume`` (go on where it stopped; a
+    finished one is returned as it is) or ``overwrite`` says otherwise. ``on_epoch`` is called after
+    each epoch; ``should_stop`` is asked after each step (see :class:`Trainer`).
+
+    Raises UsageError, DataError, DivergedError or InterruptedRunError.
+    """
+    registry = registry or build_registry()
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    recipe = resolve(recipe, registry)
+    place = pick(device)
+    run = Run(Path(out) / folder_name(recipe, seed))
+    found = (run.folder / "run.json").is_file()
+    if found and not (resume or overwrite):
+        raise UsageError(
+            f"{run.folder} holds a run ({run.record.get('status')}): "
+            "--resume goes on with it, --overwrite trains anew"
+        )
+    if found and resume and run.record.get("status") == "done":
+        return run
+    dataset = compose.open_dataset(
+        recipe, registry, None if data_dir is None else Path(data_dir), progress
+    )
+    data = compose.training_data(recipe, dataset, place)
+    shape = {
+        "in_chans": 1,
+        "num_classes": len(dataset.classes),
+        "image_size": int(data.images.shape[-1]),
+    }
+    parts = compose.build_parts(recipe, registry, data, shape, seed)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(recipe, parts, data, seed=seed, device=place, folder=run.folder)
+    resumed = resume and trainer.resume()
+    _open_folder(run, recipe, kept_epochs=trainer.progress.epoch if resumed else 0)
+    card = _card(recipe, registry, dataset, data.mean, data.std, shape, seed)
+    run.update(
+        **_provenance(recipe, registry, dataset, place, seed),
+        model=card,
+        status="running",
+        reason=None,
+        train_images=len(data.images),
+        validation_images=len(data.validation_images),
+        flip=trainer.augment.flip,
+    )
+
+    def note(record: Epoch) -> None:
+        with (run.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dataclasses.asdict(record)) + "\n")
+        on_epoch(record)
+
+    try:
+        trainer.fit(on_epoch=note, should_stop=should_stop)
+    except (InterruptedRunError, KeyboardInterrupt):
+        run.update(status="interrupted")
+        raise
+    except DivergedError as error:
+        run.update(status="diverged", reason=str(error))
+        raise
+    except BaseException as error:
+        run.update(status="failed", reason=f"{type(error).__name__}: {error}")
+        raise
+    run.update(status="done", finished=timestamp(), outcome=_outcome(trainer, place))
+    return run
+
+
+def _open_folder(run: Run, recipe: Recipe, kept_epochs: int) -> None:
+    """Start the folder's text files; keep the metrics of the epochs that stand."""
+    (run.folder / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+    path = run.folder / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()[:kept_epochs] if kept_epochs else []
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    if not kept_epochs:
+        for stale in ("run.json", "best.safetensors", "last.safetensors", "score.safetensors"):
+            (run.folder / stale).unlink(missing_ok=True)
+
+
+def _card(
+    recipe: Recipe,
+    registry: Registry,
+    dataset: Dataset,
+    mean: float,
+    std: float,
+    shape: dict[str, int],
+    seed: int,
+) -> dict[str, Any]:
+    return {
+        "schema": MODEL_SCHEMA,
+        "backbone": {"name": recipe.backbone.name, "options": dict(recipe.backbone.options)},
+        "input": shape,
+        "preprocessing": {"mean": mean, "std": std},
+        "classes": list(dataset.classes),
+        "glyphs": list(dataset.glyphs),
+        "synthetic": dataset.synthetic,
+        "provenance": {
+            "oraclezoo": __version__,
+            "recipe": {"name": recipe.name, "hash": recipe.hash},
+            "seed": seed,
+            "components": compose.components(recipe, registry),
+            "data_sha256": dict(dataset.sha256),
+        },
+        "receipts": [],
+    }
+
+
+def _provenance(
+    recipe: Recipe, registry: Registry, dataset: Dataset, device: torch.device, seed: int
+) -> dict[str, Any]:
+    """What must be equal for two runs to be the same run."""
+    return {
+        "schema": SCHEMA,
+        "recipe": {"name": recipe.name, "hash": recipe.hash},
+        "seed": seed,
+        "started": timestamp(),
+        "pid": os.getpid(),
+        "oraclezoo": __version__,
+        "code_sha256": compose.code_sha256(),
+        "components": compose.components(recipe, registry),
+        "data_sha256": dict(dataset.sha256),
+        "hardware": hardware.describe(device),
+        "libraries": hardware.libraries(),
+    }
+
+
+def _outcome(trainer: Trainer, device: torch.device) -> dict[str, Any]:
+    progress = trainer.progress
+    return {
+        "steps": trainer.step,
+        "examples": trainer.step * trainer.recipe.budget.batch_size,
+        "train_s": progress.train_s,
+        "compile_s": 0.0,
+        "validation_accuracy": progress.validation_accuracy,
+        "validation_loss": progress.validation_loss,
+        "best_epoch": progress.best_epoch,
+        "best_validation_accuracy": progress.best[0],
+        "peak_memory_bytes": peak_memory_bytes(device),
+    }

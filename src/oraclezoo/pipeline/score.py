@@ -1,0 +1,60 @@
+"""Score: a trained model on a split, kept as probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from oraclezoo.contracts import Dataset
+from oraclezoo.errors import ResultError
+from oraclezoo.pipeline.model import Model
+from oraclezoo.train.device import pick
+
+
+@dataclass(frozen=True)
+class Score:
+    """Probabilities float16 ``(N, C)`` as results keep them, and labels int64 ``(N,)``."""
+
+    probabilities: npt.NDArray[np.float16]
+    labels: npt.NDArray[np.int64]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers in [0, 1]; the first of equal probabilities counts."""
+        return float((self.probabilities.argmax(1) == self.labels).mean())
+
+    @property
+    def loss(self) -> float:
+        """Mean negative log-likelihood, nats; a float16 zero counts as 1e-7."""
+        rows = np.arange(len(self.labels))
+        likelihood = self.probabilities[rows, self.labels].astype(np.float64)
+        return float(-np.log(np.maximum(likelihood, 1e-7)).mean())
+
+    def save(self, path: Path) -> None:
+        """Write ``probabilities`` and ``labels`` to a safetensors file, atomically."""
+        partial = path.with_name(path.name + ".partial")
+        save_file({"probabilities": self.probabilities, "labels": self.labels}, partial)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Score:
+        """What :meth:`save` wrote. Raises ResultError."""
+        try:
+            arrays = load_file(path)
+            return cls(arrays["probabilities"], arrays["labels"])
+        except (OSError, KeyError, SafetensorError) as error:
+            raise ResultError(f"{path}: not a score file ({error})") from error
+
+
+def score(model: Model, dataset: Dataset, split: str = "test", device: str = "auto") -> Score:
+    """The model's probabilities on a split of a data set. This is where test images are read."""
+    part = dataset.split(split)
+    model.to(torch.device("cpu") if device == "cpu" else pick(device))
+    prediction = model.predict(part.images)
+    return Score(prediction.probabilities.astype(np.float16), part.labels)

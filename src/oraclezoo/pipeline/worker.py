@@ -1,0 +1,63 @@
+"""Worker: starts a job in a process of its own and listens to it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from oraclezoo.errors import InterruptedRunError
+
+Event = dict[str, Any]
+
+
+def run_job(
+    request: dict[str, Any], on_event: Callable[[Event], None] = lambda event: None
+) -> Event:
+    """Run one job to its end; its last event, or a ``failed`` one that says how it died.
+
+    Raises InterruptedRunError when stopped by Ctrl-C, after the job has kept its state.
+    """
+    last: Event = {"event": "done"}
+    command = [sys.executable, "-m", "oraclezoo.pipeline.job"]
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(request))
+            process.stdin.close()
+            for line in process.stdout:
+                last = json.loads(line)
+                on_event(last)
+            status = process.wait()
+        except BrokenPipeError:
+            status = process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGINT)  # a second one if the terminal sent it already
+            process.wait()
+            raise
+        finally:
+            process.stdout.close()
+        if last.get("reason") == "interrupted":
+            raise InterruptedRunError(str(last["message"]))
+        if status and last["event"] != "failed":
+            stderr.seek(0)
+            last = {"event": "failed", **_post_mortem(status, stderr.read())}
+    return last
+
+
+def _post_mortem(status: int, stderr: str) -> dict[str, str]:
+    """Reason and message for a job that ended without a word of its own."""
+    tail = [line for line in stderr.splitlines() if line.strip()][-1:]
+    said = f": {tail[0].strip()}" if tail else ""
+    if status < 0:
+        name = signal.Signals(-status).name
+        return {"reason": "killed", "message": f"the job's process was killed by {name}{said}"}
+    return {"reason": "error", "message": f"the job's process ended with status {status}{said}"}

@@ -1,0 +1,173 @@
+"""What a plugin must keep to. Each check raises Refused: why, and what mends it."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from oraclezoo.errors import UsageError, nearest
+from oraclezoo.specs import KINDS, PLUGIN_API_VERSION, Kind, Spec
+
+HOOKS: dict[str, Kind] = {f"oraclezoo_{kind}s": kind for kind in KINDS}
+"""Which kind of spec each hook returns."""
+
+CONTRACT: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "backbone": ((), ("in_chans", "num_classes", "image_size")),
+    "optimizer": (("named_parameters",), ()),
+    "scheduler": (("optimizer",), ("total_steps", "steps_per_epoch")),
+    "dataset": ((), ("data_dir", "progress")),
+}
+"""What every factory of a kind takes beside options: positional, then by keyword."""
+
+Taken = Mapping[tuple[str, Kind, str], str]
+"""Which plugin offers (distribution, kind, name)."""
+
+_PREFIX = "oraclezoo_"
+_API = "oraclezoo_plugin_api"
+_COMPARISON = re.compile(r"\s*(==|!=|<=|>=|<|>|)\s*(\d+)\s*")
+_OPERATORS: dict[str, Callable[[int, int], bool]] = {
+    "": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+
+
+class RefusedError(Exception):
+    """A plugin that breaks the contract: why, and what mends it."""
+
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__(reason)
+        self.reason, self.fix = reason, fix
+
+
+class Manager(pluggy.PluginManager):
+    """pluggy's manager, but for the dunder names that it need not look at: they are most."""
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> pluggy.HookimplOpts | None:
+        """The options of the hook called ``name`` in ``plugin``, or None if it is not one."""
+        return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
+
+
+def check_api(plugin: Any) -> None:
+    """Refuse a plugin that does not support this plugin API."""
+    declared = getattr(plugin, _API, None)
+    if declared is None:
+        return
+    parts = [_COMPARISON.fullmatch(part) for part in str(declared).split(",")]
+    if not isinstance(declared, (str, int)) or not all(parts):
+        raise RefusedError(
+            f"{_API} is {declared!r}",
+            f'write comparisons of whole numbers, e.g. {_API} = ">={PLUGIN_API_VERSION}"',
+        )
+    if not all(_OPERATORS[p[1]](PLUGIN_API_VERSION, int(p[2])) for p in parts if p):
+        raise RefusedError(
+            f"it supports plugin API {declared}; this oraclezoo has {PLUGIN_API_VERSION}",
+            "install a version of it, or of oraclezoo, that fits the other",
+        )
+
+
+def check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """Refuse names that look like hooks and are none, which pluggy would pass over in silence."""
+    for name in dir(plugin):
+        options = manager.parse_hookimpl_opts(plugin, name)
+        hook = (options and options.get("specname")) or name
+        if options is None and (not name.startswith(_PREFIX) or name == _API):
+            continue
+        if options is None and isinstance(getattr(plugin, name), ModuleType):
+            continue  # a package of that name that the plugin imports
+        if hook not in HOOKS:
+            known = HOOKS if callable(getattr(plugin, name)) else (_API,)
+            raise RefusedError(f"there is no hook '{hook}'{nearest(hook, known)}", "rename it")
+        if options is None:
+            raise RefusedError(
+                f"{name} is not marked as a hook", "put @oraclezoo.hookspecs.hookimpl above it"
+            )
+        if options.get("wrapper") or options.get("hookwrapper"):
+            raise RefusedError(
+                f"{name} wraps the hook of other plugins", "return specs from a plain hook instead"
+            )
+
+
+def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
+    first = manager.get_name(plugin)
+    if first is not None:
+        raise RefusedError(f"{first} is the same module", "remove one of the two entry points")
+    if manager.has_plugin(name):
+        raise RefusedError("its entry point is declared twice", "remove one of the two")
+    try:
+        manager.register(plugin, name)
+    except pluggy.PluginValidationError as error:
+        if manager.is_registered(plugin):  # in part, as pluggy before 1.7 does
+            manager.unregister(plugin)
+        lines = str(error).splitlines()
+        raise RefusedError(
+            f"a hook has the wrong signature: {lines[-1]}", "hooks take no arguments"
+        ) from error
+
+
+def offered(manager: pluggy.PluginManager, plugin: Any) -> Iterator[Spec]:
+    """What one plugin's hooks return, checked for kind."""
+    for hook, kind in HOOKS.items():
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            if implementation.plugin is not plugin:
+                continue
+            returned = implementation.function()
+            fix = f"return an iterable of oraclezoo.specs.Spec of kind '{kind}'"
+            if isinstance(returned, (str, bytes)) or not hasattr(returned, "__iter__"):
+                raise RefusedError(f"{hook} returned {type(returned).__name__}, not specs", fix)
+            for spec in returned:
+                if not isinstance(spec, Spec):
+                    raise RefusedError(f"{hook} returned a {type(spec).__name__}, not a spec", fix)
+                if spec.kind != kind:
+                    raise RefusedError(
+                        f"{hook} returned {spec.kind} '{spec.name}'",
+                        f"return it from oraclezoo_{spec.kind}s",
+                    )
+                yield spec
+
+
+def check_spec(spec: Spec, distribution: str, before: Sequence[Spec], taken: Taken) -> None:
+    """Refuse a spec whose name clashes with what its distribution offers, or that is odd."""
+    who = f"{spec.kind} '{spec.name}'"
+    if any((spec.kind, spec.name) == (other.kind, other.name) for other in before):
+        raise RefusedError(f"it offers {who} twice", "rename one of them")
+    other_plugin = taken.get((distribution, spec.kind, spec.name))
+    if other_plugin:
+        raise RefusedError(
+            f"{other_plugin} of the same distribution offers {who} too", "rename one of them"
+        )
+    reserved = (*sum(CONTRACT[spec.kind], ()), *spec.fixed)
+    for option in spec.options:
+        if option.name in reserved or not str(option.name).isidentifier():
+            raise RefusedError(
+                f"{who}: an option cannot be called '{option.name}'",
+                "choose a Python name that is no argument of the factory already",
+            )
+        try:
+            option.check(option.default, spec.kind)
+        except UsageError as error:
+            raise RefusedError(f"{who}: a default is wrong: {error}", "correct it") from error
+    for name, value in spec.facts.items():
+        if not _plain(value):
+            raise RefusedError(
+                f"{who}: fact {name!r} is a {type(value).__name__}",
+                "facts are text, numbers, true, false or None",
+            )
+
+
+def _plain(value: object) -> bool:
+    return (
+        value is None
+        or isinstance(value, (str, bool, int))
+        or (isinstance(value, float) and math.isfinite(value))
+    )

@@ -1,0 +1,324 @@
+"""Recipe: everything that decides a training, as a strict, hashable record.
+
+A recipe is read from TOML, from a mapping, or by the name of a shipped one. Unknown sections and
+keys are refused with the nearest name. Names of components are qualified, and their options
+checked, by :func:`oraclezoo.resolve.resolve`; only a resolved recipe has a hash.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, cast
+
+from oraclezoo.errors import RecipeError, UnknownNameError, UsageError, nearest
+from oraclezoo.specs import Kind, Option, OptionType, Value
+
+SHIPPED = Path(__file__).parent / "recipes"
+
+
+def _key(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    return field(
+        default=default, metadata={"help": help, "low": low, "high": high, "choices": choices}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What is learned from."""
+
+    track: str = _key("glyphs-3k", "data set with its fixed split")
+    refit: bool = _key(False, "train on training and validation images together")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much is learned from it."""
+
+    epochs: int = _key(50, "passes over the training images", low=1)
+    batch_size: int = _key(256, "images a step; an incomplete last batch is left out", low=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """Random changes of each training image; each is drawn evenly from -x to +x."""
+
+    shift: float = _key(0.0, "translation, pixels", low=0)
+    rotate: float = _key(0.0, "rotation, degrees", low=0, high=180)
+    scale: float = _key(0.0, "zoom, as a fraction of 1", low=0, high=0.9)
+    shear: float = _key(0.0, "horizontal shear, as a tangent", low=0, high=2)
+    elastic: float = _key(0.0, "smooth displacement field, pixels", low=0)
+    elastic_grid: int = _key(4, "control points of that field along each axis", low=2)
+    flip: bool = _key(False, "mirror half of the images, if the data set allows it")
+    cutout: int = _key(0, "edge of a blanked square, pixels", low=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Cross-entropy."""
+
+    label_smoothing: float = _key(0.0, "probability spread over all classes", low=0, high=0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How the steps are taken."""
+
+    precision: str = _key("fp32", "arithmetic of the passes", choices=("fp32", "bf16", "fp16"))
+    channels_last: bool = _key(True, "memory layout NHWC")
+    clip_norm: float = _key(0.0, "largest global gradient norm; 0 clips nothing", low=0)
+    ema: float = _key(0.0, "decay a step of averaged weights; 0 averages nothing", low=0, high=1)
+    keep: str = _key("last", "which weights become the model", choices=("last", "best"))
+    evaluate_every: int = _key(1, "epochs between validations; the last one always is", low=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A backbone, optimizer or scheduler by name, with the options given to it."""
+
+    name: str
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+
+SECTIONS: dict[str, type] = {
+    "data": Data,
+    "budget": Budget,
+    "augment": Augment,
+    "loss": Loss,
+    "train": Training,
+}
+COMPONENTS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler")
+_TOP = ("name", "summary")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def keys(section: type) -> dict[str, Option]:
+    """The keys of a fixed section, as options."""
+    return {
+        f.name: Option(
+            f.name,
+            cast(OptionType, f.type),
+            cast(Value, f.default),
+            f.metadata["help"],
+            f.metadata["low"],
+            f.metadata["high"],
+            f.metadata["choices"],
+        )
+        for f in dataclasses.fields(section)
+    }
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training but seed, device and paths.
+
+    Make one with :meth:`load` or :meth:`from_dict`; change one with :meth:`override`.
+    """
+
+    name: str
+    backbone: Component
+    optimizer: Component
+    scheduler: Component
+    data: Data = Data()
+    budget: Budget = Budget()
+    augment: Augment = Augment()
+    loss: Loss = Loss()
+    train: Training = Training()
+    summary: str = ""
+    resolved: bool = False
+
+    @classmethod
+    def load(cls, source: str | Path, overrides: Mapping[str, object] | None = None) -> Self:
+        """A shipped recipe by name, or a TOML file by path, with ``overrides`` applied.
+
+        Overrides map dotted keys to values, e.g. ``{"optimizer.lr": 0.05}``. Raises RecipeError or
+        UnknownNameError.
+        """
+        path = find(source)
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise RecipeError(f"recipe {path}: {error}") from error
+        document.setdefault("name", path.stem)
+        try:
+            recipe = cls.from_dict(document)
+        except UsageError as error:
+            raise RecipeError(f"recipe {path}: {error}") from error
+        return recipe.override(overrides or {})
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """A recipe from the mapping that its TOML file holds."""
+        known = (*_TOP, *COMPONENTS, *SECTIONS)
+        parts: dict[str, Any] = {}
+        for key, value in document.items():
+            if key not in known:
+                raise RecipeError(f"unknown section '{key}'{nearest(key, known)}")
+            if key in _TOP:
+                parts[key] = _text(key, value)
+            elif not isinstance(value, Mapping):
+                raise RecipeError(f"'{key}' must be a section: [{key}]")
+            elif key in COMPONENTS:
+                parts[key] = _component(key, value)
+            else:
+                parts[key] = _section(key, value)
+        for key in ("name", *COMPONENTS):
+            if key not in parts:
+                raise RecipeError(f"'{key}' is missing")
+        if not _NAME.fullmatch(parts["name"]):
+            raise RecipeError(
+                f"name '{parts['name']}': use up to 64 letters, digits, '.', '_' and '-'"
+            )
+        return cls(**parts)
+
+    def override(self, changes: Mapping[str, object]) -> Self:
+        """A copy with dotted keys replaced.
+
+        Naming another component drops the options that were meant for the one it replaces.
+        """
+        document = self.to_dict()
+        for path in sorted(changes, key=lambda k: not k.endswith(".name")):  # names first
+            value = changes[path]
+            section, dot, entry = path.partition(".")
+            if not dot and section in _TOP:
+                document[section] = value
+                continue
+            known = (*COMPONENTS, *SECTIONS)
+            if section not in known:
+                raise RecipeError(f"unknown section in '{path}'{nearest(section, known)}")
+            if not entry:
+                raise RecipeError(f"'{path}' is a section; set one of its keys, e.g. {path}.name=...")
+            if section in COMPONENTS and entry == "name" and document[section]["name"] != value:
+                document[section] = {}
+            document[section][entry] = value
+        changed = self.from_dict(document)
+        return changed if changes else self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping that the TOML file holds; options that are None are left out."""
+        document: dict[str, Any] = {"name": self.name, "summary": self.summary}
+        for key in COMPONENTS:
+            component: Component = getattr(self, key)
+            given = {k: v for k, v in component.options.items() if v is not None}
+            document[key] = {"name": component.name, **given}
+        for section in SECTIONS:
+            document[section] = dataclasses.asdict(getattr(self, section))
+        return document
+
+    def to_toml(self) -> str:
+        """The recipe as the text of a TOML file that :meth:`load` reads back equal."""
+        import tomli_w
+
+        return tomli_w.dumps(self.to_dict())
+
+    def canonical(self) -> dict[str, Any]:
+        """What the hash is taken over: all that decides a training, and nothing else."""
+        if not self.resolved:
+            raise UsageError("only a resolved recipe has a hash: see oraclezoo.resolve.resolve")
+        document = self.to_dict()
+        del document["name"], document["summary"]
+        for key in COMPONENTS:
+            component: Component = getattr(self, key)
+            document[key] = {"name": component.name, "options": dict(component.options)}
+        return document
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 (hex) of the canonical JSON: sorted keys, defaults filled in, names qualified."""
+        text = json.dumps(
+            self.canonical(), sort_keys=True, separators=(",", ":"), allow_nan=False, default=list
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def hash12(self) -> str:
+        """The first twelve digits of :attr:`hash`, as file names carry it."""
+        return self.hash[:12]
+
+
+def shipped() -> list[str]:
+    """Names of the recipes that come with oraclezoo."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def find(source: str | Path) -> Path:
+    """The file behind a recipe's name or path."""
+    if isinstance(source, Path) or str(source).endswith(".toml"):
+        path = Path(source)
+        if not path.is_file():
+            raise RecipeError(f"recipe {path}: there is no such file")
+        return path
+    path = SHIPPED / f"{source}.toml"
+    if source not in shipped():
+        raise UnknownNameError("recipe", source, shipped(), "or give the path of a .toml file")
+    return path
+
+
+def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
+    """Overrides from ``key=value`` texts; a value is TOML, or else a plain string."""
+    changes: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"'{pair}' is not of the form section.key=value")
+        changes[key.strip()] = parse_value(text.strip())
+    return changes
+
+
+def parse_value(text: str) -> object:
+    """``text`` as a TOML value, or as the string it is."""
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return document["value"] if len(document) == 1 else text
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    """Overrides from ``ORACLEZOO_<SECTION>__<KEY>`` variables, e.g. ORACLEZOO_OPTIMIZER__LR=0.1."""
+    changes: dict[str, object] = {}
+    for name, text in environ.items():
+        prefix, _, rest = name.partition("_")
+        section, double, key = rest.partition("__")
+        if prefix == "ORACLEZOO" and double and section.lower() in (*COMPONENTS, *SECTIONS):
+            changes[f"{section.lower()}.{key.lower()}"] = parse_value(text)
+    return changes
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise RecipeError(f"'{key}' must be a string")
+    return value
+
+
+def _component(key: str, given: Mapping[str, Any]) -> Component:
+    options = dict(given)
+    name = options.pop("name", None)
+    if not isinstance(name, str) or not name:
+        raise RecipeError(f"[{key}] needs a name, e.g. name = \"...\" ('oraclezoo list {key}s')")
+    for option, value in options.items():
+        if not isinstance(value, (bool, int, float, str, list, tuple)):
+            raise RecipeError(f"{key}.{option} must be a number, a string, true, false or a list")
+    return Component(name, {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
+
+
+def _section(key: str, given: Mapping[str, Any]) -> object:
+    known = keys(SECTIONS[key])
+    for entry in given:
+        if entry not in known:
+            raise RecipeError(f"[{key}] has no key '{entry}'{nearest(entry, known)}")
+    return SECTIONS[key](**{entry: known[entry].check(given[entry], key) for entry in given})

@@ -1,0 +1,135 @@
+"""Validation of a result document: the published JSON Schema, and what a schema cannot say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from oraclezoo.errors import ResultError
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+SCHEMA = "oraclezoo/result/1"
+SCHEMA_FILE = Path(__file__).parent / "schemas" / "result-1.json"
+CLOSED_EPOCHS = 50
+"""The closed division's budget: this many epochs' worth of examples."""
+MAX_FILE_BYTES = 32 * 2**20
+"""A larger file is refused unread."""
+
+
+def validate(document: Any) -> None:
+    """Raise ResultError, one line that names the field, unless ``document`` is a valid result.
+
+    Beyond the JSON Schema: every number is finite, the recipe's hash is that of its content, and
+    the parts agree with each other.
+    """
+    if not isinstance(document, Mapping) or "schema" not in document:
+        raise ResultError(f"not a result document: there is no 'schema' of '{SCHEMA}'")
+    if document["schema"] != SCHEMA:
+        raise ResultError(
+            f"schema is {_short(document['schema'])}; this oraclezoo reads '{SCHEMA}'"
+        )
+    for where, number in _numbers(document, ""):
+        if not math.isfinite(number):
+            raise ResultError(f"{where} is {number}; it must be finite")
+    first = min(_validator().iter_errors(document), key=lambda e: e.json_path, default=None)
+    if first is not None:
+        raise ResultError(_explain(first))
+    for where, what in _disagreements(document):
+        raise ResultError(f"{where}: {what}")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in a file from anywhere. Raises ResultError."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ResultError(f"result {path}: larger than {MAX_FILE_BYTES} bytes; not a result")
+        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except OSError as error:
+        raise ResultError(f"result {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"result {path}: not JSON: {error}; make it again") from error
+
+
+@cache
+def _validator() -> Validator:
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    checker = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )  # the standard also calls 5.0 an integer
+    strict = extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]  # the stubs leave it untyped
+    validator: Validator = strict(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    return validator
+
+
+def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Field and fault of what the schema cannot say."""
+    track, recipe, seeds = document["track"], document["recipe"], document["seeds"]
+    try:
+        datetime.fromisoformat(document["created"])
+    except ValueError as error:
+        yield "created", str(error)
+    if recipe["hash"] != digest(recipe["content"]):
+        yield "recipe.hash", "is not the hash of recipe.content"
+    numbers = [row["seed"] for row in seeds]
+    if len(set(numbers)) != len(numbers):
+        yield "seeds", "a seed is there twice"
+    if not seeds and not document["failures"]:
+        yield "seeds", "there is neither a seed nor a failure"
+    if bool(seeds) != (document["predictions"] is not None):
+        yield "predictions", "must be null without seeds, and must be there with them"
+    for key, count in (("images", track["test"]), ("classes", track["classes"])):
+        if seeds and document["predictions"][key] != count:
+            yield f"predictions.{key}", f"must be the track's {count}"
+    budget = CLOSED_EPOCHS * (track["train"] + recipe["refit"] * track["validation"])
+    if track["division"] == "closed" and document["examples"] > budget:
+        yield "examples", f"the closed division allows {budget}, {CLOSED_EPOCHS} epochs' worth"
+    for index, row in enumerate(document["latency"]):
+        if not row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]:
+            yield f"latency[{index}]", "its percentiles are not in order"
+
+
+def digest(content: Any) -> str:
+    """SHA-256 (hex) of canonical JSON: keys sorted, no blanks. A recipe's hash is one."""
+    text = json.dumps(
+        content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=list
+    )  # as Recipe.hash has it
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _numbers(value: Any, where: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float):
+        yield where, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _numbers(item, f"{where}.{key}".lstrip("."))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _numbers(item, f"{where}[{index}]")
+
+
+def _explain(error: ValidationError) -> str:
+    where = error.json_path.removeprefix("$").lstrip(".") or "the document"
+    if error.validator in ("not", "pattern"):
+        return f"{where}: {_short(error.instance)} has a character or form that is not allowed"
+    return f"{where}: {_short(error.message, quote=False)}"
+
+
+def _short(value: object, *, quote: bool = True) -> str:
+    text = " ".join((repr(value) if quote else str(value)).split())
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a finite number")

@@ -1,0 +1,98 @@
+"""Augmentation of a whole batch on its device: one resampling, then cutout."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from oraclezoo.recipe import Augment
+
+
+def standardise(images: Tensor, mean: float, std: float) -> Tensor:
+    """uint8 ``(N, H, W)`` -> float32 ``(N, 1, H, W)``: ``(x / 255 - mean) / std``."""
+    return images.unsqueeze(1).to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
+
+
+class Augmenter:
+    """Turns uint8 images ``(N, H, W)`` into standardised, randomly changed float32 ones.
+
+    Shift, rotation, zoom, shear, mirror and the elastic field make one sampling grid, so that each
+    image is interpolated once; what comes in from outside is black (raw value 0). Cutout blanks
+    with the mean gray. All random numbers come from one generator, reseeded by :meth:`reseed`.
+    """
+
+    def __init__(
+        self, recipe: Augment, *, flip: bool, mean: float, std: float, device: torch.device
+    ) -> None:
+        self.recipe, self.flip = recipe, flip
+        self.mean, self.std = mean, std
+        self.generator = torch.Generator(device=device)
+        self.resamples = flip or any(
+            (recipe.shift, recipe.rotate, recipe.scale, recipe.shear, recipe.elastic)
+        )
+
+    def reseed(self, seed: int) -> None:
+        """Make the next batch depend on ``seed`` alone, whatever came before."""
+        self.generator.manual_seed(seed)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 ``(N, H, W)`` -> float32 ``(N, 1, H, W)``."""
+        batch = standardise(images, self.mean, self.std)
+        if self.resamples:
+            black = -self.mean / self.std
+            grid = self._grid(batch)
+            batch = F.grid_sample(batch - black, grid, align_corners=False).add_(black)
+        if self.recipe.cutout:
+            batch = batch.masked_fill_(self._holes(batch), 0.0)
+        return batch
+
+    def _even(self, *shape: int, device: torch.device) -> Tensor:
+        """Uniform on [-1, 1)."""
+        return torch.rand(*shape, device=device, generator=self.generator).mul_(2).sub_(1)
+
+    def _grid(self, batch: Tensor) -> Tensor:
+        """Where each output pixel is read, ``(N, H, W, 2)`` in grid_sample's [-1, 1] frame."""
+        recipe, device = self.recipe, batch.device
+        count, _, height, width = batch.shape
+        draws = self._even(6, count, device=device)
+        angle = draws[0] * math.radians(recipe.rotate)
+        zoom_x, zoom_y = 1 + draws[1] * recipe.scale, 1 + draws[2] * recipe.scale
+        shear = draws[3] * recipe.shear
+        if self.flip:
+            coin = torch.rand(count, device=device, generator=self.generator)
+            zoom_x = torch.where(coin < 0.5, -zoom_x, zoom_x)
+        cos, sin = angle.cos(), angle.sin()
+        # output -> input: rotation after shear after zoom, x to the right and y down
+        rows = torch.stack(
+            (
+                torch.stack((cos * zoom_x, (cos * shear - sin) * zoom_y, draws[4]), 1),
+                torch.stack((sin * zoom_x, (sin * shear + cos) * zoom_y, draws[5]), 1),
+            ),
+            1,
+        )
+        rows[:, 0, 2] *= 2 * recipe.shift / width
+        rows[:, 1, 2] *= 2 * recipe.shift / height
+        grid = F.affine_grid(rows, [count, 1, height, width], align_corners=False)
+        if recipe.elastic:
+            points = self._even(count, 2, recipe.elastic_grid, recipe.elastic_grid, device=device)
+            points[:, 0] *= 2 * recipe.elastic / width
+            points[:, 1] *= 2 * recipe.elastic / height
+            field = F.interpolate(points, (height, width), mode="bicubic", align_corners=True)
+            grid = grid + field.permute(0, 2, 3, 1)
+        return grid
+
+    def _holes(self, batch: Tensor) -> Tensor:
+        """True on a square of edge ``cutout`` at a random place that lies inside each image."""
+        count, _, height, width = batch.shape
+        edge = min(self.recipe.cutout, height, width)
+        draws = torch.rand(2, count, device=batch.device, generator=self.generator)
+        top = (draws[0] * (height - edge + 1)).long().view(-1, 1)
+        left = (draws[1] * (width - edge + 1)).long().view(-1, 1)
+        y = torch.arange(height, device=batch.device)
+        x = torch.arange(width, device=batch.device)
+        in_y = (y >= top) & (y < top + edge)
+        in_x = (x >= left) & (x < left + edge)
+        return (in_y[:, :, None] & in_x[:, None, :]).unsqueeze(1)

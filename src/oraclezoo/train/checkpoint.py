@@ -1,0 +1,83 @@
+"""Checkpoints: a state tree as one safetensors file, tensors as tensors and the rest as JSON.
+
+The JSON tree travels in the file's header, so that a checkpoint is replaced in one atomic step and
+tensors and tree can never disagree. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from oraclezoo.errors import PluginError, ResultError
+
+_KEY = "oraclezoo/state/1"
+_TAGS = ("tensor", "tuple", "dict")
+
+
+def save_state(path: Path, state: Any) -> None:
+    """Write a tree of dicts, lists, tuples, numbers, strings, None and tensors, atomically.
+
+    Raises PluginError if the state of some component holds anything else.
+    """
+    tensors: dict[str, Tensor] = {}
+    tree = _flatten(state, "state", tensors)
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata={_KEY: json.dumps(tree)})
+    partial.replace(path)
+
+
+def load_state(path: Path, device: torch.device | str = "cpu") -> Any:
+    """The tree that :func:`save_state` wrote. Raises ResultError if the file is not one."""
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return _restore(json.loads(metadata[_KEY]), tensors)
+    except FileNotFoundError as error:
+        raise ResultError(f"{path}: there is no such checkpoint") from error
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ResultError(f"{path}: not a checkpoint of oraclezoo ({error})") from error
+
+
+def _flatten(node: Any, where: str, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(node, Tensor):
+        # a copy of its own storage: safetensors refuses shared and strided memory
+        tensors[where] = node.detach().cpu().contiguous().clone()
+        return {"tensor": where}
+    if node is None or isinstance(node, (bool, int, float, str)):
+        return node
+    if isinstance(node, (list, tuple)):
+        items = [_flatten(item, f"{where}.{i}", tensors) for i, item in enumerate(node)]
+        return {"tuple": items} if isinstance(node, tuple) else items
+    if isinstance(node, dict):
+        pairs = []
+        for key, value in node.items():
+            if not isinstance(key, (str, int)):
+                raise PluginError(f"{where}: a state's key {key!r} cannot be saved")
+            pairs.append([key, _flatten(value, f"{where}.{key}", tensors)])
+        return {"dict": pairs}
+    raise PluginError(
+        f"{where}: a {type(node).__name__} cannot be saved; a state holds tensors and plain values"
+    )
+
+
+def _restore(node: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(node, list):
+        return [_restore(item, tensors) for item in node]
+    if not isinstance(node, dict):
+        return node
+    ((tag, value),) = node.items()
+    if tag == "tensor":
+        return tensors[value]
+    if tag == "tuple":
+        return tuple(_restore(item, tensors) for item in value)
+    if tag == "dict":
+        return {key: _restore(item, tensors) for key, item in value}
+    raise ValueError(f"unknown tag '{tag}'; there is {', '.join(_TAGS)}")

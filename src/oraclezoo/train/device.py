@@ -1,0 +1,47 @@
+"""Devices: one code path for CUDA, MPS (not tested by us) and the CPU."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from oraclezoo.errors import UsageError
+
+
+def pick(name: str = "auto") -> torch.device:
+    """``"auto"`` (CUDA, then MPS, then CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"device '{name}' is not one of auto, cpu, cuda, cuda:N, mps") from error
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"device '{name}' is not one of auto, cpu, cuda, cuda:N, mps")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UsageError(f"device '{name}' is not here: {count} CUDA devices; use --device auto")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("device 'mps' is not here; use --device auto")
+    return device
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until all work given to the device is done; nothing to wait for on the CPU."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def peak_memory_bytes(device: torch.device) -> int | None:
+    """Most device memory held so far by this process; on the CPU its peak resident size."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

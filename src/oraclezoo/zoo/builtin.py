@@ -1,0 +1,38 @@
+"""The built-in components, registered through the same hooks as every plugin's. Imports light."""
+
+from __future__ import annotations
+
+from oraclezoo.hookspecs import hookimpl
+from oraclezoo.specs import Spec
+
+
+@hookimpl
+def oraclezoo_backbones() -> list[Spec]:
+    """The built-in backbones."""
+    from oraclezoo.zoo.backbone_specs import BACKBONES
+
+    return list(BACKBONES)
+
+
+@hookimpl
+def oraclezoo_optimizers() -> list[Spec]:
+    """The built-in optimizers."""
+    from oraclezoo.zoo.optimizer_specs import OPTIMIZERS
+
+    return list(OPTIMIZERS)
+
+
+@hookimpl
+def oraclezoo_schedulers() -> list[Spec]:
+    """The built-in schedulers."""
+    from oraclezoo.zoo.scheduler_specs import SCHEDULERS
+
+    return list(SCHEDULERS)
+
+
+@hookimpl
+def oraclezoo_datasets() -> list[Spec]:
+    """The built-in tracks."""
+    from oraclezoo.data.listing import DATASETS
+
+    return list(DATASETS)

@@ -1,0 +1,75 @@
+"""A user's folder of IDX files: which is which, and ``dataset.toml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oraclezoo.data.folder import FILES, About, discover, read_about
+from oraclezoo.errors import DataError
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+def test_mnist_names_are_found_packed_or_not(tmp_path: Path) -> None:
+    """The usual names win over any other file that could be meant."""
+    usual = [f"{name}.gz" if "labels" in name else name for name in FILES.values()]
+    touch(tmp_path, *usual, "old-train-images-idx3-ubyte.gz", "train-images.png")
+    assert [path.name for path in discover(tmp_path).values()] == usual
+
+
+@pytest.mark.parametrize(
+    "pattern", ["kmnist-{}-{}-idx3-ubyte.gz", "emnist_letters_{}_{}.ubyte", "{}.{}.IDX"]
+)
+def test_other_names_are_found_by_their_words(pattern: str, tmp_path: Path) -> None:
+    """A name needs "train" or "test", "images" or "labels", and something that says IDX."""
+    names = [pattern.format(a, b) for a in ("train", "test") for b in ("images", "labels")]
+    touch(tmp_path, *names, "latest-train-notes.txt", "train-images.npz")
+    assert [path.name for path in discover(tmp_path).values()] == names
+
+
+def test_a_missing_or_ambiguous_file_is_named(tmp_path: Path) -> None:
+    """What is missing is said with the name it should have; what is ambiguous with all names."""
+    names = [f"{name}.gz" for name in FILES.values()]
+    touch(tmp_path, *names[:3])
+    with pytest.raises(DataError, match="no file with the test labels; name it t10k-labels-idx1"):
+        discover(tmp_path)
+    touch(tmp_path, "a-test-labels-idx1-ubyte", "b-test-labels-idx1-ubyte")
+    with pytest.raises(DataError, match="a-test-labels-idx1-ubyte, b-test-labels-idx1-ubyte could"):
+        discover(tmp_path)
+    touch(tmp_path, names[3], names[3].removesuffix(".gz"))
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte.gz could"):
+        discover(tmp_path)
+    with pytest.raises(DataError, match="No such file or directory"):
+        discover(tmp_path / "absent")
+
+
+def test_what_the_folder_says_of_itself(tmp_path: Path) -> None:
+    """Without dataset.toml the defaults hold; with it, what it says."""
+    assert read_about(tmp_path) == About(None, None, False)
+    (tmp_path / "dataset.toml").write_text('classes = ["a", "b"]\nflip_keeps_label = true\n')
+    assert read_about(tmp_path) == About(("a", "b"), None, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('class = ["a"]', "unknown key 'class'; did you mean 'classes'"),
+        ("classes = 3", "'classes' must be a list of strings"),
+        ('glyphs = ["a", 1]', "'glyphs' must be a list of strings"),
+        ("flip_keeps_label = 1", "must be true or false"),
+        ('classes = ["a", "a"]', "a name of its own"),
+        ('classes = ["a", ""]', "a name of its own"),
+        ("classes = [", "dataset.toml: "),
+    ],
+)
+def test_dataset_toml_is_strict(text: str, complaint: str, tmp_path: Path) -> None:
+    """A misspelt key, a wrong type or broken TOML is an error that names the file."""
+    (tmp_path / "dataset.toml").write_text(text)
+    with pytest.raises(DataError, match=complaint):
+        read_about(tmp_path)

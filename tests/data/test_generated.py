@@ -1,0 +1,100 @@
+"""The cache of generated characters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import pytest
+
+from oraclezoo.data import glyphs
+from oraclezoo.data.dataset import ArraySplit
+from oraclezoo.data.generated import Part, open_generated
+
+PARTS = {
+    "train": Part(1, (3,) * 10),
+    "validation": Part(2, (1,) * 10),
+    "test": Part(3, (2,) * 10),
+}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty user cache of this test's own."""
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def read(name: str = "train") -> tuple[ArraySplit, list[str]]:
+    """A split of a newly opened data set, and the lines of progress (none: from the cache)."""
+    lines: list[str] = []
+    return open_generated(PARTS, lines.append).split(name), lines
+
+
+def same(a: ArraySplit, b: ArraySplit) -> bool:
+    return np.array_equal(a.images, b.images) and np.array_equal(a.labels, b.labels)
+
+
+def test_the_second_time_comes_from_the_cache(cache: Path) -> None:
+    """The images are generated once, and what is kept is what was generated."""
+    first, lines = read()
+    assert lines == ["generating 30 characters"]
+    second, lines = read()
+    assert lines == []
+    assert same(first, second)
+    assert second.labels.dtype == np.int64
+    assert len(list((cache / "generated").iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["images", "labels"])
+def test_a_damaged_cache_is_made_anew(cache: Path, name: str) -> None:
+    """A file cut short, gone, or with other labels is not used."""
+    first, _ = read()
+    (path,) = (cache / "generated").glob(f"*{name}*")
+    whole = path.read_bytes()
+    altered = whole[:-5] + bytes(5)
+    for data in (whole[:-1], b"", altered) if name == "labels" else (whole[:-1], b""):
+        path.write_bytes(data)
+        again, lines = read()
+        assert len(lines) == 1
+        assert same(first, again)
+        assert path.read_bytes() == whole
+    path.unlink()
+    assert same(read()[0], first)
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(cache: Path) -> None:
+    """Where the cache's folder cannot be made, the images come all the same."""
+    cache.touch()
+    split, lines = read()
+    assert len(split.labels) == 30
+    assert len(lines) == 1
+
+
+def test_another_generator_has_other_files(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new version neither uses the old one's images nor passes for it."""
+    before = open_generated(PARTS, None).sha256["generated"]
+    read()
+    monkeypatch.setattr(glyphs, "VERSION", "another")
+    assert open_generated(PARTS, None).sha256["generated"] != before
+    assert len(read()[1]) == 1
+
+
+def test_only_the_splits_that_were_read_are_generated(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training asks for no test image; digests name the splits that were read."""
+    seeds = []
+    real = glyphs.generate
+
+    def generate(counts, seed):  # type: ignore[no-untyped-def]  # passes through
+        seeds.append(seed)
+        return real(counts, seed)
+
+    monkeypatch.setattr(glyphs, "generate", generate)
+    dataset = open_generated(PARTS, None)
+    dataset.split("train")
+    dataset.split("validation")
+    assert seeds == [1, 2]
+    assert list(dataset.sha256) == ["generated", "generated train", "generated validation"]

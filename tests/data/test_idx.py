@@ -1,0 +1,271 @@
+"""The IDX reader and writer."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from oraclezoo.data.idx import read_idx, read_images_labels, read_labels, write_idx
+from oraclezoo.errors import DataError
+
+NATIVE = [np.dtype(name) for name in ("uint8", "int8", "int16", "int32", "float32", "float64")]
+SOME = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the examples of a property test share."""
+    return tmp_path_factory.mktemp("idx")
+
+
+def packed_idx(array: npt.NDArray[Any], folder: Path) -> bytes:
+    """The bytes of a gzip-compressed IDX file."""
+    write_idx(folder / "whole.gz", array)
+    return (folder / "whole.gz").read_bytes()
+
+
+def header(code: int, *shape: int) -> bytes:
+    return bytes((0, 0, code, len(shape))) + b"".join(size.to_bytes(4, "big") for size in shape)
+
+
+@given(
+    array=st.sampled_from(NATIVE).flatmap(
+        lambda dtype: hnp.arrays(
+            dtype, hnp.array_shapes(min_dims=1, max_dims=8, min_side=0, max_side=4)
+        )
+    ),
+    name=st.sampled_from(["a", "a.gz"]),
+    big_endian=st.booleans(),
+)
+def test_what_was_written_is_read(
+    array: npt.NDArray[Any], name: str, big_endian: bool, place: Path
+) -> None:
+    """Any shape and type comes back bit for bit, in native byte order, packed or not."""
+    given_array = array.astype(array.dtype.newbyteorder(">")) if big_endian else array
+    write_idx(place / name, given_array)
+    back = read_idx(place / name)
+    assert back.dtype == array.dtype
+    assert back.dtype.isnative
+    assert back.shape == array.shape
+    assert back.tobytes() == array.tobytes()
+
+
+@given(
+    data=st.one_of(
+        st.binary(max_size=200),
+        st.binary(max_size=60).map(lambda rest: b"\0\0" + rest),
+        st.tuples(
+            st.sampled_from([8, 9, 11, 12, 13, 14]),
+            st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 3), max_size=8),
+            st.binary(max_size=64),
+        ).map(lambda parts: header(parts[0], *parts[1]) + parts[2]),
+    ),
+    pack=st.booleans(),
+)
+def test_any_bytes_are_read_or_refused(data: bytes, pack: bool, place: Path) -> None:
+    """Whatever a file holds, the reader returns an array or raises DataError, nothing else."""
+    path = place / "any"
+    path.write_bytes(gzip.compress(data) if pack else data)
+    try:
+        array = read_idx(path)
+    except DataError:
+        return
+    values = data[4 + 4 * data[3] :]
+    assert array.astype(array.dtype.newbyteorder(">")).tobytes() == values
+
+
+@given(at=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.booleans())
+def test_damaged_gzip_is_never_read_as_something_else(
+    at: int, value: int, cut: bool, place: Path
+) -> None:
+    """A packed file with a byte changed or its end cut off is refused, or reads as it was."""
+    data = bytearray(packed_idx(SOME, place))
+    at %= len(data)
+    if cut:
+        del data[at:]
+    else:
+        data[at] = value
+    path = place / "damaged"
+    path.write_bytes(data)
+    try:
+        array = read_idx(path)
+    except DataError:
+        return
+    np.testing.assert_array_equal(array, SOME)
+
+
+@pytest.mark.parametrize("name", ["a", "a.gz"])
+def test_bytes_are_reproducible_and_match_the_format(name: str, tmp_path: Path) -> None:
+    """Equal arrays give equal files, laid out as the format's definition says."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        write_idx(tmp_path / folder / name, np.array([[1, -2, 300]], dtype=np.int16))
+    one, two = (tmp_path / folder / name for folder in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    plain = gzip.decompress(one.read_bytes()) if name.endswith(".gz") else one.read_bytes()
+    assert plain == bytes.fromhex("00000b02 00000001 00000003 0001 fffe 012c")
+
+
+def test_the_content_tells_whether_it_is_packed(tmp_path: Path) -> None:
+    """A gzip file under a plain name, and a plain file named .gz, are both read."""
+    write_idx(tmp_path / "a.gz", SOME)
+    (tmp_path / "a.gz").rename(tmp_path / "a")
+    write_idx(tmp_path / "b", SOME)
+    (tmp_path / "b").rename(tmp_path / "b.gz")
+    np.testing.assert_array_equal(read_idx(tmp_path / "a"), SOME)
+    np.testing.assert_array_equal(read_idx(tmp_path / "b.gz"), SOME)
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"", "at least 4 bytes"),
+        (b"\0\0\x08", "at least 4 bytes, this one 3"),
+        (b"\0\0\x0a\x01\0\0\0\0", "begins with 00 00 0a 01"),
+        (b"GIF89a", "begins with 47 49 46 38, which is not IDX"),
+        (header(8), "0 dimensions"),
+        (header(8, *[1] * 9), "9 dimensions"),
+        (header(8, 2, 3)[:-1], "ends inside its header"),
+        (header(8, 2, 3) + b"12345", "promises 2 x 3 values, 6 bytes, but there are 5"),
+        (header(8, 2, 3) + b"1234567", "promises 2 x 3 values, 6 bytes, but there are "),
+        (b"<!DOCTYPE html><html>", "this is an HTML page, not IDX"),
+        (b"\xef\xbb\xbf \n<html>", "this is an HTML page, not IDX"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"PK\x03\x04" + bytes(40), "a zip archive"),
+    ],
+)
+@pytest.mark.parametrize("pack", [False, True])
+def test_what_is_wrong_is_said(data: bytes, complaint: str, pack: bool, tmp_path: Path) -> None:
+    """A refusal names the file and the fault, in one line."""
+    path = tmp_path / "bad"
+    path.write_bytes(gzip.compress(data) if pack else data)
+    with pytest.raises(DataError, match=re.escape(complaint)) as caught:
+        read_idx(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pack", [False, True])
+@pytest.mark.parametrize("shape", [(1 << 20, 1 << 20), (1 << 31,), (0, *[2**32 - 1] * 7)])
+def test_an_empty_promise_is_refused_unallocated(
+    shape: tuple[int, ...], pack: bool, tmp_path: Path
+) -> None:
+    """A header that promises up to 2^40 bytes, with nothing behind it, costs no memory."""
+    path = tmp_path / "promise"
+    path.write_bytes(gzip.compress(header(8, *shape)) if pack else header(8, *shape))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="promises"):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
+    """A stream that unpacks to far more than its header says is not unpacked to its end."""
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(header(8, 4) + bytes(64 << 20)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="but there are more"):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_every_truncation_of_gzip_is_refused(tmp_path: Path) -> None:
+    """However little is missing at the end of a packed file, it is noticed."""
+    data = packed_idx(SOME, tmp_path)
+    for length in range(len(data)):
+        (tmp_path / "cut").write_bytes(data[:length])
+        with pytest.raises(DataError):
+            read_idx(tmp_path / "cut")
+
+
+def test_wrong_checksum_and_trailing_bytes_are_refused(tmp_path: Path) -> None:
+    """A packed file whose CRC does not fit, or that goes on behind its end, is refused."""
+    data = packed_idx(SOME, tmp_path)
+    wrong = bytearray(data)
+    wrong[-8] ^= 1
+    (tmp_path / "crc").write_bytes(wrong)
+    (tmp_path / "trailing").write_bytes(data + b"more")
+    for name in ("crc", "trailing"):
+        with pytest.raises(DataError, match="gzip data is broken"):
+            read_idx(tmp_path / name)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    """A missing file, a folder and a pipe each give a DataError; a pipe is not waited for."""
+    with pytest.raises(DataError, match="No such file"):
+        read_idx(tmp_path / "absent")
+    with pytest.raises(DataError, match="not a file"):
+        read_idx(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(DataError, match="not a file"):
+            read_idx(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros(3, np.int64), np.zeros((), np.uint8), np.zeros([1] * 9, np.uint8)]
+)
+def test_what_idx_cannot_hold_is_not_written(array: npt.NDArray[Any], tmp_path: Path) -> None:
+    """An array of another type or shape is refused, and no file appears."""
+    with pytest.raises(DataError, match="cannot hold"):
+        write_idx(tmp_path / "a", array)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the disk fills up halfway the file is as it was, with nothing beside it."""
+    path = tmp_path / "a.gz"
+    write_idx(path, SOME)
+    before = path.read_bytes()
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(gzip.GzipFile, "write", full)
+    with pytest.raises(DataError, match=r"cannot be written .No space left"):
+        write_idx(path, SOME + 1)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_images_and_labels_must_belong_together(tmp_path: Path) -> None:
+    """Counts that differ, a label out of range, another type or no image at all are refused."""
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    write_idx(images, np.zeros((60, 5, 5), np.uint8))
+    write_idx(labels, (np.arange(59) % 10).astype(np.uint8))
+    with pytest.raises(DataError, match="60 images but 59 labels"):
+        read_images_labels(images, labels)
+    write_idx(labels, (np.arange(60) % 10).astype(np.uint8))
+    read, read_as = read_images_labels(images, labels, 10)
+    assert (read.dtype.name, read_as.dtype.name) == ("uint8", "int64")
+    with pytest.raises(DataError, match="label 9 at position 9 is out of range"):
+        read_images_labels(images, labels, 9)
+    with pytest.raises(DataError, match="images are 3 dimensions of uint8; these are 60 uint8"):
+        read_images_labels(labels, labels)
+    with pytest.raises(DataError, match="labels are 1 dimension of uint8"):
+        read_images_labels(images, images)
+    write_idx(labels, np.zeros(60, np.int32))
+    with pytest.raises(DataError, match="these are 60 int32"):
+        read_labels(labels)
+    write_idx(images, np.zeros((0, 28, 28), np.uint8))
+    with pytest.raises(DataError, match="no images in it"):
+        read_images_labels(images, labels)

@@ -1,0 +1,126 @@
+"""Finding Oracle-MNIST's files and holding them against their digests."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from oraclezoo.data import locate, upstream
+from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES
+from oraclezoo.errors import DataError, UnknownNameError
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty user cache of this test's own; returns where downloads would lie."""
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    folder = tmp_path / "cache" / "oracle-mnist"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> Path:
+    """An empty folder for the user to name."""
+    folder = tmp_path / "named"
+    folder.mkdir()
+    return folder
+
+
+def test_data_dir_is_the_only_place_when_given(
+    cache: Path, named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that an explicit folder lacks is an error that names it, though it is elsewhere."""
+    (cache / TEST_IMAGES).touch()
+    (named / TEST_LABELS).touch()
+    monkeypatch.setenv("ORACLEZOO_DATA", str(cache))
+    with pytest.raises(DataError) as caught:
+        locate.find([TEST_IMAGES, TEST_LABELS], named)
+    assert str(caught.value).splitlines()[0] == f"{named}: no {TEST_IMAGES}"
+    assert locate.find([TEST_LABELS], named) == {TEST_LABELS: named / TEST_LABELS}
+
+
+def test_the_variable_comes_before_the_cache(
+    cache: Path, named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a folder, $ORACLEZOO_DATA is searched, then the cache, file by file."""
+    (cache / TEST_IMAGES).touch()
+    (cache / TEST_LABELS).touch()
+    (named / TEST_LABELS).touch()
+    assert locate.find([TEST_LABELS], None)[TEST_LABELS].parent == cache
+    monkeypatch.setenv("ORACLEZOO_DATA", str(named))
+    found = locate.find([TEST_IMAGES, TEST_LABELS], None)
+    assert [path.parent for path in found.values()] == [cache, named]
+
+
+def test_a_folder_that_is_not_there_is_an_error(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelt folder is named, with where the name came from."""
+    with pytest.raises(DataError, match=r"data folder .*absent: there is no such folder"):
+        locate.find([TEST_IMAGES], tmp_path / "absent")
+    monkeypatch.setenv("ORACLEZOO_DATA", str(tmp_path / "typo"))
+    with pytest.raises(DataError, match=r"ORACLEZOO_DATA .*typo: there is no such folder"):
+        locate.find([TEST_IMAGES], None)
+
+
+def test_unpacked_files_are_found(named: Path) -> None:
+    """NAME without .gz is accepted, after NAME.gz, if its digest is known."""
+    plain = named / TEST_IMAGES.removesuffix(".gz")
+    plain.touch()
+    assert locate.find([TEST_IMAGES], named) == {TEST_IMAGES: plain}
+    (named / TEST_IMAGES).touch()
+    assert locate.find([TEST_IMAGES], named) == {TEST_IMAGES: named / TEST_IMAGES}
+    (named / TRAIN_IMAGES.removesuffix(".gz")).touch()
+    with pytest.raises(DataError, match="train-images-idx3-ubyte cannot be verified"):
+        locate.find([TRAIN_IMAGES], named)
+
+
+def test_an_unknown_file_name_is_an_error(named: Path) -> None:
+    """Only upstream's four names are known."""
+    with pytest.raises(UnknownNameError, match=r"did you mean 't10k-images-idx3-ubyte.gz'"):
+        locate.find(["t10k-images-idx3-ubyte"], named)
+
+
+def test_verify_tells_the_four_states_apart(named: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file is ok, missing, not the published one, or unreadable."""
+    right, wrong, unreadable, _ = FILES
+    (named / right).write_bytes(b"right")
+    blob = hashlib.sha1(b"blob 5\0right").hexdigest()
+    monkeypatch.setitem(FILES, right, upstream.UpstreamFile(right, "git-blob", blob, 5, None))
+    (named / wrong).write_bytes(b"wrong")
+    (named / unreadable).touch()
+    real = upstream.digest
+
+    def digest(path: Path, kind: upstream.DigestKind) -> str:
+        if path.name == unreadable:
+            raise PermissionError
+        return real(path, kind)
+
+    monkeypatch.setattr(locate, "digest", digest)
+    checks = locate.verify(named)
+    assert [check.status for check in checks] == ["ok", "mismatch", "unreadable", "missing"]
+    assert checks[0].actual == checks[0].expected == blob
+    assert checks[1].actual == hashlib.sha256(b"wrong").hexdigest()
+    assert checks[3].path is None
+    assert list(checks[3].__slots__) == ["name", "path", "status", "kind", "expected", "actual"]
+
+
+@pytest.mark.realdata
+def test_the_real_files_are_the_published_ones(oracle_dir: Path, tmp_path: Path) -> None:
+    """The files at hand match the digests in the table, packed and unpacked."""
+    states = {check.name: check.status for check in locate.verify(oracle_dir)}
+    assert states[TEST_IMAGES] == states[TEST_LABELS] == "ok"
+    for name, state in states.items():
+        if state == "ok" and FILES[name].unpacked_sha256 is not None:
+            unpacked = gzip.decompress((oracle_dir / name).read_bytes())
+            (tmp_path / FILES[name].unpacked_name).write_bytes(unpacked)
+            assert FILES[name].max_bytes == (oracle_dir / name).stat().st_size
+    assert {c.name for c in locate.verify(tmp_path) if c.status == "ok"} >= {
+        TEST_IMAGES,
+        TEST_LABELS,
+    }
