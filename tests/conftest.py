@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,3 +40,63 @@ def _apart_from_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
             if not name.startswith("ORACLEZOO_TEST_"):
                 patch.delenv(name)
         yield
+
+
+class PluginSite:
+    """A folder on ``sys.path`` into which a test installs plugin distributions, as pip would."""
+
+    NUMBERS = itertools.count()  # no two tests share a module's name
+    HEADER = "from oraclezoo.hookspecs import hookimpl\nfrom oraclezoo.specs import Option, Spec\n"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.modules: list[str] = []
+
+    def add(
+        self,
+        distribution: str,
+        source: str,
+        *,
+        entry: str = "main",
+        value: str | None = None,
+        version: str = "1.0",
+    ) -> str:
+        """Install ``source`` as a module and name it in an entry point; the module's name.
+
+        Called again for the same distribution it adds a second entry point.
+        """
+        module = f"zoo_test_{next(self.NUMBERS)}"
+        self.modules.append(module)
+        (self.folder / f"{module}.py").write_text(self.HEADER + source)
+        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
+        points = info / "entry_points.txt"
+        before = points.read_text() if points.exists() else "[oraclezoo]\n"
+        points.write_text(f"{before}{entry} = {module if value is None else value}\n")
+        importlib.invalidate_caches()
+        return module
+
+    def offer(self, distribution: str, *names: str, entry: str = "main") -> str:
+        """Install a plugin that offers backbones of these names."""
+        specs = ", ".join(
+            f"Spec('backbone', {name!r}, 'torch.nn:Identity', 'from {distribution}')"
+            for name in names
+        )
+        hook = f"@hookimpl\ndef oraclezoo_backbones():\n    return [{specs}]\n"
+        return self.add(distribution, hook, entry=entry)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PluginSite]:
+    """An empty place for plugins of this test alone."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delenv("ORACLEZOO_DISABLE_PLUGINS", raising=False)
+    made = PluginSite(folder)
+    yield made
+    for module in made.modules:
+        sys.modules.pop(module, None)

@@ -23,3 +23,15 @@ def registry(*, strict: bool = False) -> Registry:
     'oraclezoo'
     """
     return build_registry(strict=strict)
+
+
+def leaderboard(
+    results: Iterable[Result], *, track: str | None = None, division: str | None = None
+) -> Table:
+    """The table that results of one track and division make; see :class:`Table` for its forms.
+
+    Raises UsageError if the results belong to several tables and none is chosen.
+    """
+    from oraclezoo.leaderboard.table import leaderboard as rank
+
+    return rank(results, track=track, division=division)

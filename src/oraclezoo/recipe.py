@@ -201,7 +201,7 @@ class Recipe:
             if section not in known:
                 raise RecipeError(f"unknown section in '{path}'{nearest(section, known)}")
             if not entry:
-                raise RecipeError(f"'{path}' is a section; set one of its keys, e.g. {path}.name=...")
+                raise RecipeError(f"'{path}' is a section; set one of its keys, as {path}.KEY")
             if section in COMPONENTS and entry == "name" and document[section]["name"] != value:
                 document[section] = {}
             document[section][entry] = value

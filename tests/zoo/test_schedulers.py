@@ -85,7 +85,7 @@ def options_of(spec: Spec) -> st.SearchStrategy[dict[str, Any]]:
             }
         )
     names = {option.name for option in spec.options}
-    return st.fixed_dictionaries({name: FRACTION for name in sorted(names)})
+    return st.fixed_dictionaries(dict.fromkeys(sorted(names), FRACTION))
 
 
 @PER_SPEC
@@ -267,7 +267,7 @@ def test_a_floor_above_the_learning_rate_is_refused() -> None:
         first_group("onecycle-restarts", 10, **{**RESTARTS, "lr_min": 0.2})
 
 
-@pytest.mark.parametrize("name", ["constant", "linear", "cosine", "wsd"])
+@pytest.mark.parametrize("name", ["constant", "linear", "cosine", "wsd", "onecycle"])
 def test_a_schedule_of_no_steps_is_refused(name: str) -> None:
     """At least one step."""
     with pytest.raises(UsageError, match="at least one step, not 0"):

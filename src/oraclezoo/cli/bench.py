@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, emit_json, json_option, pass_app
+
+if TYPE_CHECKING:
+    from oraclezoo.result import Result
 
 REAL = (
     "These images are generated (synthetic): the table says what trains, not what reads real "
@@ -75,5 +80,17 @@ def command(
 
 
 def _show(results: list[Result], out: str, published: bool) -> None:
-    """One table a track: all that the results folder holds of it, these results among them."""
-    from oraclezoo.leaderboard.load import load_results
+    """The tables that these results stand in, with what else the results folder holds of them."""
+    from rich.console import Console
+
+    from oraclezoo.leaderboard.load import load_results, published_folder
+    from oraclezoo.leaderboard.table import tables
+
+    entries = load_results([out, published_folder()] if published else [out])
+    places = {(result.track.name, result.track.division) for result in results}
+    console = Console()
+    for table in tables(entries):
+        if (table.track, table.division) in places:
+            console.print(table.to_rich())
+    if any(result.track.synthetic for result in results):
+        console.print(REAL, highlight=False)

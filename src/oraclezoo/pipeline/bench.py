@@ -153,7 +153,7 @@ def _bench_recipe(
         record_in_ledger(
             shared.results,
             track=recipe.data.track,
-            data_key=data_key(run.record["test_sha256"]),
+            data_key=data_key(_data_sha256(run.record)),
             recipe_hash=recipe.hash,
         )
         tell("done", seed, step, run.record["score"])
@@ -184,8 +184,8 @@ def _train(
     """One training and scoring job; its last event."""
 
     def forward(event: dict[str, Any]) -> None:
-        if event.pop("event") == "epoch":
-            on_event(event)
+        if event["event"] == "epoch":
+            on_event({key: value for key, value in event.items() if key != "event"})
 
     request = {
         "action": "train",
@@ -284,9 +284,7 @@ def _compose_result(
             "train": len(train.labels),
             "validation": len(validation.labels),
             "test": predictions["images"] if predictions else 0,
-            "data_sha256": (
-                {**first["data_sha256"], **first["test_sha256"]} if first else dict(dataset.sha256)
-            ),
+            "data_sha256": _data_sha256(first) if first else dict(dataset.sha256),
         },
         "recipe": {
             "name": recipe.name,
@@ -311,6 +309,11 @@ def _compose_result(
     result = Result.from_json_dict(document)
     result.save(shared.results)
     return result
+
+
+def _data_sha256(record: dict[str, Any]) -> dict[str, str]:
+    """Digests of all that a run was trained and scored on."""
+    return {**record["data_sha256"], **record["test_sha256"]}
 
 
 def _seed_row(seed: int, record: dict[str, Any], score: Score) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def evaluate(
         record_in_ledger(
             Path(results),
             track=recipe.data.track,
-            data_key=data_key(dict(dataset.sha256)),
+            data_key=data_key({**opened.record["data_sha256"], **dataset.sha256}),
             recipe_hash=recipe.hash,
         )
     right = found.probabilities.argmax(1) == found.labels

@@ -23,7 +23,7 @@ def muon(
     momentum: float = 0.6,
     ns_steps: int = 5,
     weight_decay: float = 0.0,
-    sgd_lr: float = 1.0,
+    sgd_lr: float = 0.1,
     sgd_momentum: float = 0.85,
 ) -> Muon:
     """A :class:`Muon` over a net: hidden weights by Muon, the rest by Nesterov SGD.

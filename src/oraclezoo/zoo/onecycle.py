@@ -107,6 +107,8 @@ def _one_cycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> OneCycle:
+    if total_steps < 1:
+        raise UsageError(f"a schedule needs at least one step, not {total_steps}")
     if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
         raise UsageError("cycle_momentum needs an optimizer with momentum or betas")
     # torch divides by zero where the rise is one step long, or all of them.

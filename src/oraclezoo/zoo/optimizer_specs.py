@@ -93,7 +93,7 @@ OPTIMIZERS: tuple[Spec, ...] = (
             Option(
                 "sgd_lr",
                 "float",
-                1.0,
+                0.1,
                 "learning rate of the parameters that SGD updates; scheduled like lr",
                 low=1e-8,
                 high=100.0,
