@@ -67,6 +67,11 @@ QUARANTINED = {
         "correct",
     ),
     "fact": (hook("return [Spec('backbone', 'n', 'a:b', '', facts={'x': object()})]"), "'x'", ""),
+    "summary of two lines": (
+        hook("return [Spec('backbone', 'n', 'a:b', 'one\\ntwo')]"),
+        "one line",
+        "summary",
+    ),
     "newer api": (f"oraclezoo_plugin_api = '>{PLUGIN_API_VERSION}'", "plugin API", "version"),
     "api in words": ("oraclezoo_plugin_api = 'one'", "'one'", ">=1"),
     "api of odd type": ("oraclezoo_plugin_api = 1.5", "1.5", ">=1"),

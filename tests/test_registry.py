@@ -104,7 +104,7 @@ def test_an_unknown_name_lists_the_nearest() -> None:
         registry.get("backbone", "resnet81")
     with pytest.raises(UnknownNameError, match="'oraclezoo:resnet18'"):
         registry.get("backbone", "oraclezoo:resnet81")
-    with pytest.raises(UnknownNameError, match="'zoo-a:net' or 'zoo-b:net'"):
+    with pytest.raises(UnknownNameError, match="'zoo-b:net' or 'zoo-a:net'"):
         registry.get("backbone", "zoo-c:net")
     with pytest.raises(UnknownNameError, match="no plugin of distribution 'zoo-c' is installed"):
         registry.get("backbone", "zoo-c:net")
@@ -121,7 +121,7 @@ def test_an_unknown_name_of_a_plugin_that_did_not_load_says_so(name: str) -> Non
 def test_an_unknown_name_may_belong_to_a_plugin_that_never_said_what_it_offers() -> None:
     """A plugin that raises at import is mentioned for any unknown bare name."""
     registry = Registry([BUILTIN, plugin("zoo-a", status="quarantined", reason="it raises")])
-    with pytest.raises(UnknownNameError, match="did not load: zoo-a:main; see .*doctor"):
+    with pytest.raises(UnknownNameError, match=r"did not load: zoo-a:main; see .*doctor"):
         registry.get("backbone", "net")
 
 
@@ -302,7 +302,7 @@ def test_the_registry_of_this_installation_has_plugins_and_built_ins(site: Any) 
 @pytest.mark.parametrize("spec", build_host(paths=[]).plugins[0].specs, ids=lambda s: s.name)
 def test_every_built_in_says_what_it_is(spec: Spec) -> None:
     """A summary that fits a table, a source, and a meaning for each option."""
-    assert 10 <= len(spec.summary)
+    assert len(spec.summary) >= 10
     assert "\n" not in spec.summary
     assert spec.source
     assert all(option.help for option in spec.options)

@@ -92,7 +92,9 @@ def results(draw: st.DrawFn) -> Result:
             test,
             draw(st.dictionaries(lines, digests, min_size=1, max_size=3)),
         ),
-        recipe=RecipeRecord(draw(names), digest(content), draw(texts), draw(st.booleans()), content),
+        recipe=RecipeRecord(
+            draw(names), digest(content), draw(texts), draw(st.booleans()), content
+        ),
         components={
             kind: draw(st.builds(ComponentRecord, qualified, names, lines))
             for kind in ("backbone", "optimizer", "scheduler", "dataset")
@@ -369,7 +371,7 @@ def test_a_broken_file_is_named(tmp_path: Path, text: bytes) -> None:
     """A file that is no result gives one line that names the file."""
     path = tmp_path / "odd.json"
     path.write_bytes(text)
-    with pytest.raises(ResultError, match="odd.json") as caught:
+    with pytest.raises(ResultError, match=r"odd\.json") as caught:
         Result.load(path)
     assert "\n" not in str(caught.value)
 
@@ -396,7 +398,7 @@ def test_deep_nesting_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "odd.json"
     deep = "[" * 900 + "]" * 900
     path.write_text(json.dumps(example()).replace('"epochs": 15', f'"epochs": {deep}'))
-    with pytest.raises(ResultError, match="odd.json"):
+    with pytest.raises(ResultError, match=r"odd\.json"):
         Result.load(path)
 
 

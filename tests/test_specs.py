@@ -39,7 +39,7 @@ def test_fill_keeps_what_is_given_and_defaults_the_rest(given: dict[str, Any]) -
     assert list(filled) == [option.name for option in OPTIONS]
     for option in OPTIONS:
         wanted = given.get(option.name, option.default)
-        assert filled[option.name] == (tuple(wanted) if option.name == "betas" else wanted)
+        assert filled[option.name] == (tuple(wanted or ()) if option.name == "betas" else wanted)
     assert SPEC.fill(filled) == filled
 
 

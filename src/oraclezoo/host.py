@@ -23,6 +23,7 @@ from oraclezoo.discovery import EntryPoint, entry_points, normalise
 from oraclezoo.errors import PluginError
 from oraclezoo.plugin_checks import (
     HOOKS,
+    Key,
     Manager,
     RefusedError,
     Taken,
@@ -139,7 +140,7 @@ def _record(point: EntryPoint, **fields: Any) -> Plugin:
 def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plugin:
     """Load one plugin; whatever goes wrong ends in its record."""
     name = f"{point.distribution}:{point.name}"
-    specs: list[Spec] = []
+    specs: dict[Key, Spec] = {}
     light = {module for module in _HEAVY if module not in sys.modules}
     registered = False
     try:
@@ -151,7 +152,7 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
             registered = True
             for spec in offered(manager, plugin):
                 check_spec(spec, point.distribution, specs, taken)
-                specs.append(spec)
+                specs[spec.kind, spec.name] = spec
     except (Exception, SystemExit) as error:  # a plugin may raise anything
         if registered:
             manager.unregister(name=name)
@@ -162,9 +163,9 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
             reason=refused.reason,
             fix=refused.fix,
             traceback=_traceback(error),
-            specs=tuple(specs),
+            specs=tuple(specs.values()),
         )
-    return _record(point, specs=tuple(specs), notes=tuple(_notes(light, specs)))
+    return _record(point, specs=tuple(specs.values()), notes=tuple(_notes(light, bool(specs))))
 
 
 def _import(point: EntryPoint) -> Any:
@@ -192,14 +193,14 @@ def _import(point: EntryPoint) -> Any:
         ) from error
 
 
-def _notes(light: set[str], specs: list[Spec]) -> Iterator[tuple[str, str]]:
+def _notes(light: set[str], offers: bool) -> Iterator[tuple[str, str]]:
     loaded = sorted(name for name in light if name in sys.modules)
     if loaded:
         yield (
             f"it imports {', '.join(loaded)} when loaded, which slows every command down",
             "name targets by string in its entry point's module, and import inside functions",
         )
-    if not specs:
+    if not offers:
         hooks = ", ".join(HOOKS)
         yield "it offers nothing", f"return specs from one of its hooks: {hooks}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +24,9 @@ CONTRACT: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "dataset": ((), ("data_dir", "progress")),
 }
 """What every factory of a kind takes beside options: positional, then by keyword."""
+
+Key = tuple[Kind, str]
+"""Kind and name, unique within a distribution."""
 
 Taken = Mapping[tuple[str, Kind, str], str]
 """Which plugin offers (distribution, kind, name)."""
@@ -136,16 +139,23 @@ def offered(manager: pluggy.PluginManager, plugin: Any) -> Iterator[Spec]:
                 yield spec
 
 
-def check_spec(spec: Spec, distribution: str, before: Sequence[Spec], taken: Taken) -> None:
+def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Taken) -> None:
     """Refuse a spec whose name clashes with what its distribution offers, or that is odd."""
     who = f"{spec.kind} '{spec.name}'"
-    if any((spec.kind, spec.name) == (other.kind, other.name) for other in before):
+    if (spec.kind, spec.name) in before:
         raise RefusedError(f"it offers {who} twice", "rename one of them")
     other_plugin = taken.get((distribution, spec.kind, spec.name))
     if other_plugin:
         raise RefusedError(
             f"{other_plugin} of the same distribution offers {who} too", "rename one of them"
         )
+    texts: list[Any] = [spec.summary, spec.source, *(option.help for option in spec.options)]
+    for text in texts:
+        if not isinstance(text, str) or "\n" in text:
+            raise RefusedError(
+                f"{who}: {text!r} is not one line of text",
+                "write summary, source and the help of options as one line each",
+            )
     reserved = (*sum(CONTRACT[spec.kind], ()), *spec.fixed)
     for option in spec.options:
         if option.name in reserved or not str(option.name).isidentifier():

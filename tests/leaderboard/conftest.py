@@ -143,6 +143,7 @@ def draw() -> Callable[..., npt.NDArray[np.bool_]]:
             + seed * rng.standard_normal((rows, seeds, 1))
             + np.broadcast_to(shift, (rows,))[:, None, None]
         )
-        return rng.random((rows, seeds, images)) < 1 / (1 + np.exp(-logit))
+        right: npt.NDArray[np.bool_] = rng.random((rows, seeds, images)) < 1 / (1 + np.exp(-logit))
+        return right
 
     return draw

@@ -53,9 +53,7 @@ def test_saved_is_loaded(tmp_path: Path, entry: Entry) -> None:
     assert entry.predictions is not None
     assert entry.predictions.probabilities.dtype == np.float16
     assert entry.predictions.labels.dtype == np.int64
-    assert np.array_equal(
-        entry.predictions.correct, np.random.default_rng(0).random((3, 40)) < 0.8
-    )
+    assert np.array_equal(entry.predictions.correct, np.random.default_rng(0).random((3, 40)) < 0.8)
     assert [s.accuracy for s in entry.result.seeds] == entry.predictions.correct.mean(1).tolist()
 
 
@@ -128,7 +126,7 @@ def _one_image_less(arrays: dict[str, Any]) -> None:
 def test_what_does_not_fit_is_refused(
     entry: Entry, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
-    """A file with the right hash is still not believed: shapes, values and accuracies are checked."""
+    """A rightly hashed file is not believed either: shapes, values, accuracies are checked."""
     arrays = arrays_of(entry)
     change(arrays)
     result, folder = rewrite(entry, arrays)

@@ -197,7 +197,7 @@ def test_a_row_five_points_better_ranks_first(draw: Draw) -> None:
 
 @pytest.mark.parametrize(
     "effects",
-    [{"own": 0.5, "seed": 0.2}, {"own": 0.0, "seed": 0.5}, {"own": 1.0, "seed": 0.3}],
+    [{"own": 0.5, "seed": 0.2}, {"own": 0.0, "seed": 0.3}, {"own": 1.0, "seed": 0.3}],
     ids=str,
 )
 def test_false_separations_stay_near_five_percent(draw: Draw, effects: dict[str, float]) -> None:
@@ -209,8 +209,8 @@ def test_false_separations_stay_near_five_percent(draw: Draw, effects: dict[str,
     """
     rng = np.random.default_rng(11)
     pairs, behind, families = [], [], []
-    for _ in range(200):
-        found = compare(list(draw(rng, 10, 5, 500, **effects)), [FIVE] * 10)
+    for _ in range(400):
+        found = compare(list(draw(rng, 10, 5, 1000, **effects)), [FIVE] * 10)
         pairs.append(np.nanmean(found.p[found.compared] < LEVEL))
         behind.append((found.rank > 1).mean())
         families.append(found.separated.any(axis=1).mean())
@@ -257,5 +257,7 @@ def test_a_thousand_rows(draw: Draw) -> None:
     found = compare(correct, [FIVE] * 1000)
     assert found.p[20, 500] == 1.0
     assert found.rank.min() == 1
-    means = [row.mean() for row in correct]
-    assert np.corrcoef(found.rank, means)[0, 1] < -0.9
+    means = np.array([row.mean() for row in correct])
+    higher = (means[None, :] > means[:, None]).sum(axis=1)
+    assert (found.rank - 1 <= higher).all()  # none is behind a row that did worse
+    assert found.rank[means.argmin()] > 100

@@ -43,11 +43,12 @@ def caption(table: Table) -> list[str]:
         "sample standard deviation over seeds. One seed gives no interval.",
         "Rank: 1 + the number of rows significantly better, paired by image and seed, Holm at 5% "
         "over the row's own comparisons. Two rows are compared on five or more common seeds; a row "
-        f"compared with none has no rank ({NONE}). A tie is a row compared and not separated: that "
-        "is not being equal, and it is not transitive.",
-        "Training: median seconds a seed (range), compilation included. Latency: p50 (p95) of one "
-        "image, on the fewest threads measured; compare it within one runtime, precision and "
-        f"device only. Times: {hardware}.",
+        f"compared with none has no rank ({NONE}). Ties: the # of each row compared and not "
+        "separated; that is not being equal, and it is not transitive.",
+        "Size: parameters, multiply-accumulates (MACs) of one image, bytes of the saved weights. "
+        "Times: training is the median over seeds (range), compilation included; latency the p50 "
+        "(p95) of one image, on the fewest threads measured, to be compared within one runtime, "
+        f"precision and device only; {hardware}.",
     ]
     if table.recipes_scored is not None:
         lines.append(
@@ -66,16 +67,15 @@ def columns(table: Table) -> list[tuple[str, Callable[[Row], Cell]]]:
     shown: list[tuple[str, Callable[[Row], Cell]]] = [
         ("#", lambda row: (str(row.number),)),
         ("Rank", lambda row: (NONE if row.rank is None else str(row.rank),)),
+        ("Ties", lambda row: (ranges(row.ties_with) if row.compared_with else NONE,)),
         ("Recipe", _recipe),
         (
-            "Backbone, optimizer, scheduler",
+            "Parts",
             lambda row: (short(row.backbone), short(row.optimizer), short(row.scheduler)),
         ),
         ("Test accuracy, %", _accuracy),
-        ("Ties with #", lambda row: (ranges(row.ties_with) if row.compared_with else NONE,)),
-        ("Training, s", _training),
-        ("Model", _model),
-        ("Latency, ms", _latency),
+        ("Size", _size),
+        ("Times", _times),
     ]
     if len({row.hardware_class for row in table.rows}) > 1:
         shown.append(("Hardware class", lambda row: (row.hardware_class,)))
@@ -89,7 +89,7 @@ def markdown(table: Table) -> str:
     lines.append("| " + " | ".join(name for name, _ in shown) + " |")
     lines.append("|" + " --- |" * len(shown))
     for row in table.rows:
-        cells = (_markdown(", ".join(cell(row))) for _, cell in shown)
+        cells = (_markdown(_line(cell(row))) for _, cell in shown)
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *(f"{_markdown(line)}  " for line in caption(table))]
     return "\n".join(lines).rstrip() + "\n"
@@ -97,6 +97,7 @@ def markdown(table: Table) -> str:
 
 def rich_table(table: Table) -> rich.table.Table:
     """For a terminal; nothing in it is read as markup."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -104,11 +105,14 @@ def rich_table(table: Table) -> rich.table.Table:
         title=Text(title(table), style="bold"),
         caption=Text("\n".join(caption(table))),
         caption_justify="left",
+        box=SIMPLE_HEAD,
         show_lines=True,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     shown = columns(table)
     for name, _ in shown:
-        made.add_column(name, overflow="fold", no_wrap=name in ("#", "Rank"))
+        made.add_column(name, overflow="fold", min_width=len(name.split()[0]))
     for row in table.rows:
         made.add_row(*(Text("\n".join(cell(row))) for _, cell in shown))
     return made
@@ -180,7 +184,7 @@ def ranges(numbers: Sequence[int]) -> str:
 
 
 def _recipe(row: Row) -> Cell:
-    marks = [mark for mark, on in (("refit", row.refit), ("synthetic", row.synthetic)) if on]
+    marks = ["refit"] if row.refit else []
     if row.replicates:
         marks.append(f"{row.replicates} replicate{'s' * (row.replicates > 1)}")
     return (row.recipe, row.hash12, *marks)
@@ -194,38 +198,35 @@ def _accuracy(row: Row) -> Cell:
     if row.ci95_low_percent is None or row.seed_std_points is None:
         return (f"{row.accuracy_percent:.2f}", f"no interval: {seeds}", *failed)
     return (
-        f"{row.accuracy_percent:.2f} [{row.ci95_low_percent:.2f}, {row.ci95_high_percent:.2f}]",
+        f"{row.accuracy_percent:.2f}",
+        f"[{row.ci95_low_percent:.2f}, {row.ci95_high_percent:.2f}]",
         f"SD {row.seed_std_points:.2f}, {seeds}",
         *failed,
     )
 
 
-def _training(row: Row) -> Cell:
-    if row.train_s is None:
-        return (NONE,)
-    return (f"{row.train_s:.1f}", f"({row.train_min_s:.1f} to {row.train_max_s:.1f})")
-
-
-def _model(row: Row) -> Cell:
+def _size(row: Row) -> Cell:
     if row.parameters is None or row.macs is None or row.size_bytes is None:
         return (NONE,)
     return (
-        f"{row.parameters / 1e6:.2f} M parameters",
-        f"{row.macs / 1e6:.2f} M MACs an image",
+        f"{row.parameters / 1e6:.2f} M params",
+        f"{row.macs / 1e6:.2f} M MACs",
         f"{row.size_bytes / 1e6:.2f} MB",
     )
 
 
-def _latency(row: Row) -> Cell:
-    found = row.latency
-    if found is None:
-        return (NONE,)
-    threads = f"{found.threads} thread{'s' * (found.threads > 1)}"
-    return (
-        f"{found.p50_ms:.2f} ({found.p95_ms:.2f})",
-        f"{found.runtime} {found.precision}",
-        f"{found.device}, {threads}",
-    )
+def _times(row: Row) -> Cell:
+    lines = []
+    if row.train_s is not None:
+        lines.append(f"training {row.train_s:.1f} s")
+        if row.seeds > 1:
+            lines.append(f"({row.train_min_s:.1f} to {row.train_max_s:.1f})")
+    if row.latency is not None:
+        found = row.latency
+        threads = f"{found.threads} thread{'s' * (found.threads > 1)}"
+        lines += [f"latency {found.p50_ms:.2f} ms", f"({found.p95_ms:.2f})"]
+        lines += [f"{found.runtime} {found.precision}", f"{found.device}, {threads}"]
+    return tuple(lines) or (NONE,)
 
 
 def _flat(row: Row) -> dict[str, Any]:
@@ -242,5 +243,13 @@ def _csv(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
+def _line(cell: Cell) -> str:
+    """The lines of a cell in one; what is in brackets belongs to what is before it."""
+    return "".join(
+        part if not index else f" {part}" if part[0] in "([" else f", {part}"
+        for index, part in enumerate(cell)
+    )
+
+
 def _markdown(text: str) -> str:
-    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
+    return re.sub(r"([\\`*|<>]|(?<=\])\()", r"\\\1", text)

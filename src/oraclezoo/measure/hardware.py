@@ -23,10 +23,10 @@ def describe(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         name, device_memory = properties.name, int(properties.total_memory)
-        key = name
+        key = f"{name}-{device_memory / 2**30:.0f}gib"
     else:
         name = cpu if device.type == "cpu" else f"{device.type} of {cpu}"
-        device_memory, key = None, f"{name}-{threads}t"
+        device_memory, key = None, f"{name}-{cores}c-{threads}t"
     return {
         "class": slug(key),
         "device": name,

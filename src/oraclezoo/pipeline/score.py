@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import ResultError
+from oraclezoo.leaderboard.predictions import accuracy_of
 from oraclezoo.pipeline.model import Model
 from oraclezoo.train.device import pick
 
@@ -26,8 +27,8 @@ class Score:
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers in [0, 1]; the first of equal probabilities counts."""
-        return float((self.probabilities.argmax(1) == self.labels).mean())
+        """Share of right answers in [0, 1], as the protocol takes it."""
+        return accuracy_of(self.probabilities, self.labels)
 
     @property
     def loss(self) -> float:

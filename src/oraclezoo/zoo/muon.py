@@ -19,11 +19,11 @@ _EPS = 1e-7  # added to a norm, so that a gradient of zero gives an update of ze
 def muon(
     named_parameters: NamedParameters,
     *,
-    lr: float = 0.1,
+    lr: float = 0.2,
     momentum: float = 0.6,
     ns_steps: int = 5,
     weight_decay: float = 0.0,
-    sgd_lr: float = 0.1,
+    sgd_lr: float = 0.3,
     sgd_momentum: float = 0.85,
 ) -> Muon:
     """A :class:`Muon` over a net: hidden weights by Muon, the rest by Nesterov SGD.

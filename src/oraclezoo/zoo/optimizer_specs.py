@@ -79,7 +79,7 @@ OPTIMIZERS: tuple[Spec, ...] = (
         target="oraclezoo.zoo.muon:muon",
         summary="orthogonalised Nesterov momentum on convolutions and hidden layers, SGD elsewhere",
         options=(
-            _lr(0.1, "learning rate of Muon's weights: length of a step relative to them"),
+            _lr(0.2, "learning rate of Muon's weights: length of a step relative to them"),
             Option("momentum", "float", 0.6, "momentum of Muon's weights", low=0.0, high=0.9999),
             Option(
                 "ns_steps",
@@ -93,7 +93,7 @@ OPTIMIZERS: tuple[Spec, ...] = (
             Option(
                 "sgd_lr",
                 "float",
-                0.1,
+                0.3,
                 "learning rate of the parameters that SGD updates; scheduled like lr",
                 low=1e-8,
                 high=100.0,

@@ -1,0 +1,95 @@
+"""What commands share: one JSON document, aligned columns, a registry made when asked for."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from typing import Any
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oraclezoo.cli._base import App, complete_names, console_err, emit_json, print_table
+
+CELL = st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"]), min_size=1)
+
+
+def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """Schema and data, in ASCII, so that every terminal can show it."""
+    emit_json("oraclezoo/x/1", {"glyph": "大"})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"schema": "oraclezoo/x/1", "data": {"glyph": "大"}}
+    assert out.isascii()
+
+
+def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before anything is printed."""
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        emit_json("oraclezoo/x/1", [math.nan])
+    assert capsys.readouterr().out == ""
+
+
+@given(st.lists(st.tuples(CELL, CELL, CELL), max_size=5))
+def test_columns_are_aligned_and_nothing_is_lost(rows: list[tuple[str, str, str]]) -> None:
+    """Away from a terminal each row is whole, and each column begins at the same place."""
+    lines: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(click, "echo", lambda text: lines.extend(click.unstyle(text).split("\n")))
+        print_table(("A", "B", "C"), rows)
+    assert [tuple(line.split()) for line in lines] == [("A", "B", "C"), *rows]
+    second, third = lines[0].index("B"), lines[0].index("C")
+    for line, row in zip(lines[1:], rows, strict=True):
+        assert line[second:].startswith(row[1])
+        assert line[third:] == row[2]
+
+
+def test_a_terminal_cuts_long_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a row stays a row."""
+    monkeypatch.setattr("os.get_terminal_size", lambda _: Size())
+    print_table(("A", "B"), [("x", "y" * 50)])
+    assert capsys.readouterr().out.splitlines()[1] == "x  " + "y" * 16 + "…"
+
+
+class Size:
+    """A terminal of 20 columns."""
+
+    columns = 20
+
+
+def test_the_registry_is_made_once_and_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Commands that need no registry do not wait for plugins."""
+    calls: list[bool] = []
+
+    def build(*, strict: bool) -> Any:
+        calls.append(strict)
+        return object()
+
+    room = importlib.import_module("oraclezoo.registry")  # the attribute is the public function
+    monkeypatch.setattr(room, "build_registry", build)
+    app = App()
+    app.strict = True
+    assert calls == []
+    assert app.registry is app.registry
+    assert calls == [True]
+
+
+def test_messages_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """stdout is for results."""
+    console_err().print("working")
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "working\n")
+
+
+def test_names_are_completed_by_kind() -> None:
+    """Those of the asked kinds that begin with what was typed."""
+    context = click.Context(click.Command("x"))
+    parameter = click.Argument(["name"])
+    assert complete_names("optimizer")(context, parameter, "ada") == ["adam", "adamw"]
+    assert complete_names("scheduler")(context, parameter, "ada") == []

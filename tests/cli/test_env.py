@@ -1,0 +1,40 @@
+"""``oraclezoo env`` says what a bug report needs."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import version
+
+import pytest
+from click.testing import CliRunner
+
+import oraclezoo
+from oraclezoo.cli import cli
+
+
+def test_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions as installed, hardware, the cache, and our variables only."""
+    monkeypatch.setenv("ORACLEZOO_EXAMPLE", "7")
+    monkeypatch.setenv("SECRET_TOKEN", "hidden")
+    result = CliRunner().invoke(cli, ["env", "--json"])
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["schema"] == "oraclezoo/env/1"
+    data = found["data"]
+    assert data["oraclezoo"] == oraclezoo.__version__
+    assert platform.python_version() in data["python"]
+    assert data["packages"]["click"] == version("click")
+    assert {"torch", "timm", "onnx", "onnxruntime"} <= data["packages"].keys()
+    assert data["environment"]["ORACLEZOO_EXAMPLE"] == "7"
+    assert "hidden" not in result.stdout
+    assert data["cores"] >= 1
+    assert data["memory_bytes"] is None or data["memory_bytes"] > 2**20
+
+
+def test_the_environment_in_words() -> None:
+    """The same facts, a line each."""
+    result = CliRunner().invoke(cli, ["env"])
+    assert result.exit_code == 0
+    assert f"oraclezoo: {oraclezoo.__version__}\n" in result.stdout
+    assert f"  click: {version('click')}\n" in result.stdout

@@ -1,0 +1,100 @@
+"""``oraclezoo list`` shows what there is and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from oraclezoo.cli import cli
+from oraclezoo.registry import build_registry
+from oraclezoo.specs import KINDS
+
+
+def show(*arguments: str) -> str:
+    result = CliRunner().invoke(cli, ["list", *arguments])
+    assert (result.exit_code, result.stderr) == (0, "")
+    return result.stdout
+
+
+def document(*arguments: str) -> list[dict[str, Any]]:
+    found = json.loads(show(*arguments, "--json"))
+    assert found.keys() == {"schema", "data"}
+    assert found["schema"] == "oraclezoo/list/1"
+    data: list[dict[str, Any]] = found["data"]
+    return data
+
+
+def names(*arguments: str) -> list[str]:
+    """The NAME column."""
+    return [line.split()[1] for line in show(*arguments).splitlines()[1:]]
+
+
+def test_everything_is_listed_with_its_origin() -> None:
+    """One line a component, in the order of the registry."""
+    lines = show().splitlines()
+    assert lines[0].split() == ["KIND", "NAME", "ORIGIN", "SUMMARY"]
+    listed = [line.split()[1] for line in lines[1:]]
+    assert [n for n in listed if n != "timm/<architecture>"] == [
+        entry.spec.name for entry in build_registry() if entry.builtin
+    ]
+    assert listed.count("timm/<architecture>") == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_may_be_singular_or_plural(kind: str) -> None:
+    """And lists only that kind."""
+    lines = show(kind).splitlines()[1:]
+    assert lines
+    assert {line.split()[0] for line in lines} == {kind}
+    assert show(f"{kind}s") == show(kind)
+
+
+def test_a_pattern_is_a_glob_or_a_part_of_a_name() -> None:
+    """With or without a kind before it."""
+    assert names("optimizers", "ada*") == names("ada*") == ["adam", "adamw"]
+    assert names("backbones", "resn") == ["resnet18"]
+
+
+def test_a_whole_name_shows_the_options() -> None:
+    """Type, default, bounds and meaning of each; facts and source."""
+    text = show("optimizers", "sgd")
+    assert text == show("sgd") == show("optimizer", "oraclezoo:sgd")
+    (entry,) = build_registry().entries("optimizer", "oraclezoo:sgd")
+    for option in entry.spec.options:
+        (line,) = [line for line in text.splitlines() if line.startswith(f"{option.name} ")]
+        assert option.type in line
+        assert line.endswith(option.help)
+    assert entry.spec.source in text
+    assert f"from oraclezoo {entry.version}, entry point builtin" in text
+
+
+def test_a_timm_architecture_is_shown_like_any_other() -> None:
+    """Though it is not listed."""
+    assert document("backbones", "timm/resnet50")[0]["qualified"] == "oraclezoo:timm/resnet50"
+
+
+def test_json_is_one_document_with_everything() -> None:
+    """The same entries as the table, each with options and provenance."""
+    data = document()
+    assert [(e["kind"], e["name"]) for e in data] == [
+        (entry.spec.kind, entry.spec.name) for entry in build_registry()
+    ]
+    for entry in data:
+        assert entry["qualified"] == f"{entry['distribution']}:{entry['name']}"
+        assert {"version", "entry_point", "summary", "source", "target", "facts"} <= entry.keys()
+        for option in entry["options"]:
+            assert {"name", "type", "default", "help", "low", "high", "choices"} == option.keys()
+
+
+def test_plugins_are_listed_by_the_shortest_name_that_means_them(site: Any) -> None:
+    """A bare one when it is unique; qualified when it clashes or a built-in has it."""
+    site.offer("zoo-a", "unique-net", "shared-net", "resnet18")
+    site.offer("zoo-b", "shared-net")
+    assert names("backbones", "*-net") == ["zoo-a:shared-net", "zoo-b:shared-net", "unique-net"]
+    assert names("backbones", "shared-net") == ["zoo-a:shared-net", "zoo-b:shared-net"]
+    assert names("backbones", "*resnet18") == ["resnet18", "zoo-a:resnet18"]
+    assert document("backbones", "resnet18")[0]["distribution"] == "oraclezoo"
+    assert document("backbones", "zoo-a:resnet18")[0]["distribution"] == "zoo-a"

@@ -1,0 +1,166 @@
+"""Errors are one or two lines on stderr and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+import pytest
+
+from oraclezoo.cli import COMMANDS, cli, main
+from oraclezoo.errors import (
+    DataError,
+    InterruptedRunError,
+    JobError,
+    UsageError,
+    VerificationError,
+)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[Any, str, str]:
+    """Exit status, stdout and stderr."""
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    printed = capsys.readouterr()
+    return stopped.value.code, printed.out, printed.err
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes a command ``fail`` that raises (or, for a number, exits with) what it is given."""
+
+    def install(error: BaseException | int) -> None:
+        @click.command("fail")
+        @click.pass_context
+        def command(ctx: click.Context) -> None:
+            if isinstance(error, int):
+                ctx.exit(error)
+            raise error
+
+        monkeypatch.setitem(COMMANDS, "fail", ("oraclezoo.cli:fail", ""))
+        monkeypatch.setattr("oraclezoo.cli.fail", command, raising=False)
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (DataError("no file"), 1, "oraclezoo: no file\n"),
+        (JobError("1 of 5 jobs failed"), 1, "oraclezoo: 1 of 5 jobs failed\n"),
+        (UsageError("wrong name"), 2, "oraclezoo: wrong name\n"),
+        (VerificationError("94.1% < 95%"), 3, "oraclezoo: 94.1% < 95%\n"),
+        (InterruptedRunError("stopped; --resume"), 130, "oraclezoo: stopped; --resume\n"),
+        (click.ClickException("cannot"), 1, "oraclezoo: cannot\n"),
+        (click.UsageError("odd"), 2, "oraclezoo: odd\ntry 'oraclezoo fail --help'\n"),
+        (KeyboardInterrupt(), 130, "\noraclezoo: interrupted\n"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_an_error_becomes_a_message_and_its_exit_status(
+    capsys: pytest.CaptureFixture[str], failing: Any, error: Any, status: int, message: str
+) -> None:
+    """Nothing on stdout, no traceback."""
+    failing(error)
+    assert run(capsys, "fail") == (status, "", message)
+
+
+def test_an_unexpected_error_is_one_line_that_names_debug(
+    capsys: pytest.CaptureFixture[str], failing: Any
+) -> None:
+    """Even when its own message has several."""
+    failing(ValueError("first\nsecond"))
+    status, _, err = run(capsys, "fail")
+    assert status == 1
+    assert err.startswith("oraclezoo: unexpected ValueError: first second; run again with")
+    assert err.count("\n") == 1
+    assert "--debug" in err
+
+
+@pytest.mark.parametrize("error", [DataError("no file"), ValueError("odd")])
+def test_debug_shows_the_traceback(
+    capsys: pytest.CaptureFixture[str], failing: Any, error: Exception
+) -> None:
+    """On stderr, before the message."""
+    failing(error)
+    status, out, err = run(capsys, "--debug", "fail")
+    assert (status, out) == (1, "")
+    assert err.startswith("Traceback")
+    assert err.splitlines()[-1].startswith("oraclezoo: ")
+
+
+@pytest.mark.parametrize("status", [0, 1, 3])
+def test_a_command_may_set_its_exit_status(
+    capsys: pytest.CaptureFixture[str], failing: Any, status: int
+) -> None:
+    """Without a message of ours."""
+    failing(status)
+    assert run(capsys, "fail") == (status, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lst"], "there is no command 'lst'; did you mean 'list'?"),
+        (["list", "--jsn"], "--json"),
+        (["--nope"], "--nope"),
+        (["list", "backbones", "x", "y"], "extra argument"),
+        (["list", "nets", "x"], "unknown kind 'nets'"),
+        (["list", "backbones", "resnet81"], "did you mean 'resnet18'"),
+        (["list", "backbnes"], "did you mean 'backbones'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_usage_is_two_lines_at_most_and_status_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    """With the nearest name where there is one."""
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("oraclezoo: ")
+    assert message in err
+    assert err.count("\n") <= 2
+
+
+def test_strict_stops_on_a_quarantined_plugin(
+    capsys: pytest.CaptureFixture[str], site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an option or from the environment; without it the command works and says so."""
+    site.add("zoo-broken", "raise RuntimeError('no luck')")
+    status, out, err = run(capsys, "list")
+    assert status == 0
+    assert "lenet5" in out
+    assert err.startswith("quarantined: zoo-broken:main; see")
+    for arguments in (["--strict", "list"], ["list"]):
+        status, out, err = run(capsys, *arguments)
+        assert (status, out) == (1, "")
+        assert "zoo-broken:main (it raises RuntimeError: no luck)" in err
+        assert err.count("\n") == 2
+        monkeypatch.setenv("ORACLEZOO_STRICT", "1")
+
+
+def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stdout, and that is no failure."""
+    status, out, err = run(capsys)
+    assert (status, err) == (0, "")
+    assert all(f"\n  {name} " in out for name in COMMANDS)
+    assert run(capsys, "--help")[1] == out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_of_commands_is_true(name: str) -> None:
+    """Each target is there, carries its name, and has a help, as have its own commands."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    assert isinstance(command, click.Command)
+    assert command.name == name
+    assert command.help
+    if isinstance(command, click.Group):
+        assert all(below.help for below in command.commands.values())
+
+
+def test_a_caller_may_handle_errors_itself() -> None:
+    """As click offers it: without standalone mode nothing is caught."""
+    with pytest.raises(UsageError, match="unknown"):
+        cli.main(["list", "backbones", "zzz"], standalone_mode=False)

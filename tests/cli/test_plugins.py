@@ -1,0 +1,113 @@
+"""``oraclezoo plugins`` shows them all; ``plugins doctor`` explains and gives the fix."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from oraclezoo.cli import cli
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["plugins", *arguments])
+
+
+def problems(result: Result) -> list[dict[str, Any]]:
+    found = json.loads(result.stdout)
+    assert found["schema"] == "oraclezoo/plugins-doctor/1"
+    listed: list[dict[str, Any]] = found["data"]["problems"]
+    return listed
+
+
+@pytest.fixture
+def motley(site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """One plugin that works, one broken, one disabled, one empty."""
+    site.offer("zoo-good", "good-net")
+    site.add("zoo-bad", "raise RuntimeError('no luck')", version="0.3")
+    site.offer("zoo-off", "off-net")
+    site.add("zoo-empty", "")
+    monkeypatch.setenv("ORACLEZOO_DISABLE_PLUGINS", "zoo-off,zoo-typo")
+    return site
+
+
+def test_every_plugin_has_a_line(motley: Any) -> None:
+    """Distribution, version, entry point, status, and what it offers or why not."""
+    result = run()
+    assert result.exit_code == 0
+    lines = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert lines["oraclezoo"].split()[2:4] == ["builtin", "ok"]
+    assert lines["zoo-good"].split() == ["zoo-good", "1.0", "main", "ok", "1", "backbone"]
+    assert lines["zoo-bad"].split()[1:4] == ["0.3", "main", "quarantined"]
+    assert "it raises RuntimeError: no luck" in lines["zoo-bad"]
+    assert lines["zoo-off"].split()[3] == "disabled"
+    assert lines["zoo-empty"].split()[3:] == ["ok", "nothing"]
+
+
+def test_plugins_as_json(motley: Any) -> None:
+    """One document: the same, with the names that each offers."""
+    found = json.loads(run("--json").stdout)
+    assert found["schema"] == "oraclezoo/plugins/1"
+    records = {record["distribution"]: record for record in found["data"]}
+    assert records["zoo-good"]["offers"] == [{"kind": "backbone", "name": "good-net"}]
+    assert records["zoo-bad"]["status"] == "quarantined"
+    assert records["zoo-bad"]["fix"]
+    assert records["zoo-off"]["offers"] == []
+
+
+def test_the_doctor_is_content_with_working_plugins(site: Any) -> None:
+    """Exit 0, and it counts them."""
+    site.offer("zoo-good", "good-net")
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert "nothing is quarantined" in result.stdout
+    assert run("doctor", "--json").exit_code == 0
+
+
+def test_the_doctor_explains_every_problem(motley: Any) -> None:
+    """What, why and the fix of each, errors first; exit 1 for the quarantined one."""
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["data"]["healthy"] is False
+    found = problems(result)
+    assert [p["level"] for p in found] == ["error", "warning", "warning", "note"]
+    assert all(p["what"] and p["why"] and p["fix"] for p in found)
+    bad, empty, typo, off = found
+    assert "zoo-bad:main" in bad["what"]
+    assert "no luck" in bad["traceback"]
+    assert "offers nothing" in empty["why"]
+    assert "'zoo-typo'" in typo["what"]
+    assert "zoo-off:main" in off["what"]
+
+
+def test_the_doctor_in_words(motley: Any) -> None:
+    """The traceback is shown when asked for."""
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "error: quarantined: zoo-bad:main" in result.stdout
+    assert "  why: it raises RuntimeError: no luck\n  fix: update it" in result.stdout
+    assert "Traceback" not in result.stdout
+    debugging = CliRunner().invoke(cli, ["--debug", "plugins", "doctor"])
+    assert "raise RuntimeError('no luck')" in debugging.stdout
+
+
+def test_the_doctor_knows_clashes(site: Any) -> None:
+    """A name that two plugins offer is a warning, one that a built-in has a note; neither fails."""
+    site.offer("zoo-a", "shared-net", "resnet18")
+    site.offer("zoo-b", "shared-net")
+    result = run("doctor", "--json")
+    assert result.exit_code == 0
+    shared, shadowed = problems(result)
+    assert shared["level"] == "warning"
+    assert "zoo-a:shared-net, zoo-b:shared-net" in shared["why"]
+    assert shadowed["level"] == "note"
+    assert shadowed["fix"] == "say zoo-a:resnet18 to mean it"
+
+
+def test_strict_does_not_silence_the_doctor(motley: Any) -> None:
+    """What is strict elsewhere is explained here."""
+    result = CliRunner().invoke(cli, ["--strict", "plugins", "doctor"])
+    assert result.exit_code == 1
+    assert "zoo-bad:main" in result.stdout

@@ -1,0 +1,121 @@
+"""Help and listings import no heavy library, also with plugins installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+HEAVY = ("torch", "timm", "numpy", "scipy", "onnx", "onnxruntime", "PIL", "rich.console")
+
+WATCH = """
+import atexit, json, sys
+atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
+from oraclezoo.cli import main
+main(sys.argv[1:])
+"""
+
+
+def run(site: Any, *arguments: str) -> tuple[int, str, list[str]]:
+    """Exit status, stdout and the modules of a process that runs the command line."""
+    environment = {**os.environ, "PYTHONPATH": str(site.folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout, json.loads(done.stderr.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["list"],
+        ["list", "backbones", "resnet18"],
+        ["list", "backbones", "timm/resnet50", "--json"],
+        ["plugins"],
+        ["plugins", "doctor"],
+        ["env"],
+    ],
+    ids=" ".join,
+)
+def test_light_commands_import_nothing_heavy(site: Any, arguments: list[str]) -> None:
+    """They answer at once, however many plugins there are."""
+    for number in range(3):
+        site.offer(f"zoo-{number}", f"net-{number}")
+    status, output, modules = run(site, *arguments)
+    assert status == 0
+    assert output
+    assert not set(HEAVY) & set(modules)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]], ids=" ".join)
+def test_help_loads_no_plugin_and_no_command(site: Any, arguments: list[str]) -> None:
+    """The table of commands carries their lines."""
+    plugin = site.offer("zoo-a", "net")
+    _, _, modules = run(site, *arguments)
+    assert not {plugin, "oraclezoo.host", "oraclezoo.cli.list_", "importlib.metadata"} & set(
+        modules
+    )
+
+
+def test_python_dash_m_is_the_same_program(site: Any) -> None:
+    """``python -m oraclezoo`` works where scripts are not on the path."""
+    site.offer("zoo-a", "net-a")
+    done = subprocess.run(
+        [sys.executable, "-m", "oraclezoo", "list", "zoo-a:*"],
+        env={**os.environ, "PYTHONPATH": str(site.folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "net-a" in done.stdout
+
+
+def test_a_closed_pipe_is_no_traceback(site: Any) -> None:
+    """``oraclezoo list | head -1`` ends quietly."""
+    site.offer("zoo-a", *(f"net-{number}" for number in range(5000)))  # more than a pipe holds
+    command = f"{sys.executable} -m oraclezoo list | head -1"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={**os.environ, "PYTHONPATH": str(site.folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.startswith("KIND")
+    assert done.stderr == ""
+
+
+def test_shell_completion_knows_commands_and_names(site: Any) -> None:
+    """Click's own mechanism, with the names of the registry."""
+    site.offer("zoo-a", "resnet-of-a")
+
+    def complete(words: str, count: int) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "oraclezoo"],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(site.folder),
+                "_ORACLEZOO_COMPLETE": "bash_complete",
+                "COMP_WORDS": words,
+                "COMP_CWORD": str(count),
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+    assert {"list", "leaderboard"} == set(complete("oraclezoo l", 1))
+    assert complete("oraclezoo list back", 2) == ["backbones"]
+    assert complete("oraclezoo list backbones res", 3) == ["resnet-of-a", "resnet18"]
