@@ -74,7 +74,7 @@ def libraries() -> dict[str, str]:
 
 
 def calibrate(device: torch.device, repeats: int = 5) -> float:
-    """Median seconds of a fixed workload: three training passes of a fixed small CNN.
+    """Median seconds of a fixed workload: one training pass of a fixed small CNN.
 
     Recorded beside every timing, so that times from a machine's good and bad hours can be told
     apart. The workload never changes within a protocol version.
@@ -89,9 +89,8 @@ def calibrate(device: torch.device, repeats: int = 5) -> float:
     for _ in range(repeats + 1):
         _synchronise(device)
         start = time.perf_counter()
-        for _ in range(3):
-            hidden = F.gelu(F.max_pool2d(F.conv2d(images, weights[0], padding=1), 2))
-            F.conv2d(hidden, weights[1], padding=1).square().mean().backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        hidden = F.gelu(F.max_pool2d(F.conv2d(images, weights[0], padding=1), 2))
+        F.conv2d(hidden, weights[1], padding=1).square().mean().backward()  # type: ignore[no-untyped-call]  # torch's own gap
         _synchronise(device)
         times.append(time.perf_counter() - start)
     return median(times[1:])  # the first warms up

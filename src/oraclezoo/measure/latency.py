@@ -19,7 +19,7 @@ def measure(
     warmup: int = 10,
     min_repeats: int = 30,
     max_repeats: int = 1000,
-    budget_s: float = 2.0,
+    budget_s: float = 1.0,
 ) -> dict[str, float | int]:
     """Milliseconds of ``call``: ``p50_ms``, ``p95_ms``, ``p99_ms`` and ``repeats``.
 

@@ -1,0 +1,247 @@
+"""Markdown made from what oraclezoo itself says: commands, recipes, components, result schema.
+
+Imports light rooms only, so that a page can be made without torch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+import oraclezoo
+from oraclezoo import recipe, suite
+from oraclezoo.cli import cli
+from oraclezoo.host import build_host
+from oraclezoo.registry import Registry
+from oraclezoo.result_check import SCHEMA_FILE
+from oraclezoo.specs import Kind, Option, Spec
+
+PACKAGE = Path(oraclezoo.__file__).parent
+_WIDTH = 92
+"""Columns of a command's help."""
+
+
+def commands() -> str:
+    """The help of every command, as the command line prints it."""
+    return "\n".join(_help(cli, None, "oraclezoo"))
+
+
+def recipe_keys() -> str:
+    """A table of keys for each fixed section of a recipe."""
+    parts = []
+    for name, section in recipe.SECTIONS.items():
+        parts += [f"### `[{name}]`", "", plain(section.__doc__ or ""), ""]
+        parts += [_options(recipe.keys(section).values(), "key")]
+    return "\n".join(parts)
+
+
+def recipes() -> str:
+    """The shipped recipes, then the suites, word for word."""
+    parts = []
+    for folder, names, kind in (
+        (recipe.SHIPPED, recipe.shipped(), "recipe"),
+        (suite.SHIPPED, suite.shipped(), "suite"),
+    ):
+        for name in names:
+            text = (folder / f"{name}.toml").read_text(encoding="utf-8")
+            parts += [f"### {kind} `{name}`", "", "```toml", text.rstrip(), "```", ""]
+    return "\n".join(parts)
+
+
+def backbones() -> str:
+    """The built-in backbones, and what may be said of any timm architecture."""
+    anything = builtins().get("backbone", "timm/resnet18").spec
+    note = (
+        "### `timm/<architecture>`\n\n"
+        "Any architecture of timm at its own strides, from scratch, e.g. `timm/resnet18`.\n"
+    )
+    return "\n".join([_components("backbone"), note, _options(anything.options, "option")])
+
+
+def optimizers() -> str:
+    """The built-in optimizers."""
+    return _components("optimizer")
+
+
+def schedulers() -> str:
+    """The built-in schedulers."""
+    return _components("scheduler")
+
+
+def tracks() -> str:
+    """A table of the built-in tracks."""
+    rows = []
+    for entry in builtins().entries("dataset"):
+        facts, summary = entry.spec.facts, plain(entry.spec.summary)
+        numbers = [_count(facts[split]) for split in ("train", "validation", "test")]
+        marked = f"**synthetic**: {summary}" if facts["synthetic"] else summary
+        rows.append([f"`{entry.spec.name}`", *numbers, plain(facts["needs"]), marked])
+    return _table(("track", "train", "validation", "test", "needs", "what it is"), rows)
+
+
+def result_fields() -> str:
+    """A table of fields for each object in a result document, from its JSON Schema."""
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    return "\n".join(_objects(schema, schema["$defs"], ""))
+
+
+def api() -> str:
+    """An autodoc directive for each public name."""
+    lines = ["```{eval-rst}", ".. py:currentmodule:: oraclezoo", ""]
+    for name in oraclezoo.__all__:
+        if name.startswith("__"):
+            continue
+        is_class = name[0].isupper()
+        lines.append(f".. auto{'class' if is_class else 'function'}:: {name}")
+        lines += ["   :members:", ""] if is_class else [""]
+    return "\n".join([*lines, "```"])
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    function.__name__.replace("_", "-"): function
+    for function in (
+        commands,
+        recipe_keys,
+        recipes,
+        backbones,
+        optimizers,
+        schedulers,
+        tracks,
+        result_fields,
+        api,
+    )
+}
+"""What ``% generated: NAME`` on a line of its own stands for."""
+
+
+def fill_in(text: str) -> str:
+    """A page's text with each ``% generated: NAME`` replaced. Raises KeyError for no such name."""
+    return re.sub(r"^% generated: (.+)$", lambda found: PAGES[found[1]](), text, flags=re.MULTILINE)
+
+
+def builtins() -> Registry:
+    """The registry without the plugins that this machine happens to have."""
+    return Registry(build_host(disable="all").plugins)
+
+
+def plain(text: str) -> str:
+    """``text`` so that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_\[\]<>|{}$~#])", r"\\\1", text.strip())
+
+
+def _help(command: click.Command, parent: click.Context | None, name: str) -> Iterator[str]:
+    settings: Any = {**command.context_settings, "max_content_width": None}
+    context = click.Context(
+        command, parent=parent, info_name=name, **{**settings, "terminal_width": _WIDTH}
+    )
+    path = context.command_path
+    level = "#" * min(path.count(" ") + 2, 4)
+    yield f"{level} `{path}`\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for each in command.list_commands(context):
+            found = command.get_command(context, each)
+            assert found is not None, each
+            yield from _help(found, context, each)
+
+
+def _components(kind: Kind) -> str:
+    parts = []
+    for entry in builtins().entries(kind):
+        spec = entry.spec
+        parts += [f"### `{spec.name}`", "", f"{plain(_sentence(spec.summary))}", ""]
+        parts += [*_about(spec), "", _options(spec.options, "option"), ""]
+    return "\n".join(parts)
+
+
+def _about(spec: Spec) -> Iterator[str]:
+    if spec.source.strip("-"):
+        yield f"- source: {plain(spec.source)}"
+    for name, value in spec.facts.items():
+        yield f"- {plain(name)}: {plain(_value(value))}"
+
+
+def _options(options: Iterable[Option], word: str) -> str:
+    rows = [
+        [
+            f"`{option.name}`",
+            option.type,
+            plain(_value(option.default)),
+            plain(_bounds(option)),
+            plain(option.help),
+        ]
+        for option in options
+    ]
+    return _table((word, "type", "default", "bounds", "meaning"), rows) if rows else "No options.\n"
+
+
+def _bounds(option: Option) -> str:
+    if option.choices:
+        return ", ".join(option.choices)
+    ends = [("at least", option.low), ("at most", option.high)]
+    return ", ".join(f"{word} {end:g}" for word, end in ends if end is not None)
+
+
+def _objects(node: dict[str, Any], defs: dict[str, Any], path: str) -> Iterator[str]:
+    """The table of an object's fields, then those of the objects within it."""
+    rows, within = [], []
+    for name, given in node["properties"].items():
+        inner = _resolve(given, defs)
+        place = f"{path}.{name}".lstrip(".")
+        item = _resolve(inner["items"], defs) if "items" in inner else inner
+        if "properties" in item:
+            within.append((f"{place}[]" if "items" in inner else place, item))
+        rows.append([f"`{name}`", _type(inner), plain(given.get("description", ""))])
+    title = f"`{path}`" if path else "The document"
+    yield f"### {title}\n\n{plain(node['description'])}\n"
+    yield _table(("field", "type", "meaning"), rows)
+    for place, item in within:
+        yield from _objects(item, defs, place)
+
+
+def _resolve(node: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
+    """A schema's node with the definitions that it refers to merged in; its own words win."""
+    merged: dict[str, Any] = {}
+    for part in node.get("allOf", ()):
+        merged |= _resolve(part, defs)
+    if "$ref" in node:
+        merged |= _resolve(defs[node["$ref"].rpartition("/")[2]], defs)
+    return merged | node
+
+
+def _type(node: dict[str, Any]) -> str:
+    if "const" in node:
+        return f"`{json.dumps(node['const'])}`"
+    if "enum" in node:
+        return " or ".join(f"`{json.dumps(value)}`" for value in node["enum"])
+    types = [node["type"]] if isinstance(node["type"], str) else node["type"]
+    return " or ".join(types)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return str(value)
+
+
+def _count(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

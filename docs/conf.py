@@ -1,0 +1,37 @@
+"""Sphinx configuration. Builds offline: ``sphinx -n -W -b html docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+from oraclezoo import __version__
+
+project = "oraclezoo"
+author = "The oraclezoo developers"
+project_copyright = "2026, The oraclezoo developers"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "oraclezoo_docs"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3
+smartquotes = False  # would turn the dashes of --options into one
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_class_signature = "mixed"
+nitpick_ignore_regex = [
+    # other projects' names: their inventories are not at hand offline
+    (r"py:.*", r"(collections|np|npt|numpy|pathlib|rich|torch|typing)\..*"),
+    (r"py:.*", r"(Any|Callable|Iterable|Mapping|NDArray|ArrayLike|Path|Sequence|nn\.Module|Module)"),
+    # names of oraclezoo that are not public
+    (r"py:.*", r"(oraclezoo\.(recipe|registry|result|leaderboard|pipeline|train)\..*|Trainer)"),
+]
+
+html_theme = "furo"
+html_title = f"oraclezoo {release}"
+html_copy_source = False
+html_show_sourcelink = False

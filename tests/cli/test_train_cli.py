@@ -1,0 +1,154 @@
+"""The commands that train and measure, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from oraclezoo.cli import cli
+
+SMALL = ["-s", "budget.epochs=2", "-s", "budget.batch_size=16", "--device", "cpu"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def oraclezoo(*arguments: str | Path) -> Result:
+    """Run a command."""
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def train(data: Path, *more: str) -> Result:
+    """Train a small recipe on a folder of IDX files."""
+    return oraclezoo("train", "authors-cnn", "--track", "idx", "--data-dir", data, *SMALL, *more)
+
+
+def test_train_then_evaluate(here: Path, tiny_idx: Path) -> None:
+    """A run folder, its figures on stdout, progress on stderr; --json is one document."""
+    result = train(tiny_idx)
+    assert result.exit_code == 0, result.output
+    folder = result.stdout.splitlines()[0]
+    assert Path(folder).is_dir()
+    assert "validation" in result.stdout
+    assert "2/2" in result.stderr
+    again = train(tiny_idx, "--resume", "--json")
+    assert json.loads(again.stdout)["data"]["status"] == "done"
+    scored = oraclezoo("evaluate", folder, "--data-dir", tiny_idx, "--device", "cpu")
+    assert scored.exit_code == 0, scored.output
+    assert "of 16 images" in scored.stdout
+    document = oraclezoo(
+        "evaluate", folder, "--data-dir", tiny_idx, "--device", "cpu", "--split", "test", "--json"
+    )
+    assert json.loads(document.stdout)["data"]["images"] == 40
+
+
+def test_a_second_training_is_refused_and_nothing_is_lost(here: Path, tiny_idx: Path) -> None:
+    """Without --resume or --overwrite the run stays as it is."""
+    assert train(tiny_idx).exit_code == 0
+    before = {path: path.read_bytes() for path in here.rglob("runs/*/*")}
+    result = train(tiny_idx)
+    assert result.exit_code == 2
+    assert "--overwrite" in result.stderr
+    assert {path: path.read_bytes() for path in here.rglob("runs/*/*")} == before
+    assert train(tiny_idx, "--overwrite").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["train", "defualt"], 2, "'default'"),
+        (["train", "default", "-s", "data.trak=idx"], 2, "'track'"),
+        (["train", "default", "-s", "optimizer.name=sdg"], 2, "'sgd'"),
+        (["train", "default", "-s", "optimizer.moment=0.1"], 2, "'momentum'"),
+        (["train", "default", "-s", "budget.epochs=0"], 2, "must lie in"),
+        (["train", "default", "--track", "orcale-mnist"], 2, "'oracle-mnist'"),
+        (["train", "default", "--track", "idx"], 1, "--data-dir"),
+        (["train", "default", "--track", "idx", "--data-dir", "none"], 1, "none"),
+        (["train", "default", "--device", "tpu"], 2, "auto, cpu, cuda"),
+        (["train", "default", "--device", "cuda:99"], 2, "not here"),
+        (["bench", "quik"], 2, "'quick'"),
+        (["evaluate", "runs/none"], 1, "not a run folder"),
+        (["leaderboard", "none"], 1, "none"),
+        (["recipe", "show", "nothing"], 2, "there is authors-cnn"),
+    ],
+)
+def test_bad_input_is_one_or_two_clear_lines(
+    here: Path, arguments: list[str], status: int, says: str
+) -> None:
+    """What was wrong and what to do, the right exit status, nothing written."""
+    result = oraclezoo(*arguments)
+    assert result.exit_code == status, result.output
+    assert says in result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 2
+    assert "Traceback" not in result.output
+    assert not list(here.iterdir())
+
+
+def test_environment_comes_after_the_command_line_and_before_the_recipe(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ORACLEZOO_OPTIMIZER__LR changes the recipe; -s changes it again."""
+    monkeypatch.setenv("ORACLEZOO_OPTIMIZER__LR", "0.25")
+    shown = json.loads(oraclezoo("recipe", "show", "default", "--json").stdout)["data"]
+    assert shown["recipe"]["optimizer"]["lr"] == 0.25
+    shown = json.loads(
+        oraclezoo("recipe", "show", "default", "-s", "optimizer.lr=0.5", "--json").stdout
+    )["data"]
+    assert shown["recipe"]["optimizer"]["lr"] == 0.5
+
+
+def test_recipes_are_listed_and_shown_as_files(here: Path) -> None:
+    """What ``recipe show`` prints is a recipe file; --json lists recipes and suites."""
+    text = oraclezoo("recipe", "show", "quick").stdout
+    Path("mine.toml").write_text(text)
+    assert oraclezoo("recipe", "show", "mine.toml").stdout == text
+    listed = json.loads(oraclezoo("recipe", "list", "--json").stdout)["data"]
+    assert {"default", "quick", "authors-cnn", "course-project"} <= {
+        row["name"] for row in listed["recipes"]
+    }
+    assert {"quick", "reference"} <= {row["name"] for row in listed["suites"]}
+
+
+def test_bench_marks_synthetic_data_and_fails_when_a_job_did(here: Path) -> None:
+    """One seed of one epoch on generated characters: a table, the mark, the way to real ones."""
+    result = oraclezoo("bench", "authors-cnn", "-s", "budget.epochs=1", "--seeds", "1")
+    assert result.exit_code == 0, result.output
+    assert "SYNTHETIC" in result.stdout
+    assert "--track oracle-mnist-3k" in result.stdout
+    wild = oraclezoo(
+        *("bench", "authors-cnn", "--seeds", "1", "--json", "-s", "budget.epochs=3"),
+        *("-s", "optimizer.lr=100.0", "-s", "optimizer.weight_decay=1.0"),
+    )
+    assert wild.exit_code == 1
+    assert json.loads(wild.stdout)["data"][0]["failures"][0]["reason"] == "diverged"
+    assert "failed" in wild.stderr
+    shown = oraclezoo("leaderboard", "--json")
+    (table,) = json.loads(shown.stdout)["data"]["tables"]
+    assert len(table["rows"]) == 2
+    assert table["recipes_scored"] == 1
+
+
+def test_data_preview_and_verify(here: Path, tiny_idx: Path, oracle_dir: Path) -> None:
+    """A contact sheet is a PNG; verifying tells good files from altered ones by exit status 3."""
+    result = oraclezoo("data", "preview", "oracle-mnist-3k", "sheet.png", "--data-dir", oracle_dir)
+    assert result.exit_code == 0, result.output
+    assert Path("sheet.png").read_bytes().startswith(b"\x89PNG")
+    good = oraclezoo("data", "verify", oracle_dir, "--json")
+    assert good.exit_code == 0, good.output
+    assert {row["status"] for row in json.loads(good.stdout)["data"]["files"]} == {"ok", "missing"}
+    (here / "data").mkdir()
+    name = "t10k-labels-idx1-ubyte.gz"
+    spoilt = bytearray((oracle_dir / name).read_bytes())
+    spoilt[100] ^= 1
+    (here / "data" / name).write_bytes(spoilt)
+    bad = oraclezoo("data", "verify", here / "data")
+    assert bad.exit_code == 3
+    assert "mismatch" in bad.stdout
+    assert name in bad.stderr
