@@ -153,7 +153,7 @@ def _components(kind: Kind) -> str:
     parts = []
     for entry in builtins().entries(kind):
         spec = entry.spec
-        parts += [f"### `{spec.name}`", "", f"{plain(_sentence(spec.summary))}", ""]
+        parts += [f"### `{spec.name}`", "", plain(spec.summary), ""]
         parts += [*_about(spec), "", _options(spec.options, "option"), ""]
     return "\n".join(parts)
 
@@ -242,6 +242,3 @@ def _value(value: object) -> str:
 def _count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -34,6 +34,19 @@ def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
                 app.env.note_dependency(str(path))
 
 
+def list_fields(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Turn a docstring's aligned columns, "``field``   meaning", into a definition list."""
+    made: list[str] = []
+    within = False
+    for line in lines:
+        found = re.fullmatch(r"(``\w+``)\s{2,}(\S.*)", line)
+        within = bool(found) or (within and line.startswith(" "))
+        made += [found[1], f"    {found[2]}"] if found else [f"    {line.strip()}" if within else line]
+    lines[:] = made
+
+
 def refuse_remote_assets(app: Sphinx, exception: Exception | None) -> None:
     """Fail the build when a page or style sheet would load anything from another host."""
     if exception is not None or app.builder.format != "html":
@@ -48,5 +61,6 @@ def refuse_remote_assets(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
     app.connect("source-read", fill_in)
+    app.connect("autodoc-process-docstring", list_fields)
     app.connect("build-finished", refuse_remote_assets)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
