@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 import oraclezoo
-from oraclezoo import recipe, suite
+from oraclezoo import errors, recipe, suite
 from oraclezoo.cli import cli
 from oraclezoo.host import build_host
 from oraclezoo.registry import Registry
@@ -102,6 +102,16 @@ def api() -> str:
     return "\n".join([*lines, "```"])
 
 
+def error_classes() -> str:
+    """A table of the errors raised on purpose, with the exit status of each."""
+    found = [item for item in vars(errors).values() if _is_error(item)]
+    rows = [
+        [f"`{each.__name__}`", f"`{each.__base__.__name__}`", str(each.exit_code), _first(each)]
+        for each in found
+    ]
+    return _table(("error", "is a", "exit status", "meaning"), rows)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     function.__name__.replace("_", "-"): function
     for function in (
@@ -114,6 +124,7 @@ PAGES: dict[str, Callable[[], str]] = {
         tracks,
         result_fields,
         api,
+        error_classes,
     )
 }
 """What ``% generated: NAME`` on a line of its own stands for."""
@@ -140,7 +151,7 @@ def _help(command: click.Command, parent: click.Context | None, name: str) -> It
         command, parent=parent, info_name=name, **{**settings, "terminal_width": _WIDTH}
     )
     path = context.command_path
-    level = "#" * min(path.count(" ") + 2, 4)
+    level = "#" * max(3, path.count(" ") + 2)
     yield f"{level} `{path}`\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
         for each in command.list_commands(context):
@@ -196,8 +207,9 @@ def _objects(node: dict[str, Any], defs: dict[str, Any], path: str) -> Iterator[
         if "properties" in item:
             within.append((f"{place}[]" if "items" in inner else place, item))
         rows.append([f"`{name}`", _type(inner), plain(given.get("description", ""))])
-    title = f"`{path}`" if path else "The document"
-    yield f"### {title}\n\n{plain(node['description'])}\n"
+    if path:
+        yield f"### `{path}`\n"
+    yield f"{plain(node['description'])}\n"
     yield _table(("field", "type", "meaning"), rows)
     for place, item in within:
         yield from _objects(item, defs, place)
@@ -222,6 +234,15 @@ def _type(node: dict[str, Any]) -> str:
     return " or ".join(types)
 
 
+def _is_error(item: object) -> bool:
+    return isinstance(item, type) and issubclass(item, errors.OracleZooError)
+
+
+def _first(documented: type) -> str:
+    """The first line of a docstring."""
+    return plain((documented.__doc__ or "").splitlines()[0])
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
@@ -241,4 +262,3 @@ def _value(value: object) -> str:
 
 def _count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
-

@@ -43,7 +43,9 @@ def list_fields(
     for line in lines:
         found = re.fullmatch(r"(``\w+``)\s{2,}(\S.*)", line)
         within = bool(found) or (within and line.startswith(" "))
-        made += [found[1], f"    {found[2]}"] if found else [f"    {line.strip()}" if within else line]
+        made += (
+            [found[1], f"    {found[2]}"] if found else [f"    {line.strip()}" if within else line]
+        )
     lines[:] = made
 
 

@@ -89,7 +89,7 @@ def test_finished_jobs_are_kept_and_fresh_ones_agree(
 ) -> None:
     """Asked again nothing is trained; asked with ``fresh`` everything is, to the same figures."""
     again, events = bench(place, tiny_idx, {})
-    assert [e.event for e in events] == ["kept", "kept", "measure"]
+    assert [e.event for e in events] == ["kept", "kept", "measure", "measured"]
     assert [s.accuracy for s in again[0].seeds] == [s.accuracy for s in first[0].seeds]
     anew, events = bench(place, tiny_idx, {}, fresh=True)
     assert [e.event for e in events].count("done") == 2

@@ -47,6 +47,11 @@ def emit_json(schema: str, data: Any) -> None:
     click.echo(json.dumps({"schema": schema, "data": data}, indent=2, allow_nan=False))
 
 
+def say(text: str) -> None:
+    """A message to the user, on stderr."""
+    click.echo(text, err=True)
+
+
 def console_err() -> Console:
     """A Rich console on stderr, for progress and messages."""
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""Progress on standard error: bars on a terminal, plain lines elsewhere."""
+"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,49 +10,73 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import click
+from oraclezoo.cli._base import console_err, say
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
     from oraclezoo.pipeline.bench import Progress
     from oraclezoo.train.engine import Epoch
 
+QUIET_S = 10.0
+"""Seconds between two plain lines of progress."""
 
-def say(text: str) -> None:
-    """A message to the user, on standard error."""
-    click.echo(text, err=True)
+
+class Lines:
+    """Progress as plain lines, for logs and pipes."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total = title, total
+        self._last = -QUIET_S
+
+    def say(self, text: str) -> None:
+        """A message."""
+        say(text)
+
+    def update(self, done: float, text: str) -> None:
+        """How far it is: a line at the end, and now and then before."""
+        if done >= self.total or time.monotonic() - self._last >= QUIET_S:
+            self._last = time.monotonic()
+            self.say(f"{self.title} {done:.3g}/{self.total} {text}")
+
+
+class Bar(Lines):
+    """Progress as a bar that messages scroll past."""
+
+    def __init__(self, title: str, total: int, shown: RichProgress) -> None:
+        super().__init__(title, total)
+        self._shown = shown
+        self._task = shown.add_task(title, total=total, text="")
+
+    def say(self, text: str) -> None:
+        """A message, above the bar."""
+        self._shown.console.print(text, markup=False, highlight=False)
+
+    def update(self, done: float, text: str) -> None:
+        """Move the bar."""
+        self._shown.update(self._task, completed=done, text=text)
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
-    """``update(done, text)`` for some long work.
-
-    On a terminal it moves a bar; elsewhere it prints a line, at most every ten seconds.
-    """
+def progress(title: str, total: int) -> Iterator[Lines]:
+    """Somewhere to report ``total`` steps of long work to."""
     if not sys.stderr.isatty():
-        yield _plain(title, total)
+        yield Lines(title, total)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
 
-    columns = ("{task.description}", BarColumn(), "{task.completed:g}/{task.total:g}")
-    console = Console(stderr=True)
-    with Progress(
-        *columns, TextColumn("{task.fields[text]}"), TimeRemainingColumn(), console=console
+    with RichProgress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+        console=console_err(),
     ) as shown:
-        task = shown.add_task(title, total=total, text="")
-        yield lambda done, text: shown.update(task, completed=done, text=text)
-
-
-def _plain(title: str, total: int) -> Callable[[int, str], None]:
-    last = -10.0
-
-    def update(done: int, text: str) -> None:
-        nonlocal last
-        if done == total or time.monotonic() - last >= 10:
-            last = time.monotonic()
-            say(f"{title} {done}/{total} {text}")
-
-    return update
+        yield Bar(title, total, shown)
 
 
 def epoch_text(epoch: Epoch | dict[str, Any]) -> str:
@@ -65,7 +89,7 @@ def epoch_text(epoch: Epoch | dict[str, Any]) -> str:
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+def stop_on_interrupt(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C was pressed; a second press interrupts at once."""
     pressed: list[int] = []
 
@@ -82,18 +106,17 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def bench_reporter(update: Callable[[int, str], None]) -> Callable[[Progress], None]:
-    """Turns a benchmark's events into progress and lines."""
+def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
+    """Turns a benchmark's events into progress and messages."""
 
     def report(state: Progress) -> None:
         who = state.recipe if state.seed is None else f"{state.recipe} seed {state.seed}"
         if state.event in ("kept", "done"):
             how = " (kept from before)" if state.event == "kept" else ""
-            say(f"{who}: test {100 * state.fields['accuracy']:.1f}%{how}")
+            lines.say(f"{who}: test {100 * state.fields['accuracy']:.1f}%{how}")
         elif state.event == "failed":
-            say(f"{who}: failed ({state.fields['reason']}): {state.fields['message']}")
+            lines.say(f"{who}: failed ({state.fields['reason']}): {state.fields['message']}")
         text = epoch_text(state.fields) if state.event == "epoch" else state.event
-        finished = state.event in ("kept", "done", "failed")
-        update(state.index if finished else state.index - 1, f"{who} {text}")
+        lines.update(state.done, f"{who} {text}")
 
     return report

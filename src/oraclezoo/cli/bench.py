@@ -51,13 +51,13 @@ def command(
     Five seeds a recipe make a row that can be compared. Finished jobs are kept: run the same
     command again to go on after a stop. Exit status 1 if any job failed.
     """
-    from oraclezoo.cli._progress import bar, bench_reporter, say
+    from oraclezoo.cli._progress import bench_reporter, progress
     from oraclezoo.errors import JobError
     from oraclezoo.pipeline.bench import bench
     from oraclezoo.suite import gather
 
     chosen = gather(recipes or ("quick",), options.overrides(assigned, track))
-    with bar("bench", len(chosen) * (seeds + 1)) as update:
+    with progress("bench", len(chosen) * (seeds + 1)) as lines:
         results = bench(
             chosen,
             seeds=seeds,
@@ -67,8 +67,8 @@ def command(
             runs=runs,
             fresh=fresh,
             registry=app.registry,
-            report=bench_reporter(update),
-            progress=say,
+            report=bench_reporter(lines),
+            progress=lines.say,
         )
     if as_json:
         emit_json("oraclezoo/bench/1", [result.to_json_dict() for result in results])

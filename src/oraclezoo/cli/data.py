@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, complete_names, emit_json, json_option, pass_app, print_table
+from oraclezoo.cli._base import (
+    App,
+    complete_names,
+    emit_json,
+    json_option,
+    pass_app,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +65,6 @@ def fetch(dest: str | None, url: str | None, only_3k: bool) -> None:
     """Download Oracle-MNIST from its authors' repository, verified."""
     from pathlib import Path
 
-    from oraclezoo.cli._progress import say
     from oraclezoo.data import upstream
     from oraclezoo.data.fetch import fetch as download
 
@@ -116,7 +123,6 @@ def preview(
     app: App, track: str, output: str, data_dir: str | None, split: str, per_class: int
 ) -> None:
     """Write a labelled contact sheet of TRACK to OUTPUT, a PNG. Test images are not shown."""
-    from oraclezoo.cli._progress import say
     from oraclezoo.data.sheet import contact_sheet
 
     place = _path(data_dir) if data_dir else None

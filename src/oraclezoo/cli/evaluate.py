@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say
 
 
 @click.command("evaluate")
@@ -28,7 +28,6 @@ def command(
     as_json: bool,
 ) -> None:
     """Score the model of RUN (a run folder). Looking at the test split is noted in a ledger."""
-    from oraclezoo.cli._progress import say
     from oraclezoo.pipeline.evaluate import evaluate
 
     found = evaluate(

@@ -34,13 +34,16 @@ def command(
     as_json: bool,
 ) -> None:
     """Train RECIPE (a name or a .toml file) and leave a run folder."""
-    from oraclezoo.cli._progress import bar, epoch_text, say, stop_on_interrupt
+    from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
     from oraclezoo.pipeline.run import train
     from oraclezoo.recipe import Recipe
 
     loaded = Recipe.load(recipe, options.overrides(assigned, track))
-    epochs = loaded.budget.epochs
-    with bar(f"{loaded.name} seed {seed}", epochs) as update, stop_on_interrupt() as should_stop:
+    title = f"{loaded.name} seed {seed}"
+    with (
+        progress(title, loaded.budget.epochs) as lines,
+        stop_on_interrupt(lines.say) as should_stop,
+    ):
         run = train(
             loaded,
             data_dir=data_dir,
@@ -50,9 +53,9 @@ def command(
             resume=resume,
             overwrite=overwrite,
             registry=app.registry,
-            on_epoch=lambda epoch: update(epoch.epoch, epoch_text(epoch)),
+            on_epoch=lambda epoch: lines.update(epoch.epoch, epoch_text(epoch)),
             should_stop=should_stop,
-            progress=say,
+            progress=lines.say,
         )
     record = run.record
     if as_json:

@@ -11,38 +11,35 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from oraclezoo._version import __version__
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import InterruptedRunError, OracleZooError, UsageError
 from oraclezoo.leaderboard.ledger import record as record_in_ledger
-from oraclezoo.leaderboard.predictions import save_predictions
 from oraclezoo.measure import hardware
 from oraclezoo.pipeline import compose
+from oraclezoo.pipeline.entry import Jobs, compose_result, data_sha256
 from oraclezoo.pipeline.run import Run, folder_name
-from oraclezoo.pipeline.score import Score
-from oraclezoo.pipeline.worker import run_job
+from oraclezoo.pipeline.worker import Event, run_job
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
-from oraclezoo.result import PROTOCOL, Result, data_key, make_id, timestamp
-from oraclezoo.result_check import CLOSED_EPOCHS
+from oraclezoo.result import Result, data_key, timestamp
 from oraclezoo.train.device import pick
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a benchmark tells while it runs: job ``index`` (from 1) of ``total``."""
+    """What a benchmark tells while it runs; ``done`` of ``total`` jobs, begun ones in part.
+
+    ``event`` is start, epoch, done, kept, failed, measure or measured; the last two have no seed.
+    """
 
     event: str
     recipe: str
     seed: int | None
-    index: int
+    done: float
     total: int
     fields: dict[str, Any]
 
@@ -113,96 +110,114 @@ def bench(
             datasets[recipe.data.track] = dataset
     total, done, results = len(resolved) * (len(chosen) + 1), 0, []
     for recipe in resolved.values():
-        results.append(_bench_recipe(shared, recipe, datasets, chosen, done, total))
+        dataset = datasets[recipe.data.track]
+        results.append(_RecipeBench(shared, recipe, dataset, done, total).result(chosen))
         done += len(chosen) + 1
     return results
 
 
-def _bench_recipe(
-    shared: _Bench,
-    recipe: Recipe,
-    datasets: dict[str, Dataset],
-    seeds: Sequence[int],
-    done: int,
-    total: int,
-) -> Result:
-    """All jobs of one recipe, and the result they add up to."""
-    dataset = datasets[recipe.data.track]
-    runs: dict[int, Run] = {}
-    failures: list[dict[str, Any]] = []
+class _RecipeBench:
+    """All jobs of one recipe, from job ``offset`` of the benchmark on."""
 
-    def tell(event: str, seed: int | None, step: int, fields: dict[str, Any] | None = None) -> None:
-        state = Progress(event, recipe.name, seed, done + step, total, fields or {})
-        shared.report(state)
-        if event != "epoch":
-            _journal(shared.runs, recipe, state)
+    def __init__(
+        self, shared: _Bench, recipe: Recipe, dataset: Dataset, offset: int, total: int
+    ) -> None:
+        self.shared, self.recipe, self.dataset = shared, recipe, dataset
+        self.offset, self.total = offset, total
+        self.runs: dict[int, Run] = {}
+        self.failures: list[dict[str, Any]] = []
 
-    for step, seed in enumerate(seeds, 1):
-        run = Run(shared.runs / folder_name(recipe, seed))
-        if not shared.fresh and _reusable(run, shared, recipe, dataset):
-            runs[seed] = run
-            tell("kept", seed, step, run.record["score"])
-            continue
-        tell("start", seed, step)
-        ended = _train(shared, recipe, run, seed, partial(tell, "epoch", seed, step))
-        if ended["event"] == "failed":
-            failures.append({"seed": seed, "reason": ended["reason"], "message": ended["message"]})
-            tell("failed", seed, step, failures[-1])
-            continue
-        runs[seed] = run
-        record_in_ledger(
-            shared.results,
-            track=recipe.data.track,
-            data_key=data_key(_data_sha256(run.record)),
-            recipe_hash=recipe.hash,
+    def result(self, seeds: Sequence[int]) -> Result:
+        """Train what is not kept, measure once, and save what it adds up to."""
+        for seed in seeds:
+            self._seed(seed)
+        return compose_result(
+            Jobs(self.recipe, self.dataset, self.runs, self.failures, self._measure()),
+            self.shared.registry,
+            self.shared.results,
+            device=self.shared.device,
+            command=self.shared.command,
         )
-        tell("done", seed, step, run.record["score"])
-    measured = None
-    if runs:
-        tell("measure", None, len(seeds) + 1)
-        request = {"action": "measure", "folder": str(next(iter(runs.values())).folder)}
-        measured = run_job({**request, "device": shared.device})
-        if measured["event"] == "failed":
-            failures.append(
-                {
-                    "seed": next(iter(runs)),
-                    "reason": measured["reason"],
-                    "message": measured["message"],
-                }
+
+    def _seed(self, seed: int) -> None:
+        shared, recipe = self.shared, self.recipe
+        run = Run(shared.runs / folder_name(recipe, seed))
+        kept = not shared.fresh and _reusable(run, shared, recipe, self.dataset)
+        if not kept:
+            self._tell("start", seed)
+            ended = self._train(run, seed)
+            if ended["event"] == "failed":
+                why = {"reason": ended["reason"], "message": ended["message"]}
+                self.failures.append({"seed": seed, **why})
+                self._tell("failed", seed, why, part=1)
+                self.offset += 1
+                return
+            record_in_ledger(
+                shared.results,
+                track=recipe.data.track,
+                data_key=data_key(data_sha256(run.record)),
+                recipe_hash=recipe.hash,
             )
-            measured = None
-    return _compose_result(shared, recipe, dataset, runs, failures, measured)
+        self.runs[seed] = run
+        self._tell("kept" if kept else "done", seed, run.record["score"], part=1)
+        self.offset += 1
 
+    def _train(self, run: Run, seed: int) -> Event:
+        """One training and scoring job; its last event."""
+        shared, recipe = self.shared, self.recipe
 
-def _train(
-    shared: _Bench,
-    recipe: Recipe,
-    run: Run,
-    seed: int,
-    on_event: Callable[[dict[str, Any]], None],
-) -> dict[str, Any]:
-    """One training and scoring job; its last event."""
+        def forward(event: Event) -> None:
+            fields = {key: value for key, value in event.items() if key != "event"}
+            self._tell("epoch", seed, fields, part=event["epoch"] / recipe.budget.epochs)
 
-    def forward(event: dict[str, Any]) -> None:
-        if event["event"] == "epoch":
-            on_event({key: value for key, value in event.items() if key != "event"})
+        request = {
+            "action": "train",
+            "recipe": recipe.to_dict(),
+            "seed": seed,
+            "data_dir": None if shared.data_dir is None else str(shared.data_dir),
+            "device": shared.device,
+            "out": str(shared.runs),
+            "resume": not shared.fresh and _same_code(run),
+        }
+        try:
+            return run_job(request, lambda e: forward(e) if e["event"] == "epoch" else None)
+        except (KeyboardInterrupt, InterruptedRunError) as error:
+            raise InterruptedRunError(
+                f"stopped in {recipe.name}, seed {seed}; all finished jobs and this one's state "
+                f"are kept in {shared.runs}: run the same command again to go on"
+            ) from error
 
-    request = {
-        "action": "train",
-        "recipe": recipe.to_dict(),
-        "seed": seed,
-        "data_dir": None if shared.data_dir is None else str(shared.data_dir),
-        "device": shared.device,
-        "out": str(shared.runs),
-        "resume": not shared.fresh and _same_code(run),
-    }
-    try:
-        return run_job(request, forward)
-    except (KeyboardInterrupt, InterruptedRunError) as error:
-        raise InterruptedRunError(
-            f"stopped in {recipe.name}, seed {seed}; all finished jobs and this one's state are "
-            f"kept in {shared.runs}: run the same command again to go on"
-        ) from error
+    def _measure(self) -> Event | None:
+        """Size and latency of the first seed's model; None if they could not be measured."""
+        if not self.runs:
+            return None
+        self._tell("measure", None)
+        folder = str(next(iter(self.runs.values())).folder)
+        try:
+            measured = run_job(
+                {"action": "measure", "folder": folder, "device": self.shared.device}
+            )
+        except (KeyboardInterrupt, InterruptedRunError) as error:
+            raise InterruptedRunError(
+                f"stopped while measuring {self.recipe.name}; all finished jobs are kept in "
+                f"{self.shared.runs}: run the same command again to go on"
+            ) from error
+        if measured["event"] == "failed":
+            why = {"reason": measured["reason"], "message": f"latency: {measured['message']}"}
+            self.failures.append({"seed": next(iter(self.runs)), **why})
+            self._tell("failed", None, why, part=1)
+            return None
+        self._tell("measured", None, part=1)
+        return measured
+
+    def _tell(
+        self, event: str, seed: int | None, fields: dict[str, Any] | None = None, part: float = 0
+    ) -> None:
+        known = fields or {}
+        done = self.offset + part
+        self.shared.report(Progress(event, self.recipe.name, seed, done, self.total, known))
+        if event != "epoch":
+            _journal(self.shared.runs, self.recipe, event, seed, known)
 
 
 def _same_code(run: Run) -> bool:
@@ -240,106 +255,12 @@ def _reusable(run: Run, shared: _Bench, recipe: Recipe, dataset: Dataset) -> boo
     )
 
 
-def _compose_result(
-    shared: _Bench,
-    recipe: Recipe,
-    dataset: Dataset,
-    runs: dict[int, Run],
-    failures: list[dict[str, Any]],
-    measured: dict[str, Any] | None,
-) -> Result:
-    """The result of a recipe's runs, saved beside its predictions."""
-    records = {seed: run.record for seed, run in runs.items()}
-    scores = {seed: Score.load(run.folder / "score.safetensors") for seed, run in runs.items()}
-    description = hardware.describe(pick(shared.device))
-    track = recipe.data.track.removeprefix("oraclezoo:")
-    identity = make_id(track, recipe.name, recipe.hash, description["class"])
-    train, validation = dataset.split("train"), dataset.split("validation")
-    learned = len(train.labels) + (len(validation.labels) if recipe.data.refit else 0)
-    first = next(iter(records.values()), None)
-    examples = first["outcome"]["examples"] if first else 0
-    shared.results.mkdir(parents=True, exist_ok=True)
-    predictions = None
-    if scores:
-        file = f"{identity}.safetensors"
-        labels = next(iter(scores.values())).labels
-        stacked = np.stack([score.probabilities for score in scores.values()])
-        digest = save_predictions(shared.results / file, stacked, labels)
-        predictions = {"file": file, "sha256": digest, "images": len(labels)}
-        predictions["classes"] = stacked.shape[2]
-    document = {
-        "schema": "oraclezoo/result/1",
-        "id": identity,
-        "created": timestamp(),
-        "oraclezoo": __version__,
-        "code_sha256": compose.code_sha256(),
-        "protocol": PROTOCOL,
-        "command": shared.command,
-        "track": {
-            "name": track,
-            "division": "closed" if examples <= CLOSED_EPOCHS * learned else "open",
-            "synthetic": dataset.synthetic,
-            "classes": len(dataset.classes),
-            "image_size": int(train.images.shape[-1]),
-            "train": len(train.labels),
-            "validation": len(validation.labels),
-            "test": predictions["images"] if predictions else 0,
-            "data_sha256": _data_sha256(first) if first else dict(dataset.sha256),
-        },
-        "recipe": {
-            "name": recipe.name,
-            "hash": recipe.hash,
-            "summary": recipe.summary,
-            "refit": recipe.data.refit,
-            "content": json.loads(json.dumps(recipe.canonical(), default=list)),
-        },
-        "components": compose.components(recipe, shared.registry),
-        "examples": examples,
-        "seeds": [_seed_row(seed, records[seed], scores[seed]) for seed in runs],
-        "failures": failures,
-        "model": measured["model"] if measured else None,
-        "latency": measured["latency"] if measured else [],
-        "hardware": {
-            **description,
-            "calibration_s": measured["calibration_s"] if measured else None,
-        },
-        "libraries": hardware.libraries(),
-        "predictions": predictions,
-    }
-    result = Result.from_json_dict(document)
-    result.save(shared.results)
-    return result
-
-
-def _data_sha256(record: dict[str, Any]) -> dict[str, str]:
-    """Digests of all that a run was trained and scored on."""
-    return {**record["data_sha256"], **record["test_sha256"]}
-
-
-def _seed_row(seed: int, record: dict[str, Any], score: Score) -> dict[str, Any]:
-    outcome = record["outcome"]
-    return {
-        "seed": seed,
-        "accuracy": score.accuracy,
-        "loss": score.loss,
-        "validation_accuracy": outcome["validation_accuracy"],
-        "train_s": outcome["train_s"],
-        "compile_s": outcome["compile_s"],
-        "steps": outcome["steps"],
-        "peak_memory_bytes": outcome["peak_memory_bytes"],
-    }
-
-
-def _journal(runs: Path, recipe: Recipe, state: Progress) -> None:
+def _journal(
+    runs: Path, recipe: Recipe, event: str, seed: int | None, fields: dict[str, Any]
+) -> None:
     """One line for each thing that happened, for whoever wants to know afterwards."""
     runs.mkdir(parents=True, exist_ok=True)
-    line = {
-        "time": timestamp(),
-        "event": state.event,
-        "recipe": recipe.name,
-        "hash": recipe.hash12,
-        "seed": state.seed,
-        **state.fields,
-    }
+    what = {"recipe": recipe.name, "hash": recipe.hash12, "seed": seed, **fields}
+    line = json.dumps({"time": timestamp(), "event": event, **what}, ensure_ascii=False)
     with (runs / "journal.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        file.write(line + "\n")

@@ -1,0 +1,131 @@
+"""Entry: the result that a recipe's jobs add up to, with the predictions it rests on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oraclezoo._version import __version__
+from oraclezoo.contracts import Dataset
+from oraclezoo.leaderboard.predictions import save_predictions
+from oraclezoo.measure import hardware
+from oraclezoo.pipeline import compose
+from oraclezoo.pipeline.run import Run
+from oraclezoo.pipeline.score import Score
+from oraclezoo.recipe import Recipe
+from oraclezoo.registry import Registry
+from oraclezoo.result import PROTOCOL, Result, make_id, timestamp
+from oraclezoo.result_check import CLOSED_EPOCHS, SCHEMA
+from oraclezoo.train.device import pick
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What a recipe's jobs left: runs by seed, failures, and the measurement if there is one."""
+
+    recipe: Recipe
+    dataset: Dataset
+    runs: dict[int, Run]
+    failures: list[dict[str, Any]]
+    measured: dict[str, Any] | None
+
+
+def compose_result(
+    jobs: Jobs, registry: Registry, folder: Path, *, device: str, command: str
+) -> Result:
+    """The result of a recipe's jobs, saved in ``folder`` beside its predictions."""
+    recipe, measured = jobs.recipe, jobs.measured
+    records = {seed: run.record for seed, run in jobs.runs.items()}
+    scores = [Score.load(run.folder / "score.safetensors") for run in jobs.runs.values()]
+    description = hardware.describe(pick(device))
+    first = next(iter(records.values()), None)
+    examples = first["outcome"]["examples"] if first else 0
+    identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
+    document = {
+        "schema": SCHEMA,
+        "id": identity,
+        "created": timestamp(),
+        "oraclezoo": __version__,
+        "code_sha256": compose.code_sha256(),
+        "protocol": PROTOCOL,
+        "command": command,
+        "track": {
+            **_track(recipe, jobs.dataset, examples),
+            "test": len(scores[0].labels) if scores else 0,
+            "data_sha256": data_sha256(first) if first else dict(jobs.dataset.sha256),
+        },
+        "recipe": {
+            "name": recipe.name,
+            "hash": recipe.hash,
+            "summary": recipe.summary,
+            "refit": recipe.data.refit,
+            "content": json.loads(json.dumps(recipe.canonical(), default=list)),
+        },
+        "components": compose.components(recipe, registry),
+        "examples": examples,
+        "seeds": [
+            _seed_row(seed, record, score)
+            for (seed, record), score in zip(records.items(), scores, strict=True)
+        ],
+        "failures": jobs.failures,
+        "model": measured["model"] if measured else None,
+        "latency": measured["latency"] if measured else [],
+        "hardware": {**description, "calibration_s": measured and measured["calibration_s"]},
+        "libraries": hardware.libraries(),
+        "predictions": _keep_predictions(folder, identity, scores),
+    }
+    result = Result.from_json_dict(document)
+    result.save(folder)
+    return result
+
+
+def _short(recipe: Recipe) -> str:
+    return recipe.data.track.removeprefix("oraclezoo:")
+
+
+def _track(recipe: Recipe, dataset: Dataset, examples: int) -> dict[str, Any]:
+    """What is known of the track without its test split."""
+    train, validation = dataset.split("train"), dataset.split("validation")
+    learned = len(train.labels) + (len(validation.labels) if recipe.data.refit else 0)
+    return {
+        "name": _short(recipe),
+        "division": "closed" if examples <= CLOSED_EPOCHS * learned else "open",
+        "synthetic": dataset.synthetic,
+        "classes": len(dataset.classes),
+        "image_size": int(train.images.shape[-1]),
+        "train": len(train.labels),
+        "validation": len(validation.labels),
+    }
+
+
+def _keep_predictions(folder: Path, identity: str, scores: list[Score]) -> dict[str, Any] | None:
+    if not scores:
+        return None
+    stacked = np.stack([score.probabilities for score in scores])
+    file = f"{identity}.safetensors"
+    digest = save_predictions(folder / file, stacked, scores[0].labels)
+    _, images, classes = stacked.shape
+    return {"file": file, "sha256": digest, "images": images, "classes": classes}
+
+
+def data_sha256(record: dict[str, Any]) -> dict[str, str]:
+    """Digests of all that a run was trained and scored on."""
+    return {**record["data_sha256"], **record["test_sha256"]}
+
+
+def _seed_row(seed: int, record: dict[str, Any], score: Score) -> dict[str, Any]:
+    outcome = record["outcome"]
+    return {
+        "seed": seed,
+        "accuracy": score.accuracy,
+        "loss": score.loss,
+        "validation_accuracy": outcome["validation_accuracy"],
+        "train_s": outcome["train_s"],
+        "compile_s": outcome["compile_s"],
+        "steps": outcome["steps"],
+        "peak_memory_bytes": outcome["peak_memory_bytes"],
+    }
