@@ -60,7 +60,15 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation, warnings as errors, into docs/_build."""
     session.run(
-        environment(session), "-m", "sphinx", "-n", "-W", "-b", "html", "docs", "docs/_build/html",
+        environment(session),
+        "-m",
+        "sphinx",
+        "-n",
+        "-W",
+        "-b",
+        "html",
+        "docs",
+        "docs/_build/html",
         external=True,
     )
 
@@ -68,9 +76,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Run ``oraclezoo bench``; arguments go to it."""
-    session.run(
-        environment(session), "-m", "oraclezoo", "bench", *session.posargs, external=True
-    )
+    session.run(environment(session), "-m", "oraclezoo", "bench", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none")

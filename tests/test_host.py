@@ -293,7 +293,8 @@ def test_a_plugin_that_imports_a_heavy_library_is_noted(
     site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It slows every command down, and its author is told how to avoid that."""
-    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    monkeypatch.setitem(sys.modules, "timm", sys)  # so that all is as before in the end
+    monkeypatch.delitem(sys.modules, "timm")
     site.add("zoo-a", f"import sys\nsys.modules['timm'] = sys\n{HOOK}")
     (plugin,) = third_party(load(site))
     assert plugin.status == "ok"
