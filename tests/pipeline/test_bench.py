@@ -198,3 +198,48 @@ def test_ctrl_c_keeps_the_work_and_the_same_command_goes_on(tiny_idx: Path, tmp_
     assert row["validation_accuracy"] == whole.record["outcome"]["validation_accuracy"]
     last = json.loads(metrics.read_text().splitlines()[-1])
     assert last["train_loss"] == whole.metrics[-1]["train_loss"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+def test_a_killed_benchmark_leaves_no_orphan_and_goes_on(tiny_idx: Path, tmp_path: Path) -> None:
+    """After SIGKILL its job stops by itself, with the state kept, and the same command goes on."""
+    (tmp_path / "long.toml").write_text(
+        oz.Recipe.load("authors-cnn", {**TINY, "budget.epochs": 600, "name": "long"}).to_toml()
+    )
+    command = [sys.executable, "-m", "oraclezoo", "bench", "long.toml", "--track", "idx"]
+    command += ["--data-dir", str(tiny_idx), "--seeds", "1", "--device", "cpu", "--json"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    stop_at = time.monotonic() + 120
+    while time.monotonic() < stop_at and not (
+        (found := list(tmp_path.glob("runs/*/metrics.jsonl"))) and found[0].read_text()
+    ):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    (record,) = tmp_path.glob("runs/*/run.json")
+    while time.monotonic() < stop_at and json.loads(record.read_text())["status"] == "running":
+        time.sleep(0.05)
+    assert json.loads(record.read_text())["status"] == "interrupted"
+    done = len((record.parent / "metrics.jsonl").read_text().splitlines())
+    assert 0 < done < 600
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    epochs = [json.loads(line)["epoch"] for line in found[0].read_text().splitlines()]
+    assert epochs == list(range(1, 601))
+
+
+@pytest.mark.realdata
+def test_real_characters_are_read(oracle_dir: Path, tmp_path: Path) -> None:
+    """A few epochs on the real low-data track, far above the chance of one in ten."""
+    (result,) = oz.bench(
+        [oz.Recipe.load("quick", {"budget.epochs": 3})],
+        track="oracle-mnist-3k",
+        data_dir=oracle_dir,
+        seeds=1,
+        device="cpu",
+        out=tmp_path / "results",
+        runs=tmp_path / "runs",
+    )
+    assert not result.track.synthetic
+    assert (result.track.train, result.track.validation, result.track.test) == (1800, 200, 1000)
+    assert result.seeds[0].accuracy > 0.6

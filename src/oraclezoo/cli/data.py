@@ -61,7 +61,8 @@ def list_tracks(app: App, as_json: bool) -> None:
 @click.option("--dest", type=_FOLDER, help="Folder to download to; else the user's cache.")
 @click.option("--url", envvar="ORACLEZOO_DATA_URL", help="Folder of a mirror to download from.")
 @click.option("--only-3k", is_flag=True, help="Just the two files of oracle-mnist-3k (1.5 MB).")
-def fetch(dest: str | None, url: str | None, only_3k: bool) -> None:
+@json_option
+def fetch(dest: str | None, url: str | None, only_3k: bool, as_json: bool) -> None:
     """Download Oracle-MNIST from its authors' repository, verified."""
     from pathlib import Path
 
@@ -70,6 +71,9 @@ def fetch(dest: str | None, url: str | None, only_3k: bool) -> None:
 
     names = (upstream.TEST_IMAGES, upstream.TEST_LABELS) if only_3k else None
     places = download(names, dest=Path(dest) if dest else None, url=url, progress=say)
+    if as_json:
+        emit_json("oraclezoo/fetch/1", {name: str(path) for name, path in places.items()})
+        return
     for path in places.values():
         click.echo(path)
 
@@ -118,9 +122,16 @@ def verify(folder: str | None, as_json: bool) -> None:
 @options.data_dir
 @click.option("--split", type=click.Choice(["train", "validation"]), default="train")
 @click.option("--per-class", type=click.IntRange(1, 200), default=12, show_default=True)
+@json_option
 @pass_app
 def preview(
-    app: App, track: str, output: str, data_dir: str | None, split: str, per_class: int
+    app: App,
+    track: str,
+    output: str,
+    data_dir: str | None,
+    split: str,
+    per_class: int,
+    as_json: bool,
 ) -> None:
     """Write a labelled contact sheet of TRACK to OUTPUT, a PNG. Test images are not shown."""
     from oraclezoo.data.sheet import contact_sheet
@@ -132,6 +143,9 @@ def preview(
         part.images, part.labels, dataset.classes, dataset.glyphs, per_class=per_class
     )
     sheet.save(output, format="PNG")
+    if as_json:
+        emit_json("oraclezoo/preview/1", {"file": output, "size": [sheet.width, sheet.height]})
+        return
     click.echo(f"{output}: {sheet.width} x {sheet.height} pixels")
 
 

@@ -26,13 +26,17 @@ def main() -> int:
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: stopping.append(number))
+    parent = os.getppid()
+
+    def should_stop() -> bool:
+        return bool(stopping) or os.getppid() != parent  # a killed benchmark leaves no orphans
 
     def tell(event: str, **fields: Any) -> None:
         channel.write(json.dumps({"event": event, **fields}) + "\n")
 
     try:
         request = json.load(sys.stdin)
-        _ACTIONS[request.pop("action")](channel, stopping, **request)
+        _ACTIONS[request.pop("action")](channel, should_stop, **request)
     except InterruptedRunError as error:
         tell("failed", reason="interrupted", message=str(error))
         return error.exit_code
@@ -58,7 +62,7 @@ def main() -> int:
 
 def _train_and_score(
     channel: TextIO,
-    stopping: list[int],
+    should_stop: Callable[[], bool],
     *,
     recipe: dict[str, Any],
     seed: int,
@@ -87,7 +91,7 @@ def _train_and_score(
         on_epoch=lambda epoch: print(
             json.dumps({"event": "epoch", **dataclasses.asdict(epoch)}), file=channel
         ),
-        should_stop=lambda: bool(stopping),
+        should_stop=should_stop,
     )
     place = None if data_dir is None else Path(data_dir)
     dataset = open_dataset(run.recipe, registry, place)
@@ -99,7 +103,7 @@ def _train_and_score(
     )
 
 
-def _measure(channel: TextIO, stopping: list[int], *, folder: str, device: str) -> None:
+def _measure(channel: TextIO, should_stop: Callable[[], bool], *, folder: str, device: str) -> None:
     """Latency, size and arithmetic of a run's model, and the calibration beside them."""
     from oraclezoo.measure import hardware, latency, size
     from oraclezoo.pipeline.run import Run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -40,7 +41,8 @@ def run_job(
         except BrokenPipeError:
             status = process.wait()
         except BaseException:
-            process.send_signal(signal.SIGINT)  # a second one if the terminal sent it already
+            # a second one if the terminal sent it already; Windows has no SIGINT for others
+            process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
             process.wait()
             raise
         finally:
