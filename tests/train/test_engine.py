@@ -80,6 +80,7 @@ VARIANTS: list[dict[str, object]] = [
     {"optimizer.name": "adamw", "scheduler.name": "onecycle", "train.ema": 0.9},
     {"scheduler.name": "wsd", "train.clip_norm": 0.5, "train.precision": "bf16"},
     {"backbone.name": "lenet5", "scheduler.name": "constant", "train.channels_last": False},
+    {"optimizer.name": "sgd", "scheduler.name": "linear", "train.precision": "fp16"},
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -69,6 +71,7 @@ def command(
             registry=app.registry,
             report=bench_reporter(lines),
             progress=lines.say,
+            command=shlex.join(["oraclezoo", *sys.argv[1:]]),
         )
     if as_json:
         emit_json("oraclezoo/bench/1", [result.to_json_dict() for result in results])

@@ -7,8 +7,6 @@ kept in the runs folder, so that a stopped benchmark goes on where it was; faile
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +75,8 @@ def bench(
 
     ``track`` replaces the recipes' own. ``seeds`` is how many (0, 1, ...) or which. A job that
     fails is recorded in its recipe's result and the others go on. ``fresh`` measures again what the
-    runs folder holds already.
+    runs folder holds already. ``command`` is what the results say they were made by; by default
+    this call.
 
     Raises UsageError or DataError before anything is trained, InterruptedRunError on Ctrl-C.
     """
@@ -99,7 +98,7 @@ def bench(
         results=Path(out),
         runs=Path(runs),
         fresh=fresh,
-        command=command or shlex.join(["oraclezoo", *sys.argv[1:]]),
+        command=command or _call(resolved.values(), track, chosen),
         report=report,
     )
     datasets: dict[str, Dataset] = {}
@@ -218,6 +217,12 @@ class _RecipeBench:
         self.shared.report(Progress(event, self.recipe.name, seed, done, self.total, known))
         if event != "epoch":
             _journal(self.shared.runs, self.recipe, event, seed, known)
+
+
+def _call(recipes: Iterable[Recipe], track: str | None, seeds: list[int]) -> str:
+    """This call as Python text, for the results."""
+    names = [recipe.name for recipe in recipes]
+    return f"oraclezoo.bench({names!r}, track={track!r}, seeds={seeds!r})"
 
 
 def _same_code(run: Run) -> bool:
