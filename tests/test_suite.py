@@ -25,15 +25,18 @@ def test_gather_takes_names_paths_and_suites_once_each(tmp_path: Path) -> None:
     mine.write_text(Recipe.load("quick").to_toml().replace('name = "quick"', 'name = "mine"'))
     suite = tmp_path / "suite.toml"
     suite.write_text('summary = "two"\nrecipes = ["mine.toml", "default"]\n')
-    names = [recipe.name for recipe in gather((suite, "reference", mine), {"budget.epochs": 2})]
-    assert names == ["mine", "default", "authors-cnn", "course-project"]
-    assert all(r.budget.epochs == 2 for r in gather(("reference",), {"budget.epochs": 2}))
+    found = gather(["quick", mine], [suite, "quick", "reference"], {"budget.epochs": 2})
+    names = [recipe.name for recipe in found]
+    assert names == ["quick", "mine", "default", "authors-cnn", "course-project"]
+    assert all(recipe.budget.epochs == 2 for recipe in found)
 
 
 def test_wrong_suites_are_refused(tmp_path: Path) -> None:
     """An unknown name lists the nearest; unknown keys and empty lists are errors."""
     with pytest.raises(UnknownNameError, match="'quick'"):
-        gather(("quik",))
+        gather([], ["quik"])
+    with pytest.raises(UnknownNameError, match="'default'"):
+        gather(["defualt"])
     path = tmp_path / "s.toml"
     path.write_text('recipes = ["default"]\nsumary = "x"\n')
     with pytest.raises(RecipeError, match="'summary'"):

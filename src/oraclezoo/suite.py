@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from oraclezoo import recipe as recipes
 from oraclezoo.errors import RecipeError, UnknownNameError, nearest
 from oraclezoo.recipe import Recipe
 
@@ -51,29 +50,12 @@ def shipped() -> list[str]:
 
 
 def gather(
-    sources: tuple[str | Path, ...], overrides: Mapping[str, object] | None = None
+    recipes: Iterable[str | Path],
+    suites: Iterable[str | Path] = (),
+    overrides: Mapping[str, object] | None = None,
 ) -> list[Recipe]:
-    """The recipes behind names and paths of recipes and suites, in order, none twice.
-
-    A TOML file with a top-level ``recipes`` is a suite; a name is a recipe's before a suite's.
-    """
-    found: dict[str, Recipe] = {}
-    for source in sources:
-        for name in _expand(source):
-            found.setdefault(str(name), Recipe.load(name, overrides))
-    return list(found.values())
-
-
-def _expand(source: str | Path) -> tuple[str | Path, ...]:
-    text = str(source)
-    if text.endswith(".toml"):
-        path = recipes.find(text)
-        if b"\nrecipes" in b"\n" + path.read_bytes():
-            return Suite.load(path).recipes
-        return (path,)
-    if text in recipes.shipped():
-        return (text,)
-    if text in shipped():
-        return Suite.load(text).recipes
-    known = (*recipes.shipped(), *shipped())
-    raise UnknownNameError("recipe or suite", text, known, "or give the path of a .toml file")
+    """The recipes, then those of the suites, each given by name or path; none twice."""
+    names = [str(recipe) for recipe in recipes]
+    for suite in suites:
+        names += Suite.load(suite).recipes
+    return [Recipe.load(name, overrides) for name in dict.fromkeys(names)]

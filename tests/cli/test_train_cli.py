@@ -74,6 +74,7 @@ def test_a_second_training_is_refused_and_nothing_is_lost(here: Path, tiny_idx: 
         (["train", "default", "--device", "tpu"], 2, "auto, cpu, cuda"),
         (["train", "default", "--device", "cuda:99"], 2, "not here"),
         (["bench", "quik"], 2, "'quick'"),
+        (["bench", "--suite", "referense"], 2, "'reference'"),
         (["evaluate", "runs/none"], 1, "not a run folder"),
         (["leaderboard", "none"], 1, "none"),
         (["recipe", "show", "nothing"], 2, "there is authors-cnn"),

@@ -23,6 +23,7 @@ REAL = (
 
 @click.command("bench")
 @click.argument("recipes", nargs=-1)
+@click.option("--suite", "suites", multiple=True, help="A named list of recipes; may be repeated.")
 @options.assignments
 @options.track
 @options.data_dir
@@ -37,6 +38,7 @@ REAL = (
 def command(
     app: App,
     recipes: tuple[str, ...],
+    suites: tuple[str, ...],
     assigned: tuple[str, ...],
     track: str | None,
     data_dir: str | None,
@@ -48,7 +50,7 @@ def command(
     published: bool,
     as_json: bool,
 ) -> None:
-    """Train and measure RECIPES (names or files of recipes or suites; the suite 'quick' if none).
+    """Train and measure RECIPES, names or .toml files; without any, those of --suite quick.
 
     Five seeds a recipe make a row that can be compared. Finished jobs are kept: run the same
     command again to go on after a stop. Exit status 1 if any job failed.
@@ -58,7 +60,9 @@ def command(
     from oraclezoo.pipeline.bench import bench
     from oraclezoo.suite import gather
 
-    chosen = gather(recipes or ("quick",), options.overrides(assigned, track))
+    if not recipes and not suites:
+        suites = ("quick",)
+    chosen = gather(recipes, suites, options.overrides(assigned, track))
     with progress("bench", len(chosen) * (seeds + 1)) as lines:
         results = bench(
             chosen,
