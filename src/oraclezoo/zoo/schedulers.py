@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch.optim import Optimizer
@@ -11,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from oraclezoo.errors import UsageError
 
 
-class ClosedForm(LRScheduler):
+class ClosedForm(LRScheduler, ABC):
     """Warm-up to the optimizer's learning rate, then a course of its own to the last step.
 
     Of W = round(warmup * total_steps) warm-up steps, step s (from 0) runs at (s + 1) / W of the
@@ -30,9 +31,9 @@ class ClosedForm(LRScheduler):
         self.lr_min_ratio = lr_min_ratio
         super().__init__(optimizer)
 
+    @abstractmethod
     def course(self, step: int) -> float:
         """From 1 to 0: the part of the way that is left at ``warmup_steps <= step <= total``."""
-        raise NotImplementedError
 
     def factor(self, step: int) -> float:
         """What the optimizer's learning rate is multiplied by at ``step``, from 0."""
