@@ -173,11 +173,12 @@ def test_environment_sets_keys_of_sections_only() -> None:
             "ORACLEZOO_OPTIMIZER__LR": "0.5",
             "ORACLEZOO_TRAIN__CHANNELS_LAST": "false",
             "ORACLEZOO_DATA": "/somewhere",
-            "ORACLEZOO_NOSUCH__KEY": "1",
             "PATH": "x",
         }
     )
     assert found == {"optimizer.lr": 0.5, "train.channels_last": False}
+    with pytest.raises(UsageError, match="'optimizer'"):
+        from_environment({"ORACLEZOO_OPTIMISER__LR": "0.5"})
 
 
 @pytest.mark.parametrize("section", list(SECTIONS.values()))

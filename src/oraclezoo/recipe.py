@@ -294,7 +294,11 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     for name, text in environ.items():
         prefix, _, rest = name.partition("_")
         section, double, key = rest.partition("__")
-        if prefix == "ORACLEZOO" and double and section.lower() in (*COMPONENTS, *SECTIONS):
+        if prefix == "ORACLEZOO" and double:
+            known = (*COMPONENTS, *SECTIONS)
+            if section.lower() not in known:
+                near = nearest(section.lower(), known)
+                raise UsageError(f"environment variable {name} names no section of a recipe{near}")
             changes[f"{section.lower()}.{key.lower()}"] = parse_value(text)
     return changes
 

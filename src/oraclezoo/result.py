@@ -84,7 +84,7 @@ class SeedScore:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One training that did not end well."""
+    """One training, or the measurement of its model, that did not end well."""
 
     seed: int
     reason: str

@@ -136,6 +136,7 @@ def test_a_killed_job_is_a_failure_with_its_signal(
         "data_dir": str(tiny_idx),
         "device": "cpu",
         "out": str(place / "killed"),
+        "results": str(place / "results"),
         "resume": False,
     }
     pids: list[int] = []
@@ -226,6 +227,36 @@ def test_a_killed_benchmark_leaves_no_orphan_and_goes_on(tiny_idx: Path, tmp_pat
     assert finished.returncode == 0, finished.stderr
     epochs = [json.loads(line)["epoch"] for line in found[0].read_text().splitlines()]
     assert epochs == list(range(1, 601))
+
+
+def test_fewer_seeds_do_not_replace_a_fuller_result(
+    first: list[oz.Result], place: Path, tiny_idx: Path
+) -> None:
+    """What was published stays; the smaller result lies beside it and is merged into its row."""
+    (smaller,), _ = bench(place, tiny_idx, {}, seeds=[1])
+    assert smaller.id == f"{first[0].id}-2"
+    assert len(Result.load(place / "results" / f"{first[0].id}.json").seeds) == 2
+    (row,) = oz.leaderboard([smaller, first[0]]).rows
+    assert (row.seeds, row.replicates) == (2, 1)
+    (again,), _ = bench(place, tiny_idx, {}, seeds=[1, 0])
+    assert again.id == first[0].id
+
+
+def test_kept_runs_are_in_the_ledger_of_any_results_folder(
+    first: list[oz.Result], place: Path, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """A look at the test split counts wherever its result is written."""
+    recipe = oz.Recipe.load("authors-cnn", TINY)
+    (result,) = oz.bench(
+        [recipe],
+        track="idx",
+        data_dir=tiny_idx,
+        seeds=2,
+        device="cpu",
+        out=tmp_path,
+        runs=place / "runs",
+    )
+    assert oz.leaderboard([result]).recipes_scored == 1
 
 
 @pytest.mark.realdata

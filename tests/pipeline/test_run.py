@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 import oraclezoo as oz
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import ArrayDataset, ArraySplit
-from oraclezoo.data.idx import read_idx
+from oraclezoo.data.idx import read_idx, write_idx
 from oraclezoo.errors import (
     DivergedError,
     InterruptedRunError,
@@ -25,7 +24,9 @@ from oraclezoo.errors import (
 )
 from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.evaluate import evaluate, wilson
+from oraclezoo.pipeline.model import _outline
 from oraclezoo.pipeline.run import Run
+from oraclezoo.train.checkpoint import load_state
 
 TINY: dict[str, object] = {
     "budget.epochs": 4,
@@ -183,8 +184,8 @@ def test_best_and_last_are_both_there(run: oz.Run) -> None:
     states = {keep: run.model(keep).module.state_dict() for keep in ("best", "last")}
     default = run.model().module.state_dict()
     assert all(bool((default[key] == states["last"][key]).all()) for key in default)
-    best = load_file  # the file itself holds the weights of the best epoch
-    assert any("whiten.weight" in key for key in best(run.folder / "best.safetensors"))
+    best = load_state(run.folder / "best.safetensors")["model"]
+    assert all(bool((states["best"][key] == best[key]).all()) for key in best)
     with pytest.raises(UsageError, match="best or last"):
         run.model("first")
 
@@ -271,3 +272,155 @@ def test_evaluate_scores_a_split_and_notes_the_test(
 def test_wilson_interval_is_the_textbooks() -> None:
     """8 of 10: 0.490 to 0.943 (Wilson 1927, as tabulated)."""
     assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "name", [entry.spec.name for entry in oz.registry().entries("backbone") if entry.builtin]
+)
+def test_every_backbone_survives_saving(name: str, tmp_path: Path) -> None:
+    """Built, saved and loaded, it gives the same outputs; its shapes are known without memory."""
+    registry = oz.registry()
+    shape = {"in_chans": 1, "num_classes": 10, "image_size": 28}
+    options = registry.get("backbone", name).spec.fill({})
+    module = compose.build_backbone(registry, name, options, shape, seed=1)
+    card = {
+        "schema": "oraclezoo/model/1",
+        "backbone": {"name": name, "options": options},
+        "input": shape,
+        "preprocessing": {"mean": 0.2, "std": 0.3},
+        "classes": [str(label) for label in range(10)],
+    }
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    model = oz.Model(module, card)
+    again = oz.load(model.save(tmp_path))
+    assert np.array_equal(again.predict(images).probabilities, model.predict(images).probabilities)
+    assert _outline(registry, name, dict(options), shape).keys() == module.state_dict().keys()
+
+
+def test_tied_weights_can_be_saved(tmp_path: Path, run: oz.Run) -> None:
+    """Weights that share memory are written out."""
+    model = run.model()
+    head = model.module.get_submodule("head")
+    head.register_parameter("again", head.get_parameter("weight"))
+    assert (model.save(tmp_path) / "model.safetensors").stat().st_size > 0
+
+
+def test_the_recipe_decides_which_weights_are_kept(
+    recipe: oz.Recipe, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """keep = "best" gives the weights of the best epoch; with averaging, the averaged ones."""
+    changes: dict[str, object] = {"train.keep": "best", "train.ema": 0.9}
+    run = oz.train(recipe.override(changes), data_dir=tiny_idx, out=tmp_path, device="cpu")
+    outcome = run.record["outcome"]
+    found = evaluate(run, data_dir=tiny_idx, results=tmp_path, device="cpu")
+    assert found["accuracy"] == outcome["best_validation_accuracy"]
+    last = load_state(run.folder / "last.safetensors")
+    kept = run.model("last").module.state_dict()
+    assert all(bool((kept[k] == last["ema"][f"module.{k}"]).all()) for k in kept)
+    assert any(bool((kept[k] != last["model"][k]).any()) for k in kept)
+
+
+def test_refit_trains_on_both_parts_and_cannot_choose(
+    recipe: oz.Recipe, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """144 and 16 images become 160; what goes by validation images is refused then."""
+    refit = recipe.override({"data.refit": True, "budget.epochs": 1})
+    run = oz.train(refit, data_dir=tiny_idx, out=tmp_path, device="cpu")
+    assert run.record["train_images"] == 160
+    assert run.record["outcome"]["examples"] == 160
+    with pytest.raises(UsageError, match="refit"):
+        oz.train(
+            refit.override({"train.keep": "best"}), data_dir=tiny_idx, out=tmp_path, device="cpu"
+        )
+
+
+def test_stopped_in_the_first_epoch_and_stopped_hard_again_nothing_is_lost(
+    recipe: oz.Recipe, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """The checkpoint that a resumed run began from stays until there is a newer one."""
+
+    def stop(after: int, **options: bool) -> Path:
+        asked = iter(range(1, 10**6))
+        with pytest.raises((InterruptedRunError, KeyboardInterrupt)):
+            oz.train(
+                recipe,
+                data_dir=tiny_idx,
+                out=tmp_path,
+                device="cpu",
+                should_stop=lambda: _raise_at(next(asked), after, hard=bool(options)),
+                **options,
+            )
+        (folder,) = tmp_path.iterdir()
+        return folder
+
+    folder = stop(3)
+    before = (folder / "last.safetensors").read_bytes()
+    stop(2, resume=True)
+    assert (folder / "last.safetensors").read_bytes() == before
+    done = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, device="cpu", resume=True)
+    assert done.record["status"] == "done"
+
+
+def _raise_at(asked: int, after: int, *, hard: bool) -> bool:
+    if asked == after and hard:
+        raise KeyboardInterrupt
+    return asked == after
+
+
+def test_a_run_does_not_go_on_with_other_data(
+    recipe: oz.Recipe, run: oz.Run, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """Neither resumed nor returned for a folder with other images."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in tiny_idx.iterdir():
+        array = read_idx(path)
+        if array.ndim == 3:
+            array[0, 0, 0] ^= 1
+        write_idx(other / path.name, array)
+    with pytest.raises(UsageError, match="other data"):
+        oz.train(recipe, data_dir=other, out=run.folder.parent, device="cpu", resume=True)
+    with pytest.raises(UsageError, match="exclude each other"):
+        oz.train(
+            recipe,
+            data_dir=tiny_idx,
+            out=run.folder.parent,
+            device="cpu",
+            resume=True,
+            overwrite=True,
+        )
+
+
+def test_a_model_ruined_by_the_last_step_is_no_model(tiny_idx: Path, tmp_path: Path) -> None:
+    """The loss of a batch is taken before its step: validation finds what that step broke."""
+    wild = oz.Recipe.load(
+        "authors-cnn",
+        {
+            "data.track": "idx",
+            "optimizer.lr": 100.0,
+            "optimizer.weight_decay": 1.0,
+            "budget.epochs": 1,
+            "budget.batch_size": 48,
+        },
+    )
+    with pytest.raises(DivergedError, match="validation loss"):
+        oz.train(wild, data_dir=tiny_idx, out=tmp_path, device="cpu")
+
+
+def test_the_test_of_an_unfinished_run_is_refused(
+    recipe: oz.Recipe, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """No look at the test split for a model that is still being trained."""
+    asked = iter(range(10**6))
+    with pytest.raises(InterruptedRunError):
+        oz.train(
+            recipe,
+            data_dir=tiny_idx,
+            out=tmp_path / "runs",
+            device="cpu",
+            should_stop=lambda: next(asked) == 20,
+        )
+    (folder,) = (tmp_path / "runs").iterdir()
+    with pytest.raises(UsageError, match="interrupted, not done"):
+        evaluate(folder, split="test", data_dir=tiny_idx, results=tmp_path, device="cpu")
+    assert not (tmp_path / "ledger.jsonl").exists()

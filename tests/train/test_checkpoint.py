@@ -57,6 +57,19 @@ def test_tensors_round_trip_bit_for_bit(dtype: torch.dtype, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_tensors_under_keys_that_read_alike_stay_apart(tmp_path: Path) -> None:
+    """A whole number and its digits, and dotted keys, are different places."""
+    state = {
+        0: torch.tensor(1.0),
+        "0": torch.tensor(2.0),
+        "a.b": torch.tensor(3.0),
+        "a": {"b": torch.tensor(4.0)},
+    }
+    save_state(tmp_path / "s.safetensors", state)
+    found = load_state(tmp_path / "s.safetensors")
+    assert [float(v) for v in (found[0], found["0"], found["a.b"], found["a"]["b"])] == [1, 2, 3, 4]
+
+
 def test_objects_are_refused_by_name(tmp_path: Path) -> None:
     """A component whose state holds an object is told where; nothing is written."""
     path = tmp_path / "state.safetensors"

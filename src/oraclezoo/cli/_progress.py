@@ -54,7 +54,7 @@ class Bar(Lines):
 
     def update(self, done: float, text: str) -> None:
         """Move the bar."""
-        self._shown.update(self._task, completed=done, text=text)
+        self._shown.update(self._task, total=self.total, completed=done, text=text)
 
 
 @contextmanager
@@ -115,8 +115,10 @@ def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
             how = " (kept from before)" if state.event == "kept" else ""
             lines.say(f"{who}: test {100 * state.fields['accuracy']:.1f}%{how}")
         elif state.event == "failed":
-            lines.say(f"{who}: failed ({state.fields['reason']}): {state.fields['message']}")
+            why = f"failed ({state.fields['reason']}): {state.fields['message']}"
+            lines.say(f"{who}: {why}; what it printed is in the runs folder's journal.jsonl")
         text = epoch_text(state.fields) if state.event == "epoch" else state.event
+        lines.total = state.total
         lines.update(state.done, f"{who} {text}")
 
     return report

@@ -16,7 +16,9 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app
 @options.device
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--out", default="runs", show_default=True, help="Folder for run folders.")
-@click.option("--resume", is_flag=True, help="Go on with an unfinished run; ends bit-equal.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with an unfinished run; on the CPU it ends bit-equal."
+)
 @click.option("--overwrite", is_flag=True, help="Train anew where a run folder is already.")
 @json_option
 @pass_app

@@ -40,6 +40,12 @@ def record(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None
         os.close(descriptor)
 
 
+def note(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None:
+    """As :func:`record`, unless it is noted already."""
+    if recipe_hash not in recipes(folder, track, data_key):
+        record(folder, track=track, data_key=data_key, recipe_hash=recipe_hash)
+
+
 def recipes(folder: Path, track: str, data_key: str) -> set[str]:
     """Hashes of the recipes noted for a track with these data; lines cut short are passed over."""
     try:

@@ -1,1 +1,1 @@
-"""Measurement: hardware, calibration, latency, size, accuracy."""
+"""Measurement: hardware, calibration, latency, size."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,9 @@ def measure(
     timed = _cuda_ms if device.type == "cuda" else _clock_ms
     times: list[float] = []
     stop = time.monotonic() + budget_s
-    while len(times) < min_repeats or (time.monotonic() < stop and len(times) < max_repeats):
-        times.append(timed(call, device))
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+        while len(times) < min_repeats or (time.monotonic() < stop and len(times) < max_repeats):
+            times.append(timed(call, device))
     p50, p95, p99 = (float(value) for value in np.percentile(times, (50, 95, 99)))
     return {"repeats": len(times), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
 
@@ -67,6 +68,8 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _clock_ms(call: Callable[[], object], device: torch.device) -> float:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
     start = time.perf_counter()
     call()
     if device.type != "cpu":

@@ -14,11 +14,10 @@ from typing import Any
 
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import InterruptedRunError, OracleZooError, UsageError
-from oraclezoo.leaderboard.ledger import record as record_in_ledger
-from oraclezoo.measure import hardware
+from oraclezoo.leaderboard import ledger
 from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.entry import Jobs, compose_result, data_sha256
-from oraclezoo.pipeline.run import Run, folder_name
+from oraclezoo.pipeline.run import Run, folder_name, provenance
 from oraclezoo.pipeline.worker import Event, run_job
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
@@ -105,7 +104,7 @@ def bench(
     for recipe in resolved.values():  # all data is found, or the error raised, before any training
         if recipe.data.track not in datasets:
             dataset = compose.open_dataset(recipe, registry, shared.data_dir, progress)
-            dataset.split("train")
+            dataset.split("train"), dataset.split("validation")  # their digests tell runs apart
             datasets[recipe.data.track] = dataset
     total, done, results = len(resolved) * (len(chosen) + 1), 0, []
     for recipe in resolved.values():
@@ -139,29 +138,53 @@ class _RecipeBench:
         )
 
     def _seed(self, seed: int) -> None:
-        shared, recipe = self.shared, self.recipe
-        run = Run(shared.runs / folder_name(recipe, seed))
-        kept = not shared.fresh and _reusable(run, shared, recipe, self.dataset)
-        if not kept:
+        run = Run(self.shared.runs / folder_name(self.recipe, seed))
+        status = "" if self.shared.fresh else self._status(run, seed)
+        if status == "scored":
+            self._note_kept(run)
+        else:
             self._tell("start", seed)
-            ended = self._train(run, seed)
+            ended = self._train(run, seed, resume=bool(status))
             if ended["event"] == "failed":
-                why = {"reason": ended["reason"], "message": ended["message"]}
-                self.failures.append({"seed": seed, **why})
-                self._tell("failed", seed, why, part=1)
-                self.offset += 1
+                self._fail(ended, seed, seed)
                 return
-            record_in_ledger(
-                shared.results,
-                track=recipe.data.track,
-                data_key=data_key(data_sha256(run.record)),
-                recipe_hash=recipe.hash,
-            )
         self.runs[seed] = run
-        self._tell("kept" if kept else "done", seed, run.record["score"], part=1)
+        event = "kept" if status == "scored" else "done"
+        self._tell(event, seed, run.record["score"], part=1)
         self.offset += 1
 
-    def _train(self, run: Run, seed: int) -> Event:
+    def _status(self, run: Run, seed: int) -> str:
+        """How far a run that would come out the same here and now has got; "" if there is none."""
+        try:
+            record = run.record
+        except OracleZooError:
+            return ""
+        here = provenance(
+            self.recipe, self.shared.registry, self.dataset, pick(self.shared.device), seed
+        )
+        if any(record.get(key) != value for key, value in here.items()) or record.get("parts"):
+            return ""
+        status = str(record.get("status"))
+        if status == "done" and "score" in record:
+            return "scored" if (run.folder / "score.safetensors").is_file() else "done"
+        return status if status in ("running", "interrupted", "done") else ""
+
+    def _note_kept(self, run: Run) -> None:
+        """Results elsewhere than before have a ledger too."""
+        ledger.note(
+            self.shared.results,
+            track=self.recipe.data.track,
+            data_key=data_key(data_sha256(run.record)),
+            recipe_hash=self.recipe.hash,
+        )
+
+    def _fail(self, ended: Event, seed: int, told: int | None) -> None:
+        why = {"reason": ended["reason"], "message": ended["message"]}
+        self.failures.append({"seed": seed, **why})
+        self._tell("failed", told, {**why, "stderr": ended.get("stderr", "")}, part=1)
+        self.offset += 1
+
+    def _train(self, run: Run, seed: int, *, resume: bool) -> Event:
         """One training and scoring job; its last event."""
         shared, recipe = self.shared, self.recipe
 
@@ -176,7 +199,8 @@ class _RecipeBench:
             "data_dir": None if shared.data_dir is None else str(shared.data_dir),
             "device": shared.device,
             "out": str(shared.runs),
-            "resume": not shared.fresh and _same_code(run),
+            "results": str(shared.results),
+            "resume": resume,
         }
         try:
             return run_job(request, lambda e: forward(e) if e["event"] == "epoch" else None)
@@ -202,9 +226,8 @@ class _RecipeBench:
                 f"{self.shared.runs}: run the same command again to go on"
             ) from error
         if measured["event"] == "failed":
-            why = {"reason": measured["reason"], "message": f"latency: {measured['message']}"}
-            self.failures.append({"seed": next(iter(self.runs)), **why})
-            self._tell("failed", None, why, part=1)
+            measured["message"] = f"latency: {measured['message']}"
+            self._fail(measured, next(iter(self.runs)), None)
             return None
         self._tell("measured", None, part=1)
         return measured
@@ -223,41 +246,6 @@ def _call(recipes: Iterable[Recipe], track: str | None, seeds: list[int]) -> str
     """This call as Python text, for the results."""
     names = [recipe.name for recipe in recipes]
     return f"oraclezoo.bench({names!r}, track={track!r}, seeds={seeds!r})"
-
-
-def _same_code(run: Run) -> bool:
-    """Whether an unfinished run in that folder was made by this very code and these libraries."""
-    try:
-        record = run.record
-    except OracleZooError:
-        return False
-    return (
-        record.get("status") in ("running", "interrupted")
-        and record.get("code_sha256") == compose.code_sha256()
-        and record.get("libraries") == hardware.libraries()
-    )
-
-
-def _reusable(run: Run, shared: _Bench, recipe: Recipe, dataset: Dataset) -> bool:
-    """Whether a finished run would come out the same here and now, times included."""
-    try:
-        record = run.record
-    except OracleZooError:
-        return False
-    data = record.get("data_sha256", {})
-    expected = {
-        "status": "done",
-        "code_sha256": compose.code_sha256(),
-        "libraries": hardware.libraries(),
-        "components": compose.components(recipe, shared.registry),
-    }
-    return (
-        all(record.get(key) == value for key, value in expected.items())
-        and "score" in record
-        and (run.folder / "score.safetensors").is_file()
-        and record["hardware"]["class"] == hardware.describe(pick(shared.device))["class"]
-        and all(data.get(name) == digest for name, digest in dataset.sha256.items())
-    )
 
 
 def _journal(

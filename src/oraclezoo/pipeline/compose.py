@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from oraclezoo._version import __version__
 from oraclezoo.contracts import Dataset
-from oraclezoo.errors import DataError
+from oraclezoo.errors import DataError, UsageError
 from oraclezoo.recipe import COMPONENTS, Recipe
 from oraclezoo.registry import Registry
 from oraclezoo.specs import Kind
@@ -74,7 +74,7 @@ def build_backbone(
     ``shape`` holds in_chans, num_classes and image_size. The caller's random state is untouched.
     """
     with torch.random.fork_rng([]):
-        torch.manual_seed(derive(seed, "initialisation"))
+        torch.default_generator.manual_seed(derive(seed, "initialisation"))
         model: nn.Module = registry.create("backbone", name, **shape, **options)
     return model
 
@@ -111,13 +111,19 @@ def build_parts(
         steps_per_epoch=per_epoch,
         **recipe.scheduler.options,
     )
+    metric = bool(scheduler_facts.get("metric"))
+    if recipe.data.refit and (metric or recipe.train.keep == "best"):
+        what = f"scheduler {recipe.scheduler.name}" if metric else 'train.keep = "best"'
+        raise UsageError(
+            f"{what} goes by validation images, which data.refit = true trains on; drop one of them"
+        )
     return Parts(
         model=model,
         optimizer=optimizer,
         scheduler=scheduler,
         needs_closure=bool(optimizer_facts.get("needs_closure")),
         train_eval=bool(optimizer_facts.get("train_eval")),
-        metric_scheduler=bool(scheduler_facts.get("metric")),
+        metric_scheduler=metric,
     )
 
 

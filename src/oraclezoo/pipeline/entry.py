@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
 from oraclezoo._version import __version__
 from oraclezoo.contracts import Dataset
+from oraclezoo.errors import ResultError
 from oraclezoo.leaderboard.predictions import save_predictions
 from oraclezoo.measure import hardware
 from oraclezoo.pipeline import compose
@@ -18,7 +21,7 @@ from oraclezoo.pipeline.run import Run
 from oraclezoo.pipeline.score import Score
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry
-from oraclezoo.result import PROTOCOL, Result, make_id, timestamp
+from oraclezoo.result import PROTOCOL, Result, data_key, make_id, timestamp
 from oraclezoo.result_check import CLOSED_EPOCHS, SCHEMA
 from oraclezoo.train.device import pick
 
@@ -44,7 +47,14 @@ def compose_result(
     description = hardware.describe(pick(device))
     first = next(iter(records.values()), None)
     examples = first["outcome"]["examples"] if first else 0
+    digests = data_sha256(first) if first else dict(jobs.dataset.sha256)
+    if any(data_sha256(record) != digests for record in records.values()):
+        raise ResultError(
+            f"{recipe.name}: its seeds were scored on different test files; measure all again "
+            "with --fresh"
+        )
     identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
+    identity = _free(folder, identity, set(records), data_key(digests))
     document = {
         "schema": SCHEMA,
         "id": identity,
@@ -56,7 +66,7 @@ def compose_result(
         "track": {
             **_track(recipe, jobs.dataset, examples),
             "test": len(scores[0].labels) if scores else 0,
-            "data_sha256": data_sha256(first) if first else dict(jobs.dataset.sha256),
+            "data_sha256": digests,
         },
         "recipe": {
             "name": recipe.name,
@@ -74,13 +84,33 @@ def compose_result(
         "failures": jobs.failures,
         "model": measured["model"] if measured else None,
         "latency": measured["latency"] if measured else [],
-        "hardware": {**description, "calibration_s": measured and measured["calibration_s"]},
+        "hardware": {
+            **description,
+            "calibration_s": median(r["calibration_s"] for r in records.values())
+            if records
+            else None,
+        },
         "libraries": hardware.libraries(),
         "predictions": _keep_predictions(folder, identity, scores),
     }
     result = Result.from_json_dict(document)
     result.save(folder)
     return result
+
+
+def _free(folder: Path, identity: str, seeds: set[int], key: str) -> str:
+    """An id under which nothing is lost: a result of other data or further seeds stays."""
+    taken = identity
+    for number in count(2):
+        try:
+            old = Result.load(folder / f"{taken}.json")
+        except ResultError:  # not there, or broken
+            return taken
+        further = {score.seed for score in old.seeds} - seeds
+        if not further and (not old.seeds or old.track.data_key == key):
+            return taken
+        taken = f"{identity}-{number}"
+    raise AssertionError("count() does not end")
 
 
 def _short(recipe: Recipe) -> str:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from oraclezoo.leaderboard.ledger import record as record_in_ledger
+from oraclezoo.errors import UsageError
 from oraclezoo.pipeline.compose import open_dataset
 from oraclezoo.pipeline.run import Run
-from oraclezoo.pipeline.score import score
+from oraclezoo.pipeline.score import note_look, score
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
-from oraclezoo.result import data_key
 
 
 def evaluate(
@@ -37,14 +36,15 @@ def evaluate(
     recipe: Recipe = resolve(opened.recipe, registry)
     place = None if data_dir is None else Path(data_dir)
     dataset = open_dataset(recipe, registry, place, progress)
-    found = score(opened.model(registry=registry), dataset, split, device)
+    model = opened.model(registry=registry)
     if split == "test":
-        record_in_ledger(
-            Path(results),
-            track=recipe.data.track,
-            data_key=data_key({**opened.record["data_sha256"], **dataset.sha256}),
-            recipe_hash=recipe.hash,
-        )
+        status = opened.record.get("status")
+        if status != "done":
+            raise UsageError(
+                f"{opened.folder} is {status}, not done: finish it by --resume before its test"
+            )
+        note_look(opened, dataset, Path(results))
+    found = score(model, dataset, split, device)
     right = found.probabilities.argmax(1) == found.labels
     low, high = wilson(int(right.sum()), len(right))
     names, glyphs = dataset.classes, dataset.glyphs

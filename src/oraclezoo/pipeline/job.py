@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from oraclezoo.errors import DivergedError, InterruptedRunError, OracleZooError
 
@@ -32,11 +32,14 @@ def main() -> int:
         return bool(stopping) or os.getppid() != parent  # a killed benchmark leaves no orphans
 
     def tell(event: str, **fields: Any) -> None:
-        channel.write(json.dumps({"event": event, **fields}) + "\n")
+        try:
+            channel.write(json.dumps({"event": event, **fields}) + "\n")
+        except BrokenPipeError:  # nobody listens any more: stop, and keep the state
+            stopping.append(0)
 
     try:
         request = json.load(sys.stdin)
-        _ACTIONS[request.pop("action")](channel, should_stop, **request)
+        _ACTIONS[request.pop("action")](tell, should_stop, **request)
     except InterruptedRunError as error:
         tell("failed", reason="interrupted", message=str(error))
         return error.exit_code
@@ -61,7 +64,7 @@ def main() -> int:
 
 
 def _train_and_score(
-    channel: TextIO,
+    tell: Callable[..., None],
     should_stop: Callable[[], bool],
     *,
     recipe: dict[str, Any],
@@ -69,15 +72,20 @@ def _train_and_score(
     data_dir: str | None,
     device: str,
     out: str,
+    results: str,
     resume: bool,
 ) -> None:
-    """Train; then, and only then, read the test images and keep the predictions."""
+    """Calibrate and train; then, and only then, read the test images and keep the predictions."""
+    from oraclezoo.measure.hardware import calibrate
     from oraclezoo.pipeline.compose import open_dataset
     from oraclezoo.pipeline.run import train
-    from oraclezoo.pipeline.score import score
+    from oraclezoo.pipeline.score import note_look, score
     from oraclezoo.recipe import Recipe
     from oraclezoo.registry import build_registry
+    from oraclezoo.train.device import exact_float32, pick
 
+    with exact_float32():
+        calibration_s = calibrate(pick(device))
     registry = build_registry()
     run = train(
         Recipe.from_dict(recipe),
@@ -88,43 +96,43 @@ def _train_and_score(
         resume=resume,
         overwrite=not resume,
         registry=registry,
-        on_epoch=lambda epoch: print(
-            json.dumps({"event": "epoch", **dataclasses.asdict(epoch)}), file=channel
-        ),
+        on_epoch=lambda epoch: tell("epoch", **dataclasses.asdict(epoch)),
         should_stop=should_stop,
     )
     place = None if data_dir is None else Path(data_dir)
     dataset = open_dataset(run.recipe, registry, place)
-    found = score(run.model(registry=registry), dataset, "test", device)
+    model = run.model(registry=registry)
+    note_look(run, dataset, Path(results))
+    found = score(model, dataset, "test", device)
     found.save(run.folder / "score.safetensors")
     run.update(
         score={"accuracy": found.accuracy, "loss": found.loss},
         test_sha256=dict(dataset.sha256),
+        calibration_s=calibration_s,
     )
 
 
-def _measure(channel: TextIO, should_stop: Callable[[], bool], *, folder: str, device: str) -> None:
-    """Latency, size and arithmetic of a run's model, and the calibration beside them."""
-    from oraclezoo.measure import hardware, latency, size
+def _measure(
+    tell: Callable[..., None], should_stop: Callable[[], bool], *, folder: str, device: str
+) -> None:
+    """Latency, size and arithmetic of a run's model; short, so it does not ask to be stopped."""
+    from oraclezoo.measure import latency, size
     from oraclezoo.pipeline.run import Run
-    from oraclezoo.train.device import pick
+    from oraclezoo.train.device import exact_float32, pick
 
     place = pick(device)
     run = Run.load(folder)
     module = run.model().module.to(place)
     shape = {key: run.record["model"]["input"][key] for key in ("in_chans", "image_size")}
-    measured = {
-        "model": {
-            "parameters": size.parameters(module),
-            "macs": size.macs(module, **shape),
-            "size_bytes": sum(
-                tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()
-            ),
-        },
-        "calibration_s": hardware.calibrate(place),
-        "latency": latency.eager(module, device=place, **shape),
+    weights = module.state_dict().values()
+    model = {
+        "parameters": size.parameters(module),
+        "macs": size.macs(module, **shape),
+        "size_bytes": sum(tensor.numel() * tensor.element_size() for tensor in weights),
     }
-    print(json.dumps({"event": "measured", **measured}), file=channel)
+    with exact_float32():
+        rows = latency.eager(module, device=place, **shape)
+    tell("measured", model=model, latency=rows)
 
 
 _ACTIONS: dict[str, Callable[..., None]] = {"train": _train_and_score, "measure": _measure}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
-from oraclezoo.errors import ResultError, UsageError
+from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.pipeline.compose import build_backbone
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.result import write_atomically
@@ -77,10 +78,9 @@ class Model:
         """Write ``model.json`` and ``model.safetensors`` into a folder, made if need be."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        state = {key: value.contiguous() for key, value in self.module.state_dict().items()}
-        partial = path / "model.safetensors.partial"
-        save_file(state, partial)
-        partial.replace(path / "model.safetensors")
+        # copies, since safetensors refuses weights that share memory
+        state = {k: v.cpu().contiguous().clone() for k, v in self.module.state_dict().items()}
+        write_atomically(path / "model.safetensors", save(state))
         text = json.dumps(self.card, indent=2, ensure_ascii=False) + "\n"
         write_atomically(path / "model.json", text.encode())
         return path
@@ -107,16 +107,24 @@ def load(folder: str | Path, registry: Registry | None = None) -> Model:
 def assemble(
     card: dict[str, Any], state: dict[str, torch.Tensor], registry: Registry, where: str
 ) -> Model:
-    """Build the backbone that a card names and give it its weights."""
+    """Build the backbone that a card names and give it its weights.
+
+    Raises ResultError if card and weights do not fit; UnknownNameError or another UsageError if
+    the backbone or an option of it is not known here.
+    """
     try:
-        backbone, shape = card["backbone"], dict(card["input"])
-        name, options = backbone["name"], dict(backbone["options"])
-        scale = {key: float(card["preprocessing"][key]) for key in ("mean", "std")}
-        if not scale["std"] > 0 or len(card["classes"]) != shape["num_classes"]:
-            raise ValueError("preprocessing or classes do not fit")
-    except (KeyError, ValueError, TypeError) as error:
-        raise ResultError(f"{where}: its card is incomplete ({error!r})") from error
-    options = {key: value for key, value in options.items() if value is not None}
+        name, options, shape = _read_card(card)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ResultError(f"{where}: its card is not one of a model ({error!r})") from error
+    outline = _outline(registry, name, options, shape)
+    stated = {key: tuple(value.shape) for key, value in state.items()}
+    expected = {key: tuple(value.shape) for key, value in outline.items()}
+    if outline and stated != expected:
+        wrong = sorted(k for k in stated | expected if stated.get(k) != expected.get(k))[0]
+        raise ResultError(
+            f"{where}: the weights do not fit backbone {name}: {wrong} is {stated.get(wrong)}, "
+            f"it takes {expected.get(wrong)}"
+        )
     module = build_backbone(registry, name, options, shape)
     try:
         module.load_state_dict(state)
@@ -124,3 +132,36 @@ def assemble(
         first = str(error).splitlines()[-1].strip()
         raise ResultError(f"{where}: the weights do not fit backbone {name}: {first}") from error
     return Model(module, card)
+
+
+def _outline(
+    registry: Registry, name: str, options: dict[str, Any], shape: dict[str, int]
+) -> dict[str, torch.Tensor]:
+    """A backbone's state without memory behind it, since a card may ask for any size.
+
+    Empty for a backbone that cannot be built in this way.
+    """
+    try:
+        with torch.device("meta"):
+            return build_backbone(registry, name, options, shape).state_dict()
+    except OracleZooError:
+        raise
+    except Exception:  # a plugin's constructor may do anything, such as look at values
+        return {}
+
+
+def _read_card(card: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, int]]:
+    """Name, options and input shape of the backbone; everything else is checked as well."""
+    backbone, given, scale = card["backbone"], card["input"], card["preprocessing"]
+    shape = {key: given[key] for key in ("in_chans", "num_classes", "image_size")}
+    if not all(type(value) is int and 0 < value <= 65536 for value in shape.values()):
+        raise ValueError(f"input is {given}")
+    mean, std = float(scale["mean"]), float(scale["std"])
+    if not (math.isfinite(mean) and 0 < std < math.inf):
+        raise ValueError(f"preprocessing is {scale}")
+    if len(card["classes"]) != shape["num_classes"]:
+        raise ValueError(f"{len(card['classes'])} classes, but {shape['num_classes']} outputs")
+    if not isinstance(backbone["name"], str):
+        raise ValueError(f"backbone is {backbone['name']!r}")
+    options = {key: value for key, value in backbone["options"].items() if value is not None}
+    return backbone["name"], options, shape

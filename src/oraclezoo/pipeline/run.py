@@ -133,17 +133,22 @@ def train(
     place = pick(device)
     run = Run(Path(out) / folder_name(recipe, seed))
     found = (run.folder / "run.json").is_file()
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
     if found and not (resume or overwrite):
         raise UsageError(
             f"{run.folder} holds a run ({run.record.get('status')}): "
             "--resume goes on with it, --overwrite trains anew"
         )
-    if found and resume and run.record.get("status") == "done":
-        return run
     dataset = compose.open_dataset(
         recipe, registry, None if data_dir is None else Path(data_dir), progress
     )
     data = compose.training_data(recipe, dataset, place)
+    identity = provenance(recipe, registry, dataset, place, seed)
+    if found and resume:
+        _refuse_other(run, identity)
+        if run.record.get("status") == "done":
+            return run
     shape = {
         "in_chans": 1,
         "num_classes": len(dataset.classes),
@@ -153,10 +158,14 @@ def train(
     run.folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, parts, data, seed=seed, device=place, folder=run.folder)
     resumed = resume and trainer.resume()
-    _open_folder(run, recipe, kept_epochs=trainer.progress.epoch if resumed else 0)
+    _open_folder(run, recipe, trainer.progress.epoch if resumed else None)
     card = _card(recipe, registry, dataset, data.mean, data.std, shape, seed)
     run.update(
-        **_provenance(recipe, registry, dataset, place, seed),
+        **identity,
+        schema=SCHEMA,
+        started=timestamp(),
+        pid=os.getpid(),
+        parts=_parts(run, identity) if resumed else [],
         model=card,
         status="running",
         reason=None,
@@ -185,15 +194,33 @@ def train(
     return run
 
 
-def _open_folder(run: Run, recipe: Recipe, kept_epochs: int) -> None:
-    """Start the folder's text files; keep the metrics of the epochs that stand."""
-    (run.folder / "recipe.toml").write_text(recipe.to_toml(), encoding="utf-8")
+def _open_folder(run: Run, recipe: Recipe, kept_epochs: int | None) -> None:
+    """Start the folder anew (None), or keep the metrics of the epochs that stand."""
+    write_atomically(run.folder / "recipe.toml", recipe.to_toml().encode())
     path = run.folder / "metrics.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines()[:kept_epochs] if kept_epochs else []
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    if not kept_epochs:
+    write_atomically(path, "".join(line + "\n" for line in lines).encode())
+    if kept_epochs is None:
         for stale in ("run.json", "best.safetensors", "last.safetensors", "score.safetensors"):
             (run.folder / stale).unlink(missing_ok=True)
+
+
+def _refuse_other(run: Run, identity: dict[str, Any]) -> None:
+    """A run goes on with the data and components it began with, or not at all."""
+    record = run.record
+    for key, what in (("data_sha256", "other data"), ("components", "other components")):
+        if record.get(key) != identity[key]:
+            raise UsageError(
+                f"{run.folder} was begun with {what}; --overwrite trains anew, --out elsewhere"
+            )
+
+
+def _parts(run: Run, identity: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where the earlier parts of a resumed run were trained, if not as this one is."""
+    record = run.record
+    parts: list[dict[str, Any]] = record.get("parts", [])
+    before = {key: record.get(key) for key in identity}
+    return [*parts, before] if before != identity else parts
 
 
 def _card(
@@ -224,16 +251,16 @@ def _card(
     }
 
 
-def _provenance(
+def provenance(
     recipe: Recipe, registry: Registry, dataset: Dataset, device: torch.device, seed: int
 ) -> dict[str, Any]:
-    """What must be equal for two runs to be the same run."""
+    """What is equal in two runs that come out the same, times included.
+
+    The data set's training and validation parts must have been read: their digests are in it.
+    """
     return {
-        "schema": SCHEMA,
         "recipe": {"name": recipe.name, "hash": recipe.hash},
         "seed": seed,
-        "started": timestamp(),
-        "pid": os.getpid(),
         "oraclezoo": __version__,
         "code_sha256": compose.code_sha256(),
         "components": compose.components(recipe, registry),
@@ -247,7 +274,7 @@ def _outcome(trainer: Trainer, device: torch.device) -> dict[str, Any]:
     progress = trainer.progress
     return {
         "steps": trainer.step,
-        "examples": trainer.step * trainer.recipe.budget.batch_size,
+        "examples": progress.examples,
         "train_s": progress.train_s,
         "compile_s": 0.0,
         "validation_accuracy": progress.validation_accuracy,

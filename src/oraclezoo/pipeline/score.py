@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import ResultError
+from oraclezoo.leaderboard import ledger
 from oraclezoo.leaderboard.predictions import accuracy_of
 from oraclezoo.pipeline.model import Model
+from oraclezoo.pipeline.run import Run
+from oraclezoo.result import data_key, write_atomically
 from oraclezoo.train.device import pick
 
 
@@ -39,9 +41,8 @@ class Score:
 
     def save(self, path: Path) -> None:
         """Write ``probabilities`` and ``labels`` to a safetensors file, atomically."""
-        partial = path.with_name(path.name + ".partial")
-        save_file({"probabilities": self.probabilities, "labels": self.labels}, partial)
-        partial.replace(path)
+        content = save({"probabilities": self.probabilities, "labels": self.labels})
+        write_atomically(path, content)
 
     @classmethod
     def load(cls, path: Path) -> Score:
@@ -56,6 +57,22 @@ class Score:
 def score(model: Model, dataset: Dataset, split: str = "test", device: str = "auto") -> Score:
     """The model's probabilities on a split of a data set. This is where test images are read."""
     part = dataset.split(split)
-    model.to(torch.device("cpu") if device == "cpu" else pick(device))
+    model.to(pick(device))
     prediction = model.predict(part.images)
     return Score(prediction.probabilities.astype(np.float16), part.labels)
+
+
+def note_look(run: Run, dataset: Dataset, results: Path) -> None:
+    """Note in the results folder's ledger that a run's recipe is scored on its test split.
+
+    Before the scoring, so that a look is noted even if it is cut short.
+    """
+    dataset.split("test")  # now its digests are known
+    record = run.record
+    digests = {**record["data_sha256"], **dataset.sha256}
+    ledger.note(
+        results,
+        track=record["components"]["dataset"]["name"],
+        data_key=data_key(digests),
+        recipe_hash=record["recipe"]["hash"],
+    )

@@ -14,6 +14,8 @@ from typing import Any
 from oraclezoo.errors import InterruptedRunError
 
 Event = dict[str, Any]
+STDERR_KEPT = 4000
+"""Characters of a failed job's standard error that its last event carries."""
 
 
 def run_job(
@@ -49,9 +51,12 @@ def run_job(
             process.stdout.close()
         if last.get("reason") == "interrupted":
             raise InterruptedRunError(str(last["message"]))
-        if status and last["event"] != "failed":
+        if status:
             stderr.seek(0)
-            last = {"event": "failed", **_post_mortem(status, stderr.read())}
+            text = stderr.read()
+            if last["event"] != "failed":
+                last = {"event": "failed", **_post_mortem(status, text)}
+            last["stderr"] = text[-STDERR_KEPT:]
     return last
 
 

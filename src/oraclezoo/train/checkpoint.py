@@ -10,12 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from oraclezoo.errors import PluginError, ResultError
+from oraclezoo.result import write_atomically
 
 _KEY = "oraclezoo/state/1"
 _TAGS = ("tensor", "tuple", "dict")
@@ -28,15 +28,17 @@ def save_state(path: Path, state: Any) -> None:
     """
     tensors: dict[str, Tensor] = {}
     tree = _flatten(state, "state", tensors)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={_KEY: json.dumps(tree)})
-    partial.replace(path)
+    write_atomically(path, save(tensors, metadata={_KEY: json.dumps(tree)}))
 
 
-def load_state(path: Path, device: torch.device | str = "cpu") -> Any:
-    """The tree that :func:`save_state` wrote. Raises ResultError if the file is not one."""
+def load_state(path: Path) -> Any:
+    """The tree that :func:`save_state` wrote, on the CPU. Raises ResultError if it is not one.
+
+    What belongs on a device is moved there by the ``load_state_dict`` that it is given to; an
+    optimizer's step counts are to stay on the CPU, where reading them waits for nothing.
+    """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
+        with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return _restore(json.loads(metadata[_KEY]), tensors)
@@ -49,6 +51,8 @@ def load_state(path: Path, device: torch.device | str = "cpu") -> Any:
 def _flatten(node: Any, where: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(node, Tensor):
         # a copy of its own storage: safetensors refuses shared and strided memory
+        while where in tensors:  # keys 0 and "0" read alike
+            where += "'"
         tensors[where] = node.detach().cpu().contiguous().clone()
         return {"tensor": where}
     if node is None or isinstance(node, (bool, int, float, str)):

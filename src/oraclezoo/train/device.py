@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -33,6 +35,17 @@ def synchronise(device: torch.device) -> None:
     """Wait until all work given to the device is done; nothing to wait for on the CPU."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Convolutions in float32 as it is defined, where cuDNN would use TF32 by default."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:

@@ -1,7 +1,8 @@
 """The engine: trains a model on images that live on its device.
 
 Everything random is a function of the seed and the step, so that a resumed training ends where an
-uninterrupted one does: bit for bit on the CPU. Nothing in the inner loop waits for the device.
+uninterrupted one does: bit for bit on the CPU. Nothing in the inner loop waits for the device,
+except that fp16's gradient scaler asks it whether a step is to be left out.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from oraclezoo.errors import DivergedError, InterruptedRunError, UsageError
 from oraclezoo.recipe import Recipe
 from oraclezoo.train.augment import Augmenter
 from oraclezoo.train.checkpoint import load_state, save_state
-from oraclezoo.train.device import synchronise
+from oraclezoo.train.device import exact_float32, synchronise
 from oraclezoo.train.evaluate import accuracy_and_loss, probabilities
 from oraclezoo.train.seeds import derive
 
@@ -77,6 +78,7 @@ class _Progress:
     epoch: int = 0
     step_in_epoch: int = 0
     train_s: float = 0.0
+    examples: int = 0
     loss_sum: float | Tensor = 0.0
     best: list[float] = field(default_factory=lambda: [-math.inf, -math.inf])
     best_epoch: int = 0
@@ -104,7 +106,8 @@ class Trainer:
         if parts.needs_closure and settings.precision == "fp16":
             raise UsageError("train.precision fp16 and an optimizer with a closure do not mix")
         self.memory = torch.channels_last if settings.channels_last else torch.contiguous_format
-        parts.model.to(memory_format=self.memory)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
         self.augment = Augmenter(
             recipe.augment,
             flip=recipe.augment.flip and data.flip_keeps_label,
@@ -149,7 +152,7 @@ class Trainer:
         """
         saved_at = time.monotonic()
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(devices), exact_float32():
             if self.step == 0:
                 torch.manual_seed(derive(self.seed, "dropout"))
             elif self._random_state is not None:
@@ -183,6 +186,7 @@ class Trainer:
             progress.loss_sum = progress.loss_sum + loss.detach()
             progress.step_in_epoch += 1
             if should_stop():
+                synchronise(self.device)
                 progress.train_s = before + time.perf_counter() - start
                 self.save()
                 raise InterruptedRunError(
@@ -197,6 +201,7 @@ class Trainer:
         model, optimizer, scaler = self.parts.model, self.parts.optimizer, self.scaler
 
         def closure() -> Tensor:
+            self.progress.examples += len(labels)  # some optimizers evaluate it more than once
             optimizer.zero_grad(set_to_none=True)
             with self._autocast():
                 logits = model(images)
@@ -223,10 +228,7 @@ class Trainer:
         train_loss = float(progress.loss_sum) / self.steps_per_epoch
         progress.epoch, progress.step_in_epoch, progress.loss_sum = progress.epoch + 1, 0, 0.0
         if not math.isfinite(train_loss):
-            raise DivergedError(
-                f"the loss is {train_loss} in epoch {progress.epoch}: diverged; "
-                "try a lower learning rate, e.g. -s optimizer.lr=..."
-            )
+            raise self._diverged(f"the loss is {train_loss}")
         validated = (
             progress.epoch % self.recipe.train.evaluate_every == 0
             or progress.epoch == self.recipe.budget.epochs
@@ -257,12 +259,20 @@ class Trainer:
             channels_last=self.recipe.train.channels_last,
         )
         accuracy, loss = accuracy_and_loss(probs, data.validation_labels)
+        if not math.isfinite(loss):  # the last step of an epoch can ruin the weights
+            raise self._diverged(f"the validation loss is {loss}")
         progress.validation_accuracy, progress.validation_loss = accuracy, loss
         if self.parts.metric_scheduler:
             self.parts.scheduler.step(loss)
         if [accuracy, -loss] > progress.best:
             progress.best, progress.best_epoch = [accuracy, -loss], progress.epoch
             save_state(self.folder / "best.safetensors", {"model": self.kept.state_dict()})
+
+    def _diverged(self, what: str) -> DivergedError:
+        return DivergedError(
+            f"{what} in epoch {self.progress.epoch}: diverged; "
+            "try a lower learning rate, e.g. -s optimizer.lr=..."
+        )
 
     def _order(self, epoch: int) -> Tensor:
         """The training images' order in an epoch, a function of seed and epoch alone."""
@@ -282,9 +292,9 @@ class Trainer:
         return state
 
     def _restore_random(self, state: dict[str, Tensor]) -> None:
-        torch.set_rng_state(state["cpu"].cpu())
+        torch.set_rng_state(state["cpu"])
         if self.device.type == "cuda" and "cuda" in state:
-            torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
+            torch.cuda.set_rng_state(state["cuda"], self.device)
 
     def save(self) -> None:
         """Write ``last.safetensors``: all that :meth:`resume` needs, atomically."""
@@ -309,7 +319,7 @@ class Trainer:
         path = self.folder / "last.safetensors"
         if not path.is_file():
             return False
-        state = load_state(path, self.device)
+        state = load_state(path)
         if (state["recipe"], state["seed"]) != (self.recipe.hash, self.seed):
             raise UsageError(f"{path} belongs to another recipe or seed; choose another folder")
         self.parts.model.load_state_dict(state["model"])

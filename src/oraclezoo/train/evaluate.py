@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from oraclezoo.train.augment import standardise
 
+BATCH_SIZE = 500
+"""Images at a time in evaluation; the result does not depend on it."""
+
 
 @torch.inference_mode()
 def probabilities(
@@ -16,7 +19,6 @@ def probabilities(
     mean: float,
     std: float,
     channels_last: bool = True,
-    batch_size: int = 500,
 ) -> Tensor:
     """Class probabilities float32 ``(N, C)`` of uint8 images ``(N, H, W)``, on their device.
 
@@ -27,7 +29,7 @@ def probabilities(
     memory = torch.channels_last if channels_last else torch.contiguous_format
     rows = [
         model(standardise(part, mean, std).to(memory_format=memory)).float().softmax(1)
-        for part in torch.split(images, batch_size)
+        for part in torch.split(images, BATCH_SIZE)
     ]
     model.train(was_training)
     return torch.cat(rows)
@@ -35,6 +37,7 @@ def probabilities(
 
 def accuracy_and_loss(probs: Tensor, labels: Tensor) -> tuple[float, float]:
     """Share of right answers in [0, 1], and the mean negative log-likelihood in nats."""
+    probs, labels = probs.cpu(), labels.cpu()  # MPS has no float64
     right = (probs.argmax(1) == labels).double().mean()
     likelihood = probs.gather(1, labels.view(-1, 1)).double().clamp_min(1e-12)
     return float(right), float(-likelihood.log().mean())

@@ -6,7 +6,7 @@ import hashlib
 
 
 def derive(seed: int, axis: str, index: int = 0) -> int:
-    """A 63-bit seed for one axis (``"init"``, ``"order"``, ``"augment"``, ...) of a run's seed.
+    """A 63-bit seed for one axis of a run's seed: "initialisation", "order", "augment", ...
 
     Two recipes at one seed share every derived seed: the same data order and the same random
     changes of images, and the same initial weights if their backbones are the same.
