@@ -153,7 +153,9 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
             for spec in offered(manager, plugin):
                 check_spec(spec, point.distribution, specs, taken)
                 specs[spec.kind, spec.name] = spec
-    except (Exception, SystemExit) as error:  # a plugin may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything
         if registered:
             manager.unregister(name=name)
         refused = error if isinstance(error, RefusedError) else _blame(error, point)

@@ -57,14 +57,14 @@ class Budget:
 class Augment:
     """Random changes of each training image; each is drawn evenly from -x to +x."""
 
-    shift: float = _key(0.0, "translation, pixels", low=0)
+    shift: float = _key(0.0, "translation, pixels", low=0, high=512)
     rotate: float = _key(0.0, "rotation, degrees", low=0, high=180)
     scale: float = _key(0.0, "zoom, as a fraction of 1", low=0, high=0.9)
     shear: float = _key(0.0, "horizontal shear, as a tangent", low=0, high=2)
-    elastic: float = _key(0.0, "smooth displacement field, pixels", low=0)
-    elastic_grid: int = _key(4, "control points of that field along each axis", low=2)
+    elastic: float = _key(0.0, "smooth displacement field, pixels", low=0, high=512)
+    elastic_grid: int = _key(4, "control points of that field along each axis", low=2, high=64)
     flip: bool = _key(False, "mirror half of the images, if the data set allows it")
-    cutout: int = _key(0, "edge of a blanked square, pixels", low=0)
+    cutout: int = _key(0, "edge of a blanked square, pixels", low=0, high=512)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Recipe:
         path = find(source)
         try:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise RecipeError(f"recipe {path}: {error}") from error
         document.setdefault("name", path.stem)
         try:
@@ -199,7 +199,7 @@ class Recipe:
                 continue
             known = (*COMPONENTS, *SECTIONS)
             if section not in known:
-                raise RecipeError(f"unknown section in '{path}'{nearest(section, known)}")
+                raise RecipeError(f"unknown section in '{path}'{nearest(section, (*_TOP, *known))}")
             if not entry:
                 raise RecipeError(f"'{path}' is a section; set one of its keys, as {path}.KEY")
             if section in COMPONENTS and entry == "name" and document[section]["name"] != value:

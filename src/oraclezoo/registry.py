@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from oraclezoo.discovery import normalise
-from oraclezoo.errors import AmbiguousNameError, UnknownNameError, UsageError, nearest
+from oraclezoo.errors import (
+    AmbiguousNameError,
+    OracleZooError,
+    PluginError,
+    UnknownNameError,
+    UsageError,
+    nearest,
+)
 from oraclezoo.host import BUILTIN, Plugin, build_host
 from oraclezoo.plugin_checks import CONTRACT
 from oraclezoo.specs import KINDS, Kind, Spec, Value
@@ -130,9 +137,10 @@ class Registry:
         ``create("dataset", name, data_dir=None)``.
 
         Raises UnknownOptionError or UsageError for a wrong, missing or surplus argument, before
-        anything heavy is imported; PluginError if its target cannot be imported.
+        anything heavy is imported; PluginError if its target cannot be imported or raises.
         """
-        spec = self.get(kind, name).spec
+        entry = self.get(kind, name)
+        spec = entry.spec
         positional, keyword = CONTRACT[kind]
         if len(args) > len(positional):
             raise UsageError(f"{kind} '{name}' takes {len(positional)} positional arguments")
@@ -145,7 +153,19 @@ class Registry:
             raise UsageError(f"{kind} '{name}' needs {', '.join(missing)}")
         options = spec.fill(kwargs)
         leading = [given.pop(key) for key in positional]
-        return spec.load()(*leading, **given, **spec.fixed, **options)
+        factory = spec.load()
+        try:
+            return factory(*leading, **given, **spec.fixed, **options)
+        except (OracleZooError, MemoryError):
+            raise
+        except Exception as error:  # a factory may raise anything
+            if "OutOfMemory" in type(error).__name__:
+                raise
+            text = " ".join(str(error).split())[:200]
+            raise PluginError(
+                f"{kind} '{entry.qualified}' ({entry.distribution} {entry.version}) cannot be "
+                f"built: {type(error).__name__}: {text}"
+            ) from error
 
     def entries(self, kind: Kind | None = None, pattern: str | None = None) -> list[Entry]:
         """Entries of ``kind`` (or of all) whose bare or qualified name matches ``pattern``.

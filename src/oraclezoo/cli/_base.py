@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,22 @@ class App:
         """The registry of this installation. With ``--strict`` a quarantine is a PluginError."""
         from oraclezoo.registry import build_registry
 
-        return build_registry(strict=self.strict)
+        with stdout_to_stderr():
+            return build_registry(strict=self.strict)
+
+
+@contextmanager
+def stdout_to_stderr() -> Iterator[None]:
+    """Whatever plugins print meanwhile goes to stderr: stdout belongs to the command's result."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
 
 
 pass_app = click.make_pass_decorator(App, ensure=True)

@@ -99,6 +99,9 @@ def _report(error: Exception, debug: bool) -> int:
         return _report_usage(error)
     elif isinstance(error, click.ClickException):
         message, status = error.format_message(), error.exit_code
+    elif isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        message, status = f"{where}{error.strerror}", 1
     else:
         text = " ".join(str(error).split())
         advice = "" if debug else "; run again with 'oraclezoo --debug ...' for the traceback"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say
 
 if TYPE_CHECKING:
     from oraclezoo.result import Result
@@ -90,10 +90,15 @@ def _show(results: list[Result], out: str, published: bool) -> None:
     """The tables that these results stand in, with what else the results folder holds of them."""
     from rich.console import Console
 
-    from oraclezoo.leaderboard.load import load_results, published_folder
+    from oraclezoo.errors import ResultError
+    from oraclezoo.leaderboard.load import entry_of, load_results, published_folder
     from oraclezoo.leaderboard.table import tables
 
-    entries = load_results([out, published_folder()] if published else [out])
+    try:
+        entries = load_results([out, published_folder()] if published else [out])
+    except ResultError as error:  # some other file there; what was just measured is shown
+        say(f"{error}; the table shows these results alone")
+        entries = [entry_of(result) for result in results]
     places = {(result.track.name, result.track.division) for result in results}
     console = Console()
     for table in tables(entries):

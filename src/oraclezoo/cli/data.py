@@ -91,7 +91,7 @@ def verify(folder: str | None, as_json: bool) -> None:
     from oraclezoo.data.locate import verify as check
     from oraclezoo.errors import VerificationError
 
-    place = _path(folder) if folder else folders(None)[0]
+    place = folders(_path(folder) if folder else None)[0]
     checks = check(place)
     if as_json:
         rows = [

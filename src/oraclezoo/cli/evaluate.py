@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say, stdout_to_stderr
 
 
 @click.command("evaluate")
@@ -30,15 +30,16 @@ def command(
     """Score the model of RUN (a run folder). Looking at the test split is noted in a ledger."""
     from oraclezoo.pipeline.evaluate import evaluate
 
-    found = evaluate(
-        run,
-        split=split,
-        data_dir=data_dir,
-        device=device,
-        results=results,
-        registry=app.registry,
-        progress=say,
-    )
+    with stdout_to_stderr():
+        found = evaluate(
+            run,
+            split=split,
+            data_dir=data_dir,
+            device=device,
+            results=results,
+            registry=app.registry,
+            progress=say,
+        )
     if as_json:
         emit_json("oraclezoo/evaluate/1", found)
         return

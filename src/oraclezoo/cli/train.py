@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to_stderr
 
 
 @click.command("train")
@@ -45,6 +45,7 @@ def command(
     with (
         progress(title, loaded.budget.epochs) as lines,
         stop_on_interrupt(lines.say) as should_stop,
+        stdout_to_stderr(),
     ):
         run = train(
             loaded,

@@ -120,6 +120,13 @@ def idx(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
     paths, about = folder.discover(data_dir), folder.read_about(data_dir)
     labels = read_labels(paths["training labels"])
     classes, characters = _names(data_dir, about, int(labels.max(initial=0)) + 1)
+    present = set(labels.tolist())
+    absent = [str(label) for label in range(len(classes)) if label not in present]
+    if absent and not about.classes:
+        raise DataError(
+            f"{paths['training labels']}: no training image has label {', '.join(absent[:5])}; "
+            f"number the classes from 0 without gaps, or name them all in {folder.ABOUT}"
+        )
     digests: dict[str, str] = {}
 
     @cache

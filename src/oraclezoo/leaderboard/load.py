@@ -66,7 +66,11 @@ def _files(listed: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
     """Each JSON file, and whether it was asked for by name."""
     for path in listed:
         if path.is_dir():
-            files = (file for file in path.glob("*.json") if not file.name.startswith("."))
+            files = (
+                file
+                for file in path.glob("*.json")
+                if file.is_file() and not file.name.startswith(".")
+            )
             yield from ((file, False) for file in sorted(files))
         elif path.exists():
             yield path, True

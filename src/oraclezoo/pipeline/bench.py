@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from oraclezoo.contracts import Dataset
-from oraclezoo.errors import InterruptedRunError, OracleZooError, UsageError
+from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError, UsageError
 from oraclezoo.leaderboard import ledger
 from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.entry import Jobs, compose_result, data_sha256
-from oraclezoo.pipeline.run import Run, folder_name, provenance
+from oraclezoo.pipeline.run import Run, folder_name, provenance, writable
+from oraclezoo.pipeline.score import Score
 from oraclezoo.pipeline.worker import Event, run_job
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
@@ -106,6 +107,8 @@ def bench(
             dataset = compose.open_dataset(recipe, registry, shared.data_dir, progress)
             dataset.split("train"), dataset.split("validation")  # their digests tell runs apart
             datasets[recipe.data.track] = dataset
+    for folder in (shared.results, shared.runs):
+        writable(folder)
     total, done, results = len(resolved) * (len(chosen) + 1), 0, []
     for recipe in resolved.values():
         dataset = datasets[recipe.data.track]
@@ -165,9 +168,17 @@ class _RecipeBench:
         if any(record.get(key) != value for key, value in here.items()) or record.get("parts"):
             return ""
         status = str(record.get("status"))
-        if status == "done" and "score" in record:
-            return "scored" if (run.folder / "score.safetensors").is_file() else "done"
-        return status if status in ("running", "interrupted", "done") else ""
+        if status != "done":
+            return status if status in ("running", "interrupted") else ""
+        try:
+            run.check()
+        except ResultError:
+            return ""
+        try:
+            Score.load(run.folder / "score.safetensors")
+        except ResultError:
+            return "done"
+        return "scored" if "score" in record and "calibration_s" in record else "done"
 
     def _note_kept(self, run: Run) -> None:
         """Results elsewhere than before have a ledger too."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from oraclezoo._version import __version__
 from oraclezoo.contracts import Dataset
-from oraclezoo.errors import DataError, UsageError
+from oraclezoo.errors import DataError, PluginError, UsageError
 from oraclezoo.recipe import COMPONENTS, Recipe
 from oraclezoo.registry import Registry
 from oraclezoo.specs import Kind
@@ -76,6 +76,8 @@ def build_backbone(
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(derive(seed, "initialisation"))
         model: nn.Module = registry.create("backbone", name, **shape, **options)
+    if not isinstance(model, nn.Module):
+        raise PluginError(f"backbone '{name}' gives a {type(model).__name__}, not a torch module")
     return model
 
 
@@ -97,6 +99,7 @@ def build_parts(
     model.to(device)
     if recipe.train.channels_last:  # before the optimizer: it may look at the weights' layout
         model.to(memory_format=torch.channels_last)
+    _check_output(model, recipe.backbone.name, shape, device)
     optimizer = registry.create(
         "optimizer",
         recipe.optimizer.name,
@@ -125,6 +128,24 @@ def build_parts(
         train_eval=bool(optimizer_facts.get("train_eval")),
         metric_scheduler=metric,
     )
+
+
+def _check_output(model: nn.Module, name: str, shape: dict[str, int], device: torch.device) -> None:
+    """Two blank images must give two rows of logits. Raises PluginError."""
+    size, classes = shape["image_size"], shape["num_classes"]
+    images = torch.zeros(2, shape["in_chans"], size, size, device=device)
+    model.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            logits = model(images)
+    except (TypeError, ValueError, RuntimeError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise PluginError(
+            f"backbone '{name}' fails on images of {size} x {size}: {type(error).__name__}: {text}"
+        ) from error
+    found = tuple(getattr(logits, "shape", ()))
+    if found != (2, classes):
+        raise PluginError(f"backbone '{name}' gives {found} for 2 images, not (2, {classes})")
 
 
 def _sample(data: TrainingData, seed: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,13 @@ import torch
 
 from oraclezoo._version import __version__
 from oraclezoo.contracts import Dataset
-from oraclezoo.errors import DivergedError, InterruptedRunError, ResultError, UsageError
+from oraclezoo.errors import (
+    DivergedError,
+    InterruptedRunError,
+    OracleZooError,
+    ResultError,
+    UsageError,
+)
 from oraclezoo.measure import hardware
 from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.model import SCHEMA as MODEL_SCHEMA
@@ -27,6 +34,7 @@ from oraclezoo.train.device import peak_memory_bytes, pick
 from oraclezoo.train.engine import Epoch, Trainer
 
 SCHEMA = "oraclezoo/run/1"
+ANEW = "--overwrite trains anew, --out elsewhere"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +97,15 @@ class Run:
             raise ResultError(f"{self.folder}: this run has not come far enough to have a model")
         return assemble(card, weights, registry or build_registry(), str(path))
 
+    def check(self) -> None:
+        """Raise ResultError unless this is a finished run whose files can be read."""
+        try:
+            if self.record["status"] != "done" or "examples" not in self.record["outcome"]:
+                raise ResultError("it is not finished")
+            load_state(self.folder / f"{self.recipe.train.keep}.safetensors")
+        except (OracleZooError, KeyError, TypeError) as error:
+            raise ResultError(f"{self.folder} is damaged ({error}); {ANEW}") from error
+
     def update(self, **fields: Any) -> None:
         """Change fields of ``run.json``, atomically."""
         try:
@@ -98,6 +115,18 @@ class Run:
         record.update(fields)
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         write_atomically(self.folder / "run.json", text.encode())
+
+
+def writable(folder: Path) -> None:
+    """Make a folder and try to write there, before long work. Raises ResultError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ResultError(
+            f"{folder}: cannot be written to ({error.strerror or error}); choose another folder"
+        ) from error
 
 
 def folder_name(recipe: Recipe, seed: int) -> str:
@@ -148,6 +177,7 @@ def train(
     if found and resume:
         _refuse_other(run, identity)
         if run.record.get("status") == "done":
+            run.check()
             return run
     shape = {
         "in_chans": 1,
@@ -155,9 +185,13 @@ def train(
         "image_size": int(data.images.shape[-1]),
     }
     parts = compose.build_parts(recipe, registry, data, shape, seed)
-    run.folder.mkdir(parents=True, exist_ok=True)
+    writable(Path(out))
+    run.folder.mkdir(exist_ok=True)
     trainer = Trainer(recipe, parts, data, seed=seed, device=place, folder=run.folder)
-    resumed = resume and trainer.resume()
+    try:
+        resumed = resume and trainer.resume()
+    except ResultError as error:
+        raise ResultError(f"{error}; {ANEW}") from error
     _open_folder(run, recipe, trainer.progress.epoch if resumed else None)
     card = _card(recipe, registry, dataset, data.mean, data.std, shape, seed)
     run.update(
@@ -207,12 +241,13 @@ def _open_folder(run: Run, recipe: Recipe, kept_epochs: int | None) -> None:
 
 def _refuse_other(run: Run, identity: dict[str, Any]) -> None:
     """A run goes on with the data and components it began with, or not at all."""
-    record = run.record
+    try:
+        record = run.record
+    except ResultError as error:
+        raise ResultError(f"{error}; {ANEW}") from error
     for key, what in (("data_sha256", "other data"), ("components", "other components")):
         if record.get(key) != identity[key]:
-            raise UsageError(
-                f"{run.folder} was begun with {what}; --overwrite trains anew, --out elsewhere"
-            )
+            raise UsageError(f"{run.folder} was begun with {what}; {ANEW}")
 
 
 def _parts(run: Run, identity: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,133 @@
+"""Plugins that misbehave when they are built or used: named, told, and nothing else broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIGHT = """
+from oraclezoo.hookspecs import hookimpl
+from oraclezoo.specs import Spec
+
+
+@hookimpl
+def oraclezoo_backbones():
+    names = ("Loud", "WrongShape", "Raises", "Nothing", "Fails")
+    return [Spec("backbone", name.lower(), f"rude.net:{name}", name) for name in names]
+"""
+HEAVY = """
+import os
+
+from torch import nn
+
+print("loud at import")
+os.write(1, b"louder at import\\n")
+
+
+class Loud(nn.Sequential):
+    def __init__(self, *, in_chans, num_classes, image_size):
+        print("loud when built")
+        super().__init__(nn.Flatten(), nn.Linear(in_chans * image_size**2, num_classes))
+
+    def forward(self, images):
+        print("loud when used")
+        return super().forward(images)
+
+
+def WrongShape(*, in_chans, num_classes, image_size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(in_chans * image_size**2, num_classes + 1))
+
+
+def Raises(**shape):
+    raise ValueError("no\\nsuch luck")
+
+
+def Nothing(**shape):
+    return None
+
+
+def Fails(*, in_chans, num_classes, image_size):
+    return nn.Sequential(nn.Flatten(), nn.Linear(7, num_classes))
+"""
+FATAL = "class Final(BaseException):\n    pass\n\n\nraise Final('over')\n"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A process environment in which the distribution ``rude`` is installed."""
+    site = tmp_path / "site"
+    (site / "rude").mkdir(parents=True)
+    (site / "rude" / "__init__.py").write_text("")
+    (site / "rude" / "plugin.py").write_text(LIGHT)
+    (site / "rude" / "fatal.py").write_text(FATAL)
+    (site / "rude" / "net.py").write_text(HEAVY)
+    info = site / "rude-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rude\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[oraclezoo]\nrude = rude.plugin\nfatal = rude.fatal\n")
+    return {**os.environ, "PYTHONPATH": str(site)}
+
+
+def run(
+    environment: dict[str, str], here: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the program in ``here``."""
+    command = [sys.executable, "-m", "oraclezoo", *arguments]
+    return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True)
+
+
+def small(data: Path, backbone: str) -> list[str]:
+    """Options of a tiny training of a backbone."""
+    pairs = (f"backbone.name={backbone}", "budget.epochs=1", "budget.batch_size=16")
+    options = [part for pair in pairs for part in ("-s", pair)]
+    return [*options, "--track", "idx", "--data-dir", str(data), "--device", "cpu"]
+
+
+def test_what_plugins_print_never_reaches_stdout(
+    environment: dict[str, str], tiny_idx: Path, tmp_path: Path
+) -> None:
+    """--json is one document, whatever is printed at import, when built, or in a step."""
+    done = run(environment, tmp_path, "train", "authors-cnn", "--json", *small(tiny_idx, "loud"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data"]["status"] == "done"
+    assert "loud when used" in done.stderr
+    assert "louder at import" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("backbone", "says"),
+    [
+        ("wrongshape", "gives (2, 5) for 2 images, not (2, 4)"),
+        ("raises", "cannot be built: ValueError: no such luck"),
+        ("nothing", "gives a NoneType, not a torch module"),
+        ("fails", "fails on images of 16 x 16"),
+    ],
+)
+def test_a_backbone_that_breaks_its_contract_is_named(
+    backbone: str, says: str, environment: dict[str, str], tiny_idx: Path, tmp_path: Path
+) -> None:
+    """One line with the plugin's name, before any training."""
+    done = run(environment, tmp_path, "train", "authors-cnn", *small(tiny_idx, backbone))
+    assert done.returncode == 1
+    line = done.stderr.strip().splitlines()[-1]
+    assert f"'rude:{backbone}'" in line
+    assert says in line
+    assert "unexpected" not in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_import_that_raises_anything_is_quarantined(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Even what is no Exception; everything else of the distribution works."""
+    done = run(environment, tmp_path, "plugins", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["entry_point"]: row for row in json.loads(done.stdout)["data"]}
+    assert rows["fatal"]["status"] == "quarantined"
+    assert "Final" in rows["fatal"]["reason"]
+    assert rows["rude"]["status"] == "ok"
