@@ -76,7 +76,7 @@ def libraries() -> dict[str, str]:
     return versions
 
 
-def calibrate(device: torch.device, repeats: int = 5) -> float:
+def calibrate(device: torch.device, repeats: int = 3) -> float:
     """Median seconds of a fixed workload: one training pass of a fixed small CNN.
 
     Recorded beside every timing, so that times from a machine's good and bad hours can be told
