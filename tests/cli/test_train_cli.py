@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -134,6 +139,59 @@ def test_bench_marks_synthetic_data_and_fails_when_a_job_did(here: Path) -> None
     (table,) = json.loads(shown.stdout)["data"]["tables"]
     assert len(table["rows"]) == 2
     assert table["recipes_scored"] == 1
+
+
+def test_published_rows_stand_beside_new_ones(here: Path, oracle_dir: Path) -> None:
+    """A new result on the real track is placed against those that came with oraclezoo."""
+    command = ["bench", "authors-cnn", "-s", "budget.epochs=1", "--seeds", "1", "--published"]
+    result = oraclezoo(
+        *command, "-s", "name=mine", "--track", "oracle-mnist-3k", "--data-dir", oracle_dir
+    )
+    assert result.exit_code == 0, result.output
+    assert "SYNTHETIC" not in result.stdout
+    shown = oraclezoo("leaderboard", "results", "--published", "--json")
+    (table,) = json.loads(shown.stdout)["data"]["tables"]
+    names = [row["recipe"] for row in table["rows"]]
+    assert set(names) >= {"default", "authors-cnn", "course-project", "mine"}
+    assert all(name[:4] in result.stdout for name in names)
+
+
+def test_fetch_downloads_verified_files_from_a_mirror(here: Path, oracle_dir: Path) -> None:
+    """The two files of the low-data track, from a server of one's own, whole and checked."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(oracle_dir))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = f"http://127.0.0.1:{server.server_port}"
+        result = oraclezoo(
+            "data", "fetch", "--only-3k", "--url", mirror, "--dest", here / "data", "--json"
+        )
+        missing = oraclezoo("data", "fetch", "--url", f"{mirror}/none", "--dest", here / "other")
+        server.shutdown()
+    assert result.exit_code == 0, result.output
+    places = json.loads(result.stdout)["data"]
+    assert len(places) == 2
+    for name, place in places.items():
+        assert Path(place).read_bytes() == (oracle_dir / name).read_bytes()
+    assert missing.exit_code == 1
+    assert "404" in missing.stderr
+    assert not list((here / "other").glob("*"))
+
+
+def test_every_command_that_prints_a_result_takes_json() -> None:
+    """The README says so."""
+
+    def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+        if not isinstance(command, click.Group):
+            yield name, command
+            return
+        context = click.Context(command)
+        for part in command.list_commands(context):
+            found = command.get_command(context, part)
+            assert found is not None
+            yield from leaves(found, f"{name} {part}")
+
+    for name, command in leaves(cli, "oraclezoo"):
+        assert "as_json" in {parameter.name for parameter in command.params}, name
 
 
 def test_data_preview_and_verify(here: Path, tiny_idx: Path, oracle_dir: Path) -> None:

@@ -138,6 +138,8 @@ def _check_output(model: nn.Module, name: str, shape: dict[str, int], device: to
     try:
         with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             logits = model(images)
+    except torch.OutOfMemoryError:  # the device's fault, not the backbone's
+        raise
     except (TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())[:200]
         raise PluginError(

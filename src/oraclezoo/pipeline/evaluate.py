@@ -12,7 +12,6 @@ from oraclezoo.errors import UsageError
 from oraclezoo.pipeline.compose import open_dataset
 from oraclezoo.pipeline.run import Run
 from oraclezoo.pipeline.score import note_look, score
-from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
 
@@ -33,7 +32,7 @@ def evaluate(
     """
     registry = registry or build_registry()
     opened = run if isinstance(run, Run) else Run.load(run)
-    recipe: Recipe = resolve(opened.recipe, registry)
+    recipe = resolve(opened.recipe, registry)
     place = None if data_dir is None else Path(data_dir)
     dataset = open_dataset(recipe, registry, place, progress)
     model = opened.model(registry=registry)

@@ -154,7 +154,8 @@ def train(
     finished one is returned as it is) or ``overwrite`` says otherwise. ``on_epoch`` is called after
     each epoch; ``should_stop`` is asked after each step (see :class:`Trainer`).
 
-    Raises UsageError, DataError, DivergedError or InterruptedRunError.
+    Raises UsageError, DataError, PluginError (a component that breaks its contract), ResultError (a
+    folder that cannot be read or written), DivergedError or InterruptedRunError.
     """
     registry = registry or build_registry()
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
@@ -166,8 +167,7 @@ def train(
         raise UsageError("--resume and --overwrite exclude each other")
     if found and not (resume or overwrite):
         raise UsageError(
-            f"{run.folder} holds a run ({run.record.get('status')}): "
-            "--resume goes on with it, --overwrite trains anew"
+            f"{run.folder} holds a run: --resume goes on with it, --overwrite trains anew"
         )
     dataset = compose.open_dataset(
         recipe, registry, None if data_dir is None else Path(data_dir), progress
