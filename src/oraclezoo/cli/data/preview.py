@@ -1,0 +1,43 @@
+"""``oraclezoo data preview``: a contact sheet."""
+
+from __future__ import annotations
+
+import click
+
+from oraclezoo.cli import _options as options
+from oraclezoo.cli._base import App, complete_names, emit_json, json_option, pass_app, say
+
+
+@click.command("preview")
+@click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
+@click.argument("output", type=click.Path(dir_okay=False), default="preview.png")
+@options.data_dir
+@click.option("--split", type=click.Choice(["train", "validation"]), default="train")
+@click.option("--per-class", type=click.IntRange(1, 200), default=12, show_default=True)
+@json_option
+@pass_app
+def command(
+    app: App,
+    track: str,
+    output: str,
+    data_dir: str | None,
+    split: str,
+    per_class: int,
+    as_json: bool,
+) -> None:
+    """Write a labelled contact sheet of TRACK to OUTPUT, a PNG. Test images are not shown."""
+    from pathlib import Path
+
+    from oraclezoo.data.sheet import contact_sheet
+
+    place = Path(data_dir) if data_dir else None
+    dataset = app.registry.create("dataset", track, data_dir=place, progress=say)
+    part = dataset.split(split)
+    sheet = contact_sheet(
+        part.images, part.labels, dataset.classes, dataset.glyphs, per_class=per_class
+    )
+    sheet.save(output, format="PNG")
+    if as_json:
+        emit_json("oraclezoo/preview/1", {"file": output, "size": [sheet.width, sheet.height]})
+        return
+    click.echo(f"{output}: {sheet.width} x {sheet.height} pixels")

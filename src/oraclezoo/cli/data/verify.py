@@ -1,0 +1,47 @@
+"""``oraclezoo data verify``: the files at hand against their published digests."""
+
+from __future__ import annotations
+
+import click
+
+from oraclezoo.cli._base import emit_json, json_option, print_table
+
+
+@click.command("verify")
+@click.argument("folder", type=click.Path(file_okay=False), required=False)
+@json_option
+def command(folder: str | None, as_json: bool) -> None:
+    """Hold the Oracle-MNIST files in FOLDER (else the user's cache) against their digests.
+
+    Exit status 3 if one is not what it should be; a missing file is reported, and no failure as
+    long as another is there.
+    """
+    from pathlib import Path
+
+    from oraclezoo.data.locate import folders
+    from oraclezoo.data.locate import verify as check
+    from oraclezoo.errors import VerificationError
+
+    place = folders(Path(folder) if folder else None)[0]
+    checks = check(place)
+    if as_json:
+        rows = [
+            {
+                "name": c.name,
+                "status": c.status,
+                "kind": c.kind,
+                "expected": c.expected,
+                "actual": c.actual,
+            }
+            for c in checks
+        ]
+        emit_json("oraclezoo/verify/1", {"folder": str(place), "files": rows})
+    else:
+        print_table(
+            ("file", "status", "digest"),
+            [(c.name, c.status, f"{c.kind} {c.expected[:16]}") for c in checks],
+        )
+    bad = [c.name for c in checks if c.status not in ("ok", "missing")]
+    if bad or all(c.status == "missing" for c in checks):
+        what = ", ".join(bad) + " is not the published file" if bad else "no file is there"
+        raise VerificationError(f"{place}: {what}; get it by 'oraclezoo data fetch'")
