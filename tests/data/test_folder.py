@@ -49,6 +49,21 @@ def test_a_missing_or_ambiguous_file_is_named(tmp_path: Path) -> None:
         discover(tmp_path / "absent")
 
 
+def test_validation_files_are_found_by_their_names_and_in_pairs(tmp_path: Path) -> None:
+    """They add to the four and are never taken for one of them; one without the other is none."""
+    touch(tmp_path, *FILES.values(), "validation-images-idx3-ubyte.gz")
+    with pytest.raises(DataError, match="one file of images and one of labels"):
+        discover(tmp_path)
+    touch(tmp_path, "validation-labels-idx1-ubyte")
+    found = discover(tmp_path)
+    assert found.keys() == {*FILES, "validation images", "validation labels"}
+    assert found["validation images"].name == "validation-images-idx3-ubyte.gz"
+    assert found["training images"].name == FILES["training images"]
+    touch(tmp_path, "validation-labels-idx1-ubyte.gz")
+    with pytest.raises(DataError, match="validation-labels-idx1-ubyte, validation-labels"):
+        discover(tmp_path)
+
+
 def test_what_the_folder_says_of_itself(tmp_path: Path) -> None:
     """Without dataset.toml the defaults hold; with it, what it says."""
     assert read_about(tmp_path) == About(None, None, False)

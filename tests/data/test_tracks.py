@@ -189,6 +189,22 @@ def test_own_files_are_a_track(tmp_path: Path) -> None:
     assert len(dataset.sha256) == 4
 
 
+def test_own_validation_files_are_the_validation(tmp_path: Path) -> None:
+    """With them nothing is held out of training; their size must be the others'."""
+    folder = own(tmp_path)
+    trained = len(tracks.idx(data_dir=folder).split("train").labels)
+    held_out = np.arange(6 * 36, dtype=np.uint8).reshape(6, 6, 6)
+    write_idx(folder / "validation-images-idx3-ubyte.gz", held_out)
+    write_idx(folder / "validation-labels-idx1-ubyte.gz", np.arange(6, dtype=np.uint8) % 3)
+    dataset = tracks.idx(data_dir=folder)
+    assert len(dataset.split("train").labels) > trained
+    assert (dataset.split("validation").images == held_out).all()
+    assert len(dataset.sha256) == 4
+    write_idx(folder / "validation-images-idx3-ubyte.gz", np.ones((6, 5, 5), np.uint8))
+    with pytest.raises(DataError, match="validation images have 5 pixels a side, others 6"):
+        tracks.idx(data_dir=folder).split("validation")
+
+
 def test_own_names_come_from_dataset_toml(tmp_path: Path) -> None:
     """Names, glyphs and the flip rule are taken over; a fourth class may have no image."""
     own(tmp_path)

@@ -18,6 +18,12 @@ FILES = {
 }
 """What a file holds -> its name in MNIST, without or with .gz."""
 
+VALIDATION = {
+    "validation images": "validation-images-idx3-ubyte",
+    "validation labels": "validation-labels-idx1-ubyte",
+}
+"""Two more files that a folder may have: found by these names only, and both or none."""
+
 _WORDS = {
     "training": {"train", "training"},
     "test": {"test", "t10k"},
@@ -40,7 +46,8 @@ class About:
 def discover(folder: Path) -> dict[str, Path]:
     """The file for each key of :data:`FILES`: by MNIST's name, else by the words in its name.
 
-    Raises DataError if one is missing or two could be meant.
+    Those of :data:`VALIDATION` are added if the folder has them. Raises DataError if one is
+    missing or two could be meant.
     """
     try:
         present = sorted(path for path in folder.iterdir() if path.is_file())
@@ -58,7 +65,24 @@ def discover(folder: Path) -> dict[str, Path]:
                 f"{folder}: {listed} could each hold the {role}; leave one of them in the folder"
             )
         found[role] = fitting[0]
-    return found
+    return found | _validation(folder, present)
+
+
+def _validation(folder: Path, present: list[Path]) -> dict[str, Path]:
+    """The files of :data:`VALIDATION`, or none of them."""
+    found = {
+        role: [path for path in present if path.name in (name, f"{name}.gz")]
+        for role, name in VALIDATION.items()
+    }
+    counts = {len(paths) for paths in found.values()}
+    if counts == {0}:
+        return {}
+    if counts != {1}:
+        listed = ", ".join(path.name for paths in found.values() for path in paths)
+        raise DataError(
+            f"{folder}: {listed}: validation needs one file of images and one of labels, or neither"
+        )
+    return {role: paths[0] for role, paths in found.items()}
 
 
 def _fits(name: str, role: str) -> bool:

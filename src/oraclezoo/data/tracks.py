@@ -109,7 +109,8 @@ def glyphs_3k(*, data_dir: Path | None, progress: Progress = None) -> ArrayDatas
 def idx(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
     """Any folder of four IDX files (:mod:`oraclezoo.data.folder`).
 
-    Validation is every tenth training image of each class, in file order. The names of classes,
+    Validation is the pair of files that holds it, if the folder has one; otherwise it is every
+    tenth training image of each class, in file order. The names of classes,
     and whether flips keep a label, come from ``dataset.toml`` in the folder if it is there;
     otherwise classes are "0", "1", ... up to the largest training label, and flips do not.
 
@@ -133,21 +134,27 @@ def idx(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
     def training() -> ArraySplit:
         return _own(paths["training images"], paths["training labels"], len(classes), digests)
 
+    def other(name: str) -> ArraySplit:
+        read = _own(paths[f"{name} images"], paths[f"{name} labels"], len(classes), digests)
+        size, trained = read.images.shape[1], training().images.shape[1]
+        if size != trained:
+            raise DataError(
+                f"{data_dir}: {name} images have {size} pixels a side, others {trained}"
+            )
+        return read
+
     def train() -> ArraySplit:
+        if "validation images" in paths:
+            return training()
         return training().take(~splits.every_tenth(training().labels))
 
     def validation() -> ArraySplit:
+        if "validation images" in paths:
+            return other("validation")
         held_out = training().take(splits.every_tenth(training().labels))
         if not len(held_out.labels):
             raise DataError(f"{data_dir}: no class has ten training images; validation needs them")
         return held_out
-
-    def test() -> ArraySplit:
-        official = _own(paths["test images"], paths["test labels"], len(classes), digests)
-        size, trained = official.images.shape[1], training().images.shape[1]
-        if size != trained:
-            raise DataError(f"{data_dir}: test images have {size} pixels a side, others {trained}")
-        return official
 
     return ArrayDataset(
         classes=classes,
@@ -155,7 +162,7 @@ def idx(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
         flip_keeps_label=about.flip_keeps_label,
         synthetic=False,
         sha256=digests,
-        readers={"train": train, "validation": validation, "test": test},
+        readers={"train": train, "validation": validation, "test": partial(other, "test")},
     )
 
 
