@@ -11,8 +11,10 @@ import gzip
 import math
 import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +34,7 @@ TYPES: dict[int, np.dtype[Any]] = {
 
 MAX_DIMENSIONS = 8
 MAX_BYTES = 1 << 32
-"""Largest accepted payload, uncompressed: 4 GiB."""
+"""Largest payload that is read into memory, uncompressed: 4 GiB."""
 
 _GZIP = b"\x1f\x8b"
 _DEFLATE_LIMIT = 1032
@@ -46,12 +48,67 @@ _NOT_IDX = (
 )
 
 
+class Header(NamedTuple):
+    """Form and place of an IDX file's values: they begin ``offset`` bytes into the unpacked file.
+
+    ``packed``: the file is compressed by gzip.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+    packed: bool
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the values, unpacked."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_header(path: Path) -> Header:
+    """What the header of an IDX file of any size promises, held against the size of the file.
+
+    Of a packed file, against the most that its size can hold. Raises DataError.
+    """
+    with _opened(path) as (file, size, packed), _stream(file, packed) as values:
+        dtype, shape, expected = _header(path, values, max_bytes=None)
+        found = Header(dtype, shape, values.tell(), packed)
+        present = size * _DEFLATE_LIMIT if packed else size - found.offset
+        if expected > present or (expected < present and not packed):
+            _wrong_length(path, shape, expected, f"{'at most ' * packed}{present:,}")
+        return found
+
+
+def unpacked(path: Path) -> Iterator[bytes]:
+    """The bytes of an IDX file without its gzip packing, piece by piece, as long as it says.
+
+    Raises DataError, also in between: what came before is then of no use.
+    """
+    _, shape, offset, _ = header = read_header(path)
+    left = offset + header.size_bytes
+    with _opened(path) as (file, _, packed), _stream(file, packed) as values:
+        while chunk := values.read(min(_CHUNK, left + 1)):  # one more than promised, if it is there
+            left -= len(chunk)
+            if left < 0:
+                _wrong_length(path, shape, header.size_bytes, "more")
+            yield chunk
+    if left:
+        _wrong_length(path, shape, header.size_bytes, f"{header.size_bytes - left:,}")
+
+
 def read_idx(path: Path) -> npt.NDArray[Any]:
     """The array in an IDX file, in native byte order, of any type code and 1 to 8 dimensions.
 
     Nothing large is allocated before the file's size has been held against its header. Raises
     DataError, which names the file and what is wrong with it.
     """
+    with _opened(path) as (file, size, packed):
+        return (_read_gzip if packed else _read_plain)(path, file, size)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int, bool]]:
+    """The open file, its size, whether it is packed; what goes wrong with it is a DataError."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe might wait for ever
@@ -59,11 +116,15 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP
             file.seek(0)
-            return (_read_gzip if packed else _read_plain)(path, file, status.st_size)
+            yield file, status.st_size, packed
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         _refuse(path, f"the gzip data is broken ({error}); get the file again", error)
     except OSError as error:
         _refuse(path, f"cannot be read ({error.strerror or error})", error)
+
+
+def _stream(file: BinaryIO, packed: bool) -> gzip.GzipFile | AbstractContextManager[BinaryIO]:
+    return gzip.GzipFile(fileobj=file, mode="rb") if packed else nullcontext(file)
 
 
 def _read_plain(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
@@ -94,7 +155,7 @@ def _read_gzip(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
 
 
 def _header(
-    path: Path, file: BinaryIO | gzip.GzipFile
+    path: Path, file: BinaryIO | gzip.GzipFile, max_bytes: int | None = MAX_BYTES
 ) -> tuple[np.dtype[Any], tuple[int, ...], int]:
     """Type, shape and promised payload in bytes; the file stands behind the header then."""
     start = file.read(64)
@@ -113,8 +174,9 @@ def _header(
         _refuse(path, "the file ends inside its header; get it again")
     shape = tuple(int.from_bytes(start[i : i + 4], "big") for i in range(4, end, 4))
     dtype = TYPES[code]
-    if math.prod(size or 1 for size in shape) * dtype.itemsize > MAX_BYTES:
-        _refuse(path, f"its header promises {_shape(shape)} values: more than {MAX_BYTES:,} bytes")
+    least = math.prod(size or 1 for size in shape) * dtype.itemsize
+    if max_bytes is not None and least > max_bytes:
+        _refuse(path, f"its header promises {_shape(shape)} values: more than {max_bytes:,} bytes")
     file.seek(end)
     return dtype, shape, math.prod(shape) * dtype.itemsize
 
