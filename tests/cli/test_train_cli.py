@@ -174,7 +174,7 @@ def test_fetch_downloads_verified_files_from_a_mirror(here: Path, oracle_dir: Pa
         assert Path(place).read_bytes() == (oracle_dir / name).read_bytes()
     assert missing.exit_code == 1
     assert "404" in missing.stderr
-    assert not list((here / "other").glob("*"))
+    assert not list((here / "other").glob("[!.]*"))
 
 
 def test_every_command_that_prints_a_result_takes_json() -> None:

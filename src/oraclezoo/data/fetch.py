@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 from oraclezoo.data import upstream
-from oraclezoo.data.atomic import replacing
+from oraclezoo.data.atomic import alone
 from oraclezoo.data.locate import check, download_folder, find, search
+from oraclezoo.data.partial import Partial, without_password
 from oraclezoo.data.upstream import UpstreamFile, known
 from oraclezoo.errors import DataError, DownloadError
+
+if TYPE_CHECKING:
+    from oraclezoo.data.transfer import Settings
 
 VARIABLE = "ORACLEZOO_DATA_URL"
 """Environment variable that names a mirror: the URL of a folder with the four .gz files."""
@@ -22,40 +27,55 @@ INSTEAD = (
 )
 
 
+Received = Callable[[str, int, int | None], None]
+"""Gets a file's name, its bytes so far, and in all (None if the server does not say)."""
+
+
 def fetch(
     names: Iterable[str] | None = None,
     *,
     dest: Path | None = None,
     url: str | None = None,
     progress: Callable[[str], None] | None = None,
+    received: Received | None = None,
+    settings: Settings | None = None,
 ) -> dict[str, Path]:
     """Download upstream's files ``names`` (all four by default) and return where they are.
 
     ``dest`` is the folder (default: the user's cache), ``url`` the folder to download from
     (default: $ORACLEZOO_DATA_URL, else upstream's repository). A file that is in ``dest`` and
-    matches its digest is kept; any other is replaced. ``progress`` gets a line a file.
+    matches its digest is kept; any other is replaced. ``progress`` gets lines, ``received`` the
+    bytes as they come; ``settings`` are timeouts and attempts.
 
-    Raises DownloadError, with no part of a file left behind; UnknownNameError.
+    A download that breaks off is gone on with by the next call. Two processes that want the same
+    file in the same folder take turns, and the second finds it done.
+
+    Raises DownloadError, with ``dest``'s file as it was before; UnknownNameError.
     """
     files = [known(name) for name in (upstream.FILES if names is None else names)]
     folder = dest or download_folder()
     base = (url or os.environ.get(VARIABLE) or upstream.URL).rstrip("/")
+    say = progress or (lambda _: None)
     places: dict[str, Path] = {}
     for file in files:
         path = places[file.name] = folder / file.name
-        if path.is_file() and check(file, path).status == "ok":
+        if _is_there(file, path):
             continue
-        if progress is not None:
-            progress(f"downloading {file.name} from {base}")
+        download = _Download(file, path, f"{base}/{file.name}", say, received, settings)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as target:
-                _download(f"{base}/{file.name}", target, file)
+            with alone(path, download.wait):
+                if not _is_there(file, path):
+                    download.run()
         except OSError as error:
             raise DownloadError(
                 f"cannot write {path} ({error.strerror or error})\n{INSTEAD}"
             ) from error
     return places
+
+
+def _is_there(file: UpstreamFile, path: Path) -> bool:
+    return path.is_file() and check(file, path).status == "ok"
 
 
 def ensure(
@@ -88,58 +108,59 @@ def verified(file: UpstreamFile, path: Path) -> Path:
     )
 
 
-class _Bounded:
-    """A file that refuses to grow past ``limit`` bytes, whatever a server sends."""
+@dataclass(frozen=True, slots=True)
+class _Download:
+    """One file on its way to ``path``; to be run by one process at a time."""
 
-    def __init__(self, file: BinaryIO, limit: int) -> None:
-        self._file, self._left = file, limit
+    file: UpstreamFile
+    path: Path
+    url: str
+    say: Callable[[str], None]
+    received: Received | None
+    settings: Settings | None
 
-    def write(self, data: bytes) -> int:
-        self._left -= len(data)
-        if self._left < 0:
-            raise DownloadError("the server sends more than the file's size")
-        return self._file.write(data)
+    def wait(self) -> None:
+        """Another process has its turn."""
+        self.say(f"{self.file.name}: waiting for another process that downloads it")
 
-    def flush(self) -> None:
-        self._file.flush()
+    def run(self) -> None:
+        """Raises DownloadError; OSError if it cannot be written."""
+        partial = Partial.of(self.path)
+        size = partial.size_bytes()
+        # all of it may have come before a kill
+        if size and upstream.digest(partial.path, self.file.kind) == self.file.digest:
+            partial.become(self.path)
+            return
+        source = without_password(self.url).rpartition("/")[0]
+        self.say(f"downloading {self.file.name} from {source}")
+        try:
+            resumed = self._transfer(partial)
+            actual = upstream.digest(partial.path, self.file.kind)
+            if resumed and actual != self.file.digest:
+                self.say(f"{self.file.name}: the pieces do not fit; once more from the start")
+                partial.discard()
+                self._transfer(partial)
+                actual = upstream.digest(partial.path, self.file.kind)
+            if actual != self.file.digest:
+                partial.discard()
+                raise DownloadError(
+                    f"the {self.file.kind} of what came is {actual}, not {self.file.digest}; "
+                    "it is another file or damaged"
+                )
+        except DownloadError as error:
+            kept = partial.size_bytes()
+            later = f"; {kept:,} bytes are kept to go on from" if kept else ""
+            where = without_password(self.url)
+            raise DownloadError(f"{where}: {error}{later}\n{INSTEAD}") from error.__cause__
+        partial.become(self.path)
 
+    def _transfer(self, partial: Partial) -> bool:
+        """Whether it went on with what was there."""
+        from oraclezoo.data.transfer import Settings, Transfer  # brings requests
 
-def _download(url: str, target: BinaryIO, file: UpstreamFile) -> None:
-    import pooch
-    import requests  # what pooch downloads by; needed for its exceptions
+        def received(done: int, total: int | None) -> None:
+            if self.received is not None:
+                self.received(self.file.name, done, total)
 
-    get = pooch.HTTPDownloader(
-        chunk_size=1 << 16, timeout=30, headers={"Accept-Encoding": "identity"}
-    )
-    try:
-        get(url, _Bounded(target, file.max_bytes), None)
-    except DownloadError as error:
-        raise DownloadError(f"{url}: {error}\n{INSTEAD}") from None
-    except (requests.RequestException, ValueError) as error:
-        raise DownloadError(f"{url}: {_reason(error)}\n{INSTEAD}") from error
-    target.flush()
-    target.seek(0)
-    start = target.read(64).lstrip()
-    if start.startswith(b"<"):
-        raise DownloadError(f"{url}: a web page came instead of the file\n{INSTEAD}")
-    actual = upstream.digest_stream(target, file.kind)
-    if actual != file.digest:
-        raise DownloadError(
-            f"{url}: the {file.kind} of what came is {actual[:16]}…, not {file.digest[:16]}…; "
-            f"it is cut short or another file\n{INSTEAD}"
-        )
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, in a few words instead of a library's chain of exceptions."""
-    import requests
-
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"the server answers {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout):
-        return "the server does not answer in time"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "the download was cut short"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection to the server"
-    return f"cannot be downloaded ({error})"
+        settings = self.settings or Settings()
+        return Transfer(self.url, partial, self.file.max_bytes, settings, self.say, received).run()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
-from oraclezoo.cli._base import emit_json, json_option, say
+from oraclezoo.cli._base import emit_json, json_option
+from oraclezoo.cli._progress import QUIET_S, Bar, Lines, progress
 
 
 @click.command("fetch")
@@ -15,16 +18,44 @@ from oraclezoo.cli._base import emit_json, json_option, say
 @click.option("--only-3k", is_flag=True, help="Just the two files of oracle-mnist-3k (1.5 MB).")
 @json_option
 def command(dest: str | None, url: str | None, only_3k: bool, as_json: bool) -> None:
-    """Download Oracle-MNIST from its authors' repository, verified."""
+    """Download Oracle-MNIST from its authors' repository, verified.
+
+    What broke off is gone on with; what is there already is checked and kept.
+    """
     from pathlib import Path
 
     from oraclezoo.data import upstream
     from oraclezoo.data.fetch import fetch as download
 
     names = (upstream.TEST_IMAGES, upstream.TEST_LABELS) if only_3k else None
-    places = download(names, dest=Path(dest) if dest else None, url=url, progress=say)
+    with progress("downloading", 1) as shown:
+        places = download(
+            names,
+            dest=Path(dest) if dest else None,
+            url=url,
+            progress=shown.say,
+            received=_Received(shown),
+        )
     if as_json:
         emit_json("oraclezoo/fetch/1", {name: str(path) for name, path in places.items()})
         return
     for path in places.values():
         click.echo(path)
+
+
+class _Received:
+    """Shows bytes as they come: by the bar on a terminal, elsewhere by a line now and then."""
+
+    def __init__(self, shown: Lines) -> None:
+        self._shown = shown
+        self._last = time.monotonic()
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        of = "" if total is None else f" of {total / 1e6:.2f}"
+        text = f"{done / 1e6:.2f}{of} MB"
+        if isinstance(self._shown, Bar):
+            self._shown.total = total or 2 * done  # half full, when the server does not say
+            self._shown.update(done, text)
+        elif time.monotonic() - self._last >= QUIET_S:
+            self._last = time.monotonic()
+            self._shown.say(f"{name}: {text}")

@@ -1,0 +1,189 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from oraclezoo.data import atomic
+from oraclezoo.data.atomic import alone, replacing
+
+ABANDONED = ".target.0123456789abcdef.tmp"
+
+
+def test_a_block_that_ends_well_replaces_the_file(tmp_path: Path) -> None:
+    """The old content stays until the end, then the new one is there, with nothing beside it."""
+    path = tmp_path / "target"
+    path.write_bytes(b"old")
+    with replacing(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+        file.seek(0)
+        assert file.read() == b"new"
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_block_that_raises_changes_nothing(error: type[BaseException], tmp_path: Path) -> None:
+    """The file is as it was, with nothing beside it."""
+    path = tmp_path / "target"
+    path.write_bytes(b"old")
+    with pytest.raises(error):
+        fail_writing(path, error)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def fail_writing(path: Path, error: type[BaseException]) -> None:
+    with replacing(path) as file:
+        file.write(b"new")
+        raise error
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    """At the next writing into the folder, whatever file it was for; nothing else is touched."""
+    kept = [".target.part", ".target.0123.tmp", "target.0123456789abcdef.tmp", ".target.lock"]
+    for name in (ABANDONED, ".other.fedcba9876543210.tmp", *kept):
+        (tmp_path / name).write_bytes(b"half")
+    with replacing(tmp_path / "new") as file:
+        file.write(b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*kept, "new"])
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from oraclezoo.data.atomic import replacing
+with replacing(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    print("written", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_the_file_of_a_living_process_is_not(tmp_path: Path) -> None:
+    """However old it is; once the process is killed, its file goes."""
+    command = [sys.executable, "-c", WRITER, tmp_path / "target"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        (temporary,) = tmp_path.iterdir()
+        os.utime(temporary, (0, 0))
+        with replacing(tmp_path / "other") as file:
+            file.write(b"other")
+        assert temporary.read_bytes() == b"half"
+        writer.kill()
+    with replacing(tmp_path / "other") as file:
+        file.write(b"other")
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_a_file_swept_before_its_lock_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process's sweep may come between the making of a file and its locking."""
+    real, swept = fcntl.flock, []
+
+    def flock(file: object, operation: int) -> None:
+        if not swept:
+            swept.extend(tmp_path.glob(".target.*.tmp"))
+            swept[0].unlink()
+        real(file, operation)  # type: ignore[arg-type]  # passes through
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with replacing(tmp_path / "target") as file:
+        file.write(b"new")
+    assert len(swept) == 1
+    assert (tmp_path / "target").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("system", ["locks fail", "no locks"])
+def test_without_locks_a_days_age_tells(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system, or a system, on which open files cannot be locked."""
+
+    def flock(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    if system == "no locks":
+        monkeypatch.setattr(atomic, "fcntl", None)
+    else:
+        monkeypatch.setattr(fcntl, "flock", flock)
+    young, old = tmp_path / ABANDONED, tmp_path / ".b.0123456789abcdef.tmp"
+    young.touch()
+    old.touch()
+    os.utime(old, (0, time.time() - atomic.STALE_S - 60))
+    with replacing(tmp_path / "new") as file:
+        file.write(b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [ABANDONED, "new"]
+
+
+def test_odd_things_of_such_a_name_are_left_alone(tmp_path: Path) -> None:
+    """A folder stays, a link's aim stays, and a pipe is not waited for."""
+    aim = tmp_path / "aim"
+    aim.touch()
+    (tmp_path / ".a.0123456789abcdef.tmp").symlink_to(aim)
+    (tmp_path / ".b.0123456789abcdef.tmp").mkdir()
+    os.mkfifo(tmp_path / ".c.0123456789abcdef.tmp")
+    with replacing(tmp_path / "new") as file:
+        file.write(b"new")
+    assert aim.exists()
+    assert (tmp_path / ".b.0123456789abcdef.tmp").is_dir()
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    """Threads take turns, and those that wait say so; another file's turn is another matter."""
+    inside, most, waited = 0, 0, []
+    first_is_in = threading.Event()
+
+    def work() -> None:
+        nonlocal inside, most
+        with alone(tmp_path / "target", lambda: (waited.append(1), go_on.set())):
+            inside += 1
+            most = max(most, inside)
+            first_is_in.set()
+            go_on.wait(30)
+            inside -= 1
+
+    go_on = threading.Event()
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    first_is_in.wait(30)
+    with alone(tmp_path / "other", lambda: waited.append(2)):
+        pass
+    for thread in threads:
+        thread.join(30)
+    assert most == 1
+    assert 1 <= len(waited) <= 2
+    assert 2 not in waited
+
+
+def test_a_lock_ends_with_an_error(tmp_path: Path) -> None:
+    """A block that raises lets the next one in; where no lock can be, that is an OSError."""
+    waited: list[int] = []
+    for _ in range(2):
+        with pytest.raises(ValueError, match="inside"):
+            fail_alone(tmp_path / "target", waited)
+    assert waited == []
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        fail_alone(tmp_path / "file" / "target", waited)
+
+
+def fail_alone(path: Path, waited: list[int]) -> None:
+    with alone(path, lambda: waited.append(1)):
+        raise ValueError("inside")
