@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from oraclezoo.data import glyphs
 from oraclezoo.data.dataset import ArraySplit
 from oraclezoo.data.generated import Part, open_generated
+from oraclezoo.data.idx import write_idx
 
 PARTS = {
     "train": Part(1, (3,) * 10),
@@ -44,17 +46,17 @@ def test_the_second_time_comes_from_the_cache(cache: Path) -> None:
     assert lines == []
     assert same(first, second)
     assert second.labels.dtype == np.int64
-    assert len(list((cache / "generated").iterdir())) == 2
+    assert len(list((cache / "generated").glob("[!.]*"))) == 3
 
 
-@pytest.mark.parametrize("name", ["images", "labels"])
+@pytest.mark.parametrize("name", ["images", "labels", ".json"])
 def test_a_damaged_cache_is_made_anew(cache: Path, name: str) -> None:
-    """A file cut short, gone, or with other labels is not used."""
+    """A file cut short, gone, empty or with a bit turned is not used."""
     first, _ = read()
-    (path,) = (cache / "generated").glob(f"*{name}*")
+    (path,) = (cache / "generated").glob(f"[!.]*{name}*")
     whole = path.read_bytes()
-    altered = whole[:-5] + bytes(5)
-    for data in (whole[:-1], b"", altered) if name == "labels" else (whole[:-1], b""):
+    turned = whole[:-5] + bytes((whole[-5] ^ 1,)) + whole[-4:]
+    for data in (whole[:-1], b"", turned, b"[" * 100_000):
         path.write_bytes(data)
         again, lines = read()
         assert len(lines) == 1
@@ -62,6 +64,50 @@ def test_a_damaged_cache_is_made_anew(cache: Path, name: str) -> None:
         assert path.read_bytes() == whole
     path.unlink()
     assert same(read()[0], first)
+    assert path.read_bytes() == whole
+
+
+def test_images_with_the_labels_of_others_are_not_used(cache: Path) -> None:
+    """Two files that fit one another by their counts, from processes with other orders."""
+    first, _ = read()
+    (path,) = (cache / "generated").glob("[!.]*labels*")
+    write_idx(path, first.labels[::-1].astype(np.uint8))
+    assert not np.array_equal(first.labels, first.labels[::-1])
+    again, lines = read()
+    assert len(lines) == 1
+    assert same(first, again)
+
+
+def test_two_at_a_time_generate_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one says that it waits, and takes what the first one made."""
+    real, waiting = glyphs.generate, threading.Event()
+
+    def generate(counts, seed):  # type: ignore[no-untyped-def]  # passes through
+        waiting.wait(30)
+        return real(counts, seed)
+
+    monkeypatch.setattr(glyphs, "generate", generate)
+    lines: list[str] = []
+
+    def progress(line: str) -> None:
+        lines.append(line)
+        if line.startswith("waiting"):
+            waiting.set()
+
+    def work() -> None:
+        splits.append(open_generated(PARTS, progress).split("train"))
+
+    splits: list[ArraySplit] = []
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(lines) == [
+        "generating 30 characters",
+        "waiting for another process that generates these characters",
+    ]
+    assert same(*splits)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(cache: Path) -> None:

@@ -6,16 +6,20 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
+from oraclezoo.data.atomic import alone, replacing
 from oraclezoo.data.characters import CLASSES, GLYPHS
 from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit
 from oraclezoo.data.idx import read_images_labels, write_idx
 from oraclezoo.data.locate import cache_folder
+from oraclezoo.data.upstream import digest
 from oraclezoo.errors import DataError
 
 _LOG = logging.getLogger(__name__)
@@ -72,33 +76,72 @@ def _key(parts: Mapping[str, Part]) -> str:
 def _cached(part: Part, progress: Callable[[str], None] | None) -> ArraySplit:
     from oraclezoo.data import glyphs
 
-    stem = cache_folder() / "generated" / _key({"": part})[:16]
-    images_path = stem.with_name(f"{stem.name}-images-idx3-ubyte")
-    labels_path = stem.with_name(f"{stem.name}-labels-idx1-ubyte")
-    if (kept := _kept(part, images_path, labels_path)) is not None:
+    say = progress or (lambda text: None)
+    cache = _Cache.of(part)
+    if (kept := cache.read()) is not None:
         return kept
-    if progress is not None:
-        progress(f"generating {sum(part.counts):,} characters")
-    split = ArraySplit(*glyphs.generate(part.counts, part.seed))
-    try:
-        images_path.parent.mkdir(parents=True, exist_ok=True)
-        write_idx(images_path, split.images)
-        write_idx(labels_path, split.labels.astype(np.uint8))
-    except (OSError, DataError) as error:  # the cache saves time, nothing else rests on it
-        _LOG.info("generated characters are not kept: %s", error)
+    with ExitStack() as stack:
+        try:
+            cache.seal.parent.mkdir(parents=True, exist_ok=True)
+            waiting = partial(say, "waiting for another process that generates these characters")
+            stack.enter_context(alone(cache.seal, waiting))
+        except OSError as error:  # the cache saves time, nothing else rests on it
+            _LOG.info("generated characters are not looked for: %s", error)
+        else:
+            if (kept := cache.read()) is not None:
+                return kept
+        say(f"generating {sum(part.counts):,} characters")
+        split = ArraySplit(*glyphs.generate(part.counts, part.seed))
+        try:
+            cache.write(split)
+        except (OSError, DataError) as error:
+            _LOG.info("generated characters are not kept: %s", error)
     return split
 
 
-def _kept(part: Part, images_path: Path, labels_path: Path) -> ArraySplit | None:
-    """What the cache holds for ``part``, or None if that is nothing or not what it should be."""
-    if not (images_path.is_file() and labels_path.is_file()):
-        return None
-    try:
-        split = ArraySplit(*read_images_labels(images_path, labels_path, len(part.counts)))
-    except DataError as error:
-        _LOG.info("generating again: %s", error)
-        return None
-    counts = np.bincount(split.labels, minlength=len(part.counts))
-    if split.images.shape[1:] != (_SIZE, _SIZE) or tuple(counts.tolist()) != part.counts:
-        return None
-    return split
+@dataclass(frozen=True, slots=True)
+class _Cache:
+    """Where ``part`` is kept: two IDX files and, written after them, a seal with their SHA-256.
+
+    Only what fits the seal is used. A kill between the files, or two processes that mix theirs,
+    could otherwise leave images with the labels of others.
+    """
+
+    part: Part
+    images: Path
+    labels: Path
+    seal: Path
+
+    @classmethod
+    def of(cls, part: Part) -> Self:
+        folder, stem = cache_folder() / "generated", _key({"": part})[:16]
+        return cls(
+            part,
+            folder / f"{stem}-images-idx3-ubyte",
+            folder / f"{stem}-labels-idx1-ubyte",
+            folder / f"{stem}.json",
+        )
+
+    def digests(self) -> dict[str, str]:
+        return {path.name: digest(path) for path in (self.images, self.labels)}
+
+    def read(self) -> ArraySplit | None:
+        """What is kept, or None if that is nothing or not what it should be."""
+        try:
+            if json.loads(self.seal.read_bytes()) != self.digests():
+                _LOG.info("generating again: %s is of other files", self.seal)
+                return None
+            split = ArraySplit(*read_images_labels(self.images, self.labels, len(self.part.counts)))
+        except (OSError, ValueError, RecursionError, DataError) as error:
+            _LOG.info("generating: %s", error)
+            return None
+        counts = np.bincount(split.labels, minlength=len(self.part.counts))
+        fits = tuple(counts.tolist()) == self.part.counts
+        return split if fits and split.images.shape[1:] == (_SIZE, _SIZE) else None
+
+    def write(self, split: ArraySplit) -> None:
+        """Keep ``split``. Raises OSError, DataError."""
+        write_idx(self.images, split.images)
+        write_idx(self.labels, split.labels.astype(np.uint8))
+        with replacing(self.seal) as file:
+            file.write(json.dumps(self.digests()).encode())
