@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import re
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -46,14 +47,18 @@ def header(code: int, *shape: int) -> bytes:
         )
     ),
     name=st.sampled_from(["a", "a.gz"]),
-    big_endian=st.booleans(),
+    order=st.sampled_from("<>="),
+    layout=st.sampled_from(["C", "F", "reversed"]),
 )
 def test_what_was_written_is_read(
-    array: npt.NDArray[Any], name: str, big_endian: bool, place: Path
+    array: npt.NDArray[Any], name: str, order: str, layout: str, place: Path
 ) -> None:
-    """Any shape and type comes back bit for bit, in native byte order, packed or not."""
-    given_array = array.astype(array.dtype.newbyteorder(">")) if big_endian else array
-    write_idx(place / name, given_array)
+    """Any shape and type comes back bit for bit, in native byte order, packed or not.
+
+    However it lies in memory when it is written.
+    """
+    laid = array[::-1].copy()[::-1] if layout == "reversed" else array.copy(order=layout)  # type: ignore[call-overload]  # a literal
+    write_idx(place / name, laid.astype(array.dtype.newbyteorder(order), order="K"))  # type: ignore[arg-type]  # a literal
     back = read_idx(place / name)
     assert back.dtype == array.dtype
     assert back.dtype.isnative
@@ -83,6 +88,95 @@ def test_any_bytes_are_read_or_refused(data: bytes, pack: bool, place: Path) -> 
         return
     values = data[4 + 4 * data[3] :]
     assert array.astype(array.dtype.newbyteorder(">")).tobytes() == values
+
+
+@st.composite
+def damaged(draw: st.DrawFn, dims: int | None = None) -> bytes:
+    """A valid file, packed or not, after up to four cuts, insertions and changes of bytes.
+
+    With ``dims``, of so many dimensions and uint8.
+    """
+    few, many = (1, 3) if dims is None else (dims, dims)
+    shape = draw(hnp.array_shapes(min_dims=few, max_dims=many, min_side=0, max_side=6))
+    dtype = draw(st.sampled_from(NATIVE if dims is None else NATIVE[:1]))
+    values = draw(st.binary(max_size=64)) or b"\0"
+    size = int(np.prod(shape)) * dtype.itemsize
+    code = {">u1": 8, ">i1": 9, ">i2": 11, ">i4": 12, ">f4": 13, ">f8": 14}
+    content = header(code[dtype.newbyteorder(">").str.replace("|", ">")], *shape)
+    content += (values * (size // len(values) + 1))[:size]
+    data = bytearray(gzip.compress(content, mtime=0) if draw(st.booleans()) else content)
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(data)))
+        end = draw(st.integers(at, min(len(data), at + 8)))
+        data[at:end] = draw(st.binary(max_size=8))
+    return bytes(data)
+
+
+def peak_bytes(path: Path) -> int:
+    """Most memory at a time that reading ``path`` takes, whether it is read or refused."""
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(DataError):
+            read_idx(path)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@given(data=damaged())
+@settings(max_examples=300)
+def test_damaged_files_are_read_or_refused_in_little_memory(data: bytes, place: Path) -> None:
+    """Nothing but DataError, and no more memory than so small a file can need."""
+    path = place / "damaged"
+    path.write_bytes(data)
+    assert peak_bytes(path) < 4 << 20
+    try:
+        array = read_idx(path)
+    except DataError:
+        return
+    assert array.nbytes <= len(data) * 1032
+
+
+@given(
+    promised=st.integers(0, 1 << 20) | st.integers(0, 1 << 32),
+    present=st.integers(0, 1 << 23),
+    members=st.integers(1, 3),
+    honest=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_bombs_cost_no_more_than_they_promise(
+    promised: int, present: int, members: int, honest: bool, place: Path
+) -> None:
+    """Packed zeros, in one stream or several: read when the header says so, else refused early."""
+    path = place / "bomb"
+    present = present // members * members
+    promised = present if honest else promised
+    body = gzip.compress(bytes(present // members), 1) * members
+    path.write_bytes(gzip.compress(header(8, promised)) + body)
+    assert peak_bytes(path) < (4 << 20) + 3 * min(promised, present + (1 << 20))
+    if promised == present:
+        assert read_idx(path).shape == (promised,)
+    else:
+        with pytest.raises(DataError):
+            read_idx(path)
+
+
+@given(images=damaged(3), labels=damaged(1), num_classes=st.none() | st.integers(1, 300))
+@settings(max_examples=200)
+def test_any_pair_is_images_with_labels_or_refused(
+    images: bytes, labels: bytes, num_classes: int | None, place: Path
+) -> None:
+    """What comes back can be trained with: as many labels as images, in range, not none."""
+    (place / "images").write_bytes(images)
+    (place / "labels").write_bytes(labels)
+    try:
+        read, read_as = read_images_labels(place / "images", place / "labels", num_classes)
+    except DataError:
+        return
+    assert (read.ndim, read.dtype, read_as.dtype) == (3, np.uint8, np.int64)
+    assert read_as.shape == (len(read),)
+    assert read.size
+    assert num_classes is None or read_as.max() < num_classes
 
 
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.booleans())

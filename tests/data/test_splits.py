@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,75 @@ from oraclezoo.data.splits import (
 )
 
 LABELS = hnp.arrays(np.int64, st.integers(0, 200), elements=st.integers(0, 4))
+
+MANY_LABELS = st.builds(
+    lambda seed, size, classes: np.random.default_rng(seed).integers(0, classes, size),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 1500),
+    st.integers(1, 5),
+)
+"""Enough of a class for all three parts of the 3k rule."""
+
+IMAGES = hnp.arrays(np.uint8, st.tuples(st.integers(0, 40), st.just(2), st.just(2)))
+
+
+def rules(labels: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Every mask that rests on labels alone."""
+    return {**three_of_test_file(labels), "every tenth": every_tenth(labels)}
+
+
+@given(MANY_LABELS)
+def test_the_3k_parts_are_disjoint_and_complete(labels: npt.NDArray[np.int64]) -> None:
+    """Each image of any file is in one part and no other; the same file gives the same parts."""
+    parts = three_of_test_file(labels)
+    assert list(parts) == ["train", "validation", "test"]
+    np.testing.assert_array_equal(
+        sum(mask.astype(int) for mask in parts.values()), np.ones_like(labels)
+    )
+    for label in range(5):
+        assert (parts["test"] & (labels == label)).sum() == min(100, (labels == label).sum())
+    again = three_of_test_file(labels.copy())
+    for name, mask in parts.items():
+        np.testing.assert_array_equal(again[name], mask)
+
+
+@given(MANY_LABELS, st.data())
+def test_more_images_move_no_other(labels: npt.NDArray[np.int64], data: st.DataObject) -> None:
+    """Images added at the end, or of other classes anywhere, leave each one on its side."""
+    whole = rules(labels)
+    count = data.draw(st.integers(0, len(labels)))
+    one = labels == data.draw(st.integers(0, 4))
+    for name, mask in rules(labels[:count]).items():
+        np.testing.assert_array_equal(mask, whole[name][:count])
+    for name, mask in rules(labels[one]).items():
+        np.testing.assert_array_equal(mask, whole[name][one])
+
+
+@given(LABELS, st.permutations(range(5)))
+def test_the_names_of_classes_do_not_matter(
+    labels: npt.NDArray[np.int64], names: list[int]
+) -> None:
+    """Classes numbered otherwise are divided as before."""
+    for name, mask in rules(np.array(names)[labels]).items():
+        np.testing.assert_array_equal(mask, rules(labels)[name])
+
+
+@given(IMAGES, st.randoms(use_true_random=False))
+def test_the_hash_rule_sees_one_image_at_a_time(
+    images: npt.NDArray[np.uint8], random: random.Random
+) -> None:
+    """Neither their order nor what else is there moves an image, and equal ones stay together."""
+    mask = by_image_hash(images)
+    assert (mask.dtype, mask.shape) == (np.dtype(bool), (len(images),))
+    order = list(range(len(images)))
+    random.shuffle(order)
+    np.testing.assert_array_equal(by_image_hash(images[order]), mask[order])
+    some = order[: len(order) // 2]
+    np.testing.assert_array_equal(by_image_hash(images[some]), mask[some])
+    sides: dict[bytes, set[bool]] = {}
+    for image, side in zip(images, mask.tolist(), strict=True):
+        sides.setdefault(image.tobytes(), set()).add(side)
+    assert all(len(found) == 1 for found in sides.values())
 
 
 @given(LABELS)
