@@ -1,0 +1,253 @@
+"""Archives of scans, read as streams: nothing is unpacked to disk, so no name can lead anywhere.
+
+A tar archive is read from its start to its end, once to list it and once for its images.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from oraclezoo.data.scans.files import (
+    MAX_FILE_BYTES,
+    NOT_AN_IMAGE,
+    TOO_LARGE,
+    Content,
+    Listing,
+    ScanFile,
+    Unused,
+    identity,
+    is_hidden,
+    is_image,
+    printable,
+)
+from oraclezoo.errors import DataError
+
+MAX_MEMBERS = 2_000_000
+"""Most files in an archive."""
+
+_MIN_LIMIT = 16 << 30
+_MAX_RATIO = 100
+"""An archive may unpack to 16 GiB, or to this many times its size if that is more."""
+
+_STREAMS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_OUTSIDE = "its path leads out of the archive"
+_LINK = "it is a link or a device, not a file"
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as zip archives do. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+class Zip:
+    """A zip archive."""
+
+    kind = "zip archive"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def listing(self) -> Listing:
+        """The archive's own list of its members. Raises DataError, OSError."""
+        found = _Found()
+        with _explained(self._path), zipfile.ZipFile(self._path) as archive:
+            limit = _limit(self._path)
+            if sum(info.file_size for info in archive.infolist()) > limit:
+                raise DataError(_bomb(self._path, limit))
+            for position, info in enumerate(archive.infolist()):
+                if info.is_dir():
+                    continue
+                why = ""
+                if info.external_attr >> 16 and stat.S_ISLNK(info.external_attr >> 16):
+                    why = _LINK
+                elif info.flag_bits & 1:
+                    why = "it is encrypted"
+                key = identity("zip", info.filename, info.CRC, info.file_size)
+                name = info.filename.replace("\\", "/")  # as some programs write them
+                found.add(name, info.file_size, key, position, why)
+        return found.listing()
+
+    def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
+        """The bytes of each, or why there are none. Raises DataError, OSError."""
+        with _explained(self._path), zipfile.ZipFile(self._path) as archive:
+            infos = archive.infolist()
+            for file in files:
+                assert isinstance(file.where, int)
+                yield file, self._member(archive, infos[file.where])
+
+    def _member(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
+        try:
+            with archive.open(info) as member:
+                data = member.read(MAX_FILE_BYTES + 1)
+        except Exception as error:  # zipfile raises many kinds for broken members
+            return f"it cannot be unpacked ({' '.join(str(error).split())[:120]})"
+        return TOO_LARGE if len(data) > MAX_FILE_BYTES else data
+
+
+class Tar:
+    """A tar archive, plain or compressed by gzip, bzip2 or xz."""
+
+    kind = "tar archive"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def listing(self) -> Listing:
+        """All members, from a first reading of the whole. Raises DataError, OSError."""
+        found, status = _Found(), self._path.stat()
+        with _explained(self._path), self._open() as (archive, stream):
+            for position, member in enumerate(_members(archive, stream)):
+                if member.isdir():
+                    continue
+                why = "" if member.isreg() else _LINK
+                key = identity(
+                    *("tar", status.st_size, status.st_mtime_ns),
+                    *(position, member.name.encode("utf-8", "backslashreplace").decode()),
+                )
+                found.add(member.name, member.size, key, position, why)
+            stream.drain()
+        return found.listing()
+
+    def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
+        """The bytes of each, in the archive's order. Raises DataError, OSError."""
+        wanted = {file.where: file for file in files}
+        with _explained(self._path), self._open() as (archive, stream):
+            for position, member in enumerate(_members(archive, stream)):
+                if not wanted:
+                    return
+                file = wanted.pop(position, None)
+                if file is None:
+                    continue
+                data = archive.extractfile(member) if member.size <= MAX_FILE_BYTES else None
+                if data is None:  # of the listing's members these are none
+                    raise DataError("it changed while it was read; run the same command again")
+                yield file, data.read()
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[tarfile.TarFile, _Stream]]:
+        with self._path.open("rb") as file:
+            start = file.read(8)
+            file.seek(0)
+            opens = [unpack for magic, unpack in _STREAMS.items() if start.startswith(magic)]
+            unpacked: IO[bytes] = opens[0](file, "rb") if opens else file  # type: ignore[operator]  # modules' open functions are told apart by their modes
+            stream = _Stream(unpacked, _limit(self._path), self._path)
+            with tarfile.open(fileobj=stream, mode="r:") as archive:  # type: ignore[call-overload]  # _Stream has what reading needs
+                yield archive, stream
+
+
+class _Stream:
+    """An unpacked tar stream with bounds: on each read, and on how far it goes."""
+
+    def __init__(self, file: IO[bytes], limit: int, path: Path) -> None:
+        self._file, self._limit, self._path = file, limit, path
+        self.last = b""
+
+    def read(self, count: int) -> bytes:
+        """Up to ``count`` bytes; a header that asks for gigabytes is refused."""
+        if not 0 <= count <= MAX_FILE_BYTES + tarfile.RECORDSIZE:
+            raise DataError(f"{self._path}: a header of {count:,} bytes; this is no usual archive")
+        self.last = self._file.read(count)
+        return self.last
+
+    def seek(self, position: int) -> int:
+        """Go to ``position``, unpacking what lies before it."""
+        if position > self._limit:
+            raise DataError(_bomb(self._path, self._limit))
+        return self._file.seek(position)
+
+    def tell(self) -> int:
+        """The position."""
+        return self._file.tell()
+
+    def drain(self) -> None:
+        """Read to the end, where compressed streams have their checksum."""
+        while self._file.read(1 << 20):
+            if self._file.tell() > self._limit:
+                raise DataError(_bomb(self._path, self._limit))
+
+
+class _Found:
+    """Members sorted into the three parts of a listing; of two of one name the later counts."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, ScanFile] = {}
+        self._rejected: dict[str, Unused] = {}
+        self._ignored: dict[str, Unused] = {}
+
+    def add(self, path: str, size_bytes: int, key: str, position: int, why: str) -> None:
+        """Take in a member; ``why`` is the reason for which it is rejected, if there is one."""
+        pure = PurePosixPath(path)
+        if is_hidden(path) and ".." not in pure.parts:
+            return
+        name = printable(pure.as_posix())
+        self._files.pop(name, None)
+        self._rejected.pop(name, None)
+        if not is_image(path):
+            self._ignored[name] = Unused(name, NOT_AN_IMAGE)
+            return
+        if pure.is_absolute() or ".." in pure.parts:
+            why = _OUTSIDE
+        elif size_bytes > MAX_FILE_BYTES:
+            why = why or TOO_LARGE
+        if why:
+            self._rejected[name] = Unused(name, why)
+        else:
+            self._files[name] = ScanFile(name, key, position)
+
+    def listing(self) -> Listing:
+        """What was taken in."""
+        return Listing(
+            tuple(self._files.values()),
+            tuple(self._rejected.values()),
+            tuple(self._ignored.values()),
+        )
+
+
+def _members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile.TarInfo]:
+    """The members one by one; only an end that is one ends them. Raises DataError."""
+    count = 0
+    while (member := archive.next()) is not None:
+        count += 1
+        if count > MAX_MEMBERS:
+            raise DataError(f"more than {MAX_MEMBERS:,} members")
+        archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+        yield member
+    if stream.last.strip(b"\0"):  # tarfile takes a broken header for the end
+        raise DataError("a header in its middle is broken")
+
+
+def _limit(path: Path) -> int:
+    return max(_MIN_LIMIT, _MAX_RATIO * path.stat().st_size)
+
+
+def _bomb(path: Path, limit: int) -> str:
+    return f"{path}: it unpacks to more than {limit >> 30} GiB; this is no archive of scans"
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns what the readers of archives raise into a DataError."""
+    try:
+        yield
+    except DataError as error:
+        text = str(error)
+        raise DataError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+    except tarfile.ReadError as error:
+        raise DataError(
+            f"{path}: it is neither a folder nor a whole tar or zip archive ({error})"
+        ) from error
+    except Exception as error:  # readers of archives raise whatever broken bytes lead them to
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: the archive is broken or cut short ({text[:120]})") from error

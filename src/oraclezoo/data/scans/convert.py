@@ -1,0 +1,210 @@
+"""Scans in, a folder for track ``idx`` out: listing, preparing, dividing, writing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import PIL
+
+from oraclezoo._version import __version__
+from oraclezoo.data.idx import MAX_BYTES
+from oraclezoo.data.scans import divide, publish, target
+from oraclezoo.data.scans.archive import Tar, Zip, is_zip
+from oraclezoo.data.scans.divide import Placed, Shares
+from oraclezoo.data.scans.files import Source, Unused
+from oraclezoo.data.scans.folder import Folder
+from oraclezoo.data.scans.gather import Outcome, Step, gather
+from oraclezoo.data.scans.layout import (
+    SIDES,
+    ClassNames,
+    Layout,
+    Naming,
+    Side,
+    arrange,
+    name_classes,
+)
+from oraclezoo.data.scans.report import SCHEMA, Report
+from oraclezoo.data.scans.store import Store
+from oraclezoo.errors import DataError, UsageError
+
+_RULES = 1
+"""Raised when the same file is prepared otherwise than before."""
+_USUAL_PERCENT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides the output: image size in pixels, shares in percent, names, and flips.
+
+    The shares are None for ten percent, or for none where the source has a folder for that side.
+    """
+
+    size: int = 28
+    validation_percent: int | None = None
+    test_percent: int | None = None
+    naming: Naming = "folders"
+    flip_keeps_label: bool = False
+
+
+def convert(
+    source: Path,
+    out: Path,
+    settings: Settings,
+    *,
+    jobs: int = 1,
+    fresh: bool = False,
+    progress: Callable[[Step], None] = lambda step: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Convert the scans in ``source``, a folder or archive, to IDX files in the folder ``out``.
+
+    What an earlier run into ``out`` has prepared is kept, unless ``fresh``; so a stopped or killed
+    run goes on where it was. The files are the same for any number of ``jobs``. A file that cannot
+    be used is named in the report and left out.
+
+    Raises DataError if there is nothing to make a data set of, and then writes none; UsageError;
+    InterruptedRunError once ``stop`` says so, with the images so far kept.
+    """
+    started = time.monotonic()
+    opened = _open(source, out)
+    listing = opened.listing()
+    layout = arrange(listing.files)
+    classes = name_classes(layout, settings.naming)
+    shares = _shares(layout, settings)
+    with target.work_folder(out) as work:
+        folder = work / f"images-{settings.size}-{_RULES}-{PIL.__version__}"
+        for path in work.glob("images-*"):
+            if fresh or path != folder:
+                shutil.rmtree(path)
+        store = Store(folder, settings.size)
+        try:
+            outcome = gather(opened, layout.scans, store, settings.size, jobs, progress, stop)
+            unused = [*listing.rejected, *layout.rejected, *outcome.unused(layout.scans)]
+            placed = _placed(layout, classes, shares, outcome, unused, work)
+            report = Report(
+                source=str(source),
+                source_kind=opened.kind,
+                source_sha256=outcome.source_sha256(layout.scans),
+                side_folders=tuple(side for side in SIDES if side in layout.sides),
+                settings=_recorded(settings, shares),
+                classes=divide.counts(layout, classes, placed),
+                rejected=tuple(sorted(unused)),
+                ignored=tuple(sorted(listing.ignored)),
+                duplicates=divide.duplicates(classes, placed),
+                files={},
+                prepared=outcome.prepared,
+                kept=len(layout.scans) - outcome.prepared,
+                seconds=0.0,
+                jobs=jobs,
+            )
+            about = publish.about(classes, bool(report.settings["flip_keeps_label"]))
+            return _write(out, work, store, placed, report, about, started)
+        finally:
+            store.close()
+
+
+def _open(source: Path, out: Path) -> Source:
+    if source.is_dir():
+        if source.resolve() == out.resolve():
+            raise UsageError(f"{out}: give another folder for the output than the scans' own")
+        return Folder(source, out)
+    if source.exists() and not source.is_file():
+        raise DataError(f"{source}: it is neither a folder nor an archive file")
+    return Zip(source) if is_zip(source) else Tar(source)
+
+
+def _shares(layout: Layout, settings: Settings) -> Shares:
+    asked = {"validation": settings.validation_percent, "test": settings.test_percent}
+    shares = {}
+    for side, percent in asked.items():
+        if side in layout.sides and percent is not None:
+            raise UsageError(f"the source has a {side} folder: leave --{side} out")
+        shares[side] = 0 if side in layout.sides else _USUAL_PERCENT if percent is None else percent
+    if sum(shares.values()) >= 100:
+        raise UsageError("--validation and --test leave no percent for training")
+    return Shares(**shares)
+
+
+def _placed(
+    layout: Layout,
+    classes: ClassNames,
+    shares: Shares,
+    outcome: Outcome,
+    unused: Sequence[Unused],
+    work: Path,
+) -> list[Placed]:
+    """The images with label and side. A DataError says where the reasons for it are."""
+    try:
+        return divide.divide(layout, classes, shares, outcome.kept)
+    except DataError as error:
+        if not unused:
+            raise
+        path = work / "rejected.json"
+        rows = [{"file": name, "reason": reason} for name, reason in sorted(unused)]
+        publish.settle(path, json.dumps(rows, indent=2).encode())
+        raise DataError(f"{str(error).splitlines()[0]}\nWhy files were rejected: {path}") from error
+
+
+def _recorded(settings: Settings, shares: Shares) -> dict[str, object]:
+    return {
+        "size": settings.size,
+        "validation_percent": shares.validation,
+        "test_percent": shares.test,
+        "classes": settings.naming,
+        "flip_keeps_label": settings.flip_keeps_label or settings.naming == "oracle-mnist",
+        "rules": _RULES,
+        "oraclezoo": __version__,
+        "pillow": PIL.__version__,
+    }
+
+
+def _write(
+    out: Path,
+    work: Path,
+    store: Store,
+    placed: Sequence[Placed],
+    report: Report,
+    about: bytes,
+    started: float,
+) -> Report:
+    """Write the files aside, and put them in place together. The report with all it lacked."""
+    staged = work / "staged"
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    size = int(report.settings["size"])
+    digests: dict[str, str] = {}
+    for side in SIDES:
+        chosen = [one for one in placed if one.side == side]
+        if chosen:
+            digests |= _write_side(staged, side, chosen, store, size)
+    digests[publish.ABOUT] = publish.settle(staged / publish.ABOUT, about)
+    if target.keeps_about(out, about, len(report.classes)):
+        (staged / publish.ABOUT).unlink()
+    report = replace(report, files=digests, seconds=time.monotonic() - started)
+    document = {"schema": SCHEMA, "data": report.to_json_dict()}
+    publish.settle(staged / publish.REPORT, json.dumps(document, indent=2).encode() + b"\n")
+    publish.swap(staged, out, target.before(work))
+    store.forget_all_but({one.scan.file.key for one in placed})
+    shutil.rmtree(staged)
+    return report
+
+
+def _write_side(
+    staged: Path, side: Side, chosen: Sequence[Placed], store: Store, size: int
+) -> dict[str, str]:
+    if len(chosen) * size**2 > MAX_BYTES:
+        raise DataError(
+            f"{len(chosen):,} {side} images of {size} x {size} are more than the "
+            f"{MAX_BYTES >> 30} GiB that IDX files are read up to; choose a smaller --size"
+        )
+    images, labels = publish.IMAGES[side], publish.LABELS[side]
+    bytes_of = (store.read(one.kept) for one in chosen)
+    return {
+        images: publish.write_images(staged / images, bytes_of, len(chosen), size),
+        labels: publish.write_labels(staged / labels, [one.label for one in chosen]),
+    }

@@ -1,0 +1,116 @@
+"""Sides and labels of the prepared images, and what there is to say of them as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from oraclezoo.data.scans.files import natural
+from oraclezoo.data.scans.layout import SIDES, ClassNames, Layout, Scan, Side
+from oraclezoo.data.scans.report import ClassCounts, Duplicates
+from oraclezoo.data.scans.store import Kept
+from oraclezoo.errors import DataError
+
+
+class Shares(NamedTuple):
+    """Percent of images that a hash sends to validation and to the test."""
+
+    validation: int
+    test: int
+
+
+class Placed(NamedTuple):
+    """An image of the data set: the scan behind it, its label and side, where it is kept."""
+
+    scan: Scan
+    label: int
+    side: Side
+    kept: Kept
+
+
+def side_of(image_sha256: str, shares: Shares) -> Side:
+    """The side of an image, by the SHA-256 of its bytes, row by row, and nothing else.
+
+    So equal images fall on the same side, and all stay where they are when others are added, or
+    when the other side's share changes. Ten percent of validation is what track ``oracle-mnist``
+    holds out: the digest, read as a big-endian integer, is divisible by ten.
+    """
+    tens, ones = divmod(int(image_sha256, 16) % 100, 10)
+    rank = 10 * ones + tens
+    if rank < shares.validation:
+        return "validation"
+    return "test" if rank >= 100 - shares.test else "train"
+
+
+def divide(
+    layout: Layout, classes: ClassNames, shares: Shares, kept: Mapping[str, Kept]
+) -> list[Placed]:
+    """Every scan that became an image, by label and then in natural order of its path.
+
+    Scans of test and validation folders stay on their side; the hash divides the others. Raises
+    DataError if a class has no training image, or a side that is asked for has none at all.
+    """
+    labels = {folder: label for label, folder in enumerate(classes.folders)}
+    placed = []
+    for scan in layout.scans:
+        image = kept.get(scan.file.key)
+        if image is not None:
+            own = scan.side if scan.side in ("validation", "test") else None
+            side = own or side_of(image.image_sha256, shares)
+            placed.append(Placed(scan, labels[scan.folder], side, image))
+    placed.sort(key=lambda one: (one.label, natural(one.scan.path)))
+    _check(layout, classes, shares, placed)
+    return placed
+
+
+def counts(
+    layout: Layout, classes: ClassNames, placed: Sequence[Placed]
+) -> tuple[ClassCounts, ...]:
+    """The numbers of each class, in label order."""
+    images = Counter((one.label, one.side) for one in placed)
+    files = Counter(scan.folder for scan in layout.scans)
+    rows = zip(classes.folders, classes.names, classes.glyphs, strict=True)
+    return tuple(
+        ClassCounts(
+            name,
+            glyph,
+            {side: images[label, side] for side in SIDES},
+            files[folder] - sum(images[label, side] for side in SIDES),
+        )
+        for label, (folder, name, glyph) in enumerate(rows)
+    )
+
+
+def duplicates(classes: ClassNames, placed: Sequence[Placed]) -> tuple[Duplicates, ...]:
+    """The groups of files that give the same image."""
+    groups: dict[str, list[Placed]] = defaultdict(list)
+    for one in placed:
+        groups[one.kept.image_sha256].append(one)
+    return tuple(
+        Duplicates(
+            tuple(one.scan.file.name for one in group),
+            tuple(classes.names[one.label] for one in group),
+            tuple(one.side for one in group),
+        )
+        for group in groups.values()
+        if len(group) > 1
+    )
+
+
+def _check(layout: Layout, classes: ClassNames, shares: Shares, placed: Sequence[Placed]) -> None:
+    for each in counts(layout, classes, placed):
+        if not each.images["train"]:
+            usable = sum(each.images.values())
+            raise DataError(
+                f"class '{each.name}' has no training image: {each.rejected} of its files were "
+                f"rejected, {usable} went to validation and test"
+            )
+    for side, wanted in (("validation", shares.validation), ("test", shares.test)):
+        if (wanted or side in layout.sides) and all(one.side != side for one in placed):
+            if side in layout.sides:
+                raise DataError(f"there is no usable image in the {side} folder")
+            raise DataError(
+                f"no image fell to {side}: too few for {wanted}%\n"
+                f"Add images, or ask for more by --{side}."
+            )

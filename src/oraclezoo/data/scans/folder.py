@@ -1,0 +1,89 @@
+"""A folder of scans."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from oraclezoo.data.scans.files import (
+    MAX_FILE_BYTES,
+    NOT_AN_IMAGE,
+    TOO_LARGE,
+    Content,
+    Listing,
+    ScanFile,
+    Unused,
+    identity,
+    is_hidden,
+    is_image,
+    printable,
+)
+
+
+class Folder:
+    """All files below ``root`` but those below ``apart``. Links to folders are not followed."""
+
+    kind = "folder"
+
+    def __init__(self, root: Path, apart: Path) -> None:
+        self._root, self._apart = root, apart.resolve()
+
+    def listing(self) -> Listing:
+        """Names, sizes and times; no file is opened. Raises OSError if ``root`` cannot be read."""
+        files: list[ScanFile] = []
+        rejected: list[Unused] = []
+        ignored: list[Unused] = []
+        for entry in self._walk(self._root, rejected, ignored):
+            path = Path(entry.path)
+            name = printable(path.relative_to(self._root).as_posix())
+            if not is_image(name):
+                ignored.append(Unused(name, NOT_AN_IMAGE))
+                continue
+            try:
+                status = entry.stat()
+            except OSError as error:
+                rejected.append(Unused(name, f"it cannot be read ({error.strerror})"))
+                continue
+            if not stat.S_ISREG(status.st_mode):  # opening a pipe might wait for ever
+                rejected.append(Unused(name, "it is not a file"))
+            elif status.st_size > MAX_FILE_BYTES:
+                rejected.append(Unused(name, TOO_LARGE))
+            else:
+                key = identity("file", name, status.st_size, status.st_mtime_ns)
+                files.append(ScanFile(name, key, path))
+        return Listing(tuple(files), tuple(rejected), tuple(ignored))
+
+    def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
+        """The path of each: whoever prepares the image reads it."""
+        for file in files:
+            assert isinstance(file.where, Path)
+            yield file, file.where
+
+    def _walk(
+        self, root: Path, rejected: list[Unused], ignored: list[Unused]
+    ) -> Iterator[os.DirEntry[str]]:
+        waiting = [root]
+        while waiting:
+            folder = waiting.pop()
+            name = printable(folder.relative_to(self._root).as_posix())
+            try:
+                with os.scandir(folder) as found:
+                    entries = list(found)
+            except OSError as error:
+                if folder == self._root:
+                    raise
+                rejected.append(Unused(name, f"the folder cannot be read ({error.strerror})"))
+                continue
+            for entry in entries:
+                if is_hidden(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if Path(entry.path).resolve() != self._apart:
+                        waiting.append(Path(entry.path))
+                elif entry.is_symlink() and entry.is_dir():
+                    path = Path(entry.path).relative_to(self._root).as_posix()
+                    ignored.append(Unused(printable(path), "a link to a folder is not followed"))
+                else:
+                    yield entry

@@ -1,0 +1,105 @@
+"""Every scan prepared: taken from the store where it is kept, made and kept where it is not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+from oraclezoo.data.scans.files import Content, ScanFile, Source, Unused
+from oraclezoo.data.scans.layout import Scan
+from oraclezoo.data.scans.prepare import Prepared, prepare_files
+from oraclezoo.data.scans.store import Kept, Store
+from oraclezoo.data.scans.workers import spread
+from oraclezoo.errors import DataError, InterruptedRunError
+
+_FILES_A_TASK = 128
+_BYTES_A_TASK = 8 << 20
+
+
+class Step(NamedTuple):
+    """How far a conversion is: files done, all files, files prepared a second."""
+
+    done: int
+    total: int
+    images_per_s: float
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the files, by their keys."""
+
+    kept: dict[str, Kept] = field(default_factory=dict)
+    rejected: dict[str, Prepared] = field(default_factory=dict)
+    prepared: int = 0
+
+    def unused(self, scans: Iterable[Scan]) -> Iterator[Unused]:
+        """The scans that were rejected, and why."""
+        for scan in scans:
+            one = self.rejected.get(scan.file.key)
+            if one is not None:
+                yield Unused(scan.file.name, one.reason)
+
+    def source_sha256(self, scans: Iterable[Scan]) -> str:
+        """SHA-256 over path and SHA-256 of each file, in order."""
+        state = hashlib.sha256()
+        for scan in scans:
+            one = self.kept.get(scan.file.key) or self.rejected[scan.file.key]
+            state.update(json.dumps([scan.path, one.source_sha256]).encode())
+        return state.hexdigest()
+
+
+def gather(
+    source: Source,
+    scans: Sequence[Scan],
+    store: Store,
+    size: int,
+    jobs: int,
+    progress: Callable[[Step], None],
+    stop: Callable[[], bool],
+) -> Outcome:
+    """Prepare the scans that are not kept from before, and keep those. Raises as convert does."""
+    found = {scan.file.key: store.get(scan.file.key) for scan in scans}
+    outcome = Outcome({key: kept for key, kept in found.items() if kept is not None})
+    waiting = [scan.file for scan in scans if found[scan.file.key] is None]
+    begun, before = time.monotonic(), len(outcome.kept)
+    tasks = _tasks(source, waiting, max(1, min(_FILES_A_TASK, _BYTES_A_TASK // size**2)))
+    for done in spread(partial(prepare_files, size), tasks, min(jobs, len(waiting) or 1), stop):
+        store.add(done)
+        for one in done:
+            kept = store.get(one.key) if one.image is not None else None
+            if kept is None:
+                outcome.rejected[one.key] = one
+            else:
+                outcome.kept[one.key] = kept
+        outcome.prepared += len(done)
+        rate = outcome.prepared / max(time.monotonic() - begun, 1e-9)
+        progress(Step(before + outcome.prepared, len(scans), rate))
+    if outcome.prepared < len(waiting):
+        if stop():
+            raise InterruptedRunError(
+                f"stopped: {before + outcome.prepared:,} of {len(scans):,} files are prepared and "
+                "kept; run the same command again to go on"
+            )
+        raise DataError("the source changed while it was read; run the same command again")
+    return outcome
+
+
+def _tasks(
+    source: Source, files: Sequence[ScanFile], most: int
+) -> Iterator[list[tuple[str, Content]]]:
+    """The files with their contents, in portions for one worker each."""
+    task: list[tuple[str, Content]] = []
+    size_bytes = 0
+    for file, content in source.contents(files):
+        task.append((file.key, content))
+        size_bytes += len(content) if isinstance(content, bytes) else 0
+        if len(task) >= most or size_bytes >= _BYTES_A_TASK:
+            yield task
+            task, size_bytes = [], 0
+    if task:
+        yield task

@@ -1,0 +1,86 @@
+"""The folder that a conversion writes into: one at a time, and none that holds other data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from oraclezoo.data.scans import publish
+from oraclezoo.data.scans.report import SCHEMA
+from oraclezoo.errors import DataError
+
+WORK = ".convert"
+"""Folder within, with what is needed to go on; it may be removed when no conversion runs."""
+
+_BEFORE = "report-before.json"
+
+
+@contextmanager
+def work_folder(out: Path) -> Iterator[Path]:
+    """The work folder in ``out``, made if need be, for this process alone.
+
+    Raises DataError if another process has it, or if ``out`` holds data that are not ours.
+    """
+    ours = (out / WORK).is_dir() or previous(out) is not None
+    stranger = publish.foreign(out, ours)
+    if stranger:
+        raise DataError(
+            f"{out / stranger} was not written by this command; it is left alone\n"
+            "Give another folder, or move that file away."
+        )
+    work = out / WORK
+    work.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(work / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise DataError(f"{out}: another conversion is writing there; wait for it to end") from None
+    except NotImplementedError as error:
+        raise DataError(f"{out}: this file system has no locks; give another folder") from error
+    try:
+        yield work
+    finally:
+        lock.release()
+
+
+def previous(out: Path) -> dict[str, Any] | None:
+    """The report of the conversion that wrote ``out`` last, if there is one to be read."""
+    for path in (out / publish.REPORT, out / WORK / _BEFORE):
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(document, dict) and document.get("schema") == SCHEMA:
+            data = document.get("data")
+            return data if isinstance(data, dict) else None
+    return None
+
+
+def before(work: Path) -> Path:
+    """Where the report of the last conversion goes while the next one is put in place."""
+    return work / _BEFORE
+
+
+def keeps_about(out: Path, content: bytes, num_classes: int) -> bool:
+    """Whether ``dataset.toml`` in ``out`` was changed by hand, and so is not written over.
+
+    ``content`` is what would be written. Raises DataError if the number of classes has changed.
+    """
+    last, path = previous(out), out / publish.ABOUT
+    there = publish.digest(path)
+    if last is None or not there or path.read_bytes() == content:
+        return False
+    files, classes = last.get("files"), last.get("classes")
+    if not isinstance(files, dict) or files.get(publish.ABOUT) == there:
+        return False
+    if not isinstance(classes, list) or len(classes) != num_classes:
+        raise DataError(
+            f"{path} was changed by hand, and there are other classes now\n"
+            "Move it away, run this again, and change the new one."
+        )
+    return True
