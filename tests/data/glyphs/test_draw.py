@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oraclezoo.data import glyphs
-from oraclezoo.data.glyphs import CHUNK, generate
-from oraclezoo.data.strokes import SAMPLES, forms
+from oraclezoo.data.glyphs import CHUNK, draw, generate
+from oraclezoo.data.glyphs.forms import SAMPLES, arranged, oracle
+from oraclezoo.data.glyphs.written import Character, Form, Stroke
 from oraclezoo.errors import UsageError
 
 CLASSES = 10
@@ -51,7 +51,7 @@ def test_seeds_and_versions_give_different_images(monkeypatch: pytest.MonkeyPatc
     assert digest(*first) == digest(*again)
     assert not np.array_equal(first[0], other[0])
     assert not np.array_equal(first[1], other[1])
-    monkeypatch.setattr(glyphs, "VERSION", "another")
+    monkeypatch.setattr(draw, "VERSION", "another")
     assert digest(*generate(counts, 0)) != digest(*first)
 
 
@@ -176,7 +176,7 @@ def test_mirrored_forms_occur(
 
 def test_every_form_is_a_weighting_of_its_control_points() -> None:
     """Several forms a label; weights of each sample sum to 1; points stay near the unit box."""
-    known = forms()
+    known = arranged(oracle())
     assert np.bincount(known.label, minlength=CLASSES).min() >= 3
     np.testing.assert_allclose(known.basis.sum(2), 1, atol=1e-5)
     points = known.basis @ known.control
@@ -186,11 +186,11 @@ def test_every_form_is_a_weighting_of_its_control_points() -> None:
     np.testing.assert_allclose(np.bincount(known.label, weights=known.share), 1, atol=1e-5)
 
 
-def test_all_forms_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_forms_are_drawn() -> None:
     """A label's images use each of its forms about as often as its share says, and no other's."""
-    known = forms()
+    known = arranged(oracle())
     labels = np.repeat(np.arange(CLASSES), 2000)
-    drawn = glyphs._choose(np.random.default_rng(0), known, labels)
+    drawn = draw._choose(np.random.default_rng(0), known, labels)
     assert np.array_equal(known.label[drawn], labels)
     seen = np.bincount(drawn, minlength=len(known.label)) / 2000
     np.testing.assert_allclose(seen, known.share, atol=0.05)
@@ -201,6 +201,20 @@ def test_stroke_depth_is_one_on_the_line_and_half_at_half_a_width() -> None:
     y = np.linspace(2, 25, SAMPLES, dtype=np.float32)
     places = np.stack([np.full_like(y, 14), y], axis=1)[None]
     sigma = np.full((1, 1), 1.5, np.float32)
-    depth = glyphs._middle_lines(places, sigma, np.ones((1, SAMPLES), np.float32))[0]
+    depth = draw._middle_lines(places, sigma, np.ones((1, SAMPLES), np.float32))[0]
     expected = np.exp(-((np.arange(28) - 14.0) ** 2) / (2 * 1.5**2))
     np.testing.assert_allclose(depth[13], expected, atol=0.01)
+
+
+def test_characters_of_ones_own_are_drawn() -> None:
+    """Labels follow the order of the characters given, each drawn by its own strokes."""
+    bar = Form((Stroke("line", ((0.5, 0.0), (0.5, 1.0))),), aspect=0.05)
+    dash = Form((Stroke("line", ((0.0, 0.5), (1.0, 0.5))),), aspect=20.0)
+    images, labels = generate([40, 60], 0, (Character("bar", (bar,)), Character("dash", (dash,))))
+    assert np.bincount(labels).tolist() == [40, 60]
+    lit = images > 0
+    tall, wide = lit.any(2).sum(1), lit.any(1).sum(1)
+    assert (tall[labels == 0] > wide[labels == 0]).mean() > 0.9
+    assert (wide[labels == 1] > tall[labels == 1]).mean() > 0.9
+    with pytest.raises(UsageError, match="2 class counts"):
+        generate([1] * 3, 0, (Character("bar", (bar,)), Character("dash", (dash,))))

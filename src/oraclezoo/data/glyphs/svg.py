@@ -1,0 +1,110 @@
+"""Strokes from an SVG file: the middle lines of its shapes, whatever their width and colour.
+
+svgelements reads the file: paths and basic shapes, groups, transforms, ``use``.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.data.glyphs.written import Kind, Point, Stroke
+from oraclezoo.errors import DataError
+
+MAX_BYTES = 1 << 20
+"""Largest SVG file that is read."""
+
+_INNER = (1 / 3, 2 / 3)
+"""Where a curved segment gets points of its own: the smooth curve through them stays near it."""
+_CORNER = math.cos(math.radians(50))
+"""Curves whose chords meet at a larger turn than this meet in a corner."""
+
+
+def read_svg(path: Path) -> tuple[Stroke, ...]:
+    """The strokes of an SVG file, in pixels of its viewport, y downward. Raises DataError."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"{path}: an SVG file of over {MAX_BYTES:,} bytes; simplify it")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    import svgelements
+
+    try:
+        drawing = svgelements.SVG.parse(io.BytesIO(content))
+        shapes = [each for each in drawing.elements() if isinstance(each, svgelements.Shape)]
+        strokes = tuple(
+            stroke
+            for shape in shapes
+            for walk in _walks(svgelements.Path(shape))
+            for stroke in _split(*walk)
+        )
+    except Exception as error:  # svgelements has no error of its own: anything may come
+        raise DataError(f"{path}: cannot be read as SVG ({error})") from error
+    if not strokes:
+        raise DataError(f"{path}: no path, line or other shape in it")
+    return strokes
+
+
+Segment = tuple[bool, list[Point]]
+"""Whether it is curved, and its points with both ends."""
+
+
+def _walks(path: Any) -> Iterator[tuple[list[Segment], bool]]:
+    """The segments of each subpath of an svgelements.Path, and whether it is closed."""
+    segments: list[Segment] = []
+    for piece in path:
+        name = type(piece).__name__
+        if name == "Move":
+            if segments:
+                yield segments, False
+            segments = []
+            continue
+        curved = name not in ("Line", "Close")
+        at = (0.0, *_INNER, 1.0) if curved else (0.0, 1.0)
+        points = [_rounded(piece.point(t)) for t in at] if piece.start != piece.end else []
+        if len(set(points)) > 1:
+            segments.append((curved, points))
+        if name == "Close":
+            if segments:
+                yield segments, True
+            segments = []
+    if segments:
+        yield segments, False
+
+
+def _rounded(point: Any) -> Point:
+    """So that ends which meet are equal, whatever sums led there."""
+    return round(float(point.x), 4), round(float(point.y), 4)
+
+
+def _split(segments: list[Segment], closed: bool) -> Iterator[Stroke]:
+    """Strokes of a subpath: straight runs apart from smooth ones, which end at corners.
+
+    Strokes that meet share a point, and so stay joined.
+    """
+    runs = [segments[:1]]
+    for before, after in itertools.pairwise(segments):
+        corner = before[0] and after[0] and _turns(before[1], after[1])
+        if before[0] != after[0] or corner:
+            runs.append([])
+        runs[-1].append(after)
+    for run in runs:
+        points = [run[0][1][0], *(point for _, inner in run for point in inner[1:])]
+        ring = closed and len(runs) == 1 and len(points) > 3 and points[0] == points[-1]
+        if ring and run[0][0] and _turns(run[-1][1], run[0][1]):
+            ring = False
+        kinds: tuple[Kind, Kind] = ("curve", "loop") if run[0][0] else ("line", "ring")
+        yield Stroke(kinds[ring], tuple(points[:-1] if ring else points))
+
+
+def _turns(before: list[Point], after: list[Point]) -> bool:
+    """Whether two curves meet in a corner, by the chords on both sides."""
+    (ax, ay), (bx, by), (cx, cy) = before[-2], before[-1], after[1]
+    ux, uy, vx, vy = bx - ax, by - ay, cx - bx, cy - by
+    size = math.hypot(ux, uy) * math.hypot(vx, vy)
+    return size > 0 and (ux * vx + uy * vy) / size < _CORNER

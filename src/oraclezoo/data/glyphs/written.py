@@ -1,0 +1,228 @@
+"""Written characters: what a stroke file says, as records.
+
+A file is TOML with one ``[[class]]`` for each character and one ``[[class.form]]`` for each way of
+writing it; docs/glyphs.md describes it. A folder holds a folder of SVG files for each class.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from oraclezoo.errors import DataError, nearest
+
+Kind = Literal["line", "ring", "curve", "loop"]
+KINDS: tuple[Kind, ...] = ("line", "ring", "curve", "loop")
+Point = tuple[float, float]
+
+MAX_POINTS = 200
+"""Different points that a form may have: each costs memory in every image drawn."""
+MAX_CLASSES = 256
+"""IDX labels are one byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """Points (x, y), y downward, joined straight or smoothly, open or closed (ring, loop)."""
+
+    kind: Kind
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way of writing a character.
+
+    ``weight``: how often, relative to the class's other forms. ``aspect``: width over height of the
+    strokes' bounding box, into which any coordinates are fitted.
+    """
+
+    strokes: tuple[Stroke, ...]
+    aspect: float
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """One class: its name, the character it stands for (or ""), its forms, and how it is written.
+
+    ``thickness``: pixels, where the longer edge is 28. ``margin``: share of the longer edge around
+    the ink, on each side. ``mirrored``: share of images that are mirrored.
+    """
+
+    name: str
+    forms: tuple[Form, ...]
+    glyph: str = ""
+    thickness: float = 1.9
+    margin: float = 0.08
+    mirrored: float = 0.0
+
+
+_CLASS_KEYS = ("name", "glyph", "thickness", "margin", "mirrored", "form")
+_FORM_KEYS = ("strokes", "svg", "aspect", "weight")
+_RANGES = {"thickness": (0.3, 12.0), "margin": (0.0, 1.0), "mirrored": (0.0, 1.0)}
+
+
+def read(path: Path) -> tuple[Character, ...]:
+    """The characters of a stroke file, or of a folder with a folder of SVG files for each class.
+
+    Raises DataError, which names the place and what is wrong there.
+    """
+    found = _read_folder(path) if path.is_dir() else _read_toml(path)
+    if not 2 <= len(found) <= MAX_CLASSES:
+        raise DataError(f"{path}: {len(found)} classes; write 2 to {MAX_CLASSES}")
+    names = [character.name for character in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: two classes are named '{twice[0]}'; each needs its own name")
+    return found
+
+
+def digest(characters: tuple[Character, ...]) -> str:
+    """SHA-256 (hex) of all that the records say."""
+    text = json.dumps([asdict(character) for character in characters], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read_toml(path: Path) -> tuple[Character, ...]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read as TOML ({error})") from error
+    _refuse_unknown(document, ("class",), str(path))
+    classes = document.get("class")
+    if not isinstance(classes, list) or not all(isinstance(entry, dict) for entry in classes):
+        raise DataError(f"{path}: write a [[class]] for each character")
+    return tuple(
+        _character(entry, f"{path}: class {number}", path.parent)
+        for number, entry in enumerate(classes, start=1)
+    )
+
+
+def _character(entry: Mapping[str, Any], where: str, folder: Path) -> Character:
+    _refuse_unknown(entry, _CLASS_KEYS, where)
+    name = entry.get("name")
+    if not isinstance(name, str) or not name:
+        raise DataError(f'{where} needs a name = "..."')
+    where = f"{where} ('{name}')"
+    glyph = entry.get("glyph", "")
+    if not isinstance(glyph, str):
+        raise DataError(f"{where}: glyph must be a string")
+    numbers = {
+        key: _number(entry[key], low, high, f"{where}: {key}")
+        for key, (low, high) in _RANGES.items()
+        if key in entry
+    }
+    forms = entry.get("form")
+    if not isinstance(forms, list) or not forms or not all(isinstance(f, dict) for f in forms):
+        raise DataError(f"{where}: write at least one [[class.form]]")
+    made = tuple(
+        _form(form, f"{where}, form {number}", folder) for number, form in enumerate(forms, start=1)
+    )
+    return Character(name, made, glyph, **numbers)
+
+
+def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
+    _refuse_unknown(entry, _FORM_KEYS, where)
+    if ("strokes" in entry) == ("svg" in entry):
+        raise DataError(f'{where}: give either strokes = [...] or svg = "FILE"')
+    if "svg" in entry:
+        from oraclezoo.data.glyphs.svg import read_svg
+
+        if not isinstance(entry["svg"], str):
+            raise DataError(f"{where}: svg must be the name of a file")
+        strokes = read_svg(folder / entry["svg"])
+    else:
+        texts = entry["strokes"]
+        if not isinstance(texts, list) or not texts:
+            raise DataError(f'{where}: strokes must be a list of texts such as "line 0 0  1 1"')
+        strokes = tuple(_stroke(text, where) for text in texts)
+    weight = _number(entry.get("weight", 1.0), 1e-6, 1e6, f"{where}: weight")
+    aspect = entry.get("aspect")
+    return form(
+        strokes,
+        where,
+        weight=weight,
+        aspect=None if aspect is None else _number(aspect, 0.05, 20.0, f"{where}: aspect"),
+    )
+
+
+def form(
+    strokes: tuple[Stroke, ...], where: str, *, weight: float = 1.0, aspect: float | None = None
+) -> Form:
+    """A form, its strokes fitted into the unit box; ``aspect`` is theirs unless given.
+
+    Raises DataError if they are all at one place, or too many.
+    """
+    places = {point for stroke in strokes for point in stroke.points}
+    if len(places) > MAX_POINTS:
+        raise DataError(f"{where}: {len(places)} points; {MAX_POINTS} are the most")
+    low = (min(x for x, _ in places), min(y for _, y in places))
+    size = (max(x for x, _ in places) - low[0], max(y for _, y in places) - low[1])
+    longest = max(size)
+    if not longest > 0:
+        raise DataError(f"{where}: all its points are at one place")
+    own = max(size[0], 0.05 * longest) / max(size[1], 0.05 * longest)
+    fitted = tuple(
+        Stroke(
+            stroke.kind,
+            tuple(
+                (
+                    (x - low[0]) / size[0] if size[0] else 0.5,
+                    (y - low[1]) / size[1] if size[1] else 0.5,
+                )
+                for x, y in stroke.points
+            ),
+        )
+        for stroke in strokes
+    )
+    return Form(fitted, own if aspect is None else aspect, weight)
+
+
+def _stroke(text: object, where: str) -> Stroke:
+    """``"line 0 .5  1 .5"`` -> its record."""
+    kind, *numbers = text.split() if isinstance(text, str) else [""]
+    try:
+        values = [float(number) for number in numbers]
+    except ValueError:
+        values = []
+    good = len(values) >= 4 and len(values) % 2 == 0 and all(map(math.isfinite, values))
+    if kind not in KINDS or not good or max(map(abs, values)) > 1e6:
+        raise DataError(
+            f"{where}: cannot read the stroke {text!r}; write {', '.join(KINDS)}, then x y of at "
+            'least two points: "line 0 .5  1 .5"'
+        )
+    return Stroke(kind, tuple(zip(values[::2], values[1::2], strict=True)))
+
+
+def _read_folder(path: Path) -> tuple[Character, ...]:
+    from oraclezoo.data.glyphs.svg import read_svg
+
+    found = []
+    for place in sorted(each for each in path.iterdir() if each.is_dir()):
+        files = sorted(place.glob("*.svg"))
+        if files:
+            forms = tuple(form(read_svg(file), str(file)) for file in files)
+            found.append(Character(place.name, forms))
+    if not found:
+        raise DataError(f"{path}: no SVG file in it; put them as CLASS/FORM.svg, a folder a class")
+    return tuple(found)
+
+
+def _number(value: object, low: float, high: float, where: str) -> float:
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not good or not low <= value <= high:  # type: ignore[operator]  # a number if good
+        raise DataError(f"{where} must be a number from {low:g} to {high:g}, not {value!r}")
+    return float(value)  # type: ignore[arg-type]  # a number by now
+
+
+def _refuse_unknown(entry: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in entry:
+        if key not in known:
+            raise DataError(f"{where}: unknown key '{key}'{nearest(key, known)}")
