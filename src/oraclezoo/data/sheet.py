@@ -15,7 +15,9 @@ from oraclezoo.errors import DataError, UsageError
 COVERED = frozenset(map(chr, range(0x20, 0x7F))) | frozenset(GLYPHS)
 """The characters that the label font can draw."""
 
-_FONT = Path(__file__).parent / "fonts" / "labels.otf"
+FONT = Path(__file__).parent / "fonts" / "labels.otf"
+"""The label font; it draws what is in :data:`COVERED`."""
+
 _PAPER, _INK, _FAINT = 255, 0, 128  # gray levels
 _GAP = 2  # pixels between images
 _MARGIN = 12  # pixels around everything
@@ -51,8 +53,8 @@ def contact_sheet(
         )
     height, width = images.shape[1] * scale, images.shape[2] * scale
     row = max(height, _MIN_ROW) + _GAP
-    large = ImageFont.truetype(_FONT, min(max(height // 2, 20), 44))
-    small = ImageFont.truetype(_FONT, 15)
+    large = ImageFont.truetype(FONT, min(max(height // 2, 20), 44))
+    small = ImageFont.truetype(FONT, 15)
     characters = [printable(glyph) for glyph in glyphs]
     texts = [f"{label}  {printable(name)}" for label, name in enumerate(classes)]
     text_width = _widest(small, texts)

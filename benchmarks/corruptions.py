@@ -1,0 +1,80 @@
+"""Accuracy of a trained run on its validation images, corrupted: each corruption and severity.
+
+    $ oraclezoo train quick --track oracle-mnist-3k
+    $ python benchmarks/corruptions.py runs/quick-dd60ca36642a-s0
+
+Validation images only, never test images: the table is for judging the corruptions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oraclezoo.data.corrupt import CORRUPTIONS, SEVERITIES, VERSION, corrupt
+from oraclezoo.pipeline.run import Run
+from oraclezoo.registry import build_registry
+
+
+def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:
+    """Accuracy by corruption and severity, each the mean over ``seeds`` seeds of damage."""
+    registry = build_registry()
+    run = Run.load(folder)
+    model, track = run.model(registry=registry), run.recipe.data.track
+    part = registry.create("dataset", track, data_dir=data_dir).split("validation")
+
+    def accuracy(images: Any) -> float:
+        return float((model.predict(images).labels == part.labels).mean())
+
+    rows = []
+    for name in CORRUPTIONS:
+        found, changed = [], []
+        for severity in SEVERITIES:
+            worn = [corrupt(part.images, name, severity, seed) for seed in range(seeds)]
+            found.append(float(np.mean([accuracy(images) for images in worn])))
+            apart = [np.abs(images.astype(float) - part.images).mean() for images in worn]
+            changed.append(float(np.mean(apart)))
+        rows.append(
+            {
+                "name": name,
+                "accuracy": [round(value, 4) for value in found],
+                "gray_levels_changed": [round(value, 2) for value in changed],
+            }
+        )
+    return {
+        "run": folder.name,
+        "track": track.removeprefix("oraclezoo:"),
+        "split": "validation",
+        "images": len(part.labels),
+        "version": VERSION,
+        "seeds": seeds,
+        "clean": round(accuracy(part.images), 4),
+        "mean": round(float(np.mean([row["accuracy"] for row in rows])), 4),
+        "rows": rows,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="a run folder")
+    parser.add_argument("--data-dir", type=Path, help="where the track's files are")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds of damage")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    arguments = parser.parse_args()
+    data = measure(arguments.run, arguments.data_dir, arguments.seeds)
+    if arguments.json:
+        print(json.dumps({"schema": "oraclezoo/corruption-accuracy/1", "data": data}, indent=2))
+        return
+    print(f"{data['run']}: {100 * data['clean']:.1f}% of {data['images']} validation images")
+    for row in data["rows"]:
+        print(f"{row['name']:14}", *(f"{100 * value:5.1f}" for value in row["accuracy"]))
+    print(f"mean corruption accuracy {100 * data['mean']:.1f}%")
+
+
+if __name__ == "__main__":
+    main()

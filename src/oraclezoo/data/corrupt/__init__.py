@@ -1,0 +1,169 @@
+"""Corruptions: what a character may suffer, in five severities each, for measuring robustness.
+
+>>> import numpy as np
+>>> from oraclezoo.data.corrupt import CORRUPTIONS, corrupt
+>>> image = np.zeros((1, 28, 28), np.uint8)
+>>> image[0, 4:24, 12:16] = 200
+>>> worn = {name: corrupt(image, name, severity=3) for name in CORRUPTIONS}
+>>> worn["grain"].shape, worn["grain"].dtype
+((1, 28, 28), dtype('uint8'))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from oraclezoo.data.corrupt import kinds
+from oraclezoo.data.corrupt.draws import Draws, Floats
+from oraclezoo.errors import DataError, UnknownNameError, UsageError
+
+__all__ = ["CORRUPTIONS", "MIN_EDGE", "SEVERITIES", "VERSION", "Corruption", "corrupt"]
+
+VERSION = "1"
+"""Names the pixels that images, name, severity and seed give. Raise it with every change that
+alters one: figures of robustness are compared within a version only."""
+
+SEVERITIES = (1, 2, 3, 4, 5)
+"""1 is hardly noticed; at 5 a person can mostly still read the character."""
+
+MIN_EDGE = 8
+"""The least height and width, in pixels."""
+
+_CHUNK_PIXELS = 1 << 20  # at a time: bounds the memory, changes nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Corruption:
+    """A corruption: its name, what it does, and its strength at each severity, in ``unit``.
+
+    Lengths in pixels are for images whose longer edge is 28; they grow with that edge.
+    """
+
+    name: str
+    summary: str
+    unit: str
+    strengths: tuple[float, float, float, float, float]
+    apply: Callable[[Floats, float, Draws], Floats]
+
+
+CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            Corruption(
+                "grain",
+                "noise in every pixel of the picture",
+                "gray levels",
+                (8, 14, 22, 31, 42),
+                kinds.grain,
+            ),
+            Corruption(
+                "speckle",
+                "bright specks, and a few dark ones",
+                "share of the picture",
+                (0.015, 0.03, 0.055, 0.085, 0.13),
+                kinds.speckle,
+            ),
+            Corruption(
+                "blots",
+                "soft bright stains",
+                "share of the picture",
+                (0.03, 0.06, 0.10, 0.15, 0.21),
+                kinds.blots,
+            ),
+            Corruption(
+                "rubbing-edge",
+                "white from one side, beyond a ragged edge",
+                "share of the picture",
+                (0.08, 0.15, 0.23, 0.31, 0.40),
+                kinds.rubbing_edge,
+            ),
+            Corruption(
+                "blur",
+                "Gaussian blur",
+                "pixels",
+                (0.5, 0.8, 1.1, 1.4, 1.8),
+                kinds.blur,
+            ),
+            Corruption(
+                "contrast",
+                "gray levels brought together",
+                "share of the contrast lost",
+                (0.3, 0.5, 0.65, 0.76, 0.85),
+                kinds.contrast,
+            ),
+            Corruption(
+                "erosion",
+                "strokes thinned and broken",
+                "share of the erosion",
+                (0.2, 0.4, 0.6, 0.8, 1.0),
+                kinds.erosion,
+            ),
+            Corruption(
+                "shift",
+                "the image moved in some direction",
+                "pixels",
+                (1, 2.5, 4, 5.5, 7),
+                kinds.shift,
+            ),
+            Corruption(
+                "rotate",
+                "the image turned, one way or the other",
+                "degrees",
+                (6, 12, 18, 25, 33),
+                kinds.rotate,
+            ),
+            Corruption(
+                "occlusion",
+                "a flat square over part of the picture",
+                "pixels a side",
+                (3, 5, 7, 9, 11),
+                kinds.occlusion,
+            ),
+        )
+    }
+)
+"""The corruptions by name, in the order in which they are shown."""
+
+
+def corrupt(
+    images: npt.NDArray[np.uint8], name: str, severity: int, seed: int = 0
+) -> npt.NDArray[np.uint8]:
+    """Images uint8 ``(N, H, W)`` with corruption ``name`` at ``severity`` 1 to 5; a new array.
+
+    Bright strokes on dark are expected. Black bars around a picture stay black, except that
+    ``shift`` and ``rotate`` move the image whole. What an image becomes follows from its own bytes,
+    ``name``, ``severity``, ``seed`` and :data:`VERSION` alone: not from the others in the array,
+    their order or number. Random numbers do not depend on ``severity``, so a higher one is more of
+    the same damage. The same anywhere, but that a gray level may round the other way with another
+    numpy or scipy.
+
+    Raises UnknownNameError, UsageError for a severity or seed that cannot be, and DataError for
+    images of another type or shape, or with an edge below :data:`MIN_EDGE`.
+    """
+    if name not in CORRUPTIONS:
+        raise UnknownNameError("corruption", name, CORRUPTIONS)
+    if severity not in SEVERITIES:
+        raise UsageError(f"severity {severity!r}: give a whole number from 1 to 5")
+    if seed < 0:
+        raise UsageError(f"seed {seed!r}: give a whole number from 0 up")
+    if images.dtype != np.uint8 or images.ndim != 3 or min(images.shape[1:]) < MIN_EDGE:
+        raise DataError(
+            f"images are {images.dtype} {images.shape}; corruptions take uint8 (N, H, W) with "
+            f"edges of {MIN_EDGE} pixels or more"
+        )
+    kind = CORRUPTIONS[name]
+    purpose = f"oraclezoo corrupt {VERSION} {name} {int(seed)}"
+    strength = kind.strengths[severity - 1]
+    chunk = max(1, _CHUNK_PIXELS // (images.shape[1] * images.shape[2]))
+    made = np.empty_like(images)
+    for start in range(0, len(images), chunk):
+        part = images[start : start + chunk]
+        worn = kind.apply(part.astype(np.float32), strength, Draws(part, purpose))
+        made[start : start + chunk] = np.rint(np.clip(worn, 0, 255))
+    return made

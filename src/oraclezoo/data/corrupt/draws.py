@@ -1,0 +1,55 @@
+"""Random numbers that belong to an image: the same in any batch, order, process or machine."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+Floats = npt.NDArray[np.float32]
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIX = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+)
+
+
+class Draws:
+    """A stream of random numbers for each of N images, keyed by the image's own bytes.
+
+    Counter-based: number ``c`` of an image is SplitMix64's output number ``c`` for its key (Steele,
+    Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+    """
+
+    def __init__(self, images: npt.NDArray[np.uint8], purpose: str) -> None:
+        head = hashlib.sha256(f"{purpose} {images.shape[1:]} ".encode())
+        keys = np.empty(len(images), np.uint64)
+        for at, image in enumerate(images):
+            state = head.copy()
+            state.update(image.tobytes())
+            keys[at] = int.from_bytes(state.digest()[:8], "little")
+        self._keys, self._used = keys, 0
+
+    def uniform(self, low: float, high: float, *shape: int) -> Floats:
+        """Uniform on (low, high), float32 ``(N, *shape)``."""
+        return (self._unit(*shape) * (high - low) + low).astype(np.float32)
+
+    def normal(self, *shape: int) -> Floats:
+        """Standard normal, float32 ``(N, *shape)``."""
+        return cast(Floats, ndtri(self._unit(*shape)).astype(np.float32))
+
+    def _unit(self, *shape: int) -> npt.NDArray[np.float64]:
+        """Uniform on (0, 1), neither end included, float64 ``(N, *shape)``."""
+        count = int(np.prod(shape, dtype=np.int64))
+        counter = np.arange(self._used + 1, self._used + count + 1, dtype=np.uint64)
+        self._used += count
+        bits = self._keys[:, None] + counter * _STEP  # wraps, as it should
+        for shift, factor in _MIX:
+            bits = (bits ^ (bits >> shift)) * factor
+        bits ^= bits >> np.uint64(31)
+        unit = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        return unit.reshape(len(self._keys), *shape)

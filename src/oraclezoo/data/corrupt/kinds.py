@@ -1,0 +1,132 @@
+"""The corruptions, one function each: what wear, scanning and cutting out do to a character.
+
+Each takes images float32 ``(N, H, W)``, gray levels from 0 to 255, a strength and the images'
+random numbers, and returns images of the same shape, not yet clipped. What is drawn does not depend
+on the strength: a higher severity is more of the same damage.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from scipy.ndimage import grey_erosion
+from scipy.special import ndtri
+
+from oraclezoo.data.corrupt.draws import Draws, Floats
+from oraclezoo.data.corrupt.primitives import (
+    blur_within,
+    box,
+    box_coordinates,
+    each,
+    grain_width,
+    resample,
+    scale_of,
+    size_of,
+    texture,
+)
+
+
+def grain(images: Floats, strength: float, draws: Draws) -> Floats:
+    """Normal noise of ``strength`` gray levels, its grains a reference pixel wide."""
+    noise = texture(draws, size_of(images), grain_width(images))
+    return cast(Floats, images + np.float32(strength) * noise * box(images))
+
+
+def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
+    """Specks on a share ``strength`` of the picture: three bright ones to a dark one."""
+    field = texture(draws, size_of(images), max(0.45 * scale_of(images), grain_width(images)))
+    within = box(images)
+    bright = within & (field > ndtri(1 - 0.75 * strength))
+    dark = within & (field < ndtri(0.25 * strength))
+    brightest = images.max((1, 2), keepdims=True)
+    darkest = np.where(within, images, 255).min((1, 2), keepdims=True)
+    return cast(Floats, np.where(bright, brightest, np.where(dark, darkest, images)))
+
+
+def blots(images: Floats, strength: float, draws: Draws) -> Floats:
+    """Soft bright stains, several pixels wide, on about a share ``strength`` of the picture."""
+    field = texture(draws, size_of(images), 1.6 * scale_of(images))
+    edge = np.float32(ndtri(1 - strength))
+    stain = np.clip((field - edge) * 2 + np.float32(0.5), 0, 1) * box(images)
+    return _covered(images, images.max((1, 2)), stain)
+
+
+def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
+    """White beyond a ragged, tilted edge that takes about a share ``strength`` of the picture."""
+    within = box(images)
+    across, along = box_coordinates(within)
+    side, tilt, level = draws.uniform(0, 4), draws.uniform(-0.5, 0.5), draws.uniform(225, 255)
+    upright = each(side % 2 < 1)
+    inward = np.where(upright, across, along)
+    inward = np.where(each(side < 2), inward, 1 - inward)  # 0 at its side, 1 at the opposite one
+    rag = texture(draws, size_of(images), 1.2 * scale_of(images)) * np.float32(0.035)
+    slope = each(tilt) * (np.where(upright, along, across) - 0.5) * min(1.0, 3 * strength)
+    pixels = 20 * scale_of(images)  # about the extent of a picture: the edge is a pixel wide
+    white = np.clip((strength + slope + rag - inward) * pixels + 0.5, 0, 1) * within
+    return _covered(images, level, white.astype(np.float32))
+
+
+def blur(images: Floats, strength: float, draws: Draws) -> Floats:
+    """Gaussian blur of ``strength`` reference pixels, within the picture. Draws nothing."""
+    return blur_within(images, box(images), strength * scale_of(images))
+
+
+def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
+    """Gray levels brought nearer to the picture's mean; a share ``strength`` of their differences
+    from it goes. Draws nothing.
+    """
+    within = box(images)
+    mean = images.sum((1, 2)) / within.sum((1, 2), dtype=np.float32)
+    return cast(Floats, images + np.float32(strength) * (each(mean) - images) * within)
+
+
+def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
+    """Strokes thinned and broken: gray-level erosion over a reference pixel's neighbours.
+
+    It is mixed in by a share of ``strength`` on average, here more, there less.
+    """
+    scale = scale_of(images)
+    reach = max(1, round(scale))
+    step = np.arange(-reach, reach + 1)
+    disk = step[:, None] ** 2 + step**2 <= reach**2
+    within = box(images)
+    eroded = grey_erosion(np.where(within, images, 255), footprint=disk[None], mode="nearest")
+    patchy = 1 + 0.5 * texture(draws, size_of(images), 2.0 * scale)
+    share = np.clip(strength * min(1.0, scale) * patchy, 0, 1) * within
+    return cast(Floats, images + share * (eroded - images))
+
+
+def shift(images: Floats, strength: float, draws: Draws) -> Floats:
+    """The whole image, bars and all, moved ``strength`` reference pixels in some direction."""
+    angle = draws.uniform(0, 2 * np.pi)
+    far = np.float32(strength * scale_of(images))
+    return resample(images, np.zeros_like(angle), far * np.cos(angle), far * np.sin(angle))
+
+
+def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
+    """The whole image turned about its middle, one way or the other, by ``strength`` degrees on
+    average and at most a fifth more or less.
+    """
+    way = np.where(draws.uniform(-1, 1) < 0, -1, 1).astype(np.float32)
+    angle = draws.uniform(0.8, 1.2) * np.float32(np.radians(strength))
+    return resample(images, way * angle, np.zeros_like(way), np.zeros_like(way))
+
+
+def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
+    """A flat square, ``strength`` reference pixels a side, of some gray level, near the middle."""
+    within = box(images)
+    across, along = box_coordinates(within)
+    level = draws.uniform(0, 255)
+    half = strength * scale_of(images) / 2
+    covered = within.astype(np.float32)
+    for coordinate, axis in ((across, 2), (along, 1)):
+        extent = within.any(3 - axis).sum(1).astype(np.float32)
+        apart = np.abs(coordinate - each(draws.uniform(0.25, 0.75))) * each(extent)
+        covered = covered * np.clip(half - apart + 0.5, 0, 1)
+    return _covered(images, level, covered)
+
+
+def _covered(images: Floats, level: Floats, share: Floats) -> Floats:
+    """``images`` under something of gray ``level`` (N,), opaque where ``share`` is 1."""
+    return cast(Floats, images + (each(level) - images) * share)

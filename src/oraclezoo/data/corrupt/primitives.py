@@ -1,0 +1,121 @@
+"""What several corruptions are made of: the picture's box, noise, blur and resampling.
+
+Images are float32 ``(N, H, W)``, gray levels from 0 to 255; lengths are in pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
+
+from oraclezoo.data.corrupt.draws import Draws, Floats
+
+REFERENCE_EDGE = 28
+"""The longer edge, in pixels, for which strengths are given."""
+
+
+def scale_of(images: npt.NDArray[np.generic]) -> float:
+    """Longer edge over the reference edge: what lengths in pixels are multiplied by."""
+    height, width = size_of(images)
+    return max(height, width) / REFERENCE_EDGE
+
+
+def size_of(images: npt.NDArray[np.generic]) -> tuple[int, int]:
+    """Height and width, pixels."""
+    return int(images.shape[1]), int(images.shape[2])
+
+
+def box(images: npt.NDArray[np.uint8] | Floats) -> npt.NDArray[np.bool_]:
+    """The picture within its black bars, bool ``(N, H, W)``.
+
+    Rows and columns from the first to the last that hold a pixel above 0; all of a black image.
+    """
+    lit = images > 0
+    rows, columns = _between(_any(lit, 2)), _between(_any(lit, 1))
+    black = ~_any(rows, 1)
+    rows[black] = columns[black] = True
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def _any(lit: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = np.logical_or.reduce(lit, axis=axis)
+    return found
+
+
+def _between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """True from the first to the last true entry of each row of ``(N, L)``."""
+    after = np.logical_or.accumulate(lit, 1)
+    before = np.logical_or.accumulate(lit[:, ::-1], 1)[:, ::-1]
+    return after & before
+
+
+def box_coordinates(within: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Where each pixel lies in its picture, as shares of its width and of its height.
+
+    Of boxes ``(N, H, W)``: ``(N, 1, W)`` from 0 at the left edge to 1 at the right, and
+    ``(N, H, 1)`` from 0 at the top to 1 at the bottom; below 0 and above 1 outside.
+    """
+
+    def shares(inside: npt.NDArray[np.bool_]) -> Floats:
+        first, extent = inside.argmax(1), inside.sum(1)
+        centre = np.arange(inside.shape[1], dtype=np.float32) + np.float32(0.5)
+        return cast(Floats, ((centre - first[:, None]) / extent[:, None]).astype(np.float32))
+
+    return shares(_any(within, 1))[:, None, :], shares(_any(within, 2))[:, :, None]
+
+
+def grain_width(images: npt.NDArray[np.generic]) -> float:
+    """Blur, in pixels, that turns noise of single pixels into grains of a reference pixel."""
+    return 0.4 * math.sqrt(max(scale_of(images) ** 2 - 1, 0))
+
+
+def blur_within(images: Floats, where: npt.NDArray[np.bool_], sigma: float) -> Floats:
+    """Gaussian blur of what lies in ``where``; nothing leaks in from outside."""
+    weight = where.astype(np.float32)
+    spread = gaussian_filter(weight, (0, sigma, sigma), mode="constant")
+    blurred = gaussian_filter(images * weight, (0, sigma, sigma), mode="constant")
+    return cast(Floats, blurred / np.maximum(spread, 1e-6) * weight)
+
+
+def texture(draws: Draws, shape: tuple[int, int], sigma: float) -> Floats:
+    """Normal noise ``(N, *shape)`` of unit variance, correlated over ``sigma`` pixels."""
+    noise = draws.normal(*shape)
+    if sigma < 0.3:  # narrower than a pixel: a blur would change nothing
+        return noise
+    smooth = gaussian_filter(noise, (0, sigma, sigma), mode="wrap")
+    impulse = np.zeros(shape, np.float32)
+    impulse[0, 0] = 1
+    gain = np.sqrt((gaussian_filter(impulse, sigma, mode="wrap") ** 2).sum())
+    return cast(Floats, smooth / np.float32(gain))
+
+
+def resample(images: Floats, turn: Floats, right: Floats, down: Floats) -> Floats:
+    """Each image turned about its middle by ``turn`` (N,), radians, then moved; black comes in.
+
+    Bilinear. ``right`` and ``down`` (N,) are in pixels.
+    """
+    count, height, width = images.shape
+    x = np.arange(width, dtype=np.float32) - (width - 1) / 2
+    y = np.arange(height, dtype=np.float32) - (height - 1) / 2
+    x, y = x[None, None, :] - each(right), y[None, :, None] - each(down)
+    cos, sin = each(np.cos(turn)), each(np.sin(turn))
+    from_x = cos * x + sin * y + (width - 1) / 2 + 1  # + 1: the frame of black below
+    from_y = cos * y - sin * x + (height - 1) / 2 + 1
+    framed = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    from_x, from_y = np.clip(from_x, 0, width + 1), np.clip(from_y, 0, height + 1)
+    left = np.minimum(from_x.astype(np.intp), width)
+    top = np.minimum(from_y.astype(np.intp), height)
+    across, along = from_x - left, from_y - top
+    image = np.arange(count)[:, None, None]
+    upper = framed[image, top, left] * (1 - across) + framed[image, top, left + 1] * across
+    lower = framed[image, top + 1, left] * (1 - across) + framed[image, top + 1, left + 1] * across
+    return cast(Floats, (upper * (1 - along) + lower * along).astype(np.float32))
+
+
+def each(values: npt.NDArray[np.generic]) -> Floats:
+    """One value an image, ``(N,)``, as float32 ``(N, 1, 1)``."""
+    return cast(Floats, values.astype(np.float32).reshape(-1, 1, 1))

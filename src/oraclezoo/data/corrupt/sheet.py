@@ -1,0 +1,47 @@
+"""Sheets of corrupted images, to judge severities by eye."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from oraclezoo.data.corrupt import CORRUPTIONS, SEVERITIES, corrupt
+from oraclezoo.data.tiles import rows_sheet
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+_GROUPS = 3  # images of an overview
+_COLUMNS = 16  # images of the sheet of one corruption
+
+
+def overview(images: Images, labels: Labels, *, seed: int = 0) -> Image.Image:
+    """A row a corruption: for each of three images, as it is and at severities 1 to 5.
+
+    ``images`` uint8 ``(N, H, W)``, ``labels`` int64 ``(N,)``. Raises DataError.
+    """
+    chosen = images[_spread(labels, _GROUPS)]
+    rows = []
+    for name in CORRUPTIONS:
+        worn = [chosen, *(corrupt(chosen, name, severity, seed) for severity in SEVERITIES)]
+        rows.append((name, list(np.stack(worn, axis=1))))
+    return rows_sheet(rows)
+
+
+def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> Image.Image:
+    """A row a severity, from none to 5, of images of every class. Raises as :func:`corrupt`."""
+    chosen = images[_spread(labels, _COLUMNS)]
+    rows = [("as it is", [chosen])]
+    rows += [(f"{name} {s}", [corrupt(chosen, name, s, seed)]) for s in SEVERITIES]
+    return rows_sheet(rows, scale=3)
+
+
+def _spread(labels: Labels, count: int) -> npt.NDArray[np.int64]:
+    """Up to ``count`` places in ``labels``: the first of each class, then the second, and so on."""
+    seen: dict[int, int] = {}
+    ranks = []
+    for label in labels.tolist():
+        ranks.append(seen.get(label, 0))
+        seen[label] = ranks[-1] + 1
+    return np.lexsort((labels, np.array(ranks, dtype=np.int64)))[:count]

@@ -1,0 +1,79 @@
+"""Pictures made of many small images: rows of groups, or cells with a caption each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from oraclezoo.data.sheet import FONT, printable
+from oraclezoo.errors import DataError
+
+Images = npt.NDArray[np.uint8]
+
+_PAPER, _INK = 255, 0  # gray levels
+_GAP, _GROUP_GAP, _MARGIN = 2, 10, 12  # pixels
+_TEXT, _LINE = 13, 16  # pixels: size of the text, height of a line
+
+
+def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) -> Image.Image:
+    """Each row a text, then its groups of images uint8 ``(K, H, W)``, a gap between groups.
+
+    Every image is enlarged ``scale`` times. Raises DataError without an image.
+    """
+    if not rows or not rows[0][1]:
+        raise DataError("no sheet of no images")
+    _, height, width = rows[0][1][0].shape
+    font = ImageFont.truetype(FONT, _TEXT)
+    start = _MARGIN + max(round(font.getlength(printable(text))) for text, _ in rows) + _GROUP_GAP
+    step_x, step_y = width * scale + _GAP, max(height * scale, _LINE) + _GAP
+    widest = max(
+        sum(len(group) for group in groups) * step_x + (len(groups) - 1) * _GROUP_GAP
+        for _, groups in rows
+    )
+    sheet = Image.new("L", (start + widest + _MARGIN, len(rows) * step_y + 2 * _MARGIN), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for row, (text, groups) in enumerate(rows):
+        x, y = start, _MARGIN + row * step_y
+        draw.text((_MARGIN, y + (step_y - _GAP) // 2), printable(text), _INK, font, anchor="lm")
+        for group in groups:
+            for image in group:
+                sheet.paste(_tile(image, scale), (x, y))
+                x += step_x
+            x += _GROUP_GAP
+    return sheet
+
+
+def captioned_sheet(
+    cells: Sequence[tuple[Sequence[str], Images]], *, columns: int = 6, scale: int = 3
+) -> Image.Image:
+    """Cells in reading order: images uint8 ``(K, H, W)`` side by side over their lines of text.
+
+    ``K``, the size and the number of lines may differ between cells. Raises DataError without one.
+    """
+    if not cells:
+        raise DataError("no sheet of no images")
+    font = ImageFont.truetype(FONT, _TEXT)
+    lines = max(len(texts) for texts, _ in cells)
+    widths = [round(font.getlength(printable(text))) for texts, _ in cells for text in texts]
+    widths += [len(images) * (images.shape[2] * scale + _GAP) for _, images in cells]
+    high = max(images.shape[1] for _, images in cells) * scale
+    step_x, step_y = max(widths) + _GROUP_GAP, high + lines * _LINE + _GROUP_GAP
+    columns = min(columns, len(cells))
+    size = (columns * step_x + 2 * _MARGIN, -(-len(cells) // columns) * step_y + 2 * _MARGIN)
+    sheet = Image.new("L", size, _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for at, (texts, images) in enumerate(cells):
+        x, y = _MARGIN + at % columns * step_x, _MARGIN + at // columns * step_y
+        for place, image in enumerate(images):
+            sheet.paste(_tile(image, scale), (x + place * (image.shape[1] * scale + _GAP), y))
+        for line, text in enumerate(texts):
+            draw.text((x, y + high + 2 + line * _LINE), printable(text), _INK, font)
+    return sheet
+
+
+def _tile(image: Images, scale: int) -> Image.Image:
+    height, width = image.shape
+    return Image.fromarray(image).resize((width * scale, height * scale), Image.Resampling.NEAREST)
