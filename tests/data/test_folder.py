@@ -49,6 +49,16 @@ def test_a_missing_or_ambiguous_file_is_named(tmp_path: Path) -> None:
         discover(tmp_path / "absent")
 
 
+def test_what_a_download_left_is_not_taken_for_a_file(tmp_path: Path) -> None:
+    """Locks and beginnings of files have all the words of a name, and a dot before it."""
+    left = [f".{name}.gz{end}" for name in FILES.values() for end in (".lock", ".part")]
+    touch(tmp_path, *left)
+    with pytest.raises(DataError, match="no file with the training images"):
+        discover(tmp_path)
+    touch(tmp_path, *FILES.values())
+    assert [path.name for path in discover(tmp_path).values()] == list(FILES.values())
+
+
 def test_validation_files_are_found_by_their_names_and_in_pairs(tmp_path: Path) -> None:
     """They add to the four and are never taken for one of them; one without the other is none."""
     touch(tmp_path, *FILES.values(), "validation-images-idx3-ubyte.gz")

@@ -53,6 +53,8 @@ def discover(folder: Path) -> dict[str, Path]:
         present = sorted(path for path in folder.iterdir() if path.is_file())
     except OSError as error:
         raise DataError(f"data folder {folder}: {error.strerror or error}") from error
+    # hidden ones are locks and downloads that broke off
+    present = [path for path in present if not path.name.startswith(".")]
     found: dict[str, Path] = {}
     for role, name in FILES.items():
         usual = [path for path in present if path.name in (name, f"{name}.gz")]
