@@ -6,6 +6,8 @@ import contextlib
 import gzip
 import os
 import re
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -265,6 +267,34 @@ def test_an_empty_promise_is_refused_unallocated(
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
+
+
+TOO_LARGE = """
+import resource, sys
+from pathlib import Path
+from oraclezoo.data.idx import read_idx
+from oraclezoo.errors import DataError
+limit = 1 << 30
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    read_idx(Path(sys.argv[1]))
+except DataError as error:
+    print(error)
+"""
+
+
+def test_what_does_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
+    """A file as large as it says, on a machine with less memory than that."""
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.write(header(8, 3, 1 << 30))
+        file.truncate(12 + (3 << 30))  # takes no room on the disk
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", TOO_LARGE, path]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.stdout == (
+        f"{path}: it does not fit into this machine's memory; read a smaller one\n"
+    )
 
 
 def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int, bool]]:
         _refuse(path, f"the gzip data is broken ({error}); get the file again", error)
     except OSError as error:
         _refuse(path, f"cannot be read ({error.strerror or error})", error)
+    except MemoryError as error:
+        _refuse(path, "it does not fit into this machine's memory; read a smaller one", error)
 
 
 def _stream(file: BinaryIO, packed: bool) -> gzip.GzipFile | AbstractContextManager[BinaryIO]:
