@@ -51,8 +51,8 @@ class _Received:
         self._last = time.monotonic()
 
     def __call__(self, name: str, done: int, total: int | None) -> None:
-        of = "" if total is None else f" of {total / 1e6:.2f}"
-        text = f"{done / 1e6:.2f}{of} MB"
+        of = "" if total is None else f" of {total / 1e3:,.0f}"
+        text = f"{done / 1e3:,.0f}{of} kB"
         if isinstance(self._shown, Bar):
             self._shown.total = total or 2 * done  # half full, when the server does not say
             self._shown.update(done, text)
