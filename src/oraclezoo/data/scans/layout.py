@@ -120,12 +120,12 @@ def _as_oracle_mnist(folders: tuple[str, ...]) -> ClassNames:
 
 
 def _prefix(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """The folders, one in the other, that hold nothing but one folder with folders in it."""
+    """The folders, one in the other, that hold all there is, and have folders in them."""
     prefix: tuple[str, ...] = ()
     while True:
         inner = [below for path in paths if len(below := _below(path, prefix)) > 1]
         first = {path[0] for path in inner}
-        if len(first) != 1 or any(len(path) == 2 for path in inner):
+        if len(first) != 1 or all(len(path) == 2 for path in inner):
             return prefix
         prefix = (*prefix, *first)
 
