@@ -5,7 +5,7 @@ Imports nothing heavy: torch and numpy appear in annotations only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,11 +53,28 @@ class SchedulerFactory(Protocol):
     ) -> LRScheduler: ...
 
 
+class Images(Protocol):
+    """Images uint8 ``(N, H, W)``: a NumPy array, or what reads like one and may lie elsewhere.
+
+    ``images[key]`` is an array, for a number, a slice, or an int64 array of numbers in any order;
+    a thread that reads ahead may ask for it. Iteration goes through single images, and
+    ``numpy.asarray(images)`` (``__array__``) has all of them in memory.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
 class Split(Protocol):
     """Images uint8 ``(N, H, W)`` and labels int64 ``(N,)`` of one split."""
 
     @property
-    def images(self) -> npt.NDArray[np.uint8]: ...
+    def images(self) -> Images: ...
     @property
     def labels(self) -> npt.NDArray[np.int64]: ...
 
@@ -89,7 +106,9 @@ class DatasetFactory(Protocol):
     ``data_dir`` is where the user says the files are, or None. ``progress`` is called with a line
     of text now and then when something takes long. Data sets take no options.
 
-    Facts: ``synthetic`` (bool), as the data set itself says; here for listings.
+    Facts: ``synthetic`` (bool), as the data set itself says; here for listings. ``streams`` (bool):
+    the factory takes ``stream_above`` as well, a size in bytes or None: images of a split that take
+    more are not to be held in memory, but given as an array-like that reads them when asked.
     """
 
     def __call__(

@@ -134,7 +134,8 @@ class Registry:
         ``create("backbone", name, in_chans=1, num_classes=10, image_size=28, **options)``,
         ``create("optimizer", name, named_parameters, **options)``,
         ``create("scheduler", name, optimizer, total_steps=..., steps_per_epoch=..., **options)``,
-        ``create("dataset", name, data_dir=None)``.
+        ``create("dataset", name, data_dir=None)``, where ``stream_above`` goes to factories that
+        declare the fact ``streams`` and is of no meaning to others.
 
         Raises UnknownOptionError or UsageError for a wrong, missing or surplus argument, before
         anything heavy is imported; PluginError if its target cannot be imported or raises.
@@ -147,6 +148,9 @@ class Registry:
         given = dict(zip(positional, args, strict=False))
         if kind == "dataset":
             given["data_dir"] = None
+            above = kwargs.pop("stream_above", None)
+            if spec.facts.get("streams"):
+                given["stream_above"] = above
         given |= {key: kwargs.pop(key) for key in (*positional, *keyword) if key in kwargs}
         missing = [key for key in (*positional, *keyword) if key not in given | {"progress": None}]
         if missing:

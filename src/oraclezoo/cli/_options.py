@@ -55,6 +55,16 @@ def device(function: F) -> F:
     )(function)
 
 
+def stream_above(function: F) -> F:
+    """``--stream-above``."""
+    return click.option(
+        "--stream-above",
+        metavar="SIZE",
+        help="Stream larger images from their file, e.g. 512MB. Else $ORACLEZOO_STREAM_ABOVE, "
+        "half of the free memory.",
+    )(function)
+
+
 def overrides(assigned: tuple[str, ...], track: str | None = None) -> dict[str, object]:
     """Changes to a recipe: the environment's (ORACLEZOO_<SECTION>__<KEY>), then the options'."""
     from oraclezoo.recipe import from_environment, parse_assignments

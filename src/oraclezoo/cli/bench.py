@@ -28,6 +28,7 @@ REAL = (
 @options.track
 @options.data_dir
 @options.device
+@options.stream_above
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="0, 1, ...")
 @click.option("--out", default="results", show_default=True, help="Folder for results.")
 @click.option("--runs", default="runs", show_default=True, help="Folder for run folders.")
@@ -43,6 +44,7 @@ def command(
     track: str | None,
     data_dir: str | None,
     device: str,
+    stream_above: str | None,
     seeds: int,
     out: str,
     runs: str,
@@ -69,6 +71,7 @@ def command(
             seeds=seeds,
             data_dir=data_dir,
             device=device,
+            stream_above=stream_above,
             out=out,
             runs=runs,
             fresh=fresh,

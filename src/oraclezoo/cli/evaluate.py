@@ -15,6 +15,7 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say, stdo
 )
 @options.data_dir
 @options.device
+@options.stream_above
 @click.option("--results", default="results", show_default=True, help="Folder with the ledger.")
 @json_option
 @pass_app
@@ -24,6 +25,7 @@ def command(
     split: str,
     data_dir: str | None,
     device: str,
+    stream_above: str | None,
     results: str,
     as_json: bool,
 ) -> None:
@@ -36,6 +38,7 @@ def command(
             split=split,
             data_dir=data_dir,
             device=device,
+            stream_above=stream_above,
             results=results,
             registry=app.registry,
             progress=say,

@@ -14,6 +14,7 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to
 @options.track
 @options.data_dir
 @options.device
+@options.stream_above
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--out", default="runs", show_default=True, help="Folder for run folders.")
 @click.option(
@@ -29,6 +30,7 @@ def command(
     track: str | None,
     data_dir: str | None,
     device: str,
+    stream_above: str | None,
     seed: int,
     out: str,
     resume: bool,
@@ -52,6 +54,7 @@ def command(
             data_dir=data_dir,
             seed=seed,
             device=device,
+            stream_above=stream_above,
             out=out,
             resume=resume,
             overwrite=overwrite,

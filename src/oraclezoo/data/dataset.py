@@ -1,4 +1,4 @@
-"""Data sets held as arrays, each split read when it is first asked for."""
+"""Data sets whose splits are read when they are first asked for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from oraclezoo.contracts import Split
 from oraclezoo.errors import UsageError, nearest
 
 SPLITS = ("train", "validation", "test")
@@ -41,15 +42,15 @@ class ArrayDataset:
         flip_keeps_label: bool,
         synthetic: bool,
         sha256: dict[str, str],
-        readers: Mapping[str, Callable[[], ArraySplit]],
+        readers: Mapping[str, Callable[[], Split]],
     ) -> None:
         self.classes, self.glyphs = classes, glyphs
         self.flip_keeps_label, self.synthetic = flip_keeps_label, synthetic
         self.sha256: Mapping[str, str] = MappingProxyType(sha256)
         self._readers = dict(readers)
-        self._splits: dict[str, ArraySplit] = {}
+        self._splits: dict[str, Split] = {}
 
-    def split(self, name: str) -> ArraySplit:
+    def split(self, name: str) -> Split:
         """One of "train", "validation" and "test"; read once. Raises UsageError, DataError."""
         if name not in self._readers:
             raise UsageError(f"there is no split '{name}'{nearest(name, self._readers)}")

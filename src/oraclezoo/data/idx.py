@@ -226,22 +226,32 @@ def read_images_labels(
     is not below ``num_classes``.
     """
     images, labels = read_images(images_path), read_labels(labels_path, num_classes)
-    if len(images) != len(labels):
+    check_pair(images_path, len(images), labels_path, len(labels))
+    return images, labels
+
+
+def check_pair(images_path: Path, images: int, labels_path: Path, labels: int) -> None:
+    """Raise DataError unless there are as many labels as images."""
+    if images != labels:
         raise DataError(
-            f"{images_path} and {labels_path}: {len(images)} images but {len(labels)} labels; "
+            f"{images_path} and {labels_path}: {images} images but {labels} labels; "
             "the two files do not belong together"
         )
-    return images, labels
 
 
 def read_images(path: Path) -> npt.NDArray[np.uint8]:
     """Images uint8 ``(N, H, W)``, at least one. Raises DataError."""
     images = read_idx(path)
-    if images.ndim != 3 or images.dtype != np.uint8:
-        _refuse(path, f"images are 3 dimensions of uint8; these are {_form(images)}")
-    if images.size == 0:
-        _refuse(path, f"there are no images in it: {_form(images)}")
+    check_images(path, images)
     return images
+
+
+def check_images(path: Path, found: npt.NDArray[Any] | Header) -> None:
+    """Raise DataError unless what is in the file is images, at least one."""
+    if len(found.shape) != 3 or found.dtype != np.uint8:
+        _refuse(path, f"images are 3 dimensions of uint8; these are {_form(found)}")
+    if 0 in found.shape:
+        _refuse(path, f"there are no images in it: {_form(found)}")
 
 
 def read_labels(path: Path, num_classes: int | None = None) -> npt.NDArray[np.int64]:
@@ -256,8 +266,8 @@ def read_labels(path: Path, num_classes: int | None = None) -> npt.NDArray[np.in
     return labels.astype(np.int64)
 
 
-def _form(array: npt.NDArray[Any]) -> str:
-    return f"{_shape(array.shape)} {array.dtype}"
+def _form(found: npt.NDArray[Any] | Header) -> str:
+    return f"{_shape(found.shape)} {found.dtype.newbyteorder('=')}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -1,7 +1,8 @@
 """The built-in tracks as specs. Light: nothing is imported until one is opened.
 
 Facts: ``synthetic`` (bool); ``train``, ``validation``, ``test``: numbers of images, or None where
-the files decide; ``needs``: what must be at hand, in words.
+the files decide; ``needs``: what must be at hand, in words;
+``streams`` (bool): the factory takes ``stream_above``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def _track(
             "validation": validation,
             "test": test,
             "needs": needs,
+            "streams": not synthetic,
         },
         source=source,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 Mask = npt.NDArray[np.bool_]
 
 
-def by_image_hash(images: npt.NDArray[np.uint8]) -> Mask:
+def by_image_hash(images: Iterable[npt.NDArray[np.uint8]]) -> Mask:
     """Validation of ``oracle-mnist``, bool ``(N,)`` for images ``(N, H, W)``.
 
     True where the SHA-256 of an image's bytes, row by row, read as one big-endian integer, is

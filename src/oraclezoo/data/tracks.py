@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
+
 from oraclezoo.data import folder, splits, upstream
 from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit
+from oraclezoo.data.dataset import SPLITS, ArrayDataset
 from oraclezoo.data.fetch import ensure, verified
 from oraclezoo.data.generated import Part, open_generated
-from oraclezoo.data.idx import read_images_labels, read_labels
+from oraclezoo.data.idx import read_labels
+from oraclezoo.data.streamed import AnySplit, open_images_labels
 from oraclezoo.data.upstream import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from oraclezoo.errors import DataError
 
@@ -24,30 +27,34 @@ MAX_IMAGE_SIZE = 512
 """Largest height and width, in pixels, that the track ``idx`` accepts."""
 
 
-def oracle_mnist(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
+def oracle_mnist(
+    *, data_dir: Path | None, progress: Progress = None, stream_above: int | None = None
+) -> ArrayDataset:
     """All 30,222 images. Validation: training images whose sha256 is divisible by ten.
 
     The files are searched for in ``data_dir`` alone, or else in $ORACLEZOO_DATA and the user's
-    cache, and then downloaded. Raises DataError, DownloadError.
+    cache, and then downloaded. Images of a file that take more than ``stream_above`` bytes stay in
+    it. Raises DataError, DownloadError.
     """
     paths = ensure(upstream.FILES, data_dir, progress)
     digests: dict[str, str] = {}
+    read = partial(open_images_labels, stream_above=stream_above, progress=progress)
 
     @cache
-    def training() -> tuple[ArraySplit, splits.Mask]:
-        official = _official(paths, TRAIN_IMAGES, TRAIN_LABELS, digests)
+    def training() -> tuple[AnySplit, splits.Mask]:
+        official = _official(read, paths, TRAIN_IMAGES, TRAIN_LABELS, digests)
         return official, splits.by_image_hash(official.images)
 
-    def train() -> ArraySplit:
+    def train() -> AnySplit:
         official, held_out = training()
         return official.take(~held_out)
 
-    def validation() -> ArraySplit:
+    def validation() -> AnySplit:
         official, held_out = training()
         return official.take(held_out)
 
-    def test() -> ArraySplit:
-        return _official(paths, TEST_IMAGES, TEST_LABELS, digests)
+    def test() -> AnySplit:
+        return _official(read, paths, TEST_IMAGES, TEST_LABELS, digests)
 
     return ArrayDataset(
         classes=CLASSES,
@@ -59,19 +66,22 @@ def oracle_mnist(*, data_dir: Path | None, progress: Progress = None) -> ArrayDa
     )
 
 
-def oracle_mnist_3k(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
+def oracle_mnist_3k(
+    *, data_dir: Path | None, progress: Progress = None, stream_above: int | None = None
+) -> ArrayDataset:
     """The official test file, divided into 1,800 / 200 / 1,000, as many of each class.
 
-    Searched for as by :func:`oracle_mnist`. Raises DataError, DownloadError.
+    Searched for and held as by :func:`oracle_mnist`. Raises DataError, DownloadError.
     """
     paths = ensure((TEST_IMAGES, TEST_LABELS), data_dir, progress)
     digests: dict[str, str] = {}
+    read = partial(open_images_labels, stream_above=stream_above, progress=progress)
 
     @cache
-    def official() -> ArraySplit:
-        return _official(paths, TEST_IMAGES, TEST_LABELS, digests)
+    def official() -> AnySplit:
+        return _official(read, paths, TEST_IMAGES, TEST_LABELS, digests)
 
-    def part(name: str) -> ArraySplit:
+    def part(name: str) -> AnySplit:
         return official().take(splits.three_of_test_file(official().labels)[name])
 
     return ArrayDataset(
@@ -106,7 +116,9 @@ def glyphs_3k(*, data_dir: Path | None, progress: Progress = None) -> ArrayDatas
     return open_generated(parts, progress)
 
 
-def idx(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
+def idx(
+    *, data_dir: Path | None, progress: Progress = None, stream_above: int | None = None
+) -> ArrayDataset:
     """Any folder of four IDX files (:mod:`oraclezoo.data.folder`).
 
     Validation is the pair of files that holds it, if the folder has one; otherwise it is every
@@ -114,14 +126,14 @@ def idx(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
     and whether flips keep a label, come from ``dataset.toml`` in the folder if it is there;
     otherwise classes are "0", "1", ... up to the largest training label, and flips do not.
 
-    Raises DataError.
+    Images of a file that take more than ``stream_above`` bytes stay in it. Raises DataError.
     """
     if data_dir is None:
         raise DataError("track 'idx' needs the folder of your IDX files: give it by --data-dir")
     paths, about = folder.discover(data_dir), folder.read_about(data_dir)
     labels = read_labels(paths["training labels"])
     classes, characters = _names(data_dir, about, int(labels.max(initial=0)) + 1)
-    present = set(labels.tolist())
+    present = set(np.unique(labels).tolist())
     absent = [str(label) for label in range(len(classes)) if label not in present]
     if absent and not about.classes:
         raise DataError(
@@ -129,26 +141,29 @@ def idx(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
             f"number the classes from 0 without gaps, or name them all in {folder.ABOUT}"
         )
     digests: dict[str, str] = {}
+    read = partial(
+        open_images_labels, num_classes=len(classes), stream_above=stream_above, progress=progress
+    )
 
     @cache
-    def training() -> ArraySplit:
-        return _own(paths["training images"], paths["training labels"], len(classes), digests)
+    def training() -> AnySplit:
+        return _own(read, paths["training images"], paths["training labels"], digests)
 
-    def other(name: str) -> ArraySplit:
-        read = _own(paths[f"{name} images"], paths[f"{name} labels"], len(classes), digests)
-        size, trained = read.images.shape[1], training().images.shape[1]
+    def other(name: str) -> AnySplit:
+        part = _own(read, paths[f"{name} images"], paths[f"{name} labels"], digests)
+        size, trained = part.images.shape[1], training().images.shape[1]
         if size != trained:
             raise DataError(
                 f"{data_dir}: {name} images have {size} pixels a side, others {trained}"
             )
-        return read
+        return part
 
-    def train() -> ArraySplit:
+    def train() -> AnySplit:
         if "validation images" in paths:
             return training()
         return training().take(~splits.every_tenth(training().labels))
 
-    def validation() -> ArraySplit:
+    def validation() -> AnySplit:
         if "validation images" in paths:
             return other("validation")
         held_out = training().take(splits.every_tenth(training().labels))
@@ -167,19 +182,25 @@ def idx(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
 
 
 def _official(
-    paths: Mapping[str, Path], images: str, labels: str, digests: dict[str, str]
-) -> ArraySplit:
+    read: Callable[..., AnySplit],
+    paths: Mapping[str, Path],
+    images: str,
+    labels: str,
+    digests: dict[str, str],
+) -> AnySplit:
     """One of Oracle-MNIST's two parts, its files verified; their sha256 go into ``digests``."""
     for name in (images, labels):
         path = verified(upstream.known(name), paths[name])
         digests[path.name] = upstream.digest(path)
-    return ArraySplit(*read_images_labels(paths[images], paths[labels], len(CLASSES)))
+    return read(paths[images], paths[labels], num_classes=len(CLASSES))
 
 
-def _own(images_path: Path, labels_path: Path, classes: int, digests: dict[str, str]) -> ArraySplit:
+def _own(
+    read: Callable[..., AnySplit], images_path: Path, labels_path: Path, digests: dict[str, str]
+) -> AnySplit:
     """One part of a user's data set; the sha256 of its files go into ``digests``."""
-    read = ArraySplit(*read_images_labels(images_path, labels_path, classes))
-    height, width = read.images.shape[1:]
+    part = read(images_path, labels_path)
+    height, width = part.images.shape[1:]
     if height != width:
         raise DataError(
             f"{images_path}: images of {height} x {width} pixels; pad them to squares, "
@@ -192,7 +213,7 @@ def _own(images_path: Path, labels_path: Path, classes: int, digests: dict[str, 
         )
     for path in (images_path, labels_path):
         digests[path.name] = upstream.digest(path)
-    return read
+    return part
 
 
 def _names(

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError, UsageError
 from oraclezoo.leaderboard import ledger
 from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.entry import Jobs, compose_result, data_sha256
+from oraclezoo.pipeline.limit import stream_limit
 from oraclezoo.pipeline.run import Run, folder_name, provenance, writable
 from oraclezoo.pipeline.score import Score
 from oraclezoo.pipeline.worker import Event, run_job
@@ -52,6 +55,7 @@ class _Bench:
     results: Path
     runs: Path
     fresh: bool
+    stream_above: int | str | None
     command: str
     report: Callable[[Progress], None]
 
@@ -66,6 +70,7 @@ def bench(
     out: str | Path = "results",
     runs: str | Path = "runs",
     fresh: bool = False,
+    stream_above: int | str | None = None,
     registry: Registry | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     progress: Callable[[str], None] | None = None,
@@ -75,8 +80,8 @@ def bench(
 
     ``track`` replaces the recipes' own. ``seeds`` is how many (0, 1, ...) or which. A job that
     fails is recorded in its recipe's result and the others go on. ``fresh`` measures again what the
-    runs folder holds already. ``command`` is what the results say they were made by; by default
-    this call.
+    runs folder holds already. ``stream_above`` as for :func:`oraclezoo.train`. ``command`` is what
+    the results say they were made by; by default this call.
 
     Raises UsageError or DataError before anything is trained, InterruptedRunError on Ctrl-C.
     """
@@ -85,6 +90,7 @@ def bench(
         raise UsageError("a benchmark needs at least one seed")
     registry = registry or build_registry()
     pick(device)
+    limit = stream_limit(stream_above, torch.device("cpu"))  # nothing goes to the device here
     changes = {} if track is None else {"data.track": track}
     resolved: dict[str, Recipe] = {}
     for item in recipes:
@@ -98,13 +104,14 @@ def bench(
         results=Path(out),
         runs=Path(runs),
         fresh=fresh,
+        stream_above=stream_above,
         command=command or _call(resolved.values(), track, chosen),
         report=report,
     )
     datasets: dict[str, Dataset] = {}
     for recipe in resolved.values():  # all data is found, or the error raised, before any training
         if recipe.data.track not in datasets:
-            dataset = compose.open_dataset(recipe, registry, shared.data_dir, progress)
+            dataset = compose.open_dataset(recipe, registry, shared.data_dir, progress, limit)
             dataset.split("train"), dataset.split("validation")  # their digests tell runs apart
             datasets[recipe.data.track] = dataset
     for folder in (shared.results, shared.runs):
@@ -211,6 +218,7 @@ class _RecipeBench:
             "device": shared.device,
             "out": str(shared.runs),
             "results": str(shared.results),
+            "stream_above": shared.stream_above,
             "resume": resume,
         }
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,21 @@ import torch
 from torch import Tensor, nn
 
 from oraclezoo._version import __version__
-from oraclezoo.contracts import Dataset
+from oraclezoo.contracts import Dataset, Images
 from oraclezoo.errors import DataError, PluginError, UsageError
 from oraclezoo.recipe import COMPONENTS, Recipe
 from oraclezoo.registry import Registry
 from oraclezoo.specs import Kind
 from oraclezoo.train.augment import standardise
 from oraclezoo.train.engine import Parts, TrainingData, steps_per_epoch
+from oraclezoo.train.images import Streamed, take
 from oraclezoo.train.seeds import derive
 
 INITIALISE_ON = 5000
 """Training images, at most, that a backbone with data-dependent initialisation is shown."""
+
+CHUNK_BYTES = 1 << 18
+"""Counted at a time; numpy takes eight times as much for it."""
 
 
 def open_dataset(
@@ -31,35 +36,79 @@ def open_dataset(
     registry: Registry,
     data_dir: Path | None,
     progress: Callable[[str], None] | None = None,
+    stream_above: int | None = None,
 ) -> Dataset:
-    """The data set that the recipe's track names. Raises DataError with what to do."""
+    """The data set that the recipe's track names. Raises DataError with what to do.
+
+    Images of a file that take more than ``stream_above`` bytes stay in it, if the track can that.
+    """
     dataset: Dataset = registry.create(
-        "dataset", recipe.data.track, data_dir=data_dir, progress=progress
+        "dataset",
+        recipe.data.track,
+        data_dir=data_dir,
+        progress=progress,
+        stream_above=stream_above,
     )
     return dataset
 
 
-def training_data(recipe: Recipe, dataset: Dataset, device: torch.device) -> TrainingData:
-    """Training and validation images on the device; the test split is not touched."""
+def training_data(
+    recipe: Recipe, dataset: Dataset, device: torch.device, stream_above: int | None = None
+) -> TrainingData:
+    """Training and validation images on the device; the test split is not touched.
+
+    Each of the two is streamed instead if it takes more than ``stream_above`` bytes.
+    """
     train, validation = dataset.split("train"), dataset.split("validation")
-    images, labels = train.images, train.labels
-    if recipe.data.refit:
-        images = np.concatenate([images, validation.images])
-        labels = np.concatenate([labels, validation.labels])
-    if images.ndim != 3 or images.shape[1] != images.shape[2]:
-        raise DataError(f"images of shape {images.shape[1:]}: only square gray ones can be trained")
-    if not len(images) or not len(validation.images):
+    parts = (train, validation) if recipe.data.refit else (train,)
+    shape = train.images.shape[1:]
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise DataError(f"images of shape {shape}: only square gray ones can be trained")
+    if validation.images.shape[1:] != shape:
+        raise DataError(f"validation images are {validation.images.shape[1:]}, others {shape}")
+    if not len(train.images) or not len(validation.images):
         raise DataError("the training or the validation part has no images")
-    scaled = images.astype(np.float64) / 255
+    if any(part.images.dtype != np.uint8 for part in (train, validation)):
+        raise DataError(f"images of type {train.images.dtype}: only uint8 can be trained")
+    images = [part.images for part in parts]
+    mean, std = _mean_and_std(images)
+    labels = np.concatenate([part.labels for part in parts])
     return TrainingData(
-        images=torch.from_numpy(images).to(device),
+        images=_place(images, device, stream_above),
         labels=torch.from_numpy(labels).to(device),
-        validation_images=torch.from_numpy(validation.images).to(device),
+        validation_images=_place([validation.images], device, stream_above),
         validation_labels=torch.from_numpy(validation.labels).to(device),
-        mean=float(scaled.mean()),
-        std=max(float(scaled.std()), 1e-6),
+        mean=mean,
+        std=max(std, 1e-6),
         flip_keeps_label=dataset.flip_keeps_label,
     )
+
+
+def _place(
+    parts: Sequence[Images], device: torch.device, stream_above: int | None
+) -> Tensor | Streamed:
+    """All images on the device, or streamed to it."""
+    size_bytes = sum(math.prod(part.shape) for part in parts)
+    if stream_above is not None and size_bytes > stream_above:
+        return Streamed(parts, device)
+    arrays = [np.asarray(part) for part in parts]
+    whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    return torch.from_numpy(whole).to(device)
+
+
+def _mean_and_std(parts: Sequence[Images]) -> tuple[float, float]:
+    """Of all gray levels, black 0 and white 1; exact, since they are counted first."""
+    counts = np.zeros(256, np.int64)
+    for images in parts:
+        step = max(1, CHUNK_BYTES // math.prod(images.shape[1:]))
+        for first in range(0, len(images), step):
+            counts += np.bincount(images[first : first + step].reshape(-1), minlength=256)
+    levels = list(enumerate(counts.tolist()))  # whole numbers, of any size
+    pixels = sum(count for _, count in levels)
+    total = sum(level * count for level, count in levels)
+    squares = sum(level * level * count for level, count in levels)
+    variance = (pixels * squares - total * total) / (pixels * pixels)
+    return total / (255 * pixels), math.sqrt(variance) / 255
 
 
 def build_backbone(
@@ -153,7 +202,7 @@ def _check_output(model: nn.Module, name: str, shape: dict[str, int], device: to
 def _sample(data: TrainingData, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(derive(seed, "initialisation images"))
     order = torch.randperm(len(data.images), generator=generator)[:INITIALISE_ON]
-    return data.images[order.to(data.images.device)]
+    return take(data.images, order)
 
 
 def components(recipe: Recipe, registry: Registry) -> dict[str, dict[str, str]]:

@@ -10,10 +10,12 @@ import numpy as np
 
 from oraclezoo.errors import UsageError
 from oraclezoo.pipeline.compose import open_dataset
+from oraclezoo.pipeline.limit import stream_limit
 from oraclezoo.pipeline.run import Run
 from oraclezoo.pipeline.score import note_look, score
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
+from oraclezoo.train.device import pick
 
 
 def evaluate(
@@ -23,18 +25,21 @@ def evaluate(
     data_dir: str | Path | None = None,
     device: str = "auto",
     results: str | Path = "results",
+    stream_above: int | str | None = None,
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Accuracy (with Wilson's 95% interval), loss in nats and the recall of each class.
 
-    Scoring the test split is noted in the ledger of the results folder.
+    Scoring the test split is noted in the ledger of the results folder. ``stream_above`` as for
+    :func:`oraclezoo.train`.
     """
     registry = registry or build_registry()
     opened = run if isinstance(run, Run) else Run.load(run)
     recipe = resolve(opened.recipe, registry)
     place = None if data_dir is None else Path(data_dir)
-    dataset = open_dataset(recipe, registry, place, progress)
+    limit = stream_limit(stream_above, pick(device))
+    dataset = open_dataset(recipe, registry, place, progress, limit)
     model = opened.model(registry=registry)
     if split == "test":
         status = opened.record.get("status")

@@ -74,10 +74,12 @@ def _train_and_score(
     out: str,
     results: str,
     resume: bool,
+    stream_above: int | str | None = None,
 ) -> None:
     """Calibrate and train; then, and only then, read the test images and keep the predictions."""
     from oraclezoo.measure.hardware import calibrate
     from oraclezoo.pipeline.compose import open_dataset
+    from oraclezoo.pipeline.limit import stream_limit
     from oraclezoo.pipeline.run import train
     from oraclezoo.pipeline.score import note_look, score
     from oraclezoo.recipe import Recipe
@@ -95,12 +97,14 @@ def _train_and_score(
         out=out,
         resume=resume,
         overwrite=not resume,
+        stream_above=stream_above,
         registry=registry,
         on_epoch=lambda epoch: tell("epoch", **dataclasses.asdict(epoch)),
         should_stop=should_stop,
     )
     place = None if data_dir is None else Path(data_dir)
-    dataset = open_dataset(run.recipe, registry, place)
+    limit = stream_limit(stream_above, pick(device))
+    dataset = open_dataset(run.recipe, registry, place, stream_above=limit)
     model = run.model(registry=registry)
     note_look(run, dataset, Path(results))
     found = score(model, dataset, "test", device)

@@ -14,13 +14,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from oraclezoo.contracts import Images
 from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.pipeline.compose import build_backbone
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.result import write_atomically
 from oraclezoo.train.evaluate import probabilities
+from oraclezoo.train.images import Streamed
 
 SCHEMA = "oraclezoo/model/1"
+
+AT_ONCE_BYTES = 1 << 26
+"""Images that take more are moved to the model's device in batches."""
 
 
 class Prediction(NamedTuple):
@@ -45,16 +50,15 @@ class Model:
         """A display name for each class."""
         return tuple(self.card["classes"])
 
-    def predict(self, images: npt.ArrayLike) -> Prediction:
+    def predict(self, images: npt.ArrayLike | Images) -> Prediction:
         """Classify uint8 images ``(N, H, W)``, or one ``(H, W)``, of the size trained on.
 
-        They must look like the training images: bright strokes on black. Raises UsageError for
-        another shape or type.
+        They must look like the training images: bright strokes on black. Images that stay in a file
+        (contracts.Images) are read a batch at a time. Raises UsageError for another shape or type.
         """
-        array = np.asarray(images)
-        array = array[None] if array.ndim == 2 else array
+        array = _array_like(images)
         size = self.card["input"]["image_size"]
-        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[1:] != (size, size):
+        if array.dtype != np.uint8 or len(array.shape) != 3 or array.shape[1:] != (size, size):
             raise UsageError(
                 f"images are {array.dtype} {array.shape}; "
                 f"this model takes uint8 (N, {size}, {size})"
@@ -64,8 +68,12 @@ class Model:
             classes = len(self.classes)
             return Prediction(np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
         scale = self.card["preprocessing"]
-        tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
-        probs = probabilities(self.module, tensor, mean=scale["mean"], std=scale["std"])
+        source: torch.Tensor | Streamed
+        if isinstance(array, np.ndarray) and array.nbytes <= AT_ONCE_BYTES:
+            source = torch.from_numpy(np.ascontiguousarray(array)).to(device)
+        else:
+            source = Streamed([array], device)
+        probs = probabilities(self.module, source, mean=scale["mean"], std=scale["std"])
         found = probs.cpu().numpy()
         return Prediction(found.argmax(1).astype(np.int64), found)
 
@@ -84,6 +92,14 @@ class Model:
         text = json.dumps(self.card, indent=2, ensure_ascii=False) + "\n"
         write_atomically(path / "model.json", text.encode())
         return path
+
+
+def _array_like(images: npt.ArrayLike | Images) -> npt.NDArray[Any] | Images:
+    """What reads like a NumPy array as it is, anything else as an array; a lone image as one."""
+    if isinstance(getattr(images, "dtype", None), np.dtype) and len(images.shape) == 3:  # type: ignore[union-attr]  # it has a dtype
+        return images  # type: ignore[return-value]
+    array = np.asarray(images)
+    return array[None] if array.ndim == 2 else array
 
 
 def load(folder: str | Path, registry: Registry | None = None) -> Model:

@@ -23,6 +23,7 @@ from oraclezoo.errors import (
 )
 from oraclezoo.measure import hardware
 from oraclezoo.pipeline import compose
+from oraclezoo.pipeline.limit import stream_limit
 from oraclezoo.pipeline.model import SCHEMA as MODEL_SCHEMA
 from oraclezoo.pipeline.model import Model, assemble
 from oraclezoo.recipe import Recipe
@@ -32,6 +33,7 @@ from oraclezoo.result import timestamp, write_atomically
 from oraclezoo.train.checkpoint import load_state
 from oraclezoo.train.device import peak_memory_bytes, pick
 from oraclezoo.train.engine import Epoch, Trainer
+from oraclezoo.train.images import Streamed
 
 SCHEMA = "oraclezoo/run/1"
 ANEW = "--overwrite trains anew, --out elsewhere"
@@ -143,6 +145,7 @@ def train(
     out: str | Path = "runs",
     resume: bool = False,
     overwrite: bool = False,
+    stream_above: int | str | None = None,
     registry: Registry | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -151,8 +154,10 @@ def train(
     """Train a recipe at a seed and leave a run folder under ``out``.
 
     A folder that holds a run already is an error, unless ``resume`` (go on where it stopped; a
-    finished one is returned as it is) or ``overwrite`` says otherwise. ``on_epoch`` is called after
-    each epoch; ``should_stop`` is asked after each step (see :class:`Trainer`).
+    finished one is returned as it is) or ``overwrite`` says otherwise. ``stream_above``: images of
+    a split that take more bytes (or "512MB", "2GiB") are streamed from their file, with the same
+    outcome; by default half of the free memory. ``on_epoch`` is called after each epoch;
+    ``should_stop`` is asked after each step (see :class:`Trainer`).
 
     Raises UsageError, DataError, PluginError (a component that breaks its contract), ResultError (a
     folder that cannot be read or written), DivergedError or InterruptedRunError.
@@ -161,6 +166,7 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     recipe = resolve(recipe, registry)
     place = pick(device)
+    limit = stream_limit(stream_above, place)
     run = Run(Path(out) / folder_name(recipe, seed))
     found = (run.folder / "run.json").is_file()
     if resume and overwrite:
@@ -170,9 +176,9 @@ def train(
             f"{run.folder} holds a run: --resume goes on with it, --overwrite trains anew"
         )
     dataset = compose.open_dataset(
-        recipe, registry, None if data_dir is None else Path(data_dir), progress
+        recipe, registry, None if data_dir is None else Path(data_dir), progress, limit
     )
-    data = compose.training_data(recipe, dataset, place)
+    data = compose.training_data(recipe, dataset, place, limit)
     identity = provenance(recipe, registry, dataset, place, seed)
     if found and resume:
         _refuse_other(run, identity)
@@ -206,6 +212,7 @@ def train(
         train_images=len(data.images),
         validation_images=len(data.validation_images),
         flip=trainer.augment.flip,
+        streamed=isinstance(data.images, Streamed),
     )
 
     def note(record: Epoch) -> None:

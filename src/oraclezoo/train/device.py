@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import torch
 
@@ -46,6 +49,36 @@ def exact_float32() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.allow_tf32 = before
+
+
+UNKNOWN_MEMORY_BYTES = 4 << 30
+"""Taken to be free on systems that do not say."""
+
+
+def free_memory_bytes(device: torch.device) -> int:
+    """Memory that this process can still have; where the device's own is less, that."""
+    free = _free_on_host()
+    if device.type == "cuda":
+        free = min(free, torch.cuda.mem_get_info(device)[0])
+    return free
+
+
+def _free_on_host() -> int:
+    """Linux's own estimate, less where a control group (a container) sets a limit."""
+    found = []
+    with suppress(OSError, AttributeError):
+        line = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
+        found.append(1024 * int(line[1]))  # type: ignore[index]  # None is suppressed
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # "max" is no limit
+        limit = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        files = re.findall(r"^(?:in)?active_file (\d+)$", (group / "memory.stat").read_text(), re.M)
+        found.append(limit - used + sum(map(int, files)))  # cached files give way
+    if not found:
+        with suppress(OSError, ValueError, AttributeError):
+            found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(found, default=UNKNOWN_MEMORY_BYTES)
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:

@@ -1,4 +1,4 @@
-"""The engine: trains a model on images that live on its device.
+"""The engine: trains a model on images that live on its device, or are read ahead of it.
 
 Everything random is a function of the seed and the step, so that a resumed training ends where an
 uninterrupted one does: bit for bit on the CPU. Nothing in the inner loop waits for the device,
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from oraclezoo.train.augment import Augmenter
 from oraclezoo.train.checkpoint import load_state, save_state
 from oraclezoo.train.device import exact_float32, synchronise
 from oraclezoo.train.evaluate import accuracy_and_loss, probabilities
+from oraclezoo.train.images import Streamed, batches
 from oraclezoo.train.seeds import derive
 
 CHECKPOINT_EVERY_S = 15.0
@@ -34,11 +35,14 @@ CHECKPOINT_EVERY_S = 15.0
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training and validation images: uint8 ``(N, H, W)``, int64 ``(N,)``, on the device."""
+    """Training and validation images: uint8 ``(N, H, W)``, int64 ``(N,)``, on the device.
 
-    images: Tensor
+    Streamed images stay where they are and come to the device in batches, the same ones.
+    """
+
+    images: Tensor | Streamed
     labels: Tensor
-    validation_images: Tensor
+    validation_images: Tensor | Streamed
     validation_labels: Tensor
     mean: float
     std: float
@@ -166,33 +170,33 @@ class Trainer:
                     saved_at = time.monotonic()
 
     def _train_epoch(self, should_stop: Callable[[], bool]) -> None:
-        batch, progress = self.recipe.budget.batch_size, self.progress
+        progress, data, size = self.progress, self.data, self.recipe.budget.batch_size
         model, optimizer, scheduler = self.parts.model, self.parts.optimizer, self.parts.scheduler
         order = self._order(progress.epoch)
         model.train()
         if self.parts.train_eval:
             optimizer.train()  # type: ignore[attr-defined]  # declared by the fact train_eval
         start, before = time.perf_counter(), progress.train_s
-        while progress.step_in_epoch < self.steps_per_epoch:
-            first = progress.step_in_epoch * batch
-            chosen = order[first : first + batch]
-            self.augment.reseed(derive(self.seed, "augment", self.step))
-            images = self.augment(self.data.images[chosen]).contiguous(memory_format=self.memory)
-            loss = self._update(images, self.data.labels[chosen])
-            if not self.parts.metric_scheduler:
-                scheduler.step()
-            if self.ema is not None:
-                self.ema.update_parameters(model)
-            progress.loss_sum = progress.loss_sum + loss.detach()
-            progress.step_in_epoch += 1
-            if should_stop():
-                synchronise(self.device)
-                progress.train_s = before + time.perf_counter() - start
-                self.save()
-                raise InterruptedRunError(
-                    f"stopped in epoch {progress.epoch + 1} of {self.recipe.budget.epochs}; "
-                    "the state is kept: run the same command with --resume"
-                )
+        pairs = batches(data.images, data.labels, order, size, first=progress.step_in_epoch)
+        with closing(pairs):
+            for raw, labels in pairs:
+                self.augment.reseed(derive(self.seed, "augment", self.step))
+                images = self.augment(raw).contiguous(memory_format=self.memory)
+                loss = self._update(images, labels)
+                if not self.parts.metric_scheduler:
+                    scheduler.step()
+                if self.ema is not None:
+                    self.ema.update_parameters(model)
+                progress.loss_sum = progress.loss_sum + loss.detach()
+                progress.step_in_epoch += 1
+                if should_stop():
+                    synchronise(self.device)
+                    progress.train_s = before + time.perf_counter() - start
+                    self.save()
+                    raise InterruptedRunError(
+                        f"stopped in epoch {progress.epoch + 1} of {self.recipe.budget.epochs}; "
+                        "the state is kept: run the same command with --resume"
+                    )
         synchronise(self.device)
         progress.train_s = before + time.perf_counter() - start
 
@@ -277,7 +281,7 @@ class Trainer:
     def _order(self, epoch: int) -> Tensor:
         """The training images' order in an epoch, a function of seed and epoch alone."""
         generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
-        return torch.randperm(len(self.data.images), generator=generator).to(self.device)
+        return torch.randperm(len(self.data.images), generator=generator)
 
     def _autocast(self) -> AbstractContextManager[object]:
         kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from oraclezoo.train.augment import standardise
+from oraclezoo.train.images import Streamed, chunks
 
 BATCH_SIZE = 500
 """Images at a time in evaluation; the result does not depend on it."""
@@ -14,7 +15,7 @@ BATCH_SIZE = 500
 @torch.inference_mode()
 def probabilities(
     model: nn.Module,
-    images: Tensor,
+    images: Tensor | Streamed,
     *,
     mean: float,
     std: float,
@@ -29,7 +30,7 @@ def probabilities(
     memory = torch.channels_last if channels_last else torch.contiguous_format
     rows = [
         model(standardise(part, mean, std).to(memory_format=memory)).float().softmax(1)
-        for part in torch.split(images, BATCH_SIZE)
+        for part in chunks(images, BATCH_SIZE)
     ]
     model.train(was_training)
     return torch.cat(rows)

@@ -1,0 +1,235 @@
+"""Images that stay in their file: read when they are asked for, so that memory stays flat.
+
+By reads at a place (preadv) and not through a memory map: a map's pages count as the process's own
+until they are given back, giving them back after each batch costs more than it saves, and a file
+that is cut short ends the process by a signal instead of an error (docs/memory.md has figures).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from oraclezoo.data import idx, upstream
+from oraclezoo.data.atomic import alone, replacing
+from oraclezoo.data.dataset import ArraySplit
+from oraclezoo.data.locate import cache_folder
+from oraclezoo.errors import DataError
+
+CHUNK_BYTES = 1 << 20
+"""Read at a time where images are gone through in order."""
+
+Progress = Callable[[str], None] | None
+
+
+class ImagesInFile:
+    """Images uint8 ``(N, H, W)`` in a plain IDX file. Keeps contracts.Images.
+
+    Only the numbers of the images are in memory, eight bytes each. What is asked for is read anew;
+    several threads may ask at a time. Raises DataError when the file cannot be read any more, or
+    has changed since it was opened.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 3
+
+    def __init__(self, path: Path, header: idx.Header) -> None:
+        count, height, width = header.shape
+        self.shape = (count, height, width)
+        self._rows = np.arange(count)
+        self._records = _Records(path, header.offset, height * width)
+
+    def take(self, chosen: npt.NDArray[np.bool_]) -> ImagesInFile:
+        """The images where ``chosen``, bool ``(N,)``, is true, in order; nothing is read."""
+        part = object.__new__(ImagesInFile)
+        part._rows, part._records = self._rows[chosen], self._records
+        part.shape = (len(part._rows), *self.shape[1:])
+        return part
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> npt.NDArray[np.uint8]:
+        """What an array would give for a number, a slice, a mask or an array of numbers."""
+        rows = np.asarray(self._rows[key])
+        found = np.empty((rows.size, *self.shape[1:]), np.uint8)
+        self._records.read(rows.reshape(-1), found)
+        return found.reshape(rows.shape + self.shape[1:])
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        step = max(1, CHUNK_BYTES // (self.shape[1] * self.shape[2]))
+        for first in range(0, len(self), step):
+            yield from self[first : first + step]
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """All of them, in memory."""
+        if copy is False:
+            raise ValueError("images in a file become an array by reading them: a copy")
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSplit:
+    """Images in a file and labels int64 ``(N,)`` in memory. Keeps contracts.Split."""
+
+    images: ImagesInFile
+    labels: npt.NDArray[np.int64]
+
+    def take(self, chosen: npt.NDArray[np.bool_]) -> FileSplit:
+        """The images and labels where ``chosen``, bool ``(N,)``, is true, in order."""
+        return FileSplit(self.images.take(chosen), self.labels[chosen])
+
+
+AnySplit = ArraySplit | FileSplit
+
+
+class _Records:
+    """Records of one size in an open file, from byte ``offset`` on."""
+
+    def __init__(self, path: Path, offset: int, size_bytes: int) -> None:
+        self.path, self.offset, self.size_bytes = path, offset, size_bytes
+        try:
+            self.file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except OSError as error:
+            raise self._unreadable(error) from error
+        weakref.finalize(self, os.close, self.file)
+        self.opened = self._state()
+        self.lock = threading.Lock()
+
+    def _state(self) -> tuple[int, int]:
+        status = os.fstat(self.file)
+        return status.st_size, status.st_mtime_ns
+
+    def read(self, rows: npt.NDArray[np.int64], into: npt.NDArray[np.uint8]) -> None:
+        """Fill ``into``, C-contiguous, with the records numbered ``rows``."""
+        if not len(rows):
+            return
+        size, space = self.size_bytes, into.reshape(-1).data
+        edges = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
+        runs = [
+            (space[first * size : last * size], self.offset + row * size)
+            for first, last, row in zip(edges, edges[1:], rows[edges[:-1]].tolist(), strict=False)
+        ]
+        try:
+            if self._state() != self.opened:
+                raise DataError(f"{self.path}: the file changed while images were read from it")
+            # what the system does not hold already is fetched all at once, not one by one
+            waiting = [run for run in runs if not self._at_once(*run)]
+            for part, place in waiting:
+                _expect(self.file, place, part.nbytes)
+            for part, place in waiting:
+                self._wait(part, place)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _at_once(self, part: memoryview, place: int) -> bool:
+        """Read what the system holds in memory; whether that was all."""
+        if not hasattr(os, "RWF_NOWAIT"):
+            return False
+        try:
+            return os.preadv(self.file, [part], place, os.RWF_NOWAIT) == part.nbytes
+        except OSError:  # it would have to wait, or the file system cannot tell
+            return False
+
+    def _wait(self, part: memoryview, place: int) -> None:
+        while part:
+            if hasattr(os, "preadv"):
+                count = os.preadv(self.file, [part], place)
+            else:  # Windows
+                with self.lock:
+                    os.lseek(self.file, place, os.SEEK_SET)
+                    found = os.read(self.file, len(part))
+                count = len(found)
+                part[:count] = found
+            if not count:
+                raise DataError(f"{self.path}: the file became shorter while it was read")
+            part, place = part[count:], place + count
+
+    def _unreadable(self, error: OSError) -> DataError:
+        return DataError(f"{self.path}: cannot be read ({error.strerror or error})")
+
+
+def _expect(file: int, place: int, size_bytes: int) -> None:
+    """Have the system fetch what is going to be read, where it takes such advice."""
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(file, place, size_bytes, os.POSIX_FADV_WILLNEED)
+
+
+def open_images(
+    path: Path, stream_above: int | None, progress: Progress = None
+) -> npt.NDArray[np.uint8] | ImagesInFile:
+    """The images of an IDX file, left there if they take more than ``stream_above`` bytes.
+
+    A packed file is then unpacked into the user's cache, once. With None all are read into memory,
+    which is refused beyond idx.MAX_BYTES. Raises DataError.
+    """
+    if stream_above is None:
+        return idx.read_images(path)
+    header = idx.read_header(path)
+    idx.check_images(path, header)
+    if header.size_bytes <= min(stream_above, idx.MAX_BYTES):
+        return idx.read_images(path)
+    return ImagesInFile(_unpacked(path, header, progress) if header.packed else path, header)
+
+
+def open_images_labels(
+    images_path: Path,
+    labels_path: Path,
+    num_classes: int | None,
+    stream_above: int | None,
+    progress: Progress = None,
+) -> AnySplit:
+    """A pair of IDX files, images as by :func:`open_images`. Raises DataError."""
+    images = open_images(images_path, stream_above, progress)
+    labels = idx.read_labels(labels_path, num_classes)
+    idx.check_pair(images_path, len(images), labels_path, len(labels))
+    if isinstance(images, ImagesInFile):
+        return FileSplit(images, labels)
+    return ArraySplit(images, labels)
+
+
+def unpacked_folder() -> Path:
+    """Where packed files are unpacked to; all in it can be removed at any time."""
+    return cache_folder() / "unpacked"
+
+
+def _unpacked(path: Path, header: idx.Header, progress: Progress) -> Path:
+    """The plain form of a packed file: a file in the cache, named by the packed one's sha256."""
+    target = unpacked_folder() / f"{upstream.digest(path)}.idx"
+    size_bytes = header.offset + header.size_bytes
+    tell = progress or (lambda text: None)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with alone(target, lambda: tell(f"another process is unpacking {path.name}")):
+            if target.is_file() and target.stat().st_size == size_bytes:
+                return target
+            free = shutil.disk_usage(target.parent).free
+            if free < size_bytes:
+                raise _no_room(path, target.parent, f"{size_bytes:,} bytes, {free:,} are free")
+            tell(f"unpacking {path.name}, {size_bytes / 1e6:,.0f} MB, into {target.parent}")
+            with replacing(target) as file:
+                for piece in idx.unpacked(path):
+                    file.write(piece)
+    except OSError as error:
+        raise _no_room(path, target.parent, error.strerror or str(error)) from error
+    return target
+
+
+def _no_room(path: Path, folder: Path, why: str) -> DataError:
+    return DataError(
+        f"{path} cannot be unpacked into {folder} ({why}); make room there, or unpack the file "
+        "yourself where it lies"
+    )
