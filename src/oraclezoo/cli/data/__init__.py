@@ -11,6 +11,7 @@ COMMANDS = {
     "fetch": ("oraclezoo.cli.data.fetch:command", "Download Oracle-MNIST, verified."),
     "verify": ("oraclezoo.cli.data.verify:command", "Hold files against their published digests."),
     "preview": ("oraclezoo.cli.data.preview:command", "Write a labelled contact sheet."),
+    "audit": ("oraclezoo.cli.data.audit:command", "Look for copies, blank images, odd labels."),
     "corrupt": ("oraclezoo.cli.data.corrupt:command", "Write a sheet of corrupted images."),
     "convert": ("oraclezoo.cli.data.convert:command", "Convert scans to IDX files."),
 }

@@ -1,0 +1,116 @@
+"""``oraclezoo data audit``: what is odd about a data set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from oraclezoo.cli import _options as options
+from oraclezoo.cli._base import (
+    App,
+    complete_names,
+    emit_json,
+    json_option,
+    pass_app,
+    print_table,
+    say,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oraclezoo.data.audit import Audit
+
+
+@click.command("audit")
+@click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
+@options.data_dir
+@click.option(
+    "--out", type=click.Path(file_okay=False), help="Folder for report.json and suspicious.png."
+)
+@json_option
+@pass_app
+def command(app: App, track: str, data_dir: str | None, out: str | None, as_json: bool) -> None:
+    """Audit TRACK: files, class balance, copies, lookalikes, blank images, odd labels.
+
+    All splits are looked at, test images too. Of images of your own: --data-dir FOLDER with TRACK
+    idx.
+
+    Exit status 3 when something serious is found: a file that is not the published one, equal
+    images in two splits or with two labels (mirrored ones too where a flip keeps the label), an
+    image of one value, or a class that has images but none to train on. The rest is for your eyes.
+    """
+    from pathlib import Path
+
+    from oraclezoo.data import audit as room
+    from oraclezoo.data.audit.files import published
+    from oraclezoo.errors import VerificationError
+
+    place = Path(data_dir) if data_dir else None
+    entry = app.registry.get("dataset", track)
+    files = published(entry.spec.name, place) if entry.builtin else []
+    found = room.damaged(files)
+    if found is None:
+        dataset = app.registry.create("dataset", track, data_dir=place, progress=say)
+        found = room.audit(dataset, files, progress=say)
+    name = entry.spec.name if entry.builtin else entry.qualified
+    written = _write(found, name, Path(out)) if out else []
+    if as_json:
+        emit_json("oraclezoo/audit/1", {"track": name, **found.as_json()})
+    else:
+        _show(found)
+        for path in written:
+            click.echo(path)
+    if found.serious:
+        raise VerificationError(f"{name}: {found.serious} serious findings")
+
+
+def _write(found: Audit, track: str, folder: Path) -> list[Path]:
+    """The report and, if there are images to show, the sheet."""
+    import json
+
+    from oraclezoo.data.audit.sheet import suspicious
+
+    folder.mkdir(parents=True, exist_ok=True)
+    report = folder / "report.json"
+    document = {"schema": "oraclezoo/audit/1", "data": {"track": track, **found.as_json()}}
+    report.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    sheet = suspicious(found.pool, found.findings) if found.pool is not None else None
+    if sheet is None:
+        return [report]
+    picture = folder / "suspicious.png"
+    sheet.save(picture, format="PNG")
+    return [report, picture]
+
+
+def _show(found: Audit) -> None:
+    from oraclezoo.data.audit import KINDS
+
+    print_table(
+        ("file", "status", "digest"),
+        [(row.name, row.status, f"{row.kind} {row.digest[:16]}") for row in found.files],
+    )
+    if found.pool is not None:
+        summary, balance = found.summary, found.summary["balance"]
+        sizes = ", ".join(f"{name} {count:,}" for name, count in summary["splits"].items())
+        click.echo(f"\n{summary['images']:,} images: {sizes}")
+        click.echo(
+            f"largest class / smallest: {balance['imbalance']:.2f}; classes across splits: "
+            f"chi-square {balance['chi_square']:.1f}, p = {balance['p_value']:.3f}"
+        )
+    click.echo("")
+    serious = dict.fromkeys(KINDS, 0)
+    for finding in found.findings:
+        serious[finding.kind] += finding.serious
+    print_table(
+        ("found", "serious", "kind", "meaning"),
+        [
+            (str(count), str(serious[kind]), kind, KINDS[kind])
+            for kind, count in found.numbers.items()
+        ],
+    )
+    for finding in found.findings:
+        if finding.serious:
+            where = ", ".join(f"{p.split} {p.index} (label {p.label})" for p in finding.places[:6])
+            click.echo(f"{finding.kind}: {finding.note}{': ' if where else ''}{where}")

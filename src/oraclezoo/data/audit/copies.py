@@ -1,0 +1,56 @@
+"""Exact copies: images whose bytes are equal, as they are or mirrored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import numpy.typing as npt
+
+from oraclezoo.data.audit.records import Finding, Pool
+
+
+def exact_copies(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.NDArray[np.int64]]:
+    """A finding for each group of equal images, and the first image of every group, in order.
+
+    With ``mirrored``, left-right mirror images count as equal too. A group is serious when it
+    crosses splits or has more than one label.
+    """
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    for at, image in enumerate(pool.images):
+        key = image.tobytes()
+        if mirrored:
+            key = min(key, image[:, ::-1].tobytes())
+        groups[key].append(at)
+    findings = []
+    for group in groups.values():
+        if len(group) == 1:
+            continue
+        as_is = len({pool.images[at].tobytes() for at in group}) == 1
+        across, conflict = crosses(pool, group), conflicts(pool, group)
+        note = f"{len(group)} equal images" if as_is else f"{len(group)} images, equal if mirrored"
+        findings.append(
+            Finding(
+                "exact-duplicate" if as_is else "mirrored-duplicate",
+                across or conflict,
+                pool.places(group),
+                float(len(group)),
+                note + tail(across, conflict),
+            )
+        )
+    return findings, np.array([group[0] for group in groups.values()], dtype=np.int64)
+
+
+def crosses(pool: Pool, group: list[int]) -> bool:
+    """Whether the images stand in more than one split."""
+    return len({int(pool.splits[at]) for at in group}) > 1
+
+
+def conflicts(pool: Pool, group: list[int]) -> bool:
+    """Whether the images have more than one label."""
+    return len({int(pool.labels[at]) for at in group}) > 1
+
+
+def tail(across: bool, conflict: bool) -> str:
+    """The end of a note."""
+    return (", across splits" if across else "") + (", labels differ" if conflict else "")

@@ -1,0 +1,102 @@
+"""What two images are compared by: their strokes, whatever brightness, bars and framing they have.
+
+An image is brought to at most 28 pixels a side, its black bars and one pixel beside them are set to
+0, and what is left is band-passed: a blur of 0.7 pixels, which takes the grain away, less one of 3
+pixels, which takes stains and brightness away (within the picture, so that no bar shows).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter, minimum_filter, zoom
+
+Floats = npt.NDArray[np.float32]
+
+EDGE = 28
+"""Images with a longer edge, in pixels, are scaled down to it."""
+CONTRAST_FLOOR = 3.0
+"""Gray levels, root mean square after the band-pass: below it, likeness fades to none."""
+_BAR = 6.0  # gray levels: an outer row or column with a lower mean is a black bar
+_FINE, _COARSE = 0.7, 3.0  # pixels
+
+
+def strokes(images: npt.NDArray[np.uint8]) -> Floats:
+    """Band-passed images, float32 ``(N, h, w)``, of uint8 ``(N, H, W)``; gray levels."""
+    small = _reduced(images)
+    within = _box(small).astype(np.float32)
+    within = minimum_filter(within, (1, 3, 3), mode="nearest")
+    band = _blurred(small, within, _FINE) - _blurred(small, within, _COARSE)
+    return cast(Floats, band * within)
+
+
+def contrast(band: Floats) -> Floats:
+    """Root mean square, gray levels ``(N,)``, of band-passed images ``(N, h, w)``."""
+    return cast(Floats, np.sqrt((band * band).mean((1, 2))))
+
+
+def unit(band: Floats) -> Floats:
+    """``(N, h, w)`` as rows ``(N, h * w)`` of length 1, shorter below :data:`CONTRAST_FLOOR`.
+
+    The product of two such rows is their likeness, 1 for equal strokes.
+    """
+    rows = band.reshape(len(band), -1)
+    floor = CONTRAST_FLOOR * np.sqrt(rows.shape[1])
+    length = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), floor)
+    return cast(Floats, (rows / length).astype(np.float32))
+
+
+def moved(band: Floats, down: int, right: int) -> Floats:
+    """``(N, h, w)`` moved by whole pixels; 0 comes in."""
+    result = np.zeros_like(band)
+    height, width = band.shape[1:]
+    if abs(down) < height and abs(right) < width:
+        result[
+            :,
+            max(down, 0) : height + min(down, 0),
+            max(right, 0) : width + min(right, 0),
+        ] = band[
+            :,
+            max(-down, 0) : height + min(-down, 0),
+            max(-right, 0) : width + min(-right, 0),
+        ]
+    return result
+
+
+def _reduced(images: npt.NDArray[np.uint8]) -> Floats:
+    height, width = images.shape[1:]
+    factor = EDGE / max(height, width)
+    if factor >= 1:
+        return images.astype(np.float32)
+    made = [
+        zoom(
+            gaussian_filter(image.astype(np.float32), 0.4 / factor),
+            factor,
+            order=1,
+            mode="nearest",
+            grid_mode=True,
+        )
+        for image in images
+    ]
+    return np.stack(made)
+
+
+def _box(images: Floats) -> npt.NDArray[np.bool_]:
+    """The picture within its bars: a bar's mean is low, not 0, once an image was resampled."""
+    rows = _between(images.mean(2) >= _BAR)
+    columns = _between(images.mean(1) >= _BAR)
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def _between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    after: npt.NDArray[np.bool_] = np.logical_or.accumulate(lit, 1)
+    before: npt.NDArray[np.bool_] = np.logical_or.accumulate(lit[:, ::-1], 1)[:, ::-1]
+    return after & before
+
+
+def _blurred(images: Floats, within: Floats, sigma: float) -> Floats:
+    spread = gaussian_filter(within, (0, sigma, sigma), mode="constant")
+    blurred = gaussian_filter(images * within, (0, sigma, sigma), mode="constant")
+    return cast(Floats, blurred / np.maximum(spread, 1e-3))

@@ -1,0 +1,133 @@
+"""Single images: their statistics by class; those that are blank, white or unlike their class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from oraclezoo.data.audit.features import CONTRAST_FLOOR
+from oraclezoo.data.audit.records import Finding, Pool
+from oraclezoo.data.corrupt.primitives import box
+
+Floats = npt.NDArray[np.float64]
+
+SATURATED = 0.5
+"""Share of pixels at 255 from which an image is burnt out."""
+FAR = 5.0
+"""Robust z-score beyond which an image is an outlier of its class."""
+_CHUNK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Of each of N images, float64 ``(N,)``.
+
+    ``mean`` and ``std`` are gray levels; ``bars`` is the share of pixels in black bars; ``ink`` the
+    share of the picture brighter than halfway from its darkest to its brightest pixel; ``white``
+    the share of pixels at 255; ``extent`` the brightest less the darkest pixel.
+    """
+
+    mean: Floats
+    std: Floats
+    bars: Floats
+    ink: Floats
+    white: Floats
+    extent: Floats
+
+
+MEASURES = ("mean", "std", "bars", "ink")
+"""The statistics reported by class and searched for outliers."""
+
+
+def looks(pool: Pool) -> Looks:
+    """The statistics of every image."""
+    parts = [
+        _looks(pool.images[first : first + _CHUNK]) for first in range(0, len(pool.images), _CHUNK)
+    ]
+    return Looks(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _looks(images: npt.NDArray[np.uint8]) -> tuple[Floats, ...]:
+    within = box(images)
+    area = within.sum((1, 2))
+    pixels = images.shape[1] * images.shape[2]
+    darkest = np.where(within, images, 255).min((1, 2)).astype(np.float64)
+    brightest = images.max((1, 2)).astype(np.float64)
+    halfway = (darkest + brightest) / 2
+    inked = (within & (images > halfway[:, None, None])).sum((1, 2))
+    return (
+        images.mean((1, 2)),
+        images.std((1, 2)),
+        1 - area / pixels,
+        inked / area,
+        (images == 255).mean((1, 2)),
+        brightest - images.min((1, 2)),
+    )
+
+
+def by_class(pool: Pool, found: Looks) -> list[dict[str, Any]]:
+    """Mean and standard deviation of each measure over the images of each class; None if none."""
+    rows = []
+    for label in range(pool.num_classes):
+        of_class = pool.labels == label
+        row: dict[str, Any] = {}
+        for name in MEASURES:
+            values = cast(Floats, getattr(found, name))[of_class]
+            row[name] = (
+                [round(float(values.mean()), 4), round(float(values.std()), 4)]
+                if len(values)
+                else None
+            )
+        rows.append(row)
+    return rows
+
+
+def faint(pool: Pool, found: Looks, contrast: npt.NDArray[np.float32]) -> list[Finding]:
+    """Blank images (one value: serious), almost blank ones (no strokes to speak of), white ones.
+
+    ``contrast`` ``(N,)`` as of :func:`oraclezoo.data.audit.features.contrast`.
+    """
+    findings = []
+    for at in range(len(pool.images)):
+        place = pool.places([at])
+        if found.extent[at] == 0:
+            note = f"every pixel is {pool.images[at].flat[0]}"
+            findings.append(Finding("blank", True, place, 0.0, note))
+        elif contrast[at] < CONTRAST_FLOOR:
+            note = f"strokes of {contrast[at]:.1f} gray levels, root mean square"
+            findings.append(Finding("almost-blank", False, place, float(contrast[at]), note))
+        elif found.white[at] >= SATURATED:
+            note = f"{100 * found.white[at]:.0f}% of the pixels are white"
+            findings.append(Finding("saturated", False, place, float(found.white[at]), note))
+    return findings
+
+
+def outliers(pool: Pool, found: Looks) -> list[Finding]:
+    """Images far from the median of their class, in median absolute deviations, scaled as usual.
+
+    |x - median| / (1.4826 MAD) above :data:`FAR` (Iglewicz and Hoaglin 1993), on the measure where
+    it is largest. A measure without spread in a class finds nothing.
+    """
+    score, which = np.zeros(len(pool.labels)), np.zeros(len(pool.labels), np.int64)
+    for number, name in enumerate(MEASURES):
+        values = cast(Floats, getattr(found, name))
+        for label in range(pool.num_classes):
+            of_class = np.flatnonzero(pool.labels == label)
+            if not len(of_class):
+                continue
+            apart = np.abs(values[of_class] - np.median(values[of_class]))
+            spread = 1.4826 * np.median(apart)
+            if spread > 1e-9:
+                better = apart / spread > score[of_class]
+                score[of_class[better]] = (apart / spread)[better]
+                which[of_class[better]] = number
+    findings = []
+    for at in np.flatnonzero(score > FAR):
+        name = MEASURES[which[at]]
+        value = cast(Floats, getattr(found, name))[at]
+        note = f"{name} {value:.3g}: {score[at]:.1f} robust deviations from its class's median"
+        findings.append(Finding("outlier", False, pool.places([int(at)]), float(score[at]), note))
+    return findings

@@ -1,0 +1,42 @@
+"""A sheet of what an audit found suspicious: image pairs side by side, with where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from oraclezoo.data.audit.records import Finding, Pool
+from oraclezoo.data.tiles import captioned_sheet
+
+_SHOWN = 3  # images of a group
+_LETTERS = 34  # of a line
+
+
+def suspicious(
+    pool: Pool, findings: Sequence[Finding], *, per_kind: int = 48, scale: int = 3
+) -> Image.Image | None:
+    """A cell a finding that has images, at most ``per_kind`` of a kind; None if there is none."""
+    cells: list[tuple[list[str], npt.NDArray[np.uint8]]] = []
+    shown: dict[str, int] = {}
+    for finding in findings:
+        shown[finding.kind] = shown.get(finding.kind, 0) + 1
+        if not finding.places or shown[finding.kind] > per_kind:
+            continue
+        places = finding.places[:_SHOWN]
+        images = pool.images[[pool.at(place) for place in places]]
+        where = [f"{p.split} {p.index}: label {p.label}" for p in places]
+        mark = "! " if finding.serious else ""
+        cells.append(([mark + finding.kind, *_wrapped(finding.note), *where], images))
+    return captioned_sheet(cells, columns=6, scale=scale) if cells else None
+
+
+def _wrapped(text: str) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        if len(lines[-1]) + len(word) >= _LETTERS:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return lines
