@@ -110,6 +110,7 @@ def convert(source: Path, out: Path, jobs: int) -> float:
 
 def measure(count: int, jobs: list[int], repeats: int) -> dict[str, object]:
     """The document's data."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     with tempfile.TemporaryDirectory() as place:
         source, out = Path(place, "scans"), Path(place, "out")
         make(source, count)
@@ -147,6 +148,7 @@ def measure(count: int, jobs: list[int], repeats: int) -> dict[str, object]:
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
             "python": platform.python_version(),
             "system": platform.system(),
+            "load_average_before": None if load is None else round(load, 2),
         },
     }
 

@@ -112,7 +112,7 @@ def test_mistakes_are_one_clear_line(scans: Path, tmp_path: Path) -> None:
     """Wrong values are status 2, what cannot be converted is status 1; nothing is written."""
     out = tmp_path / "out"
     for arguments, status, says in (
-        ((tmp_path / "absent", out), 2, "does not exist"),
+        ((tmp_path / "absent", out), 1, "absent: No such file or directory"),
         ((scans, out, "--size", "0"), 2, "not in the range"),
         ((scans, out, "--size", "513"), 2, "not in the range"),
         ((scans, out, "--test", "0"), 2, "not in the range"),

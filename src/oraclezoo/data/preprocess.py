@@ -154,7 +154,8 @@ def _to_8_bit(values: npt.NDArray[Any]) -> Gray:
     low, high = float(values.min()), float(values.max())
     fitting = [white for white in (_INTEGER_RANGES if whole else _FLOAT_RANGES) if white >= high]
     black, white = (0.0, float(fitting[0])) if low >= 0 and fitting else (low, high)
-    scaled = (values.astype(np.float64) - black) * (255 / ((white - black) or 1))
+    wide: Any = np.float32 if values.dtype.itemsize <= 2 else np.float64  # 16 bits fit in float32
+    scaled = (values.astype(wide) - black) * (255 / ((white - black) or 1))
     gray: Gray = np.rint(scaled).astype(np.uint8)
     return gray
 

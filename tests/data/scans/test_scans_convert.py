@@ -419,10 +419,10 @@ def test_a_damaged_work_folder_costs_time_only(pool: Path, tmp_path: Path) -> No
     out = tmp_path / "out"
     convert(pool, out, Settings())
     before = data(out)
-    (kept,) = (out / ".convert").glob("images-*/*")
-    content = kept.read_bytes()
-    for damaged in (content[:-5], content[:-5] + b"abcde", b""):
-        kept.write_bytes(damaged)
+    contents = {path: path.read_bytes() for path in (out / ".convert").glob("images-*/*")}
+    for spoilt in (lambda b: b[:-5], lambda b: b[:-5] + b"abcde", lambda b: b""):
+        for path, content in contents.items():
+            path.write_bytes(spoilt(content))
         report = convert(pool, out, Settings())
         assert (report.prepared, data(out)) == (120, before)
     shutil.rmtree(out / ".convert")

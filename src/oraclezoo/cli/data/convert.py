@@ -19,7 +19,7 @@ _SHOWN = 10
 
 
 @click.command("convert")
-@click.argument("source", type=click.Path(exists=True))
+@click.argument("source", type=click.Path())
 @click.argument("out", type=click.Path(file_okay=False))
 @click.option(
     "--size", type=click.IntRange(1, 512), default=28, show_default=True, help="Pixels a side."

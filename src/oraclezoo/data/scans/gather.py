@@ -18,6 +18,7 @@ from oraclezoo.data.scans.workers import spread
 from oraclezoo.errors import DataError, InterruptedRunError
 
 _FILES_A_TASK = 128
+_FEWEST_FILES = 8
 _BYTES_A_TASK = 8 << 20
 
 
@@ -67,8 +68,11 @@ def gather(
     outcome = Outcome({key: kept for key, kept in found.items() if kept is not None})
     waiting = [scan.file for scan in scans if found[scan.file.key] is None]
     begun, before = time.monotonic(), len(outcome.kept)
-    tasks = _tasks(source, waiting, max(1, min(_FILES_A_TASK, _BYTES_A_TASK // size**2)))
-    for done in spread(partial(prepare_files, size), tasks, min(jobs, len(waiting) or 1), stop):
+    even = max(_FEWEST_FILES, len(waiting) // (4 * jobs))  # enough for all to be busy to the end
+    most = min(even, _FILES_A_TASK, _BYTES_A_TASK // size**2)
+    jobs = max(1, min(jobs, len(waiting) // most))
+    tasks = _tasks(source, waiting, most)
+    for done in spread(partial(prepare_files, size), tasks, jobs, stop):
         store.add(done)
         for one in done:
             kept = store.get(one.key) if one.image is not None else None
