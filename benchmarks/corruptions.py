@@ -31,7 +31,7 @@ def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:
         return float((model.predict(images).labels == part.labels).mean())
 
     rows = []
-    for name in CORRUPTIONS:
+    for name, kind in CORRUPTIONS.items():
         found, changed = [], []
         for severity in SEVERITIES:
             worn = [corrupt(part.images, name, severity, seed) for seed in range(seeds)]
@@ -41,6 +41,9 @@ def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:
         rows.append(
             {
                 "name": name,
+                "summary": kind.summary,
+                "unit": kind.unit,
+                "strengths": list(kind.strengths),
                 "accuracy": [round(value, 4) for value in found],
                 "gray_levels_changed": [round(value, 2) for value in changed],
             }

@@ -97,7 +97,7 @@ def faint(pool: Pool, found: Looks, contrast: npt.NDArray[np.float32]) -> list[F
             note = f"every pixel is {pool.images[at].flat[0]}"
             findings.append(Finding("blank", True, place, 0.0, note))
         elif contrast[at] < CONTRAST_FLOOR:
-            note = f"strokes of {contrast[at]:.1f} gray levels, root mean square"
+            note = f"strokes of {contrast[at]:.2f} gray levels, root mean square"
             findings.append(Finding("almost-blank", False, place, float(contrast[at]), note))
         elif found.white[at] >= SATURATED:
             note = f"{100 * found.white[at]:.0f}% of the pixels are white"
