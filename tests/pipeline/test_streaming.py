@@ -229,6 +229,14 @@ def test_the_option_and_a_size_that_is_none(tiny_idx: Path, tmp_path: Path) -> N
     assert Run.load(folder).record["streamed"]
 
 
+def test_only_tracks_that_stream_are_told_the_limit(tiny_idx: Path) -> None:
+    """A factory that does not declare the fact is called as it always was."""
+    registry = oz.registry()
+    registry.create("dataset", "glyphs-3k", data_dir=None, stream_above=0)
+    left = registry.create("dataset", "idx", data_dir=tiny_idx, stream_above=0)
+    assert not isinstance(left.split("train").images, np.ndarray)
+
+
 PEAK = """
 import sys
 import oraclezoo as oz

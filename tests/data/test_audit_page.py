@@ -1,0 +1,73 @@
+"""The pages on audit and corruptions say what the committed reports and the code say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from oraclezoo.data.audit import KINDS
+from oraclezoo.data.corrupt import CORRUPTIONS, VERSION
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def page() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("audit_page", ROOT / "docs/_ext/audit_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_findings_have_a_row_for_each_kind_and_finding(page: ModuleType) -> None:
+    """And the ten classes; nothing is left out."""
+    text = page.findings()
+    report = json.loads((page.MEASUREMENTS / "audit-oracle-mnist-3k.json").read_text())["data"]
+    assert list(report["numbers"]) == list(KINDS)
+    for kind, count in report["numbers"].items():
+        assert f"| {count} | {kind} |" in text
+        assert text.count(f"| {kind} | ") == count
+    assert all(
+        f"| {row['label']} {row['name']} {row['glyph']} |" in text for row in report["classes"]
+    )
+
+
+def test_the_corruptions_page_is_of_these_corruptions(page: ModuleType) -> None:
+    """The committed table is of the present version, names, words and strengths."""
+    data = json.loads((page.MEASUREMENTS / "corruptions.json").read_text())["data"]
+    assert data["version"] == VERSION
+    assert data["split"] == "validation"
+    committed = [(r["name"], r["summary"], r["unit"], tuple(r["strengths"])) for r in data["rows"]]
+    assert committed == [(c.name, c.summary, c.unit, c.strengths) for c in CORRUPTIONS.values()]
+    for table in (page.corruptions(), page.corruption_accuracy()):
+        assert all(name in table for name in CORRUPTIONS)
+
+
+def test_the_cost_is_of_several_tracks(page: ModuleType) -> None:
+    """With the share of planted copies that is found."""
+    text = page.cost()
+    assert "| `oracle-mnist-3k` | 3,000 |" in text
+    assert "scanned again" in text
+
+
+def test_the_command_writes_a_sheet(tmp_path: Path) -> None:
+    """Of all corruptions or of one; an unknown one is named with the nearest."""
+    sheet = tmp_path / "sheet.png"
+    command = [sys.executable, "-m", "oraclezoo", "data", "corrupt", "glyphs-3k", str(sheet)]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)["data"]
+    assert data["version"] == VERSION
+    assert [row["name"] for row in data["corruptions"]] == list(CORRUPTIONS)
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    wrong = subprocess.run([*command, "--name", "blott"], capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "did you mean 'blots'" in wrong.stderr
