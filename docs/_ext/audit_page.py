@@ -54,17 +54,18 @@ def cost() -> str:
             f"`{row['track']}`",
             f"{row['images']:,}",
             f"{row['seconds']:.0f}",
+            f"{row['cpu_seconds']:.0f}",
             f"{row['peak_mib']:,}",
             str(row["near_duplicates"]),
             f"{row['least_ratio']:.2f}",
         )
         for row in data["cost"]
     ]
-    header = ("track", "images", "s", "peak MiB", "near duplicates", "least ratio")
+    header = ("track", "images", "s", "s of a core", "peak MiB", "near duplicates", "least ratio")
     planted = [(row["change"], f"{100 * row['found']:.1f}%") for row in data["planted"]]
     return "\n".join(
         [
-            f"On {data['cores']} cores:",
+            f"On {data['cores']} cores, shared with other work:",
             "",
             _table(header, rows),
             "",

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from drawn import characters
 from scipy.ndimage import gaussian_filter
 from scipy.ndimage import shift as resampled
 
@@ -22,7 +23,6 @@ from oraclezoo.data.audit.records import Place, Pool
 from oraclezoo.data.audit.sheet import suspicious
 from oraclezoo.data.characters import CLASSES, GLYPHS
 from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit
-from oraclezoo.data.glyphs import generate
 from oraclezoo.data.idx import write_idx
 from oraclezoo.data.upstream import TEST_IMAGES, TEST_LABELS
 from oraclezoo.errors import DataError
@@ -34,8 +34,8 @@ SIZES = {"train": 40, "validation": 5, "test": 20}
 
 @pytest.fixture(scope="module")
 def clean() -> Parts:
-    """Generated characters, 65 of each class in three splits; to be copied before it is changed."""
-    return {name: generate((n,) * 10, seed=40 + n) for name, n in SIZES.items()}
+    """Drawn characters, 65 of each class in three splits; to be copied before it is changed."""
+    return {name: characters((n,) * 10, seed=40 + n) for name, n in SIZES.items()}
 
 
 @pytest.fixture
@@ -86,6 +86,15 @@ def test_clean_characters_have_no_copies(clean: Parts) -> None:
     assert list(found.numbers) == list(KINDS)
     for kind in ("label-set", "exact-duplicate", "mirrored-duplicate", "near-duplicate", "blank"):
         assert found.numbers[kind] == 0
+
+
+def test_generated_characters_have_no_copies() -> None:
+    """Those of the generator: nothing serious, nothing near."""
+    from oraclezoo.data.glyphs import generate
+
+    found = looked({name: generate((n,) * 10, seed=n) for name, n in SIZES.items()})
+    assert found.serious == 0
+    assert found.numbers["near-duplicate"] == 0
 
 
 def test_an_exact_copy_in_another_split_is_serious(parts: Parts) -> None:
@@ -182,7 +191,7 @@ def test_a_wrong_label_is_suspicious() -> None:
         (image if label % 2 else image.T)[at : at + 3, 3 : int(generator.integers(20, 26))] = 220
     wrong = labels.copy()
     wrong[31] = 2
-    whole = Parts({"train": (images, wrong), "validation": generate((0,) * 10, 0)})
+    whole = Parts({"train": (images, wrong), "validation": characters((0,) * 10, 0)})
     whole["test"] = whole["validation"]
     found = looked(whole)
     assert [pair[0] for pair in of_kind(found, "suspicious-label")] == [("train", 31)]
@@ -283,7 +292,7 @@ def test_other_sizes_are_compared_too(size: tuple[int, int]) -> None:
 
 def test_few_images_are_no_trouble() -> None:
     """One a split, and a split without any."""
-    images, labels = generate((1,) * 10, seed=3)
+    images, labels = characters((1,) * 10, seed=3)
     three = {name: (images[i : i + 1], labels[i : i + 1]) for i, name in enumerate(SPLITS)}
     assert looked(three).numbers["exact-duplicate"] == 0
     three["validation"] = (images[:0], labels[:0])

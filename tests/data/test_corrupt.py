@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 
+import drawn
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -24,10 +25,8 @@ MOVING = {"shift", "rotate"}
 
 @pytest.fixture(scope="module")
 def characters() -> Images:
-    """Eighty generated characters."""
-    from oraclezoo.data.glyphs import generate
-
-    return generate((8,) * 10, seed=7)[0]
+    """Eighty drawn characters."""
+    return drawn.characters((8,) * 10, seed=7)[0]
 
 
 def made(size: tuple[int, int], count: int = 4) -> Images:

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, minimum_filter, zoom
 
+from oraclezoo.data.corrupt.primitives import between
+
 Floats = npt.NDArray[np.float32]
 
 EDGE = 28
@@ -85,15 +87,9 @@ def _reduced(images: npt.NDArray[np.uint8]) -> Floats:
 
 def _box(images: Floats) -> npt.NDArray[np.bool_]:
     """The picture within its bars: a bar's mean is low, not 0, once an image was resampled."""
-    rows = _between(images.mean(2) >= _BAR)
-    columns = _between(images.mean(1) >= _BAR)
+    rows = between(images.mean(2) >= _BAR)
+    columns = between(images.mean(1) >= _BAR)
     return rows[:, :, None] & columns[:, None, :]
-
-
-def _between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    after: npt.NDArray[np.bool_] = np.logical_or.accumulate(lit, 1)
-    before: npt.NDArray[np.bool_] = np.logical_or.accumulate(lit[:, ::-1], 1)[:, ::-1]
-    return after & before
 
 
 def _blurred(images: Floats, within: Floats, sigma: float) -> Floats:

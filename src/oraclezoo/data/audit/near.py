@@ -12,7 +12,7 @@ from oraclezoo.data.audit.records import Finding, Pool
 
 NEAR_DISTANCE = 0.04
 """Two images at most so far apart are near duplicates, however crowded their surroundings."""
-NEAR_RATIO = 0.25
+NEAR_RATIO = 0.3
 """So are two whose distance is at most this share of that to the fifth nearest image, for each of
 the two: the ratio test of Lowe (2004), by which a copy is nearer than any lookalike."""
 MIN_CONTRAST = CONTRAST_FLOOR

@@ -35,7 +35,7 @@ def box(images: npt.NDArray[np.uint8] | Floats) -> npt.NDArray[np.bool_]:
     Rows and columns from the first to the last that hold a pixel above 0; all of a black image.
     """
     lit = images > 0
-    rows, columns = _between(_any(lit, 2)), _between(_any(lit, 1))
+    rows, columns = between(_any(lit, 2)), between(_any(lit, 1))
     black = ~_any(rows, 1)
     rows[black] = columns[black] = True
     return rows[:, :, None] & columns[:, None, :]
@@ -46,7 +46,7 @@ def _any(lit: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """True from the first to the last true entry of each row of ``(N, L)``."""
     after = np.logical_or.accumulate(lit, 1)
     before = np.logical_or.accumulate(lit[:, ::-1], 1)[:, ::-1]
