@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-MEASUREMENTS = Path(__file__).parents[2] / "benchmarks" / "measurements"
+from measured import read, table
 
 
-def findings() -> str:
+def audit_findings() -> str:
     """What the audit of the real 3,000 found: numbers, classes, and each thing to look at."""
-    data = _read("audit-oracle-mnist-3k.json")
+    data = read("audit-oracle-mnist-3k.json")
     balance, near = data["balance"], data["neighbours"]
     splits = ", ".join(f"{name} {count:,}" for name, count in data["splits"].items())
     distances = zip(near["quantiles"], near["nearest_distance"], strict=True)
@@ -21,9 +19,9 @@ def findings() -> str:
         f"{balance['chi_square']:.1f} on {balance['degrees_of_freedom']} degrees of freedom, "
         f"p = {balance['p_value']:.2f}. Serious findings: {data['serious']}.",
         "",
-        _table(("file", "status", "digest"), [_file(row) for row in data["files"]]),
+        table(("file", "status", "digest"), [_file(row) for row in data["files"]]),
         "",
-        _table(("found", "kind"), [(str(n), kind) for kind, n in data["numbers"].items()]),
+        table(("found", "kind"), [(str(n), kind) for kind, n in data["numbers"].items()]),
         "",
         "Distance to the nearest image, by the share of images that have one nearer: "
         + ", ".join(f"{100 * share:g}% {value:.3f}" for share, value in distances)
@@ -34,21 +32,21 @@ def findings() -> str:
         "",
         "Mean and standard deviation over the images of each class:",
         "",
-        _table(
+        table(
             ("class", "mean, gray levels", "std, gray levels", "black bars", "ink"),
             [_class(row) for row in data["classes"]],
         ),
         "",
         "Everything to look at:",
         "",
-        _table(("kind", "where (split, number, label)", "why"), _rows(data["findings"])),
+        table(("kind", "where (split, number, label)", "why"), _rows(data["findings"])),
     ]
     return "\n".join(parts)
 
 
-def cost() -> str:
+def audit_cost() -> str:
     """Time and memory of an audit, and the share of planted copies that it finds."""
-    data = _read("audit.json")
+    data = read("audit.json")
     rows = [
         (
             f"`{row['track']}`",
@@ -67,12 +65,12 @@ def cost() -> str:
         [
             f"On {data['cores']} cores, shared with other work:",
             "",
-            _table(header, rows),
+            table(header, rows),
             "",
             f"{data['copies']} images of `{data['planted_in']}` copied with one change each, and "
             "the share that is found:",
             "",
-            _table(("change", "found"), planted),
+            table(("change", "found"), planted),
         ]
     )
 
@@ -82,14 +80,14 @@ def corruptions() -> str:
     header = ("corruption", "what it does", "unit", *(f"{severity}" for severity in range(1, 6)))
     rows = [
         (f"`{row['name']}`", row["summary"], row["unit"], *(f"{s:g}" for s in row["strengths"]))
-        for row in _read("corruptions.json")["rows"]
+        for row in read("corruptions.json")["rows"]
     ]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def corruption_accuracy() -> str:
     """Accuracy on corrupted validation images, and how far they are from the clean ones."""
-    data = _read("corruptions.json")
+    data = read("corruptions.json")
     header = ("corruption", *(f"{severity}" for severity in range(1, 6)), "gray levels changed")
     rows = [
         (
@@ -106,15 +104,9 @@ def corruption_accuracy() -> str:
             f"{100 * data['clean']:.1f}% on clean images, {100 * data['mean']:.1f}% in the mean "
             "over all corruptions and severities. Accuracy in percent at each severity:",
             "",
-            _table(header, rows),
+            table(header, rows),
         ]
     )
-
-
-def _read(name: str) -> dict[str, Any]:
-    document = json.loads((MEASUREMENTS / name).read_text(encoding="utf-8"))
-    data: dict[str, Any] = document["data"]
-    return data
 
 
 def _file(row: dict[str, str]) -> tuple[str, ...]:
@@ -136,8 +128,3 @@ def _rows(found: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         )
         for row in found
     ]
-
-
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import audit_page
 import click
+import measured_convert
+import measured_glyphs
+import measured_memory
+import sheets
+from measured import table
 
 import oraclezoo
 from oraclezoo import errors, recipe, suite
@@ -81,7 +87,7 @@ def tracks() -> str:
         numbers = [_count(facts[split]) for split in ("train", "validation", "test")]
         marked = f"**synthetic**: {summary}" if facts["synthetic"] else summary
         rows.append([f"`{entry.spec.name}`", *numbers, plain(facts["needs"]), marked])
-    return _table(("track", "train", "validation", "test", "needs", "what it is"), rows)
+    return table(("track", "train", "validation", "test", "needs", "what it is"), rows)
 
 
 def result_fields() -> str:
@@ -109,7 +115,7 @@ def error_classes() -> str:
         [f"`{each.__name__}`", f"`{each.__base__.__name__}`", str(each.exit_code), _first(each)]
         for each in found
     ]
-    return _table(("error", "is a", "exit status", "meaning"), rows)
+    return table(("error", "is a", "exit status", "meaning"), rows)
 
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -125,6 +131,15 @@ PAGES: dict[str, Callable[[], str]] = {
         result_fields,
         api,
         error_classes,
+        measured_convert.convert_throughput,
+        measured_glyphs.glyphs_transfer,
+        measured_glyphs.glyphs_ranking,
+        measured_memory.streaming_ratio,
+        sheets.sheets,
+        audit_page.audit_findings,
+        audit_page.audit_cost,
+        audit_page.corruptions,
+        audit_page.corruption_accuracy,
     )
 }
 """What ``% generated: NAME`` on a line of its own stands for."""
@@ -187,7 +202,7 @@ def _options(options: Iterable[Option], word: str) -> str:
         ]
         for option in options
     ]
-    return _table((word, "type", "default", "bounds", "meaning"), rows) if rows else "No options.\n"
+    return table((word, "type", "default", "bounds", "meaning"), rows) if rows else "No options.\n"
 
 
 def _bounds(option: Option) -> str:
@@ -210,7 +225,7 @@ def _objects(node: dict[str, Any], defs: dict[str, Any], path: str) -> Iterator[
     if path:
         yield f"### `{path}`\n"
     yield f"{plain(node['description'])}\n"
-    yield _table(("field", "type", "meaning"), rows)
+    yield table(("field", "type", "meaning"), rows)
     for place, item in within:
         yield from _objects(item, defs, place)
 
@@ -241,11 +256,6 @@ def _is_error(item: object) -> bool:
 def _first(documented: type) -> str:
     """The first line of a docstring."""
     return plain((documented.__doc__ or "").splitlines()[0])
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def _value(value: object) -> str:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "measurements" / "convert.json"
+from measured import read, table
 
 
 def convert_throughput() -> str:
     """A table of files a second, and what it was measured on."""
-    data = json.loads(FILE.read_text(encoding="utf-8"))["data"]
+    data = read("convert.json")
     machine, (low, high) = data["machine"], data["pixels_a_side"]
-    lines = [
-        "| processes | files a second, median | slowest to fastest run |",
-        "| --- | --- | --- |",
-    ]
-    lines += [
-        f"| {row['jobs']} | {row['images_per_s']:,} | "
-        f"{row['images_per_s_min']:,} to {row['images_per_s_max']:,} |"
+    rows = [
+        (
+            str(row["jobs"]),
+            f"{row['images_per_s']:,}",
+            f"{row['images_per_s_min']:,} to {row['images_per_s_max']:,}",
+        )
         for row in data["rows"]
     ]
+    header = ("processes", "files a second, median", "slowest to fastest run")
     size, load = data["size"], machine["load_average_before"]
     about = (
         f"{data['files']:,} made scans of {low} to {high} pixels a side,",
@@ -32,4 +29,4 @@ def convert_throughput() -> str:
         "Preparing alone, in one process, does",
         f"{data['prepare_alone_images_per_s']:,} files a second.",
     )
-    return "\n".join([*lines, "", *about]) + "\n"
+    return "\n".join([table(header, rows), *about]) + "\n"

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import generated
+import sheets
+from measured import MEASUREMENTS
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -30,8 +32,9 @@ def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
     if filled != source[0]:
         source[0] = filled
         for pattern in ("*.py", "*.toml", "*.json"):
-            for path in generated.PACKAGE.rglob(pattern):
-                app.env.note_dependency(str(path))
+            for folder in (generated.PACKAGE, MEASUREMENTS):
+                for path in folder.rglob(pattern):
+                    app.env.note_dependency(str(path))
 
 
 def list_fields(
@@ -60,8 +63,14 @@ def refuse_remote_assets(app: Sphinx, exception: Exception | None) -> None:
                 raise ExtensionError(f"{path}: a remote asset: {found[0][:200]}")
 
 
+def draw_sheets(app: Sphinx) -> None:
+    """Make the pictures that pages refer to."""
+    sheets.draw()
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
+    app.connect("builder-inited", draw_sheets)
     app.connect("source-read", fill_in)
     app.connect("autodoc-process-docstring", list_fields)
     app.connect("build-finished", refuse_remote_assets)

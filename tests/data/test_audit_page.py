@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -15,22 +16,22 @@ from oraclezoo.data.audit import KINDS
 from oraclezoo.data.corrupt import CORRUPTIONS, VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
+MEASURED = ROOT / "benchmarks" / "measurements"
 
 
 @pytest.fixture(scope="module")
-def page() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("audit_page", ROOT / "docs/_ext/audit_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def page() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs" / "_ext")
+        yield importlib.import_module("audit_page")
 
 
 def test_the_findings_have_a_row_for_each_kind_and_finding(page: ModuleType) -> None:
     """And the ten classes; nothing is left out."""
-    text = page.findings()
-    report = json.loads((page.MEASUREMENTS / "audit-oracle-mnist-3k.json").read_text())["data"]
+    text = page.audit_findings()
+    report = json.loads(
+        (ROOT / "benchmarks" / "measurements" / "audit-oracle-mnist-3k.json").read_text()
+    )["data"]
     assert list(report["numbers"]) == list(KINDS)
     for kind, count in report["numbers"].items():
         assert f"| {count} | {kind} |" in text
@@ -42,7 +43,9 @@ def test_the_findings_have_a_row_for_each_kind_and_finding(page: ModuleType) -> 
 
 def test_the_corruptions_page_is_of_these_corruptions(page: ModuleType) -> None:
     """The committed table is of the present version, names, words and strengths."""
-    data = json.loads((page.MEASUREMENTS / "corruptions.json").read_text())["data"]
+    data = json.loads((ROOT / "benchmarks" / "measurements" / "corruptions.json").read_text())[
+        "data"
+    ]
     assert data["version"] == VERSION
     assert data["split"] == "validation"
     committed = [(r["name"], r["summary"], r["unit"], tuple(r["strengths"])) for r in data["rows"]]
@@ -53,7 +56,7 @@ def test_the_corruptions_page_is_of_these_corruptions(page: ModuleType) -> None:
 
 def test_the_cost_is_of_several_tracks(page: ModuleType) -> None:
     """With the share of planted copies that is found."""
-    text = page.cost()
+    text = page.audit_cost()
     assert "| `oracle-mnist-3k` | 3,000 |" in text
     assert "scanned again" in text
 

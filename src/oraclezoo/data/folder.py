@@ -41,6 +41,7 @@ class About:
     classes: tuple[str, ...] | None = None
     glyphs: tuple[str, ...] | None = None
     flip_keeps_label: bool = False
+    synthetic: bool = False
 
 
 def discover(folder: Path) -> dict[str, Path]:
@@ -103,17 +104,18 @@ def read_about(folder: Path) -> About:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{path}: {error}") from error
-    known = ("classes", "glyphs", "flip_keeps_label")
+    known = ("classes", "glyphs", "flip_keeps_label", "synthetic")
     for key in document:
         if key not in known:
             raise DataError(f"{path}: unknown key '{key}'{nearest(key, known)}")
-    flip = document.get("flip_keeps_label", False)
-    if not isinstance(flip, bool):
-        raise DataError(f"{path}: 'flip_keeps_label' must be true or false")
+    flags = {key: document.get(key, False) for key in ("flip_keeps_label", "synthetic")}
+    for key, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise DataError(f"{path}: '{key}' must be true or false")
     classes, glyphs = _texts(path, document, "classes"), _texts(path, document, "glyphs")
     if classes is not None and (len(set(classes)) < len(classes) or "" in classes):
         raise DataError(f"{path}: each of 'classes' needs a name of its own")
-    return About(classes, glyphs, flip)
+    return About(classes, glyphs, **flags)
 
 
 def _texts(path: Path, document: dict[str, Any], key: str) -> tuple[str, ...] | None:

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from oraclezoo.contracts import Dataset
 from oraclezoo.data.sheet import FONT, printable
-from oraclezoo.errors import DataError
+from oraclezoo.errors import DataError, UsageError
 
 Images = npt.NDArray[np.uint8]
 
@@ -44,6 +45,27 @@ def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) 
                 x += step_x
             x += _GROUP_GAP
     return sheet
+
+
+def classes_beside(left: Dataset, right: Dataset, split: str, per_class: int) -> Image.Image:
+    """The first ``per_class`` images of each class of two data sets, a class a row.
+
+    Raises UsageError if their classes differ.
+    """
+    if left.classes != right.classes:
+        raise UsageError(
+            "two tracks are shown beside each other only if they have the same classes"
+        )
+    parts = [left.split(split), right.split(split)]
+    return rows_sheet(
+        [
+            (
+                f"{name} {glyph}",
+                [part.images[np.flatnonzero(part.labels == label)[:per_class]] for part in parts],
+            )
+            for label, (name, glyph) in enumerate(zip(left.classes, left.glyphs, strict=True))
+        ]
+    )
 
 
 def captioned_sheet(

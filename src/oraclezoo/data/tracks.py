@@ -122,9 +122,9 @@ def idx(
     """Any folder of four IDX files (:mod:`oraclezoo.data.folder`).
 
     Validation is the pair of files that holds it, if the folder has one; otherwise it is every
-    tenth training image of each class, in file order. The names of classes,
-    and whether flips keep a label, come from ``dataset.toml`` in the folder if it is there;
-    otherwise classes are "0", "1", ... up to the largest training label, and flips do not.
+    tenth training image of each class, in file order. The names of classes, whether flips keep a
+    label, and whether the images are synthetic come from ``dataset.toml`` in the folder if it is
+    there; otherwise classes are "0", "1", ... up to the largest training label, and neither holds.
 
     Images of a file that take more than ``stream_above`` bytes stay in it. Raises DataError.
     """
@@ -175,7 +175,7 @@ def idx(
         classes=classes,
         glyphs=characters,
         flip_keeps_label=about.flip_keeps_label,
-        synthetic=False,
+        synthetic=about.synthetic,
         sha256=digests,
         readers={"train": train, "validation": validation, "test": partial(other, "test")},
     )

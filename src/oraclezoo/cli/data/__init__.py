@@ -13,6 +13,7 @@ COMMANDS = {
     "preview": ("oraclezoo.cli.data.preview:command", "Write a labelled contact sheet."),
     "audit": ("oraclezoo.cli.data.audit:command", "Look for copies, blank images, odd labels."),
     "corrupt": ("oraclezoo.cli.data.corrupt:command", "Write a sheet of corrupted images."),
+    "glyphs": ("oraclezoo.cli.data.glyphs:command", "Generate characters, also of your own."),
     "convert": ("oraclezoo.cli.data.convert:command", "Convert scans to IDX files."),
 }
 """Each command's target and its line in the help."""
@@ -20,4 +21,4 @@ COMMANDS = {
 
 @click.group("data", cls=LazyGroup, targets=COMMANDS)
 def command() -> None:
-    """List, download, check and look at data."""
+    """List, download, make, check and look at data."""

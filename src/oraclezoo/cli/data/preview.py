@@ -14,6 +14,12 @@ from oraclezoo.cli._base import App, complete_names, emit_json, json_option, pas
 @options.data_dir
 @click.option("--split", type=click.Choice(["train", "validation"]), default="train")
 @click.option("--per-class", type=click.IntRange(1, 200), default=12, show_default=True)
+@click.option(
+    "--beside",
+    metavar="TRACK",
+    shell_complete=complete_names("dataset"),
+    help="Another track with the same classes, shown at the right.",
+)
 @json_option
 @pass_app
 def command(
@@ -23,20 +29,28 @@ def command(
     data_dir: str | None,
     split: str,
     per_class: int,
+    beside: str | None,
     as_json: bool,
 ) -> None:
     """Write a labelled contact sheet of TRACK to OUTPUT, a PNG. Test images are not shown."""
     from pathlib import Path
 
+    from oraclezoo.data.atomic import replacing
     from oraclezoo.data.sheet import contact_sheet
+    from oraclezoo.data.tiles import classes_beside
 
     place = Path(data_dir) if data_dir else None
     dataset = app.registry.create("dataset", track, data_dir=place, progress=say)
     part = dataset.split(split)
-    sheet = contact_sheet(
-        part.images, part.labels, dataset.classes, dataset.glyphs, per_class=per_class
-    )
-    sheet.save(output, format="PNG")
+    if beside is None:
+        sheet = contact_sheet(
+            part.images, part.labels, dataset.classes, dataset.glyphs, per_class=per_class
+        )
+    else:
+        other = app.registry.create("dataset", beside, data_dir=place, progress=say)
+        sheet = classes_beside(dataset, other, split, per_class)
+    with replacing(Path(output)) as file:
+        sheet.save(file, format="PNG")
     if as_json:
         emit_json("oraclezoo/preview/1", {"file": output, "size": [sheet.width, sheet.height]})
         return

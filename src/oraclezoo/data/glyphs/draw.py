@@ -19,7 +19,7 @@ from oraclezoo.data.glyphs.wear import SIZE, Floats, happens, normal, uniform, w
 from oraclezoo.data.glyphs.written import Character
 from oraclezoo.errors import UsageError
 
-VERSION = "1"
+VERSION = "2"
 """Names the images that a seed gives. Raise it with every change that alters a pixel: of any
 module of this folder, or of ``oracle.toml``. It is part of cache keys and results."""
 
@@ -85,7 +85,7 @@ def _draw(
     points, size = _warp(rng, known, form)
     places, box, scale = _frame(rng, points, size, known.margin[form])
     n = len(labels)
-    width = known.thickness[form] * np.exp(normal(rng, n) * 0.28) * (scale / 24) ** 0.5
+    width = known.thickness[form] * np.exp(normal(rng, n) * 0.32 - 0.05) * (scale / 24) ** 0.5
     sigma = np.maximum(width, 1.2)[:, None] / np.float32(2.355)
     force = _pressure(rng, known.stroke[form])
     middle = _middle_lines(places, sigma, force) + _strays(rng, sigma)
@@ -114,15 +114,15 @@ def _warp(
     """Sample points (N, S, 2) within the unit box, and its size (N, 2), longer edge 1."""
     n = len(form)
     control = known.control[form]
-    control = control + normal(rng, *control.shape) * uniform(rng, 0.01, 0.04, n, 1, 1)
+    control = control + normal(rng, *control.shape) * uniform(rng, 0.01, 0.03, n, 1, 1)
     points = known.basis[form] @ control - np.float32(0.5)
     points[:, :, 0] *= np.where(rng.random(n) < known.mirrored[form], -1, 1)[:, None]
-    points[:, :, 0] *= (known.aspect[form] * np.exp(normal(rng, n) * 0.17))[:, None]
+    points[:, :, 0] *= (known.aspect[form] * np.exp(normal(rng, n) * 0.1))[:, None]
     x, y = points[:, :, 0].copy(), points[:, :, 1].copy()
-    x += normal(rng, n, 1) * 0.07 * (4 * y * y - 0.5)  # bend
-    x *= 1 + normal(rng, n, 1) * 0.15 * y  # taper
-    x += normal(rng, n, 1) * 0.07 * y  # slant
-    turn = normal(rng, n, 1) * 0.09
+    x += normal(rng, n, 1) * 0.06 * (4 * y * y - 0.5)  # bend
+    x *= 1 + normal(rng, n, 1) * 0.2 * y  # taper
+    x += normal(rng, n, 1) * 0.05 * y  # slant
+    turn = normal(rng, n, 1) * 0.11
     points = np.stack(
         [x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=2
     )
@@ -141,8 +141,9 @@ def _frame(
     edge becomes SIZE pixels, its shorter an even number of them.
     """
     n = len(points)
-    share = np.exp(normal(rng, n, 1, 1) * 0.5 + normal(rng, n, 2, 2) * 0.45)
-    sides = margin[:, None, None] * share - happens(rng, 0.15, n, 2, 2) * np.float32(0.05)
+    share = np.exp(0.4 + normal(rng, n, 1, 1) * 0.5 + normal(rng, n, 2, 2) * 0.5)
+    cut = happens(rng, 0.2, n, 2, 2) * uniform(rng, 0, 0.05, n, 2, 2)
+    sides = margin[:, None, None] * share - cut
     whole = size + sides.sum(1)
     scale = SIZE / whole.max(1)
     box = np.clip(2 * np.rint(whole * scale[:, None] / 2), 8, SIZE)
@@ -156,13 +157,13 @@ def _pressure(rng: np.random.Generator, stroke: npt.NDArray[np.int64]) -> Floats
     n = len(stroke)
     along = np.arange(SAMPLES, dtype=np.float32)
     wave = np.sin(along * uniform(rng, 0.03, 0.15, n, 1) + uniform(rng, 0, 6.28, n, 1))
-    force: Floats = 1 + uniform(rng, 0, 0.2, n, 1) * wave
+    force: Floats = 1 + uniform(rng, 0, 0.13, n, 1) * wave
     count = int(stroke.max()) + 1
     missing = happens(rng, 0.015, n, count)
-    weak = uniform(rng, 0.8, 1.15, n, count)
+    weak = uniform(rng, 0.9, 1.15, n, count)
     force *= np.take_along_axis(weak * (1 - missing), stroke, 1)
     for _ in range(2):
-        half = happens(rng, 0.3, n, 1) * uniform(rng, 1, 8, n, 1)
+        half = happens(rng, 0.15, n, 1) * uniform(rng, 1, 9, n, 1)
         force *= np.abs(along - uniform(rng, 0, SAMPLES, n, 1)) >= half
     return force
 
@@ -175,7 +176,7 @@ def _strays(rng: np.random.Generator, sigma: Floats) -> Floats:
     reach = uniform(rng, 2, 12, n, _STRAYS, 1)
     way = np.stack([np.cos(turn) * reach, np.sin(turn) * reach], axis=3)
     t = np.linspace(0, 1, _STRAY_SAMPLES, dtype=np.float32)[:, None]
-    force = np.repeat(happens(rng, 0.15, n, _STRAYS), _STRAY_SAMPLES, axis=1)
+    force = np.repeat(happens(rng, 0.13, n, _STRAYS), _STRAY_SAMPLES, axis=1)
     places = (start + way * t).reshape(n, -1, 2)
     return _middle_lines(places, sigma, force)
 

@@ -6,8 +6,8 @@ Every sample point of a stroke is a fixed weighting of the control points it was
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +20,11 @@ from oraclezoo.data.glyphs.written import Character, Form, Stroke
 Floats = npt.NDArray[np.float32]
 
 ORACLE = Path(__file__).with_name("oracle.toml")
-"""The written forms of Oracle-MNIST's ten characters."""
+"""The written forms of Oracle-MNIST's ten characters, drawn by eye."""
+TRACED = Path(__file__).with_name("traced.toml")
+"""More of them, read off training images by benchmarks/trace_forms.py."""
+TRACED_SHARE = 0.8
+"""How many images of a character are drawn from traced forms."""
 
 SAMPLES = 224
 """Sample points of a form, spread over its strokes in proportion to their length."""
@@ -50,8 +54,23 @@ class Forms:
 
 @cache
 def oracle() -> tuple[Character, ...]:
-    """Oracle-MNIST's ten characters, as this project wrote them down."""
-    return written.read(ORACLE)
+    """Oracle-MNIST's ten characters: forms drawn by eye, then traced ones, at their shares."""
+    return tuple(
+        replace(
+            drawn,
+            forms=(
+                *_weighted(drawn.forms, 1 - TRACED_SHARE),
+                *_weighted(traced.forms, TRACED_SHARE),
+            ),
+        )
+        for drawn, traced in zip(written.read(ORACLE), written.read(TRACED), strict=True)
+    )
+
+
+def _weighted(forms: tuple[Form, ...], share: float) -> Iterator[Form]:
+    """The forms with weights that sum to ``share``."""
+    total = sum(form.weight for form in forms)
+    return (replace(form, weight=form.weight * share / total) for form in forms)
 
 
 @cache

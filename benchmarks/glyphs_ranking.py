@@ -1,0 +1,179 @@
+"""Do recipes rank on generated characters as they do on real ones?
+
+Ten recipes of the closed division, benched by the protocol at five seeds on glyphs-3k and on
+oracle-mnist-3k, which are of the same sizes. Reported: the rank correlation of mean accuracies,
+and how many of the pairs that the protocol separates on both tracks stand in the same order.
+
+    python benchmarks/glyphs_ranking.py --data-dir FOLDER [--seeds 5] [--json] [--out FILE]
+
+Jobs are kept in the folder given by --runs and go on where they stopped.
+benchmarks/measurements/glyphs-ranking.json is what ``--out`` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+import oraclezoo as oz
+from oraclezoo.data.glyphs import VERSION
+from oraclezoo.leaderboard.table import Table
+
+SCHEMA = "oraclezoo/glyphs-ranking/1"
+GENERATED, REAL = "glyphs-3k", "oracle-mnist-3k"
+RESAMPLES = 10_000
+
+STILL = {f"augment.{key}": 0.0 for key in ("shift", "rotate", "scale", "shear", "elastic")} | {
+    "augment.cutout": 0,
+    "augment.flip": False,
+}
+MOVING = {
+    "augment.shift": 3.0,
+    "augment.rotate": 12.0,
+    "augment.scale": 0.1,
+    "augment.shear": 0.1,
+    "augment.flip": True,
+}
+ADAM = {"optimizer.name": "adam", "optimizer.lr": 1e-3, "scheduler.name": "onecycle"}
+
+RECIPES: dict[str, tuple[str, dict[str, object]]] = {
+    "oraclenet-muon": ("quick", {}),
+    "oraclenet-adamw": ("quick", {"optimizer.name": "adamw", "optimizer.lr": 3e-3}),
+    "oraclenet-sgd": ("quick", {"optimizer.name": "sgd", "optimizer.lr": 0.1}),
+    "oraclenet-unaugmented": ("quick", STILL),
+    "oraclenet-half": ("quick", {"backbone.width": 0.5}),
+    "authors-cnn": ("authors-cnn", {}),
+    "lenet5-augmented": ("authors-cnn", MOVING),
+    "lenet5-adam": ("authors-cnn", ADAM),
+    "resnet18-adam": (
+        "authors-cnn",
+        {"backbone.name": "resnet18", "budget.epochs": 10, **ADAM},
+    ),
+    "course-project": ("course-project", {}),
+}
+"""Name -> the shipped recipe that it comes from, and what is changed."""
+
+
+def measure(data_dir: Path, seeds: int, runs: Path) -> dict[str, Any]:
+    """Bench on both tracks, then compare."""
+    recipes = [
+        oz.Recipe.load(base, {**changes, "name": name}) for name, (base, changes) in RECIPES.items()
+    ]
+    tables = {}
+    for track in (GENERATED, REAL):
+        results = oz.bench(
+            recipes,
+            track=track,
+            data_dir=data_dir if track == REAL else None,
+            seeds=seeds,
+            out=runs / "results",
+            runs=runs,
+        )
+        tables[track] = oz.leaderboard(results)
+        print(f"{track} is done", file=sys.stderr)
+    names = list(RECIPES)
+    means = {track: accuracies(table, names) for track, table in tables.items()}
+    tau = stats.kendalltau(means[GENERATED], means[REAL])
+    rho = stats.spearmanr(means[GENERATED], means[REAL])
+    separated = {track: separated_pairs(table) for track, table in tables.items()}
+    both = [pair for pair in separated[REAL] if set(pair) in map(set, separated[GENERATED])]
+    agreeing = [pair for pair in both if pair in separated[GENERATED]]
+    return {
+        "generator": VERSION,
+        "seeds": seeds,
+        "recipes": [
+            {
+                "name": name,
+                **{
+                    track: {
+                        "accuracy_percent": means[track][place],
+                        "sd_points": row(tables[track], name).seed_std_points,
+                    }
+                    for track in tables
+                },
+            }
+            for place, name in enumerate(names)
+        ],
+        "spearman": float(rho.statistic),
+        "kendall": float(tau.statistic),
+        "kendall_ci95": interval(means[GENERATED], means[REAL]),
+        "pairs": len(names) * (len(names) - 1) // 2,
+        "pairs_separated": {track: len(pairs) for track, pairs in separated.items()},
+        "pairs_separated_on_both": len(both),
+        "pairs_in_the_same_order": len(agreeing),
+        "disagreeing": [list(pair) for pair in both if pair not in agreeing],
+        "hardware_class": tables[REAL].rows[0].hardware_class,
+    }
+
+
+def row(table: Table, name: str) -> Any:
+    """The row of a recipe."""
+    return next(each for each in table.rows if each.recipe == name)
+
+
+def accuracies(table: Table, names: list[str]) -> list[float]:
+    """Mean test accuracy of each recipe, percent. Raises SystemExit if one has none."""
+    found = [row(table, name).accuracy_percent for name in names]
+    if None in found:
+        raise SystemExit(f"{table.track}: {names[found.index(None)]} failed at every seed")
+    return found
+
+
+def separated_pairs(table: Table) -> list[tuple[str, str]]:
+    """(better, worse) for each pair of rows that the leaderboard does not call a tie."""
+    return [
+        (upper.recipe, lower.recipe)
+        for upper, lower in itertools.combinations(table.rows, 2)
+        if lower.number not in upper.ties_with
+    ]
+
+
+def interval(a: list[float], b: list[float]) -> list[float]:
+    """95% of Kendall's tau over resamples of the recipes (percentile bootstrap)."""
+    generator = np.random.default_rng(0)
+    x, y = np.array(a), np.array(b)
+    taus = []
+    for _ in range(RESAMPLES):
+        chosen = generator.integers(0, len(x), len(x))
+        if len(set(chosen.tolist())) > 2:
+            taus.append(stats.kendalltau(x[chosen], y[chosen]).statistic)
+    return [float(np.nanpercentile(taus, q)) for q in (2.5, 97.5)]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for kept jobs")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="write the document to a file as well")
+    arguments = parser.parse_args()
+    data = measure(arguments.data_dir, arguments.seeds, arguments.runs)
+    document = json.dumps({"schema": SCHEMA, "data": data}, indent=2)
+    if arguments.out:
+        arguments.out.write_text(document + "\n", encoding="utf-8")
+    if arguments.json:
+        print(document)
+        return
+    for each in sorted(data["recipes"], key=lambda r: -r[REAL]["accuracy_percent"]):
+        print(
+            f"{each['name']:<24}{each[REAL]['accuracy_percent']:6.2f} real"
+            f"{each[GENERATED]['accuracy_percent']:8.2f} generated"
+        )
+    print(
+        f"Spearman {data['spearman']:.3f}, Kendall {data['kendall']:.3f}; "
+        f"{data['pairs_in_the_same_order']} of {data['pairs_separated_on_both']} separated pairs "
+        "in the same order"
+    )
+
+
+if __name__ == "__main__":
+    main()

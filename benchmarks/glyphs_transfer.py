@@ -1,0 +1,107 @@
+"""What generated characters teach: a net trained on them alone, scored on real ones.
+
+The recipe ``quick`` with ten epochs of the track ``glyphs``, at several seeds; scored on the
+validation images of oracle-mnist-3k, and with ``--test`` on its test images too, which is to be
+done once, when the generator is finished.
+
+    python benchmarks/glyphs_transfer.py --data-dir FOLDER [--seeds 5] [--epochs 10] [--test]
+        [--json] [--out FILE]
+
+Runs are kept in ``runs`` and go on where they stopped. benchmarks/measurements/glyphs-transfer.json
+is what ``--test --out`` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import oraclezoo as oz
+from oraclezoo.data.glyphs import VERSION
+from oraclezoo.data.glyphs.forms import oracle
+from oraclezoo.data.glyphs.written import digest
+from oraclezoo.measure import hardware
+from oraclezoo.pipeline.evaluate import wilson
+from oraclezoo.pipeline.score import score
+from oraclezoo.train.device import pick
+
+SCHEMA = "oraclezoo/glyphs-transfer/1"
+REAL = "oracle-mnist-3k"
+
+
+def measure(data_dir: Path, seeds: int, epochs: int, test: bool) -> dict[str, Any]:
+    """Train at each seed, then score; validation first, so that a look at test comes last."""
+    recipe = oz.Recipe.load("quick", {"data.track": "glyphs", "budget.epochs": epochs})
+    runs = []
+    for seed in range(seeds):
+        runs.append(oz.train(recipe, seed=seed, resume=True))
+        print(f"seed {seed} is trained", file=sys.stderr)
+    real = oz.registry().create("dataset", REAL, data_dir=data_dir)
+    splits = ["validation", "test"] if test else ["validation"]
+    record = runs[0].record
+    return {
+        "recipe": record["recipe"],
+        "epochs": epochs,
+        "training_images": record["train_images"],
+        "generator": {"version": VERSION, "characters_sha256": digest(oracle())},
+        "forms": sum(len(each.forms) for each in oracle()),
+        "seeds": seeds,
+        "real_track": REAL,
+        "real_sha256": dict(real.sha256),
+        "classes": list(real.classes),
+        "splits": {split: row(runs, real, split) for split in splits},
+        "hardware": hardware.describe(pick("auto")),
+        "libraries": hardware.libraries(),
+    }
+
+
+def row(runs: list[oz.Run], real: Any, split: str) -> dict[str, Any]:
+    """Accuracy at each seed, and over seeds: mean, SD, Wilson's interval over images, recalls."""
+    scores = [score(run.model(), real, split) for run in runs]
+    accuracy = [each.accuracy for each in scores]
+    right = np.mean([each.probabilities.argmax(1) == each.labels for each in scores], axis=0)
+    labels = scores[0].labels
+    return {
+        "images": len(labels),
+        "accuracy": accuracy,
+        "mean": statistics.mean(accuracy),
+        "sd": statistics.stdev(accuracy) if len(accuracy) > 1 else None,
+        "ci95_over_images": list(wilson(round(float(right.sum())), len(labels))),
+        "recall": [float(right[labels == label].mean()) for label in range(len(real.classes))],
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--test", action="store_true", help="score the test images as well")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="write the document to a file as well")
+    arguments = parser.parse_args()
+    data = measure(arguments.data_dir, arguments.seeds, arguments.epochs, arguments.test)
+    document = json.dumps({"schema": SCHEMA, "data": data}, indent=2)
+    if arguments.out:
+        arguments.out.write_text(document + "\n", encoding="utf-8")
+    if arguments.json:
+        print(document)
+        return
+    for split, each in data["splits"].items():
+        spread = "" if each["sd"] is None else f", SD {100 * each['sd']:.2f} over seeds"
+        low, high = each["ci95_over_images"]
+        print(
+            f"{split}: {100 * each['mean']:.2f}%{spread}, "
+            f"95% over {each['images']} images {100 * low:.1f} to {100 * high:.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

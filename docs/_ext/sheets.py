@@ -1,0 +1,55 @@
+"""Contact sheets for the page on generated characters, drawn when the documentation is built.
+
+Real images are never committed: they are shown only where the files are at hand ($ORACLEZOO_DATA or
+the user's cache), and never downloaded for this.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[1] / "_generated"
+GENERATED, REAL = "glyphs-3k", "oracle-mnist-3k"
+PER_CLASS = 12
+
+
+def sheets() -> str:
+    """Markdown for the sheets that :func:`draw` makes on this machine."""
+    if real_files() is None:
+        return (
+            f"![Generated characters, a class a row](_generated/{GENERATED}.png)\n\n"
+            "Where this documentation was built the real images were not at hand; `oraclezoo data "
+            f"preview {REAL} sheet.png --beside {GENERATED}` shows them beside the generated ones."
+        )
+    return (
+        f"![Real and generated characters, a class a row](_generated/{REAL}.png)\n\n"
+        f"Left: training images of `{REAL}`. Right: training images of `{GENERATED}`."
+    )
+
+
+def real_files() -> Path | None:
+    """The folder with the real files of the track, or None."""
+    from oraclezoo.data.locate import search
+    from oraclezoo.data.upstream import TEST_IMAGES, TEST_LABELS
+
+    found = search((TEST_IMAGES, TEST_LABELS), None)
+    folders = {path.parent for path in found.values() if path is not None}
+    return folders.pop() if len(folders) == 1 and None not in found.values() else None
+
+
+def draw() -> None:
+    """Write the sheet that :func:`sheets` shows."""
+    from oraclezoo.data import tracks
+    from oraclezoo.data.sheet import contact_sheet
+    from oraclezoo.data.tiles import classes_beside
+
+    FOLDER.mkdir(exist_ok=True)
+    generated, folder = tracks.glyphs_3k(data_dir=None), real_files()
+    if folder is None:
+        part = generated.split("train")
+        names = generated.classes, generated.glyphs
+        sheet = contact_sheet(part.images, part.labels, *names, per_class=PER_CLASS)
+        sheet.save(FOLDER / f"{GENERATED}.png")
+        return
+    real = tracks.oracle_mnist_3k(data_dir=folder)
+    classes_beside(real, generated, "train", PER_CLASS).save(FOLDER / f"{REAL}.png")

@@ -1,0 +1,65 @@
+"""``oraclezoo data glyphs`` and ``preview --beside``, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from oraclezoo.cli import cli
+
+MINE = """
+[[class]]
+name = "bar"
+[[class.form]]
+strokes = ["line .5 0  .5 1"]
+[[class]]
+name = "dash"
+[[class.form]]
+strokes = ["line 0 .5  1 .5"]
+"""
+
+
+def test_characters_of_ones_own_become_a_track(tmp_path: Path) -> None:
+    """From a stroke file to a contact sheet of track idx."""
+    (tmp_path / "mine.toml").write_text(MINE)
+    out = tmp_path / "out"
+    few = ["--train", "20", "--validation", "5", "--test", "5"]
+    made = CliRunner().invoke(
+        cli, ["data", "glyphs", str(out), "--classes", str(tmp_path / "mine.toml"), *few, "--json"]
+    )
+    assert made.exit_code == 0, made.output
+    data = json.loads(made.stdout)["data"]
+    assert data["classes"] == ["bar", "dash"]
+    assert data["per_class"] == {"train": 20, "validation": 5, "test": 5}
+    sheet = tmp_path / "sheet.png"
+    shown = CliRunner().invoke(cli, ["data", "preview", "idx", str(sheet), "--data-dir", str(out)])
+    assert shown.exit_code == 0, shown.output
+    assert Image.open(sheet).size[0] > 100
+
+
+def test_two_tracks_are_shown_beside_each_other(tmp_path: Path) -> None:
+    """One picture with both; other classes are refused."""
+    sheet = tmp_path / "sheet.png"
+    arguments = ["data", "preview", "glyphs-3k", str(sheet), "--per-class", "3", "--beside"]
+    shown = CliRunner().invoke(cli, [*arguments, "glyphs-3k"])
+    assert shown.exit_code == 0, shown.output
+    picture = Image.open(sheet)
+    gap = 10
+    left, right = 12 + 0, picture.width - 12
+    assert picture.height > 10 * 56
+    assert right - left > 2 * 3 * 56 + gap
+    (tmp_path / "mine.toml").write_text(MINE)
+    out = tmp_path / "out"
+    few = ["--train", "20", "--validation", "5", "--test", "5"]
+    CliRunner().invoke(
+        cli, ["data", "glyphs", str(out), "--classes", str(tmp_path / "mine.toml"), *few]
+    )
+    with pytest.raises(Exception, match="same classes"):
+        CliRunner().invoke(
+            cli, [*arguments, "idx", "--data-dir", str(out)], standalone_mode=False,
+            catch_exceptions=False,
+        )  # fmt: skip
