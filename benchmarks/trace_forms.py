@@ -2,10 +2,10 @@
 
 Each of the 1,800 training images is thinned to its middle lines (scikit-image's skeleton of the
 smoothed, enlarged image above Otsu's threshold), and these become polylines of few points. A form
-is kept if a net trained on the same 1,800 images (``quick``, 20 epochs) reads most of the worn
-images that the generator draws of it. Neither validation nor test images are looked at.
+is kept if a net trained on the same 1,800 images (``quick``, 20 epochs) reads three in ten of the
+worn images that the generator draws of it. No choice rests on a validation or test image.
 
-    python benchmarks/trace_forms.py --data-dir FOLDER [--per-class 60] [--write]
+    python benchmarks/trace_forms.py --data-dir FOLDER [--per-class 100] [--write]
 
 Needs scikit-image (the ``dev`` extra). Without ``--write`` it only says what it would keep.
 """
@@ -41,7 +41,7 @@ OFF_PX = 0.45  # how far a polyline may pass from the middle line
 SMALLEST_PX = 8.0  # a longer edge below this is a fragment
 MAX_POINTS = 30
 COPIES = 24  # worn images of a form that the net is asked to read
-AGREE = 0.5  # share of them that it must read right
+AGREE = 0.3  # share of them that it must read right
 
 Mask = npt.NDArray[np.bool_]
 Path2 = list[tuple[float, float]]  # (row, column), pixels of the enlarged image
@@ -216,7 +216,7 @@ def _short(value: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", required=True)
-    parser.add_argument("--per-class", type=int, default=60)
+    parser.add_argument("--per-class", type=int, default=100)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     track = "oracle-mnist-3k"

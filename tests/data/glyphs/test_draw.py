@@ -154,11 +154,11 @@ def test_a_linear_classifier_tells_the_classes_apart(
         return np.column_stack([flat, np.ones(len(x))])
 
     a, b = features(images), features(fresh)
-    weights = np.linalg.solve(a.T @ a + 5 * np.eye(a.shape[1]), a.T @ np.eye(CLASSES)[labels])
+    weights = np.linalg.solve(a.T @ a + 100 * np.eye(a.shape[1]), a.T @ np.eye(CLASSES)[labels])
     found = (b @ weights).argmax(1)
-    assert (found == truth).mean() > 0.4
+    assert (found == truth).mean() > 0.3  # version 2 is harder: many more forms
     shuffled = np.random.default_rng(0).permutation(labels)
-    weights = np.linalg.solve(a.T @ a + 5 * np.eye(a.shape[1]), a.T @ np.eye(CLASSES)[shuffled])
+    weights = np.linalg.solve(a.T @ a + 100 * np.eye(a.shape[1]), a.T @ np.eye(CLASSES)[shuffled])
     assert ((b @ weights).argmax(1) == truth).mean() < 0.25
 
 

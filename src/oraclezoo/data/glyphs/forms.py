@@ -23,7 +23,7 @@ ORACLE = Path(__file__).with_name("oracle.toml")
 """The written forms of Oracle-MNIST's ten characters, drawn by eye."""
 TRACED = Path(__file__).with_name("traced.toml")
 """More of them, read off training images by benchmarks/trace_forms.py."""
-TRACED_SHARE = 0.8
+TRACED_SHARE = 0.9
 """How many images of a character are drawn from traced forms."""
 
 SAMPLES = 224
