@@ -62,6 +62,10 @@ class DivergedError(OracleZooError):
     """A training whose loss is no longer finite."""
 
 
+class OutOfMemoryError(OracleZooError):
+    """A batch that does not fit into memory. The message names a size that does."""
+
+
 class JobError(OracleZooError):
     """At least one benchmark job failed."""
 

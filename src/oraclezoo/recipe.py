@@ -31,10 +31,15 @@ def _key(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    later: bool = False,
 ) -> Any:
-    return field(
-        default=default, metadata={"help": help, "low": low, "high": high, "choices": choices}
-    )
+    """A key of a fixed section; ``later`` marks one added after recipes had been published.
+
+    A later key is left out of the canonical JSON while it has its default (a section without keys
+    too), so that published recipes keep their hashes. Its default must mean: as before the key.
+    """
+    bounds = {"low": low, "high": high, "choices": choices}
+    return field(default=default, metadata={"help": help, "later": later, **bounds})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,19 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluate:
+    """What the trained model does with an image; the model's card carries it."""
+
+    shifts: int = _key(
+        0,
+        "pixels; average over an image and its shifts up, down, left and right; 0 shifts nothing",
+        low=0,
+        high=8,
+        later=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """A backbone, optimizer or scheduler by name, with the options given to it."""
 
@@ -100,6 +118,7 @@ SECTIONS: dict[str, type] = {
     "augment": Augment,
     "loss": Loss,
     "train": Training,
+    "evaluate": Evaluate,
 }
 COMPONENTS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler")
 _TOP = ("name", "summary")
@@ -138,6 +157,7 @@ class Recipe:
     augment: Augment = Augment()
     loss: Loss = Loss()
     train: Training = Training()
+    evaluate: Evaluate = Evaluate()
     summary: str = ""
     resolved: bool = False
 
@@ -234,11 +254,21 @@ class Recipe:
         for key in COMPONENTS:
             component: Component = getattr(self, key)
             document[key] = {"name": component.name, "options": dict(component.options)}
+        for name, section in SECTIONS.items():
+            for f in dataclasses.fields(section):
+                if f.metadata["later"] and document[name][f.name] == f.default:
+                    del document[name][f.name]
+            if not document[name]:
+                del document[name]
         return document
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 (hex) of the canonical JSON: sorted keys, defaults filled in, names qualified."""
+        """SHA-256 (hex) of the canonical JSON: sorted keys, defaults filled in, names qualified.
+
+        Keys that came later than the first published recipes are in it where they are not at their
+        default.
+        """
         text = json.dumps(
             self.canonical(), sort_keys=True, separators=(",", ":"), allow_nan=False, default=list
         )

@@ -65,6 +65,20 @@ def stream_above(function: F) -> F:
     )(function)
 
 
+def engine(function: F) -> F:
+    """``--compile`` and ``--deterministic``."""
+    function = click.option(
+        "--deterministic", is_flag=True, help="The same weights twice, bit for bit, on a GPU too."
+    )(function)
+    return click.option(
+        "--compile",
+        type=click.Choice(["auto", "on", "off"]),
+        default="auto",
+        show_default=True,
+        help="torch.compile; auto: on CUDA, where the training is long enough.",
+    )(function)
+
+
 def overrides(assigned: tuple[str, ...], track: str | None = None) -> dict[str, object]:
     """Changes to a recipe: the environment's (ORACLEZOO_<SECTION>__<KEY>), then the options'."""
     from oraclezoo.recipe import from_environment, parse_assignments

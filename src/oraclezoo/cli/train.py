@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from oraclezoo.cli import _options as options
@@ -15,12 +17,16 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to
 @options.data_dir
 @options.device
 @options.stream_above
+@options.engine
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--out", default="runs", show_default=True, help="Folder for run folders.")
 @click.option(
     "--resume", is_flag=True, help="Go on with an unfinished run; on the CPU it ends bit-equal."
 )
 @click.option("--overwrite", is_flag=True, help="Train anew where a run folder is already.")
+@click.option(
+    "--profile", is_flag=True, help="Trace a few steps, and say what their time goes into."
+)
 @json_option
 @pass_app
 def command(
@@ -31,13 +37,19 @@ def command(
     data_dir: str | None,
     device: str,
     stream_above: str | None,
+    compile: str,
+    deterministic: bool,
     seed: int,
     out: str,
     resume: bool,
     overwrite: bool,
+    profile: bool,
     as_json: bool,
 ) -> None:
     """Train RECIPE (a name or a .toml file) and leave a run folder."""
+    import json
+
+    from oraclezoo.cli._profile import profile_text
     from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
     from oraclezoo.pipeline.run import train
     from oraclezoo.recipe import Recipe
@@ -55,6 +67,9 @@ def command(
             seed=seed,
             device=device,
             stream_above=stream_above,
+            compile=compile,
+            deterministic=deterministic,
+            profile=profile,
             out=out,
             resume=resume,
             overwrite=overwrite,
@@ -64,12 +79,23 @@ def command(
             progress=lines.say,
         )
     record = run.record
+    found = json.loads((run.folder / "profile.json").read_text("utf-8")) if profile else None
     if as_json:
-        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record})
+        more = {} if found is None else {"profile": found}
+        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record, **more})
         return
-    outcome = record["outcome"]
-    click.echo(
-        f"{run.folder}\nvalidation {100 * outcome['validation_accuracy']:.1f}% of "
-        f"{record['validation_images']} images, trained in {outcome['train_s']:.1f} s on "
-        f"{record['hardware']['device']} ({record['hardware']['threads']} threads)"
+    click.echo(f"{run.folder}\n{_outcome_text(record)}")
+    if found is not None:
+        click.echo(profile_text(found, run.folder))
+
+
+def _outcome_text(record: dict[str, Any]) -> str:
+    outcome, hardware = record["outcome"], record["hardware"]
+    compiled = f", {outcome['compile_s']:.1f} s of it compiling" if outcome["compile_s"] else ""
+    peak = outcome["peak_memory_bytes"]
+    memory = "" if peak is None else f", peak memory {peak / 1e6:,.0f} MB"
+    return (
+        f"validation {100 * outcome['validation_accuracy']:.1f}% of "
+        f"{record['validation_images']} images, trained in {outcome['train_s']:.1f} s{compiled} on "
+        f"{hardware['device']} ({hardware['threads']} threads){memory}"
     )

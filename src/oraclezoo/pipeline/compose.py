@@ -20,8 +20,9 @@ from oraclezoo.recipe import COMPONENTS, Recipe
 from oraclezoo.registry import Registry
 from oraclezoo.specs import Kind
 from oraclezoo.train.augment import standardise
-from oraclezoo.train.engine import Parts, TrainingData, steps_per_epoch
+from oraclezoo.train.engine import steps_per_epoch
 from oraclezoo.train.images import Streamed, take
+from oraclezoo.train.records import Parts, TrainingData
 from oraclezoo.train.seeds import derive
 
 INITIALISE_ON = 5000

@@ -19,7 +19,7 @@ from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.pipeline.compose import build_backbone
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.result import write_atomically
-from oraclezoo.train.evaluate import probabilities
+from oraclezoo.train.evaluate import probabilities, with_shifts
 from oraclezoo.train.images import Streamed
 
 SCHEMA = "oraclezoo/model/1"
@@ -50,6 +50,16 @@ class Model:
         """A display name for each class."""
         return tuple(self.card["classes"])
 
+    @property
+    def classifier(self) -> nn.Module:
+        """Standardised images ``(N, 1, H, W)`` -> logits; all that a prediction costs.
+
+        The module itself, or one around it that averages over shifts where the card says so.
+        """
+        scale = self.card["preprocessing"]
+        pixels = scale.get("shifts", 0)
+        return with_shifts(self.module, pixels, mean=scale["mean"], std=scale["std"])
+
     def predict(self, images: npt.ArrayLike | Images) -> Prediction:
         """Classify uint8 images ``(N, H, W)``, or one ``(H, W)``, of the size trained on.
 
@@ -73,7 +83,7 @@ class Model:
             source = torch.from_numpy(np.ascontiguousarray(array)).to(device)
         else:
             source = Streamed([array], device)
-        probs = probabilities(self.module, source, mean=scale["mean"], std=scale["std"])
+        probs = probabilities(self.classifier, source, mean=scale["mean"], std=scale["std"])
         found = probs.cpu().numpy()
         return Prediction(found.argmax(1).astype(np.int64), found)
 
@@ -172,8 +182,11 @@ def _read_card(card: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, int
     shape = {key: given[key] for key in ("in_chans", "num_classes", "image_size")}
     if not all(type(value) is int and 0 < value <= 65536 for value in shape.values()):
         raise ValueError(f"input is {given}")
-    mean, std = float(scale["mean"]), float(scale["std"])
-    if not (math.isfinite(mean) and 0 < std < math.inf):
+    size = shape["image_size"]
+    mean, std, shifts = float(scale["mean"]), float(scale["std"]), scale.get("shifts", 0)
+    if not (
+        math.isfinite(mean) and 0 < std < math.inf and type(shifts) is int and 0 <= shifts < size
+    ):
         raise ValueError(f"preprocessing is {scale}")
     if len(card["classes"]) != shape["num_classes"]:
         raise ValueError(f"{len(card['classes'])} classes, but {shape['num_classes']} outputs")

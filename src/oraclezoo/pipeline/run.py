@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -31,9 +32,15 @@ from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
 from oraclezoo.result import timestamp, write_atomically
 from oraclezoo.train.checkpoint import load_state
+from oraclezoo.train.compiled import wanted
+from oraclezoo.train.deterministic import deterministic as deterministically
 from oraclezoo.train.device import peak_memory_bytes, pick
-from oraclezoo.train.engine import Epoch, Trainer
+from oraclezoo.train.engine import Trainer
 from oraclezoo.train.images import Streamed
+from oraclezoo.train.profile import Profiler
+from oraclezoo.train.records import Epoch
+
+logger = logging.getLogger(__name__)
 
 SCHEMA = "oraclezoo/run/1"
 ANEW = "--overwrite trains anew, --out elsewhere"
@@ -146,6 +153,9 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     stream_above: int | str | None = None,
+    compile: str = "auto",
+    deterministic: bool = False,
+    profile: bool | str | Path = False,
     registry: Registry | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -156,16 +166,20 @@ def train(
     A folder that holds a run already is an error, unless ``resume`` (go on where it stopped; a
     finished one is returned as it is) or ``overwrite`` says otherwise. ``stream_above``: images of
     a split that take more bytes (or "512MB", "2GiB") are streamed from their file, with the same
-    outcome; by default half of the free memory. ``on_epoch`` is called after each epoch;
-    ``should_stop`` is asked after each step (see :class:`Trainer`).
+    outcome; by default half of the free memory. ``compile``: torch.compile, "on", "off" or "auto",
+    which is on for long trainings on CUDA. ``deterministic``: the same weights twice on a GPU too.
+    ``profile``: leave ``trace.json`` and ``profile.json`` of a few steps in the run folder, or in
+    the folder given. ``on_epoch`` is called after each epoch; ``should_stop`` is asked after each
+    step (see :class:`Trainer`).
 
     Raises UsageError, DataError, PluginError (a component that breaks its contract), ResultError (a
-    folder that cannot be read or written), DivergedError or InterruptedRunError.
+    folder that cannot be read or written), DivergedError, OutOfMemoryError or InterruptedRunError.
     """
     registry = registry or build_registry()
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     recipe = resolve(recipe, registry)
     place = pick(device)
+    wanted(compile, place, 0)
     limit = stream_limit(stream_above, place)
     run = Run(Path(out) / folder_name(recipe, seed))
     found = (run.folder / "run.json").is_file()
@@ -175,64 +189,84 @@ def train(
         raise UsageError(
             f"{run.folder} holds a run: --resume goes on with it, --overwrite trains anew"
         )
+    traces = (run.folder if profile is True else Path(profile)) if profile else None
     dataset = compose.open_dataset(
         recipe, registry, None if data_dir is None else Path(data_dir), progress, limit
     )
     data = compose.training_data(recipe, dataset, place, limit)
-    identity = provenance(recipe, registry, dataset, place, seed)
+    identity = provenance(
+        recipe, registry, dataset, place, seed, compile=compile, deterministic=deterministic
+    )
     if found and resume:
         _refuse_other(run, identity)
         if run.record.get("status") == "done":
             run.check()
+            if traces is not None:
+                raise UsageError(f"{run.folder} is finished: nothing to profile; {ANEW}")
             return run
     shape = {
         "in_chans": 1,
         "num_classes": len(dataset.classes),
         "image_size": int(data.images.shape[-1]),
     }
-    parts = compose.build_parts(recipe, registry, data, shape, seed)
-    writable(Path(out))
-    run.folder.mkdir(exist_ok=True)
-    trainer = Trainer(recipe, parts, data, seed=seed, device=place, folder=run.folder)
-    try:
-        resumed = resume and trainer.resume()
-    except ResultError as error:
-        raise ResultError(f"{error}; {ANEW}") from error
-    _open_folder(run, recipe, trainer.progress.epoch if resumed else None)
-    card = _card(recipe, registry, dataset, data.mean, data.std, shape, seed)
-    run.update(
-        **identity,
-        schema=SCHEMA,
-        started=timestamp(),
-        pid=os.getpid(),
-        parts=_parts(run, identity) if resumed else [],
-        model=card,
-        status="running",
-        reason=None,
-        train_images=len(data.images),
-        validation_images=len(data.validation_images),
-        flip=trainer.augment.flip,
-        streamed=isinstance(data.images, Streamed),
-    )
+    with deterministically(deterministic):
+        parts = compose.build_parts(recipe, registry, data, shape, seed)
+        for folder in (Path(out), *([] if traces is None else [traces])):
+            writable(folder)
+        run.folder.mkdir(exist_ok=True)
+        trainer = Trainer(
+            recipe,
+            parts,
+            data,
+            seed=seed,
+            device=place,
+            folder=run.folder,
+            compile=compile,
+            profile=traces,
+            say=progress or logger.warning,
+        )
+        try:
+            resumed = resume and trainer.resume()
+        except ResultError as error:
+            raise ResultError(f"{error}; {ANEW}") from error
+        _open_folder(run, recipe, trainer.progress.epoch if resumed else None)
+        card = _card(recipe, registry, dataset, data.mean, data.std, shape, seed)
+        run.update(
+            **identity,
+            schema=SCHEMA,
+            started=timestamp(),
+            pid=os.getpid(),
+            parts=_parts(run, identity) if resumed else [],
+            model=card,
+            status="running",
+            reason=None,
+            train_images=len(data.images),
+            validation_images=len(data.validation_images),
+            flip=trainer.augment.flip,
+            streamed=isinstance(data.images, Streamed),
+            profiled=traces is not None,
+        )
 
-    def note(record: Epoch) -> None:
-        with (run.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(record)) + "\n")
-        on_epoch(record)
+        def note(record: Epoch) -> None:
+            with (run.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(dataclasses.asdict(record)) + "\n")
+            on_epoch(record)
 
-    try:
-        trainer.fit(on_epoch=note, should_stop=should_stop)
-    except (InterruptedRunError, KeyboardInterrupt):
-        run.update(status="interrupted")
-        raise
-    except DivergedError as error:
-        run.update(status="diverged", reason=str(error))
-        raise
-    except BaseException as error:
-        run.update(status="failed", reason=f"{type(error).__name__}: {error}")
-        raise
-    run.update(status="done", finished=timestamp(), outcome=_outcome(trainer, place))
-    return run
+        try:
+            trainer.fit(on_epoch=note, should_stop=should_stop)
+        except (InterruptedRunError, KeyboardInterrupt):
+            run.update(status="interrupted")
+            raise
+        except DivergedError as error:
+            run.update(status="diverged", reason=str(error))
+            raise
+        except BaseException as error:
+            run.update(status="failed", reason=f"{type(error).__name__}: {error}")
+            raise
+        if traces is not None:
+            _write_profile(trainer, traces)
+        run.update(status="done", finished=timestamp(), outcome=_outcome(trainer, place))
+        return run
 
 
 def _open_folder(run: Run, recipe: Recipe, kept_epochs: int | None) -> None:
@@ -242,7 +276,14 @@ def _open_folder(run: Run, recipe: Recipe, kept_epochs: int | None) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()[:kept_epochs] if kept_epochs else []
     write_atomically(path, "".join(line + "\n" for line in lines).encode())
     if kept_epochs is None:
-        for stale in ("run.json", "best.safetensors", "last.safetensors", "score.safetensors"):
+        for stale in (
+            "run.json",
+            "best.safetensors",
+            "last.safetensors",
+            "score.safetensors",
+            "profile.json",
+            "trace.json",
+        ):
             (run.folder / stale).unlink(missing_ok=True)
 
 
@@ -278,7 +319,7 @@ def _card(
         "schema": MODEL_SCHEMA,
         "backbone": {"name": recipe.backbone.name, "options": dict(recipe.backbone.options)},
         "input": shape,
-        "preprocessing": {"mean": mean, "std": std},
+        "preprocessing": {"mean": mean, "std": std, "shifts": recipe.evaluate.shifts},
         "classes": list(dataset.classes),
         "glyphs": list(dataset.glyphs),
         "synthetic": dataset.synthetic,
@@ -294,7 +335,14 @@ def _card(
 
 
 def provenance(
-    recipe: Recipe, registry: Registry, dataset: Dataset, device: torch.device, seed: int
+    recipe: Recipe,
+    registry: Registry,
+    dataset: Dataset,
+    device: torch.device,
+    seed: int,
+    *,
+    compile: str = "auto",
+    deterministic: bool = False,
 ) -> dict[str, Any]:
     """What is equal in two runs that come out the same, times included.
 
@@ -307,9 +355,19 @@ def provenance(
         "code_sha256": compose.code_sha256(),
         "components": compose.components(recipe, registry),
         "data_sha256": dict(dataset.sha256),
+        "compile": compile,
+        "deterministic": deterministic,
         "hardware": hardware.describe(device),
         "libraries": hardware.libraries(),
     }
+
+
+def _write_profile(trainer: Trainer, folder: Path) -> None:
+    """What the trainer's profiler found, beside the trace that it has left there."""
+    assert isinstance(trainer.watch, Profiler)
+    report = trainer.watch.report(trainer.recipe.train.precision)
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / "profile.json", text.encode())
 
 
 def _outcome(trainer: Trainer, device: torch.device) -> dict[str, Any]:
@@ -318,7 +376,8 @@ def _outcome(trainer: Trainer, device: torch.device) -> dict[str, Any]:
         "steps": trainer.step,
         "examples": progress.examples,
         "train_s": progress.train_s,
-        "compile_s": 0.0,
+        "compile_s": progress.compile_s,
+        "compiled": trainer.compiled,
         "validation_accuracy": progress.validation_accuracy,
         "validation_loss": progress.validation_loss,
         "best_epoch": progress.best_epoch,

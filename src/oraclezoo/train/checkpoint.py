@@ -10,9 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.optim import Optimizer
 
 from oraclezoo.errors import PluginError, ResultError
 from oraclezoo.result import write_atomically
@@ -46,6 +48,19 @@ def load_state(path: Path) -> Any:
         raise ResultError(f"{path}: there is no such checkpoint") from error
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ResultError(f"{path}: not a checkpoint of oraclezoo ({error})") from error
+
+
+def load_optimizer(optimizer: Optimizer, state: Any) -> None:
+    """Give an optimizer its state, each tensor in the memory layout of its parameter.
+
+    A checkpoint does not keep layouts, and torch's fused steps on the CPU go through memory as it
+    lies: a momentum in another order than its weight would be added to the wrong elements.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, entries in optimizer.state.items():
+        for key, value in entries.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                entries[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _flatten(node: Any, where: str, tensors: dict[str, Tensor]) -> Any:

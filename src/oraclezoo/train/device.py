@@ -64,7 +64,7 @@ def free_memory_bytes(device: torch.device) -> int:
 
 
 def _free_on_host() -> int:
-    """Linux's own estimate, less where a control group (a container) sets a limit."""
+    """Linux's own estimate, less where a control group (a container) or ulimit sets a limit."""
     found = []
     with suppress(OSError, AttributeError):
         line = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
@@ -75,6 +75,13 @@ def _free_on_host() -> int:
         used = int((group / "memory.current").read_text())
         files = re.findall(r"^(?:in)?active_file (\d+)$", (group / "memory.stat").read_text(), re.M)
         found.append(limit - used + sum(map(int, files)))  # cached files give way
+    with suppress(OSError, ValueError, ImportError):
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            found.append(max(0, limit - pages * resource.getpagesize()))
     if not found:
         with suppress(OSError, ValueError, AttributeError):
             found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

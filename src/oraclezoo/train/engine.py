@@ -7,91 +7,51 @@ except that fp16's gradient scaler asks it whether a step is to be left out.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from oraclezoo.errors import DivergedError, InterruptedRunError, UsageError
+from oraclezoo.errors import (
+    DivergedError,
+    InterruptedRunError,
+    OutOfMemoryError,
+    UsageError,
+)
 from oraclezoo.recipe import Recipe
+from oraclezoo.train import compiled, memory
 from oraclezoo.train.augment import Augmenter
-from oraclezoo.train.checkpoint import load_state, save_state
+from oraclezoo.train.average import Averaged
+from oraclezoo.train.checkpoint import load_optimizer, load_state, save_state
 from oraclezoo.train.device import exact_float32, synchronise
-from oraclezoo.train.evaluate import accuracy_and_loss, probabilities
-from oraclezoo.train.images import Streamed, batches
+from oraclezoo.train.evaluate import accuracy_and_loss, probabilities, with_shifts
+from oraclezoo.train.flops import matrix_flops_per_s, pass_flops
+from oraclezoo.train.images import batches
+from oraclezoo.train.profile import Profiler, Unwatched, choose_window
+from oraclezoo.train.records import Epoch, Parts, Progress, TrainingData
 from oraclezoo.train.seeds import derive
 
+__all__ = ["CHECKPOINT_EVERY_S", "Epoch", "Parts", "Trainer", "TrainingData", "steps_per_epoch"]
+
+logger = logging.getLogger(__name__)
+
 CHECKPOINT_EVERY_S = 15.0
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Training and validation images: uint8 ``(N, H, W)``, int64 ``(N,)``, on the device.
-
-    Streamed images stay where they are and come to the device in batches, the same ones.
-    """
-
-    images: Tensor | Streamed
-    labels: Tensor
-    validation_images: Tensor | Streamed
-    validation_labels: Tensor
-    mean: float
-    std: float
-    flip_keeps_label: bool
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What is trained, and with what; built by the caller from the recipe's names."""
-
-    model: nn.Module
-    optimizer: Optimizer
-    scheduler: Any
-    needs_closure: bool = False
-    train_eval: bool = False
-    metric_scheduler: bool = False
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What is known after an epoch; validation is None where it was not measured."""
-
-    epoch: int
-    step: int
-    lr: float
-    train_loss: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    train_s: float
-    images_per_s: float
-
-
-@dataclass
-class _Progress:
-    """The loop's own state: where it is, and what it has seen."""
-
-    epoch: int = 0
-    step_in_epoch: int = 0
-    train_s: float = 0.0
-    examples: int = 0
-    loss_sum: float | Tensor = 0.0
-    best: list[float] = field(default_factory=lambda: [-math.inf, -math.inf])
-    best_epoch: int = 0
-    validation_accuracy: float = math.nan
-    validation_loss: float = math.nan
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Trainer:
-    """One training. :meth:`fit` runs it, from a checkpoint if :meth:`resume` found one."""
+    """One training. :meth:`fit` runs it, from a checkpoint if :meth:`resume` found one.
+
+    ``compile`` is auto, on or off (see :mod:`oraclezoo.train.compiled`); ``profile`` a folder for
+    the trace of a few steps; ``say`` is told in a line what did not go as asked.
+    """
 
     def __init__(
         self,
@@ -102,6 +62,9 @@ class Trainer:
         seed: int,
         device: torch.device,
         folder: Path,
+        compile: str = "auto",
+        profile: Path | None = None,
+        say: Callable[[str], None] = logger.warning,
     ) -> None:
         self.recipe, self.parts, self.data = recipe, parts, data
         self.seed, self.device, self.folder = seed, device, folder
@@ -119,18 +82,15 @@ class Trainer:
             std=data.std,
             device=device,
         )
-        self.ema = (
-            AveragedModel(
-                parts.model,
-                multi_avg_fn=get_ema_multi_avg_fn(settings.ema),  # type: ignore[no-untyped-call]  # torch's own gap
-                use_buffers=True,
-            )
-            if settings.ema
-            else None
-        )
+        self.ema = Averaged(parts.model, settings.ema) if settings.ema else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
-        self.progress = _Progress()
+        self.progress = Progress()
         self._random_state: dict[str, Tensor] | None = None
+        self.say, self.profile_folder = say, profile
+        total = self.steps_per_epoch * recipe.budget.epochs
+        self.compiled = compiled.wanted(compile, device, total)
+        self.net: Callable[[Tensor], Tensor] = parts.model
+        self.watch = Unwatched()
 
     @property
     def kept(self) -> nn.Module:
@@ -151,9 +111,22 @@ class Trainer:
         """Train to the end of the recipe's budget.
 
         ``should_stop`` is asked after each step; if true, the state is kept and InterruptedRunError
-        raised. A loss that is no longer finite raises DivergedError. Leaves ``last.safetensors``
-        and ``best.safetensors`` in the folder.
+        raised. A loss that is no longer finite raises DivergedError, a batch that does not fit into
+        memory OutOfMemoryError. Leaves ``last.safetensors`` and ``best.safetensors`` in the folder.
         """
+        try:
+            self._fit(on_epoch, should_stop)
+            return
+        except Exception as error:
+            if not memory.is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)  # they hold what fills the memory
+        self.parts.optimizer.zero_grad(set_to_none=True)
+        self.net = self.parts.model
+        size = self.recipe.budget.batch_size
+        raise OutOfMemoryError(memory.advice(size, self.device, self._dummy_pass))
+
+    def _fit(self, on_epoch: Callable[[Epoch], None], should_stop: Callable[[], bool]) -> None:
         saved_at = time.monotonic()
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices), exact_float32():
@@ -161,69 +134,127 @@ class Trainer:
                 torch.manual_seed(derive(self.seed, "dropout"))
             elif self._random_state is not None:
                 self._restore_random(self._random_state)
+            if self.profile_folder is not None:
+                self.watch = self._profiler(self.profile_folder)
+            if self.compiled and self.progress.epoch < self.recipe.budget.epochs:
+                self._compile()
             while self.progress.epoch < self.recipe.budget.epochs:
-                self._train_epoch(should_stop)
+                if self._train_epoch(should_stop):
+                    self.save()
+                    raise InterruptedRunError(
+                        f"stopped in epoch {self.progress.epoch + 1} of "
+                        f"{self.recipe.budget.epochs}; the state is kept: run the same command "
+                        "with --resume"
+                    )
                 on_epoch(self._close_epoch())
                 done = self.progress.epoch == self.recipe.budget.epochs
                 if done or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
                     self.save()
                     saved_at = time.monotonic()
 
-    def _train_epoch(self, should_stop: Callable[[], bool]) -> None:
+    def _train_epoch(self, should_stop: Callable[[], bool]) -> bool:
+        """The rest of an epoch; whether it was stopped."""
         progress, data, size = self.progress, self.data, self.recipe.budget.batch_size
         model, optimizer, scheduler = self.parts.model, self.parts.optimizer, self.parts.scheduler
-        order = self._order(progress.epoch)
+        order, stopped = self._order(progress.epoch), False
         model.train()
         if self.parts.train_eval:
             optimizer.train()  # type: ignore[attr-defined]  # declared by the fact train_eval
-        start, before = time.perf_counter(), progress.train_s
+        start, before, watch = time.perf_counter(), progress.train_s, self.watch
         pairs = batches(data.images, data.labels, order, size, first=progress.step_in_epoch)
-        with closing(pairs):
+        with watch.epoch(self.step), closing(pairs):
             for raw, labels in pairs:
-                self.augment.reseed(derive(self.seed, "augment", self.step))
-                images = self.augment(raw).contiguous(memory_format=self.memory)
+                with watch.span("augment"):
+                    self.augment.reseed(derive(self.seed, "augment", self.step))
+                    images = self._prepare(raw)
                 loss = self._update(images, labels)
-                if not self.parts.metric_scheduler:
-                    scheduler.step()
-                if self.ema is not None:
-                    self.ema.update_parameters(model)
+                with watch.span("optimizer"):
+                    if not self.parts.metric_scheduler:
+                        scheduler.step()
+                    if self.ema is not None:
+                        self.ema.update_parameters(model)
                 progress.loss_sum = progress.loss_sum + loss.detach()
                 progress.step_in_epoch += 1
-                if should_stop():
-                    synchronise(self.device)
-                    progress.train_s = before + time.perf_counter() - start
-                    self.save()
-                    raise InterruptedRunError(
-                        f"stopped in epoch {progress.epoch + 1} of {self.recipe.budget.epochs}; "
-                        "the state is kept: run the same command with --resume"
-                    )
+                watch.step()
+                stopped = should_stop()
+                if stopped:
+                    break
         synchronise(self.device)
         progress.train_s = before + time.perf_counter() - start
+        return stopped
 
     def _update(self, images: Tensor, labels: Tensor) -> Tensor:
         """One optimizer step; the loss of the batch, on the device."""
-        model, optimizer, scaler = self.parts.model, self.parts.optimizer, self.scaler
+        optimizer, scaler, span = self.parts.optimizer, self.scaler, self.watch.span
 
         def closure() -> Tensor:
             self.progress.examples += len(labels)  # some optimizers evaluate it more than once
             optimizer.zero_grad(set_to_none=True)
-            with self._autocast():
-                logits = model(images)
-            loss = F.cross_entropy(
-                logits.float(), labels, label_smoothing=self.recipe.loss.label_smoothing
-            )
-            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+            with span("forward"):
+                loss = self._loss(self.net, images, labels)
+            with span("backward"):
+                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own gap
             if self.recipe.train.clip_norm:
                 scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(model.parameters(), self.recipe.train.clip_norm)
+                parameters = self.parts.model.parameters()
+                nn.utils.clip_grad_norm_(parameters, self.recipe.train.clip_norm)
             return loss
 
         if self.parts.needs_closure:
-            return optimizer.step(closure)  # type: ignore[arg-type,return-value]  # typed as float
+            with span("optimizer"):
+                return optimizer.step(closure)  # type: ignore[arg-type,return-value]  # typed as float
         loss = closure()
-        scaler.step(optimizer)
-        scaler.update()
+        with span("optimizer"):
+            scaler.step(optimizer)
+            scaler.update()
         return loss
+
+    def _prepare(self, raw: Tensor) -> Tensor:
+        return self.augment(raw).contiguous(memory_format=self.memory)
+
+    def _loss(self, net: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> Tensor:
+        with self._autocast():
+            logits = net(images)
+        smoothing = self.recipe.loss.label_smoothing
+        return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+
+    def _blank(self, size: int) -> Tensor:
+        """So many black images, prepared as for a step."""
+        shape = (size, *self.data.images.shape[1:])
+        return self._prepare(torch.zeros(shape, dtype=torch.uint8, device=self.device))
+
+    def _dummy_pass(self, size: int, net: Callable[[Tensor], Tensor] | None = None) -> None:
+        """A forward and a backward pass over blank images; no step."""
+        labels = torch.zeros(size, dtype=torch.int64, device=self.device)
+        self._loss(net or self.parts.model, self._blank(size), labels).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+
+    def _compile(self) -> None:
+        """Compile and warm up, or go on without; the time taken counts as training."""
+        start, model, size = time.perf_counter(), self.parts.model, self.recipe.budget.batch_size
+        try:
+            self.net = compiled.compile_and_warm_up(
+                model, self.device, lambda net: self._dummy_pass(size, net)
+            )
+        except Exception as error:  # whatever torch.compile or a backbone may raise
+            if memory.is_out_of_memory(error):
+                raise
+            self.compiled = False
+            why = " ".join(str(error).split())[:120]
+            self.say(f"not compiled, trained as it is: {type(error).__name__}: {why}")
+        synchronise(self.device)
+        took = time.perf_counter() - start
+        self.progress.compile_s += took
+        self.progress.train_s += took
+
+    def _profiler(self, folder: Path) -> Profiler:
+        total = self.steps_per_epoch * self.recipe.budget.epochs
+        window = choose_window(self.step, self.steps_per_epoch, total)
+        profiler = Profiler(folder, self.device, window)
+        images = self._blank(self.recipe.budget.batch_size)
+        profiler.flops_per_step = pass_flops(self.parts.model, images)
+        dtype = DTYPES[self.recipe.train.precision]
+        profiler.matrix_flops_per_s = matrix_flops_per_s(self.device, dtype)
+        return profiler
 
     def _close_epoch(self) -> Epoch:
         """Check the loss, validate, keep the best weights, and move on to the next epoch."""
@@ -248,18 +279,18 @@ class Trainer:
             validation_loss=progress.validation_loss if validated else None,
             validation_accuracy=progress.validation_accuracy if validated else None,
             train_s=progress.train_s,
-            images_per_s=progress.epoch * images / progress.train_s,
+            images_per_s=progress.epoch * images / (progress.train_s - progress.compile_s),
         )
 
     def _validate(self) -> None:
         progress, data = self.progress, self.data
         if self.parts.train_eval:
             self.parts.optimizer.eval()  # type: ignore[attr-defined]  # declared by the fact
+        scale = {"mean": data.mean, "std": data.std}
         probs = probabilities(
-            self.kept,
+            with_shifts(self.kept, self.recipe.evaluate.shifts, **scale),
             data.validation_images,
-            mean=data.mean,
-            std=data.std,
+            **scale,
             channels_last=self.recipe.train.channels_last,
         )
         accuracy, loss = accuracy_and_loss(probs, data.validation_labels)
@@ -284,10 +315,9 @@ class Trainer:
         return torch.randperm(len(self.data.images), generator=generator)
 
     def _autocast(self) -> AbstractContextManager[object]:
-        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
         if self.recipe.train.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.device.type, kinds[self.recipe.train.precision])
+        return torch.autocast(self.device.type, DTYPES[self.recipe.train.precision])
 
     def _random(self) -> dict[str, Tensor]:
         state = {"cpu": torch.get_rng_state()}
@@ -329,11 +359,11 @@ class Trainer:
         self.parts.model.load_state_dict(state["model"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
-        self.parts.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.parts.optimizer, state["optimizer"])
         self.parts.scheduler.load_state_dict(state["scheduler"])
         self.scaler.load_state_dict(state["scaler"])
         self._random_state = state["random"]
-        self.progress = _Progress(**state["progress"])
+        self.progress = Progress(**state["progress"])
         return True
 
 

@@ -33,7 +33,12 @@ def sgd(
         raise UsageError("sgd: nesterov needs a momentum above 0; set nesterov = false")
     parameters = [p for _, p in trainable(named_parameters)]
     return torch.optim.SGD(
-        parameters, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
+        parameters,
+        lr=lr,
+        momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        fused=_fused(parameters),
     )
 
 
@@ -48,7 +53,12 @@ def adam(
     """torch.optim.Adam; ``weight_decay`` is an L2 penalty on all parameters."""
     parameters = [p for _, p in trainable(named_parameters)]
     return torch.optim.Adam(
-        parameters, lr=lr, betas=_pair(betas), eps=eps, weight_decay=weight_decay
+        parameters,
+        lr=lr,
+        betas=_pair(betas),
+        eps=eps,
+        weight_decay=weight_decay,
+        fused=_fused(parameters),
     )
 
 
@@ -67,8 +77,32 @@ def adamw(
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=lr, betas=_pair(betas), eps=eps
+        [group for group in groups if group["params"]],
+        lr=lr,
+        betas=_pair(betas),
+        eps=eps,
+        fused=_fused(parameters),
     )
+
+
+def _fused(parameters: Sequence[nn.Parameter]) -> bool | None:
+    """True where torch has one kernel for a whole step; None lets torch choose.
+
+    It is also the way that never reads a step count back: nothing is waited for. On the CPU such a
+    kernel takes memory as it lies, so weights must fill theirs.
+    """
+    known = all(
+        p.device.type in ("cpu", "cuda") and p.is_floating_point() and _is_dense(p)
+        for p in parameters
+    )
+    return True if known else None
+
+
+def _is_dense(parameter: nn.Parameter) -> bool:
+    channels_last = parameter.ndim == 4 and parameter.is_contiguous(
+        memory_format=torch.channels_last
+    )
+    return channels_last or parameter.is_contiguous()
 
 
 def _pair(betas: Sequence[float]) -> tuple[float, float]:

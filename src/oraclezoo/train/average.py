@@ -1,0 +1,50 @@
+"""The exponential moving average of a model's weights."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Averaged:
+    """``module``: a copy of a model whose weights and buffers follow the model's.
+
+    After the first update they are the model's own; then ``decay * average + (1 - decay) * new``.
+    Integer buffers are copied. torch's AveragedModel does the same, but asks the device at each
+    step how many there were.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(model).requires_grad_(False)
+        self.decay, self.updates = decay, 0
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take in the model's present weights."""
+        pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
+        floats = [pair for pair in pairs if self.updates and pair[0].is_floating_point()]
+        if floats:
+            mine, new = map(list, zip(*floats, strict=True))
+            torch._foreach_lerp_(mine, new, 1 - self.decay)
+        for old, now in pairs:
+            if not (self.updates and old.is_floating_point()):
+                old.copy_(now)
+        self.updates += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averages as ``module.<name>``, and ``n_averaged``."""
+        state = {f"module.{name}": value for name, value in self.module.state_dict().items()}
+        return {"n_averaged": self.updates, **state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        weights = {k.removeprefix("module."): v for k, v in state.items() if k != "n_averaged"}
+        self.module.load_state_dict(weights)
+        self.updates = int(state["n_averaged"])
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]

@@ -1,0 +1,52 @@
+"""Deterministic: the same weights twice, bit for bit, also on a GPU."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from oraclezoo.errors import UsageError
+
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+_NAMED = re.compile(r"(\S+?)(?:\(\))? does not have a deterministic implementation")
+
+
+@contextmanager
+def deterministic(wanted: bool = True) -> Iterator[None]:
+    """torch's deterministic algorithms, cuDNN's too, and no TF32; all as before afterwards.
+
+    cuBLAS reads its workspace setting when it is first used in a process: enter this before.
+    Raises UsageError that names an operation without a deterministic implementation. Nothing is
+    changed if not ``wanted``.
+    """
+    if not wanted:
+        yield
+        return
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    algorithms = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    flags = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    workspace = os.environ.get(WORKSPACE)
+    os.environ.setdefault(WORKSPACE, ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = True, False, False
+    matmul.allow_tf32 = False
+    try:
+        yield
+    except RuntimeError as error:
+        found = _NAMED.search(str(error))
+        if found is None:
+            raise
+        raise UsageError(
+            f"--deterministic: {found[1]} has no deterministic implementation on this device; "
+            "train without the flag, or with another component"
+        ) from error
+    finally:
+        torch.use_deterministic_algorithms(algorithms, warn_only=warns)
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = flags
+        if workspace is None:
+            del os.environ[WORKSPACE]

@@ -1,0 +1,50 @@
+"""Arithmetic: what a training step takes, and what a device can do."""
+
+from __future__ import annotations
+
+import copy
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from oraclezoo.train.device import synchronise
+
+EDGE = {"cpu": 1536, "cuda": 8192}
+"""Of the square matrices whose product is timed; enough to reach a device's best."""
+
+
+def pass_flops(model: nn.Module, images: Tensor) -> int:
+    """Floating-point operations of a forward and a backward pass over ``images``.
+
+    ``images``: float ``(N, C, H, W)`` on the model's device. Convolutions, matrix products and
+    attention count, a multiply-add as two; the rest does not. On a copy: the model is untouched.
+    """
+    twin = copy.deepcopy(model).train()
+    with (
+        torch.random.fork_rng([images.device] if images.is_cuda else []),
+        FlopCounterMode(display=False) as counter,
+    ):
+        logits = twin(images)
+        F.cross_entropy(logits.float(), logits.argmax(1)).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+    return int(counter.get_total_flops())
+
+
+def matrix_flops_per_s(device: torch.device, dtype: torch.dtype, repeats: int = 10) -> float:
+    """Operations a second of the best of ``repeats`` products of two square matrices.
+
+    The matrices hold random numbers: zeros let a GPU run faster than data does.
+    """
+    edge = EDGE.get(device.type, EDGE["cpu"])
+    generator = torch.Generator(device=device).manual_seed(0)
+    a, b = (torch.randn(edge, edge, device=device, generator=generator).to(dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(repeats + 1):
+        synchronise(device)
+        start = time.perf_counter()
+        a @ b
+        synchronise(device)
+        best = min(best, time.perf_counter() - start)
+    return 2 * edge**3 / best
