@@ -7,6 +7,9 @@ import click
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, complete_names, emit_json, json_option, pass_app, say
 
+_HELD_BYTES = 1 << 26
+"""Larger files are not read whole for the few images that are shown."""
+
 
 @click.command("preview")
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
@@ -39,15 +42,19 @@ def command(
     from oraclezoo.data.sheet import contact_sheet
     from oraclezoo.data.tiles import classes_beside
 
-    place = Path(data_dir) if data_dir else None
-    dataset = app.registry.create("dataset", track, data_dir=place, progress=say)
+    given = {
+        "data_dir": Path(data_dir) if data_dir else None,
+        "progress": say,
+        "stream_above": _HELD_BYTES,
+    }
+    dataset = app.registry.create("dataset", track, **given)
     part = dataset.split(split)
     if beside is None:
         sheet = contact_sheet(
             part.images, part.labels, dataset.classes, dataset.glyphs, per_class=per_class
         )
     else:
-        other = app.registry.create("dataset", beside, data_dir=place, progress=say)
+        other = app.registry.create("dataset", beside, **given)
         sheet = classes_beside(dataset, other, split, per_class)
     with replacing(Path(output)) as file:
         sheet.save(file, format="PNG")
