@@ -1,0 +1,132 @@
+"""What the speed benchmarks share: their options, their documents, and quotients of medians."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+Figures = dict[str, Any]
+_CHUNK = 50_000
+
+
+def options(doc: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that every speed benchmark takes."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--quick", action="store_true", help="a smoke run of under a minute")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="write that document to a file as well")
+    return parser
+
+
+def positive(text: str) -> int:
+    """A whole number above zero, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return number
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between them, for argparse."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError("give names with commas between them")
+    return found
+
+
+def emit(schema: str, data: Mapping[str, Any], arguments: argparse.Namespace) -> bool:
+    """Write the document where ``--out`` says; whether ``--json`` had it printed."""
+    text = json.dumps({"schema": schema, "data": data}, indent=2, ensure_ascii=False)
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(text + "\n", encoding="utf-8")
+    if arguments.json:
+        print(text)
+    return bool(arguments.json)
+
+
+def spread(values: Sequence[float], digits: int = 1) -> Figures:
+    """Median, least and most of a row's turns, and the turns themselves."""
+    rounded = [round(value, digits) for value in values]
+    return {
+        "median": round(median(rounded), digits),
+        "min": min(rounded),
+        "max": max(rounded),
+        "turns": rounded,
+    }
+
+
+def quotient(over: Figures, under: Figures) -> Figures:
+    """One row over another: quotient of medians, and the range of quotients within rounds."""
+    pairs = zip(over["turns"], under["turns"], strict=True)
+    within = [one / other for one, other in pairs]
+    return {
+        "value": round(over["median"] / under["median"], 3),
+        "min": round(min(within), 3),
+        "max": round(max(within), 3),
+    }
+
+
+def load_average() -> float | None:
+    """Processes that wanted the processor in the last minute; None where none is told."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+@contextmanager
+def machine(device: str, threads: int | None) -> Iterator[Figures]:
+    """Hardware, libraries and load, before and after what is measured inside."""
+    import torch
+
+    from oraclezoo.measure import hardware
+    from oraclezoo.train.device import pick
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    place = pick(device)
+    about: Figures = {
+        "device": str(place),
+        "hardware": hardware.describe(place),
+        "libraries": hardware.libraries() | _version("lightning"),
+        "load_average_before": load_average(),
+    }
+    yield about
+    about["load_average_after"] = load_average()
+
+
+def _version(name: str) -> dict[str, str]:
+    try:
+        return {name: metadata.version(name)}
+    except metadata.PackageNotFoundError:
+        return {}
+
+
+def noise(folder: Path, images: int, size: int = 28) -> Path:
+    """A folder of IDX files for the track idx with noise in it, ``images`` of them to train on.
+
+    The track takes a tenth of the training file for validation, so that holds more.
+    """
+    import numpy as np
+
+    from oraclezoo.data.idx import write_idx
+
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for part, count in (("train", images + -(-images // 9)), ("t10k", 10)):
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        write_idx(folder / f"{part}-labels-idx1-ubyte", labels)
+        header = bytes((0, 0, 8, 3))
+        header += b"".join(number.to_bytes(4, "big") for number in (count, size, size))
+        with (folder / f"{part}-images-idx3-ubyte").open("wb") as file:
+            file.write(header)
+            for first in range(0, count, _CHUNK):  # a million images at once take too much memory
+                some = min(_CHUNK, count - first)
+                file.write(generator.bytes(some * size * size))
+    return folder

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# All speed benchmarks on one NVIDIA GPU, in at most nine minutes:
+#
+#     bash benchmarks/gpu.sh [FOLDER] [--cpu-smoke]
+#
+# Needs: bash, timeout (GNU coreutils), a Python with torch for CUDA, and what oraclezoo needs
+#     (pip install -e '.[dev]'; the checkout itself need not be installed, src/ is put on the path).
+#     With lightning (pip install lightning) it is a contender; without, it is left out. PYTHON names
+#     the interpreter, "python" by default. Nothing is downloaded: images are noise or generated.
+# Leaves in FOLDER (benchmarks/measurements/gpu-DATE): a JSON document and a log for each part
+#     (environment, throughput-oraclenet, throughput-mobilenetv3, seeds-at-once, speed, scaling,
+#     time-to-accuracy), tests.log, and summary.txt: exit status and seconds of each. A part that
+#     fails, or takes longer than its share, leaves its log, and the others go on.
+# Exits 0 if every part ended well, else 1.
+# --cpu-smoke: the same parts, each as short as it can be, on the CPU, to try this script.
+set -u
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+python="${PYTHON:-python}"
+device=cuda
+folder=
+for word in "$@"; do
+  case "$word" in
+    --cpu-smoke) device=cpu ;;
+    -*) echo "gpu.sh: unknown option $word; there is --cpu-smoke" >&2; exit 2 ;;
+    *) folder="$word" ;;
+  esac
+done
+folder="${folder:-$root/benchmarks/measurements/gpu-$(date +%Y-%m-%d)}"
+mkdir -p "$folder" || exit 1
+folder="$(cd "$folder" && pwd)"
+scratch="$(mktemp -d)"
+trap 'rm -rf "$scratch"' EXIT
+cd "$root" || exit 1
+export PYTHONPATH="$root/src${PYTHONPATH:+:$PYTHONPATH}"
+: > "$folder/summary.txt"
+deadline=$((SECONDS + 525))
+failed=0
+
+# part NAME LIMIT_S COMMAND...: stdout and stderr to NAME.log; never longer than what is left of all
+part() {
+  local name="$1" limit="$2" start=$SECONDS status left=$((deadline - SECONDS))
+  shift 2
+  if ((left < 5)); then
+    echo "$name: left out, no time" | tee -a "$folder/summary.txt"
+    failed=1
+    return
+  fi
+  if ((limit > left)); then limit=$left; fi
+  timeout -s INT -k 5 "$limit" "$@" > "$folder/$name.log" 2>&1 < /dev/null
+  status=$?
+  if ((status != 0)); then failed=1; fi
+  echo "$name: status $status, $((SECONDS - start)) s of $limit" | tee -a "$folder/summary.txt"
+}
+
+short=()
+if [[ $device == cpu ]]; then short=(--quick); fi
+rival=()
+if ! "$python" -c 'import lightning' 2> /dev/null; then rival=(--no-lightning); fi
+turns=()
+if [[ $device == cuda ]]; then turns=(--rounds 5 --turn-s 0.8); fi
+
+part environment 30 "$python" -c '
+import json, sys, torch
+from oraclezoo.measure import hardware
+from oraclezoo.train.device import pick
+device = pick(sys.argv[1])
+about = {"hardware": hardware.describe(device), "libraries": hardware.libraries()}
+about["calibration_s"] = hardware.calibrate(device)
+with open(sys.argv[2], "w") as file:
+    json.dump({"schema": "oraclezoo/environment/1", "data": about}, file, indent=2)
+' "$device" "$folder/environment.json"
+
+part throughput-oraclenet 110 "$python" benchmarks/throughput.py --device "$device" \
+  --models oraclenet "${rival[@]}" "${turns[@]}" "${short[@]}" \
+  --out "$folder/throughput-oraclenet.json"
+
+if [[ -f benchmarks/seeds_at_once.py ]]; then
+  part seeds-at-once 80 "$python" benchmarks/seeds_at_once.py --device "$device" "${short[@]}" \
+    --out "$folder/seeds-at-once.json"
+fi
+
+part tests 60 "$python" -m pytest -q -m gpu -p no:cacheprovider tests
+
+if [[ -f src/oraclezoo/recipes/speed.toml ]]; then
+  part speed 45 "$python" benchmarks/time_to_accuracy.py --device "$device" --recipes speed \
+    --seeds 2 --track glyphs "${short[@]}" --runs "$scratch/runs" --results "$folder/results" \
+    --out "$folder/speed.json"
+fi
+
+part throughput-mobilenetv3 80 "$python" benchmarks/throughput.py --device "$device" \
+  --models mobilenetv3_small_100 "${rival[@]}" "${turns[@]}" "${short[@]}" \
+  --out "$folder/throughput-mobilenetv3.json"
+
+part scaling 75 "$python" benchmarks/scaling.py --device "$device" "${short[@]}" \
+  --turns 3 --turn-s 0.5 --out "$folder/scaling.json"
+
+part time-to-accuracy 45 "$python" benchmarks/time_to_accuracy.py --device "$device" \
+  --recipes default --seeds 2 --track glyphs-3k "${short[@]}" \
+  --runs "$scratch/runs" --results "$folder/results" --out "$folder/time-to-accuracy.json"
+
+echo "all files are in $folder"
+exit "$failed"

@@ -1,0 +1,366 @@
+"""Images a second of training: oraclezoo's engine, a DataLoader loop, Lightning with a DataLoader.
+
+Same model, batch, precision, optimizer and images (noise of 28 x 28 pixels), forward, backward and
+step. The engine's rows say whether they augment; the rivals never do. Rivals keep torch's memory
+layout (NCHW), as their users leave it, and get the number of loader workers that suits them best
+(on a GPU, up to twelve); the engine's best setting is looked for among batch sizes and layouts,
+then with compilation on a GPU or by ``--compile``. Each contender is a process of its own and they
+take turns, so that each round of turns meets the same machine: a ratio is the quotient of medians,
+its range is over rounds.
+
+What the model's arithmetic comes to a second is set against the fastest of matrix products and a
+wide convolution, in the same precision and the same rounds; a profile of the engine says where the
+rest of the time goes.
+
+    pip install lightning      # once; without it, --no-lightning
+    python benchmarks/throughput.py [--rounds 5] [--turn-s 3] [--json] [--out FILE]
+
+benchmarks/measurements/throughput.json is what ``--out`` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from _measured import Figures, emit, machine, names, noise, options, positive, quotient, spread
+from _turns import Contender, rounds, running
+
+from oraclezoo.errors import OracleZooError
+
+SCHEMA = "oraclezoo/throughput/1"
+BATCHES = {"mobilenetv3_small_100": 32, "oraclenet": 256}
+"""The batch size at which all meet, for each model."""
+RATIOS = {
+    "ratio_lightning_same_batch": ("mobilenetv3_small_100", "engine", "lightning"),
+    "ratio_lightning_best": ("mobilenetv3_small_100", "engine best", "lightning"),
+    "ratio_plain_house_net": ("oraclenet", "engine", "dataloader"),
+    "ratio_lightning_house_net": ("oraclenet", "engine best", "lightning"),
+}
+KINDS = (
+    ("convolution", r"conv"),
+    ("normalisation", r"norm"),
+    ("pooling", r"pool|amax|max_|mean"),
+    ("optimizer", r"foreach|fused_(adam|sgd)|adam|multi_tensor"),
+    ("matrix products", r"mm$|gemm|cutlass|linear|matmul"),
+    ("augmentation", r"grid|affine|upsample|bicubic|rand|uniform|masked_fill"),
+    ("copies", r"copy|memcpy|memset|clone|contiguous|cat|index|gather|zero|fill"),
+    (
+        "pointwise",
+        r"gelu|relu|hardswish|hardsigmoid|sigmoid|(^|::)_?(add|mul|sub|div|sum|threshold)|softmax"
+        r"|nll|elementwise|triton|reduce",
+    ),
+)
+"""What an operation is counted as, by its name; the first that fits."""
+
+
+def main() -> None:
+    """Measure, print, and write if asked."""
+    arguments = parse(sys.argv[1:])
+    with tempfile.TemporaryDirectory() as folder, machine(arguments.device, arguments.threads) as m:
+        shared = common(arguments, m, noise(Path(folder) / "data", arguments.images))
+        groups = [measure(model, shared, arguments) for model in arguments.models]
+    data = document(groups, m, arguments)
+    if not emit(SCHEMA, data, arguments):
+        show(data)
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The options, with defaults that depend on one another filled in."""
+    parser = options(__doc__)
+    parser.add_argument("--models", type=names, default=list(BATCHES), help="of these, some")
+    parser.add_argument("--rounds", type=positive, help="turns of each contender (5)")
+    parser.add_argument("--turn-s", type=float, help="length of a turn in seconds (3)")
+    parser.add_argument("--images", type=positive, help="to train on (1,800; on a GPU 27,222)")
+    parser.add_argument("--batches", help="the engine's batch sizes to look at, 64,128,...")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help="fp32; on a GPU bf16")
+    parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="of torch")
+    parser.add_argument("--compile", action="store_true", help="try the best setting compiled too")
+    parser.add_argument("--no-lightning", action="store_true", help="leave Lightning out")
+    given = parser.parse_args(words)
+    if unknown := [model for model in given.models if model not in BATCHES]:
+        parser.error(f"--models: there is no {unknown[0]}, but {', '.join(BATCHES)}")
+    if not given.no_lightning and importlib.util.find_spec("lightning") is None:
+        parser.error("lightning is not installed: pip install lightning, or use --no-lightning")
+    on_gpu = given.device.startswith("cuda") or (given.device == "auto" and has_cuda())
+    quick = given.quick
+    given.rounds = given.rounds or (2 if quick else 5)
+    given.turn_s = given.turn_s or (0.4 if quick else 3.0)
+    given.images = given.images or (900 if quick else 27_222 if on_gpu else 1_800)
+    given.precision = given.precision or ("bf16" if on_gpu else "fp32")
+    given.compile = given.compile or (on_gpu and not quick)
+    usual = (256, 512, 1024, 2048) if on_gpu else (64, 128, 256, 512)
+    try:
+        given.batches = [int(n) for n in given.batches.split(",")] if given.batches else usual
+    except ValueError:
+        parser.error(f"--batches: '{given.batches}' is not a list of numbers with commas")
+    if quick:
+        given.batches = given.batches[1:2]
+    if too_large := [n for n in (*given.batches, *BATCHES.values()) if n > given.images]:
+        parser.error(f"--images: a batch of {max(too_large)} needs as many")
+    return given
+
+
+def has_cuda() -> bool:
+    """Whether torch sees a CUDA device."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def common(arguments: argparse.Namespace, about: Figures, data: Path) -> dict[str, Any]:
+    """What all contenders are set to."""
+    return {
+        "device": about["device"],
+        "threads": arguments.threads,
+        "precision": arguments.precision,
+        "data": str(data),
+        "workers": 0,
+        "channels_last": False,
+        "augmented": False,
+        "compile": "off",
+    }
+
+
+def line_up(
+    model: str, shared: dict[str, Any], arguments: argparse.Namespace
+) -> dict[str, list[dict[str, Any]]]:
+    """The settings to look at for each role; where there are several, the fastest one runs."""
+    base = shared | {"model": model, "batch_size": BATCHES[model]}
+    own = {"way": "engine", "augmented": True, "channels_last": True}
+    on_gpu = shared["device"].startswith("cuda")
+    cores = os.cpu_count() or 1
+    workers = (0,) if arguments.quick else (min(12, cores),) if on_gpu else (0, 2)
+    rivals = ["dataloader"] if arguments.no_lightning else ["lightning", "dataloader"]
+    layouts = (True,) if arguments.quick else (True, False)
+    best = [
+        base | own | {"batch_size": size, "channels_last": layout}
+        for size in arguments.batches
+        for layout in layouts
+    ]
+    bare = {} if arguments.quick else {"engine bare": [base | own | {"augmented": False}]}
+    return {
+        **{way: [base | {"way": way, "workers": n} for n in workers] for way in rivals},
+        "engine": [base | own],
+        **bare,
+        "engine best": best,
+        "peak": [base | {"way": "peak"}],
+    }
+
+
+def measure(model: str, shared: dict[str, Any], arguments: argparse.Namespace) -> Figures:
+    """Rows of one model: choose each role's setting, then let them take turns."""
+    picked: dict[str, dict[str, Any]] = {}
+    tried: list[Figures] = []
+    with ExitStack() as stack:
+        for role, settings in line_up(model, shared, arguments).items():
+            note(f"{model}: {role}, {len(settings)} to choose from")
+            best, rates = choose(settings, arguments.turn_s / 2)
+            tried += rates
+            if role == "engine best" and arguments.compile:
+                note(f"{model}: {role}, compiled")
+                best, rates = choose([best, best | {"compile": "on"}], arguments.turn_s / 2)
+                tried += rates
+            picked[role] = best
+        started = stack.enter_context(running(list(picked.values())))
+        chosen = dict(zip(picked, started, strict=True))
+        note(f"{model}: {arguments.rounds} rounds of {len(chosen)}")
+        turns = rounds(list(chosen.values()), arguments.rounds, arguments.turn_s)
+        rates_of = dict(zip(chosen, turns, strict=True))
+        last = {role: each.turn(0) for role, each in chosen.items()}
+        seen = chosen["engine best"].turn(arguments.turn_s / 2, profile=True)
+        facts = {role: each.facts for role, each in chosen.items()}
+        settings_of = {role: each.setting for role, each in chosen.items()}
+    peak = spread([rate / 1e9 for rate in rates_of.pop("peak")])
+    rows = [
+        row(model, role, settings_of[role], facts[role], rates, last[role], peak)
+        for role, rates in rates_of.items()
+    ]
+    best = next(each for each in rows if each["contender"] == "engine best")
+    return {
+        "model": model,
+        "rows": rows,
+        "tried": tried,
+        "peak": {"work": facts["peak"]["work"], "gflops_per_s": peak},
+        "profile": account(seen["operations"], best["share_of_peak"]["value"]),
+    }
+
+
+def choose(
+    settings: Sequence[dict[str, Any]], seconds: float
+) -> tuple[dict[str, Any], list[Figures]]:
+    """The fastest of the settings, and a row for each; where there is one, it is not measured.
+
+    A setting that fails is no choice. Raises OracleZooError if all do.
+    """
+    if len(settings) == 1:
+        return settings[0], []
+    found: list[tuple[float, dict[str, Any]]] = []
+    rows: list[Figures] = []
+    at_once = max(4, (os.cpu_count() or 1) // 2)  # each holds some hundred megabytes
+    for first in range(0, len(settings), at_once):
+        with running(settings[first : first + at_once]) as contenders:
+            for each, rate in zip(contenders, tries(contenders, seconds), strict=True):
+                told = {key: each.setting[key] for key in SETTING}
+                if isinstance(rate, OracleZooError):
+                    rows.append(told | {"images_per_s": None, "failed": str(rate)})
+                else:
+                    found.append((rate, each.setting))
+                    rows.append(told | {"images_per_s": round(rate, 1)})
+    if not found:
+        raise OracleZooError(f"no setting works: {rows[0]['failed']}")
+    return max(found, key=lambda pair: pair[0])[1], rows
+
+
+def tries(contenders: Sequence[Contender], seconds: float) -> list[float | OracleZooError]:
+    """The rate of each in one turn, all being warm before the first; or how it failed."""
+    found: list[float | OracleZooError] = []
+    for each in contenders:
+        with suppress(OracleZooError):  # it fails again below
+            each.turn(seconds / 2)
+    for each in contenders:
+        try:
+            found.append(each.turn(seconds)["per_s"])
+        except OracleZooError as error:
+            found.append(error)
+    return found
+
+
+SETTING = (
+    "model",
+    "way",
+    "batch_size",
+    "channels_last",
+    "precision",
+    "workers",
+    "augmented",
+    "compile",
+)
+"""What a row says of its contender's setting."""
+
+
+def row(
+    model: str,
+    contender: str,
+    setting: dict[str, Any],
+    facts: Figures,
+    rates: Sequence[float],
+    last: Figures,
+    peak: Figures,
+) -> Figures:
+    """The figures of one contender; the engine's with their arithmetic and its share of peak."""
+    made: Figures = {
+        "contender": contender,
+        **{key: setting[key] for key in SETTING},
+        "images_per_s": spread(rates),
+        "first_step_s": facts["first_step_s"],
+        "peak_memory_bytes": last["peak_memory_bytes"],
+    }
+    if "flops_per_image" in facts:
+        flops = facts["flops_per_image"]
+        gflops = spread([rate * flops / 1e9 for rate in rates])
+        made |= {
+            "flops_per_image": round(flops),
+            "gflops_per_s": gflops,
+            "share_of_peak": quotient(gflops, peak),
+        }
+    return made
+
+
+def kind_of(operation: str) -> str:
+    """Which kind of work an operation is, by its name."""
+    for kind, pattern in KINDS:
+        if re.search(pattern, operation, re.IGNORECASE):
+            return kind
+    return "other"
+
+
+def account(operations: Sequence[Sequence[Any]], share_of_peak: float) -> Figures:
+    """Where the time goes: each kind's share, and how fast the arithmetic itself is.
+
+    ``arithmetic_share_of_peak``: the share of peak within the time of convolutions and matrix
+    products alone; what is lost there is not lost to anything else.
+    """
+    total = sum(seconds for _, seconds in operations)
+    kinds: dict[str, float] = {}
+    for name, seconds in operations:
+        kinds[kind_of(name)] = kinds.get(kind_of(name), 0.0) + seconds
+    shares = {
+        kind: round(seconds / total, 4)
+        for kind, seconds in sorted(kinds.items(), key=lambda pair: -pair[1])
+    }
+    arithmetic = shares.get("convolution", 0.0) + shares.get("matrix products", 0.0)
+    return {
+        "shares": shares,
+        "arithmetic_share_of_peak": round(share_of_peak / arithmetic, 3) if arithmetic else None,
+        "operations": [[name, round(seconds / total, 4)] for name, seconds in operations[:15]],
+    }
+
+
+def document(groups: Sequence[Figures], about: Figures, arguments: argparse.Namespace) -> Figures:
+    """The data of the JSON document."""
+    rows = [each for group in groups for each in group["rows"]]
+    by_name = {(each["model"], each["contender"]): each for each in rows}
+    ratios = {
+        name: quotient(by_name[model, over]["images_per_s"], by_name[model, under]["images_per_s"])
+        for name, (model, over, under) in RATIOS.items()
+        if (model, over) in by_name and (model, under) in by_name
+    }
+    house = by_name.get(("oraclenet", "engine best"))
+    return {
+        **{name: ratios[name]["value"] if name in ratios else None for name in RATIOS},
+        "flops_share_of_peak": house["share_of_peak"]["value"] if house else None,
+        "ratios": ratios,
+        "rounds": arguments.rounds,
+        "turn_s": arguments.turn_s,
+        "images": arguments.images,
+        "image_size": 28,
+        "quick": arguments.quick,
+        **about,
+        "rows": rows,
+        "tried": [each for group in groups for each in group["tried"]],
+        "peaks": {group["model"]: group["peak"] for group in groups},
+        "profiles": {group["model"]: group["profile"] for group in groups},
+    }
+
+
+def note(text: str) -> None:
+    """Progress, for whoever waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show(data: Figures) -> None:
+    """The figures for a reader."""
+    hardware = data["hardware"]
+    print(
+        f"{hardware['device']}, {hardware['threads']} threads, load {data['load_average_before']}"
+    )
+    for each in data["rows"]:
+        rate, share = each["images_per_s"], each.get("share_of_peak")
+        layout = "NHWC" if each["channels_last"] else "NCHW"
+        print(
+            f"{each['model']:22} {each['contender']:12} batch {each['batch_size']:4} {layout} "
+            f"{each['precision']} {rate['median']:10,.0f} images/s "
+            f"({rate['min']:,.0f} to {rate['max']:,.0f})"
+            + (f", {share['value']:.0%} of peak" if share else "")
+        )
+    for name, value in data["ratios"].items():
+        print(f"{name} {value['value']} ({value['min']} to {value['max']})")
+    for model, profile in data["profiles"].items():
+        told = ", ".join(f"{kind} {share:.0%}" for kind, share in profile["shares"].items())
+        print(f"{model}: {told}; peak by {data['peaks'][model]['work']}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OracleZooError as error:
+        sys.exit(f"throughput.py: {error}")

@@ -1,0 +1,158 @@
+"""What training time buys in accuracy: recipes over seeds, on images that training never saw.
+
+Each recipe is benchmarked as ``oraclezoo bench`` does it, a process a training, scored after it;
+what the runs folder holds already is kept, so that a stopped run goes on where it was. A row has
+the mean test accuracy with its 95% interval (images and seeds both drawn at random) and the median
+training time; times of two rows compare within one hardware class only.
+
+    python benchmarks/time_to_accuracy.py --data-dir FOLDER [--recipes default,quick] [--seeds 5]
+        [--track oracle-mnist-3k] [--json] [--out FILE]
+
+Without ``--data-dir`` the track is glyphs-3k, whose images are generated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from _measured import Figures, emit, machine, names, options, positive
+
+import oraclezoo as oz
+from oraclezoo import recipe
+from oraclezoo.errors import OracleZooError
+
+if TYPE_CHECKING:
+    from oraclezoo.leaderboard.table import Row
+    from oraclezoo.pipeline.bench import Progress
+
+SCHEMA = "oraclezoo/time-to-accuracy/1"
+
+
+def main() -> None:
+    """Measure, print, and write if asked."""
+    arguments = parse(sys.argv[1:])
+    with ExitStack() as stack:
+        if arguments.quick:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            arguments.runs, arguments.results = folder / "runs", folder / "results"
+        about = stack.enter_context(machine(arguments.device, None))
+        results = oz.bench(
+            recipes(arguments),
+            track=arguments.track,
+            seeds=arguments.seeds,
+            data_dir=arguments.data_dir,
+            device=arguments.device,
+            out=arguments.results,
+            runs=arguments.runs,
+            report=tell,
+        )
+        made = rows(results)
+    data = {
+        "track": arguments.track,
+        "synthetic": results[0].track.synthetic,
+        "test_images": results[0].track.test,
+        "quick": arguments.quick,
+        **about,
+        "rows": made,
+    }
+    if not emit(SCHEMA, data, arguments):
+        show(data)
+    if any(row["failures"] for row in made):
+        raise SystemExit(1)
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The options, with defaults that depend on one another filled in."""
+    parser = options(__doc__)
+    parser.add_argument("--recipes", type=names, help="names or files, all shipped ones")
+    parser.add_argument("--seeds", type=positive, help="trainings of each (5)")
+    parser.add_argument("--track", help="oracle-mnist-3k; without --data-dir glyphs-3k")
+    parser.add_argument("--data-dir", type=Path, help="where the track's files are")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="of trainings, kept")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="of the benchmark")
+    given = parser.parse_args(words)
+    given.recipes = given.recipes or (["quick"] if given.quick else recipe.shipped())
+    given.seeds = given.seeds or (2 if given.quick else 5)
+    given.track = given.track or ("oracle-mnist-3k" if given.data_dir else "glyphs-3k")
+    if given.seeds < 2:
+        parser.error("--seeds: an interval takes two at least")
+    return given
+
+
+def recipes(arguments: argparse.Namespace) -> list[oz.Recipe]:
+    """The recipes; an epoch of each for a quick run."""
+    changes = {"budget.epochs": 1} if arguments.quick else {}
+    return [oz.Recipe.load(name, changes) for name in arguments.recipes]
+
+
+def rows(results: Iterable[oz.Result]) -> list[Figures]:
+    """A row a recipe, best first within a division."""
+    from oraclezoo.leaderboard.table import tables
+
+    by_id = {result.id: result for result in results}
+    return [
+        row(by_id[each.id], each, table.division)
+        for table in tables(by_id.values())
+        for each in table.rows
+    ]
+
+
+def row(result: oz.Result, ranked: Row, division: str) -> Figures:
+    """The figures of one result: accuracies as shares of 1, times in seconds."""
+    times = [seed.train_s for seed in result.seeds]
+    interval = (ranked.ci95_low_percent, ranked.ci95_high_percent)
+    return {
+        "recipe": result.recipe.name,
+        "recipe_hash": result.recipe.hash,
+        "division": division,
+        "seeds": len(result.seeds),
+        "test_accuracy_mean": share(ranked.accuracy_percent),
+        "test_accuracy_ci95": [share(end) for end in interval],
+        "train_s_median": round(median(times), 2) if times else None,
+        "train_s_min": round(min(times), 2) if times else None,
+        "train_s_max": round(max(times), 2) if times else None,
+        "compile_s_median": round(median(s.compile_s for s in result.seeds), 2) if times else None,
+        "hardware_class": result.hardware.class_,
+        "failures": [f"seed {each.seed}: {each.message}" for each in result.failures],
+    }
+
+
+def share(percent: float | None) -> float | None:
+    """Percent as a share of 1; None stays None, and so does what is no number."""
+    return None if percent is None or percent != percent else round(percent / 100, 5)
+
+
+def tell(progress: Progress) -> None:
+    """One line for each training that ended."""
+    if progress.event in ("done", "kept", "failed"):
+        what = f"{progress.recipe}, seed {progress.seed}: {progress.event}"
+        print(f"{what} ({progress.done:.0f} of {progress.total})", file=sys.stderr, flush=True)
+
+
+def show(data: Figures) -> None:
+    """The figures for a reader."""
+    made = " (generated)" if data["synthetic"] else ""
+    print(f"{data['track']}{made}, {data['test_images']:,} test images")
+    for each in data["rows"]:
+        mean, (low, high) = each["test_accuracy_mean"], each["test_accuracy_ci95"]
+        if mean is None or low is None:
+            print(f"{each['recipe']:18} {each['division']:7} no accuracy: {each['failures']}")
+            continue
+        print(
+            f"{each['recipe']:18} {each['division']:7} {mean:.1%} [{low:.1%} to {high:.1%}], "
+            f"{each['train_s_median']} s, {each['seeds']} seeds, {each['hardware_class']}"
+        )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OracleZooError as error:
+        sys.exit(f"time_to_accuracy.py: {error}")

@@ -1,0 +1,248 @@
+"""throughput.py: what it lines up, its rows and ratios, and a short run of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from oraclezoo.errors import OracleZooError
+
+Script = Callable[[str], ModuleType]
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = {"device": "cpu", "threads": 1, "precision": "fp32", "data": "d", "workers": 0}
+SHARED |= {"channels_last": False, "augmented": False, "compile": "off"}
+
+
+def parsed(script: Script, *words: str) -> Any:
+    """The options for a machine without a GPU, with or without Lightning."""
+    return script("throughput").parse(["--device", "cpu", "--no-lightning", *words])
+
+
+def test_rivals_meet_the_engine_at_its_batch(script: Script) -> None:
+    """Same model, batch and precision; layout and augmentation are the engine's own."""
+    throughput = script("throughput")
+    arguments = parsed(script)
+    arguments.no_lightning = False
+    roles = throughput.line_up("mobilenetv3_small_100", SHARED, arguments)
+    assert set(roles) == {
+        "lightning",
+        "dataloader",
+        "engine",
+        "engine bare",
+        "engine best",
+        "peak",
+    }
+    for role in ("lightning", "dataloader", "engine", "engine bare"):
+        assert {each["batch_size"] for each in roles[role]} == {32}
+        assert {each["precision"] for each in roles[role]} == {"fp32"}
+    for role in ("lightning", "dataloader"):
+        assert {each["workers"] for each in roles[role]} == {0, 2}
+        assert not any(each["channels_last"] or each["augmented"] for each in roles[role])
+    assert roles["engine"][0]["augmented"]
+    assert not roles["engine bare"][0]["augmented"]
+    looked_at = {(each["batch_size"], each["channels_last"]) for each in roles["engine best"]}
+    assert looked_at == {(size, last) for size in (64, 128, 256, 512) for last in (True, False)}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--models", "oraclenot"), "there is no oraclenot"),
+        (("--rounds", "0"), "at least 1"),
+        (("--batches", "64,many"), "not a list"),
+        (("--batches", "4096"), "needs as many"),
+    ],
+)
+def test_wrong_options_are_told(
+    script: Script, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+) -> None:
+    """Before anything is measured, with exit status 2."""
+    with pytest.raises(SystemExit) as stopped:
+        parsed(script, *words)
+    assert stopped.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_without_lightning_it_says_how_to_get_it(
+    script: Script, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or how to go without."""
+    throughput = script("throughput")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        throughput.parse(["--device", "cpu"])
+    told = capsys.readouterr().err
+    assert "pip install lightning" in told
+    assert "--no-lightning" in told
+
+
+def rows(script: Script, model: str, rates: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Rows of a model whose peak is 100 GFLOP/s."""
+    throughput, measured = script("throughput"), script("_measured")
+    setting = SHARED | {"model": model, "way": "engine", "batch_size": 32}
+    facts = {"first_step_s": 1.0, "flops_per_image": 2e7}
+    last = {"peak_memory_bytes": 5}
+    peak = measured.spread([100.0, 100.0, 100.0])
+    return [
+        throughput.row(model, role, setting, facts, turns, last, peak)
+        for role, turns in rates.items()
+    ]
+
+
+def test_ratios_and_shares_are_those_of_the_rows(script: Script) -> None:
+    """Each named ratio is a quotient of two rows; a model that was left out has none."""
+    throughput = script("throughput")
+    mobile = {"lightning": [10, 20, 30], "engine": [40, 60, 70], "engine best": [100, 100, 90]}
+    group = {"rows": rows(script, "mobilenetv3_small_100", mobile), "tried": []}
+    group |= {"model": "mobilenetv3_small_100", "peak": {}, "profile": {}}
+    data = throughput.document([group], {}, parsed(script))
+    assert data["ratio_lightning_same_batch"] == 3.0
+    assert data["ratio_lightning_best"] == 5.0
+    assert data["ratios"]["ratio_lightning_best"] == {"value": 5.0, "min": 3.0, "max": 10.0}
+    assert data["ratio_plain_house_net"] is None
+    assert data["flops_share_of_peak"] is None
+    best = data["rows"][-1]
+    assert best["gflops_per_s"]["median"] == 2.0  # 100 images/s of 20 MFLOP
+    assert best["share_of_peak"]["value"] == 0.02
+
+
+def test_the_account_of_a_profile_adds_up(script: Script) -> None:
+    """Shares of kinds make up the whole; arithmetic's own share of peak excludes the rest."""
+    throughput = script("throughput")
+    operations = [
+        ["aten::mkldnn_convolution", 3.0],
+        ["aten::convolution_backward", 3.0],
+        ["aten::native_batch_norm", 2.0],
+        ["aten::gelu", 1.0],
+        ["aten::grid_sampler_2d", 0.5],
+        ["something else", 0.5],
+    ]
+    made = throughput.account(operations, 0.3)
+    assert made["shares"] == {
+        "convolution": 0.6,
+        "normalisation": 0.2,
+        "pointwise": 0.1,
+        "augmentation": 0.05,
+        "other": 0.05,
+    }
+    assert made["arithmetic_share_of_peak"] == 0.5
+    assert made["operations"][0] == ["aten::mkldnn_convolution", 0.3]
+    assert throughput.account([["aten::gelu", 1.0]], 0.3)["arithmetic_share_of_peak"] is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("aten::addmm", "matrix products"),
+        ("sm90_xmma_gemm_bf16bf16_bf16f32", "matrix products"),
+        ("aten::max_pool2d_with_indices_backward", "pooling"),
+        ("aten::native_batch_norm_backward", "normalisation"),
+        ("aten::_foreach_add_", "optimizer"),
+        ("aten::add_", "pointwise"),
+        ("aten::hardswish_backward", "pointwise"),
+        ("aten::copy_", "copies"),
+        ("Memcpy HtoD (Pageable -> Device)", "copies"),
+        ("aten::upsample_bicubic2d", "augmentation"),
+    ],
+)
+def test_operations_have_a_kind(script: Script, operation: str, kind: str) -> None:
+    """On the CPU and on a GPU, where kernels have names of their own."""
+    assert script("throughput").kind_of(operation) == kind
+
+
+def test_arithmetic_is_counted_with_groups(script: Script) -> None:
+    """A convolution's backward pass takes as much as forward for each gradient, groups or not."""
+    from torch import nn
+
+    contenders = script("_contenders")
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 1, bias=False), nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False)
+    )
+    # images want no gradient: the first layer has two products, the second three
+    assert contenders.flops_per_image(net) == 28 * 28 * 2 * (8 * 2 + 8 * 9 * 3)
+    net[0].requires_grad_(False)
+    assert contenders.flops_per_image(net) == 28 * 28 * 2 * (8 * 1 + 8 * 9 * 2)
+
+
+def test_the_fastest_setting_is_chosen_and_failures_are_kept(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that fails is a row with its reason; if all fail, so does the benchmark."""
+    throughput = script("throughput")
+
+    class Made:
+        """A contender whose rate is its batch size; 512 of them do not fit."""
+
+        def __init__(self, setting: dict[str, Any]) -> None:
+            self.setting = setting
+
+        def turn(self, seconds: float) -> dict[str, float]:
+            if self.setting["batch_size"] == 512:
+                raise OracleZooError("out of memory")
+            return {"per_s": self.setting["batch_size"]}
+
+        def stop(self) -> None:
+            pass
+
+    monkeypatch.setattr("_turns.Contender", Made)
+    base = SHARED | {"model": "oraclenet", "way": "engine"}
+    settings = [base | {"batch_size": size} for size in (64, 256, 512, 128)]
+    best, tried = throughput.choose(settings, 0.1)
+    assert best["batch_size"] == 256
+    assert [row["images_per_s"] for row in tried] == [64, 256, None, 128]
+    assert tried[2]["failed"] == "out of memory"
+    with pytest.raises(OracleZooError, match="out of memory"):
+        throughput.choose([settings[2], settings[2]], 0.1)
+
+
+def test_a_contender_that_dies_says_why(script: Script) -> None:
+    """The last line of what it told is the error."""
+    turns = script("_turns")
+    with (
+        turns.running([{"way": "engine", "threads": 1, "device": "cpu"}]) as (contender,),
+        pytest.raises(OracleZooError, match="KeyError"),
+    ):
+        contender.turn(0.1)
+
+
+@pytest.mark.slow
+def test_a_quick_run(tmp_path: Path) -> None:
+    """The real thing, short: one document on stdout, its ratios those of its rows."""
+    out = tmp_path / "throughput.json"
+    command = [sys.executable, "benchmarks/throughput.py", "--quick", "--json", "--device", "cpu"]
+    command += ["--threads", "1", "--turn-s", "0.1", "--images", "300", "--batches", "32,64"]
+    command += ["--models", "oraclenet", "--out", str(out)]
+    try:
+        import lightning  # noqa: F401  # whether it is there
+    except ImportError:
+        command.append("--no-lightning")
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document == json.loads(out.read_text(encoding="utf-8"))
+    assert document["schema"] == "oraclezoo/throughput/1"
+    data = document["data"]
+    found = {row["contender"]: row["images_per_s"]["median"] for row in data["rows"]}
+    assert {"dataloader", "engine", "engine best"} <= set(found)
+    assert data["ratio_plain_house_net"] == pytest.approx(
+        found["engine"] / found["dataloader"], abs=1e-3
+    )
+    best = next(row for row in data["rows"] if row["contender"] == "engine best")
+    assert data["flops_share_of_peak"] == best["share_of_peak"]["value"]
+    peak = data["peaks"]["oraclenet"]["gflops_per_s"]["median"]
+    share = best["gflops_per_s"]["median"] / peak
+    assert data["flops_share_of_peak"] == pytest.approx(share, abs=1e-3)
+    assert 0 < share < 1.2
+    assert sum(data["profiles"]["oraclenet"]["shares"].values()) == pytest.approx(1, abs=0.01)
+    assert data["hardware"]["threads"] == 1
+    assert {"torch", "python"} <= set(data["libraries"])
