@@ -33,8 +33,10 @@ class OptimizerFactory(Protocol):
     """Gets ``model.named_parameters()``, frozen ones included, and leaves those out.
 
     Facts: ``needs_closure`` (bool): ``step`` must be given a closure. ``train_eval`` (bool): the
-    optimizer has ``train()`` and ``eval()``, to be called around training and evaluation. ``takes``
-    and ``others`` (str): which parameters the method itself updates, and what updates the rest.
+    optimizer has ``train()`` and ``eval()``, to be called around training and evaluation.
+    ``separable`` (bool): a parameter's update depends on its own value, gradient and state alone,
+    so that one step can serve many models. ``takes`` and ``others`` (str): which parameters the
+    method itself updates, and what updates the rest.
     """
 
     def __call__(

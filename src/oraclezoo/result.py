@@ -70,14 +70,17 @@ class ComponentRecord:
 
 @dataclass(frozen=True, slots=True)
 class SeedScore:
-    """One training that ended well. ``accuracy`` is on test images, as a share of 1."""
+    """One training that ended well. ``accuracy`` is on test images, as a share of 1.
+
+    Times are None where seeds were trained at once (``bench --accuracy-only``).
+    """
 
     seed: int
     accuracy: float
     loss: float
     validation_accuracy: float | None
-    train_s: float
-    compile_s: float
+    train_s: float | None
+    compile_s: float | None
     steps: int
     peak_memory_bytes: int | None
 

@@ -20,7 +20,7 @@ SPECS = [
 ]
 FACTS = {
     "backbone": {"data_init", "prunable"},
-    "optimizer": {"needs_closure", "train_eval", "takes", "others"},
+    "optimizer": {"needs_closure", "train_eval", "separable", "takes", "others"},
     "scheduler": {"metric"},
 }
 ENGINE_ARGUMENTS = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
     from oraclezoo.pipeline.bench import Progress
-    from oraclezoo.train.engine import Epoch
+    from oraclezoo.train.records import Epoch
 
 QUIET_S = 10.0
 """Seconds between two plain lines of progress."""
@@ -117,6 +117,8 @@ def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
         elif state.event == "failed":
             why = f"failed ({state.fields['reason']}): {state.fields['message']}"
             lines.say(f"{who}: {why}; what it printed is in the runs folder's journal.jsonl")
+        elif state.event == "apart":
+            lines.say(f"{who}: {state.fields['message']}")
         text = epoch_text(state.fields) if state.event == "epoch" else state.event
         lines.total = state.total
         lines.update(state.done, f"{who} {text}")

@@ -29,7 +29,17 @@ REAL = (
 @options.data_dir
 @options.device
 @options.stream_above
+@options.engine
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="0, 1, ...")
+@click.option(
+    "--accuracy-only", is_flag=True, help="Train many seeds at once; no times come of it."
+)
+@click.option(
+    "--at-once",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Seeds at a time with --accuracy-only; by default as many as there are cores or room.",
+)
 @click.option("--out", default="results", show_default=True, help="Folder for results.")
 @click.option("--runs", default="runs", show_default=True, help="Folder for run folders.")
 @click.option("--fresh", is_flag=True, help="Measure again what the runs folder holds already.")
@@ -45,7 +55,11 @@ def command(
     data_dir: str | None,
     device: str,
     stream_above: str | None,
+    compile: str,
+    deterministic: bool,
     seeds: int,
+    accuracy_only: bool,
+    at_once: int | None,
     out: str,
     runs: str,
     fresh: bool,
@@ -72,6 +86,10 @@ def command(
             data_dir=data_dir,
             device=device,
             stream_above=stream_above,
+            compile=compile,
+            deterministic=deterministic,
+            accuracy_only=accuracy_only,
+            at_once=at_once,
             out=out,
             runs=runs,
             fresh=fresh,

@@ -40,7 +40,8 @@ def _agree(a: Track, b: Track) -> bool:
 def merge(entries: list[Entry]) -> tuple[list[Entry], Mapping[str, int]]:
     """One entry a recipe, and by its id how many others it stands for.
 
-    Of several results of a recipe, the one with most seeds stands for all, then the earliest.
+    Of several results of a recipe, the one with most seeds stands for all, then one with times,
+    then the earliest.
     """
     by_hash: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
@@ -53,10 +54,11 @@ def merge(entries: list[Entry]) -> tuple[list[Entry], Mapping[str, int]]:
     return best, replicates
 
 
-def _precedence(entry: Entry) -> tuple[int, datetime, str, str]:
+def _precedence(entry: Entry) -> tuple[int, bool, datetime, str, str]:
     result = entry.result
     kept = result.predictions.sha256 if result.predictions else ""
-    return -len(result.seeds), datetime.fromisoformat(result.created), result.id, kept
+    untimed = any(score.train_s is None for score in result.seeds)
+    return -len(result.seeds), untimed, datetime.fromisoformat(result.created), result.id, kept
 
 
 def check_same_test(scored: list[tuple[Result, Predictions]]) -> None:

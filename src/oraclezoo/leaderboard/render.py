@@ -57,6 +57,10 @@ def caption(table: Table) -> list[str]:
         )
     if any(row.refit for row in table.rows):
         lines.append("Refit: trained on training and validation images together.")
+    if any(row.seeds and row.train_s is None for row in table.rows):
+        lines.append(
+            f"No times ({NONE}): seeds trained at once (bench --accuracy-only), which takes none."
+        )
     if any(row.replicates for row in table.rows):
         lines.append("Replicates: further results of the same recipe, merged into its row.")
     return lines

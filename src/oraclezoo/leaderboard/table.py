@@ -212,7 +212,7 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
 
 def _row(result: Result) -> Row:
     """What a row has of the result alone."""
-    times = [score.train_s for score in result.seeds]
+    times = [score.train_s for score in result.seeds if score.train_s is not None]
     return Row(
         number=0,
         rank=None,

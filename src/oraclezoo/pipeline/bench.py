@@ -27,6 +27,7 @@ from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
 from oraclezoo.result import Result, data_key, timestamp
+from oraclezoo.train.compiled import wanted
 from oraclezoo.train.device import pick
 
 
@@ -34,7 +35,8 @@ from oraclezoo.train.device import pick
 class Progress:
     """What a benchmark tells while it runs; ``done`` of ``total`` jobs, begun ones in part.
 
-    ``event`` is start, epoch, done, kept, failed, measure or measured; the last two have no seed.
+    ``event`` is start, epoch, done, kept, failed, apart (``message``: why seeds that were to be
+    trained at once are not), measure or measured; the last three have no seed.
     """
 
     event: str
@@ -56,6 +58,9 @@ class _Bench:
     runs: Path
     fresh: bool
     stream_above: int | str | None
+    compile: str
+    deterministic: bool
+    at_once: int | None
     command: str
     report: Callable[[Progress], None]
 
@@ -71,6 +76,10 @@ def bench(
     runs: str | Path = "runs",
     fresh: bool = False,
     stream_above: int | str | None = None,
+    compile: str = "auto",
+    deterministic: bool = False,
+    accuracy_only: bool = False,
+    at_once: int | None = None,
     registry: Registry | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     progress: Callable[[str], None] | None = None,
@@ -80,16 +89,20 @@ def bench(
 
     ``track`` replaces the recipes' own. ``seeds`` is how many (0, 1, ...) or which. A job that
     fails is recorded in its recipe's result and the others go on. ``fresh`` measures again what the
-    runs folder holds already. ``stream_above`` as for :func:`oraclezoo.train`. ``command`` is what
-    the results say they were made by; by default this call.
+    runs folder holds already. ``stream_above``, ``compile`` and ``deterministic`` as for
+    :func:`oraclezoo.train`. ``accuracy_only`` trains many seeds at once and takes no times;
+    ``at_once`` is how many, by default as :mod:`oraclezoo.pipeline.at_once` says. ``command`` is
+    what the results say they were made by; by default this call.
 
     Raises UsageError or DataError before anything is trained, InterruptedRunError on Ctrl-C.
     """
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
     if not chosen:
         raise UsageError("a benchmark needs at least one seed")
+    if at_once is not None and (not accuracy_only or at_once < 1):
+        raise UsageError("at_once is a number from 1 on, and goes with accuracy_only alone")
     registry = registry or build_registry()
-    pick(device)
+    wanted(compile, pick(device), 0)
     limit = stream_limit(stream_above, torch.device("cpu"))  # nothing goes to the device here
     changes = {} if track is None else {"data.track": track}
     resolved: dict[str, Recipe] = {}
@@ -105,6 +118,9 @@ def bench(
         runs=Path(runs),
         fresh=fresh,
         stream_above=stream_above,
+        compile=compile,
+        deterministic=deterministic,
+        at_once=at_once,
         command=command or _call(resolved.values(), track, chosen),
         report=report,
     )
@@ -116,16 +132,21 @@ def bench(
             datasets[recipe.data.track] = dataset
     for folder in (shared.results, shared.runs):
         writable(folder)
+    kind = RecipeBench
+    if accuracy_only:
+        from oraclezoo.pipeline.at_once import AtOnce as kind  # noqa: N813  # built on this module
     total, done, results = len(resolved) * (len(chosen) + 1), 0, []
     for recipe in resolved.values():
         dataset = datasets[recipe.data.track]
-        results.append(_RecipeBench(shared, recipe, dataset, done, total).result(chosen))
+        results.append(kind(shared, recipe, dataset, done, total).result(chosen))
         done += len(chosen) + 1
     return results
 
 
-class _RecipeBench:
+class RecipeBench:
     """All jobs of one recipe, from job ``offset`` of the benchmark on."""
+
+    timed = True
 
     def __init__(
         self, shared: _Bench, recipe: Recipe, dataset: Dataset, offset: int, total: int
@@ -137,19 +158,26 @@ class _RecipeBench:
 
     def result(self, seeds: Sequence[int]) -> Result:
         """Train what is not kept, measure once, and save what it adds up to."""
-        for seed in seeds:
-            self._seed(seed)
+        self._train_all(seeds)
+        measured = self._measure()
         return compose_result(
-            Jobs(self.recipe, self.dataset, self.runs, self.failures, self._measure()),
+            Jobs(self.recipe, self.dataset, self.runs, self.failures, measured, self.timed),
             self.shared.registry,
             self.shared.results,
             device=self.shared.device,
             command=self.shared.command,
         )
 
+    def _train_all(self, seeds: Sequence[int]) -> None:
+        for seed in seeds:
+            self._seed(seed)
+
+    def _run(self, seed: int) -> Run:
+        return Run(self.shared.runs / folder_name(self.recipe, seed))
+
     def _seed(self, seed: int) -> None:
-        run = Run(self.shared.runs / folder_name(self.recipe, seed))
-        status = "" if self.shared.fresh else self._status(run, seed)
+        run = self._run(seed)
+        status = self._status(run, seed)
         if status == "scored":
             self._note_kept(run)
         else:
@@ -165,14 +193,22 @@ class _RecipeBench:
 
     def _status(self, run: Run, seed: int) -> str:
         """How far a run that would come out the same here and now has got; "" if there is none."""
+        if self.shared.fresh:
+            return ""
         try:
             record = run.record
         except OracleZooError:
             return ""
         here = provenance(
-            self.recipe, self.shared.registry, self.dataset, pick(self.shared.device), seed
+            self.recipe,
+            self.shared.registry,
+            self.dataset,
+            pick(self.shared.device),
+            seed,
+            compile=self.shared.compile,
+            deterministic=self.shared.deterministic,
         )
-        if any(record.get(key) != value for key, value in here.items()) or record.get("parts"):
+        if not self._serves(record, here):
             return ""
         status = str(record.get("status"))
         if status != "done":
@@ -186,6 +222,11 @@ class _RecipeBench:
         except ResultError:
             return "done"
         return "scored" if "score" in record and "calibration_s" in record else "done"
+
+    def _serves(self, record: dict[str, Any], here: dict[str, Any]) -> bool:
+        """Whether a run stands for one made here and now, its time included."""
+        same = all(record.get(key) == value for key, value in here.items())
+        return same and not record.get("parts") and not record.get("together")
 
     def _note_kept(self, run: Run) -> None:
         """Results elsewhere than before have a ledger too."""
@@ -210,24 +251,32 @@ class _RecipeBench:
             fields = {key: value for key, value in event.items() if key != "event"}
             self._tell("epoch", seed, fields, part=event["epoch"] / recipe.budget.epochs)
 
-        request = {
+        try:
+            return run_job(
+                self._request(seed, resume=resume),
+                lambda e: forward(e) if e["event"] == "epoch" else None,
+            )
+        except (KeyboardInterrupt, InterruptedRunError) as error:
+            raise InterruptedRunError(
+                f"stopped in {recipe.name}, seed {seed}; all finished jobs and this one's state "
+                f"are kept in {shared.runs}: run the same command again to go on"
+            ) from error
+
+    def _request(self, seed: int, *, resume: bool) -> dict[str, Any]:
+        shared = self.shared
+        return {
             "action": "train",
-            "recipe": recipe.to_dict(),
+            "recipe": self.recipe.to_dict(),
             "seed": seed,
             "data_dir": None if shared.data_dir is None else str(shared.data_dir),
             "device": shared.device,
             "out": str(shared.runs),
             "results": str(shared.results),
             "stream_above": shared.stream_above,
+            "compile": shared.compile,
+            "deterministic": shared.deterministic,
             "resume": resume,
         }
-        try:
-            return run_job(request, lambda e: forward(e) if e["event"] == "epoch" else None)
-        except (KeyboardInterrupt, InterruptedRunError) as error:
-            raise InterruptedRunError(
-                f"stopped in {recipe.name}, seed {seed}; all finished jobs and this one's state "
-                f"are kept in {shared.runs}: run the same command again to go on"
-            ) from error
 
     def _measure(self) -> Event | None:
         """Size and latency of the first seed's model; None if they could not be measured."""
@@ -237,7 +286,12 @@ class _RecipeBench:
         folder = str(next(iter(self.runs.values())).folder)
         try:
             measured = run_job(
-                {"action": "measure", "folder": folder, "device": self.shared.device}
+                {
+                    "action": "measure",
+                    "folder": folder,
+                    "device": self.shared.device,
+                    "timed": self.timed,
+                }
             )
         except (KeyboardInterrupt, InterruptedRunError) as error:
             raise InterruptedRunError(

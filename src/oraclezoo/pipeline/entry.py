@@ -28,13 +28,17 @@ from oraclezoo.train.device import pick
 
 @dataclass(frozen=True)
 class Jobs:
-    """What a recipe's jobs left: runs by seed, failures, and the measurement if there is one."""
+    """What a recipe's jobs left: runs by seed, failures, and the measurement if there is one.
+
+    Not ``timed``: seeds were trained at once, or may have been, and the result has no times.
+    """
 
     recipe: Recipe
     dataset: Dataset
     runs: dict[int, Run]
     failures: list[dict[str, Any]]
     measured: dict[str, Any] | None
+    timed: bool = True
 
 
 def compose_result(
@@ -54,7 +58,8 @@ def compose_result(
             "with --fresh"
         )
     identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
-    identity = _free(folder, identity, set(records), data_key(digests))
+    identity = _free(folder, identity, set(records), data_key(digests), jobs.timed)
+    speeds = [record["calibration_s"] for record in records.values() if jobs.timed]
     document = {
         "schema": SCHEMA,
         "id": identity,
@@ -78,7 +83,7 @@ def compose_result(
         "components": compose.components(recipe, registry),
         "examples": examples,
         "seeds": [
-            _seed_row(seed, record, score)
+            _seed_row(seed, record, score, jobs.timed)
             for (seed, record), score in zip(records.items(), scores, strict=True)
         ],
         "failures": jobs.failures,
@@ -86,9 +91,7 @@ def compose_result(
         "latency": measured["latency"] if measured else [],
         "hardware": {
             **description,
-            "calibration_s": median(r["calibration_s"] for r in records.values())
-            if records
-            else None,
+            "calibration_s": median(speeds) if speeds else None,
         },
         "libraries": hardware.libraries(),
         "predictions": _keep_predictions(folder, identity, scores),
@@ -98,8 +101,8 @@ def compose_result(
     return result
 
 
-def _free(folder: Path, identity: str, seeds: set[int], key: str) -> str:
-    """An id under which nothing is lost: a result of other data or further seeds stays."""
+def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool) -> str:
+    """An id under which nothing is lost: one of other data, further seeds or with times stays."""
     taken = identity
     for number in count(2):
         try:
@@ -107,7 +110,8 @@ def _free(folder: Path, identity: str, seeds: set[int], key: str) -> str:
         except ResultError:  # not there, or broken
             return taken
         further = {score.seed for score in old.seeds} - seeds
-        if not further and (not old.seeds or old.track.data_key == key):
+        loses_times = not timed and any(score.train_s is not None for score in old.seeds)
+        if not further and not loses_times and (not old.seeds or old.track.data_key == key):
             return taken
         taken = f"{identity}-{number}"
     raise AssertionError("count() does not end")
@@ -147,15 +151,15 @@ def data_sha256(record: dict[str, Any]) -> dict[str, str]:
     return {**record["data_sha256"], **record["test_sha256"]}
 
 
-def _seed_row(seed: int, record: dict[str, Any], score: Score) -> dict[str, Any]:
+def _seed_row(seed: int, record: dict[str, Any], score: Score, timed: bool) -> dict[str, Any]:
     outcome = record["outcome"]
     return {
         "seed": seed,
         "accuracy": score.accuracy,
         "loss": score.loss,
         "validation_accuracy": outcome["validation_accuracy"],
-        "train_s": outcome["train_s"],
-        "compile_s": outcome["compile_s"],
+        "train_s": outcome["train_s"] if timed else None,
+        "compile_s": outcome["compile_s"] if timed else None,
         "steps": outcome["steps"],
-        "peak_memory_bytes": outcome["peak_memory_bytes"],
+        "peak_memory_bytes": outcome["peak_memory_bytes"] if timed else None,
     }

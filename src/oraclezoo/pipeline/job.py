@@ -16,7 +16,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from oraclezoo.errors import DivergedError, InterruptedRunError, OracleZooError
+from oraclezoo.errors import (
+    DivergedError,
+    InterruptedRunError,
+    OracleZooError,
+    OutOfMemoryError,
+)
+
+_REASONS: dict[type[OracleZooError], str] = {
+    DivergedError: "diverged",
+    OutOfMemoryError: "out-of-memory",
+}
 
 
 def main() -> int:
@@ -44,8 +54,7 @@ def main() -> int:
         tell("failed", reason="interrupted", message=str(error))
         return error.exit_code
     except OracleZooError as error:
-        reason = "diverged" if isinstance(error, DivergedError) else "error"
-        tell("failed", reason=reason, message=str(error))
+        tell("failed", reason=_REASONS.get(type(error), "error"), message=str(error))
         return error.exit_code
     except MemoryError as error:
         tell(
@@ -75,22 +84,35 @@ def _train_and_score(
     results: str,
     resume: bool,
     stream_above: int | str | None = None,
+    compile: str = "auto",
+    deterministic: bool = False,
+    together: int | None = None,
 ) -> None:
-    """Calibrate and train; then, and only then, read the test images and keep the predictions."""
+    """Calibrate and train; then, and only then, read the test images and keep the predictions.
+
+    ``together`` says how many such jobs run at a time: where several do, no time is worth taking.
+    """
     from oraclezoo.measure.hardware import calibrate
     from oraclezoo.pipeline.compose import open_dataset
     from oraclezoo.pipeline.limit import stream_limit
-    from oraclezoo.pipeline.run import train
-    from oraclezoo.pipeline.score import note_look, score
+    from oraclezoo.pipeline.run import folder_name, train
+    from oraclezoo.pipeline.score import keep_score
+    from oraclezoo.pipeline.together import marking
     from oraclezoo.recipe import Recipe
     from oraclezoo.registry import build_registry
+    from oraclezoo.resolve import resolve
     from oraclezoo.train.device import exact_float32, pick
 
-    with exact_float32():
-        calibration_s = calibrate(pick(device))
+    calibration_s = None
+    if together is None:
+        with exact_float32():
+            calibration_s = calibrate(pick(device))
     registry = build_registry()
+    given = resolve(Recipe.from_dict(recipe), registry)
+    if together is not None:
+        should_stop = marking(Path(out) / folder_name(given, seed), together, should_stop)
     run = train(
-        Recipe.from_dict(recipe),
+        given,
         data_dir=data_dir,
         seed=seed,
         device=device,
@@ -98,6 +120,8 @@ def _train_and_score(
         resume=resume,
         overwrite=not resume,
         stream_above=stream_above,
+        compile=compile,
+        deterministic=deterministic,
         registry=registry,
         on_epoch=lambda epoch: tell("epoch", **dataclasses.asdict(epoch)),
         should_stop=should_stop,
@@ -105,41 +129,62 @@ def _train_and_score(
     place = None if data_dir is None else Path(data_dir)
     limit = stream_limit(stream_above, pick(device))
     dataset = open_dataset(run.recipe, registry, place, stream_above=limit)
-    model = run.model(registry=registry)
-    note_look(run, dataset, Path(results))
-    found = score(model, dataset, "test", device)
-    found.save(run.folder / "score.safetensors")
-    run.update(
-        score={"accuracy": found.accuracy, "loss": found.loss},
-        test_sha256=dict(dataset.sha256),
+    keep_score(
+        run,
+        dataset,
+        Path(results),
+        device=device,
+        registry=registry,
         calibration_s=calibration_s,
     )
 
 
-def _measure(
-    tell: Callable[..., None], should_stop: Callable[[], bool], *, folder: str, device: str
+def _train_together(
+    tell: Callable[..., None], should_stop: Callable[[], bool], **request: Any
 ) -> None:
-    """Latency, size and arithmetic of a run's model; short, so it does not ask to be stopped."""
+    """Train many seeds as one, then score each."""
+    from oraclezoo.pipeline.together import train_and_score
+
+    train_and_score(tell, should_stop, **request)
+
+
+def _measure(
+    tell: Callable[..., None],
+    should_stop: Callable[[], bool],
+    *,
+    folder: str,
+    device: str,
+    timed: bool = True,
+) -> None:
+    """Latency, size and arithmetic of a run's model as it predicts.
+
+    Short, so it does not ask to be stopped.
+    """
     from oraclezoo.measure import latency, size
     from oraclezoo.pipeline.run import Run
     from oraclezoo.train.device import exact_float32, pick
 
     place = pick(device)
     run = Run.load(folder)
-    module = run.model().module.to(place)
+    loaded = run.model().to(place)
+    module, classifier = loaded.module, loaded.classifier
     shape = {key: run.record["model"]["input"][key] for key in ("in_chans", "image_size")}
     weights = module.state_dict().values()
     model = {
         "parameters": size.parameters(module),
-        "macs": size.macs(module, **shape),
+        "macs": size.macs(classifier, **shape),
         "size_bytes": sum(tensor.numel() * tensor.element_size() for tensor in weights),
     }
     with exact_float32():
-        rows = latency.eager(module, device=place, **shape)
+        rows = latency.eager(classifier, device=place, **shape) if timed else []
     tell("measured", model=model, latency=rows)
 
 
-_ACTIONS: dict[str, Callable[..., None]] = {"train": _train_and_score, "measure": _measure}
+_ACTIONS: dict[str, Callable[..., None]] = {
+    "train": _train_and_score,
+    "together": _train_together,
+    "measure": _measure,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -16,6 +16,7 @@ from oraclezoo.leaderboard import ledger
 from oraclezoo.leaderboard.predictions import accuracy_of
 from oraclezoo.pipeline.model import Model
 from oraclezoo.pipeline.run import Run
+from oraclezoo.registry import Registry
 from oraclezoo.result import data_key, write_atomically
 from oraclezoo.train.device import pick
 
@@ -60,6 +61,30 @@ def score(model: Model, dataset: Dataset, split: str = "test", device: str = "au
     model.to(pick(device))
     prediction = model.predict(part.images)
     return Score(prediction.probabilities.astype(np.float16), part.labels)
+
+
+def keep_score(
+    run: Run,
+    dataset: Dataset,
+    results: Path,
+    *,
+    device: str,
+    registry: Registry,
+    calibration_s: float | None,
+) -> None:
+    """Score a finished run on the test split, note the look, and keep it all in the run's folder.
+
+    ``calibration_s`` is the machine's speed when it was trained, None where no time is taken.
+    """
+    model = run.model(registry=registry)
+    note_look(run, dataset, results)
+    found = score(model, dataset, "test", device)
+    found.save(run.folder / "score.safetensors")
+    run.update(
+        score={"accuracy": found.accuracy, "loss": found.loss},
+        test_sha256=dict(dataset.sha256),
+        calibration_s=calibration_s,
+    )
 
 
 def note_look(run: Run, dataset: Dataset, results: Path) -> None:

@@ -8,7 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 from oraclezoo.errors import InterruptedRunError
@@ -25,39 +30,111 @@ def run_job(
 
     Raises InterruptedRunError when stopped by Ctrl-C, after the job has kept its state.
     """
-    last: Event = {"event": "done"}
-    command = [sys.executable, "-m", "oraclezoo.pipeline.job"]
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(request))
-            process.stdin.close()
-            for line in process.stdout:
-                last = json.loads(line)
-                on_event(last)
-            status = process.wait()
-        except BrokenPipeError:
-            status = process.wait()
-        except BaseException:
-            # a second one if the terminal sent it already; Windows has no SIGINT for others
-            process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
-            process.wait()
-            raise
-        finally:
-            process.stdout.close()
-        if last.get("reason") == "interrupted":
-            raise InterruptedRunError(str(last["message"]))
-        if status:
-            stderr.seek(0)
-            text = stderr.read()
-            if last["event"] != "failed":
-                last = {"event": "failed", **_post_mortem(status, text)}
-            last["stderr"] = text[-STDERR_KEPT:]
+    (last,) = run_jobs([request], lambda index, event: on_event(event))
     return last
+
+
+def run_jobs(
+    requests: Sequence[dict[str, Any]],
+    on_event: Callable[[int, Event], None] = lambda index, event: None,
+    *,
+    on_start: Callable[[int], None] = lambda index: None,
+    on_end: Callable[[int, Event], None] = lambda index, event: None,
+    at_once: int = 1,
+    threads: int | None = None,
+) -> list[Event]:
+    """Run jobs, ``at_once`` at a time; the last event of each, as of :func:`run_job`.
+
+    All that is called gets the number of the job, and is called here, not in a thread of its own;
+    ``on_end`` with the job's last event. ``threads`` is how many CPU threads torch takes in each,
+    by default what it takes anyway. Raises InterruptedRunError when stopped by Ctrl-C, after all
+    have kept their state.
+    """
+    ended: dict[int, Event] = {}
+    told: Queue[tuple[int, Event | None]] = Queue()
+    waiting, running = deque(enumerate(requests)), dict[int, _Process]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                index, request = waiting.popleft()
+                on_start(index)
+                running[index] = _Process(request, partial(_put, told, index), threads)
+            index, event = told.get()
+            if event is not None:
+                running[index].last = event
+                on_event(index, event)
+                continue
+            ended[index] = running.pop(index).end()
+            if ended[index].get("reason") == "interrupted":
+                raise InterruptedRunError(str(ended[index]["message"]))
+            on_end(index, ended[index])
+    except BaseException:
+        for process in running.values():
+            process.stop()
+        for process in running.values():
+            process.end()
+        raise
+    return [ended[index] for index in range(len(requests))]
+
+
+def _put(queue: Queue[tuple[int, Event | None]], index: int, event: Event | None) -> None:
+    queue.put((index, event))
+
+
+class _Process:
+    """A job that runs, and a thread that hands on its events; the last of them is None."""
+
+    def __init__(
+        self,
+        request: dict[str, Any],
+        hand_on: Callable[[Event | None], None],
+        threads: int | None,
+    ) -> None:
+        self.last: Event = {"event": "done"}
+        self.stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed by end
+        limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "oraclezoo.pipeline.job"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.stderr,
+            text=True,
+            env={**os.environ, **limit},
+        )
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(request))
+            self.process.stdin.close()
+        self.thread = Thread(target=self._listen, args=(hand_on,), daemon=True)
+        self.thread.start()
+
+    def _listen(self, hand_on: Callable[[Event | None], None]) -> None:
+        assert self.process.stdout is not None
+        try:
+            for line in self.process.stdout:
+                hand_on(json.loads(line))
+        finally:
+            hand_on(None)
+
+    def stop(self) -> None:
+        """Ask it to keep its state and end."""
+        # a second time if the terminal did it already; Windows has no SIGINT for others
+        self.process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
+
+    def end(self) -> Event:
+        """Wait for its end; its last event, or one that says how it died."""
+        status = self.process.wait()
+        self.thread.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        with self.stderr:
+            if status and self.last.get("reason") != "interrupted":
+                self.stderr.seek(0)
+                text = self.stderr.read()
+                if self.last["event"] != "failed":
+                    self.last = {"event": "failed", **_post_mortem(status, text)}
+                self.last["stderr"] = text[-STDERR_KEPT:]
+        return self.last
 
 
 def _post_mortem(status: int, stderr: str) -> dict[str, str]:

@@ -21,7 +21,9 @@ class Augmenter:
 
     Shift, rotation, zoom, shear, mirror and the elastic field make one sampling grid, so that each
     image is interpolated once; what comes in from outside is black (raw value 0). Cutout blanks
-    with the mean gray. All random numbers come from one generator, reseeded by :meth:`reseed`.
+    with the mean gray. All random numbers come from generators that :meth:`reseed` seeds: one for
+    each equal part of a batch, so that images of several trainings are changed in one go, each as
+    it would be alone.
     """
 
     def __init__(
@@ -29,14 +31,22 @@ class Augmenter:
     ) -> None:
         self.recipe, self.flip = recipe, flip
         self.mean, self.std = mean, std
-        self.generator = torch.Generator(device=device)
+        self.device = device
+        self.generators = [torch.Generator(device=device)]
         self.resamples = flip or any(
             (recipe.shift, recipe.rotate, recipe.scale, recipe.shear, recipe.elastic)
         )
 
-    def reseed(self, seed: int) -> None:
-        """Make the next batch depend on ``seed`` alone, whatever came before."""
-        self.generator.manual_seed(seed)
+    def reseed(self, *seeds: int) -> None:
+        """Make each part of the next batch depend on its seed alone, whatever came before.
+
+        With S seeds a batch consists of S equal parts, one after the other.
+        """
+        while len(self.generators) < len(seeds):
+            self.generators.append(torch.Generator(device=self.device))
+        del self.generators[len(seeds) :]
+        for generator, seed in zip(self.generators, seeds, strict=True):
+            generator.manual_seed(seed)
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 ``(N, H, W)`` -> float32 ``(N, 1, H, W)``."""
@@ -49,20 +59,27 @@ class Augmenter:
             batch = batch.masked_fill_(self._holes(batch), 0.0)
         return batch
 
-    def _even(self, *shape: int, device: torch.device) -> Tensor:
+    def _uniform(self, *shape: int, images: int) -> Tensor:
+        """Uniform on [0, 1); dimension ``images`` of ``shape`` goes through the batch."""
+        sizes = list(shape)
+        sizes[images] //= len(self.generators)
+        parts = [torch.rand(*sizes, device=self.device, generator=g) for g in self.generators]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, images)
+
+    def _even(self, *shape: int, images: int) -> Tensor:
         """Uniform on [-1, 1)."""
-        return torch.rand(*shape, device=device, generator=self.generator).mul_(2).sub_(1)
+        return self._uniform(*shape, images=images).mul_(2).sub_(1)
 
     def _grid(self, batch: Tensor) -> Tensor:
         """Where each output pixel is read, ``(N, H, W, 2)`` in grid_sample's [-1, 1] frame."""
-        recipe, device = self.recipe, batch.device
+        recipe = self.recipe
         count, _, height, width = batch.shape
-        draws = self._even(6, count, device=device)
+        draws = self._even(6, count, images=1)
         angle = draws[0] * math.radians(recipe.rotate)
         zoom_x, zoom_y = 1 + draws[1] * recipe.scale, 1 + draws[2] * recipe.scale
         shear = draws[3] * recipe.shear
         if self.flip:
-            coin = torch.rand(count, device=device, generator=self.generator)
+            coin = self._uniform(count, images=0)
             zoom_x = torch.where(coin < 0.5, -zoom_x, zoom_x)
         cos, sin = angle.cos(), angle.sin()
         # output -> input: rotation after shear after zoom, x to the right and y down
@@ -77,7 +94,8 @@ class Augmenter:
         rows[:, 1, 2] *= 2 * recipe.shift / height
         grid = F.affine_grid(rows, [count, 1, height, width], align_corners=False)
         if recipe.elastic:
-            points = self._even(count, 2, recipe.elastic_grid, recipe.elastic_grid, device=device)
+            edge = recipe.elastic_grid
+            points = self._even(count, 2, edge, edge, images=0)
             points[:, 0] *= 2 * recipe.elastic / width
             points[:, 1] *= 2 * recipe.elastic / height
             field = F.interpolate(points, (height, width), mode="bicubic", align_corners=True)
@@ -88,7 +106,7 @@ class Augmenter:
         """True on a square of edge ``cutout`` at a random place that lies inside each image."""
         count, _, height, width = batch.shape
         edge = min(self.recipe.cutout, height, width)
-        draws = torch.rand(2, count, device=batch.device, generator=self.generator)
+        draws = self._uniform(2, count, images=1)
         top = (draws[0] * (height - edge + 1)).long().view(-1, 1)
         left = (draws[1] * (width - edge + 1)).long().view(-1, 1)
         y = torch.arange(height, device=batch.device)

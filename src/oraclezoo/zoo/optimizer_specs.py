@@ -7,6 +7,7 @@ from oraclezoo.specs import Option, Spec
 _ALL = {
     "needs_closure": False,
     "train_eval": False,
+    "separable": True,
     "takes": "all trainable parameters",
     "others": "none",
 }
@@ -110,6 +111,7 @@ OPTIMIZERS: tuple[Spec, ...] = (
         facts={
             "needs_closure": False,
             "train_eval": False,
+            "separable": True,
             "takes": "weights of convolutions and of linear layers but the last",
             "others": "Nesterov SGD: biases, norms, embeddings, the last linear layer",
         },

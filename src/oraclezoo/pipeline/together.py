@@ -1,0 +1,253 @@
+"""Together: many seeds of one recipe trained as one on a device, and the run folders they leave."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Collection, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.contracts import Dataset
+from oraclezoo.errors import DivergedError, InterruptedRunError, ResultError
+from oraclezoo.pipeline import compose
+from oraclezoo.pipeline import run as lone
+from oraclezoo.pipeline.limit import stream_limit
+from oraclezoo.pipeline.run import Run, folder_name
+from oraclezoo.pipeline.score import keep_score
+from oraclezoo.recipe import Recipe
+from oraclezoo.registry import Registry, build_registry
+from oraclezoo.resolve import resolve
+from oraclezoo.result import timestamp
+from oraclezoo.train import together
+from oraclezoo.train.device import pick
+from oraclezoo.train.engine import Trainer
+from oraclezoo.train.images import Streamed
+from oraclezoo.train.records import Epoch, TrainingData
+from oraclezoo.train.together import CannotStackError, Together
+
+STRATEGY = "stacked"
+"""What run.json calls it."""
+
+
+def train(
+    recipe: Recipe,
+    seeds: Sequence[int],
+    *,
+    registry: Registry,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    out: Path = Path("runs"),
+    resume: Collection[int] = (),
+    at_once: int | None = None,
+    stream_above: int | str | None = None,
+    on_epoch: Callable[[int, Epoch], None] = lambda seed, epoch: None,
+    on_diverged: Callable[[int, DivergedError], None] = lambda seed, error: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Run]:
+    """Train a recipe at many seeds as one; the finished runs, in the order of ``seeds``.
+
+    Each leaves a run folder as a lone training does, with ``"together"`` in its ``run.json``: how
+    many there were. ``at_once`` seeds are trained at a time, by default as many as fit into half of
+    the free memory; ``resume`` are those that go on from the state in their folder, if there is one
+    (seeds that stand at different steps are trained in groups), all others are trained anew. A seed
+    that diverges is told to ``on_diverged`` and has no finished run.
+
+    Raises CannotStackError, before any folder is touched where that can be known, if these seeds
+    are to be trained one by one; else as :func:`oraclezoo.train`.
+    """
+    job = _Job(resolve(recipe, registry), registry, data_dir, device, out, stream_above)
+    trainers = [job.trainer(seed) for seed in seeds[:2]]
+    together.check(trainers)
+    size = at_once or together.fitting(trainers[0])
+    del trainers  # their folders are not made yet
+    done: list[Run] = []
+    for first in range(0, len(seeds), size):
+        chunk = seeds[first : first + size]
+        begun = [job.begin(seed, resume=seed in resume, of=len(chunk)) for seed in chunk]
+        for _, group in groupby(sorted(begun, key=_step), key=_step):
+            done += job.fit(list(group), on_epoch, on_diverged, should_stop)
+    return sorted(done, key=lambda run: list(seeds).index(run.record["seed"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Begun:
+    """A training whose folder is open."""
+
+    trainer: Trainer
+    run: Run
+
+
+def _step(begun: _Begun) -> int:
+    return begun.trainer.step
+
+
+class _Job:
+    """What all seeds share: recipe, data and device."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        registry: Registry,
+        data_dir: Path | None,
+        device: str,
+        out: Path,
+        stream_above: int | str | None,
+    ) -> None:
+        self.recipe, self.registry, self.out, self.device = recipe, registry, out, pick(device)
+        limit = stream_limit(stream_above, self.device)
+        self.dataset: Dataset = compose.open_dataset(recipe, registry, data_dir, stream_above=limit)
+        self.data: TrainingData = compose.training_data(recipe, self.dataset, self.device, limit)
+        self.shape = {
+            "in_chans": 1,
+            "num_classes": len(self.dataset.classes),
+            "image_size": int(self.data.images.shape[-1]),
+        }
+
+    def trainer(self, seed: int) -> Trainer:
+        """A training as a lone one has it; its folder need not be there yet."""
+        parts = compose.build_parts(self.recipe, self.registry, self.data, self.shape, seed)
+        folder = self.out / folder_name(self.recipe, seed)
+        return Trainer(self.recipe, parts, self.data, seed=seed, device=self.device, folder=folder)
+
+    def begin(self, seed: int, *, resume: bool, of: int) -> _Begun:
+        """Open a run's folder, one of ``of`` that are trained together."""
+        trainer = self.trainer(seed)
+        run = Run(trainer.folder)
+        lone.writable(self.out)
+        run.folder.mkdir(exist_ok=True)
+        identity = lone.provenance(
+            self.recipe, self.registry, self.dataset, self.device, seed, compile="off"
+        )
+        try:
+            resumed = resume and trainer.resume()
+        except ResultError:  # a broken checkpoint is none
+            resumed, trainer = False, self.trainer(seed)
+        lone._open_folder(run, self.recipe, trainer.progress.epoch if resumed else None)
+        data = self.data
+        run.update(
+            **identity,
+            schema=lone.SCHEMA,
+            started=timestamp(),
+            pid=os.getpid(),
+            parts=lone._parts(run, identity) if resumed else [],
+            model=lone._card(
+                self.recipe, self.registry, self.dataset, data.mean, data.std, self.shape, seed
+            ),
+            status="running",
+            reason=None,
+            together=of,
+            strategy=STRATEGY,
+            train_images=len(data.images),
+            validation_images=len(data.validation_images),
+            flip=trainer.augment.flip,
+            streamed=isinstance(data.images, Streamed),
+        )
+        return _Begun(trainer, run)
+
+    def fit(
+        self,
+        group: list[_Begun],
+        on_epoch: Callable[[int, Epoch], None],
+        on_diverged: Callable[[int, DivergedError], None],
+        should_stop: Callable[[], bool],
+    ) -> list[Run]:
+        """Train a group that stands at one step to the end; the runs that got there."""
+        running = {begun.trainer.seed: begun for begun in group}
+
+        def note(trainer: Trainer, epoch: Epoch) -> None:
+            path = trainer.folder / "metrics.jsonl"
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(dataclasses.asdict(epoch)) + "\n")
+            on_epoch(trainer.seed, epoch)
+
+        def drop(trainer: Trainer, error: DivergedError) -> None:
+            running.pop(trainer.seed).run.update(status="diverged", reason=str(error))
+            on_diverged(trainer.seed, error)
+
+        facts: Any = self.registry.get("optimizer", self.recipe.optimizer.name).spec.facts
+        try:
+            Together(
+                [begun.trainer for begun in group], separable=bool(facts.get("separable"))
+            ).fit(on_epoch=note, on_diverged=drop, should_stop=should_stop)
+        except (InterruptedRunError, KeyboardInterrupt):
+            _end(running.values(), status="interrupted")
+            raise
+        except BaseException as error:
+            _end(running.values(), status="failed", reason=f"{type(error).__name__}: {error}")
+            raise
+        for begun in running.values():
+            outcome = lone._outcome(begun.trainer, self.device)
+            begun.run.update(status="done", finished=timestamp(), outcome=outcome)
+        return [begun.run for begun in running.values()]
+
+
+def _end(group: Collection[_Begun], **fields: Any) -> None:
+    for begun in group:
+        begun.run.update(**fields)
+
+
+def train_and_score(
+    tell: Callable[..., None],
+    should_stop: Callable[[], bool],
+    *,
+    recipe: dict[str, Any],
+    seeds: list[int],
+    resume: list[int],
+    at_once: int | None,
+    data_dir: str | None,
+    device: str,
+    out: str,
+    results: str,
+    stream_above: int | str | None,
+) -> None:
+    """A job of the benchmark: :func:`train`, then score each seed on the test images.
+
+    Tells ``epoch``, ``diverged`` and ``scored`` with their seed, or ``apart`` with the reason where
+    the seeds are to be trained one by one.
+    """
+    registry = build_registry()
+    place = None if data_dir is None else Path(data_dir)
+    try:
+        done = train(
+            Recipe.from_dict(recipe),
+            seeds,
+            registry=registry,
+            data_dir=place,
+            device=device,
+            out=Path(out),
+            resume=resume,
+            at_once=at_once,
+            stream_above=stream_above,
+            on_epoch=lambda seed, e: tell("epoch", seed=seed, **dataclasses.asdict(e)),
+            on_diverged=lambda seed, error: tell("diverged", seed=seed, message=str(error)),
+            should_stop=should_stop,
+        )
+    except CannotStackError as error:
+        tell("apart", message=str(error))
+        return
+    limit = stream_limit(stream_above, pick(device))
+    for run in done:
+        dataset = compose.open_dataset(run.recipe, registry, place, stream_above=limit)
+        keep_score(
+            run, dataset, Path(results), device=device, registry=registry, calibration_s=None
+        )
+        tell("scored", seed=run.record["seed"], accuracy=run.record["score"]["accuracy"])
+
+
+def marking(folder: Path, together: int, should_stop: Callable[[], bool]) -> Callable[[], bool]:
+    """``should_stop`` for a lone training beside others; asked first, it marks the run as such.
+
+    That is after a step and before any state is kept: no timed benchmark will take this run.
+    """
+    asked: list[int] = []
+
+    def ask() -> bool:
+        if not asked:
+            asked.append(1)
+            Run(folder).update(together=together, strategy="processes")
+        return should_stop()
+
+    return ask

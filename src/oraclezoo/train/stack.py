@@ -1,0 +1,182 @@
+"""Stack: several models of one build as one, so that one pass and one step serve them all."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.optim import Optimizer
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Logits ``(N, C)`` and labels ``(N,)`` to a scalar."""
+
+
+class Stack:
+    """S models of one build; each one's parameters and buffers become views of stacked tensors.
+
+    The models stay what they are: an optimizer that updates a model's parameters in place, or a
+    checkpoint that is loaded into one, changes the stack. One pass over the stack is
+    :func:`torch.vmap`'s: convolutions become grouped ones, linear layers batched products, and each
+    model's batch norm sees its own images and moves its own running averages.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        loss: Loss,
+        autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self.models, self.loss, self.autocast = list(models), loss, autocast
+        parameters = [dict(model.named_parameters()) for model in models]
+        buffers = [dict(model.named_buffers()) for model in models]
+        self.own = {name: [each[name] for each in parameters] for name in parameters[0]}
+        self.parameters = {
+            name: _bind(own).requires_grad_(own[0].requires_grad) for name, own in self.own.items()
+        }
+        self.buffers = {name: _bind([each[name] for each in buffers]) for name in buffers[0]}
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Each model's logits ``(S, N, C)`` on images ``(S, N, 1, H, W)`` of its own.
+
+        Buffers move as in a pass of each model. Random layers draw for each model apart, but not
+        what they would draw in a pass of that model alone.
+        """
+        together = vmap(self._logits, randomness="different")
+        found: Tensor = together(self.parameters, self.buffers, images)
+        return found
+
+    def losses(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Each model's loss ``(S,)``; labels are ``(S, N)``. Otherwise as :meth:`logits`."""
+        together = vmap(self._loss, randomness="different")
+        found: Tensor = together(self.parameters, self.buffers, images, labels)
+        return found
+
+    def backward(self, losses: Tensor) -> None:
+        """Give each parameter of each model its gradient, or None where the loss has none."""
+        wanted = {name: w for name, w in self.parameters.items() if w.requires_grad}
+        grads = torch.autograd.grad(losses.sum(), list(wanted.values()), allow_unused=True)
+        found: tuple[Tensor | None, ...] = grads  # None is where torch's own types leave it out
+        for name, grad in zip(wanted, found, strict=True):
+            parts = [None] * len(self.models) if grad is None else grad.unbind()
+            for parameter, part in zip(self.own[name], parts, strict=True):
+                parameter.grad = part
+
+    def is_bound(self) -> bool:
+        """Whether the parameters are still views: an optimizer may have put others in place."""
+        return all(
+            parameter.data_ptr() == part.data_ptr()
+            for name, own in self.own.items()
+            for parameter, part in zip(own, self.parameters[name].unbind(), strict=True)
+        )
+
+    def _logits(
+        self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor
+    ) -> Tensor:
+        with self.autocast():
+            found: Tensor = functional_call(self.models[0], (parameters, buffers), (images,))
+        return found
+
+    def _loss(
+        self,
+        parameters: dict[str, Tensor],
+        buffers: dict[str, Tensor],
+        images: Tensor,
+        labels: Tensor,
+    ) -> Tensor:
+        return self.loss(self._logits(parameters, buffers, images), labels)
+
+
+def _bind(tensors: Sequence[Tensor]) -> Tensor:
+    """Their values in one tensor ``(S, ...)``; each becomes a view of its part of it."""
+    first = tensors[0].detach()
+    if first.ndim == 4 and first.is_contiguous(memory_format=torch.channels_last):
+        strides = first.stride()
+    else:
+        strides = torch.empty(first.shape, device="meta").stride()
+    whole = first.new_empty_strided((len(tensors), *first.shape), (first.numel(), *strides))
+    for tensor, part in zip(tensors, whole.unbind(), strict=True):
+        part.copy_(tensor.detach())
+        tensor.data = part
+    return whole
+
+
+def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
+    """Why these models cannot be stacked, or "" if they can.
+
+    Tried on copies of the first two, in training, with images ``(2, N, 1, H, W)``: logits and
+    state after two passes must be those of the models alone, and what the models then predict.
+    Models that draw random numbers are compared in evaluation only.
+    """
+    alone, again = ([copy.deepcopy(m).train() for m in models[:2]] for _ in range(2))
+    with torch.no_grad():
+        lone = _passes(alone, images)
+        if not all(map(_close, lone, _passes(again, images))):
+            alone = [copy.deepcopy(model).eval() for model in models[:2]]
+            lone = _passes(alone, images)
+        stacked = [copy.deepcopy(m).train(alone[0].training) for m in models[:2]]
+        stack = Stack(stacked, lambda logits, labels: logits.sum())
+        try:
+            stack.logits(images)
+            together = list(stack.logits(images))
+            predicted = _passes([model.eval() for model in stacked], images)
+        except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+            return f"its backbone cannot be vectorised ({str(error).strip().splitlines()[0][:120]})"
+        expected = _passes([model.eval() for model in alone], images)
+    states = [[v for m in each for v in m.state_dict().values()] for each in (alone, stacked)]
+    pairs = zip([*lone, *expected, *states[0]], [*together, *predicted, *states[1]], strict=True)
+    same = all(_close(one, other) for one, other in pairs)
+    return "" if same else "its backbone gives other outputs when vectorised"
+
+
+def _passes(models: Sequence[nn.Module], images: Tensor) -> list[Tensor]:
+    """Each model's logits in the second of two passes over images of its own."""
+    return [[model(part) for _ in range(2)][1] for model, part in zip(models, images, strict=True)]
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    """Equal but for rounding in float32."""
+    return torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-4)
+
+
+class Merged:
+    """One step for S optimizers of one build, each of which treats every parameter apart.
+
+    The parameters of all are put into one optimizer of their class, whose batched operations then
+    serve S models in one call. Learning rates and other settings are those of the first, which its
+    scheduler moves.
+    """
+
+    def __init__(self, optimizers: Sequence[Optimizer]) -> None:
+        self.optimizers = optimizers
+        first = optimizers[0]
+        self.one = object.__new__(type(first))
+        # a scheduler has wrapped the first one's step on the instance; the class's is wanted
+        self.one.__dict__.update({k: v for k, v in vars(first).items() if k != "step"})
+        self.one.param_groups = [
+            {**group, "params": [p for each in optimizers for p in each.param_groups[i]["params"]]}
+            for i, group in enumerate(first.param_groups)
+        ]
+        self.one.state = defaultdict(dict)
+        for each in optimizers:
+            self.one.state.update(each.state)
+            each._opt_called = True  # type: ignore[attr-defined]  # else its scheduler warns
+
+    def step(self) -> None:
+        """Update the parameters of all."""
+        first = self.optimizers[0].param_groups
+        for mine, theirs in zip(self.one.param_groups, first, strict=True):
+            mine.update({key: value for key, value in theirs.items() if key != "params"})
+        self.one.step()
+
+    def give_back(self) -> None:
+        """Let each optimizer have the state of its own parameters, for a checkpoint."""
+        for each in self.optimizers:
+            for group in each.param_groups:
+                for parameter in group["params"]:
+                    if parameter in self.one.state:
+                        each.state[parameter] = self.one.state[parameter]
