@@ -62,7 +62,9 @@ class Stack:
         grads = torch.autograd.grad(losses.sum(), list(wanted.values()), allow_unused=True)
         found: tuple[Tensor | None, ...] = grads  # None is where torch's own types leave it out
         for name, grad in zip(wanted, found, strict=True):
-            parts = [None] * len(self.models) if grad is None else grad.unbind()
+            parts: Sequence[Tensor | None] = [None] * len(self.models)
+            if grad is not None:
+                parts = _laid_out_as(self.parameters[name].detach(), grad).unbind()
             for parameter, part in zip(self.own[name], parts, strict=True):
                 parameter.grad = part
 
@@ -103,6 +105,15 @@ def _bind(tensors: Sequence[Tensor]) -> Tensor:
         part.copy_(tensor.detach())
         tensor.data = part
     return whole
+
+
+def _laid_out_as(weights: Tensor, grad: Tensor) -> Tensor:
+    """The gradient, its memory in the weights' order: fused optimizers take both as they lie."""
+    if grad.stride() == weights.stride():
+        return grad
+    return torch.empty_strided(
+        weights.shape, weights.stride(), dtype=grad.dtype, device=grad.device
+    ).copy_(grad)
 
 
 def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
