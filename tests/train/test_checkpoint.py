@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from oraclezoo.errors import PluginError, ResultError
-from oraclezoo.train.checkpoint import load_state, save_state
+from oraclezoo.train.checkpoint import load_optimizer, load_state, save_state
 
 LEAVES = (
     st.none()
@@ -95,3 +95,32 @@ def test_broken_files_are_one_error(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, path, metadata={"oraclezoo/state/1": '{"call": "x"}'})
     with pytest.raises(ResultError, match="not a checkpoint"):
         load_state(path)
+
+
+def test_a_loaded_optimizer_has_its_parameters_layout(tmp_path: Path) -> None:
+    """Momenta of channels_last weights come back in their order, and the next step is the same."""
+
+    def build() -> tuple[torch.nn.Conv2d, torch.optim.SGD]:
+        torch.manual_seed(0)
+        layer = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+        return layer, torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9, fused=True)
+
+    def step(layer: torch.nn.Conv2d, optimizer: torch.optim.SGD, number: int) -> None:
+        images = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(number))
+        optimizer.zero_grad()
+        layer(images).square().sum().backward()
+        optimizer.step()
+
+    layer, optimizer = build()
+    step(layer, optimizer, 1)
+    saved = {"layer": layer.state_dict(), "optimizer": optimizer.state_dict()}
+    save_state(tmp_path / "state", saved)
+    again, other = build()
+    state = load_state(tmp_path / "state")
+    again.load_state_dict(state["layer"])
+    load_optimizer(other, state["optimizer"])
+    momentum = other.state[again.weight]["momentum_buffer"]
+    assert momentum.stride() == again.weight.stride() != momentum.contiguous().stride()
+    step(layer, optimizer, 2)
+    step(again, other, 2)
+    assert torch.equal(layer.weight, again.weight)

@@ -19,6 +19,7 @@ from oraclezoo.errors import (
     DivergedError,
     InterruptedRunError,
     OracleZooError,
+    OutOfMemoryError,
     ResultError,
     UsageError,
 )
@@ -37,6 +38,7 @@ from oraclezoo.train.deterministic import deterministic as deterministically
 from oraclezoo.train.device import peak_memory_bytes, pick
 from oraclezoo.train.engine import Trainer
 from oraclezoo.train.images import Streamed
+from oraclezoo.train.memory import is_out_of_memory
 from oraclezoo.train.profile import Profiler
 from oraclezoo.train.records import Epoch
 
@@ -210,7 +212,15 @@ def train(
         "image_size": int(data.images.shape[-1]),
     }
     with deterministically(deterministic):
-        parts = compose.build_parts(recipe, registry, data, shape, seed)
+        try:
+            parts = compose.build_parts(recipe, registry, data, shape, seed)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemoryError(
+                f"out of memory on {place.type} while the model is built, before any batch\n"
+                "free some memory, or use a smaller model or another device"
+            ) from error
         for folder in (Path(out), *([] if traces is None else [traces])):
             writable(folder)
         run.folder.mkdir(exist_ok=True)

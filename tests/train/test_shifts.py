@@ -1,0 +1,105 @@
+"""Shifts averaged at test time: what the model does with an image, wherever it is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import oraclezoo as oz
+from oraclezoo.errors import ResultError
+from oraclezoo.measure import size
+from oraclezoo.pipeline.evaluate import evaluate
+from oraclezoo.pipeline.model import load
+from oraclezoo.train.evaluate import probabilities, with_shifts
+
+NET = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval()
+MEAN, STD = 0.2, 0.3
+
+
+def moved(images: Tensor, down: int, right: int) -> Tensor:
+    """uint8 images moved, black coming in; pixel by pixel."""
+    result = torch.zeros_like(images)
+    _, height, width = images.shape
+    for y in range(height):
+        for x in range(width):
+            if 0 <= y - down < height and 0 <= x - right < width:
+                result[:, y, x] = images[:, y - down, x - right]
+    return result
+
+
+@given(pixels=st.integers(1, 8), count=st.integers(1, 5), seed=st.integers(0, 2**31))
+def test_it_is_the_mean_over_five_views(pixels: int, count: int, seed: int) -> None:
+    """Probabilities of the image and of its four shifts, averaged."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (count, 8, 8), generator=generator, dtype=torch.uint8)
+    scale = {"mean": MEAN, "std": STD}
+    found = probabilities(with_shifts(NET, pixels, **scale), images, **scale)
+    ways = ((0, 0), (pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels))
+    views = [probabilities(NET, moved(images, *way), **scale) for way in ways]
+    assert torch.allclose(found, torch.stack(views).mean(0), atol=1e-6)
+
+
+def test_no_shift_is_the_net_itself() -> None:
+    """It costs nothing where it is not asked for."""
+    assert with_shifts(NET, 0, mean=MEAN, std=STD) is NET
+
+
+def test_a_certain_net_stays_finite() -> None:
+    """Probabilities that round to 0 or 1 give no NaN."""
+    sure = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    with torch.no_grad():
+        sure[1].weight.mul_(1e4)
+    wrapped = with_shifts(sure, 1, mean=MEAN, std=STD)
+    logits = wrapped(torch.randn(4, 1, 8, 8))
+    assert torch.allclose(F.softmax(logits, 1).sum(1), torch.ones(4))
+
+
+def test_the_mode_of_the_net_is_kept() -> None:
+    """Evaluating a net that is being trained leaves it in training."""
+    training = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).train()
+    images = torch.zeros(2, 8, 8, dtype=torch.uint8)
+    probabilities(with_shifts(training, 1, mean=MEAN, std=STD), images, mean=MEAN, std=STD)
+    assert training.training
+
+
+def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
+    """In its card; predicting, validating, scoring and counting arithmetic all go by it."""
+    changes: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "data.track": "idx"}
+    runs = {}
+    for shifts in (0, 1):
+        recipe = oz.Recipe.load("authors-cnn", {**changes, "evaluate.shifts": shifts})
+        runs[shifts] = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, device="cpu")
+    plain, averaged = runs[0].model(), runs[1].model()
+    assert plain.card["preprocessing"]["shifts"] == 0
+    state, other = plain.module.state_dict(), averaged.module.state_dict()
+    assert all(torch.equal(state[key], other[key]) for key in state)
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
+    expected = with_shifts(plain.module, 1, **_scale(plain))
+    wanted = probabilities(expected, torch.from_numpy(images), **_scale(plain))
+    found = averaged.predict(images).probabilities
+    assert np.allclose(found, wanted.numpy(), atol=1e-6)
+    assert not np.allclose(found, plain.predict(images).probabilities, atol=1e-6)
+    shape = {"in_chans": 1, "image_size": 16}
+    assert size.macs(averaged.classifier, **shape) == 5 * size.macs(plain.classifier, **shape)
+    scored = evaluate(runs[1], data_dir=tiny_idx, device="cpu")
+    outcome = runs[1].record["outcome"]
+    assert scored["accuracy"] == outcome["validation_accuracy"]
+    assert scored["loss"] == pytest.approx(outcome["validation_loss"], rel=1e-2)
+    assert outcome["validation_loss"] != runs[0].record["outcome"]["validation_loss"]
+    again = load(averaged.save(tmp_path / "model"))
+    assert np.array_equal(again.predict(images).probabilities, found)
+    averaged.card["preprocessing"]["shifts"] = -1
+    averaged.save(tmp_path / "model")
+    with pytest.raises(ResultError, match="card"):
+        load(tmp_path / "model")
+
+
+def _scale(model: oz.Model) -> dict[str, float]:
+    return {key: model.card["preprocessing"][key] for key in ("mean", "std")}
