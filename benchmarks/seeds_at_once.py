@@ -1,0 +1,286 @@
+"""Seeds at once: images a second of S trainings at a time, over those of the same S in turn.
+
+The engine's own loops on noise of 28 x 28 pixels, with the recipe's net, batch, augmentation and
+optimizer, validation left out. Ways:
+
+in turn      one process, one seed after the other, all threads: what a benchmark does else
+stacked      one process, all seeds as one training (stacked weights, torch.vmap: grouped
+             convolutions and batched products), all threads
+threads      one process, a thread a seed, as many at a time as cores; on CUDA a stream each, all at
+             once
+processes    a process a seed, as many at a time as cores, the cores divided; on CUDA all at once
+
+Each way lives in processes of its own and they take turns, every second round backwards; a ratio is
+the quotient of medians, its range is over rounds. `bench --accuracy-only` takes processes on a CPU
+and stacked trainings on an accelerator.
+
+    python benchmarks/seeds_at_once.py [--seeds 1,2,4,8,16] [--rounds 3] [--json] [--out FILE]
+
+benchmarks/measurements/seeds-at-once.json is what ``--out`` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from _measured import Figures, emit, machine, names, options, positive, quotient, spread
+
+from oraclezoo.errors import OracleZooError
+
+SCHEMA = "oraclezoo/seeds-at-once/1"
+WAYS = ("in turn", "stacked", "threads", "processes")
+SIZE, CLASSES = 28, 10
+SEED_STEPS = {"cpu": 8, "cuda": 640}
+"""Steps of a turn, all seeds together, but one a seed at least."""
+
+
+def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
+    """What a worker does in a turn, and how many images that takes."""
+    import torch
+
+    from oraclezoo.pipeline.compose import build_parts
+    from oraclezoo.recipe import Recipe
+    from oraclezoo.registry import build_registry
+    from oraclezoo.resolve import resolve
+    from oraclezoo.train.device import exact_float32, pick, synchronise
+    from oraclezoo.train.engine import Trainer
+    from oraclezoo.train.records import TrainingData
+    from oraclezoo.train.together import Together, check
+
+    torch.set_num_threads(setting["threads"])
+    device, registry = pick(setting["device"]), build_registry()
+    recipe = resolve(Recipe.load(setting["recipe"], setting["changes"]), registry)
+    batch, seeds, steps = recipe.budget.batch_size, setting["seeds"], setting["steps"]
+    images = torch.randint(0, 256, (batch * steps, SIZE, SIZE), dtype=torch.uint8)
+    labels = torch.arange(len(images)) % CLASSES
+    few = (images[:2].to(device), labels[:2].to(device))
+    data = TrainingData(images.to(device), labels.to(device), *few, 0.5, 0.29, False)
+    shape = {"in_chans": 1, "num_classes": CLASSES, "image_size": SIZE}
+    folder = Path(tempfile.gettempdir())  # nothing is saved
+    trainers = []
+    for seed in seeds:
+        parts = build_parts(recipe, registry, data, shape, seed)
+        made = Trainer(recipe, parts, data, seed=seed, device=device, folder=folder, compile="off")
+        trainers.append(made)
+
+    def rewind(each: Trainer) -> None:
+        each.progress.step_in_epoch, each.progress.loss_sum = 0, 0.0
+
+    def alone(each: Trainer) -> None:
+        cuda = device.type == "cuda" and setting["way"] == "threads"
+        with torch.cuda.stream(torch.cuda.Stream(device)) if cuda else nullcontext():
+            each._train_epoch(lambda: False)
+        rewind(each)
+
+    if setting["way"] == "stacked":
+        check(trainers)
+        together = Together(trainers, separable=True)
+
+        def turn() -> None:
+            together._train_epoch(lambda: False)
+            for each in trainers:
+                rewind(each)
+    elif setting["way"] == "threads":
+        pool = ThreadPoolExecutor(len(trainers) if device.type == "cuda" else setting["at_once"])
+
+        def turn() -> None:
+            list(pool.map(alone, trainers))
+    else:
+
+        def turn() -> None:
+            for each in trainers:
+                alone(each)
+
+    def whole() -> None:
+        with exact_float32():
+            turn()
+        synchronise(device)
+
+    return whole, batch * steps * len(seeds)
+
+
+def work(setting: dict[str, Any]) -> None:
+    """A worker: a turn for each line on stdin, then a line on stdout with its images."""
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    turn, images = loops(setting)
+    turn()  # warms up
+    replies.write("0\n")
+    for _ in sys.stdin:
+        turn()
+        replies.write(f"{images}\n")
+
+
+class Way:
+    """The processes of one way of training ``seeds`` seeds."""
+
+    def __init__(self, way: str, seeds: int, steps: int, arguments: argparse.Namespace) -> None:
+        self.way = way
+        cuda, cores = arguments.device.startswith("cuda"), arguments.cores
+        apart = seeds if cuda else min(seeds, cores)
+        self.processes = apart if way == "processes" else 1
+        self.threads = max(1, cores // apart) if way in ("processes", "threads") else cores
+        shares = [list(range(seeds))[first :: self.processes] for first in range(self.processes)]
+        self._started = []
+        for share in shares:
+            setting = {
+                "way": way,
+                "seeds": share,
+                "steps": steps,
+                "threads": self.threads,
+                "at_once": apart,
+                "device": arguments.device,
+                "recipe": arguments.recipe,
+                "changes": {"train.channels_last": True, "budget.epochs": 1_000_000},
+            }
+            command = [sys.executable, __file__, "--worker", json.dumps(setting)]
+            environ = os.environ | {"OMP_NUM_THREADS": str(self.threads)}
+            self._started.append(
+                subprocess.Popen(
+                    command,
+                    env=environ,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL if not arguments.debug else None,
+                    text=True,
+                )
+            )
+
+    def ready(self) -> None:
+        """Wait until all have warmed up. Raises OracleZooError if one died."""
+        self._replies()
+
+    def turn(self) -> float:
+        """Images a second of one turn of all processes, from the first start to the last end."""
+        start = time.perf_counter()
+        for process in self._started:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return self._replies() / (time.perf_counter() - start)
+
+    def stop(self) -> None:
+        """End all processes."""
+        for process in self._started:
+            process.communicate()
+
+    def _replies(self) -> int:
+        total = 0
+        for process in self._started:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise OracleZooError(f"a process of way '{self.way}' died; --debug shows why")
+            total += int(line)
+        return total
+
+
+@contextmanager
+def running(seeds: int, steps: int, arguments: argparse.Namespace) -> Iterator[list[Way]]:
+    """All ways for one number of seeds, warmed up; stopped in the end."""
+    with ExitStack() as stack:
+        started = []
+        for way in arguments.ways:
+            started.append(Way(way, seeds, steps, arguments))
+            stack.callback(started[-1].stop)
+        for each in started:
+            each.ready()
+        yield started
+
+
+def measure(seeds: int, arguments: argparse.Namespace) -> list[Figures]:
+    """A row a way."""
+    total = SEED_STEPS["cuda" if arguments.device.startswith("cuda") else "cpu"]
+    steps = 1 if arguments.quick else max(1, total // seeds)
+    rates: dict[str, list[float]] = {way: [] for way in arguments.ways}
+    with running(seeds, steps, arguments) as ways:
+        for number in range(arguments.rounds):
+            for each in reversed(ways) if number % 2 else ways:
+                rates[each.way].append(each.turn())
+        rows: list[Figures] = [
+            {
+                "seeds": seeds,
+                "way": each.way,
+                "processes": each.processes,
+                "threads": each.threads,
+                "images_per_s": spread(rates[each.way]),
+            }
+            for each in ways
+        ]
+    for row in rows:
+        row["over_in_turn"] = quotient(row["images_per_s"], rows[0]["images_per_s"])
+    return rows
+
+
+def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line's arguments."""
+    parser = options(__doc__)
+    parser.add_argument("--recipe", default="default", help="whose training is measured")
+    parser.add_argument("--seeds", type=names, default=["1", "2", "4", "8", "16"])
+    parser.add_argument("--ways", type=names, default=list(WAYS), help=", ".join(WAYS))
+    parser.add_argument("--rounds", type=positive, default=3)
+    parser.add_argument("--debug", action="store_true", help="show what workers print")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    arguments = parser.parse_args(given)
+    unknown = [way for way in arguments.ways if way not in WAYS]
+    if unknown or arguments.ways[0] != WAYS[0]:
+        parser.error(f"--ways are {', '.join(WAYS)}, and begin with '{WAYS[0]}'")
+    try:
+        arguments.seeds = [positive(number) for number in arguments.seeds]
+    except (ValueError, argparse.ArgumentTypeError):
+        parser.error("--seeds are whole numbers with commas between them")
+    if arguments.quick:
+        arguments.seeds, arguments.rounds = [number for number in arguments.seeds if number <= 2], 1
+    return arguments
+
+
+def main() -> None:
+    """Measure, print, and write if asked."""
+    arguments = parse()
+    if arguments.worker:
+        work(json.loads(arguments.worker))
+        return
+    from oraclezoo.pipeline.at_once import usable_cores
+    from oraclezoo.train.device import pick
+
+    arguments.device, arguments.cores = str(pick(arguments.device)), usable_cores()
+    with machine(arguments.device, None) as about:
+        rows = [row for seeds in arguments.seeds for row in measure(seeds, arguments)]
+    most = max(arguments.seeds)
+    data = {
+        **about,
+        "cores": arguments.cores,
+        "recipe": arguments.recipe,
+        "image_size": SIZE,
+        "rounds": arguments.rounds,
+        "rows": rows,
+        "seeds_most": most,
+        "ratio_most": {
+            row["way"]: row["over_in_turn"]["value"] for row in rows if row["seeds"] == most
+        },
+    }
+    if emit(SCHEMA, data, arguments):
+        return
+    print(f"{data['hardware']['device']}, {arguments.cores} cores, recipe {arguments.recipe}")
+    for row in rows:
+        rate, ratio = row["images_per_s"], row["over_in_turn"]
+        print(
+            f"{row['seeds']:3} seeds {row['way']:10} {row['processes']:2} processes of "
+            f"{row['threads']} threads: {rate['median']:9,.0f} images/s, x {ratio['value']:.2f} "
+            f"({ratio['min']:.2f} to {ratio['max']:.2f})"
+        )
+
+
+if __name__ == "__main__":
+    main()
