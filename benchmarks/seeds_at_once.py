@@ -6,6 +6,7 @@ optimizer, validation left out. Ways:
 in turn      one process, one seed after the other, all threads: what a benchmark does else
 stacked      one process, all seeds as one training (stacked weights, torch.vmap: grouped
              convolutions and batched products), all threads
+compiled     the same through torch.compile; by default on CUDA only
 threads      one process, a thread a seed, as many at a time as cores; on CUDA a stream each, all at
              once
 processes    a process a seed, as many at a time as cores, the cores divided; on CUDA all at once
@@ -39,7 +40,7 @@ from _measured import Figures, emit, machine, names, options, positive, quotient
 from oraclezoo.errors import OracleZooError
 
 SCHEMA = "oraclezoo/seeds-at-once/1"
-WAYS = ("in turn", "stacked", "threads", "processes")
+WAYS = ("in turn", "stacked", "compiled", "threads", "processes")
 SIZE, CLASSES = 28, 10
 SEED_STEPS = {"cpu": 8, "cuda": 640}
 """Steps of a turn, all seeds together, but one a seed at least."""
@@ -83,9 +84,11 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
             each._train_epoch(lambda: False)
         rewind(each)
 
-    if setting["way"] == "stacked":
+    if setting["way"] in ("stacked", "compiled"):
         check(trainers)
         together = Together(trainers, separable=True)
+        if setting["way"] == "compiled":
+            together.stack.losses = torch.compile(together.stack.losses)  # type: ignore[method-assign]  # for this object
 
         def turn() -> None:
             together._train_epoch(lambda: False)
@@ -228,13 +231,19 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = options(__doc__)
     parser.add_argument("--recipe", default="default", help="whose training is measured")
     parser.add_argument("--seeds", type=names, default=["1", "2", "4", "8", "16"])
-    parser.add_argument("--ways", type=names, default=list(WAYS), help=", ".join(WAYS))
+    parser.add_argument("--ways", type=names, help=", ".join(WAYS))
     parser.add_argument("--rounds", type=positive, default=3)
     parser.add_argument("--debug", action="store_true", help="show what workers print")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args(given)
-    unknown = [way for way in arguments.ways if way not in WAYS]
-    if unknown or arguments.ways[0] != WAYS[0]:
+    if arguments.worker:
+        return arguments
+    from oraclezoo.train.device import pick
+
+    arguments.device = str(pick(arguments.device))
+    if arguments.ways is None:
+        arguments.ways = [w for w in WAYS if w != "compiled" or arguments.device != "cpu"]
+    if any(way not in WAYS for way in arguments.ways) or arguments.ways[0] != WAYS[0]:
         parser.error(f"--ways are {', '.join(WAYS)}, and begin with '{WAYS[0]}'")
     try:
         arguments.seeds = [positive(number) for number in arguments.seeds]
@@ -252,9 +261,8 @@ def main() -> None:
         work(json.loads(arguments.worker))
         return
     from oraclezoo.pipeline.at_once import usable_cores
-    from oraclezoo.train.device import pick
 
-    arguments.device, arguments.cores = str(pick(arguments.device)), usable_cores()
+    arguments.cores = usable_cores()
     with machine(arguments.device, None) as about:
         rows = [row for seeds in arguments.seeds for row in measure(seeds, arguments)]
     most = max(arguments.seeds)

@@ -159,6 +159,23 @@ def test_seeds_that_diverge_are_failures(stacked: None, tiny_idx: Path, tmp_path
     assert {record["status"] for record in records(tmp_path).values()} == {"diverged"}
 
 
+def test_too_many_at_once_is_a_failure_that_says_so(
+    stacked: None,
+    unmeasured: None,
+    tiny_idx: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every seed is recorded, and nothing is shrunk in silence."""
+    died = {"event": "failed", "reason": "out-of-memory", "message": "no room"}
+    monkeypatch.setattr(at_once, "run_job", lambda request, note: dict(died))
+    result, events = bench(tmp_path, tiny_idx, accuracy_only=True)
+    assert counted(events) == {"start": 2, "failed": 2}
+    assert {(f.reason, f.message) for f in result.failures} == {
+        ("out-of-memory", "no room; train fewer seeds at a time, e.g. --at-once 4")
+    }
+
+
 def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path) -> None:
     """Two were further than the third when all were stopped; they end as if they had not been."""
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "data.track": "idx", "budget.epochs": 3})

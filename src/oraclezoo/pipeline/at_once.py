@@ -21,7 +21,7 @@ from oraclezoo.train.device import free_memory_bytes, pick
 PROCESS_BYTES = 1 << 30
 """Memory that a training in a process of its own is taken to need."""
 
-TIMES_ONLY = ("compile", "hardware.threads", "hardware.class")
+TIME_ALONE = {"provenance": ("compile",), "hardware": ("threads", "class")}
 """What two runs may differ in and still be of one accuracy, up to rounding."""
 
 
@@ -174,7 +174,7 @@ def usable_cores() -> int:
 
 def _but_times(provenance: dict[str, Any]) -> dict[str, Any]:
     """A run's provenance without what changes its time alone."""
-    kept = {key: value for key, value in provenance.items() if key not in TIMES_ONLY}
+    kept = {k: v for k, v in provenance.items() if k not in TIME_ALONE["provenance"]}
     hardware = kept.get("hardware") or {}
-    kept["hardware"] = {k: v for k, v in hardware.items() if f"hardware.{k}" not in TIMES_ONLY}
+    kept["hardware"] = {k: v for k, v in hardware.items() if k not in TIME_ALONE["hardware"]}
     return kept

@@ -100,7 +100,9 @@ def bench(
     if not chosen:
         raise UsageError("a benchmark needs at least one seed")
     if at_once is not None and (not accuracy_only or at_once < 1):
-        raise UsageError("at_once is a number from 1 on, and goes with accuracy_only alone")
+        raise UsageError(
+            "at_once goes with accuracy_only: bench --accuracy-only --at-once N, from 1 on"
+        )
     registry = registry or build_registry()
     wanted(compile, pick(device), 0)
     limit = stream_limit(stream_above, torch.device("cpu"))  # nothing goes to the device here

@@ -97,6 +97,8 @@ class _Job:
         stream_above: int | str | None,
     ) -> None:
         self.recipe, self.registry, self.out, self.device = recipe, registry, out, pick(device)
+        if recipe.pretrain.epochs:
+            raise CannotStackError("recipes with a pre-training are trained one by one")
         limit = stream_limit(stream_above, self.device)
         self.dataset: Dataset = compose.open_dataset(recipe, registry, data_dir, stream_above=limit)
         self.data: TrainingData = compose.training_data(recipe, self.dataset, self.device, limit)
@@ -110,7 +112,15 @@ class _Job:
         """A training as a lone one has it; its folder need not be there yet."""
         parts = compose.build_parts(self.recipe, self.registry, self.data, self.shape, seed)
         folder = self.out / folder_name(self.recipe, seed)
-        return Trainer(self.recipe, parts, self.data, seed=seed, device=self.device, folder=folder)
+        return Trainer(
+            self.recipe,
+            parts,
+            self.data,
+            seed=seed,
+            device=self.device,
+            folder=folder,
+            compile="off",
+        )
 
     def begin(self, seed: int, *, resume: bool, of: int) -> _Begun:
         """Open a run's folder, one of ``of`` that are trained together."""
