@@ -49,13 +49,10 @@ RECIPES: dict[str, tuple[str, dict[str, object]]] = {
     "oraclenet-sgd": ("quick", {"optimizer.name": "sgd", "optimizer.lr": 0.1}),
     "oraclenet-unaugmented": ("quick", STILL),
     "oraclenet-half": ("quick", {"backbone.width": 0.5}),
+    "oraclenet-quarter": ("quick", {"backbone.width": 0.25}),
     "authors-cnn": ("authors-cnn", {}),
     "lenet5-augmented": ("authors-cnn", MOVING),
     "lenet5-adam": ("authors-cnn", ADAM),
-    "resnet18-adam": (
-        "authors-cnn",
-        {"backbone.name": "resnet18", "budget.epochs": 10, **ADAM},
-    ),
     "course-project": ("course-project", {}),
 }
 """Name -> the shipped recipe that it comes from, and what is changed."""

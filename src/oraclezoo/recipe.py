@@ -51,6 +51,14 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class Pretrain:
+    """What the net learns before; nothing if there are no epochs. Puts a result into "open"."""
+
+    track: str = _key("glyphs", "data set, with the same classes and image size", later=True)
+    epochs: int = _key(0, "passes over its training images, by the same recipe", low=0, later=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """How much is learned from it."""
 
@@ -114,6 +122,7 @@ class Component:
 
 SECTIONS: dict[str, type] = {
     "data": Data,
+    "pretrain": Pretrain,
     "budget": Budget,
     "augment": Augment,
     "loss": Loss,
@@ -153,6 +162,7 @@ class Recipe:
     optimizer: Component
     scheduler: Component
     data: Data = Data()
+    pretrain: Pretrain = Pretrain()
     budget: Budget = Budget()
     augment: Augment = Augment()
     loss: Loss = Loss()

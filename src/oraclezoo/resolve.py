@@ -24,11 +24,16 @@ def resolve(recipe: Recipe, registry: Registry) -> Recipe:
         name, options = registry.resolve(kind, given.name, given.options)
         parts[kind] = Component(name, options)
     data = dataclasses.replace(recipe.data, track=registry.qualified("dataset", recipe.data.track))
+    pretrain = recipe.pretrain
+    if pretrain.epochs:
+        track = registry.qualified("dataset", pretrain.track)
+        pretrain = dataclasses.replace(pretrain, track=track)
     return dataclasses.replace(
         recipe,
         backbone=parts["backbone"],
         optimizer=parts["optimizer"],
         scheduler=parts["scheduler"],
         data=data,
+        pretrain=pretrain,
         resolved=True,
     )

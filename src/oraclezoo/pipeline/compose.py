@@ -135,10 +135,16 @@ def build_parts(
     recipe: Recipe, registry: Registry, data: TrainingData, shape: dict[str, int], seed: int
 ) -> Parts:
     """Model, optimizer and scheduler of a resolved recipe, on the data's device."""
+    steps_per_epoch(recipe, len(data.images))  # refuses a batch that is too large, before any work
+    model = _build_model(recipe, registry, data, shape, seed)
+    return build_steppers(recipe, registry, data, model)
+
+
+def _build_model(
+    recipe: Recipe, registry: Registry, data: TrainingData, shape: dict[str, int], seed: int
+) -> nn.Module:
+    """The recipe's backbone on the data's device, shown training images if it wants them."""
     backbone = registry.get("backbone", recipe.backbone.name).spec
-    optimizer_facts = registry.get("optimizer", recipe.optimizer.name).spec.facts
-    scheduler_facts = registry.get("scheduler", recipe.scheduler.name).spec.facts
-    per_epoch = steps_per_epoch(recipe, len(data.images))
     model = build_backbone(
         registry, recipe.backbone.name, dict(recipe.backbone.options), shape, seed
     )
@@ -150,6 +156,16 @@ def build_parts(
     if recipe.train.channels_last:  # before the optimizer: it may look at the weights' layout
         model.to(memory_format=torch.channels_last)
     _check_output(model, recipe.backbone.name, shape, device)
+    return model
+
+
+def build_steppers(
+    recipe: Recipe, registry: Registry, data: TrainingData, model: nn.Module
+) -> Parts:
+    """A fresh optimizer and scheduler for ``model``, for the whole of the recipe's budget."""
+    optimizer_facts = registry.get("optimizer", recipe.optimizer.name).spec.facts
+    scheduler_facts = registry.get("scheduler", recipe.scheduler.name).spec.facts
+    per_epoch = steps_per_epoch(recipe, len(data.images))
     optimizer = registry.create(
         "optimizer",
         recipe.optimizer.name,

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.limit import stream_limit
 from oraclezoo.pipeline.model import SCHEMA as MODEL_SCHEMA
 from oraclezoo.pipeline.model import Model, assemble
+from oraclezoo.pipeline.pretrain import FOLDER as PRETRAIN
+from oraclezoo.pipeline.pretrain import pretrain
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
@@ -224,6 +227,22 @@ def train(
         for folder in (Path(out), *([] if traces is None else [traces])):
             writable(folder)
         run.folder.mkdir(exist_ok=True)
+        begun = resume and (run.folder / "last.safetensors").is_file()
+        pretrained = run.record.get("pretrained") if begun else None
+        if recipe.pretrain.epochs and not begun:
+            pretrained = pretrain(
+                recipe,
+                registry,
+                parts.model,
+                data,
+                seed=seed,
+                folder=run.folder,
+                resume=resume,
+                should_stop=should_stop,
+                progress=progress,
+                stream_above=limit,
+            )
+            parts = compose.build_steppers(recipe, registry, data, parts.model)
         trainer = Trainer(
             recipe,
             parts,
@@ -250,6 +269,7 @@ def train(
             model=card,
             status="running",
             reason=None,
+            pretrained=pretrained,
             train_images=len(data.images),
             validation_images=len(data.validation_images),
             flip=trainer.augment.flip,
@@ -275,7 +295,10 @@ def train(
             raise
         if traces is not None:
             _write_profile(trainer, traces)
-        run.update(status="done", finished=timestamp(), outcome=_outcome(trainer, place))
+        run.update(
+            status="done", finished=timestamp(), outcome=_outcome(trainer, place, pretrained)
+        )
+        shutil.rmtree(run.folder / PRETRAIN, ignore_errors=True)
         return run
 
 
@@ -380,13 +403,16 @@ def _write_profile(trainer: Trainer, folder: Path) -> None:
     write_atomically(folder / "profile.json", text.encode())
 
 
-def _outcome(trainer: Trainer, device: torch.device) -> dict[str, Any]:
-    progress = trainer.progress
+def _outcome(
+    trainer: Trainer, device: torch.device, pretrained: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What came of a training; steps, examples and times are those of pre-training too."""
+    progress, before = trainer.progress, pretrained or {}
     return {
-        "steps": trainer.step,
-        "examples": progress.examples,
-        "train_s": progress.train_s,
-        "compile_s": progress.compile_s,
+        "steps": trainer.step + before.get("steps", 0),
+        "examples": progress.examples + before.get("examples", 0),
+        "train_s": progress.train_s + before.get("train_s", 0.0),
+        "compile_s": progress.compile_s + before.get("compile_s", 0.0),
         "compiled": trainer.compiled,
         "validation_accuracy": progress.validation_accuracy,
         "validation_loss": progress.validation_loss,
