@@ -34,7 +34,9 @@ def moved(images: Tensor, down: int, right: int) -> Tensor:
     return result
 
 
-@given(pixels=st.integers(1, 8), count=st.integers(1, 5), seed=st.integers(0, 2**31))
+@given(
+    pixels=st.integers(1, 8), count=st.sampled_from([1, 5, 32, 33, 40]), seed=st.integers(0, 2**31)
+)
 def test_it_is_the_mean_over_five_views(pixels: int, count: int, seed: int) -> None:
     """Probabilities of the image and of its four shifts, averaged."""
     generator = torch.Generator().manual_seed(seed)
@@ -49,6 +51,15 @@ def test_it_is_the_mean_over_five_views(pixels: int, count: int, seed: int) -> N
 def test_no_shift_is_the_net_itself() -> None:
     """It costs nothing where it is not asked for."""
     assert with_shifts(NET, 0, mean=MEAN, std=STD) is NET
+
+
+def test_it_can_be_exported_for_any_number_of_images() -> None:
+    """The exported graph does not depend on how few there were."""
+    wrapped = with_shifts(NET, 2, mean=MEAN, std=STD).eval()
+    batch = torch.export.Dim("batch", min=1, max=1000)
+    program = torch.export.export(wrapped, (torch.randn(4, 1, 8, 8),), dynamic_shapes=({0: batch},))
+    images = torch.randn(50, 1, 8, 8)
+    assert torch.allclose(program.module()(images), wrapped(images), atol=1e-5)
 
 
 def test_a_certain_net_stays_finite() -> None:

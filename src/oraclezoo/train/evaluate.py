@@ -23,7 +23,9 @@ class ShiftAveraged(nn.Module):
     the value that comes in. Multi-crop evaluation, as K. Jordan has it in arXiv:2404.00498.
     """
 
-    VIEWS = 5
+    TOGETHER = 32
+    """Images up to which the views go through the net in one pass: faster for few, slower for many
+    (docs/engine.md)."""
 
     def __init__(self, net: nn.Module, pixels: int, black: float) -> None:
         super().__init__()
@@ -31,20 +33,19 @@ class ShiftAveraged(nn.Module):
         self.training = net.training
 
     def forward(self, images: Tensor) -> Tensor:
-        """All five views in one pass."""
-        far, height, width = 2 * self.pixels, *images.shape[-2:]
-        padded = F.pad(images, 4 * [self.pixels], value=self.black)
-        corners = (
-            (far // 2, far // 2),
-            (0, far // 2),
-            (far, far // 2),
-            (far // 2, 0),
-            (far // 2, far),
-        )
-        views = torch.cat([padded[..., y : y + height, x : x + width] for y, x in corners])
-        log_probs: Tensor = self.net(views).float().log_softmax(1)
-        apart = log_probs.view(self.VIEWS, len(images), -1)
-        return apart.logsumexp(0) - math.log(self.VIEWS)
+        """The image first, then up, down, left, right."""
+        middle, height, width = self.pixels, *images.shape[-2:]
+        padded, far = F.pad(images, 4 * [middle], value=self.black), 2 * middle
+        corners = ((middle, middle), (far, middle), (0, middle), (middle, far), (middle, 0))
+        views = [padded[..., y : y + height, x : x + width] for y, x in corners]
+        # an exported graph is for any number of images
+        if torch.compiler.is_exporting() or images.shape[0] <= self.TOGETHER:
+            logits = self.net(torch.cat(views))
+            logits = logits.view(len(views), -1, logits.shape[1])
+        else:
+            logits = torch.stack([self.net(view) for view in views])
+        log_probs: Tensor = logits.float().log_softmax(2)
+        return log_probs.logsumexp(0) - math.log(len(views))
 
 
 def with_shifts(net: nn.Module, pixels: int, *, mean: float, std: float) -> nn.Module:
@@ -68,10 +69,9 @@ def probabilities(
     was_training = model.training
     model.eval()
     memory = torch.channels_last if channels_last else torch.contiguous_format
-    at_once = BATCH_SIZE // getattr(model, "VIEWS", 1)
     rows = [
         model(standardise(part, mean, std).to(memory_format=memory)).float().softmax(1)
-        for part in chunks(images, at_once)
+        for part in chunks(images, BATCH_SIZE)
     ]
     model.train(was_training)
     return torch.cat(rows)
