@@ -20,7 +20,7 @@ from oraclezoo.errors import InterruptedRunError, UsageError
 from oraclezoo.pipeline import at_once
 from oraclezoo.pipeline.at_once import AtOnce
 from oraclezoo.pipeline.bench import Progress, RecipeBench
-from oraclezoo.pipeline.together import train
+from oraclezoo.pipeline.together import marking, train
 from oraclezoo.registry import build_registry
 from oraclezoo.result import Result
 
@@ -157,6 +157,23 @@ def test_seeds_that_diverge_are_failures(stacked: None, tiny_idx: Path, tmp_path
     assert [failure.reason for failure in result.failures] == ["diverged"] * 2
     assert counted(events)["failed"] == 2
     assert {record["status"] for record in records(tmp_path).values()} == {"diverged"}
+
+
+def test_a_run_that_is_begun_anew_is_marked_again(tmp_path: Path) -> None:
+    """Its record is written after pre-training, which asks as well; nothing is made before."""
+    run = oz.Run(tmp_path)
+    ask = marking(tmp_path, 3, lambda: True)
+    assert ask()
+    assert not (tmp_path / "run.json").exists()
+    for status in ("running", "again"):
+        (tmp_path / "run.json").unlink(missing_ok=True)
+        run.update(status=status)
+        assert "together" not in run.record
+        assert ask()
+        assert run.record == {"status": status, "together": 3, "strategy": "processes"}
+        before = (tmp_path / "run.json").stat()
+        assert ask()
+        assert (tmp_path / "run.json").stat() == before
 
 
 def test_too_many_at_once_is_a_failure_that_says_so(

@@ -14,7 +14,7 @@ from torch import nn
 
 from oraclezoo.errors import DivergedError, InterruptedRunError
 from oraclezoo.pipeline.compose import build_parts
-from oraclezoo.recipe import Augment, Recipe
+from oraclezoo.recipe import SECTIONS, Augment, Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
 from oraclezoo.train import together
@@ -400,6 +400,7 @@ def test_one_seed_that_diverges_leaves_the_others_alone(
         ({"backbone.name": "loose"}, "other outputs when vectorised"),
         ({"optimizer.name": "asking"}, "closure"),
         ({"train.precision": "fp16"}, "fp16"),
+        ({"pretrain.epochs": 1}, "pre-trains"),
     ],
 )
 def test_what_cannot_be_together_says_why(
@@ -417,6 +418,19 @@ def test_what_cannot_be_together_says_why(
     for trainer, state in zip(trainers, before, strict=True):
         found = trainer.parts.model.state_dict()
         assert all(torch.equal(found[key], state[key]) for key in state)
+
+
+def test_every_section_of_a_recipe_is_carried_or_refused() -> None:
+    """Whoever adds one decides which in train/together.py, and then here."""
+    assert set(SECTIONS) == {
+        "data",
+        "pretrain",  # refused
+        "budget",
+        "augment",
+        "loss",
+        "train",  # all but fp16
+        "evaluate",
+    }
 
 
 def test_an_optimizer_that_replaces_parameters_is_found_out(

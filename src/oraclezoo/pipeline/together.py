@@ -248,16 +248,27 @@ def train_and_score(
 
 
 def marking(folder: Path, together: int, should_stop: Callable[[], bool]) -> Callable[[], bool]:
-    """``should_stop`` for a lone training beside others; asked first, it marks the run as such.
+    """``should_stop`` for a lone training beside others; when asked, it sees to the run's mark.
 
     That is after a step and before any state is kept: no timed benchmark will take this run.
     """
-    asked: list[int] = []
+    marked: tuple[int, int] | None = None
 
     def ask() -> bool:
-        if not asked:
-            asked.append(1)
+        nonlocal marked
+        found = _stamp(folder / "run.json")
+        if found is not None and found != marked:  # new, or written anew after pre-training
             Run(folder).update(together=together, strategy="processes")
+            marked = _stamp(folder / "run.json")
         return should_stop()
 
     return ask
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns

@@ -203,6 +203,8 @@ def unfit(recipe: Recipe, parts: Parts) -> str:
     """Why trainings of these parts cannot be stacked, or "" if they may be: what needs no trial."""
     if parts.needs_closure:
         return "its optimizer needs a closure"
+    if recipe.pretrain.epochs:
+        return "it pre-trains its net"
     if recipe.train.precision == "fp16":
         return "fp16 scales the gradients of each seed apart"
     return ""
