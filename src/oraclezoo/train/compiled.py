@@ -53,6 +53,8 @@ def compile_and_warm_up(
     with kept_state(model, device):
         for _ in range(PASSES):
             passes(forward)
+            for parameter in model.parameters():  # as before a step: a graph may own the memory
+                parameter.grad = None
     return forward
 
 

@@ -23,7 +23,9 @@ workspace; on the CPU, resident memory was seen to grow by 2.2 to 4 times what t
 PROBES = (2, 6)
 """Images of the two small passes that are measured."""
 
-_SAID = re.compile(r"can't allocate memory|not enough memory|bad_alloc|out of memory", re.I)
+_SAID = re.compile(
+    r"can't allocate memory|not enough memory|bad_alloc|out of memory|ALLOC_FAILED", re.IGNORECASE
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
