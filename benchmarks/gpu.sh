@@ -34,7 +34,7 @@ trap 'rm -rf "$scratch"' EXIT
 cd "$root" || exit 1
 export PYTHONPATH="$root/src${PYTHONPATH:+:$PYTHONPATH}"
 : > "$folder/summary.txt"
-deadline=$((SECONDS + 525))
+deadline=$((SECONDS + 520))
 failed=0
 
 # part NAME LIMIT_S COMMAND...: stdout and stderr to NAME.log; never longer than what is left of all
@@ -47,18 +47,26 @@ part() {
     return
   fi
   if ((limit > left)); then limit=$left; fi
-  timeout -s INT -k 5 "$limit" "$@" > "$folder/$name.log" 2>&1 < /dev/null
+  timeout -s INT -k 10 "$limit" "$@" > "$folder/$name.log" 2>&1 < /dev/null
   status=$?
   if ((status != 0)); then failed=1; fi
   echo "$name: status $status, $((SECONDS - start)) s of $limit" | tee -a "$folder/summary.txt"
 }
 
 short=()
-if [[ $device == cpu ]]; then short=(--quick); fi
+alone=()
+if [[ $device == cpu ]]; then
+  short=(--quick)
+  alone=(--threads 1)
+fi
 rival=()
 if ! "$python" -c 'import lightning' 2> /dev/null; then rival=(--no-lightning); fi
 turns=()
-if [[ $device == cuda ]]; then turns=(--rounds 5 --turn-s 0.8); fi
+seeds=()
+if [[ $device == cuda ]]; then
+  turns=(--rounds 5 --turn-s 0.8)
+  seeds=(--seeds 1,16)
+fi
 
 part environment 30 "$python" -c '
 import json, sys, torch
@@ -71,12 +79,12 @@ with open(sys.argv[2], "w") as file:
     json.dump({"schema": "oraclezoo/environment/1", "data": about}, file, indent=2)
 ' "$device" "$folder/environment.json"
 
-part throughput-oraclenet 110 "$python" benchmarks/throughput.py --device "$device" \
-  --models oraclenet "${rival[@]}" "${turns[@]}" "${short[@]}" \
+part throughput-oraclenet 140 "$python" benchmarks/throughput.py --device "$device" \
+  --models oraclenet "${rival[@]}" "${turns[@]}" "${short[@]}" "${alone[@]}" \
   --out "$folder/throughput-oraclenet.json"
 
 if [[ -f benchmarks/seeds_at_once.py ]]; then
-  part seeds-at-once 80 "$python" benchmarks/seeds_at_once.py --device "$device" "${short[@]}" \
+  part seeds-at-once 80 "$python" benchmarks/seeds_at_once.py --device "$device" "${short[@]}" "${seeds[@]}" \
     --out "$folder/seeds-at-once.json"
 fi
 
@@ -88,11 +96,11 @@ if [[ -f src/oraclezoo/recipes/speed.toml ]]; then
     --out "$folder/speed.json"
 fi
 
-part throughput-mobilenetv3 80 "$python" benchmarks/throughput.py --device "$device" \
-  --models mobilenetv3_small_100 "${rival[@]}" "${turns[@]}" "${short[@]}" \
+part throughput-mobilenetv3 90 "$python" benchmarks/throughput.py --device "$device" \
+  --models mobilenetv3_small_100 "${rival[@]}" "${turns[@]}" "${short[@]}" "${alone[@]}" \
   --out "$folder/throughput-mobilenetv3.json"
 
-part scaling 75 "$python" benchmarks/scaling.py --device "$device" "${short[@]}" \
+part scaling 75 "$python" benchmarks/scaling.py --device "$device" "${short[@]}" "${alone[@]}" \
   --turns 3 --turn-s 0.5 --out "$folder/scaling.json"
 
 part time-to-accuracy 45 "$python" benchmarks/time_to_accuracy.py --device "$device" \

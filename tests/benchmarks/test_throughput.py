@@ -37,6 +37,7 @@ def test_rivals_meet_the_engine_at_its_batch(script: Script) -> None:
         "dataloader",
         "engine",
         "engine bare",
+        "engine bf16",
         "engine best",
         "peak",
     }

@@ -1,0 +1,210 @@
+"""The speed of training, from what benchmarks/throughput.py and its neighbours measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from measured import MEASUREMENTS, read, table
+
+CONTENDERS = {
+    "lightning": "Lightning, DataLoader",
+    "dataloader": "plain loop, DataLoader",
+    "engine": "oraclezoo",
+    "engine bare": "oraclezoo, no augmentation",
+    "engine bf16": "oraclezoo in bf16",
+    "engine best": "oraclezoo, best setting",
+}
+RATIOS = {
+    "ratio_lightning_same_batch": "oraclezoo over Lightning, same batch",
+    "ratio_lightning_best": "oraclezoo at its best setting over Lightning at its batch of 32",
+    "ratio_plain_house_net": "oraclezoo over the plain loop, same batch",
+    "ratio_lightning_house_net": "oraclezoo at its best setting over Lightning at its batch of 256",
+}
+MODELS = {
+    "ratio_lightning_same_batch": "mobilenetv3_small_100",
+    "ratio_lightning_best": "mobilenetv3_small_100",
+    "ratio_plain_house_net": "oraclenet",
+    "ratio_lightning_house_net": "oraclenet",
+}
+GPU_PARTS = ("throughput-oraclenet.json", "throughput-mobilenetv3.json")
+
+
+def speed_contenders() -> str:
+    """Images a second of each contender, then what they were measured on."""
+    data = read("throughput.json")
+    return "\n".join([contenders(data["rows"]), *about(data)]) + "\n"
+
+
+def speed_ratios() -> str:
+    """The quotients that this project is held to."""
+    return ratios(read("throughput.json"))
+
+
+def speed_peak() -> str:
+    """What share of the device's peak the arithmetic reaches, and where the time goes."""
+    return peak(read("throughput.json"))
+
+
+def speed_images() -> str:
+    """Speed and memory over numbers of images."""
+    data = read("scaling.json")
+    rows = [
+        (
+            f"{row['images']:,}",
+            f"{row['mb']:,.1f} MB",
+            "streamed" if row["streamed"] else "held",
+            rate(row["images_per_s"]),
+            megabytes(row["peak_memory_bytes"]),
+        )
+        for row in data["images"]
+    ]
+    header = ("images", "they take", "how", "images/s, median (range)", "most memory")
+    return "\n".join([table(header, rows), *about(data)]) + "\n"
+
+
+def speed_widths() -> str:
+    """Speed and memory over sizes of the house net."""
+    rows = [
+        (
+            f"{row['width']:g}",
+            f"{row['parameters'] / 1e6:.2f} M",
+            f"{row['flops_per_image'] / 1e6:,.0f} MFLOP",
+            rate(row["images_per_s"]),
+            f"{row['gflops_per_s']:,.0f}",
+            megabytes(row["peak_memory_bytes"]),
+        )
+        for row in read("scaling.json")["widths"]
+    ]
+    header = (
+        "width",
+        "parameters",
+        "an image",
+        "images/s, median (range)",
+        "GFLOP/s",
+        "most memory",
+    )
+    return table(header, rows)
+
+
+def speed_accuracy() -> str:
+    """What each recipe's training takes and gives, where it was measured."""
+    if not (MEASUREMENTS / "time-to-accuracy.json").is_file():
+        return (
+            "Not measured yet for the shipped recipes; [the published results](results.md) are.\n"
+        )
+    data = read("time-to-accuracy.json")
+    rows = [accuracy_row(row) for row in data["rows"]]
+    header = ("recipe", "division", "test accuracy [95% interval]", "training, s", "seeds")
+    made = " (generated images)" if data["synthetic"] else ""
+    classes = ", ".join(sorted({row["hardware_class"] for row in data["rows"]}))
+    note = f"`{data['track']}`{made}, {data['test_images']:,} test images; medians over seeds of "
+    return table(header, rows) + f"\n{note}training time on {classes}.\n"
+
+
+def speed_gpu() -> str:
+    """The same figures from each folder that benchmarks/gpu.sh left, or that there is none."""
+    parts = []
+    for folder in sorted(MEASUREMENTS.glob("gpu-*")):
+        found = [folder / name for name in GPU_PARTS if (folder / name).is_file()]
+        for path in found:
+            data = json.loads(path.read_text(encoding="utf-8"))["data"]
+            parts += [contenders(data["rows"]), *about(data), "", ratios(data), peak(data)]
+    if not parts:
+        return "No GPU was at hand when this was written: its figures wait for that command.\n"
+    return "\n".join(parts) + "\n"
+
+
+def contenders(rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table with a row for each contender."""
+    cells = [
+        (
+            f"`{row['model']}`",
+            CONTENDERS[row["contender"]],
+            str(row["batch_size"]),
+            "NHWC" if row["channels_last"] else "NCHW",
+            row["precision"] + (", compiled" if row["compile"] == "on" else ""),
+            "yes" if row["augmented"] else "no",
+            rate(row["images_per_s"]),
+        )
+        for row in rows
+    ]
+    header = ("model", "contender", "batch", "layout", "precision", "augments")
+    return table((*header, "images/s, median (range)"), cells)
+
+
+def ratios(data: Mapping[str, Any]) -> str:
+    """A table of the named quotients that were measured."""
+    rows = [
+        (
+            f"`{MODELS[name]}`",
+            words,
+            f"**{data['ratios'][name]['value']:.2f}**",
+            f"{data['ratios'][name]['min']:.2f} to {data['ratios'][name]['max']:.2f}",
+        )
+        for name, words in RATIOS.items()
+        if name in data["ratios"]
+    ]
+    return table(("model", "quotient of medians", "times", "over rounds"), rows)
+
+
+def peak(data: Mapping[str, Any]) -> str:
+    """For each model the share of peak, and the time's parts by profile."""
+    lines = []
+    for model, profile in data["profiles"].items():
+        best = next(
+            row
+            for row in data["rows"]
+            if (row["model"], row["contender"]) == (model, "engine best")
+        )
+        reached, share = best["gflops_per_s"]["median"], best["share_of_peak"]
+        ceiling = data["peaks"][model]
+        parts = ", ".join(
+            f"{kind} {part:.0%}" for kind, part in profile["shares"].items() if part >= 0.005
+        )
+        line = (
+            f"- `{model}`, batch {best['batch_size']}: {reached:,.0f} GFLOP/s, "
+            f"**{share['value']:.0%}** ({share['min']:.0%} to {share['max']:.0%}) of the "
+            f"{ceiling['gflops_per_s']['median']:,.0f} GFLOP/s that a {ceiling['work']} reaches in "
+            f"the same rounds. By profile the step is {parts}."
+        )
+        if profile["arithmetic_share_of_peak"] is not None:
+            line += (
+                " Convolutions and matrix products alone, in their own share of the time, run at "
+                f"{profile['arithmetic_share_of_peak']:.0%} of peak."
+            )
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def about(data: Mapping[str, Any]) -> list[str]:
+    """What it was measured on, in two lines."""
+    hardware, libraries = data["hardware"], data["libraries"]
+    named = [f"{name} {libraries[name]}" for name in ("torch", "lightning") if name in libraries]
+    rounds = data.get("rounds", data.get("turns"))
+    load = f"{data['load_average_before']} before, {data['load_average_after']} after"
+    threads = f"{hardware['threads']} thread{'s' if hardware['threads'] > 1 else ''}"
+    return [
+        f"{rounds} rounds of turns of {data['turn_s']:g} s; {hardware['device']}, {threads}, "
+        f"{', '.join(named)}.",
+        f"Load average {load}; the contenders themselves make it as large as their threads.",
+    ]
+
+
+def accuracy_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """One recipe: accuracy with its interval, and time."""
+    mean, (low, high) = row["test_accuracy_mean"], row["test_accuracy_ci95"]
+    accuracy = "–" if mean is None else f"{mean:.1%} [{low:.1%}, {high:.1%}]"
+    seconds = "–" if row["train_s_median"] is None else f"{row['train_s_median']:.1f}"
+    return (f"`{row['recipe']}`", row["division"], accuracy, seconds, str(row["seeds"]))
+
+
+def rate(figures: Mapping[str, float]) -> str:
+    """Images a second with their range."""
+    return f"{figures['median']:,.0f} ({figures['min']:,.0f} to {figures['max']:,.0f})"
+
+
+def megabytes(size_bytes: int | None) -> str:
+    """Memory; a dash where it is not known."""
+    return "–" if size_bytes is None else f"{size_bytes / 1e6:,.0f} MB"
