@@ -72,7 +72,10 @@ def test_the_weights_are_those_of_a_training_without(
     assert sum(row["share"] for row in report["budget"]) == pytest.approx(1)
     assert all(row["ms"] > 0 for row in report["budget"][:4])
     assert report["steps_timed"] == len(watched.watch.window.timed)
-    assert 0 < report["share_of_matrix"] < 1
+    assert report["share_of_matrix"] > 0
+    assert report["flops_per_s"] == pytest.approx(
+        report["flops_per_step"] / (report["step_ms"] / 1e3)
+    )
     assert json.loads(json.dumps(report)) == report
     trace = json.loads((tmp_path / "watched" / "trace.json").read_text())
     ranges = [e["name"] for e in trace["traceEvents"] if e.get("cat") == "user_annotation"]

@@ -32,7 +32,7 @@ from oraclezoo.train.average import Averaged
 from oraclezoo.train.checkpoint import load_optimizer, load_state, save_state
 from oraclezoo.train.device import exact_float32, synchronise
 from oraclezoo.train.evaluate import accuracy_and_loss, probabilities, with_shifts
-from oraclezoo.train.flops import matrix_flops_per_s, pass_flops
+from oraclezoo.train.flops import DTYPES, matrix_flops_per_s, pass_flops
 from oraclezoo.train.images import batches
 from oraclezoo.train.profile import Profiler, Unwatched, choose_window
 from oraclezoo.train.records import Epoch, Parts, Progress, TrainingData
@@ -43,7 +43,6 @@ __all__ = ["CHECKPOINT_EVERY_S", "Epoch", "Parts", "Trainer", "TrainingData", "s
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_EVERY_S = 15.0
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Trainer:

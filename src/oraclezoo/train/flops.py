@@ -12,6 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from oraclezoo.train.device import synchronise
 
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Of the recipe's precisions."""
+
 EDGE = {"cpu": 1536, "cuda": 8192}
 """Of the square matrices whose product is timed; enough to reach a device's best."""
 
@@ -32,7 +35,7 @@ def pass_flops(model: nn.Module, images: Tensor) -> int:
     return int(counter.get_total_flops())
 
 
-def matrix_flops_per_s(device: torch.device, dtype: torch.dtype, repeats: int = 10) -> float:
+def matrix_flops_per_s(device: torch.device, dtype: torch.dtype, repeats: int = 15) -> float:
     """Operations a second of the best of ``repeats`` products of two square matrices.
 
     The matrices hold random numbers: zeros let a GPU run faster than data does.
