@@ -93,7 +93,7 @@ class Clock:
             kinds = [torch.profiler.ProfilerActivity.CPU]
             if self.device.type == "cuda":
                 kinds.append(torch.profiler.ProfilerActivity.CUDA)
-            self.profiler = torch.profiler.profile(activities=kinds)
+            self.profiler = torch.profiler.profile(activities=kinds, record_shapes=True)
             self.profiler.start()
         self.steps, self.least = 0, request["steps"]
         self.begun = time.perf_counter()
@@ -101,16 +101,29 @@ class Clock:
 
 
 def operations(profiler: torch.profiler.profile, device: torch.device) -> list[list[Any]]:
-    """Name and seconds of each operation, by its own time on the device, longest first."""
-    on_device = device.type == "cuda"
-    found = [
-        (
-            event.key,
-            (event.self_device_time_total if on_device else event.self_cpu_time_total) / 1e6,
+    """Name and seconds of each operation (on CUDA, each kernel) by its own time, longest first."""
+    found: dict[str, float] = {}
+    for event in profiler.key_averages(group_by_input_shape=True):
+        if device.type != "cuda":
+            name, spent = _name(event), event.self_cpu_time_total
+        elif event.device_type == torch.autograd.DeviceType.CPU or event.is_user_annotation:
+            continue
+        else:
+            name, spent = event.key, event.self_device_time_total
+        found[name] = found.get(name, 0.0) + spent / 1e6
+    ordered = sorted(found.items(), key=lambda pair: -pair[1])
+    return [[name, round(seconds, 6)] for name, seconds in ordered if seconds > 0]
+
+
+def _name(event: Any) -> str:
+    """An operation's name; a depthwise convolution's says so: it is another kind of work."""
+    if "convolution" in event.key:
+        images, weight = (
+            event.input_shapes[1:3] if "backward" in event.key else event.input_shapes[:2]
         )
-        for event in profiler.key_averages()
-    ]
-    return [[name, round(s, 6)] for name, s in sorted(found, key=lambda x: -x[1]) if s > 0]
+        if len(images) == len(weight) == 4 and images[1] > weight[1] == 1:
+            return f"{event.key} (depthwise)"
+    return str(event.key)
 
 
 def backbone(setting: Setting) -> nn.Module:

@@ -47,8 +47,9 @@ RATIOS = {
     "ratio_lightning_house_net": ("oraclenet", "engine best", "lightning"),
 }
 KINDS = (
-    ("convolution", r"conv"),
-    ("normalisation", r"norm"),
+    ("depthwise convolution", r"depthwise"),
+    ("convolution", r"conv|fprop|dgrad|wgrad"),
+    ("normalisation", r"norm|bn_"),
     ("pooling", r"pool|amax|max_|mean"),
     ("optimizer", r"foreach|fused_(adam|sgd)|adam|multi_tensor"),
     ("matrix products", r"mm$|gemm|cutlass|linear|matmul"),
@@ -179,7 +180,8 @@ def measure(model: str, shared: dict[str, Any], arguments: argparse.Namespace) -
         turns = rounds(list(chosen.values()), arguments.rounds, arguments.turn_s)
         rates_of = dict(zip(chosen, turns, strict=True))
         last = {role: each.turn(0) for role, each in chosen.items()}
-        seen = chosen["engine best"].turn(arguments.turn_s / 2, profile=True)
+        profiled = [role for role in ("dataloader", "engine", "engine best") if role in chosen]
+        seen = {role: chosen[role].turn(arguments.turn_s, profile=True) for role in profiled}
         facts = {role: each.facts for role, each in chosen.items()}
         settings_of = {role: each.setting for role, each in chosen.items()}
     peak = spread([rate / 1e9 for rate in rates_of.pop("peak")])
@@ -187,13 +189,13 @@ def measure(model: str, shared: dict[str, Any], arguments: argparse.Namespace) -
         row(model, role, settings_of[role], facts[role], rates, last[role], peak)
         for role, rates in rates_of.items()
     ]
-    best = next(each for each in rows if each["contender"] == "engine best")
+    share_of = {each["contender"]: each.get("share_of_peak") for each in rows}
     return {
         "model": model,
         "rows": rows,
         "tried": tried,
         "peak": {"work": facts["peak"]["work"], "gflops_per_s": peak},
-        "profile": account(seen["operations"], best["share_of_peak"]["value"]),
+        "profile": {role: account(each, share_of[role]) for role, each in seen.items()},
     }
 
 
@@ -290,24 +292,31 @@ def kind_of(operation: str) -> str:
     return "other"
 
 
-def account(operations: Sequence[Sequence[Any]], share_of_peak: float) -> Figures:
-    """Where the time goes: each kind's share, and how fast the arithmetic itself is.
+def account(turn: Figures, share_of_peak: Figures | None) -> Figures:
+    """Where a profiled turn's time goes: microseconds an image and share of each kind of work.
 
+    ``busy_share``: the operations' time over the turn's; what a GPU lacks to 1 it waited.
     ``arithmetic_share_of_peak``: the share of peak within the time of convolutions and matrix
     products alone; what is lost there is not lost to anything else.
     """
+    operations = turn["operations"]
     total = sum(seconds for _, seconds in operations)
     kinds: dict[str, float] = {}
     for name, seconds in operations:
         kinds[kind_of(name)] = kinds.get(kind_of(name), 0.0) + seconds
-    shares = {
-        kind: round(seconds / total, 4)
-        for kind, seconds in sorted(kinds.items(), key=lambda pair: -pair[1])
-    }
-    arithmetic = shares.get("convolution", 0.0) + shares.get("matrix products", 0.0)
+    ordered = dict(sorted(kinds.items(), key=lambda pair: -pair[1]))
+    shares = {kind: round(seconds / total, 4) for kind, seconds in ordered.items()}
+    arithmetic = sum(
+        shares.get(kind, 0.0)
+        for kind in ("convolution", "depthwise convolution", "matrix products")
+    )
+    images = turn["per_s"] * turn["seconds"]
+    within = share_of_peak["value"] / arithmetic if share_of_peak and arithmetic else None
     return {
         "shares": shares,
-        "arithmetic_share_of_peak": round(share_of_peak / arithmetic, 3) if arithmetic else None,
+        "us_per_image": {kind: round(s / images * 1e6, 2) for kind, s in ordered.items()},
+        "busy_share": round(total / turn["seconds"], 3),
+        "arithmetic_share_of_peak": None if within is None else round(within, 3),
         "operations": [[name, round(seconds / total, 4)] for name, seconds in operations[:15]],
     }
 
@@ -361,9 +370,11 @@ def show(data: Figures) -> None:
         )
     for name, value in data["ratios"].items():
         print(f"{name} {value['value']} ({value['min']} to {value['max']})")
-    for model, profile in data["profiles"].items():
-        told = ", ".join(f"{kind} {share:.0%}" for kind, share in profile["shares"].items())
-        print(f"{model}: {told}; peak by {data['peaks'][model]['work']}")
+    for model, profiles in data["profiles"].items():
+        print(f"{model}: peak by {data['peaks'][model]['work']}")
+        for contender, profile in profiles.items():
+            told = ", ".join(f"{kind} {share:.0%}" for kind, share in profile["shares"].items())
+            print(f"  {contender}: {told}")
 
 
 if __name__ == "__main__":

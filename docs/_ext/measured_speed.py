@@ -47,6 +47,13 @@ def speed_peak() -> str:
     return peak(read("throughput.json"))
 
 
+def speed_time() -> str:
+    """Microseconds an image of each kind of work, in a plain loop and in the engine."""
+    return "\n".join(
+        spent(model, profiles) for model, profiles in read("throughput.json")["profiles"].items()
+    )
+
+
 def speed_images() -> str:
     """Speed and memory over numbers of images."""
     data = read("scaling.json")
@@ -152,7 +159,8 @@ def ratios(data: Mapping[str, Any]) -> str:
 def peak(data: Mapping[str, Any]) -> str:
     """For each model the share of peak, and the time's parts by profile."""
     lines = []
-    for model, profile in data["profiles"].items():
+    for model, profiles in data["profiles"].items():
+        profile = profiles["engine best"]
         best = next(
             row
             for row in data["rows"]
@@ -176,6 +184,17 @@ def peak(data: Mapping[str, Any]) -> str:
             )
         lines.append(line)
     return "\n".join(lines) + "\n"
+
+
+def spent(model: str, profiles: Mapping[str, Any]) -> str:
+    """A table of one model's kinds of work, a column a contender."""
+    kinds = dict.fromkeys(kind for each in profiles.values() for kind in each["us_per_image"])
+    rows = [
+        (kind, *(f"{each['us_per_image'].get(kind, 0):,.1f}" for each in profiles.values()))
+        for kind in kinds
+    ]
+    header = (f"`{model}`, µs an image", *(CONTENDERS[name] for name in profiles))
+    return table(header, rows)
 
 
 def about(data: Mapping[str, Any]) -> list[str]:

@@ -120,23 +120,28 @@ def test_the_account_of_a_profile_adds_up(script: Script) -> None:
     throughput = script("throughput")
     operations = [
         ["aten::mkldnn_convolution", 3.0],
-        ["aten::convolution_backward", 3.0],
+        ["aten::convolution_backward", 2.0],
+        ["aten::convolution_backward (depthwise)", 1.0],
         ["aten::native_batch_norm", 2.0],
         ["aten::gelu", 1.0],
         ["aten::grid_sampler_2d", 0.5],
         ["something else", 0.5],
     ]
-    made = throughput.account(operations, 0.3)
+    turn = {"operations": operations, "seconds": 12.5, "per_s": 80.0}
+    made = throughput.account(turn, {"value": 0.3})
     assert made["shares"] == {
-        "convolution": 0.6,
+        "convolution": 0.5,
         "normalisation": 0.2,
+        "depthwise convolution": 0.1,
         "pointwise": 0.1,
         "augmentation": 0.05,
         "other": 0.05,
     }
+    assert made["us_per_image"]["convolution"] == 5000.0  # 5 s over 1,000 images
+    assert made["busy_share"] == 0.8
     assert made["arithmetic_share_of_peak"] == 0.5
     assert made["operations"][0] == ["aten::mkldnn_convolution", 0.3]
-    assert throughput.account([["aten::gelu", 1.0]], 0.3)["arithmetic_share_of_peak"] is None
+    assert throughput.account(turn, None)["arithmetic_share_of_peak"] is None
 
 
 @pytest.mark.parametrize(
@@ -244,6 +249,8 @@ def test_a_quick_run(tmp_path: Path) -> None:
     share = best["gflops_per_s"]["median"] / peak
     assert data["flops_share_of_peak"] == pytest.approx(share, abs=1e-3)
     assert 0 < share < 1.2
-    assert sum(data["profiles"]["oraclenet"]["shares"].values()) == pytest.approx(1, abs=0.01)
+    for profile in data["profiles"]["oraclenet"].values():
+        assert sum(profile["shares"].values()) == pytest.approx(1, abs=0.01)
+        assert 0.5 < profile["busy_share"] < 1.5
     assert data["hardware"]["threads"] == 1
     assert {"torch", "python"} <= set(data["libraries"])
