@@ -16,6 +16,7 @@ import click
 import measured_convert
 import measured_glyphs
 import measured_memory
+import measured_speed
 import sheets
 from measured import table
 
@@ -135,6 +136,14 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,
         measured_memory.streaming_ratio,
+        measured_speed.speed_contenders,
+        measured_speed.speed_ratios,
+        measured_speed.speed_time,
+        measured_speed.speed_peak,
+        measured_speed.speed_images,
+        measured_speed.speed_widths,
+        measured_speed.speed_accuracy,
+        measured_speed.speed_gpu,
         sheets.sheets,
         audit_page.audit_findings,
         audit_page.audit_cost,
