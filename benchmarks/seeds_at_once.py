@@ -42,7 +42,7 @@ from oraclezoo.errors import OracleZooError
 SCHEMA = "oraclezoo/seeds-at-once/1"
 WAYS = ("in turn", "stacked", "compiled", "threads", "processes")
 SIZE, CLASSES = 28, 10
-SEED_STEPS = {"cpu": 8, "cuda": 640}
+SEED_STEPS = {"cpu": 4, "cuda": 640}
 """Steps of a turn, all seeds together, but one a seed at least."""
 
 
@@ -223,7 +223,18 @@ def measure(seeds: int, arguments: argparse.Namespace) -> list[Figures]:
         ]
     for row in rows:
         row["over_in_turn"] = quotient(row["images_per_s"], rows[0]["images_per_s"])
+        print(_line(row), file=sys.stderr)
     return rows
+
+
+def _line(row: Figures) -> str:
+    """A row in words."""
+    rate, ratio = row["images_per_s"], row["over_in_turn"]
+    return (
+        f"{row['seeds']:3} seeds {row['way']:10} {row['processes']:2} processes of "
+        f"{row['threads']} threads: {rate['median']:9,.0f} images/s, x {ratio['value']:.2f} "
+        f"({ratio['min']:.2f} to {ratio['max']:.2f})"
+    )
 
 
 def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -282,12 +293,7 @@ def main() -> None:
         return
     print(f"{data['hardware']['device']}, {arguments.cores} cores, recipe {arguments.recipe}")
     for row in rows:
-        rate, ratio = row["images_per_s"], row["over_in_turn"]
-        print(
-            f"{row['seeds']:3} seeds {row['way']:10} {row['processes']:2} processes of "
-            f"{row['threads']} threads: {rate['median']:9,.0f} images/s, x {ratio['value']:.2f} "
-            f"({ratio['min']:.2f} to {ratio['max']:.2f})"
-        )
+        print(_line(row))
 
 
 if __name__ == "__main__":
