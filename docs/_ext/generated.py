@@ -14,6 +14,7 @@ from typing import Any
 import audit_page
 import click
 import measured_convert
+import measured_engine
 import measured_glyphs
 import measured_memory
 import measured_speed
@@ -136,6 +137,11 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,
         measured_memory.streaming_ratio,
+        measured_engine.engine_budget,
+        measured_engine.engine_optimizers,
+        measured_engine.engine_compile,
+        measured_engine.engine_shifts,
+        measured_engine.engine_measured_on,
         measured_speed.speed_contenders,
         measured_speed.speed_ratios,
         measured_speed.speed_time,
