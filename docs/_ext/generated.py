@@ -17,6 +17,7 @@ import measured_convert
 import measured_engine
 import measured_glyphs
 import measured_memory
+import measured_seeds
 import measured_speed
 import sheets
 from measured import table
@@ -137,11 +138,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,
         measured_memory.streaming_ratio,
-        measured_engine.engine_budget,
-        measured_engine.engine_optimizers,
-        measured_engine.engine_compile,
-        measured_engine.engine_shifts,
-        measured_engine.engine_measured_on,
+        measured_seeds.seeds_at_once,
         measured_speed.speed_contenders,
         measured_speed.speed_ratios,
         measured_speed.speed_time,
@@ -150,6 +147,11 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_speed.speed_widths,
         measured_speed.speed_accuracy,
         measured_speed.speed_gpu,
+        measured_engine.engine_budget,
+        measured_engine.engine_optimizers,
+        measured_engine.engine_compile,
+        measured_engine.engine_shifts,
+        measured_engine.engine_measured_on,
         sheets.sheets,
         audit_page.audit_findings,
         audit_page.audit_cost,
