@@ -66,13 +66,7 @@ def engine_budget() -> str:
         )
         for row in profile["budget"]
     ]
-    reached, best = profile["flops_per_s"] / 1e9, profile["matrix_flops_per_s"] / 1e9
-    return (
-        table(("phase", "a step", "share"), rows)
-        + f"\nThe model's arithmetic went at {reached:.0f} GFLOP/s, "
-        f"{100 * profile['share_of_matrix']:.0f}% of the {best:.0f} that a product of two matrices "
-        "reached at the same time.\n"
-    )
+    return table(("phase", "a step", "share"), rows)
 
 
 def engine_measured_on() -> str:
