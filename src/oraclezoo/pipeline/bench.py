@@ -91,7 +91,7 @@ def bench(
     fails is recorded in its recipe's result and the others go on. ``fresh`` measures again what the
     runs folder holds already. ``stream_above``, ``compile`` and ``deterministic`` as for
     :func:`oraclezoo.train`. ``accuracy_only`` trains many seeds at once and takes no times;
-    ``at_once`` is how many, by default as :mod:`oraclezoo.pipeline.at_once` says. ``command`` is
+    ``at_once`` is how many, by default as docs/seeds.md says. ``command`` is
     what the results say they were made by; by default this call.
 
     Raises UsageError or DataError before anything is trained, InterruptedRunError on Ctrl-C.
