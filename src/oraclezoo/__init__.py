@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from oraclezoo.errors import OracleZooError
     from oraclezoo.pipeline.bench import bench
     from oraclezoo.pipeline.model import Model, load
-    from oraclezoo.pipeline.run import Run, train
+    from oraclezoo.pipeline.run import Run
+    from oraclezoo.pipeline.training import train
     from oraclezoo.recipe import Recipe
     from oraclezoo.result import Result
 
@@ -47,7 +48,7 @@ _WHERE = {
     "leaderboard": "oraclezoo.api",
     "load": "oraclezoo.pipeline.model",
     "registry": "oraclezoo.api",
-    "train": "oraclezoo.pipeline.run",
+    "train": "oraclezoo.pipeline.training",
 }
 
 

@@ -51,7 +51,7 @@ def command(
 
     from oraclezoo.cli._profile import profile_text
     from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
-    from oraclezoo.pipeline.run import train
+    from oraclezoo.pipeline.training import train
     from oraclezoo.recipe import Recipe
 
     loaded = Recipe.load(recipe, options.overrides(assigned, track))

@@ -20,7 +20,8 @@ from oraclezoo.leaderboard import ledger
 from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.entry import Jobs, compose_result, data_sha256
 from oraclezoo.pipeline.limit import stream_limit
-from oraclezoo.pipeline.run import Run, folder_name, provenance, writable
+from oraclezoo.pipeline.record import provenance
+from oraclezoo.pipeline.run import Run, folder_name, writable
 from oraclezoo.pipeline.score import Score
 from oraclezoo.pipeline.worker import Event, run_job
 from oraclezoo.recipe import Recipe

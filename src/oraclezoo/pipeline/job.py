@@ -95,9 +95,10 @@ def _train_and_score(
     from oraclezoo.measure.hardware import calibrate
     from oraclezoo.pipeline.compose import open_dataset
     from oraclezoo.pipeline.limit import stream_limit
-    from oraclezoo.pipeline.run import folder_name, train
+    from oraclezoo.pipeline.run import folder_name
     from oraclezoo.pipeline.score import keep_score
     from oraclezoo.pipeline.together import marking
+    from oraclezoo.pipeline.training import train
     from oraclezoo.recipe import Recipe
     from oraclezoo.registry import build_registry
     from oraclezoo.resolve import resolve

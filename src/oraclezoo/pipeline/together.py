@@ -12,10 +12,9 @@ from typing import Any
 
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import DivergedError, InterruptedRunError, ResultError
-from oraclezoo.pipeline import compose
-from oraclezoo.pipeline import run as lone
+from oraclezoo.pipeline import compose, record
 from oraclezoo.pipeline.limit import stream_limit
-from oraclezoo.pipeline.run import Run, folder_name
+from oraclezoo.pipeline.run import SCHEMA, Run, folder_name, writable
 from oraclezoo.pipeline.score import keep_score
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
@@ -126,24 +125,24 @@ class _Job:
         """Open a run's folder, one of ``of`` that are trained together."""
         trainer = self.trainer(seed)
         run = Run(trainer.folder)
-        lone.writable(self.out)
+        writable(self.out)
         run.folder.mkdir(exist_ok=True)
-        identity = lone.provenance(
+        identity = record.provenance(
             self.recipe, self.registry, self.dataset, self.device, seed, compile="off"
         )
         try:
             resumed = resume and trainer.resume()
         except ResultError:  # a broken checkpoint is none
             resumed, trainer = False, self.trainer(seed)
-        lone._open_folder(run, self.recipe, trainer.progress.epoch if resumed else None)
+        record.open_folder(run, self.recipe, trainer.progress.epoch if resumed else None)
         data = self.data
         run.update(
             **identity,
-            schema=lone.SCHEMA,
+            schema=SCHEMA,
             started=timestamp(),
             pid=os.getpid(),
-            parts=lone._parts(run, identity) if resumed else [],
-            model=lone._card(
+            parts=record.earlier_parts(run, identity) if resumed else [],
+            model=record.card(
                 self.recipe, self.registry, self.dataset, data.mean, data.std, self.shape, seed
             ),
             status="running",
@@ -189,7 +188,7 @@ class _Job:
             _end(running.values(), status="failed", reason=f"{type(error).__name__}: {error}")
             raise
         for begun in running.values():
-            outcome = lone._outcome(begun.trainer, self.device)
+            outcome = record.outcome(begun.trainer, self.device)
             begun.run.update(status="done", finished=timestamp(), outcome=outcome)
         return [begun.run for begun in running.values()]
 

@@ -1,0 +1,135 @@
+"""What a run's folder says of a training: identity, card, outcome, and earlier parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from oraclezoo._version import __version__
+from oraclezoo.contracts import Dataset
+from oraclezoo.errors import (
+    ResultError,
+    UsageError,
+)
+from oraclezoo.measure import hardware
+from oraclezoo.pipeline import compose
+from oraclezoo.pipeline.model import SCHEMA as MODEL_SCHEMA
+from oraclezoo.pipeline.run import ANEW, Run
+from oraclezoo.recipe import Recipe
+from oraclezoo.registry import Registry
+from oraclezoo.result import write_atomically
+from oraclezoo.train.device import peak_memory_bytes
+from oraclezoo.train.engine import Trainer
+
+
+def provenance(
+    recipe: Recipe,
+    registry: Registry,
+    dataset: Dataset,
+    device: torch.device,
+    seed: int,
+    *,
+    compile: str = "auto",
+    deterministic: bool = False,
+) -> dict[str, Any]:
+    """What is equal in two runs that come out the same, times included.
+
+    The data set's training and validation parts must have been read: their digests are in it.
+    """
+    return {
+        "recipe": {"name": recipe.name, "hash": recipe.hash},
+        "seed": seed,
+        "oraclezoo": __version__,
+        "code_sha256": compose.code_sha256(),
+        "components": compose.components(recipe, registry),
+        "data_sha256": dict(dataset.sha256),
+        "compile": compile,
+        "deterministic": deterministic,
+        "hardware": hardware.describe(device),
+        "libraries": hardware.libraries(),
+    }
+
+
+def open_folder(run: Run, recipe: Recipe, kept_epochs: int | None) -> None:
+    """Start the folder anew (None), or keep the metrics of the epochs that stand."""
+    write_atomically(run.folder / "recipe.toml", recipe.to_toml().encode())
+    path = run.folder / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()[:kept_epochs] if kept_epochs else []
+    write_atomically(path, "".join(line + "\n" for line in lines).encode())
+    if kept_epochs is None:
+        for stale in (
+            "run.json",
+            "best.safetensors",
+            "last.safetensors",
+            "score.safetensors",
+            "profile.json",
+            "trace.json",
+        ):
+            (run.folder / stale).unlink(missing_ok=True)
+
+
+def refuse_other(run: Run, identity: dict[str, Any]) -> None:
+    """A run goes on with the data and components it began with, or not at all."""
+    try:
+        record = run.record
+    except ResultError as error:
+        raise ResultError(f"{error}; {ANEW}") from error
+    for key, what in (("data_sha256", "other data"), ("components", "other components")):
+        if record.get(key) != identity[key]:
+            raise UsageError(f"{run.folder} was begun with {what}; {ANEW}")
+
+
+def earlier_parts(run: Run, identity: dict[str, Any]) -> list[dict[str, Any]]:
+    """Where the earlier parts of a resumed run were trained, if not as this one is."""
+    record = run.record
+    parts: list[dict[str, Any]] = record.get("parts", [])
+    before = {key: record.get(key) for key in identity}
+    return [*parts, before] if before != identity else parts
+
+
+def card(
+    recipe: Recipe,
+    registry: Registry,
+    dataset: Dataset,
+    mean: float,
+    std: float,
+    shape: dict[str, int],
+    seed: int,
+) -> dict[str, Any]:
+    return {
+        "schema": MODEL_SCHEMA,
+        "backbone": {"name": recipe.backbone.name, "options": dict(recipe.backbone.options)},
+        "input": shape,
+        "preprocessing": {"mean": mean, "std": std, "shifts": recipe.evaluate.shifts},
+        "classes": list(dataset.classes),
+        "glyphs": list(dataset.glyphs),
+        "synthetic": dataset.synthetic,
+        "provenance": {
+            "oraclezoo": __version__,
+            "recipe": {"name": recipe.name, "hash": recipe.hash},
+            "seed": seed,
+            "components": compose.components(recipe, registry),
+            "data_sha256": dict(dataset.sha256),
+        },
+        "receipts": [],
+    }
+
+
+def outcome(
+    trainer: Trainer, device: torch.device, pretrained: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What came of a training; steps, examples and times are those of pre-training too."""
+    progress, before = trainer.progress, pretrained or {}
+    return {
+        "steps": trainer.step + before.get("steps", 0),
+        "examples": progress.examples + before.get("examples", 0),
+        "train_s": progress.train_s + before.get("train_s", 0.0),
+        "compile_s": progress.compile_s + before.get("compile_s", 0.0),
+        "compiled": trainer.compiled,
+        "validation_accuracy": progress.validation_accuracy,
+        "validation_loss": progress.validation_loss,
+        "best_epoch": progress.best_epoch,
+        "best_validation_accuracy": progress.best[0],
+        "peak_memory_bytes": peak_memory_bytes(device),
+    }
