@@ -33,7 +33,7 @@ nitpick_ignore_regex = [
     ),
     # records whose fields have tables: in recipes.md and results.md
     (r"py:class", r"oraclezoo\.(recipe|result)\.[A-Z]\w+"),
-    # protocols for plugin authors, in plugins.md; and what autodoc makes of npt.ArrayLike in a union
+    # protocols for plugin authors, in plugins.md; what autodoc makes of npt.ArrayLike in a union
     (r"py:class", r"oraclezoo\.contracts\.[A-Z]\w+|TypeAliasForwardRef"),
 ]
 nitpick_ignore = [
