@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _measured import emit
 from scipy import stats
 
 import oraclezoo as oz
@@ -154,11 +154,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the document to a file as well")
     arguments = parser.parse_args()
     data = measure(arguments.data_dir, arguments.seeds, arguments.runs)
-    document = json.dumps({"schema": SCHEMA, "data": data}, indent=2)
-    if arguments.out:
-        arguments.out.write_text(document + "\n", encoding="utf-8")
-    if arguments.json:
-        print(document)
+    if emit(SCHEMA, data, arguments):
         return
     for each in sorted(data["recipes"], key=lambda r: -r[REAL]["accuracy_percent"]):
         print(

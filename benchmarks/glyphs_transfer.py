@@ -14,13 +14,13 @@ is what ``--test --out`` wrote.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _measured import emit
 
 import oraclezoo as oz
 from oraclezoo.data.glyphs import VERSION
@@ -88,11 +88,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the document to a file as well")
     arguments = parser.parse_args()
     data = measure(arguments.data_dir, arguments.seeds, arguments.epochs, arguments.test)
-    document = json.dumps({"schema": SCHEMA, "data": data}, indent=2)
-    if arguments.out:
-        arguments.out.write_text(document + "\n", encoding="utf-8")
-    if arguments.json:
-        print(document)
+    if emit(SCHEMA, data, arguments):
         return
     for split, each in data["splits"].items():
         spread = "" if each["sd"] is None else f", SD {100 * each['sd']:.2f} over seeds"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -48,10 +49,13 @@ def test_two_tracks_are_shown_beside_each_other(tmp_path: Path) -> None:
     shown = CliRunner().invoke(cli, [*arguments, "glyphs-3k"])
     assert shown.exit_code == 0, shown.output
     picture = Image.open(sheet)
-    gap = 10
-    left, right = 12 + 0, picture.width - 12
     assert picture.height > 10 * 56
-    assert right - left > 2 * 3 * 56 + gap
+    pixels = np.asarray(picture)
+    group = 3 * 58  # three images of 28 pixels, doubled, each with a gap of 2
+    second = pixels[:, -12 - group : -12]
+    first = pixels[:, -22 - 2 * group : -22 - group]
+    assert np.ptp(first) > 100
+    assert np.array_equal(first, second)  # the same track twice
     (tmp_path / "mine.toml").write_text(MINE)
     out = tmp_path / "out"
     few = ["--train", "20", "--validation", "5", "--test", "5"]
