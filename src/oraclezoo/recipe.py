@@ -88,6 +88,25 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Distill:
+    """Whom the net learns from beside the labels; nobody if there are no teachers."""
+
+    teachers: int = _key(
+        0,
+        "nets of this recipe that are trained first, at other seeds; they count, so: open division",
+        low=0,
+        high=32,
+        later=True,
+    )
+    weight: float = _key(
+        0.5, "share of the loss that goes by the teachers' labels", low=0, high=1, later=True
+    )
+    temperature: float = _key(
+        1.0, "divides the logits of both before they are compared", low=0.1, high=100, later=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Training:
     """How the steps are taken."""
 
@@ -126,6 +145,7 @@ SECTIONS: dict[str, type] = {
     "budget": Budget,
     "augment": Augment,
     "loss": Loss,
+    "distill": Distill,
     "train": Training,
     "evaluate": Evaluate,
 }
@@ -166,6 +186,7 @@ class Recipe:
     budget: Budget = Budget()
     augment: Augment = Augment()
     loss: Loss = Loss()
+    distill: Distill = Distill()
     train: Training = Training()
     evaluate: Evaluate = Evaluate()
     summary: str = ""

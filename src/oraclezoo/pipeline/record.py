@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -117,15 +118,18 @@ def card(
 
 
 def outcome(
-    trainer: Trainer, device: torch.device, pretrained: dict[str, Any] | None = None
+    trainer: Trainer, device: torch.device, before: Iterable[dict[str, Any] | None] = ()
 ) -> dict[str, Any]:
-    """What came of a training; steps, examples and times are those of pre-training too."""
-    progress, before = trainer.progress, pretrained or {}
+    """What came of a training; steps, examples and times are those of what came before it too.
+
+    ``before`` holds the records of a pre-training and of teachers, where there were any.
+    """
+    progress, earlier = trainer.progress, [record for record in before if record]
     return {
-        "steps": trainer.step + before.get("steps", 0),
-        "examples": progress.examples + before.get("examples", 0),
-        "train_s": progress.train_s + before.get("train_s", 0.0),
-        "compile_s": progress.compile_s + before.get("compile_s", 0.0),
+        "steps": trainer.step + sum(record["steps"] for record in earlier),
+        "examples": progress.examples + sum(record["examples"] for record in earlier),
+        "train_s": progress.train_s + sum(record["train_s"] for record in earlier),
+        "compile_s": progress.compile_s + sum(record["compile_s"] for record in earlier),
         "compiled": trainer.compiled,
         "validation_accuracy": progress.validation_accuracy,
         "validation_loss": progress.validation_loss,

@@ -98,6 +98,8 @@ class _Job:
         self.recipe, self.registry, self.out, self.device = recipe, registry, out, pick(device)
         if recipe.pretrain.epochs:
             raise CannotStackError("recipes with a pre-training are trained one by one")
+        if recipe.distill.teachers:
+            raise CannotStackError("recipes with teachers are trained one by one")
         limit = stream_limit(stream_above, self.device)
         self.dataset: Dataset = compose.open_dataset(recipe, registry, data_dir, stream_above=limit)
         self.data: TrainingData = compose.training_data(recipe, self.dataset, self.device, limit)

@@ -30,6 +30,8 @@ from oraclezoo.pipeline.record import (
     refuse_other,
 )
 from oraclezoo.pipeline.run import ANEW, SCHEMA, Run, folder_name, writable
+from oraclezoo.pipeline.teach import FOLDER as TEACHERS
+from oraclezoo.pipeline.teach import teach
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
@@ -141,6 +143,27 @@ def train(
                 stream_above=limit,
             )
             parts = compose.build_steppers(recipe, registry, data, parts.model)
+        taught = None
+        if recipe.distill.teachers:
+            taught = teach(
+                recipe,
+                seed,
+                run.folder,
+                place,
+                train=lambda recipe, seed, out: train(
+                    recipe,
+                    data_dir=data_dir,
+                    seed=seed,
+                    device=device,
+                    out=out,
+                    resume=True,
+                    stream_above=stream_above,
+                    compile=compile,
+                    registry=registry,
+                    should_stop=should_stop,
+                ),
+                resume=resume,
+            )
         trainer = Trainer(
             recipe,
             parts,
@@ -150,6 +173,7 @@ def train(
             folder=run.folder,
             compile=compile,
             profile=traces,
+            teacher=None if taught is None else taught.module,
             say=progress or logger.warning,
         )
         try:
@@ -168,6 +192,7 @@ def train(
             status="running",
             reason=None,
             pretrained=pretrained,
+            taught=None if taught is None else taught.record,
             train_images=len(data.images),
             validation_images=len(data.validation_images),
             flip=trainer.augment.flip,
@@ -193,8 +218,10 @@ def train(
             raise
         if traces is not None:
             _write_profile(trainer, traces)
-        run.update(status="done", finished=timestamp(), outcome=outcome(trainer, place, pretrained))
-        shutil.rmtree(run.folder / PRETRAIN, ignore_errors=True)
+        before = (pretrained, None if taught is None else taught.record)
+        run.update(status="done", finished=timestamp(), outcome=outcome(trainer, place, before))
+        for done_with in (PRETRAIN, TEACHERS):
+            shutil.rmtree(run.folder / done_with, ignore_errors=True)
         return run
 
 

@@ -31,6 +31,7 @@ from oraclezoo.train.augment import Augmenter
 from oraclezoo.train.average import Averaged
 from oraclezoo.train.checkpoint import load_optimizer, load_state, save_state
 from oraclezoo.train.device import exact_float32, synchronise
+from oraclezoo.train.distill import soften
 from oraclezoo.train.evaluate import accuracy_and_loss, probabilities, with_shifts
 from oraclezoo.train.flops import DTYPES, matrix_flops_per_s, pass_flops
 from oraclezoo.train.images import batches
@@ -49,7 +50,8 @@ class Trainer:
     """One training. :meth:`fit` runs it, from a checkpoint if :meth:`resume` found one.
 
     ``compile`` is auto, on or off (see :mod:`oraclezoo.train.compiled`); ``profile`` a folder for
-    the trace of a few steps; ``say`` is told in a line what did not go as asked.
+    the trace of a few steps; ``say`` is told in a line what did not go as asked. With a ``teacher``
+    (standardised images to logits, on the device) the loss is as the recipe's section distill says.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Trainer:
         folder: Path,
         compile: str = "auto",
         profile: Path | None = None,
+        teacher: nn.Module | None = None,
         say: Callable[[str], None] = logger.warning,
     ) -> None:
         self.recipe, self.parts, self.data = recipe, parts, data
@@ -85,7 +88,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
         self.progress = Progress()
         self._random_state: dict[str, Tensor] | None = None
-        self.say, self.profile_folder = say, profile
+        self.say, self.profile_folder, self.teacher = say, profile, teacher
         total = self.steps_per_epoch * recipe.budget.epochs
         self.compiled = compiled.wanted(compile, device, total)
         self.net: Callable[[Tensor], Tensor] = parts.model
@@ -215,7 +218,13 @@ class Trainer:
         with self._autocast():
             logits = net(images)
         smoothing = self.recipe.loss.label_smoothing
-        return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+        if self.teacher is None:
+            return loss
+        with torch.no_grad(), self._autocast():
+            taught = self.teacher(images)
+        distill = self.recipe.distill
+        return soften(loss, logits, taught, distill.weight, distill.temperature)
 
     def _blank(self, size: int) -> Tensor:
         """So many black images, prepared as for a step."""

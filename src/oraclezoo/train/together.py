@@ -205,6 +205,8 @@ def unfit(recipe: Recipe, parts: Parts) -> str:
         return "its optimizer needs a closure"
     if recipe.pretrain.epochs:
         return "it pre-trains its net"
+    if recipe.distill.teachers:
+        return "it learns from teachers"
     if recipe.train.precision == "fp16":
         return "fp16 scales the gradients of each seed apart"
     return ""

@@ -22,6 +22,28 @@ _DROP_PATH = Option(
     high=0.9,
 )
 
+_ORACLENET = "oraclezoo.zoo.oraclenet:OracleNet"
+_ORACLENET_FACTS = {"data_init": True, "prunable": True}
+_ORACLENET_SOURCE = "this project; ideas of Jordan 2024, arXiv:2404.00498 (whitening, logit scale)"
+_ORACLENET_SCALES = (
+    Option(
+        "whiten_eps",
+        "float",
+        5e-4,
+        "added to each eigenvalue of the patch covariance before its root is divided by",
+        low=1e-8,
+        high=1.0,
+    ),
+    Option(
+        "logit_scale",
+        "float",
+        1 / 9,
+        "factor on the logits; small values keep early predictions soft",
+        low=1e-3,
+        high=100.0,
+    ),
+)
+
 BACKBONES: tuple[Spec, ...] = (
     Spec(
         kind="backbone",
@@ -34,8 +56,8 @@ BACKBONES: tuple[Spec, ...] = (
     Spec(
         kind="backbone",
         name="oraclenet",
-        target="oraclezoo.zoo.oraclenet:OracleNet",
-        summary="residual CNN of 0.29M parameters for small images, on a frozen patch whitening",
+        target=_ORACLENET,
+        summary="residual CNN for small images on a frozen patch whitening, of any width and depth",
         options=(
             Option(
                 "width",
@@ -45,25 +67,27 @@ BACKBONES: tuple[Spec, ...] = (
                 low=0.25,
                 high=8.0,
             ),
+            Option("depth", "int", 1, "residual convolutions in each stage", low=0, high=16),
             Option(
-                "whiten_eps",
-                "float",
-                5e-4,
-                "added to each eigenvalue of the patch covariance before its root is divided by",
-                low=1e-8,
-                high=1.0,
+                "activation",
+                "str",
+                "gelu",
+                "after the first convolution and each batch norm",
+                choices=("gelu", "relu", "silu", "hardswish"),
             ),
             Option(
-                "logit_scale",
-                "float",
-                1 / 9,
-                "factor on the logits; small values keep early predictions soft",
-                low=1e-3,
-                high=100.0,
+                "pool", "str", "max", "of the last map to a vector", choices=("max", "avg")
             ),
+            Option(
+                "whiten",
+                "bool",
+                True,
+                "freeze the first convolution to whiten patches; false: learn it",
+            ),
+            *_ORACLENET_SCALES,
         ),
-        facts={"data_init": True, "prunable": True},
-        source="this project; ideas of Jordan 2024, arXiv:2404.00498 (whitening, logit scale)",
+        facts=_ORACLENET_FACTS,
+        source=_ORACLENET_SOURCE,
     ),
     Spec(
         kind="backbone",
