@@ -33,7 +33,7 @@ from oraclezoo.measure import hardware
 from oraclezoo.result import timestamp
 from oraclezoo.train.compiled import compile_and_warm_up
 from oraclezoo.train.device import pick, synchronise
-from oraclezoo.train.evaluate import with_shifts
+from oraclezoo.train.evaluate import with_views
 
 SCHEMA = "oraclezoo/engine/1"
 SHAPE = {"in_chans": 1, "num_classes": 10, "image_size": 28}
@@ -155,7 +155,7 @@ def shifts(rounds: int, device: torch.device) -> list[dict[str, Any]]:
     rows = []
     for name in NETS:
         model = net(name, device).eval()
-        one_pass, in_order = (with_shifts(model, 1, mean=0.2, std=0.3) for _ in range(2))
+        one_pass, in_order = (with_views(model, 1, mean=0.2, std=0.3) for _ in range(2))
         one_pass.TOGETHER, in_order.TOGETHER = 1 << 30, 0  # type: ignore[assignment]
         for batch_size in (1, BATCH):
             images = torch.randn(batch_size, 1, 28, 28, device=device)

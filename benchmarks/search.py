@@ -9,11 +9,12 @@ fold k at seed k. Candidates are shipped recipes with changes, from a TOML file:
     recipe = "default"
     set = { "backbone.width" = 1.5, "budget.epochs" = 40 }
 
-    python benchmarks/search.py CANDIDATES.toml --data-dir FOLDER [--folds 10] [--journal FILE]
+    python benchmarks/search.py CANDIDATES.toml --data-dir FOLDER [--folds 10] [--out FILE]
 
 Each finished training is a line in the journal; what is there already is not trained again, so a
 search goes on where it was stopped or killed. Prints a table, best first, with the paired
-difference to the first candidate of the file and its standard error over folds.
+difference to the first candidate of the file and its 95% interval over folds; without --data-dir
+the table of what the journal holds.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from typing import Any
 
 import numpy as np
 import tomli_w
+from _measured import emit
+from scipy import stats
 
 import oraclezoo as oz
 from oraclezoo.data.folder import ABOUT, FILES, VALIDATION
@@ -112,50 +115,92 @@ def load(candidate: dict[str, Any]) -> oz.Recipe:
     return resolve(oz.Recipe.load(candidate["recipe"], changes), oz.registry())
 
 
-def table(candidates: list[dict[str, Any]], folds: int, journal: Path) -> list[str]:
-    """Lines of text, best first."""
+def summarise(candidates: list[dict[str, Any]], folds: int, journal: Path) -> list[dict[str, Any]]:
+    """A row for each candidate with a finished fold, best first; accuracies in percent.
+
+    ``against_first``: mean difference to the first candidate over common folds, and its 95%
+    interval by Student's t over them; None for fewer than two.
+    """
     known = read_journal(journal)
-    rows = {
-        each["name"]: [
-            known[key] for fold in range(folds) if (key := (load(each).hash, folds, fold)) in known
-        ]
+    found = {
+        each["name"]: {
+            fold: known[key]
+            for fold in range(folds)
+            if (key := (load(each).hash, folds, fold)) in known
+        }
         for each in candidates
     }
-    first = {row["fold"]: row["accuracy"] for row in rows[candidates[0]["name"]]}
-    lines = []
-    for name, found in rows.items():
-        if not found:
+    first = found[candidates[0]["name"]]
+    rows = []
+    for each in candidates:
+        lines = found[each["name"]]
+        if not lines:
             continue
-        accuracy = 100 * statistics.mean(row["accuracy"] for row in found)
-        loss = statistics.mean(row["loss"] for row in found)
-        seconds = statistics.median(row["train_s"] for row in found)
+        accuracies = [100 * line["accuracy"] for line in lines.values()]
         pairs = [
-            100 * (row["accuracy"] - first[row["fold"]]) for row in found if row["fold"] in first
+            100 * (line["accuracy"] - first[fold]["accuracy"])
+            for fold, line in lines.items()
+            if fold in first
         ]
-        error = statistics.stdev(pairs) / len(pairs) ** 0.5 if len(pairs) > 1 else float("nan")
-        against = statistics.mean(pairs) if pairs else float("nan")
-        lines.append(
-            (
-                -accuracy,
-                f"{name:<28}{accuracy:7.2f}%  loss {loss:.3f}  {against:+6.2f} +- {error:.2f}  "
-                f"{seconds:6.1f} s  {len(found)} of {folds} folds",
-            )
+        rows.append(
+            {
+                "name": each["name"],
+                "recipe": each["recipe"],
+                "set": each.get("set", {}),
+                "hash": load(each).hash,
+                "folds": len(lines),
+                "accuracy_mean": round(statistics.mean(accuracies), 3),
+                "accuracy_ci95": interval(accuracies),
+                "loss_mean": round(statistics.mean(line["loss"] for line in lines.values()), 4),
+                "against_first": round(statistics.mean(pairs), 3) if len(pairs) > 1 else None,
+                "against_first_ci95": interval(pairs),
+                "train_s_median": round(
+                    statistics.median(line["train_s"] for line in lines.values()), 2
+                ),
+                "hardware_classes": sorted({line["hardware_class"] for line in lines.values()}),
+            }
         )
-    return [text for _, text in sorted(lines)]
+    return sorted(rows, key=lambda row: -row["accuracy_mean"])
+
+
+def interval(values: list[float]) -> list[float] | None:
+    """The mean's 95% interval by Student's t over folds; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values)
+    half /= len(values) ** 0.5
+    mean = statistics.mean(values)
+    return [round(mean - half, 3), round(mean + half, 3)]
+
+
+def line(row: dict[str, Any], folds: int) -> str:
+    """A row as text."""
+    against, bounds = row["against_first"], row["against_first_ci95"]
+    paired = "" if against is None else f"{against:+6.2f} [{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
+    return (
+        f"{row['name']:<32}{row['accuracy_mean']:7.2f}%  loss {row['loss_mean']:.3f}  "
+        f"{paired:<24}{row['train_s_median']:7.1f} s  {row['folds']} of {folds} folds"
+    )
 
 
 def main() -> None:
     """Search, then print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("candidates", type=Path)
-    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, help="needed unless the journal is complete")
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--journal", type=Path, help="default: beside the candidates, .jsonl")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="write that document to a file as well")
     arguments = parser.parse_args()
     candidates = tomllib.loads(arguments.candidates.read_text(encoding="utf-8"))["candidate"]
     journal = arguments.journal or arguments.candidates.with_suffix(".jsonl")
-    search(candidates, arguments.data_dir, arguments.folds, journal)
-    print("\n".join(table(candidates, arguments.folds, journal)))
+    if arguments.data_dir is not None:
+        search(candidates, arguments.data_dir, arguments.folds, journal)
+    rows = summarise(candidates, arguments.folds, journal)
+    data = {"track": TRACK, "folds": arguments.folds, "rows": rows}
+    if not emit("oraclezoo/search/1", data, arguments):
+        print("\n".join(line(row, arguments.folds) for row in rows))
 
 
 if __name__ == "__main__":

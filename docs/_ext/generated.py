@@ -17,6 +17,7 @@ import measured_convert
 import measured_engine
 import measured_glyphs
 import measured_memory
+import measured_search
 import measured_seeds
 import measured_speed
 import sheets
@@ -138,6 +139,9 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,
         measured_memory.streaming_ratio,
+        measured_search.search_ablations,
+        measured_search.search_tiny,
+        measured_search.search_speed,
         measured_seeds.seeds_at_once,
         measured_speed.speed_contenders,
         measured_speed.speed_ratios,
@@ -146,6 +150,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_speed.speed_images,
         measured_speed.speed_widths,
         measured_speed.speed_accuracy,
+        measured_speed.speed_other_script,
         measured_speed.speed_gpu,
         measured_engine.engine_budget,
         measured_engine.engine_optimizers,

@@ -97,11 +97,21 @@ def speed_widths() -> str:
 
 def speed_accuracy() -> str:
     """What each recipe's training takes and gives, where it was measured."""
-    if not (MEASUREMENTS / "time-to-accuracy.json").is_file():
+    return accuracies("time-to-accuracy.json")
+
+
+def speed_other_script() -> str:
+    """The closed recipes on characters of another script."""
+    return accuracies("other-script.json")
+
+
+def accuracies(name: str) -> str:
+    """What benchmarks/time_to_accuracy.py wrote, or that it has not yet."""
+    if not (MEASUREMENTS / name).is_file():
         return (
             "Not measured yet for the shipped recipes; [the published results](results.md) are.\n"
         )
-    data = read("time-to-accuracy.json")
+    data = read(name)
     rows = [accuracy_row(row) for row in data["rows"]]
     header = ("recipe", "division", "test accuracy [95% interval]", "training, s", "seeds")
     made = " (generated images)" if data["synthetic"] else ""

@@ -129,6 +129,9 @@ class Evaluate:
         high=8,
         later=True,
     )
+    flip: bool = _key(
+        False, "average over these mirrored as well, if the data set allows it", later=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +300,8 @@ class Recipe:
     def hash(self) -> str:
         """SHA-256 (hex) of the canonical JSON: sorted keys, defaults filled in, names qualified.
 
-        Keys that came later than the first published recipes are in it where they are not at their
-        default.
+        Keys and options that came later than the first published recipes are in it where they are
+        not at their default.
         """
         text = json.dumps(
             self.canonical(), sort_keys=True, separators=(",", ":"), allow_nan=False, default=list

@@ -17,7 +17,7 @@ from oraclezoo.errors import ResultError
 from oraclezoo.measure import size
 from oraclezoo.pipeline.evaluate import evaluate
 from oraclezoo.pipeline.model import load
-from oraclezoo.train.evaluate import probabilities, with_shifts
+from oraclezoo.train.evaluate import probabilities, with_views
 
 NET = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).eval()
 MEAN, STD = 0.2, 0.3
@@ -42,20 +42,25 @@ def test_it_is_the_mean_over_five_views(pixels: int, count: int, seed: int) -> N
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (count, 8, 8), generator=generator, dtype=torch.uint8)
     scale = {"mean": MEAN, "std": STD}
-    found = probabilities(with_shifts(NET, pixels, **scale), images, **scale)
+    found = probabilities(with_views(NET, pixels, **scale), images, **scale)
     ways = ((0, 0), (pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels))
     views = [probabilities(NET, moved(images, *way), **scale) for way in ways]
     assert torch.allclose(found, torch.stack(views).mean(0), atol=1e-6)
+    mirrored = [probabilities(NET, moved(images, *way).flip(-1), **scale) for way in ways]
+    both = probabilities(with_views(NET, pixels, flip=True, **scale), images, **scale)
+    assert torch.allclose(both, torch.stack(views + mirrored).mean(0), atol=1e-6)
+    two = probabilities(with_views(NET, 0, flip=True, **scale), images, **scale)
+    assert torch.allclose(two, (views[0] + mirrored[0]) / 2, atol=1e-6)
 
 
 def test_no_shift_is_the_net_itself() -> None:
     """It costs nothing where it is not asked for."""
-    assert with_shifts(NET, 0, mean=MEAN, std=STD) is NET
+    assert with_views(NET, 0, mean=MEAN, std=STD) is NET
 
 
 def test_it_can_be_exported_for_any_number_of_images() -> None:
     """The exported graph does not depend on how few there were."""
-    wrapped = with_shifts(NET, 2, mean=MEAN, std=STD).eval()
+    wrapped = with_views(NET, 2, mean=MEAN, std=STD).eval()
     batch = torch.export.Dim("batch", min=1, max=1000)
     program = torch.export.export(wrapped, (torch.randn(4, 1, 8, 8),), dynamic_shapes=({0: batch},))
     images = torch.randn(50, 1, 8, 8)
@@ -67,7 +72,7 @@ def test_a_certain_net_stays_finite() -> None:
     sure = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     with torch.no_grad():
         sure[1].weight.mul_(1e4)
-    wrapped = with_shifts(sure, 1, mean=MEAN, std=STD)
+    wrapped = with_views(sure, 1, mean=MEAN, std=STD)
     logits = wrapped(torch.randn(4, 1, 8, 8))
     assert torch.allclose(F.softmax(logits, 1).sum(1), torch.ones(4))
 
@@ -76,7 +81,7 @@ def test_the_mode_of_the_net_is_kept() -> None:
     """Evaluating a net that is being trained leaves it in training."""
     training = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).train()
     images = torch.zeros(2, 8, 8, dtype=torch.uint8)
-    probabilities(with_shifts(training, 1, mean=MEAN, std=STD), images, mean=MEAN, std=STD)
+    probabilities(with_views(training, 1, mean=MEAN, std=STD), images, mean=MEAN, std=STD)
     assert training.training
 
 
@@ -92,7 +97,7 @@ def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
     state, other = plain.module.state_dict(), averaged.module.state_dict()
     assert all(torch.equal(state[key], other[key]) for key in state)
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
-    expected = with_shifts(plain.module, 1, **_scale(plain))
+    expected = with_views(plain.module, 1, **_scale(plain))
     wanted = probabilities(expected, torch.from_numpy(images), **_scale(plain))
     found = averaged.predict(images).probabilities
     assert np.allclose(found, wanted.numpy(), atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +17,7 @@ from oraclezoo.errors import (
 from oraclezoo.measure import hardware
 from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.model import SCHEMA as MODEL_SCHEMA
-from oraclezoo.pipeline.run import ANEW, Run
+from oraclezoo.pipeline.run import ANEW, MODEL, Run
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry
 from oraclezoo.result import write_atomically
@@ -68,6 +69,7 @@ def open_folder(run: Run, recipe: Recipe, kept_epochs: int | None) -> None:
             "trace.json",
         ):
             (run.folder / stale).unlink(missing_ok=True)
+        shutil.rmtree(run.folder / MODEL, ignore_errors=True)
 
 
 def refuse_other(run: Run, identity: dict[str, Any]) -> None:
@@ -102,7 +104,12 @@ def card(
         "schema": MODEL_SCHEMA,
         "backbone": {"name": recipe.backbone.name, "options": dict(recipe.backbone.options)},
         "input": shape,
-        "preprocessing": {"mean": mean, "std": std, "shifts": recipe.evaluate.shifts},
+        "preprocessing": {
+            "mean": mean,
+            "std": std,
+            "shifts": recipe.evaluate.shifts,
+            "flip": recipe.evaluate.flip and dataset.flip_keeps_label,
+        },
         "classes": list(dataset.classes),
         "glyphs": list(dataset.glyphs),
         "synthetic": dataset.synthetic,

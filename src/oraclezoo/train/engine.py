@@ -32,7 +32,7 @@ from oraclezoo.train.average import Averaged
 from oraclezoo.train.checkpoint import load_optimizer, load_state, save_state
 from oraclezoo.train.device import exact_float32, synchronise
 from oraclezoo.train.distill import soften
-from oraclezoo.train.evaluate import accuracy_and_loss, probabilities, with_shifts
+from oraclezoo.train.evaluate import accuracy_and_loss, probabilities, with_views
 from oraclezoo.train.flops import DTYPES, matrix_flops_per_s, pass_flops
 from oraclezoo.train.images import batches
 from oraclezoo.train.profile import Profiler, Unwatched, choose_window
@@ -84,6 +84,7 @@ class Trainer:
             std=data.std,
             device=device,
         )
+        self.flips_views = recipe.evaluate.flip and data.flip_keeps_label
         self.ema = Averaged(parts.model, settings.ema) if settings.ema else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
         self.progress = Progress()
@@ -296,7 +297,7 @@ class Trainer:
             self.parts.optimizer.eval()  # type: ignore[attr-defined]  # declared by the fact
         scale = {"mean": data.mean, "std": data.std}
         probs = probabilities(
-            with_shifts(self.kept, self.recipe.evaluate.shifts, **scale),
+            with_views(self.kept, self.recipe.evaluate.shifts, flip=self.flips_views, **scale),
             data.validation_images,
             **scale,
             channels_last=self.recipe.train.channels_last,

@@ -15,29 +15,27 @@ BATCH_SIZE = 500
 """Images at a time in evaluation; the result does not depend on it."""
 
 
-class ShiftAveraged(nn.Module):
-    """A classifier that averages its probabilities over an image and four shifts of it.
+class ViewsAveraged(nn.Module):
+    """A classifier that averages its probabilities over several views of an image.
 
     Standardised images ``(N, 1, H, W)`` -> the logarithms of the mean probabilities ``(N, C)``,
-    which serve as logits. The image is moved by ``pixels`` up, down, left and right; ``black`` is
-    the value that comes in. Multi-crop evaluation, as K. Jordan has it in arXiv:2404.00498.
+    which serve as logits. The views are the image and, if ``pixels`` is not 0, the image moved by
+    so many up, down, left and right, where ``black`` is the value that comes in; with ``flip`` each
+    of these mirrored as well. Multi-crop evaluation, as K. Jordan has it in arXiv:2404.00498.
     """
 
     TOGETHER = 32
     """Images up to which the views go through the net in one pass: faster for few, slower for many
     (docs/engine.md)."""
 
-    def __init__(self, net: nn.Module, pixels: int, black: float) -> None:
+    def __init__(self, net: nn.Module, pixels: int, black: float, *, flip: bool = False) -> None:
         super().__init__()
-        self.net, self.pixels, self.black = net, pixels, black
+        self.net, self.pixels, self.black, self.flip = net, pixels, black, flip
         self.training = net.training
 
     def forward(self, images: Tensor) -> Tensor:
-        """The image first, then up, down, left, right."""
-        middle, height, width = self.pixels, *images.shape[-2:]
-        padded, far = F.pad(images, 4 * [middle], value=self.black), 2 * middle
-        corners = ((middle, middle), (far, middle), (0, middle), (middle, far), (middle, 0))
-        views = [padded[..., y : y + height, x : x + width] for y, x in corners]
+        """The image first, then up, down, left, right; then all of them mirrored."""
+        views = self._views(images)
         # an exported graph is for any number of images
         if torch.compiler.is_exporting() or images.shape[0] <= self.TOGETHER:
             logits = self.net(torch.cat(views))
@@ -47,10 +45,21 @@ class ShiftAveraged(nn.Module):
         log_probs: Tensor = logits.float().log_softmax(2)
         return log_probs.logsumexp(0) - math.log(len(views))
 
+    def _views(self, images: Tensor) -> list[Tensor]:
+        views = [images]
+        if self.pixels:
+            middle, height, width = self.pixels, *images.shape[-2:]
+            padded, far = F.pad(images, 4 * [middle], value=self.black), 2 * middle
+            corners = ((middle, middle), (far, middle), (0, middle), (middle, far), (middle, 0))
+            views = [padded[..., y : y + height, x : x + width] for y, x in corners]
+        return views + [view.flip(-1) for view in views] if self.flip else views
 
-def with_shifts(net: nn.Module, pixels: int, *, mean: float, std: float) -> nn.Module:
-    """The module that classifies with shifts averaged; ``net`` itself if ``pixels`` is 0."""
-    return ShiftAveraged(net, pixels, -mean / std) if pixels else net
+
+def with_views(
+    net: nn.Module, pixels: int, *, flip: bool = False, mean: float, std: float
+) -> nn.Module:
+    """The module that classifies with views averaged; ``net`` itself if there is just the one."""
+    return ViewsAveraged(net, pixels, -mean / std, flip=flip) if pixels or flip else net
 
 
 @torch.inference_mode()
