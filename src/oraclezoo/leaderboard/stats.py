@@ -90,6 +90,28 @@ def interval(correct: Bools) -> Interval:
     )
 
 
+def interval_of_differences(a: Bools, b: Bools) -> Interval:
+    """The interval of ``a``'s accuracy less ``b``'s, matched: bool ``(seeds, images)`` both.
+
+    With one seed it is over images alone: the spread of seeds is unknown, and left out.
+    """
+    seeds, images = a.shape
+    differences = a.astype(np.int64) - b.astype(np.int64)
+    by_image = differences.sum(axis=0).astype(np.float64)
+    by_seed = differences.sum(axis=1).astype(np.float64)
+    total = by_seed.sum()
+    mean = float(total / (seeds * images))
+    var_images = _variance((by_image**2).sum(), total, images, seeds)
+    var_seeds = _variance((by_seed**2).sum(), total, seeds, images)
+    se, df = _error(var_images, var_seeds, images, seeds)
+    if seeds == 1:
+        se, df = np.sqrt(var_images / images), np.array(images - 1.0)
+    half = se * _t_quantile(df)
+    return Interval(
+        mean, float(se), float(df), float(mean - half), float(mean + half), float(var_seeds**0.5)
+    )
+
+
 def compare(correct: Sequence[Bools], seeds: Sequence[Sequence[int]]) -> Comparisons:
     """Compare every row with every other, matched by seed.
 

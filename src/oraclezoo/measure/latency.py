@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
+
+from oraclezoo.measure.repeats import clock_ms, repeat
 
 
 def measure(
@@ -29,29 +29,43 @@ def measure(
     for _ in range(warmup):
         call()
     timed = _cuda_ms if device.type == "cuda" else _clock_ms
-    times: list[float] = []
-    stop = time.monotonic() + budget_s
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        while len(times) < min_repeats or (time.monotonic() < stop and len(times) < max_repeats):
-            times.append(timed(call, device))
-    p50, p95, p99 = (float(value) for value in np.percentile(times, (50, 95, 99)))
-    return {"repeats": len(times), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
+        return repeat(
+            lambda: timed(call, device),
+            min_repeats=min_repeats,
+            max_repeats=max_repeats,
+            budget_s=budget_s,
+        )
 
 
 def eager(
-    model: nn.Module, *, in_chans: int, image_size: int, device: torch.device
+    model: nn.Module,
+    *,
+    in_chans: int,
+    image_size: int,
+    device: torch.device,
+    settings: Sequence[tuple[int, int]] | None = None,
+    budget_s: float = 1.0,
+    min_repeats: int = 30,
 ) -> list[dict[str, Any]]:
     """Latency rows of a module run by torch as it is: batch 1 on one thread, 256 on all.
+
+    Or other ``settings``, pairs of batch size and threads; each takes about ``budget_s`` seconds.
 
     Times the forward pass alone, from standardised float32 NHWC images to logits.
     """
     model = model.to(device).to(memory_format=torch.channels_last).eval()
     rows = []
-    for batch_size, threads in ((1, 1), (256, torch.get_num_threads())):
+    for batch_size, threads in settings or ((1, 1), (256, torch.get_num_threads())):
         images = torch.zeros(batch_size, in_chans, image_size, image_size, device=device)
         images = images.normal_().contiguous(memory_format=torch.channels_last)
         with _threads(threads), torch.inference_mode():
-            times = measure(lambda images=images: model(images), device=device)  # type: ignore[misc]  # bound now
+            times = measure(
+                lambda images=images: model(images),  # type: ignore[misc]  # bound now
+                device=device,
+                budget_s=budget_s,
+                min_repeats=min_repeats,
+            )
         row = {"runtime": "eager", "precision": "fp32", "device": device.type}
         rows.append({**row, "threads": threads, "batch_size": batch_size, **times})
     return rows
@@ -68,13 +82,15 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _clock_ms(call: Callable[[], object], device: torch.device) -> float:
-    if device.type != "cpu":
+    if device.type == "cpu":
+        return clock_ms(call)
+    torch.accelerator.synchronize(device)
+
+    def finished() -> None:
+        call()
         torch.accelerator.synchronize(device)
-    start = time.perf_counter()
-    call()
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
-    return (time.perf_counter() - start) * 1e3
+
+    return clock_ms(finished)
 
 
 def _cuda_ms(call: Callable[[], object], device: torch.device) -> float:

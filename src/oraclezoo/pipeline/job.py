@@ -86,6 +86,7 @@ def _train_and_score(
     stream_above: int | str | None = None,
     compile: str = "auto",
     deterministic: bool = False,
+    trackers: dict[str, dict[str, Any]] | None = None,
     together: int | None = None,
 ) -> None:
     """Calibrate and train; then, and only then, read the test images and keep the predictions.
@@ -123,6 +124,8 @@ def _train_and_score(
         stream_above=stream_above,
         compile=compile,
         deterministic=deterministic,
+        trackers=trackers or (),
+        progress=lambda text: tell("message", message=text),
         registry=registry,
         on_epoch=lambda epoch: tell("epoch", **dataclasses.asdict(epoch)),
         should_stop=should_stop,
@@ -181,10 +184,55 @@ def _measure(
     tell("measured", model=model, latency=rows)
 
 
+def _time(
+    tell: Callable[..., None],
+    should_stop: Callable[[], bool],
+    *,
+    runtime: str,
+    path: str,
+    image_size: int,
+    precision: str,
+    settings: list[tuple[int, int]],
+    budget_s: float,
+    min_repeats: int,
+) -> None:
+    """Latency of a model folder by torch, or of an ONNX file by ONNX Runtime, without torch."""
+    from oraclezoo.measure.memory import peak_bytes
+
+    if runtime == "onnxruntime":
+        from oraclezoo.measure.ort import onnx
+
+        rows = onnx(
+            Path(path),
+            image_size=image_size,
+            precision=precision,
+            settings=settings,
+            budget_s=budget_s,
+            min_repeats=min_repeats,
+        )
+    else:
+        from oraclezoo.measure import latency
+        from oraclezoo.pipeline.model import load
+        from oraclezoo.train.device import pick
+
+        model = load(path)
+        rows = latency.eager(
+            model.classifier,
+            in_chans=model.card["input"]["in_chans"],
+            image_size=image_size,
+            device=pick("cpu"),
+            settings=settings,
+            budget_s=budget_s,
+            min_repeats=min_repeats,
+        )
+    tell("timed", rows=rows, peak_memory_bytes=peak_bytes())
+
+
 _ACTIONS: dict[str, Callable[..., None]] = {
     "train": _train_and_score,
     "together": _train_together,
     "measure": _measure,
+    "time": _time,
 }
 
 if __name__ == "__main__":

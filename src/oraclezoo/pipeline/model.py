@@ -1,11 +1,20 @@
-"""Model: weights, how to build them, preprocessing, classes and provenance, as one folder."""
+"""Model: weights, how to build them, preprocessing, classes and provenance, as one folder.
+
+``model.json`` is the card, ``model.safetensors`` the weights, ``model.onnx`` the same model as an
+exported or quantized graph, where there is one. The card may also have
+
+``onnx``         file, sha256, opset, precision (fp32, fp16 or int8), input (uint8 or float32)
+``receipts``     what each step of compression did, in order (:mod:`oraclezoo.pipeline.receipt`)
+``calibration``  ``temperature``, by which logits are divided before the softmax
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +25,23 @@ from torch import nn
 
 from oraclezoo.contracts import Images
 from oraclezoo.errors import OracleZooError, ResultError, UsageError
+from oraclezoo.export.shipped import Tempered
 from oraclezoo.pipeline.compose import build_backbone
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.result import write_atomically
-from oraclezoo.train.evaluate import probabilities, with_shifts
+from oraclezoo.train.evaluate import probabilities, with_views
 from oraclezoo.train.images import Streamed
 
+if TYPE_CHECKING:
+    from oraclezoo.export.session import OnnxClassifier
+
 SCHEMA = "oraclezoo/model/1"
+
+CARD, WEIGHTS, GRAPH = "model.json", "model.safetensors", "model.onnx"
+"""The files of a model's folder."""
+
+PRECISIONS = ("fp32", "fp16", "int8")
+"""Of a graph's weights and of the bulk of its arithmetic."""
 
 AT_ONCE_BYTES = 1 << 26
 """Images that take more are moved to the model's device in batches."""
@@ -39,11 +58,15 @@ class Model:
     """A trained classifier that can be used, saved and loaded.
 
     ``card`` is the content of ``model.json``: how to build the backbone, its input shape, the
-    preprocessing, the classes and where it all came from.
+    preprocessing, the classes and where it all came from. ``onnx`` is the content of
+    ``model.onnx``, if there is one, which the card describes. What is made from a model by new
+    weights has no such file: leave it out, and the card's entry goes.
     """
 
-    def __init__(self, module: nn.Module, card: dict[str, Any]) -> None:
-        self.module, self.card = module.eval(), card
+    def __init__(self, module: nn.Module, card: dict[str, Any], onnx: bytes | None = None) -> None:
+        self.module, self.onnx = module.eval(), onnx
+        self.card = card if onnx else {key: card[key] for key in card if key != "onnx"}
+        self._session: OnnxClassifier | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -54,17 +77,27 @@ class Model:
     def classifier(self) -> nn.Module:
         """Standardised images ``(N, 1, H, W)`` -> logits; all that a prediction costs.
 
-        The module itself, or one around it that averages over shifts where the card says so.
+        The module itself, or one around it that averages over shifts and divides the logits by a
+        temperature, where the card says so.
         """
         scale = self.card["preprocessing"]
         pixels = scale.get("shifts", 0)
-        return with_shifts(self.module, pixels, mean=scale["mean"], std=scale["std"])
+        flip = scale.get("flip", False)
+        net = with_views(self.module, pixels, flip=flip, mean=scale["mean"], std=scale["std"])
+        temperature = self.card.get("calibration", {}).get("temperature", 1.0)
+        return net if temperature == 1.0 else Tempered(net, temperature)
+
+    @property
+    def precision(self) -> str:
+        """Of what predicts: fp32, fp16 or int8."""
+        return str(self.card["onnx"]["precision"]) if self.onnx else "fp32"
 
     def predict(self, images: npt.ArrayLike | Images) -> Prediction:
         """Classify uint8 images ``(N, H, W)``, or one ``(H, W)``, of the size trained on.
 
         They must look like the training images: bright strokes on black. Images that stay in a file
-        (contracts.Images) are read a batch at a time. Raises UsageError for another shape or type.
+        (contracts.Images) are read a batch at a time. A model with an ONNX file predicts with that,
+        on the CPU. Raises UsageError for another shape or type.
         """
         array = _array_like(images)
         size = self.card["input"]["image_size"]
@@ -73,6 +106,9 @@ class Model:
                 f"images are {array.dtype} {array.shape}; "
                 f"this model takes uint8 (N, {size}, {size})"
             )
+        if self.onnx:
+            found = self.onnx_classifier().probabilities(array)
+            return Prediction(found.argmax(1).astype(np.int64), found)
         device = next(self.module.parameters()).device
         if not len(array):
             classes = len(self.classes)
@@ -87,21 +123,57 @@ class Model:
         found = probs.cpu().numpy()
         return Prediction(found.argmax(1).astype(np.int64), found)
 
+    def onnx_classifier(self, where: str = GRAPH) -> OnnxClassifier:
+        """The ONNX file in ONNX Runtime, opened once. Raises ResultError if it is not this model's.
+
+        Raises UsageError if there is none.
+        """
+        if self.onnx is None:
+            raise UsageError("this model has no ONNX file: export it first")
+        if self._session is None:
+            from oraclezoo.export.session import OnnxClassifier
+
+            scale = self.card["preprocessing"]
+            self._session = OnnxClassifier(
+                self.onnx,
+                image_size=self.card["input"]["image_size"],
+                classes=len(self.classes),
+                mean=scale["mean"],
+                std=scale["std"],
+                where=where,
+            )
+        return self._session
+
     def to(self, device: torch.device | str) -> Model:
         """Move the weights to a device; returns the model itself."""
         self.module.to(device)
         return self
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``model.json`` and ``model.safetensors`` into a folder, made if need be."""
+        """Write the model's files into a folder, made if need be; the card comes last."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
         # copies, since safetensors refuses weights that share memory
         state = {k: v.cpu().contiguous().clone() for k, v in self.module.state_dict().items()}
-        write_atomically(path / "model.safetensors", save(state))
+        write_atomically(path / WEIGHTS, save(state))
+        if self.onnx:
+            write_atomically(path / GRAPH, self.onnx)
         text = json.dumps(self.card, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(path / "model.json", text.encode())
+        write_atomically(path / CARD, text.encode())
+        if not self.onnx:
+            (path / GRAPH).unlink(missing_ok=True)
         return path
+
+    def with_onnx(self, content: bytes, **entry: Any) -> Model:
+        """A copy that has this ONNX file; ``entry`` is the card's, its digest is added."""
+        digest = hashlib.sha256(content).hexdigest()
+        card = {**self.card, "onnx": {"file": GRAPH, "sha256": digest, **entry}}
+        return Model(self.module, card, content)
+
+    def with_receipt(self, receipt: dict[str, Any]) -> Model:
+        """A copy whose card has one more receipt."""
+        card = {**self.card, "receipts": [*self.card.get("receipts", []), receipt]}
+        return Model(self.module, card, self.onnx)
 
 
 def _array_like(images: npt.ArrayLike | Images) -> npt.NDArray[Any] | Images:
@@ -119,15 +191,34 @@ def load(folder: str | Path, registry: Registry | None = None) -> Model:
     """
     path = Path(folder)
     try:
-        card = json.loads((path / "model.json").read_text(encoding="utf-8"))
+        card = json.loads((path / CARD).read_text(encoding="utf-8"))
         if card["schema"] != SCHEMA:
             raise ValueError(f"schema is {card['schema']!r}, not {SCHEMA!r}")
-        state = load_file(path / "model.safetensors")
+        state = load_file(path / WEIGHTS)
+        graph = _read_graph(path, card)
     except FileNotFoundError as error:
         raise ResultError(f"{path} is not a model folder: {error.filename} is missing") from error
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ResultError(f"{path}: the model cannot be read ({error})") from error
-    return assemble(card, state, registry or build_registry(), str(path))
+    model = assemble(card, state, registry or build_registry(), str(path))
+    if graph is None:
+        return model
+    whole = Model(model.module, card, graph)
+    whole.onnx_classifier(str(path / GRAPH))
+    return whole
+
+
+def _read_graph(path: Path, card: dict[str, Any]) -> bytes | None:
+    """The bytes of the ONNX file that a card names. Raises ValueError if they are others."""
+    entry = card.get("onnx")
+    if entry is None:
+        return None
+    if entry["file"] != GRAPH or entry["precision"] not in PRECISIONS:
+        raise ValueError(f"its card's entry on ONNX is {entry}")
+    content = (path / GRAPH).read_bytes()
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise ValueError(f"{GRAPH} is not the file that its card names (sha256)")
+    return content
 
 
 def assemble(
@@ -185,9 +276,18 @@ def _read_card(card: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, int
     size = shape["image_size"]
     mean, std, shifts = float(scale["mean"]), float(scale["std"]), scale.get("shifts", 0)
     if not (
-        math.isfinite(mean) and 0 < std < math.inf and type(shifts) is int and 0 <= shifts < size
+        math.isfinite(mean)
+        and 0 < std < math.inf
+        and type(shifts) is int
+        and 0 <= shifts < size
+        and type(scale.get("flip", False)) is bool
     ):
         raise ValueError(f"preprocessing is {scale}")
+    temperature = float(card.get("calibration", {}).get("temperature", 1.0))
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"calibration is {card['calibration']}")
+    if not isinstance(card.get("receipts", []), list):
+        raise ValueError("receipts are not a list")
     if len(card["classes"]) != shape["num_classes"]:
         raise ValueError(f"{len(card['classes'])} classes, but {shape['num_classes']} outputs")
     if not isinstance(backbone["name"], str):

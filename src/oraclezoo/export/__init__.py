@@ -1,0 +1,1 @@
+"""Export: a trained module as one file that runs without this package."""

@@ -1,0 +1,48 @@
+"""Shipped: the module that is exported, with or without what stands around the classifier."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Shipped(nn.Module):
+    """uint8 images ``(N, H, W)`` -> class probabilities float32 ``(N, C)``.
+
+    Standardises as ``(x / 255 - mean) / std``, gives ``(N, 1, H, W)`` to ``classifier`` and takes
+    the softmax of its logits.
+    """
+
+    def __init__(self, classifier: nn.Module, mean: float, std: float) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.scale, self.shift = 1 / (255 * std), mean / std
+        self.training = classifier.training
+
+    def forward(self, images: Tensor) -> Tensor:
+        standardised = images.unsqueeze(1).to(torch.float32) * self.scale - self.shift
+        probabilities: Tensor = self.classifier(standardised).float().softmax(1)
+        return probabilities
+
+
+def example(module: nn.Module, in_chans: int, image_size: int) -> Tensor:
+    """Two blank images of the kind that the module takes."""
+    if isinstance(module, Shipped):
+        return torch.zeros(2, image_size, image_size, dtype=torch.uint8)
+    return torch.zeros(2, in_chans, image_size, image_size)
+
+
+class Tempered(nn.Module):
+    """A classifier whose logits are divided by a temperature (Guo et al. 2017, arXiv:1706.04599).
+
+    Standardised images -> logits ``(N, C)``, whose softmax is calibrated.
+    """
+
+    def __init__(self, net: nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.net, self.temperature = net, temperature
+        self.training = net.training
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.net(images) / self.temperature
+        return logits

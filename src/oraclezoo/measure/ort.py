@@ -1,0 +1,62 @@
+"""ORT: how long ONNX Runtime takes for a batch, in a process that need not know torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from oraclezoo.measure.repeats import clock_ms, repeat
+
+WARMUP = 10
+
+
+def onnx(
+    path: Path,
+    *,
+    image_size: int,
+    precision: str,
+    settings: Sequence[tuple[int, int]],
+    budget_s: float = 1.0,
+    min_repeats: int = 30,
+) -> list[dict[str, Any]]:
+    """Latency rows of an ONNX file on the CPU, one for each pair of batch size and threads.
+
+    Times the whole graph on random images of the type it takes: uint8 ``(N, H, W)`` or float32
+    ``(N, 1, H, W)``. Each row takes about ``budget_s`` seconds.
+    """
+    rows = []
+    for batch_size, threads in settings:
+        session = _session(path, threads)
+        (given,) = session.get_inputs()
+        feed = {given.name: _images(given.type, batch_size, image_size)}
+        for _ in range(WARMUP):
+            session.run(None, feed)
+        times = repeat(
+            lambda session=session, feed=feed: clock_ms(lambda: session.run(None, feed)),  # type: ignore[misc]  # bound now
+            budget_s=budget_s,
+            min_repeats=min_repeats,
+        )
+        row = {"runtime": "onnxruntime", "precision": precision, "device": "cpu"}
+        rows.append({**row, "threads": threads, "batch_size": batch_size, **times})
+    return rows
+
+
+def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _images(kind: str, batch_size: int, image_size: int) -> npt.NDArray[Any]:
+    generator = np.random.default_rng(0)
+    if kind == "tensor(uint8)":
+        return generator.integers(0, 256, (batch_size, image_size, image_size), dtype=np.uint8)
+    shape = (batch_size, 1, image_size, image_size)
+    return generator.standard_normal(shape, dtype=np.float32)
