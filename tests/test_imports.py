@@ -34,12 +34,17 @@ ARROWS: dict[str, set[str]] = {
     "host": {"_version", "discovery", "errors", "hookspecs", "plugin_checks", "specs"},
     "registry": {"discovery", "errors", "host", "plugin_checks", "specs"},
     "resolve": {"recipe", "registry", "specs"},
+    "targets": {"errors"},
+    "scaffold": {"errors"},
+    "testing": RECORDS | HOST | {"data", "train"},
     "zoo": {"contracts", "errors", "hookspecs", "specs"},
+    "trackers": {"contracts", "errors", "result", "specs"},
+    "plots": RECORDS,
     **dict.fromkeys(STAGES, RECORDS),
     "leaderboard": {"_version", "errors", "result", "result_check"},
-    "pipeline": RECORDS | HOST | STAGES | {"leaderboard"},
+    "pipeline": RECORDS | HOST | STAGES | {"leaderboard", "plots"},
     "api": RECORDS | HOST | {"leaderboard", "pipeline"},
-    "cli": RECORDS | HOST | STAGES | {"leaderboard", "pipeline"},
+    "cli": RECORDS | HOST | STAGES | {"scaffold", "targets", "testing", "leaderboard", "pipeline"},
     "__init__": RECORDS | {"api", "pipeline"},
     "__main__": {"cli"},
 }
@@ -47,15 +52,23 @@ ARROWS: dict[str, set[str]] = {
 
 EXCEPTIONS = {
     ("oraclezoo.zoo.builtin", "oraclezoo.data.listing"),  # the built-in tracks, as light specs
+    ("oraclezoo.zoo.builtin", "oraclezoo.trackers.listing"),  # and trackers
+    ("oraclezoo.zoo.builtin", "oraclezoo.serving.listing"),  # and the index of models
     ("oraclezoo.registry", "oraclezoo.zoo.backbone_specs"),  # timm/<any>, as a light spec
 }
 
-LIGHT_ROOMS = (RECORDS | HOST | {"api", "cli", "__init__", "__main__"}) - {"contracts"}
+LIGHT_ROOMS = (RECORDS | HOST | {"api", "cli", "scaffold", "targets", "__init__", "__main__"}) - {
+    "contracts"
+}
 LIGHT_MODULES = {
     "oraclezoo.contracts",
     "oraclezoo.data",
     "oraclezoo.data.characters",
     "oraclezoo.data.listing",
+    "oraclezoo.serving",
+    "oraclezoo.serving.listing",
+    "oraclezoo.trackers",
+    "oraclezoo.trackers.listing",
     "oraclezoo.zoo",
     "oraclezoo.zoo.backbone_specs",
     "oraclezoo.zoo.builtin",
@@ -161,7 +174,7 @@ def test_light_modules_load_light_libraries_and_light_modules_only() -> None:
 
 def test_the_command_line_imports_the_pipeline_in_bodies_only() -> None:
     """Help and listings must not pay for it."""
-    heavy = STAGES | {"leaderboard", "pipeline"}
+    heavy = STAGES | {"leaderboard", "pipeline", "testing"}
     wrong = [
         str(found)
         for found in IMPORTS
@@ -180,6 +193,21 @@ def test_the_leaderboard_never_imports_torch() -> None:
         str(found)
         for found in IMPORTS
         if room(found.module) == "leaderboard" and found.target.split(".")[0] in ("torch", "timm")
+    ]
+    assert wrong == []
+
+
+def test_serving_never_comes_by_torch() -> None:
+    """Nor timm, nor onnx: not in any module that it reaches, when it loads or later."""
+    reached = {module for module in MODULES if room(module) == "serving"}
+    while more := {f.target for f in IMPORTS if f.module in reached} & MODULES.keys() - reached:
+        reached |= more
+    assert "oraclezoo.data.preprocess" in reached
+    reached.remove("oraclezoo.contracts")  # names torch in annotations
+    wrong = [
+        str(found)
+        for found in IMPORTS
+        if found.module in reached and found.target.split(".")[0] in ("torch", "timm", "onnx")
     ]
     assert wrong == []
 

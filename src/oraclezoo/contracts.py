@@ -119,3 +119,35 @@ class DatasetFactory(Protocol):
         data_dir: Path | None,
         progress: Callable[[str], None] | None = None,
     ) -> Dataset: ...
+
+
+class Tracker(Protocol):
+    """Where the course of one training is written down as it goes.
+
+    Its methods are called one after another, all in one thread, which is not the main one, and
+    while nothing is trained. One that raises, or takes too long, is named to the user once and not
+    called again; the training goes on.
+    """
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Finite figures by name, e.g. ``train/loss``, after so many optimizer steps."""
+
+    def artifact(self, path: Path) -> None:
+        """A file, or a folder with files, that belongs to the training; it may change later."""
+
+    def finish(self, status: str) -> None:
+        """The end: ``done``, ``interrupted``, ``diverged`` or ``failed``. Called last, and once."""
+
+
+class TrackerFactory(Protocol):
+    """Begins the record of a training, or goes on with it.
+
+    ``run_name`` is the name of the run's folder, ``folder`` that folder, which exists. ``config``
+    says what is trained, and on what: flat, dotted names to text, numbers, true, false, None or
+    lists of those. ``config["resumed_step"]`` is 0, or the optimizer steps after which an earlier
+    record of the same ``run_name`` goes on; that may have gone further.
+    """
+
+    def __call__(
+        self, *, run_name: str, folder: Path, config: Mapping[str, Any], **options: Any
+    ) -> Tracker: ...

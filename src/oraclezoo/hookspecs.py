@@ -30,3 +30,13 @@ def oraclezoo_schedulers() -> Iterable[Spec]:  # type: ignore[empty-body]  # imp
 @hookspec
 def oraclezoo_datasets() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
     """Specs of kind "dataset": tracks, each with a fixed split."""
+
+
+@hookspec
+def oraclezoo_trackers() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
+    """Specs of kind "tracker": places where a training's course is written down as it goes."""
+
+
+@hookspec
+def oraclezoo_models() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
+    """Specs of kind "model": trained models, each pinned by its digest, fetched when asked for."""

@@ -12,7 +12,14 @@ from typing import Any
 import pluggy
 
 from oraclezoo.errors import UsageError, nearest
-from oraclezoo.specs import KINDS, PLUGIN_API_VERSION, Kind, Spec
+from oraclezoo.specs import (
+    FETCHED_MODEL,
+    KINDS,
+    PLUGIN_API_VERSION,
+    SHIPPED_MODEL,
+    Kind,
+    Spec,
+)
 
 HOOKS: dict[str, Kind] = {f"oraclezoo_{kind}s": kind for kind in KINDS}
 """Which kind of spec each hook returns."""
@@ -22,6 +29,8 @@ CONTRACT: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "optimizer": (("named_parameters",), ()),
     "scheduler": (("optimizer",), ("total_steps", "steps_per_epoch")),
     "dataset": ((), ("data_dir", "progress")),
+    "tracker": ((), ("run_name", "folder", "config")),
+    "model": ((), ("progress",)),
 }
 """What every factory of a kind takes beside options: positional, then by keyword."""
 
@@ -156,6 +165,8 @@ def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Ta
                 f"{who}: {text!r} is not one line of text",
                 "write summary, source and the help of options as one line each",
             )
+    if spec.kind == "model":
+        _check_pin(spec)
     reserved = (*sum(CONTRACT[spec.kind], ()), *spec.fixed)
     for option in spec.options:
         if option.name in reserved or not str(option.name).isidentifier():
@@ -173,6 +184,23 @@ def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Ta
                 f"{who}: fact {name!r} is a {type(value).__name__}",
                 "facts are text, numbers, true, false or None",
             )
+
+
+def _check_pin(spec: Spec) -> None:
+    """Refuse a model that is not pinned by digests: nothing unverified is ever loaded."""
+    if spec.target == SHIPPED_MODEL or (
+        spec.target == FETCHED_MODEL
+        and re.fullmatch("[0-9a-f]{64}", str(spec.fixed.get("sha256")))
+        and re.match("(https?|file)://", str(spec.fixed.get("url")))
+        and type(spec.fixed.get("size_bytes")) is int
+        and spec.fixed["size_bytes"] > 0
+    ):
+        return
+    raise RefusedError(
+        f"model '{spec.name}' is not pinned",
+        "make its spec by oraclezoo.specs.fetched_model, with an http(s) or file address, the "
+        "SHA-256 in 64 small hex digits and the size in bytes of its archive",
+    )
 
 
 def _plain(value: object) -> bool:

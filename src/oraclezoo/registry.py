@@ -121,12 +121,13 @@ class Registry:
     def resolve(
         self, kind: Kind, name: str, options: Mapping[str, object]
     ) -> tuple[str, dict[str, Value]]:
-        """The qualified name, and all options: ``options`` checked, the rest by default.
+        """The qualified name, and the options: ``options`` checked, the rest by default.
 
-        Raises as :meth:`get` and :meth:`oraclezoo.specs.Spec.fill`.
+        Left out are later options at their default. Raises as :meth:`get` and
+        :meth:`oraclezoo.specs.Spec.fill`.
         """
         entry = self.get(kind, name)
-        return entry.qualified, entry.spec.fill(options)
+        return entry.qualified, entry.spec.decide(options)
 
     def create(self, kind: Kind, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Build a component: ``args`` and ``kwargs`` are its contract's arguments and its options.
@@ -134,6 +135,7 @@ class Registry:
         ``create("backbone", name, in_chans=1, num_classes=10, image_size=28, **options)``,
         ``create("optimizer", name, named_parameters, **options)``,
         ``create("scheduler", name, optimizer, total_steps=..., steps_per_epoch=..., **options)``,
+        ``create("tracker", name, run_name=..., folder=..., config=..., **options)``,
         ``create("dataset", name, data_dir=None)``, where ``stream_above`` goes to factories that
         declare the fact ``streams`` and is of no meaning to others.
 

@@ -20,8 +20,12 @@ from oraclezoo.errors import PluginError, UnknownOptionError, UsageError, neares
 PLUGIN_API_VERSION = 1
 """Version of the contract between oraclezoo and its plugins (hooks, specs, factories)."""
 
-Kind = Literal["backbone", "optimizer", "scheduler", "dataset"]
-KINDS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler", "dataset")
+Kind = Literal["backbone", "optimizer", "scheduler", "dataset", "tracker", "model"]
+KINDS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler", "dataset", "tracker", "model")
+
+SHIPPED_MODEL = "oraclezoo.serving.store:shipped"
+FETCHED_MODEL = "oraclezoo.serving.store:fetched"
+"""The two targets of specs of kind "model"."""
 
 OptionType = Literal["float", "int", "bool", "str", "floats"]
 Value = float | int | bool | str | tuple[float, ...] | None
@@ -34,7 +38,9 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 class Option:
     """One option of a component: name, type, default, meaning, and bounds (inclusive).
 
-    A default of None makes the option optional: left out, the component decides.
+    A default of None makes the option optional: left out, the component decides. ``later`` marks
+    an option added after recipes with its component had been published: it is no part of a recipe
+    while it has its default, which must mean "as before the option", so that hashes stay.
     """
 
     name: str
@@ -44,6 +50,7 @@ class Option:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    later: bool = False
 
     def check(self, value: object, where: str) -> Value:
         """``value`` as this option's type, or a UsageError that names ``where`` it belongs."""
@@ -115,8 +122,8 @@ class Spec:
         names = [option.name for option in self.options]
         if len(set(names)) != len(names):
             raise PluginError(f"{where}: an option is declared twice")
-        if self.kind == "dataset" and names:
-            raise PluginError(f"{where}: data sets take no options")
+        if self.kind in ("dataset", "model") and names:
+            raise PluginError(f"{where}: {self.kind}s take no options")
         object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
         object.__setattr__(self, "fixed", MappingProxyType(dict(self.fixed)))
 
@@ -135,6 +142,15 @@ class Spec:
             for name, option in known.items()
         }
 
+    def decide(self, given: Mapping[str, object]) -> dict[str, Value]:
+        """What a recipe says of the options: as :meth:`fill`, without later ones at their default.
+
+        Raises as :meth:`fill`.
+        """
+        filled = self.fill(given)
+        silent = {o.name for o in self.options if o.later and filled[o.name] == o.default}
+        return {name: value for name, value in filled.items() if name not in silent}
+
     def load(self) -> Callable[..., Any]:
         """Import the target. Raises PluginError if it is not there or cannot be called."""
         module_name, _, attribute = self.target.partition(":")
@@ -150,3 +166,25 @@ class Spec:
         if not callable(found):
             raise PluginError(f"{who} is not callable")
         return found  # type: ignore[no-any-return]  # getattr of a module is Any
+
+
+def fetched_model(
+    name: str, *, url: str, sha256: str, size_bytes: int, summary: str, source: str = ""
+) -> Spec:
+    """The spec of a model that is fetched when it is asked for, and used once its digest fits.
+
+    ``url`` is the http(s) or file address of a tar archive (plain, or compressed by gzip, bzip2 or
+    xz) of the model's folder; ``sha256``, 64 small hex digits, and ``size_bytes`` are the
+    archive's.
+    ``source`` says who made it of what, and under which licence.
+    """
+    pin = {"url": url, "sha256": sha256, "size_bytes": size_bytes}
+    return Spec(
+        kind="model",
+        name=name,
+        target=FETCHED_MODEL,
+        summary=summary,
+        facts={**pin, "shipped": False},
+        source=source,
+        fixed={"name": name, **pin},
+    )

@@ -14,13 +14,21 @@ from oraclezoo.cli._base import App
 from oraclezoo.cli._group import LazyGroup
 
 COMMANDS = {
-    "list": ("oraclezoo.cli.list_:command", "List backbones, optimizers, schedulers, data sets."),
+    "list": (
+        "oraclezoo.cli.list_:command",
+        "List the components there are: backbones to trackers.",
+    ),
     "plugins": ("oraclezoo.cli.plugins:command", "Show the plugins and how each one fared."),
     "recipe": ("oraclezoo.cli.recipe:command", "List and show recipes."),
     "data": ("oraclezoo.cli.data:command", "List, fetch, verify and preview data sets."),
     "train": ("oraclezoo.cli.train:command", "Train one recipe at one seed."),
     "evaluate": ("oraclezoo.cli.evaluate:command", "Score a trained run on a split."),
+    "export": ("oraclezoo.cli.export:command", "Write a model as ONNX or .pt2, checked."),
+    "quantize": ("oraclezoo.cli.quantize:command", "Make a model int8 or fp16, with a receipt."),
+    "receipt": ("oraclezoo.cli.receipt:command", "Show what compression did to a model."),
     "bench": ("oraclezoo.cli.bench:command", "Train and measure recipes; print a leaderboard."),
+    "predict": ("oraclezoo.cli.predict:command", "Read the characters on images."),
+    "models": ("oraclezoo.cli.models:command", "List, show and fetch trained models."),
     "leaderboard": ("oraclezoo.cli.leaderboard:command", "Rank results and say what is a tie."),
     "env": ("oraclezoo.cli.env:command", "Show versions, hardware and settings for a report."),
 }

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from oraclezoo.cli._base import complete_names
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -77,6 +79,44 @@ def engine(function: F) -> F:
         show_default=True,
         help="torch.compile; auto: on CUDA, where the training is long enough.",
     )(function)
+
+
+def trackers(function: F) -> F:
+    """``--tracker`` and ``--tracker-option``."""
+    function = click.option(
+        "--tracker-option",
+        "tracker_options",
+        multiple=True,
+        metavar="NAME.KEY=VALUE",
+        help="An option of a tracker, e.g. jsonl.path=all.jsonl; may be repeated.",
+    )(function)
+    return click.option(
+        "--tracker",
+        "trackers",
+        multiple=True,
+        metavar="NAMES",
+        shell_complete=complete_names("tracker"),
+        help="Tell the training's course to these, e.g. tensorboard,jsonl ('oraclezoo list "
+        "trackers').",
+    )(function)
+
+
+def chosen_trackers(
+    names: tuple[str, ...], assigned: tuple[str, ...]
+) -> dict[str, dict[str, object]]:
+    """Name -> options of what ``--tracker`` and ``--tracker-option`` say. Raises UsageError."""
+    from oraclezoo.errors import UsageError, nearest
+    from oraclezoo.recipe import parse_assignments
+
+    listed = [name.strip() for text in names for name in text.split(",")]
+    chosen: dict[str, dict[str, object]] = {name: {} for name in listed if name}
+    for key, value in parse_assignments(assigned).items():
+        name, _, option = key.rpartition(".")
+        if name not in chosen:
+            near = nearest(name, chosen) if chosen else f"; add --tracker {name or 'NAME'}"
+            raise UsageError(f"--tracker-option {key}: '{name}' is no --tracker{near}")
+        chosen[name][option] = value
+    return chosen
 
 
 def overrides(assigned: tuple[str, ...], track: str | None = None) -> dict[str, object]:

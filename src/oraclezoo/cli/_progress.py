@@ -117,8 +117,10 @@ def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
         elif state.event == "failed":
             why = f"failed ({state.fields['reason']}): {state.fields['message']}"
             lines.say(f"{who}: {why}; what it printed is in the runs folder's journal.jsonl")
-        elif state.event == "apart":
+        elif state.event in ("apart", "message"):
             lines.say(f"{who}: {state.fields['message']}")
+        if state.event == "message":
+            return
         text = epoch_text(state.fields) if state.event == "epoch" else state.event
         lines.total = state.total
         lines.update(state.done, f"{who} {text}")

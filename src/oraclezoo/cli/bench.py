@@ -30,6 +30,7 @@ REAL = (
 @options.device
 @options.stream_above
 @options.engine
+@options.trackers
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="0, 1, ...")
 @click.option(
     "--accuracy-only", is_flag=True, help="Train many seeds at once; no times come of it."
@@ -57,6 +58,8 @@ def command(
     stream_above: str | None,
     compile: str,
     deterministic: bool,
+    trackers: tuple[str, ...],
+    tracker_options: tuple[str, ...],
     seeds: int,
     accuracy_only: bool,
     at_once: int | None,
@@ -90,6 +93,7 @@ def command(
             deterministic=deterministic,
             accuracy_only=accuracy_only,
             at_once=at_once,
+            trackers=options.chosen_trackers(trackers, tracker_options),
             out=out,
             runs=runs,
             fresh=fresh,

@@ -33,7 +33,7 @@ def _complete_name(ctx: click.Context, parameter: click.Parameter, incomplete: s
 @json_option
 @pass_app
 def command(app: App, kind: str | None, pattern: str | None, as_json: bool) -> None:
-    """List backbones, optimizers, schedulers and data sets.
+    """List backbones, optimizers, schedulers, data sets and trackers.
 
     KIND is one of them (backbones, ...). PATTERN is a glob, a part of a name, or a whole name,
     whose options are then shown.

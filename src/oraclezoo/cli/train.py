@@ -18,6 +18,7 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to
 @options.device
 @options.stream_above
 @options.engine
+@options.trackers
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--out", default="runs", show_default=True, help="Folder for run folders.")
 @click.option(
@@ -39,6 +40,8 @@ def command(
     stream_above: str | None,
     compile: str,
     deterministic: bool,
+    trackers: tuple[str, ...],
+    tracker_options: tuple[str, ...],
     seed: int,
     out: str,
     resume: bool,
@@ -70,6 +73,7 @@ def command(
             compile=compile,
             deterministic=deterministic,
             profile=profile,
+            trackers=options.chosen_trackers(trackers, tracker_options),
             out=out,
             resume=resume,
             overwrite=overwrite,

@@ -73,6 +73,8 @@ class AtOnce(RecipeBench):
         def note(index: int, event: Event) -> None:
             if event["event"] == "epoch":
                 self._epoch(seeds[index], event)
+            elif event["event"] == "message":
+                self._tell("message", seeds[index], {"message": event["message"]})
 
         def close(index: int, event: Event) -> None:
             self._end(seeds[index], "failed" if event["event"] == "failed" else "done", event)
@@ -103,6 +105,8 @@ class AtOnce(RecipeBench):
             nonlocal why
             if event["event"] == "epoch":
                 self._epoch(event["seed"], event)
+            elif event["event"] == "message":
+                self._tell("message", None, {"message": event["message"]})
             elif event["event"] == "scored":
                 left.discard(event["seed"])
                 self._end(event["seed"], "done")

@@ -23,11 +23,13 @@ from oraclezoo.pipeline.limit import stream_limit
 from oraclezoo.pipeline.record import provenance
 from oraclezoo.pipeline.run import Run, folder_name, writable
 from oraclezoo.pipeline.score import Score
+from oraclezoo.pipeline.tracking import Trackers, choose
 from oraclezoo.pipeline.worker import Event, run_job
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
 from oraclezoo.result import Result, data_key, timestamp
+from oraclezoo.specs import Value
 from oraclezoo.train.compiled import wanted
 from oraclezoo.train.device import pick
 
@@ -36,8 +38,9 @@ from oraclezoo.train.device import pick
 class Progress:
     """What a benchmark tells while it runs; ``done`` of ``total`` jobs, begun ones in part.
 
-    ``event`` is start, epoch, done, kept, failed, apart (``message``: why seeds that were to be
-    trained at once are not), measure or measured; the last three have no seed.
+    ``event`` is start, epoch, message (of a job, in ``message``), done, kept, failed, apart
+    (``message``: why seeds that were to be trained at once are not), measure or measured; the last
+    three have no seed.
     """
 
     event: str
@@ -62,6 +65,7 @@ class _Bench:
     compile: str
     deterministic: bool
     at_once: int | None
+    trackers: dict[str, dict[str, Value]]
     command: str
     report: Callable[[Progress], None]
 
@@ -81,6 +85,7 @@ def bench(
     deterministic: bool = False,
     accuracy_only: bool = False,
     at_once: int | None = None,
+    trackers: Trackers = (),
     registry: Registry | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     progress: Callable[[str], None] | None = None,
@@ -92,8 +97,9 @@ def bench(
     fails is recorded in its recipe's result and the others go on. ``fresh`` measures again what the
     runs folder holds already. ``stream_above``, ``compile`` and ``deterministic`` as for
     :func:`oraclezoo.train`. ``accuracy_only`` trains many seeds at once and takes no times;
-    ``at_once`` is how many, by default as docs/seeds.md says. ``command`` is
-    what the results say they were made by; by default this call.
+    ``at_once`` is how many, by default as docs/seeds.md says. ``trackers`` as for
+    :func:`oraclezoo.train`; they see no test image. ``command`` is what the results say they were
+    made by; by default this call.
 
     Raises UsageError or DataError before anything is trained, InterruptedRunError on Ctrl-C.
     """
@@ -124,6 +130,7 @@ def bench(
         compile=compile,
         deterministic=deterministic,
         at_once=at_once,
+        trackers=choose(trackers, registry),
         command=command or _call(resolved.values(), track, chosen),
         report=report,
     )
@@ -252,13 +259,13 @@ class RecipeBench:
 
         def forward(event: Event) -> None:
             fields = {key: value for key, value in event.items() if key != "event"}
-            self._tell("epoch", seed, fields, part=event["epoch"] / recipe.budget.epochs)
+            if event["event"] == "epoch":
+                self._tell("epoch", seed, fields, part=event["epoch"] / recipe.budget.epochs)
+            elif event["event"] == "message":
+                self._tell("message", seed, fields)
 
         try:
-            return run_job(
-                self._request(seed, resume=resume),
-                lambda e: forward(e) if e["event"] == "epoch" else None,
-            )
+            return run_job(self._request(seed, resume=resume), forward)
         except (KeyboardInterrupt, InterruptedRunError) as error:
             raise InterruptedRunError(
                 f"stopped in {recipe.name}, seed {seed}; all finished jobs and this one's state "
@@ -278,6 +285,7 @@ class RecipeBench:
             "stream_above": shared.stream_above,
             "compile": shared.compile,
             "deterministic": shared.deterministic,
+            "trackers": shared.trackers,
             "resume": resume,
         }
 

@@ -21,6 +21,8 @@ from oraclezoo.train.checkpoint import load_state
 
 SCHEMA = "oraclezoo/run/1"
 ANEW = "--overwrite trains anew, --out elsewhere"
+MODEL = "model"
+"""The folder in a run's folder where the model is left, once there are trackers to give it to."""
 
 
 @dataclasses.dataclass(frozen=True)

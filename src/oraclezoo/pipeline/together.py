@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from oraclezoo.pipeline import compose, record
 from oraclezoo.pipeline.limit import stream_limit
 from oraclezoo.pipeline.run import SCHEMA, Run, folder_name, writable
 from oraclezoo.pipeline.score import keep_score
+from oraclezoo.pipeline.tracking import Trackers, Tracking, choose
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
@@ -42,6 +44,8 @@ def train(
     resume: Collection[int] = (),
     at_once: int | None = None,
     stream_above: int | str | None = None,
+    trackers: Trackers = (),
+    say: Callable[[str], None] = lambda text: None,
     on_epoch: Callable[[int, Epoch], None] = lambda seed, epoch: None,
     on_diverged: Callable[[int, DivergedError], None] = lambda seed, error: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -52,12 +56,14 @@ def train(
     many there were. ``at_once`` seeds are trained at a time, by default as many as fit into half of
     the free memory; ``resume`` are those that go on from the state in their folder, if there is one
     (seeds that stand at different steps are trained in groups), all others are trained anew. A seed
-    that diverges is told to ``on_diverged`` and has no finished run.
+    that diverges is told to ``on_diverged`` and has no finished run. Each seed has its own
+    ``trackers``, and ``say`` is told of one that fails.
 
     Raises CannotStackError, before any folder is touched where that can be known, if these seeds
     are to be trained one by one; else as :func:`oraclezoo.train`.
     """
-    job = _Job(resolve(recipe, registry), registry, data_dir, device, out, stream_above)
+    track = partial(Tracking, choose(trackers, registry), registry, say)
+    job = _Job(resolve(recipe, registry), registry, data_dir, device, out, stream_above, track)
     trainers = [job.trainer(seed) for seed in seeds[:2]]
     together.check(trainers)
     size = at_once or together.fitting(trainers[0])
@@ -77,6 +83,7 @@ class _Begun:
 
     trainer: Trainer
     run: Run
+    tracking: Tracking
 
 
 def _step(begun: _Begun) -> int:
@@ -94,7 +101,9 @@ class _Job:
         device: str,
         out: Path,
         stream_above: int | str | None,
+        track: Callable[[], Tracking],
     ) -> None:
+        self.track = track
         self.recipe, self.registry, self.out, self.device = recipe, registry, out, pick(device)
         if recipe.pretrain.epochs:
             raise CannotStackError("recipes with a pre-training are trained one by one")
@@ -156,7 +165,9 @@ class _Job:
             flip=trainer.augment.flip,
             streamed=isinstance(data.images, Streamed),
         )
-        return _Begun(trainer, run)
+        tracking = self.track()
+        tracking.begin(run, self.device, trainer.step if resumed else 0)
+        return _Begun(trainer, run, tracking)
 
     def fit(
         self,
@@ -172,10 +183,13 @@ class _Job:
             path = trainer.folder / "metrics.jsonl"
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(dataclasses.asdict(epoch)) + "\n")
+            running[trainer.seed].tracking.epoch(epoch)
             on_epoch(trainer.seed, epoch)
 
         def drop(trainer: Trainer, error: DivergedError) -> None:
-            running.pop(trainer.seed).run.update(status="diverged", reason=str(error))
+            begun = running.pop(trainer.seed)
+            begun.run.update(status="diverged", reason=str(error))
+            begun.tracking.end()
             on_diverged(trainer.seed, error)
 
         facts: Any = self.registry.get("optimizer", self.recipe.optimizer.name).spec.facts
@@ -192,12 +206,14 @@ class _Job:
         for begun in running.values():
             outcome = record.outcome(begun.trainer, self.device)
             begun.run.update(status="done", finished=timestamp(), outcome=outcome)
+            begun.tracking.end()
         return [begun.run for begun in running.values()]
 
 
 def _end(group: Collection[_Begun], **fields: Any) -> None:
     for begun in group:
         begun.run.update(**fields)
+        begun.tracking.end()
 
 
 def train_and_score(
@@ -213,6 +229,7 @@ def train_and_score(
     out: str,
     results: str,
     stream_above: int | str | None,
+    trackers: dict[str, dict[str, Any]] | None = None,
 ) -> None:
     """A job of the benchmark: :func:`train`, then score each seed on the test images.
 
@@ -232,6 +249,8 @@ def train_and_score(
             resume=resume,
             at_once=at_once,
             stream_above=stream_above,
+            trackers=trackers or (),
+            say=lambda text: tell("message", message=text),
             on_epoch=lambda seed, e: tell("epoch", seed=seed, **dataclasses.asdict(e)),
             on_diverged=lambda seed, error: tell("diverged", seed=seed, message=str(error)),
             should_stop=should_stop,

@@ -32,6 +32,7 @@ from oraclezoo.pipeline.record import (
 from oraclezoo.pipeline.run import ANEW, SCHEMA, Run, folder_name, writable
 from oraclezoo.pipeline.teach import FOLDER as TEACHERS
 from oraclezoo.pipeline.teach import teach
+from oraclezoo.pipeline.tracking import Trackers, Tracking, choose
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
@@ -61,6 +62,7 @@ def train(
     compile: str = "auto",
     deterministic: bool = False,
     profile: bool | str | Path = False,
+    trackers: Trackers = (),
     registry: Registry | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -74,8 +76,9 @@ def train(
     outcome; by default half of the free memory. ``compile``: torch.compile, "on", "off" or "auto",
     which is on for long trainings on CUDA. ``deterministic``: the same weights twice on a GPU too.
     ``profile``: leave ``trace.json`` and ``profile.json`` of a few steps in the run folder, or in
-    the folder given. ``on_epoch`` is called after each epoch; ``should_stop`` is asked after each
-    step (see :class:`Trainer`).
+    the folder given. ``trackers`` are told the course of it (docs/trackers.md): names, or a mapping
+    of names to options; one that fails is left out. ``on_epoch`` is called after each epoch;
+    ``should_stop`` is asked after each step (see :class:`Trainer`).
 
     Raises UsageError, DataError, PluginError (a component that breaks its contract), ResultError (a
     folder that cannot be read or written), DivergedError, OutOfMemoryError or InterruptedRunError.
@@ -86,6 +89,7 @@ def train(
     place = pick(device)
     wanted(compile, place, 0)
     limit = stream_limit(stream_above, place)
+    tracking = Tracking(choose(trackers, registry), registry, progress or logger.warning)
     run = Run(Path(out) / folder_name(recipe, seed))
     found = (run.folder / "run.json").is_file()
     if resume and overwrite:
@@ -203,23 +207,25 @@ def train(
         def note(record: Epoch) -> None:
             with (run.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(dataclasses.asdict(record)) + "\n")
+            track(record)
             on_epoch(record)
 
-        try:
-            trainer.fit(on_epoch=note, should_stop=should_stop)
-        except (InterruptedRunError, KeyboardInterrupt):
-            run.update(status="interrupted")
-            raise
-        except DivergedError as error:
-            run.update(status="diverged", reason=str(error))
-            raise
-        except BaseException as error:
-            run.update(status="failed", reason=f"{type(error).__name__}: {error}")
-            raise
-        if traces is not None:
-            _write_profile(trainer, traces)
-        before = (pretrained, None if taught is None else taught.record)
-        run.update(status="done", finished=timestamp(), outcome=outcome(trainer, place, before))
+        with tracking.of(run, place, trainer.step if resumed else 0) as track:
+            try:
+                trainer.fit(on_epoch=note, should_stop=should_stop)
+            except (InterruptedRunError, KeyboardInterrupt):
+                run.update(status="interrupted")
+                raise
+            except DivergedError as error:
+                run.update(status="diverged", reason=str(error))
+                raise
+            except BaseException as error:
+                run.update(status="failed", reason=f"{type(error).__name__}: {error}")
+                raise
+            if traces is not None:
+                _write_profile(trainer, traces)
+            before = (pretrained, None if taught is None else taught.record)
+            run.update(status="done", finished=timestamp(), outcome=outcome(trainer, place, before))
         for done_with in (PRETRAIN, TEACHERS):
             shutil.rmtree(run.folder / done_with, ignore_errors=True)
         return run

@@ -36,3 +36,19 @@ def oraclezoo_datasets() -> list[Spec]:
     from oraclezoo.data.listing import DATASETS
 
     return list(DATASETS)
+
+
+@hookimpl
+def oraclezoo_trackers() -> list[Spec]:
+    """The built-in trackers."""
+    from oraclezoo.trackers.listing import TRACKERS
+
+    return list(TRACKERS)
+
+
+@hookimpl
+def oraclezoo_models() -> list[Spec]:
+    """The models of the shipped index."""
+    from oraclezoo.serving.listing import models
+
+    return models()

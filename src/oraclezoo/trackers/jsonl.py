@@ -1,0 +1,59 @@
+"""Tracker ``jsonl``: one JSON object a line, for whatever reads that; needs nothing installed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.result import timestamp
+
+FILE = "tracker.jsonl"
+
+
+class JsonLines:
+    """Appends ``start``, ``log``, ``artifact`` and ``finish`` lines, each with time and run.
+
+    A line is one write in append mode, so that runs that share a file keep their lines whole.
+    ``start`` has the settings; ``artifact`` the file's size in bytes and SHA-256, or those of each
+    file in a folder.
+    """
+
+    def __init__(
+        self, *, run_name: str, folder: Path, config: Mapping[str, Any], path: str | None = None
+    ) -> None:
+        self.run_name = run_name
+        self.path = folder / FILE if path is None else Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if path is None and not config.get("resumed_step"):
+            self.path.unlink(missing_ok=True)  # of a run that this one replaces
+        self._append("start", config=dict(config))
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """A line of figures."""
+        self._append("log", step=step, values=dict(values))
+
+    def artifact(self, path: Path) -> None:
+        """A line a file."""
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in files:
+            with file.open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            size = file.stat().st_size
+            self._append("artifact", path=str(file), size_bytes=size, sha256=digest)
+
+    def finish(self, status: str) -> None:
+        """The last line."""
+        self._append("finish", status=status)
+
+    def _append(self, event: str, **fields: Any) -> None:
+        row = {"time": timestamp(), "run": self.run_name, "event": event, **fields}
+        line = json.dumps(row, ensure_ascii=False) + "\n"
+        descriptor = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,81 @@
+"""Tracker ``tensorboard``: event files that TensorBoard shows, in the run's folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.errors import OracleZooError
+
+FOLDER = "tensorboard"
+HEADLINES = ("validation/accuracy", "validation/loss", "train/loss")
+"""The figures that the table of runs (HPARAMS) has columns for."""
+
+TEXT_BYTES = 1 << 16
+"""Text files up to this size are shown; of others, name and size."""
+
+
+class TensorBoard:
+    """Figures as scalars, settings as hyperparameters, text files such as the recipe as text.
+
+    Event files cannot hold a model: of one, the files' names and sizes are shown. Raises
+    OracleZooError if the package tensorboard is not installed.
+    """
+
+    def __init__(self, *, run_name: str, folder: Path, config: Mapping[str, Any]) -> None:
+        try:
+            from torch.utils import tensorboard
+        except ImportError as error:
+            raise OracleZooError(
+                f"TensorBoard is not installed ({error}): pip install 'oraclezoo[trackers]'"
+            ) from error
+        place, resumed = folder / FOLDER, int(config.get("resumed_step", 0))
+        if not resumed:
+            shutil.rmtree(place, ignore_errors=True)  # of a run that this one replaces
+        torch_side: Any = tensorboard  # it has no types
+        # what was written after the step that a run goes on from is no longer shown
+        first = resumed + 1 if resumed else None
+        self.writer = torch_side.SummaryWriter(str(place), purge_step=first)
+        given = {key: _hyperparameter(value) for key, value in config.items()}
+        shown = dict.fromkeys(HEADLINES, 0.0)
+        session, begin, self._end = torch_side.summary.hparams(given, shown)
+        self.writer.file_writer.add_summary(session)
+        self.writer.file_writer.add_summary(begin)
+        self.writer.flush()
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """A scalar a figure."""
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+        self.writer.flush()
+
+    def artifact(self, path: Path) -> None:
+        """The text of a text file; a list of what is in a folder."""
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        listed = []
+        for file in files:
+            size = file.stat().st_size
+            if file.suffix in (".toml", ".json") and size <= TEXT_BYTES:
+                text = file.read_text(encoding="utf-8").rstrip()
+                name = file.relative_to(path.parent).as_posix()
+                self.writer.add_text(name, "\n".join(f"    {line}" for line in text.splitlines()))
+            listed.append(f"| {file} | {size:,} |")
+        if path.is_dir():
+            self.writer.add_text(path.name, "\n".join(["| file | bytes |", "|---|---|", *listed]))
+        self.writer.flush()
+
+    def finish(self, status: str) -> None:
+        """Close the files; a run that is done is marked so."""
+        self.writer.add_text("status", status)
+        if status == "done":
+            self.writer.file_writer.add_summary(self._end)
+        self.writer.close()
+
+
+def _hyperparameter(value: Any) -> Any:
+    """A value of a type that TensorBoard has."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)

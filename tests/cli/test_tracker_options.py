@@ -1,0 +1,67 @@
+"""``--tracker`` and ``--tracker-option``, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from oraclezoo.cli import cli
+from oraclezoo.cli._options import chosen_trackers
+from oraclezoo.errors import UsageError
+
+
+def oraclezoo(*arguments: str | Path) -> Result:
+    """Run a command."""
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def test_a_training_is_written_where_the_option_says(tiny_idx: Path, tmp_path: Path) -> None:
+    """Two trackers, one with an option; a broken one is a line on stderr and exit status 0."""
+    small = ["--track", "idx", "--data-dir", tiny_idx, "-s", "budget.epochs=1", "--device", "cpu"]
+    small += ["-s", "budget.batch_size=16", "--out", tmp_path / "runs"]
+    shared = tmp_path / "all.jsonl"
+    result = oraclezoo(
+        *("train", "authors-cnn", *small, "--tracker", "jsonl,tensorboard"),
+        *("--tracker-option", f"jsonl.path={shared}"),
+    )
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in shared.read_text().splitlines()]
+    assert rows[0]["config"]["budget.epochs"] == 1
+    assert rows[-1]["status"] == "done"
+    blocked = oraclezoo(
+        *("train", "authors-cnn", *small, "--overwrite", "--tracker", "jsonl", "--json"),
+        *("--tracker-option", f"jsonl.path={shared / 'below'}"),
+    )
+    assert blocked.exit_code == 0, blocked.output
+    assert json.loads(blocked.stdout)["data"]["status"] == "done"
+    assert blocked.stderr.count("tracker oraclezoo:jsonl failed to begin") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--tracker", "tensorbord"], "'tensorboard'"),
+        (["--tracker", "jsonl", "--tracker-option", "jsonl.pth=x"], "'path'"),
+        (["--tracker", "jsonl", "--tracker-option", "json.path=x"], "'jsonl'"),
+        (["--tracker-option", "jsonl.path=x"], "add --tracker jsonl"),
+    ],
+)
+def test_a_wrong_name_is_told_before_anything_is_trained(
+    tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    """Exit status 2, the nearest name, and no run folder."""
+    result = oraclezoo("train", "quick", "--out", tmp_path / "runs", *arguments)
+    assert result.exit_code == 2, result.output
+    assert says in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_options_go_to_the_tracker_they_name() -> None:
+    """A qualified name has a colon and may have dots; a value is read as in a recipe."""
+    found = chosen_trackers(("a.b:x, jsonl", "y"), ("a.b:x.steps=3", "y.flag=true"))
+    assert found == {"a.b:x": {"steps": 3}, "jsonl": {}, "y": {"flag": True}}
+    with pytest.raises(UsageError, match="is no --tracker"):
+        chosen_trackers(("a",), ("path=3",))
