@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,17 @@ class Side:
         right: npt.NDArray[np.bool_] = kept.argmax(1) == self.labels
         return right
 
+    def with_probabilities(self, found: npt.NDArray[np.float32], **facts: Any) -> Side:
+        """The same model in another form that gave these probabilities, and was not timed."""
+        scores = {"accuracy": accuracy_of(found, self.labels), "loss": _loss(found, self.labels)}
+        without: dict[str, Any] = {"latency": [], "peak_memory_bytes": {}, "not_run": {}}
+        return replace(
+            self,
+            facts={**self.facts, **scores, **without, **facts},
+            probabilities=found,
+            rounds=[],
+        )
+
 
 def measure(
     model: Model,
@@ -70,7 +81,7 @@ def measure(
     subject = Subject(model, runtimes_of(model))
     if timed:
         time_in_turn([subject], settings=settings, rounds=rounds, progress=progress)
-    return _side(subject, dataset, split, Path(results), track)
+    return side(subject, dataset, split, results, track)
 
 
 def prove(
@@ -101,7 +112,7 @@ def prove(
         time_in_turn(subjects, settings=settings, rounds=rounds, progress=progress)
     if progress:
         progress(f"scoring on the {split} images")
-    sides = [_side(subject, dataset, split, Path(results), track) for subject in subjects]
+    sides = [side(subject, dataset, split, results, track) for subject in subjects]
     return receipt(step, options, *sides)
 
 
@@ -187,15 +198,16 @@ def gate(made: dict[str, Any], *, max_drop: float | None, max_limit: float | Non
         raise VerificationError("; ".join(failed) + "; nothing was written")
 
 
-def _side(subject: Subject, dataset: Dataset, split: str, results: Path, track: str | None) -> Side:
+def side(
+    subject: Subject, dataset: Dataset, split: str, results: str | Path, track: str | None
+) -> Side:
+    """Score and count a model, and join that with the times that were taken of it."""
     model = subject.model
     if split == "test":
-        note_look(model, dataset, results, track)
+        note_look(model, dataset, Path(results), track)
     part = dataset.split(split)
     probabilities = model.to("cpu").predict(part.images).probabilities
     labels = np.asarray(part.labels)
-    rows = np.arange(len(labels))
-    likelihood = np.maximum(probabilities[rows, labels].astype(np.float64), 1e-12)
     given = model.card["input"]
     shape = {"in_chans": given["in_chans"], "image_size": given["image_size"]}
     rounds = subject.rows
@@ -203,7 +215,7 @@ def _side(subject: Subject, dataset: Dataset, split: str, results: Path, track: 
         "form": "onnx" if model.onnx else "torch",
         "precision": model.precision,
         "accuracy": accuracy_of(probabilities, labels),
-        "loss": float(-np.log(likelihood).mean()),
+        "loss": _loss(probabilities, labels),
         "parameters": size.parameters(model.module),
         "macs": size.macs(model.classifier, **shape),
         "file": GRAPH if model.onnx else WEIGHTS,
@@ -214,6 +226,12 @@ def _side(subject: Subject, dataset: Dataset, split: str, results: Path, track: 
     }
     name = track_of(model, track)
     return Side(facts, name, split, dataset.synthetic, probabilities, labels, rounds)
+
+
+def _loss(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+    """Mean negative log-likelihood, nats."""
+    likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.maximum(likelihood, 1e-12)).mean())
 
 
 def _weights_bytes(model: Model) -> int:

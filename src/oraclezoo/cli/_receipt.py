@@ -1,0 +1,98 @@
+"""Receipts in words: what a step did to a model, as a few aligned lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def receipt_text(made: dict[str, Any]) -> str:
+    """A receipt as a table of before and after, with its intervals and notes."""
+    rows = list(_rows(made))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [
+        f"{made['step']}{_options(made['options'])}",
+        f"on {made['images']} {made['split']} images of {made['track']}, {made['created']}, "
+        f"oraclezoo {made['oraclezoo']}, {made['hardware']['device']}",
+    ]
+    for name, before, after, what in rows:
+        cells = (name.ljust(widths[0]), before.rjust(widths[1]), after.rjust(widths[2]))
+        lines.append(f"  {'  '.join(cells)}   {what}".rstrip())
+    lines += [f"  note: {note}" for note in made["notes"]]
+    return "\n".join(lines)
+
+
+def _rows(made: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    before, after, accuracy = made["before"], made["after"], made["accuracy"]
+    low, high = (100 * bound for bound in accuracy["ci95"])
+    yield "", "before", "after", ""
+    yield "form", _form(before), _form(after), ""
+    yield (
+        "accuracy",
+        f"{100 * before['accuracy']:.1f}%",
+        f"{100 * after['accuracy']:.1f}%",
+        f"{100 * accuracy['difference']:+.2f} points (95%, paired over {accuracy['over']}: "
+        f"{low:+.2f} to {high:+.2f}; one-sided limit of the loss {_points(accuracy)}); "
+        f"{accuracy['lost']} answers lost, {accuracy['gained']} gained",
+    )
+    parity = made["parity"]
+    agreement = f"{100 * parity['agreement']:.1f}%"
+    difference = f"largest difference of a probability {parity['largest_difference']:.1e}"
+    yield "agreement", "", agreement, difference
+    for key, name in (("parameters", "parameters"), ("macs", "multiply-accumulates")):
+        yield name, _count(before[key]), _count(after[key]), _less(made["ratios"][key], "fewer")
+    smaller = _less(made["ratios"]["size_bytes"], "smaller")
+    yield "bytes on disk", _count(before["size_bytes"]), _count(after["size_bytes"]), smaller
+    yield from _latencies(made)
+    for runtime in {**before["peak_memory_bytes"], **after["peak_memory_bytes"]}:
+        peaks = [side["peak_memory_bytes"].get(runtime) for side in (before, after)]
+        cells = ["" if peak is None else f"{peak / 1e6:.0f} MB" for peak in peaks]
+        yield f"peak memory, {runtime}", cells[0], cells[1], "of the whole process"
+
+
+def _latencies(made: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    keys = ("runtime", "batch_size", "threads")
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for side in ("before", "after"):
+        for row in made[side]["latency"]:
+            cells = found.setdefault(tuple(row[key] for key in keys), ["", ""])
+            times = f"{row['p50_ms']:.3g} / {row['p95_ms']:.3g} ms"
+            cells[side == "after"] = times
+    for (runtime, batch_size, threads), cells in found.items():
+        speed = [
+            row
+            for row in made["speedups"]
+            if tuple(row[key] for key in keys) == (runtime, batch_size, threads)
+        ]
+        words = f"p50 / p95, batch {batch_size}, threads {threads}"
+        if speed:
+            row = speed[0]
+            across = "" if row["from_runtime"] == runtime else f" of {row['from_runtime']}"
+            words += (
+                f": {row['speedup']:.2f}x the speed{across} ({row['low']:.2f} to {row['high']:.2f})"
+            )
+        yield runtime, cells[0], cells[1], words
+
+
+def _options(options: dict[str, Any]) -> str:
+    short = {k: v for k, v in options.items() if isinstance(v, (str, int, float, bool)) and v != ""}
+    words = ", ".join(f"{key} {value}" for key, value in short.items() if key != "sha256")
+    return f" ({words})" if words else ""
+
+
+def _form(side: dict[str, Any]) -> str:
+    return f"{side['form']} {side['precision']}"
+
+
+def _points(accuracy: dict[str, Any]) -> str:
+    return f"{100 * accuracy['loss_limit95']:.2f}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _less(ratio: float | None, word: str) -> str:
+    if ratio is None or abs(ratio - 1) < 5e-3:
+        return ""
+    return f"{ratio:.2f}x {word}" if ratio > 1 else f"{1 / ratio:.2f}x more"

@@ -1,0 +1,83 @@
+"""``oraclezoo export``: a model as a file that runs without oraclezoo."""
+
+from __future__ import annotations
+
+import click
+
+from oraclezoo.cli import _options as options
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._measuring import measuring, parse_settings
+
+
+@click.command("export")
+@click.argument("model", type=click.Path(file_okay=False))
+@click.argument("out", required=False, type=click.Path(file_okay=False))
+@click.option("--format", type=click.Choice(["onnx", "pt2"]), default="onnx", show_default=True)
+@click.option(
+    "--preprocess/--no-preprocess",
+    default=True,
+    show_default=True,
+    help="uint8 images to probabilities; else standardised float32 images to logits.",
+)
+@click.option("--opset", type=int, default=20, show_default=True, help="Of ONNX, 18 to 23.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=1e-4,
+    show_default=True,
+    help="The most that a probability may differ from eager's; else exit with 3.",
+)
+@options.track
+@options.data_dir
+@measuring
+@json_option
+@pass_app
+def command(
+    app: App,
+    model: str,
+    out: str | None,
+    format: str,
+    preprocess: bool,
+    opset: int,
+    tolerance: float,
+    track: str | None,
+    data_dir: str | None,
+    split: str,
+    results: str,
+    timed: bool,
+    rounds: int,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Export MODEL (a model or run folder) into OUT, by default itself or models/<run name>.
+
+    The file is checked by ONNX's own checker and against eager on validation images.
+    """
+    at = parse_settings(settings)
+    from oraclezoo.cli._receipt import receipt_text
+    from oraclezoo.pipeline.export import default_folder, export
+
+    folder = out or default_folder(model)
+    with stdout_to_stderr():
+        done = export(
+            model,
+            folder,
+            format=format,
+            preprocess=preprocess,
+            opset=opset,
+            tolerance=tolerance,
+            split=split,
+            track=track,
+            data_dir=data_dir,
+            results=results,
+            timed=timed,
+            rounds=rounds,
+            settings=at,
+            registry=app.registry,
+            progress=say,
+        )
+    made = done.card["receipts"][-1]
+    if as_json:
+        emit_json("oraclezoo/export/1", {"folder": str(folder), "receipt": made})
+        return
+    click.echo(f"{folder}\n{receipt_text(made)}")
