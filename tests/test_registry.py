@@ -34,6 +34,7 @@ def backbones(distribution: str, *names: str, **fields: Any) -> Plugin:
     return plugin(distribution, *map(backbone, names), **fields)
 
 
+OPTIONLESS = ("dataset", "model")
 BUILTIN = backbones("oraclezoo", "resnet18", "lenet5")
 
 
@@ -203,7 +204,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Registry:
             "it",
             "collections:record",
             "",
-            () if kind == "dataset" else name_option,
+            () if kind in OPTIONLESS else name_option,
             fixed={"architecture": "tiny"},
         )
         for kind in KINDS
@@ -219,13 +220,14 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Registry:
         ("optimizer", (), {"named_parameters": 7}, (7,)),
         ("scheduler", ("opt",), {"total_steps": 9, "steps_per_epoch": 3}, ("opt",)),
         ("dataset", (), {"data_dir": "here", "progress": print}, ()),
+        ("model", (), {"progress": print}, ()),
     ],
 )
 def test_create_passes_contract_arguments_fixed_ones_and_all_options(
     recording: Registry, kind: Kind, args: Any, kwargs: Any, positional: Any
 ) -> None:
     """Options that were not given come by default; an option may be called like a parameter."""
-    option = {} if kind == "dataset" else {"name": "y"}
+    option = {} if kind in OPTIONLESS else {"name": "y"}
     got_args, got = recording.create(kind, "it", *args, **kwargs, **option)
     keywords = {k: v for k, v in kwargs.items() if k != "named_parameters"}
     assert got_args == positional
@@ -251,6 +253,7 @@ def test_create_gives_a_data_set_no_folder_by_default(recording: Registry) -> No
         ("backbone", (), {**SIZES, "name": 3}, "must be of type str"),
         ("backbone", (), {**SIZES, "architecture": "big"}, "no option 'architecture'"),
         ("dataset", (), {"split": "test"}, "takes no options"),
+        ("model", (), {"precision": "int8"}, "takes no options"),
     ],
 )
 def test_create_refuses_wrong_arguments_in_one_line(

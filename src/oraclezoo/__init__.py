@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from oraclezoo._version import __version__
 
 if TYPE_CHECKING:
-    from oraclezoo.api import leaderboard, registry
+    from oraclezoo.api import leaderboard, predictor, registry
     from oraclezoo.errors import OracleZooError
     from oraclezoo.pipeline.bench import bench
     from oraclezoo.pipeline.model import Model, load
@@ -34,6 +34,7 @@ __all__ = [
     "bench",
     "leaderboard",
     "load",
+    "predictor",
     "registry",
     "train",
 ]
@@ -47,6 +48,7 @@ _WHERE = {
     "bench": "oraclezoo.pipeline.bench",
     "leaderboard": "oraclezoo.api",
     "load": "oraclezoo.pipeline.model",
+    "predictor": "oraclezoo.api",
     "registry": "oraclezoo.api",
     "train": "oraclezoo.pipeline.training",
 }

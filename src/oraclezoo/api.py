@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oraclezoo.registry import Registry, build_registry
@@ -10,6 +11,7 @@ from oraclezoo.registry import Registry, build_registry
 if TYPE_CHECKING:
     from oraclezoo.leaderboard.table import Table
     from oraclezoo.result import Result
+    from oraclezoo.serving.predictor import Predictor
 
 
 def registry(*, strict: bool = False) -> Registry:
@@ -35,3 +37,22 @@ def leaderboard(
     from oraclezoo.leaderboard.table import leaderboard as rank
 
     return rank(results, track=track, division=division)
+
+
+def predictor(
+    model: str | Path = "oraclenet_s",
+    *,
+    threads: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Predictor:
+    """A model that reads images by ONNX Runtime, without torch: quick to start, small to carry.
+
+    ``model`` is a name (``oraclezoo models list``) or a folder; one that is to be fetched is
+    fetched, and ``progress`` told. ``threads`` is how many may be used, 0 as many as there are
+    cores. :func:`oraclezoo.load` gives the same model for torch. Raises UnknownNameError,
+    ResultError, DownloadError.
+    """
+    from oraclezoo.serving.names import locate
+    from oraclezoo.serving.predictor import Predictor
+
+    return Predictor(locate(model, progress=progress), threads=threads)

@@ -47,8 +47,8 @@ def test_everything_is_listed_with_its_origin() -> None:
 def test_a_kind_may_be_singular_or_plural(kind: str) -> None:
     """And lists only that kind."""
     lines = show(kind).splitlines()[1:]
-    assert lines
-    assert {line.split()[0] for line in lines} == {kind}
+    assert lines or kind == "model"  # none need be shipped
+    assert {line.split()[0] for line in lines} <= {kind}
     assert show(f"{kind}s") == show(kind)
 
 

@@ -55,23 +55,48 @@ def fetch(
     files = [known(name) for name in (upstream.FILES if names is None else names)]
     folder = dest or download_folder()
     base = (url or os.environ.get(VARIABLE) or upstream.URL).rstrip("/")
-    say = progress or (lambda _: None)
     places: dict[str, Path] = {}
     for file in files:
         path = places[file.name] = folder / file.name
-        if _is_there(file, path):
-            continue
-        download = _Download(file, path, f"{base}/{file.name}", say, received, settings)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with alone(path, download.wait):
-                if not _is_there(file, path):
-                    download.run()
-        except OSError as error:
-            raise DownloadError(
-                f"cannot write {path} ({error.strerror or error})\n{INSTEAD}"
-            ) from error
+        obtain(
+            file,
+            path,
+            f"{base}/{file.name}",
+            instead=INSTEAD,
+            progress=progress,
+            received=received,
+            settings=settings,
+        )
     return places
+
+
+def obtain(
+    file: UpstreamFile,
+    path: Path,
+    url: str,
+    *,
+    instead: str,
+    progress: Callable[[str], None] | None = None,
+    received: Received | None = None,
+    settings: Settings | None = None,
+) -> None:
+    """Have ``file`` at ``path``, from ``url`` unless it is there; as :func:`fetch` does it.
+
+    ``instead`` ends an error's message: what else the user can do. Raises DownloadError.
+    """
+    if _is_there(file, path):
+        return
+    say = progress or (lambda _: None)
+    download = _Download(file, path, url, instead, say, received, settings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with alone(path, download.wait):
+            if not _is_there(file, path):
+                download.run()
+    except OSError as error:
+        raise DownloadError(
+            f"cannot write {path} ({error.strerror or error})\n{instead}"
+        ) from error
 
 
 def _is_there(file: UpstreamFile, path: Path) -> bool:
@@ -115,6 +140,7 @@ class _Download:
     file: UpstreamFile
     path: Path
     url: str
+    instead: str
     say: Callable[[str], None]
     received: Received | None
     settings: Settings | None
@@ -151,7 +177,7 @@ class _Download:
             kept = partial.size_bytes()
             later = f"; {kept:,} bytes are kept to go on from" if kept else ""
             where = without_password(self.url)
-            raise DownloadError(f"{where}: {error}{later}\n{INSTEAD}") from error.__cause__
+            raise DownloadError(f"{where}: {error}{later}\n{self.instead}") from error.__cause__
         partial.become(self.path)
 
     def _transfer(self, partial: Partial) -> bool:

@@ -40,9 +40,7 @@ def prepare(image: Image.Image | Path, size: int) -> Gray:
     DataError for one that cannot be read or holds nothing; the message names the file.
     """
     if isinstance(image, Image.Image):
-        with _reasons():
-            upright = _decode(image)
-        return prepare_gray(to_gray(upright), size)
+        return prepare_gray(to_gray(upright(image)), size)
     try:
         return prepare_gray(to_gray(read_image(image)), size)
     except DataError as error:
@@ -63,6 +61,12 @@ def read_image(source: Path | BinaryIO) -> Image.Image:
     decoded. Raises DataError, whose message is the reason alone.
     """
     with _reasons(), Image.open(source, formats=FORMATS) as image:
+        return _decode(image)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """An image of Pillow's in memory, turned as :func:`read_image` does it. Raises DataError."""
+    with _reasons():
         return _decode(image)
 
 

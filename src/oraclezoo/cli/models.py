@@ -1,0 +1,147 @@
+"""``oraclezoo models``: trained models by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oraclezoo.cli._base import (
+    App,
+    complete_names,
+    emit_json,
+    json_option,
+    pass_app,
+    print_table,
+    say,
+)
+from oraclezoo.errors import ResultError
+
+if TYPE_CHECKING:
+    from oraclezoo.registry import Entry, Registry
+
+
+@click.group("models")
+def command() -> None:
+    """List, show and fetch trained models."""
+
+
+@command.command("list")
+@json_option
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """List the models that go by a name: shipped ones, and those to fetch."""
+    rows = [_row(app.registry, entry) for entry in app.registry.entries("model")]
+    if as_json:
+        emit_json("oraclezoo/models/1", rows)
+        return
+    header = ("NAME", "SIZE", "WHERE", "ORIGIN", "SUMMARY")
+    texts = [
+        (
+            row["name"],
+            _megabytes(row["size_bytes"]),
+            row["where"],
+            f"{row['distribution']} {row['version']}",
+            row["summary"],
+        )
+        for row in rows
+    ]
+    print_table(header, texts)
+
+
+@command.command("show")
+@click.argument("model", metavar="NAME|FOLDER", shell_complete=complete_names("model"))
+@json_option
+@pass_app
+def show(app: App, model: str, as_json: bool) -> None:
+    """Show where a model is from, and its card unless it is yet to be fetched."""
+    from oraclezoo.serving.card import read_document
+    from oraclezoo.serving.names import locate
+
+    known = ("model", model) in app.registry
+    about = _row(app.registry, app.registry.get("model", model)) if known else {"where": "folder"}
+    card = None
+    if about["where"] != "to fetch":
+        folder = locate(model, lambda: app.registry, say)
+        card = read_document(folder)
+        about["folder"] = str(folder)
+    if as_json:
+        emit_json("oraclezoo/models-show/1", {**about, "card": card})
+        return
+    try:
+        about |= {} if card is None else _facts(card)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ResultError(
+            f"{about['folder']}: its card is not one of a model ({error!r})"
+        ) from error
+    for key, value in about.items():
+        click.echo(f"{key}: {value}")
+
+
+@command.command("fetch")
+@click.argument(
+    "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_names("model")
+)
+@json_option
+@pass_app
+def fetch(app: App, names: tuple[str, ...], as_json: bool) -> None:
+    """Have models at hand, verified, and print their folders.
+
+    A download that broke off is gone on with; a shipped model is verified where it is.
+    """
+    found = [app.registry.qualified("model", name) for name in names]
+    places = {name: str(app.registry.create("model", name, progress=say)) for name in found}
+    if as_json:
+        emit_json("oraclezoo/models-fetch/1", places)
+        return
+    for folder in places.values():
+        click.echo(folder)
+
+
+def _row(registry: Registry, entry: Entry) -> dict[str, Any]:
+    """What is known of a model without its folder, and where that is."""
+    from oraclezoo.serving.store import is_fetched
+
+    spec = entry.spec
+    facts = dict(spec.facts)
+    where = "shipped"
+    if not facts.pop("shipped"):
+        where = "fetched" if is_fetched(spec.name, facts["sha256"]) else "to fetch"
+    return {
+        "name": registry.shortest(entry),
+        "summary": spec.summary,
+        "source": spec.source,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "where": where,
+        **facts,
+    }
+
+
+def _facts(card: dict[str, Any]) -> dict[str, str]:
+    """The gist of a card, in words; what it lacks is left out."""
+    shape, onnx, provenance = card["input"], card.get("onnx"), card.get("provenance", {})
+    size = shape["image_size"]
+    found = {
+        "backbone": card["backbone"]["name"],
+        "images": f"{size} x {size}, gray",
+        "classes": ", ".join(
+            f"{glyph} {name}".strip()
+            for glyph, name in zip(card["glyphs"], card["classes"], strict=True)
+        ),
+    }
+    if onnx:
+        found["onnx"] = f"{onnx['precision']}, {onnx['input']} in, opset {onnx['opset']}"
+    if card.get("calibration"):
+        found["calibration"] = f"temperature {card['calibration']['temperature']:.3f}"
+    if provenance.get("recipe"):
+        recipe = provenance["recipe"]
+        found["recipe"] = f"{recipe['name']}, {recipe['hash'][:12]}, seed {provenance['seed']}"
+    steps = [str(receipt.get("step", "?")) for receipt in card.get("receipts", [])]
+    if steps:
+        found["receipts"] = ", ".join(steps)
+    return found
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.2f} MB"

@@ -1,0 +1,135 @@
+"""``oraclezoo predict``: which character is on an image."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say
+
+if TYPE_CHECKING:
+    from oraclezoo.serving.predictor import Predictor
+    from oraclezoo.serving.reading import Reading
+    from oraclezoo.serving.sources import Source
+
+
+@click.command("predict")
+@click.argument("images", nargs=-1, metavar="IMAGE...")
+@click.option(
+    "--model",
+    metavar="NAME|FOLDER",
+    help="A model by name ('oraclezoo models list') or folder; else oraclenet_s.",
+)
+@click.option(
+    "--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes an image."
+)
+@click.option(
+    "--polarity",
+    type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
+    default="auto",
+    show_default=True,
+    help="Whether characters are brighter than what they stand on.",
+)
+@click.option(
+    "--files-from",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Read paths from FILE too, one a line; '-' is standard input.",
+)
+@json_option
+@pass_app
+@click.pass_context
+def command(
+    ctx: click.Context,
+    app: App,
+    images: tuple[str, ...],
+    model: str | None,
+    top: int,
+    polarity: Any,
+    files_from: str | None,
+    as_json: bool,
+) -> None:
+    """Read the character on each IMAGE: files, folders, patterns, or '-' for standard input.
+
+    Any size, colour, polarity and format. One that cannot be read is named on stderr, the others
+    are read, and the exit status is 1.
+    """
+    from oraclezoo.serving.reading import read
+
+    if not images and files_from is None:
+        raise click.UsageError("name an image, a folder, or '-' for standard input")
+    if "-" in images and files_from == "-":
+        raise click.UsageError("standard input is an image or a list of paths, not both")
+    predictor = _open(model, app)
+    rows, unreadable = [], []
+    for reading in read(predictor, _sources(images, files_from), polarity):
+        if reading.probabilities is None:
+            say(f"oraclezoo: {_printable(reading.name)}: {reading.reason}")
+            unreadable.append({"file": reading.name, "reason": reading.reason})
+        elif as_json:
+            rows.append(_document(predictor, reading, top))
+        else:
+            click.echo(_line(_document(predictor, reading, top)))
+    if as_json:
+        about = {
+            "folder": str(predictor.folder),
+            "onnx_sha256": predictor.card.sha256,
+            "calibrated": predictor.card.calibrated,
+        }
+        data = {"model": about, "images": rows, "unreadable": unreadable}
+        emit_json("oraclezoo/predict/1", data)
+    ctx.exit(1 if unreadable else 0)
+
+
+def _open(model: str | None, app: App) -> Predictor:
+    from oraclezoo.serving.names import DEFAULT, locate
+    from oraclezoo.serving.predictor import Predictor
+
+    return Predictor(locate(model or DEFAULT, lambda: app.registry, say))
+
+
+def _sources(images: tuple[str, ...], files_from: str | None) -> Iterator[Source]:
+    from pathlib import Path
+
+    from oraclezoo.serving.sources import expand, paths_in
+
+    stdin = sys.stdin.buffer
+    yield from expand(images, stdin)
+    if files_from == "-":
+        yield from expand(paths_in(stdin), stdin)
+    elif files_from is not None:
+        with Path(files_from).open("rb") as file:
+            yield from expand(paths_in(file), stdin)
+
+
+def _document(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any]:
+    """A file's best class, and the ``top`` ones."""
+    assert reading.probabilities is not None
+    found = [
+        {
+            "label": label,
+            "name": predictor.classes[label],
+            "glyph": predictor.glyphs[label],
+            "probability": float(reading.probabilities[label]),
+        }
+        for label in reading.top(top)
+    ]
+    return {"file": reading.name, **found[0], "inverted": reading.inverted, "top": found}
+
+
+def _line(row: dict[str, Any]) -> str:
+    """``file: 日 sun 97.3%, 月 moon 1.2%``."""
+    first, *others = (
+        f"{found['glyph']} {found['name']} {100 * found['probability']:.1f}%".strip()
+        for found in row["top"]
+    )
+    return f"{_printable(row['file'])}: " + ", ".join([click.style(first, bold=True), *others])
+
+
+def _printable(name: str) -> str:
+    from oraclezoo.data.scans.files import printable
+
+    return printable(name)

@@ -1,0 +1,103 @@
+"""The card of a deployed model: what of ``model.json`` reading an image relies on, checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from oraclezoo.errors import ResultError
+
+SCHEMA = "oraclezoo/model/1"
+MAX_BYTES = 4 << 20
+"""Largest ``model.json`` that is read."""
+
+MAX_SIZE = 65_536
+"""Largest edge and largest number of classes that a card may name."""
+
+_EXPORT = "make one by 'oraclezoo export'"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """``content`` is the whole document.
+
+    ``file`` is the ONNX file's name in the folder, ``sha256`` its digest; ``mean`` and ``std`` are
+    of grays from 0 to 1; ``calibrated`` says whether a temperature was fitted to the logits.
+    """
+
+    classes: tuple[str, ...]
+    glyphs: tuple[str, ...]
+    image_size: int
+    file: str
+    sha256: str
+    mean: float
+    std: float
+    calibrated: bool
+    content: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The card of a model folder with an ONNX file.
+
+        Raises ResultError if it is no model folder, or one for torch alone, or its card is broken.
+        """
+        content = read_document(folder)
+        if not content.get("onnx"):
+            raise ResultError(
+                f"{folder}: the model has no ONNX file, which is read here; {_EXPORT}"
+            )
+        try:
+            return cls._checked(content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ResultError(f"{folder}: its card is not one of a model ({error!r})") from error
+
+    @classmethod
+    def _checked(cls, content: dict[str, Any]) -> Self:
+        given, onnx = content["input"], content["onnx"]
+        size, number = given["image_size"], given["num_classes"]
+        if not all(type(value) is int and 0 < value <= MAX_SIZE for value in (size, number)):
+            raise ValueError(f"input is {given}")
+        if given["in_chans"] != 1:
+            raise ValueError(f"it takes {given['in_chans']} channels, not gray images")
+        classes = tuple(map(str, content["classes"]))
+        glyphs = tuple(map(str, content.get("glyphs") or [""] * number))
+        if len(classes) != number or len(glyphs) != number:
+            raise ValueError(
+                f"{len(classes)} classes and {len(glyphs)} glyphs for {number} outputs"
+            )
+        name, digest = onnx["file"], onnx["sha256"]
+        if not re.fullmatch(r"[\w-][\w.-]*", name) or not re.fullmatch("[0-9a-f]{64}", digest):
+            raise ValueError(f"onnx is {onnx}")
+        scale = content["preprocessing"]
+        mean, std = float(scale["mean"]), float(scale["std"])
+        if not math.isfinite(mean) or not 0 < std < math.inf:
+            raise ValueError(f"preprocessing is {scale}")
+        calibrated = bool(content.get("calibration"))
+        return cls(classes, glyphs, size, name, digest, mean, std, calibrated, content)
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """The content of a model folder's ``model.json``.
+
+    Raises ResultError if it is not there, or nothing of that kind.
+    """
+    path = folder / "model.json"
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ResultError(f"{folder} is not a model folder: model.json is missing") from error
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be read ({error.strerror or error})") from error
+    try:
+        content = json.loads(data) if len(data) <= MAX_BYTES else None
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"{path}: broken or cut short ({error})") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise ResultError(f"{path}: this is no card of a model ({SCHEMA})")
+    return content

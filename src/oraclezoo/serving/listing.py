@@ -1,0 +1,46 @@
+"""The models that come with oraclezoo, as specs read from ``models/index.toml``. Light."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.errors import ResultError
+from oraclezoo.specs import SHIPPED_MODEL, Spec, fetched_model
+
+MODELS = Path(__file__).parents[1] / "models"
+"""Where the shipped models lie, each in a folder of its name."""
+
+INDEX = MODELS / "index.toml"
+
+
+def models(index: Path = INDEX) -> list[Spec]:
+    """A spec for each entry of an index. Raises ResultError if it cannot be read."""
+    try:
+        document = tomllib.loads(index.read_text(encoding="utf-8"))
+        return [_spec(name, entry) for name, entry in document.items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ResultError(f"{index}: this is no index of models ({error!r})") from error
+
+
+@cache
+def shipped() -> dict[str, Spec]:
+    """The shipped models by name."""
+    return {spec.name: spec for spec in models() if spec.target == SHIPPED_MODEL}
+
+
+def _spec(name: str, entry: dict[str, Any]) -> Spec:
+    if "files" not in entry:
+        return fetched_model(name, **entry)
+    files: dict[str, str] = dict(entry["files"])
+    return Spec(
+        kind="model",
+        name=name,
+        target=SHIPPED_MODEL,
+        summary=entry["summary"],
+        facts={"shipped": True, "size_bytes": entry["size_bytes"]},
+        source=entry["source"],
+        fixed={"name": name, "files": files},
+    )

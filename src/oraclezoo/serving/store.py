@@ -1,0 +1,191 @@
+"""Store: the folders of models, each verified whenever it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from oraclezoo.data.atomic import alone, replacing
+from oraclezoo.data.fetch import obtain
+from oraclezoo.data.locate import cache_folder
+from oraclezoo.data.upstream import UpstreamFile, digest
+from oraclezoo.errors import DownloadError, ResultError
+from oraclezoo.serving.listing import MODELS
+
+CARD = "model.json"
+MAX_FILES = 1_000
+MAX_GROWTH = 20
+"""How many times an archive's size its files may have together."""
+
+INSTEAD = "Instead: copy the model's folder from a machine that has it, and name it by its path."
+
+Say = Callable[[str], None]
+Received = Callable[[str, int, int | None], None]
+
+
+def store_folder() -> Path:
+    """Where fetched models lie; it need not exist."""
+    return cache_folder() / "models"
+
+
+def shipped(*, name: str, files: Mapping[str, str], progress: Say | None = None) -> Path:
+    """The folder of a model that came with oraclezoo, its ``files`` (name -> sha256) verified.
+
+    Raises ResultError.
+    """
+    folder = MODELS / name
+    for file, sha256 in files.items():
+        path = folder / file
+        actual = digest(path) if path.is_file() else "missing"
+        if actual != sha256:
+            raise ResultError(
+                f"{path} is {'missing' if actual == 'missing' else 'damaged'}: "
+                "reinstall oraclezoo (pip install --force-reinstall)"
+            )
+    return folder
+
+
+def place(name: str, sha256: str) -> Path:
+    """The folder that a fetched model has, or will have."""
+    return store_folder() / f"{name.replace('/', '-')}-{sha256[:16]}"
+
+
+def is_fetched(name: str, sha256: str) -> bool:
+    """Whether a model is there, whole and as its archive had it."""
+    return _is_whole(place(name, sha256), sha256)
+
+
+def fetched(
+    *,
+    name: str,
+    url: str,
+    sha256: str,
+    size_bytes: int,
+    progress: Say | None = None,
+    received: Received | None = None,
+) -> Path:
+    """The folder of a model in the user's cache, fetched unless it is there.
+
+    The archive is unpacked once its digest fits, into its place whole or not at all; the digests of
+    what was in it are kept, and whatever differs from them later is fetched anew. Processes that
+    want the same model take turns. Raises DownloadError, ResultError.
+    """
+    say = progress or (lambda _: None)
+    folder = place(name, sha256)
+    if _is_whole(folder, sha256):
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with alone(folder, lambda: say(f"{name}: waiting for another process that fetches it")):
+            if not _is_whole(folder, sha256):
+                archive = folder.with_name(f"{folder.name}.tar")
+                _obtain(
+                    UpstreamFile(archive.name, "sha256", sha256, size_bytes, None),
+                    archive,
+                    url,
+                    say,
+                    received,
+                )
+                _unpack(archive, folder, sha256, MAX_GROWTH * size_bytes)
+                archive.unlink()
+    except OSError as error:
+        raise DownloadError(
+            f"{error.filename or folder}: {error.strerror or error}\n{INSTEAD}"
+        ) from error
+    return folder
+
+
+def _obtain(
+    file: UpstreamFile, archive: Path, url: str, say: Say, received: Received | None
+) -> None:
+    """The archive, verified. Raises DownloadError, OSError."""
+    if not url.startswith("file:"):
+        obtain(file, archive, url, instead=INSTEAD, progress=say, received=received)
+        return
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname  # 40 ms
+
+    source = Path(url2pathname(urlsplit(url).path))
+    say(f"copying {source}")
+    found = hashlib.sha256()
+    with source.open("rb") as old, replacing(archive) as new:
+        while chunk := old.read(1 << 20):
+            found.update(chunk)
+            new.write(chunk)
+            if new.tell() > file.max_bytes:
+                raise DownloadError(f"{source}: it is larger than {file.max_bytes:,} bytes")
+        if found.hexdigest() != file.digest:
+            raise DownloadError(
+                f"{source}: its sha256 is {found.hexdigest()}, not {file.digest}; it is another "
+                f"file or damaged\n{INSTEAD}"
+            )
+
+
+def _unpack(archive: Path, folder: Path, sha256: str, max_bytes: int) -> None:
+    """Put what is in ``archive`` in the place of ``folder``. Raises ResultError, OSError."""
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        try:
+            with tarfile.open(archive) as tar:
+                members = _checked(tar, max_bytes)
+                tar.extractall(temporary, members=members, filter="data")
+        except OSError:
+            raise
+        except Exception as error:  # tarfile's own, and each decompressor's
+            raise ResultError(f"{archive.name}: it is no archive of a model ({error})") from error
+        root = _root(temporary, archive.name)
+        document = {"archive": sha256, "files": _digests(root)}
+        shutil.rmtree(folder, ignore_errors=True)
+        _note(folder).unlink(missing_ok=True)
+        root.replace(folder)
+        with replacing(_note(folder)) as file:
+            file.write(json.dumps(document, indent=2).encode())
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _checked(tar: tarfile.TarFile, max_bytes: int) -> list[tarfile.TarInfo]:
+    """The archive's files and folders. Raises ValueError if it has anything else, or too much."""
+    members: list[tarfile.TarInfo] = []
+    total = 0
+    for member in tar:
+        if not (member.isreg() or member.isdir()):
+            raise ValueError(f"{member.name} is neither file nor folder")
+        members.append(member)
+        total += member.size
+        if total > max_bytes or len(members) > MAX_FILES:
+            raise ValueError("there is more in it than its size lets expect")
+    return members
+
+
+def _root(folder: Path, name: str) -> Path:
+    """``folder``, or the one in it, that has a card. Raises ResultError."""
+    places = [folder, *(path for path in folder.iterdir() if path.is_dir())]
+    found = [path for path in places if (path / CARD).is_file()]
+    if len(found) != 1:
+        raise ResultError(f"{name}: there is no model in it: no {CARD}, or more than one")
+    return found[0]
+
+
+def _note(folder: Path) -> Path:
+    """The file beside a fetched model that holds the digests of its files."""
+    return folder.with_name(f"{folder.name}.json")
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    return {path.relative_to(folder).as_posix(): digest(path) for path in files}
+
+
+def _is_whole(folder: Path, sha256: str) -> bool:
+    """Whether ``folder`` holds what its archive had, and nothing else."""
+    try:
+        document = json.loads(_note(folder).read_bytes())
+        return bool(document == {"archive": sha256, "files": _digests(folder)})
+    except (OSError, ValueError, RecursionError):
+        return False

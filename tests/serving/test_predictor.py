@@ -1,0 +1,169 @@
+"""A deployed model reads images, and refuses to be anything else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bands import CARD, CLASSES, SIZE, band_graph, drawn, write_model
+from onnx import TensorProto
+
+import oraclezoo as oz
+from oraclezoo.errors import ResultError
+from oraclezoo.serving.predictor import Predictor
+from oraclezoo.serving.reading import BATCH, read
+from oraclezoo.serving.sources import Source, expand
+
+
+def test_it_reads_images_of_any_kind(deployed: Path, tmp_path: Path) -> None:
+    """Files, large and wide ones, inverted ones: the label is the band that is bright."""
+    from PIL import Image
+
+    path = tmp_path / "file.png"
+    Image.fromarray(255 - drawn(3, 100, 70)).save(path)
+    labels, probabilities = oz.predictor(deployed).predict([drawn(0), drawn(2, 99, 60), path])
+    assert labels.tolist() == [0, 2, 3]
+    assert labels.dtype == np.int64
+    assert probabilities.shape == (3, CLASSES)
+    assert probabilities.sum(1) == pytest.approx(np.ones(3), abs=1e-5)
+
+
+def test_an_image_reads_alike_alone_and_in_a_crowd(deployed: Path) -> None:
+    """However many there are, and where batches end."""
+    images = np.stack([drawn(i % CLASSES, seed=i) for i in range(2 * BATCH + 3)])
+    predictor = Predictor(deployed, threads=1)
+    whole = predictor.predict(images).probabilities
+    assert np.allclose(whole[-1], predictor.predict(images[-1]).probabilities[0], atol=1e-6)
+    assert (whole.argmax(1) == np.arange(len(images)) % CLASSES).all()
+    assert predictor.predict(images[:0]).probabilities.shape == (0, CLASSES)
+
+
+def test_many_sources_are_read_in_order_and_bad_ones_told(deployed: Path, tmp_path: Path) -> None:
+    """At most a batch of them is taken at a time."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    taken = 0
+
+    def sources():  # type: ignore[no-untyped-def]  # a generator of sources
+        nonlocal taken
+        for number in range(BATCH + 10):
+            taken += 1
+            if number == 5:
+                yield Source("bad", reason="for a reason")
+                continue
+            file = BytesIO()
+            Image.fromarray(drawn(number % CLASSES)).save(file, "PNG")
+            file.seek(0)
+            yield Source(str(number), file)
+
+    readings = read(Predictor(deployed), sources())
+    first = next(readings)
+    assert (first.name, first.top(2)[0], taken) == ("0", 0, BATCH)
+    others = list(readings)
+    assert [r.name for r in others][:5] == ["1", "2", "3", "4", "bad"]
+    assert [r.reason for r in others if r.reason] == ["for a reason"]
+    assert all(r.top(1) == [int(r.name) % CLASSES] for r in others if not r.reason)
+    assert others[4].top(3) == []
+
+
+def test_reading_never_imports_torch(deployed: Path) -> None:
+    """Nor timm, onnx or scipy; from Python."""
+    code = (
+        "import sys, numpy as np, oraclezoo as oz\n"
+        f"print(oz.predictor({str(deployed)!r}).predict(np.zeros((1, 16, 16), np.uint8)).labels)\n"
+        "heavy = {'torch', 'timm', 'onnx', 'scipy', 'requests'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"schema": "oraclezoo/model/2"}, "no card of a model"),
+        ({"onnx": None}, "has no ONNX file.*oraclezoo export"),
+        ({"classes": ["one"]}, "1 classes and 4 glyphs"),
+        ({"glyphs": ["一"]}, "4 classes and 1 glyphs"),
+        ({"input": {**CARD["input"], "image_size": 10**9}}, "input is"),
+        ({"input": {**CARD["input"], "in_chans": 3}}, "3 channels"),
+        ({"input": None}, "not one of a model"),
+        ({"preprocessing": {"mean": 0.1, "std": 0.0}}, "preprocessing is"),
+        ({"onnx_entry": {"file": "../model.onnx"}}, "onnx is"),
+        ({"onnx_entry": {"file": "other.onnx"}}, "other.onnx, which its card names, is missing"),
+        ({"onnx_entry": {"sha256": "0" * 64}}, "as its card says: it is damaged"),
+    ],
+)
+def test_a_folder_that_is_not_right_is_refused(
+    changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    """Each with its own reason, in a line or two."""
+    folder = write_model(tmp_path / "model", **changes)
+    with pytest.raises(ResultError, match=reason) as refused:
+        Predictor(folder)
+    assert len(str(refused.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', "[" * 100_000])
+def test_a_broken_card_is_refused(text: str, deployed: Path, tmp_path: Path) -> None:
+    """Cut short, of another kind, or made to hurt."""
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(ResultError, match=r"broken or cut short|no card of a model"):
+        Predictor(tmp_path)
+
+
+def test_a_place_without_a_card_is_no_model(tmp_path: Path) -> None:
+    """An empty folder, none, or a file."""
+    (tmp_path / "file").write_text("x")
+    for name in ("", "nowhere", "file"):
+        with pytest.raises(ResultError, match="not a model folder"):
+            Predictor(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (band_graph().SerializeToString()[:-40], "cannot be read by ONNX Runtime"),
+        (b"", "cannot be read by ONNX Runtime"),
+        (band_graph(size=20).SerializeToString(), "model of 16x16 images"),
+        (band_graph(classes=5).SerializeToString(), "4 classes"),
+        (band_graph(output="scores").SerializeToString(), "scores"),
+        (band_graph(dtype=TensorProto.FLOAT).SerializeToString(), "uint8"),
+    ],
+    ids=["truncated", "empty", "other size", "more classes", "other name", "floats"],
+)
+def test_an_onnx_file_that_is_not_a_models_is_refused(
+    content: bytes, reason: str, tmp_path: Path
+) -> None:
+    """Though its digest fits the card."""
+    with pytest.raises(ResultError, match=reason):
+        Predictor(write_model(tmp_path, content))
+
+
+def test_outputs_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
+    """A graph without its softmax."""
+    model = band_graph()
+    model.graph.node[-1].op_type = "Identity"
+    del model.graph.node[-1].attribute[:]
+    predictor = Predictor(write_model(tmp_path, model.SerializeToString()))
+    with pytest.raises(ResultError, match="no probabilities"):
+        predictor.predict(drawn(1))
+
+
+def test_a_folder_of_files_reads_as_one_by_one(deployed: Path, tmp_path: Path) -> None:
+    """expand and read together."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    for label in range(CLASSES):
+        Image.fromarray(drawn(label, 4 * SIZE, 4 * SIZE)).save(tmp_path / f"{label}.jpg")
+    readings = read(Predictor(deployed), expand([str(tmp_path)], BytesIO()))
+    assert [(Path(r.name).stem, r.top(1)) for r in readings] == [
+        (str(label), [label]) for label in range(CLASSES)
+    ]
