@@ -118,7 +118,9 @@ def _obtain(
             found.update(chunk)
             new.write(chunk)
             if new.tell() > file.max_bytes:
-                raise DownloadError(f"{source}: it is larger than {file.max_bytes:,} bytes")
+                raise DownloadError(
+                    f"{source}: it is larger than {file.max_bytes:,} bytes\n{INSTEAD}"
+                )
         if found.hexdigest() != file.digest:
             raise DownloadError(
                 f"{source}: its sha256 is {found.hexdigest()}, not {file.digest}; it is another "

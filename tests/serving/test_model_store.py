@@ -1,0 +1,326 @@
+"""Models by name: shipped ones, those of plugins, and the cache they are fetched into."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from bands import CLASSES, drawn, write_model
+
+import oraclezoo as oz
+from oraclezoo.errors import DownloadError, ResultError, UnknownNameError
+from oraclezoo.registry import build_registry
+from oraclezoo.serving import listing, names, store
+from oraclezoo.serving.names import locate
+
+PLUGIN = """
+from oraclezoo.specs import fetched_model
+
+@hookimpl
+def oraclezoo_models():
+    return [fetched_model("bands", url={url!r}, sha256={sha256!r}, size_bytes={size},
+                          summary="reads bands")]
+"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Keeps the test's output clean."""
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the test's own, and no proxy."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+    return store.store_folder()
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder that is served, and its address."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def pack(path: Path, *members: tuple[tarfile.TarInfo, bytes], model: Path | None = None) -> Path:
+    """An archive of a model's folder and of further members."""
+    with tarfile.open(path, "w:gz") as tar:
+        if model is not None:
+            tar.add(model, "bands")
+        for info, content in members:
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def pin(path: Path, url: str) -> dict[str, Any]:
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return {"name": "bands", "url": url, "sha256": digest, "size_bytes": len(content)}
+
+
+@pytest.fixture(params=["file", "http"])
+def pinned(
+    request: pytest.FixtureRequest, deployed: Path, cache: Path, web: tuple[Path, str]
+) -> tuple[Path, dict[str, Any]]:
+    """A packed model and its pin, by either kind of address."""
+    folder, url = web
+    archive = pack(folder / "bands.tar.gz", model=deployed)
+    address = archive.as_uri() if request.param == "file" else f"{url}/bands.tar.gz"
+    return archive, pin(archive, address)
+
+
+def visible(folder: Path) -> set[str]:
+    """What lies in a folder, but for locks and what broke off."""
+    return {p.name for p in folder.iterdir() if not p.name.startswith(".")}
+
+
+def test_a_model_is_fetched_once_and_verified_each_time(
+    pinned: tuple[Path, dict[str, Any]], cache: Path
+) -> None:
+    """The second time the archive need not be there; it reads images."""
+    archive, known = pinned
+    said: list[str] = []
+    folder = store.fetched(**known, progress=said.append)
+    assert said
+    assert oz.predictor(folder).predict(drawn(2)).labels.tolist() == [2]
+    assert visible(cache) == {folder.name, f"{folder.name}.json"}
+    archive.unlink()
+    assert store.fetched(**known) == folder
+    assert store.is_fetched("bands", known["sha256"])
+
+
+@pytest.mark.parametrize("harm", ["damage", "truncate", "add", "remove", "forget"])
+def test_what_differs_from_the_archive_is_fetched_anew(
+    harm: str, pinned: tuple[Path, dict[str, Any]]
+) -> None:
+    """A damaged file, one more, one less, or no note of what it should be."""
+    _, known = pinned
+    folder = store.fetched(**known)
+    graph = folder / "model.onnx"
+    whole = graph.read_bytes()
+    if harm == "damage":
+        graph.write_bytes(b"x" + whole[1:])
+    elif harm == "truncate":
+        graph.write_bytes(whole[:100])
+    elif harm == "add":
+        (folder / "more.py").write_text("raise SystemExit")
+    elif harm == "remove":
+        graph.unlink()
+    else:
+        folder.with_name(f"{folder.name}.json").unlink()
+    assert not store.is_fetched("bands", known["sha256"])
+    assert store.fetched(**known) == folder
+    assert graph.read_bytes() == whole
+    assert not (folder / "more.py").exists()
+
+
+def test_another_file_is_refused_and_nothing_left(
+    pinned: tuple[Path, dict[str, Any]], cache: Path
+) -> None:
+    """Of the same size, one larger, and none."""
+    archive, known = pinned
+    content = archive.read_bytes()
+    for other in (content[:-1] + b"x", content + b"x"):
+        archive.write_bytes(other)
+        with pytest.raises(DownloadError, match=r"Instead: copy the model's folder"):
+            store.fetched(**known)
+        assert visible(cache) == set()
+    archive.unlink()
+    with pytest.raises(DownloadError, match=r"404|No such file"):
+        store.fetched(**known)
+
+
+def link(kind: bytes, target: str) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo("bands/link")
+    info.type, info.linkname = kind, target
+    return info, b""
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        ((tarfile.TarInfo("../out.txt"), b"x"), "outside"),
+        (link(tarfile.SYMTYPE, "/etc/passwd"), "neither file nor folder"),
+        (link(tarfile.FIFOTYPE, ""), "neither file nor folder"),
+        ((tarfile.TarInfo("bands/zeros"), bytes(3_000_000)), "more in it than its size"),
+        ((tarfile.TarInfo("other/model.json"), b"{}"), "or more than one"),
+    ],
+    ids=["leads out", "link", "pipe", "bomb", "two models"],
+)
+def test_an_archive_that_is_no_models_is_refused(
+    member: tuple[tarfile.TarInfo, bytes],
+    reason: str,
+    deployed: Path,
+    cache: Path,
+    tmp_path: Path,
+) -> None:
+    """Though its digest fits its pin; nothing of it stays in the place of a model."""
+    archive = pack(tmp_path / "bad.tar.gz", member, model=deployed)
+    with pytest.raises(ResultError, match=reason):
+        store.fetched(**pin(archive, archive.as_uri()))
+    assert not [path for path in cache.iterdir() if path.is_dir()]
+    assert not (cache.parent / "out.txt").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00 no gzip"])
+def test_what_is_no_archive_is_refused(content: bytes, cache: Path, tmp_path: Path) -> None:
+    """One line says so."""
+    archive = tmp_path / "bad.tar.gz"
+    archive.write_bytes(content)
+    known = pin(archive, archive.as_uri()) | {"size_bytes": max(1, len(content))}
+    with pytest.raises(ResultError, match="no archive of a model"):
+        store.fetched(**known)
+
+
+def test_a_plugin_offers_models(site: Any, pinned: tuple[Path, dict[str, Any]]) -> None:
+    """By its hook, pinned; found by bare and qualified name."""
+    _, known = pinned
+    site.add(
+        "zoo-a", PLUGIN.format(url=known["url"], sha256=known["sha256"], size=known["size_bytes"])
+    )
+    entry = build_registry(strict=True).get("model", "bands")
+    assert entry.qualified == "zoo-a:bands"
+    folder = locate("bands")
+    assert folder == locate("zoo-a:bands") == build_registry().create("model", "bands")
+    assert oz.predictor("bands").predict([drawn(3)]).labels.tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha256": "ABC"},
+        {"sha256": "f" * 63},
+        {"url": "ftp://host/x.tar"},
+        {"url": "x.tar"},
+        {"size": 0},
+    ],
+    ids=str,
+)
+def test_a_plugins_model_must_be_pinned(site: Any, change: dict[str, Any]) -> None:
+    """Or the plugin is quarantined, and told how to make a pin."""
+    good = {"url": "https://host/x.tar", "sha256": "f" * 64, "size": 9}
+    site.add("zoo-a", PLUGIN.format(**good | change))
+    site.add("zoo-b", PLUGIN.format(**good))
+    bad, fine = build_registry().plugins[1:]
+    assert (bad.status, fine.status) == ("quarantined", "ok")
+    assert "model 'bands' is not pinned" in bad.reason
+    assert "fetched_model" in bad.fix
+
+
+def test_a_plugin_cannot_slip_in_a_factory(site: Any) -> None:
+    """A spec of kind model with a target of its own would be loaded unverified."""
+    site.add(
+        "zoo-a",
+        "@hookimpl\ndef oraclezoo_models():\n"
+        "    return [Spec('model', 'mine', 'zoo_a:load', 'from nowhere')]\n",
+    )
+    assert build_registry().plugins[1].status == "quarantined"
+
+
+@pytest.fixture
+def shipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
+    """Ships the band model under a name, as the index of a release would."""
+    models = tmp_path / "models"
+
+    def ship(name: str) -> Path:
+        folder = write_model(models / name)
+        files = {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()
+        }
+        listed = ", ".join(f'"{file}" = "{digest}"' for file, digest in files.items())
+        (models / "index.toml").write_text(
+            f'[{name}]\nsummary = "reads bands"\nsource = "this test"\nsize_bytes = 9\n'
+            f"files = {{ {listed} }}\n"
+        )
+        read = listing.models
+        monkeypatch.setattr(listing, "models", lambda: read(models / "index.toml"))
+        monkeypatch.setattr(store, "MODELS", models)
+        listing.shipped.cache_clear()
+        return folder
+
+    yield ship
+    monkeypatch.undo()
+    listing.shipped.cache_clear()
+
+
+def test_a_shipped_name_means_the_shipped_model(
+    shipping: Callable[[str], Path], site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever plugins offer and whatever folder lies about; no plugin is loaded for it."""
+    folder = shipping("bands")
+    site.add("zoo-a", PLUGIN.format(url="https://host/x.tar", sha256="f" * 64, size=9))
+    monkeypatch.chdir(tmp_path)
+    other = write_model(tmp_path / "bands")
+
+    def never() -> Any:
+        raise AssertionError("plugins were loaded")
+
+    assert locate("bands", never) == folder
+    assert locate("./bands", never) == Path("bands")
+    assert locate(other, never) == other
+    assert build_registry().create("model", "bands") == folder
+    assert len(oz.predictor("bands").classes) == CLASSES
+
+
+def test_a_shipped_model_is_verified(shipping: Callable[[str], Path]) -> None:
+    """By the digests in the index, each time."""
+    folder = shipping("bands")
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**card, "classes": list("abcd")}))
+    with pytest.raises(ResultError, match=r"model\.json is damaged: reinstall"):
+        locate("bands")
+    (folder / "model.json").unlink()
+    with pytest.raises(ResultError, match=r"model\.json is missing: reinstall"):
+        locate("bands")
+
+
+def test_an_unknown_name_lists_the_nearest(shipping: Callable[[str], Path]) -> None:
+    """Where it could be no path."""
+    shipping("bands")
+    with pytest.raises(UnknownNameError, match="did you mean 'bands'"):
+        locate("band")
+    assert locate("no/such/folder") == Path("no/such/folder")
+
+
+@pytest.mark.parametrize(
+    "text", ["[", '[x]\nsummary = "s"\n', "[x]\nfiles = 3\n", "x = 1\n"], ids=range(4)
+)
+def test_a_broken_index_is_told(text: str, tmp_path: Path) -> None:
+    """One of one's own could be."""
+    path = tmp_path / "index.toml"
+    path.write_text(text)
+    with pytest.raises(ResultError, match="no index of models"):
+        listing.models(path)
+
+
+def test_the_shipped_index_is_true() -> None:
+    """Each shipped model's files are there, have their digests, and are all that is there."""
+    for spec in listing.models():
+        if spec.target != listing.SHIPPED_MODEL:
+            continue
+        folder = locate(spec.name)
+        assert folder == listing.MODELS / spec.name
+        assert {p.name for p in folder.iterdir()} == set(spec.fixed["files"])
+        total = sum(path.stat().st_size for path in folder.iterdir())
+        assert spec.facts["size_bytes"] == total
+    assert names.DEFAULT
