@@ -29,7 +29,7 @@ from oraclezoo.train.records import Epoch
 Trackers = str | Iterable[str] | Mapping[str, Mapping[str, object]]
 """Names, one text separated by commas or several, or names with the options of each."""
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """How long a tracker may take to begin, or over the figures of an epoch."""
 
 LAST_PATIENCE_S = 600.0

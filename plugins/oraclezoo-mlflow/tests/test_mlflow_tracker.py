@@ -1,0 +1,128 @@
+"""Runs as MLflow's own client reads them back from an SQLite file; no server is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import oraclezoo as oz
+from oraclezoo.data.idx import write_idx
+from oraclezoo.errors import DivergedError, InterruptedRunError
+from oraclezoo.testing import conformance
+
+test_conformance = conformance("oraclezoo-mlflow")
+
+SMALL: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "data.track": "idx"}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stripes in two places: 160 images."""
+    folder = tmp_path_factory.mktemp("images")
+    for name, count in (("train", 120), ("t10k", 40)):
+        labels = (np.arange(count) % 2).astype(np.uint8)
+        pictures = np.zeros((count, 16, 16), np.uint8)
+        for picture, label in zip(pictures, labels, strict=True):
+            picture[8 * label : 8 * label + 3] = 220
+        write_idx(folder / f"{name}-images-idx3-ubyte", pictures)
+        write_idx(folder / f"{name}-labels-idx1-ubyte", labels)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs that the tests share, since a new SQLite file takes MLflow seconds."""
+    return tmp_path_factory.mktemp("it's") / "runs"
+
+
+def train(images: Path, home: Path, name: str, **more: Any) -> oz.Run:
+    """A tiny training; a tracker that fails is an error here."""
+
+    def never(text: str) -> None:
+        raise AssertionError(text)
+
+    changes = {**SMALL, **more.pop("changes", {}), "name": name}
+    return oz.train(
+        oz.Recipe.load("authors-cnn", changes),
+        data_dir=images,
+        out=home,
+        device="cpu",
+        trackers={"mlflow": {"experiment": "tests"}},
+        progress=never,
+        **more,
+    )
+
+
+def runs(home: Path, name: str) -> list[Any]:
+    """MLflow's runs of the recipe called so."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
+    experiment = client.get_experiment_by_name("tests")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    return [run for run in found if run.data.params["recipe.name"] == name]
+
+
+def test_a_training_is_a_whole_run(images: Path, home: Path) -> None:
+    """Parameters, metrics by step, recipe and model as artifacts, and its end."""
+    from mlflow import MlflowClient
+
+    run = train(images, home, "whole")
+    (found,) = runs(home, "whole")
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == run.folder.name
+    assert found.data.params["optimizer.lr"] == "0.1"
+    assert found.data.metrics["outcome/validation_accuracy"] == 1.0
+    client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
+    losses = client.get_metric_history(found.info.run_id, "train/loss")
+    wanted = [(row["step"], row["train_loss"]) for row in run.metrics]
+    assert [(metric.step, metric.value) for metric in losses] == wanted
+    local = Path(client.download_artifacts(found.info.run_id, "model"))
+    kept_at = home / "mlflow-artifacts" / found.info.run_id / "artifacts" / "model"
+    assert kept_at.joinpath("model.json").is_file(), "artifacts stay by the runs"
+    blank = np.zeros((2, 16, 16), np.uint8)
+    kept = oz.load(local).predict(blank)
+    np.testing.assert_array_equal(kept.probabilities, run.model().predict(blank).probabilities)
+    assert {item.path for item in client.list_artifacts(found.info.run_id)} == {
+        "model",
+        "recipe.toml",
+    }
+
+
+def test_an_interrupted_training_goes_on_as_the_same_run(images: Path, home: Path) -> None:
+    """Also where its folder has an apostrophe in its name."""
+    steps = iter(range(100))
+    with pytest.raises(InterruptedRunError):
+        train(images, home, "broken-off", should_stop=lambda: next(steps) == 7)
+    (found,) = runs(home, "broken-off")
+    assert found.info.status == "KILLED"
+    train(images, home, "broken-off", resume=True)
+    (again,) = runs(home, "broken-off")
+    assert again.info.run_id == found.info.run_id
+    assert again.info.status == "FINISHED"
+
+
+def test_a_diverged_training_has_failed(images: Path, home: Path) -> None:
+    """With our own word for it as a tag."""
+    wild = {"optimizer.lr": 100.0, "optimizer.weight_decay": 1.0}
+    with pytest.raises(DivergedError):
+        train(images, home, "wild", changes=wild)
+    (found,) = runs(home, "wild")
+    assert found.info.status == "FAILED"
+    assert found.data.tags["oraclezoo.status"] == "diverged"
+
+
+def test_listing_does_not_import_mlflow() -> None:
+    """It takes seconds to import, which every command would pay."""
+    code = (
+        "import sys; from oraclezoo.registry import build_registry; "
+        "assert ('tracker', 'oraclezoo-mlflow:mlflow') in build_registry(); "
+        "assert 'mlflow' not in sys.modules and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

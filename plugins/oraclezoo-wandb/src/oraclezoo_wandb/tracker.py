@@ -1,0 +1,71 @@
+"""A training as a W&B run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class WandbTracker:
+    """Keeps oraclezoo.contracts.Tracker. Files go into ``wandb`` in the run's folder."""
+
+    def __init__(
+        self,
+        *,
+        run_name: str,
+        folder: Path,
+        config: Mapping[str, Any],
+        project: str,
+        entity: str | None,
+        group: str | None,
+        mode: str,
+    ) -> None:
+        # read when wandb is imported: without it, reports of errors are sent when offline too
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        import wandb
+
+        self.run_name, self.wandb = run_name, wandb
+        settings = wandb.Settings(
+            console="off",
+            silent=True,
+            disable_git=True,
+            x_disable_stats=True,
+            x_disable_meta=True,
+        )
+        self.run = wandb.init(
+            project=project,
+            entity=entity,
+            group=group,
+            mode=mode,
+            name=run_name,
+            id=run_name,
+            resume="allow",
+            reinit="create_new",
+            dir=str(folder),
+            config=dict(config),
+            settings=settings,
+        )
+        # W&B's own steps only ever grow; a run that goes on may begin before where it broke off
+        self.run.define_metric("step")
+        self.run.define_metric("*", step_metric="step")
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """A row of the run's history."""
+        self.run.log({**values, "step": step})
+
+    def artifact(self, path: Path) -> None:
+        """A folder becomes an artifact of type model, a file one of its own name."""
+        kind = "model" if path.is_dir() else path.stem
+        found = self.wandb.Artifact(f"{kind}-{self.run_name}", type=kind)
+        if path.is_dir():
+            found.add_dir(str(path))
+        else:
+            found.add_file(str(path))
+        self.run.log_artifact(found)
+
+    def finish(self, status: str) -> None:
+        """How it ended is in the summary; anything but done has an exit code."""
+        self.run.summary["status"] = status
+        self.run.finish(exit_code=0 if status == "done" else 1)

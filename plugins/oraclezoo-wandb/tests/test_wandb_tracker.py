@@ -1,0 +1,141 @@
+"""Offline runs as wandb itself keeps them, read back from their files; no network is needed."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import oraclezoo as oz
+from oraclezoo.data.idx import write_idx
+from oraclezoo.errors import InterruptedRunError
+from oraclezoo.testing import conformance
+
+test_conformance = conformance("oraclezoo-wandb")
+
+HEADER = 7
+BLOCK = 32768
+SMALL: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "data.track": "idx"}
+
+
+@pytest.fixture(autouse=True)
+def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written to the user's folders."""
+    for name in ("CACHE", "CONFIG", "DATA"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name))
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Stripes in two places: 160 images."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, count in (("train", 120), ("t10k", 40)):
+        labels = (np.arange(count) % 2).astype(np.uint8)
+        pictures = np.zeros((count, 16, 16), np.uint8)
+        for picture, label in zip(pictures, labels, strict=True):
+            picture[8 * label : 8 * label + 3] = 220
+        write_idx(folder / f"{name}-images-idx3-ubyte", pictures)
+        write_idx(folder / f"{name}-labels-idx1-ubyte", labels)
+    return folder
+
+
+def records(folder: Path) -> list[Any]:
+    """What the offline runs in a run's folder hold, in the order of time."""
+    from wandb.proto import wandb_internal_pb2
+
+    files = sorted(folder.glob("wandb/offline-run-*/*.wandb"))
+    return [wandb_internal_pb2.Record.FromString(text) for file in files for text in _texts(file)]
+
+
+def _texts(path: Path) -> Iterator[bytes]:
+    """The records of a log in LevelDB's format, which wandb writes after a header of its own."""
+    data, at, whole = path.read_bytes(), HEADER, b""
+    while at + 7 <= len(data):
+        left = BLOCK - at % BLOCK
+        if left < 7:
+            at += left
+            continue
+        length, kind = struct.unpack_from("<HB", data, at + 4)
+        whole += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole in one piece, or the last piece
+            yield whole
+            whole = b""
+
+
+def history(found: list[Any]) -> list[dict[str, Any]]:
+    rows = [record.history for record in found if record.HasField("history")]
+    return [
+        {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row.item}
+        for row in rows
+    ]
+
+
+def test_a_training_is_a_whole_run(images: Path, tmp_path: Path) -> None:
+    """Settings, figures an epoch, the recipe and the model as artifacts, and how it ended."""
+    recipe = oz.Recipe.load("authors-cnn", SMALL)
+    said: list[str] = []
+    run = oz.train(
+        recipe,
+        data_dir=images,
+        out=tmp_path / "runs",
+        device="cpu",
+        trackers={"wandb": {"project": "tests", "group": "mine"}},
+        progress=said.append,
+    )
+    assert said == []
+    found = records(run.folder)
+    (begun,) = (record.run for record in found if record.HasField("run"))
+    assert (begun.project, begun.run_group, begun.run_id) == ("tests", "mine", run.folder.name)
+    config = {item.key: json.loads(item.value_json) for item in begun.config.update}
+    assert config["optimizer.lr"] == 0.1
+    assert config["seed"] == 0
+    *epochs, outcome = history(found)
+    assert [row["step"] for row in epochs] == [row["step"] for row in run.metrics]
+    assert [row["train/loss"] for row in epochs] == [row["train_loss"] for row in run.metrics]
+    assert all(row["system/memory_gib"] > 0 for row in epochs if sys.platform == "linux")
+    assert outcome["outcome/validation_accuracy"] == 1.0
+    artifacts = {r.artifact.type: r.artifact for r in found if r.HasField("artifact")}
+    assert set(artifacts) == {"recipe", "model"}
+    names = {entry.path for entry in artifacts["model"].manifest.contents}
+    assert names == {"model.json", "model.safetensors"}
+    (end,) = (record.exit for record in found if record.HasField("exit"))
+    assert end.exit_code == 0
+
+
+def test_an_interrupted_training_goes_on_as_the_same_run(images: Path, tmp_path: Path) -> None:
+    """Two parts with one id; the first ends with an exit code."""
+    recipe = oz.Recipe.load("authors-cnn", SMALL)
+    options: dict[str, Any] = {
+        "data_dir": images,
+        "out": tmp_path,
+        "device": "cpu",
+        "trackers": "wandb",
+    }
+    steps = iter(range(100))
+    with pytest.raises(InterruptedRunError):
+        oz.train(recipe, should_stop=lambda: next(steps) == 7, **options)
+    run = oz.train(recipe, resume=True, **options)
+    found = records(run.folder)
+    begun = [record.run.run_id for record in found if record.HasField("run")]
+    assert set(begun) == {run.folder.name}
+    exits = [record.exit.exit_code for record in found if record.HasField("exit")]
+    assert exits == [1, 0]
+
+
+def test_listing_does_not_import_wandb() -> None:
+    """It takes a second to import, which every command would pay."""
+    code = (
+        "import sys; from oraclezoo.registry import build_registry; "
+        "assert ('tracker', 'oraclezoo-wandb:wandb') in build_registry(); "
+        "assert 'wandb' not in sys.modules and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
