@@ -76,9 +76,7 @@ def checked(model: onnx.ModelProto) -> bytes:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise VerificationError(
-            f"the exported ONNX file is not sound: {reason_of(error)}"
-        ) from error
+        raise VerificationError(f"the ONNX file is not sound: {reason_of(error)}") from error
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
@@ -89,6 +87,11 @@ def describe(model: onnx.ModelProto, card: Mapping[str, Any]) -> None:
 
     model.producer_name, model.producer_version = PRODUCER, __version__
     helper.set_model_props(model, {CARD_KEY: as_text(card)})
+
+
+def version() -> str:
+    """Of the onnx library."""
+    return str(onnx.__version__)
 
 
 def opset_of(model: onnx.ModelProto) -> int:

@@ -83,14 +83,16 @@ class OnnxClassifier:
         """Class probabilities float32 ``(N, C)``."""
         rows = [np.zeros((0, self.classes), np.float32)]
         for start in range(0, len(images), BATCH_SIZE):
-            batch = np.ascontiguousarray(images[start : start + BATCH_SIZE])
-            if self.preprocesses:
-                rows.append(self.session.run(None, {"images": batch})[0])
-                continue
-            given = batch[:, None].astype(np.float32) * np.float32(self.scale)
-            (logits,) = self.session.run(None, {"images": given - np.float32(self.shift)})
-            rows.append(_softmax(logits))
+            (found,) = self.session.run(None, self.feed(images[start : start + BATCH_SIZE]))
+            rows.append(found if self.preprocesses else _softmax(found))
         return np.concatenate(rows)
+
+    def feed(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
+        """A batch of uint8 images ``(N, H, W)`` as the graph takes it."""
+        if self.preprocesses:
+            return {"images": np.ascontiguousarray(images)}
+        scaled = images[:, None].astype(np.float32) * np.float32(self.scale)
+        return {"images": scaled - np.float32(self.shift)}
 
     @property
     def card(self) -> Mapping[str, Any]:

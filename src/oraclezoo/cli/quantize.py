@@ -1,0 +1,120 @@
+"""``oraclezoo quantize``: a model with fewer bits."""
+
+from __future__ import annotations
+
+import click
+
+from oraclezoo.cli import _options as options
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._measuring import gates, measuring, parse_settings
+
+
+@click.command("quantize")
+@click.argument("model", type=click.Path(file_okay=False))
+@click.argument("out", required=False, type=click.Path(file_okay=False))
+@click.option("--precision", type=click.Choice(["int8", "fp16"]), default="int8", show_default=True)
+@click.option(
+    "--calibration",
+    type=click.Choice(["minmax", "entropy", "percentile"]),
+    default="minmax",
+    show_default=True,
+    help="How the range of an activation follows from what was seen.",
+)
+@click.option(
+    "--images",
+    type=click.IntRange(min=1),
+    default=512,
+    show_default=True,
+    help="Training images to calibrate on.",
+)
+@click.option(
+    "--sensitivity",
+    type=click.Choice(["auto", "always", "off"]),
+    default="auto",
+    show_default=True,
+    help="Scan layer by layer: where int8 costs too much, always, or never.",
+)
+@click.option(
+    "--max-divergence",
+    type=click.FloatRange(min=0),
+    default=0.01,
+    show_default=True,
+    metavar="NATS",
+    help="Beyond it the most sensitive layers stay in float.",
+)
+@click.option(
+    "--keep-float",
+    multiple=True,
+    metavar="PATTERN",
+    help="Layers to leave in float by name, e.g. 'node_conv2d*'; may be repeated.",
+)
+@click.option(
+    "--reduce-range", is_flag=True, help="Weights of 7 bits, for processors without VNNI."
+)
+@gates
+@options.track
+@options.data_dir
+@measuring
+@json_option
+@pass_app
+def command(
+    app: App,
+    model: str,
+    out: str | None,
+    precision: str,
+    calibration: str,
+    images: int,
+    sensitivity: str,
+    max_divergence: float,
+    keep_float: tuple[str, ...],
+    reduce_range: bool,
+    max_drop: float | None,
+    max_limit: float | None,
+    track: str | None,
+    data_dir: str | None,
+    split: str,
+    results: str,
+    timed: bool,
+    rounds: int,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Quantize MODEL (a model or run folder) into OUT, by default beside it as MODEL-int8.
+
+    Activations are calibrated on training images, and the result is held against the float graph
+    in ONNX Runtime on validation images.
+    """
+    at = parse_settings(settings)
+    from oraclezoo.cli._receipt import receipt_text
+    from oraclezoo.pipeline.export import default_folder
+    from oraclezoo.pipeline.quantize import quantize
+
+    folder = out or default_folder(model, f"-{precision}")
+    with stdout_to_stderr():
+        done = quantize(
+            model,
+            folder,
+            precision=precision,
+            calibration=calibration,
+            images=images,
+            sensitivity=sensitivity,
+            max_divergence=max_divergence,
+            keep_float=keep_float,
+            reduce_range=reduce_range,
+            max_drop=max_drop,
+            max_limit=max_limit,
+            track=track,
+            data_dir=data_dir,
+            split=split,
+            results=results,
+            timed=timed,
+            rounds=rounds,
+            settings=at,
+            registry=app.registry,
+            progress=say,
+        )
+    made = done.card["receipts"][-1]
+    if as_json:
+        emit_json("oraclezoo/quantize/1", {"folder": str(folder), "receipt": made})
+        return
+    click.echo(f"{folder}\n{receipt_text(made)}")
