@@ -193,15 +193,28 @@ def test_best_and_last_are_both_there(run: oz.Run) -> None:
 @pytest.mark.parametrize(
     "images",
     [
-        np.zeros((2, 17, 16), np.uint8),
+        np.zeros((16, 16), np.float32),
         np.zeros((2, 16, 16), np.float32),
-        np.zeros((2, 1, 16, 16), np.uint8),
+        np.zeros((2, 1, 16, 16, 3), np.uint8),
+        7,
     ],
 )
 def test_predict_refuses_other_images(run: oz.Run, images: Any) -> None:
     """The message says what the model takes."""
     with pytest.raises(UsageError, match=r"uint8 \(N, 16, 16\)"):
         run.model().predict(images)
+
+
+def test_predict_takes_pictures_of_any_size(run: oz.Run) -> None:
+    """Prepared first; as it is at the model's own size."""
+    image = np.zeros((16, 16), np.uint8)
+    image[4:7, 2:14] = 220
+    large = np.kron(image, np.ones((4, 4), np.uint8))
+    model = run.model()
+    one, other = model.predict(image), model.predict([large, 255 - large])
+    assert other.probabilities.shape == (2, 4)
+    assert np.allclose(other.probabilities[0], other.probabilities[1], atol=1e-6)
+    assert one.labels[0] == other.labels[0]
 
 
 def test_predict_takes_one_image_or_none(run: oz.Run) -> None:

@@ -73,9 +73,11 @@ def as_batch(images: Any, size: int, polarity: Polarity = "auto") -> Images:
             return np.asarray(images)[None]
     if isinstance(images, (str, Path, bytes, Image.Image)) or _is_picture(images):
         return prepare_all([images], size, polarity)
-    if isinstance(images, Iterable):
-        return prepare_all(images, size, polarity)
-    raise UsageError(f"images are a {type(images).__name__}; give files or uint8 arrays")
+    several = isinstance(images, Iterable) and len(shape) in (0, 3, 4)
+    if not several or (shape and images.dtype != np.uint8):
+        what = f"{images.dtype} {shape}" if shape else f"a {type(images).__name__}"
+        raise UsageError(f"images are {what}; give files, or uint8 (N, {size}, {size})")
+    return prepare_all(images, size, polarity)
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -99,8 +101,8 @@ def limited(data: bytes) -> bytes:
 
 
 def _is_picture(images: Any) -> bool:
-    """Whether an array is one image and not several."""
-    if not isinstance(images, np.ndarray):
+    """Whether it is an array of one image."""
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
         return False
     return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (3, 4))
 
@@ -109,7 +111,7 @@ def _open(picture: Picture) -> Image.Image:
     if isinstance(picture, Image.Image):
         return upright(picture)
     if isinstance(picture, np.ndarray):
-        if picture.dtype != np.uint8 or not _is_picture(picture) or not picture.size:
+        if not _is_picture(picture) or not picture.size:
             raise UsageError(
                 f"an image is {picture.dtype} {picture.shape}; "
                 "give uint8 (H, W), (H, W, 3) or (H, W, 4)"
