@@ -14,21 +14,23 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from oraclezoo.contracts import Images
 from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.export.shipped import Tempered
 from oraclezoo.pipeline.compose import build_backbone
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.result import write_atomically
+from oraclezoo.serving.images import as_batch
+from oraclezoo.serving.names import locate
+from oraclezoo.serving.polarity import Polarity
+from oraclezoo.serving.prediction import Prediction
 from oraclezoo.train.evaluate import probabilities, with_views
 from oraclezoo.train.images import Streamed
 
@@ -45,13 +47,6 @@ PRECISIONS = ("fp32", "fp16", "int8")
 
 AT_ONCE_BYTES = 1 << 26
 """Images that take more are moved to the model's device in batches."""
-
-
-class Prediction(NamedTuple):
-    """Labels int64 ``(N,)`` and class probabilities float32 ``(N, C)``."""
-
-    labels: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float32]
 
 
 class Model:
@@ -92,20 +87,17 @@ class Model:
         """Of what predicts: fp32, fp16 or int8."""
         return str(self.card["onnx"]["precision"]) if self.onnx else "fp32"
 
-    def predict(self, images: npt.ArrayLike | Images) -> Prediction:
-        """Classify uint8 images ``(N, H, W)``, or one ``(H, W)``, of the size trained on.
+    def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
+        """Labels and probabilities, as :meth:`oraclezoo.serving.predictor.Predictor.predict`.
 
-        They must look like the training images: bright strokes on black. Images that stay in a file
-        (contracts.Images) are read a batch at a time. A model with an ONNX file predicts with that,
-        on the CPU. Raises UsageError for another shape or type.
+        ``images`` is uint8 ``(N, S, S)`` of the size trained on, taken as prepared (bright strokes
+        on black; those that stay in a file, contracts.Images, are read a batch at a time), or a
+        picture, or an iterable of pictures of any size, colour and ``polarity``: files, the bytes
+        of one, images of Pillow's, uint8 ``(H, W)`` or ``(H, W, 3 or 4)``. A model with an ONNX
+        file predicts with that, on the CPU. Raises DataError for a picture that cannot be read,
+        UsageError for what is none.
         """
-        array = _array_like(images)
-        size = self.card["input"]["image_size"]
-        if array.dtype != np.uint8 or len(array.shape) != 3 or array.shape[1:] != (size, size):
-            raise UsageError(
-                f"images are {array.dtype} {array.shape}; "
-                f"this model takes uint8 (N, {size}, {size})"
-            )
+        array = as_batch(images, self.card["input"]["image_size"], polarity)
         if self.onnx:
             found = self.onnx_classifier().probabilities(array)
             return Prediction(found.argmax(1).astype(np.int64), found)
@@ -176,20 +168,14 @@ class Model:
         return Model(self.module, card, self.onnx)
 
 
-def _array_like(images: npt.ArrayLike | Images) -> npt.NDArray[Any] | Images:
-    """What reads like a NumPy array as it is, anything else as an array; a lone image as one."""
-    if isinstance(getattr(images, "dtype", None), np.dtype) and len(images.shape) == 3:  # type: ignore[union-attr]  # it has a dtype
-        return images  # type: ignore[return-value]
-    array = np.asarray(images)
-    return array[None] if array.ndim == 2 else array
+def load(model: str | Path, registry: Registry | None = None) -> Model:
+    """A model on the CPU: by name (``oraclezoo models list``), or a folder that it was saved in.
 
-
-def load(folder: str | Path, registry: Registry | None = None) -> Model:
-    """A model that :meth:`Model.save` wrote, on the CPU.
-
-    Raises ResultError if a file is absent, broken, or does not fit its card.
+    Raises ResultError if a file is absent, broken, or does not fit its card; UnknownNameError,
+    DownloadError.
     """
-    path = Path(folder)
+    known = registry or build_registry()
+    path = locate(model, lambda: known)
     try:
         card = json.loads((path / CARD).read_text(encoding="utf-8"))
         if card["schema"] != SCHEMA:
@@ -200,10 +186,10 @@ def load(folder: str | Path, registry: Registry | None = None) -> Model:
         raise ResultError(f"{path} is not a model folder: {error.filename} is missing") from error
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ResultError(f"{path}: the model cannot be read ({error})") from error
-    model = assemble(card, state, registry or build_registry(), str(path))
+    bare = assemble(card, state, known, str(path))
     if graph is None:
-        return model
-    whole = Model(model.module, card, graph)
+        return bare
+    whole = Model(bare.module, card, graph)
     whole.onnx_classifier(str(path / GRAPH))
     return whole
 
