@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from oraclezoo.specs import Kind, Spec
 
 BUILTIN = EntryPoint("oraclezoo", __version__, "builtin", "oraclezoo.zoo.builtin")
 DISABLE_VARIABLE = "ORACLEZOO_DISABLE_PLUGINS"
+SLOW_LOAD_S = 0.5
+"""A plugin that takes longer to load is noted: every command that resolves a name waits for it."""
 _HEAVY = ("torch", "timm", "numpy", "scipy", "onnx", "onnxruntime", "PIL")
 
 
@@ -142,7 +145,7 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
     name = f"{point.distribution}:{point.name}"
     specs: dict[Key, Spec] = {}
     light = {module for module in _HEAVY if module not in sys.modules}
-    registered = False
+    registered, start = False, time.perf_counter()
     try:
         with redirect_stdout(sys.stderr):  # stdout belongs to the command's result
             plugin = _import(point)
@@ -167,7 +170,8 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
             traceback=_traceback(error),
             specs=tuple(specs.values()),
         )
-    return _record(point, specs=tuple(specs.values()), notes=tuple(_notes(light, bool(specs))))
+    notes = _notes(light, bool(specs), time.perf_counter() - start)
+    return _record(point, specs=tuple(specs.values()), notes=tuple(notes))
 
 
 def _import(point: EntryPoint) -> Any:
@@ -195,8 +199,14 @@ def _import(point: EntryPoint) -> Any:
         ) from error
 
 
-def _notes(light: set[str], offers: bool) -> Iterator[tuple[str, str]]:
+def _notes(light: set[str], offers: bool, took_s: float) -> Iterator[tuple[str, str]]:
     loaded = sorted(name for name in light if name in sys.modules)
+    if took_s > SLOW_LOAD_S:
+        yield (
+            f"it took {took_s:.1f} s to load, and every command that resolves a name waits for it",
+            "do nothing at import and in hooks but make specs; until its author mends that, "
+            f"{DISABLE_VARIABLE} leaves it out",
+        )
     if loaded:
         yield (
             f"it imports {', '.join(loaded)} when loaded, which slows every command down",

@@ -1,0 +1,60 @@
+"""``oraclezoo plugins``: what is installed, what is wrong with it, a new one, a check of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oraclezoo.cli._base import emit_json, json_option, print_table, stdout_to_stderr
+from oraclezoo.cli._group import LazyGroup
+from oraclezoo.specs import KINDS
+
+if TYPE_CHECKING:
+    from oraclezoo.host import Plugin
+
+COMMANDS = {
+    "doctor": ("oraclezoo.cli.plugins.doctor:command", "Explain every problem and its fix."),
+    "new": ("oraclezoo.cli.plugins.new:command", "Write a plugin package to begin with."),
+    "check": ("oraclezoo.cli.plugins.check:command", "Hold components to their contract."),
+}
+"""Each command's target and its line in the help."""
+
+
+@click.group("plugins", cls=LazyGroup, targets=COMMANDS, invoke_without_command=True)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Show the plugins: where each comes from, whether it works, what it offers."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from oraclezoo.registry import build_registry  # not strict: to show is what this is for
+
+    with stdout_to_stderr():
+        plugins = build_registry().plugins
+    if as_json:
+        emit_json("oraclezoo/plugins/1", [_document(plugin) for plugin in plugins])
+        return
+    rows = [(p.distribution, p.version, p.entry_point, p.status, _offers(p)) for p in plugins]
+    print_table(("DISTRIBUTION", "VERSION", "ENTRY POINT", "STATUS", "OFFERS"), rows)
+
+
+def _offers(plugin: Plugin) -> str:
+    if plugin.status != "ok":
+        return plugin.reason
+    counts = {kind: sum(spec.kind == kind for spec in plugin.specs) for kind in KINDS}
+    listed = [f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items() if n]
+    return ", ".join(listed) or "nothing"
+
+
+def _document(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "entry_point": plugin.entry_point,
+        "value": plugin.value,
+        "status": plugin.status,
+        "reason": plugin.reason,
+        "fix": plugin.fix,
+        "offers": [{"kind": spec.kind, "name": spec.name} for spec in plugin.specs],
+    }

@@ -1,0 +1,113 @@
+"""``oraclezoo plugins doctor``: everything about the plugins that somebody may want to mend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to_stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oraclezoo.registry import Registry
+
+Problem = dict[str, str]
+"""Its keys are ``level`` (error, warning or note), ``what``, ``why``, ``fix``, ``traceback``."""
+
+LEVELS = ("error", "warning", "note")
+
+
+@click.command("doctor")
+@json_option
+@pass_app
+@click.pass_context
+def command(ctx: click.Context, app: App, as_json: bool) -> None:
+    """Explain every problem and how to mend it.
+
+    Exit status 1 when a plugin is quarantined, or offers what cannot be there.
+    """
+    from oraclezoo.registry import build_registry
+
+    with stdout_to_stderr():
+        registry = build_registry()
+    problems = diagnose(registry)
+    healthy = all(problem["level"] != "error" for problem in problems)
+    if as_json:
+        emit_json("oraclezoo/plugins-doctor/1", {"healthy": healthy, "problems": problems})
+    else:
+        for problem in problems:
+            click.echo(click.style(f"{problem['level']}: {problem['what']}", bold=True))
+            click.echo(f"  why: {problem['why']}\n  fix: {problem['fix']}")
+            if app.debug and problem["traceback"]:
+                click.echo("  " + problem["traceback"].strip().replace("\n", "\n  "))
+        if healthy:
+            count = sum(plugin.status == "ok" for plugin in registry.plugins) - 1
+            click.echo(f"nothing is quarantined; plugins beside the built-in one: {count}")
+        elif not app.debug and any(problem["traceback"] for problem in problems):
+            click.echo("tracebacks: oraclezoo --debug plugins doctor", err=True)
+    ctx.exit(0 if healthy else 1)
+
+
+def diagnose(registry: Registry) -> list[Problem]:
+    """Everything about the plugins that somebody may want to mend, errors first."""
+    found = [*_failed(registry), *_targets(registry), *_clashes(registry), *_disabled(registry)]
+    return sorted(found, key=lambda problem: LEVELS.index(problem["level"]))
+
+
+def _problem(level: str, what: str, why: str, fix: str, traceback: str = "") -> Problem:
+    return {"level": level, "what": what, "why": why, "fix": fix, "traceback": traceback}
+
+
+def _failed(registry: Registry) -> Iterator[Problem]:
+    """Quarantined and disabled plugins, and what is odd about those that work."""
+    for plugin in registry.plugins:
+        what = f"{plugin.name} ({plugin.distribution} {plugin.version}, {plugin.value})"
+        if plugin.status == "quarantined":
+            what = f"quarantined: {what}"
+            yield _problem("error", what, plugin.reason, plugin.fix, plugin.traceback)
+        elif plugin.status == "disabled":
+            yield _problem("note", f"disabled: {what}", plugin.reason, plugin.fix)
+        for why, fix in plugin.notes:
+            yield _problem("warning", what, why, fix)
+
+
+def _targets(registry: Registry) -> Iterator[Problem]:
+    """Components of plugins whose target is not where they say."""
+    from oraclezoo.targets import missing
+
+    for entry in registry:
+        why = "" if entry.builtin else missing(entry.spec.target)
+        if why:
+            yield _problem(
+                "error",
+                f"{entry.spec.kind} '{entry.qualified}' ({entry.distribution} {entry.version})",
+                f"its target is '{entry.spec.target}', but {why}",
+                f"update it (pip install -U {entry.distribution}); its author corrects the "
+                f"target of {entry.spec.kind} '{entry.spec.name}'",
+            )
+
+
+def _clashes(registry: Registry) -> Iterator[Problem]:
+    """Names that more than one distribution offers."""
+    for first, *rest in registry.clashes():
+        what = f"{first.spec.kind} '{first.spec.name}'"
+        others = ", ".join(entry.qualified for entry in rest)
+        if first.builtin:
+            why = f"{others} goes by a built-in name"
+            yield _problem("note", what, why, f"say {others} to mean it")
+        else:
+            why = f"more than one offers it: {first.qualified}, {others}"
+            yield _problem("warning", what, why, "say which by its full name")
+
+
+def _disabled(registry: Registry) -> Iterator[Problem]:
+    """Names that are to be disabled and that nothing goes by."""
+    for name in registry.unknown_disabled:
+        yield _problem(
+            "warning",
+            f"ORACLEZOO_DISABLE_PLUGINS lists '{name}'",
+            "no plugin goes by that name",
+            "correct it; 'oraclezoo plugins' shows the names",
+        )

@@ -1,0 +1,306 @@
+"""What a backbone is held to: small batches of images, on the CPU."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from oraclezoo.errors import UsageError
+from oraclezoo.testing.subject import Subject, broken, listed, skip, through_checkpoint
+
+SIZES = (28, 32, 64)
+"""Images are of the first of these sizes that the backbone does not refuse."""
+CLASSES = 10
+TOLERANCE = 1e-3
+"""Of logits that are computed in another order, relative to the largest of them."""
+
+
+def forward(subject: Subject) -> None:
+    """Finite logits (N, classes) for batches of 1, 2 and 5, in either memory layout.
+
+    An image's logits do not depend on its neighbours, in evaluation.
+    """
+    net, size = _built(subject)
+    images = _images(5, size)
+    with torch.no_grad():
+        logits = _logits(net, images)
+        for count in (1, 2):
+            _near(_logits(net, images[:count]), logits[:count], f"in a batch of {count} instead")
+        strided = images.to(memory_format=torch.channels_last)
+        net.to(memory_format=torch.channels_last)
+        try:
+            _near(_logits(net, strided), logits, "with channels last")
+        finally:
+            net.to(memory_format=torch.contiguous_format)
+
+
+def other_shapes(subject: Subject) -> str | None:
+    """Three channels, seven classes and another image size are as good, or refused plainly."""
+    _, first = _built(subject)
+    size = next(size for size in SIZES if size != first)
+    try:
+        net = _module(subject.create(in_chans=3, num_classes=7, image_size=size)).eval()
+    except UsageError as error:
+        return f"refuses 3x{size}x{size}: {error}"
+    with torch.no_grad():
+        _logits(net, torch.randn(2, 3, size, size), classes=7)
+    return None
+
+
+def options(subject: Subject) -> None:
+    """Each choice of an option and each flag builds and gives logits, or is refused plainly.
+
+    But for ``pretrained``, which may fetch what is not here.
+    """
+    size = _built(subject)[1]
+    ways: list[tuple[str, Any]] = []
+    for option in subject.spec.options:
+        if option.name == "pretrained":
+            continue
+        others: tuple[Any, ...] = (True, False) if option.type == "bool" else option.choices
+        ways += [(option.name, value) for value in others if value != option.default]
+    if not ways:
+        skip("no option is a flag or has choices")
+    for name, value in ways:
+        try:
+            net = _module(subject.create(**_shape(size), **{name: value})).eval()
+        except UsageError:
+            continue
+        with torch.no_grad():
+            _logits(net, _images(2, size), where=f"with {name} = {value!r}: ")
+
+
+def gradient(subject: Subject) -> None:
+    """A gradient reaches every parameter that requires one, and no other.
+
+    Noise lifts the zeros that some branches start from; random layers may leave one out, so that
+    three batches are tried.
+    """
+    net, size = _fresh(subject)
+    net.train()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if parameter.is_floating_point():
+                parameter.add_(torch.randn_like(parameter) * 0.01)
+    for _ in range(3):
+        loss = nn.functional.cross_entropy(net(_images(8, size)), torch.arange(8) % CLASSES)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+    missed, frozen = [], []
+    for name, parameter in net.named_parameters():
+        reached = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
+        if parameter.requires_grad and not reached:
+            missed.append(name)
+        elif not parameter.requires_grad and reached:
+            frozen.append(name)
+    if missed:
+        broken(f"no gradient reaches {listed(missed)}")
+    if frozen:
+        broken(f"a gradient reaches {listed(frozen)}, which require none")
+    if not any(parameter.requires_grad for parameter in net.parameters()):
+        broken("it has no parameter that can be trained")
+
+
+def determinism(subject: Subject) -> None:
+    """The same seed gives the same weights; they are drawn from torch's global generator."""
+    net, size = _fresh(subject)
+    again, _ = _fresh(subject)
+    for (name, one), other in zip(
+        net.state_dict().items(), again.state_dict().values(), strict=True
+    ):
+        if not torch.equal(one, other):
+            broken(f"the same seed gives other weights: {name} differs")
+    other_seed = _module(subject.create(seed=1, **_shape(size)))
+    pairs = zip(net.parameters(), other_seed.parameters(), strict=True)
+    if all(torch.equal(one, other) for one, other in pairs):
+        broken("another seed gives the same weights: draw them from torch's global generator")
+
+
+def state(subject: Subject) -> None:
+    """Its state goes through a checkpoint, and a net of another seed then gives equal logits."""
+    net, size = _fresh(subject)
+    net.train()(_images(4, size))  # moves running averages
+    saved = through_checkpoint(net.state_dict())
+    other = _module(subject.create(seed=1, **_shape(size)))
+    other.load_state_dict(saved)
+    images = _images(3, size)
+    with torch.no_grad():
+        if not torch.equal(net.eval()(images), other.eval()(images)):
+            broken("with the same state it gives other logits: something is not in the state")
+
+
+def initialize(subject: Subject) -> None:
+    """With the fact data_init it has initialize(images), which gives the same weights twice."""
+    net, size = _fresh(subject)
+    method = getattr(net, "initialize", None)
+    if not subject.facts.get("data_init"):
+        skip("it does not declare data_init")
+    if not callable(method):
+        broken("it declares data_init and has no method initialize")
+    again, _ = _fresh(subject)
+    images = _images(64, size)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    for each in (net, again):
+        torch.manual_seed(0)
+        each.initialize(images)  # type: ignore[operator]  # looked at above
+    after = net.state_dict()
+    if not all(map(torch.equal, after.values(), again.state_dict().values())):
+        broken("initialize gives other weights for the same images")
+    if all(torch.equal(before[name], value) for name, value in after.items()):
+        broken("initialize changes nothing: declare data_init = False")
+    with torch.no_grad():
+        _logits(net.eval(), _images(2, size))
+
+
+def prunable(subject: Subject) -> str | None:
+    """Declared prunable, half of its channels can be taken out by torch-pruning's graph."""
+    if not subject.facts.get("prunable"):
+        skip("it is not declared prunable")
+    import torch_pruning
+
+    net, size = _fresh(subject)
+    net.eval()
+    example = _images(1, size)
+    before = sum(p.numel() for p in net.parameters())
+    with _quiet():
+        pruner = torch_pruning.pruner.MagnitudePruner(
+            net,
+            example,
+            importance=torch_pruning.importance.MagnitudeImportance(p=2),
+            pruning_ratio=0.5,
+            ignored_layers=_last_layers(net),
+        )
+        pruner.step()
+    after = sum(p.numel() for p in net.parameters())
+    if after >= before:
+        broken("torch-pruning finds no channel to take out: declare prunable = False")
+    with torch.no_grad():
+        _logits(net, _images(2, size), where="pruned: ")
+    return f"{before:,} parameters to {after:,}"
+
+
+def onnx(subject: Subject) -> str | None:
+    """Exported to ONNX with any batch size, onnxruntime gives the same logits."""
+    import onnxruntime
+
+    net, size = _fresh(subject)
+    net.eval()
+    images = _images(3, size)
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "net.onnx"
+        torch.onnx.export(
+            net,
+            (_images(2, size),),
+            path,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        found = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    with torch.no_grad():
+        expected = net(images)
+    _near(found, expected, "in onnxruntime")
+    return f"largest difference {float((found - expected).abs().max()):.1e}"
+
+
+CHECKS = (
+    forward,
+    other_shapes,
+    options,
+    gradient,
+    determinism,
+    state,
+    initialize,
+    prunable,
+    onnx,
+)
+SLOW = (onnx,)
+
+
+def _shape(size: int) -> dict[str, int]:
+    return {"in_chans": 1, "num_classes": CLASSES, "image_size": size}
+
+
+def _images(count: int, size: int) -> Tensor:
+    return torch.randn(count, 1, size, size)
+
+
+def _fresh(subject: Subject) -> tuple[nn.Module, int]:
+    """A net of the kit's seed, and the size of its images."""
+    for size in SIZES:
+        try:
+            return _module(subject.create(**_shape(size))), size
+        except UsageError:
+            if size == SIZES[-1]:
+                raise
+    raise AssertionError("a size is returned or an error raised")
+
+
+def _built(subject: Subject) -> tuple[nn.Module, int]:
+    """One such net for the checks that leave it as it is, in evaluation."""
+    if "net" not in subject.kept:
+        net, size = _fresh(subject)
+        subject.kept["net"] = net.eval(), size
+    found: tuple[nn.Module, int] = subject.kept["net"]
+    return found
+
+
+def _module(built: object) -> nn.Module:
+    if not isinstance(built, nn.Module):
+        broken(f"it gives a {type(built).__name__}, not a torch module")
+    return built
+
+
+def _logits(net: nn.Module, images: Tensor, *, classes: int = CLASSES, where: str = "") -> Tensor:
+    logits = net(images)
+    if not isinstance(logits, Tensor):
+        broken(f"{where}it gives a {type(logits).__name__}, not logits")
+    if logits.shape != (len(images), classes):
+        broken(f"{where}logits are {tuple(logits.shape)}, not {(len(images), classes)}")
+    if not torch.isfinite(logits).all():
+        broken(f"{where}logits are not finite")
+    return logits
+
+
+def _near(found: Tensor, expected: Tensor, how: str) -> None:
+    if found.shape != expected.shape:
+        broken(f"{how} logits are {tuple(found.shape)}, not {tuple(expected.shape)}")
+    difference = float((found - expected).abs().max())
+    if difference > TOLERANCE * max(1.0, float(expected.abs().max())):
+        broken(f"{how} logits differ by {difference:.1e}")
+
+
+def _last_layers(net: nn.Module) -> list[nn.Module]:
+    """The layer that gives the logits: its outputs are the classes, which stay."""
+    sizes: Mapping[type, str] = {nn.Linear: "out_features", nn.Conv2d: "out_channels"}
+    last = [
+        module
+        for module in net.modules()
+        for kind, size in sizes.items()
+        if isinstance(module, kind) and getattr(module, size) == CLASSES
+    ]
+    return last[-1:]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the libraries say about their own insides."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

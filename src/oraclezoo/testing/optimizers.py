@@ -1,0 +1,254 @@
+"""What an optimizer is held to: a small net and a convex loss, on the CPU."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from oraclezoo.errors import UsageError
+from oraclezoo.testing.subject import Subject, broken, listed, skip, through_checkpoint
+from oraclezoo.train.checkpoint import load_optimizer
+from oraclezoo.train.stack import Merged
+
+STEPS = 3
+CONVEX_STEPS = 200
+
+
+def parameters(subject: Subject) -> None:
+    """Each trainable parameter is in one group with a learning rate, and moves; a frozen one stays.
+
+    Of a net with convolutions, a norm and linear layers, its first layer frozen.
+    """
+    net = _net()
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    optimizer = _build(subject, net)
+    members = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    for name, p in net.named_parameters():
+        count = members.count(id(p))
+        if count != int(p.requires_grad):
+            what = "trainable" if p.requires_grad else "frozen"
+            broken(f"{what} parameter {name} is in {count} groups")
+    if not all("lr" in group for group in optimizer.param_groups):
+        broken("a parameter group has no 'lr'")
+    _train(subject, net, optimizer, 2 * STEPS)
+    still = [n for n, p in net.named_parameters() if p.requires_grad and torch.equal(p, before[n])]
+    moved = [n for n, p in net.named_parameters() if not p.requires_grad and p.ne(before[n]).any()]
+    if still:
+        broken(f"{2 * STEPS} steps leave {listed(still)} where they were")
+    if moved:
+        broken(f"frozen parameters move: {listed(moved)}")
+
+
+def convex(subject: Subject) -> str:
+    """At its defaults it lowers a convex loss: logistic regression, 200 steps."""
+    net = nn.Linear(8, 2)
+    nn.init.zeros_(net.weight)
+    inputs = torch.randn(200, 8)
+    labels = (inputs[:, 0] > 0).long()
+    optimizer = _build(subject, net)
+    first = _loss(net, inputs, labels).item()
+    _train(subject, net, optimizer, CONVEX_STEPS, inputs, labels)
+    _mode(subject, optimizer, "eval")
+    last = _loss(net, inputs, labels).item()
+    if not math.isfinite(last):
+        broken(f"the loss goes from {first:.3f} to {last}")
+    if last > 0.995 * first:
+        broken(f"{CONVEX_STEPS} steps take the loss from {first:.4f} to {last:.4f} only")
+    return f"{first:.3f} to {last:.3f}"
+
+
+def resume(subject: Subject) -> None:
+    """Stopped and gone on with from a checkpoint, it ends at the same weights bit for bit."""
+    nets = [_net() for _ in range(2)]
+    optimizers = [_build(subject, net) for net in nets]
+    for net, optimizer in zip(nets, optimizers, strict=True):
+        _train(subject, net, optimizer, STEPS)
+        _mode(subject, optimizer, "eval")
+    saved = through_checkpoint([nets[1].state_dict(), optimizers[1].state_dict()])
+    nets[1] = _net()
+    nets[1].load_state_dict(saved[0])
+    optimizers[1] = _build(subject, nets[1])
+    load_optimizer(optimizers[1], saved[1])
+    for net, optimizer in zip(nets, optimizers, strict=True):
+        _train(subject, net, optimizer, STEPS)
+    _same(nets, "resumed, it ends at other weights")
+
+
+def determinism(subject: Subject) -> None:
+    """Two trainings from the same weights end at the same weights."""
+    nets = [_net() for _ in range(2)]
+    for net in nets:
+        torch.manual_seed(0)
+        _train(subject, net, _build(subject, net), STEPS)
+    _same(nets, "the same training twice ends at other weights")
+
+
+def options(subject: Subject) -> str:
+    """Each choice, each flag and each bound of an option builds and steps, or is refused plainly.
+
+    Whether it then still trains well is for its user to see.
+    """
+    ways: list[tuple[str, Any]] = []
+    for option in subject.spec.options:
+        values: tuple[Any, ...] = option.choices
+        if option.type == "bool":
+            values = (True, False)
+        elif option.type in ("float", "int"):
+            kind = int if option.type == "int" else float
+            values = tuple(kind(end) for end in (option.low, option.high) if end is not None)
+        ways += [(option.name, value) for value in values if value != option.default]
+    if not ways:
+        skip("it has no bounded option")
+    for name, value in ways:
+        net = _net()
+        try:
+            optimizer = _build(subject, net, **{name: value})
+        except UsageError:
+            continue
+        try:
+            _train(subject, net, optimizer, 2)
+        except Exception as error:
+            text = " ".join(str(error).split())[:200]
+            broken(f"with {name} = {value!r}, a step raises {type(error).__name__}: {text}")
+    return f"{len(ways)} settings"
+
+
+def closure(subject: Subject) -> None:
+    """It needs a closure if the fact says so, and steps without one if not."""
+    net = _net()
+    optimizer = _build(subject, net)
+    _mode(subject, optimizer, "train")
+    _loss(net, *_batch()).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+    declared = bool(subject.facts.get("needs_closure"))
+    try:
+        optimizer.step()
+    except Exception as error:
+        if not declared:
+            text = " ".join(str(error).split())[:200]
+            broken(f"without a closure, step raises {type(error).__name__}: {text}")
+    else:
+        if declared:
+            broken("it declares needs_closure, but steps without: declare needs_closure = False")
+
+
+def train_eval(subject: Subject) -> str | None:
+    """It has train() and eval() if the fact says so; one after the other changes little."""
+    net = _net()
+    optimizer = _build(subject, net)
+    has = [callable(getattr(optimizer, name, None)) for name in ("train", "eval")]
+    declared = bool(subject.facts.get("train_eval"))
+    if declared and not all(has):
+        broken("it declares train_eval and has no train() or no eval()")
+    if not declared and all(has):
+        broken("it has train() and eval(), which nobody calls: declare train_eval = True")
+    if not declared:
+        skip("it does not declare train_eval")
+    _train(subject, net, optimizer, STEPS)
+    trained = [p.detach().clone() for p in net.parameters()]
+    _mode(subject, optimizer, "eval")
+    moved = max(float((p - q).abs().max()) for p, q in zip(net.parameters(), trained, strict=True))
+    _mode(subject, optimizer, "train")
+    for p, q in zip(net.parameters(), trained, strict=True):
+        if not torch.allclose(p, q, rtol=1e-3, atol=1e-5):
+            broken("eval() and train() in turn do not bring the weights back")
+    return None if moved else "eval() leaves the weights as they are"
+
+
+def separable(subject: Subject) -> None:
+    """Declared separable, one optimizer steps two nets as two optimizers do."""
+    if not subject.facts.get("separable"):
+        skip("it is not declared separable")
+    if subject.facts.get("needs_closure") or subject.facts.get("train_eval"):
+        skip("with a closure or train() and eval(), each net is stepped by its own")
+    alone, together = ([_net(seed) for seed in (0, 1)] for _ in range(2))
+    for net in alone:
+        _train(subject, net, _build(subject, net), STEPS)
+    merged = Merged([_build(subject, net) for net in together])
+    for _ in range(STEPS):
+        for net in together:
+            net.zero_grad()
+            _loss(net, *_batch()).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        merged.step()
+    for one, other in zip(alone, together, strict=True):
+        for (name, p), q in zip(one.named_parameters(), other.parameters(), strict=True):
+            if not torch.allclose(p, q, rtol=1e-3, atol=1e-5):
+                broken(f"stepped together with another net's, {name} ends elsewhere")
+
+
+CHECKS = (parameters, convex, resume, determinism, options, closure, train_eval, separable)
+SLOW: tuple[object, ...] = ()
+
+
+def _net(seed: int = 0) -> nn.Sequential:
+    """Convolutions, a norm, a hidden and a last layer; the first is frozen."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        net = nn.Sequential(
+            nn.Conv2d(1, 4, 3),
+            nn.Conv2d(4, 8, 3, stride=2),
+            nn.BatchNorm2d(8),
+            nn.Flatten(),
+            nn.Linear(32, 16),
+            nn.ReLU(),
+            nn.Linear(16, 2),
+        )
+    net[0].requires_grad_(False)
+    return net
+
+
+def _batch() -> tuple[Tensor, Tensor]:
+    images = torch.randn(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    return images, (images.mean((1, 2, 3)) > 0).long()
+
+
+def _build(subject: Subject, net: nn.Module, **options: Any) -> torch.optim.Optimizer:
+    built = subject.create(list(net.named_parameters()), **options)
+    if not isinstance(built, torch.optim.Optimizer):
+        broken(f"it gives a {type(built).__name__}, not a torch optimizer")
+    return built
+
+
+def _loss(net: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(net(inputs), labels)
+
+
+def _mode(subject: Subject, optimizer: torch.optim.Optimizer, mode: str) -> None:
+    """Call train() or eval() as the engine does: where the fact says that it is there."""
+    if subject.facts.get("train_eval"):
+        getattr(optimizer, mode)()
+
+
+def _train(
+    subject: Subject,
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+    inputs: Tensor | None = None,
+    labels: Tensor | None = None,
+) -> None:
+    """Steps as the engine takes them."""
+    if inputs is None or labels is None:
+        inputs, labels = _batch()
+
+    def closure() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        loss = _loss(net, inputs, labels)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        return loss
+
+    _mode(subject, optimizer, "train")
+    for _ in range(steps):
+        if subject.facts.get("needs_closure"):
+            optimizer.step(closure)  # type: ignore[arg-type]  # typed as float
+        else:
+            closure()
+            optimizer.step()
+
+
+def _same(nets: list[nn.Sequential], what: str) -> None:
+    for (name, p), q in zip(nets[0].named_parameters(), nets[1].parameters(), strict=True):
+        if not torch.equal(p, q):
+            broken(f"{what}: {name} differs by {float((p - q).abs().max()):.1e}")

@@ -1,0 +1,176 @@
+"""What a scheduler is held to: the learning rates of two parameter groups, step by step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from oraclezoo.errors import UsageError
+from oraclezoo.specs import Value
+from oraclezoo.testing.subject import Subject, broken, skip, through_checkpoint
+
+LRS = (0.1, 0.5)
+"""Learning rates of the two groups."""
+TOTALS = (1, 2, 7, 60)
+"""Lengths of a training, in steps."""
+EXTRA = 20
+"""Steps past the end that are looked at as well."""
+PER_EPOCH = 5
+LOSSES = (1.0, 0.5, 0.6, 0.6, 0.6, 0.4)
+"""What a scheduler that steps on a metric is given, over and over."""
+
+
+def bounds(subject: Subject) -> str:
+    """Every learning rate is finite, from 0 to lr_peak times the optimizer's, also past the end.
+
+    In trainings of 1 to 60 steps; lr_peak is a fact, 1 where it is not declared.
+    """
+    peak = float(subject.facts.get("lr_peak") or 1.0)
+    low, high = math.inf, 0.0
+    for total in TOTALS:
+        rates = _course(subject, total)
+        _finite(rates, f"of {total} steps")
+        ratios = [rate[0] / LRS[0] for rate in rates]
+        low, high = min(low, *ratios), max(high, *ratios)
+    if high > peak * (1 + 1e-6):
+        broken(
+            f"the learning rate reaches {high:g} times the optimizer's, and lr_peak is {peak:g}: "
+            "declare the fact lr_peak"
+        )
+    return f"{low:g} to {high:g} times the optimizer's"
+
+
+def proportion(subject: Subject) -> None:
+    """All parameter groups keep the ratio of their learning rates."""
+    for step, (first, second) in enumerate(_course(subject, 60)):
+        if not math.isclose(second, first * LRS[1] / LRS[0], rel_tol=1e-5, abs_tol=1e-12):
+            broken(
+                f"at step {step} the groups' learning rates are {first:g} and {second:g}; "
+                f"they began at {LRS[0]:g} and {LRS[1]:g}"
+            )
+
+
+def options(subject: Subject) -> str | None:
+    """Each option at each of its bounds gives finite learning rates, or is refused plainly."""
+    refused = 0
+    ways = list(_ways(subject))
+    if not ways:
+        skip("it has no bounded option")
+    for name, value in ways:
+        try:
+            rates = _course(subject, 12, **{name: value})
+        except UsageError:
+            refused += 1
+        else:
+            _finite(rates, f"with {name} = {value!r}")
+    return f"{len(ways)} settings, {refused} refused" if refused else f"{len(ways)} settings"
+
+
+def resume(subject: Subject) -> None:
+    """Stopped at any step and gone on with from a checkpoint, the learning rates are the same."""
+    whole = _course(subject, 12)
+    for cut in (0, 1, 5, 12):
+        optimizer = _optimizer()
+        scheduler = _build(subject, optimizer, 12)
+        for step in range(cut):
+            _step(subject, optimizer, scheduler, step)
+        saved = through_checkpoint([optimizer.state_dict(), scheduler.state_dict()])
+        optimizer = _optimizer()
+        scheduler = _build(subject, optimizer, 12)
+        optimizer.load_state_dict(saved[0])
+        scheduler.load_state_dict(saved[1])
+        rates = [*whole[:cut], _rates(optimizer)]
+        for step in range(cut, 12 + EXTRA):
+            _step(subject, optimizer, scheduler, step)
+            rates.append(_rates(optimizer))
+        if rates != whole:
+            step = next(
+                i for i, pair in enumerate(zip(rates, whole, strict=True)) if len({*pair}) > 1
+            )
+            broken(f"resumed at step {cut}, the learning rate at step {step} is another")
+
+
+def determinism(subject: Subject) -> None:
+    """The same course twice."""
+    if _course(subject, 60) != _course(subject, 60):
+        broken("two trainings have different learning rates")
+
+
+def metric(subject: Subject) -> None:
+    """It steps on a metric if the fact says so, and without one if not."""
+    optimizer = _optimizer()
+    scheduler = _build(subject, optimizer, 12)
+    optimizer.step()
+    declared = bool(subject.facts.get("metric"))
+    try:
+        scheduler.step(*([0.5] if declared else []))
+    except TypeError as error:
+        broken(f"metric is declared {declared}, but step raises TypeError: {error}")
+    if declared:
+        try:
+            scheduler.step()
+        except TypeError:
+            return
+        broken("metric is declared, but it steps without one: declare metric = False")
+
+
+CHECKS = (bounds, proportion, options, resume, determinism, metric)
+SLOW: tuple[object, ...] = ()
+
+
+def _optimizer() -> torch.optim.SGD:
+    groups = [{"params": [nn.Parameter(torch.zeros(1))], "lr": lr} for lr in LRS]
+    return torch.optim.SGD(groups, lr=1.0, momentum=0.9)
+
+
+def _build(subject: Subject, optimizer: torch.optim.Optimizer, total: int, **options: Any) -> Any:
+    return subject.create(optimizer, total_steps=total, steps_per_epoch=PER_EPOCH, **options)
+
+
+def _course(subject: Subject, total: int, **options: Any) -> list[tuple[float, ...]]:
+    """The groups' learning rates at step 0, 1, ... ``total`` and beyond."""
+    optimizer = _optimizer()
+    scheduler = _build(subject, optimizer, total, **options)
+    rates = [_rates(optimizer)]
+    for step in range(total + EXTRA):
+        _step(subject, optimizer, scheduler, step)
+        rates.append(_rates(optimizer))
+    return rates
+
+
+def _step(subject: Subject, optimizer: torch.optim.Optimizer, scheduler: Any, step: int) -> None:
+    optimizer.step()
+    if not subject.facts.get("metric"):
+        scheduler.step()
+    elif (step + 1) % PER_EPOCH == 0:
+        scheduler.step(LOSSES[step // PER_EPOCH % len(LOSSES)])
+
+
+def _rates(optimizer: torch.optim.Optimizer) -> tuple[float, ...]:
+    return tuple(float(group["lr"]) for group in optimizer.param_groups)
+
+
+def _finite(rates: list[tuple[float, ...]], where: str) -> None:
+    for step, rate in enumerate(rates):
+        for value in rate:
+            if not (math.isfinite(value) and value >= 0):
+                broken(f"{where}, the learning rate at step {step} is {value:g}")
+
+
+def _ways(subject: Subject) -> Iterator[tuple[str, Value]]:
+    for option in subject.spec.options:
+        values: tuple[Value, ...] = option.choices
+        if option.type == "bool":
+            values = (True, False)
+        elif option.type in ("float", "int"):
+            ends = (option.low, option.high)
+            values = tuple(
+                int(end) if option.type == "int" else float(end) for end in ends if end is not None
+            )
+        for value in values:
+            if value != option.default:
+                yield option.name, value

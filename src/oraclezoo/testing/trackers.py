@@ -1,0 +1,38 @@
+"""What a tracker is held to: the record of one short training, kept in a folder of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from oraclezoo.testing.subject import Subject, broken
+
+CONFIG = {"optimizer.lr": 0.1, "seed": 0, "data.track": "made", "resumed_step": 0}
+
+
+def course(subject: Subject) -> None:
+    """It begins, logs, takes a file and a folder, and ends; then goes on with the same run."""
+    with TemporaryDirectory() as name:
+        folder = Path(name) / "made-run"
+        (folder / "model").mkdir(parents=True)
+        recipe, card = folder / "recipe.toml", folder / "model" / "model.json"
+        recipe.write_text("[optimizer]\nlr = 0.1\n")
+        card.write_text("{}")
+        for resumed, status in ((0, "interrupted"), (2, "done")):
+            tracker = subject.create(
+                run_name="made-run", folder=folder, config={**CONFIG, "resumed_step": resumed}
+            )
+            for method in ("log", "artifact", "finish"):
+                if not callable(getattr(tracker, method, None)):
+                    broken(f"it has no method {method}")
+            tracker.artifact(recipe)
+            for step in (resumed + 1, resumed + 2):
+                tracker.log(step, {"train/loss": 1.0 / step, "validation/accuracy": 0.5})
+            tracker.artifact(folder / "model")
+            tracker.finish(status)
+        if recipe.read_text() != "[optimizer]\nlr = 0.1\n" or card.read_text() != "{}":
+            broken("it changes files that it is only shown")
+
+
+CHECKS = (course,)
+SLOW: tuple[object, ...] = ()

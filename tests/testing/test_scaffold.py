@@ -1,0 +1,124 @@
+"""``oraclezoo plugins new`` writes a package that works as it is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from laid_out import lay_out
+
+from oraclezoo.cli import cli
+from oraclezoo.scaffold import KINDS, component, try_it
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def new(folder: Path, name: str, kind: str) -> Path:
+    """Scaffold a package by the command line; its folder."""
+    arguments = ["plugins", "new", name, "--kind", kind, "--folder", str(folder)]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
+    made = Path(result.stdout.strip())
+    assert made == folder / name
+    return made
+
+
+def run(environment: dict[str, str], here: Path, *arguments: str) -> str:
+    """What a Python process prints that must succeed."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=here, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_package_passes_its_tests_and_the_kit_and_benches(
+    kind: str, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """Installed as it was written, nothing of it fails, and it is ranked by its name."""
+    project = new(tmp_path, f"oraclezoo-fresh-{kind}", kind)
+    (tmp_path / "site").mkdir()
+    environment = lay_out(project, tmp_path / "site")
+    tests = run(
+        environment, project, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider"
+    )
+    assert "failed" not in tests
+    assert " passed" in tests
+    verdicts = json.loads(
+        run(environment, project, "-m", "oraclezoo", "plugins", "check", project.name, "--json")
+    )["data"]["verdicts"]
+    assert {v["name"] for v in verdicts} == {f"{project.name}:{component(project.name)}"}
+    assert "pass" in {v["verdict"] for v in verdicts} <= {"pass", "skip"}
+    words = try_it(kind, project.name).split()[1:]  # type: ignore[arg-type]  # one of KINDS
+    small = ["--seeds", "1", "--device", "cpu", "--json", "--accuracy-only"]
+    small += ["-s", "budget.epochs=1", "-s", "budget.batch_size=16"]
+    if kind != "dataset":
+        small += ["--track", "idx", "--data-dir", str(tiny_idx)]
+    (result,) = json.loads(run(environment, tmp_path, "-m", "oraclezoo", *words, *small))["data"]
+    assert result["components"][kind] == {
+        "name": f"{project.name}:{component(project.name)}",
+        "distribution": project.name,
+        "version": "0.1.0",
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_package_is_written_in_style(kind: str, tmp_path: Path) -> None:
+    """Formatted, without a warning, by this repository's own rules."""
+    project = new(tmp_path, "my-first-thing", kind)
+    config = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", str(project)]
+    for words in (["check"], ["format", "--check"]):
+        done = subprocess.run(["ruff", *words, *config], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("My_Net", "is no name for a package"),
+        ("a--b", "is no name for a package"),
+        ("../up", "is no name for a package"),
+        ("oraclezoo", "is no name for a package"),
+        ("oraclezoo-2", "is no name for a package"),
+        ("class", "is a word of Python's"),
+        ("json", "is a word of Python's"),
+        ("torch", "there is a module 'torch' here already"),
+        ("linear", "is a built-in scheduler"),
+        ("oraclezoo-linear", "is a built-in scheduler"),
+    ],
+)
+def test_names_that_would_not_work_are_refused(name: str, why: str, tmp_path: Path) -> None:
+    """Before anything is written, in one line, exit status 2."""
+    arguments = ["plugins", "new", name, "--kind", "scheduler", "--folder", str(tmp_path)]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert why in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    """Nothing in it is overwritten; a folder to write into must exist."""
+    kept = tmp_path / "my-net" / "README.md"
+    kept.parent.mkdir()
+    kept.write_text("mine")
+    arguments = ["plugins", "new", "my-net", "--kind", "backbone", "--folder"]
+    there = CliRunner().invoke(cli, [*arguments, str(tmp_path)])
+    assert (there.exit_code, kept.read_text()) == (2, "mine")
+    assert "is there already" in there.stderr
+    nowhere = CliRunner().invoke(cli, [*arguments, str(tmp_path / "nowhere")])
+    assert nowhere.exit_code == 2
+    assert "make it first" in nowhere.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_package_may_be_called_like_its_kind(kind: str, tmp_path: Path) -> None:
+    """Its class is not called like what it imports."""
+    folder = new(tmp_path, f"oraclezoo-{kind}", kind)
+    text = (folder / "src" / f"oraclezoo_{kind}" / f"{kind}.py").read_text(encoding="utf-8")
+    assert f"class My{kind.capitalize()}" in text
