@@ -53,6 +53,8 @@ def test_ranks_ties_and_figures(three: list[Entry]) -> None:
     assert rows["good"].ties_with == (rows["same"].number,)
     assert rows["same"].ties_with == (rows["good"].number,)
     assert rows["worse"].ties_with == ()
+    assert rows["worse"].beaten_by == (1, 2)
+    assert rows["good"].beaten_by == rows["same"].beaten_by == ()
     assert [row.number for row in table.rows] == [1, 2, 3]
     worse = rows["worse"]
     assert worse.accuracy_percent == pytest.approx(

@@ -156,7 +156,10 @@ def json_dict(table: Table) -> dict[str, Any]:
     """Every field, with title and caption."""
     document: dict[str, Any] = {"title": title(table), "caption": caption(table)}
     document |= dataclasses.asdict(table)
-    document["rows"] = [{**row, "ties_with": list(row["ties_with"])} for row in document["rows"]]
+    document["rows"] = [
+        {**row, **{name: list(row[name]) for name in ("ties_with", "beaten_by")}}
+        for row in document["rows"]
+    ]
     return document
 
 
@@ -238,7 +241,8 @@ def _flat(row: Row) -> dict[str, Any]:
     latency = flat.pop("latency")
     for key in ("runtime", "precision", "device", "threads", "p50_ms", "p95_ms", "p99_ms"):
         flat[f"latency_{key}"] = None if latency is None else latency[key]
-    flat["ties_with"] = ranges(row.ties_with) if row.compared_with else ""
+    for name in ("ties_with", "beaten_by"):
+        flat[name] = ranges(flat[name]) if row.compared_with else ""
     return {key: _csv(value) for key, value in flat.items()}
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class Row:
     """One recipe. ``ties_with`` holds the ``number`` of each row it is not separated from.
 
+    ``beaten_by`` holds the number of each row that is significantly better: ``rank`` less one.
+
     Percentages are of test images; ``seed_std_points`` is the sample standard deviation over seeds,
     in percentage points. ``rank`` is None where nothing could be compared, ``accuracy_percent``
     where every training failed (``failed`` says how). Times are medians over seeds with their
@@ -36,6 +38,7 @@ class Row:
     number: int
     rank: int | None
     ties_with: tuple[int, ...]
+    beaten_by: tuple[int, ...]
     compared_with: int
     recipe: str
     hash12: str
@@ -189,6 +192,7 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
         ),
     )
     ties = compared & ~pairs.separated
+    better = pairs.separated & (np.nan_to_num(pairs.difference) < 0)
     position = np.empty(len(order), dtype=np.int64)
     position[order] = np.arange(1, len(order) + 1)
     rows = []
@@ -200,6 +204,7 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
                 row,
                 rank=ranks[index],
                 ties_with=tuple(sorted(position[ties[index]].tolist())),
+                beaten_by=tuple(sorted(position[better[index]].tolist())),
                 compared_with=int(compared[index].sum()),
                 accuracy_percent=100 * found.mean,
                 ci95_low_percent=_percent(found.low),
@@ -217,6 +222,7 @@ def _row(result: Result) -> Row:
         number=0,
         rank=None,
         ties_with=(),
+        beaten_by=(),
         compared_with=0,
         recipe=result.recipe.name,
         hash12=result.recipe.hash12,
