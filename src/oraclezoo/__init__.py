@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from oraclezoo.errors import OracleZooError
     from oraclezoo.pipeline.bench import bench
     from oraclezoo.pipeline.model import Model, load
+    from oraclezoo.pipeline.plot import plot
+    from oraclezoo.pipeline.prune import prune
     from oraclezoo.pipeline.run import Run
     from oraclezoo.pipeline.training import train
     from oraclezoo.recipe import Recipe
@@ -34,7 +36,9 @@ __all__ = [
     "bench",
     "leaderboard",
     "load",
+    "plot",
     "predictor",
+    "prune",
     "registry",
     "train",
 ]
@@ -49,6 +53,8 @@ _WHERE = {
     "leaderboard": "oraclezoo.api",
     "load": "oraclezoo.pipeline.model",
     "predictor": "oraclezoo.api",
+    "plot": "oraclezoo.pipeline.plot",
+    "prune": "oraclezoo.pipeline.prune",
     "registry": "oraclezoo.api",
     "train": "oraclezoo.pipeline.training",
 }

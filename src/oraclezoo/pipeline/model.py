@@ -6,6 +6,8 @@ exported or quantized graph, where there is one. The card may also have
 ``onnx``         file, sha256, opset, precision (fp32, fp16 or int8), input (uint8 or float32)
 ``receipts``     what each step of compression did, in order (:mod:`oraclezoo.pipeline.receipt`)
 ``calibration``  ``temperature``, by which logits are divided before the softmax
+``plan``         which channels of the backbone were pruned (:mod:`oraclezoo.compress.plan`)
+``recipe``       what a pruned model was trained and fine-tuned by
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from oraclezoo.compress.plan import Plan
 from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.export.shipped import Tempered
 from oraclezoo.pipeline.compose import build_backbone
@@ -210,7 +213,7 @@ def _read_graph(path: Path, card: dict[str, Any]) -> bytes | None:
 def assemble(
     card: dict[str, Any], state: dict[str, torch.Tensor], registry: Registry, where: str
 ) -> Model:
-    """Build the backbone that a card names and give it its weights.
+    """Build the backbone that a card names, cut it by the card's plan and give it its weights.
 
     Raises ResultError if card and weights do not fit; UnknownNameError or another UsageError if
     the backbone or an option of it is not known here.
@@ -219,7 +222,11 @@ def assemble(
         name, options, shape = _read_card(card)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ResultError(f"{where}: its card is not one of a model ({error!r})") from error
-    outline = _outline(registry, name, options, shape)
+    try:
+        plan = Plan.from_json(card["plan"]) if "plan" in card else None
+        outline = _outline(registry, name, options, shape, plan)
+    except ResultError as error:
+        raise ResultError(f"{where}: {error}") from error
     stated = {key: tuple(value.shape) for key, value in state.items()}
     expected = {key: tuple(value.shape) for key, value in outline.items()}
     if outline and stated != expected:
@@ -230,7 +237,11 @@ def assemble(
         )
     module = build_backbone(registry, name, options, shape)
     try:
+        if plan is not None:
+            plan.apply(module)
         module.load_state_dict(state)
+    except ResultError as error:
+        raise ResultError(f"{where}: {error}") from error
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
         raise ResultError(f"{where}: the weights do not fit backbone {name}: {first}") from error
@@ -238,7 +249,11 @@ def assemble(
 
 
 def _outline(
-    registry: Registry, name: str, options: dict[str, Any], shape: dict[str, int]
+    registry: Registry,
+    name: str,
+    options: dict[str, Any],
+    shape: dict[str, int],
+    plan: Plan | None,
 ) -> dict[str, torch.Tensor]:
     """A backbone's state without memory behind it, since a card may ask for any size.
 
@@ -246,7 +261,8 @@ def _outline(
     """
     try:
         with torch.device("meta"):
-            return build_backbone(registry, name, options, shape).state_dict()
+            module = build_backbone(registry, name, options, shape)
+            return (module if plan is None else plan.apply(module)).state_dict()
     except OracleZooError:
         raise
     except Exception:  # a plugin's constructor may do anything, such as look at values

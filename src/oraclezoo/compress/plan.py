@@ -1,0 +1,206 @@
+"""Plan: which channels of which tensors of a net went, as JSON, and how a fresh net is cut by it.
+
+A net is rebuilt from its spec and its plan alone, without the graph by which the plan was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from oraclezoo.errors import ResultError
+
+SCHEMA = "oraclezoo/plan/1"
+
+Place = tuple[str, int]
+"""A tensor's name and one of its dimensions."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Indices of the whole net that are gone, in ascending order, for each place.
+
+    ``sizes`` is how long each dimension was, ``attributes`` what layers then say of themselves,
+    ``versions`` what the plan was made by.
+    """
+
+    gone: Mapping[Place, tuple[int, ...]]
+    sizes: Mapping[Place, int]
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a card holds it: places that lose the same channels stand together."""
+        cuts = [
+            {"tensors": [list(place) for place in places], "of": of, "gone": list(indices)}
+            for (indices, of), places in self._together().items()
+        ]
+        attributes = {name: dict(values) for name, values in self.attributes.items()}
+        return {
+            "schema": SCHEMA,
+            "cuts": cuts,
+            "attributes": attributes,
+            "versions": dict(self.versions),
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> Plan:
+        """What :meth:`to_json` gave. Raises ResultError for anything else."""
+        try:
+            return cls(**_read(document))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ResultError(f"the pruning plan cannot be read ({error})") from error
+
+    def apply(self, module: nn.Module) -> nn.Module:
+        """Cut a net that was built from its spec, in place; returns it.
+
+        Works without memory behind the tensors too (device ``meta``). Raises ResultError if the
+        plan was not made for such a net; it is then to be thrown away.
+        """
+        tensors = _tensors(module)
+        for (name, dim), size in self.sizes.items():
+            if name not in tensors:
+                raise ResultError(f"the pruning plan does not fit: there is no {name}")
+            found = tensors[name].shape[dim] if dim < tensors[name].ndim else None
+            if found != size:
+                raise ResultError(
+                    f"the pruning plan does not fit: dimension {dim} of {name} is {found}, "
+                    f"in the plan {size}"
+                )
+        for name, values in _cut(module, self.gone).items():
+            if values != self.attributes.get(name):
+                raise ResultError(
+                    f"the pruning plan does not fit: {name} comes to {values}, "
+                    f"in the plan {self.attributes.get(name)}"
+                )
+        return module
+
+    def then(self, later: Plan) -> Plan:
+        """One plan for this one and ``later``, which was made for the net that this one leaves."""
+        gone, sizes = dict(self.gone), {**later.sizes, **self.sizes}
+        for place, indices in later.gone.items():
+            before = set(self.gone.get(place, ()))
+            left = [index for index in range(sizes[place]) if index not in before]
+            gone[place] = tuple(sorted(before | {left[index] for index in indices}))
+        attributes = {**self.attributes, **later.attributes}
+        return Plan(gone, sizes, attributes, later.versions)
+
+    def _together(self) -> dict[tuple[tuple[int, ...], int], list[Place]]:
+        found: dict[tuple[tuple[int, ...], int], list[Place]] = {}
+        for place, indices in self.gone.items():
+            found.setdefault((indices, self.sizes[place]), []).append(place)
+        return found
+
+
+def make(
+    module: nn.Module, gone: Mapping[Place, Iterable[int]], versions: Mapping[str, str]
+) -> Plan:
+    """The plan by which ``module`` loses these channels; the module itself is cut, in place."""
+    some = {place: tuple(sorted(set(indices))) for place, indices in gone.items()}
+    some = {place: indices for place, indices in some.items() if indices}
+    tensors = _tensors(module)
+    sizes = {(name, dim): tensors[name].shape[dim] for name, dim in some}
+    return Plan(some, sizes, _cut(module, some), versions)
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return dict(module.named_parameters()) | dict(module.named_buffers())
+
+
+def _cut(module: nn.Module, gone: Mapping[Place, tuple[int, ...]]) -> dict[str, dict[str, Any]]:
+    """Take the channels out; what the layers then say of themselves, by name."""
+    tensors, kept = _tensors(module), dict[str, dict[int, list[int]]]()
+    for (name, dim), indices in gone.items():
+        without = set(indices)
+        rest = [index for index in range(tensors[name].shape[dim]) if index not in without]
+        kept.setdefault(name, {})[dim] = rest
+    for name, dims in kept.items():
+        _replace(module, name, _take(tensors[name], dims))
+    return dict(_tell_layers(module, {name.rpartition(".")[0] for name in kept}))
+
+
+def _take(tensor: Tensor, kept: Mapping[int, list[int]]) -> Tensor:
+    """The part of a tensor at the kept indices of some dimensions."""
+    part = tensor.detach()
+    for dim, indices in kept.items():
+        part = part.index_select(dim, torch.tensor(indices, device=part.device))
+    return part.contiguous()
+
+
+def _replace(module: nn.Module, name: str, value: Tensor) -> None:
+    owner_name, _, leaf = name.rpartition(".")
+    owner = module.get_submodule(owner_name)
+    old = getattr(owner, leaf)
+    if isinstance(old, nn.Parameter):
+        setattr(owner, leaf, nn.Parameter(value, requires_grad=old.requires_grad))
+    else:
+        setattr(owner, leaf, value)
+
+
+def _tell_layers(module: nn.Module, touched: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Make layers, and attentions around them, say the sizes that their tensors now have."""
+    for name, layer in module.named_modules():
+        within = any(f"{name}.{part}" in touched for part in ("qkv", "proj"))
+        values = _attention(layer) if within else _sizes(layer) if name in touched else {}
+        for key, value in values.items():
+            setattr(layer, key, tuple(value) if isinstance(value, list) else value)
+        if values:
+            yield name, values
+
+
+def _sizes(layer: nn.Module) -> dict[str, Any]:
+    """What a layer's attributes are to be, by its weights."""
+    if isinstance(layer, nn.Conv2d):
+        outs, ins = layer.weight.shape[:2]
+        if layer.groups == layer.in_channels and ins == 1 and layer.groups > 1:
+            return {"in_channels": outs, "out_channels": outs, "groups": outs}
+        return {"in_channels": ins * layer.groups, "out_channels": outs}
+    if isinstance(layer, nn.Linear):
+        return {"in_features": layer.weight.shape[1], "out_features": layer.weight.shape[0]}
+    if isinstance(layer, nn.BatchNorm2d):
+        found = layer.weight if layer.affine else layer.running_mean
+        assert found is not None
+        return {"num_features": len(found)}
+    if isinstance(layer, nn.LayerNorm):
+        return {"normalized_shape": list(layer.weight.shape)}
+    if isinstance(layer, nn.GroupNorm):
+        return {"num_channels": len(layer.weight)}
+    if isinstance(layer, nn.PReLU):
+        return {"num_parameters": len(layer.weight)}
+    return {}
+
+
+def _attention(layer: nn.Module) -> dict[str, Any]:
+    """Of timm's attention: the width of its heads, of all together, and the scale of a product."""
+    parts: Any = layer
+    if not all(hasattr(layer, key) for key in ("num_heads", "head_dim", "attn_dim", "scale")):
+        return {}
+    width = parts.proj.weight.shape[1]
+    head = width // parts.num_heads
+    return {"attn_dim": width, "head_dim": head, "scale": head**-0.5}
+
+
+def _read(document: Any) -> dict[str, Any]:
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"its schema is {document['schema']!r}, not {SCHEMA!r}")
+    gone: dict[Place, tuple[int, ...]] = {}
+    sizes: dict[Place, int] = {}
+    for cut in document["cuts"]:
+        indices, of = tuple(cut["gone"]), cut["of"]
+        if type(of) is not int or not all(type(index) is int for index in indices):
+            raise ValueError("a cut's numbers are not whole")
+        ordered = all(one < next_ for one, next_ in pairwise((-1, *indices, of)))
+        if not ordered or not 0 < len(indices) < of:
+            raise ValueError(f"a cut of {of} channels does not name some of them in order")
+        for name, dim in cut["tensors"]:
+            if type(name) is not str or type(dim) is not int or dim < 0 or (name, dim) in gone:
+                raise ValueError(f"a cut is of {name!r}, dimension {dim!r}")
+            gone[name, dim], sizes[name, dim] = indices, of
+    attributes = {str(key): dict(value) for key, value in document["attributes"].items()}
+    versions = {str(key): str(value) for key, value in document["versions"].items()}
+    return {"gone": gone, "sizes": sizes, "attributes": attributes, "versions": versions}
