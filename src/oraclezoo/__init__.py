@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from oraclezoo._version import __version__
 
 if TYPE_CHECKING:
-    from oraclezoo.api import leaderboard, predictor, registry
+    from oraclezoo.api import leaderboard, predictor, receipt, registry
     from oraclezoo.errors import OracleZooError
     from oraclezoo.pipeline.bench import bench
+    from oraclezoo.pipeline.export import export
     from oraclezoo.pipeline.model import Model, load
     from oraclezoo.pipeline.plot import plot
     from oraclezoo.pipeline.prune import prune
+    from oraclezoo.pipeline.quantize import quantize
     from oraclezoo.pipeline.run import Run
     from oraclezoo.pipeline.training import train
     from oraclezoo.recipe import Recipe
@@ -34,11 +36,14 @@ __all__ = [
     "Run",
     "__version__",
     "bench",
+    "export",
     "leaderboard",
     "load",
     "plot",
     "predictor",
     "prune",
+    "quantize",
+    "receipt",
     "registry",
     "train",
 ]
@@ -50,11 +55,14 @@ _WHERE = {
     "Result": "oraclezoo.result",
     "Run": "oraclezoo.pipeline.run",
     "bench": "oraclezoo.pipeline.bench",
+    "export": "oraclezoo.pipeline.export",
     "leaderboard": "oraclezoo.api",
     "load": "oraclezoo.pipeline.model",
     "predictor": "oraclezoo.api",
     "plot": "oraclezoo.pipeline.plot",
     "prune": "oraclezoo.pipeline.prune",
+    "quantize": "oraclezoo.pipeline.quantize",
+    "receipt": "oraclezoo.api",
     "registry": "oraclezoo.api",
     "train": "oraclezoo.pipeline.training",
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oraclezoo.registry import Registry, build_registry
 
 if TYPE_CHECKING:
     from oraclezoo.leaderboard.table import Table
+    from oraclezoo.pipeline.model import Model
     from oraclezoo.result import Result
     from oraclezoo.serving.predictor import Predictor
 
@@ -37,6 +38,25 @@ def leaderboard(
     from oraclezoo.leaderboard.table import leaderboard as rank
 
     return rank(results, track=track, division=division)
+
+
+def receipt(model: Model | str | Path) -> list[dict[str, Any]]:
+    """The receipts of a model, or of a model's or run's folder, the oldest first.
+
+    Each says what one step (prune, export, quantize) did: accuracy, size and speed before and
+    after, as a JSON document. Reads a folder without torch. Raises ResultError if it has no card.
+
+    >>> import json, pathlib, tempfile
+    >>> import oraclezoo as oz
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> card = {"backbone": {"name": "lenet5"}, "receipts": [{"step": "export"}]}
+    >>> _ = (folder / "model.json").write_text(json.dumps(card))
+    >>> [made["step"] for made in oz.receipt(folder)]
+    ['export']
+    """
+    from oraclezoo.pipeline.card import read_card, receipts
+
+    return receipts(read_card(model) if isinstance(model, (str, Path)) else model.card)
 
 
 def predictor(
