@@ -144,11 +144,35 @@ class PredictionsFile:
 
 
 @dataclass(frozen=True, slots=True)
+class CorruptionScores:
+    """Accuracy under one corruption, shares of 1: ``accuracy[seed's place][severity - 1]``."""
+
+    name: str
+    accuracy: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """Accuracy on corrupted test images; ``version`` and ``seed`` are those of the corruptions."""
+
+    version: str
+    seed: int
+    corruptions: tuple[CorruptionScores, ...]
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Mean over corruptions, severities and seeds, as a share of 1."""
+        shares = [share for one in self.corruptions for row in one.accuracy for share in row]
+        return sum(shares) / len(shares)
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One recipe on one track, trained once for each seed on one machine.
 
     ``components`` is keyed by kind: backbone, optimizer, scheduler, dataset. ``path`` is the file
-    it was loaded from or saved to, not part of the document nor of equality.
+    it was loaded from or saved to, not part of the document nor of equality. ``robustness`` is None
+    where it was not measured, and then absent from the document.
     """
 
     id: str
@@ -168,12 +192,17 @@ class Result:
     hardware: Hardware
     libraries: Mapping[str, str]
     predictions: PredictionsFile | None
+    robustness: Robustness | None = None
     path: Path | None = field(default=None, compare=False, repr=False)
 
     def to_json_dict(self) -> dict[str, Any]:
         """The document: plain dicts, lists, strings, numbers, booleans and None."""
         document = {"schema": SCHEMA, **dataclasses.asdict(self)}
         del document["path"]
+        if self.robustness is None:  # so that an older oraclezoo reads it too
+            del document["robustness"]
+        else:
+            document["robustness"] = json.loads(json.dumps(document["robustness"]))
         document["hardware"] = {k.rstrip("_"): v for k, v in document["hardware"].items()}
         document["recipe"]["content"] = json.loads(json.dumps(document["recipe"]["content"]))
         return {k: list(v) if isinstance(v, tuple) else v for k, v in document.items()}
@@ -185,6 +214,7 @@ class Result:
         parts: dict[str, Any] = {k: v for k, v in document.items() if k != "schema"}
         hardware = {"class_" if k == "class" else k: v for k, v in parts["hardware"].items()}
         model, predictions = parts["model"], parts["predictions"]
+        robustness = parts.get("robustness")
         components = {k: ComponentRecord(**v) for k, v in parts["components"].items()}
         parts |= {
             "track": Track(**parts["track"]),
@@ -196,6 +226,7 @@ class Result:
             "latency": tuple(Latency(**row) for row in parts["latency"]),
             "hardware": Hardware(**hardware),
             "predictions": None if predictions is None else PredictionsFile(**predictions),
+            "robustness": None if robustness is None else _robustness(robustness),
         }
         return cls(**parts, path=path)
 
@@ -222,6 +253,14 @@ class Result:
         path = write_atomically(Path(folder) / f"{self.id}.json", text.encode("ascii"))
         object.__setattr__(self, "path", path)  # where it lies is no part of what it is
         return path
+
+
+def _robustness(part: Mapping[str, Any]) -> Robustness:
+    scores = (
+        CorruptionScores(one["name"], tuple(tuple(row) for row in one["accuracy"]))
+        for one in part["corruptions"]
+    )
+    return Robustness(part["version"], part["seed"], tuple(scores))
 
 
 def make_id(track: str, recipe: str, recipe_hash: str, hardware_class: str) -> str:

@@ -31,20 +31,28 @@ def validate(document: Any) -> None:
     Beyond the JSON Schema: every number is finite, the recipe's hash is that of its content, and
     the parts agree with each other.
     """
-    if not isinstance(document, Mapping) or "schema" not in document:
-        raise ResultError(f"not a result document: there is no 'schema' of '{SCHEMA}'")
-    if document["schema"] != SCHEMA:
-        raise ResultError(
-            f"schema is {_short(document['schema'])}; this oraclezoo reads '{SCHEMA}'"
-        )
-    for where, number in _numbers(document, ""):
-        if not math.isfinite(number):
-            raise ResultError(f"{where} is {number}; it must be finite")
-    first = min(_validator().iter_errors(document), key=lambda e: e.json_path, default=None)
-    if first is not None:
-        raise ResultError(_explain(first))
+    fault = schema_fault(document, SCHEMA, SCHEMA_FILE)
+    if fault:
+        raise ResultError(fault)
     for where, what in _disagreements(document):
         raise ResultError(f"{where}: {what}")
+
+
+def schema_fault(document: Any, schema: str, file: Path) -> str:
+    """What keeps ``document`` from being one of ``schema``, in one line that names the field.
+
+    ``file`` holds the JSON Schema; every number must be finite. "" if it is one.
+    """
+    if not isinstance(document, Mapping) or "schema" not in document:
+        kind = schema.split("/")[1]
+        return f"not a {kind} document: there is no 'schema' of '{schema}'"
+    if document["schema"] != schema:
+        return f"schema is {_short(document['schema'])}; this oraclezoo reads '{schema}'"
+    for where, number in _numbers(document, ""):
+        if not math.isfinite(number):
+            return f"{where} is {number}; it must be finite"
+    first = min(_validator(file).iter_errors(document), key=lambda e: e.json_path, default=None)
+    return "" if first is None else _explain(first)
 
 
 def read_json(path: Path) -> Any:
@@ -60,7 +68,7 @@ def read_json(path: Path) -> Any:
 
 
 @cache
-def _validator() -> Validator:
+def _validator(file: Path) -> Validator:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
@@ -68,7 +76,7 @@ def _validator() -> Validator:
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     )  # the standard also calls 5.0 an integer
     strict = extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]  # the stubs leave it untyped
-    validator: Validator = strict(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    validator: Validator = strict(json.loads(file.read_text(encoding="utf-8")))
     return validator
 
 
@@ -94,6 +102,9 @@ def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     budget = CLOSED_EPOCHS * (track["train"] + recipe["refit"] * track["validation"])
     if track["division"] == "closed" and document["examples"] > budget:
         yield "examples", f"the closed division allows {budget}, {CLOSED_EPOCHS} epochs' worth"
+    for index, one in enumerate(document.get("robustness", {}).get("corruptions", ())):
+        if len(one["accuracy"]) != len(seeds):
+            yield f"robustness.corruptions[{index}].accuracy", f"must have {len(seeds)} rows"
     for index, row in enumerate(document["latency"]):
         if not row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]:
             yield f"latency[{index}]", "its percentiles are not in order"

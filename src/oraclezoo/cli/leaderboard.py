@@ -17,6 +17,12 @@ FORMATS = ("rich", "markdown", "json", "csv")
 @click.option("--track", metavar="NAME", help="Only results of this track.")
 @click.option("--division", type=click.Choice(("closed", "open")), help="Only of this division.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="rich", show_default=True)
+@click.option(
+    "--columns",
+    type=click.Choice(("robust",)),
+    multiple=True,
+    help="Further columns: calibration, and accuracy on corrupted images (bench --robust).",
+)
 @json_option
 def command(
     results: tuple[Path, ...],
@@ -24,6 +30,7 @@ def command(
     track: str | None,
     division: str | None,
     form: str,
+    columns: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Rank RESULTS: files and folders (./results if none is given).
@@ -40,14 +47,15 @@ def command(
     if published:
         sources.append(published_folder())
     made = tables(load_results(sources), track=track, division=division)
+    robust = "robust" in columns
     if as_json or form == "json":
         emit_json("oraclezoo/leaderboard/1", {"tables": [table.to_json() for table in made]})
     elif form == "csv":
         click.echo("".join(t.to_csv(header=t is made[0]) for t in made), nl=False)
     elif form == "markdown":
-        click.echo("\n".join(table.to_markdown() for table in made), nl=False)
+        click.echo("\n".join(table.to_markdown(robust=robust) for table in made), nl=False)
     else:
         from rich.console import Console
 
         for table in made:
-            Console().print(table.to_rich())
+            Console().print(table.to_rich(robust=robust))

@@ -43,6 +43,18 @@ def accuracy_of(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     return float(_correct(np.asarray(probabilities), np.asarray(labels)).mean())
 
 
+def losses(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Mean negative log-likelihood, nats, of ``(..., images, classes)``: one number a seed.
+
+    From probabilities as they are stored: a float16 zero counts as 1e-7.
+    """
+    kept, truth = np.asarray(probabilities, dtype=np.float16), np.asarray(labels)
+    picked = np.broadcast_to(truth[:, None], (*kept.shape[:-1], 1))
+    likelihood = np.take_along_axis(kept, picked, axis=-1)[..., 0].astype(np.float64)
+    found: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, 1e-7)).mean(axis=-1)
+    return found
+
+
 def save_predictions(path: Path, probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> str:
     """Write predictions atomically; returns the SHA-256 (hex) of the file.
 

@@ -31,7 +31,7 @@ def title(table: Table) -> str:
     return f"Leaderboard: {table.track}, {table.division} division{data}{mark}"
 
 
-def caption(table: Table) -> list[str]:
+def caption(table: Table, *, robust: bool = False) -> list[str]:
     """What the figures are, in sentences."""
     classes = sorted({row.hardware_class for row in table.rows})
     hardware = f"hardware class {classes[0]}"
@@ -63,10 +63,23 @@ def caption(table: Table) -> list[str]:
         )
     if any(row.replicates for row in table.rows):
         lines.append("Replicates: further results of the same recipe, merged into its row.")
+    if any(row.reproductions or row.reproductions_differing for row in table.rows):
+        lines.append(
+            "Reproduced: run again from its recipe (oraclezoo reproduce) in so many environments, "
+            "that is hardware classes and sets of library versions; the same or within its spread."
+        )
+    if robust:
+        versions = sorted({row.corruptions_version for row in table.rows} - {""})
+        lines.append(
+            "Calibration: expected calibration error over 15 bins of equal width (of equally many "
+            "images), and mean negative log-likelihood, from the stored probabilities. Corrupted: "
+            "mean accuracy over all corruptions, five severities and seeds (bench --robust), "
+            f"compared within one version of the corruptions only ({', '.join(versions) or NONE})."
+        )
     return lines
 
 
-def columns(table: Table) -> list[tuple[str, Callable[[Row], Cell]]]:
+def columns(table: Table, *, robust: bool = False) -> list[tuple[str, Callable[[Row], Cell]]]:
     """Header and cell of each column to show."""
     shown: list[tuple[str, Callable[[Row], Cell]]] = [
         ("#", lambda row: (str(row.number),)),
@@ -81,25 +94,27 @@ def columns(table: Table) -> list[tuple[str, Callable[[Row], Cell]]]:
         ("Size", _size),
         ("Times", _times),
     ]
+    if robust:
+        shown += [("Calibration", _calibration), ("Corrupted, %", _corrupted)]
     if len({row.hardware_class for row in table.rows}) > 1:
         shown.append(("Hardware class", lambda row: (row.hardware_class,)))
     return shown
 
 
-def markdown(table: Table) -> str:
+def markdown(table: Table, *, robust: bool = False) -> str:
     """GitHub-flavoured Markdown."""
-    shown = columns(table)
+    shown = columns(table, robust=robust)
     lines = [f"**{_markdown(title(table))}**", ""]
     lines.append("| " + " | ".join(name for name, _ in shown) + " |")
     lines.append("|" + " --- |" * len(shown))
     for row in table.rows:
         cells = (_markdown(_line(cell(row))) for _, cell in shown)
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", *(f"{_markdown(line)}  " for line in caption(table))]
+    lines += ["", *(f"{_markdown(line)}  " for line in caption(table, robust=robust))]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def rich_table(table: Table) -> rich.table.Table:
+def rich_table(table: Table, *, robust: bool = False) -> rich.table.Table:
     """For a terminal; nothing in it is read as markup."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
@@ -107,14 +122,14 @@ def rich_table(table: Table) -> rich.table.Table:
 
     made = RichTable(
         title=Text(title(table), style="bold"),
-        caption=Text("\n".join(caption(table))),
+        caption=Text("\n".join(caption(table, robust=robust))),
         caption_justify="left",
         box=SIMPLE_HEAD,
         show_lines=True,
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    shown = columns(table)
+    shown = columns(table, robust=robust)
     for name, _ in shown:
         made.add_column(name, overflow="fold", min_width=len(name.split()[0]))
     for row in table.rows:
@@ -194,6 +209,10 @@ def _recipe(row: Row) -> Cell:
     marks = ["refit"] if row.refit else []
     if row.replicates:
         marks.append(f"{row.replicates} replicate{'s' * (row.replicates > 1)}")
+    if row.reproductions:
+        marks.append(f"reproduced {row.reproductions}×")
+    if row.reproductions_differing:
+        marks.append(f"came out otherwise {row.reproductions_differing}×")
     return (row.recipe, row.hash12, *marks)
 
 
@@ -234,6 +253,25 @@ def _times(row: Row) -> Cell:
         lines += [f"latency {found.p50_ms:.2f} ms", f"({found.p95_ms:.2f})"]
         lines += [f"{found.runtime} {found.precision}", f"{found.device}, {threads}"]
     return tuple(lines) or (NONE,)
+
+
+def _calibration(row: Row) -> Cell:
+    if row.ece_percent is None or row.ece_equal_mass_percent is None:
+        return (NONE,)
+    return (
+        f"ECE {row.ece_percent:.2f}%",
+        f"({row.ece_equal_mass_percent:.2f}%)",
+        f"NLL {row.nll_nats:.3f} nats",
+    )
+
+
+def _corrupted(row: Row) -> Cell:
+    if row.corrupted_percent is None:
+        return (NONE,)
+    if row.accuracy_percent is None:
+        return (f"{row.corrupted_percent:.2f}",)
+    lost = row.corrupted_percent - row.accuracy_percent
+    return (f"{row.corrupted_percent:.2f}", f"({lost:+.2f} points)")
 
 
 def _flat(row: Row) -> dict[str, Any]:

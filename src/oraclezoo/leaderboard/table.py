@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oraclezoo.errors import ResultError, UsageError, nearest
-from oraclezoo.leaderboard import groups, ledger, render, stats
+from oraclezoo.leaderboard import groups, ledger, render, reproduction, stats
+from oraclezoo.leaderboard.calibration import calibration
 from oraclezoo.leaderboard.load import Entry, entry_of
 from oraclezoo.result import Failure, Latency, Result
 
@@ -33,6 +34,11 @@ class Row:
     in percentage points. ``rank`` is None where nothing could be compared, ``accuracy_percent``
     where every training failed (``failed`` says how). Times are medians over seeds with their
     range, ``latency`` a batch of one. ``replicates`` counts further results of the same recipe.
+
+    ``ece_percent`` (15 bins of equal width), ``ece_equal_mass_percent`` and ``nll_nats`` are of the
+    stored probabilities; ``corrupted_percent`` is the mean accuracy on corrupted images, None where
+    it was not measured. ``reproductions`` counts environments in which the result was run again and
+    came out the same or within its spread, ``reproductions_differing`` those where it did not.
     """
 
     number: int
@@ -65,6 +71,13 @@ class Row:
     refit: bool
     replicates: int
     id: str
+    ece_percent: float | None = None
+    ece_equal_mass_percent: float | None = None
+    nll_nats: float | None = None
+    corrupted_percent: float | None = None
+    corruptions_version: str = ""
+    reproductions: int = 0
+    reproductions_differing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +97,16 @@ class Table:
     recipes_scored: int | None = None
     data: str = ""
 
-    def to_markdown(self) -> str:
-        """A GitHub-flavoured Markdown table with its title and caption."""
-        return render.markdown(self)
+    def to_markdown(self, *, robust: bool = False) -> str:
+        """A GitHub-flavoured Markdown table with its title and caption.
 
-    def to_rich(self) -> rich.table.Table:
-        """A table that rich prints on a terminal."""
-        return render.rich_table(self)
+        ``robust`` adds columns of calibration and of accuracy on corrupted images.
+        """
+        return render.markdown(self, robust=robust)
+
+    def to_rich(self, *, robust: bool = False) -> rich.table.Table:
+        """A table that rich prints on a terminal; ``robust`` as for :meth:`to_markdown`."""
+        return render.rich_table(self, robust=robust)
 
     def to_csv(self, *, header: bool = True) -> str:
         """One line a row, every field; units are in the names of the columns."""
@@ -197,7 +213,7 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
     position[order] = np.arange(1, len(order) + 1)
     rows = []
     for index in order:
-        found = intervals[index]
+        found, trust = intervals[index], calibration(scored[index][1])
         row = _row(scored[index][0])
         rows.append(
             replace(
@@ -210,6 +226,9 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
                 ci95_low_percent=_percent(found.low),
                 ci95_high_percent=_percent(found.high),
                 seed_std_points=_percent(found.seed_std),
+                ece_percent=100 * trust.ece,
+                ece_equal_mass_percent=100 * trust.ece_equal_mass,
+                nll_nats=trust.nll,
             )
         )
     return rows
@@ -217,6 +236,8 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
 
 def _row(result: Result) -> Row:
     """What a row has of the result alone."""
+    again = reproduction.count(reproduction.of_result(result.path) if result.path else ())
+    worn = result.robustness
     times = [score.train_s for score in result.seeds if score.train_s is not None]
     return Row(
         number=0,
@@ -249,6 +270,10 @@ def _row(result: Result) -> Row:
         refit=result.recipe.refit,
         replicates=0,
         id=result.id,
+        corrupted_percent=None if worn is None else 100 * worn.mean_accuracy,
+        corruptions_version="" if worn is None else worn.version,
+        reproductions=again.confirmed,
+        reproductions_differing=again.differing,
     )
 
 

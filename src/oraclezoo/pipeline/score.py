@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import ResultError
 from oraclezoo.leaderboard import ledger
-from oraclezoo.leaderboard.predictions import accuracy_of
+from oraclezoo.leaderboard.predictions import accuracy_of, losses
 from oraclezoo.pipeline.model import Model
 from oraclezoo.pipeline.run import Run
 from oraclezoo.registry import Registry
@@ -36,9 +36,7 @@ class Score:
     @property
     def loss(self) -> float:
         """Mean negative log-likelihood, nats; a float16 zero counts as 1e-7."""
-        rows = np.arange(len(self.labels))
-        likelihood = self.probabilities[rows, self.labels].astype(np.float64)
-        return float(-np.log(np.maximum(likelihood, 1e-7)).mean())
+        return float(losses(self.probabilities, self.labels))
 
     def save(self, path: Path) -> None:
         """Write ``probabilities`` and ``labels`` to a safetensors file, atomically."""
