@@ -36,7 +36,7 @@ ARROWS: dict[str, set[str]] = {
     "resolve": {"recipe", "registry", "specs"},
     "targets": {"errors"},
     "scaffold": {"errors"},
-    "testing": RECORDS | HOST | {"data", "train"},
+    "testing": RECORDS | HOST | {"compress", "data", "export", "train"},
     "zoo": {"contracts", "errors", "hookspecs", "specs"},
     "trackers": {"contracts", "errors", "result", "specs"},
     "plots": RECORDS,

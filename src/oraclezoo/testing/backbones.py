@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from oraclezoo.compress import plan
+from oraclezoo.compress.choose import choose, places
+from oraclezoo.compress.coupled import coupled
+from oraclezoo.compress.importance import score
 from oraclezoo.errors import UsageError
+from oraclezoo.export.onnx_file import to_onnx
 from oraclezoo.testing.subject import Subject, broken, listed, skip, through_checkpoint
 
 SIZES = (28, 32, 64)
@@ -160,54 +159,40 @@ def initialize(subject: Subject) -> None:
 
 
 def prunable(subject: Subject) -> str | None:
-    """Declared prunable, half of its channels can be taken out by torch-pruning's graph."""
+    """Declared prunable, half of each group of channels can go, and a plan rebuilds what is left.
+
+    As by ``oraclezoo prune``, without its fine-tuning.
+    """
     if not subject.facts.get("prunable"):
         skip("it is not declared prunable")
-    import torch_pruning
-
     net, size = _fresh(subject)
-    net.eval()
-    example = _images(1, size)
     before = sum(p.numel() for p in net.parameters())
-    with _quiet():
-        pruner = torch_pruning.pruner.MagnitudePruner(
-            net,
-            example,
-            importance=torch_pruning.importance.MagnitudeImportance(p=2),
-            pruning_ratio=0.5,
-            ignored_layers=_last_layers(net),
-        )
-        pruner.step()
+    groups = coupled(net, _images(1, size)).groups
+    scores = score("magnitude", net, groups, (), 0)
+    going = choose(groups, scores, 0.5, scope="uniform", round_to=1)
+    made = plan.make(net, places(groups, going), {})
     after = sum(p.numel() for p in net.parameters())
     if after >= before:
-        broken("torch-pruning finds no channel to take out: declare prunable = False")
+        broken("no channel of it can go: declare prunable = False")
+    images = _images(2, size)
     with torch.no_grad():
-        _logits(net, _images(2, size), where="pruned: ")
+        logits = _logits(net.eval(), images, where="pruned: ")
+        again = plan.Plan.from_json(made.to_json()).apply(_fresh(subject)[0])
+        again.load_state_dict(net.state_dict())
+        if not torch.equal(again.eval()(images), logits):
+            broken("rebuilt from its plan, the pruned net gives other logits")
     return f"{before:,} parameters to {after:,}"
 
 
 def onnx(subject: Subject) -> str | None:
-    """Exported to ONNX with any batch size, onnxruntime gives the same logits."""
+    """Exported to ONNX for any number of images, onnxruntime gives the same logits."""
     import onnxruntime
 
     net, size = _fresh(subject)
-    net.eval()
     images = _images(3, size)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        path = Path(folder) / "net.onnx"
-        torch.onnx.export(
-            net,
-            (_images(2, size),),
-            path,
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        found = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    content = to_onnx(net.eval(), in_chans=1, image_size=size, card={})
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    found = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
     with torch.no_grad():
         expected = net(images)
     _near(found, expected, "in onnxruntime")
@@ -279,28 +264,3 @@ def _near(found: Tensor, expected: Tensor, how: str) -> None:
     difference = float((found - expected).abs().max())
     if difference > TOLERANCE * max(1.0, float(expected.abs().max())):
         broken(f"{how} logits differ by {difference:.1e}")
-
-
-def _last_layers(net: nn.Module) -> list[nn.Module]:
-    """The layer that gives the logits: its outputs are the classes, which stay."""
-    sizes: Mapping[type, str] = {nn.Linear: "out_features", nn.Conv2d: "out_channels"}
-    last = [
-        module
-        for module in net.modules()
-        for kind, size in sizes.items()
-        if isinstance(module, kind) and getattr(module, size) == CLASSES
-    ]
-    return last[-1:]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the libraries say about their own insides."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
