@@ -1,0 +1,68 @@
+"""A CNN with bilinear pooling: products of channels, averaged over the places of the last map."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from oraclezoo.errors import UsageError
+
+_EPS = 1e-5  # under the square root, whose slope at 0 has no bound
+
+
+class BilinearCNN(nn.Module):
+    """Three stages of two convolutions, then bilinear pooling of the last map with itself.
+
+    The stages have ``width``, twice and four times as many channels; a max-pool halves the image
+    after the first and the second. A 1x1 convolution leaves C = ``channels``, and the map X of
+    shape (C, places) becomes the C * C numbers X X' / places, of which the signed square root is
+    taken and which are scaled to length 1 before the linear classifier. Lin, RoyChowdhury and
+    Maji 2015, arXiv:1504.07889, with one stream of features instead of two.
+
+    Input ``(N, in_chans, image_size, image_size)`` float, output logits ``(N, num_classes)``.
+    Raises UsageError if ``image_size`` is below 8.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_chans: int,
+        num_classes: int,
+        image_size: int,
+        width: int = 32,
+        channels: int = 48,
+        drop_rate: float = 0.0,
+    ) -> None:
+        if image_size < 8:
+            raise UsageError(f"bilinear_cnn needs images of at least 8x8 pixels, not {image_size}")
+        super().__init__()
+        self.features = nn.Sequential(
+            *_stage(in_chans, width),
+            nn.MaxPool2d(2),
+            *_stage(width, 2 * width),
+            nn.MaxPool2d(2),
+            *_stage(2 * width, 4 * width),
+            nn.Conv2d(4 * width, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.drop = nn.Dropout(drop_rate)
+        self.head = nn.Linear(channels**2, num_classes)
+        # the pooled numbers have length 1, not a length that grows with how many there are
+        nn.init.normal_(self.head.weight, std=1.0)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.flatten(self.features(x), 2)
+        products = torch.flatten(x @ x.mT / x.shape[2], 1)
+        rooted = torch.sign(products) * torch.sqrt(products.abs() + _EPS)
+        logits: torch.Tensor = self.head(self.drop(F.normalize(rooted)))
+        return logits
+
+
+def _stage(inputs: int, outputs: int) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for channels in (inputs, outputs):
+        layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False)]
+        layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+    return layers
