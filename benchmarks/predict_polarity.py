@@ -1,0 +1,182 @@
+"""By which rule `oraclezoo predict` tells dark-on-light from light-on-dark: rules compared.
+
+The training and validation images of oracle-mnist-3k (2,000), never test images, shown in four
+ways, each in both polarities; every rule decides, and the image is read by a net that has not seen
+it (folds, recipe `quick`). A rule is wrong where it leaves an image in the wrong polarity.
+
+    python benchmarks/predict_polarity.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
+
+About a minute. benchmarks/measurements/predict-polarity.json is what ``--out`` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from _measured import emit
+from PIL import Image
+from search import deal
+
+import oraclezoo as oz
+from oraclezoo.data.preprocess import Gray, fit, has_bright_background, otsu
+from oraclezoo.data.splits import position_in_class
+from oraclezoo.serving.polarity import border, bright_border, is_dark_on_light
+
+SCHEMA = "oraclezoo/predict-polarity/1"
+TRACK, SIZE = "oracle-mnist-3k", 28
+CONFIDENCE = "confidence"
+
+
+def enlarged(gray: Gray, times: int = 4) -> Gray:
+    """Bicubic, as a scan that was never scaled down."""
+    height, width = gray.shape
+    large = Image.fromarray(gray).resize((times * width, times * height), Image.Resampling.BICUBIC)
+    return np.asarray(large)
+
+
+def as_jpeg(gray: Gray, quality: int = 30) -> Gray:
+    """What comes back from a JPEG file."""
+    file = BytesIO()
+    Image.fromarray(gray).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def cropped(gray: Gray) -> Gray:
+    """Without the black lines that padding left, as a scan was before it was prepared."""
+    rows, columns = np.flatnonzero(gray.max(1)), np.flatnonzero(gray.max(0))
+    return gray[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+SHOWN: dict[str, tuple[str, Callable[[Gray], Gray]]] = {
+    "published": ("as published, 28 x 28", lambda gray: gray),
+    "jpeg": ("JPEG, quality 30", as_jpeg),
+    "enlarged": ("enlarged 4 times", enlarged),
+    "cropped": (
+        "padding cut off, enlarged 4 times, JPEG",
+        lambda gray: as_jpeg(enlarged(cropped(gray))),
+    ),
+}
+
+RULES: dict[str, tuple[str, Callable[[Gray], bool]]] = {
+    "otsu": ("most pixels lie above Otsu's threshold (the paper's)", has_bright_background),
+    "border-mean": ("the border's mean is above 127", lambda gray: border(gray).mean() > 127),
+    "corners": (
+        "the corners' mean lies above Otsu's threshold",
+        lambda gray: float(gray[:: len(gray) - 1, :: gray.shape[1] - 1].mean()) > otsu(gray),
+    ),
+    "contrast": (
+        "the border is brighter than the whole, on average",
+        lambda gray: border(gray).mean() > gray.mean(),
+    ),
+    "border": (
+        "most pixels of the border lie above Otsu's threshold",
+        lambda gray: bright_border(gray) > 0.5,
+    ),
+    "predict": (
+        "the same, by a clearer majority in images of the net's own size (`predict`'s)",
+        lambda gray: is_dark_on_light(gray, SIZE),
+    ),
+}
+
+
+class Nets:
+    """One net a fold, each for the images that it was not trained on."""
+
+    def __init__(self, data_dir: Path, folds: int, labels: npt.NDArray[np.int64]) -> None:
+        self.fold = position_in_class(labels) % folds
+        recipe = oz.Recipe.load("quick", {"data.track": "idx"})
+        with tempfile.TemporaryDirectory() as folder:
+            places = deal(data_dir, Path(folder), folds)
+            self.models = [
+                oz.train(recipe, data_dir=place, seed=seed, out=Path(folder, "runs")).model()
+                for seed, place in enumerate(places)
+            ]
+
+    def read(self, images: list[Gray]) -> npt.NDArray[np.float32]:
+        """Probabilities ``(N, C)`` of prepared images."""
+        batch = np.stack(images)
+        found = np.zeros((len(batch), len(self.models[0].classes)), np.float32)
+        for number, model in enumerate(self.models):
+            mine = self.fold == number
+            found[mine] = model.predict(batch[mine]).probabilities
+        return found
+
+
+def compare(images: Gray, labels: npt.NDArray[np.int64], nets: Nets) -> list[dict[str, Any]]:
+    """A row for each way of showing images and each polarity."""
+    rows = []
+    for name, (summary, show) in SHOWN.items():
+        for dark in (False, True):
+            grays = [255 - show(image) if dark else show(image) for image in images]
+            kept = nets.read([fit(gray, SIZE) for gray in grays])
+            turned = nets.read([fit(255 - gray, SIZE) for gray in grays])
+            decisions = {
+                rule: np.array([decide(gray) for gray in grays])
+                for rule, (_, decide) in RULES.items()
+            }
+            decisions[CONFIDENCE] = turned.max(1) > kept.max(1)
+
+            def accuracy(inverted: Any, kept: Any = kept, turned: Any = turned) -> float:
+                found = np.where(np.asarray(inverted)[:, None], turned, kept).argmax(1)
+                return round(float((found == labels).mean()), 4)
+
+            rows.append(
+                {
+                    "shown": name,
+                    "summary": summary,
+                    "polarity": "dark-on-light" if dark else "light-on-dark",
+                    "accuracy_right_polarity": accuracy(np.full(len(labels), dark)),
+                    "rules": {
+                        rule: {
+                            "wrong": int((inverted != dark).sum()),
+                            "accuracy": accuracy(inverted),
+                        }
+                        for rule, inverted in decisions.items()
+                    },
+                }
+            )
+    return rows
+
+
+def main() -> None:
+    """Compare and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="write that document to a file as well")
+    arguments = parser.parse_args()
+    dataset = oz.registry().create("dataset", TRACK, data_dir=arguments.data_dir)
+    parts = [dataset.split("train"), dataset.split("validation")]
+    images = np.concatenate([part.images for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    rows = compare(images, labels, Nets(arguments.data_dir, arguments.folds, labels))
+    about = {rule: text for rule, (text, _) in RULES.items()}
+    about[CONFIDENCE] = "the net is surer of it when inverted; twice the work"
+    data = {
+        "track": TRACK,
+        "images": len(labels),
+        "splits": ["train", "validation"],
+        "folds": arguments.folds,
+        "recipe": "quick",
+        "rules": about,
+        "rows": rows,
+    }
+    if emit(SCHEMA, data, arguments):
+        return
+    for row in rows:
+        right = 100 * row["accuracy_right_polarity"]
+        print(f"{row['summary']}, {row['polarity']}: {right:.1f}% in the right polarity")
+        for rule, found in row["rules"].items():
+            print(f"    {rule:12} wrong {found['wrong']:4}  {100 * found['accuracy']:.1f}%")
+
+
+if __name__ == "__main__":
+    main()
