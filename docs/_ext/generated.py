@@ -17,6 +17,7 @@ import measured_convert
 import measured_engine
 import measured_glyphs
 import measured_memory
+import measured_predict
 import measured_search
 import measured_seeds
 import measured_speed
@@ -139,6 +140,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,
         measured_memory.streaming_ratio,
+        measured_predict.predict_polarity,
         measured_search.search_ablations,
         measured_search.search_tiny,
         measured_search.search_speed,
