@@ -1,0 +1,117 @@
+"""The net: convolutions over a group, and a pooling over it at the end."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from oraclezoo.errors import UsageError
+from oraclezoo_gcnn.groups import elements, permutations
+
+
+class GroupConv(nn.Module):
+    """Convolution with ``size`` x ``size`` filters that are transformed by each element of a group.
+
+    Cohen and Welling 2016, arXiv:1602.07576, sections 4 and 6. ``lifts``: from images
+    ``(N, before, H, W)``, else from maps on the group ``(N, before * G, H, W)``; to maps on the
+    group ``(N, after * G, H, W)``, the elements of a channel beside each other.
+    """
+
+    def __init__(self, before: int, after: int, group: str, *, lifts: bool, size: int = 3) -> None:
+        super().__init__()
+        self.order = len(elements(group))
+        self.size, self.inputs = size, 1 if lifts else self.order
+        self.weight = nn.Parameter(torch.empty(after, before, self.inputs * size * size))
+        nn.init.normal_(self.weight, std=(before * self.inputs * size * size) ** -0.5)
+        found = permutations(group, size)
+        index = torch.tensor(found.plane if lifts else found.group)
+        self.register_buffer("index", index, persistent=False)
+        self.index: Tensor
+
+    def filters(self) -> Tensor:
+        """All transformed filters ``(after * G, before * inputs, size, size)``."""
+        after, before, _ = self.weight.shape
+        turned = self.weight[:, :, self.index]  # (after, before, G, inputs * size * size)
+        turned = turned.transpose(1, 2)
+        return turned.reshape(after * self.order, before * self.inputs, self.size, self.size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.filters(), padding=self.size // 2)
+
+
+class GroupNorm(nn.Module):
+    """Batch norm whose statistics and scales are shared by the elements of a channel."""
+
+    def __init__(self, channels: int, order: int) -> None:
+        super().__init__()
+        self.order = order
+        self.norm = nn.BatchNorm3d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps: Tensor = self.norm(x.unflatten(1, (-1, self.order)))
+        return maps.flatten(1, 2)
+
+
+class Block(nn.Module):
+    """Group convolution, group norm, ReLU; with ``residual`` added to what came in."""
+
+    def __init__(
+        self, before: int, after: int, group: str, *, lifts: bool = False, residual: bool = False
+    ) -> None:
+        super().__init__()
+        self.conv = GroupConv(before, after, group, lifts=lifts)
+        self.norm = GroupNorm(after, self.conv.order)
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = F.relu(self.norm(self.conv(x)))
+        return x + maps if self.residual else maps
+
+
+class GCNN(nn.Module):
+    """Images ``(N, in_chans, image_size, image_size)`` -> logits ``(N, num_classes)``.
+
+    A lifting convolution and a residual block, then twice: a block of twice the channels, 2x2
+    max-pooling, a residual block. The last map is pooled over the plane and over the group, so that
+    a transformed image has the same logits. Raises UsageError if ``image_size`` is not a multiple
+    of 4 from 8 on.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_chans: int,
+        num_classes: int,
+        image_size: int,
+        group: str = "mirror",
+        width: int = 24,
+        pool: str = "max",
+    ) -> None:
+        if image_size % 4 or image_size < 8:
+            raise UsageError(
+                f"gcnn needs images whose size is a multiple of 4, from 8 on, not {image_size}: "
+                "pooling is to treat both sides alike"
+            )
+        super().__init__()
+        self.order, self.pool = len(elements(group)), pool
+        self.first = nn.Sequential(
+            Block(in_chans, width, group, lifts=True), Block(width, width, group, residual=True)
+        )
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                Block(channels, 2 * channels, group),
+                nn.MaxPool2d(2),
+                Block(2 * channels, 2 * channels, group, residual=True),
+            )
+            for channels in (width, 2 * width)
+        )
+        self.head = nn.Linear(4 * width, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for stage in self.stages:
+            x = stage(x)
+        x = x.unflatten(1, (-1, self.order)).flatten(2)
+        logits: Tensor = self.head(x.amax(2) if self.pool == "max" else x.mean(2))
+        return logits

@@ -1,0 +1,106 @@
+"""Schedule-free optimizers for oraclezoo. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from oraclezoo.hookspecs import hookimpl
+from oraclezoo.specs import Option, Spec
+
+oraclezoo_plugin_api = ">=1,<2"
+
+_SOURCE = "Defazio et al. 2024, arXiv:2405.15682; the package schedulefree"
+_FACTS = {
+    "needs_closure": False,
+    "train_eval": True,
+    "separable": False,
+    "takes": "all trainable parameters",
+    "others": "none",
+}
+
+
+def _lr(default: float) -> Option:
+    return Option("lr", "float", default, "learning rate; constant", low=1e-8, high=100.0)
+
+
+_WARMUP = Option(
+    "warmup_steps",
+    "int",
+    0,
+    "first steps, over which the learning rate rises linearly",
+    low=0,
+    high=100_000_000,
+)
+_BETAS = Option(
+    "betas",
+    "floats",
+    (0.9, 0.999),
+    "how far training stays from the average, and the decay of the mean of squared gradients",
+    low=1e-6,
+    high=0.999999,
+)
+_EPS = Option("eps", "float", 1e-8, "added to the denominator", low=1e-16, high=1.0)
+_AVERAGE = (
+    Option(
+        "r", "float", 0.0, "power of the step in the weights of the average", low=0.0, high=10.0
+    ),
+    Option(
+        "weight_lr_power",
+        "float",
+        2.0,
+        "power of the largest learning rate so far in the weights of the average",
+        low=0.0,
+        high=10.0,
+    ),
+)
+
+
+def _weight_decay(help: str) -> Option:
+    return Option("weight_decay", "float", 0.0, help, low=0.0, high=1.0)
+
+
+@hookimpl
+def oraclezoo_optimizers() -> list[Spec]:
+    """Three optimizers: SGD, AdamW and RAdam without a schedule."""
+    decoupled = _weight_decay("at the point of the gradient, on weights of two or more dimensions")
+    return [
+        Spec(
+            kind="optimizer",
+            name="sgd-schedulefree",
+            target="oraclezoo_schedulefree.optimizers:sgd",
+            summary="SGD whose evaluated weights are an average of its path; no schedule",
+            options=(
+                _lr(1.0),
+                Option(
+                    "momentum",
+                    "float",
+                    0.9,
+                    "how far training stays from the average",
+                    low=1e-6,
+                    high=0.9999,
+                ),
+                _weight_decay("L2 penalty, on all trainable parameters"),
+                _WARMUP,
+                *_AVERAGE,
+            ),
+            facts=_FACTS,
+            source=_SOURCE,
+        ),
+        Spec(
+            kind="optimizer",
+            name="adamw-schedulefree",
+            target="oraclezoo_schedulefree.optimizers:adamw",
+            summary="AdamW whose evaluated weights are an average of its path; no schedule",
+            options=(_lr(2.5e-3), _BETAS, _EPS, decoupled, _WARMUP, *_AVERAGE),
+            facts=_FACTS,
+            source=_SOURCE,
+        ),
+        Spec(
+            kind="optimizer",
+            name="radam-schedulefree",
+            target="oraclezoo_schedulefree.optimizers:radam",
+            summary="RAdam whose evaluated weights are an average of its path; no schedule, no "
+            "warm-up",
+            options=(_lr(2.5e-3), _BETAS, _EPS, decoupled, *_AVERAGE),
+            facts=_FACTS,
+            source=_SOURCE,
+        ),
+    ]

@@ -1,0 +1,57 @@
+"""The package's optimizers under oraclezoo's contract: named parameters in, frozen ones out.
+
+Each is in evaluation mode when it is made; ``train()`` goes before the first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from schedulefree import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
+from torch import nn
+
+from oraclezoo.errors import UsageError
+
+NamedParameters = Iterable[tuple[str, nn.Parameter]]
+
+
+def sgd(named_parameters: NamedParameters, **options: Any) -> SGDScheduleFree:
+    """SGDScheduleFree. Raises UsageError if there is no trainable parameter."""
+    return SGDScheduleFree(_trainable(named_parameters), **options)
+
+
+def adamw(named_parameters: NamedParameters, *, weight_decay: float = 0.0, **options: Any) -> Any:
+    """AdamWScheduleFree. Raises UsageError for betas that are not two, or without parameters."""
+    options = _with_pair(options)
+    return AdamWScheduleFree(_groups(named_parameters, weight_decay), **options)
+
+
+def radam(named_parameters: NamedParameters, *, weight_decay: float = 0.0, **options: Any) -> Any:
+    """RAdamScheduleFree. Raises UsageError for betas that are not two, or without parameters."""
+    options = _with_pair(options)
+    return RAdamScheduleFree(_groups(named_parameters, weight_decay), **options)
+
+
+def _trainable(named_parameters: NamedParameters) -> list[nn.Parameter]:
+    found = [p for _, p in named_parameters if p.requires_grad]
+    if not found:
+        raise UsageError("the backbone has no trainable parameter")
+    return found
+
+
+def _groups(named_parameters: NamedParameters, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices and filters, none for biases and norms."""
+    parameters = _trainable(named_parameters)
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _with_pair(options: dict[str, Any]) -> dict[str, Any]:
+    betas: Sequence[float] = options.get("betas", (0.9, 0.999))
+    if len(betas) != 2:
+        raise UsageError(f"betas are two numbers, not {len(betas)}")
+    return {**options, "betas": (betas[0], betas[1])}
