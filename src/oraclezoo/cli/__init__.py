@@ -23,6 +23,8 @@ COMMANDS = {
     "data": ("oraclezoo.cli.data:command", "List, fetch, verify and preview data sets."),
     "train": ("oraclezoo.cli.train:command", "Train one recipe at one seed."),
     "evaluate": ("oraclezoo.cli.evaluate:command", "Score a trained run on a split."),
+    "plot": ("oraclezoo.cli.plot:command", "Draw a run's curves, mistakes and embedding."),
+    "prune": ("oraclezoo.cli.prune:command", "Take channels out of a model, with a receipt."),
     "export": ("oraclezoo.cli.export:command", "Write a model as ONNX or .pt2, checked."),
     "quantize": ("oraclezoo.cli.quantize:command", "Make a model int8 or fp16, with a receipt."),
     "receipt": ("oraclezoo.cli.receipt:command", "Show what compression did to a model."),
@@ -30,6 +32,7 @@ COMMANDS = {
     "predict": ("oraclezoo.cli.predict:command", "Read the characters on images."),
     "models": ("oraclezoo.cli.models:command", "List, show and fetch trained models."),
     "leaderboard": ("oraclezoo.cli.leaderboard:command", "Rank results and say what is a tie."),
+    "reproduce": ("oraclezoo.cli.reproduce:command", "Run a result again and judge it."),
     "env": ("oraclezoo.cli.env:command", "Show versions, hardware and settings for a report."),
 }
 """Each command's target and its line in the help, which so needs no import."""

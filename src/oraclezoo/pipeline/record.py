@@ -17,7 +17,7 @@ from oraclezoo.errors import (
 from oraclezoo.measure import hardware
 from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.model import SCHEMA as MODEL_SCHEMA
-from oraclezoo.pipeline.run import ANEW, MODEL, Run
+from oraclezoo.pipeline.run import ANEW, MODEL, PLOTS, Run
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry
 from oraclezoo.result import write_atomically
@@ -69,7 +69,8 @@ def open_folder(run: Run, recipe: Recipe, kept_epochs: int | None) -> None:
             "trace.json",
         ):
             (run.folder / stale).unlink(missing_ok=True)
-        shutil.rmtree(run.folder / MODEL, ignore_errors=True)
+        for made in (MODEL, PLOTS):
+            shutil.rmtree(run.folder / made, ignore_errors=True)
 
 
 def refuse_other(run: Run, identity: dict[str, Any]) -> None:

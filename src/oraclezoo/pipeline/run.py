@@ -23,6 +23,8 @@ SCHEMA = "oraclezoo/run/1"
 ANEW = "--overwrite trains anew, --out elsewhere"
 MODEL = "model"
 """The folder in a run's folder where the model is left, once there are trackers to give it to."""
+PLOTS = "plots"
+"""The folder in a run's folder for its figures."""
 
 
 @dataclasses.dataclass(frozen=True)

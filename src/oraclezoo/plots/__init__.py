@@ -1,0 +1,1 @@
+"""Figures: arrays in, SVG and PNG out. Needs matplotlib, which the extra ``[plots]`` brings."""

@@ -1,0 +1,108 @@
+"""Classes: which are taken for which, and how many of each are read rightly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from oraclezoo.plots.records import Scored
+from oraclezoo.plots.style import FAINT, VALIDATION, Letters, head, save
+
+NUMBERED = 30
+"""Up to so many classes the cells of a confusion matrix have their numbers."""
+
+
+def confusion(scored: Scored, letters: Letters, folder: Path, name: str) -> list[Path]:
+    """A matrix: rows are true classes, columns what was predicted, colour the share of the row."""
+    shown = sorted({*scored.present, *map(int, scored.predicted)})
+    counts = np.zeros((len(scored.classes), len(scored.classes)), np.int64)
+    np.add.at(counts, (scored.labels, scored.predicted), 1)
+    counts = counts[np.ix_(shown, shown)]
+    totals = counts.sum(1, keepdims=True)
+    share = 100 * counts / np.maximum(totals, 1)
+    texts = [letters.label(scored.classes[k], scored.glyphs[k]) for k in shown]
+    side = min(max(5.0, 1.8 + 0.52 * len(shown)), 16.0)
+    figure = Figure(figsize=(side + 1.2, side + 0.4))
+    axes = figure.subplots()
+    picture = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+    ticks, size = range(len(shown)), 10 if len(shown) <= NUMBERED else max(3.0, 300 / len(shown))
+    axes.set_xticks(ticks, texts, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
+    axes.set_yticks(ticks, texts, fontsize=size)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.spines[:].set_visible(False)
+    if len(shown) <= NUMBERED:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                color = "white" if share[row, column] > 55 else "black"
+                axes.text(
+                    column, row, str(count), ha="center", va="center", color=color, fontsize=9
+                )
+    figure.colorbar(picture, ax=axes, shrink=0.7, label="share of the true class's images (%)")
+    numbers = "numbers are images" if len(shown) <= NUMBERED else "colour is the share of a row"
+    head(figure, f"{scored.title}: confusion", f"{scored.subtitle}; {numbers}")
+    return save(figure, folder, name)
+
+
+def per_class(
+    scored: Scored,
+    intervals: Sequence[tuple[float, float]],
+    letters: Letters,
+    folder: Path,
+    name: str,
+) -> list[Path]:
+    """Recall, the worst first, with the given 95% interval of each present class; precision."""
+    present = scored.present
+    right = scored.predicted == scored.labels
+    recall = np.array([100 * right[scored.labels == k].mean() for k in present])
+    precision = np.array([_precision(scored, k) for k in present])
+    ends = 100 * np.array(intervals)
+    order = np.lexsort((np.arange(len(present)), recall))
+    texts = []
+    for place in order:
+        label = present[place]
+        images = int((scored.labels == label).sum())
+        words = letters.label(scored.classes[label], scored.glyphs[label])
+        texts.append(f"{words}  ({images})")
+    height = min(max(3.0, 1.7 + 0.34 * len(present)), 60.0)
+    figure = Figure(figsize=(7.2, height))
+    axes = figure.subplots()
+    places = np.arange(len(present))
+    reach = np.abs(ends[order].T - recall[order])
+    axes.errorbar(
+        recall[order],
+        places,
+        xerr=reach,
+        fmt="o",
+        ms=7,
+        color=VALIDATION,
+        elinewidth=1.2,
+        capsize=3,
+        label="recall, with its 95% interval (Wilson)",
+    )
+    axes.plot(precision[order], places + 0.22, "D", ms=4.5, color="black", label="precision")
+    overall = 100 * right.mean()
+    axes.axvline(overall, color=FAINT, lw=1, ls="--", label=f"accuracy {overall:.1f}%")
+    axes.set_yticks(places, texts)
+    axes.set_ylim(len(present) - 0.4, -0.6)
+    least = min(ends.min(), np.nanmin(precision, initial=100))
+    axes.set_xlim(max(-1, least - 5), 101)
+    axes.set_xlabel("recall and precision (%)")
+    axes.grid(visible=True)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+    head(
+        figure,
+        f"{scored.title}: accuracy of each class",
+        f"{scored.subtitle}; in brackets those of a class",
+    )
+    return save(figure, folder, name)
+
+
+def _precision(scored: Scored, label: int) -> float:
+    """Share of the images taken for a class that are of it, in %; NaN if there are none."""
+    taken: npt.NDArray[np.bool_] = scored.predicted == label
+    return float(100 * (scored.labels[taken] == label).mean()) if taken.any() else float("nan")

@@ -1,0 +1,118 @@
+"""Style: fonts that have the characters, sizes that can be read, files that come out the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oraclezoo.errors import OracleZooError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PNG_DPI = 160
+SYSTEM_FONTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "WenQuanYi Zen Hei",
+    "SimHei",
+    "Noto Sans CJK JP",
+    "Hiragino Sans",
+)
+"""Asked, in this order, for characters that our own fonts lack."""
+
+RIGHT, WRONG, FAINT = "#1b7837", "#c1272d", "#777777"
+TRAIN, VALIDATION = "#7a7a7a", "#1f5fa8"
+
+
+class Letters:
+    """The fonts that draw some texts: DejaVu Sans, the label font, then those of the system.
+
+    ``families`` are their names; :meth:`show` is a text with each character that none of them has
+    written as U+XXXX.
+    """
+
+    def __init__(self, label_font: Path, texts: Iterable[str]) -> None:
+        from matplotlib import font_manager
+
+        manager = font_manager.fontManager
+        if all(Path(entry.fname) != label_font for entry in manager.ttflist):
+            manager.addfont(str(label_font))
+        ours = font_manager.FontProperties(fname=str(label_font)).get_name()
+        self.families = ["DejaVu Sans", ours]
+        self._known = _characters(font_manager.findfont("DejaVu Sans")) | _characters(label_font)
+        installed = {entry.name: entry.fname for entry in manager.ttflist}
+        wanted = {c for text in texts for c in text}
+        for name in SYSTEM_FONTS:
+            if name in installed and not wanted <= self._known:
+                found = _characters(installed[name])
+                if found & (wanted - self._known):
+                    self.families.append(name)
+                    self._known |= found
+
+    def show(self, text: str) -> str:
+        """``text`` as these fonts can draw it."""
+        return "".join(c if c in self._known else f"U+{ord(c):04X}" for c in text)
+
+    def label(self, name: str, glyph: str) -> str:
+        """A class by its character and its name, once if they are one."""
+        return self.show(name if glyph in ("", name) else f"{glyph} {name}")
+
+
+@contextmanager
+def drawing(letters: Letters) -> Iterator[None]:
+    """Our settings of matplotlib, inside the block only."""
+    import matplotlib
+
+    settings: Any = {  # typed by matplotlib as one of hundreds of words
+        "font.family": letters.families,
+        "font.size": 10,
+        "text.parse_math": False,  # names are not formulas
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": False,
+        "axes.axisbelow": True,
+        "grid.color": "#dddddd",
+        "legend.frameon": False,
+        "figure.constrained_layout.use": True,
+        "svg.fonttype": "path",  # outlines: the same on machines without these fonts
+        "svg.hashsalt": "oraclezoo",
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def need_matplotlib() -> None:
+    """Raises OracleZooError with what to install."""
+    try:
+        import matplotlib  # noqa: F401  # asked for, not used
+    except ImportError as error:
+        raise OracleZooError(
+            f"plots need matplotlib ({error}): pip install 'oraclezoo[plots]'"
+        ) from error
+
+
+def head(figure: Figure, title: str, subtitle: str) -> None:
+    """The two lines above a figure."""
+    figure.suptitle(f"{title}\n{subtitle}", fontsize=11, x=0.01, ha="left", linespacing=1.4)
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """``name.svg`` and ``name.png``; equal figures give equal bytes."""
+    paths = [folder / f"{name}.svg", folder / f"{name}.png"]
+    figure.savefig(paths[0], metadata={"Date": None})
+    figure.savefig(paths[1], dpi=PNG_DPI, metadata={"Software": None})
+    return paths
+
+
+def _characters(font: str | Path) -> set[str]:
+    from matplotlib.ft2font import FT2Font
+
+    return set(map(chr, FT2Font(str(font)).get_charmap()))
