@@ -41,6 +41,9 @@ REAL = (
     metavar="N",
     help="Seeds at a time with --accuracy-only; by default as many as there are cores or room.",
 )
+@click.option(
+    "--robust", is_flag=True, help="Score corrupted test images as well (docs/robustness.md)."
+)
 @click.option("--out", default="results", show_default=True, help="Folder for results.")
 @click.option("--runs", default="runs", show_default=True, help="Folder for run folders.")
 @click.option("--fresh", is_flag=True, help="Measure again what the runs folder holds already.")
@@ -63,6 +66,7 @@ def command(
     seeds: int,
     accuracy_only: bool,
     at_once: int | None,
+    robust: bool,
     out: str,
     runs: str,
     fresh: bool,
@@ -93,6 +97,7 @@ def command(
             deterministic=deterministic,
             accuracy_only=accuracy_only,
             at_once=at_once,
+            robust=robust,
             trackers=options.chosen_trackers(trackers, tracker_options),
             out=out,
             runs=runs,
@@ -105,13 +110,13 @@ def command(
     if as_json:
         emit_json("oraclezoo/bench/1", [result.to_json_dict() for result in results])
     else:
-        _show(results, out, published)
+        _show(results, out, published, robust)
     failed = sum(len(result.failures) for result in results)
     if failed:
         raise JobError(f"{failed} of the jobs failed; their reasons are in {out}")
 
 
-def _show(results: list[Result], out: str, published: bool) -> None:
+def _show(results: list[Result], out: str, published: bool, robust: bool) -> None:
     """The tables that these results stand in, with what else the results folder holds of them."""
     from rich.console import Console
 
@@ -128,6 +133,6 @@ def _show(results: list[Result], out: str, published: bool) -> None:
     console = Console()
     for table in tables(entries):
         if (table.track, table.division) in places:
-            console.print(table.to_rich())
+            console.print(table.to_rich(robust=robust))
     if any(result.track.synthetic for result in results):
         console.print(REAL, highlight=False)

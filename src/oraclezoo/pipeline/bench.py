@@ -21,6 +21,7 @@ from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.entry import Jobs, compose_result, data_sha256
 from oraclezoo.pipeline.limit import stream_limit
 from oraclezoo.pipeline.record import provenance
+from oraclezoo.pipeline.robust import check_size, is_current
 from oraclezoo.pipeline.run import Run, folder_name, writable
 from oraclezoo.pipeline.score import Score
 from oraclezoo.pipeline.tracking import Trackers, choose
@@ -64,6 +65,7 @@ class _Bench:
     stream_above: int | str | None
     compile: str
     deterministic: bool
+    robust: bool
     at_once: int | None
     trackers: dict[str, dict[str, Value]]
     command: str
@@ -85,6 +87,7 @@ def bench(
     deterministic: bool = False,
     accuracy_only: bool = False,
     at_once: int | None = None,
+    robust: bool = False,
     trackers: Trackers = (),
     registry: Registry | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
@@ -97,7 +100,8 @@ def bench(
     fails is recorded in its recipe's result and the others go on. ``fresh`` measures again what the
     runs folder holds already. ``stream_above``, ``compile`` and ``deterministic`` as for
     :func:`oraclezoo.train`. ``accuracy_only`` trains many seeds at once and takes no times;
-    ``at_once`` is how many, by default as docs/seeds.md says. ``trackers`` as for
+    ``at_once`` is how many, by default as docs/seeds.md says. ``robust`` scores each model on
+    corrupted test images as well (docs/robustness.md). ``trackers`` as for
     :func:`oraclezoo.train`; they see no test image. ``command`` is what the results say they were
     made by; by default this call.
 
@@ -129,6 +133,7 @@ def bench(
         stream_above=stream_above,
         compile=compile,
         deterministic=deterministic,
+        robust=robust,
         at_once=at_once,
         trackers=choose(trackers, registry),
         command=command or _call(resolved.values(), track, chosen),
@@ -139,6 +144,8 @@ def bench(
         if recipe.data.track not in datasets:
             dataset = compose.open_dataset(recipe, registry, shared.data_dir, progress, limit)
             dataset.split("train"), dataset.split("validation")  # their digests tell runs apart
+            if robust:
+                check_size(dataset.split("train").images)
             datasets[recipe.data.track] = dataset
     for folder in (shared.results, shared.runs):
         writable(folder)
@@ -231,6 +238,8 @@ class RecipeBench:
             Score.load(run.folder / "score.safetensors")
         except ResultError:
             return "done"
+        if self.shared.robust and not is_current(record.get("robust")):
+            return "done"
         return "scored" if "score" in record and "calibration_s" in record else "done"
 
     def _serves(self, record: dict[str, Any], here: dict[str, Any]) -> bool:
@@ -285,6 +294,7 @@ class RecipeBench:
             "stream_above": shared.stream_above,
             "compile": shared.compile,
             "deterministic": shared.deterministic,
+            "robust": shared.robust,
             "trackers": shared.trackers,
             "resume": resume,
         }

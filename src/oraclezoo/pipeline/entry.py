@@ -16,7 +16,7 @@ from oraclezoo.contracts import Dataset
 from oraclezoo.errors import ResultError
 from oraclezoo.leaderboard.predictions import save_predictions
 from oraclezoo.measure import hardware
-from oraclezoo.pipeline import compose
+from oraclezoo.pipeline import compose, robust
 from oraclezoo.pipeline.run import Run
 from oraclezoo.pipeline.score import Score
 from oraclezoo.recipe import Recipe
@@ -58,7 +58,9 @@ def compose_result(
             "with --fresh"
         )
     identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
-    identity = _free(folder, identity, set(records), data_key(digests), jobs.timed)
+    worn = robust.together(list(records.values()))
+    keeps = (jobs.timed, worn is not None)
+    identity = _free(folder, identity, set(records), data_key(digests), *keeps)
     speeds = [record["calibration_s"] for record in records.values() if jobs.timed]
     document = {
         "schema": SCHEMA,
@@ -96,13 +98,18 @@ def compose_result(
         "libraries": hardware.libraries(),
         "predictions": _keep_predictions(folder, identity, scores),
     }
+    if worn is not None:
+        document["robustness"] = worn
     result = Result.from_json_dict(document)
     result.save(folder)
     return result
 
 
-def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool) -> str:
-    """An id under which nothing is lost: one of other data, further seeds or with times stays."""
+def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, robust: bool) -> str:
+    """An id under which nothing is lost.
+
+    A result of other data, or with further seeds, times or corrupted images, stays.
+    """
     taken = identity
     for number in count(2):
         try:
@@ -110,8 +117,9 @@ def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool) -
         except ResultError:  # not there, or broken
             return taken
         further = {score.seed for score in old.seeds} - seeds
-        loses_times = not timed and any(score.train_s is not None for score in old.seeds)
-        if not further and not loses_times and (not old.seeds or old.track.data_key == key):
+        loses = not timed and any(score.train_s is not None for score in old.seeds)
+        loses |= not robust and old.robustness is not None
+        if not further and not loses and (not old.seeds or old.track.data_key == key):
             return taken
         taken = f"{identity}-{number}"
     raise AssertionError("count() does not end")

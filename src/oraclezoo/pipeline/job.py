@@ -88,10 +88,12 @@ def _train_and_score(
     deterministic: bool = False,
     trackers: dict[str, dict[str, Any]] | None = None,
     together: int | None = None,
+    robust: bool = False,
 ) -> None:
     """Calibrate and train; then, and only then, read the test images and keep the predictions.
 
     ``together`` says how many such jobs run at a time: where several do, no time is worth taking.
+    ``robust`` scores corrupted test images as well.
     """
     from oraclezoo.measure.hardware import calibrate
     from oraclezoo.pipeline.compose import open_dataset
@@ -140,6 +142,7 @@ def _train_and_score(
         device=device,
         registry=registry,
         calibration_s=calibration_s,
+        robust=robust,
     )
 
 

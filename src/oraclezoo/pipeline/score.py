@@ -15,6 +15,7 @@ from oraclezoo.errors import ResultError
 from oraclezoo.leaderboard import ledger
 from oraclezoo.leaderboard.predictions import accuracy_of, losses
 from oraclezoo.pipeline.model import Model
+from oraclezoo.pipeline.robust import robustness
 from oraclezoo.pipeline.run import Run
 from oraclezoo.registry import Registry
 from oraclezoo.result import data_key, write_atomically
@@ -69,16 +70,19 @@ def keep_score(
     device: str,
     registry: Registry,
     calibration_s: float | None,
+    robust: bool = False,
 ) -> None:
     """Score a finished run on the test split, note the look, and keep it all in the run's folder.
 
-    ``calibration_s`` is the machine's speed when it was trained, None where no time is taken.
+    ``calibration_s`` is the machine's speed when it was trained, None where no time is taken;
+    ``robust`` scores it on corrupted test images as well.
     """
     model = run.model(registry=registry)
     note_look(run, dataset, results)
     found = score(model, dataset, "test", device)
     found.save(run.folder / "score.safetensors")
     run.update(
+        robust=robustness(model, dataset, device) if robust else None,
         score={"accuracy": found.accuracy, "loss": found.loss},
         test_sha256=dict(dataset.sha256),
         calibration_s=calibration_s,

@@ -230,6 +230,7 @@ def train_and_score(
     results: str,
     stream_above: int | str | None,
     trackers: dict[str, dict[str, Any]] | None = None,
+    robust: bool = False,
 ) -> None:
     """A job of the benchmark: :func:`train`, then score each seed on the test images.
 
@@ -262,7 +263,13 @@ def train_and_score(
     for run in done:
         dataset = compose.open_dataset(run.recipe, registry, place, stream_above=limit)
         keep_score(
-            run, dataset, Path(results), device=device, registry=registry, calibration_s=None
+            run,
+            dataset,
+            Path(results),
+            device=device,
+            registry=registry,
+            calibration_s=None,
+            robust=robust,
         )
         tell("scored", seed=run.record["seed"], accuracy=run.record["score"]["accuracy"])
 
