@@ -188,7 +188,7 @@ def _net(seed: int = 0) -> nn.Sequential:
         torch.manual_seed(seed)
         net = nn.Sequential(
             nn.Conv2d(1, 4, 3),
-            nn.Conv2d(4, 8, 3, stride=2),
+            nn.Conv2d(4, 8, 3, stride=2, bias=False),  # before a norm a bias gets no gradient
             nn.BatchNorm2d(8),
             nn.Flatten(),
             nn.Linear(32, 16),
