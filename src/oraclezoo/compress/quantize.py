@@ -18,6 +18,7 @@ import onnx
 import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import create_calibrator
+from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -25,6 +26,8 @@ from oraclezoo.compress import quantize_graph
 from oraclezoo.errors import UsageError
 
 Feed = Mapping[str, npt.NDArray[Any]]
+Probabilities = npt.NDArray[np.float32]
+Classify = Callable[[onnx.ModelProto], Probabilities]
 
 CALIBRATIONS = {
     "minmax": CalibrationMethod.MinMax,
@@ -81,7 +84,8 @@ def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") 
             calibrate_method=CALIBRATIONS[calibration],
             extra_options=options,
         )
-        calibrator.collect_data(_Reader(feeds))
+        for feed in feeds:  # one at a time: the histograms want batches of one size, in memory
+            calibrator.collect_data(_Reader([feed]))
         ranges = calibrator.compute_data()
     names = tuple(node.name for node in found)
     return Prepared(model, ranges, tuple(quantize_graph.outside(model.graph)), names)
@@ -133,9 +137,13 @@ def to_fp16(content: bytes) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory(prefix="oraclezoo-quantize-") as folder, quietly():
         model = _simplified(content, Path(folder))
         around = quantize_graph.outside(model.graph)
-        half = convert_float_to_float16(model, keep_io_types=True, node_block_list=around)
-    assert isinstance(half, onnx.ModelProto)
-    return half
+        half = ONNXModel(
+            convert_float_to_float16(model, keep_io_types=True, node_block_list=around)
+        )
+        half.topological_sort()
+        del half.model.graph.value_info[:]  # the types of before
+    assert isinstance(half.model, onnx.ModelProto)
+    return half.model
 
 
 def _simplified(content: bytes, folder: Path) -> onnx.ModelProto:
@@ -193,7 +201,3 @@ def quietly() -> Iterator[None]:
     finally:
         root.setLevel(level)
         onnxruntime.set_default_logger_severity(2)
-
-
-Probabilities = npt.NDArray[np.float32]
-Classify = Callable[[onnx.ModelProto], Probabilities]

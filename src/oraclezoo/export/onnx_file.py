@@ -82,9 +82,12 @@ def checked(model: onnx.ModelProto) -> bytes:
 
 
 def describe(model: onnx.ModelProto, card: Mapping[str, Any]) -> None:
-    """Write the card and the producer to the model, in place of what was there."""
+    """Write card and producer to the model, and drop operator sets that nothing in it uses."""
     from oraclezoo._version import __version__
 
+    used = {node.domain for node in model.graph.node} | {""}
+    for unused in [given for given in model.opset_import if given.domain not in used]:
+        model.opset_import.remove(unused)
     model.producer_name, model.producer_version = PRODUCER, __version__
     helper.set_model_props(model, {CARD_KEY: as_text(card)})
 
