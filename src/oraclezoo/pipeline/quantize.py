@@ -12,6 +12,7 @@ import onnx
 
 from oraclezoo.compress import quantize as rounding
 from oraclezoo.compress import quantize_scan
+from oraclezoo.compress.compact import compact
 from oraclezoo.contracts import Dataset, Images
 from oraclezoo.errors import UsageError
 from oraclezoo.export import onnx_file
@@ -181,6 +182,7 @@ def _reopened(model: Model, graph: onnx.ModelProto) -> OnnxClassifier:
 
 def _with_graph(model: Model, graph: onnx.ModelProto, precision: str) -> Model:
     """The model with a graph in place of its own, described and checked."""
+    compact(graph.graph)
     onnx_file.describe(graph, metadata(model.card))
     return _with_bytes(model, onnx_file.checked(graph), precision)
 
