@@ -131,4 +131,4 @@ def _taylor(module: nn.Module, groups: tuple[Group, ...], batches: Batches) -> S
                 totals[number] = now if before is None else before + now
     if empty:
         raise UsageError("importance taylor needs training images")
-    return [None if total is None else total / total.mean() for total in totals]
+    return [None if total is None else total / (float(total.mean()) or 1.0) for total in totals]

@@ -72,10 +72,11 @@ class Plan:
                     f"the pruning plan does not fit: dimension {dim} of {name} is {found}, "
                     f"in the plan {size}"
                 )
-        for name, values in _cut(module, self.gone).items():
-            if values != self.attributes.get(name):
+        told = _cut(module, self.gone)
+        for name in {**told, **self.attributes}:
+            if told.get(name) != self.attributes.get(name):
                 raise ResultError(
-                    f"the pruning plan does not fit: {name} comes to {values}, "
+                    f"the pruning plan does not fit: {name} comes to {told.get(name)}, "
                     f"in the plan {self.attributes.get(name)}"
                 )
         return module

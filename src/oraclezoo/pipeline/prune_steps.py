@@ -127,15 +127,21 @@ class Steps:
             raise UsageError(f"importance {wish.importance} has nothing to go by in this backbone")
         attends = any(hasattr(layer, "num_heads") for layer in now.module.modules())
         scope = wish.scope or ("isomorphic" if attends else "uniform")
-        best: Found = find(
-            now.module,
-            found.groups,
-            scores,
-            target=target,
-            cost=costs,
-            scope=scope,
-            round_to=wish.round_to,
-        )
+        try:
+            best: Found = find(
+                now.module,
+                found.groups,
+                scores,
+                target=target,
+                cost=costs,
+                scope=scope,
+                round_to=wish.round_to,
+            )
+        except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
+            text = " ".join(str(error).split())[:120]
+            raise UsageError(
+                f"this backbone does not work once it is cut ({type(error).__name__}: {text})"
+            ) from error
         unscored = [g.name for g, s in zip(found.groups, scores, strict=True) if s is None]
         whole = found.whole | dict.fromkeys(unscored, f"{wish.importance} does not score it")
         told = {"scope": scope, "strength": best.strength, "reached": best.cost, "whole": whole}
