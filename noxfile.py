@@ -15,6 +15,7 @@ import nox
 
 ROOT = Path(__file__).parent
 HOME = ROOT / ".nox" / "oraclezoo"
+PLUGINS = ROOT / ".nox" / "plugins"
 BIN = HOME / ("Scripts" if os.name == "nt" else "bin")
 EXTRAS = "dev,docs"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -79,14 +80,38 @@ def bench(session: nox.Session) -> None:
     session.run(environment(session), "-m", "oraclezoo", "bench", *session.posargs, external=True)
 
 
+def with_plugins(session: nox.Session, packages: list[Path]) -> str:
+    """The Python of an environment over the shared one, with packages that it must not have."""
+    base = environment(session)
+    python = PLUGINS / BIN.name / "python"
+    stamp = PLUGINS / "oraclezoo.stamp"
+    texts = [(HOME / "oraclezoo.stamp").read_bytes()]
+    texts += [(package / "pyproject.toml").read_bytes() for package in packages]
+    wanted = hashlib.sha256(b"".join(texts)).hexdigest()
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        session.run(base, "-m", "venv", "--clear", str(PLUGINS), external=True)
+        where = "import sysconfig; print(sysconfig.get_path('purelib'), end='')"
+        shared, own = (
+            subprocess.run([p, "-c", where], check=True, capture_output=True, text=True).stdout
+            for p in (base, str(python))
+        )
+        (Path(own) / "shared.pth").write_text(f"import site; site.addsitedir({shared!r})\n")
+        install = (str(python), "-m", "pip", "install", "--quiet")
+        session.run(*install, "hatchling>=1.25", "editables", external=True)
+        editable = [word for package in packages for word in ("-e", str(package))]
+        session.run(*install, "--no-build-isolation", *editable, external=True)
+        stamp.write_text(wanted)
+    return str(python)
+
+
 @nox.session(venv_backend="none")
 def plugins(session: nox.Session) -> None:
-    """Install each package under plugins/ beside oraclezoo and run its tests."""
-    python = environment(session)
-    packages = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
-    if not packages:
-        session.skip("there is no package under plugins/ yet")
-    for package in packages:
-        session.run(python, "-m", "pip", "install", "--quiet", "-e", str(package), external=True)
-    for package in packages:
-        session.run(python, "-m", "pytest", str(package / "tests"), external=True)
+    """Install all packages under plugins/ together, with a broken and a clashing one; test them."""
+    packages = sorted(
+        path.parent
+        for pattern in ("plugins/*/pyproject.toml", "plugins/_test/*/pyproject.toml")
+        for path in ROOT.glob(pattern)
+    )
+    python = with_plugins(session, packages)
+    arguments = session.posargs or ["plugins"]
+    session.run(python, "-m", "pytest", "--import-mode=importlib", *arguments, external=True)
