@@ -28,45 +28,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tomli_w
 from _measured import emit
 from scipy import stats
 
 import oraclezoo as oz
-from oraclezoo.data.folder import ABOUT, FILES, VALIDATION
-from oraclezoo.data.idx import write_idx
-from oraclezoo.data.splits import position_in_class
+from oraclezoo.data.folds import deal
 from oraclezoo.resolve import resolve
 
 TRACK = "oracle-mnist-3k"
-
-
-def deal(data_dir: Path, out: Path, folds: int) -> list[Path]:
-    """A folder for track ``idx`` for each fold, which is its validation part."""
-    dataset = oz.registry().create("dataset", TRACK, data_dir=data_dir)
-    parts = [dataset.split("train"), dataset.split("validation")]
-    images = np.concatenate([part.images for part in parts])
-    labels = np.concatenate([part.labels for part in parts])
-    fold = position_in_class(labels) % folds
-    about = {
-        "classes": list(dataset.classes),
-        "glyphs": list(dataset.glyphs),
-        "flip_keeps_label": dataset.flip_keeps_label,
-    }
-    places = []
-    for number in range(folds):
-        place = out / f"fold{number}"
-        place.mkdir()
-        held = fold == number
-        # the test pair that the track asks for repeats the fold: nothing here reads it
-        for role, name in {**FILES, **VALIDATION}.items():
-            chosen = ~held if role.startswith("training") else held
-            values = images if role.endswith("images") else labels.astype(np.uint8)
-            write_idx(place / name, values[chosen])
-        (place / ABOUT).write_text(tomli_w.dumps(about), encoding="utf-8")
-        places.append(place)
-    return places
 
 
 def read_journal(path: Path) -> dict[tuple[str, int, int], dict[str, Any]]:
@@ -85,7 +54,8 @@ def search(candidates: list[dict[str, Any]], data_dir: Path, folds: int, journal
     """Train what the journal lacks, a line each."""
     known = read_journal(journal)
     with tempfile.TemporaryDirectory() as folder:
-        places = deal(data_dir, Path(folder), folds)
+        dataset = oz.registry().create("dataset", TRACK, data_dir=data_dir)
+        places = deal(dataset, Path(folder), folds)
         for fold, place in enumerate(places):
             for candidate in candidates:
                 recipe = load(candidate)

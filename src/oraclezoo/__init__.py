@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from oraclezoo.pipeline.prune import prune
     from oraclezoo.pipeline.quantize import quantize
     from oraclezoo.pipeline.run import Run
+    from oraclezoo.pipeline.sweep import sweep
     from oraclezoo.pipeline.training import train
     from oraclezoo.recipe import Recipe
     from oraclezoo.result import Result
@@ -45,6 +46,7 @@ __all__ = [
     "quantize",
     "receipt",
     "registry",
+    "sweep",
     "train",
 ]
 
@@ -64,6 +66,7 @@ _WHERE = {
     "quantize": "oraclezoo.pipeline.quantize",
     "receipt": "oraclezoo.api",
     "registry": "oraclezoo.api",
+    "sweep": "oraclezoo.pipeline.sweep",
     "train": "oraclezoo.pipeline.training",
 }
 

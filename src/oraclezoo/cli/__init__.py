@@ -22,6 +22,7 @@ COMMANDS = {
     "recipe": ("oraclezoo.cli.recipe:command", "List and show recipes."),
     "data": ("oraclezoo.cli.data:command", "List, fetch, verify and preview data sets."),
     "train": ("oraclezoo.cli.train:command", "Train one recipe at one seed."),
+    "sweep": ("oraclezoo.cli.sweep:command", "Train a recipe at many settings; find the best."),
     "evaluate": ("oraclezoo.cli.evaluate:command", "Score a trained run on a split."),
     "plot": ("oraclezoo.cli.plot:command", "Draw a run's curves, mistakes and embedding."),
     "prune": ("oraclezoo.cli.prune:command", "Take channels out of a model, with a receipt."),
@@ -33,6 +34,7 @@ COMMANDS = {
     "models": ("oraclezoo.cli.models:command", "List, show and fetch trained models."),
     "leaderboard": ("oraclezoo.cli.leaderboard:command", "Rank results and say what is a tie."),
     "reproduce": ("oraclezoo.cli.reproduce:command", "Run a result again and judge it."),
+    "submit": ("oraclezoo.cli.submit:command", "Check results and write a pull request's files."),
     "env": ("oraclezoo.cli.env:command", "Show versions, hardware and settings for a report."),
 }
 """Each command's target and its line in the help, which so needs no import."""

@@ -1,0 +1,55 @@
+"""Folds: the training and validation images of a data set, dealt out for cross-validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tomli_w
+
+from oraclezoo.contracts import Dataset
+from oraclezoo.data.folder import ABOUT, FILES, VALIDATION
+from oraclezoo.data.idx import write_idx
+from oraclezoo.data.splits import position_in_class
+from oraclezoo.errors import DataError, UsageError
+
+MAX_CLASSES = 256
+"""Labels of an IDX file are one byte."""
+
+
+def deal(dataset: Dataset, out: Path, folds: int) -> list[Path]:
+    """A folder for track ``idx`` for each fold, which is its validation part.
+
+    In each class, image ``i`` in order goes to fold ``i % folds``; training images come before
+    validation images. The test split is not touched: the pair of test files that the track asks for
+    repeats the fold. Raises UsageError or DataError.
+    """
+    parts = [dataset.split("train"), dataset.split("validation")]
+    images = np.concatenate([np.asarray(part.images) for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    if folds < 2:
+        raise UsageError(f"{folds} folds: cross-validation needs two or more")
+    if len(dataset.classes) > MAX_CLASSES:
+        raise DataError(f"{len(dataset.classes)} classes: folds can be made of {MAX_CLASSES}")
+    least = np.bincount(labels, minlength=len(dataset.classes)).min()
+    if least < folds:
+        raise UsageError(f"{folds} folds, but one class has {least} images to train on: use fewer")
+    fold = position_in_class(labels) % folds
+    about = {
+        "classes": list(dataset.classes),
+        "glyphs": list(dataset.glyphs),
+        "flip_keeps_label": dataset.flip_keeps_label,
+        "synthetic": dataset.synthetic,
+    }
+    places = []
+    for number in range(folds):
+        place = out / f"fold{number}"
+        place.mkdir(parents=True, exist_ok=True)
+        held = fold == number
+        for role, name in {**FILES, **VALIDATION}.items():
+            chosen = ~held if role.startswith("training") else held
+            values = images if role.endswith("images") else labels.astype(np.uint8)
+            write_idx(place / name, values[chosen])
+        (place / ABOUT).write_text(tomli_w.dumps(about), encoding="utf-8")
+        places.append(place)
+    return places

@@ -1,0 +1,102 @@
+"""Report of a sweep: its table, its document, its figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.data.sheet import FONT
+from oraclezoo.pipeline.sweep import BEST, Sweep
+from oraclezoo.pipeline.sweep_journal import Trial
+from oraclezoo.pipeline.sweep_space import Range, point_text
+
+
+def header() -> tuple[str, ...]:
+    """Of :func:`rows`."""
+    return ("RANK", "TRIAL", "ACCURACY %", "SE", "LOSS", "SECONDS", "SETTINGS")
+
+
+def rows(sweep: Sweep) -> list[tuple[str, ...]]:
+    """A row of text a trial: those that are done, best first, then the others with why not.
+
+    The standard error is over the trainings of a trial, and is missing where it has one.
+    """
+    found: list[tuple[str, ...]] = []
+    for rank, trial in enumerate(sweep.ranked, 1):
+        se = "" if trial.accuracy_se is None else f"{100 * trial.accuracy_se:.2f}"
+        figures = (f"{100 * trial.accuracy:.2f}", se, f"{trial.loss:.3f}", f"{trial.train_s:.1f}")
+        found.append((str(rank), str(trial.number), *figures, point_text(trial.point)))
+    for trial in sweep.trials:
+        if trial.status != "done":
+            settings = point_text(trial.point)
+            found.append(("-", str(trial.number), trial.status, "", "", "", settings))
+    return found
+
+
+def document(sweep: Sweep) -> dict[str, Any]:
+    """All that was found, as plain data."""
+    best = sweep.best
+    weight = sweep.importance
+    return {
+        "folder": str(sweep.folder),
+        "judged": sweep.judged,
+        "metric": sweep.metric,
+        "complete": sweep.complete,
+        "trials": [_trial(trial) for trial in sweep.trials],
+        "best": None if best is None else best.number,
+        "best_recipe": None if best is None else str(sweep.folder / BEST),
+        "importance": None
+        if weight is None
+        else {"method": weight.method, "shares": weight.shares},
+    }
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    figures = {}
+    if trial.parts:
+        figures = {
+            "accuracy": trial.accuracy,
+            "accuracy_se": trial.accuracy_se,
+            "loss": trial.loss,
+            "train_s": trial.train_s,
+        }
+    return {
+        "trial": trial.number,
+        "point": trial.point,
+        "status": trial.status,
+        "reason": trial.reason,
+        "trainings": len(trial.parts),
+        **figures,
+    }
+
+
+def figures(sweep: Sweep) -> list[Path]:
+    """Draw importance and slices into the sweep's folder; nothing of fewer than two trials.
+
+    Raises OracleZooError where matplotlib is not installed.
+    """
+    from oraclezoo.plots.style import Letters, drawing, need_matplotlib
+
+    need_matplotlib()
+    from oraclezoo.plots import sweep as plots
+
+    ranked = sweep.ranked
+    if len(ranked) < 2:
+        return []
+    share = sweep.metric == "accuracy"
+    trials = plots.Trials(
+        title=f"sweep in {sweep.folder.name}",
+        subtitle=f"{len(ranked)} trials, {sweep.judged}",
+        points={axis.key: [trial.point[axis.key] for trial in ranked] for axis in sweep.axes},
+        values=[100 * trial.accuracy if share else trial.loss for trial in ranked],
+        value_name="accuracy (%)" if share else "loss (nats)",
+        log=frozenset(a.key for a in sweep.axes if isinstance(a, Range) and a.log),
+        best=0,
+    )
+    weight = sweep.importance
+    order = [axis.key for axis in sweep.axes] if weight is None else list(weight.shares)
+    with drawing(Letters(FONT, order)):
+        files = plots.slices(trials, order, sweep.folder)
+        if weight is not None:
+            files += plots.importance(trials, weight.shares, weight.method, sweep.folder)
+    return files

@@ -1,0 +1,84 @@
+"""Sweep: how much each key matters, and what every trial came to along it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from oraclezoo.plots.style import FAINT, VALIDATION, WRONG, head, save
+
+COLUMNS = 3
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Finished trials: ``points`` by key, and their ``values``, as ``value_name`` says.
+
+    ``log`` are keys that are shown in the logarithm; ``best`` is the place of the best trial.
+    """
+
+    title: str
+    subtitle: str
+    points: Mapping[str, Sequence[Any]]
+    values: Sequence[float]
+    value_name: str
+    log: frozenset[str]
+    best: int
+
+
+def importance(
+    trials: Trials, shares: Mapping[str, float], method: str, folder: Path
+) -> list[Path]:
+    """``importance.svg`` and ``.png``: a bar a key, the most important first."""
+    figure = Figure(figsize=(7.2, 1.6 + 0.4 * len(shares)))
+    axes = figure.subplots()
+    places = np.arange(len(shares))
+    percent = [100 * share for share in shares.values()]
+    axes.barh(places, percent, height=0.6, color="#9dbfe0")
+    for place, share in enumerate(percent):
+        axes.text(share, place, f" {share:.0f}", va="center", fontsize=9)
+    axes.set_yticks(places, list(shares))
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(1.0, *percent) * 1.1)
+    axes.set_xlabel("importance (%)")
+    head(figure, f"{trials.title}: importance of each key", f"{trials.subtitle}\n{method}")
+    return save(figure, folder, "importance")
+
+
+def slices(trials: Trials, order: Sequence[str], folder: Path) -> list[Path]:
+    """``slices.svg`` and ``.png``: the trials along each key, a panel a key."""
+    columns = min(COLUMNS, len(order))
+    rows = -(-len(order) // columns)
+    figure = Figure(figsize=(max(4.6, 3.6 * columns), 2.9 * rows + 0.9))
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
+    values = np.asarray(trials.values, np.float64)
+    for panel in panels:
+        panel.set_visible(False)
+    for panel, key in zip(figure.axes, order, strict=False):
+        panel.set_visible(True)
+        given = list(trials.points[key])
+        numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in given)
+        if numbers:
+            at = np.asarray(given, np.float64)
+            if key in trials.log:
+                panel.set_xscale("log")
+        else:
+            names = sorted(set(map(str, given)))
+            at = np.array([names.index(str(value)) for value in given], np.float64)
+            panel.set_xticks(range(len(names)), names, rotation=30, ha="right")
+            panel.set_xlim(-0.5, len(names) - 0.5)
+        panel.plot(at, values, "o", ms=4.5, alpha=0.7, color=VALIDATION, mec="none")
+        best = [trials.best]
+        panel.plot(at[best], values[best], "o", ms=10, mfc="none", mec=WRONG)
+        panel.set_xlabel(key)
+        panel.grid(visible=True)
+    for panel in figure.axes[::columns]:
+        panel.set_ylabel(trials.value_name)
+    head(figure, f"{trials.title}: trials along each key", trials.subtitle)
+    figure.text(0.99, 0.995, "red: the best", ha="right", va="top", fontsize=9, color=FAINT)
+    return save(figure, folder, "slices")
