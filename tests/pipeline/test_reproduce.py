@@ -20,8 +20,7 @@ from oraclezoo.leaderboard.load import entry_of
 from oraclezoo.leaderboard.predictions import accuracy_of, save_predictions
 from oraclezoo.leaderboard.reproduction import FOLDER, Reproduction
 from oraclezoo.pipeline.bench import Progress
-from oraclezoo.pipeline.reproduce import recipe_of, reproduce
-from oraclezoo.registry import build_registry
+from oraclezoo.pipeline.reproduce import reproduce
 from oraclezoo.result import Result
 
 TINY: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "backbone.name": "lenet5"}
@@ -174,21 +173,3 @@ def test_a_result_that_contradicts_itself_is_not_run(copy: Path, tiny_idx: Path)
         reproduce(copy, data_dir=tiny_idx)
     with pytest.raises(ResultError, match="no such file"):
         reproduce("nowhere.json")
-
-
-def test_the_recipe_is_read_back_from_a_result() -> None:
-    """Every shipped recipe, hash and all; a content that is read otherwise is refused."""
-    from oraclezoo.recipe import shipped
-    from oraclezoo.resolve import resolve
-    from oraclezoo.result import RecipeRecord
-
-    registry = build_registry()
-    for name in shipped():
-        recipe = resolve(oz.Recipe.load(name), registry)
-        content = json.loads(json.dumps(recipe.canonical(), default=list))
-        record = RecipeRecord(name, recipe.hash, recipe.summary, recipe.data.refit, content)
-        assert recipe_of(record, registry) == recipe
-    with pytest.raises(ResultError, match="reads it as"):
-        recipe_of(dataclasses.replace(record, hash="0" * 64), registry)
-    with pytest.raises(ResultError, match="backbone is not"):
-        recipe_of(dataclasses.replace(record, content={}), registry)

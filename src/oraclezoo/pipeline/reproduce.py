@@ -6,7 +6,6 @@ import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,12 +20,12 @@ from oraclezoo.measure import hardware
 from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.bench import Progress, bench
 from oraclezoo.pipeline.limit import stream_limit
+from oraclezoo.pipeline.reread import added, recipe_of
 from oraclezoo.pipeline.robust import is_current
 from oraclezoo.pipeline.run import writable
-from oraclezoo.recipe import COMPONENTS, Recipe
+from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
-from oraclezoo.resolve import resolve
-from oraclezoo.result import RecipeRecord, Result, timestamp
+from oraclezoo.result import Result, timestamp
 from oraclezoo.train.device import pick
 
 
@@ -66,6 +65,9 @@ def reproduce(
         raise UsageError("--seeds: give a number from 1 on")
     registry = registry or build_registry()
     recipe = recipe_of(stated.recipe, registry)
+    since = added(stated.recipe, recipe)
+    if since and progress:
+        progress(f"options added since it was made are at their defaults: {', '.join(since)}")
     place = None if data_dir is None else Path(data_dir)
     _check_data(stated, recipe, registry, place, progress)
     into = Path(records) if records is not None else path.parent / FOLDER
@@ -115,28 +117,6 @@ def find(result: str | Path) -> Path:
         if published.is_file():
             return published
     raise ResultError(f"{result}: there is no such file, nor a published result of that id")
-
-
-def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
-    """The resolved recipe that a result was made by.
-
-    Raises RecipeError or another UsageError if it cannot be read here, and ResultError if it is
-    read, but as another recipe than it was.
-    """
-    document: dict[str, Any] = {"name": record.name, "summary": record.summary, **record.content}
-    for kind in COMPONENTS:
-        part = document.get(kind)
-        if not isinstance(part, dict) or not isinstance(part.get("options"), dict):
-            raise ResultError(f"recipe {record.name}: its {kind} is not a name with options")
-        options = {key: value for key, value in part["options"].items() if value is not None}
-        document[kind] = {**options, "name": part.get("name")}
-    recipe = resolve(Recipe.from_dict(document), registry)
-    if recipe.hash != record.hash:
-        raise ResultError(
-            f"recipe {record.name}: this oraclezoo reads it as {recipe.hash12}, the result has "
-            f"{record.hash12}: an option or a default has changed; use the version that made it"
-        )
-    return recipe
 
 
 def _check_data(
