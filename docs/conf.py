@@ -14,7 +14,7 @@ author = "The oraclezoo developers"
 project_copyright = "2026, The oraclezoo developers"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "oraclezoo_docs"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "oraclezoo.sphinxext", "oraclezoo_docs"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3

@@ -43,6 +43,7 @@ ARROWS: dict[str, set[str]] = {
     **dict.fromkeys(STAGES, RECORDS),
     "leaderboard": {"_version", "errors", "result", "result_check"},
     "serving": RECORDS | {"data", "export", "registry"},
+    "sphinxext": {"_version", "errors", "leaderboard"},
     "pipeline": RECORDS | HOST | STAGES | {"leaderboard", "plots", "serving"},
     "api": RECORDS | HOST | {"leaderboard", "pipeline", "serving"},
     "cli": RECORDS

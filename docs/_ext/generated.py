@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import audit_page
+import board_page
 import click
 import measured_convert
 import measured_engine
@@ -95,6 +96,12 @@ def tracks() -> str:
     return table(("track", "train", "validation", "test", "needs", "what it is"), rows)
 
 
+def leaderboard_waiting() -> str:
+    """Which built-in tracks no committed result is of, and what they wait for."""
+    tracks = [entry.spec for entry in builtins().entries("dataset")]
+    return board_page.waiting(tracks, board_page.results())
+
+
 def result_fields() -> str:
     """A table of fields for each object in a result document, from its JSON Schema."""
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
@@ -133,6 +140,7 @@ PAGES: dict[str, Callable[[], str]] = {
         optimizers,
         schedulers,
         tracks,
+        leaderboard_waiting,
         result_fields,
         api,
         error_classes,

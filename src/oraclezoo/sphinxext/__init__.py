@@ -1,0 +1,46 @@
+"""A Sphinx extension that puts a leaderboard of committed results on a page.
+
+In ``conf.py``: ``extensions = ["oraclezoo.sphinxext"]``; on a page, with a folder or files of
+results, relative to the page (or, with a slash in front, to the documentation's root)::
+
+    .. oraclezoo-leaderboard:: ../results
+       :track: oracle-mnist-3k
+       :division: closed
+
+The page is whole without a script, loads nothing from elsewhere, and offers the tables as JSON and
+CSV. Sphinx is no dependency of oraclezoo itself: whoever builds documentation has it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from oraclezoo._version import __version__
+from oraclezoo.sphinxext import board
+
+STATIC = Path(__file__).with_name("static")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect to Sphinx."""
+    app.add_directive("oraclezoo-leaderboard", board.Leaderboard)
+    app.add_node(
+        board.leaderboard,
+        html=(board.visit_html, board.leave),
+        latex=(board.enter, board.leave),
+        text=(board.enter, board.leave),
+        man=(board.enter, board.leave),
+        texinfo=(board.enter, board.leave),
+    )
+    app.connect("builder-inited", _static)
+    app.connect("env-get-outdated", board.outdated)
+    app.connect("html-page-context", board.add_assets)
+    app.connect("build-finished", board.write_downloads)
+    return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _static(app: Sphinx) -> None:
+    app.config.html_static_path.append(str(STATIC))
