@@ -86,10 +86,7 @@ def columns(table: Table, *, robust: bool = False) -> list[tuple[str, Callable[[
         ("Rank", lambda row: (NONE if row.rank is None else str(row.rank),)),
         ("Ties", lambda row: (ranges(row.ties_with) if row.compared_with else NONE,)),
         ("Recipe", _recipe),
-        (
-            "Parts",
-            lambda row: (short(row.backbone), short(row.optimizer), short(row.scheduler)),
-        ),
+        ("Parts", _parts),
         ("Test accuracy, %", _accuracy),
         ("Size", _size),
         ("Times", _times),
@@ -214,6 +211,12 @@ def _recipe(row: Row) -> Cell:
     if row.reproductions_differing:
         marks.append(f"came out otherwise {row.reproductions_differing}×")
     return (row.recipe, row.hash12, *marks)
+
+
+def _parts(row: Row) -> Cell:
+    """Backbone, optimizer, scheduler; then the plugins behind them, with their versions."""
+    names = (short(row.backbone), short(row.optimizer), short(row.scheduler))
+    return (*names, f"({row.plugins})") if row.plugins else names
 
 
 def _accuracy(row: Row) -> Cell:

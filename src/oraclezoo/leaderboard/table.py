@@ -39,6 +39,8 @@ class Row:
     stored probabilities; ``corrupted_percent`` is the mean accuracy on corrupted images, None where
     it was not measured. ``reproductions`` counts environments in which the result was run again and
     came out the same or within its spread, ``reproductions_differing`` those where it did not.
+    ``plugins`` names each distribution, with its version, that is behind a part and is not
+    oraclezoo itself.
     """
 
     number: int
@@ -78,6 +80,7 @@ class Row:
     corruptions_version: str = ""
     reproductions: int = 0
     reproductions_differing: int = 0
+    plugins: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +277,15 @@ def _row(result: Result) -> Row:
         corruptions_version="" if worn is None else worn.version,
         reproductions=again.confirmed,
         reproductions_differing=again.differing,
+        plugins=_plugins(result),
     )
+
+
+def _plugins(result: Result) -> str:
+    """``distribution version`` of the plugins behind a result, joined by commas."""
+    parts = [result.components[kind] for kind in ("backbone", "optimizer", "scheduler", "dataset")]
+    others = {f"{p.distribution} {p.version}": None for p in parts if p.distribution != "oraclezoo"}
+    return ", ".join(others)
 
 
 def _reasons(failures: tuple[Failure, ...], *, spell_out: bool) -> str:
