@@ -127,6 +127,7 @@ def tiny_run(tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     import oraclezoo as oz
 
     changes: dict[str, object] = {
+        "backbone.name": "oraclenet",
         "backbone.width": 0.25,
         "budget.epochs": 8,
         "budget.batch_size": 16,

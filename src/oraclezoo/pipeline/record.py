@@ -117,6 +117,7 @@ def card(
         "provenance": {
             "oraclezoo": __version__,
             "recipe": {"name": recipe.name, "hash": recipe.hash},
+            "refit": recipe.data.refit,
             "seed": seed,
             "components": compose.components(recipe, registry),
             "data_sha256": dict(dataset.sha256),

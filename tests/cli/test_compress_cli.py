@@ -1,0 +1,120 @@
+"""Export, quantize and receipt, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from oraclezoo.cli import cli
+
+
+def oraclezoo(*arguments: str | Path) -> Result:
+    """Run a command."""
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run: Path, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder made by the command."""
+    out = tmp_path_factory.mktemp("exported") / "model"
+    result = oraclezoo("export", tiny_run, out, "--data-dir", tiny_idx, "--no-timed")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0] == str(out)
+    assert "agreement" in result.stdout
+    assert "exporting to onnx" in result.stderr
+    return out
+
+
+def test_quantize_puts_its_result_beside_the_model(exported: Path, tiny_idx: Path) -> None:
+    """As MODEL-int8, with two receipts, which receipt shows in words and as one document."""
+    result = oraclezoo("quantize", exported, "--data-dir", tiny_idx, "--no-timed", "--json")
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)["data"]
+    folder = Path(data["folder"])
+    assert folder == exported.with_name("model-int8")
+    assert data["receipt"]["after"]["precision"] == "int8"
+    shown = oraclezoo("receipt", folder)
+    assert shown.stdout.startswith("export (format onnx")
+    assert "quantize (precision int8" in shown.stdout
+    assert "onnx int8" in shown.stdout
+    document = json.loads(oraclezoo("receipt", folder, "--json").stdout)
+    assert document["schema"] == "oraclezoo/receipts/1"
+    assert [made["step"] for made in document["data"]["receipts"]] == ["export", "quantize"]
+
+
+def test_an_int8_file_is_not_overwritten_by_float(exported: Path, tiny_idx: Path) -> None:
+    """Export by default goes into the model's own folder, but not over a quantized file."""
+    small = exported.with_name("small")
+    made = oraclezoo("quantize", exported, small, "--data-dir", tiny_idx, "--no-timed")
+    assert made.exit_code == 0, made.output
+    before = (small / "model.onnx").read_bytes()
+    result = oraclezoo("export", small, "--data-dir", tiny_idx, "--no-timed")
+    assert result.exit_code == 2
+    assert "would be lost" in result.stderr
+    assert (small / "model.onnx").read_bytes() == before
+
+
+def test_a_pt2_program_lies_beside_the_model(
+    exported: Path, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """Checked like ONNX; its digest is in the receipt."""
+    result = oraclezoo(
+        "export", exported, tmp_path / "p", "--format", "pt2", "--data-dir", tiny_idx, "--json"
+    )
+    assert result.exit_code == 0, result.output
+    made = json.loads(result.stdout)["data"]["receipt"]
+    assert made["after"]["form"] == "pt2"
+    assert (tmp_path / "p" / made["options"]["file"]).stat().st_size == made["after"]["size_bytes"]
+
+
+def test_a_parity_that_is_not_met_exits_with_3(
+    tiny_run: Path, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """Asked for no difference at all, the figure is named and nothing is written."""
+    out = tmp_path / "m"
+    result = oraclezoo(
+        "export", tiny_run, out, "--tolerance", "0", "--data-dir", tiny_idx, "--no-timed"
+    )
+    assert result.exit_code == 3
+    assert "probabilities differ by up to" in result.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["receipt", "nowhere"], 1, "nowhere is not there: give a model folder or a run folder"),
+        (["export", "."], 1, "has neither model.json nor run.json"),
+        (["quantize", "m", "--at", "1x1"], 2, "'1x1' is not BATCH:THREADS"),
+        (["quantize", "m", "--precision", "int4"], 2, "int4"),
+        (["export", "m", "--opset", "7"], 1, "m is not there"),
+    ],
+)
+def test_wrong_usage_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, said: str
+) -> None:
+    """A folder that is none, a setting or a precision that cannot be."""
+    monkeypatch.chdir(tmp_path)
+    result = oraclezoo(*arguments)
+    assert result.exit_code == status, result.output
+    assert said in result.stderr
+
+
+def test_a_model_without_receipts_says_so_and_torch_is_not_needed(tiny_run: Path) -> None:
+    """Receipts are read from the card alone."""
+    code = (
+        "import sys\n"
+        "from oraclezoo.cli import cli\n"
+        "cli.main(['receipt', sys.argv[1]], standalone_mode=False)\n"
+        "heavy = {'torch', 'timm', 'numpy', 'onnx', 'onnxruntime'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny_run)], check=True, capture_output=True, text=True
+    )
+    assert "has no receipts" in done.stdout
