@@ -86,6 +86,10 @@ LIGHT_MODULES = {
     "oraclezoo.zoo.backbone_specs.tokens",
     "oraclezoo.zoo.builtin",
     "oraclezoo.zoo.optimizer_specs",
+    "oraclezoo.zoo.optimizer_specs.from_timm",
+    "oraclezoo.zoo.optimizer_specs.from_torch",
+    "oraclezoo.zoo.optimizer_specs.own",
+    "oraclezoo.zoo.optimizer_specs.shared",
     "oraclezoo.zoo.scheduler_specs",
 }
 LIGHT_LIBRARIES = {"click", "pluggy", "rich"}

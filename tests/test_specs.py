@@ -150,3 +150,17 @@ def test_nearest_lists_near_names_or_a_short_whole() -> None:
     assert nearest("zzz", ["b", "a"]) == "; there is a, b"
     assert nearest("zzz", [f"name-{i}" for i in range(50)]) == ""
     assert nearest("aab", [f"aa{i}" for i in range(9)]).count("'") == 6
+
+
+LATER = Option("decay_norms", "bool", False, later=True)
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_a_later_option_is_part_of_a_recipe_only_where_it_is_changed(value: bool) -> None:
+    """The component always gets it; hashes of before the option stay."""
+    spec = Spec("optimizer", "sgd", "json:dumps", "a summary", (*OPTIONS, LATER))
+    assert spec.fill({})["decay_norms"] is False
+    assert spec.decide({}) == SPEC.decide({}) == SPEC.fill({})
+    assert spec.decide({"decay_norms": value}) == SPEC.fill({}) | (
+        {"decay_norms": True} if value else {}
+    )

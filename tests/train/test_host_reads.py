@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from oraclezoo.zoo.optimizer_specs import OPTIMIZERS
 from oraclezoo.zoo.scheduler_specs import SCHEDULERS
 
 READS = ("_local_scalar_dense", "is_nonzero", "nonzero", "equal", "item", "unique")
 """Operations whose result the host waits for."""
+FUSED = ("sgd", "adam", "adamw", "muon")
+"""Others, torch's and timm's, read their count of steps, which lies on the CPU."""
 
 
 class Reads(TorchDispatchMode):
@@ -53,14 +54,14 @@ def test_the_counter_counts() -> None:
 @pytest.mark.parametrize(
     "scheduler", [spec.name for spec in SCHEDULERS if not spec.facts.get("metric")]
 )
-@pytest.mark.parametrize("optimizer", [spec.name for spec in OPTIMIZERS])
+@pytest.mark.parametrize("optimizer", FUSED)
 @pytest.mark.parametrize(
     "more", [{}, {"train.ema": 0.9, "train.clip_norm": 1.0}], ids=["", "ema+clip"]
 )
 def test_an_epoch_reads_nothing_back(
     tmp_path: Path, optimizer: str, scheduler: str, more: dict[str, object]
 ) -> None:
-    """Every built-in optimizer with every scheduler, in the first epoch and in the second."""
+    """The optimizers that promise it with every scheduler, in the first epoch and the second."""
     changes = {"optimizer.name": optimizer, "scheduler.name": scheduler, **more}
     run = trainer(tmp_path, changes)
     for _ in range(2):

@@ -91,7 +91,7 @@ def test_frozen_parameters_are_left_out() -> None:
     assert both == {n for n, p in net.named_parameters() if p.requires_grad}
     assert not names_of(optimizer, net, "muon") & names_of(optimizer, net, "sgd")
     assert names_of(optimizer, net, "muon") == {
-        f"stages.{i}.conv{j}.weight" for i in range(3) for j in (1, 2)
+        f"stages.{i}.{part}.weight" for i in range(3) for part in ("conv", "residuals.0.conv")
     }
 
 

@@ -23,6 +23,7 @@ def muon(
     momentum: float = 0.6,
     ns_steps: int = 5,
     weight_decay: float = 0.0,
+    decay_norms: bool = False,
     sgd_lr: float = 0.3,
     sgd_momentum: float = 0.85,
 ) -> Muon:
@@ -31,7 +32,7 @@ def muon(
     Muon takes parameters named ``...weight`` of a convolution or a linear layer (2, 4 or 5
     dimensions, or 3 for Conv1d). The last of them with two dimensions is the classifier head and
     left to SGD, with biases, norms, embeddings and tables. ``weight_decay`` spares parameters of
-    one dimension.
+    one dimension unless ``decay_norms``.
     """
     parameters = trainable(named_parameters)
     hidden = [(name, p) for name, p in parameters if _is_hidden_weight(name, p)]
@@ -44,7 +45,11 @@ def muon(
     groups: list[dict[str, Any]] = [
         {"params": taken, "method": "muon", "lr": lr, "momentum": momentum},
         {"params": [p for p in rest if p.ndim >= 2], **sgd},
-        {"params": [p for p in rest if p.ndim < 2], **sgd, "weight_decay": 0.0},
+        {
+            "params": [p for p in rest if p.ndim < 2],
+            **sgd,
+            "weight_decay": weight_decay if decay_norms else 0.0,
+        },
     ]
     return Muon(
         [group for group in groups if group["params"]],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,6 +22,24 @@ def trainable(named_parameters: NamedParameters) -> list[tuple[str, nn.Parameter
     return found
 
 
+def groups(
+    named_parameters: NamedParameters, weight_decay: float, *, decay_norms: bool
+) -> list[dict[str, Any]]:
+    """Parameter groups with their weight decay: none for biases and norms unless ``decay_norms``.
+
+    A norm's parameters are taken to be those of one dimension, as timm takes them; a bias is one
+    that is called so. Raises UsageError if there is no trainable parameter.
+    """
+    parameters = trainable(named_parameters)
+    spared = [] if decay_norms else [p for name, p in parameters if _is_bias_or_norm(name, p)]
+    ids = {id(p) for p in spared}
+    found = [
+        {"params": [p for _, p in parameters if id(p) not in ids], "weight_decay": weight_decay},
+        {"params": spared, "weight_decay": 0.0},
+    ]
+    return [group for group in found if group["params"]]
+
+
 def sgd(
     named_parameters: NamedParameters,
     *,
@@ -27,19 +47,13 @@ def sgd(
     momentum: float = 0.9,
     nesterov: bool = True,
     weight_decay: float = 5e-4,
+    decay_norms: bool = True,
 ) -> torch.optim.SGD:
     """torch.optim.SGD. Raises UsageError for Nesterov momentum without momentum."""
     if nesterov and momentum == 0:
         raise UsageError("sgd: nesterov needs a momentum above 0; set nesterov = false")
-    parameters = [p for _, p in trainable(named_parameters)]
-    return torch.optim.SGD(
-        parameters,
-        lr=lr,
-        momentum=momentum,
-        nesterov=nesterov,
-        weight_decay=weight_decay,
-        fused=_fused(parameters),
-    )
+    made = groups(named_parameters, weight_decay, decay_norms=decay_norms)
+    return torch.optim.SGD(made, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(made))
 
 
 def adam(
@@ -49,17 +63,11 @@ def adam(
     betas: Sequence[float] = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 0.0,
+    decay_norms: bool = True,
 ) -> torch.optim.Adam:
-    """torch.optim.Adam; ``weight_decay`` is an L2 penalty on all parameters."""
-    parameters = [p for _, p in trainable(named_parameters)]
-    return torch.optim.Adam(
-        parameters,
-        lr=lr,
-        betas=_pair(betas),
-        eps=eps,
-        weight_decay=weight_decay,
-        fused=_fused(parameters),
-    )
+    """torch.optim.Adam; ``weight_decay`` is an L2 penalty."""
+    made = groups(named_parameters, weight_decay, decay_norms=decay_norms)
+    return torch.optim.Adam(made, lr=lr, betas=_pair(betas), eps=eps, fused=_fused(made))
 
 
 def adamw(
@@ -69,23 +77,51 @@ def adamw(
     betas: Sequence[float] = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 0.05,
+    decay_norms: bool = False,
 ) -> torch.optim.AdamW:
     """torch.optim.AdamW; ``weight_decay`` is decoupled, and spares biases and norms."""
-    parameters = [p for _, p in trainable(named_parameters)]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=lr,
-        betas=_pair(betas),
-        eps=eps,
-        fused=_fused(parameters),
-    )
+    made = groups(named_parameters, weight_decay, decay_norms=decay_norms)
+    return torch.optim.AdamW(made, lr=lr, betas=_pair(betas), eps=eps, fused=_fused(made))
 
 
-def _fused(parameters: Sequence[nn.Parameter]) -> bool | None:
+def from_torch(
+    named_parameters: NamedParameters,
+    *,
+    algorithm: str,
+    weight_decay: float,
+    decay_norms: bool,
+    **options: Any,
+) -> torch.optim.Optimizer:
+    """The class of torch.optim called ``algorithm``, with its own defaults where nothing is given.
+
+    Raises UsageError for options that contradict each other, and as :func:`groups`.
+    """
+    made = groups(named_parameters, weight_decay, decay_norms=decay_norms)
+    return build(getattr(torch.optim, algorithm), algorithm, made, options)
+
+
+def build(
+    factory: Callable[..., torch.optim.Optimizer],
+    algorithm: str,
+    made: list[dict[str, Any]],
+    options: Mapping[str, Any],
+) -> torch.optim.Optimizer:
+    """``factory`` over parameter groups. Raises UsageError for what it does not take."""
+    default = inspect.signature(factory).parameters.get("betas")
+    count = len(options.get("betas", ()))
+    if default is not None and count and count != len(default.default):
+        raise UsageError(f"{algorithm}: betas are {len(default.default)} numbers, not {count}")
+    try:
+        return factory(made, **options)
+    except ValueError as error:
+        raise UsageError(f"{algorithm}: {error}") from error
+
+
+def _is_bias_or_norm(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim < 2 or name.rpartition(".")[2] == "bias"
+
+
+def _fused(made: list[dict[str, Any]]) -> bool | None:
     """True where torch has one kernel for a whole step; None lets torch choose.
 
     It is also the way that never reads a step count back: nothing is waited for. On the CPU such a
@@ -93,7 +129,8 @@ def _fused(parameters: Sequence[nn.Parameter]) -> bool | None:
     """
     known = all(
         p.device.type in ("cpu", "cuda") and p.is_floating_point() and _is_dense(p)
-        for p in parameters
+        for group in made
+        for p in group["params"]
     )
     return True if known else None
 
@@ -107,5 +144,5 @@ def _is_dense(parameter: nn.Parameter) -> bool:
 
 def _pair(betas: Sequence[float]) -> tuple[float, float]:
     if len(betas) != 2:
-        raise UsageError(f"betas are two numbers, not {len(betas)}")
+        raise UsageError(f"betas are 2 numbers, not {len(betas)}")
     return betas[0], betas[1]

@@ -35,7 +35,7 @@ CLASSICS: tuple[Spec, ...] = (
             "channels", "int", 48, "channels that are multiplied with each other", low=4, high=512
         ),
         DROP_RATE,
-        facts=facts(prunable=False),
+        facts=facts(prunable="its classifier takes the products of all pairs of channels"),
     ),
     own(
         "resnet8",

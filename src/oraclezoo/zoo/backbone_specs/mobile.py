@@ -98,7 +98,7 @@ MOBILE: tuple[Spec, ...] = (
         "mixnet_s",
         _STEM_AND_SIXTH,
         "Tan and Le 2019, arXiv:1907.09595",
-        prunable=False,
+        prunable="it cuts its channels into parts at fixed places",
         unstride=("conv_stem", "blocks.5.0"),
     ),
     timm(
@@ -112,7 +112,7 @@ MOBILE: tuple[Spec, ...] = (
         "rexnet_100",
         "stride 1 (was 2) in the stem and the twelfth block",
         "Han et al. 2021, arXiv:2007.00992",
-        prunable=False,
+        prunable="its shortcuts reach a fixed part of the channels",
         unstride=("stem", "features.11"),
     ),
     timm(
@@ -120,7 +120,7 @@ MOBILE: tuple[Spec, ...] = (
         _STEM_AND_SECOND,
         "Han et al. 2020, arXiv:1911.11907",
         (DROP_RATE,),
-        prunable=False,
+        prunable="it cuts its channels into parts at fixed places",
         unstride=("conv_stem", "blocks.1.0"),
     ),
     timm(
@@ -134,7 +134,7 @@ MOBILE: tuple[Spec, ...] = (
         "fastvit_t8",
         "stride 1 (was 2) in the first convolution",
         "Vasu et al. 2023, arXiv:2303.14189",
-        prunable=False,
+        prunable="its layer scales have a shape that pruning does not follow",
         unstride=("stem.0",),
     ),
     timm(
@@ -142,7 +142,7 @@ MOBILE: tuple[Spec, ...] = (
         "stride 1 (was 2) in the first convolution",
         "Wang et al. 2024, arXiv:2307.09283",
         (DROP_RATE,),
-        prunable=False,
+        prunable=True,
         unstride=("stem.conv1",),
     ),
 )

@@ -30,9 +30,12 @@ PRETRAINED = Option(
 )
 
 
-def facts(*, prunable: bool, data_init: bool = False) -> Mapping[str, bool]:
-    """The facts of a backbone."""
-    return {"data_init": data_init, "prunable": prunable}
+def facts(*, prunable: bool | str, data_init: bool = False) -> Mapping[str, bool | str]:
+    """The facts of a backbone; ``prunable`` is True, False, or the reason why it is not."""
+    found: dict[str, bool | str] = {"data_init": data_init, "prunable": prunable is True}
+    if isinstance(prunable, str):
+        found["not_prunable_because"] = prunable
+    return found
 
 
 def own(name: str, target: str, summary: str, source: str, *options: Option, **more: Any) -> Spec:
@@ -49,7 +52,7 @@ def timm(
     source: str,
     options: tuple[Option, ...] = DROPS,
     *,
-    prunable: bool,
+    prunable: bool | str,
     **fixed: Any,
 ) -> Spec:
     """The spec of a net of timm's that takes timm's weights too.
@@ -67,7 +70,7 @@ def made(
     source: str,
     options: tuple[Option, ...] = DROPS,
     *,
-    prunable: bool,
+    prunable: bool | str,
     **fixed: Any,
 ) -> Spec:
     """The spec of a net made from timm's ``architecture`` by changes that no weights would fit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oraclezoo.specs import Option, Spec
-from oraclezoo.zoo.backbone_specs.shared import DROP_PATH, DROP_RATE, made, own, timm
+from oraclezoo.zoo.backbone_specs.shared import DROP_PATH, DROP_RATE, facts, made, own, timm
 
 _PATCH_SIZE = Option("patch_size", "int", 4, "edge of a patch, in pixels", low=2, high=32)
 
@@ -19,7 +19,7 @@ TOKENS: tuple[Spec, ...] = (
         "patches of 4x4 (was 16x16), depth 4 (was 12), mean of the tokens instead of a class token",
         "Dosovitskiy et al. 2021, arXiv:2010.11929",
         (DROP_RATE, DROP_PATH, _PATCH_SIZE, _depth(4)),
-        prunable=False,
+        prunable="the heads of its attention have a fixed width",
         arguments={"class_token": False, "global_pool": "avg"},
     ),
     made(
@@ -29,7 +29,7 @@ TOKENS: tuple[Spec, ...] = (
         "instead of a class token",
         "Dosovitskiy et al. 2021, arXiv:2010.11929",
         (DROP_RATE, DROP_PATH, _PATCH_SIZE, _depth(6)),
-        prunable=False,
+        prunable="the heads of its attention have a fixed width",
         arguments={"class_token": False, "global_pool": "avg", "embed_dim": 96},
     ),
     made(
@@ -37,7 +37,7 @@ TOKENS: tuple[Spec, ...] = (
         "swin_tiny_patch4_window7_224",
         "patches of 2x2 (was 4x4), 48 wide (was 96), stages of 2, 4 blocks (was 2, 2, 6, 2)",
         "Liu et al. 2021, arXiv:2103.14030",
-        prunable=False,
+        prunable="the heads of its attention have a fixed width",
         arguments={
             "patch_size": 2,
             "window_size": 7,
@@ -50,7 +50,7 @@ TOKENS: tuple[Spec, ...] = (
         "mobilevitv2_050",
         "stride 1 (was 2) in the stem",
         "Mehta and Rastegari 2022, arXiv:2206.02680",
-        prunable=False,
+        prunable="it cuts its channels into parts at fixed places",
         unstride=("stem",),
     ),
     timm(
@@ -58,7 +58,7 @@ TOKENS: tuple[Spec, ...] = (
         "stride 1 (was 2) in the stem and the first stage",
         "Cai et al. 2023, arXiv:2205.14756",
         (DROP_RATE,),
-        prunable=False,
+        prunable="the heads of its attention have a fixed width",
         unstride=("stem", "stages.0.blocks.0"),
     ),
     own(
@@ -69,6 +69,7 @@ TOKENS: tuple[Spec, ...] = (
         _PATCH_SIZE,
         Option("dim", "int", 128, "channels of a patch", low=8, high=1024),
         _depth(6, "mixer blocks"),
+        facts=facts(prunable="it mixes the places of a map, which pruning takes for channels"),
     ),
     own(
         "convmixer",
