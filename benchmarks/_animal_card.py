@@ -1,0 +1,132 @@
+"""The README of a shipped model, from its card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import oraclezoo as oz
+
+LIMITS = """\
+- It knows ten characters. Anything else, another character, a blank scrap, a photograph of a cat,
+  is read as one of the ten, often with a high probability.
+- It was trained on images of single characters that others cut out of rubbings. It does not find
+  characters on a bone.
+- The images are of one data set, {train:,} of them; bones from other collections, other
+  photographs and drawings by hand may be read worse than the test images are.
+- The probabilities are calibrated on {calibration:,} images like the test images. They say nothing
+  of images unlike them.
+- It is no authority on readings: the labels are the data set authors'.
+"""
+
+
+def readme(card: dict[str, Any], recipe: oz.Recipe) -> str:
+    """Markdown: recipe, data and its licence, splits, result, receipt, limits."""
+    name, result, origin = card["name"], card["result"], card["provenance"]
+    low, high = (100 * value for value in result["accuracy_ci95"])
+    hardware = card["receipts"][-1]["hardware"]
+    parts = [
+        f"# {name}",
+        "Reads ten oracle bone characters: "
+        + ", ".join(f"{g} {n}" for g, n in zip(card["glyphs"], card["classes"], strict=True))
+        + ".",
+        "```python\nimport oraclezoo as oz\n\n"
+        f'labels, probabilities = oz.predictor("{name}").predict("bone.jpg")  # no torch\n'
+        f'model = oz.load("{name}")  # for torch\n```',
+        "## Recipe",
+        f"Backbone `{card['backbone']['name']}`, recipe `{recipe.name}` "
+        f"({origin['recipe']['hash'][:12]}), seed {origin['seed']}, oraclezoo "
+        f"{origin['oraclezoo']}. {_sentence(recipe.summary)}",
+        "## Data and its licence",
+        "Oracle-MNIST by Mei Wang and Weihong Deng, Scientific Data 11:87 (2024), arXiv "
+        "2205.09442, published under the Apache License 2.0. No image of it is in this folder. "
+        + _pretraining(recipe)
+        + f"These weights are under {card['licence']} as well.",
+        "## Splits",
+        _splits(result, recipe),
+        "## Result",
+        f"Accuracy on the {result['images']:,} test images: **{100 * result['accuracy']:.1f}%** "
+        f"(95% interval over images {low:.1f} to {high:.1f}), loss {result['loss']:.3f} nats, "
+        f"expected calibration error {100 * result['ece']:.1f}%. This is the int8 ONNX file. Recall: "
+        + ", ".join(f"{each} {100 * value:.0f}%" for each, value in result["recall"].items())
+        + ".",
+        _calibration(card),
+        "## Receipt",
+        f"Weights are stored as float16; that changes the label of "
+        f"{card['weights']['labels_changed_by_rounding']} of "
+        f"{card['weights']['validation_images']} validation images. "
+        f"Times on {hardware['device']}.",
+        _receipts(card["receipts"]),
+        "## Limits",
+        LIMITS.format(train=_train_images(recipe), calibration=card["calibration"]["images"]),
+    ]
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _sentence(text: str) -> str:
+    return text.rstrip(".") + "."
+
+
+def _pretraining(recipe: oz.Recipe) -> str:
+    if not recipe.pretrain.epochs:
+        return ""
+    return (
+        f"It was first trained on the track `{recipe.pretrain.track}`, characters that oraclezoo "
+        "draws from strokes, some of them traced from Oracle-MNIST's images. "
+    )
+
+
+def _train_images(recipe: oz.Recipe) -> int:
+    return 2000 if recipe.data.refit else 1800
+
+
+def _splits(result: dict[str, Any], recipe: oz.Recipe) -> str:
+    used = (
+        "The training and the validation images (2,000) were trained on, as the recipe's settings "
+        "were chosen before"
+        if recipe.data.refit
+        else "The training images (1,800) were trained on"
+    )
+    return (
+        f"Track `{result['track']}`: 1,800 training, 200 validation and 1,000 test images of the "
+        f"official test file. {used}. The test images chose nothing."
+    )
+
+
+def _calibration(card: dict[str, Any]) -> str:
+    found = card["calibration"]
+    who = "a twin trained without them" if found["by_a_twin"] else "the net itself"
+    return (
+        f"Temperature {found['temperature']:.3f}, fitted on {found['images']} validation images "
+        f"with {who} (Guo et al. 2017): their loss goes from {found['before']['loss']:.3f} to "
+        f"{found['after']['loss']:.3f} nats."
+    )
+
+
+def _receipts(receipts: list[dict[str, Any]]) -> str:
+    """A row a step: what it did to accuracy, size and speed."""
+    lines = [
+        "| step | accuracy of | before | after | difference (95%) | bytes | speed-up |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for made in receipts:
+        before, after, accuracy = made["before"], made["after"], made["accuracy"]
+        low, high = (100 * value for value in accuracy["ci95"])
+        speeds = [
+            f"{row['speedup']:.2f} (batch {row['batch_size']}, {row['threads']} threads, "
+            + (
+                row["runtime"]
+                if row["runtime"] == row["from_runtime"]
+                else f"{row['from_runtime']} to {row['runtime']}"
+            )
+            + ")"
+            for row in made["speedups"]
+        ]
+        lines.append(
+            f"| {made['step']} to {after['form']} {after['precision']} "
+            f"| {made['images']:,} {made['split']} images "
+            f"| {100 * before['accuracy']:.1f}% | {100 * after['accuracy']:.1f}% "
+            f"| {100 * accuracy['difference']:+.2f} ({low:+.2f} to {high:+.2f}) "
+            f"| {before['size_bytes']:,} to {after['size_bytes']:,} "
+            f"| {'; '.join(speeds) or 'not timed'} |"
+        )
+    return "\n".join(lines)
