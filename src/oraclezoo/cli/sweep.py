@@ -19,7 +19,9 @@ from oraclezoo.cli._base import (
 )
 
 if TYPE_CHECKING:
+    from oraclezoo.cli._progress import Lines
     from oraclezoo.pipeline.sweep import Sweep
+    from oraclezoo.pipeline.sweep_journal import Trial
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -98,7 +100,6 @@ def command(
     from oraclezoo.pipeline.sweep import TRIALS, sweep
     from oraclezoo.pipeline.sweep_file import read_sweep
     from oraclezoo.pipeline.sweep_report import document
-    from oraclezoo.pipeline.sweep_space import point_text
     from oraclezoo.recipe import Recipe
 
     settings = read_sweep(file) if file else {}
@@ -126,12 +127,7 @@ def command(
             out=out,
             keep_runs=keep_runs,
             registry=app.registry,
-            on_trial=lambda trial: lines.say(
-                f"trial {trial.number} {trial.status}"
-                + (f" {100 * trial.accuracy:.1f}%" if trial.status == "done" else "")
-                + f": {point_text(trial.point)}"
-                + (f" ({trial.reason})" if trial.reason else "")
-            ),
+            on_trial=lambda trial: _tell(lines, trial),
             should_stop=should_stop,
             progress=lines.say,
         )
@@ -142,6 +138,16 @@ def command(
         _show(found)
     if found.best is None and any(trial.status != "running" for trial in found.trials):
         raise JobError(f"no trial is done; the reasons are in {found.folder}")
+
+
+def _tell(lines: Lines, trial: Trial) -> None:
+    """That a trial is over, and what came of it."""
+    from oraclezoo.pipeline.sweep_space import point_text
+
+    came = f"{100 * trial.accuracy:.1f}%" if trial.status == "done" else trial.status
+    why = f" ({trial.reason})" if trial.reason else ""
+    lines.say(f"trial {trial.number}: {came} with {point_text(trial.point)}{why}")
+    lines.update(trial.number + 1, "trials")
 
 
 def seconds(text: str) -> float:

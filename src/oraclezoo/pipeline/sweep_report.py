@@ -8,7 +8,7 @@ from typing import Any
 from oraclezoo.data.sheet import FONT
 from oraclezoo.pipeline.sweep import BEST, Sweep
 from oraclezoo.pipeline.sweep_journal import Trial
-from oraclezoo.pipeline.sweep_space import Range, point_text
+from oraclezoo.pipeline.sweep_space import Choices, Range, point_text
 
 
 def header() -> tuple[str, ...]:
@@ -91,6 +91,7 @@ def figures(sweep: Sweep) -> list[Path]:
         values=[100 * trial.accuracy if share else trial.loss for trial in ranked],
         value_name="accuracy (%)" if share else "loss (nats)",
         log=frozenset(a.key for a in sweep.axes if isinstance(a, Range) and a.log),
+        choices={a.key: plots.words(a.values) for a in sweep.axes if isinstance(a, Choices)},
         best=0,
     )
     weight = sweep.importance

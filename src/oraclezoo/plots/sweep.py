@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from oraclezoo.plots.style import FAINT, VALIDATION, WRONG, head, save
+from oraclezoo.plots.style import VALIDATION, WRONG, head, save
 
 COLUMNS = 3
 
@@ -19,7 +20,8 @@ COLUMNS = 3
 class Trials:
     """Finished trials: ``points`` by key, and their ``values``, as ``value_name`` says.
 
-    ``log`` are keys that are shown in the logarithm; ``best`` is the place of the best trial.
+    ``log`` are keys that are shown in the logarithm, ``choices`` those with a few values, in words;
+    ``best`` is the place of the best trial.
     """
 
     title: str
@@ -28,6 +30,7 @@ class Trials:
     values: Sequence[float]
     value_name: str
     log: frozenset[str]
+    choices: Mapping[str, Sequence[str]]
     best: int
 
 
@@ -62,16 +65,16 @@ def slices(trials: Trials, order: Sequence[str], folder: Path) -> list[Path]:
     for panel, key in zip(figure.axes, order, strict=False):
         panel.set_visible(True)
         given = list(trials.points[key])
-        numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in given)
-        if numbers:
-            at = np.asarray(given, np.float64)
-            if key in trials.log:
-                panel.set_xscale("log")
-        else:
-            names = sorted(set(map(str, given)))
-            at = np.array([names.index(str(value)) for value in given], np.float64)
-            panel.set_xticks(range(len(names)), names, rotation=30, ha="right")
+        names = trials.choices.get(key)
+        at = np.asarray(given if names is None else [names.index(_word(v)) for v in given], float)
+        if names is not None:
+            panel.set_xticks(range(len(names)), names, rotation=30 if len(names) > 3 else 0)
             panel.set_xlim(-0.5, len(names) - 0.5)
+        elif key in trials.log:
+            panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+            panel.xaxis.set_minor_formatter(NullFormatter())
         panel.plot(at, values, "o", ms=4.5, alpha=0.7, color=VALIDATION, mec="none")
         best = [trials.best]
         panel.plot(at[best], values[best], "o", ms=10, mfc="none", mec=WRONG)
@@ -79,6 +82,14 @@ def slices(trials: Trials, order: Sequence[str], folder: Path) -> list[Path]:
         panel.grid(visible=True)
     for panel in figure.axes[::columns]:
         panel.set_ylabel(trials.value_name)
-    head(figure, f"{trials.title}: trials along each key", trials.subtitle)
-    figure.text(0.99, 0.995, "red: the best", ha="right", va="top", fontsize=9, color=FAINT)
+    head(figure, f"{trials.title}: trials along each key", f"{trials.subtitle}; red is the best")
     return save(figure, folder, "slices")
+
+
+def words(values: Sequence[Any]) -> list[str]:
+    """Values as a recipe writes them."""
+    return [_word(value) for value in values]
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
