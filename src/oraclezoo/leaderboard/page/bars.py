@@ -4,39 +4,62 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from oraclezoo.leaderboard.page.text import element, empty
 from oraclezoo.leaderboard.render import ranges
 from oraclezoo.leaderboard.table import Row
 
-WIDTH, HEIGHT = 120, 14
-CELL = 8
-"""Widest a row is drawn in the strip of ties."""
+WIDTH, HEIGHT = 96, 14
+CELL, STRIP = 8, 80
+"""Widest a row, and all rows together, are drawn in the strip of ties."""
 
 
-def bounds(rows: Sequence[Row]) -> tuple[float, float]:
-    """Ends of the scale that holds each row's interval, on multiples of five percent."""
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """From ``low`` to ``high`` percent, spaced by the logarithm of the error as the plots are.
+
+    ``least`` is the least error that is told from none, in percent.
+    """
+
+    low: float
+    high: float
+    least: float
+
+    def __call__(self, accuracy: float) -> float:
+        """Where an accuracy lies, from 0 to WIDTH."""
+        low, high, here = (spaced(v, self.least) for v in (self.low, self.high, accuracy))
+        return WIDTH * min(max((here - low) / (high - low), 0.0), 1.0)
+
+
+def scale_of(rows: Sequence[Row], images: int) -> Scale:
+    """The scale that holds each row's interval, on whole percents; ``images`` of the test part."""
     ends = [
         value
         for row in rows
         for value in (row.accuracy_percent, row.ci95_low_percent, row.ci95_high_percent)
         if value is not None
     ]
-    if not ends:
-        return 0.0, 100.0
-    low = max(0.0, 5 * math.floor(min(ends) / 5))
-    return low, max(min(100.0, 5 * math.ceil(max(ends) / 5)), low + 5)
+    low = max(0.0, math.floor(min(ends, default=0.0)))
+    high = min(100.0, math.ceil(max(ends, default=100.0)))
+    least = 50 / images
+    return Scale(min(low, high - 1, max(0.0, 100 - 4 * least)), high, least)
 
 
-def interval(row: Row, scale: tuple[float, float]) -> str:
+def spaced(accuracy: float, least: float) -> float:
+    """Minus the logarithm of the error; ``accuracy`` and the least error in percent."""
+    return -math.log10(min(max(100 - accuracy, least), 100))
+
+
+def interval(row: Row, scale: Scale) -> str:
     """The 95% interval as a bar, the mean as a line across it; the mean alone without interval."""
     if row.accuracy_percent is None:
         return ""
-    mean = _place(row.accuracy_percent, scale)
+    mean = scale(row.accuracy_percent)
     parts = [empty("line", class_="oz-track", x1=0, y1=7, x2=WIDTH, y2=7)]
     said = f"mean {row.accuracy_percent:.2f}%, no interval"
     if row.ci95_low_percent is not None and row.ci95_high_percent is not None:
-        low, high = _place(row.ci95_low_percent, scale), _place(row.ci95_high_percent, scale)
+        low, high = scale(row.ci95_low_percent), scale(row.ci95_high_percent)
         parts.append(
             empty(
                 "rect", class_="oz-ci", x=f"{low:.1f}", y=4, width=f"{max(high - low, 1):.1f}",
@@ -50,7 +73,7 @@ def interval(row: Row, scale: tuple[float, float]) -> str:
     parts.append(
         empty("line", class_="oz-mean", x1=f"{mean:.1f}", y1=1, x2=f"{mean:.1f}", y2=HEIGHT - 1)
     )
-    said += f"; bar from {scale[0]:g} to {scale[1]:g}%"
+    said += f"; bar from {scale.low:g} to {scale.high:g}%"
     return _svg("oz-bar", WIDTH, said, parts)
 
 
@@ -58,7 +81,7 @@ def ties(row: Row, rows: Sequence[Row]) -> str:
     """A strip with a cell for each row of the table: this one, and those it is not told from."""
     if not row.compared_with:
         return ""
-    width = min(CELL, 96 / len(rows))
+    width = min(CELL, STRIP / len(rows))
     parts = []
     for other in rows:
         kind = (
@@ -77,11 +100,6 @@ def ties(row: Row, rows: Sequence[Row]) -> str:
         )  # fmt: skip
     said = f"row {row.number} of {len(rows)}; ties with {ranges(row.ties_with)}"
     return _svg("oz-strip", round(width * len(rows)), said, parts)
-
-
-def _place(value: float, scale: tuple[float, float]) -> float:
-    low, high = scale
-    return WIDTH * min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def _svg(kind: str, width: int, said: str, parts: Sequence[str]) -> str:

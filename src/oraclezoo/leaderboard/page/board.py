@@ -35,7 +35,9 @@ def board(
     ``downloads`` maps what a file is called to where it lies. The form is hidden until the page's
     script shows it. Raises as :func:`oraclezoo.leaderboard.table.tables` does.
     """
-    made = tables(entries, track=track, division=division)
+    made = sorted(
+        tables(entries, track=track, division=division), key=lambda table: table.synthetic
+    )  # real characters first, else in their order
     results = {entry.result.id: entry.result for entry in reversed(entries)}
     facts = [[facts_of(row, results[row.id]) for row in table.rows] for table in made]
     parts = [_form(choices(each for several in facts for each in several)), _contents(made)]
@@ -117,7 +119,7 @@ def _notes(table: Table) -> list[str]:
 
 
 def _table(table: Table, name: str, found: Sequence[Line], results: Mapping[str, Result]) -> str:
-    shown = columns(found)
+    shown = columns(found, table.test)
     head = "".join(
         element(
             "th", safe(column.head), scope="col", title=column.title, data_key=column.key,

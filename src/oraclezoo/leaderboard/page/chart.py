@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from oraclezoo.leaderboard.page.bars import spaced
 from oraclezoo.leaderboard.page.text import element, empty, safe
 from oraclezoo.leaderboard.pareto import Cost, Point
 
@@ -90,7 +91,7 @@ def _across(costs: Sequence[float]) -> Axis:
 
 def _upright(points: Sequence[Point], least: float) -> Axis:
     ends = [value for point in points for value in _ends(point)]
-    low, high = _spaced(min(ends), least), _spaced(max(ends), least)
+    low, high = spaced(min(ends), least), spaced(max(ends), least)
     margin = max(0.04 * (high - low), 0.03)
     return Axis(low - margin, high + margin, HEIGHT - BOTTOM, TOP)
 
@@ -103,20 +104,15 @@ def _ends(point: Point) -> tuple[float, float]:
     return row.ci95_low_percent, row.ci95_high_percent
 
 
-def _spaced(accuracy: float, least: float) -> float:
-    """Minus the logarithm of the error; ``accuracy`` and ``least``, the least error, in percent."""
-    return -math.log10(min(max(100 - accuracy, least), 100))
-
-
 def _height(point: Point, upright: Axis, least: float) -> float:
-    return upright(_spaced(point.row.accuracy_percent or 0.0, least))
+    return upright(spaced(point.row.accuracy_percent or 0.0, least))
 
 
 def _grid(across: Axis, upright: Axis, least: float, name: str) -> list[str]:
     parts = []
     last = math.inf
     for tick in TICKS:
-        y = upright(_spaced(tick, least))
+        y = upright(spaced(tick, least))
         if not TOP <= y <= HEIGHT - BOTTOM or last - y < 18:
             continue
         last = y
@@ -169,7 +165,7 @@ def _mark(
     labelled: bool,
 ) -> str:
     row, (x, y) = point.row, place
-    low, high = (upright(_spaced(end, least)) for end in _ends(point))
+    low, high = (upright(spaced(end, least)) for end in _ends(point))
     state = "oz-front" if point.on_front else "oz-beaten" if point.beaten else "oz-open"
     said = f"{row.number}: {row.recipe}, {row.accuracy_percent:.2f}%"
     drawn = element("title", safe(said))

@@ -43,9 +43,10 @@ def lines(rows: Sequence[Row], facts: Sequence[Facts]) -> list[Line]:
     ]
 
 
-def columns(shown: Sequence[Line]) -> list[Column]:
-    """The columns that these rows need: compression only where there is some."""
+def columns(shown: Sequence[Line], images: int) -> list[Column]:
+    """The columns that these rows need; ``images`` is the number of test images."""
     rows = [line.row for line in shown]
+    scale = bars.scale_of(rows, images)
     made = [
         Column("number", "#", "number of the row", True, lambda x: x.row.number, _number),
         Column("rank", "Rank", "1 + the rows significantly better", True, _rank, _show_rank),
@@ -60,15 +61,11 @@ def columns(shown: Sequence[Line]) -> list[Column]:
         _text("scheduler", "Scheduler", lambda x: short(x.row.scheduler)),
         Column(
             "accuracy", "Accuracy, %", "mean test accuracy and its 95% interval", True,
-            lambda x: x.row.accuracy_percent, lambda x: _accuracy(x, bars.bounds(rows)),
+            lambda x: x.row.accuracy_percent, lambda x: _accuracy(x, scale),
         ),
         Column(
-            "parameters", "Params, M", "parameters, millions", True, lambda x: x.row.parameters,
-            lambda x: number(x.row.parameters, 2, 1e6),
-        ),
-        Column(
-            "macs", "MACs, M", "multiply-accumulates of one image, millions", True,
-            lambda x: x.row.macs, lambda x: number(x.row.macs, 1, 1e6),
+            "latency", "Latency, ms", "latency of one image, p50, fewest threads", True,
+            lambda x: cost_of(x.row, "latency_ms"), _latency,
         ),
         Column(
             "size", "Size, MB", "bytes of the saved weights, in megabytes", True,
@@ -80,8 +77,12 @@ def columns(shown: Sequence[Line]) -> list[Column]:
             lambda x: x.row.train_s, lambda x: _cost(x, "train_s", number(x.row.train_s, 1)),
         ),
         Column(
-            "latency", "Latency, ms", "latency of one image, p50, fewest threads", True,
-            lambda x: cost_of(x.row, "latency_ms"), _latency,
+            "parameters", "Params, M", "parameters, millions", True, lambda x: x.row.parameters,
+            lambda x: number(x.row.parameters, 2, 1e6),
+        ),
+        Column(
+            "macs", "MACs, M", "multiply-accumulates of one image, millions", True,
+            lambda x: x.row.macs, lambda x: number(x.row.macs, 1, 1e6),
         ),
         _text("hardware", "Hardware", lambda x: x.row.hardware_class),
     ]  # fmt: skip
@@ -147,7 +148,7 @@ def _recipe(line: Line) -> str:
     return element("span", breakable(row.recipe), class_="oz-name") + badges
 
 
-def _accuracy(line: Line, scale: tuple[float, float]) -> str:
+def _accuracy(line: Line, scale: bars.Scale) -> str:
     row = line.row
     if row.accuracy_percent is None:
         return NONE

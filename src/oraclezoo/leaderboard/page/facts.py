@@ -66,7 +66,7 @@ def family(backbone: str) -> str:
     name = backbone.rpartition(":")[2].removeprefix("timm/")
     name = re.sub(r"^(?:tf|ese|nf)_", "", name)
     first = name.split("_")[0]
-    return re.sub(r"(?<![v\d])\d+[a-z]*$", "", first) or first
+    return re.sub(r"(?<=[a-z]{2}[a-uw-z])\d+[a-z]*$", "", first)
 
 
 def compression(content: Mapping[str, Any]) -> str:

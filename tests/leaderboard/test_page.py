@@ -1,0 +1,208 @@
+"""The page's HTML: every row, what it says of each, and nothing that a stranger's text could do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from oraclezoo.leaderboard.load import Entry
+from oraclezoo.leaderboard.page import bars, chart, facts
+from oraclezoo.leaderboard.page.board import board
+from oraclezoo.leaderboard.pareto import points
+from oraclezoo.leaderboard.table import leaderboard
+from oraclezoo.result import Failure
+
+MakeEntry = Callable[..., Entry]
+HOSTILE = '<script>alert("x")</script>'
+VOID = {"input", "wbr", "br"}
+
+
+class Page(HTMLParser):
+    """Elements of a page, as (name, attributes), and a check that each is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
+        return [
+            a
+            for name, a in self.elements
+            if name == tag and all(a.get(k.replace("_", "-")) == v for k, v in attributes.items())
+        ]
+
+
+@pytest.fixture
+def entries(make_entry: MakeEntry) -> list[Entry]:
+    """A closed table of three rows, one failed; an open one, and a synthetic one."""
+    ease = (np.arange(400) + 0.5) / 400
+    rng = np.random.default_rng(3)
+
+    def correct(share: float) -> np.ndarray:
+        return (ease + rng.normal(0, 0.02, (5, 400))) < share
+
+    real = {"track": "oracle-mnist-3k"}
+    failed = (Failure(0, "diverged", HOSTILE),)
+    return [
+        make_entry("first", correct(0.9), **real),
+        make_entry("near", correct(0.895), hardware="other-cpu-4t", refit=True, **real),
+        make_entry("failed", None, failures=failed, test=400, **real),
+        make_entry("open", correct(0.95), division="open", **real),
+        make_entry("drawn", correct(0.99), track="glyphs-3k"),
+    ]
+
+
+def test_every_row_is_there_without_a_script(entries: list[Entry]) -> None:
+    """In tables by track and division, real ones first; the form for choosing is hidden."""
+    page = Page(board(entries))
+    tables = [(s["data-track"], s["data-division"]) for s in page.all("section")]
+    assert tables == [
+        ("oracle-mnist-3k", "closed"), ("oracle-mnist-3k", "open"), ("glyphs-3k", "closed"),
+    ]  # fmt: skip
+    assert len([body for body in page.all("tbody") if "data-row" in body]) == 5
+    assert "hidden" in page.all("form")[0]
+    assert len({body["id"] for body in page.all("tbody") if "id" in body}) == 5
+
+
+def test_command_and_provenance_are_behind_each_row(entries: list[Entry]) -> None:
+    """Command, hashes, versions, every seed and every latency."""
+    html = board(entries[:1])
+    result = entries[0].result
+    assert result.predictions is not None
+    for text in (
+        result.command, result.recipe.hash, result.code_sha256, result.predictions.sha256,
+        result.created, result.hardware.cpu, *result.libraries.values(),
+    ):  # fmt: skip
+        assert f">{text}" in html or f" {text}" in html or f"{text}," in html
+    assert html.count("<summary>") == 2
+    page = Page(html)
+    assert len(page.all("details")) == 2
+
+
+def test_numbers_are_sorted_by_their_values(entries: list[Entry]) -> None:
+    """Each numeric cell carries its value in full; a missing one carries none."""
+    page = Page(board(entries[:3]))
+    cells = page.all("td", data_key="accuracy")
+    table = leaderboard(entries[:3])
+    given = [cell.get("data-value") for cell in cells]
+    assert given == [
+        None if row.accuracy_percent is None else repr(row.accuracy_percent) for row in table.rows
+    ]
+    assert given[-1] is None
+    numeric = {h["data-key"] for h in page.all("th", data_type="number")}
+    assert numeric >= {"rank", "accuracy", "latency", "size", "training", "parameters", "macs"}
+
+
+def test_rows_and_columns_have_headings(entries: list[Entry]) -> None:
+    """The recipe heads a row and each column has its scope; drawings say what they show."""
+    page = Page(board(entries))
+    heads = [h for h in page.all("th") if "data-type" in h]
+    assert heads
+    assert all(h["scope"] == "col" for h in heads)
+    assert len(page.all("th", scope="row")) == 5
+    drawings = page.all("svg", role="img")
+    assert drawings
+    assert all(svg["aria-label"] for svg in drawings)
+
+
+def test_a_strangers_text_stays_text(make_entry: MakeEntry, entries: list[Entry]) -> None:
+    """Wherever it stands: in a message, a command, the content of a recipe."""
+    hostile = make_entry("hostile", np.ones((5, 40), dtype=bool), content={"x": HOSTILE})
+    object.__setattr__(hostile.result, "command", HOSTILE)
+    for html in (board([hostile]), board(entries)):
+        assert "&lt;script&gt;" in html
+        assert Page(html).all("script") == []
+
+
+def test_choices_are_those_of_the_rows(entries: list[Entry]) -> None:
+    """What all rows share is no choice; values are what the rows carry."""
+    page = Page(board(entries))
+    assert {s["name"] for s in page.all("select")} == {"track", "division", "hardware", "sort"}
+    offered = {o.get("value") for o in page.all("option")}
+    bodies = [body for body in page.all("tbody") if "data-row" in body]
+    for name in ("track", "division", "hardware"):
+        assert {body[f"data-{name}"] for body in bodies} <= offered
+
+
+def test_the_same_results_make_the_same_page(entries: list[Entry]) -> None:
+    """Byte for byte, in whatever order they come."""
+    assert board(entries) == board(entries[::-1])
+
+
+@pytest.mark.parametrize(
+    ("backbone", "meant"),
+    [
+        ("oraclezoo:oraclenet", "oraclenet"),
+        ("oraclenet_b", "oraclenet"),
+        ("timm/resnet18", "resnet"),
+        ("resnet10t", "resnet"),
+        ("oraclezoo:timm/tf_efficientnetv2_b0", "efficientnetv2"),
+        ("mobilenetv3_small_100", "mobilenetv3"),
+        ("ese_vovnet19b_slim_dw", "vovnet"),
+        ("wrn_10_2", "wrn"),
+        ("oraclezoo-gcnn:p4cnn", "p4cnn"),
+    ],
+)
+def test_families_are_told_by_name(backbone: str, meant: str) -> None:
+    """Sizes go, versions stay."""
+    assert facts.family(backbone) == meant
+
+
+def test_the_plot_is_svg_with_every_point(entries: list[Entry]) -> None:
+    """Well-formed on its own, with a mark and an interval for each row that has the cost."""
+    table = leaderboard(entries[:3])
+    found = points(table.rows, "size_bytes")
+    root = ElementTree.fromstring(chart.scatter(found, "size_bytes", images=400))
+    name = "{http://www.w3.org/2000/svg}"
+    marks = [g for g in root.iter(f"{name}g") if "data-row" in g.attrib]
+    assert [g.attrib["data-row"] for g in marks] == ["1", "2"]
+    assert all(g.find(f"{name}line") is not None for g in marks)
+    for node in root.iter():
+        for key in ("x", "y", "cx", "cy", "x1", "x2", "y1", "y2"):
+            assert 0 <= float(node.attrib.get(key, 0)) <= chart.WIDTH
+
+
+def test_a_plot_of_one_point_or_of_equal_ones_is_drawn(entries: list[Entry]) -> None:
+    """No axis of no length; an accuracy of all images right has a place."""
+    for table in (leaderboard(entries[4:]), leaderboard(entries[:1])):
+        found = points(table.rows, "train_s")
+        drawn = chart.scatter(found, "train_s", images=table.test)
+        assert "nan" not in drawn
+        assert "inf" not in drawn
+
+
+def test_bars_keep_the_order_of_accuracies() -> None:
+    """The scale rises, from its left end to its right one, and beyond stays there."""
+    scale = bars.Scale(70, 100, 0.05)
+    places = [scale(value) for value in (60, 70, 80, 90, 99, 100)]
+    assert places == sorted(places)
+    assert places[0] == places[1] == 0
+    assert places[-1] == pytest.approx(bars.WIDTH)
+    assert scale(90) - scale(80) == pytest.approx(scale(99) - scale(98))
+
+
+def test_the_tables_to_download_are_linked(entries: list[Entry]) -> None:
+    """Under the names given."""
+    page = Page(board(entries, downloads={"as JSON": "a.json"}))
+    (link,) = page.all("a", href="a.json")
+    assert "download" in link
+    assert json.dumps(link)
