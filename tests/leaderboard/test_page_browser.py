@@ -116,12 +116,13 @@ def site(make_entry: MakeEntry, tmp_path: Path) -> Path:
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves files, and notes for which host each request was meant."""
+    """Serves files, and notes for which host each request of a page was meant."""
 
     hosts: set[str] = set()  # noqa: RUF012  # of one test, set anew by it
 
     def send_head(self) -> Any:
-        self.hosts.add(self.headers.get("Host", ""))
+        if self.headers.get("Referer"):  # the browser's own errands have none
+            self.hosts.add(self.headers.get("Host", ""))
         return super().send_head()
 
     def log_message(self, *_: object) -> None:
@@ -140,7 +141,7 @@ def told(site: Path, tmp_path: Path) -> dict[str, Any]:
         done = subprocess.run(
             [
                 str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu",
-                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
                 "--no-first-run", f"--user-data-dir={profile}", "--virtual-time-budget=5000",
                 f"--host-resolver-rules=MAP * 127.0.0.1:{port}", "--window-size=1280,900",
                 "--dump-dom", f"http://page.invalid:{port}/index.html",
