@@ -91,6 +91,9 @@ LIGHT_MODULES = {
     "oraclezoo.zoo.optimizer_specs.own",
     "oraclezoo.zoo.optimizer_specs.shared",
     "oraclezoo.zoo.scheduler_specs",
+    "oraclezoo.zoo.scheduler_specs.cycles",
+    "oraclezoo.zoo.scheduler_specs.decays",
+    "oraclezoo.zoo.scheduler_specs.shared",
 }
 LIGHT_LIBRARIES = {"click", "pluggy", "rich"}
 

@@ -209,3 +209,14 @@ def test_published_recipes_keep_their_hashes(name: str, hash12: str, registry: R
     assert changed.hash != recipe.hash
     assert resolve(changed.override({"evaluate.shifts": 0}), registry).hash == recipe.hash
     assert Recipe.from_dict(tomllib.loads(changed.to_toml())).evaluate.shifts == 1
+
+
+def test_options_that_came_later_leave_hashes_alone(registry: Registry) -> None:
+    """At its default such an option is no part of the recipe, given or not; changed, it is."""
+    recipe = resolve(Recipe.load("authors-cnn"), registry)
+    same = {"optimizer.decay_norms": True, "scheduler.warmup": 0.0}
+    assert resolve(Recipe.load("authors-cnn", same), registry).hash == recipe.hash
+    assert "decay_norms" not in recipe.canonical()["optimizer"]["options"]
+    changed = resolve(Recipe.load("authors-cnn", {"optimizer.decay_norms": False}), registry)
+    assert changed.canonical()["optimizer"]["options"]["decay_norms"] is False
+    assert changed.hash != recipe.hash

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from oraclezoo.errors import UsageError
-from oraclezoo.specs import Spec
+from oraclezoo.specs import Option, Spec
 from oraclezoo.zoo.scheduler_specs import SCHEDULERS
 
 PER_SPEC = pytest.mark.parametrize("spec", SCHEDULERS, ids=lambda spec: spec.name)
@@ -35,14 +35,22 @@ def build(
     return made
 
 
+def advance(spec: Spec, scheduler: torch.optim.lr_scheduler.LRScheduler, step: int) -> None:
+    """One step; of a scheduler that goes by a metric with a loss that falls, then doesn't."""
+    if spec.facts["metric"]:
+        scheduler.step(max(0.5, 1.0 - step / 10))
+    else:
+        scheduler.step()
+
+
 def course(spec: Spec, total_steps: int, extra: int = 0, **options: object) -> list[list[float]]:
     """The learning rates of both groups at step 0, 1, ... total_steps + extra."""
     optimizer = optimizer_of()
     scheduler = build(spec, optimizer, total_steps, **options)
     lrs = [[group["lr"] for group in optimizer.param_groups]]
-    for _ in range(total_steps + extra):
+    for step in range(total_steps + extra):
         optimizer.step()
-        scheduler.step()
+        advance(spec, scheduler, step)
         lrs.append([group["lr"] for group in optimizer.param_groups])
         assert scheduler.get_last_lr() == lrs[-1]
     return lrs
@@ -59,7 +67,7 @@ def options_of(spec: Spec) -> st.SearchStrategy[dict[str, Any]]:
             {
                 "warmup": st.floats(0, 0.5),
                 "decay": st.floats(0, 0.5),
-                "shape": st.sampled_from(["linear", "1-sqrt"]),
+                "shape": st.sampled_from(["linear", "1-sqrt", "cosine"]),
                 "lr_min_ratio": FRACTION,
             }
         )
@@ -84,8 +92,23 @@ def options_of(spec: Spec) -> st.SearchStrategy[dict[str, Any]]:
                 "cycle_momentum": st.booleans(),
             }
         )
-    names = {option.name for option in spec.options}
-    return st.fixed_dictionaries(dict.fromkeys(sorted(names), FRACTION))
+    return st.fixed_dictionaries({option.name: values_of(option) for option in spec.options})
+
+
+def values_of(option: Option) -> st.SearchStrategy[Any]:
+    """All values that an option allows, but for whole numbers above 40."""
+    if option.choices:
+        return st.sampled_from(option.choices)
+    if option.type == "bool":
+        return st.booleans()
+    assert option.low is not None
+    assert option.high is not None
+    if option.type == "int":
+        return st.integers(int(option.low), min(int(option.high), 40))
+    numbers = st.floats(option.low, option.high)
+    if option.type == "floats":
+        return st.lists(numbers, unique=True, max_size=5).map(sorted).map(tuple)
+    return numbers
 
 
 @PER_SPEC
@@ -118,9 +141,9 @@ def test_a_saved_state_continues_exactly(spec: Spec, data: st.DataObject, total_
 
     optimizer = optimizer_of()
     scheduler = build(spec, optimizer, total_steps, **options)
-    for _ in range(cut):
+    for step in range(cut):
         optimizer.step()
-        scheduler.step()
+        advance(spec, scheduler, step)
     saved = json.loads(json.dumps([scheduler.state_dict(), optimizer.state_dict()]))
 
     optimizer = optimizer_of()
@@ -130,7 +153,7 @@ def test_a_saved_state_continues_exactly(spec: Spec, data: st.DataObject, total_
     for step in range(cut, total_steps):
         assert [group["lr"] for group in optimizer.param_groups] == expected[step]
         optimizer.step()
-        scheduler.step()
+        advance(spec, scheduler, step)
     assert [group["lr"] for group in optimizer.param_groups] == expected[total_steps]
 
 
@@ -139,8 +162,10 @@ def first_group(name: str, total_steps: int, extra: int = 0, **options: object) 
 
 
 def test_constant_is_constant() -> None:
-    """The optimizer's learning rate at every step."""
+    """The optimizer's learning rate at every step, but for a warm-up where one is asked for."""
     assert first_group("constant", 10) == [0.1] * 11
+    warm = first_group("constant", 10, warmup=0.2)
+    assert warm == pytest.approx([0.05, *[0.1] * 10])
 
 
 @pytest.mark.parametrize("name", ["linear", "cosine"])
@@ -175,6 +200,9 @@ def test_wsd_is_flat_between_warmup_and_decay() -> None:
     assert root[:13] == linear[:13]
     assert root[14] == pytest.approx(0.05)  # a quarter of the way: 1 - sqrt(1/4)
     assert root[20] == 0
+    cosine = first_group("wsd", 20, warmup=0.1, decay=0.4, shape="cosine")
+    assert cosine[14] == pytest.approx(0.05 * (1 + math.cos(math.pi / 4)))
+    assert cosine[20] == pytest.approx(0, abs=1e-12)
 
 
 def test_wsd_of_more_than_everything_is_refused() -> None:
@@ -272,3 +300,80 @@ def test_a_schedule_of_no_steps_is_refused(name: str) -> None:
     """At least one step."""
     with pytest.raises(UsageError, match="at least one step, not 0"):
         build(spec_of(name), optimizer_of(), 0)
+
+
+def test_step_and_multistep_cut_at_fractions_of_the_training() -> None:
+    """20 steps: every 0.3 is at 6, 12 and 18; milestones 0.5 and 0.75 are at 10 and 15."""
+    cuts = first_group("step", 20, gamma=0.5)
+    assert cuts == pytest.approx([0.1] * 6 + [0.05] * 6 + [0.025] * 6 + [0.0125] * 3)
+    assert first_group("step", 20, every=1.0) == [0.1] * 21
+    cuts = first_group("multistep", 20)
+    assert cuts == pytest.approx([0.1] * 10 + [0.01] * 5 + [0.001] * 6)
+    assert first_group("multistep", 20, milestones=()) == [0.1] * 21
+
+
+def test_milestones_that_do_not_rise_are_refused() -> None:
+    """Nothing is sorted in silence."""
+    with pytest.raises(UsageError, match="must rise"):
+        first_group("multistep", 20, milestones=(0.75, 0.5))
+
+
+def test_exponential_multiplies_by_one_factor() -> None:
+    """To a hundredth in ten steps: each is the tenth root of that times the last."""
+    lrs = first_group("exponential", 10)
+    assert lrs == pytest.approx([0.1 * 0.01 ** (s / 10) for s in range(11)])
+
+
+def test_polynomial_is_torchs() -> None:
+    """Without a warm-up it is PolynomialLR."""
+    optimizer = optimizer_of((0.1,))
+    torchs = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=10, power=3.0)
+    expected = [0.1]
+    for _ in range(10):
+        optimizer.step()
+        torchs.step()
+        expected.append(optimizer.param_groups[0]["lr"])
+    assert first_group("polynomial", 10, power=3.0) == pytest.approx(expected)
+
+
+def test_inverse_sqrt_halves_when_steps_are_four_times_the_warmup() -> None:
+    """After 4 warm-up steps of 40: a half at step 16, and no end at the last."""
+    lrs = first_group("inverse-sqrt", 40, warmup=0.1)
+    assert lrs[:5] == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
+    assert lrs[16] == pytest.approx(0.05)
+    assert lrs[36] == pytest.approx(0.1 / 3)
+
+
+def test_tanh_is_timms() -> None:
+    """timm's formula, half-way and at the ends."""
+    lrs = first_group("tanh", 10, lower=-7.0, upper=3.0)
+    for step in (0, 5, 10):
+        t = step / 10
+        assert lrs[step] == pytest.approx(0.05 * (1 - math.tanh(-7.0 * (1 - t) + 3.0 * t)))
+
+
+def test_cosine_restarts_fills_the_training_with_longer_cycles() -> None:
+    """28 steps in three cycles, each twice as long: 4, 8 and 16; peaks fall by ``decay``."""
+    lrs = first_group("cosine-restarts", 28, decay=0.5)
+    for number, (start, length) in enumerate([(0, 4), (4, 8), (12, 16)]):
+        peak = 0.1 * 0.5**number
+        expected = [peak * (1 + math.cos(math.pi * s / length)) / 2 for s in range(length)]
+        assert lrs[start : start + length] == pytest.approx(expected)
+    assert lrs[28] == pytest.approx(0, abs=1e-12)
+
+
+def test_triangular_goes_up_and_down() -> None:
+    """Two cycles of ten steps from a tenth of the rate; the second is half as high."""
+    lrs = first_group("triangular", 20, cycles=2, lr_min_ratio=0.1)
+    assert [lrs[s] for s in (0, 5, 10, 15, 20)] == pytest.approx([0.01, 0.1, 0.01, 0.055, 0.01])
+
+
+def test_plateau_waits_for_its_share_of_the_epochs() -> None:
+    """Of 20 epochs a tenth is 2: the third epoch without a lower loss cuts the learning rate."""
+    optimizer = optimizer_of()
+    scheduler = build(spec_of("plateau"), optimizer, 100, factor=0.5)
+    lrs = []
+    for loss in (1.0, 0.9, 0.9, 0.9, 0.9, 0.9):
+        scheduler.step(loss)  # type: ignore[arg-type]  # a metric, which its base class lacks
+        lrs.append(optimizer.param_groups[0]["lr"])
+    assert lrs == [0.1, 0.1, 0.1, 0.1, 0.05, 0.05]

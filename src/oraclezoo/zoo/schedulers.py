@@ -53,10 +53,12 @@ class ClosedForm(LRScheduler, ABC):
 
 
 class Constant(ClosedForm):
-    """The optimizer's learning rate at every step."""
+    """After the warm-up the optimizer's learning rate at every step."""
 
-    def __init__(self, optimizer: Optimizer, *, total_steps: int, steps_per_epoch: int) -> None:
-        super().__init__(optimizer, total_steps=total_steps, warmup=0.0, lr_min_ratio=1.0)
+    def __init__(
+        self, optimizer: Optimizer, *, total_steps: int, steps_per_epoch: int, warmup: float = 0.0
+    ) -> None:
+        super().__init__(optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=1.0)
 
     def course(self, step: int) -> float:
         return 1.0
@@ -103,7 +105,7 @@ class Cosine(ClosedForm):
 
 
 class WSD(ClosedForm):
-    """Warm-up, stable, decay: the last ``decay`` of the steps fall, linearly or as 1 - sqrt.
+    """Warm-up, stable, decay: the last ``decay`` of the steps fall, by one of three shapes.
 
     Raises UsageError if warm-up and decay together are more than the whole.
     """
@@ -133,4 +135,6 @@ class WSD(ClosedForm):
         if step <= self.decay_start:
             return 1.0
         progress = self.progress(step, self.decay_start)
+        if self.shape == "cosine":
+            return (1 + math.cos(math.pi * progress)) / 2
         return 1 - (math.sqrt(progress) if self.shape == "1-sqrt" else progress)

@@ -1,27 +1,10 @@
-"""Specs of the built-in schedulers. Imports light."""
+"""Specs of schedulers that go up and down. Imports light."""
 
 from __future__ import annotations
 
 from oraclezoo.specs import Option, Spec
+from oraclezoo.zoo.scheduler_specs.shared import FACTS, lr_min_ratio, number, scheduler, warmup
 
-_FACTS = {"metric": False}
-
-_WARMUP = Option(
-    "warmup",
-    "float",
-    0.0,
-    "fraction of the steps over which the learning rate rises linearly",
-    low=0.0,
-    high=1.0,
-)
-_LR_MIN_RATIO = Option(
-    "lr_min_ratio",
-    "float",
-    0.0,
-    "last learning rate, as a fraction of the optimizer's",
-    low=0.0,
-    high=1.0,
-)
 _CYCLE_MOMENTUM = Option(
     "cycle_momentum",
     "bool",
@@ -29,66 +12,37 @@ _CYCLE_MOMENTUM = Option(
     "move momentum (or beta1) from 0.95 to 0.85 and back, against the learning rate",
 )
 
-SCHEDULERS: tuple[Spec, ...] = (
-    Spec(
-        kind="scheduler",
-        name="constant",
-        target="oraclezoo.zoo.schedulers:Constant",
-        summary="the optimizer's learning rate throughout",
-        facts=_FACTS,
-        source="-",
+
+def _cycles(default: int) -> Option:
+    return Option("cycles", "int", default, "cycles that fill the training", low=1, high=100)
+
+
+def _decay(default: float) -> Option:
+    return number("decay", default, "height of each cycle's peak, relative to the last", 0.0, 1.0)
+
+
+CYCLES: tuple[Spec, ...] = (
+    scheduler(
+        "cosine-restarts",
+        "cycles:CosineRestarts",
+        "linear warm-up, then cosines down, each from the top again (SGDR), to the last step",
+        "Loshchilov and Hutter 2017, arXiv:1608.03983; timm's CosineLRScheduler",
+        _cycles(3),
+        number("mult", 2.0, "each cycle is this many times as long as the last", 0.1, 10.0),
+        _decay(1.0),
+        warmup(),
+        lr_min_ratio(),
     ),
-    Spec(
-        kind="scheduler",
-        name="linear",
-        target="oraclezoo.zoo.schedulers:Linear",
-        summary="linear warm-up, then linear decay to the last step",
-        options=(_WARMUP, _LR_MIN_RATIO),
-        facts=_FACTS,
-        source="Defazio et al. 2023, arXiv:2310.07831",
-    ),
-    Spec(
-        kind="scheduler",
-        name="cosine",
-        target="oraclezoo.zoo.schedulers:Cosine",
-        summary="linear warm-up, then half a cosine to the last step",
-        options=(_WARMUP, _LR_MIN_RATIO),
-        facts=_FACTS,
-        source="Loshchilov and Hutter 2017, arXiv:1608.03983",
-    ),
-    Spec(
-        kind="scheduler",
-        name="wsd",
-        target="oraclezoo.zoo.schedulers:WSD",
-        summary="linear warm-up, then stable, then decay (linear or 1-sqrt) to the last step",
-        options=(
-            Option(
-                "warmup",
-                "float",
-                0.05,
-                "fraction of the steps over which the learning rate rises linearly",
-                low=0.0,
-                high=1.0,
-            ),
-            Option(
-                "decay",
-                "float",
-                0.4,
-                "fraction of the steps, at the end, over which the learning rate falls",
-                low=0.0,
-                high=1.0,
-            ),
-            Option(
-                "shape",
-                "str",
-                "linear",
-                "course of the fall; 1-sqrt falls fast at first",
-                choices=("linear", "1-sqrt"),
-            ),
-            _LR_MIN_RATIO,
+    scheduler(
+        "triangular",
+        "cycles:Triangular",
+        "up in a line and down again, a few times, each time less high",
+        "Smith 2017, arXiv:1506.01186; torch.optim.lr_scheduler.CyclicLR",
+        _cycles(4),
+        _decay(0.5),
+        number(
+            "lr_min_ratio", 0.05, "lowest learning rate, as a fraction of the optimizer's", 0.0, 1.0
         ),
-        facts=_FACTS,
-        source="Hu et al. 2024, arXiv:2404.06395; 1-sqrt: Haegele et al. 2024, arXiv:2405.18392",
     ),
     Spec(
         kind="scheduler",
@@ -123,7 +77,7 @@ SCHEDULERS: tuple[Spec, ...] = (
             ),
             _CYCLE_MOMENTUM,
         ),
-        facts=_FACTS,
+        facts=FACTS,
         source="Smith and Topin 2018, arXiv:1708.07120; torch.optim.lr_scheduler.OneCycleLR",
     ),
     Spec(
@@ -172,7 +126,7 @@ SCHEDULERS: tuple[Spec, ...] = (
             ),
             _CYCLE_MOMENTUM,
         ),
-        facts=_FACTS,
+        facts=FACTS,
         source="torch's OneCycleLR (arXiv:1708.07120) and CosineAnnealingWarmRestarts "
         "(arXiv:1608.03983), joined by SequentialLR",
     ),
