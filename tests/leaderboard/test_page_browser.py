@@ -141,8 +141,9 @@ def told(site: Path, tmp_path: Path) -> dict[str, Any]:
         done = subprocess.run(
             [
                 str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu",
-                "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
-                "--no-first-run", f"--user-data-dir={profile}", "--virtual-time-budget=5000",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--disable-extensions", "--no-first-run", f"--user-data-dir={profile}",
+                "--virtual-time-budget=5000",
                 f"--host-resolver-rules=MAP * 127.0.0.1:{port}", "--window-size=1280,900",
                 "--dump-dom", f"http://page.invalid:{port}/index.html",
             ],
