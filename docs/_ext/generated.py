@@ -14,6 +14,7 @@ from typing import Any
 import audit_page
 import board_page
 import click
+import conformance_page
 import measured_convert
 import measured_engine
 import measured_glyphs
@@ -144,6 +145,7 @@ PAGES: dict[str, Callable[[], str]] = {
         result_fields,
         api,
         error_classes,
+        conformance_page.conformance,
         measured_convert.convert_throughput,
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,
