@@ -32,6 +32,7 @@ COMMANDS = {
     "bench": ("oraclezoo.cli.bench:command", "Train and measure recipes; print a leaderboard."),
     "predict": ("oraclezoo.cli.predict:command", "Read the characters on images."),
     "models": ("oraclezoo.cli.models:command", "List, show and fetch trained models."),
+    "drift": ("oraclezoo.cli.drift:command", "Test whether images look like the training's."),
     "leaderboard": ("oraclezoo.cli.leaderboard:command", "Rank results and say what is a tie."),
     "reproduce": ("oraclezoo.cli.reproduce:command", "Run a result again and judge it."),
     "submit": ("oraclezoo.cli.submit:command", "Check results and write a pull request's files."),

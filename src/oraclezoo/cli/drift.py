@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--reference",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(dir_okay=False),
     metavar="FILE",
     help="Hold images to this instead; no data are needed.",
 )

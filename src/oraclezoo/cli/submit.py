@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command("submit")
-@click.argument(
-    "results", nargs=-1, required=True, type=click.Path(exists=True), metavar="RESULT..."
-)
+@click.argument("results", nargs=-1, required=True, type=click.Path(), metavar="RESULT...")
 @click.option(
     "--check",
     "only_check",
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--against",
-    type=click.Path(exists=True, file_okay=False),
+    type=click.Path(file_okay=False),
     metavar="FOLDER",
     help="With --check: results as published before; one that was changed or removed is refused.",
 )

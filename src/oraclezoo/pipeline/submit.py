@@ -44,6 +44,9 @@ def check_all(
     there, or not the same to the byte, is refused. Raises ResultError if there is nothing to check.
     """
     listed = [Path(source) for source in sources]
+    for path in (*listed, *([] if against is None else [Path(against)])):
+        if not path.exists():
+            raise ResultError(f"{path}: there is no such file or folder")
     found = [check(path, registry) for path in _results(listed)]
     for folder in (path for path in listed if path.is_dir()):
         found += _records(folder)
