@@ -111,3 +111,43 @@ def test_strict_does_not_silence_the_doctor(motley: Any) -> None:
     result = CliRunner().invoke(cli, ["--strict", "plugins", "doctor"])
     assert result.exit_code == 1
     assert "zoo-bad:main" in result.stdout
+
+
+def test_the_doctor_finds_a_target_that_is_not_there(site: Any) -> None:
+    """Module or name: an error with the fix, exit 1; what is there is not touched."""
+    hook = "@hookimpl\ndef oraclezoo_backbones():\n    return ["
+    spec = "Spec('backbone', '{}', '{}', 'x'), "
+    module = site.add("zoo-parts", "class Net: ...")
+    targets = {"gone": "zoo_nowhere.net:Net", "typo": f"{module}:Nett", "fine": f"{module}:Net"}
+    site.add("zoo-x", hook + "".join(spec.format(*pair) for pair in targets.items()) + "]\n")
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["data"]["healthy"] is False
+    gone, typo = [p for p in problems(result) if p["level"] == "error"]
+    assert "zoo-x:gone" in gone["what"]
+    assert "there is no module 'zoo_nowhere'" in gone["why"]
+    assert f"'{module}' defines no 'Nett'; did you mean 'Net'?" in typo["why"]
+    assert "pip install -U zoo-x" in typo["fix"]
+    assert "zoo-x" in {line.split()[0] for line in run().stdout.splitlines()}
+
+
+def test_the_doctor_times_what_loads_slowly(site: Any) -> None:
+    """A plugin that sleeps when imported is named, with how long it took; it still works."""
+    site.add("zoo-slow", "import time\ntime.sleep(0.6)\n")
+    site.offer("zoo-slow", "slow-net", entry="other")
+    result = run("doctor", "--json")
+    assert result.exit_code == 0
+    (slow,) = [p for p in problems(result) if " s to load" in p["why"]]
+    assert slow["level"] == "warning"
+    assert "zoo-slow:main" in slow["what"]
+    assert float(slow["why"].split()[2]) >= 0.6
+    assert "ORACLEZOO_DISABLE_PLUGINS" in slow["fix"]
+
+
+def test_the_doctor_knows_an_api_that_was_left(site: Any) -> None:
+    """A range that ends before this oraclezoo's, or begins after it."""
+    site.add("zoo-old", "oraclezoo_plugin_api = '<1'")
+    (problem,) = problems(run("doctor", "--json"))
+    assert "zoo-old" in problem["what"]
+    assert "it supports plugin API <1; this oraclezoo has" in problem["why"]
+    assert "install a version of it, or of oraclezoo" in problem["fix"]
