@@ -363,6 +363,16 @@ def test_refit_has_the_validation_images_in_its_budget() -> None:
         validate(document | {"examples": 50 * 2000 + 1})
 
 
+def test_pretrained_weights_are_not_of_the_closed_division() -> None:
+    """Whoever writes the document, in whatever division."""
+    content = {"backbone": {"name": "a", "options": {"pretrained": True}}}
+    recipe = {**example()["recipe"], "content": content, "hash": digest(content)}
+    with pytest.raises(ResultError, match=r"track\.division"):
+        validate(example() | {"recipe": recipe})
+    track = {**example()["track"], "division": "open"}
+    validate(example() | {"recipe": recipe, "track": track})
+
+
 @pytest.mark.parametrize(
     "text",
     [b"", b"{", b"[1, 2]", b'"x"', b"\xff\xfe", b'{"schema": NaN}', b"[" * 100_000, b"1" * 5000],

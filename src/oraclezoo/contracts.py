@@ -22,6 +22,9 @@ class BackboneFactory(Protocol):
 
     Facts: ``data_init`` (bool): the module has ``initialize(images)``, called once before training
     with a float batch ``(N, in_chans, H, W)`` of training images. ``prunable`` (bool).
+
+    An option ``pretrained`` (bool), if there is one, starts from weights learned elsewhere: results
+    with it are of the open division, and a saved model is rebuilt without it.
     """
 
     def __call__(
@@ -47,7 +50,9 @@ class OptimizerFactory(Protocol):
 class SchedulerFactory(Protocol):
     """Stepped once after each optimizer step, ``total_steps`` times in all.
 
-    Fact ``metric`` (bool): stepped instead once an epoch with the validation loss.
+    Facts: ``metric`` (bool): stepped instead once an epoch with the validation loss. ``lr_peak``
+    (number, 1 if left out): at most how many times the optimizer's learning rate it reaches at its
+    defaults.
     """
 
     def __call__(

@@ -102,12 +102,21 @@ def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     budget = CLOSED_EPOCHS * (track["train"] + recipe["refit"] * track["validation"])
     if track["division"] == "closed" and document["examples"] > budget:
         yield "examples", f"the closed division allows {budget}, {CLOSED_EPOCHS} epochs' worth"
+    if track["division"] == "closed" and _is_pretrained(recipe["content"]):
+        yield "track.division", "must be open: the backbone starts from weights learned elsewhere"
     for index, one in enumerate(document.get("robustness", {}).get("corruptions", ())):
         if len(one["accuracy"]) != len(seeds):
             yield f"robustness.corruptions[{index}].accuracy", f"must have {len(seeds)} rows"
     for index, row in enumerate(document["latency"]):
         if not row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]:
             yield f"latency[{index}]", "its percentiles are not in order"
+
+
+def _is_pretrained(content: Any) -> bool:
+    """Whether the backbone's option of that name is set; the content is anybody's JSON."""
+    backbone = content.get("backbone") if isinstance(content, Mapping) else None
+    options = backbone.get("options") if isinstance(backbone, Mapping) else None
+    return isinstance(options, Mapping) and bool(options.get("pretrained"))
 
 
 def digest(content: Any) -> str:

@@ -133,9 +133,10 @@ def _track(recipe: Recipe, dataset: Dataset, examples: int) -> dict[str, Any]:
     """What is known of the track without its test split."""
     train, validation = dataset.split("train"), dataset.split("validation")
     learned = len(train.labels) + (len(validation.labels) if recipe.data.refit else 0)
+    closed = examples <= CLOSED_EPOCHS * learned and not recipe.pretrained
     return {
         "name": _short(recipe),
-        "division": "closed" if examples <= CLOSED_EPOCHS * learned else "open",
+        "division": "closed" if closed else "open",
         "synthetic": dataset.synthetic,
         "classes": len(dataset.classes),
         "image_size": int(train.images.shape[-1]),

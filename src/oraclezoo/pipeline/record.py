@@ -101,9 +101,11 @@ def card(
     shape: dict[str, int],
     seed: int,
 ) -> dict[str, Any]:
+    options = dict(recipe.backbone.options)
+    options.pop("pretrained", None)  # its own weights take the place of those
     return {
         "schema": MODEL_SCHEMA,
-        "backbone": {"name": recipe.backbone.name, "options": dict(recipe.backbone.options)},
+        "backbone": {"name": recipe.backbone.name, "options": options},
         "input": shape,
         "preprocessing": {
             "mean": mean,
