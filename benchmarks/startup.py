@@ -1,10 +1,10 @@
-"""How long ``oraclezoo --help`` and ``list`` take, with 50 plugin packages installed.
+"""How long ``oraclezoo --help``, ``list`` and ``plugins`` take with many plugin packages installed.
 
-Each command is a process of its own, timed from outside, alternating with the reference
-``python -c "import click, rich, pluggy"`` so that all meet the same machine. Prints the median of
-each, and its ratio to the reference's.
+Each command is a process of its own, timed from outside, alternating with itself without those
+packages and with the reference ``python -c "import click, rich, pluggy"``, so that all meet the
+same machine. Prints the median of each, its ratio to the reference's, and to its own without them.
 
-    python benchmarks/startup.py [--plugins 50] [--repeats 20] [--json]
+    python benchmarks/startup.py [--packages 100] [--repeats 20] [--json]
 """
 
 from __future__ import annotations
@@ -62,50 +62,62 @@ def install(site: Path, count: int) -> None:
         (info / "entry_points.txt").write_text(f"[oraclezoo]\nnet{number} = zoo_plugin_{number}\n")
 
 
-def measure(site: Path, repeats: int) -> dict[str, list[float]]:
-    """Wall times in ms by command; one round of each is thrown away first."""
+def measure(site: Path, repeats: int) -> dict[str, dict[str, list[float]]]:
+    """Wall times in ms by command, with the packages and without; the first round is dropped."""
     dropped = ("ORACLEZOO_", "PYTHONDONTWRITEBYTECODE")  # pip compiles what it installs
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
-    environment |= {"PYTHONPATH": str(site), "PYTHONPYCACHEPREFIX": str(site / "pycache")}
-    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    without = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    without |= {"PYTHONPYCACHEPREFIX": str(site / "pycache")}
+    environments = {"with": {**without, "PYTHONPATH": str(site)}, "without": without}
+    times: dict[str, dict[str, list[float]]] = {
+        name: {which: [] for which in environments} for name in COMMANDS
+    }
     for repeat in range(repeats + 1):
         for name, arguments in COMMANDS.items():
-            start = time.perf_counter()
-            subprocess.run(arguments, env=environment, check=True, stdout=subprocess.DEVNULL)
-            if repeat:
-                times[name].append((time.perf_counter() - start) * 1000)
+            for which, environment in environments.items():
+                start = time.perf_counter()
+                subprocess.run(arguments, env=environment, check=True, stdout=subprocess.DEVNULL)
+                if repeat:
+                    times[name][which].append((time.perf_counter() - start) * 1000)
     return times
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plugins", type=int, default=50, help="packages to lay out")
+    parser.add_argument("--packages", type=int, default=100, help="plugin packages to lay out")
     parser.add_argument("--repeats", type=int, default=20, help="processes a command")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        install(Path(folder), arguments.plugins)
+        install(Path(folder), arguments.packages)
         times = measure(Path(folder), arguments.repeats)
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    medians = {
+        name: {which: statistics.median(values) for which, values in both.items()}
+        for name, both in times.items()
+    }
     rows = [
         {
             "command": name,
-            "median_ms": round(medians[name], 1),
-            "min_ms": round(min(values), 1),
-            "max_ms": round(max(values), 1),
-            "ratio": round(medians[name] / medians["reference"], 2),
+            "median_ms": round(medians[name]["with"], 1),
+            "min_ms": round(min(both["with"]), 1),
+            "max_ms": round(max(both["with"]), 1),
+            "ratio": round(medians[name]["with"] / medians["reference"]["with"], 2),
+            "without_ms": round(medians[name]["without"], 1),
+            "slower": round(medians[name]["with"] / medians[name]["without"], 2),
         }
-        for name, values in times.items()
+        for name, both in times.items()
     ]
     if arguments.json:
-        data = {"plugins": arguments.plugins, "repeats": arguments.repeats, "rows": rows}
-        print(json.dumps({"schema": "oraclezoo/startup/1", "data": data}, indent=2))
+        data = {"packages": arguments.packages, "repeats": arguments.repeats, "rows": rows}
+        print(json.dumps({"schema": "oraclezoo/startup/2", "data": data}, indent=2))
         return
-    print(f"{arguments.plugins} plugin packages, median of {arguments.repeats} processes")
+    print(f"{arguments.packages} plugin packages, median of {arguments.repeats} processes")
     for row in rows:
         spread = f"{row['min_ms']} to {row['max_ms']}"
-        print(f"{row['command']:10} {row['median_ms']:8} ms ({spread})  x {row['ratio']}")
+        print(
+            f"{row['command']:10} {row['median_ms']:8} ms ({spread})  {row['ratio']} x reference; "
+            f"without the packages {row['without_ms']} ms: {row['slower']} x"
+        )
 
 
 if __name__ == "__main__":
