@@ -150,7 +150,7 @@ def test_generated_parts_need_no_torch() -> None:
     code = (
         "import sys, generated\n"
         "text = {name: make() for name, make in generated.PAGES.items()}\n"
-        "assert '### `oraclenet`' in text['backbones']\n"
+        "assert '[`oraclenet`](zoo/backbones/oraclenet.md)' in text['backbones']\n"
         "assert '### `oraclezoo data`' in text['commands']\n"
         "assert '| `shift` | float |' in text['recipe-keys']\n"
         "assert '### `seeds[]`' in text['result-fields']\n"

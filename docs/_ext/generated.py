@@ -32,7 +32,7 @@ from oraclezoo.cli import cli
 from oraclezoo.host import build_host
 from oraclezoo.registry import Registry
 from oraclezoo.result_check import SCHEMA_FILE
-from oraclezoo.specs import Kind, Option, Spec
+from oraclezoo.specs import Kind, Option
 
 PACKAGE = Path(oraclezoo.__file__).parent
 _WIDTH = 92
@@ -49,7 +49,7 @@ def recipe_keys() -> str:
     parts = []
     for name, section in recipe.SECTIONS.items():
         parts += [f"### `[{name}]`", "", plain(section.__doc__ or ""), ""]
-        parts += [_options(recipe.keys(section).values(), "key")]
+        parts += [options(recipe.keys(section).values(), "key")]
     return "\n".join(parts)
 
 
@@ -67,23 +67,33 @@ def recipes() -> str:
 
 
 def backbones() -> str:
-    """The built-in backbones, and what may be said of any timm architecture."""
+    """The built-in backbones, each with a link to its page."""
+    return _names("backbone", "backbones")
+
+
+def any_timm() -> str:
+    """What may be said of any timm architecture."""
     anything = builtins().get("backbone", "timm/resnet18").spec
     note = (
-        "### `timm/<architecture>`\n\n"
+        "## `timm/<architecture>`\n\n"
         "Any architecture of timm at its own strides, from scratch, e.g. `timm/resnet18`.\n"
     )
-    return "\n".join([_components("backbone"), note, _options(anything.options, "option")])
+    return "\n".join([note, options(anything.options, "option")])
 
 
 def optimizers() -> str:
-    """The built-in optimizers."""
-    return _components("optimizer")
+    """The built-in optimizers, each with a link to its page."""
+    return _names("optimizer", "optimizers")
 
 
 def schedulers() -> str:
-    """The built-in schedulers."""
-    return _components("scheduler")
+    """The built-in schedulers, each with a link to its page."""
+    return _names("scheduler", "schedulers")
+
+
+def trackers() -> str:
+    """The built-in trackers, each with a link to its page."""
+    return _names("tracker", "trackers")
 
 
 def tracks() -> str:
@@ -140,6 +150,7 @@ PAGES: dict[str, Callable[[], str]] = {
         backbones,
         optimizers,
         schedulers,
+        trackers,
         tracks,
         leaderboard_waiting,
         result_fields,
@@ -209,32 +220,23 @@ def _help(command: click.Command, parent: click.Context | None, name: str) -> It
             yield from _help(found, context, each)
 
 
-def _components(kind: Kind) -> str:
-    parts = []
-    for entry in builtins().entries(kind):
-        spec = entry.spec
-        parts += [f"### `{spec.name}`", "", plain(spec.summary), ""]
-        parts += [*_about(spec), "", _options(spec.options, "option"), ""]
-    return "\n".join(parts)
+def _names(kind: Kind, folder: str) -> str:
+    """The names of a kind, each with a link to its page."""
+    names = [entry.spec.name for entry in builtins().entries(kind)]
+    return ", ".join(f"[`{name}`](zoo/{folder}/{name}.md)" for name in names) + ".\n"
 
 
-def _about(spec: Spec) -> Iterator[str]:
-    if spec.source.strip("-"):
-        yield f"- source: {plain(spec.source)}"
-    for name, value in spec.facts.items():
-        yield f"- {plain(name)}: {plain(_value(value))}"
-
-
-def _options(options: Iterable[Option], word: str) -> str:
+def options(given: Iterable[Option], word: str) -> str:
+    """A table of options, or that there are none."""
     rows = [
         [
             f"`{option.name}`",
             option.type,
-            plain(_value(option.default)),
+            plain(value(option.default)),
             plain(_bounds(option)),
             plain(option.help),
         ]
-        for option in options
+        for option in given
     ]
     return table((word, "type", "default", "bounds", "meaning"), rows) if rows else "No options.\n"
 
@@ -292,16 +294,17 @@ def _first(documented: type) -> str:
     return plain((documented.__doc__ or "").splitlines()[0])
 
 
-def _value(value: object) -> str:
-    if value is None:
+def value(given: object) -> str:
+    """An option's or a fact's value in words."""
+    if given is None:
         return "–"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return str(value)
+    if isinstance(given, bool):
+        return str(given).lower()
+    if isinstance(given, float):
+        return f"{given:g}"
+    if isinstance(given, tuple):
+        return "[" + ", ".join(map(value, given)) + "]"
+    return str(given)
 
 
 def _count(value: int | None) -> str:

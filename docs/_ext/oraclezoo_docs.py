@@ -8,6 +8,7 @@ from typing import Any
 
 import generated
 import sheets
+import zoo_pages
 from measured import MEASUREMENTS
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -71,6 +72,7 @@ def draw_sheets(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
     app.connect("builder-inited", draw_sheets)
+    app.connect("builder-inited", lambda _: zoo_pages.write())
     app.connect("source-read", fill_in)
     app.connect("autodoc-process-docstring", list_fields)
     app.connect("build-finished", refuse_remote_assets)

@@ -1,0 +1,175 @@
+"""A page for each entry of the zoo, and one for each kind, made from specs. Light imports.
+
+They are written into docs/zoo/ before Sphinx reads the sources, and are not committed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import board_page
+import generated
+from generated import plain
+from measured import table
+
+from oraclezoo.registry import Entry
+from oraclezoo.specs import Kind
+
+FOLDER = Path(__file__).resolve().parents[1] / "zoo"
+KINDS: dict[Kind, str] = {
+    "backbone": "Backbones",
+    "optimizer": "Optimizers",
+    "scheduler": "Schedulers",
+    "dataset": "Tracks",
+    "tracker": "Trackers",
+}
+FACTS = {
+    "prunable": "`oraclezoo prune` can take channels out of it",
+    "data_init": "looks at training images before the first step",
+    "needs_closure": "computes the gradient more than once a step",
+    "train_eval": "is switched between training and evaluation",
+    "separable": "may have groups with settings of their own",
+    "takes": "the parameters it steps by its own rule",
+    "others": "what handles the other parameters",
+    "metric": "steps on a validation figure",
+    "synthetic": "generated, not real",
+    "streams": "may be read from its file a batch at a time",
+    "needs": "what must be there",
+    "train": "training images",
+    "validation": "validation images",
+    "test": "test images",
+}
+"""What a declared fact says, in words."""
+
+
+def write() -> None:
+    """Write each page whose text changed; remove those of entries that are no more."""
+    pages = dict(_pages())
+    for path, text in pages.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    for path in set(FOLDER.rglob("*.md")) - set(pages):
+        path.unlink()
+
+
+def _pages() -> Iterator[tuple[Path, str]]:
+    registry, results = generated.builtins(), board_page.results()
+    for kind, title in KINDS.items():
+        entries = list(registry.entries(kind))
+        yield FOLDER / f"{title.lower()}.md", _index(kind, title, entries)
+        for entry in entries:
+            yield FOLDER / title.lower() / f"{entry.spec.name}.md", _page(kind, entry, results)
+
+
+def _index(kind: Kind, title: str, entries: list[Entry]) -> str:
+    folder = title.lower()
+    rows = [
+        [f"[`{e.spec.name}`]({folder}/{e.spec.name}.md)", plain(e.spec.summary)] for e in entries
+    ]
+    parts = [
+        f"# {title}",
+        f"The {len(entries)} that come with oraclezoo, as `oraclezoo list {kind}s` shows them.",
+        table(("name", "what it is"), rows),
+    ]
+    if kind == "backbone":
+        parts.append(generated.any_timm())
+    names = "\n".join(f"{folder}/{entry.spec.name}" for entry in entries)
+    parts.append(f"```{{toctree}}\n:hidden:\n\n{names}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _page(kind: Kind, entry: Entry, results: list[dict[str, Any]]) -> str:
+    spec = entry.spec
+    origin = (
+        f"`{entry.distribution}:{spec.name}` is built by `{spec.target}`."
+        if spec.target
+        else f"`{entry.distribution}:{spec.name}`."
+    )
+    parts = [f"# `{spec.name}`", _sentence(spec.summary), origin]
+    if spec.source.strip("-"):
+        parts.append(f"Source: {_linked(spec.source)}.")
+    facts = [
+        [f"`{name}`", plain(generated.value(value)), FACTS.get(name, "")]
+        for name, value in spec.facts.items()
+    ]
+    if facts:
+        parts += ["## What it declares", table(("fact", "value", "meaning"), facts)]
+    parts += ["## Options", generated.options(spec.options, "option")]
+    parts += ["## Use", _use(kind, spec.name)]
+    if kind != "tracker":
+        parts += [
+            "## Committed results",
+            _results(kind, f"{entry.distribution}:{spec.name}", results),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _use(kind: Kind, name: str) -> str:
+    lines = [f"$ oraclezoo list {kind}s {name}"]
+    if kind == "dataset":
+        folder = " --data-dir FOLDER" if name == "idx" else ""
+        lines.append(f"$ oraclezoo bench --track {name}{folder}")
+    elif kind == "tracker":
+        lines.append(f"$ oraclezoo train quick --tracker {name}")
+    else:
+        lines.append(f"$ oraclezoo train quick --set {kind}.name={name}")
+    made = "```console\n" + "\n".join(lines) + "\n```"
+    if kind in ("dataset", "tracker"):
+        return made
+    return f'{made}\n\nIn a recipe:\n\n```toml\n[{kind}]\nname = "{name}"\n```'
+
+
+def _results(kind: Kind, name: str, results: list[dict[str, Any]]) -> str:
+    """A row for each committed result that this entry is part of."""
+    rows = []
+    for each in results:
+        if each["components"][kind]["name"] != name or not each["seeds"]:
+            continue
+        track, division = (
+            each["track"]["name"].removeprefix("oraclezoo:"),
+            each["track"]["division"],
+        )
+        accuracy = 100 * mean(seed["accuracy"] for seed in each["seeds"])
+        parts = [
+            each["components"][part]["name"].removeprefix("oraclezoo:")
+            for part in ("backbone", "optimizer", "scheduler")
+        ]
+        hash12 = each["recipe"]["hash"][:12]
+        rows.append(
+            (-accuracy, [
+                f"{plain(each['recipe']['name'])}, {hash12}", plain(", ".join(parts)),
+                f"{track}, {division}", f"{accuracy:.2f}", str(len(each["seeds"])),
+            ])
+        )  # fmt: skip
+    if not rows:
+        return "None yet.\n"
+    head = ("recipe", "parts", "track, division", "test accuracy, %", "seeds")
+    shown = table(head, [row for _, row in sorted(rows)])
+    return f"{shown}\nIntervals, ranks and ties are on the [leaderboard](/leaderboard.md).\n"
+
+
+def _sentence(text: str) -> str:
+    made = plain(text).rstrip(".")
+    return f"{made[:1].upper()}{made[1:]}."
+
+
+def _linked(source: str) -> str:
+    """A source with its arXiv numbers as links, if it has any, and addresses as they are."""
+    parts = re.split(r"(arXiv[: ]\d{4}\.\d{4,5}|https?://[^\s,;)]+)", source)
+    return "".join(_link(part) if index % 2 else _escaped(part) for index, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    """As :func:`generated.plain`, with the spaces at its ends."""
+    left, right = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    return left + plain(text) + right if text.strip() else text
+
+
+def _link(text: str) -> str:
+    number = re.fullmatch(r"arXiv[: ](\S+)", text)
+    return f"[{text}](https://arxiv.org/abs/{number[1]})" if number else f"<{text}>"
