@@ -46,7 +46,8 @@ def readme(card: dict[str, Any], recipe: oz.Recipe) -> str:
         "## Result",
         f"Accuracy on the {result['images']:,} test images: **{100 * result['accuracy']:.1f}%** "
         f"(95% interval over images {low:.1f} to {high:.1f}), loss {result['loss']:.3f} nats, "
-        f"expected calibration error {100 * result['ece']:.1f}%. This is the int8 ONNX file. Recall: "
+        f"expected calibration error {100 * result['ece']:.1f}%. This is the int8 ONNX file. "
+        "Recall: "
         + ", ".join(f"{each} {100 * value:.0f}%" for each, value in result["recall"].items())
         + ".",
         _calibration(card),

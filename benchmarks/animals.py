@@ -26,7 +26,7 @@ import numpy as np
 import tomli_w
 import torch
 from _animal_card import readme
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 import oraclezoo as oz
 from oraclezoo.data.upstream import digest
@@ -37,6 +37,7 @@ from oraclezoo.pipeline.calibrate import calibrate
 from oraclezoo.pipeline.evaluate import wilson
 from oraclezoo.pipeline.model import WEIGHTS, Model
 from oraclezoo.pipeline.opening import note_look
+from oraclezoo.result import write_atomically
 from oraclezoo.serving.listing import INDEX, MODELS
 
 TRACK = "oracle-mnist-3k"
@@ -137,7 +138,8 @@ def half(model: Model, data_dir: Path) -> tuple[Model, dict[str, Any]]:
 def shrink(path: Path) -> None:
     """Store float weights, which are float16 numbers by now, as such."""
     state = load_file(path)
-    save_file({k: v.half() if v.dtype in FLOATS else v for k, v in state.items()}, path)
+    content = save({k: v.half() if v.dtype in FLOATS else v for k, v in state.items()})
+    write_atomically(path, content)
 
 
 def result(model: Model, dataset: Any) -> dict[str, Any]:

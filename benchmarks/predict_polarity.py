@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from _measured import emit
 from PIL import Image
-from search import deal
 
 import oraclezoo as oz
+from oraclezoo.data.folds import deal
 from oraclezoo.data.preprocess import Gray, fit, has_bright_background, otsu
 from oraclezoo.data.splits import position_in_class
 from oraclezoo.serving.polarity import border, bright_border, is_dark_on_light
@@ -89,11 +89,11 @@ RULES: dict[str, tuple[str, Callable[[Gray], bool]]] = {
 class Nets:
     """One net a fold, each for the images that it was not trained on."""
 
-    def __init__(self, data_dir: Path, folds: int, labels: npt.NDArray[np.int64]) -> None:
+    def __init__(self, dataset: Any, folds: int, labels: npt.NDArray[np.int64]) -> None:
         self.fold = position_in_class(labels) % folds
         recipe = oz.Recipe.load("quick", {"data.track": "idx"})
         with tempfile.TemporaryDirectory() as folder:
-            places = deal(data_dir, Path(folder), folds)
+            places = deal(dataset, Path(folder), folds)
             self.models = [
                 oz.train(recipe, data_dir=place, seed=seed, out=Path(folder, "runs")).model()
                 for seed, place in enumerate(places)
@@ -157,7 +157,7 @@ def main() -> None:
     parts = [dataset.split("train"), dataset.split("validation")]
     images = np.concatenate([part.images for part in parts])
     labels = np.concatenate([part.labels for part in parts])
-    rows = compare(images, labels, Nets(arguments.data_dir, arguments.folds, labels))
+    rows = compare(images, labels, Nets(dataset, arguments.folds, labels))
     about = {rule: text for rule, (text, _) in RULES.items()}
     about[CONFIDENCE] = "the net is surer of it when inverted; twice the work"
     data = {

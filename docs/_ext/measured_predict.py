@@ -26,3 +26,21 @@ def predict_polarity() -> str:
             table(("an image is inverted if", *shown.values()), rows),
         ]
     )
+
+
+def predict_jpeg() -> str:
+    """Accuracy on JPEG images of the net's own size, by how much they are smoothed."""
+    data = read("predict-jpeg.json")
+    rows = [
+        (row["shown"], *(f"{100 * value:.1f}" for value in row["accuracy"].values()))
+        for row in data["rows"]
+    ]
+    header = ("shown", *(f"{deviation:g}" for deviation in data["deviations"]))
+    return "\n".join(
+        [
+            f"Accuracy in percent on {data['images']:,} images (training and validation, by nets "
+            "that had not seen them), by the deviation in pixels that they were smoothed by:",
+            "",
+            table(header, rows),
+        ]
+    )

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bands import SIZE, drawn
 from PIL import Image
 
+from bands import SIZE, drawn
 from oraclezoo.data import preprocess
 from oraclezoo.errors import DataError, UsageError
-from oraclezoo.serving.images import as_batch, prepare, prepare_all
+from oraclezoo.serving.images import as_batch, prepare, prepare_all, smooth
 
 GRAY = drawn(1)
 
@@ -130,6 +130,23 @@ def test_what_cannot_be_read_is_told_in_one_line(data: bytes, reason: str, tmp_p
         prepare_all([EXACT["png"], path], SIZE)
     with pytest.raises(DataError, match=f"^image 1: .*{reason}"):
         prepare_all([EXACT["png"], data], SIZE)
+
+
+def test_small_jpeg_images_are_smoothed() -> None:
+    """By a Gaussian, as SciPy has it; not large ones, which scaling smooths, and no others."""
+    from scipy.ndimage import gaussian_filter
+
+    found = smooth(GRAY, 0.5)
+    wanted = gaussian_filter(GRAY.astype(float), 0.5, mode="nearest", truncate=6)
+    assert np.abs(found - wanted).max() <= 0.51
+    small = encoded(Image.fromarray(GRAY), "JPEG", quality=30)
+    decoded = np.asarray(Image.open(BytesIO(small)))
+    assert np.array_equal(prepare(small, SIZE).gray, smooth(decoded, 0.5))
+    assert np.array_equal(prepare(Image.open(BytesIO(small)), SIZE).gray, smooth(decoded, 0.5))
+    assert np.array_equal(prepare(decoded, SIZE).gray, decoded)
+    large = encoded(Image.fromarray(GRAY).resize((64, 64)), "JPEG", quality=30)
+    plain = prepare(np.asarray(Image.open(BytesIO(large))), SIZE).gray
+    assert np.array_equal(prepare(large, SIZE).gray, plain)
 
 
 def test_a_bomb_is_refused_unopened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,168 @@
+"""What `oraclezoo predict` makes of images as they come, against direct prediction.
+
+The images of a split of oracle-mnist-3k are written as files, as they are and altered, and read by
+the command itself. Rows have `claim`, `value`, `bound`, `holds`; accuracies in points, with the
+paired 95% interval of the difference to direct prediction.
+
+    python benchmarks/predict.py --data-dir FOLDER [--model NAME|FOLDER] [--split validation|test]
+        [--json] [--out FILE]
+
+The validation split unless told otherwise; a look at the test split is noted in the ledger of
+--results. Exit status 3 if a claim does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from _measured import emit
+from PIL import Image
+
+import oraclezoo as oz
+from oraclezoo.leaderboard.paired import paired
+from oraclezoo.measure import hardware
+from oraclezoo.pipeline.opening import note_look
+from oraclezoo.serving.names import DEFAULT
+from oraclezoo.train.device import pick
+
+SCHEMA = "oraclezoo/predict-files/1"
+TRACK = "oracle-mnist-3k"
+STARTS = 15
+"""Processes whose first answer is timed."""
+
+
+def enlarged(image: Image.Image) -> Image.Image:
+    """Four times as large, bicubic."""
+    return image.resize((4 * image.width, 4 * image.height), Image.Resampling.BICUBIC)
+
+
+def inverted(image: Image.Image) -> Image.Image:
+    """Dark on light."""
+    return Image.fromarray(255 - np.asarray(image))
+
+
+Alter = Callable[[Image.Image], Image.Image]
+VARIANTS: dict[str, tuple[Alter, str, dict[str, Any], float]] = {
+    "PNG": (lambda image: image, "png", {}, 0.0),
+    "inverted": (inverted, "png", {}, 1.0),
+    "enlarged 4 times": (enlarged, "png", {}, 1.0),
+    "JPEG quality 30": (lambda image: image, "jpg", {"quality": 30}, 1.0),
+    "RGBA": (lambda image: image.convert("RGBA"), "png", {}, 0.0),
+    "enlarged 4 times, inverted, JPEG quality 30": (
+        lambda image: inverted(enlarged(image)),
+        "jpg",
+        {"quality": 30},
+        1.0,
+    ),
+}
+"""How files are made: alteration, suffix, options of saving, points that accuracy may differ."""
+
+
+def command(model: str, *arguments: str) -> list[str]:
+    """The command line in a process of its own."""
+    return [sys.executable, "-m", "oraclezoo", "predict", *arguments, "--model", model]
+
+
+def read(model: str, images: Any, variant: str) -> npt.NDArray[np.int64]:
+    """Labels that the command prints for files of a variant, in order."""
+    alter, suffix, options, _ = VARIANTS[variant]
+    with tempfile.TemporaryDirectory() as folder:
+        for number, image in enumerate(images):
+            path = Path(folder, f"{number}.{suffix}")
+            alter(Image.fromarray(image)).save(path, **options)
+        done = subprocess.run(
+            command(model, folder, "--json"), capture_output=True, text=True, check=True
+        )
+    rows = json.loads(done.stdout)["data"]["images"]
+    assert [int(Path(row["file"]).stem) for row in rows] == list(range(len(images)))
+    return np.array([row["label"] for row in rows])
+
+
+def accuracy_rows(model: str, part: Any) -> list[dict[str, Any]]:
+    """A row a variant, against the net given the images themselves."""
+    images, labels = np.asarray(part.images), np.asarray(part.labels)
+    direct = oz.predictor(model).predict(images).labels == labels
+    rows = []
+    for variant, (*_, bound) in VARIANTS.items():
+        right = read(model, images, variant) == labels
+        found = paired(direct, right)
+        difference = 100 * found.difference
+        rows.append(
+            {
+                "claim": f"{variant}: accuracy within {bound:g} points of direct prediction",
+                "value": round(difference, 2),
+                "interval": [round(100 * found.low, 2), round(100 * found.high, 2)],
+                "bound": bound,
+                "holds": abs(difference) <= bound + 1e-9,
+                "accuracy": round(float(right.mean()), 4),
+                "direct": round(float(direct.mean()), 4),
+            }
+        )
+    return rows
+
+
+def start_row(model: str, image: Any) -> dict[str, Any]:
+    """Seconds from the start of a process to its end, with one answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "one.png")
+        Image.fromarray(image).save(path)
+        times = []
+        for _ in range(STARTS + 1):  # the first fills the caches
+            start = time.perf_counter()
+            subprocess.run(command(model, str(path)), check=True, stdout=subprocess.DEVNULL)
+            times.append(time.perf_counter() - start)
+    value = statistics.median(times[1:])
+    return {
+        "claim": "first answer within a second of process start",
+        "value": round(value, 3),
+        "interval": [round(min(times[1:]), 3), round(max(times[1:]), 3)],
+        "bound": 1.0,
+        "holds": value <= 1.0,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--model", default=DEFAULT)
+    parser.add_argument("--split", choices=["validation", "test"], default="validation")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="for the ledger")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="write that document to a file as well")
+    arguments = parser.parse_args()
+    dataset = oz.registry().create("dataset", TRACK, data_dir=arguments.data_dir)
+    if arguments.split == "test":
+        note_look(oz.load(arguments.model), dataset, arguments.results)
+    part = dataset.split(arguments.split)
+    rows = [*accuracy_rows(arguments.model, part), start_row(arguments.model, part.images[0])]
+    data = {
+        "model": arguments.model,
+        "track": TRACK,
+        "split": arguments.split,
+        "images": len(part.labels),
+        "rows": rows,
+        "hardware": hardware.describe(pick("cpu")),
+        "libraries": hardware.libraries(),
+    }
+    if not emit(SCHEMA, data, arguments):
+        for row in rows:
+            low, high = row["interval"]
+            verdict = "holds" if row["holds"] else "DOES NOT HOLD"
+            print(f"{verdict:14}{row['claim']}: {row['value']} ({low} to {high})")
+    sys.exit(0 if all(row["holds"] for row in rows) else 3)
+
+
+if __name__ == "__main__":
+    main()
