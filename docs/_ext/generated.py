@@ -162,6 +162,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_glyphs.glyphs_ranking,
         measured_memory.streaming_ratio,
         measured_predict.predict_polarity,
+        measured_predict.predict_jpeg,
         measured_search.search_ablations,
         measured_search.search_tiny,
         measured_search.search_speed,
