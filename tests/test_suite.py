@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from oraclezoo.errors import RecipeError, UnknownNameError
-from oraclezoo.recipe import Recipe
-from oraclezoo.suite import Suite, gather, shipped
+from oraclezoo.recipe import COMPONENTS, Recipe
+from oraclezoo.registry import build_registry
+from oraclezoo.resolve import resolve
+from oraclezoo.specs import Kind
+from oraclezoo.suite import Suite, gather, load_recipe, shipped
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -16,7 +19,51 @@ def test_shipped_suites_load(name: str) -> None:
     """Every recipe that a shipped suite names is there."""
     suite = Suite.load(name)
     assert suite.summary
-    assert all(Recipe.load(recipe).summary for recipe in suite.recipes)
+    assert all(load_recipe(recipe).summary for recipe in suite.recipes)
+
+
+@pytest.mark.parametrize("kind", COMPONENTS)
+def test_the_suite_of_a_kind_has_every_built_in_of_it(kind: Kind) -> None:
+    """Each under its own name, at a budget of the closed division; all resolve, none twice."""
+    registry = build_registry()
+    made = {recipe.name: resolve(recipe, registry) for recipe in gather([], [f"{kind}s"])}
+    listed = {entry.spec.name for entry in registry.entries(kind) if entry.builtin}
+    assert made.keys() == listed
+    for name, recipe in made.items():
+        assert getattr(recipe, kind).name == f"oraclezoo:{name}"
+        assert recipe.budget.epochs <= 50
+    assert len({recipe.hash for recipe in made.values()}) == len(made)
+
+
+MADE = """
+summary = "two"
+base = "quick"
+[all.budget]
+epochs = 3
+batch_size = 32
+[each.one]
+optimizer = { name = "sgd", lr = 0.5 }
+[each.two.budget]
+epochs = 4
+"""
+
+
+def test_a_suite_makes_recipes_from_one(tmp_path: Path) -> None:
+    """What each changes wins over what all change, and what is asked for wins over both."""
+    path = tmp_path / "mine.toml"
+    path.write_text(MADE)
+    one, two = gather([], [path])
+    assert (one.name, two.name) == ("one", "two")
+    assert (one.optimizer.name, dict(one.optimizer.options)) == ("sgd", {"lr": 0.5})
+    assert (two.optimizer, two.loss) == (Recipe.load("quick").optimizer, Recipe.load("quick").loss)
+    assert (one.budget.epochs, two.budget.epochs, two.budget.batch_size) == (3, 4, 32)
+    assert load_recipe(f"{path}/two", {"budget.epochs": 9}).budget.epochs == 9
+    assert load_recipe("quick") == Recipe.load("quick")
+    assert gather([f"{path}/two"], [path]) == [two, one]
+    with pytest.raises(UnknownNameError, match="'one'"):
+        load_recipe(f"{path}/on")
+    with pytest.raises(UnknownNameError, match="'backbones'"):
+        load_recipe("backbone/lenet5")
 
 
 def test_gather_takes_names_paths_and_suites_once_each(tmp_path: Path) -> None:
@@ -41,6 +88,14 @@ def test_wrong_suites_are_refused(tmp_path: Path) -> None:
     path.write_text('recipes = ["default"]\nsumary = "x"\n')
     with pytest.raises(RecipeError, match="'summary'"):
         Suite.load(path)
-    path.write_text("recipes = []\n")
-    with pytest.raises(RecipeError, match="list of names"):
-        Suite.load(path)
+    for text, says in (
+        ("recipes = []", "neither"),
+        ("recipes = 3", "list of names"),
+        ('base = "quick"\nrecipes = ["default"]', "go together"),
+        ("[each.one.budget]\nepochs = 1", "go together"),
+        ('base = "quick"\n[each.one]\nbudget = 3', r"\[each.one.budget\] must be a section"),
+        ('base = "quick"\n[each]\none = 3', r"\[each.one\] must hold sections"),
+    ):
+        path.write_text(text)
+        with pytest.raises(RecipeError, match=says):
+            Suite.load(path)

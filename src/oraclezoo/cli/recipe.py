@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from oraclezoo.cli._base import App, emit_json, json_option, pass_app, print_table
@@ -28,8 +30,15 @@ def list_recipes(as_json: bool) -> None:
         return
     print_table(("recipe", "summary"), list(recipes.items()))
     click.echo()
-    lines = [(s.name, ", ".join(s.recipes), s.summary) for s in suites]
+    lines = [(s.name, _listed(s.recipes), s.summary) for s in suites]
     print_table(("suite", "recipes", "summary"), lines)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """All names if they are few, else the first ones and how many there are."""
+    return (
+        ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])}, ... {len(names)} in all"
+    )
 
 
 @command.command("show")
@@ -38,11 +47,14 @@ def list_recipes(as_json: bool) -> None:
 @json_option
 @pass_app
 def show(app: App, recipe: str, assigned: tuple[str, ...], as_json: bool) -> None:
-    """Show RECIPE (a name or a .toml file) with every default filled in, and its hash."""
-    from oraclezoo.recipe import Recipe
-    from oraclezoo.resolve import resolve
+    """Show RECIPE with every default filled in, and its hash.
 
-    found = resolve(Recipe.load(recipe, overrides(assigned)), app.registry)
+    RECIPE is a name, a .toml file, or suite/name for one that a suite makes.
+    """
+    from oraclezoo.resolve import resolve
+    from oraclezoo.suite import load_recipe
+
+    found = resolve(load_recipe(recipe, overrides(assigned)), app.registry)
     if as_json:
         emit_json("oraclezoo/recipe/1", {"hash": found.hash, "recipe": found.to_dict()})
         return

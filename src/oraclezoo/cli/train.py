@@ -49,15 +49,15 @@ def command(
     profile: bool,
     as_json: bool,
 ) -> None:
-    """Train RECIPE (a name or a .toml file) and leave a run folder."""
+    """Train RECIPE (a name, suite/name or a .toml file) and leave a run folder."""
     import json
 
     from oraclezoo.cli._profile import profile_text
     from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
     from oraclezoo.pipeline.training import train
-    from oraclezoo.recipe import Recipe
+    from oraclezoo.suite import load_recipe
 
-    loaded = Recipe.load(recipe, options.overrides(assigned, track))
+    loaded = load_recipe(recipe, options.overrides(assigned, track))
     title = f"{loaded.name} seed {seed}"
     with (
         progress(title, loaded.budget.epochs) as lines,

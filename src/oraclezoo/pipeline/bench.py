@@ -31,6 +31,7 @@ from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
 from oraclezoo.result import Result, data_key, timestamp
 from oraclezoo.specs import Value
+from oraclezoo.suite import load_recipe
 from oraclezoo.train.compiled import wanted
 from oraclezoo.train.device import pick
 
@@ -120,7 +121,7 @@ def bench(
     changes = {} if track is None else {"data.track": track}
     resolved: dict[str, Recipe] = {}
     for item in recipes:
-        recipe = item if isinstance(item, Recipe) else Recipe.load(item)
+        recipe = item if isinstance(item, Recipe) else load_recipe(item)
         recipe = resolve(recipe.override(changes), registry)
         resolved.setdefault(recipe.hash, recipe)
     shared = _Bench(

@@ -37,6 +37,7 @@ from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
 from oraclezoo.result import timestamp, write_atomically
+from oraclezoo.suite import load_recipe
 from oraclezoo.train.compiled import wanted
 from oraclezoo.train.deterministic import deterministic as deterministically
 from oraclezoo.train.device import pick
@@ -84,7 +85,7 @@ def train(
     folder that cannot be read or written), DivergedError, OutOfMemoryError or InterruptedRunError.
     """
     registry = registry or build_registry()
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     recipe = resolve(recipe, registry)
     place = pick(device)
     wanted(compile, place, 0)
