@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import generated
+import links
 import sheets
 import zoo_pages
 from measured import MEASUREMENTS
@@ -64,6 +65,14 @@ def refuse_remote_assets(app: Sphinx, exception: Exception | None) -> None:
                 raise ExtensionError(f"{path}: a remote asset: {found[0][:200]}")
 
 
+def refuse_broken_links(app: Sphinx, exception: Exception | None) -> None:
+    """Fail the build when a link to this site leads nowhere in it."""
+    if exception is None and app.builder.format == "html":
+        found = links.broken(Path(app.outdir))
+        if found:
+            raise ExtensionError("links that lead nowhere:\n" + "\n".join(found[:50]))
+
+
 def draw_sheets(app: Sphinx) -> None:
     """Make the pictures that pages refer to."""
     sheets.draw()
@@ -76,4 +85,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", fill_in)
     app.connect("autodoc-process-docstring", list_fields)
     app.connect("build-finished", refuse_remote_assets)
+    app.connect("build-finished", refuse_broken_links, priority=900)  # once all files are there
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
