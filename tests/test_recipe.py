@@ -193,7 +193,7 @@ def test_every_key_has_help_and_a_valid_default(section: type) -> None:
 @pytest.mark.parametrize(
     ("name", "hash12"),
     [
-        ("default", "a162c1af0164"),
+        ("default", "4ac535c018f8"),
         ("authors-cnn", "8ccef09c650f"),
         ("course-project", "99ec3c369252"),
     ],
