@@ -40,6 +40,7 @@ def readme(card: dict[str, Any], recipe: oz.Recipe) -> str:
         "Oracle-MNIST by Mei Wang and Weihong Deng, Scientific Data 11:87 (2024), arXiv "
         "2205.09442, published under the Apache License 2.0. No image of it is in this folder. "
         + _pretraining(recipe)
+        + _teachers(recipe)
         + f"These weights are under {card['licence']} as well.",
         "## Splits",
         _splits(result, recipe),
@@ -74,6 +75,12 @@ def _pretraining(recipe: oz.Recipe) -> str:
         f"It was first trained on the track `{recipe.pretrain.track}`, characters that oraclezoo "
         "draws from strokes, some of them traced from Oracle-MNIST's images. "
     )
+
+
+def _teachers(recipe: oz.Recipe) -> str:
+    if not recipe.distill.teachers:
+        return ""
+    return f"It also learned from the labels of {recipe.distill.teachers} nets of its own kind. "
 
 
 def _train_images(recipe: oz.Recipe) -> int:

@@ -1,0 +1,90 @@
+"""The models that ship: pinned in the index, and described from their cards alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import oraclezoo as oz
+from bands import write_model
+from oraclezoo.serving.listing import INDEX, models
+
+
+def test_pins_are_added_to_the_index_and_others_kept(
+    script: Callable[[str], Any], tmp_path: Path
+) -> None:
+    """In the order of size, with the comment at the head, and what is listed is what lies there."""
+    animals = script("animals")
+    for name in ("oraclenet_s", "oraclenet_n"):
+        write_model(tmp_path / name)
+        animals.pin(tmp_path, name)
+    write_model(tmp_path / "oraclenet_s", classes=list("abcd"))
+    animals.pin(tmp_path, "oraclenet_s")
+    index = tmp_path / "index.toml"
+    specs = models(index)
+    assert [spec.name for spec in specs] == ["oraclenet_n", "oraclenet_s"]
+    head = INDEX.read_text(encoding="utf-8").split("\n[")[0].rstrip()
+    assert index.read_text(encoding="utf-8").startswith(head)
+    for spec in specs:
+        folder = tmp_path / spec.name
+        assert spec.facts["size_bytes"] == animals.size(folder)
+        assert set(spec.fixed["files"]) == {path.name for path in folder.iterdir()}
+
+
+def card(**changes: Any) -> dict[str, Any]:
+    side = {"accuracy": 0.9, "size_bytes": 1000, "form": "onnx", "precision": "int8"}
+    receipt = {
+        "step": "quantize",
+        "images": 1000,
+        "split": "test",
+        "before": {**side, "size_bytes": 4000},
+        "after": side,
+        "accuracy": {"difference": -0.001, "ci95": [-0.004, 0.002]},
+        "speedups": [],
+        "hardware": {"device": "a processor"},
+    }
+    scores = {"loss": 0.5, "ece": 0.1}
+    return {
+        "name": "oraclenet_s",
+        "classes": ["big", "sun"],
+        "glyphs": ["大", "日"],
+        "backbone": {"name": "oraclezoo:oraclenet_s"},
+        "provenance": {"recipe": {"name": "r", "hash": "f" * 64}, "seed": 0, "oraclezoo": "0.1.0"},
+        "licence": "Apache-2.0",
+        "result": {
+            "track": "oracle-mnist-3k",
+            "images": 1000,
+            "accuracy": 0.931,
+            "accuracy_ci95": [0.91, 0.95],
+            "loss": 0.25,
+            "ece": 0.02,
+            "recall": {"big": 0.9, "sun": 0.96},
+        },
+        "calibration": {
+            "temperature": 0.7,
+            "images": 200,
+            "by_a_twin": True,
+            "before": scores,
+            "after": scores,
+        },
+        "weights": {"validation_images": 200, "labels_changed_by_rounding": 0},
+        "receipts": [receipt],
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("name", ["oraclenet_n", "oraclenet_s", "oraclenet_b"])
+def test_a_model_card_has_what_a_reader_needs(script: Callable[[str], Any], name: str) -> None:
+    """Recipe, data and licence, splits, result, receipt and limits, as the recipe has them."""
+    loaded = oz.Recipe.load(script("animals").RECIPES[name])
+    text = script("_animal_card").readme(card(name=name), loaded)
+    parts = ["Recipe", "Data and its licence", "Splits", "Result", "Receipt", "Limits"]
+    assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == parts
+    assert "**93.1%** (95% interval over images 91.0 to 95.0)" in text
+    assert "| quantize to onnx int8 | 1,000 test images | 90.0% | 90.0% | -0.10" in text
+    assert ("first trained on the track" in text) == bool(loaded.pretrain.epochs)
+    assert ("nets of its own kind" in text) == bool(loaded.distill.teachers)
+    assert ("(2,000) were trained on" in text) == loaded.data.refit
