@@ -91,5 +91,5 @@ def test_names_are_completed_by_kind() -> None:
     """Those of the asked kinds that begin with what was typed."""
     context = click.Context(click.Command("x"))
     parameter = click.Argument(["name"])
-    assert complete_names("optimizer")(context, parameter, "ada") == ["adam", "adamw"]
-    assert complete_names("scheduler")(context, parameter, "ada") == []
+    assert complete_names("scheduler")(context, parameter, "lin") == ["linear"]
+    assert complete_names("optimizer")(context, parameter, "lin") == []

@@ -102,12 +102,12 @@ def test_a_command_may_set_its_exit_status(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lst"], "there is no command 'lst'; did you mean 'list'?"),
+        (["lst"], "there is no command 'lst'; did you mean 'list'"),
         (["list", "--jsn"], "--json"),
         (["--nope"], "--nope"),
         (["list", "backbones", "x", "y"], "extra argument"),
         (["list", "nets", "x"], "unknown kind 'nets'"),
-        (["list", "backbones", "resnet81"], "did you mean 'resnet18'"),
+        (["list", "backbones", "lenett"], "did you mean 'lenet5'"),
         (["list", "backbnes"], "did you mean 'backbones'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

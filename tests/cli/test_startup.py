@@ -98,7 +98,7 @@ def test_a_closed_pipe_is_no_traceback(site: Any) -> None:
 
 def test_shell_completion_knows_commands_and_names(site: Any) -> None:
     """Click's own mechanism, with the names of the registry."""
-    site.offer("zoo-a", "resnet-of-a")
+    site.offer("zoo-a", "lenet-of-a")
 
     def complete(words: str, count: int) -> list[str]:
         done = subprocess.run(
@@ -118,4 +118,4 @@ def test_shell_completion_knows_commands_and_names(site: Any) -> None:
 
     assert {"list", "leaderboard"} == set(complete("oraclezoo l", 1))
     assert complete("oraclezoo list back", 2) == ["backbones"]
-    assert complete("oraclezoo list backbones res", 3) == ["resnet-of-a", "resnet18"]
+    assert complete("oraclezoo list backbones lenet", 3) == ["lenet-of-a", "lenet5"]
