@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -459,3 +460,40 @@ def test_the_room_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def worn(rows: int) -> dict[str, Any]:
+    """Accuracies on corrupted images of so many seeds."""
+    table = [[0.9, 0.8, 0.7, 0.6, 0.5]] * rows
+    names = ("grain", "blur")
+    return {
+        "version": "1",
+        "seed": 0,
+        "corruptions": [{"name": name, "accuracy": table} for name in names],
+    }
+
+
+def test_robustness_is_absent_unless_it_was_measured() -> None:
+    """A document without it is as before to the key; one with it comes back equal."""
+    plain = Result.from_json_dict(example())
+    assert plain.robustness is None
+    assert plain.to_json_dict() == example()
+    result = Result.from_json_dict(broken(("robustness",), worn(1)))
+    assert result.robustness is not None
+    assert result.robustness.mean_accuracy == pytest.approx(0.7)
+    assert Result.from_json_dict(result.to_json_dict()) == result
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        (worn(2), "robustness.corruptions[0].accuracy"),
+        ({**worn(1), "corruptions": []}, "robustness.corruptions"),
+        ({**worn(1), "more": 1}, "robustness"),
+        (None, "robustness"),
+    ],
+)
+def test_robustness_that_does_not_fit_is_refused(value: Any, field: str) -> None:
+    """A row for each seed, five severities, no unknown key, and never null."""
+    with pytest.raises(ResultError, match=re.escape(field)):
+        validate(broken(("robustness",), value))

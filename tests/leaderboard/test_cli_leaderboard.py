@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,3 +87,16 @@ def test_it_is_a_click_command() -> None:
     """The lazy group finds it under this name."""
     assert isinstance(command, click.Command)
     assert command.name == "leaderboard"
+
+
+def test_further_columns_are_shown_when_asked(here: Path) -> None:
+    """Calibration of every row; a dash where corrupted images were not scored."""
+    plain = run("--track", "glyphs-3k", "--format", "markdown")
+    assert "ECE" not in plain
+    robust = run("--track", "glyphs-3k", "--format", "markdown", "--columns", "robust")
+    assert "| Calibration | Corrupted, % |" in robust
+    row = next(line for line in robust.splitlines() if line.startswith("| 1 "))
+    assert re.search(r"ECE \d+\.\d\d% \(\d+\.\d\d%\), NLL \d\.\d{3} nats \| – \|$", row)
+    (table,) = json.loads(run("--track", "glyphs-3k", "--json"))["data"]["tables"]
+    assert table["rows"][0]["ece_percent"] > 0
+    assert table["rows"][0]["corrupted_percent"] is None
