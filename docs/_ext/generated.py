@@ -23,6 +23,7 @@ import measured_predict
 import measured_search
 import measured_seeds
 import measured_speed
+import notebooks
 import sheets
 from measured import table
 
@@ -153,6 +154,7 @@ PAGES: dict[str, Callable[[], str]] = {
         trackers,
         tracks,
         leaderboard_waiting,
+        notebooks.first_steps,
         result_fields,
         api,
         error_classes,
@@ -164,6 +166,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_predict.predict_polarity,
         measured_predict.predict_jpeg,
         measured_search.search_ablations,
+        measured_search.search_default,
         measured_search.search_tiny,
         measured_search.search_speed,
         measured_seeds.seeds_at_once,

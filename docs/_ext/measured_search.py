@@ -13,6 +13,11 @@ def search_ablations() -> str:
     return candidates("search-ablations.json")
 
 
+def search_default() -> str:
+    """Candidates for the recipe default."""
+    return candidates("search-default.json")
+
+
 def search_tiny() -> str:
     """Candidates for the recipe tiny."""
     return candidates("search-tiny.json")
@@ -26,11 +31,11 @@ def search_speed() -> str:
 def candidates(name: str) -> str:
     """A table of candidates, best first, and what they were trained on."""
     data = read(name)
-    header = ("candidate", "accuracy", "against the first", "loss", "training")
+    header = ("candidate", "accuracy", "against the first", "loss", "training", "folds")
     made = table(header, [row(each) for each in data["rows"]])
     machines = sorted({each for found in data["rows"] for each in found["hardware_classes"]})
     note = (
-        f"Means over {data['folds']} folds of the training and validation images of "
+        f"Means over up to {data['folds']} folds of the training and validation images of "
         f"{data['track']}; in brackets 95% over folds. Trained on {', '.join(machines)}."
     )
     return f"{made}\n{note}\n"
@@ -44,6 +49,7 @@ def row(found: Mapping[str, Any]) -> tuple[str, ...]:
         against(found),
         f"{found['loss_mean']:.3f}",
         f"{found['train_s_median']:.1f} s",
+        str(found["folds"]),
     )
 
 
