@@ -119,7 +119,7 @@ def documented_commands() -> list[str]:
     found = []
     for page in PAGES:
         for block in re.findall(r"```(?:console|sh|bash)\n(.*?)```", page.read_text("utf-8"), re.S):
-            for line in re.split(r"\n|&&", block):
+            for line in re.split(r"\n|&&", re.sub(r"\\\n *", "", block)):
                 call = re.match(r"\$? *(oraclezoo\b.*)", line)
                 if call:
                     found.append(call[1].strip())

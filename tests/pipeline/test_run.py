@@ -39,7 +39,7 @@ TINY: dict[str, object] = {
 @pytest.fixture(scope="module")
 def recipe() -> oz.Recipe:
     """The default recipe, made small."""
-    return oz.Recipe.load("default", TINY)
+    return oz.Recipe.load("quick", TINY)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_a_run_folder_holds_what_the_design_says(run: oz.Run) -> None:
         "last.safetensors",
     }
     record = run.record
-    assert run.folder.name == f"default-{record['recipe']['hash'][:12]}-s0"
+    assert run.folder.name == f"quick-{record['recipe']['hash'][:12]}-s0"
     assert record["status"] == "done"
     assert [row["epoch"] for row in run.metrics] == [1, 2, 3, 4]
     assert record["outcome"]["examples"] == 4 * 9 * 16

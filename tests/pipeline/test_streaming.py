@@ -32,7 +32,7 @@ TINY: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "data.tr
 CPU = torch.device("cpu")
 
 
-def train(data: Path, out: Path, above: int | str, name: str = "default", **more: object) -> Run:
+def train(data: Path, out: Path, above: int | str, name: str = "quick", **more: object) -> Run:
     """One training of a small recipe on the CPU."""
     recipe = oz.Recipe.load(name, {**TINY, **more})
     return oz.train(recipe, data_dir=data, out=out, device="cpu", stream_above=above)
@@ -101,7 +101,7 @@ def test_a_file_cut_short_while_training_is_an_error(plain: Path, tmp_path: Path
         os.truncate(plain / "train-images-idx3-ubyte", 5000)
         return False
 
-    recipe = oz.Recipe.load("default", TINY)
+    recipe = oz.Recipe.load("quick", TINY)
     with pytest.raises(DataError, match="train-images-idx3-ubyte: the file changed"):
         oz.train(
             recipe,
@@ -118,7 +118,7 @@ def test_a_file_cut_short_while_training_is_an_error(plain: Path, tmp_path: Path
 
 def test_bench_hands_the_limit_to_its_jobs(plain: Path, tmp_path: Path) -> None:
     """What is trained there is streamed too, and the test images are scored."""
-    recipe = oz.Recipe.load("default", {**TINY, "budget.epochs": 1, "backbone.name": "lenet5"})
+    recipe = oz.Recipe.load("quick", {**TINY, "budget.epochs": 1, "backbone.name": "lenet5"})
     (result,) = oz.bench(
         [recipe],
         seeds=1,

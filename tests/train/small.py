@@ -48,7 +48,7 @@ def trainer(
     """A trainer of the default recipe with a small net, budget and data set."""
     folder.mkdir(exist_ok=True)
     data = bars(size, count, device)
-    recipe = resolve(Recipe.load("default", {**QUICK, **(changes or {})}), REGISTRY)
+    recipe = resolve(Recipe.load("quick", {**QUICK, **(changes or {})}), REGISTRY)
     shape = {"in_chans": 1, "num_classes": 4, "image_size": size}
     parts = build_parts(recipe, REGISTRY, data, shape, seed)
     return Trainer(recipe, parts, data, seed=seed, device=device, folder=folder, **options)

@@ -52,7 +52,7 @@ def make(
 ) -> Trainer:
     """A trainer of a small recipe."""
     folder.mkdir(exist_ok=True)
-    recipe = resolve(Recipe.load("default", {**SMALL, **(changes or {})}), registry)
+    recipe = resolve(Recipe.load("quick", {**SMALL, **(changes or {})}), registry)
     parts = build_parts(recipe, registry, data, SHAPE, seed)
     return Trainer(recipe, parts, data, seed=seed, device=CPU, folder=folder)
 
@@ -362,7 +362,7 @@ def test_the_same_path_trains_on_a_gpu(
     moved = {k: v.to(cuda) if isinstance(v, torch.Tensor) else v for k, v in vars(data).items()}
     there = TrainingData(**moved)
     changes: dict[str, object] = {**SMALL, "budget.epochs": 12, "train.precision": precision}
-    recipe = resolve(Recipe.load("default", changes), registry)
+    recipe = resolve(Recipe.load("quick", changes), registry)
     parts = build_parts(recipe, registry, there, SHAPE, 0)
     trainer = Trainer(recipe, parts, there, seed=0, device=cuda, folder=tmp_path)
     history: list[Epoch] = []

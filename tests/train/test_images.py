@@ -115,7 +115,7 @@ def trainer(images: torch.Tensor | Streamed, folder: Path, **changes: object) ->
     folder.mkdir(exist_ok=True)
     small = {"budget.epochs": 3, "budget.batch_size": 16, "augment.cutout": 3, **changes}
     registry = build_registry()
-    recipe = resolve(Recipe.load("default", small), registry)
+    recipe = resolve(Recipe.load("quick", small), registry)
     data = TrainingData(images, LABELS, images, LABELS, 0.5, 0.3, True)
     shape = {"in_chans": 1, "num_classes": 4, "image_size": 16}
     parts = build_parts(recipe, registry, data, shape, 0)

@@ -169,7 +169,7 @@ def make(
     seeds: tuple[int, ...] = SEEDS,
 ) -> list[Trainer]:
     """A trainer for each seed, five steps an epoch."""
-    recipe = Recipe.load("default", {"budget.epochs": 1, "budget.batch_size": 16, **changes})
+    recipe = Recipe.load("quick", {"budget.epochs": 1, "budget.batch_size": 16, **changes})
     recipe = resolve(recipe, registry)
     trainers = []
     for seed in seeds:
