@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from measured import read, table
+
 from oraclezoo.specs import Spec
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
@@ -27,3 +29,23 @@ def waiting(tracks: list[Spec], results: list[dict[str, Any]]) -> str:
         if spec.name not in scored and spec.name != "idx"  # one's own data are ranked at home
     ]
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def ranking_time() -> str:
+    """What benchmarks/ranking.py measured, a stage a line."""
+    data = read("ranking.json")
+    stages = {
+        "load_and_check": "reading the files, and holding each score against its predictions",
+        "compare_all_pairs": f"comparing all {data['comparisons']:,} pairs",
+        "tables": "the whole table: intervals, comparisons, ranks, calibration",
+        "page": "the same again, and the page's HTML",
+    }
+    rows = [
+        (what, f"{data[stage]['cpu_s']:.1f}", f"{data[stage]['wall_s']:.1f}")
+        for stage, what in stages.items()
+    ]
+    head = ("stage", "processor time, s", "on the wall, s")
+    return (
+        f"{data['results']:,} made-up results of {data['images']:,} images and {data['seeds']} seeds, "
+        f"on one thread of a machine with {data['cores']} cores:\n\n{table(head, rows)}"
+    )

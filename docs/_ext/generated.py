@@ -154,6 +154,7 @@ PAGES: dict[str, Callable[[], str]] = {
         trackers,
         tracks,
         leaderboard_waiting,
+        board_page.ranking_time,
         notebooks.first_steps,
         result_fields,
         api,

@@ -193,13 +193,19 @@ def digest8(text: str) -> str:
 
 def ranges(numbers: Sequence[int]) -> str:
     """Ascending numbers in few words: ``1-3, 5``; ``none`` if there are none."""
-    parts: list[list[int]] = []
+    parts = (str(a) if a == b else f"{a}-{b}" for a, b in runs(numbers))
+    return ", ".join(parts) or "none"
+
+
+def runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """The first and the last of each run of neighbours among ascending numbers."""
+    found: list[tuple[int, int]] = []
     for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1][1:] = [number]
+        if found and number == found[-1][1] + 1:
+            found[-1] = found[-1][0], number
         else:
-            parts.append([number])
-    return ", ".join("-".join(map(str, part)) for part in parts) or "none"
+            found.append((number, number))
+    return found
 
 
 def _recipe(row: Row) -> Cell:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oraclezoo.leaderboard.page.text import element, empty
-from oraclezoo.leaderboard.render import ranges
+from oraclezoo.leaderboard.render import ranges, runs
 from oraclezoo.leaderboard.table import Row
 
 WIDTH, HEIGHT = 96, 14
@@ -78,28 +78,23 @@ def interval(row: Row, scale: Scale) -> str:
 
 
 def ties(row: Row, rows: Sequence[Row]) -> str:
-    """A strip with a cell for each row of the table: this one, and those it is not told from."""
+    """A strip with a place for each row of the table: this one, and those it is not told from."""
     if not row.compared_with:
         return ""
     width = min(CELL, STRIP / len(rows))
-    parts = []
-    for other in rows:
-        kind = (
-            "oz-self"
-            if other.number == row.number
-            else "oz-tie"
-            if other.number in row.ties_with
-            else "oz-apart"
-        )
-        left = (other.number - 1) * width
-        parts.append(
-            empty(
-                "rect", class_=kind, x=f"{left:.2f}", y=3, width=f"{max(width - 1, 0.8):.2f}",
-                height=8,
-            )
-        )  # fmt: skip
+    gap = 1 if width > 3 else 0
+    parts = [_cells("oz-apart", 1, len(rows), width, gap)]
+    parts += [_cells("oz-tie", first, last, width, gap) for first, last in runs(row.ties_with)]
+    parts.append(_cells("oz-self", row.number, row.number, width, gap))
     said = f"row {row.number} of {len(rows)}; ties with {ranges(row.ties_with)}"
     return _svg("oz-strip", round(width * len(rows)), said, parts)
+
+
+def _cells(kind: str, first: int, last: int, width: float, gap: int) -> str:
+    """Neighbouring rows as one rectangle."""
+    wide = max((last - first + 1) * width - gap, 0.8)
+    left = (first - 1) * width
+    return empty("rect", class_=kind, x=f"{left:.2f}", y=3, width=f"{wide:.2f}", height=8)
 
 
 def _svg(kind: str, width: int, said: str, parts: Sequence[str]) -> str:

@@ -1,0 +1,118 @@
+"""How long ranking takes: many results of 1,000 images and five seeds, from files to a page.
+
+The results are made up, of one committed result's form, with answers drawn at random. Each stage is
+timed apart, on the wall and on the processor; on a shared machine the latter is the one to read.
+
+    python benchmarks/ranking.py [--results 1000] [--json] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _measured import emit, positive
+
+from oraclezoo.leaderboard import stats
+from oraclezoo.leaderboard.load import load_results
+from oraclezoo.leaderboard.page.board import board
+from oraclezoo.leaderboard.predictions import accuracy_of, save_predictions
+from oraclezoo.leaderboard.table import tables
+from oraclezoo.result import PredictionsFile, Result
+from oraclezoo.result_check import digest
+
+IMAGES, SEEDS, CLASSES = 1000, 5, 10
+RESULTS = Path(__file__).with_name("results")
+
+
+def draw(rng: np.random.Generator, ease: np.ndarray) -> np.ndarray:
+    """Right answers of one row, bool ``(seeds, images)``: images are hard for all rows alike."""
+    logit = 2 + 2 * ease + rng.normal(0, 0.4) + 0.5 * rng.standard_normal((SEEDS, IMAGES))
+    return rng.random((SEEDS, IMAGES)) < 1 / (1 + np.exp(-logit))
+
+
+def write(folder: Path, count: int) -> None:
+    """Lay out made-up results with their predictions."""
+    base = Result.load(min(RESULTS.glob("*-default-*.json")))
+    rng = np.random.default_rng(0)
+    ease = rng.standard_normal(IMAGES)
+    labels = np.arange(IMAGES) % CLASSES
+    for number in range(count):
+        right = draw(rng, ease)
+        guess = np.where(right, labels, (labels + 1) % CLASSES)
+        chosen = np.arange(CLASSES) == guess[..., None]
+        probabilities = np.where(chosen, 0.91, 0.01).astype(np.float16)
+        content = {"number": number}
+        name = f"made-up-{number:04}"
+        sha256 = save_predictions(folder / f"{name}.safetensors", probabilities, labels)
+        seeds = tuple(
+            replace(base.seeds[seed], seed=seed, accuracy=accuracy_of(row, labels))
+            for seed, row in enumerate(probabilities)
+        )
+        result = replace(
+            base,
+            id=name,
+            recipe=replace(base.recipe, name=name, hash=digest(content), content=content),
+            seeds=seeds,
+            predictions=PredictionsFile(f"{name}.safetensors", sha256, IMAGES, CLASSES),
+        )
+        result.save(folder)
+
+
+def timed(stage: Callable[[], Any]) -> tuple[dict[str, float], Any]:
+    """Seconds on the wall and on the processor, and what the stage returned."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    made = stage()
+    spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    return {name: round(value, 3) for name, value in spent.items()}, made
+
+
+def measure(count: int) -> dict[str, Any]:
+    """Each stage once, in the order that they come in."""
+    with tempfile.TemporaryDirectory() as made:
+        write(Path(made), count)
+        load, entries = timed(lambda: load_results([made]))
+        correct = [entry.predictions.correct for entry in entries]
+        seeds = [[score.seed for score in entry.result.seeds] for entry in entries]
+        compare, found = timed(lambda: stats.compare(correct, seeds))
+        rank, _ = timed(lambda: tables(entries))
+        page, html = timed(lambda: board(entries))
+    return {
+        "results": count,
+        "images": IMAGES,
+        "seeds": SEEDS,
+        "comparisons": int(found.compared.sum()) // 2,
+        "load_and_check": load,
+        "compare_all_pairs": compare,
+        "tables": rank,
+        "page": page,
+        "page_bytes": len(html.encode()),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def main() -> None:
+    """Measure, and print what was found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--results", type=positive, default=1000, help="how many rows")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="write that document to a file as well")
+    arguments = parser.parse_args()
+    data = measure(arguments.results)
+    if not emit("oraclezoo/ranking/1", data, arguments):
+        for name, value in data.items():
+            print(f"{name:18} {value}")
+
+
+if __name__ == "__main__":
+    main()
