@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from oraclezoo.compress.plan import Place
+from oraclezoo.compress.plan import BATCH_NORMS, Place
 from oraclezoo.errors import UsageError
 
 
@@ -212,16 +212,21 @@ def _places(layer: Any, name: str, kind: str, graph: Any) -> Iterator[tuple[Plac
         raise _LeaveWholeError(f"{name} normalises over more than channels")
     if _is_depthwise(layer) and layer.in_channels != layer.out_channels:
         raise _LeaveWholeError(f"{name} is neither depthwise nor plain")
-    known = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.PReLU)
+    known = (nn.Conv2d, nn.Linear, *BATCH_NORMS, nn.LayerNorm, nn.GroupNorm, nn.PReLU)
     if not isinstance(layer, known):
         if any(True for _ in layer.parameters()):
             raise _LeaveWholeError(f"{name} is a {type(layer).__name__}, of unknown form")
         return
+    if isinstance(layer, nn.PReLU) and layer.num_parameters == 1:
+        return
     dim = 1 if kind == "in" else 0
     own = dict(layer.named_parameters(recurse=False)) | dict(layer.named_buffers(recurse=False))
-    for key, tensor in own.items():
-        if tensor.ndim > dim and not (isinstance(layer, nn.PReLU) and tensor.numel() == 1):
-            yield (f"{name}.{key}", dim), tensor.shape[dim]
+    lengths = {key: tensor.shape[dim] for key, tensor in own.items() if tensor.ndim > dim}
+    for key, length in lengths.items():
+        if length != lengths.get("weight", length) and length > 1:
+            raise _LeaveWholeError(f"{name}.{key} has another size than its weight")
+        if key == "weight" or length > 1:
+            yield (f"{name}.{key}", dim), length
 
 
 def _attention(parts: list[Any], net: nn.Module) -> Group | None:

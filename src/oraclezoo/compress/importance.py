@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oraclezoo.compress.coupled import Cut, Group
+from oraclezoo.compress.plan import BATCH_NORMS
 from oraclezoo.errors import UsageError
 
 METHODS = ("magnitude", "bn-scale", "taylor", "lamp", "random")
@@ -94,7 +95,7 @@ def _bn_scale(module: nn.Module, tensors: Mapping[str, Tensor], group: Group) ->
         cut
         for cut in group.cuts
         if cut.place[0].endswith(".weight")
-        and isinstance(module.get_submodule(cut.place[0].rpartition(".")[0]), nn.BatchNorm2d)
+        and isinstance(module.get_submodule(cut.place[0].rpartition(".")[0]), BATCH_NORMS)
     ]
     return _mean_share(group, cuts, lambda cut: tensors[cut.place[0]].detach().double().abs())
 

@@ -17,6 +17,8 @@ from oraclezoo.errors import ResultError
 
 SCHEMA = "oraclezoo/plan/1"
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
 Place = tuple[str, int]
 """A tensor's name and one of its dimensions."""
 
@@ -163,7 +165,7 @@ def _sizes(layer: nn.Module) -> dict[str, Any]:
         return {"in_channels": ins * layer.groups, "out_channels": outs}
     if isinstance(layer, nn.Linear):
         return {"in_features": layer.weight.shape[1], "out_features": layer.weight.shape[0]}
-    if isinstance(layer, nn.BatchNorm2d):
+    if isinstance(layer, BATCH_NORMS):
         found = layer.weight if layer.affine else layer.running_mean
         assert found is not None
         return {"num_features": len(found)}

@@ -59,7 +59,7 @@ RESNETS: tuple[Spec, ...] = (
         "nf_regnet_b0",
         "stride 1 (was 2) in the stem",
         "Brock et al. 2021, arXiv:2101.08692",
-        prunable="its convolutions keep a gain for each channel, which pruning does not follow",
+        prunable=True,
         unstride=("stem",),
     ),
     timm(

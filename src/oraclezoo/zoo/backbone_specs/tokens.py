@@ -19,7 +19,7 @@ TOKENS: tuple[Spec, ...] = (
         "patches of 4x4 (was 16x16), depth 4 (was 12), mean of the tokens instead of a class token",
         "Dosovitskiy et al. 2021, arXiv:2010.11929",
         (DROP_RATE, DROP_PATH, _PATCH_SIZE, _depth(4)),
-        prunable="the heads of its attention have a fixed width",
+        prunable=True,
         arguments={"class_token": False, "global_pool": "avg"},
     ),
     made(
@@ -29,7 +29,7 @@ TOKENS: tuple[Spec, ...] = (
         "instead of a class token",
         "Dosovitskiy et al. 2021, arXiv:2010.11929",
         (DROP_RATE, DROP_PATH, _PATCH_SIZE, _depth(6)),
-        prunable="the heads of its attention have a fixed width",
+        prunable=True,
         arguments={"class_token": False, "global_pool": "avg", "embed_dim": 96},
     ),
     made(
