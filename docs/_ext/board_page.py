@@ -46,6 +46,7 @@ def ranking_time() -> str:
     ]
     head = ("stage", "processor time, s", "on the wall, s")
     return (
-        f"{data['results']:,} made-up results of {data['images']:,} images and {data['seeds']} seeds, "
+        f"{data['results']:,} made-up results of {data['images']:,} images and "
+        f"{data['seeds']} seeds, "
         f"on one thread of a machine with {data['cores']} cores:\n\n{table(head, rows)}"
     )

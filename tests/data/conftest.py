@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from threading import Thread
 
 import pytest
-from serving import FileServer
 
 from oraclezoo.data.upstream import FILES, UpstreamFile
+from serving import FileServer
 
 CONTENT = {name: f"the bytes of {name} ".encode() * 50 for name in FILES}
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from serving import FileServer
 
 from oraclezoo.data.upstream import FILES
+from serving import FileServer
 
 KILLS = int(os.environ.get("ORACLEZOO_TEST_KILLS", "4"))
 

@@ -306,7 +306,7 @@ def test_every_backbone_survives_saving(name: str, tmp_path: Path) -> None:
     model = oz.Model(module, card)
     again = oz.load(model.save(tmp_path))
     assert np.array_equal(again.predict(images).probabilities, model.predict(images).probabilities)
-    assert _outline(registry, name, dict(options), shape).keys() == module.state_dict().keys()
+    assert _outline(registry, name, dict(options), shape, None).keys() == module.state_dict().keys()
 
 
 def test_tied_weights_can_be_saved(tmp_path: Path, run: oz.Run) -> None:

@@ -14,9 +14,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from bands import CLASSES, drawn, write_model
 
 import oraclezoo as oz
+from bands import CLASSES, drawn, write_model
 from oraclezoo.errors import DownloadError, ResultError, UnknownNameError
 from oraclezoo.registry import build_registry
 from oraclezoo.serving import listing, names, store

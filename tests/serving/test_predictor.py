@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bands import CARD, CLASSES, SIZE, band_graph, drawn, write_model
 from onnx import TensorProto
 
 import oraclezoo as oz
+from bands import CARD, CLASSES, SIZE, band_graph, drawn, write_model
 from oraclezoo.errors import ResultError
 from oraclezoo.serving.predictor import Predictor
 from oraclezoo.serving.reading import BATCH, read

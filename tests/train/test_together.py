@@ -345,7 +345,7 @@ def test_a_metric_scheduler_moves_each_seed_by_its_own_loss(
     changes: dict[str, object] = {
         "backbone.name": "doubled",
         "optimizer.name": "sgd",
-        "optimizer.lr": 1.5,
+        "optimizer.lr": 0.8,
         "budget.epochs": 6,
         "scheduler.name": "plateau",
     }
@@ -401,6 +401,7 @@ def test_one_seed_that_diverges_leaves_the_others_alone(
         ({"optimizer.name": "asking"}, "closure"),
         ({"train.precision": "fp16"}, "fp16"),
         ({"pretrain.epochs": 1}, "pre-trains"),
+        ({"distill.teachers": 1}, "teachers"),
     ],
 )
 def test_what_cannot_be_together_says_why(
@@ -428,6 +429,7 @@ def test_every_section_of_a_recipe_is_carried_or_refused() -> None:
         "budget",
         "augment",
         "loss",
+        "distill",  # refused
         "train",  # all but fp16
         "evaluate",
     }
@@ -461,9 +463,9 @@ def test_fewer_seeds_fit_where_batches_are_larger(
     counts = []
     for size in (8, 16, 80):
         (trainer,) = make(registry, data, tmp_path, {"budget.batch_size": size}, (0,))
-        before = trainer.parts.model.state_dict()["stages.0.norm1.running_mean"].clone()
+        before = trainer.parts.model.state_dict()["stages.0.norm.running_mean"].clone()
         counts.append(together.fitting(trainer))
-        after = trainer.parts.model.state_dict()["stages.0.norm1.running_mean"]
+        after = trainer.parts.model.state_dict()["stages.0.norm.running_mean"]
         assert torch.equal(before, after)
     assert counts[0] > counts[1] > counts[2] > 1
     monkeypatch.setattr(together, "free_memory_bytes", lambda device: 1000)
