@@ -13,13 +13,13 @@ from oraclezoo.testing.subject import Subject
 
 def conformance(
     *names: str, data_dir: Path | None = None, kinds: tuple[str, ...] = ()
-) -> Callable[[Check, Entry], None]:
+) -> Callable[..., None]:
     """A test function, parametrised over the checks of the components that ``names`` mean.
 
     A name is a distribution or a component; ``kinds`` keeps to some kinds. ``data_dir`` is where a
     data set's files are. Assign it to a name that begins with ``test_``. Checks that may take more
     than ten seconds are marked ``slow``: register the marker, or load the fixtures of
-    :mod:`oraclezoo.testing.fixtures`, which do. Raises UnknownNameError while tests are collected
+    ``oraclezoo.testing.fixtures``, which do. Raises UnknownNameError while tests are collected
     if a name means nothing.
     """
     import pytest
