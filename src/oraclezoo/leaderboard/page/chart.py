@@ -43,27 +43,28 @@ class Axis:
         return self.start + share * (self.end - self.start)
 
 
-def scatter(points: Sequence[Point], cost: Cost, *, images: int, style: str = "") -> str:
+def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = False) -> str:
     """The points, their 95% intervals, and a line along the front of each group.
 
-    ``images`` is the number of test images: nothing is drawn above half an error among them.
-    ``style`` is CSS to put inside, for a file that stands alone.
+    ``images`` is the number of test images: nothing is drawn above half an error among them. Points
+    have the number of their row beside them, or with ``names`` those on the front their recipe's.
     """
     name, unit = AXES[cost]
     least = 50 / images
     across = _across([point.cost / unit for point in points])
     upright = _upright(points, least)
     groups = sorted({point.group for point in points})
-    parts = [element("style", style)] if style else []
-    parts += _grid(across, upright, least, name)
+    parts = _grid(across, upright, least, name)
     for index, group in enumerate(groups):
         members = [point for point in points if point.group == group]
         parts.append(_front(members, across, upright, unit, least, index))
-    few = len(points) <= LABELLED
+    few = len(points) <= LABELLED and not names
     for point in points:
         index = groups.index(point.group)
         place = across(math.log10(point.cost / unit)), _height(point, upright, least)
-        parts.append(_mark(point, place, upright, least, index, few or point.on_front))
+        label = point.row.recipe if names else str(point.row.number)
+        shown = label if few or point.on_front else ""
+        parts.append(_mark(point, place, upright, least, index, shown))
     return element(
         "svg", "".join(parts), xmlns="http://www.w3.org/2000/svg", class_="oz-chart",
         viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"accuracy against {name}",
@@ -162,7 +163,7 @@ def _mark(
     upright: Axis,
     least: float,
     index: int,
-    labelled: bool,
+    label: str,
 ) -> str:
     row, (x, y) = point.row, place
     low, high = (upright(spaced(end, least)) for end in _ends(point))
@@ -170,9 +171,9 @@ def _mark(
     said = f"{row.number}: {row.recipe}, {row.accuracy_percent:.2f}%"
     drawn = element("title", safe(said))
     drawn += _line("oz-whisker", x, low, x, high) + _symbol(index, x, y)
-    if labelled:
-        flip = x > WIDTH - RIGHT - 30
-        drawn += _text(str(row.number), x - 7 if flip else x + 7, y - 5, "end" if flip else "start")
+    if label:
+        flip = x + 7 + 7 * len(label) > WIDTH
+        drawn += _text(label, x - 7 if flip else x + 7, y - 5, "end" if flip else "start")
     kind = f"oz-point {state} oz-group{index % len(SHAPES)}"
     return element("g", drawn, class_=kind, data_row=row.number)
 

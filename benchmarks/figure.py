@@ -1,0 +1,172 @@
+"""Draw the README's figure and the social preview from the committed results.
+
+The same results give the same files: SVG byte for byte, PNG for one version of Pillow. ``--write``
+puts them into docs/_static/, where a test holds them against the results.
+
+    python benchmarks/figure.py --write
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+
+from oraclezoo.data import tracks
+from oraclezoo.leaderboard.load import load_results
+from oraclezoo.leaderboard.page import chart
+from oraclezoo.leaderboard.page.bars import spaced
+from oraclezoo.leaderboard.page.text import element, safe
+from oraclezoo.leaderboard.pareto import points
+from oraclezoo.leaderboard.table import Row, Table, tables
+
+ROOT = Path(__file__).resolve().parents[1]
+STATIC = ROOT / "docs" / "_static"
+FIGURE, PREVIEW = STATIC / "accuracy-latency.svg", STATIC / "social-preview.png"
+TRACK = "oracle-mnist-3k"
+SIZE = 1280, 640
+GROUND, INK, QUIET, ACCENT = (19, 20, 22), (242, 238, 228), (150, 150, 156), (232, 130, 84)
+SHOWN = 8
+STYLE = """
+svg { --ink: #1f2328; --quiet: #59636e; --faint: #d1d9e0; --ground: #ffffff;
+  font: 12px system-ui, sans-serif; fill: var(--quiet); }
+@media (prefers-color-scheme: dark) {
+  svg { --ink: #f0f6fc; --quiet: #9198a1; --faint: #3d444d; --ground: #0d1117; } }
+.oz-group0 { --g: #2f6fde; } .oz-group1 { --g: #d1603d; } .oz-group2 { --g: #23916c; }
+.oz-group3 { --g: #8d5bd0; } .oz-group4 { --g: #a8841c; } .oz-group5 { --g: #c2437f; }
+.oz-grid { stroke: var(--faint); } .oz-line { stroke: var(--g); stroke-dasharray: 4 3; }
+.oz-point { stroke: var(--g); } .oz-point text { stroke: none; fill: var(--ink); }
+.oz-front { fill: var(--g); } .oz-open, .oz-beaten { fill: var(--ground); }
+.oz-beaten { opacity: 0.4; } .title { fill: var(--ink); font-weight: 600; }
+"""
+
+
+def figure(made: Sequence[Table]) -> str:
+    """Accuracy against latency on the real low-data track, both divisions, as a file of SVG."""
+    found = [
+        replace(point, group=f"{table.division} division; {point.group}")
+        for table in made
+        for point in points(table.rows, "latency_ms")
+    ]
+    drawn = chart.scatter(found, "latency_ms", images=made[0].test, names=True)
+    keys = chart.legend(found)
+    height = chart.HEIGHT + 30 + 20 * len(keys)
+    title = element("text", safe(f"{TRACK}: accuracy and latency"), class_="title", x=12, y=18)
+    parts = [element("style", STYLE), title]
+    parts.append(_placed(drawn, 0, 24, chart.WIDTH, chart.HEIGHT))
+    for index, (symbol, group) in enumerate(keys):
+        y = chart.HEIGHT + 30 + 20 * index
+        parts.append(_placed(symbol, chart.LEFT, y, 14, 14))
+        parts.append(element("text", safe(group), x=chart.LEFT + 20, y=y + 11))
+    return (
+        element(
+            "svg", "".join(parts), xmlns="http://www.w3.org/2000/svg",
+            viewBox=f"0 0 {chart.WIDTH} {height}", width=chart.WIDTH, height=height, role="img",
+            aria_label=f"{TRACK}: accuracy and latency",
+        )
+        + "\n"
+    )  # fmt: skip
+
+
+def preview(made: Sequence[Table]) -> tuple[Image.Image, str]:
+    """The picture of a link to the project, and as JSON the figures in it."""
+    rows = [row for table in made if table.division == "closed" for row in table.rows]
+    rows = [row for row in rows if row.ci95_low_percent is not None][:SHOWN]
+    picture = Image.new("RGB", SIZE, GROUND)
+    draw = ImageDraw.Draw(picture)
+    _characters(picture)
+    _say(draw, (64, 226), "oraclezoo", 92, INK)
+    _say(draw, (68, 352), "Reading oracle bone characters:", 30, INK)
+    _say(draw, (68, 394), "a zoo of nets, optimizers and schedulers,", 30, INK)
+    _say(draw, (68, 436), "and a leaderboard that says what is a tie", 30, INK)
+    _say(draw, (1216, 584), f"{TRACK}, closed division: mean and 95% interval", 18, QUIET, "ra")
+    _dots(draw, rows)
+    return picture, figures(rows)
+
+
+def figures(rows: Sequence[Row]) -> str:
+    """What a picture shows of rows, to be held against the results later."""
+    shown = [
+        (row.recipe, f"{row.accuracy_percent:.2f}", f"{row.ci95_low_percent:.2f}",
+         f"{row.ci95_high_percent:.2f}")
+        for row in rows
+    ]  # fmt: skip
+    return json.dumps(shown)
+
+
+def results() -> list[Table]:
+    """The tables of the real low-data track."""
+    return tables(load_results([ROOT / "benchmarks" / "results"]), track=TRACK)
+
+
+def _placed(drawn: str, x: float, y: float, width: float, height: float) -> str:
+    place = f'<svg x="{x}" y="{y}" width="{width}" height="{height}"'
+    bare = drawn.replace(f' width="{width}" height="{height}"', "", 1)
+    return bare.replace("<svg", place, 1)
+
+
+def _characters(picture: Image.Image) -> None:
+    """A row of generated characters along the upper edge, one of each class and then again."""
+    part = tracks.glyphs_3k(data_dir=None).split("train")
+    side, count = 96, SIZE[0] // 96 + 1
+    for place in range(count):
+        label = place % 10
+        index = [i for i, found in enumerate(part.labels) if found == label][place // 10]
+        glyph = Image.fromarray(part.images[index]).resize((side, side), Image.Resampling.BICUBIC)
+        picture.paste(Image.new("RGB", (side, side), INK), (place * side, 48), glyph)
+
+
+def _dots(draw: ImageDraw.ImageDraw, rows: Sequence[Row]) -> None:
+    """Each row's name, interval and mean, spaced by the logarithm of the error."""
+    left, right, step = 960, 1216, 44
+    top = 375 - step * (len(rows) - 1) // 2  # about the middle of the text beside
+    ends = [v for r in rows for v in (r.ci95_low_percent or 0.0, r.ci95_high_percent or 100.0)]
+    low, high = spaced(min(ends), 0.05), spaced(max(ends), 0.05)
+
+    def across(value: float | None) -> float:
+        return left + (right - left) * (spaced(value or 0.0, 0.05) - low) / (high - low)
+
+    for place, row in enumerate(rows):
+        y = top + step * place
+        name = row.recipe if len(row.recipe) <= 20 else row.recipe[:19] + "…"
+        _say(draw, (left - 96, y), name, 20, INK, "rm")
+        _say(draw, (left - 16, y), f"{row.accuracy_percent:.1f}%", 20, QUIET, "rm")
+        draw.line((left, y, right, y), fill=(52, 54, 60))
+        ends_of = (across(row.ci95_low_percent), y - 5, across(row.ci95_high_percent), y + 5)
+        draw.rectangle(ends_of, fill=(120, 72, 50))
+        mean = across(row.accuracy_percent)
+        draw.line((mean, y - 9, mean, y + 9), fill=ACCENT, width=3)
+
+
+def _say(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    size: int,
+    colour: tuple[int, int, int],
+    anchor: str = "la",
+) -> None:
+    draw.text(place, text, font=ImageFont.load_default(size), fill=colour, anchor=anchor)
+
+
+def main() -> None:
+    """Say what would be drawn, or draw it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--write", action="store_true", help=f"into {STATIC.relative_to(ROOT)}")
+    write = parser.parse_args().write
+    made = results()
+    picture, shown = preview(made)
+    if write:
+        FIGURE.write_text(figure(made), encoding="utf-8", newline="\n")
+        told = PngImagePlugin.PngInfo()
+        told.add_text("figures", shown)
+        picture.save(PREVIEW, optimize=True, pnginfo=told)
+    print(*(" ".join(row) for row in json.loads(shown)), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

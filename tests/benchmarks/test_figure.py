@@ -1,0 +1,43 @@
+"""The README's figure and the social preview show the committed results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+AGAIN = "python benchmarks/figure.py --write draws it again"
+Script = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def figure(script: Script) -> Any:
+    """The script as a module."""
+    return script("figure")
+
+
+def test_the_figure_is_that_of_the_committed_results(figure: Any) -> None:
+    """Byte for byte."""
+    assert figure.FIGURE.read_text(encoding="utf-8") == figure.figure(figure.results()), AGAIN
+
+
+def test_the_figure_stands_alone(figure: Any) -> None:
+    """Well-formed, and without anything from elsewhere."""
+    text = figure.FIGURE.read_text(encoding="utf-8")
+    ElementTree.fromstring(text)
+    assert "href" not in text
+    assert "url(" not in text
+
+
+def test_the_preview_shows_the_committed_results(figure: Any) -> None:
+    """Its figures are kept in the file, and it has the size that sites ask for."""
+    made, shown = figure.preview(figure.results())
+    with Image.open(figure.PREVIEW) as kept:
+        assert kept.size == made.size == (1280, 640)
+        assert kept.info["figures"] == shown, AGAIN
+    assert Path(figure.PREVIEW).stat().st_size < 1_000_000
