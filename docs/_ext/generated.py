@@ -15,6 +15,7 @@ import audit_page
 import board_page
 import click
 import conformance_page
+import measured_compressible
 import measured_convert
 import measured_engine
 import measured_glyphs
@@ -160,6 +161,7 @@ PAGES: dict[str, Callable[[], str]] = {
         api,
         error_classes,
         conformance_page.conformance,
+        measured_compressible.compressible,
         measured_convert.convert_throughput,
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,

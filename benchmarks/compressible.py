@@ -1,0 +1,150 @@
+"""For every listed backbone: whether it can be pruned, exported and quantized, and by the figures.
+
+Each is trained for an epoch or two, then goes through the commands themselves, each in a process of
+its own: ``oraclezoo prune --macs 0.5`` with an epoch of fine-tuning, ``export`` and ``quantize`` of
+what was trained. A step works, with its receipt's figures, is declared not to, with the reason, or
+fails, with what the command said. So short a training says nothing of accuracy: this table is about
+what works.
+
+    python benchmarks/compressible.py [--track TRACK] [--data-dir FOLDER] [--only A,B]
+        [--epochs 2] [--json] [--out FILE]
+
+With ``--out`` each backbone is written as soon as it is done, and those in the file already are not
+done again: stop it and go on at will. benchmarks/measurements/compressible.json is what it wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from _measured import emit, machine, names, options, positive
+
+SCHEMA = "oraclezoo/compressible/1"
+STEPS = ("prune", "export", "quantize")
+TIMEOUT_S = 1800
+
+Row = dict[str, Any]
+
+
+def command(*arguments: str | Path) -> tuple[int, dict[str, Any] | None, str]:
+    """Exit status, the document's data and the last line on stderr of an oraclezoo command."""
+    call = [sys.executable, "-m", "oraclezoo", *map(str, arguments), "--json"]
+    try:
+        done = subprocess.run(call, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return 1, None, f"not done after {TIMEOUT_S} s"
+    said = [line for line in done.stderr.splitlines() if line.startswith("oraclezoo: ")]
+    reason = said[-1].removeprefix("oraclezoo: ") if said else done.stderr.strip()[-200:]
+    data = json.loads(done.stdout)["data"] if done.returncode == 0 else None
+    return done.returncode, data, reason
+
+
+def outcome(status: int, data: dict[str, Any] | None, reason: str) -> Row:
+    """What came of a step: works, declared (not to work) or fails."""
+    if data is None:
+        declared = status == 2 and "is declared not" in reason
+        return {"state": "declared" if declared else "fails", "reason": reason}
+    made = data["receipt"]
+    accuracy, speed = made["accuracy"], made["speedups"]
+    return {
+        "state": "works",
+        "accuracy_before": made["before"]["accuracy"],
+        "accuracy_after": made["after"]["accuracy"],
+        "ci95": accuracy["ci95"],
+        "macs": made["after"]["macs"] / made["before"]["macs"],
+        "parameters": made["after"]["parameters"] / made["before"]["parameters"],
+        "size_bytes": made["after"]["size_bytes"] / made["before"]["size_bytes"],
+        "agreement": made["parity"]["agreement"],
+        "largest_difference": made["parity"]["largest_difference"],
+        "speedup": {
+            f"{row['runtime']}, batch {row['batch_size']}, {row['threads']} threads": row["speedup"]
+            for row in speed
+        },
+        "notes": made["notes"],
+    }
+
+
+def measure(backbone: str, arguments: Any) -> Row:
+    """Train one backbone and take it through the steps."""
+    start = time.monotonic()
+    data = ["--data-dir", arguments.data_dir] if arguments.data_dir else []
+    device = ["--device", arguments.device]
+    with tempfile.TemporaryDirectory(prefix="compressible-") as place:
+        changes = {
+            "backbone.name": backbone,
+            "optimizer.name": "adamw",
+            "budget.epochs": arguments.epochs,
+            "budget.batch_size": 64,
+            "data.refit": "false",
+        }
+        assigned = [f"--set={key}={value}" for key, value in changes.items()]
+        where = ["--track", arguments.track, *data]
+        _, found, reason = command("train", "quick", *assigned, *where, *device, "--out", place)
+        if found is None:
+            return {"backbone": backbone, "state": "not trained", "reason": reason}
+        run, results = found["folder"], ["--results", place]
+        timed = ["--rounds", "1", *results, *data]
+        calls = {
+            "prune": ["--macs", "0.5", "--epochs", "1", *device],
+            "export": [],
+            "quantize": [],
+        }
+        row = {"backbone": backbone, "state": "trained"}
+        for step in STEPS:
+            out = Path(place) / step
+            row[step] = outcome(*command(step, run, out, *calls[step], *timed))
+    return {**row, "took_s": round(time.monotonic() - start, 1)}
+
+
+def listed() -> list[str]:
+    """The built-in backbones."""
+    from oraclezoo.zoo.backbone_specs import BACKBONES
+
+    return [spec.name for spec in BACKBONES]
+
+
+def main() -> None:
+    """Measure what is not in the file yet, and print."""
+    parser = options(__doc__)
+    parser.add_argument("--track", default="glyphs-3k", help="data set to train on")
+    parser.add_argument("--data-dir", help="where its files are")
+    parser.add_argument("--only", type=names, help="some backbones, with commas between them")
+    parser.add_argument("--epochs", type=positive, default=2, help="of training before the steps")
+    arguments = parser.parse_args()
+    chosen = arguments.only or listed()
+    if arguments.quick:
+        chosen, arguments.epochs = chosen[:1], 1
+    rows: dict[str, Row] = {}
+    if arguments.out and arguments.out.is_file():
+        before = json.loads(arguments.out.read_text(encoding="utf-8"))["data"]
+        if (before["track"], before["epochs"]) == (arguments.track, arguments.epochs):
+            rows = {row["backbone"]: row for row in before["rows"]}
+    as_json, arguments.json = arguments.json, False
+    threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or None
+    with machine(arguments.device, threads) as about:
+        for number, backbone in enumerate(chosen, 1):
+            if backbone not in rows:
+                rows[backbone] = measure(backbone, arguments)
+            shown = {step: rows[backbone].get(step, {}).get("state", "-") for step in STEPS}
+            print(f"{number}/{len(chosen)} {backbone}: {shown}", file=sys.stderr, flush=True)
+            data = {**about, "track": arguments.track, "epochs": arguments.epochs}
+            data["rows"] = [rows[name] for name in rows]
+            emit(SCHEMA, data, arguments)
+    arguments.json = as_json
+    data = {**data, **about}
+    if emit(SCHEMA, data, arguments):
+        return
+    for row in data["rows"]:
+        states = [f"{step} {row.get(step, {}).get('state', '-')}" for step in STEPS]
+        print(f"{row['backbone']:24} {row['state']:8} " + ", ".join(states))
+
+
+if __name__ == "__main__":
+    main()

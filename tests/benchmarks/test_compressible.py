@@ -1,0 +1,67 @@
+"""The table of what can be compressed: states from the commands' exits, and no work done twice."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+Script = Callable[[str], ModuleType]
+EXT = Path(__file__).resolve().parents[2] / "docs" / "_ext"
+
+
+def test_a_refusal_is_told_from_a_failure(script: Script) -> None:
+    """Only what a spec declares counts as declared; the reason is kept."""
+    outcome = script("compressible").outcome
+    refused = outcome(2, None, "backbone x is declared not to be prunable: it is odd; 'list'")
+    assert refused["state"] == "declared"
+    assert outcome(2, None, "0.5 cannot be reached: it is 0.6")["state"] == "fails"
+    assert outcome(1, None, "unexpected KeyError")["state"] == "fails"
+
+
+def test_the_command_refuses_in_the_words_that_count_as_declared(
+    script: Script, tiny_run: Path, tmp_path: Path
+) -> None:
+    """The message of the command itself, for a backbone that is declared not prunable."""
+    from oraclezoo.errors import UsageError
+    from oraclezoo.pipeline.model import Model
+    from oraclezoo.pipeline.prune import prune
+    from oraclezoo.pipeline.run import Run
+
+    model = Run.load(tiny_run).model()
+    named = {**model.card, "backbone": {"name": "oraclezoo:bilinear_cnn", "options": {}}}
+    with pytest.raises(UsageError) as refusal:
+        prune(Model(model.module, named), macs=0.5)
+    row = script("compressible").outcome(2, None, str(refusal.value))
+    assert row["state"] == "declared"
+
+
+def test_what_is_in_the_file_is_not_done_again(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the page shows it, with the reason alone of what is declared."""
+    out = tmp_path / "compressible.json"
+    states = {
+        "prune": {"state": "declared", "reason": "backbone x is ... prunable: it is odd; 'list'"},
+        "export": {"state": "works", "largest_difference": 2e-6},
+        "quantize": {"state": "fails", "reason": "no such layer"},
+    }
+    rows = [{"backbone": "lenet5", "state": "trained", **states}]
+    document = {"data": {"track": "glyphs-3k", "epochs": 2, "rows": rows}}
+    out.write_text(json.dumps(document))
+    monkeypatch.setattr(sys, "argv", ["x", "--only", "lenet5", "--out", str(out)])
+    script("compressible").main()
+    assert json.loads(out.read_text())["data"]["rows"] == rows
+    monkeypatch.syspath_prepend(str(EXT))
+    page = pytest.importorskip("measured_compressible")
+    monkeypatch.setattr(page, "read", lambda name: json.loads(out.read_text())["data"])
+    monkeypatch.setattr(page, "MEASUREMENTS", tmp_path)
+    shown = page.compressible()
+    row = "| `lenet5` | declared not to: it is odd | largest difference 2e-06 | **fails**:"
+    assert row in shown
+    monkeypatch.setattr(page, "MEASUREMENTS", tmp_path / "nowhere")
+    assert "not measured yet" in page.compressible()
