@@ -33,11 +33,14 @@ nitpick_ignore_regex = [
     ),
     # records whose fields have tables: in recipes.md and results.md
     (r"py:class", r"oraclezoo\.(recipe|result)\.[A-Z]\w+"),
+    # what a sweep's record is made of; sweeps.md tells it in words
+    (r"py:class", r"oraclezoo\.pipeline\.sweep_\w+\.[A-Z]\w+"),
     # protocols for plugin authors, in plugins.md; what autodoc makes of npt.ArrayLike in a union
     (r"py:class", r"oraclezoo\.contracts\.[A-Z]\w+|TypeAliasForwardRef"),
 ]
 nitpick_ignore = [
     # docstrings that name a neighbour in their own file
+    ("py:class", "OnnxClassifier"),
     ("py:class", "OnnxClassifier"),
     ("py:class", "Table"),
     ("py:class", "Trainer"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from oraclezoo.leaderboard.page import bars
 from oraclezoo.leaderboard.page.facts import UNCOMPRESSED, Facts
 from oraclezoo.leaderboard.page.text import element, number, safe
-from oraclezoo.leaderboard.pareto import COSTS, cost_of, points
+from oraclezoo.leaderboard.pareto import COSTS, Cost, cost_of, points
 from oraclezoo.leaderboard.render import NONE, ranges, short
 from oraclezoo.leaderboard.table import Row
 
@@ -35,12 +36,18 @@ class Column:
 
 
 def lines(rows: Sequence[Row], facts: Sequence[Facts]) -> list[Line]:
-    """Rows, in order, with what is known of them."""
-    fronts = {cost: {p.row.number for p in points(rows, cost) if p.on_front} for cost in COSTS}
+    """Rows, in order, with what is known of them; a row alone in its group is on no front."""
+    fronts = {cost: _on_front(rows, cost) for cost in COSTS}
     return [
         Line(row, fact, frozenset(cost for cost in COSTS if row.number in fronts[cost]))
         for row, fact in zip(rows, facts, strict=True)
     ]
+
+
+def _on_front(rows: Sequence[Row], cost: Cost) -> set[int]:
+    found = points(rows, cost)
+    members = Counter(point.group for point in found)
+    return {p.row.number for p in found if p.on_front and members[p.group] > 1}
 
 
 def columns(shown: Sequence[Line], images: int) -> list[Column]:
