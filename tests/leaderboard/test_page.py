@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -13,11 +14,13 @@ import pytest
 from oraclezoo.leaderboard.load import Entry
 from oraclezoo.leaderboard.page import bars, chart, facts
 from oraclezoo.leaderboard.page.board import board
+from oraclezoo.leaderboard.page.columns import columns, lines
 from oraclezoo.leaderboard.pareto import points
-from oraclezoo.leaderboard.table import leaderboard
+from oraclezoo.leaderboard.table import Row, leaderboard
 from oraclezoo.result import Failure
 
 MakeEntry = Callable[..., Entry]
+FACTS = facts.Facts("glyphs-3k", "closed", "resnet", "sgd", "linear", "none", "cpu")
 HOSTILE = '<script>alert("x")</script>'
 VOID = {"input", "wbr", "br"}
 
@@ -206,3 +209,33 @@ def test_the_tables_to_download_are_linked(entries: list[Entry]) -> None:
     (link,) = page.all("a", href="a.json")
     assert "download" in link
     assert json.dumps(link)
+
+
+def test_compression_is_a_column_once_there_is_some(
+    make_entry: MakeEntry, entries: list[Entry]
+) -> None:
+    """And something to choose by; without any, neither."""
+    assert Page(board(entries)).all("th", data_key="compression") == []
+    content = {"name": "small", "compress": ["prune50", "int8"]}
+    right = np.ones((5, 400), dtype=bool)
+    small = make_entry("small", right, content=content, track="oracle-mnist-3k")
+    page = Page(board([*entries[:2], small]))
+    assert len(page.all("th", data_key="compression")) == 1
+    assert {"none", "prune50+int8"} <= {option.get("value") for option in page.all("option")}
+    assert len(page.all("tbody", data_compression="prune50+int8")) == 1
+
+
+def recipe_cell(row: Row) -> str:
+    """The cell with a row's name."""
+    found = lines([row], [FACTS])
+    (column,) = [each for each in columns(found, 40) if each.key == "recipe"]
+    return column.show(found[0])
+
+
+def test_a_row_says_how_often_it_was_run_again(make_entry: MakeEntry) -> None:
+    """Only where it was; with how often it came out otherwise."""
+    shown = leaderboard([make_entry("first", np.ones((5, 40), dtype=bool))]).rows[0]
+    assert "reproduced" not in recipe_cell(shown)
+    again = recipe_cell(replace(shown, reproductions=2, reproductions_differing=1))
+    assert "reproduced 2×" in again
+    assert "came out otherwise 1×" in again

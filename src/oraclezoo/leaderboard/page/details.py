@@ -30,6 +30,7 @@ def details(result: Result) -> str:
 
 def _provenance(result: Result) -> Iterator[tuple[str, str]]:
     yield "result", f"{result.id}.json"
+    yield "run it again", f"oraclezoo reproduce {result.id}.json"
     if result.recipe.summary:
         yield "recipe", result.recipe.summary
     yield "recipe's hash", result.recipe.hash
