@@ -56,13 +56,6 @@ CONVNETS: tuple[Spec, ...] = (
         convolutions=_SMALL_STEM,
     ),
     timm(
-        "mambaout_femto",
-        "stride 1 (was 2) in the first convolution",
-        "Yu and Wang 2025, arXiv:2405.07992",
-        prunable="it cuts its channels into parts at fixed places",
-        unstride=("stem.conv1",),
-    ),
-    timm(
         "hgnetv2_b0",
         "stride 1 (was 2) in the first convolution",
         "Zhao et al. 2024, arXiv:2304.08069 (its backbone)",

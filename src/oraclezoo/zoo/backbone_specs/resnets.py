@@ -28,13 +28,6 @@ RESNETS: tuple[Spec, ...] = (
         unstride=("conv1",),
     ),
     timm(
-        "resnext26ts",
-        "stride 1 (was 2) in the stem; max-pool kept",
-        "Xie et al. 2017, arXiv:1611.05431",
-        prunable=True,
-        unstride=("stem.conv1",),
-    ),
-    timm(
         "gernet_s",
         "stride 1 (was 2) in the stem",
         "Lin et al. 2020, arXiv:2006.14090",
