@@ -41,7 +41,6 @@ nitpick_ignore_regex = [
 nitpick_ignore = [
     # docstrings that name a neighbour in their own file
     ("py:class", "OnnxClassifier"),
-    ("py:class", "OnnxClassifier"),
     ("py:class", "Table"),
     ("py:class", "Trainer"),
     ("py:func", "validate"),

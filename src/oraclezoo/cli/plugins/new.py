@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oraclezoo.cli._base import App, pass_app, say
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say
 from oraclezoo.errors import UsageError
 from oraclezoo.scaffold import KINDS, Scaffolded, component, try_it, write
 
@@ -21,8 +21,9 @@ from oraclezoo.scaffold import KINDS, Scaffolded, component, try_it, write
     show_default=True,
     help="Where the package's folder is made.",
 )
+@json_option
 @pass_app
-def command(app: App, name: str, kind: Scaffolded, folder: Path) -> None:
+def command(app: App, name: str, kind: Scaffolded, folder: Path, as_json: bool) -> None:
     """Write a package that brings one component: NAME is the distribution, e.g. my-scheduler.
 
     It installs, passes its tests and benches as it is.
@@ -33,6 +34,10 @@ def command(app: App, name: str, kind: Scaffolded, folder: Path) -> None:
             f"'{short}' is a built-in {kind}, which its bare name would go on to mean; "
             "choose another name"
         )
-    click.echo(write(name, kind, folder))
+    written = write(name, kind, folder)
+    if as_json:
+        emit_json("oraclezoo/plugins-new/1", {"name": name, "kind": kind, "folder": str(written)})
+    else:
+        click.echo(written)
     say(f"next: pip install -e {folder / name}; oraclezoo plugins check {name}")
     say(f"then: {try_it(kind, name)}")
