@@ -7,7 +7,7 @@ fold k at seed k. Candidates are shipped recipes with changes, from a TOML file:
     [[candidate]]
     name = "wider"
     recipe = "default"
-    set = { "backbone.width" = 1.5, "budget.epochs" = 40 }
+    set = { "backbone.name" = "oraclenet", "backbone.width" = 1.5, "budget.epochs" = 40 }
 
     python benchmarks/search.py CANDIDATES.toml --data-dir FOLDER [--folds 10] [--out FILE]
 

@@ -284,7 +284,7 @@ def test_ctrl_c_keeps_the_work_of_all_processes(tiny_idx: Path, tmp_path: Path) 
 def test_the_house_net_on_generated_characters(stacked: None, tmp_path: Path) -> None:
     """End to end: bench --accuracy-only of a net with batch norm, two epochs of glyphs-3k."""
     (result,) = oz.bench(
-        [oz.Recipe.load("quick", {"budget.epochs": 2, "backbone.width": 0.5})],
+        [oz.Recipe.load("quick", {"budget.epochs": 2, "backbone.name": "oraclenet_n"})],
         track="glyphs-3k",
         seeds=2,
         device="cpu",
@@ -300,7 +300,7 @@ def test_the_house_net_on_generated_characters(stacked: None, tmp_path: Path) ->
 @pytest.mark.realdata
 def test_real_accuracies_are_those_of_lone_runs(oracle_dir: Path, tmp_path: Path) -> None:
     """Four seeds of the quick recipe, joint and lone, on validation images: equal within noise."""
-    changes = {"data.track": "oracle-mnist-3k", "budget.epochs": 3, "backbone.width": 0.5}
+    changes = {"data.track": "oracle-mnist-3k", "budget.epochs": 3, "backbone.name": "oraclenet_n"}
     recipe = oz.Recipe.load("quick", changes)
     joint = train(
         recipe,
