@@ -98,7 +98,7 @@ class Steps:
                 keep(folder, chosen)
             told = chosen.told
             self.say(
-                f"step {number} of {wish.steps}: {told['reached']:.3f} of the {wish.what} are left"
+                f"step {number} of {wish.steps}: {told['reached']:.3f} of the {wish.what} left"
             )
             card = {key: value for key, value in now.card.items() if key != "calibration"}
             card["plan"] = chosen.plan
