@@ -87,7 +87,7 @@ FROM_TORCH: tuple[Spec, ...] = (
         "RAdam",
         "Adam that waits with its adaptive step until the variance of that can be told",
         "Liu et al. 2020, arXiv:1908.03265; decoupled decay: arXiv:1711.05101",
-        lr(2e-3),
+        lr(5e-3),
         betas(0.9, 0.999),
         eps(1e-8),
         *decay(0.05, DECOUPLED),
