@@ -113,6 +113,15 @@ def test_unstriding_leaves_pools_out_and_weights_as_they_are() -> None:
     }
 
 
+@pytest.mark.parametrize("spec", [*RESNETS, *MOBILE, *CONVNETS], ids=lambda spec: spec.name)
+def test_first_logits_are_of_a_size_to_learn_from(spec: Spec) -> None:
+    """In training the loss starts near ln 10: no net is sure of itself before it has learned."""
+    net = build(spec).train()
+    with torch.no_grad():
+        logits = net(torch.randn(16, 1, 28, 28))
+    assert nn.functional.cross_entropy(logits, torch.arange(16) % 10) < 3.0
+
+
 def test_any_timm_net_gives_logits() -> None:
     """What is not listed works by its name in timm, in gray and in colour."""
     for in_chans in (1, 3):

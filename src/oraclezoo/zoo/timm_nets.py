@@ -28,17 +28,20 @@ def create(
     arguments: Mapping[str, Any] | None = None,
     convolutions: Mapping[str, Mapping[str, int]] | None = None,
     unstride: Iterable[str] = (),
+    classifier_std: float | None = None,
     pretrained: bool = False,
     **options: Any,
 ) -> nn.Module:
     """timm's ``architecture``, with changes.
 
-    ``arguments``     given to timm beside ``options``; options that are None are left to timm
-    ``convolutions``  new ``stride``, ``padding`` or ``kernel_size`` of a convolution, by its name
-    ``unstride``      names of modules: every convolution in them gets stride 1, and every pooling
-                      layer with a stride is left out
-    ``pretrained``    start from timm's weights, out of the local cache or from the hub; the first
-                      layer is adapted to ``in_chans``, the classifier starts anew
+    ``arguments``       given to timm beside ``options``; options that are None are left to timm
+    ``convolutions``    new ``stride``, ``padding`` or ``kernel_size`` of a convolution, by its name
+    ``unstride``        names of modules: every convolution in them gets stride 1, and every pooling
+                        layer with a stride is left out
+    ``classifier_std``  the classifier's weights start normal with this deviation, its bias at 0;
+                        None leaves it as timm has it
+    ``pretrained``      start from timm's weights, out of the local cache or from the hub; the first
+                        layer is adapted to ``in_chans``, the classifier starts anew
 
     Raises UnknownNameError if timm has no such architecture; UsageError if it does not work on
     images of this size, does not take an option that was given, or has no weights to start from.
@@ -54,15 +57,22 @@ def create(
             f"choose a patch_size that divides {image_size}"
         )
     changes = convolutions or {}
-    try:
-        model = _build(architecture, image_size, given)
+
+    def change(model: nn.Module) -> nn.Module:
         _change(model, changes, unstride)
+        if classifier_std is not None:
+            classifier: Any = model.get_classifier()  # type: ignore[operator]  # timm's method
+            nn.init.normal_(classifier.weight, std=classifier_std)
+            nn.init.zeros_(classifier.bias)
+        return model
+
+    try:
+        model = change(_build(architecture, image_size, given))
         with torch.no_grad():  # many run out of pixels, which shows only in a forward pass
             model.eval()(torch.zeros(1, in_chans, image_size, image_size))
         if pretrained:
             _check_weights(architecture, changes)
-            model = _load(architecture, image_size, given)
-            _change(model, changes, unstride)
+            model = change(_load(architecture, image_size, given))
     except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(
