@@ -15,7 +15,7 @@ _STEM_AND_SIXTH = "stride 1 (was 2) in the stem and the sixth stage"
 def _small_start(
     name: str, change: str, source: str, *, prunable: bool | str, **fixed: Any
 ) -> Spec:
-    """A net whose classifier timm starts for 1,000 classes; of ten the logits would be too large."""
+    """A net whose classifier timm starts for 1,000 classes: of ten the logits were too large."""
     change = f"{change}; the classifier starts small"
     return timm(name, change, source, prunable=prunable, classifier_std=0.02, **fixed)
 
