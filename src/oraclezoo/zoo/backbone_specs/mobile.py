@@ -135,13 +135,6 @@ MOBILE: tuple[Spec, ...] = (
         unstride=("conv_stem", "blocks.1.0"),
     ),
     timm(
-        "mobileone_s0",
-        _STEM,
-        "Vasu et al. 2023, arXiv:2206.04040",
-        prunable=True,
-        unstride=("stem",),
-    ),
-    timm(
         "fastvit_t8",
         "stride 1 (was 2) in the first convolution",
         "Vasu et al. 2023, arXiv:2303.14189",
