@@ -143,10 +143,14 @@ def _load(architecture: str, image_size: int, given: Mapping[str, Any]) -> nn.Mo
     """The net with timm's weights. Raises UsageError if they can't be had."""
     try:
         return _build(architecture, image_size, given, pretrained=True)
-    except Exception as error:  # the hub's client raises what its version and its HTTP library do
-        reason = " ".join(str(error).split())[:160]
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:120]
         raise UsageError(
-            f"pretrained weights of timm's {architecture} are not in the local cache, or do not "
-            f"fit, and the hub gives none ({type(error).__name__}: {reason}); fetch them once "
-            "online, or point HF_HOME to a cache that has them"
+            f"pretrained weights of timm's {architecture} do not fit it with these options ({reason})"
+        ) from error
+    except Exception as error:  # the hub's client raises what its version and its HTTP library do
+        raise UsageError(
+            f"pretrained weights of timm's {architecture} are not in the local cache, and the hub "
+            f"gives none ({type(error).__name__}); fetch them once online, or point HF_HOME to a "
+            "cache that has them"
         ) from error
