@@ -146,7 +146,7 @@ def _load(architecture: str, image_size: int, given: Mapping[str, Any]) -> nn.Mo
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:120]
         raise UsageError(
-            f"pretrained weights of timm's {architecture} do not fit it with these options ({reason})"
+            f"pretrained weights of timm's {architecture} do not fit with these options ({reason})"
         ) from error
     except Exception as error:  # the hub's client raises what its version and its HTTP library do
         raise UsageError(
