@@ -364,11 +364,20 @@ def test_refit_has_the_validation_images_in_its_budget() -> None:
         validate(document | {"examples": 50 * 2000 + 1})
 
 
-def test_pretrained_weights_are_not_of_the_closed_division() -> None:
-    """Whoever writes the document, in whatever division."""
-    content = {"backbone": {"name": "a", "options": {"pretrained": True}}}
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"backbone": {"name": "a", "options": {"pretrained": True}}}, "weights learned elsewhere"),
+        ({"pretrain": {"epochs": 1, "track": "glyphs-3k"}}, "another track first"),
+        ({"distill": {"teachers": 1}}, "teachers"),
+    ],
+)
+def test_the_closed_division_is_from_scratch_and_of_one_model(
+    content: dict[str, Any], why: str
+) -> None:
+    """Whoever writes the document, and however few examples there were."""
     recipe = {**example()["recipe"], "content": content, "hash": digest(content)}
-    with pytest.raises(ResultError, match=r"track\.division"):
+    with pytest.raises(ResultError, match=rf"track\.division.*{why}"):
         validate(example() | {"recipe": recipe})
     track = {**example()["track"], "division": "open"}
     validate(example() | {"recipe": recipe, "track": track})

@@ -309,11 +309,6 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
-    def pretrained(self) -> bool:
-        """Whether its backbone starts from weights learned elsewhere: its option of that name."""
-        return bool(self.backbone.options.get("pretrained"))
-
-    @property
     def hash12(self) -> str:
         """The first twelve digits of :attr:`hash`, as file names carry it."""
         return self.hash[:12]

@@ -102,8 +102,9 @@ def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     budget = CLOSED_EPOCHS * (track["train"] + recipe["refit"] * track["validation"])
     if track["division"] == "closed" and document["examples"] > budget:
         yield "examples", f"the closed division allows {budget}, {CLOSED_EPOCHS} epochs' worth"
-    if track["division"] == "closed" and _is_pretrained(recipe["content"]):
-        yield "track.division", "must be open: the backbone starts from weights learned elsewhere"
+    beyond = beyond_closed(recipe["content"])
+    if track["division"] == "closed" and beyond:
+        yield "track.division", f"must be open: {beyond}"
     for index, one in enumerate(document.get("robustness", {}).get("corruptions", ())):
         if len(one["accuracy"]) != len(seeds):
             yield f"robustness.corruptions[{index}].accuracy", f"must have {len(seeds)} rows"
@@ -112,11 +113,25 @@ def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"latency[{index}]", "its percentiles are not in order"
 
 
-def _is_pretrained(content: Any) -> bool:
-    """Whether the backbone's option of that name is set; the content is anybody's JSON."""
-    backbone = content.get("backbone") if isinstance(content, Mapping) else None
-    options = backbone.get("options") if isinstance(backbone, Mapping) else None
-    return isinstance(options, Mapping) and bool(options.get("pretrained"))
+def beyond_closed(content: Any) -> str:
+    """What keeps a recipe out of the closed division, whatever its budget; "" if nothing does.
+
+    ``content`` is that of ``Recipe.canonical()``, or anybody's JSON.
+    """
+    if _at(content, "backbone", "options", "pretrained"):
+        return "the backbone starts from weights learned elsewhere"
+    if _at(content, "pretrain", "epochs"):
+        return "the net learns another track first"
+    if _at(content, "distill", "teachers"):
+        return "it learns from teachers, and one model is trained there"
+    return ""
+
+
+def _at(content: Any, *keys: str) -> Any:
+    """A value inside nested mappings; None where something is no mapping or lacks the key."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content
 
 
 def digest(content: Any) -> str:

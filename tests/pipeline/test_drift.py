@@ -53,6 +53,15 @@ def held_to(run: oz.Run) -> Reference:
     return reference(run, device="cpu")
 
 
+@pytest.mark.parametrize("refit", [True, False])
+def test_a_model_that_has_learned_its_reference_says_so(model: Model, refit: bool) -> None:
+    """By its card, so that a model folder without its run tells it too."""
+    card = {**model.card, "provenance": {**model.card["provenance"], "refit": refit}}
+    lines: list[str] = []
+    reference(Model(model.module, card), device="cpu", progress=lines.append)
+    assert any("trained on its validation images" in line for line in lines) is refit
+
+
 def some(images: Images, seed: int = 0, number: int = 120) -> Images:
     """Images drawn at random."""
     return images[np.random.default_rng(seed).permutation(len(images))[:number]]

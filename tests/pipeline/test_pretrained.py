@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from oraclezoo.pipeline import compose
 from oraclezoo.pipeline.entry import _track
 from oraclezoo.pipeline.record import card
@@ -29,12 +31,22 @@ def test_it_is_of_the_open_division_whatever_its_budget() -> None:
     assert _track(recipe(True), dataset, 0)["division"] == "open"
 
 
+@pytest.mark.parametrize("more", [{"pretrain.epochs": 1}, {"distill.teachers": 1}])
+def test_what_learns_more_is_of_the_open_division_whatever_its_budget(
+    more: dict[str, object],
+) -> None:
+    """A pre-training, or teachers, that would fit into fifty epochs together with the training."""
+    dataset = compose.open_dataset(recipe(False), REGISTRY, None)
+    assert _track(resolve(recipe(False).override(more), REGISTRY), dataset, 0)["division"] == "open"
+
+
 def test_a_model_is_rebuilt_without_them() -> None:
     """The card does not ask for weights that its own replace; the recipe's hash tells."""
     dataset = compose.open_dataset(recipe(True), REGISTRY, None)
     made = card(recipe(True), REGISTRY, dataset, 0.5, 0.5, SHAPE, 0)
     assert made == card(recipe(False), REGISTRY, dataset, 0.5, 0.5, SHAPE, 0) | {
-        "provenance": made["provenance"]
+        "provenance": made["provenance"],
+        "recipe": recipe(True).to_dict(),
     }
     assert made["provenance"]["recipe"]["hash"] == recipe(True).hash != recipe(False).hash
     backbone = made["backbone"]

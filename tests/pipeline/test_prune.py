@@ -214,7 +214,9 @@ def test_a_model_that_does_not_tell_its_recipe(
     prune: Prune, tiny_run: Path, tmp_path: Path
 ) -> None:
     """It is asked for; given one, or without fine-tuning, it works."""
-    oz.Run.load(tiny_run).model().save(tmp_path / "model")
+    model = oz.Run.load(tiny_run).model()
+    del model.card["recipe"]
+    model.save(tmp_path / "model")
     with pytest.raises(UsageError, match="--recipe"):
         prune(source=tmp_path / "model")
     prune(source=tmp_path / "model", epochs=0)
@@ -223,9 +225,20 @@ def test_a_model_that_does_not_tell_its_recipe(
     assert model.card["recipe"]["data"]["track"].endswith("idx")
 
 
+def test_a_model_tells_its_own_recipe_to_the_whole_chain(tiny_run: Path, tiny_idx: Path) -> None:
+    """Trained by a changed recipe, then as the design has it: prune, export, quantize."""
+    model = oz.Run.load(tiny_run).model()
+    given: dict[str, Any] = {"data_dir": tiny_idx, "timed": False}
+    pruned = oz.prune(model, macs=0.5, epochs=1, round_to=1, **given)
+    small = oz.quantize(oz.export(pruned, **given), **given)
+    assert [made["step"] for made in small.card["receipts"]] == ["prune", "export", "quantize"]
+    assert small.card["recipe"]["name"] == oz.Run.load(tiny_run).recipe.name
+
+
 def test_a_shipped_recipe_is_known_by_name_and_hash(tiny_run: Path) -> None:
     """From the card alone; with another hash it is not taken for it."""
     model = oz.Run.load(tiny_run).model()
+    del model.card["recipe"]
     shipped = resolve(Recipe.load("default", {"data.track": "idx"}), REGISTRY)
     origin = model.card["provenance"]
     origin["recipe"] = {"name": "default", "hash": shipped.hash}

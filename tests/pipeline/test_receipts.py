@@ -110,6 +110,20 @@ def test_lost_answers_make_the_difference_and_its_interval(before: Side) -> None
         gate(made, max_drop=50, max_limit=20)
 
 
+@pytest.mark.parametrize("refit", [True, False])
+def test_images_that_were_trained_on_are_said_to_flatter(
+    model: Model, data: Dataset, refit: bool
+) -> None:
+    """In the receipt of any step, where the model's card says that it was refit."""
+    card = {**model.card, "provenance": {**model.card["provenance"], "refit": refit}}
+    side = measure(Model(model.module, card), data, timed=False)
+    made = receipt("export", {}, side, side)
+    assert made["learned"] is refit
+    assert any("trained on the validation images" in note for note in made["notes"]) is refit
+    other = measure(Model(model.module, card), data, timed=False, track="idx-of-another")
+    assert not other.learned, "another track's validation images are new to it"
+
+
 def test_sides_of_different_images_do_not_make_a_receipt(before: Side) -> None:
     """Another split, another track, other labels."""
     others = (

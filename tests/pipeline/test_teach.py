@@ -65,6 +65,21 @@ def test_stopped_anywhere_the_student_ends_bit_equal(
     assert resumed.record["outcome"]["examples"] == whole.record["outcome"]["examples"]
 
 
+def test_teachers_are_built_by_the_registry_that_was_given(
+    tiny_idx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may know components that the installation does not."""
+
+    def refuse() -> oz.Registry:
+        raise AssertionError("another registry was asked for")
+
+    registry = oz.registry()
+    monkeypatch.setattr("oraclezoo.pipeline.run.build_registry", refuse)
+    recipe = oz.Recipe.load("authors-cnn", {**SETTINGS, "budget.epochs": 1, "distill.teachers": 1})
+    run = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, registry=registry)
+    assert run.record["taught"]["teachers"] == 1
+
+
 def test_the_hash_tells_of_teachers_only_where_there_are_some() -> None:
     """Recipes published before there were teachers keep their hashes."""
     plain = resolve(oz.Recipe.load("authors-cnn"), oz.registry())

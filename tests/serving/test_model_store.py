@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 
 import oraclezoo as oz
@@ -324,3 +325,28 @@ def test_the_shipped_index_is_true() -> None:
         total = sum(path.stat().st_size for path in folder.iterdir())
         assert spec.facts["size_bytes"] == total
     assert names.DEFAULT
+
+
+def test_shipped_models_are_as_small_as_is_said() -> None:
+    """All of them are under 3 MB, and oraclenet_n is under 100 kB as int8."""
+    shipped = [spec for spec in listing.models() if spec.target == listing.SHIPPED_MODEL]
+    assert sum(spec.facts["size_bytes"] for spec in shipped) < 3_000_000
+    graph = locate("oraclenet_n") / "model.onnx"
+    assert (
+        json.loads((graph.parent / "model.json").read_text("utf-8"))["onnx"]["precision"] == "int8"
+    )
+    assert graph.stat().st_size < 100_000
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    "name", [s.name for s in listing.models() if s.target == listing.SHIPPED_MODEL]
+)
+def test_a_shipped_model_reads_as_its_card_says(name: str, oracle_dir: Path) -> None:
+    """The published images, by the file that ships; rounding may differ between processors."""
+    stated = json.loads((locate(name) / "model.json").read_text("utf-8"))["result"]
+    dataset = oz.registry().create("dataset", stated["track"], data_dir=oracle_dir)
+    part = dataset.split(stated["split"])
+    found = oz.predictor(name).predict(np.asarray(part.images)).labels
+    assert len(found) == stated["images"]
+    assert (found == part.labels).mean() == pytest.approx(stated["accuracy"], abs=0.01)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 import torch
 import torch.nn.functional as F
 from hypothesis import given
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import oraclezoo as oz
+from oraclezoo.data.folder import ABOUT
 from oraclezoo.errors import ResultError
 from oraclezoo.measure import size
 from oraclezoo.pipeline.evaluate import evaluate
@@ -115,6 +119,28 @@ def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
     averaged.save(tmp_path / "model")
     with pytest.raises(ResultError, match="card"):
         load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_mirrored_views_are_averaged_where_the_data_set_allows_it(
+    tiny_idx: Path, tmp_path: Path, allowed: bool
+) -> None:
+    """The recipe asks; the data set's fact decides; the card, validation and scoring go by both."""
+    data = tmp_path / "data"
+    shutil.copytree(tiny_idx, data)
+    about = tomllib.loads((data / ABOUT).read_text()) if (data / ABOUT).is_file() else {}
+    (data / ABOUT).write_text(tomli_w.dumps({**about, "flip_keeps_label": allowed}))
+    changes: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "data.track": "idx"}
+    recipe = oz.Recipe.load("authors-cnn", {**changes, "evaluate.flip": True})
+    run = oz.train(recipe, data_dir=data, out=tmp_path, device="cpu")
+    model = run.model()
+    assert model.card["preprocessing"]["flip"] is allowed
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
+    found = model.predict(images).probabilities
+    same = np.allclose(found, model.predict(images[..., ::-1].copy()).probabilities, atol=1e-6)
+    assert same is allowed, "an average over both cannot tell an image from its mirror image"
+    scored = evaluate(run, data_dir=data, device="cpu")
+    assert scored["loss"] == pytest.approx(run.record["outcome"]["validation_loss"], rel=1e-2)
 
 
 def _scale(model: oz.Model) -> dict[str, float]:

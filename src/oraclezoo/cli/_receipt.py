@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import click
+
+from oraclezoo.cli._base import emit_json
+
+
+def show_step(step: str, folder: object, receipts: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """Print where a command's model went, and the last of its receipts."""
+    made = receipts[-1]
+    if as_json:
+        emit_json(f"oraclezoo/{step}/1", {"folder": str(folder), "receipt": made})
+        return
+    click.echo(f"{folder}\n{receipt_text(made)}")
 
 
 def receipt_text(made: dict[str, Any]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._measuring import measuring, parse_settings
 
 
@@ -34,27 +36,19 @@ from oraclezoo.cli._measuring import measuring, parse_settings
 @pass_app
 def command(
     app: App,
+    /,
     model: str,
     out: str | None,
-    format: str,
-    preprocess: bool,
-    opset: int,
-    tolerance: float,
-    track: str | None,
-    data_dir: str | None,
-    split: str,
-    results: str,
-    timed: bool,
-    rounds: int,
     settings: tuple[str, ...],
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Export MODEL (a model or run folder) into OUT, by default itself or models/<run name>.
 
     The file is checked by ONNX's own checker and against eager on validation images.
     """
     at = parse_settings(settings)
-    from oraclezoo.cli._receipt import receipt_text
+    from oraclezoo.cli._receipt import show_step
     from oraclezoo.pipeline.export import default_folder, export
 
     folder = out or default_folder(model)
@@ -62,22 +56,9 @@ def command(
         done = export(
             model,
             folder,
-            format=format,
-            preprocess=preprocess,
-            opset=opset,
-            tolerance=tolerance,
-            split=split,
-            track=track,
-            data_dir=data_dir,
-            results=results,
-            timed=timed,
-            rounds=rounds,
             settings=at,
             registry=app.registry,
             progress=say,
+            **given,
         )
-    made = done.card["receipts"][-1]
-    if as_json:
-        emit_json("oraclezoo/export/1", {"folder": str(folder), "receipt": made})
-        return
-    click.echo(f"{folder}\n{receipt_text(made)}")
+    show_step("export", folder, done.card["receipts"], as_json)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to_stderr
+from oraclezoo.cli._base import App, json_option, pass_app, stdout_to_stderr
 from oraclezoo.cli._measuring import gates, measuring, parse_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -125,7 +125,7 @@ def command(
     """
     at = parse_settings(settings)
     from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
-    from oraclezoo.cli._receipt import receipt_text
+    from oraclezoo.cli._receipt import show_step
     from oraclezoo.pipeline.export import default_folder
     from oraclezoo.pipeline.prune import prune
 
@@ -146,8 +146,4 @@ def command(
             progress=lines.say,
             **given,
         )
-    made = done.card["receipts"][-1]
-    if as_json:
-        emit_json("oraclezoo/prune/1", {"folder": str(folder), "receipt": made})
-        return
-    click.echo(f"{folder}\n{receipt_text(made)}")
+    show_step("prune", folder, done.card["receipts"], as_json)

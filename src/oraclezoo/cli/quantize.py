@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._measuring import gates, measuring, parse_settings
 
 
@@ -59,25 +61,13 @@ from oraclezoo.cli._measuring import gates, measuring, parse_settings
 @pass_app
 def command(
     app: App,
+    /,
     model: str,
     out: str | None,
     precision: str,
-    calibration: str,
-    images: int,
-    sensitivity: str,
-    max_divergence: float,
-    keep_float: tuple[str, ...],
-    reduce_range: bool,
-    max_drop: float | None,
-    max_limit: float | None,
-    track: str | None,
-    data_dir: str | None,
-    split: str,
-    results: str,
-    timed: bool,
-    rounds: int,
     settings: tuple[str, ...],
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Quantize MODEL (a model or run folder) into OUT, by default beside it as MODEL-int8.
 
@@ -85,7 +75,7 @@ def command(
     in ONNX Runtime on validation images.
     """
     at = parse_settings(settings)
-    from oraclezoo.cli._receipt import receipt_text
+    from oraclezoo.cli._receipt import show_step
     from oraclezoo.pipeline.export import default_folder
     from oraclezoo.pipeline.quantize import quantize
 
@@ -95,26 +85,9 @@ def command(
             model,
             folder,
             precision=precision,
-            calibration=calibration,
-            images=images,
-            sensitivity=sensitivity,
-            max_divergence=max_divergence,
-            keep_float=keep_float,
-            reduce_range=reduce_range,
-            max_drop=max_drop,
-            max_limit=max_limit,
-            track=track,
-            data_dir=data_dir,
-            split=split,
-            results=results,
-            timed=timed,
-            rounds=rounds,
             settings=at,
             registry=app.registry,
             progress=say,
+            **given,
         )
-    made = done.card["receipts"][-1]
-    if as_json:
-        emit_json("oraclezoo/quantize/1", {"folder": str(folder), "receipt": made})
-        return
-    click.echo(f"{folder}\n{receipt_text(made)}")
+    show_step("quantize", folder, done.card["receipts"], as_json)

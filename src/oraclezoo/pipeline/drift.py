@@ -15,7 +15,7 @@ from oraclezoo.errors import DataError, UsageError
 from oraclezoo.measure.two_sample import Shift, class_test, mmd_test
 from oraclezoo.pipeline.features import features
 from oraclezoo.pipeline.model import Model
-from oraclezoo.pipeline.opening import open_data, open_model, track_of
+from oraclezoo.pipeline.opening import learned_validation, open_data, open_model, track_of
 from oraclezoo.pipeline.reference import Reference, drawn
 from oraclezoo.pipeline.run import Run
 from oraclezoo.registry import Registry, build_registry
@@ -89,7 +89,7 @@ def reference(
         raise UsageError(f"split is '{split}'; it must be train or validation")
     known = registry or build_registry()
     opened = _open(model, known, progress)
-    if split == "validation" and _refit(model, opened) and progress:
+    if split == "validation" and learned_validation(opened) and progress:
         progress(
             "this model was trained on its validation images too: images that are new to it "
             "differ from them a little for that alone"
@@ -186,12 +186,3 @@ def _open(model: Model | Run | str | Path, registry: Registry, progress: Say | N
     if isinstance(model, str) and not Path(model).is_dir():
         model = locate(model, lambda: registry, progress)
     return open_model(model, registry)
-
-
-def _refit(source: Model | Run | str | Path, model: Model) -> bool:
-    """Whether the validation images were trained on, as far as run or card say."""
-    if isinstance(source, (str, Path)) and (Path(source) / "run.json").is_file():
-        source = Run.load(source)
-    if isinstance(source, Run):
-        return source.recipe.data.refit
-    return bool(model.card.get("recipe", {}).get("data", {}).get("refit"))

@@ -22,7 +22,7 @@ from oraclezoo.pipeline.score import Score
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry
 from oraclezoo.result import PROTOCOL, Result, data_key, make_id, timestamp
-from oraclezoo.result_check import CLOSED_EPOCHS, SCHEMA
+from oraclezoo.result_check import CLOSED_EPOCHS, SCHEMA, beyond_closed
 from oraclezoo.train.device import pick
 
 
@@ -133,7 +133,7 @@ def _track(recipe: Recipe, dataset: Dataset, examples: int) -> dict[str, Any]:
     """What is known of the track without its test split."""
     train, validation = dataset.split("train"), dataset.split("validation")
     learned = len(train.labels) + (len(validation.labels) if recipe.data.refit else 0)
-    closed = examples <= CLOSED_EPOCHS * learned and not recipe.pretrained
+    closed = examples <= CLOSED_EPOCHS * learned and not beyond_closed(recipe.canonical())
     return {
         "name": _short(recipe),
         "division": "closed" if closed else "open",

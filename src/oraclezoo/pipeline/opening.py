@@ -75,6 +75,11 @@ def open_data(
     return dataset
 
 
+def learned_validation(model: Model) -> bool:
+    """Whether the model was trained on its track's validation images too, as its card says."""
+    return bool(model.card.get("provenance", {}).get("refit"))
+
+
 def track_of(model: Model, track: str | None = None) -> str:
     """The name of a track, bare if it is a built-in one."""
     return (track or _trained_on(model.card) or "unknown").removeprefix("oraclezoo:")

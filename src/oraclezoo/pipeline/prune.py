@@ -141,7 +141,7 @@ def prune(
             settings=settings,
             progress=progress,
         )
-        made["notes"] = [*_notes(made, trained_by, tried), *made["notes"]]
+        made["notes"] = [*_notes(made, tried), *made["notes"]]
         try:
             gate(made, max_drop=max_drop, max_limit=max_limit)
         except VerificationError as error:
@@ -202,12 +202,10 @@ def _recipe(
     return loaded.override({"data.track": name} if name else {})
 
 
-def _notes(made: dict[str, Any], recipe: Recipe | None, tried: bool) -> Iterator[str]:
+def _notes(made: dict[str, Any], tried: bool) -> Iterator[str]:
     speedups = made["speedups"]
     if speedups and all(min(row["low"], row["speedup"]) < CERTAIN for row in speedups):
         yield "pruned but not faster on this machine"
-    if recipe is not None and recipe.data.refit and made["split"] == "validation":
-        yield "the model before was trained on the validation images too: they flatter it"
     if tried:
         yield "this backbone is not declared prunable: it was tried, and this came of it"
 

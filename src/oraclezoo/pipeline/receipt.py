@@ -20,7 +20,7 @@ from oraclezoo.leaderboard.predictions import accuracy_of
 from oraclezoo.measure import hardware, size
 from oraclezoo.pipeline import receipt_notes
 from oraclezoo.pipeline.model import GRAPH, WEIGHTS, Model
-from oraclezoo.pipeline.opening import note_look, track_of
+from oraclezoo.pipeline.opening import learned_validation, note_look, track_of
 from oraclezoo.pipeline.timing import ROUNDS, Subject, runtimes_of, summarise, time_in_turn
 from oraclezoo.result import timestamp
 
@@ -35,13 +35,15 @@ class Side:
     """A model as it was measured: ``facts`` for the receipt, and what they rest on.
 
     ``probabilities`` float32 ``(N, C)`` and ``labels`` int64 ``(N,)`` of ``split`` of ``track``;
-    ``rounds`` the latency rows of each round, none where no time was taken.
+    ``learned``: the model was trained on these images; ``rounds`` the latency rows of each round,
+    none where no time was taken.
     """
 
     facts: dict[str, Any]
     track: str
     split: str
     synthetic: bool
+    learned: bool
     probabilities: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
     rounds: list[list[dict[str, Any]]]
@@ -137,6 +139,7 @@ def receipt(step: str, options: dict[str, Any], before: Side, after: Side) -> di
         "synthetic": before.synthetic,
         "split": before.split,
         "images": len(before.labels),
+        "learned": before.learned,
         "before": before.facts,
         "after": after.facts,
         "accuracy": {
@@ -225,7 +228,8 @@ def side(
         "not_run": dict(subject.failed),
     }
     name = track_of(model, track)
-    return Side(facts, name, split, dataset.synthetic, probabilities, labels, rounds)
+    learned = split == "validation" and name == track_of(model) and learned_validation(model)
+    return Side(facts, name, split, dataset.synthetic, learned, probabilities, labels, rounds)
 
 
 def _loss(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:

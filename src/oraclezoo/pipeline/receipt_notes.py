@@ -56,6 +56,11 @@ def _weak(made: dict[str, Any]) -> Iterator[str]:
             f"no answer of {made['images']} became right or wrong: the interval of no width says "
             "nothing of changes too rare for so few images"
         )
+    if made["learned"]:
+        yield (
+            "the model was trained on the validation images too: accuracy there is flattered, and "
+            "a loss may be larger elsewhere"
+        )
     if made["synthetic"]:
         yield "measured on generated characters, not on real ones"
     if any(row["runtime"] != row["from_runtime"] for row in made["speedups"]):

@@ -116,6 +116,7 @@ def card(
         "classes": list(dataset.classes),
         "glyphs": list(dataset.glyphs),
         "synthetic": dataset.synthetic,
+        "recipe": recipe.to_dict(),
         "provenance": {
             "oraclezoo": __version__,
             "recipe": {"name": recipe.name, "hash": recipe.hash},

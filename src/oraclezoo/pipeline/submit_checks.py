@@ -198,8 +198,6 @@ def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     more = bool(_get(content, "pretrain", "epochs") or _get(content, "distill", "teachers"))
     learned = track.train + result.recipe.refit * track.validation
     steps = epochs * (learned // batch)
-    if more and track.division == "closed":
-        yield "pre-training and teachers are for the open division"
     if result.examples < steps * batch or (not more and result.examples != steps * batch):
         yield f"examples is {result.examples}; the recipe's budget makes {steps * batch}"
     wrong = [s.seed for s in result.seeds if s.steps < steps or (not more and s.steps != steps)]

@@ -12,6 +12,7 @@ from torch import nn
 
 from oraclezoo.pipeline.run import Run
 from oraclezoo.recipe import Recipe
+from oraclezoo.registry import Registry
 from oraclezoo.train.distill import Ensemble
 from oraclezoo.train.seeds import derive
 
@@ -33,6 +34,7 @@ def teach(
     device: torch.device,
     *,
     train: Callable[[Recipe, int, Path], Run],
+    registry: Registry,
     resume: bool,
 ) -> Taught:
     """Train the recipe's teachers, each at a seed of its own that follows from ``seed``.
@@ -49,7 +51,8 @@ def teach(
         for number in range(recipe.distill.teachers)
     ]
     outcomes = [run.record["outcome"] for run in runs]
-    module = Ensemble([run.model().module for run in runs]).requires_grad_(False).eval().to(device)
+    module = Ensemble([run.model(registry=registry).module for run in runs])
+    module.requires_grad_(False).eval().to(device)
     if recipe.train.channels_last:
         module.to(memory_format=torch.channels_last)
     counted = ("examples", "steps", "train_s", "compile_s")

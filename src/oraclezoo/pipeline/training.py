@@ -164,9 +164,11 @@ def train(
                     resume=True,
                     stream_above=stream_above,
                     compile=compile,
+                    deterministic=deterministic,
                     registry=registry,
                     should_stop=should_stop,
                 ),
+                registry=registry,
                 resume=resume,
             )
         trainer = Trainer(
