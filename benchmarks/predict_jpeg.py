@@ -10,15 +10,11 @@ About a minute. benchmarks/measurements/predict-jpeg.json is what ``--out`` wrot
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from _measured import emit
-from predict_polarity import TRACK, Nets, as_jpeg
+from predict_polarity import TRACK, as_jpeg, learn, parse
 
-import oraclezoo as oz
 from oraclezoo.serving.images import SMOOTH, smooth
 
 SCHEMA = "oraclezoo/predict-jpeg/1"
@@ -28,17 +24,8 @@ QUALITIES = (30, 50, 75, 90)
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--folds", type=int, default=4)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--out", type=Path, help="write that document to a file as well")
-    arguments = parser.parse_args()
-    dataset = oz.registry().create("dataset", TRACK, data_dir=arguments.data_dir)
-    parts = [dataset.split("train"), dataset.split("validation")]
-    images = np.concatenate([part.images for part in parts])
-    labels = np.concatenate([part.labels for part in parts])
-    nets = Nets(dataset, arguments.folds, labels)
+    arguments = parse(__doc__)
+    images, labels, nets = learn(arguments)
 
     def accuracies(grays: Any) -> dict[str, float]:
         found = {}

@@ -145,19 +145,30 @@ def compare(images: Gray, labels: npt.NDArray[np.int64], nets: Nets) -> list[dic
     return rows
 
 
-def main() -> None:
-    """Compare and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parse(doc: str | None) -> argparse.Namespace:
+    """The options of a study by folds."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="write that document to a file as well")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def learn(arguments: argparse.Namespace) -> tuple[Any, Any, Nets]:
+    """Images and labels of the training and validation parts, and the nets of their folds."""
     dataset = oz.registry().create("dataset", TRACK, data_dir=arguments.data_dir)
     parts = [dataset.split("train"), dataset.split("validation")]
     images = np.concatenate([part.images for part in parts])
     labels = np.concatenate([part.labels for part in parts])
-    rows = compare(images, labels, Nets(dataset, arguments.folds, labels))
+    return images, labels, Nets(dataset, arguments.folds, labels)
+
+
+def main() -> None:
+    """Compare and print."""
+    arguments = parse(__doc__)
+    images, labels, nets = learn(arguments)
+    rows = compare(images, labels, nets)
     about = {rule: text for rule, (text, _) in RULES.items()}
     about[CONFIDENCE] = "the net is surer of it when inverted; twice the work"
     data = {
