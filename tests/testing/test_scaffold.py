@@ -74,8 +74,10 @@ def test_a_new_package_is_written_in_style(kind: str, tmp_path: Path) -> None:
     project = new(tmp_path, "my-first-thing", kind)
     config = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", str(project)]
     for words in (["check"], ["format", "--check"]):
-        done = subprocess.run(["ruff", *words, *config], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *words, *config], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
