@@ -106,11 +106,7 @@ def speed_other_script() -> str:
 
 
 def accuracies(name: str) -> str:
-    """What benchmarks/time_to_accuracy.py wrote, or that it has not yet."""
-    if not (MEASUREMENTS / name).is_file():
-        return (
-            "Not measured yet for the shipped recipes; [the published results](results.md) are.\n"
-        )
+    """What benchmarks/time_to_accuracy.py wrote."""
     data = read(name)
     rows = [accuracy_row(row) for row in data["rows"]]
     header = ("recipe", "division", "test accuracy [95% interval]", "training, s", "seeds")
