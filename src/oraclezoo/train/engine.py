@@ -11,7 +11,7 @@ import logging
 import math
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from oraclezoo.errors import (
     UsageError,
 )
 from oraclezoo.recipe import Recipe
-from oraclezoo.train import compiled, memory
+from oraclezoo.train import compiled, memory, norms
 from oraclezoo.train.augment import Augmenter
 from oraclezoo.train.average import Averaged
 from oraclezoo.train.checkpoint import load_optimizer, load_state, save_state
@@ -295,6 +295,7 @@ class Trainer:
         progress, data = self.progress, self.data
         if self.parts.train_eval:
             self.parts.optimizer.eval()  # type: ignore[attr-defined]  # declared by the fact
+            self._regather()
         scale = {"mean": data.mean, "std": data.std}
         probs = probabilities(
             with_views(self.kept, self.recipe.evaluate.shifts, flip=self.flips_views, **scale),
@@ -311,6 +312,22 @@ class Trainer:
         if [accuracy, -loss] > progress.best:
             progress.best, progress.best_epoch = [accuracy, -loss], progress.epoch
             save_state(self.folder / "best.safetensors", {"model": self.kept.state_dict()})
+
+    def _regather(self) -> None:
+        """Batch norm's averages at the weights that are kept; the time counts as training."""
+        start, size = time.perf_counter(), self.recipe.budget.batch_size
+        order = self._order(self.progress.epoch)[: norms.BATCHES * size]
+
+        def prepared() -> Iterator[Tensor]:
+            with closing(batches(self.data.images, self.data.labels, order, size)) as pairs:
+                for number, (raw, _) in enumerate(pairs):
+                    self.augment.reseed(derive(self.seed, "norms", number))
+                    yield self._prepare(raw)
+
+        with self._autocast():
+            norms.regather(self.kept, prepared())
+        synchronise(self.device)
+        self.progress.train_s += time.perf_counter() - start
 
     def _diverged(self, what: str) -> DivergedError:
         return DivergedError(
