@@ -35,10 +35,11 @@ def ranking_time() -> str:
     """What benchmarks/ranking.py measured, a stage a line."""
     data = read("ranking.json")
     stages = {
-        "load_and_check": "reading the files, and holding each score against its predictions",
-        "compare_all_pairs": f"comparing all {data['comparisons']:,} pairs",
-        "tables": "the whole table: intervals, comparisons, ranks, calibration",
-        "page": "the same again, and the page's HTML",
+        "read_and_check": "reading the files, and holding each score against its predictions",
+        "rank": "the whole table: intervals, comparisons, ranks, calibration",
+        "read_and_rank": "both",
+        "compare_all_pairs": f"of the table, comparing all {data['comparisons']:,} pairs",
+        "page": "the table again, and the page's HTML",
     }
     rows = [
         (what, f"{data[stage]['cpu_s']:.1f}", f"{data[stage]['wall_s']:.1f}")

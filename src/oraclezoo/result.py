@@ -233,8 +233,11 @@ class Result:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """The result in a JSON file. Raises ResultError: which file, which field, what is wrong."""
-        path = Path(path)
-        document = read_json(path)
+        return cls.read(read_json(Path(path)), Path(path))
+
+    @classmethod
+    def read(cls, document: Any, path: Path) -> Self:
+        """As :meth:`load`, of the JSON value that was in the file ``path``. Raises ResultError."""
         try:
             return cls.from_json_dict(document, path)
         except ResultError as error:

@@ -43,9 +43,10 @@ def load_results(sources: Iterable[str | Path]) -> list[Entry]:
     listed = [Path(source) for source in sources]
     found: dict[str, list[Entry]] = defaultdict(list)
     for path, named in _files(listed):
-        if not named and _is_other(read_json(path)):
+        document = read_json(path)
+        if not named and _is_other(document):
             continue
-        result = Result.load(path)
+        result = Result.read(document, path)
         if all(result != seen.result for seen in found[result.id]):
             found[result.id].append(entry_of(result))
     if not found:

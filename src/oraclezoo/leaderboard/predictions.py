@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,14 @@ from oraclezoo.result import PredictionsFile, Result, write_atomically
 _OVERHEAD_BYTES = 2**16
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Predictions:
     """``probabilities`` float16 ``(seeds, images, classes)`` and ``labels`` int64 ``(images,)``."""
 
     probabilities: npt.NDArray[np.float16]
     labels: npt.NDArray[np.int64]
 
-    @property
+    @cached_property
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether each image was classified rightly at each seed: bool ``(seeds, images)``."""
         return _correct(self.probabilities, self.labels)
