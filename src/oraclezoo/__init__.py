@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from oraclezoo.api import leaderboard, predictor, receipt, registry
     from oraclezoo.errors import OracleZooError
     from oraclezoo.pipeline.bench import bench
+    from oraclezoo.pipeline.compress import compress
     from oraclezoo.pipeline.export import export
     from oraclezoo.pipeline.model import Model, load
     from oraclezoo.pipeline.plot import plot
@@ -37,6 +38,7 @@ __all__ = [
     "Run",
     "__version__",
     "bench",
+    "compress",
     "export",
     "leaderboard",
     "load",
@@ -57,6 +59,7 @@ _WHERE = {
     "Result": "oraclezoo.result",
     "Run": "oraclezoo.pipeline.run",
     "bench": "oraclezoo.pipeline.bench",
+    "compress": "oraclezoo.pipeline.compress",
     "export": "oraclezoo.pipeline.export",
     "leaderboard": "oraclezoo.api",
     "load": "oraclezoo.pipeline.model",

@@ -28,6 +28,10 @@ COMMANDS = {
     "prune": ("oraclezoo.cli.prune:command", "Take channels out of a model, with a receipt."),
     "export": ("oraclezoo.cli.export:command", "Write a model as ONNX or .pt2, checked."),
     "quantize": ("oraclezoo.cli.quantize:command", "Make a model int8 or fp16, with a receipt."),
+    "compress": (
+        "oraclezoo.cli.compress:command",
+        "Search the steps for the best model within bounds.",
+    ),
     "receipt": ("oraclezoo.cli.receipt:command", "Show what compression did to a model."),
     "bench": ("oraclezoo.cli.bench:command", "Train and measure recipes; print a leaderboard."),
     "predict": ("oraclezoo.cli.predict:command", "Read the characters on images."),

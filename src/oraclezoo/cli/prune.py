@@ -11,6 +11,7 @@ import click
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, stdout_to_stderr
 from oraclezoo.cli._measuring import gates, measuring, parse_settings
+from oraclezoo.cli._pruning import pruning
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,67 +38,7 @@ def _share(name: str, what: str) -> Callable[[F], F]:
     show_default=True,
     help="By which --latency is measured.",
 )
-@click.option(
-    "--importance",
-    type=click.Choice(["magnitude", "bn-scale", "taylor", "lamp", "random"]),
-    default="taylor",
-    show_default=True,
-    help="What channels are ranked by; random is the control.",
-)
-@click.option(
-    "--scope",
-    type=click.Choice(["uniform", "global", "isomorphic"]),
-    help="Rank within each layer (the same share of all), over all layers, or over layers of the "
-    "same build. [default: uniform; of transformers isomorphic]",
-)
-@click.option(
-    "--round-to",
-    type=click.IntRange(min=1),
-    default=8,
-    show_default=True,
-    help="Layers keep multiples of so many channels.",
-)
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Prune and fine-tune so many times.",
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=0),
-    default=10,
-    show_default=True,
-    help="Fine-tuning in all, by the model's own recipe made milder.",
-)
-@click.option(
-    "--lr-scale",
-    type=click.FloatRange(min=0, min_open=True),
-    default=0.5,
-    show_default=True,
-    help="Fine-tune by the recipe's learning rates times this, falling linearly.",
-)
-@click.option(
-    "--distill",
-    type=click.FloatRange(min=0, max=1),
-    default=0.0,
-    show_default=True,
-    metavar="SHARE",
-    help="Share of the loss that goes by the unpruned model's labels.",
-)
-@click.option(
-    "--temperature",
-    type=click.FloatRange(min=0.1, max=100),
-    default=2.0,
-    show_default=True,
-    help="Divides the logits of both before they are compared.",
-)
-@click.option(
-    "--recipe",
-    metavar="RECIPE",
-    help="To fine-tune by, for a model folder that does not tell its own.",
-)
+@pruning
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.track
 @options.data_dir

@@ -100,9 +100,9 @@ def prune(
         raise UsageError(f"{epochs} epochs are too few for {steps} steps: one each at least")
     opened = open_model(model, registry)
     before = Model(copy.deepcopy(opened.module).to("cpu"), opened.card)
-    tried = _check_declared(before, registry)
+    tried = check_declared(before, registry)
     dataset = open_data(before, registry, track=track, data_dir=data_dir, progress=progress)
-    trained_by = _recipe(recipe, model, before, registry, needed=epochs > 0)
+    trained_by = recipe_given(recipe, model, before, registry, needed=epochs > 0)
     data, mild = None, None
     if epochs and trained_by is not None:
         mild = milder(trained_by, tuning, registry)
@@ -164,7 +164,7 @@ def _target(macs: float | None, params: float | None, latency: float | None) -> 
     return found[0]
 
 
-def _check_declared(model: Model, registry: Registry) -> bool:
+def check_declared(model: Model, registry: Registry) -> bool:
     """Raise UsageError unless the backbone is to be pruned; whether it is only tried."""
     name = model.card["backbone"]["name"]
     spec = registry.get("backbone", name).spec
@@ -181,7 +181,7 @@ def _check_declared(model: Model, registry: Registry) -> bool:
     return False
 
 
-def _recipe(
+def recipe_given(
     given: Recipe | str | Path | None,
     source: Model | Run | str | Path,
     model: Model,

@@ -20,7 +20,7 @@ from oraclezoo.pipeline.run import writable
 from oraclezoo.result import write_atomically
 
 FOLDER = "pruning"
-"""Folder in the model's, until that is written."""
+"""Folder of a pruning's work in the model's, until that is written."""
 
 
 class Chosen(NamedTuple):
@@ -32,25 +32,27 @@ class Chosen(NamedTuple):
 
 
 @contextmanager
-def working(place: Path | None, asked: str, *, resume: bool, overwrite: bool) -> Iterator[Path]:
-    """The folder in which a pruning keeps its state; it goes when all went well.
+def working(
+    place: Path | None, asked: str, *, resume: bool, overwrite: bool, name: str = FOLDER
+) -> Iterator[Path]:
+    """The folder ``name`` in which a long work keeps its state; it goes when all went well.
 
     ``place`` is where the model is to be written; without one the folder is a temporary one.
     ``asked`` stands for all that decides the outcome. Raises UsageError if ``place`` holds a model,
-    an unfinished pruning that is neither to be resumed nor overwritten, or one of something else.
+    an unfinished work that is neither to be resumed nor overwritten, or one of something else.
     """
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     if place is None:
         if resume:
             raise UsageError("there is nothing to resume without a folder")
-        with tempfile.TemporaryDirectory(prefix="oraclezoo-pruning-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f"oraclezoo-{name}-") as folder:
             yield Path(folder)
         return
-    folder_, begun = place / FOLDER, (place / FOLDER / "asked").is_file()
+    folder_, begun = place / name, (place / name / "asked").is_file()
     if begun and not (resume or overwrite):
         raise UsageError(
-            f"{place} holds an unfinished pruning: --resume goes on, --overwrite starts anew"
+            f"{place} holds an unfinished {name}: --resume goes on, --overwrite starts anew"
         )
     if (place / CARD).is_file() and not overwrite and not (resume and begun):
         raise UsageError(f"{place} holds a model: --overwrite replaces it, or give another folder")

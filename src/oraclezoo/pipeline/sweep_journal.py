@@ -7,16 +7,14 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oraclezoo.errors import ResultError, UsageError
+from oraclezoo.pipeline.appended import append, rows
 from oraclezoo.pipeline.sweep_space import Point
-from oraclezoo.result import timestamp
 
 SCHEMA = "oraclezoo/sweep-journal/1"
 
@@ -71,7 +69,7 @@ class Journal:
         self.path = path
         self.definition: dict[str, Any] | None = None
         self.trials: dict[int, Trial] = {}
-        for row in self._rows():
+        for row in rows(path):
             try:
                 self._take(row)
             except (KeyError, TypeError, ValueError) as error:
@@ -134,27 +132,4 @@ class Journal:
             trial.curve = {int(step): float(value) for step, value in row["curve"]}
 
     def _append(self, row: dict[str, Any]) -> None:
-        """One write of a whole line, on the disk before anything goes on."""
-        text = json.dumps({"time": timestamp(), **row}, ensure_ascii=False, default=list) + "\n"
-        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            size = os.fstat(descriptor).st_size
-            torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
-            os.write(descriptor, (b"\n" if torn else b"") + text.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        self._take(json.loads(text))
-
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        try:
-            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:  # cut short by a kill
-                continue
-            if isinstance(row, dict):
-                yield row
+        self._take(append(self.path, row))

@@ -1,0 +1,131 @@
+"""``oraclezoo compress``: prune, export and quantize, searched for the best model within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any, TypeVar
+
+import click
+
+from oraclezoo.cli import _options as options
+from oraclezoo.cli._base import App, emit_json, json_option, pass_app, print_table, stdout_to_stderr
+from oraclezoo.cli._measuring import gates
+from oraclezoo.cli._pruning import pruning
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _target(name: str, what: str) -> Callable[[F], F]:
+    return click.option(
+        f"--{name}",
+        type=click.FloatRange(min=0, max=1, min_open=True),
+        metavar="SHARE",
+        help=f"Come down to this share of the {what} of the model's own float ONNX file.",
+    )
+
+
+@click.command("compress")
+@click.argument("model", type=click.Path(file_okay=False))
+@click.argument("out", required=False, type=click.Path(file_okay=False))
+@_target("latency", "time of a pass (p50, ONNX Runtime, timed in turn)")
+@_target("size", "bytes")
+@gates
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Images in a pass that is timed.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads that a pass may take.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Try at most so many strengths of pruning, none at all being the first.",
+)
+@pruning
+@click.option(
+    "--calibration",
+    type=click.Choice(["minmax", "entropy", "percentile"]),
+    default="minmax",
+    show_default=True,
+    help="How the range of an activation follows from what was seen.",
+)
+@click.option(
+    "--sensitivity",
+    type=click.Choice(["auto", "always", "off"]),
+    default="auto",
+    show_default=True,
+    help="Scan layer by layer: where int8 costs too much, always, or never.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@options.track
+@options.data_dir
+@options.device
+@click.option("--resume", is_flag=True, help="Go on with a search that was stopped or failed.")
+@click.option("--overwrite", is_flag=True, help="Start anew, and replace a model in OUT.")
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="Images of the last receipt; test is noted in the ledger, and never chosen by.",
+)
+@click.option("--results", default="results", show_default=True, help="Ledger's folder.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Times are taken in turn, so many of each.",
+)
+@json_option
+@pass_app
+def command(
+    app: App, /, model: str, out: str | None, epochs: int, as_json: bool, **given: Any
+) -> None:
+    """Compress MODEL (a model or run folder) into OUT, by default <its name>-small.
+
+    Finds the strength of pruning, and float or int8, that make the most accurate model which comes
+    down to --latency and --size (at least one of them) and stays within the gates. All is chosen on
+    validation images. OUT gets the model, the receipts of its steps and of the whole chain, and
+    pareto.svg. Exit status 3, and no model, if nothing is within the bounds.
+    """
+    from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
+    from oraclezoo.cli._receipt import receipt_text
+    from oraclezoo.pipeline.compress import compress
+    from oraclezoo.pipeline.compress_report import header, rows
+    from oraclezoo.pipeline.export import default_folder
+
+    folder, number = out or default_folder(model, "-small"), count(1)
+    with (
+        progress("fine-tuning", epochs * given["trials"]) as lines,
+        stop_on_interrupt(lines.say) as should_stop,
+        stdout_to_stderr(),
+    ):
+        done = compress(
+            model,
+            folder,
+            epochs=epochs,
+            registry=app.registry,
+            on_epoch=lambda epoch: lines.update(next(number), epoch_text(epoch)),
+            should_stop=should_stop,
+            progress=lines.say,
+            **given,
+        )
+    made = done.card["receipts"][-1]
+    if as_json:
+        emit_json("oraclezoo/compress/1", {"folder": str(folder), "receipt": made})
+        return
+    click.echo(folder)
+    print_table(header(), rows(made["options"]["trials"]))
+    click.echo(receipt_text(made))
