@@ -69,7 +69,8 @@ def test_unknown_keys_are_refused_with_the_nearest_name(tmp_path: Path) -> None:
         ("optimiser.lr", 1.0, "'optimizer'"),
         ("backbone.name", 3, "needs a name"),
         ("backbone.width", {"a": 1}, "must be a number"),
-        ("name", "a/b", "letters, digits"),
+        ("name", "a/b/c", "letters, digits"),
+        ("name", "../b", "letters, digits"),
     ],
 )
 def test_values_are_checked(key: str, value: object, says: str) -> None:

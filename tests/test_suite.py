@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from oraclezoo.errors import RecipeError, UnknownNameError
+from oraclezoo.pipeline.run import folder_name
 from oraclezoo.recipe import COMPONENTS, Recipe
 from oraclezoo.registry import build_registry
 from oraclezoo.resolve import resolve
@@ -26,7 +27,10 @@ def test_shipped_suites_load(name: str) -> None:
 def test_the_suite_of_a_kind_has_every_built_in_of_it(kind: Kind) -> None:
     """Each under its own name, at a budget of the closed division; all resolve, none twice."""
     registry = build_registry()
-    made = {recipe.name: resolve(recipe, registry) for recipe in gather([], [f"{kind}s"])}
+    made = {
+        recipe.name.removeprefix(f"{kind}s/"): resolve(recipe, registry)
+        for recipe in gather([], [f"{kind}s"])
+    }
     listed = {entry.spec.name for entry in registry.entries(kind) if entry.builtin}
     assert made.keys() == listed
     for name, recipe in made.items():
@@ -53,7 +57,7 @@ def test_a_suite_makes_recipes_from_one(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(MADE)
     one, two = gather([], [path])
-    assert (one.name, two.name) == ("one", "two")
+    assert (one.name, two.name) == ("mine/one", "mine/two")
     assert (one.optimizer.name, dict(one.optimizer.options)) == ("sgd", {"lr": 0.5})
     assert (two.optimizer, two.loss) == (Recipe.load("quick").optimizer, Recipe.load("quick").loss)
     assert (one.budget.epochs, two.budget.epochs, two.budget.batch_size) == (3, 4, 32)
@@ -64,6 +68,18 @@ def test_a_suite_makes_recipes_from_one(tmp_path: Path) -> None:
         load_recipe(f"{path}/on")
     with pytest.raises(UnknownNameError, match="'backbones'"):
         load_recipe("backbone/lenet5")
+
+
+def test_a_suites_recipe_is_told_from_others_of_its_name(tmp_path: Path) -> None:
+    """Wherever it is shown it has its suite's name in front; a run's folder stays one folder."""
+    assert load_recipe("backbones/convmixer").name == "backbones/convmixer"
+    path = tmp_path / "my own (2).toml"
+    path.write_text(MADE)
+    made = resolve(load_recipe(f"{path}/one"), build_registry())
+    assert made.name == "my-own-2/one"
+    assert folder_name(made, 3) == f"my-own-2-one-{made.hash12}-s3"
+    (tmp_path / "kept.toml").write_text(made.to_toml())
+    assert Recipe.load(tmp_path / "kept.toml").name == made.name
 
 
 def test_gather_takes_names_paths_and_suites_once_each(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ SECTIONS: dict[str, type] = {
 }
 COMPONENTS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler")
 _TOP = ("name", "summary")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 
 def keys(section: type) -> dict[str, Option]:
@@ -235,7 +235,8 @@ class Recipe:
                 raise RecipeError(f"'{key}' is missing")
         if not _NAME.fullmatch(parts["name"]):
             raise RecipeError(
-                f"name '{parts['name']}': use up to 64 letters, digits, '.', '_' and '-'"
+                f"name '{parts['name']}': use up to 64 letters, digits, '.', '_' and '-', or two "
+                "such names with '/' between them, as a suite's recipes have"
             )
         return cls(**parts)
 

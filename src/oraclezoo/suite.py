@@ -7,6 +7,7 @@ is known as ``suite/NAME``.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -80,7 +81,9 @@ class Suite:
         """The recipe that is made under a name. Raises UnknownNameError or another UsageError."""
         if name not in self.variants:
             raise UnknownNameError(f"recipe of suite '{self.name}'", name, self.variants)
-        made = Recipe.load(self.base).override({**self.variants[name], "name": name})
+        suite = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("._-")  # a file's name, maybe
+        named = {"name": f"{suite}/{name}" if suite else name}
+        made = Recipe.load(self.base).override({**self.variants[name], **named})
         return made.override({"summary": f"{self.summary}: {name}"})
 
 

@@ -120,5 +120,5 @@ def writable(folder: Path) -> None:
 
 
 def folder_name(recipe: Recipe, seed: int) -> str:
-    """Name of a run's folder."""
-    return f"{recipe.name}-{recipe.hash12}-s{seed}"
+    """Name of a run's folder; the slash in the name of a suite's recipe becomes a dash."""
+    return f"{recipe.name.replace('/', '-')}-{recipe.hash12}-s{seed}"
