@@ -15,7 +15,16 @@ import oraclezoo
 
 SOURCE = Path(oraclezoo.__file__).parent
 
-RECORDS = {"_version", "contracts", "errors", "recipe", "result", "result_check", "specs"}
+RECORDS = {
+    "_version",
+    "contracts",
+    "errors",
+    "recipe",
+    "result",
+    "result_check",
+    "specs",
+    "variants",
+}
 STAGES = {"data", "train", "compress", "export", "measure"}
 HOST = {"discovery", "hookspecs", "host", "plugin_checks", "registry", "resolve", "suite"}
 
@@ -25,7 +34,8 @@ ARROWS: dict[str, set[str]] = {
     "contracts": set(),
     "discovery": set(),
     "specs": {"errors"},
-    "recipe": {"errors", "specs"},
+    "variants": {"errors"},
+    "recipe": {"errors", "specs", "variants"},
     "suite": {"errors", "recipe"},
     "result_check": {"errors"},
     "result": {"errors", "result_check"},

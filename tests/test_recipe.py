@@ -223,3 +223,27 @@ def test_options_that_came_later_leave_hashes_alone(registry: Registry) -> None:
     changed = resolve(Recipe.load("authors-cnn", {"optimizer.decay_norms": False}), registry)
     assert changed.canonical()["optimizer"]["options"]["decay_norms"] is False
     assert changed.hash != recipe.hash
+
+
+def test_what_compresses_a_net_is_in_the_hash(registry: Registry) -> None:
+    """Each variant is a recipe of its own; settings that decide nothing there are not in it."""
+    base = Recipe.load("tiny", {"data.track": "oracle-mnist-3k"})
+    plain = resolve(base, registry)
+    made = {
+        steps: resolve(base.override({"compress.steps": steps}), registry)
+        for steps in ("int8", "fp16", "prune50", "prune50+int8", "prune60+int8")
+    }
+    assert len({plain.hash, *(recipe.hash for recipe in made.values())}) == 6
+    assert all(recipe.uncompressed.hash == plain.hash for recipe in made.values())
+    assert made["int8"].canonical()["compress"] == {"steps": "int8"}
+    assert made["int8"].label == "tiny (int8)"
+    idle = resolve(made["int8"].override({"compress.epochs": 5}), registry)
+    assert idle.hash == made["int8"].hash
+    assert resolve(base.override({"compress.epochs": 5}), registry).hash == plain.hash
+    tuned = resolve(made["prune50"].override({"compress.epochs": 5}), registry)
+    assert tuned.canonical()["compress"] == {"steps": "prune50", "epochs": 5}
+    spelled = resolve(base.override({"compress.steps": "PRUNE50 + int8"}), registry)
+    assert spelled.hash == made["prune50+int8"].hash
+    assert Recipe.from_dict(tomllib.loads(spelled.to_toml())).compress == spelled.compress
+    with pytest.raises(UsageError, match="no step 'int4'"):
+        base.override({"compress.steps": "int4"})

@@ -20,6 +20,7 @@ from typing import Any, Self, cast
 
 from oraclezoo.errors import RecipeError, UnknownNameError, UsageError, nearest
 from oraclezoo.specs import Kind, Option, OptionType, Value
+from oraclezoo.variants import Variant
 
 SHIPPED = Path(__file__).parent / "recipes"
 
@@ -78,6 +79,12 @@ class Augment:
     elastic_grid: int = _key(4, "control points of that field along each axis", low=2, high=64)
     flip: bool = _key(False, "mirror half of the images, if the data set allows it")
     cutout: int = _key(0, "edge of a blanked square, pixels", low=0, high=512)
+    interpolation: str = _key(
+        "bilinear",
+        "between pixels; bicubic leaves an image as sharp as those that are evaluated",
+        choices=("bilinear", "bicubic"),
+        later=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,49 @@ class Evaluate:
 
 
 @dataclass(frozen=True, slots=True)
+class Compress:
+    """What bench makes of each trained net before it is scored; nothing if there are no steps."""
+
+    steps: str = _key(
+        "", "pruneNN (percent of MACs left), int8, fp16, joined by +: prune50+int8", later=True
+    )
+    epochs: int = _key(10, "passes of fine-tuning after a pruning", low=0, later=True)
+    importance: str = _key(
+        "taylor",
+        "what channels are ranked by",
+        choices=("magnitude", "bn-scale", "taylor", "lamp", "random"),
+        later=True,
+    )
+    scope: str = _key(
+        "auto",
+        "within what they are ranked; auto is uniform, of transformers isomorphic",
+        choices=("auto", "uniform", "global", "isomorphic"),
+        later=True,
+    )
+    lr_scale: float = _key(
+        0.5, "learning rates of the fine-tuning, as a share of [optimizer]'s", low=1e-6, later=True
+    )
+    distill: float = _key(
+        0.0,
+        "share of its loss that goes by the unpruned net's labels; above 0: open division",
+        low=0,
+        high=1,
+        later=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.steps:
+            object.__setattr__(self, "steps", str(Variant.parse(self.steps)))
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Keys that decide nothing here: those of a pruning where there is none."""
+        if self.steps and Variant.parse(self.steps).left is not None:
+            return () if self.epochs else ("lr_scale", "distill")
+        return tuple(f.name for f in dataclasses.fields(self) if f.name != "steps")
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """A backbone, optimizer or scheduler by name, with the options given to it."""
 
@@ -151,6 +201,7 @@ SECTIONS: dict[str, type] = {
     "distill": Distill,
     "train": Training,
     "evaluate": Evaluate,
+    "compress": Compress,
 }
 COMPONENTS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler")
 _TOP = ("name", "summary")
@@ -192,6 +243,7 @@ class Recipe:
     distill: Distill = Distill()
     train: Training = Training()
     evaluate: Evaluate = Evaluate()
+    compress: Compress = Compress()
     summary: str = ""
     resolved: bool = False
 
@@ -289,6 +341,8 @@ class Recipe:
         for key in COMPONENTS:
             component: Component = getattr(self, key)
             document[key] = {"name": component.name, "options": dict(component.options)}
+        for idle in self.compress.idle:
+            document["compress"][idle] = getattr(Compress(), idle)
         for name, section in SECTIONS.items():
             for f in dataclasses.fields(section):
                 if f.metadata["later"] and document[name][f.name] == f.default:
@@ -296,6 +350,16 @@ class Recipe:
             if not document[name]:
                 del document[name]
         return document
+
+    @property
+    def uncompressed(self) -> Self:
+        """The recipe of the net as it is trained, before anything is made of it."""
+        return dataclasses.replace(self, compress=Compress()) if self.compress.steps else self
+
+    @property
+    def label(self) -> str:
+        """The name and, in brackets, what compresses the net: ``tiny (int8)``."""
+        return f"{self.name} ({self.compress.steps})" if self.compress.steps else self.name
 
     @cached_property
     def hash(self) -> str:

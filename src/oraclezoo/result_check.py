@@ -124,6 +124,8 @@ def beyond_closed(content: Any) -> str:
         return "the net learns another track first"
     if _at(content, "distill", "teachers"):
         return "it learns from teachers, and one model is trained there"
+    if _at(content, "compress", "distill"):
+        return "its fine-tuning learns from a teacher"
     return ""
 
 

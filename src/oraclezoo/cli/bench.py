@@ -44,6 +44,12 @@ REAL = (
 @click.option(
     "--robust", is_flag=True, help="Score corrupted test images as well (docs/robustness.md)."
 )
+@click.option(
+    "--compress",
+    multiple=True,
+    metavar="STEPS",
+    help="Add a row of each net compressed, e.g. int8 or prune50+int8; may be repeated.",
+)
 @click.option("--out", default="results", show_default=True, help="Folder for results.")
 @click.option("--runs", default="runs", show_default=True, help="Folder for run folders.")
 @click.option("--fresh", is_flag=True, help="Measure again what the runs folder holds already.")
@@ -67,6 +73,7 @@ def command(
     accuracy_only: bool,
     at_once: int | None,
     robust: bool,
+    compress: tuple[str, ...],
     out: str,
     runs: str,
     fresh: bool,
@@ -86,7 +93,7 @@ def command(
     if not recipes and not suites:
         suites = ("quick",)
     chosen = gather(recipes, suites, options.overrides(assigned, track))
-    with progress("bench", len(chosen) * (seeds + 1)) as lines:
+    with progress("bench", len(chosen) * (len(compress) + 1) * (seeds + 1)) as lines:
         results = bench(
             chosen,
             seeds=seeds,
@@ -98,6 +105,7 @@ def command(
             accuracy_only=accuracy_only,
             at_once=at_once,
             robust=robust,
+            compress=compress,
             trackers=options.chosen_trackers(trackers, tracker_options),
             out=out,
             runs=runs,

@@ -45,7 +45,8 @@ def caption(table: Table, *, robust: bool = False) -> list[str]:
         "over the row's own comparisons. Two rows are compared on five or more common seeds; a row "
         f"compared with none has no rank ({NONE}). Ties: the # of each row compared and not "
         "separated; that is not being equal, and it is not transitive.",
-        "Size: parameters, multiply-accumulates (MACs) of one image, bytes of the saved weights. "
+        "Size: parameters, multiply-accumulates (MACs) of one image, bytes of the saved weights "
+        "or, of a compressed net, of its ONNX file. "
         "Times: training is the median over seeds (range), compilation included; latency the p50 "
         "(p95) of one image, on the fewest threads measured, to be compared within one runtime, "
         f"precision and device only; {hardware}.",
@@ -216,7 +217,7 @@ def _recipe(row: Row) -> Cell:
         marks.append(f"reproduced {row.reproductions}×")
     if row.reproductions_differing:
         marks.append(f"came out otherwise {row.reproductions_differing}×")
-    return (row.recipe, row.hash12, *marks)
+    return (row.label, row.hash12, *marks)
 
 
 def _parts(row: Row) -> Cell:

@@ -15,6 +15,7 @@ import numpy as np
 from oraclezoo.errors import ResultError, UsageError, nearest
 from oraclezoo.leaderboard import groups, ledger, render, reproduction, stats
 from oraclezoo.leaderboard.calibration import calibration
+from oraclezoo.leaderboard.compression import UNCOMPRESSED, compression
 from oraclezoo.leaderboard.load import Entry, entry_of
 from oraclezoo.result import Failure, Latency, Result
 
@@ -40,7 +41,7 @@ class Row:
     it was not measured. ``reproductions`` counts environments in which the result was run again and
     came out the same or within its spread, ``reproductions_differing`` those where it did not.
     ``plugins`` names each distribution, with its version, that is behind a part and is not
-    oraclezoo itself.
+    oraclezoo itself. ``compression`` is ``none``, or the steps that made a variant of the net.
     """
 
     number: int
@@ -81,6 +82,13 @@ class Row:
     reproductions: int = 0
     reproductions_differing: int = 0
     plugins: str = ""
+    compression: str = UNCOMPRESSED
+
+    @property
+    def label(self) -> str:
+        """The recipe's name and, in brackets, what compresses its net: ``tiny (int8)``."""
+        steps = render.clean(self.compression, 40)
+        return self.recipe if steps == UNCOMPRESSED else f"{self.recipe} ({steps})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +286,7 @@ def _row(result: Result) -> Row:
         reproductions=again.confirmed,
         reproductions_differing=again.differing,
         plugins=_plugins(result),
+        compression=compression(result.recipe.content),
     )
 
 

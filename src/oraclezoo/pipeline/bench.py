@@ -34,6 +34,7 @@ from oraclezoo.specs import Value
 from oraclezoo.suite import load_recipe
 from oraclezoo.train.compiled import wanted
 from oraclezoo.train.device import pick
+from oraclezoo.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def bench(
     accuracy_only: bool = False,
     at_once: int | None = None,
     robust: bool = False,
+    compress: str | Sequence[str] = (),
     trackers: Trackers = (),
     registry: Registry | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
@@ -102,7 +104,9 @@ def bench(
     runs folder holds already. ``stream_above``, ``compile`` and ``deterministic`` as for
     :func:`oraclezoo.train`. ``accuracy_only`` trains many seeds at once and takes no times;
     ``at_once`` is how many, by default as docs/seeds.md says. ``robust`` scores each model on
-    corrupted test images as well (docs/robustness.md). ``trackers`` as for
+    corrupted test images as well (docs/robustness.md). ``compress`` adds a row for each variant of
+    each recipe beside the uncompressed one, e.g. ``("int8", "prune50+int8")``; it is made of the
+    same trainings (docs/compressed.md). ``trackers`` as for
     :func:`oraclezoo.train`; they see no test image. ``command`` is what the results say they were
     made by; by default this call.
 
@@ -120,10 +124,12 @@ def bench(
     limit = stream_limit(stream_above, torch.device("cpu"))  # nothing goes to the device here
     changes = {} if track is None else {"data.track": track}
     resolved: dict[str, Recipe] = {}
+    variants = [compress] if isinstance(compress, str) else list(compress)
     for item in recipes:
         recipe = item if isinstance(item, Recipe) else load_recipe(item)
-        recipe = resolve(recipe.override(changes), registry)
-        resolved.setdefault(recipe.hash, recipe)
+        for each in _rows(recipe.override(changes), variants):
+            recipe = resolve(each, registry)
+            resolved.setdefault(recipe.hash, recipe)
     shared = _Bench(
         registry=registry,
         data_dir=None if data_dir is None else Path(data_dir),
@@ -137,7 +143,7 @@ def bench(
         robust=robust,
         at_once=at_once,
         trackers=choose(trackers, registry),
-        command=command or _call(resolved.values(), track, chosen),
+        command=command or _call(resolved.values(), track, chosen, variants),
         report=report,
     )
     datasets: dict[str, Dataset] = {}
@@ -150,21 +156,49 @@ def bench(
             datasets[recipe.data.track] = dataset
     for folder in (shared.results, shared.runs):
         writable(folder)
+    from oraclezoo.pipeline.bench_variant import VariantBench  # built on this module, as at_once is
+
     kind = RecipeBench
     if accuracy_only:
-        from oraclezoo.pipeline.at_once import AtOnce as kind  # noqa: N813  # built on this module
-    total, done, results = len(resolved) * (len(chosen) + 1), 0, []
-    for recipe in resolved.values():
-        dataset = datasets[recipe.data.track]
-        results.append(kind(shared, recipe, dataset, done, total).result(chosen))
+        from oraclezoo.pipeline.at_once import AtOnce as kind  # noqa: N813  # as above
+    apart = {recipe.uncompressed.hash for recipe in resolved.values()} - resolved.keys()
+    total, done = len(resolved) * (len(chosen) + 1) + len(apart) * len(chosen), 0
+    nets: dict[str, RecipeBench] = {}
+    results: dict[str, Result] = {}
+    for recipe in sorted(resolved.values(), key=lambda recipe: bool(recipe.compress.steps)):
+        plain = recipe.uncompressed
+        if plain.hash not in nets:
+            dataset = datasets[recipe.data.track]
+            nets[plain.hash] = kind(shared, plain, dataset, done, total)
+            nets[plain.hash].beside = any(
+                each.compress.steps and each.uncompressed.hash == plain.hash
+                for each in resolved.values()
+            )
+            done += len(chosen) * (plain.hash in apart)
+        net = nets[plain.hash]
+        row = VariantBench(net, recipe, done) if recipe.compress.steps else net
+        results[recipe.hash] = row.result(chosen)
         done += len(chosen) + 1
-    return results
+    return [results[recipe_hash] for recipe_hash in resolved]
+
+
+def _rows(recipe: Recipe, variants: Sequence[str]) -> list[Recipe]:
+    """A recipe, and what is asked for beside it: variants, and the net that they are made of."""
+    if not variants:
+        return [recipe]
+    steps = ["", recipe.compress.steps, *variants]
+    return [
+        recipe.override({"compress.steps": str(each and Variant.parse(each))}) for each in steps
+    ]
 
 
 class RecipeBench:
     """All jobs of one recipe, from job ``offset`` of the benchmark on."""
 
     timed = True
+    beside = False
+    """Variants of this net are measured too, in ONNX Runtime: it is, for comparison, as well."""
+    trained = False
 
     def __init__(
         self, shared: _Bench, recipe: Recipe, dataset: Dataset, offset: int, total: int
@@ -176,7 +210,7 @@ class RecipeBench:
 
     def result(self, seeds: Sequence[int]) -> Result:
         """Train what is not kept, measure once, and save what it adds up to."""
-        self._train_all(seeds)
+        self.train(seeds)
         measured = self._measure()
         return compose_result(
             Jobs(self.recipe, self.dataset, self.runs, self.failures, measured, self.timed),
@@ -185,6 +219,12 @@ class RecipeBench:
             device=self.shared.device,
             command=self.shared.command,
         )
+
+    def train(self, seeds: Sequence[int]) -> None:
+        """Train and score what is not kept; done once."""
+        if not self.trained:
+            self._train_all(seeds)
+            self.trained = True
 
     def _train_all(self, seeds: Sequence[int]) -> None:
         for seed in seeds:
@@ -217,16 +257,7 @@ class RecipeBench:
             record = run.record
         except OracleZooError:
             return ""
-        here = provenance(
-            self.recipe,
-            self.shared.registry,
-            self.dataset,
-            pick(self.shared.device),
-            seed,
-            compile=self.shared.compile,
-            deterministic=self.shared.deterministic,
-        )
-        if not self._serves(record, here):
+        if not self._serves(record, self._identity(seed)):
             return ""
         status = str(record.get("status"))
         if status != "done":
@@ -242,6 +273,18 @@ class RecipeBench:
         if self.shared.robust and not is_current(record.get("robust")):
             return "done"
         return "scored" if "score" in record and "calibration_s" in record else "done"
+
+    def _identity(self, seed: int) -> dict[str, Any]:
+        """What a run's record must say to be one that would be made here and now."""
+        return provenance(
+            self.recipe,
+            self.shared.registry,
+            self.dataset,
+            pick(self.shared.device),
+            seed,
+            compile=self.shared.compile,
+            deterministic=self.shared.deterministic,
+        )
 
     def _serves(self, record: dict[str, Any], here: dict[str, Any]) -> bool:
         """Whether a run stands for one made here and now, its time included."""
@@ -270,17 +313,26 @@ class RecipeBench:
         def forward(event: Event) -> None:
             fields = {key: value for key, value in event.items() if key != "event"}
             if event["event"] == "epoch":
-                self._tell("epoch", seed, fields, part=event["epoch"] / recipe.budget.epochs)
-            elif event["event"] == "message":
-                self._tell("message", seed, fields)
+                self._tell("epoch", seed, fields, part=event["epoch"] / self.epochs)
+            else:
+                self._note_message(event, seed)
 
         try:
             return run_job(self._request(seed, resume=resume), forward)
         except (KeyboardInterrupt, InterruptedRunError) as error:
             raise InterruptedRunError(
-                f"stopped in {recipe.name}, seed {seed}; all finished jobs and this one's state "
+                f"stopped in {recipe.label}, seed {seed}; all finished jobs and this one's state "
                 f"are kept in {shared.runs}: run the same command again to go on"
             ) from error
+
+    def _note_message(self, event: Event, seed: int | None) -> None:
+        if event["event"] == "message":
+            self._tell("message", seed, {"message": event["message"]})
+
+    @property
+    def epochs(self) -> int:
+        """Of one job."""
+        return self.recipe.budget.epochs
 
     def _request(self, seed: int, *, resume: bool) -> dict[str, Any]:
         shared = self.shared
@@ -313,11 +365,13 @@ class RecipeBench:
                     "folder": folder,
                     "device": self.shared.device,
                     "timed": self.timed,
-                }
+                    "exported": self.beside,
+                },
+                lambda event: self._note_message(event, None),
             )
         except (KeyboardInterrupt, InterruptedRunError) as error:
             raise InterruptedRunError(
-                f"stopped while measuring {self.recipe.name}; all finished jobs are kept in "
+                f"stopped while measuring {self.recipe.label}; all finished jobs are kept in "
                 f"{self.shared.runs}: run the same command again to go on"
             ) from error
         if measured["event"] == "failed":
@@ -332,15 +386,18 @@ class RecipeBench:
     ) -> None:
         known = fields or {}
         done = self.offset + part
-        self.shared.report(Progress(event, self.recipe.name, seed, done, self.total, known))
+        self.shared.report(Progress(event, self.recipe.label, seed, done, self.total, known))
         if event != "epoch":
             _journal(self.shared.runs, self.recipe, event, seed, known)
 
 
-def _call(recipes: Iterable[Recipe], track: str | None, seeds: list[int]) -> str:
+def _call(
+    recipes: Iterable[Recipe], track: str | None, seeds: list[int], variants: list[str]
+) -> str:
     """This call as Python text, for the results."""
-    names = [recipe.name for recipe in recipes]
-    return f"oraclezoo.bench({names!r}, track={track!r}, seeds={seeds!r})"
+    names = list(dict.fromkeys(recipe.name for recipe in recipes))
+    compress = f", compress={variants!r}" if variants else ""
+    return f"oraclezoo.bench({names!r}, track={track!r}, seeds={seeds!r}{compress})"
 
 
 def _journal(

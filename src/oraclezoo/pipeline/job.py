@@ -155,6 +155,69 @@ def _train_together(
     train_and_score(tell, should_stop, **request)
 
 
+def _make_variant_and_score(
+    tell: Callable[..., None],
+    should_stop: Callable[[], bool],
+    *,
+    run: str,
+    recipe: dict[str, Any],
+    seed: int,
+    data_dir: str | None,
+    device: str,
+    out: str,
+    results: str,
+    resume: bool,
+    stream_above: int | str | None = None,
+    compile: str = "auto",
+    deterministic: bool = False,
+    robust: bool = False,
+    timed: bool = True,
+) -> None:
+    """Compress a finished run; then, and only then, read the test images by what came of it."""
+    from oraclezoo.measure.hardware import calibrate
+    from oraclezoo.pipeline.compose import open_dataset
+    from oraclezoo.pipeline.limit import stream_limit
+    from oraclezoo.pipeline.score import keep_score
+    from oraclezoo.pipeline.variant import make
+    from oraclezoo.recipe import Recipe
+    from oraclezoo.registry import build_registry
+    from oraclezoo.resolve import resolve
+    from oraclezoo.train.device import exact_float32, pick
+
+    calibration_s = None
+    if timed:
+        with exact_float32():
+            calibration_s = calibrate(pick(device))
+    registry = build_registry()
+    given = resolve(Recipe.from_dict(recipe), registry)
+    made = make(
+        run,
+        given,
+        seed=seed,
+        runs=out,
+        data_dir=data_dir,
+        device=device,
+        compile=compile,
+        deterministic=deterministic,
+        resume=resume,
+        stream_above=stream_above,
+        registry=registry,
+        on_epoch=lambda epoch: tell("epoch", **dataclasses.asdict(epoch)),
+        should_stop=should_stop,
+    )
+    place = None if data_dir is None else Path(data_dir)
+    limit = stream_limit(stream_above, pick(device))
+    keep_score(
+        made,
+        open_dataset(given, registry, place, stream_above=limit),
+        Path(results),
+        device=device,
+        registry=registry,
+        calibration_s=calibration_s,
+        robust=robust,
+    )
+
+
 def _measure(
     tell: Callable[..., None],
     should_stop: Callable[[], bool],
@@ -162,29 +225,63 @@ def _measure(
     folder: str,
     device: str,
     timed: bool = True,
+    exported: bool = False,
 ) -> None:
-    """Latency, size and arithmetic of a run's model as it predicts.
+    """Latency, size and arithmetic of a run's or a folder's model as it predicts.
 
+    An ONNX file is timed by ONNX Runtime, and so is a run's export where ``exported`` says so.
     Short, so it does not ask to be stopped.
     """
     from oraclezoo.measure import latency, size
-    from oraclezoo.pipeline.run import Run
+    from oraclezoo.pipeline.opening import open_model
+    from oraclezoo.registry import build_registry
     from oraclezoo.train.device import exact_float32, pick
 
-    place = pick(device)
-    run = Run.load(folder)
-    loaded = run.model().to(place)
-    module, classifier = loaded.module, loaded.classifier
-    shape = {key: run.record["model"]["input"][key] for key in ("in_chans", "image_size")}
-    weights = module.state_dict().values()
+    loaded = open_model(folder, build_registry())
+    graph, precision = loaded.onnx, loaded.precision
+    shape = {key: loaded.card["input"][key] for key in ("in_chans", "image_size")}
+    weights = loaded.module.state_dict().values()
+    held = sum(tensor.numel() * tensor.element_size() for tensor in weights)
     model = {
-        "parameters": size.parameters(module),
-        "macs": size.macs(classifier, **shape),
-        "size_bytes": sum(tensor.numel() * tensor.element_size() for tensor in weights),
+        "parameters": size.parameters(loaded.module),
+        "macs": size.macs(loaded.classifier, **shape),
+        "size_bytes": len(graph) if graph else held,
     }
-    with exact_float32():
-        rows = latency.eager(classifier, device=place, **shape) if timed else []
+    rows: list[dict[str, Any]] = []
+    if timed and not graph:
+        place = pick(device)
+        with exact_float32():
+            rows = latency.eager(loaded.to(place).classifier, device=place, **shape)
+        if exported:
+            graph = _graph(loaded, tell)
+    if timed and graph:
+        rows += _by_onnxruntime(graph, precision, shape["image_size"])
     tell("measured", model=model, latency=rows)
+
+
+def _graph(model: Any, tell: Callable[..., None]) -> bytes | None:
+    from oraclezoo.pipeline.graph import graph_of
+
+    try:
+        return graph_of(model)
+    except OracleZooError as error:
+        tell("message", message=f"not timed by ONNX Runtime: {error}")
+        return None
+
+
+def _by_onnxruntime(graph: bytes, precision: str, image_size: int) -> list[dict[str, Any]]:
+    """Latency rows of an ONNX file, in the settings that eager ones are taken in."""
+    import tempfile
+
+    import torch
+
+    from oraclezoo.measure.ort import onnx
+
+    with tempfile.TemporaryDirectory(prefix="oraclezoo-timing-") as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(graph)
+        settings = [(1, 1), (256, torch.get_num_threads())]
+        return onnx(path, image_size=image_size, precision=precision, settings=settings)
 
 
 def _time(
@@ -234,6 +331,7 @@ def _time(
 _ACTIONS: dict[str, Callable[..., None]] = {
     "train": _train_and_score,
     "together": _train_together,
+    "variant": _make_variant_and_score,
     "measure": _measure,
     "time": _time,
 }

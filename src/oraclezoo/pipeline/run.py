@@ -6,7 +6,7 @@ import dataclasses
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from oraclezoo.errors import (
     OracleZooError,
@@ -32,6 +32,7 @@ class Run:
     """A run folder: ``recipe.toml``, ``run.json``, ``metrics.jsonl`` and two weight files."""
 
     folder: Path
+    FILE: ClassVar[str] = "run.json"
 
     @classmethod
     def load(cls, folder: str | Path) -> Run:
@@ -43,13 +44,13 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The content of ``run.json``."""
-        path = self.folder / "run.json"
+        """The content of :attr:`FILE`."""
+        path = self.folder / self.FILE
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise ResultError(
-                f"{self.folder} is not a run folder: there is no run.json in it"
+                f"{self.folder} is not a run folder: there is no {self.FILE} in it"
             ) from error
         except (OSError, ValueError) as error:
             raise ResultError(f"{path}: cannot be read ({error})") from error
@@ -97,14 +98,14 @@ class Run:
             raise ResultError(f"{self.folder} is damaged ({error}); {ANEW}") from error
 
     def update(self, **fields: Any) -> None:
-        """Change fields of ``run.json``, atomically."""
+        """Change fields of :attr:`FILE`, atomically."""
         try:
             record = self.record
         except ResultError:
             record = {}
         record.update(fields)
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(self.folder / "run.json", text.encode())
+        write_atomically(self.folder / self.FILE, text.encode())
 
 
 def writable(folder: Path) -> None:

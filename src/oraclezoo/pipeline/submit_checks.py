@@ -21,9 +21,11 @@ from oraclezoo.leaderboard.load import entry_of
 from oraclezoo.leaderboard.predictions import Predictions, losses
 from oraclezoo.leaderboard.stats import MIN_COMMON_SEEDS
 from oraclezoo.pipeline.reread import added, recipe_of
+from oraclezoo.recipe import Compress
 from oraclezoo.registry import Registry
 from oraclezoo.result import PROTOCOL, Result, make_id
 from oraclezoo.result_check import read_json
+from oraclezoo.variants import Variant
 
 LIBRARIES = ("python", "torch", "numpy")
 """Versions that a result must state."""
@@ -197,12 +199,20 @@ def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:
         return
     more = bool(_get(content, "pretrain", "epochs") or _get(content, "distill", "teachers"))
     learned = track.train + result.recipe.refit * track.validation
-    steps = epochs * (learned // batch)
+    steps = epochs * (learned // batch) + _tuning_epochs(content) * (track.train // batch)
     if result.examples < steps * batch or (not more and result.examples != steps * batch):
         yield f"examples is {result.examples}; the recipe's budget makes {steps * batch}"
     wrong = [s.seed for s in result.seeds if s.steps < steps or (not more and s.steps != steps)]
     if wrong:
         yield f"seed {wrong[0]} took other steps than the {steps} of the recipe's budget"
+
+
+def _tuning_epochs(content: Any) -> int:
+    """Epochs of fine-tuning that a recipe's compression asks for. Raises UsageError."""
+    steps, epochs = _get(content, "compress", "steps"), _get(content, "compress", "epochs")
+    if not steps or Variant.parse(str(steps)).left is None:
+        return 0
+    return epochs if isinstance(epochs, int) else Compress().epochs
 
 
 def _ledger(result: Result, path: Path, registry: Registry) -> Iterator[str]:

@@ -64,7 +64,7 @@ def _standing(result: Result) -> str:
     except OracleZooError as error:
         return f"It could not be placed among the published rows: {clean(str(error), 300)}"
     row = next(row for row in rows if row.id == result.id)
-    ties = [other.recipe for other in rows if other.number in row.ties_with]
+    ties = [other.label for other in rows if other.number in row.ties_with]
     rank = "without a rank" if row.rank is None else f"rank {row.rank}"
     tied = f", not separated from {', '.join(ties)}" if ties else ""
     return (

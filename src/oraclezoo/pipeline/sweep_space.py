@@ -27,6 +27,7 @@ Point = dict[str, Any]
 FIXED = {
     "data.track": "trials on different data cannot be compared",
     "data.refit": "trials are chosen by images that a refit would train on",
+    **{f"compress.{key}": "trials are not compressed" for key in keys(SECTIONS["compress"])},
 }
 """Keys that cannot be varied, and why."""
 

@@ -71,6 +71,9 @@ def train(
 ) -> Run:
     """Train a recipe at a seed and leave a run folder under ``out``.
 
+    What the recipe compresses (``[compress]``) is left to :func:`oraclezoo.bench`: the run is that
+    of the recipe without it.
+
     A folder that holds a run already is an error, unless ``resume`` (go on where it stopped; a
     finished one is returned as it is) or ``overwrite`` says otherwise. ``stream_above``: images of
     a split that take more bytes (or "512MB", "2GiB") are streamed from their file, with the same
@@ -87,6 +90,9 @@ def train(
     registry = registry or build_registry()
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     recipe = resolve(recipe, registry)
+    if recipe.compress.steps and progress:
+        progress(f"the net is trained as it is; bench makes the {recipe.compress.steps} of it")
+    recipe = recipe.uncompressed
     place = pick(device)
     wanted(compile, place, 0)
     limit = stream_limit(stream_above, place)

@@ -139,7 +139,7 @@ def _table(table: Table, name: str, found: Sequence[Line], results: Mapping[str,
 def _row(line: Line, shown: Sequence[Column], name: str, result: Result) -> str:
     row, identity = line.row, f"{name}-{line.row.hash12}"
     cells = "".join(_cell(column, line) for column in shown)
-    summary = element("summary", f"Command and provenance of {safe(row.recipe)} {row.hash12}")
+    summary = element("summary", f"Command and provenance of {safe(row.label)} {row.hash12}")
     behind = element("details", summary + details(result), id=f"{identity}-made")
     more = element("td", behind, colspan=len(shown))
     facets = {f"data_{key}": getattr(line.facts, key) for key in FACETS}

@@ -62,7 +62,7 @@ def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = F
     for point in points:
         index = groups.index(point.group)
         place = across(math.log10(point.cost / unit)), _height(point, upright, least)
-        label = point.row.recipe if names else str(point.row.number)
+        label = point.row.label if names else str(point.row.number)
         shown = label if few or point.on_front else ""
         parts.append(_mark(point, place, upright, least, index, shown))
     return element(
@@ -168,7 +168,7 @@ def _mark(
     row, (x, y) = point.row, place
     low, high = (upright(spaced(end, least)) for end in _ends(point))
     state = "oz-front" if point.on_front else "oz-beaten" if point.beaten else "oz-open"
-    said = f"{row.number}: {row.recipe}, {row.accuracy_percent:.2f}%"
+    said = f"{row.number}: {row.label}, {row.accuracy_percent:.2f}%"
     drawn = element("title", safe(said))
     drawn += _line("oz-whisker", x, low, x, high) + _symbol(index, x, y)
     if label:

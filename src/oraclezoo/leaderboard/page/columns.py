@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from oraclezoo.leaderboard.compression import UNCOMPRESSED
 from oraclezoo.leaderboard.page import bars
-from oraclezoo.leaderboard.page.facts import UNCOMPRESSED, Facts
+from oraclezoo.leaderboard.page.facts import Facts
 from oraclezoo.leaderboard.page.text import element, number, safe
 from oraclezoo.leaderboard.pareto import COSTS, Cost, cost_of, points
 from oraclezoo.leaderboard.render import NONE, ranges, short

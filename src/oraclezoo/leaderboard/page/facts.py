@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from oraclezoo.leaderboard.compression import compression
 from oraclezoo.leaderboard.render import short
 from oraclezoo.leaderboard.table import Row
 from oraclezoo.result import Result
@@ -21,7 +21,6 @@ FACETS: Mapping[str, str] = {
     "hardware": "Hardware class",
 }
 """What rows are filtered by, and how it is called."""
-UNCOMPRESSED = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +66,3 @@ def family(backbone: str) -> str:
     name = re.sub(r"^(?:tf|ese|nf)_", "", name)
     first = name.split("_")[0]
     return re.sub(r"(?<=[a-z]{2}[a-uw-z])\d+[a-z]*$", "", first)
-
-
-def compression(content: Mapping[str, Any]) -> str:
-    """How the recipe of a result compresses its net, or ``none``."""
-    stated = content.get("compress")
-    if isinstance(stated, Mapping):
-        stated = stated.get("steps") or stated.get("name")
-    if isinstance(stated, (list, tuple)):
-        stated = "+".join(map(str, stated))
-    return str(stated) if stated else UNCOMPRESSED
