@@ -39,6 +39,9 @@ def raw(batch: torch.Tensor) -> torch.Tensor:
     return (batch * STD + MEAN) * 255
 
 
+BICUBIC = Augment(elastic=2, elastic_grid=3, interpolation="bicubic")
+
+
 def test_standardise_is_the_formula() -> None:
     """(x / 255 - mean) / std, to a channel axis of one."""
     values = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
@@ -54,9 +57,10 @@ def test_nothing_asked_changes_nothing(images: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Augment)])
 def test_each_key_alone_changes_images(name: str, images: torch.Tensor) -> None:
-    """No key is without effect; elastic_grid acts through elastic."""
-    if name == "elastic_grid":
-        one, other = (Augment(elastic=2, elastic_grid=n) for n in (3, 6))
+    """No key is without effect; two act through others."""
+    if name in ("elastic_grid", "interpolation"):
+        one = Augment(elastic=2, elastic_grid=3, interpolation="bilinear")
+        other = Augment(elastic=2, elastic_grid=6) if name == "elastic_grid" else BICUBIC
         assert not torch.equal(make(one)(images), make(other)(images))
         return
     recipe = dataclasses.replace(Augment(), **{name: getattr(FULL, name)})
@@ -64,6 +68,17 @@ def test_each_key_alone_changes_images(name: str, images: torch.Tensor) -> None:
     assert not torch.allclose(changed, standardise(images, MEAN, STD), atol=0.1)
     assert changed.shape == (64, 1, 28, 28)
     assert torch.isfinite(changed).all()
+
+
+def test_bicubic_keeps_more_of_what_is_fine(images: torch.Tensor) -> None:
+    """A shift by half a pixel takes less from the differences of neighbours than by bilinear."""
+
+    def fine(mode: str) -> float:
+        recipe = Augment(shift=0.5, interpolation=mode)
+        return float(make(recipe)(images).diff(dim=-1).square().mean())
+
+    before = float(standardise(images, MEAN, STD).diff(dim=-1).square().mean())
+    assert fine("bilinear") < 0.8 * fine("bicubic") < before
 
 
 def test_flip_waits_for_the_data_sets_leave(images: torch.Tensor) -> None:

@@ -54,7 +54,8 @@ class Augmenter:
         if self.resamples:
             black = -self.mean / self.std
             grid = self._grid(batch)
-            batch = F.grid_sample(batch - black, grid, align_corners=False).add_(black)
+            mode = self.recipe.interpolation
+            batch = F.grid_sample(batch - black, grid, mode, align_corners=False).add_(black)
         if self.recipe.cutout:
             batch = batch.masked_fill_(self._holes(batch), 0.0)
         return batch
