@@ -17,8 +17,10 @@ def test_public_names_survive_the_import_of_rooms_of_the_same_name() -> None:
         "import oraclezoo as oz\n"
         "from oraclezoo.train import seeds\n"
         "from oraclezoo.leaderboard import ledger\n"
+        "from oraclezoo.compress import plan\n"
         "import oraclezoo.registry\n"
         "assert callable(oz.train) and callable(oz.leaderboard) and callable(oz.registry)\n"
+        "assert callable(oz.compress) and plan.Plan\n"
         "assert 'backbone' == next(iter(oz.registry())).spec.kind\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -43,8 +43,9 @@ def leaderboard(
 def receipt(model: Model | str | Path) -> list[dict[str, Any]]:
     """The receipts of a model, or of a model's or run's folder, the oldest first.
 
-    Each says what one step (prune, export, quantize) did: accuracy, size and speed before and
-    after, as a JSON document. Reads a folder without torch. Raises ResultError if it has no card.
+    Each says what one step (prune, export, quantize, compress) did: accuracy, size and speed
+    before and after, as a JSON document. Reads a folder without torch. Raises ResultError if it has
+    no card.
 
     >>> import json, pathlib, tempfile
     >>> import oraclezoo as oz
