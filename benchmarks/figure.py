@@ -91,7 +91,7 @@ def preview(made: Sequence[Table]) -> tuple[Image.Image, str]:
 def figures(rows: Sequence[Row]) -> str:
     """What a picture shows of rows, to be held against the results later."""
     shown = [
-        (row.recipe, f"{row.accuracy_percent:.2f}", f"{row.ci95_low_percent:.2f}",
+        (row.label, f"{row.accuracy_percent:.2f}", f"{row.ci95_low_percent:.2f}",
          f"{row.ci95_high_percent:.2f}")
         for row in rows
     ]  # fmt: skip
@@ -132,7 +132,7 @@ def _dots(draw: ImageDraw.ImageDraw, rows: Sequence[Row]) -> None:
 
     for place, row in enumerate(rows):
         y = top + step * place
-        name = row.recipe if len(row.recipe) <= 20 else row.recipe[:19] + "…"
+        name = row.label if len(row.label) <= 20 else row.label[:19] + "…"
         _say(draw, (left - 96, y), name, 20, INK, "rm")
         _say(draw, (left - 16, y), f"{row.accuracy_percent:.1f}%", 20, QUIET, "rm")
         draw.line((left, y, right, y), fill=(52, 54, 60))

@@ -96,7 +96,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """Parameters, multiply-accumulates an image, and bytes of the saved weights."""
+    """Parameters, multiply-accumulates an image, and bytes of what is deployed.
+
+    That is the saved weights or, of a compressed net, its ONNX file.
+    """
 
     parameters: int
     macs: int

@@ -16,6 +16,7 @@ from oraclezoo.leaderboard.predictions import accuracy_of
 from oraclezoo.pipeline.bench import Progress
 from oraclezoo.pipeline.reproduce import reproduce
 from oraclezoo.pipeline.run import Run, folder_name
+from oraclezoo.pipeline.submit_checks import check
 from oraclezoo.pipeline.variant import PRUNED, Made, make
 from oraclezoo.registry import build_registry
 from oraclezoo.resolve import resolve
@@ -137,6 +138,17 @@ def test_training_and_fine_tuning_count_together(
     assert plain.model is not None
     assert pruned.model.macs <= 0.5 * plain.model.macs
     assert {row.runtime for row in plain.latency} == {"eager", "onnxruntime"}
+
+
+def test_what_a_submission_is_checked_for_holds(
+    first: tuple[list[Result], list[tuple[str, str]]],
+) -> None:
+    """The budget is that of training and fine-tuning, and the recipe reads as it is stated."""
+    for result in first[0]:
+        assert result.path is not None
+        found = {each.rule: each.ok for each in check(result.path, REGISTRY).findings}
+        assert [found[rule] for rule in ("schema", "name", "predictions", "recipe")] == [True] * 4
+        assert (found["budget"], found["ledger"]) == (True, True)
 
 
 def test_rows_of_one_recipe_can_be_told_apart(

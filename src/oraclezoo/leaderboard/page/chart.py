@@ -22,7 +22,7 @@ LABELLED = 24
 SHAPES = ("circle", "square", "diamond", "up", "down", "plus")
 AXES: dict[Cost, tuple[str, float]] = {
     "latency_ms": ("latency of one image, ms (p50)", 1.0),
-    "size_bytes": ("saved weights, MB", 1e6),
+    "size_bytes": ("saved weights or ONNX file, MB", 1e6),
     "train_s": ("training time, s (median over seeds)", 1.0),
 }
 """The name of each cost's axis, and what its values are divided by."""

@@ -76,7 +76,7 @@ def columns(shown: Sequence[Line], images: int) -> list[Column]:
             lambda x: cost_of(x.row, "latency_ms"), _latency,
         ),
         Column(
-            "size", "Size, MB", "bytes of the saved weights, in megabytes", True,
+            "size", "Size, MB", "bytes of the saved weights or ONNX file, in megabytes", True,
             lambda x: x.row.size_bytes,
             lambda x: _cost(x, "size_bytes", number(x.row.size_bytes, 2, 1e6)),
         ),
