@@ -16,6 +16,7 @@ import board_page
 import click
 import conformance_page
 import measured_compressible
+import measured_compression
 import measured_convert
 import measured_engine
 import measured_glyphs
@@ -162,6 +163,10 @@ PAGES: dict[str, Callable[[], str]] = {
         error_classes,
         conformance_page.conformance,
         measured_compressible.compressible,
+        measured_compression.compression_pruned,
+        measured_compression.compression_rounded,
+        measured_compression.compression_chain,
+        measured_compression.compression_mobile,
         measured_convert.convert_throughput,
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,

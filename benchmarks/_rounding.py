@@ -1,0 +1,284 @@
+"""Rounding, layer by layer: what int8 costs a mobile net, and where; a part of compression.py."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from _compressing import Bench, loss_rows, right, share
+from _compressing_parts import Effort, as_onnx
+from _measured import Figures
+
+from oraclezoo.compress import quantize as rounding
+from oraclezoo.compress import quantize_graph
+from oraclezoo.compress.quantize_scan import divergence
+from oraclezoo.export.session import OnnxClassifier
+from oraclezoo.pipeline.model import Model
+from oraclezoo.pipeline.quantize import IMAGES
+from oraclezoo.pipeline.receipt import Side
+from oraclezoo.recipe import Recipe
+
+Floats = npt.NDArray[np.float32]
+AT_ONCE = 32
+UNSURE = 0.1
+"""A first class that leads the second by less is easily overtaken."""
+WORST = 12
+"""Layers of the scan that are told."""
+
+
+def mobile(bench: Bench, effort: Effort) -> Figures:
+    """A mobile net as int8: trained well, briefly, and as the earlier try was; layer by layer."""
+    plain = {"backbone.name": effort.mobile, "optimizer.lr": 0.006}
+    recipes = {
+        "well": bench.recipe("plain", {**plain, "budget.epochs": effort.mobile_epochs}),
+        "brief": bench.recipe("plain", {**plain, "budget.epochs": effort.brief_epochs}),
+        "course-project": bench.recipe("course-project", {"budget.epochs": effort.course_epochs}),
+    }
+    rows, trainings = [], []
+    for name, recipe in recipes.items():
+        found = [_seed(bench, name, recipe, seed) for seed in bench.seeds]
+        before, auto, whole = (
+            list(each) for each in zip(*(each[1] for each in found), strict=True)
+        )
+        if name == "well":
+            words = f"{effort.mobile}, trained well, as int8"
+            rows += loss_rows(words, right(before), right(auto), 0.5)
+        first = found[0][0]
+        kept = [each[2] for each in found]
+        trainings.append(
+            {
+                "training": name,
+                "backbone": recipe.backbone.name,
+                "epochs": recipe.budget.epochs,
+                "accuracy": share([each.facts["accuracy"] for each in before]),
+                **_confidence(before),
+                "all_layers": _moved(before, whole),
+                "auto": {**_moved(before, auto), "kept_float": kept},
+                **explain(first, bench),
+            }
+        )
+    return {"rows": rows, "details": {"backbone": effort.mobile, "trainings": trainings}}
+
+
+def _seed(
+    bench: Bench, name: str, recipe: Recipe, seed: int
+) -> tuple[Model, tuple[Side, Side, Side], int]:
+    """The float file, then that, int8 as it is by default and int8 of all layers on test images."""
+    run, asked = bench.train(recipe, seed), [recipe.hash, seed]
+    label = f"mobile-{name}-s{seed}"
+    whole, auto = as_onnx(bench, label, asked, run)
+    _, every = as_onnx(bench, label, asked, run, sensitivity="off")
+    sides = bench.side(whole), bench.side(auto), bench.side(every)
+    return whole, sides, len(auto.card["receipts"][-1]["options"]["kept_float"])
+
+
+def _confidence(sides: Sequence[Side]) -> Figures:
+    """By how much the first class leads."""
+    leads = np.concatenate([lead(each.probabilities) for each in sides])
+    unsure = float((leads < UNSURE).mean())
+    return {"lead_median": share([float(np.median(leads))]), "unsure": share([unsure])}
+
+
+def lead(probabilities: Floats) -> Floats:
+    """First less second probability of each image, float32 ``(N,)``."""
+    ordered = np.sort(probabilities, axis=1)
+    found: Floats = ordered[:, -1] - ordered[:, -2]
+    return found
+
+
+def _moved(before: Sequence[Side], after: Sequence[Side]) -> Figures:
+    """What rounding did to answers and probabilities."""
+    pairs = list(zip(before, after, strict=True))
+    changed = [
+        lead(one.probabilities)[one.probabilities.argmax(1) != other.probabilities.argmax(1)]
+        for one, other in pairs
+    ]
+    leads = np.concatenate(changed)
+    return {
+        "loss_points": share([100 * (a.correct.mean() - b.correct.mean()) for a, b in pairs]),
+        "agreement": share(
+            [1 - len(c) / len(a.labels) for c, (a, _) in zip(changed, pairs, strict=True)]
+        ),
+        "divergence": share([divergence(a.probabilities, b.probabilities) for a, b in pairs]),
+        "lead_of_changed": share([float(np.median(leads))]) if len(leads) else None,
+    }
+
+
+@dataclass(frozen=True)
+class Held:
+    """A float graph ready to be rounded in parts, and its probabilities on validation images."""
+
+    model: Model
+    prepared: rounding.Prepared
+    images: npt.NDArray[np.uint8]
+    reference: Floats
+
+    def cost(self, graph: onnx.ModelProto) -> float:
+        """Divergence of a graph from float, nats."""
+        found = opened(self.model, graph.SerializeToString()).probabilities(self.images)
+        return divergence(self.reference, found)
+
+
+def opened(model: Model, content: bytes) -> OnnxClassifier:
+    """A graph as the classifier that the model is."""
+    scale = model.card["preprocessing"]
+    return OnnxClassifier(
+        content,
+        image_size=model.card["input"]["image_size"],
+        classes=len(model.classes),
+        mean=scale["mean"],
+        std=scale["std"],
+        threads=1,
+    )
+
+
+def explain(model: Model, bench: Bench) -> Figures:
+    """Where int8 costs: divergence on validation images of parts of the net rounded alone."""
+    assert model.onnx is not None
+    classifier = opened(model, model.onnx)
+    training = bench.dataset.split("train").images
+    held = Held(
+        model,
+        rounding.prepare(model.onnx, feeds(classifier, training)),
+        images := np.asarray(bench.dataset.split("validation").images),
+        classifier.probabilities(images),
+    )
+    prepared = held.prepared
+    cut = rounding.prepare(model.onnx, feeds(classifier, training), "percentile")
+    given = inputs(prepared.model, classifier.feed(images))
+    kinds = kinds_of(prepared.model, given)
+    costs = {
+        "everything": held.cost(rounding.to_int8(prepared)),
+        "everything, ranges of 99.99%": held.cost(rounding.to_int8(cut)),
+        "weights alone": held.cost(with_rounded_weights(prepared.model)),
+        "additions and poolings alone": held.cost(
+            rounding.to_int8(prepared, keep_float=prepared.layers)
+        ),
+    }
+    for kind in dict.fromkeys(kinds.values()):
+        names = [name for name in prepared.layers if kinds[name] == kind]
+        costs[f"{kind} alone"] = held.cost(rounding.to_int8(prepared, only=names))
+    nodes = {node.name: node for node in prepared.model.graph.node}
+    layers = [
+        {
+            "layer": name,
+            "kind": kinds[name],
+            "divergence": held.cost(rounding.to_int8(prepared, only=[name])),
+            **reach(given[nodes[name].input[0]]),
+        }
+        for name in prepared.layers
+    ]
+    ranked = sorted(layers, key=lambda layer: -layer["divergence"])
+    return {
+        "parts": [{"part": part, "divergence": round(cost, 6)} for part, cost in costs.items()],
+        "kinds": [
+            {"kind": kind, "layers": len(each), **_typical(each)}
+            for kind in dict.fromkeys(kinds.values())
+            if (each := [layer for layer in layers if layer["kind"] == kind])
+        ],
+        "worst": [
+            {**layer, "divergence": round(layer["divergence"], 6)} for layer in ranked[:WORST]
+        ],
+    }
+
+
+def _typical(layers: Sequence[Figures]) -> Figures:
+    keys = ("levels_median", "levels_tenth", "outlier")
+    return {key: share([float(np.median([layer[key] for layer in layers]))]) for key in keys}
+
+
+def feeds(classifier: OnnxClassifier, images: Any) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """Training images as quantize calibrates by: evenly spread over the file."""
+    count = min(IMAGES, len(images))
+    rows = np.unique(np.linspace(0, len(images) - 1, count).astype(np.int64))
+    for start in range(0, len(rows), AT_ONCE):
+        yield classifier.feed(images[rows[start : start + AT_ONCE]])
+
+
+def inputs(model: onnx.ModelProto, feed: dict[str, npt.NDArray[Any]]) -> dict[str, Floats]:
+    """What each layer is given, by the tensor's name."""
+    graph = copy.deepcopy(model)
+    names = dict.fromkeys(node.input[0] for node in quantize_graph.layers(graph.graph))
+    asked = [name for name in names if name not in feed]
+    known = {each.name for each in graph.graph.output}
+    for name in asked:
+        if name not in known:
+            graph.graph.output.append(
+                onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+            )
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    found = dict(zip(asked, session.run(asked, feed), strict=True))
+    return {**{name: feed[name] for name in names if name in feed}, **found}
+
+
+def kinds_of(model: onnx.ModelProto, given: dict[str, Floats]) -> dict[str, str]:
+    """What each layer is in a mobile net, by its form and the form of what it is given."""
+    found = {}
+    nodes = quantize_graph.layers(model.graph)
+    weights = _weights(model)
+    spatial = [
+        place
+        for place, node in enumerate(nodes)
+        if node.op_type == "Conv" and given[node.input[0]].shape[2:] != (1, 1)
+    ]
+    for place, node in enumerate(nodes):
+        group = next((item.i for item in node.attribute if item.name == "group"), 1)
+        kernel = weights[node.input[1]].shape[2:]
+        if node.op_type != "Conv" or place > max(spatial, default=-1):
+            found[node.name] = "head"
+        elif given[node.input[0]].shape[2:] == (1, 1) and kernel == (1, 1):
+            found[node.name] = "squeeze-and-excitation"
+        elif group > 1:
+            found[node.name] = "depthwise"
+        else:
+            found[node.name] = "pointwise" if kernel == (1, 1) else "first convolution"
+    return found
+
+
+def reach(values: Floats) -> Figures:
+    """How a layer's input fits one range of 256 levels, over channels and outliers.
+
+    ``levels_median`` and ``levels_tenth``: levels that the median channel, and the tenth of the
+    channels with the fewest, span at most; ``outlier``: the largest value over the 99.9th
+    percentile, both without their sign.
+    """
+    step = (max(0.0, float(values.max())) - min(0.0, float(values.min()))) / 255 or 1.0
+    axes = (0, *range(2, values.ndim))
+    levels = (values.max(axes) - values.min(axes)) / step
+    size = np.abs(values)
+    usual = float(np.percentile(size, 99.9)) or 1.0
+    return {
+        "levels_median": round(float(np.median(levels)), 1),
+        "levels_tenth": round(float(np.percentile(levels, 10)), 1),
+        "outlier": round(float(size.max()) / usual, 2),
+    }
+
+
+def with_rounded_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The float graph whose layers' weights have 8 bits, with a scale for each output channel."""
+    graph = copy.deepcopy(model)
+    axes = {}
+    for node in quantize_graph.layers(graph.graph):
+        transposed = any(item.name == "transB" and item.i for item in node.attribute)
+        axes[node.input[1]] = 0 if node.op_type == "Conv" or transposed else 1
+    for tensor in graph.graph.initializer:
+        if tensor.name in axes:
+            values = onnx.numpy_helper.to_array(tensor)
+            others = tuple(d for d in range(values.ndim) if d != axes[tensor.name])
+            scale = np.abs(values).max(others, keepdims=True) / 127
+            scale[scale == 0] = 1
+            rounded = (np.round(values / scale) * scale).astype(values.dtype)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(rounded, tensor.name))
+    return graph
+
+
+def _weights(model: onnx.ModelProto) -> dict[str, npt.NDArray[Any]]:
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
