@@ -4,30 +4,75 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
+from oraclezoo.leaderboard import render
 from oraclezoo.leaderboard.load import load_results
-from oraclezoo.leaderboard.table import tables
+from oraclezoo.leaderboard.table import Row, Table, tables
+from oraclezoo.suite import Suite
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+TRACK = "oracle-mnist-3k"
+WHOLE, BEST = 8, 5
+"""A table of more rows than ``WHOLE`` is cut to its first ``BEST`` and the reference recipes."""
+HOUSE = ("best", "default", "tiny", "speed")
 PLACE = re.compile(r"(<!-- table:begin [^\n]*-->\n).*?(<!-- table:end -->)", re.DOTALL)
 
 
 def table() -> str:
     """Each division of the real low-data track as Markdown, with a short caption below."""
-    made = tables(load_results([RESULTS]), track="oracle-mnist-3k")
-    parts = []
-    for each in sorted(made, key=lambda one: one.division):
-        title, rows, _ = each.to_markdown().split("\n\n", 2)
+    entries = load_results([RESULTS])
+    made = sorted(tables(entries, track=TRACK), key=lambda each: each.division)
+    smaller = {one.result.id for one in entries if one.result.recipe.content.get("compress")}
+    parts, said, classes = [], "", set()
+    for whole in made:
+        shown = replace(whole, rows=chosen(whole, smaller))
+        classes |= {row.hardware_class for row in shown.rows}
+        title, rows, _ = shown.to_markdown().split("\n\n", 2)
+        if len(shown.rows) < len(whole.rows):
+            title = title.removesuffix("**") + f", {len(shown.rows)} of {len(whole.rows)} rows**"
+            rows = _with_hidden_ties(rows, shown)
+            said = (
+                f"Shown are the first {BEST} rows of a division and the reference recipes, by "
+                "their numbers among all; `oraclezoo leaderboard --published` prints every row. "
+            )
         parts += [title, rows]
-    classes = ", ".join(sorted({row.hardware_class for each in made for row in each.rows}))
     parts.append(
-        f"Mean accuracy on {made[0].test:,} test images, [95% interval], SD over seeds; trained on "
-        f"hardware of class {classes}. How intervals, ranks and ties come about: "
-        "[the protocol](docs/protocol.md)."
+        f"{said}Mean accuracy on {made[0].test:,} test images, [95% interval], SD over seeds; "
+        f"trained on hardware of class {', '.join(sorted(classes))}. How intervals, ranks and ties "
+        "come about: [the protocol](docs/protocol.md)."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def chosen(whole: Table, smaller: Collection[str]) -> tuple[Row, ...]:
+    """The rows of a table that the README has room for; ``smaller`` are ids of compressed nets."""
+    if len(whole.rows) <= WHOLE:
+        return whole.rows
+    names = {*HOUSE, *Suite.load("reference").recipes}
+    return tuple(
+        row
+        for row in whole.rows
+        if row.number <= BEST or (row.recipe in names and row.id not in smaller)
+    )
+
+
+def _with_hidden_ties(rows: str, shown: Table) -> str:
+    """The Markdown rows of a part of a table, their ties with rows that it lacks only counted."""
+    numbers = {row.number for row in shown.rows}
+    head, rule, *lines = rows.split("\n")
+    for place, row in enumerate(shown.rows):
+        near = [number for number in row.ties_with if number in numbers]
+        others = len(row.ties_with) - len(near)
+        if others:
+            told = f"{render.ranges(near)} and " if near else ""
+            ties = f"{told}{others} not shown"
+            cells = lines[place].split(" | ")
+            lines[place] = " | ".join([*cells[:2], ties, *cells[3:]])
+    return "\n".join([head, rule, *lines])
 
 
 def fill(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 import re
@@ -15,6 +16,7 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from oraclezoo.errors import ResultError
 from oraclezoo.result import (
@@ -32,7 +34,7 @@ from oraclezoo.result import (
     make_id,
     timestamp,
 )
-from oraclezoo.result_check import MAX_FILE_BYTES, SCHEMA_FILE, digest, validate
+from oraclezoo.result_check import MAX_FILE_BYTES, SCHEMA_FILE, digest, surely_fits, validate
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 qualified = st.builds("{}:{}".format, names, names)
@@ -506,3 +508,20 @@ def test_robustness_that_does_not_fit_is_refused(value: Any, field: str) -> None
     """A row for each seed, five severities, no unknown key, and never null."""
     with pytest.raises(ResultError, match=re.escape(field)):
         validate(broken(("robustness",), value))
+
+
+def test_what_surely_fits_is_what_jsonschema_accepts() -> None:
+    """The quick way for plain numbers never lets through what the schema refuses."""
+    values = [0, 1, -1, 5, 0.0, 0.5, 1.0, 5.0, -0.5, 2**60, 1e300, math.nan, math.inf, True, False]
+    plain = [
+        {"type": kind, **bounds}
+        for kind in ("number", "integer", "boolean", "string", ["integer", "null"])
+        for bounds in ({}, {"minimum": 0}, {"minimum": 0, "maximum": 1}, {"minLength": 2})
+    ]
+    taken = 0
+    for schema, value in itertools.product(plain, [*values, None, "x", [], {}]):
+        if surely_fits(value, schema):
+            taken += 1
+            assert Draft202012Validator(schema).is_valid(value), (schema, value)
+            assert isinstance(value, bool) == (schema["type"] == "boolean")
+    assert taken > 20
