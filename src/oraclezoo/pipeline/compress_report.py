@@ -154,12 +154,14 @@ def _field(story: Story) -> Any:
     ]
     accuracy = [made.accuracy for _, made in found]
     costs = {"latency": [made.latency for _, made in found], "size": [m.size for _, m in found]}
+    rounds = [(100 * low, 100 * high) for low, high in (m.latency_rounds for _, m in found)]
     original = found[0][1]
     batch, threads = chain.setting
     at = setting({"batch_size": batch, "threads": threads})
     names = {
-        "latency": f"time of a pass (p50, {at}), of the original's {original.p50_ms:.3g} ms (%)",
-        "size": f"bytes of the file, of the original's {original.size_bytes:,} (%)",
+        "latency": f"time of a pass (p50, {at}; bars: rounds), "
+        f"% of the original's {original.p50_ms:.3g} ms",
+        "size": f"bytes of the file, % of the original's {original.size_bytes:,}",
     }
     panels = [
         Panel(
@@ -167,6 +169,7 @@ def _field(story: Story) -> Any:
             costs=[100 * cost for cost in costs[key]],
             front=front(accuracy, costs[key]),
             bound=None if bound is None else 100 * bound,
+            spread=rounds if key == "latency" else (),
         )
         for key, bound in (("latency", goals.latency), ("size", goals.size))
         if key == "latency" or bound is not None
@@ -175,8 +178,8 @@ def _field(story: Story) -> Any:
     part = chain.before
     return Field(
         title=f"{name} compressed: {len(found)} candidates of {len(story.trials)} trials",
-        subtitle=f"{len(part.labels)} validation images of {part.track}; beside each point the "
-        "share of multiply-accumulates that is left",
+        subtitle=f"{len(part.labels)} validation images of {part.track}; bars: 95% of the paired "
+        "difference\nbeside each point: the share of multiply-accumulates that is left",
         spots=spots,
         panels=panels,
         gate=None if goals.max_drop is None else 100 * part.facts["accuracy"] - goals.max_drop,

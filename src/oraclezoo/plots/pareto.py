@@ -15,6 +15,8 @@ from oraclezoo.plots.style import FAINT, RIGHT, VALIDATION, WRONG, head, save
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+FLOAT = "#d97b0f"
+
 
 @dataclass(frozen=True)
 class Spot:
@@ -33,13 +35,15 @@ class Spot:
 class Panel:
     """What the spots cost, in the same order: percent of the original's, and who is on the front.
 
-    ``bound`` is the most that is asked for, if anything is.
+    ``bound`` is the most that is asked for, if anything is; ``spread`` the lowest and the highest
+    of several measurements of each, where there are such.
     """
 
     name: str
     costs: Sequence[float]
     front: Sequence[bool]
     bound: float | None
+    spread: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,12 @@ class Field:
 
 def pareto(field: Field, folder: Path) -> list[Path]:
     """``pareto.svg`` and ``.png``: accuracy against each cost, with front, gates and the best."""
-    figure = Figure(figsize=(0.6 + 5.6 * len(field.panels), 5.0))
+    figure = Figure(figsize=(0.8 + 6.4 * len(field.panels), 5.4))
     found = figure.subplots(1, len(field.panels), squeeze=False, sharey=True)[0]
     for axes, panel in zip(found, field.panels, strict=True):
         _draw(axes, field, panel)
-    found[0].set_ylabel("accuracy (%), bars: 95% of the paired difference")
-    figure.legend(handles=_legend(field), loc="outside lower center", ncols=4, fontsize=9)
+    found[0].set_ylabel("accuracy (%)")
+    figure.legend(handles=_legend(field), loc="outside lower center", ncols=3, fontsize=9)
     head(figure, field.title, field.subtitle)
     return save(figure, folder, "pareto")
 
@@ -73,19 +77,31 @@ def _draw(axes: Axes, field: Field, panel: Panel) -> None:
         axes.axvline(panel.bound, color=RIGHT, lw=1, ls="--")
     if field.gate is not None:
         axes.axhline(field.gate, color=RIGHT, lw=1, ls="--")
-    for cost, spot in pairs:
-        color = VALIDATION if spot.int8 else "#d97b0f"
+    for (low, high), spot in zip(panel.spread, field.spots, strict=False):
+        axes.hlines(spot.accuracy, low, high, color=_color(spot), alpha=0.25, lw=1)
+    for number, (cost, spot) in enumerate(pairs):
+        color = _color(spot)
         axes.vlines(cost, spot.low, spot.high, color=color, alpha=0.25, lw=1)
         face = color if spot.within else "white"
         axes.plot(cost, spot.accuracy, "s" if spot.int8 else "o", ms=6, mfc=face, mec=color)
         if spot.chosen:
             axes.plot(cost, spot.accuracy, "o", ms=14, mfc="none", mec=WRONG, mew=1.5)
+        beside = -6 if spot.int8 else 6
         axes.annotate(
-            spot.label, (cost, spot.accuracy), (7, 5), textcoords="offset points", fontsize=8
+            spot.label,
+            (cost, spot.accuracy),
+            (beside, -11 if number % 4 > 1 else 5),  # neighbours often have the same accuracy
+            textcoords="offset points",
+            ha="right" if spot.int8 else "left",
+            fontsize=8,
         )
     axes.set_xlim(0, 1.12 * max(100.0, *panel.costs))
     axes.set_xlabel(panel.name)
     axes.grid(visible=True)
+
+
+def _color(spot: Spot) -> str:
+    return VALIDATION if spot.int8 else FLOAT
 
 
 def _legend(field: Field) -> list[Line2D]:
@@ -95,7 +111,7 @@ def _legend(field: Field) -> list[Line2D]:
         return Line2D([], [], ls="", marker=marker, color=color, mfc=face or color, label=name)
 
     entries = [
-        mark("o", "#d97b0f", "float"),
+        mark("o", FLOAT, "float"),
         mark("s", VALIDATION, "int8"),
         mark("o", FAINT, "hollow: not within the bounds", "white"),
         Line2D([], [], color=FAINT, lw=1.2, label="front"),
