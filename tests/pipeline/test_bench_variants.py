@@ -290,7 +290,7 @@ def test_a_compressed_row_is_reproduced(
     assert path is not None
     record, _ = reproduce(path, seeds=1, data_dir=tiny_idx, device="cpu")
     assert record.verdict == "same"
-    assert [pair.changed for pair in record.seeds] == [0]
+    assert [pair.answers_changed for pair in record.seeds] == [0]
 
 
 def test_accuracy_alone_and_corruptions_work_for_variants(tiny_idx: Path, tmp_path: Path) -> None:
