@@ -156,9 +156,11 @@ def compress(
         found = _find(chain, journal, goals, 1 if whole else trials, should_stop)
         story = compress_report.Story(chain, tuple(journal.trials), goals, found and found[:2])
         if found is None:
-            compress_report.figure(story, work, say)
-            where = "" if place is None else f"; {work} has the plot, --resume goes on from there"
-            raise VerificationError(compress_report.failure(story, whole) + where)
+            failure = compress_report.failure(story, whole)
+            if place is not None:
+                compress_report.figure(story, work, say)
+                failure += f"; {work} has the plot, --resume goes on from there"
+            raise VerificationError(failure)
         _, made, pair = found
         sides = [side(each, dataset, split, results, track) for each in pair]
         options = {"latency": latency, "size": size, "max_drop": max_drop, "max_limit": max_limit}
