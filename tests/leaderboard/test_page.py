@@ -239,3 +239,22 @@ def test_a_row_says_how_often_it_was_run_again(make_entry: MakeEntry) -> None:
     again = recipe_cell(replace(shown, reproductions=2, reproductions_differing=1))
     assert "reproduced 2×" in again
     assert "came out otherwise 1×" in again
+
+
+def test_labels_of_a_crowded_plot_leave_each_other_room() -> None:
+    """The highest of labels that would overlap stays; those with room of their own stay too."""
+    places = [(100.0, 60.0), (104.0, 58.0), (300.0, 60.0), (104.0, 80.0), (0.0, 0.0)]
+    told = chart._with_room(["long-name", "another-name", "far", "below", ""], places)
+    assert told == ["", "another-name", "far", "below", ""]
+
+
+def test_many_scattered_ties_are_counted(entries: list[Entry]) -> None:
+    """A list of many runs of rows would fill the column: their number stands there instead."""
+    table = leaderboard(entries[:3])
+    row = replace(table.rows[0], number=30, ties_with=tuple(range(1, 20, 2)), compared_with=40)
+    found = lines([row], [FACTS])
+    (column,) = (column for column in columns(found, 400) if column.key == "ties")
+    assert ">10 rows</span>" in column.show(found[0])
+    assert "1, 3, 5, 7, 9" in column.show(found[0])
+    few = replace(found[0], row=replace(row, ties_with=(1, 2, 5)))
+    assert ">1-2, 5</span>" in column.show(few)

@@ -19,6 +19,8 @@ WIDTH, HEIGHT = 480, 340
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 46
 LABELLED = 24
 """With more points than this, those off the front have no label."""
+GLYPH = 7
+"""Pixels across that a letter of a label takes at most."""
 SHAPES = ("circle", "square", "diamond", "up", "down", "plus")
 AXES: dict[Cost, tuple[str, float]] = {
     "latency_ms": ("latency of one image, ms (p50)", 1.0),
@@ -47,7 +49,8 @@ def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = F
     """The points, their 95% intervals, and a line along the front of each group.
 
     ``images`` is the number of test images: nothing is drawn above half an error among them. Points
-    have the number of their row beside them, or with ``names`` those on the front their recipe's.
+    have the number of their row beside them, or with ``names`` those on the front their recipe's;
+    of many, those whose labels leave each other room, the most accurate first.
     """
     name, unit = AXES[cost]
     least = 50 / images
@@ -59,16 +62,43 @@ def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = F
         members = [point for point in points if point.group == group]
         parts.append(_front(members, across, upright, unit, least, index))
     few = len(points) <= LABELLED and not names
-    for point in points:
+    places = [
+        (across(math.log10(point.cost / unit)), _height(point, upright, least)) for point in points
+    ]
+    told = [point.row.label if names else str(point.row.number) for point in points]
+    if not few:
+        told = [label if point.on_front else "" for point, label in zip(points, told, strict=True)]
+        told = _with_room(told, places)
+    for point, place, label in zip(points, places, told, strict=True):
         index = groups.index(point.group)
-        place = across(math.log10(point.cost / unit)), _height(point, upright, least)
-        label = point.row.label if names else str(point.row.number)
-        shown = label if few or point.on_front else ""
-        parts.append(_mark(point, place, upright, least, index, shown))
+        parts.append(_mark(point, place, upright, least, index, label))
     return element(
         "svg", "".join(parts), xmlns="http://www.w3.org/2000/svg", class_="oz-chart",
         viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"accuracy against {name}",
     )  # fmt: skip
+
+
+def _with_room(labels: Sequence[str], places: Sequence[tuple[float, float]]) -> list[str]:
+    """The labels without those that would lie on another's: the highest one stays."""
+    kept = [""] * len(labels)
+    taken: list[tuple[float, float, float]] = []
+    for index in sorted(range(len(labels)), key=lambda i: (places[i][1], i)):
+        if not labels[index]:
+            continue
+        x, y, anchor = _beside(labels[index], places[index])
+        wide = GLYPH * len(labels[index])
+        left = x - wide if anchor == "end" else x
+        if all(abs(y - b) >= 11 or left > end or left + wide < start for start, end, b in taken):
+            taken.append((left, left + wide, y))
+            kept[index] = labels[index]
+    return kept
+
+
+def _beside(label: str, place: tuple[float, float]) -> tuple[float, float, str]:
+    """Where the label of a mark begins, or by its anchor ends."""
+    x, y = place
+    flip = x + 7 + GLYPH * len(label) > WIDTH
+    return x - 7 if flip else x + 7, y - 5, "end" if flip else "start"
 
 
 def legend(points: Sequence[Point]) -> list[tuple[str, str]]:
@@ -172,8 +202,7 @@ def _mark(
     drawn = element("title", safe(said))
     drawn += _line("oz-whisker", x, low, x, high) + _symbol(index, x, y)
     if label:
-        flip = x + 7 + 7 * len(label) > WIDTH
-        drawn += _text(label, x - 7 if flip else x + 7, y - 5, "end" if flip else "start")
+        drawn += _text(label, *_beside(label, place))
     kind = f"oz-point {state} oz-group{index % len(SHAPES)}"
     return element("g", drawn, class_=kind, data_row=row.number)
 

@@ -14,6 +14,9 @@ from oraclezoo.leaderboard.pareto import COSTS, Cost, cost_of, points
 from oraclezoo.leaderboard.render import NONE, ranges, short
 from oraclezoo.leaderboard.table import Row
 
+LISTED = 4
+"""With more runs of rows than this, ties are counted; the strip shows which they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -136,7 +139,12 @@ def _show_rank(line: Line) -> str:
 def _show_ties(line: Line, rows: Sequence[Row]) -> str:
     if not line.row.compared_with:
         return NONE
-    return bars.ties(line.row, rows) + element("span", ranges(line.row.ties_with), class_="oz-list")
+    tied = line.row.ties_with
+    listed = ranges(tied)
+    if listed.count(",") < LISTED:
+        return bars.ties(line.row, rows) + element("span", listed, class_="oz-list")
+    counted = element("span", f"{len(tied)} rows", class_="oz-list", title=listed)
+    return bars.ties(line.row, rows) + counted
 
 
 def _recipe(line: Line) -> str:
