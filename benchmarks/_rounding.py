@@ -37,8 +37,10 @@ def mobile(bench: Bench, effort: Effort) -> Figures:
     plain = {"backbone.name": effort.mobile, "optimizer.lr": 0.006}
     recipes = {
         "well": bench.recipe("plain", {**plain, "budget.epochs": effort.mobile_epochs}),
-        "brief": bench.recipe("plain", {**plain, "budget.epochs": effort.brief_epochs}),
-        "course-project": bench.recipe("course-project", {"budget.epochs": effort.course_epochs}),
+        "briefly": bench.recipe("plain", {**plain, "budget.epochs": effort.brief_epochs}),
+        "course-project": bench.recipe(
+            "course-project", {**effort.course, "budget.epochs": effort.course_epochs}
+        ),
     }
     rows, trainings = [], []
     for name, recipe in recipes.items():
@@ -176,16 +178,18 @@ def explain(model: Model, bench: Bench) -> Figures:
     ]
     ranked = sorted(layers, key=lambda layer: -layer["divergence"])
     return {
-        "parts": [{"part": part, "divergence": round(cost, 6)} for part, cost in costs.items()],
+        "parts": [{"part": part, "divergence": _fine(cost)} for part, cost in costs.items()],
         "kinds": [
             {"kind": kind, "layers": len(each), **_typical(each)}
             for kind in dict.fromkeys(kinds.values())
             if (each := [layer for layer in layers if layer["kind"] == kind])
         ],
-        "worst": [
-            {**layer, "divergence": round(layer["divergence"], 6)} for layer in ranked[:WORST]
-        ],
+        "worst": [{**layer, "divergence": _fine(layer["divergence"])} for layer in ranked[:WORST]],
     }
+
+
+def _fine(cost: float) -> float:
+    return round(cost, 6) + 0.0  # no minus before nothing
 
 
 def _typical(layers: Sequence[Figures]) -> Figures:
@@ -239,7 +243,7 @@ def kinds_of(model: onnx.ModelProto, given: dict[str, Floats]) -> dict[str, str]
         elif group > 1:
             found[node.name] = "depthwise"
         else:
-            found[node.name] = "pointwise" if kernel == (1, 1) else "first convolution"
+            found[node.name] = "pointwise" if kernel == (1, 1) else "full convolution"
     return found
 
 

@@ -47,13 +47,21 @@ def main() -> None:
             arguments.runs, arguments.track = folder / "runs", "idx"
         bench = opened(arguments)
         parts = earlier(arguments)
+        data, failed = document(bench, parts, arguments.quick), False
         for name in arguments.only:
-            parts[name] = measure(bench, name, arguments.quick)
+            try:
+                parts[name] = measure(bench, name, arguments.quick)
+            except OracleZooError as error:  # the other parts can do without it
+                failed = True
+                print(f"compression.py: {name}: {error}", file=sys.stderr, flush=True)
+                continue
             data = document(bench, parts, arguments.quick)
             shown = argparse.Namespace(out=arguments.out, json=False)
             emit(SCHEMA, data, shown)  # a part that is done is not lost with the next one
     if not emit(SCHEMA, data, arguments):
         show(data)
+    if failed:
+        raise SystemExit(1)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

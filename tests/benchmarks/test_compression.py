@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -83,6 +85,71 @@ def test_reach_tells_channels_and_outliers(script: Script) -> None:
     assert 20 < uneven["levels_median"] < 30
     values[0, 1, 0, 0] = 1000
     assert reach(values)["outlier"] > 50
+
+
+def test_layers_are_told_by_their_form(script: Script) -> None:
+    """Depthwise, pointwise, squeeze-and-excitation and head, in a graph of each, one after another.
+
+    And what a graph gives to each, and the same graph with rounded weights, which answers nearly
+    as before.
+    """
+    rounding = script("_rounding")
+    graph = mobile_graph()
+    images = np.random.default_rng(1).standard_normal((3, 1, 6, 6)).astype(np.float32)
+    given = rounding.inputs(graph, {"x": images})
+    assert given["x"].shape == (3, 1, 6, 6)
+    assert rounding.kinds_of(graph, given) == {
+        "first": "full convolution",
+        "deep": "depthwise",
+        "excite": "squeeze-and-excitation",
+        "point": "pointwise",
+        "last": "head",
+    }
+    before, after = (
+        onnxruntime.InferenceSession(each.SerializeToString()).run(None, {"x": images})[0]
+        for each in (graph, rounding.with_rounded_weights(graph))
+    )
+    assert not np.array_equal(before, after)
+    assert np.abs(before - after).max() < 0.05 * np.abs(before).max()
+
+
+def mobile_graph() -> onnx.ModelProto:
+    """The layers of a mobile net in small."""
+    helper, generator = onnx.helper, np.random.default_rng(0)
+    shapes = {
+        "first": (4, 1, 3, 3),
+        "deep": (4, 1, 3, 3),
+        "excite": (4, 4, 1, 1),
+        "point": (8, 4, 1, 1),
+        "last": (2, 8, 1, 1),
+    }
+    weights = [
+        onnx.numpy_helper.from_array(
+            generator.standard_normal(shape).astype(np.float32), f"{name}.weight"
+        )
+        for name, shape in shapes.items()
+    ]
+
+    def conv(name: str, given: str, **options: int) -> onnx.NodeProto:
+        return helper.make_node("Conv", [given, f"{name}.weight"], [name], name, **options)
+
+    nodes = [
+        conv("first", "x"),
+        conv("deep", "first", group=4),
+        helper.make_node("GlobalAveragePool", ["deep"], ["squeezed"], "squeeze"),
+        conv("excite", "squeezed"),
+        helper.make_node("Mul", ["deep", "excite"], ["scaled"], "scale"),
+        conv("point", "scaled"),
+        helper.make_node("GlobalAveragePool", ["point"], ["pooled"], "pool"),
+        conv("last", "pooled"),
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("x", ["n", 1, 6, 6]), ("last", ["n", 2, 1, 1]))
+    ]
+    graph = helper.make_graph(nodes, "mobile", ends[:1], ends[1:], weights)
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=8)
 
 
 def test_other_parts_of_the_file_are_kept(script: Script, tmp_path: Path) -> None:
