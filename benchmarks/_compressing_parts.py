@@ -33,6 +33,7 @@ from oraclezoo.pipeline.model import Model, assemble
 from oraclezoo.pipeline.prune import prune
 from oraclezoo.pipeline.quantize import quantize
 from oraclezoo.pipeline.receipt import Side
+from oraclezoo.pipeline.timing import ROUNDS
 from oraclezoo.recipe import Recipe
 
 ONE: Setting = (1, 1)
@@ -74,9 +75,9 @@ QUICK = Effort(
     house={"backbone.name": "oraclenet_n", "evaluate.shifts": 0},
     house_epochs=1,
     goals={"size": 0.5},
-    trials=2,
+    trials=1,
     chain_epochs=1,
-    mobile="resnet8",
+    mobile="lenet5",
     mobile_epochs=1,
     brief_epochs=1,
     course={"backbone.name": "lenet5"},
@@ -281,6 +282,7 @@ def chain(bench: Bench, effort: Effort) -> Figures:
                 **asked,
                 trials=effort.trials,
                 epochs=effort.chain_epochs,
+                rounds=min(bench.rounds, ROUNDS),
                 seed=seed,
                 device="cpu",
                 resume=True,
