@@ -44,7 +44,7 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The content of :attr:`FILE`."""
+        """The content of ``FILE``."""
         path = self.folder / self.FILE
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
@@ -98,7 +98,7 @@ class Run:
             raise ResultError(f"{self.folder} is damaged ({error}); {ANEW}") from error
 
     def update(self, **fields: Any) -> None:
-        """Change fields of :attr:`FILE`, atomically."""
+        """Change fields of ``FILE``, atomically."""
         try:
             record = self.record
         except ResultError:
