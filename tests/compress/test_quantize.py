@@ -164,6 +164,26 @@ def test_one_layer_at_least_is_quantized(images: Pixels) -> None:
     assert chosen.keep_float == tuple(layer.name for layer in chosen.layers[:-1])
 
 
+def test_what_serves_float_layers_alone_stays_in_float_with_them(images: Pixels) -> None:
+    """An addition before a spared layer is not rounded; before a rounded one it is."""
+    prepared = quantize.prepare(exported(), feeds(images))
+    first, _, head = prepared.layers
+
+    def rounded(keep_float: list[str]) -> set[str]:
+        graph = quantize.to_int8(prepared, keep_float=keep_float).graph
+        makers = {output: node.op_type for node in graph.node for output in node.output}
+        return {
+            node.op_type
+            for node in graph.node
+            if all(makers.get(name) == "DequantizeLinear" for name in node.input)
+        }
+
+    assert {"Conv", "Add", "Gemm"} <= rounded([])
+    assert {"Conv", "Add", "Gemm"} <= rounded([first])
+    assert "Conv" in rounded([head])
+    assert not {"Add", "Gemm"} & rounded([head])
+
+
 def test_fp16_halves_the_file_and_keeps_types_outside(images: Pixels) -> None:
     """uint8 in, float32 out; preprocessing is as exact as before."""
     content = exported()

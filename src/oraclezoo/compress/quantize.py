@@ -100,11 +100,13 @@ def to_int8(
 ) -> onnx.ModelProto:
     """The graph with rounding nodes (QDQ): uint8 activations, int8 weights by output channel.
 
-    ``keep_float`` names nodes that are left as they are; ``only`` the layers that are quantized,
-    and nothing else then is. ``reduce_range`` keeps weights to 7 bits, for processors that sum
+    ``keep_float`` names layers that are left as they are, and with them what lies before them and
+    serves no other; ``only`` the layers that are quantized, and nothing else then is.
+    ``reduce_range`` keeps weights to 7 bits, for processors that sum
     8-bit products in 16 bits. (Jacob et al. 2018, arXiv:1712.05877.)
     """
-    excluded = {*prepared.outside, *keep_float}
+    before = quantize_graph.serving(prepared.model.graph, keep_float)
+    excluded = {*prepared.outside, *keep_float, *before}
     chosen = [name for name in prepared.layers if name in only] if only is not None else []
     with quietly():
         quantizer = QDQQuantizer(

@@ -28,6 +28,24 @@ def outside(graph: onnx.GraphProto) -> list[str]:
     return [node.name for node in graph.node if node.name not in (after & before) | carrying]
 
 
+def serving(graph: onnx.GraphProto, names: Iterable[str]) -> list[str]:
+    """Names of the nodes without weights whose results only the layers ``names`` are made from.
+
+    What such a node hands on reaches no other layer first; to round it would gain nothing.
+    """
+    weighted, chosen = {node.name for node in layers(graph)}, set(names)
+    next_layers: dict[str, set[str]] = {}  # of a tensor: the first ones on each way on
+    found = []
+    for node in reversed(graph.node):
+        reached = set().union(*(next_layers.get(name, set()) for name in node.output))
+        if node.name not in weighted and reached and reached <= chosen:
+            found.append(node.name)
+        for name in node.input:
+            behind = {node.name} if node.name in weighted else reached
+            next_layers.setdefault(name, set()).update(behind)
+    return found
+
+
 def _reached(nodes: Iterable[onnx.NodeProto], start: set[str], *, forwards: bool) -> set[str]:
     """Nodes that come after one of ``start``, or before one; ``nodes`` are in that order."""
     tensors: set[str] = set()
