@@ -432,6 +432,7 @@ def test_every_section_of_a_recipe_is_carried_or_refused() -> None:
         "distill",  # refused
         "train",  # all but fp16
         "evaluate",
+        "compress",  # of what was trained
     }
 
 
