@@ -12,6 +12,7 @@ from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, emit_json, json_option, pass_app, print_table, stdout_to_stderr
 from oraclezoo.cli._measuring import gates
 from oraclezoo.cli._pruning import pruning
+from oraclezoo.cli._rounding import rounding
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,20 +54,7 @@ def _target(name: str, what: str) -> Callable[[F], F]:
     help="Try at most so many strengths of pruning, none at all being the first.",
 )
 @pruning
-@click.option(
-    "--calibration",
-    type=click.Choice(["minmax", "entropy", "percentile"]),
-    default="minmax",
-    show_default=True,
-    help="How the range of an activation follows from what was seen.",
-)
-@click.option(
-    "--sensitivity",
-    type=click.Choice(["auto", "always", "off"]),
-    default="auto",
-    show_default=True,
-    help="Scan layer by layer: where int8 costs too much, always, or never.",
-)
+@rounding
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.track
 @options.data_dir

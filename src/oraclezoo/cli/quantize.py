@@ -9,32 +9,20 @@ import click
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._measuring import gates, measuring, parse_settings
+from oraclezoo.cli._rounding import rounding
 
 
 @click.command("quantize")
 @click.argument("model", type=click.Path(file_okay=False))
 @click.argument("out", required=False, type=click.Path(file_okay=False))
 @click.option("--precision", type=click.Choice(["int8", "fp16"]), default="int8", show_default=True)
-@click.option(
-    "--calibration",
-    type=click.Choice(["minmax", "entropy", "percentile"]),
-    default="minmax",
-    show_default=True,
-    help="How the range of an activation follows from what was seen.",
-)
+@rounding
 @click.option(
     "--images",
     type=click.IntRange(min=1),
     default=512,
     show_default=True,
     help="Training images to calibrate on.",
-)
-@click.option(
-    "--sensitivity",
-    type=click.Choice(["auto", "always", "off"]),
-    default="auto",
-    show_default=True,
-    help="Scan layer by layer: where int8 costs too much, always, or never.",
 )
 @click.option(
     "--max-divergence",

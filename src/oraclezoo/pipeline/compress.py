@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import InterruptedRunError, UsageError, VerificationError
@@ -244,6 +243,5 @@ def _check(trials: int, epochs: int, steps: int, batch: int, threads: int, round
 def _digest(model: Model, dataset: Dataset, recipe: Recipe | None, options: dict[str, Any]) -> str:
     """Of all that decides what a trial comes to: neither targets, gates, nor how many there are."""
     asked = [options, dict(dataset.sha256), None if recipe is None else recipe.hash]
-    state = {key: value.contiguous().clone() for key, value in model.module.state_dict().items()}
     text = json.dumps(asked, sort_keys=True)
-    return hashlib.sha256(text.encode() + save(state) + (model.onnx or b"")).hexdigest()
+    return hashlib.sha256(text.encode() + model.weights() + (model.onnx or b"")).hexdigest()

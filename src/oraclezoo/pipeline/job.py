@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oraclezoo.errors import (
     DivergedError,
@@ -22,6 +22,11 @@ from oraclezoo.errors import (
     OracleZooError,
     OutOfMemoryError,
 )
+
+if TYPE_CHECKING:
+    from oraclezoo.pipeline.run import Run
+    from oraclezoo.recipe import Recipe
+    from oraclezoo.registry import Registry
 
 _REASONS: dict[type[OracleZooError], str] = {
     DivergedError: "diverged",
@@ -95,22 +100,14 @@ def _train_and_score(
     ``together`` says how many such jobs run at a time: where several do, no time is worth taking.
     ``robust`` scores corrupted test images as well.
     """
-    from oraclezoo.measure.hardware import calibrate
-    from oraclezoo.pipeline.compose import open_dataset
-    from oraclezoo.pipeline.limit import stream_limit
     from oraclezoo.pipeline.run import folder_name
-    from oraclezoo.pipeline.score import keep_score
     from oraclezoo.pipeline.together import marking
     from oraclezoo.pipeline.training import train
     from oraclezoo.recipe import Recipe
     from oraclezoo.registry import build_registry
     from oraclezoo.resolve import resolve
-    from oraclezoo.train.device import exact_float32, pick
 
-    calibration_s = None
-    if together is None:
-        with exact_float32():
-            calibration_s = calibrate(pick(device))
+    calibration_s = _calibration_s(device) if together is None else None
     registry = build_registry()
     given = resolve(Recipe.from_dict(recipe), registry)
     if together is not None:
@@ -132,18 +129,49 @@ def _train_and_score(
         on_epoch=lambda epoch: tell("epoch", **dataclasses.asdict(epoch)),
         should_stop=should_stop,
     )
-    place = None if data_dir is None else Path(data_dir)
-    limit = stream_limit(stream_above, pick(device))
-    dataset = open_dataset(run.recipe, registry, place, stream_above=limit)
-    keep_score(
+    _score(
         run,
-        dataset,
-        Path(results),
+        run.recipe,
+        registry,
+        data_dir=data_dir,
+        results=results,
+        stream_above=stream_above,
         device=device,
-        registry=registry,
         calibration_s=calibration_s,
         robust=robust,
     )
+
+
+def _calibration_s(device: str) -> float:
+    """The time of the fixed workload, here and now."""
+    from oraclezoo.measure.hardware import calibrate
+    from oraclezoo.train.device import exact_float32, pick
+
+    with exact_float32():
+        return calibrate(pick(device))
+
+
+def _score(
+    run: Run,
+    recipe: Recipe,
+    registry: Registry,
+    *,
+    data_dir: str | None,
+    results: str,
+    stream_above: int | str | None,
+    device: str,
+    **given: Any,
+) -> None:
+    """Read the test images, now that all is trained, and keep the predictions."""
+    from oraclezoo.pipeline.compose import open_dataset
+    from oraclezoo.pipeline.limit import stream_limit
+    from oraclezoo.pipeline.score import keep_score
+    from oraclezoo.train.device import pick
+
+    place = None if data_dir is None else Path(data_dir)
+    limit = stream_limit(stream_above, pick(device))
+    dataset = open_dataset(recipe, registry, place, stream_above=limit)
+    keep_score(run, dataset, Path(results), device=device, registry=registry, **given)
 
 
 def _train_together(
@@ -174,20 +202,12 @@ def _make_variant_and_score(
     timed: bool = True,
 ) -> None:
     """Compress a finished run; then, and only then, read the test images by what came of it."""
-    from oraclezoo.measure.hardware import calibrate
-    from oraclezoo.pipeline.compose import open_dataset
-    from oraclezoo.pipeline.limit import stream_limit
-    from oraclezoo.pipeline.score import keep_score
     from oraclezoo.pipeline.variant import make
     from oraclezoo.recipe import Recipe
     from oraclezoo.registry import build_registry
     from oraclezoo.resolve import resolve
-    from oraclezoo.train.device import exact_float32, pick
 
-    calibration_s = None
-    if timed:
-        with exact_float32():
-            calibration_s = calibrate(pick(device))
+    calibration_s = _calibration_s(device) if timed else None
     registry = build_registry()
     given = resolve(Recipe.from_dict(recipe), registry)
     made = make(
@@ -205,14 +225,14 @@ def _make_variant_and_score(
         on_epoch=lambda epoch: tell("epoch", **dataclasses.asdict(epoch)),
         should_stop=should_stop,
     )
-    place = None if data_dir is None else Path(data_dir)
-    limit = stream_limit(stream_above, pick(device))
-    keep_score(
+    _score(
         made,
-        open_dataset(given, registry, place, stream_above=limit),
-        Path(results),
+        given,
+        registry,
+        data_dir=data_dir,
+        results=results,
+        stream_above=stream_above,
         device=device,
-        registry=registry,
         calibration_s=calibration_s,
         robust=robust,
     )

@@ -144,13 +144,17 @@ class Model:
         self.module.to(device)
         return self
 
+    def weights(self) -> bytes:
+        """The state of :attr:`module` as the content of a safetensors file."""
+        # copies, since safetensors refuses weights that share memory
+        state = {k: v.cpu().contiguous().clone() for k, v in self.module.state_dict().items()}
+        return save(state)
+
     def save(self, folder: str | Path) -> Path:
         """Write the model's files into a folder, made if need be; the card comes last."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        # copies, since safetensors refuses weights that share memory
-        state = {k: v.cpu().contiguous().clone() for k, v in self.module.state_dict().items()}
-        write_atomically(path / WEIGHTS, save(state))
+        write_atomically(path / WEIGHTS, self.weights())
         if self.onnx:
             write_atomically(path / GRAPH, self.onnx)
         text = json.dumps(self.card, indent=2, ensure_ascii=False) + "\n"

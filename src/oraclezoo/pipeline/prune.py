@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
-
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import UsageError, VerificationError
 from oraclezoo.pipeline.cost import RUNTIMES
@@ -220,6 +218,5 @@ def _digest(
         dict(dataset.sha256),
         None if recipe is None else recipe.hash,
     ]
-    state = {key: value.contiguous().clone() for key, value in model.module.state_dict().items()}
     text = json.dumps(asked, sort_keys=True)
-    return hashlib.sha256(text.encode() + save(state)).hexdigest()
+    return hashlib.sha256(text.encode() + model.weights()).hexdigest()

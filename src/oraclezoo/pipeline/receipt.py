@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save
 
 from oraclezoo._version import __version__
 from oraclezoo.contracts import Dataset
@@ -222,7 +221,7 @@ def side(
         "parameters": size.parameters(model.module),
         "macs": size.macs(model.classifier, **shape),
         "file": GRAPH if model.onnx else WEIGHTS,
-        "size_bytes": len(model.onnx) if model.onnx else _weights_bytes(model),
+        "size_bytes": len(model.onnx) if model.onnx else len(model.weights()),
         "latency": summarise(rounds) if rounds else [],
         "peak_memory_bytes": dict(subject.peak),
         "not_run": dict(subject.failed),
@@ -236,11 +235,6 @@ def _loss(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64])
     """Mean negative log-likelihood, nats."""
     likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(likelihood, 1e-12)).mean())
-
-
-def _weights_bytes(model: Model) -> int:
-    state = model.module.state_dict()
-    return len(save({key: value.contiguous().clone() for key, value in state.items()}))
 
 
 def _ratio(before: float, after: float) -> float | None:

@@ -1,0 +1,34 @@
+"""Options of the commands that quantize a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def rounding(function: F) -> F:
+    """``--calibration`` and ``--sensitivity``."""
+    for option in reversed(
+        (
+            click.option(
+                "--calibration",
+                type=click.Choice(["minmax", "entropy", "percentile"]),
+                default="minmax",
+                show_default=True,
+                help="How the range of an activation follows from what was seen.",
+            ),
+            click.option(
+                "--sensitivity",
+                type=click.Choice(["auto", "always", "off"]),
+                default="auto",
+                show_default=True,
+                help="Scan layer by layer: where int8 costs too much, always, or never.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
