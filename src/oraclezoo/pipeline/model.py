@@ -145,7 +145,7 @@ class Model:
         return self
 
     def weights(self) -> bytes:
-        """The state of :attr:`module` as the content of a safetensors file."""
+        """The state of the module as the content of a safetensors file."""
         # copies, since safetensors refuses weights that share memory
         state = {k: v.cpu().contiguous().clone() for k, v in self.module.state_dict().items()}
         return save(state)
