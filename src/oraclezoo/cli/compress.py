@@ -83,7 +83,7 @@ def command(
 ) -> None:
     """Compress MODEL (a model or run folder) into OUT, by default <its name>-small.
 
-    Finds the strength of pruning, and float or int8, that make the most accurate model which comes
+    Finds the strength of pruning, and float or int8, that make the best model which comes
     down to --latency and --size (at least one of them) and stays within the gates. All is chosen on
     validation images. OUT gets the model, the receipts of its steps and of the whole chain, and
     pareto.svg. Exit status 3, and no model, if nothing is within the bounds.

@@ -78,7 +78,7 @@ def compress(
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Find the most accurate model that comes down to the targets within the gates.
+    """Find the best model that comes down to the targets within the gates.
 
     Targets, one at least, are shares of the model's own float ONNX file: ``latency``, the median
     time of a pass in ONNX Runtime at ``batch_size`` and ``threads``, the two timed in turn; and

@@ -113,7 +113,7 @@ def notes(story: Story, split: str, whole: str | None) -> Iterator[str]:
     if split == "validation" and within > 1:
         yield (
             f"the best of {within} candidates within the bounds, chosen on these very images: its "
-            "accuracy here is a little flattered; --split test has others"
+            "figures here are a little flattered; --split test has others"
         )
     for trial in story.trials:
         if trial.reason:

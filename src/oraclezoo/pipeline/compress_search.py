@@ -38,14 +38,17 @@ def next_share(trials: Sequence[Trial], goals: Goals) -> float | None:
     if not done or (len(failed) >= FAILURES and len(done) == 1):
         return None
     floor = max([FLOOR, *failed])
-    wanted = [*_brackets(done, goals, floor)] or [*_gaps(done, goals, floor)]
+    wanted = [*_brackets(done, goals, floor, bool(failed))] or [*_gaps(done, goals, floor)]
     return round(max(wanted)[1], 3) if wanted else None
 
 
 def _brackets(
-    done: Sequence[Trial], goals: Goals, floor: float
+    done: Sequence[Trial], goals: Goals, floor: float, impossible: bool
 ) -> Iterator[tuple[tuple[bool, float], float]]:
-    """For each precision whose threshold is not found: how promising it is, and the next share."""
+    """For each precision whose threshold is not found: how promising it is, and the next share.
+
+    ``impossible``: the floor is a share that could not be reached, not just the smallest allowed.
+    """
     found = best(done, goals)
     enough = 0.0 if found is None else found[0].reached
     for precision in sorted({made.precision for trial in done for made in trial.candidates}):
@@ -62,7 +65,7 @@ def _brackets(
         else:
             bottom = floor
             less = max(each.value / each.bound for each in goals.missed(made))
-            share = max(SLACK * top / less, (floor + top) / 2 if floor > FLOOR else floor)
+            share = max(SLACK * top / less, (floor + top) / 2 if impossible else floor)
             share = min(share, top - RESOLUTION / 2)
         promising = share > enough and not (hopeless and found)
         if promising and top - bottom > RESOLUTION and share > bottom - RESOLUTION / 2:
