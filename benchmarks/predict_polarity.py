@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from oraclezoo.serving.polarity import border, bright_border, is_dark_on_light
 
 SCHEMA = "oraclezoo/predict-polarity/1"
 TRACK, SIZE = "oracle-mnist-3k", 28
+RECIPE = "quick"
 CONFIDENCE = "confidence"
 
 
@@ -89,9 +90,10 @@ RULES: dict[str, tuple[str, Callable[[Gray], bool]]] = {
 class Nets:
     """One net a fold, each for the images that it was not trained on."""
 
-    def __init__(self, dataset: Any, folds: int, labels: npt.NDArray[np.int64]) -> None:
+    def __init__(
+        self, dataset: Any, folds: int, labels: npt.NDArray[np.int64], recipe: oz.Recipe
+    ) -> None:
         self.fold = position_in_class(labels) % folds
-        recipe = oz.Recipe.load("quick", {"data.track": "idx"})
         with tempfile.TemporaryDirectory() as folder:
             places = deal(dataset, Path(folder), folds)
             self.models = [
@@ -155,13 +157,16 @@ def parse(doc: str | None) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def learn(arguments: argparse.Namespace) -> tuple[Any, Any, Nets]:
+def learn(
+    arguments: argparse.Namespace, name: str = RECIPE, changes: Mapping[str, object] | None = None
+) -> tuple[Any, Any, Nets]:
     """Images and labels of the training and validation parts, and the nets of their folds."""
+    recipe = oz.Recipe.load(name, {"data.track": "idx", **(changes or {})})
     dataset = oz.registry().create("dataset", TRACK, data_dir=arguments.data_dir)
     parts = [dataset.split("train"), dataset.split("validation")]
     images = np.concatenate([part.images for part in parts])
     labels = np.concatenate([part.labels for part in parts])
-    return images, labels, Nets(dataset, arguments.folds, labels)
+    return images, labels, Nets(dataset, arguments.folds, labels, recipe)
 
 
 def main() -> None:
@@ -176,7 +181,7 @@ def main() -> None:
         "images": len(labels),
         "splits": ["train", "validation"],
         "folds": arguments.folds,
-        "recipe": "quick",
+        "recipe": RECIPE,
         "rules": about,
         "rows": rows,
     }

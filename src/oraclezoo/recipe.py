@@ -85,6 +85,12 @@ class Augment:
         choices=("bilinear", "bicubic"),
         later=True,
     )
+    jpeg: float = _key(
+        0.0, "share of the images that lose what JPEG does", low=0, high=1, later=True
+    )
+    jpeg_quality: int = _key(
+        30, "lowest quality; each is drawn evenly up to 95", low=1, high=95, later=True
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch on its device: one resampling, then cutout."""
+"""Augmentation of a whole batch on its device: one resampling, JPEG's losses, then cutout."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from oraclezoo.recipe import Augment
+from oraclezoo.train.jpeg import Jpeg
+
+BEST_QUALITY = 95
 
 
 def standardise(images: Tensor, mean: float, std: float) -> Tensor:
@@ -20,10 +23,10 @@ class Augmenter:
     """Turns uint8 images ``(N, H, W)`` into standardised, randomly changed float32 ones.
 
     Shift, rotation, zoom, shear, mirror and the elastic field make one sampling grid, so that each
-    image is interpolated once; what comes in from outside is black (raw value 0). Cutout blanks
-    with the mean gray. All random numbers come from generators that :meth:`reseed` seeds: one for
-    each equal part of a batch, so that images of several trainings are changed in one go, each as
-    it would be alone.
+    image is interpolated once; what comes in from outside is black (raw value 0). Then a share of
+    the images goes through JPEG, and cutout blanks with the mean gray. All random numbers come from
+    generators that :meth:`reseed` seeds: one for each equal part of a batch, so that images of
+    several trainings are changed in one go, each as it would be alone.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Augmenter:
         self.mean, self.std = mean, std
         self.device = device
         self.generators = [torch.Generator(device=device)]
+        self.compressor = Jpeg(device) if recipe.jpeg else None
         self.resamples = flip or any(
             (recipe.shift, recipe.rotate, recipe.scale, recipe.shear, recipe.elastic)
         )
@@ -56,6 +60,8 @@ class Augmenter:
             grid = self._grid(batch)
             mode = self.recipe.interpolation
             batch = F.grid_sample(batch - black, grid, mode, align_corners=False).add_(black)
+        if self.compressor is not None:
+            batch = self._compressed(batch, self.compressor)
         if self.recipe.cutout:
             batch = batch.masked_fill_(self._holes(batch), 0.0)
         return batch
@@ -102,6 +108,18 @@ class Augmenter:
             field = F.interpolate(points, (height, width), mode="bicubic", align_corners=True)
             grid = grid + field.permute(0, 2, 3, 1)
         return grid
+
+    def _compressed(self, batch: Tensor, compressor: Jpeg) -> Tensor:
+        """A share of the batch as JPEG files of random quality would give it back."""
+        recipe, scale = self.recipe, 255 * self.std
+        draws = self._uniform(2, len(batch), images=1)
+        quality = (
+            recipe.jpeg_quality + draws[0] * (BEST_QUALITY + 1 - recipe.jpeg_quality)
+        ).floor()
+        lossy = standardise(
+            compressor(batch * scale + 255 * self.mean, quality)[:, 0], self.mean, self.std
+        )
+        return torch.where((draws[1] < recipe.jpeg).view(-1, 1, 1, 1), lossy, batch)
 
     def _holes(self, batch: Tensor) -> Tensor:
         """True on a square of edge ``cutout`` at a random place that lies inside each image."""
