@@ -12,7 +12,7 @@ from oraclezoo.train.augment import Augmenter, standardise
 
 MEAN, STD = 0.3, 0.25
 FULL = Augment(
-    shift=3, rotate=12, scale=0.1, shear=0.1, elastic=1, elastic_grid=4, flip=True, cutout=7
+    shift=3, rotate=12, scale=0.1, shear=0.1, elastic=1, elastic_grid=4, flip=True, cutout=7, jpeg=1
 )
 
 
@@ -57,10 +57,14 @@ def test_nothing_asked_changes_nothing(images: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Augment)])
 def test_each_key_alone_changes_images(name: str, images: torch.Tensor) -> None:
-    """No key is without effect; two act through others."""
+    """No key is without effect; three act through others."""
     if name in ("elastic_grid", "interpolation"):
         one = Augment(elastic=2, elastic_grid=3, interpolation="bilinear")
         other = Augment(elastic=2, elastic_grid=6) if name == "elastic_grid" else BICUBIC
+        assert not torch.equal(make(one)(images), make(other)(images))
+        return
+    if name == "jpeg_quality":
+        one, other = (Augment(jpeg=1, jpeg_quality=quality) for quality in (30, 90))
         assert not torch.equal(make(one)(images), make(other)(images))
         return
     recipe = dataclasses.replace(Augment(), **{name: getattr(FULL, name)})
