@@ -14,9 +14,16 @@ author = "The oraclezoo developers"
 project_copyright = "2026, The oraclezoo developers"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "oraclezoo.sphinxext", "oraclezoo_docs"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx_click",
+    "sphinx_design",
+    "oraclezoo.sphinxext",
+    "oraclezoo_docs",
+]
 exclude_patterns = ["_build"]
-myst_enable_extensions = ["deflist"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 smartquotes = False  # would turn the dashes of --options into one
 

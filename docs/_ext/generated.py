@@ -1,4 +1,4 @@
-"""Markdown made from what oraclezoo itself says: commands, recipes, components, result schema.
+"""Markdown made from what oraclezoo itself says: recipes, components, result schema.
 
 Imports light rooms only, so that a page can be made without torch.
 """
@@ -13,7 +13,6 @@ from typing import Any
 
 import audit_page
 import board_page
-import click
 import conformance_page
 import measured_compressible
 import measured_compression
@@ -31,20 +30,12 @@ from measured import table
 
 import oraclezoo
 from oraclezoo import errors, recipe, suite
-from oraclezoo.cli import cli
 from oraclezoo.host import build_host
 from oraclezoo.registry import Registry
 from oraclezoo.result_check import SCHEMA_FILE
 from oraclezoo.specs import Kind, Option
 
 PACKAGE = Path(oraclezoo.__file__).parent
-_WIDTH = 92
-"""Columns of a command's help."""
-
-
-def commands() -> str:
-    """The help of every command, as the command line prints it."""
-    return "\n".join(_help(cli, None, "oraclezoo"))
 
 
 def recipe_keys() -> str:
@@ -147,7 +138,6 @@ def error_classes() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        commands,
         recipe_keys,
         recipes,
         backbones,
@@ -215,21 +205,6 @@ def builtins() -> Registry:
 def plain(text: str) -> str:
     """``text`` so that Markdown shows it as it is."""
     return re.sub(r"([\\`*_\[\]<>|{}$~#])", r"\\\1", text.strip())
-
-
-def _help(command: click.Command, parent: click.Context | None, name: str) -> Iterator[str]:
-    settings: Any = {**command.context_settings, "max_content_width": None}
-    context = click.Context(
-        command, parent=parent, info_name=name, **{**settings, "terminal_width": _WIDTH}
-    )
-    path = context.command_path
-    level = "#" * max(3, path.count(" ") + 2)
-    yield f"{level} `{path}`\n\n```text\n{command.get_help(context)}\n```\n"
-    if isinstance(command, click.Group):
-        for each in command.list_commands(context):
-            found = command.get_command(context, each)
-            assert found is not None, each
-            yield from _help(found, context, each)
 
 
 def _names(kind: Kind, folder: str) -> str:
