@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import oraclezoo as oz
 from oraclezoo.data.idx import read_images, read_labels
-from oraclezoo.recipe import Augment, keys
+from oraclezoo.sections import Augment, keys
 from oraclezoo.train.device import peak_memory_bytes, synchronise
 
 Setting = dict[str, Any]

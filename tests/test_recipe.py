@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 
 from oraclezoo.errors import RecipeError, UnknownNameError, UnknownOptionError, UsageError
 from oraclezoo.recipe import (
-    SECTIONS,
     Recipe,
     from_environment,
-    keys,
     parse_assignments,
     parse_value,
     shipped,
 )
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
+from oraclezoo.sections import SECTIONS, keys
 
 
 @pytest.fixture(scope="module")

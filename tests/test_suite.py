@@ -8,9 +8,10 @@ import pytest
 
 from oraclezoo.errors import RecipeError, UnknownNameError
 from oraclezoo.pipeline.run import folder_name
-from oraclezoo.recipe import COMPONENTS, Recipe
+from oraclezoo.recipe import Recipe
 from oraclezoo.registry import build_registry
 from oraclezoo.resolve import resolve
+from oraclezoo.sections import COMPONENTS
 from oraclezoo.specs import Kind
 from oraclezoo.suite import Suite, gather, load_recipe, shipped
 

@@ -29,7 +29,7 @@ import sheets
 from measured import table
 
 import oraclezoo
-from oraclezoo import errors, recipe, suite
+from oraclezoo import errors, recipe, sections, suite
 from oraclezoo.host import build_host
 from oraclezoo.registry import Registry
 from oraclezoo.result_check import SCHEMA_FILE
@@ -41,9 +41,9 @@ PACKAGE = Path(oraclezoo.__file__).parent
 def recipe_keys() -> str:
     """A table of keys for each fixed section of a recipe."""
     parts = []
-    for name, section in recipe.SECTIONS.items():
+    for name, section in sections.SECTIONS.items():
         parts += [f"### `[{name}]`", "", plain(section.__doc__ or ""), ""]
-        parts += [options(recipe.keys(section).values(), "key")]
+        parts += [options(sections.keys(section).values(), "key")]
     return "\n".join(parts)
 
 

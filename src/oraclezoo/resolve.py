@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from oraclezoo.recipe import COMPONENTS, Component, Recipe
+from oraclezoo.recipe import Recipe
+from oraclezoo.sections import COMPONENTS, Component
 
 if TYPE_CHECKING:
     from oraclezoo.registry import Registry

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from oraclezoo.recipe import Augment
+from oraclezoo.sections import Augment
 from oraclezoo.train.augment import Augmenter, standardise
 
 MEAN, STD = 0.3, 0.25

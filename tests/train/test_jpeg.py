@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from oraclezoo.recipe import Augment
+from oraclezoo.sections import Augment
 from oraclezoo.train.augment import Augmenter, standardise
 from oraclezoo.train.jpeg import Jpeg
 

@@ -14,9 +14,10 @@ from torch import nn
 
 from oraclezoo.errors import DivergedError, InterruptedRunError
 from oraclezoo.pipeline.compose import build_parts
-from oraclezoo.recipe import SECTIONS, Augment, Recipe
+from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
+from oraclezoo.sections import SECTIONS, Augment
 from oraclezoo.train import together
 from oraclezoo.train.augment import Augmenter
 from oraclezoo.train.checkpoint import load_state

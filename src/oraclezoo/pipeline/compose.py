@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from oraclezoo._version import __version__
 from oraclezoo.contracts import Dataset, Images
 from oraclezoo.errors import DataError, PluginError, UsageError
-from oraclezoo.recipe import COMPONENTS, Recipe
+from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry
+from oraclezoo.sections import COMPONENTS
 from oraclezoo.specs import Kind
 from oraclezoo.train.augment import standardise
 from oraclezoo.train.engine import steps_per_epoch

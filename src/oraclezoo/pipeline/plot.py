@@ -23,9 +23,9 @@ from oraclezoo.pipeline.model import Model
 from oraclezoo.pipeline.run import PLOTS, Run, writable
 from oraclezoo.pipeline.score import note_look
 from oraclezoo.plots.style import need_matplotlib
-from oraclezoo.recipe import Augment
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.resolve import resolve
+from oraclezoo.sections import Augment
 from oraclezoo.train.device import exact_float32, pick
 from oraclezoo.train.evaluate import probabilities
 from oraclezoo.train.images import Streamed

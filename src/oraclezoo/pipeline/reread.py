@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from oraclezoo.errors import ResultError
-from oraclezoo.recipe import COMPONENTS, Recipe
+from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry
 from oraclezoo.resolve import resolve
 from oraclezoo.result import RecipeRecord
+from oraclezoo.sections import COMPONENTS
 
 
 def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:

@@ -21,10 +21,10 @@ from oraclezoo.leaderboard.load import entry_of
 from oraclezoo.leaderboard.predictions import Predictions, losses
 from oraclezoo.leaderboard.stats import MIN_COMMON_SEEDS
 from oraclezoo.pipeline.reread import added, recipe_of
-from oraclezoo.recipe import Compress
 from oraclezoo.registry import Registry
 from oraclezoo.result import PROTOCOL, Result, make_id
 from oraclezoo.result_check import read_json
+from oraclezoo.sections import Compress
 from oraclezoo.variants import Variant
 
 LIBRARIES = ("python", "torch", "numpy")

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from oraclezoo.errors import UsageError, nearest
-from oraclezoo.recipe import COMPONENTS, SECTIONS, Recipe, keys, parse_value
+from oraclezoo.recipe import Recipe, parse_value
 from oraclezoo.registry import Registry
 from oraclezoo.resolve import resolve
+from oraclezoo.sections import COMPONENTS, SECTIONS, keys
 from oraclezoo.specs import Option
 
 Point = dict[str, Any]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from oraclezoo.recipe import Augment
+from oraclezoo.sections import Augment
 from oraclezoo.train.jpeg import Jpeg
 
 BEST_QUALITY = 95
