@@ -30,7 +30,7 @@ from oraclezoo.errors import OracleZooError
 
 if TYPE_CHECKING:
     from oraclezoo.leaderboard.table import Row
-    from oraclezoo.pipeline.bench import Progress
+    from oraclezoo.pipeline.bench_recipe import Progress
 
 SCHEMA = "oraclezoo/time-to-accuracy/1"
 

@@ -19,7 +19,7 @@ import oraclezoo as oz
 from oraclezoo.errors import InterruptedRunError, UsageError
 from oraclezoo.pipeline import at_once
 from oraclezoo.pipeline.at_once import AtOnce
-from oraclezoo.pipeline.bench import Progress, RecipeBench
+from oraclezoo.pipeline.bench_recipe import Progress, RecipeBench
 from oraclezoo.pipeline.together import marking, train
 from oraclezoo.registry import build_registry
 from oraclezoo.result import Result

@@ -16,7 +16,7 @@ import pytest
 import oraclezoo as oz
 from oraclezoo.errors import DataError, UsageError
 from oraclezoo.leaderboard.load import load_results
-from oraclezoo.pipeline.bench import Progress
+from oraclezoo.pipeline.bench_recipe import Progress
 from oraclezoo.pipeline.worker import run_job
 from oraclezoo.result import Result
 

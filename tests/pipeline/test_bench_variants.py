@@ -13,7 +13,7 @@ import oraclezoo as oz
 from oraclezoo.errors import InterruptedRunError, ResultError, UsageError
 from oraclezoo.leaderboard.load import entry_of
 from oraclezoo.leaderboard.predictions import accuracy_of
-from oraclezoo.pipeline.bench import Progress
+from oraclezoo.pipeline.bench_recipe import Progress
 from oraclezoo.pipeline.reproduce import reproduce
 from oraclezoo.pipeline.run import Run, folder_name
 from oraclezoo.pipeline.submit_checks import check

@@ -19,7 +19,7 @@ from oraclezoo.errors import DataError, ResultError
 from oraclezoo.leaderboard.load import entry_of
 from oraclezoo.leaderboard.predictions import accuracy_of, save_predictions
 from oraclezoo.leaderboard.reproduction import FOLDER, Reproduction
-from oraclezoo.pipeline.bench import Progress
+from oraclezoo.pipeline.bench_recipe import Progress
 from oraclezoo.pipeline.reproduce import reproduce
 from oraclezoo.result import Result
 

@@ -20,7 +20,7 @@ from oraclezoo.errors import (
     UsageError,
 )
 from oraclezoo.pipeline import together, tracking
-from oraclezoo.pipeline.bench import Progress
+from oraclezoo.pipeline.bench_recipe import Progress
 from oraclezoo.pipeline.tracking import choose
 from oraclezoo.registry import build_registry
 

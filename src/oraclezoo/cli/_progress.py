@@ -15,7 +15,7 @@ from oraclezoo.cli._base import console_err, say
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from oraclezoo.pipeline.bench import Progress
+    from oraclezoo.pipeline.bench_recipe import Progress
     from oraclezoo.train.records import Epoch
 
 QUIET_S = 10.0

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from oraclezoo.errors import InterruptedRunError
-from oraclezoo.pipeline.bench import RecipeBench
+from oraclezoo.pipeline.bench_recipe import RecipeBench
 from oraclezoo.pipeline.run import Run
 from oraclezoo.pipeline.worker import Event, run_job, run_jobs
 from oraclezoo.train.device import free_memory_bytes, pick

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from oraclezoo.pipeline.bench import RecipeBench
+from oraclezoo.pipeline.bench_recipe import RecipeBench
 from oraclezoo.pipeline.run import Run, folder_name
 from oraclezoo.pipeline.variant import Made, identity
 from oraclezoo.recipe import Recipe

@@ -18,7 +18,8 @@ from oraclezoo.leaderboard.predictions import Predictions
 from oraclezoo.leaderboard.reproduction import FOLDER, Reproduction, SeedPair, sha256_of
 from oraclezoo.measure import hardware
 from oraclezoo.pipeline import compose
-from oraclezoo.pipeline.bench import Progress, bench
+from oraclezoo.pipeline.bench import bench
+from oraclezoo.pipeline.bench_recipe import Progress
 from oraclezoo.pipeline.limit import stream_limit
 from oraclezoo.pipeline.reread import added, recipe_of
 from oraclezoo.pipeline.robust import is_current
