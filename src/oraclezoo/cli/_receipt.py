@@ -61,6 +61,21 @@ def _rows(made: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         peaks = [side["peak_memory_bytes"].get(runtime) for side in (before, after)]
         cells = ["" if peak is None else f"{peak / 1e6:.0f} MB" for peak in peaks]
         yield f"peak memory, {runtime}", cells[0], cells[1], "of the whole process"
+    yield from _on_device(before, after)
+
+
+def _on_device(
+    before: dict[str, Any], after: dict[str, Any]
+) -> Iterator[tuple[str, str, str, str]]:
+    """What torch's runtimes took beside: memory of a GPU, and time to compile."""
+    for key, name, scale, unit, what in (
+        ("peak_device_memory_bytes", "device memory", 1e-6, "MB", "the most that tensors took"),
+        ("compile_s", "compiling", 1, "s", "for all settings; less where a cache had it"),
+    ):
+        found = [side.get(key, {}) for side in (before, after)]
+        for runtime in {**found[0], **found[1]}:
+            cells = [f"{scale * of[runtime]:.3g} {unit}" if runtime in of else "" for of in found]
+            yield f"{name}, {runtime}", cells[0], cells[1], what
 
 
 def _latencies(made: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:

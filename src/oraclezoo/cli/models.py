@@ -132,6 +132,8 @@ def _facts(card: dict[str, Any]) -> dict[str, str]:
     }
     if onnx:
         found["onnx"] = f"{onnx['precision']}, {onnx['input']} in, opset {onnx['opset']}"
+    if card.get("form"):
+        found["form"] = "{precision} in torch, compile {compile}".format(**card["form"])
     if card.get("calibration"):
         found["calibration"] = f"temperature {card['calibration']['temperature']:.3f}"
     if provenance.get("recipe"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from oraclezoo.measure.repeats import clock_ms, repeat
 
@@ -54,11 +55,36 @@ def eager(
 
     Times the forward pass alone, from standardised float32 NHWC images to logits.
     """
-    model = model.to(device).to(memory_format=torch.channels_last).eval()
+    return passes(
+        model.to(device).to(memory_format=torch.channels_last).eval(),
+        in_chans=in_chans,
+        image_size=image_size,
+        device=device,
+        settings=settings,
+        budget_s=budget_s,
+        min_repeats=min_repeats,
+    )
+
+
+def passes(
+    model: nn.Module,
+    *,
+    in_chans: int,
+    image_size: int,
+    device: torch.device,
+    runtime: str = "eager",
+    precision: str = "fp32",
+    settings: Sequence[tuple[int, int]] | None = None,
+    budget_s: float = 1.0,
+    min_repeats: int = 30,
+) -> list[dict[str, Any]]:
+    """As :func:`eager`, of a module that is ready on the device: in another form, or compiled.
+
+    ``runtime`` and ``precision`` say which, for the rows.
+    """
     rows = []
     for batch_size, threads in settings or ((1, 1), (256, torch.get_num_threads())):
-        images = torch.zeros(batch_size, in_chans, image_size, image_size, device=device)
-        images = images.normal_().contiguous(memory_format=torch.channels_last)
+        images = _images(batch_size, in_chans, image_size, device)
         with _threads(threads), torch.inference_mode():
             times = measure(
                 lambda images=images: model(images),  # type: ignore[misc]  # bound now
@@ -66,9 +92,30 @@ def eager(
                 budget_s=budget_s,
                 min_repeats=min_repeats,
             )
-        row = {"runtime": "eager", "precision": "fp32", "device": device.type}
+        row = {"runtime": runtime, "precision": precision, "device": device.type}
         rows.append({**row, "threads": threads, "batch_size": batch_size, **times})
     return rows
+
+
+def first_passes_s(
+    model: nn.Module,
+    *,
+    in_chans: int,
+    image_size: int,
+    device: torch.device,
+    settings: Sequence[tuple[int, int]],
+) -> float:
+    """Seconds until a compiled module has seen a batch of each setting: what compiling takes."""
+    start = time.perf_counter()
+    for batch_size, threads in settings:
+        with _threads(threads), torch.inference_mode():
+            model(_images(batch_size, in_chans, image_size, device)).cpu()
+    return time.perf_counter() - start
+
+
+def _images(batch_size: int, in_chans: int, image_size: int, device: torch.device) -> Tensor:
+    images = torch.zeros(batch_size, in_chans, image_size, image_size, device=device)
+    return images.normal_().contiguous(memory_format=torch.channels_last)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ def calibrate(model: Model, dataset: Dataset, *, twin: Model | None = None) -> M
     Calibrate before the export: the temperature is part of the graph. Raises UsageError for a
     model with an ONNX file or a temperature.
     """
+    model = model.as_float()
     if model.onnx or model.card.get("calibration"):
         raise UsageError("this model has an ONNX file or a temperature already: calibrate once")
     part = dataset.split("validation")

@@ -103,7 +103,7 @@ def compress(
     tuning = Tuning(epochs, lr_scale, distill, temperature)
     _check(trials, epochs, steps, batch_size, threads, rounds)
     say = progress or (lambda text: None)
-    opened = open_model(model, registry)
+    opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
         raise UsageError(
             f"this model is {opened.precision} already: export it anew, and compress that"

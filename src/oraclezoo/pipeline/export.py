@@ -66,7 +66,7 @@ def export(
     opened = open_model(model, registry)
     if out is not None and opened.precision != "fp32" and _same(model, out):
         raise UsageError(
-            f"{out} holds a {opened.precision} file, which would be lost: give another"
+            f"{out} holds a {opened.precision} model, which would be lost: give another"
         )
     bare = Model(opened.module, opened.card).to("cpu")
     dataset = open_data(bare, registry, track=track, data_dir=data_dir, progress=progress)

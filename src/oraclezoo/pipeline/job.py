@@ -312,6 +312,7 @@ def _time(
     path: str,
     image_size: int,
     precision: str,
+    device: str,
     settings: list[tuple[int, int]],
     budget_s: float,
     min_repeats: int,
@@ -319,6 +320,7 @@ def _time(
     """Latency of a model folder by torch, or of an ONNX file by ONNX Runtime, without torch."""
     from oraclezoo.measure.memory import peak_bytes
 
+    seconds = on_device = None
     if runtime == "onnxruntime":
         from oraclezoo.measure.ort import onnx
 
@@ -331,21 +333,39 @@ def _time(
             min_repeats=min_repeats,
         )
     else:
-        from oraclezoo.measure import latency
-        from oraclezoo.pipeline.model import load
-        from oraclezoo.train.device import pick
-
-        model = load(path)
-        rows = latency.eager(
-            model.classifier,
-            in_chans=model.card["input"]["in_chans"],
-            image_size=image_size,
-            device=pick("cpu"),
-            settings=settings,
-            budget_s=budget_s,
-            min_repeats=min_repeats,
+        rows, seconds, on_device = _time_torch(
+            path, runtime, device, settings=settings, budget_s=budget_s, min_repeats=min_repeats
         )
-    tell("timed", rows=rows, peak_memory_bytes=peak_bytes())
+    tell(
+        "timed",
+        rows=rows,
+        peak_memory_bytes=peak_bytes(),
+        peak_device_memory_bytes=on_device,
+        compile_s=seconds,
+    )
+
+
+def _time_torch(
+    path: str, runtime: str, device: str, **how: Any
+) -> tuple[list[dict[str, Any]], float | None, int | None]:
+    """Latency rows of a model folder in its form, the seconds of compiling, a device's memory."""
+    import torch
+
+    from oraclezoo.measure import latency
+    from oraclezoo.pipeline.model import load
+    from oraclezoo.train.device import exact_float32, peak_memory_bytes, pick
+
+    place, model = pick(device), load(path)
+    shape = {key: model.card["input"][key] for key in ("in_chans", "image_size")}
+    model.module.to(place).to(memory_format=torch.channels_last)
+    net, seconds = model.in_form(compile=runtime == "compiled"), None
+    with exact_float32():
+        if runtime == "compiled":
+            seconds = latency.first_passes_s(net, device=place, settings=how["settings"], **shape)
+        rows = latency.passes(
+            net, device=place, runtime=runtime, precision=model.precision, **shape, **how
+        )
+    return rows, seconds, peak_memory_bytes(place) if place.type == "cuda" else None
 
 
 _ACTIONS: dict[str, Callable[..., None]] = {

@@ -4,6 +4,8 @@
 exported or quantized graph, where there is one. The card may also have
 
 ``onnx``         file, sha256, opset, precision (fp32, fp16 or int8), input (uint8 or float32)
+``form``         how torch runs it in fewer bits (:mod:`oraclezoo.compress.torch_form`); the weights
+                 stay float32
 ``receipts``     what each step of compression did, in order (:mod:`oraclezoo.pipeline.receipt`)
 ``calibration``  ``temperature``, by which logits are divided before the softmax
 ``plan``         which channels of the backbone were pruned (:mod:`oraclezoo.compress.plan`)
@@ -25,6 +27,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from oraclezoo.compress.plan import Plan
+from oraclezoo.compress.torch_form import Form, InSizes, compiled
 from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.export.shipped import Tempered
 from oraclezoo.pipeline.compose import build_backbone
@@ -34,7 +37,7 @@ from oraclezoo.serving.images import as_batch
 from oraclezoo.serving.names import locate
 from oraclezoo.serving.polarity import Polarity
 from oraclezoo.serving.prediction import Prediction
-from oraclezoo.train.evaluate import probabilities, with_views
+from oraclezoo.train.evaluate import BATCH_SIZE, probabilities, with_views
 from oraclezoo.train.images import Streamed
 
 if TYPE_CHECKING:
@@ -51,20 +54,32 @@ PRECISIONS = ("fp32", "fp16", "int8")
 AT_ONCE_BYTES = 1 << 26
 """Images that take more are moved to the model's device in batches."""
 
+SIZES = (1, 32, BATCH_SIZE)
+"""Batches for which a form that is compiled is: any other is filled up to the next of them."""
+
 
 class Model:
     """A trained classifier that can be used, saved and loaded.
 
     ``card`` is the content of ``model.json``: how to build the backbone, its input shape, the
     preprocessing, the classes and where it all came from. ``onnx`` is the content of
-    ``model.onnx``, if there is one, which the card describes. What is made from a model by new
-    weights has no such file: leave it out, and the card's entry goes.
+    ``model.onnx``, if there is one, which the card describes; ``form`` how torch runs the module,
+    if not in float32. What is made from a model by new weights has neither: leave them out, and
+    the card's entries go.
     """
 
-    def __init__(self, module: nn.Module, card: dict[str, Any], onnx: bytes | None = None) -> None:
-        self.module, self.onnx = module.eval(), onnx
-        self.card = card if onnx else {key: card[key] for key in card if key != "onnx"}
+    def __init__(
+        self,
+        module: nn.Module,
+        card: dict[str, Any],
+        onnx: bytes | None = None,
+        form: Form | None = None,
+    ) -> None:
+        self.module, self.onnx, self.form = module.eval(), onnx, form
+        gone = {key for key, value in (("onnx", onnx), ("form", form)) if not value}
+        self.card = {key: card[key] for key in card if key not in gone}
         self._session: OnnxClassifier | None = None
+        self._running: dict[torch.device, nn.Module] = {}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -73,22 +88,42 @@ class Model:
 
     @property
     def classifier(self) -> nn.Module:
-        """Standardised images ``(N, 1, H, W)`` -> logits; all that a prediction costs.
+        """Standardised images ``(N, 1, H, W)`` -> logits in float32; all that a prediction costs.
 
         The module itself, or one around it that averages over shifts and divides the logits by a
         temperature, where the card says so.
         """
+        return self._around(self.module)
+
+    def in_form(self, *, compile: bool | None = None) -> nn.Module:
+        """The classifier in the model's form, a copy on the module's device; float32 without one.
+
+        Compiled if ``compile`` says so, by default if the form does. Raises UsageError for int8
+        without torchao.
+        """
+        net = self.module if self.form is None else self.form.applied(self.module)
+        device, whole = self._device, self._around(net)
+        by_form = self.form is not None and self.form.compiles(device)
+        return compiled(whole, device) if (by_form if compile is None else compile) else whole
+
+    def _around(self, net: nn.Module) -> nn.Module:
         scale = self.card["preprocessing"]
         pixels = scale.get("shifts", 0)
         flip = scale.get("flip", False)
-        net = with_views(self.module, pixels, flip=flip, mean=scale["mean"], std=scale["std"])
+        net = with_views(net, pixels, flip=flip, mean=scale["mean"], std=scale["std"])
         temperature = self.card.get("calibration", {}).get("temperature", 1.0)
         return net if temperature == 1.0 else Tempered(net, temperature)
 
     @property
+    def _device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    @property
     def precision(self) -> str:
-        """Of what predicts: fp32, fp16 or int8."""
-        return str(self.card["onnx"]["precision"]) if self.onnx else "fp32"
+        """Of what predicts: fp32, fp16 or int8; bf16 in torch alone."""
+        if self.onnx:
+            return str(self.card["onnx"]["precision"])
+        return self.form.precision if self.form else "fp32"
 
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
         """Labels and probabilities, as :meth:`oraclezoo.serving.predictor.Predictor.predict`.
@@ -97,14 +132,15 @@ class Model:
         on black; those that stay in a file, contracts.Images, are read a batch at a time), or a
         picture, or an iterable of pictures of any size, colour and ``polarity``: files, the bytes
         of one, images of Pillow's, uint8 ``(H, W)`` or ``(H, W, 3 or 4)``. A model with an ONNX
-        file predicts with that, on the CPU. Raises DataError for a picture that cannot be read,
-        UsageError for what is none.
+        file predicts with that, on the CPU; another where its weights are, in its form. Raises
+        DataError for a picture that cannot be read, UsageError for what is none, and for a form
+        that needs torchao without it.
         """
         array = as_batch(images, self.card["input"]["image_size"], polarity)
         if self.onnx:
             found = self.onnx_classifier().probabilities(array)
             return Prediction(found.argmax(1).astype(np.int64), found)
-        device = next(self.module.parameters()).device
+        device = self._device
         if not len(array):
             classes = len(self.classes)
             return Prediction(np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
@@ -114,9 +150,19 @@ class Model:
             source = torch.from_numpy(np.ascontiguousarray(array)).to(device)
         else:
             source = Streamed([array], device)
-        probs = probabilities(self.classifier, source, mean=scale["mean"], std=scale["std"])
+        probs = probabilities(self._runner(), source, mean=scale["mean"], std=scale["std"])
         found = probs.cpu().numpy()
         return Prediction(found.argmax(1).astype(np.int64), found)
+
+    def _runner(self) -> nn.Module:
+        """What predicts in torch; a form is made once, since that takes time."""
+        if self.form is None:
+            return self.classifier
+        device = self._device
+        if device not in self._running:
+            net = self.in_form()
+            self._running[device] = InSizes(net, SIZES) if self.form.compiles(device) else net
+        return self._running[device]
 
     def onnx_classifier(self, where: str = GRAPH) -> OnnxClassifier:
         """The ONNX file in ONNX Runtime, opened once. Raises ResultError if it is not this model's.
@@ -172,7 +218,15 @@ class Model:
     def with_receipt(self, receipt: dict[str, Any]) -> Model:
         """A copy whose card has one more receipt."""
         card = {**self.card, "receipts": [*self.card.get("receipts", []), receipt]}
-        return Model(self.module, card, self.onnx)
+        return Model(self.module, card, self.onnx, self.form)
+
+    def with_form(self, form: Form) -> Model:
+        """A copy that torch runs in this form; without an ONNX file, which would predict first."""
+        return Model(self.module, {**self.card, "form": form.to_json()}, form=form)
+
+    def as_float(self) -> Model:
+        """The model without its form, which steps that change or export weights start from."""
+        return Model(self.module, self.card, self.onnx) if self.form else self
 
 
 def load(model: str | Path, registry: Registry | None = None) -> Model:
@@ -188,17 +242,24 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
         if card["schema"] != SCHEMA:
             raise ValueError(f"schema is {card['schema']!r}, not {SCHEMA!r}")
         state = load_file(path / WEIGHTS)
-        graph = _read_graph(path, card)
+        graph, form = _read_graph(path, card), _read_form(card)
     except FileNotFoundError as error:
         raise ResultError(f"{path} is not a model folder: {error.filename} is missing") from error
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ResultError(f"{path}: the model cannot be read ({error})") from error
-    bare = assemble(card, state, known, str(path))
-    if graph is None:
-        return bare
-    whole = Model(bare.module, card, graph)
-    whole.onnx_classifier(str(path / GRAPH))
+    module = assemble(card, state, known, str(path)).module
+    whole = Model(module, card, graph, form)
+    if graph is not None:
+        whole.onnx_classifier(str(path / GRAPH))
     return whole
+
+
+def _read_form(card: dict[str, Any]) -> Form | None:
+    """The form that a card states. Raises ValueError if that is none, or there is a graph too."""
+    entry = card.get("form")
+    if entry is not None and card.get("onnx") is not None:
+        raise ValueError("its card has entries both on ONNX and on a form for torch")
+    return None if entry is None else Form.from_json(entry)
 
 
 def _read_graph(path: Path, card: dict[str, Any]) -> bytes | None:

@@ -14,25 +14,31 @@ from oraclezoo.pipeline.model import CARD, Model, load
 from oraclezoo.pipeline.run import Run
 from oraclezoo.registry import Registry
 from oraclezoo.result import data_key
+from oraclezoo.serving.listing import shipped
 from oraclezoo.train.device import pick
 
 
 def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
-    """A model as it is, that of a model folder, or that of a run or its folder.
+    """A model as it is, that of a model folder or name, or that of a run or its folder.
 
-    Raises ResultError if the folder is neither.
+    Raises ResultError if it is none of these; DownloadError.
     """
     if isinstance(source, Model):
         return source
     if isinstance(source, Run):
         return source.model(registry=registry)
     path = Path(source)
+    known = isinstance(source, str) and (
+        source in shipped() or (not path.exists() and ("model", source) in registry)
+    )
+    if known:
+        return load(source, registry)
     if (path / CARD).is_file():
         return load(path, registry)
     if (path / "run.json").is_file():
         return Run.load(path).model(registry=registry)
     what = "has neither model.json nor run.json" if path.is_dir() else "is not there"
-    raise ResultError(f"{path} {what}: give a model folder or a run folder")
+    raise ResultError(f"{path} {what}: give a model folder or a run folder, or a model's name")
 
 
 def open_data(

@@ -22,11 +22,13 @@ from oraclezoo.measure import hardware
 from oraclezoo.pipeline.export import export
 from oraclezoo.pipeline.model import Model
 from oraclezoo.pipeline.opening import open_data, open_model
+from oraclezoo.pipeline.quantize_torch import quantize_torch
 from oraclezoo.pipeline.receipt import gate, prove
 from oraclezoo.pipeline.run import Run
 from oraclezoo.pipeline.timing import ROUNDS
 from oraclezoo.registry import Registry, build_registry
 
+BACKENDS = ("onnxruntime", "torch")
 PRECISIONS = ("int8", "fp16")
 SENSITIVITIES = ("auto", "always", "off")
 IMAGES = 512
@@ -42,6 +44,9 @@ def quantize(
     out: str | Path | None = None,
     *,
     precision: str = "int8",
+    backend: str = "onnxruntime",
+    device: str | None = None,
+    compile: str | None = None,
     calibration: str = "minmax",
     images: int = IMAGES,
     sensitivity: str = "auto",
@@ -60,7 +65,7 @@ def quantize(
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Quantize a model for ONNX Runtime, and add the receipt against its float graph.
+    """Quantize a model for ONNX Runtime or torch, and add the receipt against float.
 
     ``int8``: static, uint8 activations, int8 weights by output channel, ranges from ``images``
     training images by ``calibration`` (minmax, entropy or percentile). Where the probabilities of
@@ -69,18 +74,55 @@ def quantize(
     pattern of ``keep_float``. ``fp16`` halves the bits of float. Preprocessing and softmax are not
     rounded. A model without an ONNX file is exported first.
 
+    With ``backend`` torch, torch runs the model in ``bf16``, ``fp16`` or ``int8`` (torchao's, in
+    linear layers alone) on ``device`` (by default auto), compiled if ``compile`` (auto, on, off)
+    says so; nothing is calibrated, and those options are refused. Its loss and speed are held
+    against float32 in torch on that device. The result is on the CPU; ``to`` moves it.
+
     The result, written to the folder ``out`` if one is given, keeps the float weights beside the
-    ONNX file. Raises VerificationError if accuracy falls by more than ``max_drop`` points, or the
-    one-sided 95% limit of that loss is more than ``max_limit``; then nothing is written.
+    ONNX file, or alone; an entry in the card is all that a form for torch adds. Raises
+    VerificationError if accuracy falls by more than ``max_drop`` points, or the one-sided 95% limit
+    of that loss is more than ``max_limit``; then nothing is written.
     """
-    _check(precision, sensitivity, images, max_divergence)
     registry = registry or build_registry()
-    opened = open_model(model, registry)
+    given: dict[str, Any] = {"track": track, "data_dir": data_dir}
+    measuring: dict[str, Any] = {
+        "split": split,
+        "results": results,
+        "timed": timed,
+        "rounds": rounds,
+        "settings": settings,
+    }
+    others = {
+        "calibration": calibration != "minmax",
+        "images": images != IMAGES,
+        "sensitivity": sensitivity != "auto",
+        "max_divergence": max_divergence != MAX_DIVERGENCE,
+        "keep_float": bool(keep_float),
+        "reduce_range": reduce_range,
+    }
+    if backend == "torch":
+        _refuse(backend, others)
+        return quantize_torch(
+            model,
+            out,
+            precision=precision,
+            device=device or "auto",
+            compile=compile or "auto",
+            max_drop=max_drop,
+            max_limit=max_limit,
+            registry=registry,
+            progress=progress,
+            **given,
+            **measuring,
+        )
+    _refuse(backend, {"device": device is not None, "compile": compile is not None})
+    _check(backend, precision, sensitivity, images, max_divergence)
+    opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
         raise UsageError(
             f"this model is {opened.precision} already: export it anew, and quantize that"
         )
-    given: dict[str, Any] = {"track": track, "data_dir": data_dir}
     if opened.onnx is None:
         opened = export(opened, timed=False, registry=registry, progress=progress, **given)
     dataset = open_data(opened, registry, progress=progress, **given)
@@ -100,13 +142,9 @@ def quantize(
         opened,
         done,
         dataset,
-        split=split,
         track=track,
-        results=results,
-        timed=timed,
-        rounds=rounds,
-        settings=settings,
         progress=progress,
+        **measuring,
     )
     made["notes"] += _remarks(options)
     gate(made, max_drop=max_drop, max_limit=max_limit)
@@ -117,8 +155,20 @@ def quantize(
     return done
 
 
-def _check(precision: str, sensitivity: str, images: int, max_divergence: float) -> None:
+def _refuse(backend: str, given: dict[str, bool]) -> None:
+    """Raise UsageError if an option is given that this backend has no use for."""
+    found = [name for name, is_given in given.items() if is_given]
+    if found:
+        raise UsageError(f"backend {backend} does not take {', '.join(found)}: leave it out")
+
+
+def _check(
+    backend: str, precision: str, sensitivity: str, images: int, max_divergence: float
+) -> None:
+    if backend == "onnxruntime" and precision == "bf16":
+        raise UsageError("bf16 is torch's: say backend torch, or take int8 or fp16")
     for what, value, known in (
+        ("backend", backend, BACKENDS),
         ("precision", precision, PRECISIONS),
         ("sensitivity", sensitivity, SENSITIVITIES),
     ):

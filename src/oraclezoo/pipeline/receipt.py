@@ -22,6 +22,7 @@ from oraclezoo.pipeline.model import GRAPH, WEIGHTS, Model
 from oraclezoo.pipeline.opening import learned_validation, note_look, track_of
 from oraclezoo.pipeline.timing import ROUNDS, Subject, runtimes_of, summarise, time_in_turn
 from oraclezoo.result import timestamp
+from oraclezoo.train.device import exact_float32
 
 SCHEMA = "oraclezoo/receipt/1"
 
@@ -99,29 +100,35 @@ def prove(
     rounds: int = ROUNDS,
     settings: Sequence[tuple[int, int]] | None = None,
     runtimes: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
+    device: str = "cpu",
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Measure a model before and after a step, and make the receipt.
 
     ``options`` are the step's own. ``settings`` are pairs of batch size and threads; times are
-    taken by ``runtimes``, by default ONNX Runtime and, of models without an ONNX file, eager. A
-    look at the test split is noted in the ledger of the ``results`` folder.
+    taken by ``runtimes``, by default ONNX Runtime and, of models without an ONNX file, eager.
+    Torch's runtimes, and models without an ONNX file, run on ``device``. A look at the test split
+    is noted in the ledger of the ``results`` folder.
     """
     chosen = runtimes or (runtimes_of(before), runtimes_of(after))
-    subjects = [Subject(before, chosen[0]), Subject(after, chosen[1])]
+    subjects = [
+        Subject(model, by, device=device) for model, by in zip((before, after), chosen, strict=True)
+    ]
     if timed:
         time_in_turn(subjects, settings=settings, rounds=rounds, progress=progress)
     if progress:
         progress(f"scoring on the {split} images")
     sides = [side(subject, dataset, split, results, track) for subject in subjects]
-    return receipt(step, options, *sides)
+    return receipt(step, options, *sides, device=device)
 
 
-def receipt(step: str, options: dict[str, Any], before: Side, after: Side) -> dict[str, Any]:
+def receipt(
+    step: str, options: dict[str, Any], before: Side, after: Side, *, device: str = "cpu"
+) -> dict[str, Any]:
     """The receipt of a step as a JSON document. Accuracies are shares, sizes bytes, times ms.
 
-    The interval is over images, paired. Raises UsageError if the two sides were measured on
-    different images.
+    The interval is over images, paired; ``device`` is what both were measured on. Raises UsageError
+    if the two sides were measured on different images.
     """
     if (before.track, before.split) != (after.track, after.split) or not np.array_equal(
         before.labels, after.labels
@@ -155,7 +162,7 @@ def receipt(step: str, options: dict[str, Any], before: Side, after: Side) -> di
             for key in ("parameters", "macs", "size_bytes")
         },
         "speedups": _speedups(before, after),
-        "hardware": hardware.describe(torch.device("cpu")),
+        "hardware": hardware.describe(torch.device(device)),
         "libraries": hardware.libraries(),
     }
     return {**made, "notes": receipt_notes.notes(made)}
@@ -208,12 +215,13 @@ def side(
     if split == "test":
         note_look(model, dataset, Path(results), track)
     part = dataset.split(split)
-    probabilities = model.to("cpu").predict(part.images).probabilities
+    with exact_float32():
+        probabilities = model.to(subject.device).predict(part.images).probabilities
     labels = np.asarray(part.labels)
     given = model.card["input"]
     shape = {"in_chans": given["in_chans"], "image_size": given["image_size"]}
     rounds = subject.rows
-    facts = {
+    facts: dict[str, Any] = {
         "form": "onnx" if model.onnx else "torch",
         "precision": model.precision,
         "accuracy": accuracy_of(probabilities, labels),
@@ -226,6 +234,10 @@ def side(
         "peak_memory_bytes": dict(subject.peak),
         "not_run": dict(subject.failed),
     }
+    if subject.device_peak:
+        facts["peak_device_memory_bytes"] = dict(subject.device_peak)
+    if subject.compile_s:
+        facts["compile_s"] = dict(subject.compile_s)
     name = track_of(model, track)
     learned = split == "validation" and name == track_of(model) and learned_validation(model)
     return Side(facts, name, split, dataset.synthetic, learned, probabilities, labels, rounds)

@@ -15,6 +15,9 @@ from oraclezoo.pipeline.graph import graph_of
 from oraclezoo.pipeline.model import GRAPH, Model
 from oraclezoo.pipeline.worker import run_job
 
+TORCH = ("eager", "compiled")
+"""Runtimes that are torch: as it is, and with torch.compile."""
+
 ROUNDS = 3
 """Times are taken before, after, before, after, ...: a machine's good and bad minutes hit both."""
 BUDGET_S = 1.0
@@ -25,10 +28,12 @@ REPEATS = 30
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to be timed, and by which runtimes; ``rows`` and ``peak`` come to hold what is found.
+    """A model to be timed, by which runtimes, and on which ``device`` torch's run.
 
-    ``rows`` has one list a round; ``peak`` the peak resident bytes of a process by runtime;
-    ``failed`` the reason why a runtime cannot run the model.
+    The others come to hold what is found: ``rows`` one list a round; ``peak`` the peak resident
+    bytes of a process by runtime, ``device_peak`` the same of a device's own memory; ``compile_s``
+    the most seconds that compiling took, by runtime; ``failed`` the reason why a runtime cannot run
+    the model.
     """
 
     model: Model
@@ -36,6 +41,9 @@ class Subject:
     rows: list[list[dict[str, Any]]] = field(default_factory=list)
     peak: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    device_peak: dict[str, int] = field(default_factory=dict)
+    compile_s: dict[str, float] = field(default_factory=dict)
 
 
 def runtimes_of(model: Model) -> tuple[str, ...]:
@@ -74,10 +82,10 @@ def _requests(
     """What the processes are asked, once the files that they need are written."""
     model, asked = subject.model, []
     size = model.card["input"]["image_size"]
-    bare = Model(model.module, model.card)
+    bare = Model(model.module, model.card, form=model.form)
     for runtime in subject.runtimes:
         path = folder / runtime
-        if runtime == "eager":
+        if runtime in TORCH:
             bare.save(path)
         else:
             try:
@@ -95,6 +103,7 @@ def _requests(
                 "path": str(path),
                 "image_size": size,
                 "precision": model.precision,
+                "device": subject.device,
                 "settings": settings,
                 "budget_s": BUDGET_S / rounds,
                 "min_repeats": -(-REPEATS // rounds),
@@ -110,10 +119,14 @@ def _round(subject: Subject, requests: list[dict[str, Any]]) -> list[dict[str, A
         if event["event"] != "timed":
             raise JobError(f"timing with {request['runtime']} failed: {event.get('message')}")
         rows += event["rows"]
-        held = event["peak_memory_bytes"]
-        if held is not None:
-            runtime = request["runtime"]
-            subject.peak[runtime] = max(held, subject.peak.get(runtime, 0))
+        runtime = request["runtime"]
+        for found, kept in (
+            (event["peak_memory_bytes"], subject.peak),
+            (event["peak_device_memory_bytes"], subject.device_peak),
+            (event["compile_s"], subject.compile_s),
+        ):
+            if found is not None:
+                kept[runtime] = max(found, kept.get(runtime, 0))
     return rows
 
 

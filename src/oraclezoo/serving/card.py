@@ -47,6 +47,12 @@ class Card:
         Raises ResultError if it is no model folder, or one for torch alone, or its card is broken.
         """
         content = read_document(folder)
+        form = content.get("form")
+        if isinstance(form, dict):
+            raise ResultError(
+                f"{folder}: the model is {form.get('precision')} for torch, without an ONNX file, "
+                f"which is read here; read with oraclezoo.load, or {_EXPORT}"
+            )
         if not content.get("onnx"):
             raise ResultError(
                 f"{folder}: the model has no ONNX file, which is read here; {_EXPORT}"
