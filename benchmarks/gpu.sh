@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # All speed benchmarks on one NVIDIA GPU, in at most nine minutes:
 #
-#     bash benchmarks/gpu.sh [FOLDER] [--cpu-smoke]
+#     bash benchmarks/gpu.sh [FOLDER] [--only PARTS] [--cpu-smoke]
 #
 # Needs: bash, timeout (GNU coreutils), a Python with torch for CUDA, and what oraclezoo needs
 #     (pip install -e '.[dev]'; the checkout itself need not be installed, src/ is put on the path).
 #     With lightning (pip install lightning) it is a contender; without, it is left out. PYTHON names
-#     the interpreter, "python" by default. Nothing is downloaded: images are noise or generated.
+#     the interpreter, "python" by default. Without torchao (in [dev]) there is no receipt of int8,
+#     and that part fails. Nothing is downloaded: images are noise or generated.
 # Leaves in FOLDER (benchmarks/measurements/gpu-DATE): a JSON document and a log for each part
 #     (environment, throughput-oraclenet, throughput-mobilenetv3, seeds-at-once, speed, scaling,
-#     time-to-accuracy), tests.log, and summary.txt: exit status and seconds of each. A part that
-#     fails, or takes longer than its share, leaves its log, and the others go on.
+#     time-to-accuracy, receipts), tests.log, and summary.txt: exit status and seconds of each. A part
+#     that fails, or takes longer than its share, leaves its log, and the others go on.
 # Exits 0 if every part ended well, else 1.
+# --only receipts,speed: these parts alone, so that they have the time of all.
 # --cpu-smoke: the same parts, each as short as it can be, on the CPU, to try this script.
 set -u
 
@@ -19,12 +21,15 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 python="${PYTHON:-python}"
 device=cuda
 folder=
-for word in "$@"; do
-  case "$word" in
+only=
+while (($#)); do
+  case "$1" in
     --cpu-smoke) device=cpu ;;
-    -*) echo "gpu.sh: unknown option $word; there is --cpu-smoke" >&2; exit 2 ;;
-    *) folder="$word" ;;
+    --only) only="${2:-}"; shift ;;
+    -*) echo "gpu.sh: unknown option $1; there are --cpu-smoke and --only PARTS" >&2; exit 2 ;;
+    *) folder="$1" ;;
   esac
+  shift
 done
 folder="${folder:-$root/benchmarks/measurements/gpu-$(date +%Y-%m-%d)}"
 mkdir -p "$folder" || exit 1
@@ -41,6 +46,10 @@ failed=0
 part() {
   local name="$1" limit="$2" start=$SECONDS status left=$((deadline - SECONDS))
   shift 2
+  if [[ -n $only ]]; then
+    if [[ ",$only," != *",$name,"* ]]; then return; fi
+    limit=$left
+  fi
   if ((left < 5)); then
     echo "$name: left out, no time" | tee -a "$folder/summary.txt"
     failed=1
@@ -107,5 +116,12 @@ part time-to-accuracy 45 "$python" benchmarks/time_to_accuracy.py --device "$dev
   --recipes default --seeds 2 --track glyphs-3k "${short[@]}" \
   --runs "$scratch/runs" --results "$folder/results" --out "$folder/time-to-accuracy.json"
 
+part receipts 240 "$python" benchmarks/torch_receipts.py --device "$device" --rounds 1 \
+  "${short[@]}" --out "$folder/receipts.json"
+
+if [[ ! -s "$folder/summary.txt" ]]; then
+  echo "gpu.sh: there is no part $only" >&2
+  exit 2
+fi
 echo "all files are in $folder"
 exit "$failed"
