@@ -97,7 +97,7 @@ if [[ -f benchmarks/seeds_at_once.py ]]; then
     --out "$folder/seeds-at-once.json"
 fi
 
-part tests 60 "$python" -m pytest -q -m gpu -p no:cacheprovider tests
+part tests 60 "$python" -m pytest -q -m 'gpu and not slow' -p no:cacheprovider tests
 
 if [[ -f src/oraclezoo/recipes/speed.toml ]]; then
   part speed 45 "$python" benchmarks/time_to_accuracy.py --device "$device" --recipes speed \

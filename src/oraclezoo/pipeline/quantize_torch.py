@@ -15,13 +15,13 @@ from oraclezoo.compress.torch_form import Form, int8_macs, weighted_layers
 from oraclezoo.errors import UsageError
 from oraclezoo.export.onnx_file import reason_of
 from oraclezoo.measure import size
-from oraclezoo.pipeline.model import Model
+from oraclezoo.pipeline.model import SIZES, Model
 from oraclezoo.pipeline.opening import open_data, open_model
 from oraclezoo.pipeline.receipt import gate, prove
 from oraclezoo.pipeline.receipt_notes import setting
 from oraclezoo.pipeline.run import Run
 from oraclezoo.registry import Registry
-from oraclezoo.train.device import pick
+from oraclezoo.train.device import exact_float32, pick
 
 PUBLISHED = ("weights", "result")
 """Entries of a published model's card on its files and on how its ONNX file scored."""
@@ -106,10 +106,11 @@ def _try(model: Model, place: torch.device) -> None:
     edge = model.card["input"]["image_size"]
     assert model.form is not None
     compiles = model.form.compiles(place)
+    count = SIZES[-1] if compiles else 1  # what is compiled for scoring
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), exact_float32():
             warnings.simplefilter("ignore")  # of libraries, on each other
-            model.predict(np.zeros((1, edge, edge), np.uint8))
+            model.predict(np.zeros((count, edge, edge), np.uint8))
     except UsageError:
         raise
     except Exception as error:  # whatever a backbone, torchao or a compiler may raise
