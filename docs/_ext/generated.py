@@ -24,6 +24,7 @@ import measured_predict
 import measured_search
 import measured_seeds
 import measured_speed
+import measured_torch
 import notebooks
 import sheets
 from measured import table
@@ -177,6 +178,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_speed.speed_accuracy,
         measured_speed.speed_other_script,
         measured_speed.speed_gpu,
+        measured_torch.torch_receipts,
         measured_engine.engine_budget,
         measured_engine.engine_optimizers,
         measured_engine.engine_compile,

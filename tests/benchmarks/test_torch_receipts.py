@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 
+@pytest.fixture
+def page() -> Iterator[ModuleType]:
+    """The module that makes the page's part."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "docs" / "_ext"))
+        yield importlib.import_module("measured_torch")
+
+
 @pytest.mark.slow
 def test_receipts_are_written_beside_what_could_not_be_made(
-    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    script: Any,
+    page: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A precision that there is none of is told and is status 1; the other's receipt is there."""
     asked = ["--device", "cpu", "--quick", "--precisions", "int3,bf16"]
-    out = tmp_path / "receipts.json"
+    (folder := tmp_path / "gpu-2030-01-01").mkdir()
+    monkeypatch.setattr(page, "MEASUREMENTS", tmp_path)
+    assert page.torch_receipts().startswith("No GPU was at hand")
+    out = folder / "receipts.json"
     monkeypatch.setattr(sys, "argv", ["torch_receipts.py", *asked, "--out", str(out)])
     assert script("torch_receipts").main() == 1
     document = json.loads(out.read_text())
@@ -30,3 +48,8 @@ def test_receipts_are_written_beside_what_could_not_be_made(
     told = capsys.readouterr()
     assert "torch bf16" in told.out
     assert "int3: precision is 'int3'" in told.err
+    table = [line for line in page.torch_receipts().splitlines() if line.startswith("| `bf16`")]
+    (speed,) = made["speedups"]
+    assert len(table) == 1
+    assert f"| 1 | {made['before']['latency'][0]['p50_ms']:.3g} | - |" in table[0]
+    assert f"| {speed['speedup']:.2f} (" in table[0]
