@@ -57,8 +57,9 @@ def _about(data: Mapping[str, Any]) -> Iterator[str]:
     generated = ", generated characters" if first["synthetic"] else ""
     yield (
         f"`{data['model']}` on {first['hardware']['device']}, torch {first['libraries']['torch']}; "
-        f"{first['images']} {first['split']} images of `{data['track']}`{generated}. Times as fast as "
-        "float32 in the same way, compiled where that was."
+        f"{first['images']} {first['split']} images of `{data['track']}`{generated}. Times as fast "
+        "as float32 in the same way, compiled where that was."
     )
     for made in data["receipts"]:
-        yield from (f"\nOf `int8`: {note}." for note in made["notes"] if "int8" in note)
+        covers = "int8 covers"
+        yield from (f"\n{note}." for note in made["notes"] if note.startswith(covers))
