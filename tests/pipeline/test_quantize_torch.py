@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,24 @@ def test_int8_says_how_little_it_covers(model: Model, tiny_idx: Path, tmp_path: 
     found = again.predict(IMAGES).probabilities
     assert np.array_equal(found, done.predict(IMAGES).probabilities)
     assert not np.array_equal(found, model.predict(IMAGES).probabilities)
+
+
+def test_a_folder_of_int8_opens_without_torchao(model: Model, tmp_path: Path) -> None:
+    """It takes seconds to import, and only predicting needs it."""
+    versions = {"torch": "2.9", "torchao": "0.18"}
+    folder = model.with_form(Form("int8", "fp32", "off", versions)).save(tmp_path / "m")
+    code = (
+        "import sys, oraclezoo as oz\n"
+        "sys.modules['torchao'] = None\n"
+        f"model = oz.load({str(folder)!r})\n"
+        "print(model.precision)\n"
+        "import numpy as np\n"
+        "try:\n    model.predict(np.zeros((1, 16, 16), np.uint8))\n"
+        "except oz.errors.UsageError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("int8\nint8 with torch needs torchao")
 
 
 def test_int8_of_a_net_without_a_linear_layer_is_refused(model: Model) -> None:
@@ -268,6 +288,19 @@ def simple(model: Model) -> Model:
     card = {**model.card, "backbone": {"name": "oraclezoo:mlp", "options": options}}
     card["preprocessing"] = {key: card["preprocessing"][key] for key in ("mean", "std")}
     return Model(build_backbone(REGISTRY, "mlp", options, shape), card)
+
+
+def test_without_a_compiler_there_is_advice(
+    simple: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line with the reason, where compiling was asked for and cannot be."""
+    import torch._inductor.config as settings
+
+    monkeypatch.setattr(settings.cpp, "cxx", (str(tmp_path / "no-compiler"),))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    made = simple.with_form(Form.make("fp16", "on", CPU))
+    with pytest.raises(UsageError, match=r"fp16 on cpu, compiled: .*; --compile off does without"):
+        _try(made, CPU)
 
 
 @pytest.mark.slow

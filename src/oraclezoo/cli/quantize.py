@@ -94,12 +94,13 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Quantize MODEL (a model or run folder, or a name) into OUT, by default MODEL-int8 beside it.
+    """Quantize MODEL (a model or run folder, or a name) into OUT.
 
-    For ONNX Runtime, activations are calibrated on training images, and the result is held against
-    the float graph on validation images. With --backend torch the weights stay as they are, and
-    the model says how torch is to run them: on a GPU, or with --device cpu; int8 there needs
-    torchao (pip install 'oraclezoo[torchao]').
+    By default that is MODEL-int8 beside it, for torch MODEL-int8-torch. For ONNX Runtime,
+    activations are calibrated on training images, and the result is held against the float graph on
+    validation images. With --backend torch the weights stay as they are, and the model says how
+    torch is to run them: on a GPU, or with --device cpu; int8 there needs torchao (pip install
+    'oraclezoo[torchao]').
     """
     at = parse_settings(settings)
     _keep(backend, given)
