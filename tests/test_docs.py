@@ -151,7 +151,6 @@ def test_generated_parts_need_no_torch() -> None:
         "import sys, generated\n"
         "text = {name: make() for name, make in generated.PAGES.items()}\n"
         "assert '[`oraclenet`](zoo/backbones/oraclenet.md)' in text['backbones']\n"
-        "assert '### `oraclezoo data`' in text['commands']\n"
         "assert '| `shift` | float |' in text['recipe-keys']\n"
         "assert '### `seeds[]`' in text['result-fields']\n"
         "assert '`oracle-mnist-3k` | 1,800 | 200 | 1,000' in text['tracks']\n"
