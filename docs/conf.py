@@ -52,6 +52,7 @@ nitpick_ignore = [
     ("py:class", "Trainer"),
     ("py:func", "validate"),
     # what functions of the API give or name, described in their guides
+    ("py:class", "oraclezoo.compress.torch_form.Form"),
     ("py:class", "oraclezoo.pipeline.sweep.Sweep"),
     ("py:class", "oraclezoo.testing.kit.Check"),
     ("py:mod", "oraclezoo.testing.fixtures"),
