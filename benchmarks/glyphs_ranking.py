@@ -5,9 +5,12 @@ oracle-mnist-3k, which are of the same sizes. Reported: the rank correlation of 
 and how many of the pairs that the protocol separates on both tracks stand in the same order.
 
     python benchmarks/glyphs_ranking.py --data-dir FOLDER [--seeds 5] [--json] [--out FILE]
+    python benchmarks/glyphs_ranking.py --published [--json] [--out FILE]
 
-Jobs are kept in the folder given by --runs and go on where they stopped.
-benchmarks/measurements/glyphs-ranking.json is what ``--out`` wrote.
+Jobs are kept in the folder given by --runs and go on where they stopped. With --published nothing
+is trained: the same is computed of all recipes that have committed closed results, uncompressed, on
+both tracks. benchmarks/measurements/glyphs-ranking.json and glyphs-ranking-published.json are what
+``--out`` wrote.
 """
 
 from __future__ import annotations
@@ -24,11 +27,13 @@ from scipy import stats
 
 import oraclezoo as oz
 from oraclezoo.data.glyphs import VERSION
-from oraclezoo.leaderboard.table import Table
+from oraclezoo.leaderboard.load import load_results
+from oraclezoo.leaderboard.table import Table, tables
 
 SCHEMA = "oraclezoo/glyphs-ranking/1"
 GENERATED, REAL = "glyphs-3k", "oracle-mnist-3k"
 RESAMPLES = 10_000
+RESULTS = Path(__file__).parent / "results"
 
 STILL = {f"augment.{key}": 0.0 for key in ("shift", "rotate", "scale", "shear", "elastic")} | {
     "augment.cutout": 0,
@@ -63,7 +68,7 @@ def measure(data_dir: Path, seeds: int, runs: Path) -> dict[str, Any]:
     recipes = [
         oz.Recipe.load(base, {**changes, "name": name}) for name, (base, changes) in RECIPES.items()
     ]
-    tables = {}
+    benched = {}
     for track in (GENERATED, REAL):
         results = oz.bench(
             recipes,
@@ -73,13 +78,37 @@ def measure(data_dir: Path, seeds: int, runs: Path) -> dict[str, Any]:
             out=runs / "results",
             runs=runs,
         )
-        tables[track] = oz.leaderboard(results)
+        benched[track] = oz.leaderboard(results)
         print(f"{track} is done", file=sys.stderr)
-    names = list(RECIPES)
-    means = {track: accuracies(table, names) for track, table in tables.items()}
+    return compare(benched, list(RECIPES), seeds)
+
+
+def published() -> dict[str, Any]:
+    """The same of committed results: every recipe that both tracks have in the closed division."""
+    entries = [
+        entry
+        for entry in load_results([RESULTS])
+        if entry.result.track.division == "closed"
+        and entry.result.track.name in (GENERATED, REAL)
+        and not entry.result.recipe.content.get("compress", {}).get("steps")
+    ]
+    named = {
+        track: {entry.result.recipe.name for entry in entries if entry.result.track.name == track}
+        for track in (GENERATED, REAL)
+    }
+    shared = named[GENERATED] & named[REAL]
+    found = tables([entry for entry in entries if entry.result.recipe.name in shared])
+    by_track = {table.track: table for table in found}
+    seeds = min(len(entry.result.seeds) for entry in entries)
+    return compare(by_track, [row.recipe for row in by_track[REAL].rows], seeds)
+
+
+def compare(boards: dict[str, Table], names: list[str], seeds: int) -> dict[str, Any]:
+    """What the boards of both tracks say of the recipes' order."""
+    means = {track: accuracies(table, names) for track, table in boards.items()}
     tau = stats.kendalltau(means[GENERATED], means[REAL])
     rho = stats.spearmanr(means[GENERATED], means[REAL])
-    separated = {track: separated_pairs(table) for track, table in tables.items()}
+    separated = {track: separated_pairs(table) for track, table in boards.items()}
     both = [pair for pair in separated[REAL] if set(pair) in map(set, separated[GENERATED])]
     agreeing = [pair for pair in both if pair in separated[GENERATED]]
     return {
@@ -91,9 +120,9 @@ def measure(data_dir: Path, seeds: int, runs: Path) -> dict[str, Any]:
                 **{
                     track: {
                         "accuracy_percent": means[track][place],
-                        "sd_points": row(tables[track], name).seed_std_points,
+                        "sd_points": row(boards[track], name).seed_std_points,
                     }
-                    for track in tables
+                    for track in boards
                 },
             }
             for place, name in enumerate(names)
@@ -106,7 +135,7 @@ def measure(data_dir: Path, seeds: int, runs: Path) -> dict[str, Any]:
         "pairs_separated_on_both": len(both),
         "pairs_in_the_same_order": len(agreeing),
         "disagreeing": [list(pair) for pair in both if pair not in agreeing],
-        "hardware_class": tables[REAL].rows[0].hardware_class,
+        "hardware_class": boards[REAL].rows[0].hardware_class,
     }
 
 
@@ -147,13 +176,20 @@ def interval(a: list[float], b: list[float]) -> list[float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, help="Oracle-MNIST's files, to train on")
+    parser.add_argument("--published", action="store_true", help="of committed results instead")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for kept jobs")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="write the document to a file as well")
     arguments = parser.parse_args()
-    data = measure(arguments.data_dir, arguments.seeds, arguments.runs)
+    if arguments.published == bool(arguments.data_dir):
+        parser.error("give either --data-dir FOLDER or --published")
+    data = (
+        published()
+        if arguments.published
+        else measure(arguments.data_dir, arguments.seeds, arguments.runs)
+    )
     if emit(SCHEMA, data, arguments):
         return
     for each in sorted(data["recipes"], key=lambda r: -r[REAL]["accuracy_percent"]):

@@ -161,6 +161,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_convert.convert_throughput,
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,
+        measured_glyphs.glyphs_ranking_published,
         measured_memory.streaming_ratio,
         measured_predict.predict_polarity,
         measured_predict.predict_jpeg,
