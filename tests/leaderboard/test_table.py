@@ -66,6 +66,18 @@ def test_ranks_ties_and_figures(three: list[Entry]) -> None:
     assert worse.compared_with == 2
 
 
+def test_a_row_that_varies_much_stands_by_its_mean(make_entry: MakeEntry) -> None:
+    """By rank it would stand above steadier rows of a higher mean, which few are separated from."""
+    made = rows_of({"best": 0.9, "second": 0.85, "wild": 0.8})
+    shares = (0.95, 0.5, 0.9, 0.6, 0.95)
+    for correct, share in zip(made["wild"], shares, strict=True):
+        correct[:] = np.arange(len(correct)) < share * len(correct)
+    table = leaderboard([make_entry(name, correct) for name, correct in made.items()])
+    rows = by_name(table)
+    assert [row.recipe for row in table.rows] == ["best", "second", "wild"]
+    assert (rows["wild"].rank or 9) < (rows["second"].rank or 0)
+
+
 def test_order_of_files_changes_nothing(three: list[Entry]) -> None:
     """Any order of results gives the same document."""
     assert leaderboard(three[::-1]).to_json() == leaderboard(three).to_json()

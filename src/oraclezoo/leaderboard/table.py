@@ -199,7 +199,10 @@ def _table(entries: list[Entry], data: str) -> Table:
 
 
 def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
-    """Rows in the order of the table, with rank, ties and interval."""
+    """Rows by mean accuracy, those that were compared first; with rank, ties and interval.
+
+    Not by rank: a row that varies much over seeds is separated from few, and would stand too high.
+    """
     correct = [predictions.correct for _, predictions in scored]
     pairs = stats.compare(correct, [[s.seed for s in result.seeds] for result, _ in scored])
     compared, rank = pairs.compared, pairs.rank
@@ -212,8 +215,8 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
         range(len(scored)),
         key=lambda i: (
             ranks[i] is None,
-            ranks[i] or 0,
             -intervals[i].mean,
+            ranks[i] or 0,
             scored[i][0].recipe.hash,
             scored[i][0].id,
         ),
