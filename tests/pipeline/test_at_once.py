@@ -250,7 +250,7 @@ def test_as_many_processes_as_cores_and_memory(monkeypatch: pytest.MonkeyPatch) 
 def test_ctrl_c_keeps_the_work_of_all_processes(tiny_idx: Path, tmp_path: Path) -> None:
     """The benchmark ends with 130 and a line; the same command goes on with every seed."""
     (tmp_path / "long.toml").write_text(
-        oz.Recipe.load("authors-cnn", {**TINY, "budget.epochs": 600, "name": "long"}).to_toml()
+        oz.Recipe.load("authors-cnn", {**TINY, "budget.epochs": 250, "name": "long"}).to_toml()
     )
     command = [sys.executable, "-m", "oraclezoo", "bench", "long.toml", "--track", "idx"]
     command += ["--data-dir", str(tiny_idx), "--seeds", "2", "--device", "cpu", "--json"]
@@ -269,13 +269,13 @@ def test_ctrl_c_keeps_the_work_of_all_processes(tiny_idx: Path, tmp_path: Path) 
     assert process.returncode == 130, stderr
     assert "2 of its 2 seeds unfinished" in stderr
     done = {path: len(path.read_text().splitlines()) for path in found}
-    assert all(0 < count < 600 for count in done.values())
+    assert all(0 < count < 250 for count in done.values())
     assert {record["status"] for record in records(tmp_path).values()} == {"interrupted"}
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     for path in found:
         epochs = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
-        assert epochs == list(range(1, 601))
+        assert epochs == list(range(1, 251))
     seeds = json.loads(finished.stdout)["data"][0]["seeds"]
     assert [row["train_s"] for row in seeds] == [None, None]
 
