@@ -9,8 +9,15 @@ from measured import read, table
 
 
 def search_ablations() -> str:
-    """The house net with one thing changed at a time."""
-    return candidates("search-ablations.json")
+    """The house net with one thing changed at a time, and which changes are told apart from it."""
+    rows = read("search-ablations.json")["rows"]
+    apart = [row["name"] for row in rows if row["against_first_ci95"] and told_apart(row)]
+    said = (
+        f"By their intervals, these are told apart from the first: {', '.join(apart)}."
+        if apart
+        else "By their intervals, none is told apart from the first."
+    )
+    return f"{candidates('search-ablations.json')}\n{said}\n"
 
 
 def search_default() -> str:
@@ -51,6 +58,12 @@ def row(found: Mapping[str, Any]) -> tuple[str, ...]:
         f"{found['train_s_median']:.1f} s",
         str(found["folds"]),
     )
+
+
+def told_apart(found: Mapping[str, Any]) -> bool:
+    """Whether the interval of the difference leaves out 0."""
+    low, high = found["against_first_ci95"]
+    return bool(low > 0 or high < 0)
 
 
 def against(found: Mapping[str, Any]) -> str:
