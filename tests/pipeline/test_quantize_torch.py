@@ -296,10 +296,12 @@ def test_without_a_compiler_there_is_advice(
     """One line with the reason, where compiling was asked for and cannot be."""
     import torch._inductor.config as settings
 
-    monkeypatch.setattr(settings.cpp, "cxx", (str(tmp_path / "no-compiler"),))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     made = simple.with_form(Form.make("fp16", "on", CPU))
-    with pytest.raises(UsageError, match=r"fp16 on cpu, compiled: .*; --compile off does without"):
+    with (
+        settings.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)}),
+        pytest.raises(UsageError, match=r"fp16 on cpu, compiled: .*; --compile off does without"),
+    ):
         _try(made, CPU)
 
 
