@@ -31,15 +31,22 @@ def predict_polarity() -> str:
 def predict_jpeg() -> str:
     """Accuracy on JPEG images of the net's own size, by how much they are smoothed."""
     data = read("predict-jpeg.json")
+    taught = any("augment_jpeg" in row for row in data["rows"])
     rows = [
-        (row["shown"], *(f"{100 * value:.1f}" for value in row["accuracy"].values()))
+        (
+            *((f"{row['augment_jpeg']:g}",) if taught else ()),
+            row["shown"],
+            *(f"{100 * value:.1f}" for value in row["accuracy"].values()),
+        )
         for row in data["rows"]
     ]
-    header = ("shown", *(f"{deviation:g}" for deviation in data["deviations"]))
+    columns = ("`augment.jpeg`", "shown") if taught else ("shown",)
+    header = (*columns, *(f"{deviation:g}" for deviation in data["deviations"]))
     return "\n".join(
         [
             f"Accuracy in percent on {data['images']:,} images (training and validation, by nets "
-            "that had not seen them), by the deviation in pixels that they were smoothed by:",
+            f"of recipe `{data['recipe']}` that had not seen them), by the deviation in pixels "
+            "that they were smoothed by:",
             "",
             table(header, rows),
         ]
