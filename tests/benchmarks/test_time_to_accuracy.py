@@ -38,10 +38,15 @@ def test_one_seed_has_no_interval(script: Script, capsys: pytest.CaptureFixture[
 
 
 def test_rows_are_those_of_published_results(script: Script) -> None:
-    """A row a recipe, with the mean and median that its own result gives."""
-    results = [entry.result for entry in load_results([ROOT / "benchmarks" / "results"])]
-    rows = script("time_to_accuracy").rows(results)
-    assert {row["recipe"] for row in rows} == {result.recipe.name for result in results}
+    """A row a recipe, with the mean and median that its own result gives.
+
+    Of a recipe that was run on several classes of hardware one result makes the row.
+    """
+    loaded = [entry.result for entry in load_results([ROOT / "benchmarks" / "results"])]
+    hashes = [result.recipe.hash for result in loaded]
+    results = [result for result in loaded if hashes.count(result.recipe.hash) == 1]
+    rows = script("time_to_accuracy").rows(loaded)
+    assert {row["recipe"] for row in rows} == {result.recipe.name for result in loaded}
     for result in results:
         (row,) = [each for each in rows if each["recipe_hash"] == result.recipe.hash]
         accuracies = [seed.accuracy for seed in result.seeds]
