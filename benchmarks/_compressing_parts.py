@@ -45,9 +45,9 @@ SHARES = {"half": 0.5, "quarter": 0.25}
 class Effort:
     """Nets and epochs. Seconds are of one thread of the machine that the figures are from.
 
-    resnet18 takes some 15 s an epoch: 14 epochs, then 5 more of it, of its half and of its quarter,
-    and 19 of a net of half and one of a quarter from scratch make a quarter of an hour a seed. By
-    the house net's settings, whose 14 epochs leave 92% of the validation images right (one seed;
+    resnet18 took 22 s an epoch beside other work: 14 epochs, then 5 more of it, of its half and of
+    its quarter, and 19 of a net of half and one of a quarter from scratch are 67 a seed. By the
+    house net's settings, whose 14 epochs leave 92% of the validation images right (one seed;
     `plain` left its test accuracy at 86% after 18). The house net
     takes 1.1 s (50 epochs, and 30 more in trials of the chain: 1.5), mobilenetv3_small_100 3.7 s
     (20 epochs, and 3 that leave it under-trained: 1.4), the course project's net 4 s (10: 0.7).

@@ -28,7 +28,8 @@ Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 SMOOTH = 0.5
 """Standard deviation, in pixels, of what JPEG images are smoothed by that are hardly scaled down.
 
-Of 0.3 to 0.6, best on training images: ``benchmarks/predict_jpeg.py``.
+Of 0 to 0.5, best at qualities 30 and 75 for nets that were not shown JPEG's losses, on training
+images: ``benchmarks/predict_jpeg.py``.
 """
 
 
