@@ -7,66 +7,58 @@ from typing import Any, TypeVar
 
 import click
 
+from oraclezoo.cli._options import together
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def measuring(function: F) -> F:
     """Where the images come from, which are used, and how times are taken."""
-    for option in reversed(
-        (
-            click.option(
-                "--split",
-                type=click.Choice(["validation", "test"]),
-                default="validation",
-                show_default=True,
-                help="Images that the receipt is made on; test is noted in the ledger.",
-            ),
-            click.option(
-                "--results", default="results", show_default=True, help="Ledger's folder."
-            ),
-            click.option(
-                "--timed/--no-timed", default=True, show_default=True, help="Take times as well."
-            ),
-            click.option(
-                "--rounds",
-                type=click.IntRange(min=1),
-                default=3,
-                show_default=True,
-                help="Times are taken before, after, before, after, ...; so many of each.",
-            ),
-            click.option(
-                "--at",
-                "settings",
-                multiple=True,
-                metavar="BATCH:THREADS",
-                help="A setting to take times at; may be repeated. Else 1:1 and 256 on all cores.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+    return together(
+        click.option(
+            "--split",
+            type=click.Choice(["validation", "test"]),
+            default="validation",
+            show_default=True,
+            help="Images that the receipt is made on; test is noted in the ledger.",
+        ),
+        click.option("--results", default="results", show_default=True, help="Ledger's folder."),
+        click.option(
+            "--timed/--no-timed", default=True, show_default=True, help="Take times as well."
+        ),
+        click.option(
+            "--rounds",
+            type=click.IntRange(min=1),
+            default=3,
+            show_default=True,
+            help="Times are taken before, after, before, after, ...; so many of each.",
+        ),
+        click.option(
+            "--at",
+            "settings",
+            multiple=True,
+            metavar="BATCH:THREADS",
+            help="A setting to take times at; may be repeated. Else 1:1 and 256 on all cores.",
+        ),
+    )(function)
 
 
 def gates(function: F) -> F:
     """``--max-drop`` and ``--max-limit``."""
-    for option in reversed(
-        (
-            click.option(
-                "--max-drop",
-                type=click.FloatRange(min=0),
-                metavar="POINTS",
-                help="Exit with 3 and write nothing if accuracy falls by more.",
-            ),
-            click.option(
-                "--max-limit",
-                type=click.FloatRange(min=0),
-                metavar="POINTS",
-                help="The same for the one-sided 95% limit of the loss.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+    return together(
+        click.option(
+            "--max-drop",
+            type=click.FloatRange(min=0),
+            metavar="POINTS",
+            help="Exit with 3 and write nothing if accuracy falls by more.",
+        ),
+        click.option(
+            "--max-limit",
+            type=click.FloatRange(min=0),
+            metavar="POINTS",
+            help="The same for the one-sided 95% limit of the loss.",
+        ),
+    )(function)
 
 
 def parse_settings(given: tuple[str, ...]) -> list[tuple[int, int]] | None:

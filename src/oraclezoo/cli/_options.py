@@ -13,6 +13,17 @@ from oraclezoo.cli._base import complete_names
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def together(*given: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several options as one decorator; help lists them in this order."""
+
+    def apply(function: F) -> F:
+        for option in reversed(given):
+            function = option(function)
+        return function
+
+    return apply
+
+
 def assignments(function: F) -> F:
     """``-s section.key=value``, any number of times."""
     return click.option(

@@ -7,28 +7,26 @@ from typing import Any, TypeVar
 
 import click
 
+from oraclezoo.cli._options import together
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def rounding(function: F) -> F:
     """``--calibration`` and ``--sensitivity``."""
-    for option in reversed(
-        (
-            click.option(
-                "--calibration",
-                type=click.Choice(["minmax", "entropy", "percentile"]),
-                default="minmax",
-                show_default=True,
-                help="How the range of an activation follows from what was seen.",
-            ),
-            click.option(
-                "--sensitivity",
-                type=click.Choice(["auto", "always", "off"]),
-                default="auto",
-                show_default=True,
-                help="Scan layer by layer: where int8 costs too much, always, or never.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+    return together(
+        click.option(
+            "--calibration",
+            type=click.Choice(["minmax", "entropy", "percentile"]),
+            default="minmax",
+            show_default=True,
+            help="How the range of an activation follows from what was seen.",
+        ),
+        click.option(
+            "--sensitivity",
+            type=click.Choice(["auto", "always", "off"]),
+            default="auto",
+            show_default=True,
+            help="Scan layer by layer: where int8 costs too much, always, or never.",
+        ),
+    )(function)
