@@ -17,7 +17,8 @@ from typing import Any
 from _measured import emit
 from predict_polarity import TRACK, as_jpeg, learn, parse
 
-from oraclezoo.serving.images import SMOOTH, smooth
+from oraclezoo.serving.card import SMOOTH
+from oraclezoo.serving.images import smooth
 
 SCHEMA = "oraclezoo/predict-jpeg/2"
 RECIPE = "tiny"

@@ -32,6 +32,25 @@ def test_it_reads_images_of_any_kind(deployed: Path, tmp_path: Path) -> None:
     assert probabilities.sum(1) == pytest.approx(np.ones(3), abs=1e-5)
 
 
+def test_the_card_says_how_far_jpeg_images_are_smoothed(deployed: Path, tmp_path: Path) -> None:
+    """A net that has learned to read them says by nothing; a card that says nothing, by 0.5."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    file = BytesIO()
+    Image.fromarray(drawn(1)).save(file, "JPEG", quality=10)
+    pixels = np.asarray(Image.open(file))
+    scale = {**CARD["preprocessing"], "jpeg_smoothing": 0.0}
+    exact = Predictor(write_model(tmp_path / "model", preprocessing=scale))
+    raw = exact.predict(pixels[None]).probabilities
+    assert np.array_equal(exact.predict(file.getvalue()).probabilities, raw)
+    assert not np.array_equal(Predictor(deployed).predict(file.getvalue()).probabilities, raw)
+    assert next(read(exact, [Source("one", BytesIO(file.getvalue()))])).probabilities == (
+        pytest.approx(raw[0], abs=1e-6)
+    )
+
+
 def test_an_image_reads_alike_alone_and_in_a_crowd(deployed: Path) -> None:
     """However many there are, and where batches end."""
     images = np.stack([drawn(i % CLASSES, seed=i) for i in range(2 * BATCH + 3)])
@@ -94,6 +113,7 @@ def test_reading_never_imports_torch(deployed: Path) -> None:
         ({"input": {**CARD["input"], "in_chans": 3}}, "3 channels"),
         ({"input": None}, "not one of a model"),
         ({"preprocessing": {"mean": 0.1, "std": 0.0}}, "preprocessing is"),
+        ({"preprocessing": {**CARD["preprocessing"], "jpeg_smoothing": 2}}, "preprocessing is"),
         ({"onnx_entry": {"file": "../model.onnx"}}, "onnx is"),
         ({"onnx_entry": {"file": "other.onnx"}}, "other.onnx, which its card names, is missing"),
         ({"onnx_entry": {"sha256": "0" * 64}}, "as its card says: it is damaged"),

@@ -144,6 +144,8 @@ def test_small_jpeg_images_are_smoothed() -> None:
     assert np.array_equal(prepare(small, SIZE).gray, smooth(decoded, 0.5))
     assert np.array_equal(prepare(Image.open(BytesIO(small)), SIZE).gray, smooth(decoded, 0.5))
     assert np.array_equal(prepare(decoded, SIZE).gray, decoded)
+    assert np.array_equal(prepare(small, SIZE, smoothing=0.0).gray, decoded)
+    assert np.array_equal(as_batch([small], SIZE, smoothing=0.3)[0], smooth(decoded, 0.3))
     large = encoded(Image.fromarray(GRAY).resize((64, 64)), "JPEG", quality=30)
     plain = prepare(np.asarray(Image.open(BytesIO(large))), SIZE).gray
     assert np.array_equal(prepare(large, SIZE).gray, plain)

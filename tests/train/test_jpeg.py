@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import oraclezoo as oz
 from oraclezoo.sections import Augment
+from oraclezoo.serving.images import smooth
 from oraclezoo.train.augment import Augmenter, standardise
 from oraclezoo.train.jpeg import Jpeg
 
 
-def through_a_file(image: np.ndarray, quality: int) -> np.ndarray:
-    """What a reader of a JPEG file gets."""
+def encoded(image: np.ndarray, quality: int) -> bytes:
+    """The content of a JPEG file."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
+    return file.getvalue()
+
+
+def through_a_file(image: np.ndarray, quality: int) -> np.ndarray:
+    """What a reader of a JPEG file gets."""
+    return np.asarray(Image.open(io.BytesIO(encoded(image, quality))))
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +74,18 @@ def test_augmentation_compresses_the_share_that_is_asked(images: np.ndarray) -> 
     assert 0.15 < float(some.float().mean()) < 0.35
     assert bool((lost(1.0, 30) > 1e-4).all())
     assert float(lost(1.0, 95).mean()) < 0.3 * float(lost(1.0, 10).mean())
+
+
+@pytest.mark.parametrize(("share", "smoothing"), [(0.0, 0.5), (0.5, 0.0)])
+def test_a_model_that_has_learned_to_read_jpeg_gets_it_as_it_is(
+    share: float, smoothing: float, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """Another gets small images smoothed; the card of each says so."""
+    changes: dict[str, object] = {"budget.epochs": 1, "data.track": "idx", "augment.jpeg": share}
+    recipe = oz.Recipe.load("authors-cnn", changes)
+    model = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, device="cpu").model()
+    assert model.card["preprocessing"]["jpeg_smoothing"] == smoothing
+    image = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
+    gray = through_a_file(image, 30)
+    wanted = model.predict(smooth(gray, smoothing) if smoothing else gray).probabilities
+    assert np.array_equal(model.predict(encoded(image, 30)).probabilities, wanted)

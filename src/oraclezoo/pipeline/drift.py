@@ -19,6 +19,7 @@ from oraclezoo.pipeline.opening import learned_validation, open_data, open_model
 from oraclezoo.pipeline.reference import Reference, drawn
 from oraclezoo.pipeline.run import Run
 from oraclezoo.registry import Registry, build_registry
+from oraclezoo.serving.card import SMOOTH, smoothing_of
 from oraclezoo.serving.images import prepare, prepare_all
 from oraclezoo.serving.names import locate
 from oraclezoo.serving.polarity import Polarity
@@ -120,7 +121,9 @@ def drift(
     against = held_to if isinstance(held_to, Reference) else Reference.load(held_to, opened)
     unreadable: list[str] = []
     if not isinstance(images, np.ndarray):
-        images = gather(images, opened.card["input"]["image_size"], polarity, unreadable)
+        size = opened.card["input"]["image_size"]
+        smoothing = smoothing_of(opened.card["preprocessing"])
+        images = gather(images, size, polarity, unreadable, smoothing)
     if len(images) < LEAST:
         raise DataError(f"{len(images)} images that can be read; drift takes at least {LEAST}")
     found, old = features(opened, images[drawn(len(images))]), against.features
@@ -146,7 +149,11 @@ def drift(
 
 
 def gather(
-    names: Iterable[str], size: int, polarity: Polarity, unreadable: list[str]
+    names: Iterable[str],
+    size: int,
+    polarity: Polarity,
+    unreadable: list[str],
+    smoothing: float = SMOOTH,
 ) -> npt.NDArray[np.uint8]:
     """The images that names stand for, uint8 ``(N, size, size)``, prepared as for a prediction.
 
@@ -164,7 +171,7 @@ def gather(
             continue
         for source in expand([name], sys.stdin.buffer):
             try:
-                found.append(prepare(source.read(), size, polarity).gray[None])
+                found.append(prepare(source.read(), size, polarity, smoothing).gray[None])
             except DataError as error:
                 unreadable.append(f"{source.name}: {error}")
     return np.concatenate(found) if found else np.zeros((0, size, size), np.uint8)

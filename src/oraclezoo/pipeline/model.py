@@ -33,6 +33,7 @@ from oraclezoo.export.shipped import Tempered
 from oraclezoo.pipeline.compose import build_backbone
 from oraclezoo.registry import Registry, build_registry
 from oraclezoo.result import write_atomically
+from oraclezoo.serving.card import smoothing_of
 from oraclezoo.serving.images import as_batch
 from oraclezoo.serving.names import locate
 from oraclezoo.serving.polarity import Polarity
@@ -136,7 +137,8 @@ class Model:
         DataError for a picture that cannot be read, UsageError for what is none, and for a form
         that needs torchao without it.
         """
-        array = as_batch(images, self.card["input"]["image_size"], polarity)
+        given, scale = self.card["input"], self.card["preprocessing"]
+        array = as_batch(images, given["image_size"], polarity, smoothing_of(scale))
         if self.onnx:
             found = self.onnx_classifier().probabilities(array)
             return Prediction(found.argmax(1).astype(np.int64), found)
@@ -144,10 +146,9 @@ class Model:
         if not len(array):
             classes = len(self.classes)
             return Prediction(np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
-        scale = self.card["preprocessing"]
         source: torch.Tensor | Streamed
         if isinstance(array, np.ndarray) and array.nbytes <= AT_ONCE_BYTES:
-            source = torch.from_numpy(np.ascontiguousarray(array)).to(device)
+            source = torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
         else:
             source = Streamed([array], device)
         probs = probabilities(self._runner(), source, mean=scale["mean"], std=scale["std"])
@@ -350,6 +351,7 @@ def _read_card(card: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, int
         and type(scale.get("flip", False)) is bool
     ):
         raise ValueError(f"preprocessing is {scale}")
+    smoothing_of(scale)
     temperature = float(card.get("calibration", {}).get("temperature", 1.0))
     if not 0 < temperature < math.inf:
         raise ValueError(f"calibration is {card['calibration']}")

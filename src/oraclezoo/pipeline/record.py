@@ -21,6 +21,7 @@ from oraclezoo.pipeline.run import ANEW, MODEL, PLOTS, Run
 from oraclezoo.recipe import Recipe
 from oraclezoo.registry import Registry
 from oraclezoo.result import write_atomically
+from oraclezoo.serving.card import SMOOTH
 from oraclezoo.train.device import peak_memory_bytes
 from oraclezoo.train.engine import Trainer
 
@@ -112,6 +113,7 @@ def card(
             "std": std,
             "shifts": recipe.evaluate.shifts,
             "flip": recipe.evaluate.flip and dataset.flip_keeps_label,
+            "jpeg_smoothing": 0.0 if recipe.augment.jpeg else SMOOTH,  # it has learned to read them
         },
         "classes": list(dataset.classes),
         "glyphs": list(dataset.glyphs),

@@ -19,6 +19,13 @@ MAX_BYTES = 4 << 20
 MAX_SIZE = 65_536
 """Largest edge and largest number of classes that a card may name."""
 
+SMOOTH = 0.5
+"""Standard deviation, in pixels, of what JPEG images are smoothed by that are hardly scaled down.
+
+Of 0 to 0.5, best at qualities 30 and 75 for nets that were not shown JPEG's losses, on training
+images: ``benchmarks/predict_jpeg.py``.
+"""
+
 _EXPORT = "make one by 'oraclezoo export'"
 
 
@@ -27,7 +34,8 @@ class Card:
     """``content`` is the whole document.
 
     ``file`` is the ONNX file's name in the folder, ``sha256`` its digest; ``mean`` and ``std`` are
-    of grays from 0 to 1; ``calibrated`` says whether a temperature was fitted to the logits.
+    of grays from 0 to 1; ``jpeg_smoothing``, in pixels, of small JPEG images; ``calibrated`` says
+    whether a temperature was fitted to the logits.
     """
 
     classes: tuple[str, ...]
@@ -37,6 +45,7 @@ class Card:
     sha256: str
     mean: float
     std: float
+    jpeg_smoothing: float
     calibrated: bool
     content: Mapping[str, Any]
 
@@ -83,8 +92,17 @@ class Card:
         mean, std = float(scale["mean"]), float(scale["std"])
         if not math.isfinite(mean) or not 0 < std < math.inf:
             raise ValueError(f"preprocessing is {scale}")
+        smoothing = smoothing_of(scale)
         calibrated = bool(content.get("calibration"))
-        return cls(classes, glyphs, size, name, digest, mean, std, calibrated, content)
+        return cls(classes, glyphs, size, name, digest, mean, std, smoothing, calibrated, content)
+
+
+def smoothing_of(preprocessing: Mapping[str, Any]) -> float:
+    """How far small JPEG images are smoothed, in pixels. Raises ValueError for what is no such."""
+    found = preprocessing.get("jpeg_smoothing", SMOOTH)
+    if type(found) not in (int, float) or not 0 <= found <= 1:
+        raise ValueError(f"preprocessing is {preprocessing}")
+    return float(found)
 
 
 def read_document(folder: Path) -> dict[str, Any]:

@@ -19,18 +19,11 @@ from oraclezoo.contracts import Images
 from oraclezoo.data.preprocess import Gray, fit, read_image, to_gray, upright
 from oraclezoo.data.scans.files import MAX_FILE_BYTES, TOO_LARGE
 from oraclezoo.errors import DataError, UsageError
+from oraclezoo.serving.card import SMOOTH
 from oraclezoo.serving.polarity import Polarity, is_dark_on_light
 
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 """A file, the bytes of one, an image of Pillow's, or uint8 ``(H, W)``, ``(H, W, 3 or 4)``."""
-
-
-SMOOTH = 0.5
-"""Standard deviation, in pixels, of what JPEG images are smoothed by that are hardly scaled down.
-
-Of 0 to 0.5, best at qualities 30 and 75 for nets that were not shown JPEG's losses, on training
-images: ``benchmarks/predict_jpeg.py``.
-"""
 
 
 class Prepared(NamedTuple):
@@ -40,41 +33,49 @@ class Prepared(NamedTuple):
     inverted: bool
 
 
-def prepare(picture: Picture, size: int, polarity: Polarity = "auto") -> Prepared:
-    """``picture`` as a model reads it. Raises DataError, whose message is the reason alone.
+def prepare(
+    picture: Picture, size: int, polarity: Polarity = "auto", smoothing: float = SMOOTH
+) -> Prepared:
+    """``picture`` as a model reads it; ``smoothing`` is of small JPEG images, in pixels.
 
-    UsageError for an array that is no image.
+    Raises DataError, whose message is the reason alone, UsageError for an array that is no image.
     """
     source = _load(picture)
     gray = to_gray(_open(source))
     if gray.min() == gray.max():
         raise DataError("it is blank: every pixel has the same gray")
     inverted = is_dark_on_light(gray, size, polarity)
-    if _is_jpeg(source) and max(gray.shape) < 2 * size:  # scaling down smooths larger ones
-        gray = smooth(gray, SMOOTH)
+    if smoothing and _is_jpeg(source) and max(gray.shape) < 2 * size:
+        gray = smooth(gray, smoothing)  # larger ones are smoothed by scaling down
     return Prepared(fit(255 - gray if inverted else gray, size), inverted)
 
 
 def prepare_all(
-    pictures: Iterable[Picture], size: int, polarity: Polarity = "auto"
+    pictures: Iterable[Picture],
+    size: int,
+    polarity: Polarity = "auto",
+    smoothing: float = SMOOTH,
 ) -> npt.NDArray[np.uint8]:
     """All of ``pictures``, uint8 ``(N, size, size)``. Raises DataError that names a bad one."""
     found = []
     for number, picture in enumerate(pictures):
         try:
-            found.append(prepare(picture, size, polarity).gray)
+            found.append(prepare(picture, size, polarity, smoothing).gray)
         except DataError as error:
             who = str(picture) if isinstance(picture, (str, Path)) else f"image {number}"
             raise DataError(f"{who}: {error}") from error
     return np.stack(found) if found else np.zeros((0, size, size), np.uint8)
 
 
-def as_batch(images: Any, size: int, polarity: Polarity = "auto") -> Images:
+def as_batch(
+    images: Any, size: int, polarity: Polarity = "auto", smoothing: float = SMOOTH
+) -> Images:
     """What ``predict`` takes, as images uint8 ``(N, size, size)``.
 
     uint8 ``(N, size, size)``, an array or what reads like one (contracts.Images), is taken for
     prepared and given back as it is; so is one ``(size, size)``. Anything else is one
-    :data:`Picture` or an iterable of them, each prepared. Raises DataError, UsageError.
+    :data:`Picture` or an iterable of them, each prepared as :func:`prepare` does. Raises
+    DataError, UsageError.
     """
     shape = tuple(getattr(images, "shape", ()))
     if getattr(images, "dtype", None) == np.uint8 and shape[-2:] == (size, size):
@@ -83,12 +84,12 @@ def as_batch(images: Any, size: int, polarity: Polarity = "auto") -> Images:
         if len(shape) == 2:
             return np.asarray(images)[None]
     if isinstance(images, (str, Path, bytes, Image.Image)) or _is_picture(images):
-        return prepare_all([images], size, polarity)
+        return prepare_all([images], size, polarity, smoothing)
     several = isinstance(images, Iterable) and len(shape) in (0, 3, 4)
     if not several or (shape and images.dtype != np.uint8):
         what = f"{images.dtype} {shape}" if shape else f"a {type(images).__name__}"
         raise UsageError(f"images are {what}; give files, or uint8 (N, {size}, {size})")
-    return prepare_all(images, size, polarity)
+    return prepare_all(images, size, polarity, smoothing)
 
 
 def smooth(gray: Gray, deviation: float) -> Gray:

@@ -61,7 +61,9 @@ class Predictor:
         files, the bytes of one, images of Pillow's, uint8 ``(H, W)`` or ``(H, W, 3 or 4)``.
         Raises DataError for a picture that cannot be read, UsageError for what is none.
         """
-        found = self.probabilities(as_batch(images, self.card.image_size, polarity))
+        found = self.probabilities(
+            as_batch(images, self.card.image_size, polarity, self.card.jpeg_smoothing)
+        )
         return Prediction(found.argmax(1).astype(np.int64), found)
 
     def probabilities(self, images: Images) -> npt.NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oraclezoo.errors import DataError
+from oraclezoo.serving.card import Card
 from oraclezoo.serving.images import Prepared, prepare
 from oraclezoo.serving.polarity import Polarity
 from oraclezoo.serving.predictor import Predictor
@@ -48,7 +49,7 @@ def read(
 
 
 def _read(predictor: Predictor, batch: list[Source], polarity: Polarity) -> Iterator[Reading]:
-    outcomes = [_prepare(source, predictor.card.image_size, polarity) for source in batch]
+    outcomes = [_prepare(source, predictor.card, polarity) for source in batch]
     grays = [outcome.gray for outcome in outcomes if isinstance(outcome, Prepared)]
     found = iter(predictor.probabilities(np.stack(grays)) if grays else ())
     for source, outcome in zip(batch, outcomes, strict=True):
@@ -58,10 +59,10 @@ def _read(predictor: Predictor, batch: list[Source], polarity: Polarity) -> Iter
             yield Reading(source.name, None, reason=outcome)
 
 
-def _prepare(source: Source, size: int, polarity: Polarity) -> Prepared | str:
+def _prepare(source: Source, card: Card, polarity: Polarity) -> Prepared | str:
     """The prepared image, or the reason why there is none."""
     try:
-        return prepare(source.read(), size, polarity)
+        return prepare(source.read(), card.image_size, polarity, card.jpeg_smoothing)
     except DataError as error:
         return str(error)
     except MemoryError:
