@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import oraclezoo as oz
@@ -35,7 +37,7 @@ def readme(card: dict[str, Any], recipe: oz.Recipe) -> str:
         "## Recipe",
         f"Backbone `{card['backbone']['name']}`, recipe `{recipe.name}` "
         f"({origin['recipe']['hash'][:12]}), seed {origin['seed']}, oraclezoo "
-        f"{origin['oraclezoo']}. {_sentence(recipe.summary)}",
+        f"{origin['oraclezoo']}. {_sentence(recipe.summary)}" + _changes(recipe),
         "## Data and its licence",
         "Oracle-MNIST by Mei Wang and Weihong Deng, Scientific Data 11:87 (2024), arXiv "
         "2205.09442, published under the Apache License 2.0. No image of it is in this folder. "
@@ -66,6 +68,24 @@ def readme(card: dict[str, Any], recipe: oz.Recipe) -> str:
 
 def _sentence(text: str) -> str:
     return text.rstrip(".") + "."
+
+
+def _changes(recipe: oz.Recipe) -> str:
+    """What it has other than the shipped recipe of its name."""
+    mine, shipped = (_flat(each.to_dict()) for each in (recipe, oz.Recipe.load(recipe.name)))
+    found = [
+        f"`{key} = {json.dumps(value)}`"
+        for key, value in mine.items()
+        if key != "data.track" and value != shipped.get(key)
+    ]
+    return f" Changed in it: {', '.join(found)}." if found else ""
+
+
+def _flat(sections: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in sections.items():
+        found |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
+    return found
 
 
 def _pretraining(recipe: oz.Recipe) -> str:

@@ -6,7 +6,7 @@ images compressed (`augment.jpeg`).
 
     python benchmarks/predict_jpeg.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
 
-About six minutes. benchmarks/measurements/predict-jpeg.json is what ``--out`` wrote.
+About 15 minutes. benchmarks/measurements/predict-jpeg.json is what ``--out`` wrote.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from predict_polarity import TRACK, as_jpeg, learn, parse
 from oraclezoo.serving.card import SMOOTH
 from oraclezoo.serving.images import smooth
 
-SCHEMA = "oraclezoo/predict-jpeg/2"
-RECIPE = "tiny"
-SHARES = (0.0, 0.25, 0.5)
+SCHEMA = "oraclezoo/predict-jpeg/3"
+RECIPE = "default"
+QUALITY, SHARES = 15, (0.0, 0.25, 0.5)
+"""How images are compressed in training: the lowest quality, and shares of them."""
 DEVIATIONS = (0.0, 0.3, 0.4, 0.5)
 QUALITIES = (30, 50, 75, 90)
 
@@ -41,6 +42,7 @@ def main() -> None:
         "splits": ["train", "validation"],
         "folds": arguments.folds,
         "recipe": RECIPE,
+        "augment_jpeg_quality": QUALITY,
         "deviations": list(DEVIATIONS),
         "smoothed_by_predict": SMOOTH,
         "rows": rows,
@@ -55,7 +57,8 @@ def main() -> None:
 
 def by_share(arguments: Any, share: float) -> tuple[list[dict[str, Any]], int]:
     """Rows of one training: how images were shown, and the accuracy by how they were smoothed."""
-    changes = {"augment.jpeg": share, "data.refit": False}  # a refit would learn the fold left out
+    # a refit would learn the fold left out
+    changes = {"augment.jpeg": share, "augment.jpeg_quality": QUALITY, "data.refit": False}
     images, labels, nets = learn(arguments, RECIPE, changes)
     shown = {"as published": list(images)}
     for quality in QUALITIES:

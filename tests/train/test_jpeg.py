@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 import oraclezoo as oz
@@ -57,6 +58,21 @@ def test_each_image_has_a_quality_of_its_own(images: np.ndarray) -> None:
     for k in range(2):
         torch.testing.assert_close(both[k : k + 1], jpeg(batch[k : k + 1], quality[k : k + 1]))
     assert not torch.equal(both[0], jpeg(batch[:1], quality[1:])[0])
+
+
+@pytest.mark.parametrize("first", [(0, 5), (7, 7), (3, 0)])
+def test_blocks_may_start_before_the_image(images: np.ndarray, first: tuple[int, int]) -> None:
+    """As in a file whose first rows and columns were cut off, which went on as the edge does."""
+    batch = torch.tensor(images, dtype=torch.float32)[:, None]
+    places = torch.tensor([first, (0, 0)]).repeat(12, 1)
+    quality = torch.full((len(images),), 30.0)
+    jpeg = Jpeg(torch.device("cpu"))
+    found = jpeg(batch, quality, places)
+    down, across = first
+    wide = F.pad(batch[::2], (across, 0, down, 0), mode="replicate")
+    torch.testing.assert_close(found[::2], jpeg(wide, quality[::2])[..., down:, across:])
+    assert not torch.equal(found[::2], jpeg(batch[::2], quality[::2]))
+    torch.testing.assert_close(found[1::2], jpeg(batch[1::2], quality[1::2]))
 
 
 def test_augmentation_compresses_the_share_that_is_asked(images: np.ndarray) -> None:

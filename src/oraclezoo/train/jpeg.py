@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 EDGE = 8
@@ -37,18 +36,36 @@ class Jpeg:
         self.waves = waves.to(device, torch.float32)
         self.table = torch.tensor(LUMINANCE, dtype=torch.float32, device=device)
 
-    def __call__(self, images: Tensor, quality: Tensor) -> Tensor:
-        """float32 ``(N, 1, H, W)`` of 0 to 255, quality ``(N,)`` of 1 to 100 -> images likewise."""
+    def __call__(self, images: Tensor, quality: Tensor, first: Tensor | None = None) -> Tensor:
+        """float32 ``(N, 1, H, W)`` of 0 to 255, quality ``(N,)`` of 1 to 100 -> images likewise.
+
+        ``first``, int64 ``(N, 2)``, is the row and column, 0 to 7, that each image's first pixel
+        has in its block, as in a file that was cropped: 0 if nothing is said.
+        """
         count, _, height, width = images.shape
-        beyond = (0, -width % EDGE, 0, -height % EDGE)
-        whole = F.pad(images.round().clamp(0, 255) - 128, beyond, mode="replicate")
-        down, across = whole.shape[2] // EDGE, whole.shape[3] // EDGE
+        if first is None:
+            first = torch.zeros(count, 2, dtype=torch.int64, device=images.device)
+        which = torch.arange(count, device=images.device).view(-1, 1, 1)
+        inside = [self._places(size, first[:, axis]) for axis, size in enumerate((height, width))]
+        whole = images[:, 0].round().clamp(0, 255) - 128
+        whole = whole[which, inside[0][:, :, None], inside[1][:, None, :]]
+        down, across = whole.shape[1] // EDGE, whole.shape[2] // EDGE
         blocks = whole.view(count, down, EDGE, across, EDGE).transpose(2, 3)
         steps = self._steps(quality).view(count, 1, 1, EDGE, EDGE)
         found = self.waves @ blocks @ self.waves.T
         found = self.waves.T @ ((found / steps).round() * steps) @ self.waves
-        found = found.transpose(2, 3).reshape(count, 1, whole.shape[2], whole.shape[3])
-        return (found[..., :height, :width] + 128).round().clamp(0, 255)
+        found = found.transpose(2, 3).reshape(whole.shape)
+        rows, columns = (
+            torch.arange(size, device=images.device) + first[:, axis : axis + 1]
+            for axis, size in enumerate((height, width))
+        )
+        found = found[which, rows[:, :, None], columns[:, None, :]]
+        return (found[:, None] + 128).round().clamp(0, 255)
+
+    def _places(self, size: int, first: Tensor) -> Tensor:
+        """The pixel of each place along an axis of whole blocks, ``(N, P)``; the edge's go on."""
+        places = torch.arange(-(-(size + EDGE - 1) // EDGE) * EDGE, device=first.device)
+        return (places - first[:, None]).clamp(0, size - 1)
 
     def _steps(self, quality: Tensor) -> Tensor:
         """``(N, 8, 8)``: the table for each quality."""
