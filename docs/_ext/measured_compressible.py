@@ -9,7 +9,10 @@ from measured import MEASUREMENTS, read, table
 
 FILE = "compressible.json"
 STEPS = ("prune", "export", "quantize")
-_COMMAND = "python benchmarks/compressible.py --out benchmarks/measurements/compressible.json"
+_COMMAND = (
+    "python benchmarks/compressible.py --track oracle-mnist-3k --data-dir FOLDER "
+    f"--out benchmarks/measurements/{FILE}"
+)
 
 
 def compressible() -> str:

@@ -79,7 +79,9 @@ def card(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["oraclenet_n", "oraclenet_s", "oraclenet_b"])
 def test_a_model_card_has_what_a_reader_needs(script: Callable[[str], Any], name: str) -> None:
     """Recipe, data and licence, splits, result, receipt and limits, as the recipe has them."""
-    loaded = oz.Recipe.load(script("animals").RECIPES[name])
+    animals = script("animals")
+    changes = animals.CHANGES[name]
+    loaded = oz.Recipe.load(animals.RECIPES[name], {"data.track": "glyphs-3k", **changes})
     text = script("_animal_card").readme(card(name=name), loaded)
     parts = ["Recipe", "Data and its licence", "Splits", "Result", "Receipt", "Limits"]
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == parts
@@ -88,3 +90,6 @@ def test_a_model_card_has_what_a_reader_needs(script: Callable[[str], Any], name
     assert ("first trained on the track" in text) == bool(loaded.pretrain.epochs)
     assert ("nets of its own kind" in text) == bool(loaded.distill.teachers)
     assert ("(2,000) were trained on" in text) == loaded.data.refit
+    told = text.partition("Changed in it: ")[2].partition(".\n")[0]
+    assert told.count(" = ") == len(changes)
+    assert all(f"`{key} = " in told for key in changes)
