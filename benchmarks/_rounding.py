@@ -152,12 +152,18 @@ def explain(model: Model, bench: Bench) -> Figures:
         classifier.probabilities(images),
     )
     prepared = held.prepared
-    cut = rounding.prepare(model.onnx, feeds(classifier, training), "percentile")
+    others = {
+        name: rounding.prepare(model.onnx, feeds(classifier, training), name)
+        for name in ("percentile", "entropy")
+    }
     given = inputs(prepared.model, classifier.feed(images))
     kinds = kinds_of(prepared.model, given)
     costs = {
         "everything": held.cost(rounding.to_int8(prepared)),
-        "everything, ranges of 99.99%": held.cost(rounding.to_int8(cut)),
+        **{
+            f"everything, ranges by {name}": held.cost(rounding.to_int8(other))
+            for name, other in others.items()
+        },
         "weights alone": held.cost(with_rounded_weights(prepared.model)),
         "additions and poolings alone": held.cost(
             rounding.to_int8(prepared, keep_float=prepared.layers)

@@ -318,6 +318,23 @@ def test_quantizing_states_the_scan_and_refuses_a_second_time(
             quantize(exported, data_dir=tiny_idx, **wrong)  # type: ignore[arg-type]  # that is tested
 
 
+def test_the_calibration_is_kept_that_moves_probabilities_least(
+    exported: Model, tiny_idx: Path
+) -> None:
+    """All are tried unless one is named, and the receipt has what each comes to."""
+    given: dict[str, Any] = {"data_dir": tiny_idx, "timed": False, "images": 20}
+    options = quantize(exported, sensitivity="off", **given).card["receipts"][-1]["options"]
+    tried = options["calibrations"]
+    assert list(tried) == ["minmax", "entropy", "percentile"]
+    assert options["calibration"] == min(tried, key=tried.__getitem__)
+    assert options["divergence"] == min(tried.values()) < max(tried.values())
+    worst = max(tried, key=tried.__getitem__)
+    made = quantize(exported, sensitivity="off", calibration=worst, **given)
+    options = made.card["receipts"][-1]["options"]
+    assert options["calibration"] == worst
+    assert options["calibrations"] == {worst: options["divergence"]} == {worst: tried[worst]}
+
+
 def test_a_crossed_gate_leaves_no_folder(
     exported: Model, tiny_idx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,10 +17,10 @@ def rounding(function: F) -> F:
     return together(
         click.option(
             "--calibration",
-            type=click.Choice(["minmax", "entropy", "percentile"]),
-            default="minmax",
+            type=click.Choice(["auto", "minmax", "entropy", "percentile"]),
+            default="auto",
             show_default=True,
-            help="How the range of an activation follows from what was seen.",
+            help="How an activation's range follows from what was seen; auto: the best of them.",
         ),
         click.option(
             "--sensitivity",

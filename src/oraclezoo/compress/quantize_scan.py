@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,27 @@ def divergence(before: Probabilities, after: Probabilities) -> float:
     """Mean over images of the Kullback-Leibler divergence of ``after`` from ``before``, in nats."""
     p, q = (np.maximum(side.astype(np.float64), 1e-9) for side in (before, after))
     return float((p * (np.log(p) - np.log(q))).sum(1).mean())
+
+
+def held_apart(
+    candidates: Mapping[str, Prepared],
+    reference: Probabilities,
+    classify: Classify,
+    *,
+    keep_float: Sequence[str] = (),
+    reduce_range: bool = False,
+) -> dict[str, float]:
+    """The divergence from ``reference``, in nats, that each brings about with its layers rounded.
+
+    All layers but ``keep_float``; the other arguments are those of :func:`scan`.
+    """
+    return {
+        name: divergence(
+            reference,
+            classify(to_int8(prepared, keep_float=keep_float, reduce_range=reduce_range)),
+        )
+        for name, prepared in candidates.items()
+    }
 
 
 def scan(

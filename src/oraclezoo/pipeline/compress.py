@@ -59,7 +59,7 @@ def compress(
     distill: float = 0.0,
     temperature: float = Tuning.temperature,
     recipe: Recipe | str | Path | None = None,
-    calibration: str = "minmax",
+    calibration: str = "auto",
     images: int = IMAGES,
     sensitivity: str = "auto",
     seed: int = 0,

@@ -31,6 +31,8 @@ from oraclezoo.registry import Registry, build_registry
 BACKENDS = ("onnxruntime", "torch")
 PRECISIONS = ("int8", "fp16")
 SENSITIVITIES = ("auto", "always", "off")
+AUTO = "auto"
+"""Calibration by each way there is, of which the one is kept that moves probabilities least."""
 IMAGES = 512
 """Training images that ranges of activations are taken from."""
 MAX_DIVERGENCE = 0.01
@@ -47,7 +49,7 @@ def quantize(
     backend: str = "onnxruntime",
     device: str | None = None,
     compile: str | None = None,
-    calibration: str = "minmax",
+    calibration: str = AUTO,
     images: int = IMAGES,
     sensitivity: str = "auto",
     max_divergence: float = MAX_DIVERGENCE,
@@ -68,11 +70,12 @@ def quantize(
     """Quantize a model for ONNX Runtime or torch, and add the receipt against float.
 
     ``int8``: static, uint8 activations, int8 weights by output channel, ranges from ``images``
-    training images by ``calibration`` (minmax, entropy or percentile). Where the probabilities of
-    validation images diverge by more than ``max_divergence`` nats, the most sensitive layers stay
-    in float (``sensitivity``: auto; always scans; off spares none), as do those whose names fit a
-    pattern of ``keep_float``. ``fp16`` halves the bits of float. Preprocessing and softmax are not
-    rounded. A model without an ONNX file is exported first.
+    training images by ``calibration`` (minmax, entropy or percentile; auto is the one of them by
+    which probabilities of validation images diverge least). Where they diverge by more than
+    ``max_divergence`` nats, the most sensitive layers stay in float (``sensitivity``: auto; always
+    scans; off spares none), as do those whose names fit a pattern of ``keep_float``. ``fp16``
+    halves the bits of float. Preprocessing and softmax are not rounded. A model without an ONNX
+    file is exported first.
 
     With ``backend`` torch, torch runs the model in ``bf16``, ``fp16`` or ``int8`` (torchao's, in
     linear layers alone) on ``device`` (by default auto), compiled if ``compile`` (auto, on, off)
@@ -94,7 +97,7 @@ def quantize(
         "settings": settings,
     }
     others = {
-        "calibration": calibration != "minmax",
+        "calibration": calibration != AUTO,
         "images": images != IMAGES,
         "sensitivity": sensitivity != "auto",
         "max_divergence": max_divergence != MAX_DIVERGENCE,
@@ -191,17 +194,31 @@ def _to_int8(
     assert model.onnx is not None
     classifier = model.onnx_classifier()
     training = dataset.split("train").images
-    feeds = _feeds(classifier, training, options["images"])
-    prepared = rounding.prepare(model.onnx, feeds, options["calibration"])
     validation = np.asarray(dataset.split("validation").images)
+    reference = classifier.probabilities(validation)
+
+    def classify(graph: onnx.ModelProto) -> npt.NDArray[np.float32]:
+        return _reopened(model, graph).probabilities(validation)
+
+    asked, reduced = options["calibration"], options["reduce_range"]
+    candidates = {
+        name: rounding.prepare(model.onnx, _feeds(classifier, training, options["images"]), name)
+        for name in (rounding.CALIBRATIONS if asked == AUTO else (asked,))
+    }
+    kept = rounding.matching(next(iter(candidates.values())).layers, keep_float)
+    tried = quantize_scan.held_apart(
+        candidates, reference, classify, keep_float=kept, reduce_range=reduced
+    )
+    calibration = min(tried, key=tried.__getitem__)
+    prepared = candidates[calibration]
     found = quantize_scan.choose(
         prepared,
-        classifier.probabilities(validation),
-        lambda graph: _reopened(model, graph).probabilities(validation),
+        reference,
+        classify,
         max_divergence=options["max_divergence"],
         sensitivity=options["sensitivity"],
-        keep_float=rounding.matching(prepared.layers, keep_float),
-        reduce_range=options["reduce_range"],
+        keep_float=kept,
+        reduce_range=reduced,
         progress=progress,
     )
     scanned = [
@@ -209,6 +226,8 @@ def _to_int8(
         for layer in found.layers
     ]
     told = {
+        "calibration": calibration,
+        "calibrations": tried,
         "layers": len(prepared.layers),
         "kept_float": list(found.keep_float),
         "divergence": found.divergence,
