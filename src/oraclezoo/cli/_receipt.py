@@ -103,8 +103,12 @@ def _latencies(made: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _options(options: dict[str, Any]) -> str:
-    short = {k: v for k, v in options.items() if isinstance(v, (str, int, float, bool)) and v != ""}
-    words = ", ".join(f"{key} {value}" for key, value in short.items() if key != "sha256")
+    short = {
+        key: f"{value:.3g}" if isinstance(value, float) else value
+        for key, value in options.items()
+        if isinstance(value, (str, int, float)) and value != "" and key != "sha256"
+    }
+    words = ", ".join(f"{key} {value}" for key, value in short.items())
     return f" ({words})" if words else ""
 
 
