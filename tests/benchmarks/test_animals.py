@@ -25,10 +25,11 @@ def test_pins_are_added_to_the_index_and_others_kept(
     animals.pin(tmp_path, "oraclenet_s")
     index = tmp_path / "index.toml"
     specs = models(index)
-    assert [spec.name for spec in specs] == ["oraclenet_n", "oraclenet_s"]
+    assert [spec.name for spec in specs] == ["oraclenet_n", "oraclenet_s", "oraclenet_b"]
+    assert specs[2] == {spec.name: spec for spec in models(INDEX)}["oraclenet_b"]
     head = INDEX.read_text(encoding="utf-8").split("\n[")[0].rstrip()
     assert index.read_text(encoding="utf-8").startswith(head)
-    for spec in specs:
+    for spec in specs[:2]:
         folder = tmp_path / spec.name
         assert spec.facts["size_bytes"] == animals.size(folder)
         assert set(spec.fixed["files"]) == {path.name for path in folder.iterdir()}
