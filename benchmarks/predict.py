@@ -4,11 +4,12 @@ The images of a split of oracle-mnist-3k are written as files, as they are and a
 the command itself. Rows have `claim`, `value`, `bound`, `holds`; accuracies in points, with the
 paired 95% interval of the difference to direct prediction.
 
-    python benchmarks/predict.py --data-dir FOLDER [--model NAME|FOLDER] [--split validation|test]
-        [--json] [--out FILE]
+    python benchmarks/predict.py --data-dir FOLDER [--model NAME|FOLDER]... [--json] [--out FILE]
+        [--split validation|test]
 
 The validation split unless told otherwise; a look at the test split is noted in the ledger of
---results. Exit status 3 if a claim does not hold.
+--results. Exit status 3 if a claim does not hold. benchmarks/measurements/predict-files.json is
+what ``--out`` wrote for the shipped models and the test split.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from oraclezoo.pipeline.opening import note_look
 from oraclezoo.serving.names import DEFAULT
 from oraclezoo.train.device import pick
 
-SCHEMA = "oraclezoo/predict-files/1"
+SCHEMA = "oraclezoo/predict-files/2"
 TRACK = "oracle-mnist-3k"
 STARTS = 15
 """Processes whose first answer is timed."""
@@ -101,6 +102,8 @@ def accuracy_rows(model: str, part: Any) -> list[dict[str, Any]]:
         difference = 100 * found.difference
         rows.append(
             {
+                "model": model,
+                "variant": variant,
                 "claim": f"{variant}: accuracy within {bound:g} points of direct prediction",
                 "value": round(difference, 2),
                 "interval": [round(100 * found.low, 2), round(100 * found.high, 2)],
@@ -132,6 +135,7 @@ def start_row(model: str, image: Any) -> dict[str, Any]:
             )
     value = statistics.median(times[1:])
     return {
+        "model": model,
         "claim": "first answer within a second of process start",
         "value": round(value, 3),
         "interval": [round(min(times[1:]), 3), round(max(times[1:]), 3)],
@@ -146,19 +150,19 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--model", default=DEFAULT)
+    parser.add_argument("--model", action="append", help=f"may be repeated; {DEFAULT}")
     parser.add_argument("--split", choices=["validation", "test"], default="validation")
     parser.add_argument("--results", type=Path, default=Path("results"), help="for the ledger")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="write that document to a file as well")
     arguments = parser.parse_args()
     dataset = oz.registry().create("dataset", TRACK, data_dir=arguments.data_dir)
-    if arguments.split == "test":
-        note_look(oz.load(arguments.model), dataset, arguments.results)
-    part = dataset.split(arguments.split)
-    rows = [*accuracy_rows(arguments.model, part), start_row(arguments.model, part.images[0])]
+    part, rows = dataset.split(arguments.split), list[dict[str, Any]]()
+    for model in arguments.model or [DEFAULT]:
+        if arguments.split == "test":
+            note_look(oz.load(model), dataset, arguments.results)
+        rows += [*accuracy_rows(model, part), start_row(model, part.images[0])]
     data = {
-        "model": arguments.model,
         "track": TRACK,
         "split": arguments.split,
         "images": len(part.labels),
@@ -170,7 +174,7 @@ def main() -> None:
         for row in rows:
             low, high = row["interval"]
             verdict = "holds" if row["holds"] else "DOES NOT HOLD"
-            print(f"{verdict:14}{row['claim']}: {row['value']} ({low} to {high})")
+            print(f"{verdict:14}{row['model']}, {row['claim']}: {row['value']} ({low} to {high})")
     sys.exit(0 if all(row["holds"] for row in rows) else 3)
 
 

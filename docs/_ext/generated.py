@@ -165,6 +165,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_memory.streaming_ratio,
         measured_predict.predict_polarity,
         measured_predict.predict_jpeg,
+        measured_predict.predict_files,
         measured_search.search_ablations,
         measured_search.search_default,
         measured_search.search_tiny,

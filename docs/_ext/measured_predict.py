@@ -28,6 +28,37 @@ def predict_polarity() -> str:
     )
 
 
+def predict_files() -> str:
+    """What the command makes of files of all kinds, with the shipped models."""
+    data = read("predict-files.json")
+    models = list(dict.fromkeys(row["model"] for row in data["rows"]))
+    variants = list(dict.fromkeys(row["variant"] for row in data["rows"] if "variant" in row))
+    found = {(row["model"], row.get("variant")): row for row in data["rows"]}
+    rows = []
+    for variant in variants:
+        bound = found[models[0], variant]["bound"]
+        cells = []
+        for model in models:
+            row = found[model, variant]
+            low, high = row["interval"]
+            value = f"{row['value']:+.1f} ({low:+.1f} to {high:+.1f})"
+            cells.append(value if row["holds"] else f"{value}, **more**")
+        rows.append((variant, f"{bound:g}", *cells))
+    direct = ", ".join(f"{100 * found[model, 'PNG']['direct']:.1f}%" for model in models)
+    starts = ", ".join(f"{found[model, None]['value']:.2f} s" for model in models)
+    return "\n".join(
+        [
+            f"The {data['images']:,} {data['split']} images of `{data['track']}` as files, read by "
+            "`oraclezoo predict`: points of accuracy more than for the images themselves, with the "
+            "paired 95% interval.",
+            "",
+            table(("files", "within", *(f"`{model}`" for model in models)), rows),
+            f"The images themselves: {direct}. From the start of the process to its end, one image "
+            f"read: {starts} ({data['hardware']['device']}).",
+        ]
+    )
+
+
 def predict_jpeg() -> str:
     """Accuracy on JPEG images of the net's own size, by how much they are smoothed."""
     data = read("predict-jpeg.json")
