@@ -28,7 +28,7 @@ from oraclezoo.compress.plan import Plan
 from oraclezoo.pipeline.compose import build_backbone
 from oraclezoo.pipeline.compress import compress
 from oraclezoo.pipeline.export import export
-from oraclezoo.pipeline.finetune import finetune, images_for
+from oraclezoo.pipeline.finetune import Tuning, finetune, images_for
 from oraclezoo.pipeline.model import Model, assemble
 from oraclezoo.pipeline.prune import prune
 from oraclezoo.pipeline.quantize import quantize
@@ -117,7 +117,7 @@ def residual(bench: Bench, effort: Effort) -> Figures:
                     **bench.given,
                 )
 
-            asked = [recipe.hash, seed, left, extra]
+            asked = [recipe.hash, seed, left, extra, Tuning.lr_scale]
             made = bench.made(f"{name}-{key}-s{seed}", asked, pruned)
             models[key].append(made)
             if key in SHARES:
@@ -292,7 +292,7 @@ def chain(bench: Bench, effort: Effort) -> Figures:
                 **bench.given,
             )
 
-        key = [recipe.hash, seed, asked, effort.trials, effort.chain_epochs]
+        key = [recipe.hash, seed, asked, effort.trials, effort.chain_epochs, Tuning.lr_scale]
         small.append(bench.made(f"house-chain-s{seed}", key, compressed))
     before, after = ([bench.side(model) for model in each] for each in (floats, small))
     taken = times({"float": floats[0], "chain": small[0]}, [ONE, LARGE], bench.rounds)

@@ -154,7 +154,7 @@ class Compress:
         later=True,
     )
     lr_scale: float = _key(
-        0.5, "learning rates of the fine-tuning, as a share of [optimizer]'s", low=1e-6, later=True
+        1.0, "learning rates of the fine-tuning, as a share of [optimizer]'s", low=1e-6, later=True
     )
     distill: float = _key(
         0.0,

@@ -68,7 +68,7 @@ def test_a_source_covers_its_own_words_alone() -> None:
 def test_sources_are_read() -> None:
     """Each form of source gives a value: a file's, a constant's, a fact, an option, a count."""
     assert value_of("fact:dataset oracle-mnist-3k validation") == 200
-    assert value_of("option:prune --lr-scale") == 0.5
+    assert value_of("option:prune --lr-scale") == 1.0
     assert value_of("oraclezoo.errors:InterruptedRunError/exit_code") == 130
     assert value_of("benchmarks/measurements/ranking.json:data/images") == 1000
     assert value_of("parameters:lenet5") == pytest.approx(0.43, abs=0.005)

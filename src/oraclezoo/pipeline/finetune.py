@@ -28,8 +28,12 @@ from oraclezoo.train.records import Epoch, TrainingData
 
 logger = logging.getLogger(__name__)
 
-LR_SCALE = 0.5
-"""Learning rates of a fine-tuning, as a share of the recipe's own."""
+LR_SCALE = 1.0
+"""Learning rates of a fine-tuning, as a share of the recipe's own.
+
+The recipe's own again, as in learning rate rewinding (Renda et al. 2020, arXiv:2003.02389): in
+folds (``benchmarks/finetuning.py``), half of them lose more, the more was pruned.
+"""
 
 
 @dataclass(frozen=True)
