@@ -92,7 +92,7 @@ def test_augmentation_compresses_the_share_that_is_asked(images: np.ndarray) -> 
     assert float(lost(1.0, 95).mean()) < 0.3 * float(lost(1.0, 10).mean())
 
 
-@pytest.mark.parametrize(("share", "smoothing"), [(0.0, 0.5), (0.5, 0.0)])
+@pytest.mark.parametrize(("share", "smoothing"), [(0.0, 0.4), (0.5, 0.0)])
 def test_a_model_that_has_learned_to_read_jpeg_gets_it_as_it_is(
     share: float, smoothing: float, tiny_idx: Path, tmp_path: Path
 ) -> None:

@@ -19,11 +19,11 @@ MAX_BYTES = 4 << 20
 MAX_SIZE = 65_536
 """Largest edge and largest number of classes that a card may name."""
 
-SMOOTH = 0.5
+SMOOTH = 0.4
 """Standard deviation, in pixels, of what JPEG images are smoothed by that are hardly scaled down.
 
-Of 0 to 0.5, best at qualities 30 and 75 for nets that were not shown JPEG's losses, on training
-images: ``benchmarks/predict_jpeg.py``.
+Of 0 to 0.5, best over qualities from 30 to 90 for nets that were not shown JPEG's losses, on
+training images: ``benchmarks/predict_jpeg.py``.
 """
 
 _EXPORT = "make one by 'oraclezoo export'"

@@ -112,7 +112,7 @@ class Augmenter:
     def _compressed(self, batch: Tensor, compressor: Jpeg) -> Tensor:
         """A share of the batch as JPEG files of random quality would give it back.
 
-        Blocks start anywhere: in folds, nets shown such images read those of other files better.
+        Blocks start anywhere, as in files of which a part was cut out.
         """
         recipe, scale = self.recipe, 255 * self.std
         draws = self._uniform(4, len(batch), images=1)
