@@ -168,6 +168,16 @@ def test_the_best_has_the_least_cross_entropy_within_all_bounds_then_the_least_t
     assert best(trials[1:6], goals) is None
 
 
+def test_of_those_that_images_cannot_tell_apart_the_least_pruned_is_best() -> None:
+    """Within one standard error of the least cross-entropy; beyond it, pruning more may win."""
+    goals = Goals(latency=0.5)
+    small, large = candidate(macs=0.3, loss=0.3, loss_se=0.02), candidate(macs=0.7, loss=0.32)
+    for other, wins in ((large, large), (dataclasses.replace(large, loss=0.321), small)):
+        found = best([trial(1, 0.3, small), trial(2, 0.7, other)], goals)
+        assert found is not None
+        assert found[1] is wins
+
+
 def test_the_nearest_says_what_to_loosen() -> None:
     """It crosses the fewest bounds; the options let it through."""
     goals = Goals(latency=0.5, max_drop=0.5)

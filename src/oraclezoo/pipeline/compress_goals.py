@@ -91,13 +91,21 @@ def pairs(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Candidate]]:
 
 
 def best(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate] | None:
-    """The candidate of least cross-entropy within all goals; of equal ones the faster, the smaller.
+    """The least pruned of those within all goals whose cross-entropy is next to the least.
 
     Among a handful of candidates the highest accuracy on some hundred images is often luck; the
-    cross-entropy of the same images also tells how sure each answer was, and varies less.
+    cross-entropy of the same images also tells how sure each answer was, and varies less. What is
+    within one standard error of the least cannot be told from it (the rule of Breiman et al.,
+    Classification and Regression Trees, 1984); then the one that keeps more is the safer guess: in
+    folds (``benchmarks/finetuning.py``) a net loses more, the more of it goes. Of equally pruned
+    ones the faster, the smaller.
     """
     within = [pair for pair in pairs(trials) if not goals.crossed(pair[1])]
-    return min(within, key=lambda pair: (pair[1].loss, pair[1].latency, pair[1].size), default=None)
+    least = min((made for _, made in within), key=lambda made: made.loss, default=None)
+    if least is None:
+        return None
+    near = [pair for pair in within if pair[1].loss <= least.loss + least.loss_se]
+    return min(near, key=lambda pair: (-pair[1].macs, pair[1].latency, pair[1].size))
 
 
 def nearest(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate]:

@@ -25,7 +25,8 @@ class Candidate:
     interval and the one-sided limit of the loss; ``latency``, ``size`` and ``macs`` shares of the
     original's: of the median time of a pass (the calmest round; lowest and highest of the rounds),
     of the bytes of the file, of the multiply-accumulates. ``again`` is the latency when it was
-    timed a second time.
+    timed a second time. ``loss`` is the cross-entropy in nats, ``loss_se`` the standard error over
+    images of how far it is from the original's.
     """
 
     precision: str
@@ -43,6 +44,7 @@ class Candidate:
     latency: float
     latency_rounds: tuple[float, float]
     again: float | None = None
+    loss_se: float = 0.0
 
 
 @dataclass(frozen=True)
