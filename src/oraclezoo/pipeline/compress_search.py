@@ -3,8 +3,7 @@
 The share of the multiply-accumulates that is left is one number, and time and bytes rise with it:
 the largest share that comes down to the targets is bracketed and halved towards, for int8 and for
 float, as long as it may be larger than that of a candidate within all bounds. What budget is left
-goes to the widest gaps below it, since accuracy need not fall with every channel, and a faster
-model may be as good.
+goes to the widest gaps below it, since accuracy need not fall with every channel.
 """
 
 from __future__ import annotations
