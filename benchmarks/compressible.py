@@ -7,7 +7,7 @@ fails, with what the command said. So short a training says nothing of accuracy:
 what works.
 
     python benchmarks/compressible.py [--track TRACK] [--data-dir FOLDER] [--only A,B]
-        [--epochs 2] [--json] [--out FILE]
+        [--epochs 2] [--untimed] [--json] [--out FILE]
 
 With ``--out`` each backbone is written as soon as it is done, and those in the file already are not
 done again: stop it and go on at will. benchmarks/measurements/compressible.json is what it wrote.
@@ -89,8 +89,8 @@ def measure(backbone: str, arguments: Any) -> Row:
         _, found, reason = command("train", "quick", *assigned, *where, *device, "--out", place)
         if found is None:
             return {"backbone": backbone, "state": "not trained", "reason": reason}
-        run, results = found["folder"], ["--results", place]
-        timed = ["--rounds", "1", *results, *data]
+        run, times = found["folder"], ["--no-timed"] if arguments.untimed else ["--rounds", "1"]
+        common = [*times, "--results", place, *data]
         calls = {
             "prune": ["--macs", "0.5", "--epochs", "1", *device],
             "export": [],
@@ -99,7 +99,7 @@ def measure(backbone: str, arguments: Any) -> Row:
         row = {"backbone": backbone, "state": "trained"}
         for step in STEPS:
             out = Path(place) / step
-            row[step] = outcome(*command(step, run, out, *calls[step], *timed))
+            row[step] = outcome(*command(step, run, out, *calls[step], *common))
     return {**row, "took_s": round(time.monotonic() - start, 1)}
 
 
@@ -117,6 +117,9 @@ def main() -> None:
     parser.add_argument("--data-dir", help="where its files are")
     parser.add_argument("--only", type=names, help="some backbones, with commas between them")
     parser.add_argument("--epochs", type=positive, default=2, help="of training before the steps")
+    parser.add_argument(
+        "--untimed", action="store_true", help="receipts without times: sooner done"
+    )
     arguments = parser.parse_args()
     chosen = arguments.only or listed()
     if arguments.quick:
