@@ -26,7 +26,8 @@ def compressible() -> str:
         f"Trained for {data['epochs']} epochs on `{data['track']}`: accuracies would mean little, "
         "so the columns have what is left of the multiply-accumulates, the largest difference of "
         "a probability to eager, and what is left of the bytes with the share of predictions that "
-        f"agree. Where no speed is told, none was taken. {hardware['device']}, torch {libraries['torch']}, "
+        "agree. Where no speed is told, none was taken. "
+        f"{hardware['device']}, torch {libraries['torch']}, "
         f"onnxruntime {libraries['onnxruntime']}; made by `{_COMMAND}`."
     )
     return f"{table(('backbone', *STEPS), rows)}\n{about}\n"
