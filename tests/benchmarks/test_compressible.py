@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,25 @@ def test_the_command_refuses_in_the_words_that_count_as_declared(
         prune(Model(model.module, named), macs=0.5)
     row = script("compressible").outcome(2, None, str(refusal.value))
     assert row["state"] == "declared"
+
+
+@pytest.mark.parametrize("untimed", [True, False])
+def test_times_are_left_out_only_where_that_is_asked(
+    script: Script, monkeypatch: pytest.MonkeyPatch, untimed: bool
+) -> None:
+    """Every step's command line says so."""
+    compressible, calls = script("compressible"), list[tuple[str, ...]]()
+
+    def command(*arguments: object) -> tuple[int, dict[str, str] | None, str]:
+        calls.append(tuple(map(str, arguments)))
+        return (0, {"folder": "run"}, "") if arguments[0] == "train" else (1, None, "stopped here")
+
+    monkeypatch.setattr(compressible, "command", command)
+    given = Namespace(data_dir=None, device="cpu", epochs=1, track="glyphs-3k", untimed=untimed)
+    compressible.measure("lenet5", given)
+    assert [call[0] for call in calls] == ["train", *compressible.STEPS]
+    assert all(("--no-timed" in call) is untimed for call in calls[1:])
+    assert all(("--rounds" in call) is not untimed for call in calls[1:])
 
 
 def test_what_is_in_the_file_is_not_done_again(

@@ -26,7 +26,7 @@ from oraclezoo.pipeline.opening import open_data, open_model
 from oraclezoo.pipeline.prune import EPOCHS, check_declared, recipe_given
 from oraclezoo.pipeline.prune_steps import Wish
 from oraclezoo.pipeline.prune_work import working
-from oraclezoo.pipeline.quantize import IMAGES
+from oraclezoo.pipeline.quantize import AUTO, IMAGES
 from oraclezoo.pipeline.receipt import receipt, side
 from oraclezoo.pipeline.run import Run
 from oraclezoo.pipeline.timing import ROUNDS, Subject, time_in_turn
@@ -59,7 +59,7 @@ def compress(
     distill: float = 0.0,
     temperature: float = Tuning.temperature,
     recipe: Recipe | str | Path | None = None,
-    calibration: str = "auto",
+    calibration: str = AUTO,
     images: int = IMAGES,
     sensitivity: str = "auto",
     seed: int = 0,

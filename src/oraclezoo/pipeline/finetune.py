@@ -38,7 +38,7 @@ folds (``benchmarks/finetuning.py``), half of them lose more, the more was prune
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a model is fine-tuned: passes over the training images, and what makes the recipe mild.
+    """How a model is fine-tuned: passes over the training images, and changes of the recipe.
 
     ``distill`` is the share of the loss that goes by the labels of the teacher at ``temperature``;
     0 has none.
