@@ -46,9 +46,7 @@ def open_generated(
 
     def read(name: str) -> ArraySplit:
         split = _cached(parts[name], progress)
-        state = hashlib.sha256(split.images.tobytes())
-        state.update(split.labels.astype("<i8").tobytes())
-        digests[f"generated {name}"] = state.hexdigest()
+        digests[f"generated {name}"] = split_sha256(split)
         return split
 
     return ArrayDataset(
@@ -59,6 +57,13 @@ def open_generated(
         sha256=digests,
         readers={name: partial(read, name) for name in SPLITS},
     )
+
+
+def split_sha256(split: ArraySplit) -> str:
+    """Return the SHA-256 (hex) of the images' bytes, then of the labels as little-endian int64."""
+    state = hashlib.sha256(split.images.tobytes())
+    state.update(split.labels.astype("<i8").tobytes())
+    return state.hexdigest()
 
 
 def _key(parts: Mapping[str, Part]) -> str:

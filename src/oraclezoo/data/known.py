@@ -57,15 +57,15 @@ KNOWN: Mapping[str, KnownTrack] = MappingProxyType(
             learning=27_222,
             test=3_000,
             sha256={
-                "generated": "82f59c438fa263bc3d7ba05d3966679d733446f58e94d3f762aa4c026eb0908f",
-                "generated train": "dcf21d0c798720af36cfa03e05dd57d1"
-                "14d65d07458338bd28887f950a77b65f",
-                "generated validation": "2316389279398495422c5eeb9edb7fbd"
-                "1f29a0a4925fc4111beabd4d82707fdd",
-                "generated test": "69aa888809ab9eca0c373e2a8db39b4b"
-                "6fe0304b4eec08a3148e740d0810dff2",
+                "generated": "d4e0f267223886deb31cde8b3027218fc8c3e9cef3ac73e3527d858bcebbebfd",
+                "generated train": "664bd0861fe318a8c3164b38cde2af0e"
+                "b0c55902f6786ba83d651aac6281294f",
+                "generated validation": "eb63149bdf29d2602a47979956eeec08"
+                "dba0cc3b19cbea187b43d2e9c768329c",
+                "generated test": "a0cb40945dc9f8220fef67ab38b604ed"
+                "f4ba9993480fdb934ece0599b1c97da6",
             },
-            labels_sha256="1ecaed1fee46e6cc282edcea895348aa3ffd482e01745e2db35acc973c294d54",
+            labels_sha256="df6e2a4e1596b3e17266d921db606161f9ffdbfd52a1c3d1b5ab059a87576279",
         ),
         "glyphs-3k": KnownTrack(
             synthetic=True,

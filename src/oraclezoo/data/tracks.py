@@ -10,10 +10,11 @@ import numpy as np
 
 from oraclezoo.data import folder, splits, upstream
 from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.dataset import SPLITS, ArrayDataset
+from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit
 from oraclezoo.data.fetch import ensure, verified
-from oraclezoo.data.generated import Part, open_generated
-from oraclezoo.data.idx import read_labels
+from oraclezoo.data.generated import Part, open_generated, split_sha256
+from oraclezoo.data.idx import read_images_labels, read_labels
+from oraclezoo.data.known import KNOWN
 from oraclezoo.data.streamed import AnySplit, open_images_labels
 from oraclezoo.data.upstream import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from oraclezoo.errors import DataError
@@ -22,6 +23,9 @@ Progress = Callable[[str], None] | None
 
 TRAIN_COUNTS = (2433, 2765, 2668, 2614, 2610, 2328, 2710, 2360, 3335, 3399)
 """Oracle-MNIST's training images of each class: 27,222 in all."""
+
+GLYPHS_3K = Path(__file__).with_name("glyphs_3k")
+"""The images and labels of the track ``glyphs-3k``."""
 
 MAX_IMAGE_SIZE = 512
 """Largest height and width, in pixels, that the track ``idx`` accepts."""
@@ -107,13 +111,30 @@ def glyphs(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
 
 
 def glyphs_3k(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
-    """Generated characters in the sizes of ``oracle-mnist-3k``; ``data_dir`` is not used."""
-    parts = {
-        "train": Part(201, (180,) * len(CLASSES)),
-        "validation": Part(202, (20,) * len(CLASSES)),
-        "test": Part(203, (100,) * len(CLASSES)),
-    }
-    return open_generated(parts, progress)
+    """Generated characters in the sizes of ``oracle-mnist-3k``; ``data_dir`` is not used.
+
+    The images are part of the package: those of version 2 of the generator, which every published
+    result of this track rests on. Raises DataError if the files differ from them.
+    """
+    stated = KNOWN["glyphs-3k"].sha256
+    digests = {"generated": str(stated["generated"])}
+
+    def read(name: str) -> ArraySplit:
+        images, labels = (GLYPHS_3K / f"{name}-{kind}.idx.gz" for kind in ("images", "labels"))
+        split = ArraySplit(*read_images_labels(images, labels, len(CLASSES)))
+        digests[f"generated {name}"] = split_sha256(split)
+        if digests[f"generated {name}"] != stated[f"generated {name}"]:
+            raise DataError(f"{images} or its labels are damaged; install oraclezoo again")
+        return split
+
+    return ArrayDataset(
+        classes=CLASSES,
+        glyphs=GLYPHS,
+        flip_keeps_label=True,
+        synthetic=True,
+        sha256=digests,
+        readers={name: partial(read, name) for name in SPLITS},
+    )
 
 
 def idx(

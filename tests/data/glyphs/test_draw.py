@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oraclezoo.data.glyphs import CHUNK, draw, generate
+from oraclezoo.data.glyphs.exact import Draws
 from oraclezoo.data.glyphs.forms import SAMPLES, arranged, oracle
 from oraclezoo.data.glyphs.written import Character, Form, Stroke
 from oraclezoo.errors import UsageError
@@ -156,7 +157,7 @@ def test_a_linear_classifier_tells_the_classes_apart(
     a, b = features(images), features(fresh)
     weights = np.linalg.solve(a.T @ a + 100 * np.eye(a.shape[1]), a.T @ np.eye(CLASSES)[labels])
     found = (b @ weights).argmax(1)
-    assert (found == truth).mean() > 0.3  # version 2 is harder: many more forms
+    assert (found == truth).mean() > 0.3
     shuffled = np.random.default_rng(0).permutation(labels)
     weights = np.linalg.solve(a.T @ a + 100 * np.eye(a.shape[1]), a.T @ np.eye(CLASSES)[shuffled])
     assert ((b @ weights).argmax(1) == truth).mean() < 0.25
@@ -178,19 +179,39 @@ def test_every_form_is_a_weighting_of_its_control_points() -> None:
     """Several forms a label; weights of each sample sum to 1; points stay near the unit box."""
     known = arranged(oracle())
     assert np.bincount(known.label, minlength=CLASSES).min() >= 3
-    np.testing.assert_allclose(known.basis.sum(2), 1, atol=1e-5)
-    points = known.basis @ known.control
+    np.testing.assert_allclose(known.weight.sum(2), 1, atol=1e-12)
+    row = np.arange(len(known.label))[:, None, None]
+    points = (known.control[row, known.neighbour] * known.weight[..., None]).sum(2)
     assert points.shape == (len(known.label), SAMPLES, 2)
     assert points.min() > -0.2
     assert points.max() < 1.2
-    np.testing.assert_allclose(np.bincount(known.label, weights=known.share), 1, atol=1e-5)
+    np.testing.assert_allclose(np.bincount(known.label, weights=known.share), 1, atol=1e-12)
+
+
+def test_samples_walk_along_straight_strokes() -> None:
+    """Two strokes, one three times as long: samples in proportion, evenly, from end to end."""
+    form = Form(
+        (
+            Stroke("line", ((0.0, 0.0), (1.0, 0.0))),
+            Stroke("line", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))),
+        ),
+        aspect=1.0,
+    )
+    known = arranged((Character("a", (form,)), Character("b", (form,))))
+    points = (known.control[0][known.neighbour[0]] * known.weight[0][..., None]).sum(1)
+    assert np.bincount(known.stroke[0]).tolist() == [SAMPLES // 4, SAMPLES * 3 // 4]
+    first, second = points[: SAMPLES // 4], points[SAMPLES // 4 :]
+    np.testing.assert_allclose(first[:, 0], np.linspace(0, 1, len(first)), atol=1e-12)
+    np.testing.assert_allclose(second[[0, -1]], [[0, 0], [0, 1]], atol=1e-12)
+    steps = np.hypot(*np.diff(second, axis=0).T)
+    np.testing.assert_allclose(np.median(steps), 3 / (len(second) - 1), rtol=1e-9)
 
 
 def test_all_forms_are_drawn() -> None:
     """A label's images use each of its forms about as often as its share says, and no other's."""
     known = arranged(oracle())
     labels = np.repeat(np.arange(CLASSES), 2000)
-    drawn = draw._choose(np.random.default_rng(0), known, labels)
+    drawn = draw._choose(Draws(0, "choose"), known, labels)
     assert np.array_equal(known.label[drawn], labels)
     seen = np.bincount(drawn, minlength=len(known.label)) / 2000
     np.testing.assert_allclose(seen, known.share, atol=0.05)
@@ -198,10 +219,10 @@ def test_all_forms_are_drawn() -> None:
 
 def test_stroke_depth_is_one_on_the_line_and_half_at_half_a_width() -> None:
     """Away from its ends a straight stroke has depth exp(-d^2 / 2 sigma^2) at distance d."""
-    y = np.linspace(2, 25, SAMPLES, dtype=np.float32)
+    y = np.linspace(2, 25, SAMPLES)
     places = np.stack([np.full_like(y, 14), y], axis=1)[None]
-    sigma = np.full((1, 1), 1.5, np.float32)
-    depth = draw._middle_lines(places, sigma, np.ones((1, SAMPLES), np.float32))[0]
+    sigma = np.full((1, 1), 1.5)
+    depth = draw._middle_lines(places, sigma, np.ones((1, SAMPLES)))[0]
     expected = np.exp(-((np.arange(28) - 14.0) ** 2) / (2 * 1.5**2))
     np.testing.assert_allclose(depth[13], expected, atol=0.01)
 

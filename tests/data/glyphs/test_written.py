@@ -151,8 +151,8 @@ def test_any_strokes_fill_the_box_and_can_be_arranged(made: list[Stroke]) -> Non
     assert np.ptp(points, axis=0).max() == pytest.approx(1)
     assert 0.05 - 1e-9 <= fitted.aspect <= 20 + 1e-9
     arrays = arranged((written.Character("a", (fitted,)), written.Character("b", (fitted,))))
-    np.testing.assert_allclose(arrays.basis.sum(2), 1, atol=1e-4)
-    assert np.isfinite(arrays.basis).all()
+    np.testing.assert_allclose(arrays.weight.sum(2), 1, atol=1e-9)
+    assert np.isfinite(arrays.weight).all()
 
 
 def test_a_folder_of_svg_files_is_a_data_set(tmp_path: Path) -> None:

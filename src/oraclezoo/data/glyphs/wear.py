@@ -15,108 +15,134 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from oraclezoo.data.glyphs.exact import (
+    EXP_PER_UNIT,
+    NORMAL_STEP,
+    Draws,
+    Floats,
+    cos_sin,
+    exp,
+    exp_steps,
+)
 
 SIZE = 28
 """Edge of an image, pixels."""
 
-
-def uniform(rng: np.random.Generator, low: float, high: float, *shape: int) -> Floats:
-    """Uniform on [low, high), float32."""
-    return rng.random(shape, np.float32) * np.float32(high - low) + np.float32(low)
-
-
-def normal(rng: np.random.Generator, *shape: int) -> Floats:
-    """Standard normal, float32."""
-    return rng.standard_normal(shape, np.float32)
+_GRAY_STEP = 2.0**-3  # gray levels, while images are blurred: up to 512 either way
+_LEVELS = 2.0**12  # largest magnitude of a pixel, in steps, while it is blurred
+_WEIGHTS = 2.0**11  # what a blur's weights sum to, in steps (a row's rounding adds 14 at most)
+# so no partial sum of a blur reaches 2^24, up to which float32 holds every whole number
 
 
-def happens(rng: np.random.Generator, chance: float, *shape: int) -> Floats:
-    """1.0 with probability ``chance``, else 0.0."""
-    return cast(Floats, (rng.random(shape, np.float32) < chance).astype(np.float32))
+def smooth(images: Floats, sigma: Floats, step: float) -> Floats:
+    """Return the Gaussian blur of (N, SIZE, SIZE), each image by its ``sigma`` (N,) in pixels.
+
+    Pixels are rounded to multiples of ``step``, and clipped to 2^12 steps, before each of the two
+    passes, along columns and along rows. The result is exact from there.
+    """
+    kernel = _kernels(sigma)
+    pixels = np.clip(np.rint(images * (1 / np.float32(step))), -_LEVELS, _LEVELS)
+    down = np.rint((kernel @ pixels) * np.float32(1 / _WEIGHTS))
+    blurred: Floats = (down @ kernel.transpose(0, 2, 1)) * np.float32(step / _WEIGHTS)
+    return blurred
 
 
-def smooth(images: Floats, sigma: Floats) -> Floats:
-    """Gaussian blur of (N, SIZE, SIZE), each image by its own ``sigma`` (N,) in pixels."""
-    step = np.arange(SIZE, dtype=np.float32)
-    apart = (step[:, None] - step) ** 2
-    kernel = np.exp(-apart / (2 * np.maximum(sigma, 0.05)[:, None, None] ** 2))
-    kernel /= kernel.sum(2, keepdims=True)
-    return cast(Floats, kernel @ images @ kernel.transpose(0, 2, 1))
+def _kernels(sigma: Floats) -> Floats:
+    """Return matrices (N, SIZE, SIZE) of a blur's weights, in whole steps."""
+    offset = np.arange(SIZE)
+    wide = np.maximum(sigma, np.float32(0.05))[:, None]
+    ray = exp_steps(offset * offset * (EXP_PER_UNIT / 2) / (wide * wide))
+    # sums of whole numbers: exact in any order
+    total = np.cumsum(ray, axis=1) + np.cumsum(ray, axis=1)[:, ::-1] - ray[:, :1]
+    rows = ray.astype(np.float32)[:, np.abs(offset[:, None] - offset)]
+    kernels: Floats = np.rint(rows * (_WEIGHTS / total).astype(np.float32)[:, :, None])
+    return kernels
 
 
-def texture(rng: np.random.Generator, sigma: Floats) -> Floats:
-    """Noise (N, SIZE, SIZE) of about unit variance, correlated over ``sigma`` (N,) pixels."""
-    noise = smooth(normal(rng, len(sigma), SIZE, SIZE), sigma)
-    return cast(Floats, noise / (noise.std((1, 2), keepdims=True) + np.float32(1e-6)))
+def texture(draws: Draws, sigma: Floats) -> Floats:
+    """Return noise (N, SIZE, SIZE) of unit variance, correlated over ``sigma`` (N,) pixels."""
+    kernel = _kernels(sigma)
+    noise = kernel @ (draws.normal(len(sigma), SIZE, SIZE) * (1 / NORMAL_STEP))
+    # what is left of the noise after one pass is scaled up to the full number of levels
+    peak = np.maximum(np.abs(noise).max((1, 2), keepdims=True), 1)
+    noise = np.rint(noise * (_LEVELS / peak)) @ kernel.transpose(0, 2, 1)
+    whole = np.rint(noise * np.float32(1 / _WEIGHTS)).astype(np.float64)
+    pixels = SIZE * SIZE
+    mean = whole.sum((1, 2)) / pixels  # sums of whole numbers: exact in any order
+    variance = (whole * whole).sum((1, 2)) / pixels - mean * mean
+    gain = 1 / (_WEIGHTS * np.sqrt(np.maximum(variance, 1)))
+    scaled: Floats = noise * gain.astype(np.float32)[:, None, None]
+    return scaled
 
 
-def cover(rng: np.random.Generator, count: int, chance: float, wide: bool) -> Floats:
-    """White rubbing patches (count, SIZE, SIZE), 0 to 1: beyond a ragged edge, or a ragged band.
+def cover(draws: Draws, count: int, chance: float, wide: bool) -> Floats:
+    """Return white rubbing patches (count, SIZE, SIZE), 0 to 1, in a share ``chance`` of images.
 
-    ``wide`` patches take everything beyond an edge that cuts off part of the image; the others are
-    bands, as cracks leave them. Each image has one with probability ``chance``.
+    ``wide`` patches take everything beyond a ragged edge that cuts off part of the image; the
+    others are ragged bands, as cracks leave them.
     """
     patch = np.zeros((count, SIZE, SIZE), np.float32)
-    here = np.flatnonzero(happens(rng, chance, count))
+    here = np.flatnonzero(draws.happens(chance, count))
     n = len(here)
     step = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2
     # edges mostly run along the image's own sides
-    turn = rng.integers(0, 4, n) * (np.pi / 2) + normal(rng, n) * 0.35
-    x, y = np.cos(turn).astype(np.float32), np.sin(turn).astype(np.float32)
-    across = x[:, None, None] * step + y[:, None, None] * step[:, None]
-    across += texture(rng, uniform(rng, 1.5, 4, n)) * uniform(rng, 0.1, 1, n, 1, 1)
+    side = np.floor(draws.uniform(0, 4, n))
+    x, y = cos_sin(side * (np.pi / 2) + draws.normal(n) * 0.35)
+    across = (x[:, None, None] * step + y[:, None, None] * step[:, None]).astype(np.float32)
+    across += texture(draws, draws.uniform(1.5, 4, n)) * draws.uniform(0.1, 1, n, 1, 1)
     if wide:
-        depth = across - uniform(rng, 1.5, 13, n, 1, 1)
+        depth = across - draws.uniform(1.5, 13, n, 1, 1)
     else:
-        depth = uniform(rng, 0.7, 2.2, n, 1, 1) - np.abs(across - uniform(rng, -10, 10, n, 1, 1))
+        middle = draws.uniform(-10, 10, n, 1, 1)
+        depth = draws.uniform(0.7, 2.2, n, 1, 1) - np.abs(across - middle)
     patch[here] = np.clip(depth + 0.5, 0, 1)
     return patch
 
 
-def blots(rng: np.random.Generator, count: int, chance: float) -> Floats:
-    """Spots of ink (count, SIZE, SIZE), 0 to 1, in a share ``chance`` of the images."""
+def blots(draws: Draws, count: int, chance: float) -> Floats:
+    """Return spots of ink (count, SIZE, SIZE), 0 to 1, in a share ``chance`` of the images."""
     blot = np.zeros((count, SIZE, SIZE), np.float32)
-    here = np.flatnonzero(happens(rng, chance, count))
+    here = np.flatnonzero(draws.happens(chance, count))
     n = len(here)
-    hills = texture(rng, uniform(rng, 1.3, 3, n))
-    blot[here] = np.clip(hills - uniform(rng, 1.6, 3.2, n, 1, 1), 0, 1)
+    hills = texture(draws, draws.uniform(1.3, 3, n))
+    blot[here] = np.clip(hills - draws.uniform(1.6, 3.2, n, 1, 1), 0, 1)
     return blot
 
 
-def weather(rng: np.random.Generator, strokes: Floats) -> Floats:
-    """Worn gray images, 0 to 255, of ``strokes`` (N, SIZE, SIZE): 1 on a stroke's middle line.
+def weather(draws: Draws, strokes: Floats) -> Floats:
+    """Return worn gray images, 0 to 255, of ``strokes`` (N, SIZE, SIZE): 1 on a middle line.
 
     A stroke's edge lies where ``strokes`` is one half. Noise is added before that threshold, so
     that it eats strokes away and speckles the ground alike.
     """
     n = len(strokes)
 
-    def each(values: Floats) -> Floats:
-        return cast(Floats, values.reshape(n, 1, 1))
+    def each(values: npt.NDArray[np.floating]) -> Floats:
+        return cast(Floats, values.astype(np.float32).reshape(n, 1, 1))
 
-    spots = texture(rng, uniform(rng, 0.45, 0.75, n))
-    drift = texture(rng, uniform(rng, 1.8, 5.8, n))
-    clean = happens(rng, 0.07, n)
+    spots = texture(draws, draws.uniform(0.45, 0.75, n))
+    drift = texture(draws, draws.uniform(1.8, 5.8, n))
+    clean = draws.happens(0.07, n)
     worn = each(1 - 0.9 * clean)
-    rough = np.exp(normal(rng, n) * 0.45 - 2.0) * (1 - clean)
+    rough = exp(draws.normal(n) * 0.45 - 2.0) * (1 - clean)
     rough = each(np.minimum(rough, 0.9)) * np.clip(1 + 0.5 * drift, 0.15, 2)
-    fade = each(happens(rng, 0.15, n)) * np.clip(0.5 * drift - 0.25, 0, 0.7)
-    depth = strokes * (1 - fade) + rough * spots + 2 * blots(rng, n, 0.48)
-    ink = np.clip((depth - 0.5) * each(uniform(rng, 0.95, 1.25, n)) + 0.5, 0, 1)
+    fade = each(draws.happens(0.15, n)) * np.clip(0.5 * drift - 0.25, 0, 0.7)
+    depth = strokes * (1 - fade) + rough * spots + 2 * blots(draws, n, 0.48)
+    ink = np.clip((depth - 0.5) * each(draws.uniform(0.95, 1.25, n)) + 0.5, 0, 1)
 
-    ground = each(np.where(clean > 0, 0, uniform(rng, 11, 79, n) + happens(rng, 0.04, n) * 70))
-    bright = each(np.minimum(uniform(rng, 150, 260, n), 255))
+    dark = draws.uniform(11, 79, n) + draws.happens(0.04, n) * 70
+    ground = each(np.where(clean > 0, 0, dark))
+    bright = each(np.minimum(draws.uniform(150, 260, n), 255))
     bright = np.maximum(bright, ground + 158) * (1 + 0.13 * drift)
     ground = ground * (1 + 0.25 * drift)
-    grain = normal(rng, n, SIZE, SIZE) * each(uniform(rng, 1.6, 9.6, n))
-    mottle = texture(rng, uniform(rng, 0.5, 1.5, n)) * each(uniform(rng, 0, 4.3, n))
+    grain = draws.normal(n, SIZE, SIZE) * each(draws.uniform(1.6, 9.6, n))
+    mottle = texture(draws, draws.uniform(0.5, 1.5, n)) * each(draws.uniform(0, 4.3, n))
     image = ground + (bright - ground) * ink + worn * (grain + mottle * (1 - 0.42 * ink))
-    patch = np.maximum(cover(rng, n, 0.12, wide=True), cover(rng, n, 0.02, wide=False))
+    patch = np.maximum(cover(draws, n, 0.12, wide=True), cover(draws, n, 0.02, wide=False))
     patch *= 1 - each(clean)
-    image += (each(uniform(rng, 225, 300, n)) - image) * patch
-    image = smooth(image, 0.49 + happens(rng, 0.23, n) * uniform(rng, 0, 0.4, n))
+    image += (each(draws.uniform(225, 300, n)) - image) * patch
+    image = smooth(image, 0.49 + draws.happens(0.23, n) * draws.uniform(0, 0.4, n), _GRAY_STEP)
     # a scan scaled down by a bicubic filter has darker rims beside its bright strokes
-    rims = image - smooth(image, np.full(n, 0.64, np.float32))
-    image += each(uniform(rng, 0.05, 0.65, n)) * rims
-    return cast(Floats, np.clip(image, 0, 255))
+    rims = image - smooth(image, np.full(n, 0.64, np.float32), _GRAY_STEP)
+    image += each(draws.uniform(0.05, 0.65, n)) * rims
+    return np.clip(image, 0, 255)
