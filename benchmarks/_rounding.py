@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from _compressing import Bench, loss_rows, right, share
 from _compressing_parts import Effort, as_onnx
 from _measured import Figures
@@ -213,6 +212,8 @@ def feeds(classifier: OnnxClassifier, images: Any) -> Iterator[dict[str, npt.NDA
 
 def inputs(model: onnx.ModelProto, feed: dict[str, npt.NDArray[Any]]) -> dict[str, Floats]:
     """What each layer is given, by the tensor's name."""
+    import onnxruntime  # after oraclezoo, which turns its telemetry off
+
     graph = copy.deepcopy(model)
     names = dict.fromkeys(node.input[0] for node in quantize_graph.layers(graph.graph))
     asked = [name for name in names if name not in feed]

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import oraclezoo  # noqa: F401  (before any test module imports onnxruntime: turns telemetry off)
+
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data" / "oracle-mnist"
 """Where the real files lie when nothing else is said: beside the checkout, never inside it."""
 

@@ -8,6 +8,7 @@ Every name below is imported when it is first used, so that ``import oraclezoo``
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from oraclezoo.pipeline.training import train
     from oraclezoo.recipe import Recipe
     from oraclezoo.result import Result
+
+# Libraries that report their own use read these variables when they are imported. Python runs this
+# file before any submodule, and subprocesses inherit the environment, so this place covers every
+# process of oraclezoo. A value that the user has set stays. docs/privacy.md has the list.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.29 or newer, on Linux and macOS
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # huggingface_hub and hf-xet, through timm
 
 __all__ = [
     "Model",

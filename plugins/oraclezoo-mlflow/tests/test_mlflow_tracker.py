@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,13 @@ from oraclezoo.testing import conformance
 test_conformance = conformance("oraclezoo-mlflow")
 
 SMALL: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "data.track": "idx"}
+
+CI = {
+    *("BITBUCKET_BUILD_NUMBER", "BUILDKITE", "CI", "CIRCLECI", "CLOUD_RUN_EXECUTION"),
+    *("CODEBUILD_BUILD_ARN", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TEAMCITY_VERSION"),
+    *("RUNBOT_BUILD_NAME", "RUNBOT_HOST_URL", "RUNBOT_WORKER_ID", "TF_BUILD", "TRAVIS"),
+}
+"""Variables that MLflow takes for a CI service."""
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +134,37 @@ def test_listing_does_not_import_mlflow() -> None:
         "assert 'mlflow' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("chosen", "disabled"), [(None, True), ("false", False)])
+def test_usage_reports_are_off_unless_the_user_wants_them(
+    tmp_path: Path, chosen: str | None, disabled: bool
+) -> None:
+    """By MLflow's own reading of its environment; a CI service or pytest would silence it too."""
+    code = (
+        "import sys; from pathlib import Path; from oraclezoo_mlflow.tracker import MlflowTracker; "
+        "MlflowTracker(run_name='r', folder=Path(sys.argv[1]), config={}, experiment='e', uri=None)"
+        "; import mlflow; from importlib.util import find_spec; "
+        "print(find_spec('mlflow.telemetry') and "
+        "__import__('mlflow.telemetry.utils').telemetry.utils.is_telemetry_disabled())"
+    )
+    quiet = {"MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "PYTEST_CURRENT_TEST"}
+    environment = {name: value for name, value in os.environ.items() if name not in quiet | CI}
+    environment |= {"HOME": str(tmp_path), "HTTPS_PROXY": "http://127.0.0.1:9"}  # nothing leaves
+    environment.pop("XDG_CONFIG_HOME", None)
+    if chosen is not None:
+        environment["MLFLOW_DISABLE_TELEMETRY"] = chosen
+    folder = tmp_path / "runs" / "run"
+    folder.mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    answer = done.stdout.split()[-1]
+    if answer == "None":
+        pytest.skip("this MLflow, older than 3.2, reports nothing")
+    assert answer == str(disabled)
+    assert (tmp_path / ".config" / "mlflow" / "telemetry.json").exists() != disabled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -139,3 +140,28 @@ def test_listing_does_not_import_wandb() -> None:
         "assert 'wandb' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("chosen", "reports"), [(None, "False"), ("true", "True")])
+def test_error_reports_are_off_unless_the_user_wants_them(
+    tmp_path: Path, chosen: str | None, reports: str
+) -> None:
+    """By wandb's own reading of its environment, once a tracker has started."""
+    code = (
+        "import sys; from pathlib import Path; from oraclezoo_wandb.tracker import WandbTracker; "
+        "tracker = WandbTracker(run_name='r', folder=Path(sys.argv[1]), config={}, project='p', "
+        "entity=None, group=None, mode='offline'); tracker.finish('done'); "
+        "from wandb.env import error_reporting_enabled; print(error_reporting_enabled())"
+    )
+    environment = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9"}  # nothing leaves this test
+    environment.pop("WANDB_ERROR_REPORTING", None)
+    if chosen is not None:
+        environment["WANDB_ERROR_REPORTING"] = chosen
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [reports]
