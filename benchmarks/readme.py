@@ -37,7 +37,8 @@ def table() -> str:
             rows = _with_hidden_ties(rows, shown)
             said = (
                 f"Rows shown: the first {BEST} of each division and the reference recipes. # is "
-                "the row number in the full table, which `oraclezoo leaderboard --published` prints. "
+                "the row number in the full table, which `oraclezoo leaderboard --published` "
+                "prints. "
             )
         parts += [title, rows]
     parts.append(
