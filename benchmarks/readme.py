@@ -36,14 +36,15 @@ def table() -> str:
             title = title.removesuffix("**") + f", {len(shown.rows)} of {len(whole.rows)} rows**"
             rows = _with_hidden_ties(rows, shown)
             said = (
-                f"Shown are the first {BEST} rows of a division and the reference recipes, by "
-                "their numbers among all; `oraclezoo leaderboard --published` prints every row. "
+                f"Rows shown: the first {BEST} of each division and the reference recipes. # is "
+                "the row number in the full table, which `oraclezoo leaderboard --published` "
+                "prints. "
             )
         parts += [title, rows]
     parts.append(
         f"{said}Mean accuracy on {made[0].test:,} test images, [95% interval], SD over seeds; "
-        f"trained on hardware of class {', '.join(sorted(classes))}. How intervals, ranks and ties "
-        "come about: [the protocol](docs/protocol.md)."
+        f"hardware class of training: {', '.join(sorted(classes))}. "
+        "[The protocol](docs/protocol.md) defines intervals, ranks and ties."
     )
     return "\n\n".join(parts) + "\n"
 
