@@ -16,6 +16,7 @@ than one device; MPS. Tests marked ``gpu`` and benchmarks/gpu.sh are for these.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -152,13 +153,15 @@ def test_a_weight_that_stayed_behind_is_found(tmp_path: Path, filled: None) -> N
             epoch(run, gpu)
 
 
-@pytest.mark.parametrize("name", REGISTRY.names("optimizer"))
+@pytest.mark.parametrize(
+    "name", [entry.spec.name for entry in REGISTRY.entries("optimizer") if entry.builtin]
+)
 def test_every_optimizer_steps_on_the_device(tmp_path: Path, filled: None, name: str) -> None:
     """Two epochs, with averaged weights; those that wait are known, and no others."""
     changes = {"optimizer.name": name, "train.ema": 0.9, "train.clip_norm": 1.0}
     with fake_cuda.device() as gpu:
         run = trainer(tmp_path, changes, count=32, device=CUDA)
-        if name.rpartition(":")[2] in WAITING:
+        if name in WAITING:
             reads = [epoch(run, gpu, ENOUGH) for _ in range(2)]
             assert all(reads)
         else:
@@ -192,6 +195,13 @@ def test_backbones_train_on_the_device(tmp_path: Path, filled: None, name: str) 
         epoch(run, gpu)
         assert on_device(model)
         assert [(each.dtype, each.is_cuda) for each in logits] == [(torch.bfloat16, True)]
+
+
+def test_the_page_names_those_that_wait() -> None:
+    """All of them, and each is in the registry."""
+    page = (Path(__file__).parents[2] / "docs" / "engine.md").read_text(encoding="utf-8")
+    said = page.partition("make the host wait:")[2].partition(". ")[0]
+    assert set(re.findall(r"`(\w+)`", said)) == set(WAITING)
 
 
 def test_augmentation_stays_on_the_device() -> None:
