@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # All speed benchmarks on one NVIDIA GPU, in at most nine minutes:
 #
-#     bash benchmarks/gpu.sh [FOLDER] [--only PARTS] [--cpu-smoke]
+#     bash benchmarks/gpu.sh [FOLDER] [--pack FILE] [--only PARTS] [--cpu-smoke]
 #
-# Needs: bash, timeout (GNU coreutils), a Python with torch for CUDA, and what oraclezoo needs
+# Needs: bash, tar, timeout (GNU coreutils), a Python with torch for CUDA, and what oraclezoo needs
 #     (pip install -e '.[dev]'; the checkout itself need not be installed, src/ is put on the path).
-#     With lightning (pip install lightning) it is a contender; without, it is left out. PYTHON names
-#     the interpreter, "python" by default. Without torchao (in [dev]) there is no receipt of int8,
-#     and that part fails. Nothing is downloaded: images are noise or generated.
+#     environment.json lists the dependencies that are missing; PYTHONPATH may hold pure-Python ones
+#     (pip install --target). Lightning is a contender, and int8 has a receipt, only if lightning
+#     and torchao are installed. PYTHON names the interpreter, "python" by default. Nothing is
+#     downloaded: images are noise or generated.
 # Leaves in FOLDER (benchmarks/measurements/gpu-DATE): a JSON document and a log for each part
-#     (environment, throughput-oraclenet, throughput-mobilenetv3, seeds-at-once, speed, scaling,
-#     time-to-accuracy, receipts), tests.log, and summary.txt: exit status and seconds of each. A part
+#     (environment, throughput-oraclenet, seeds-at-once, speed, time-to-accuracy, receipts, scaling,
+#     throughput-mobilenetv3), tests.log, and summary.txt: exit status and seconds of each. A part
 #     that fails, or takes longer than its share, leaves its log, and the others go on.
+# --pack: after each part, all of it as one .tar.gz file, for where few files can be taken home.
 # Exits 0 if every part ended well, else 1.
 # --only receipts,speed: these parts alone, so that they have the time of all.
 # --cpu-smoke: the same parts, each as short as it can be, on the CPU, to try this script.
@@ -22,11 +24,13 @@ python="${PYTHON:-python}"
 device=cuda
 folder=
 only=
+pack=
 while (($#)); do
   case "$1" in
     --cpu-smoke) device=cpu ;;
     --only) only="${2:-}"; shift ;;
-    -*) echo "gpu.sh: unknown option $1; there are --cpu-smoke and --only PARTS" >&2; exit 2 ;;
+    --pack) pack="${2:-}"; shift ;;
+    -*) echo "gpu.sh: unknown option $1; there are --pack FILE, --only PARTS and --cpu-smoke" >&2; exit 2 ;;
     *) folder="$1" ;;
   esac
   shift
@@ -34,10 +38,12 @@ done
 folder="${folder:-$root/benchmarks/measurements/gpu-$(date +%Y-%m-%d)}"
 mkdir -p "$folder" || exit 1
 folder="$(cd "$folder" && pwd)"
+if [[ -n $pack ]]; then pack="$(cd "$(dirname "$pack")" && pwd)/$(basename "$pack")" || exit 1; fi
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 cd "$root" || exit 1
 export PYTHONPATH="$root/src${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1  # a part that is cut short has said what it did
 : > "$folder/summary.txt"
 deadline=$((SECONDS + 520))
 failed=0
@@ -60,6 +66,12 @@ part() {
   status=$?
   if ((status != 0)); then failed=1; fi
   echo "$name: status $status, $((SECONDS - start)) s of $limit" | tee -a "$folder/summary.txt"
+  if [[ -n $pack ]]; then tar -C "$folder" -czf "$pack" . || failed=1; fi
+}
+
+# has MODULE: whether it is installed; it is not imported, which may take long
+has() {
+  "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)' "$1"
 }
 
 short=()
@@ -69,55 +81,76 @@ if [[ $device == cpu ]]; then
   alone=(--threads 1)
 fi
 rival=()
-if ! "$python" -c 'import lightning' 2> /dev/null; then rival=(--no-lightning); fi
+if ! has lightning; then rival=(--no-lightning); fi
+precisions=(--precisions bf16,fp16)
+if has torchao; then precisions=(--precisions bf16,fp16,int8); fi
 turns=()
 seeds=()
+few=()
 if [[ $device == cuda ]]; then
-  turns=(--rounds 5 --turn-s 0.8)
-  seeds=(--seeds 1,16)
+  turns=(--rounds 5 --turn-s 0.6 --batches 512,2048)
+  # without "compiled", whose compilation alone may take the part's time
+  seeds=(--seeds 16 --ways "in turn,stacked,threads,processes")
+  few=(--largest 100000)
 fi
 
-part environment 30 "$python" -c '
-import json, sys, torch
+part environment 60 "$python" -c '
+import json, re, sys, tomllib
+from importlib import metadata
 from oraclezoo.measure import hardware
 from oraclezoo.train.device import pick
+
+def installed(name):
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+with open("pyproject.toml", "rb") as file:
+    needed = tomllib.load(file)["project"]["dependencies"]
+names = [re.match(r"[\w.-]+", line)[0] for line in needed]
+missing = [name for name in names if not installed(name)]
+print("missing:", ", ".join(missing) or "nothing")
 device = pick(sys.argv[1])
 about = {"hardware": hardware.describe(device), "libraries": hardware.libraries()}
-about["calibration_s"] = hardware.calibrate(device)
+about |= {"missing": missing, "calibration_s": hardware.calibrate(device)}
 with open(sys.argv[2], "w") as file:
     json.dump({"schema": "oraclezoo/environment/1", "data": about}, file, indent=2)
 ' "$device" "$folder/environment.json"
 
-part throughput-oraclenet 140 "$python" benchmarks/throughput.py --device "$device" \
+part throughput-oraclenet 130 "$python" benchmarks/throughput.py --device "$device" \
   --models oraclenet "${rival[@]}" "${turns[@]}" "${short[@]}" "${alone[@]}" \
   --out "$folder/throughput-oraclenet.json"
 
-if [[ -f benchmarks/seeds_at_once.py ]]; then
-  part seeds-at-once 80 "$python" benchmarks/seeds_at_once.py --device "$device" "${short[@]}" "${seeds[@]}" \
-    --out "$folder/seeds-at-once.json"
-fi
+# these files alone: one that cannot be imported, for want of a package, would stop all. The options
+# of pyproject.toml are left out: the strict ones refuse settings of plugins that are not installed
+mapfile -t marked < <(grep -rl --include='test_*.py' '^@pytest.mark.gpu' tests)
+part tests 60 "$python" -m pytest -q -ra -o addopts= -m 'gpu and not slow' \
+  --continue-on-collection-errors -p no:cacheprovider "${marked[@]}"
 
-part tests 60 "$python" -m pytest -q -m 'gpu and not slow' -p no:cacheprovider tests
+part seeds-at-once 75 "$python" benchmarks/seeds_at_once.py --device "$device" --debug \
+  "${short[@]}" "${seeds[@]}" --out "$folder/seeds-at-once.json"
 
-if [[ -f src/oraclezoo/recipes/speed.toml ]]; then
-  part speed 45 "$python" benchmarks/time_to_accuracy.py --device "$device" --recipes speed \
-    --seeds 2 --track glyphs "${short[@]}" --runs "$scratch/runs" --results "$folder/results" \
-    --out "$folder/speed.json"
-fi
+part speed 60 "$python" benchmarks/time_to_accuracy.py --device "$device" --recipes speed \
+  --seeds 2 --track glyphs "${short[@]}" --runs "$scratch/runs" --results "$folder/results" \
+  --out "$folder/speed.json"
 
-part throughput-mobilenetv3 90 "$python" benchmarks/throughput.py --device "$device" \
-  --models mobilenetv3_small_100 "${rival[@]}" "${turns[@]}" "${short[@]}" "${alone[@]}" \
-  --out "$folder/throughput-mobilenetv3.json"
-
-part scaling 75 "$python" benchmarks/scaling.py --device "$device" "${short[@]}" "${alone[@]}" \
-  --turns 3 --turn-s 0.5 --out "$folder/scaling.json"
-
-part time-to-accuracy 45 "$python" benchmarks/time_to_accuracy.py --device "$device" \
+part time-to-accuracy 75 "$python" benchmarks/time_to_accuracy.py --device "$device" \
   --recipes default --seeds 2 --track glyphs-3k "${short[@]}" \
   --runs "$scratch/runs" --results "$folder/results" --out "$folder/time-to-accuracy.json"
 
-part receipts 240 "$python" benchmarks/torch_receipts.py --device "$device" --rounds 1 \
-  "${short[@]}" --out "$folder/receipts.json"
+# its document is written after each precision, so whatever time it gets leaves something
+part receipts 120 "$python" benchmarks/torch_receipts.py --device "$device" --rounds 1 \
+  "${precisions[@]}" "${short[@]}" --out "$folder/receipts.json"
+
+part scaling 60 "$python" benchmarks/scaling.py --device "$device" "${short[@]}" "${alone[@]}" \
+  --turns 3 --turn-s 0.5 "${few[@]}" --out "$folder/scaling.json"
+
+# without compilation, which would take this deep net a minute
+part throughput-mobilenetv3 90 "$python" benchmarks/throughput.py --device "$device" \
+  --models mobilenetv3_small_100 --no-compile "${rival[@]}" "${turns[@]}" "${short[@]}" \
+  "${alone[@]}" --out "$folder/throughput-mobilenetv3.json"
 
 if [[ ! -s "$folder/summary.txt" ]]; then
   echo "gpu.sh: there is no part $only" >&2

@@ -191,15 +191,25 @@ class Way:
 
 @contextmanager
 def running(seeds: int, steps: int, arguments: argparse.Namespace) -> Iterator[list[Way]]:
-    """All ways for one number of seeds, warmed up; stopped in the end."""
+    """All ways for one number of seeds, warmed up; stopped in the end.
+
+    A way that dies is left out, and said on stderr. Raises OracleZooError if the first one does.
+    """
     with ExitStack() as stack:
         started = []
         for way in arguments.ways:
             started.append(Way(way, seeds, steps, arguments))
             stack.callback(started[-1].stop)
+        alive = []
         for each in started:
-            each.ready()
-        yield started
+            try:
+                each.ready()
+                alive.append(each)
+            except OracleZooError as error:
+                if each.way == WAYS[0]:
+                    raise
+                print(error, file=sys.stderr)
+        yield alive
 
 
 def measure(seeds: int, arguments: argparse.Namespace) -> list[Figures]:

@@ -85,7 +85,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--batches", help="the engine's batch sizes to look at, 64,128,...")
     parser.add_argument("--precision", choices=("fp32", "bf16"), help="fp32; on a GPU bf16")
     parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="of torch")
-    parser.add_argument("--compile", action="store_true", help="try the best setting compiled too")
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        help="try the best setting compiled too (on a GPU)",
+    )
     parser.add_argument("--no-lightning", action="store_true", help="leave Lightning out")
     given = parser.parse_args(words)
     if unknown := [model for model in given.models if model not in BATCHES]:
@@ -98,7 +102,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     given.turn_s = given.turn_s or (0.4 if quick else 3.0)
     given.images = given.images or (900 if quick else 27_222 if on_gpu else 1_800)
     given.precision = given.precision or ("bf16" if on_gpu else "fp32")
-    given.compile = given.compile or (on_gpu and not quick)
+    given.compile = on_gpu and not quick if given.compile is None else given.compile
     usual = (256, 512, 1024, 2048) if on_gpu else (64, 128, 256, 512)
     try:
         given.batches = [int(n) for n in given.batches.split(",")] if given.batches else usual
@@ -300,7 +304,8 @@ def account(turn: Figures, share_of_peak: Figures | None) -> Figures:
     products alone; what is lost there is not lost to anything else.
     """
     operations = turn["operations"]
-    total = sum(seconds for _, seconds in operations)
+    # a machine may deny its GPU's counters; then no operation is seen
+    total = sum(seconds for _, seconds in operations) or 1e-9
     kinds: dict[str, float] = {}
     for name, seconds in operations:
         kinds[kind_of(name)] = kinds.get(kind_of(name), 0.0) + seconds

@@ -142,6 +142,9 @@ def test_the_account_of_a_profile_adds_up(script: Script) -> None:
     assert made["arithmetic_share_of_peak"] == 0.5
     assert made["operations"][0] == ["aten::mkldnn_convolution", 0.3]
     assert throughput.account(turn, None)["arithmetic_share_of_peak"] is None
+    unseen = throughput.account(turn | {"operations": []}, {"value": 0.3})
+    assert unseen["busy_share"] == 0
+    assert unseen["arithmetic_share_of_peak"] is None
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from oraclezoo.zoo.scheduler_specs import SCHEDULERS
 READS = ("_local_scalar_dense", "is_nonzero", "nonzero", "equal", "item", "unique")
 """Operations whose result the host waits for."""
 FUSED = ("sgd", "adam", "adamw", "muon")
-"""Others, torch's and timm's, read their count of steps, which lies on the CPU."""
+"""Others read their count of steps, which lies on the CPU; test_fake_cuda.py watches them all."""
 
 
 class Reads(TorchDispatchMode):

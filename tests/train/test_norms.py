@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,23 @@ def test_a_stopped_training_goes_on_bit_for_bit(
     second.fit()
     expected = whole.parts.model.state_dict()
     assert all(torch.equal(v, expected[k]) for k, v in second.parts.model.state_dict().items())
+
+
+def test_averages_are_those_of_torch_without_a_momentum() -> None:
+    """Bit for bit, and also for a layer that is passed twice; momenta are as before."""
+    torch.manual_seed(0)
+    layer = nn.BatchNorm2d(3, momentum=0.3)
+    model = nn.Sequential(layer, nn.ReLU(), layer, nn.BatchNorm2d(3))
+    batches = [torch.randn(4, 3, 5, 5) * (1 + number) for number in range(5)]
+    expected = copy.deepcopy(model)
+    for norm in (expected[0], expected[3]):
+        norm.reset_running_stats()
+        norm.momentum = None
+    with torch.no_grad():
+        for batch in batches:
+            expected.train()(batch)
+    regather(model, batches)
+    state = expected.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    assert layer.momentum == 0.3
+    assert not layer._forward_pre_hooks

@@ -2,7 +2,8 @@
 
 Everything random is a function of the seed and the step, so that a resumed training ends where an
 uninterrupted one does: bit for bit on the CPU. Nothing in the inner loop waits for the device,
-except that fp16's gradient scaler asks it whether a step is to be left out.
+except the steps of a few optimizers (docs/engine.md names them), and fp16's gradient scaler, which
+asks whether to skip a step of an optimizer that is not fused.
 """
 
 from __future__ import annotations

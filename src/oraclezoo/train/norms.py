@@ -34,14 +34,23 @@ def regather(model: nn.Module, images: Iterable[Tensor]) -> None:
         return
     model.eval()
     momenta = [norm.momentum for norm in norms]
+    counts = dict.fromkeys(norms, 0)
+
+    def average(norm: _BatchNorm, inputs: object) -> None:
+        # as torch does for a momentum of None, but torch reads the count back from the device
+        counts[norm] += 1
+        norm.momentum = 1 / counts[norm]
+
+    hooks = [norm.register_forward_pre_hook(average) for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # torch's word for a cumulative average
         norm.train()
     try:
         for batch in images:
             model(batch)
     finally:
+        for hook in hooks:
+            hook.remove()
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         model.eval()
