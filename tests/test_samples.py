@@ -26,7 +26,7 @@ EXPECTED: dict[str, Any] = json.loads((SAMPLES / "expected.json").read_text(enco
 (FINISHED,) = (SAMPLES / "finished").iterdir()
 (INTERRUPTED,) = (SAMPLES / "interrupted").iterdir()
 PRUNING: dict[str, Any] = {"macs": 0.6, "round_to": 2, "epochs": 4}
-COMPRESSION: dict[str, Any] = {"size": 0.9, "trials": 3, "round_to": 2, "epochs": 1}
+COMPRESSION: dict[str, Any] = {"size": 0.9, "round_to": 2, "epochs": 1, "rounds": 1}
 SPACE: dict[str, object] = {"optimizer.lr": [0.001, 0.01, 0.03, 0.1]}
 
 FLOAT, ROUNDED, TRAINED = 1e-5, 1e-2, 1e-2
@@ -210,23 +210,27 @@ def test_an_unfinished_pruning_is_resumed(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_compression_is_resumed(tmp_path: Path) -> None:
-    """The trial in its journal is not made again: its times are those that were measured then."""
+    """The trial in its journal is not made again: its times are those that were measured then.
+
+    It is the only one that is asked for here; the sample was to have three.
+    """
     folder = copied(SAMPLES / "unfinished-compress", tmp_path)
     (known,) = [row for row in documents(journal(folder)) if row["event"] == "trial"]
     model = oz.compress(
-        FINISHED,
+        SAMPLES / "exported",
         folder,
         data_dir=DATA,
         device="cpu",
         resume=True,
         results=tmp_path / "results",
+        trials=1,
         **COMPRESSION,
     )
     text = json.dumps(oz.receipt(model)[-1])
     assert len(known["candidates"]) == 2
     for candidate in known["candidates"]:
         assert json.dumps(candidate["p50_ms"]) in text
-    assert len(oz.load(folder).predict(images()).labels) == 40
+    assert_predicts(oz.load(folder), "int8", ROUNDED)
 
 
 def journal(folder: Path) -> Path:

@@ -50,7 +50,13 @@ MLP: dict[str, object] = {
     "budget.batch_size": 16,
 }
 PRUNING: dict[str, object] = {"macs": 0.6, "round_to": 2, "epochs": 4}
-COMPRESSION: dict[str, object] = {"size": 0.9, "trials": 3, "round_to": 2, "epochs": 1}
+COMPRESSION: dict[str, object] = {
+    "size": 0.9,
+    "trials": 3,
+    "round_to": 2,
+    "epochs": 1,
+    "rounds": 1,
+}
 SPACE: dict[str, object] = {"optimizer.lr": [0.001, 0.01, 0.03, 0.1]}
 
 
@@ -119,7 +125,7 @@ def make_models(recipe: oz.Recipe) -> oz.Run:
         oz.prune(run, "unfinished-prune", device="cpu", should_stop=after(8), **PRUNING, **proof)
     with stopped():
         oz.compress(
-            run,
+            exported,
             "unfinished-compress",
             data_dir=DATA,
             device="cpu",
