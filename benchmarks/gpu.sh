@@ -80,7 +80,7 @@ fi
 part environment 30 "$python" -c '
 import json, sys, torch
 from oraclezoo.measure import hardware
-from oraclezoo.train.device import pick
+from oraclezoo.engine.device import pick
 device = pick(sys.argv[1])
 about = {"hardware": hardware.describe(device), "libraries": hardware.libraries()}
 about["calibration_s"] = hardware.calibrate(device)
@@ -99,7 +99,7 @@ fi
 
 part tests 60 "$python" -m pytest -q -m 'gpu and not slow' -p no:cacheprovider tests
 
-if [[ -f src/oraclezoo/recipes/speed.toml ]]; then
+if [[ -f src/oraclezoo/recipe/shipped/speed.toml ]]; then
   part speed 45 "$python" benchmarks/time_to_accuracy.py --device "$device" --recipes speed \
     --seeds 2 --track glyphs "${short[@]}" --runs "$scratch/runs" --results "$folder/results" \
     --out "$folder/speed.json"
