@@ -16,16 +16,16 @@ import numpy.typing as npt
 from _measured import Figures
 
 import oraclezoo as oz
+from oraclezoo.artifacts.model import CARD, Model, load
+from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
-from oraclezoo.leaderboard.paired import paired
-from oraclezoo.leaderboard.stats import interval
-from oraclezoo.pipeline.model import CARD, Model, load
-from oraclezoo.pipeline.receipt import Side, side
-from oraclezoo.pipeline.run import Run
-from oraclezoo.pipeline.timing import Subject, time_in_turn
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.ranking.paired import paired
+from oraclezoo.ranking.stats import interval
+from oraclezoo.receipts.receipt import Side, side
+from oraclezoo.receipts.timing import Subject, time_in_turn
 from oraclezoo.recipe import Recipe
-from oraclezoo.registry import Registry
-from oraclezoo.resolve import resolve
+from oraclezoo.recipe.resolve import resolve
 
 Bools = npt.NDArray[np.bool_]
 Setting = tuple[int, int]

@@ -24,17 +24,17 @@ from _compressing import (
 from _measured import Figures
 from torch import nn
 
-from oraclezoo.compress.plan import Plan
-from oraclezoo.pipeline.compose import build_backbone
-from oraclezoo.pipeline.compress import compress
-from oraclezoo.pipeline.export import export
-from oraclezoo.pipeline.finetune import Tuning, finetune, images_for
-from oraclezoo.pipeline.model import Model, assemble
-from oraclezoo.pipeline.prune import prune
-from oraclezoo.pipeline.quantize import quantize
-from oraclezoo.pipeline.receipt import Side
-from oraclezoo.pipeline.timing import ROUNDS
+from oraclezoo.artifacts.build import build_backbone
+from oraclezoo.artifacts.model import Model, assemble
+from oraclezoo.compression.channels.plan import Plan
+from oraclezoo.pruning.prune import prune
+from oraclezoo.quantization.export import export
+from oraclezoo.quantization.onnx import quantize
+from oraclezoo.receipts.receipt import Side
+from oraclezoo.receipts.timing import ROUNDS
 from oraclezoo.recipe import Recipe
+from oraclezoo.search.compress import compress
+from oraclezoo.training.finetune import Tuning, finetune, images_for
 
 ONE: Setting = (1, 1)
 LARGE: Setting = (256, 2)

@@ -31,8 +31,8 @@ from torch.utils.data import DataLoader, Dataset
 
 import oraclezoo as oz
 from oraclezoo.data.idx import read_images, read_labels
-from oraclezoo.sections import Augment, keys
-from oraclezoo.train.device import peak_memory_bytes, synchronise
+from oraclezoo.engine.device import peak_memory_bytes, synchronise
+from oraclezoo.recipe.sections import Augment, keys
 
 Setting = dict[str, Any]
 FOREVER = 1_000_000

@@ -85,8 +85,8 @@ def machine(device: str, threads: int | None) -> Iterator[Figures]:
     """Hardware, libraries and load, before and after what is measured inside."""
     import torch
 
+    from oraclezoo.engine.device import pick
     from oraclezoo.measure import hardware
-    from oraclezoo.train.device import pick
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -14,13 +14,13 @@ from _compressing import Bench, loss_rows, right, share
 from _compressing_parts import Effort, as_onnx
 from _measured import Figures
 
-from oraclezoo.compress import quantize as rounding
-from oraclezoo.compress import quantize_graph
-from oraclezoo.compress.quantize_scan import divergence
-from oraclezoo.export.session import OnnxClassifier
-from oraclezoo.pipeline.model import Model
-from oraclezoo.pipeline.quantize import IMAGES
-from oraclezoo.pipeline.receipt import Side
+from oraclezoo.artifacts.model import Model
+from oraclezoo.compression.int8 import graph as quantize_graph
+from oraclezoo.compression.int8 import quantize as rounding
+from oraclezoo.compression.int8.scan import divergence
+from oraclezoo.onnx_export.session import OnnxClassifier
+from oraclezoo.quantization.onnx import IMAGES
+from oraclezoo.receipts.receipt import Side
 from oraclezoo.recipe import Recipe
 
 Floats = npt.NDArray[np.float32]

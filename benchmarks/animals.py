@@ -29,14 +29,14 @@ from _animal_card import readme
 from safetensors.torch import load_file, save
 
 import oraclezoo as oz
+from oraclezoo.analysis.evaluate import wilson
+from oraclezoo.artifacts.model import WEIGHTS, Model
+from oraclezoo.artifacts.resolve import note_look
 from oraclezoo.data.upstream import digest
-from oraclezoo.leaderboard.calibration import expected_error
-from oraclezoo.leaderboard.predictions import accuracy_of
 from oraclezoo.measure.temperature import mean_loss
-from oraclezoo.pipeline.calibrate import calibrate
-from oraclezoo.pipeline.evaluate import wilson
-from oraclezoo.pipeline.model import WEIGHTS, Model
-from oraclezoo.pipeline.opening import note_look
+from oraclezoo.quantization.temperature import calibrate
+from oraclezoo.ranking.calibration import expected_error
+from oraclezoo.ranking.predictions import accuracy_of
 from oraclezoo.result import write_atomically
 from oraclezoo.serving.listing import INDEX, MODELS
 

@@ -28,7 +28,7 @@ from oraclezoo.data.audit import audit, near
 from oraclezoo.data.audit.features import strokes
 from oraclezoo.data.audit.neighbours import nearest
 from oraclezoo.data.audit.records import Pool
-from oraclezoo.registry import build_registry
+from oraclezoo.plugins.registry import build_registry
 
 COPIES = 300
 Images = npt.NDArray[np.float64]

@@ -105,7 +105,7 @@ def measure(backbone: str, arguments: Any) -> Row:
 
 def listed() -> list[str]:
     """The built-in backbones."""
-    from oraclezoo.zoo.backbone_specs import BACKBONES
+    from oraclezoo.zoo.backbones.specs import BACKBONES
 
     return [spec.name for spec in BACKBONES]
 

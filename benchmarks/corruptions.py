@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from oraclezoo.artifacts.run import Run
 from oraclezoo.data.corrupt import CORRUPTIONS, SEVERITIES, VERSION, corrupt
-from oraclezoo.pipeline.run import Run
-from oraclezoo.registry import build_registry
+from oraclezoo.plugins.registry import build_registry
 
 
 def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:

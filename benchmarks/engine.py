@@ -29,11 +29,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import oraclezoo as oz
+from oraclezoo.engine.compiled import compile_and_warm_up
+from oraclezoo.engine.device import pick, synchronise
+from oraclezoo.engine.evaluate import with_views
 from oraclezoo.measure import hardware
 from oraclezoo.result import timestamp
-from oraclezoo.train.compiled import compile_and_warm_up
-from oraclezoo.train.device import pick, synchronise
-from oraclezoo.train.evaluate import with_views
 
 SCHEMA = "oraclezoo/engine/1"
 SHAPE = {"in_chans": 1, "num_classes": 10, "image_size": 28}

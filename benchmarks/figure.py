@@ -17,12 +17,12 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from oraclezoo.data import tracks
-from oraclezoo.leaderboard.load import load_results
-from oraclezoo.leaderboard.page import chart
-from oraclezoo.leaderboard.page.bars import spaced
-from oraclezoo.leaderboard.page.text import element, safe
-from oraclezoo.leaderboard.pareto import points
-from oraclezoo.leaderboard.table import Row, Table, tables
+from oraclezoo.ranking.load import load_results
+from oraclezoo.ranking.page import chart
+from oraclezoo.ranking.page.bars import spaced
+from oraclezoo.ranking.page.text import element, safe
+from oraclezoo.ranking.pareto import points
+from oraclezoo.ranking.table import Row, Table, tables
 
 ROOT = Path(__file__).resolve().parents[1]
 STATIC = ROOT / "docs" / "_static"

@@ -24,8 +24,8 @@ from _measured import emit, options, positive
 import oraclezoo as oz
 from oraclezoo.data.folds import deal
 from oraclezoo.measure.temperature import mean_loss
-from oraclezoo.pipeline.finetune import Tuning
-from oraclezoo.pipeline.prune import EPOCHS
+from oraclezoo.pruning.prune import EPOCHS
+from oraclezoo.training.finetune import Tuning
 
 SCHEMA = "oraclezoo/finetuning/1"
 TRACK = "oracle-mnist-3k"

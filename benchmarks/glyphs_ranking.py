@@ -27,8 +27,8 @@ from scipy import stats
 
 import oraclezoo as oz
 from oraclezoo.data.glyphs import VERSION
-from oraclezoo.leaderboard.load import load_results
-from oraclezoo.leaderboard.table import Table, tables
+from oraclezoo.ranking.load import load_results
+from oraclezoo.ranking.table import Table, tables
 
 SCHEMA = "oraclezoo/glyphs-ranking/1"
 GENERATED, REAL = "glyphs-3k", "oracle-mnist-3k"

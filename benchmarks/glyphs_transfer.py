@@ -23,13 +23,13 @@ import numpy as np
 from _measured import emit
 
 import oraclezoo as oz
+from oraclezoo.analysis.evaluate import wilson
+from oraclezoo.artifacts.score import score
 from oraclezoo.data.glyphs import VERSION
 from oraclezoo.data.glyphs.forms import oracle
 from oraclezoo.data.glyphs.written import digest
+from oraclezoo.engine.device import pick
 from oraclezoo.measure import hardware
-from oraclezoo.pipeline.evaluate import wilson
-from oraclezoo.pipeline.score import score
-from oraclezoo.train.device import pick
 
 SCHEMA = "oraclezoo/glyphs-transfer/1"
 REAL = "oracle-mnist-3k"

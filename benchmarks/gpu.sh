@@ -98,7 +98,7 @@ part environment 60 "$python" -c '
 import json, re, sys, tomllib
 from importlib import metadata
 from oraclezoo.measure import hardware
-from oraclezoo.train.device import pick
+from oraclezoo.engine.device import pick
 
 def installed(name):
     try:

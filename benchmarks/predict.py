@@ -32,11 +32,11 @@ from _measured import emit, load_average
 from PIL import Image
 
 import oraclezoo as oz
-from oraclezoo.leaderboard.paired import paired
+from oraclezoo.artifacts.resolve import note_look
+from oraclezoo.engine.device import pick
 from oraclezoo.measure import hardware
-from oraclezoo.pipeline.opening import note_look
+from oraclezoo.ranking.paired import paired
 from oraclezoo.serving.names import DEFAULT
-from oraclezoo.train.device import pick
 
 SCHEMA = "oraclezoo/predict-files/2"
 TRACK = "oracle-mnist-3k"

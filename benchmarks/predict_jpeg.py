@@ -17,8 +17,8 @@ from typing import Any
 from _measured import emit
 from predict_polarity import TRACK, as_jpeg, learn, parse
 
-from oraclezoo.serving.card import SMOOTH
-from oraclezoo.serving.images import smooth
+from oraclezoo.card import SMOOTH
+from oraclezoo.imaging.prepare import smooth
 
 SCHEMA = "oraclezoo/predict-jpeg/3"
 RECIPE = "default"

@@ -25,9 +25,9 @@ from PIL import Image
 
 import oraclezoo as oz
 from oraclezoo.data.folds import deal
-from oraclezoo.data.preprocess import Gray, fit, has_bright_background, otsu
 from oraclezoo.data.splits import position_in_class
-from oraclezoo.serving.polarity import border, bright_border, is_dark_on_light
+from oraclezoo.imaging.decode import Gray, fit, has_bright_background, otsu
+from oraclezoo.imaging.polarity import border, bright_border, is_dark_on_light
 
 SCHEMA = "oraclezoo/predict-polarity/1"
 TRACK, SIZE = "oracle-mnist-3k", 28

@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 from _measured import emit, positive
 
-from oraclezoo.leaderboard import stats
-from oraclezoo.leaderboard.load import load_results
-from oraclezoo.leaderboard.page.board import board
-from oraclezoo.leaderboard.predictions import accuracy_of, save_predictions
-from oraclezoo.leaderboard.table import tables
+from oraclezoo.ranking import stats
+from oraclezoo.ranking.load import load_results
+from oraclezoo.ranking.page.board import board
+from oraclezoo.ranking.predictions import accuracy_of, save_predictions
+from oraclezoo.ranking.table import tables
 from oraclezoo.result import PredictionsFile, Result
-from oraclezoo.result_check import digest
+from oraclezoo.result.check import digest
 
 IMAGES, SEEDS, CLASSES = 1000, 5, 10
 RESULTS = Path(__file__).with_name("results")

@@ -8,10 +8,10 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from oraclezoo.leaderboard import render
-from oraclezoo.leaderboard.load import load_results
-from oraclezoo.leaderboard.table import Row, Table, tables
-from oraclezoo.suite import Suite
+from oraclezoo.ranking import render
+from oraclezoo.ranking.load import load_results
+from oraclezoo.ranking.table import Row, Table, tables
+from oraclezoo.recipe.suite import Suite
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

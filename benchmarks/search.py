@@ -33,7 +33,7 @@ from scipy import stats
 
 import oraclezoo as oz
 from oraclezoo.data.folds import deal
-from oraclezoo.resolve import resolve
+from oraclezoo.recipe.resolve import resolve
 
 TRACK = "oracle-mnist-3k"
 

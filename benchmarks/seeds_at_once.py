@@ -50,14 +50,14 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     """What a worker does in a turn, and how many images that takes."""
     import torch
 
-    from oraclezoo.pipeline.compose import build_parts
+    from oraclezoo.artifacts.build import build_parts
+    from oraclezoo.engine.device import exact_float32, pick, synchronise
+    from oraclezoo.engine.records import TrainingData
+    from oraclezoo.engine.together import Together, check
+    from oraclezoo.engine.trainer import Trainer
+    from oraclezoo.plugins.registry import build_registry
     from oraclezoo.recipe import Recipe
-    from oraclezoo.registry import build_registry
-    from oraclezoo.resolve import resolve
-    from oraclezoo.train.device import exact_float32, pick, synchronise
-    from oraclezoo.train.engine import Trainer
-    from oraclezoo.train.records import TrainingData
-    from oraclezoo.train.together import Together, check
+    from oraclezoo.recipe.resolve import resolve
 
     torch.set_num_threads(setting["threads"])
     device, registry = pick(setting["device"]), build_registry()
@@ -259,7 +259,7 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     arguments = parser.parse_args(given)
     if arguments.worker:
         return arguments
-    from oraclezoo.train.device import pick
+    from oraclezoo.engine.device import pick
 
     arguments.device = str(pick(arguments.device))
     if arguments.ways is None:
@@ -281,7 +281,7 @@ def main() -> None:
     if arguments.worker:
         work(json.loads(arguments.worker))
         return
-    from oraclezoo.pipeline.at_once import usable_cores
+    from oraclezoo.benching.seeds import usable_cores
 
     arguments.cores = usable_cores()
     with machine(arguments.device, None) as about:

@@ -29,8 +29,8 @@ from oraclezoo import recipe
 from oraclezoo.errors import OracleZooError
 
 if TYPE_CHECKING:
-    from oraclezoo.leaderboard.table import Row
-    from oraclezoo.pipeline.bench_recipe import Progress
+    from oraclezoo.benching.recipe import Progress
+    from oraclezoo.ranking.table import Row
 
 SCHEMA = "oraclezoo/time-to-accuracy/1"
 
@@ -94,7 +94,7 @@ def recipes(arguments: argparse.Namespace) -> list[oz.Recipe]:
 
 def rows(results: Iterable[oz.Result]) -> list[Figures]:
     """A row a recipe, best first within a division."""
-    from oraclezoo.leaderboard.table import tables
+    from oraclezoo.ranking.table import tables
 
     by_id = {result.id: result for result in results}
     return [

@@ -39,7 +39,7 @@ nitpick_ignore_regex = [
         r"(Any|Callable|Iterable|Mapping|NDArray|ArrayLike|Path|Sequence|nn\.Module|Module)",
     ),
     # records whose fields have tables: in recipes.md and results.md
-    (r"py:class", r"oraclezoo\.(sections|recipe|result)\.[A-Z]\w+"),
+    (r"py:class", r"oraclezoo\.(recipe|result)\.(sections\.)?[A-Z]\w+"),
     # what a sweep's record is made of; sweeps.md tells it in words
     (r"py:class", r"oraclezoo\.pipeline\.sweep_\w+\.[A-Z]\w+"),
     # protocols for plugin authors, in plugins.md; what autodoc makes of npt.ArrayLike in a union
@@ -52,7 +52,7 @@ nitpick_ignore = [
     ("py:class", "Trainer"),
     ("py:func", "validate"),
     # what functions of the API give or name, described in their guides
-    ("py:class", "oraclezoo.compress.torch_form.Form"),
+    ("py:class", "oraclezoo.compression.torch_form.Form"),
     ("py:class", "oraclezoo.pipeline.sweep.Sweep"),
     ("py:class", "oraclezoo.testing.kit.Check"),
     ("py:mod", "oraclezoo.testing.fixtures"),

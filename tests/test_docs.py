@@ -25,7 +25,7 @@ FENCE = re.compile(r"^```\{code-block\} \w+\n:caption: \"`([^`]+)`\"\n\n(.*?)^``
 
 TRY_OUT = """
 import torch
-from oraclezoo.registry import build_registry
+from oraclezoo.plugins.registry import build_registry
 
 registry = build_registry(strict=True)
 parameter = torch.nn.Parameter(torch.zeros(1))

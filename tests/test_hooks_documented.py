@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from oraclezoo import hookspecs
-from oraclezoo.plugin_checks import HOOKS
+from oraclezoo.plugins.checks import HOOKS
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(name for name, item in vars(hookspecs).items() if hasattr(item, "oraclezoo_spec"))

@@ -374,7 +374,8 @@ def test_a_user_who_wants_telemetry_keeps_it(alone: Alone, home: Home, picture: 
 
 
 @pytest.mark.parametrize(
-    "module", ["oraclezoo", "oraclezoo.cli", "oraclezoo.export.session", "oraclezoo.pipeline.job"]
+    "module",
+    ["oraclezoo", "oraclezoo.cli", "oraclezoo.onnx_export.session", "oraclezoo.benching.actions"],
 )
 def test_switches_are_set_before_any_library(home: Home, module: str) -> None:
     """Importing any part sets them, before onnxruntime and huggingface_hub can read them."""

@@ -31,10 +31,11 @@ import sheets
 from measured import table
 
 import oraclezoo
-from oraclezoo import errors, recipe, sections, suite
-from oraclezoo.host import build_host
-from oraclezoo.registry import Registry
-from oraclezoo.result_check import SCHEMA_FILE
+from oraclezoo import errors, recipe
+from oraclezoo.plugins.host import build_host
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.recipe import sections, suite
+from oraclezoo.result.check import SCHEMA_FILE
 from oraclezoo.specs import Kind, Option
 
 PACKAGE = Path(oraclezoo.__file__).parent

@@ -16,7 +16,7 @@ import generated
 from generated import plain
 from measured import table
 
-from oraclezoo.registry import Entry
+from oraclezoo.plugins.registry import Entry
 from oraclezoo.specs import Kind
 
 FOLDER = Path(__file__).resolve().parents[1] / "zoo"

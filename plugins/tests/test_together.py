@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oraclezoo.cli import cli
-from oraclezoo.registry import Entry, build_registry
+from oraclezoo.plugins.registry import Entry, build_registry
 
 HERE = Path(__file__).resolve().parents[1]
 GOOD = sorted(path.parent.name for path in HERE.glob("oraclezoo-*/pyproject.toml"))

@@ -9,27 +9,25 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from oraclezoo._version import __version__
 
 if TYPE_CHECKING:
+    from oraclezoo.analysis.plot import plot
     from oraclezoo.api import leaderboard, predictor, receipt, registry
+    from oraclezoo.artifacts.model import Model, load
+    from oraclezoo.artifacts.run import Run
+    from oraclezoo.benching.bench import bench
     from oraclezoo.errors import OracleZooError
-    from oraclezoo.pipeline.bench import bench
-    from oraclezoo.pipeline.compress import compress
-    from oraclezoo.pipeline.export import export
-    from oraclezoo.pipeline.model import Model, load
-    from oraclezoo.pipeline.plot import plot
-    from oraclezoo.pipeline.prune import prune
-    from oraclezoo.pipeline.quantize import quantize
-    from oraclezoo.pipeline.run import Run
     from oraclezoo.pipeline.sweep import sweep
-    from oraclezoo.pipeline.training import train
+    from oraclezoo.pruning.prune import prune
+    from oraclezoo.quantization.export import export
+    from oraclezoo.quantization.onnx import quantize
     from oraclezoo.recipe import Recipe
     from oraclezoo.result import Result
+    from oraclezoo.search.compress import compress
+    from oraclezoo.training.train import train
 
 # Libraries that report their own use read these variables when they are imported. Python runs this
 # file before any submodule, and subprocesses inherit the environment, so this place covers every
@@ -60,52 +58,33 @@ __all__ = [
 ]
 
 _WHERE = {
-    "Model": "oraclezoo.pipeline.model",
+    "Model": "oraclezoo.artifacts.model",
     "OracleZooError": "oraclezoo.errors",
     "Recipe": "oraclezoo.recipe",
     "Result": "oraclezoo.result",
-    "Run": "oraclezoo.pipeline.run",
-    "bench": "oraclezoo.pipeline.bench",
-    "compress": "oraclezoo.pipeline.compress",
-    "export": "oraclezoo.pipeline.export",
+    "Run": "oraclezoo.artifacts.run",
+    "bench": "oraclezoo.benching.bench",
+    "compress": "oraclezoo.search.compress",
+    "export": "oraclezoo.quantization.export",
     "leaderboard": "oraclezoo.api",
-    "load": "oraclezoo.pipeline.model",
+    "load": "oraclezoo.artifacts.model",
+    "plot": "oraclezoo.analysis.plot",
     "predictor": "oraclezoo.api",
-    "plot": "oraclezoo.pipeline.plot",
-    "prune": "oraclezoo.pipeline.prune",
-    "quantize": "oraclezoo.pipeline.quantize",
+    "prune": "oraclezoo.pruning.prune",
+    "quantize": "oraclezoo.quantization.onnx",
     "receipt": "oraclezoo.api",
     "registry": "oraclezoo.api",
     "sweep": "oraclezoo.pipeline.sweep",
-    "train": "oraclezoo.pipeline.training",
+    "train": "oraclezoo.training.train",
 }
+"""Where each public name lives. No package may have one of these names: it would hide the name."""
 
 
-class _Lazy:
-    """A public name, fetched on use.
-
-    A data descriptor and not a module ``__getattr__``, because some public names are also names of
-    rooms: importing the room ``oraclezoo.train`` must not hide the function ``oraclezoo.train``.
-    """
-
-    def __init__(self, name: str, where: str) -> None:
-        self.name, self.where = name, where
-
-    def __get__(self, package: ModuleType | None, owner: type | None = None) -> Any:
-        return getattr(importlib.import_module(self.where), self.name)
-
-    def __set__(self, package: ModuleType, value: object) -> None:
-        if not isinstance(value, ModuleType):
-            raise AttributeError(f"oraclezoo.{self.name} cannot be replaced")
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'oraclezoo' has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)
 
 
-class _Package(ModuleType):
-    """The package's own type: carries the lazy names."""
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *__all__})
-
-
-for _name, _module in _WHERE.items():
-    setattr(_Package, _name, _Lazy(_name, _module))
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

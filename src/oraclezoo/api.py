@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oraclezoo.registry import Registry, build_registry
+from oraclezoo.plugins.registry import Registry, build_registry
 
 if TYPE_CHECKING:
-    from oraclezoo.leaderboard.table import Table
-    from oraclezoo.pipeline.model import Model
+    from oraclezoo.artifacts.model import Model
+    from oraclezoo.ranking.table import Table
     from oraclezoo.result import Result
     from oraclezoo.serving.predictor import Predictor
 
@@ -35,7 +35,7 @@ def leaderboard(
 
     Raises UsageError if the results belong to several tables and none is chosen.
     """
-    from oraclezoo.leaderboard.table import leaderboard as rank
+    from oraclezoo.ranking.table import leaderboard as rank
 
     return rank(results, track=track, division=division)
 
@@ -55,7 +55,7 @@ def receipt(model: Model | str | Path) -> list[dict[str, Any]]:
     >>> [made["step"] for made in oz.receipt(folder)]
     ['export']
     """
-    from oraclezoo.pipeline.card import read_card, receipts
+    from oraclezoo.card import read_card, receipts
 
     return receipts(read_card(model) if isinstance(model, (str, Path)) else model.card)
 

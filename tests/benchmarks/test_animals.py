@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import oraclezoo as oz
-from bands import write_model
+from helpers.bands import write_model
 from oraclezoo.serving.listing import INDEX, models
 
 

@@ -28,10 +28,10 @@ def test_the_command_refuses_in_the_words_that_count_as_declared(
     script: Script, tiny_run: Path, tmp_path: Path
 ) -> None:
     """The message of the command itself, for a backbone that is declared not prunable."""
+    from oraclezoo.artifacts.model import Model
+    from oraclezoo.artifacts.run import Run
     from oraclezoo.errors import UsageError
-    from oraclezoo.pipeline.model import Model
-    from oraclezoo.pipeline.prune import prune
-    from oraclezoo.pipeline.run import Run
+    from oraclezoo.pruning.prune import prune
 
     model = Run.load(tiny_run).model()
     named = {**model.card, "backbone": {"name": "oraclezoo:bilinear_cnn", "options": {}}}

@@ -22,7 +22,7 @@ def test_folds_are_scored_together(script: Callable[[str], ModuleType]) -> None:
 
 def test_the_page_has_a_row_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the default learning rates are among them."""
-    from oraclezoo.pipeline.finetune import LR_SCALE
+    from oraclezoo.training.finetune import LR_SCALE
 
     monkeypatch.syspath_prepend(str(EXT))
     page = pytest.importorskip("measured_finetuning")

@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from oraclezoo import recipe
-from oraclezoo.leaderboard.load import load_results
+from oraclezoo.ranking.load import load_results
 
 Script = Callable[[str], ModuleType]
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 from typing import Any
@@ -71,8 +70,7 @@ def test_the_registry_is_made_once_and_when_asked_for(
         calls.append(strict)
         return object()
 
-    room = importlib.import_module("oraclezoo.registry")  # the attribute is the public function
-    monkeypatch.setattr(room, "build_registry", build)
+    monkeypatch.setattr("oraclezoo.plugins.registry.build_registry", build)
     app = App()
     app.strict = True
     assert calls == []

@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import oraclezoo as oz
+from oraclezoo.artifacts import build
+from oraclezoo.benching import actions
 from oraclezoo.cli import cli
 from oraclezoo.errors import OutOfMemoryError, UsageError
-from oraclezoo.pipeline import compose, job
 
 SMALL = ("-s", "budget.epochs=4", "-s", "budget.batch_size=16", "--device", "cpu")
 
@@ -112,7 +113,7 @@ def test_too_large_a_model_is_told_apart_from_a_batch(
     def refuse(*arguments: object, **options: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1")
 
-    monkeypatch.setattr(compose, "build_parts", refuse)
+    monkeypatch.setattr(build, "build_parts", refuse)
     result = train(tiny_idx)
     assert result.exit_code == 1
     assert "while the model is built" in result.stderr
@@ -122,4 +123,4 @@ def test_too_large_a_model_is_told_apart_from_a_batch(
 
 def test_a_job_reports_it_as_out_of_memory() -> None:
     """As torch's own error, so that a benchmark tells it from other failures."""
-    assert job._REASONS[OutOfMemoryError] == "out-of-memory"
+    assert actions._REASONS[OutOfMemoryError] == "out-of-memory"

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from oraclezoo.cli import cli
-from oraclezoo.registry import build_registry
+from oraclezoo.plugins.registry import build_registry
 from oraclezoo.specs import KINDS
 
 

@@ -8,8 +8,8 @@ from threading import Thread
 
 import pytest
 
+from helpers.file_server import FileServer
 from oraclezoo.data.upstream import FILES, UpstreamFile
-from serving import FileServer
 
 CONTENT = {name: f"the bytes of {name} ".encode() * 50 for name in FILES}
 

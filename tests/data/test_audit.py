@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from drawn import characters
 from scipy.ndimage import gaussian_filter
 from scipy.ndimage import shift as resampled
 
+from helpers.drawn import characters
 from oraclezoo.data.audit import KINDS, Audit, audit, counts, damaged
 from oraclezoo.data.audit.features import contrast, moved, strokes, unit
 from oraclezoo.data.audit.files import published, unpublished

@@ -6,13 +6,13 @@ import hashlib
 import subprocess
 import sys
 
-import drawn
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers import drawn
 from oraclezoo.data.corrupt import CORRUPTIONS, MIN_EDGE, SEVERITIES, corrupt
 from oraclezoo.data.corrupt.draws import Draws
 from oraclezoo.data.corrupt.primitives import box, resample, texture

@@ -16,12 +16,12 @@ from threading import Thread
 import platformdirs
 import pytest
 
+from helpers.file_server import FileServer
 from oraclezoo.data import transfer
 from oraclezoo.data.fetch import ensure, fetch
 from oraclezoo.data.transfer import Settings
 from oraclezoo.data.upstream import FILES
 from oraclezoo.errors import DataError, DownloadError, UnknownNameError
-from serving import FileServer
 
 FIRST, SECOND, *_ = FILES
 QUICK = Settings(connect_timeout_s=5, read_timeout_s=0.3, attempts=3, pause_s=0)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from helpers.file_server import FileServer
 from oraclezoo.cli import cli
 from oraclezoo.cli._progress import Lines
 from oraclezoo.cli.data import fetch
 from oraclezoo.data.upstream import FILES
-from serving import FileServer
 
 CODE = """
 import json, sys

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.file_server import FileServer
 from oraclezoo.data.upstream import FILES
-from serving import FileServer
 
 KILLS = int(os.environ.get("ORACLEZOO_TEST_KILLS", "4"))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from number_sources import LEDGER, Entry, ledger, value_of
-from page_numbers import numbers, pages
+
+from helpers.number_sources import LEDGER, Entry, ledger, value_of
+from helpers.page_numbers import numbers, pages
 
 ENTRIES = ledger()
 PAGES = pages()

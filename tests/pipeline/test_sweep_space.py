@@ -19,7 +19,7 @@ from oraclezoo.pipeline.sweep_space import (
     random_point,
     read_space,
 )
-from oraclezoo.registry import build_registry
+from oraclezoo.plugins.registry import build_registry
 
 RECIPE = oz.Recipe.load("authors-cnn")
 REGISTRY = build_registry()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bands import write_model
+from helpers.bands import write_model
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 import oraclezoo as oz
-from bands import CLASSES, drawn, write_model
+from helpers.bands import CLASSES, drawn, write_model
 from oraclezoo.errors import DownloadError, ResultError, UnknownNameError
-from oraclezoo.registry import build_registry
+from oraclezoo.plugins.registry import build_registry
 from oraclezoo.serving import listing, names, store
 from oraclezoo.serving.names import locate
 

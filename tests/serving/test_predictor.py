@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto
 
 import oraclezoo as oz
-from bands import CARD, CLASSES, SIZE, band_graph, drawn, write_model
+from helpers.bands import CARD, CLASSES, SIZE, band_graph, drawn, write_model
 from oraclezoo.errors import ResultError
 from oraclezoo.serving.predictor import Predictor
 from oraclezoo.serving.reading import BATCH, read

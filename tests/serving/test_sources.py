@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from oraclezoo.data.scans import files
 from oraclezoo.errors import DataError
+from oraclezoo.imaging.decode import TOO_LARGE
 from oraclezoo.serving import sources
 from oraclezoo.serving.sources import Source, expand, paths_in
 
@@ -93,8 +93,8 @@ def test_a_large_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without reading on."""
     stream = BytesIO(b"x" * 5000)
     monkeypatch.setattr(sources, "MAX_FILE_BYTES", 1000)
-    monkeypatch.setattr("oraclezoo.serving.images.MAX_FILE_BYTES", 1000)
-    with pytest.raises(DataError, match=files.TOO_LARGE):
+    monkeypatch.setattr("oraclezoo.imaging.prepare.MAX_FILE_BYTES", 1000)
+    with pytest.raises(DataError, match=TOO_LARGE):
         Source("stdin", stream).read()
     assert stream.tell() == 1001
 

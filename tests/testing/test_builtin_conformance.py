@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from oraclezoo.registry import build_registry
+from oraclezoo.plugins.registry import build_registry
 from oraclezoo.specs import KINDS
 from oraclezoo.testing import check, conformance, find
 

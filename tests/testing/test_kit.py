@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from oraclezoo.errors import AmbiguousNameError, UnknownNameError
-from oraclezoo.registry import build_registry
+from oraclezoo.plugins.registry import build_registry
 from oraclezoo.testing import CHECKS, Verdict, check, checks_of, find
 from oraclezoo.testing.kit import is_slow
 

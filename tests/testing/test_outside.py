@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from laid_out import lay_out
+
+from helpers.laid_out import lay_out
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
 FILE = re.compile(r"^```\{code-block\} \w+\n:caption: \"`([^`]+)`\"\n\n(.*?)^```$", re.M | re.S)

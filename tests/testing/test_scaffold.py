@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from laid_out import lay_out
 
+from helpers.laid_out import lay_out
 from oraclezoo.cli import cli
 from oraclezoo.scaffold import KINDS, component, try_it
 

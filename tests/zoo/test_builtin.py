@@ -24,10 +24,10 @@ FACTS = {
     "scheduler": {"metric"},
 }
 GENERIC = {
-    "oraclezoo.zoo.optimizers:from_torch",
-    "oraclezoo.zoo.timm_nets:create",
-    "oraclezoo.zoo.timm_optimizers:from_timm",
-    "oraclezoo.zoo.timm_optimizers:kron",
+    "oraclezoo.zoo.optimizers.torch_optimizers:from_torch",
+    "oraclezoo.zoo.backbones.timm_nets:create",
+    "oraclezoo.zoo.optimizers.timm_optimizers:from_timm",
+    "oraclezoo.zoo.optimizers.timm_optimizers:kron",
 }
 """Targets that hand their options on: whether those arrive is tested with each kind."""
 ENGINE_ARGUMENTS = {
@@ -102,7 +102,7 @@ def test_listing_the_builtins_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
         "from oraclezoo.zoo import builtin\n"
-        "from oraclezoo.zoo.backbone_specs import timm_spec\n"
+        "from oraclezoo.zoo.backbones.specs import timm_spec\n"
         "builtin.oraclezoo_backbones(), builtin.oraclezoo_optimizers()\n"
         "builtin.oraclezoo_schedulers(), builtin.oraclezoo_datasets(), timm_spec('timm/resnet18')\n"
         "heavy = {'torch', 'timm', 'onnx', 'numpy', 'scipy', 'PIL', 'torchvision'}\n"

@@ -129,7 +129,7 @@ def test_a_diverged_training_has_failed(images: Path, home: Path) -> None:
 def test_listing_does_not_import_mlflow() -> None:
     """It takes seconds to import, which every command would pay."""
     code = (
-        "import sys; from oraclezoo.registry import build_registry; "
+        "import sys; from oraclezoo.plugins.registry import build_registry; "
         "assert ('tracker', 'oraclezoo-mlflow:mlflow') in build_registry(); "
         "assert 'mlflow' not in sys.modules and 'torch' not in sys.modules"
     )

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from oraclezoo.errors import UsageError
-from oraclezoo.registry import build_registry
+from oraclezoo.plugins.registry import build_registry
 
 NAMES = ("sgd-schedulefree", "adamw-schedulefree", "radam-schedulefree")
 REGISTRY = build_registry()

@@ -135,7 +135,7 @@ def test_an_interrupted_training_goes_on_as_the_same_run(images: Path, tmp_path:
 def test_listing_does_not_import_wandb() -> None:
     """It takes a second to import, which every command would pay."""
     code = (
-        "import sys; from oraclezoo.registry import build_registry; "
+        "import sys; from oraclezoo.plugins.registry import build_registry; "
         "assert ('tracker', 'oraclezoo-wandb:wandb') in build_registry(); "
         "assert 'wandb' not in sys.modules and 'torch' not in sys.modules"
     )

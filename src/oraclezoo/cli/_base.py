@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from oraclezoo.registry import Registry
+    from oraclezoo.plugins.registry import Registry
     from oraclezoo.specs import Kind
 
 
@@ -28,7 +28,7 @@ class App:
     @cached_property
     def registry(self) -> Registry:
         """The registry of this installation. With ``--strict`` a quarantine is a PluginError."""
-        from oraclezoo.registry import build_registry
+        from oraclezoo.plugins.registry import build_registry
 
         with stdout_to_stderr():
             return build_registry(strict=self.strict)
@@ -103,7 +103,7 @@ def complete_names(
     """Shell completion of an argument or option that names a component of one of ``kinds``."""
 
     def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-        from oraclezoo.registry import build_registry
+        from oraclezoo.plugins.registry import build_registry
 
         registry = build_registry()
         names = [name for kind in kinds for name in registry.names(kind)]

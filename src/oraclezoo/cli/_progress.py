@@ -15,8 +15,8 @@ from oraclezoo.cli._base import console_err, say
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from oraclezoo.pipeline.bench_recipe import Progress
-    from oraclezoo.train.records import Epoch
+    from oraclezoo.benching.recipe import Progress
+    from oraclezoo.engine.records import Epoch
 
 QUIET_S = 10.0
 """Seconds between two plain lines of progress."""

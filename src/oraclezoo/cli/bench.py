@@ -85,10 +85,10 @@ def command(
     Five seeds a recipe make a row that can be compared. Finished jobs are kept: run the same
     command again to go on after a stop. Exit status 1 if any job failed.
     """
+    from oraclezoo.benching.bench import bench
     from oraclezoo.cli._progress import bench_reporter, progress
     from oraclezoo.errors import JobError
-    from oraclezoo.pipeline.bench import bench
-    from oraclezoo.suite import gather
+    from oraclezoo.recipe.suite import gather
 
     if not recipes and not suites:
         suites = ("quick",)
@@ -129,8 +129,8 @@ def _show(results: list[Result], out: str, published: bool, robust: bool) -> Non
     from rich.console import Console
 
     from oraclezoo.errors import ResultError
-    from oraclezoo.leaderboard.load import entry_of, load_results, published_folder
-    from oraclezoo.leaderboard.table import tables
+    from oraclezoo.ranking.load import entry_of, load_results, published_folder
+    from oraclezoo.ranking.table import tables
 
     try:
         entries = load_results([out, published_folder()] if published else [out])

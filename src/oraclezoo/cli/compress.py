@@ -90,9 +90,9 @@ def command(
     """
     from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
     from oraclezoo.cli._receipt import receipt_text
-    from oraclezoo.pipeline.compress import compress
-    from oraclezoo.pipeline.compress_report import header, rows
-    from oraclezoo.pipeline.export import default_folder
+    from oraclezoo.quantization.export import default_folder
+    from oraclezoo.search.compress import compress
+    from oraclezoo.search.report import header, rows
 
     folder, number = out or default_folder(model, "-small"), count(1)
     with (

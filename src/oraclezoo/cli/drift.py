@@ -11,7 +11,7 @@ from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say
 
 if TYPE_CHECKING:
-    from oraclezoo.pipeline.drift import Drift
+    from oraclezoo.analysis.drift import Drift
 
 
 @click.command("drift")
@@ -71,9 +71,9 @@ def command(
     Two tests: of the net's last features, and of the classes it finds. A small p-value says that
     the images differ; a large one does not say that they are alike.
     """
+    from oraclezoo.analysis.drift import drift
+    from oraclezoo.analysis.drift import reference as make_reference
     from oraclezoo.errors import UsageError, VerificationError
-    from oraclezoo.pipeline.drift import drift
-    from oraclezoo.pipeline.drift import reference as make_reference
 
     if reference is not None and save_reference is not None:
         raise UsageError("--reference and --save-reference exclude each other")

@@ -30,7 +30,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Score the model of RUN (a run folder). Looking at the test split is noted in a ledger."""
-    from oraclezoo.pipeline.evaluate import evaluate
+    from oraclezoo.analysis.evaluate import evaluate
 
     with stdout_to_stderr():
         found = evaluate(

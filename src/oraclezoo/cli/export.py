@@ -49,7 +49,7 @@ def command(
     """
     at = parse_settings(settings)
     from oraclezoo.cli._receipt import show_step
-    from oraclezoo.pipeline.export import default_folder, export
+    from oraclezoo.quantization.export import default_folder, export
 
     folder = out or default_folder(model)
     with stdout_to_stderr():

@@ -38,8 +38,8 @@ def command(
     One table for each track and division, with 95% intervals; rows that are not told apart are
     named as ties.
     """
-    from oraclezoo.leaderboard.load import load_results, published_folder
-    from oraclezoo.leaderboard.table import tables
+    from oraclezoo.ranking.load import load_results, published_folder
+    from oraclezoo.ranking.table import tables
 
     sources = list(results)
     if not sources and (not published or Path("results").is_dir()):

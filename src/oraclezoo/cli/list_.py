@@ -11,7 +11,7 @@ from oraclezoo.errors import UnknownNameError, UsageError, nearest
 from oraclezoo.specs import KINDS, Kind, Option
 
 if TYPE_CHECKING:
-    from oraclezoo.registry import Entry, Registry
+    from oraclezoo.plugins.registry import Entry, Registry
 
 _KINDS: dict[str, Kind] = {word: kind for kind in KINDS for word in (f"{kind}s", kind)}
 

@@ -18,7 +18,7 @@ from oraclezoo.cli._base import (
 from oraclezoo.errors import ResultError
 
 if TYPE_CHECKING:
-    from oraclezoo.registry import Entry, Registry
+    from oraclezoo.plugins.registry import Entry, Registry
 
 
 @click.group("models")
@@ -55,7 +55,7 @@ def list_(app: App, as_json: bool) -> None:
 @pass_app
 def show(app: App, model: str, as_json: bool) -> None:
     """Show where a model is from, and its card unless it is yet to be fetched."""
-    from oraclezoo.serving.card import read_document
+    from oraclezoo.card import read_document
     from oraclezoo.serving.names import locate
 
     known = ("model", model) in app.registry

@@ -41,7 +41,7 @@ def command(
     confident mistakes, and the embedding by t-SNE. Needs the extra: pip install 'oraclezoo[plots]'.
     Looking at the test split is noted in a ledger.
     """
-    from oraclezoo.pipeline.plot import plot
+    from oraclezoo.analysis.plot import plot
 
     with stdout_to_stderr():
         files = plot(

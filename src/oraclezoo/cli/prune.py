@@ -67,8 +67,8 @@ def command(
     at = parse_settings(settings)
     from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
     from oraclezoo.cli._receipt import show_step
-    from oraclezoo.pipeline.export import default_folder
-    from oraclezoo.pipeline.prune import prune
+    from oraclezoo.pruning.prune import prune
+    from oraclezoo.quantization.export import default_folder
 
     folder, number = out or default_folder(model, "-pruned"), count(1)
     with (

@@ -105,8 +105,8 @@ def command(
     at = parse_settings(settings)
     _keep(backend, given)
     from oraclezoo.cli._receipt import show_step
-    from oraclezoo.pipeline.export import default_folder
-    from oraclezoo.pipeline.quantize import quantize
+    from oraclezoo.quantization.export import default_folder
+    from oraclezoo.quantization.onnx import quantize
 
     ending = f"-{precision}" if backend == "onnxruntime" else f"-{precision}-{backend}"
     folder = out or default_folder(model, ending)

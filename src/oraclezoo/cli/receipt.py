@@ -12,8 +12,8 @@ from oraclezoo.cli._base import emit_json, json_option
 @json_option
 def command(model: str, as_json: bool) -> None:
     """Show the receipts of MODEL (a model folder): what each step of compression did to it."""
+    from oraclezoo.card import read_card, receipts
     from oraclezoo.cli._receipt import receipt_text
-    from oraclezoo.pipeline.card import read_card, receipts
 
     found = receipts(read_card(model))
     if as_json:

@@ -19,7 +19,8 @@ def command() -> None:
 @json_option
 def list_recipes(as_json: bool) -> None:
     """List the recipes and suites that come with oraclezoo."""
-    from oraclezoo import recipe, suite
+    from oraclezoo import recipe
+    from oraclezoo.recipe import suite
 
     recipes = {name: recipe.Recipe.load(name).summary for name in recipe.shipped()}
     suites = [suite.Suite.load(name) for name in suite.shipped()]
@@ -51,8 +52,8 @@ def show(app: App, recipe: str, assigned: tuple[str, ...], as_json: bool) -> Non
 
     RECIPE is a name, a .toml file, or suite/name for one that a suite makes.
     """
-    from oraclezoo.resolve import resolve
-    from oraclezoo.suite import load_recipe
+    from oraclezoo.recipe.resolve import resolve
+    from oraclezoo.recipe.suite import load_recipe
 
     found = resolve(load_recipe(recipe, overrides(assigned)), app.registry)
     if as_json:

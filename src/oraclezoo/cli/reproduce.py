@@ -12,7 +12,7 @@ from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, emit_json, json_option, pass_app
 
 if TYPE_CHECKING:
-    from oraclezoo.leaderboard.reproduction import Reproduction
+    from oraclezoo.ranking.reproduction.record import Reproduction
 
 
 @click.command("reproduce")
@@ -62,7 +62,7 @@ def command(
     """
     from oraclezoo.cli._progress import bench_reporter, progress
     from oraclezoo.errors import VerificationError
-    from oraclezoo.pipeline.reproduce import reproduce
+    from oraclezoo.publish.reproduce import reproduce
 
     with progress("reproduce", (seeds or 5) + 1) as lines:
         record, path = reproduce(

@@ -9,7 +9,7 @@ import click
 from oraclezoo.cli._base import App, emit_json, json_option, pass_app
 
 if TYPE_CHECKING:
-    from oraclezoo.pipeline.submit_checks import Checked
+    from oraclezoo.publish.checks import Checked
 
 
 @click.command("submit")
@@ -50,7 +50,7 @@ def command(
     stated pass: only 'oraclezoo reproduce' finds those.
     """
     from oraclezoo.errors import UsageError, VerificationError
-    from oraclezoo.pipeline.submit import CAVEAT, check_all, submit
+    from oraclezoo.publish.submit import CAVEAT, check_all, submit
 
     if against is not None and not only_check:
         raise UsageError("--against goes with --check")

@@ -54,8 +54,8 @@ def command(
 
     from oraclezoo.cli._profile import profile_text
     from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
-    from oraclezoo.pipeline.training import train
-    from oraclezoo.suite import load_recipe
+    from oraclezoo.recipe.suite import load_recipe
+    from oraclezoo.training.train import train
 
     loaded = load_recipe(recipe, options.overrides(assigned, track))
     title = f"{loaded.name} seed {seed}"

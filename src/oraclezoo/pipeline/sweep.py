@@ -17,20 +17,20 @@ from pathlib import Path
 
 import filelock
 
+from oraclezoo.artifacts.build import components, open_dataset
+from oraclezoo.artifacts.run import writable
+from oraclezoo.engine.device import pick
+from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.errors import UsageError, nearest
-from oraclezoo.pipeline.compose import components, open_dataset
-from oraclezoo.pipeline.limit import stream_limit
-from oraclezoo.pipeline.run import writable
 from oraclezoo.pipeline.sweep_importance import Importance, importance
 from oraclezoo.pipeline.sweep_journal import Journal, Trial
 from oraclezoo.pipeline.sweep_space import Axis, grid_size, read_space
 from oraclezoo.pipeline.sweep_suggest import PRUNERS, SAMPLERS, Suggester
 from oraclezoo.pipeline.sweep_work import RUNS, Work, parts_of
+from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
-from oraclezoo.registry import Registry, build_registry
-from oraclezoo.resolve import resolve
+from oraclezoo.recipe.resolve import resolve
 from oraclezoo.result import write_atomically
-from oraclezoo.train.device import pick
 
 logger = logging.getLogger(__name__)
 

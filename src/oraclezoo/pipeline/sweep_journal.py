@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oraclezoo.artifacts.jsonl import append, rows
 from oraclezoo.errors import ResultError, UsageError
-from oraclezoo.pipeline.appended import append, rows
 from oraclezoo.pipeline.sweep_space import Point
 
 SCHEMA = "oraclezoo/sweep-journal/1"

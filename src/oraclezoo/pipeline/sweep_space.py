@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from oraclezoo.errors import UsageError, nearest
+from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe, parse_value
-from oraclezoo.registry import Registry
-from oraclezoo.resolve import resolve
-from oraclezoo.sections import COMPONENTS, SECTIONS, keys
+from oraclezoo.recipe.resolve import resolve
+from oraclezoo.recipe.sections import COMPONENTS, SECTIONS, keys
 from oraclezoo.specs import Option
 
 Point = dict[str, Any]

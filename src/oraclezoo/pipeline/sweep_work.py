@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oraclezoo.artifacts.run import Run, folder_name
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.folds import deal
+from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import (
     DivergedError,
     InterruptedRunError,
@@ -19,15 +21,13 @@ from oraclezoo.errors import (
     PluginError,
     UsageError,
 )
-from oraclezoo.pipeline.run import Run, folder_name
 from oraclezoo.pipeline.sweep_journal import Journal, Part, Trial
 from oraclezoo.pipeline.sweep_space import Point
 from oraclezoo.pipeline.sweep_suggest import Suggester
-from oraclezoo.pipeline.training import train
+from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
-from oraclezoo.registry import Registry
-from oraclezoo.resolve import resolve
-from oraclezoo.train.records import Epoch
+from oraclezoo.recipe.resolve import resolve
+from oraclezoo.training.train import train
 
 RUNS = "runs"
 

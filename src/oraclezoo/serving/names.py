@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from oraclezoo.registry import Registry, build_registry
+from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.serving import store
 from oraclezoo.serving.listing import shipped
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from oraclezoo.card import Card
 from oraclezoo.contracts import Images
 from oraclezoo.errors import ResultError
-from oraclezoo.export.session import OnnxClassifier
-from oraclezoo.serving.card import Card
-from oraclezoo.serving.images import as_batch
-from oraclezoo.serving.polarity import Polarity
+from oraclezoo.imaging.polarity import Polarity
+from oraclezoo.imaging.prepare import as_batch
+from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.serving.prediction import Prediction
 
 MAX_BYTES = 1 << 30

@@ -9,10 +9,10 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from oraclezoo.card import Card
 from oraclezoo.errors import DataError
-from oraclezoo.serving.card import Card
-from oraclezoo.serving.images import Prepared, prepare
-from oraclezoo.serving.polarity import Polarity
+from oraclezoo.imaging.polarity import Polarity
+from oraclezoo.imaging.prepare import Prepared, prepare
 from oraclezoo.serving.predictor import Predictor
 from oraclezoo.serving.sources import Source
 

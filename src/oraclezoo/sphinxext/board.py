@@ -15,9 +15,9 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
 from oraclezoo.errors import OracleZooError
-from oraclezoo.leaderboard.load import load_results
-from oraclezoo.leaderboard.page.board import board
-from oraclezoo.leaderboard.table import Table, tables
+from oraclezoo.ranking.load import load_results
+from oraclezoo.ranking.page.board import board
+from oraclezoo.ranking.table import Table, tables
 
 if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment

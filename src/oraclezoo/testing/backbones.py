@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.compress import plan
-from oraclezoo.compress.choose import choose, places
-from oraclezoo.compress.coupled import coupled
-from oraclezoo.compress.importance import score
+from oraclezoo.compression.channels import plan
+from oraclezoo.compression.channels.choose import choose, places
+from oraclezoo.compression.channels.coupled import coupled
+from oraclezoo.compression.channels.importance import score
 from oraclezoo.errors import UsageError
-from oraclezoo.export.onnx_file import to_onnx
+from oraclezoo.onnx_export.onnx_file import to_onnx
 from oraclezoo.testing.subject import Subject, broken, listed, skip, through_checkpoint
 
 SIZES = (28, 32, 64)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from oraclezoo.registry import Entry, build_registry
+from oraclezoo.plugins.registry import Entry, build_registry
 from oraclezoo.testing.kit import Check, checks_of, find, is_slow, judge
 from oraclezoo.testing.subject import Subject
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from oraclezoo.data.idx import write_idx
-from oraclezoo.registry import Registry, build_registry
+from oraclezoo.plugins.registry import Registry, build_registry
 
 CLASSES, SIDE = 4, 28
 

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import torch
 
-from oraclezoo.discovery import normalise
 from oraclezoo.errors import UnknownNameError, UsageError
-from oraclezoo.plugin_checks import CONTRACT
-from oraclezoo.registry import Entry, Registry
+from oraclezoo.plugins.checks import CONTRACT
+from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.registry import Entry, Registry
 from oraclezoo.specs import KINDS, Kind
 from oraclezoo.testing import backbones, datasets, optimizers, schedulers, trackers
 from oraclezoo.testing.subject import BrokenError, SkippedError, Subject, broken

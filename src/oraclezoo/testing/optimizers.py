@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from oraclezoo.engine.checkpoint import load_optimizer
+from oraclezoo.engine.stack import Merged
 from oraclezoo.errors import UsageError
 from oraclezoo.testing.subject import Subject, broken, listed, skip, through_checkpoint
-from oraclezoo.train.checkpoint import load_optimizer
-from oraclezoo.train.stack import Merged
 
 STEPS = 3
 CONVEX_STEPS = 200

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import torch
 
-from oraclezoo.registry import Entry, Registry
-from oraclezoo.train.checkpoint import load_state, save_state
+from oraclezoo.engine.checkpoint import load_state, save_state
+from oraclezoo.plugins.registry import Entry, Registry
 
 SEED = 20260000
 """What a check starts from; any number would do."""
@@ -47,7 +47,7 @@ class Subject:
         """What checks of one component share."""
 
     def create(self, *args: Any, **kwargs: Any) -> Any:
-        """Build the component (:meth:`oraclezoo.registry.Registry.create`) from a fixed seed."""
+        """Build the component, as ``Registry.create`` does, from a fixed seed."""
         torch.manual_seed(kwargs.pop("seed", SEED))
         return self.registry.create(self.spec.kind, self.entry.qualified, *args, **kwargs)
 

@@ -9,7 +9,7 @@ from oraclezoo.specs import Spec
 @hookimpl
 def oraclezoo_backbones() -> list[Spec]:
     """The built-in backbones."""
-    from oraclezoo.zoo.backbone_specs import BACKBONES
+    from oraclezoo.zoo.backbones.specs import BACKBONES
 
     return list(BACKBONES)
 
@@ -17,7 +17,7 @@ def oraclezoo_backbones() -> list[Spec]:
 @hookimpl
 def oraclezoo_optimizers() -> list[Spec]:
     """The built-in optimizers."""
-    from oraclezoo.zoo.optimizer_specs import OPTIMIZERS
+    from oraclezoo.zoo.optimizers.specs import OPTIMIZERS
 
     return list(OPTIMIZERS)
 
@@ -25,7 +25,7 @@ def oraclezoo_optimizers() -> list[Spec]:
 @hookimpl
 def oraclezoo_schedulers() -> list[Spec]:
     """The built-in schedulers."""
-    from oraclezoo.zoo.scheduler_specs import SCHEDULERS
+    from oraclezoo.zoo.schedulers.specs import SCHEDULERS
 
     return list(SCHEDULERS)
 

@@ -11,7 +11,7 @@ from oraclezoo.cli._group import LazyGroup
 from oraclezoo.specs import KINDS
 
 if TYPE_CHECKING:
-    from oraclezoo.host import Plugin
+    from oraclezoo.plugins.host import Plugin
 
 COMMANDS = {
     "doctor": ("oraclezoo.cli.plugins.doctor:command", "Explain every problem and its fix."),
@@ -28,7 +28,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """Show the plugins: where each comes from, whether it works, what it offers."""
     if ctx.invoked_subcommand is not None:
         return
-    from oraclezoo.registry import build_registry  # not strict: to show is what this is for
+    from oraclezoo.plugins.registry import build_registry  # not strict: to show is what this is for
 
     with stdout_to_stderr():
         plugins = build_registry().plugins

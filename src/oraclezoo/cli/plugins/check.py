@@ -17,11 +17,11 @@ from oraclezoo.cli._base import (
     say,
     stdout_to_stderr,
 )
-from oraclezoo.discovery import normalise
+from oraclezoo.plugins.discovery import normalise
 from oraclezoo.specs import KINDS
 
 if TYPE_CHECKING:
-    from oraclezoo.registry import Registry
+    from oraclezoo.plugins.registry import Registry
 
 
 @click.command("check")

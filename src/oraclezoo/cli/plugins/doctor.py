@@ -11,7 +11,7 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from oraclezoo.registry import Registry
+    from oraclezoo.plugins.registry import Registry
 
 Problem = dict[str, str]
 """Its keys are ``level`` (error, warning or note), ``what``, ``why``, ``fix``, ``traceback``."""
@@ -28,7 +28,7 @@ def command(ctx: click.Context, app: App, as_json: bool) -> None:
 
     Exit status 1 when a plugin is quarantined, or offers what cannot be there.
     """
-    from oraclezoo.registry import build_registry
+    from oraclezoo.plugins.registry import build_registry
 
     with stdout_to_stderr():
         registry = build_registry()
@@ -75,7 +75,7 @@ def _failed(registry: Registry) -> Iterator[Problem]:
 
 def _targets(registry: Registry) -> Iterator[Problem]:
     """Components of plugins whose target is not where they say."""
-    from oraclezoo.targets import missing
+    from oraclezoo.plugins.targets import missing
 
     for entry in registry:
         why = "" if entry.builtin else missing(entry.spec.target)

@@ -17,9 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from oraclezoo.data.scans.files import (
-    MAX_FILE_BYTES,
     NOT_AN_IMAGE,
-    TOO_LARGE,
     Content,
     Listing,
     ScanFile,
@@ -30,6 +28,7 @@ from oraclezoo.data.scans.files import (
     printable,
 )
 from oraclezoo.errors import DataError
+from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
 
 MAX_MEMBERS = 2_000_000
 """Most files in an archive."""

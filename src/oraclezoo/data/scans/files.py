@@ -13,11 +13,7 @@ from typing import NamedTuple, Protocol
 SUFFIXES = frozenset({".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
 """A file of another name is not taken for an image."""
 
-MAX_FILE_BYTES = 64 << 20
-"""Largest image file that is read: 64 MiB."""
-
 NOT_AN_IMAGE = "its name is not an image's"
-TOO_LARGE = f"it has more than {MAX_FILE_BYTES >> 20} MiB"
 
 
 class Unused(NamedTuple):

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from oraclezoo.data.scans.files import (
-    MAX_FILE_BYTES,
     NOT_AN_IMAGE,
-    TOO_LARGE,
     Content,
     Listing,
     ScanFile,
@@ -20,6 +18,7 @@ from oraclezoo.data.scans.files import (
     is_image,
     printable,
 )
+from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
 
 
 class Folder:

@@ -8,9 +8,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-from oraclezoo.data.preprocess import prepare_gray, read_image, to_gray
-from oraclezoo.data.scans.files import MAX_FILE_BYTES, TOO_LARGE, Content
+from oraclezoo.data.scans.files import Content
 from oraclezoo.errors import DataError
+from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE, prepare_gray, read_image, to_gray
 
 
 class Prepared(NamedTuple):

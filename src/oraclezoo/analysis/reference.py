@@ -1,0 +1,101 @@
+"""Reference: what a model makes of images like those it was trained on, for others to be held to.
+
+Kept as one safetensors file, so that a deployed model can be watched where its data are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load, save
+
+from oraclezoo.analysis.features import Features, features
+from oraclezoo.artifacts.model import Model
+from oraclezoo.contracts import Dataset
+from oraclezoo.errors import ResultError
+from oraclezoo.result import write_atomically
+
+SCHEMA = "oraclezoo/reference/1"
+MOST = 1000
+"""Images of a sample that are used: drawn from more with a fixed seed."""
+MAX_FILE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Features of a split, of which model (:func:`fingerprint`), and where they come from."""
+
+    features: Features
+    model: str
+    track: str
+    split: str
+
+    @classmethod
+    def of(cls, model: Model, dataset: Dataset, track: str, split: str) -> Reference:
+        """The features of up to ``MOST`` images of a split."""
+        images = dataset.split(split).images
+        rows = drawn(len(images))
+        return cls(features(model, np.asarray(images[rows])), fingerprint(model), track, split)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a safetensors file atomically; returns its path."""
+        about = {"schema": SCHEMA, "model": self.model, "track": self.track, "split": self.split}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "vectors": self.features.vectors,
+            "labels": self.features.labels,
+        }
+        content = save(arrays, metadata={"oraclezoo": json.dumps(about)})
+        return write_atomically(Path(path), content)
+
+    @classmethod
+    def load(cls, path: str | Path, model: Model) -> Reference:
+        """What :meth:`save` wrote; ResultError if it cannot be read, or is of other weights."""
+        place = Path(path)
+        try:
+            if place.stat().st_size > MAX_FILE_BYTES:
+                raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+            arrays = load(place.read_bytes())
+            with safe_open(place, framework="numpy") as file:
+                about = json.loads((file.metadata() or {})["oraclezoo"])
+            vectors, labels = arrays["vectors"], arrays["labels"]
+            classes = len(model.classes)
+            if about["schema"] != SCHEMA or vectors.ndim != 2 or labels.shape != vectors.shape[:1]:
+                raise ValueError("its parts do not fit each other")
+            if vectors.dtype != np.float32 or not np.isfinite(vectors).all():
+                raise ValueError("its features are no finite float32")
+            if labels.dtype != np.int64 or ((labels < 0) | (labels >= classes)).any():
+                raise ValueError(f"its labels are not in 0 .. {classes - 1}")
+            found = cls(Features(vectors, labels), *(str(about[k]) for k in _WORDS))
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            raise ResultError(f"{place}: not a reference of oraclezoo drift ({error})") from error
+        if found.model != fingerprint(model):
+            raise ResultError(
+                f"{place} was made with other weights; make it again: oraclezoo drift MODEL "
+                f"--save-reference {place}"
+            )
+        return found
+
+
+_WORDS = ("model", "track", "split")
+
+
+def drawn(number: int) -> npt.NDArray[np.int64]:
+    """Which of ``number`` images are used: all, or ``MOST`` of them by a fixed seed, in order."""
+    if number <= MOST:
+        return np.arange(number)
+    return np.sort(np.random.default_rng(0).permutation(number)[:MOST])
+
+
+def fingerprint(model: Model) -> str:
+    """SHA-256 (hex) of a model's weights by name."""
+    state = hashlib.sha256()
+    for name, tensor in sorted(model.module.state_dict().items()):
+        state.update(name.encode() + b"\0" + tensor.cpu().contiguous().numpy().tobytes())
+    return state.hexdigest()

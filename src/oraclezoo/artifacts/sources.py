@@ -1,0 +1,72 @@
+"""The digest of oraclezoo's own code: what the version alone does not tell."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+from oraclezoo._version import __version__
+
+ROOT = Path(__file__).parents[1]
+
+_STRING_OR_COMMENT = re.compile(
+    r'''"""(?:\\.|[^\\])*?"""|\'{3}(?:\\.|[^\\])*?\'{3}'''
+    r"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[ \t]*\#[^\n]*""",
+    re.DOTALL,
+)
+
+
+@cache
+def code_sha256() -> str:
+    """SHA-256 (hex) of the version and of every source file's name and code, as :func:`code_of`."""
+    digest = hashlib.sha256(__version__.encode())
+    for path in sorted(ROOT.rglob("*.py")):
+        code = code_of(path.read_text(encoding="utf-8"))
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + code.encode())
+    return digest.hexdigest()
+
+
+def code_of(source: str) -> str:
+    """A module's source without comments, docstrings, blank lines and trailing spaces.
+
+    Text is cut out and the rest kept as it stands: a dump of the syntax tree, or the tokens of an
+    f-string, would differ from one version of Python to the next; and ``tokenize`` takes seconds
+    for all files, which every training would wait for.
+    """
+    kept: set[int] = set()
+
+    def bare(found: re.Match[str]) -> str:
+        if found[0].lstrip(" \t").startswith("#"):
+            return ""
+        if "\n" in found[0]:
+            first = source.count("\n", 0, found.start()) + 1
+            kept.update(range(first, first + found[0].count("\n") + 1))
+        return found[0]
+
+    lines = _STRING_OR_COMMENT.sub(bare, source).split("\n")
+    for node in _strings(ast.parse(source)):
+        for row in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+            kept.discard(row)
+            lines[row - 1] = ""
+    return "\n".join(
+        line if row in kept else line.rstrip()
+        for row, line in enumerate(lines, 1)
+        if row in kept or line.strip()
+    )
+
+
+def _strings(tree: ast.Module) -> list[ast.Expr]:
+    """Statements that are a string and nothing else: docstrings, those of constants too."""
+    bodies = [tree.body]
+    found = []
+    while bodies:
+        for node in bodies.pop():
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                if isinstance(node.value.value, str):
+                    found.append(node)
+            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.If)):
+                bodies.append(node.body)
+    return found

@@ -1,0 +1,1 @@
+"""The benchmark: recipes trained at several seeds, measured, and written as results."""

@@ -1,0 +1,176 @@
+"""Entry: the result that a recipe's jobs add up to, with the predictions it rests on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from oraclezoo._version import __version__
+from oraclezoo.artifacts import build
+from oraclezoo.artifacts import robustness as robust
+from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.score import Score
+from oraclezoo.artifacts.sources import code_sha256
+from oraclezoo.contracts import Dataset
+from oraclezoo.engine.device import pick
+from oraclezoo.errors import ResultError
+from oraclezoo.measure import hardware
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.ranking.predictions import save_predictions
+from oraclezoo.recipe import Recipe
+from oraclezoo.result import PROTOCOL, Result, data_key, make_id, timestamp
+from oraclezoo.result.check import CLOSED_EPOCHS, SCHEMA, beyond_closed
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What a recipe's jobs left: runs by seed, failures, and the measurement if there is one.
+
+    Not ``timed``: seeds were trained at once, or may have been, and the result has no times.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    runs: dict[int, Run]
+    failures: list[dict[str, Any]]
+    measured: dict[str, Any] | None
+    timed: bool = True
+
+
+def compose_result(
+    jobs: Jobs, registry: Registry, folder: Path, *, device: str, command: str
+) -> Result:
+    """The result of a recipe's jobs, saved in ``folder`` beside its predictions."""
+    recipe, measured = jobs.recipe, jobs.measured
+    records = {seed: run.record for seed, run in jobs.runs.items()}
+    scores = [Score.load(run.folder / "score.safetensors") for run in jobs.runs.values()]
+    description = hardware.describe(pick(device))
+    first = next(iter(records.values()), None)
+    examples = first["outcome"]["examples"] if first else 0
+    digests = data_sha256(first) if first else dict(jobs.dataset.sha256)
+    if any(data_sha256(record) != digests for record in records.values()):
+        raise ResultError(
+            f"{recipe.name}: its seeds were scored on different test files; measure all again "
+            "with --fresh"
+        )
+    identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
+    worn = robust.together(list(records.values()))
+    keeps = (jobs.timed, worn is not None)
+    identity = _free(folder, identity, set(records), data_key(digests), *keeps)
+    speeds = [record["calibration_s"] for record in records.values() if jobs.timed]
+    document = {
+        "schema": SCHEMA,
+        "id": identity,
+        "created": timestamp(),
+        "oraclezoo": __version__,
+        "code_sha256": code_sha256(),
+        "protocol": PROTOCOL,
+        "command": command,
+        "track": {
+            **_track(recipe, jobs.dataset, examples),
+            "test": len(scores[0].labels) if scores else 0,
+            "data_sha256": digests,
+        },
+        "recipe": {
+            "name": recipe.name,
+            "hash": recipe.hash,
+            "summary": recipe.summary,
+            "refit": recipe.data.refit,
+            "content": json.loads(json.dumps(recipe.canonical(), default=list)),
+        },
+        "components": build.components(recipe, registry),
+        "examples": examples,
+        "seeds": [
+            _seed_row(seed, record, score, jobs.timed)
+            for (seed, record), score in zip(records.items(), scores, strict=True)
+        ],
+        "failures": jobs.failures,
+        "model": measured["model"] if measured else None,
+        "latency": measured["latency"] if measured else [],
+        "hardware": {
+            **description,
+            "calibration_s": median(speeds) if speeds else None,
+        },
+        "libraries": hardware.libraries(),
+        "predictions": _keep_predictions(folder, identity, scores),
+    }
+    if worn is not None:
+        document["robustness"] = worn
+    result = Result.from_json_dict(document)
+    result.save(folder)
+    return result
+
+
+def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, robust: bool) -> str:
+    """An id under which nothing is lost.
+
+    A result of other data, or with further seeds, times or corrupted images, stays.
+    """
+    taken = identity
+    for number in count(2):
+        try:
+            old = Result.load(folder / f"{taken}.json")
+        except ResultError:  # not there, or broken
+            return taken
+        further = {score.seed for score in old.seeds} - seeds
+        loses = not timed and any(score.train_s is not None for score in old.seeds)
+        loses |= not robust and old.robustness is not None
+        if not further and not loses and (not old.seeds or old.track.data_key == key):
+            return taken
+        taken = f"{identity}-{number}"
+    raise AssertionError("count() does not end")
+
+
+def _short(recipe: Recipe) -> str:
+    return recipe.data.track.removeprefix("oraclezoo:")
+
+
+def _track(recipe: Recipe, dataset: Dataset, examples: int) -> dict[str, Any]:
+    """What is known of the track without its test split."""
+    train, validation = dataset.split("train"), dataset.split("validation")
+    learned = len(train.labels) + (len(validation.labels) if recipe.data.refit else 0)
+    closed = examples <= CLOSED_EPOCHS * learned and not beyond_closed(recipe.canonical())
+    return {
+        "name": _short(recipe),
+        "division": "closed" if closed else "open",
+        "synthetic": dataset.synthetic,
+        "classes": len(dataset.classes),
+        "image_size": int(train.images.shape[-1]),
+        "train": len(train.labels),
+        "validation": len(validation.labels),
+    }
+
+
+def _keep_predictions(folder: Path, identity: str, scores: list[Score]) -> dict[str, Any] | None:
+    if not scores:
+        return None
+    stacked = np.stack([score.probabilities for score in scores])
+    file = f"{identity}.safetensors"
+    digest = save_predictions(folder / file, stacked, scores[0].labels)
+    _, images, classes = stacked.shape
+    return {"file": file, "sha256": digest, "images": images, "classes": classes}
+
+
+def data_sha256(record: dict[str, Any]) -> dict[str, str]:
+    """Digests of all that a run was trained and scored on."""
+    return {**record["data_sha256"], **record["test_sha256"]}
+
+
+def _seed_row(seed: int, record: dict[str, Any], score: Score, timed: bool) -> dict[str, Any]:
+    outcome = record["outcome"]
+    return {
+        "seed": seed,
+        "accuracy": score.accuracy,
+        "loss": score.loss,
+        "validation_accuracy": outcome["validation_accuracy"],
+        "train_s": outcome["train_s"] if timed else None,
+        "compile_s": outcome["compile_s"] if timed else None,
+        "steps": outcome["steps"],
+        "peak_memory_bytes": outcome["peak_memory_bytes"] if timed else None,
+    }

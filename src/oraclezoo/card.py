@@ -1,0 +1,154 @@
+"""The card of a model: what ``model.json`` says of it, read and checked without torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from oraclezoo.errors import ResultError
+
+SCHEMA = "oraclezoo/model/1"
+MAX_BYTES = 4 << 20
+"""Largest ``model.json`` that is read."""
+
+MAX_SIZE = 65_536
+"""Largest edge and largest number of classes that a card may name."""
+
+SMOOTH = 0.4
+"""Standard deviation, in pixels, of what JPEG images are smoothed by that are hardly scaled down.
+
+Of 0 to 0.5, best over qualities from 30 to 90 for nets that were not shown JPEG's losses, on
+training images: ``benchmarks/predict_jpeg.py``.
+"""
+
+_EXPORT = "make one by 'oraclezoo export'"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """``content`` is the whole document.
+
+    ``file`` is the ONNX file's name in the folder, ``sha256`` its digest; ``mean`` and ``std`` are
+    of grays from 0 to 1; ``jpeg_smoothing``, in pixels, of small JPEG images; ``calibrated`` says
+    whether a temperature was fitted to the logits.
+    """
+
+    classes: tuple[str, ...]
+    glyphs: tuple[str, ...]
+    image_size: int
+    file: str
+    sha256: str
+    mean: float
+    std: float
+    jpeg_smoothing: float
+    calibrated: bool
+    content: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The card of a model folder with an ONNX file.
+
+        Raises ResultError if it is no model folder, or one for torch alone, or its card is broken.
+        """
+        content = read_document(folder)
+        form = content.get("form")
+        if isinstance(form, dict):
+            raise ResultError(
+                f"{folder}: the model is {form.get('precision')} for torch, without an ONNX file, "
+                f"which is read here; read with oraclezoo.load, or {_EXPORT}"
+            )
+        if not content.get("onnx"):
+            raise ResultError(
+                f"{folder}: the model has no ONNX file, which is read here; {_EXPORT}"
+            )
+        try:
+            return cls._checked(content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ResultError(f"{folder}: its card is not one of a model ({error!r})") from error
+
+    @classmethod
+    def _checked(cls, content: dict[str, Any]) -> Self:
+        given, onnx = content["input"], content["onnx"]
+        size, number = given["image_size"], given["num_classes"]
+        if not all(type(value) is int and 0 < value <= MAX_SIZE for value in (size, number)):
+            raise ValueError(f"input is {given}")
+        if given["in_chans"] != 1:
+            raise ValueError(f"it takes {given['in_chans']} channels, not gray images")
+        classes = tuple(map(str, content["classes"]))
+        glyphs = tuple(map(str, content.get("glyphs") or [""] * number))
+        if len(classes) != number or len(glyphs) != number:
+            raise ValueError(
+                f"{len(classes)} classes and {len(glyphs)} glyphs for {number} outputs"
+            )
+        name, digest = onnx["file"], onnx["sha256"]
+        if not re.fullmatch(r"[\w-][\w.-]*", name) or not re.fullmatch("[0-9a-f]{64}", digest):
+            raise ValueError(f"onnx is {onnx}")
+        scale = content["preprocessing"]
+        mean, std = float(scale["mean"]), float(scale["std"])
+        if not math.isfinite(mean) or not 0 < std < math.inf:
+            raise ValueError(f"preprocessing is {scale}")
+        smoothing = smoothing_of(scale)
+        calibrated = bool(content.get("calibration"))
+        return cls(classes, glyphs, size, name, digest, mean, std, smoothing, calibrated, content)
+
+
+def smoothing_of(preprocessing: Mapping[str, Any]) -> float:
+    """How far small JPEG images are smoothed, in pixels. Raises ValueError for what is no such."""
+    found = preprocessing.get("jpeg_smoothing", SMOOTH)
+    if type(found) not in (int, float) or not 0 <= found <= 1:
+        raise ValueError(f"preprocessing is {preprocessing}")
+    return float(found)
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """The content of a model folder's ``model.json``.
+
+    Raises ResultError if it is not there, or nothing of that kind.
+    """
+    path = folder / "model.json"
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ResultError(f"{folder} is not a model folder: model.json is missing") from error
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be read ({error.strerror or error})") from error
+    try:
+        content = json.loads(data) if len(data) <= MAX_BYTES else None
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"{path}: broken or cut short ({error})") from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise ResultError(f"{path}: this is no card of a model ({SCHEMA})")
+    return content
+
+
+def read_card(folder: str | Path) -> dict[str, Any]:
+    """The card in a model folder, or in a run folder's record. Raises ResultError."""
+    path = Path(folder)
+    for name in ("model.json", "run.json"):
+        file = path / name
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise ResultError(f"{file}: cannot be read ({error})") from error
+        card = document.get("model") if name == "run.json" and type(document) is dict else document
+        if not isinstance(card, dict) or "backbone" not in card:
+            raise ResultError(f"{file} has no model's card")
+        return card
+    what = "has neither model.json nor run.json" if path.is_dir() else "is not there"
+    raise ResultError(f"{path} {what}: give a model folder or a run folder")
+
+
+def receipts(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """A card's receipts, the oldest first; older cards have none. Raises ResultError."""
+    found = card.get("receipts", [])
+    if not isinstance(found, list) or not all(isinstance(made, dict) for made in found):
+        raise ResultError("the card's receipts are not a list of documents")
+    return found

@@ -1,0 +1,135 @@
+"""Importance: how much each channel of a group matters, by its weights or by the loss.
+
+All scores are float64 ``(size,)`` a group, larger for what is to stay; None where a method has
+nothing to go by.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from oraclezoo.compression.channels.coupled import Cut, Group
+from oraclezoo.compression.channels.plan import BATCH_NORMS
+from oraclezoo.errors import UsageError
+
+METHODS = ("magnitude", "bn-scale", "taylor", "lamp", "random")
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""Standardised images ``(N, C, H, W)`` and labels int64 ``(N,)``."""
+
+Scores = list[Tensor | None]
+
+
+def score(
+    method: str, module: nn.Module, groups: tuple[Group, ...], batches: Batches, seed: int
+) -> Scores:
+    """Scores of ``groups`` by a method; ``batches`` are for taylor, ``seed`` is for random.
+
+    - magnitude: sum of squared weights of a channel, as a share of its layer's mean, averaged over
+      the layers that it is in (Li et al. 2017, arXiv:1608.08710; over groups as in
+      arXiv:2301.12900)
+    - bn-scale: absolute scale of its batch norms (Liu et al. 2017, arXiv:1708.06519)
+    - taylor: squared change of the loss, to the first order, were its weights nothing, averaged
+      over batches, as a share of its group's mean (Molchanov et al. 2019, arXiv:1906.10771)
+    - lamp: magnitude over the sum of those that are not smaller (Lee et al. 2021, arXiv:2010.07611)
+    - random: the control
+    """
+    if method == "taylor":
+        return _taylor(module, groups, batches)
+    if method == "random":
+        generator = torch.Generator().manual_seed(seed)
+        return [torch.rand(g.size, generator=generator, dtype=torch.float64) for g in groups]
+    tensors = dict(module.named_parameters())
+    if method == "bn-scale":
+        return [_bn_scale(module, tensors, group) for group in groups]
+    found = [_mean_share(group, _weights(group, tensors), _squares(tensors)) for group in groups]
+    return found if method == "magnitude" else [_lamp(each) for each in found]
+
+
+def _weights(group: Group, tensors: Mapping[str, Tensor]) -> list[Cut]:
+    """Where a group's weights are: of layers, norms' scales and layer scales, not biases."""
+    return [
+        cut
+        for cut in group.cuts
+        if cut.place[0] in tensors and not cut.place[0].endswith((".bias", "pos_embed"))
+    ]
+
+
+def _squares(tensors: Mapping[str, Tensor]) -> Callable[[Cut], Tensor]:
+    def squares(cut: Cut) -> Tensor:
+        return _sum_others(tensors[cut.place[0]].detach().double().square(), cut.place[1])
+
+    return squares
+
+
+def _sum_others(tensor: Tensor, dim: int) -> Tensor:
+    """Sums over all dimensions but one."""
+    return tensor.movedim(dim, 0).reshape(tensor.shape[dim], -1).sum(1)
+
+
+def _to_roots(group: Group, cut: Cut, values: Tensor) -> Tensor:
+    """Sum over a dimension's indices to the channels that they go with."""
+    roots = torch.tensor(cut.roots, device=values.device)
+    there = roots >= 0
+    total = torch.zeros(group.size, dtype=values.dtype, device=values.device)
+    return total.index_add(0, roots[there], values[there])
+
+
+def _mean_share(group: Group, cuts: list[Cut], of: Callable[[Cut], Tensor]) -> Tensor | None:
+    """Mean over ``cuts`` of each channel's value as a share of the cut's own mean."""
+    shares = []
+    for cut in cuts:
+        values = _to_roots(group, cut, of(cut)).cpu()
+        if values.sum() > 0:
+            shares.append(values / values.mean())
+    return torch.stack(shares).mean(0) if shares else None
+
+
+def _bn_scale(module: nn.Module, tensors: Mapping[str, Tensor], group: Group) -> Tensor | None:
+    cuts = [
+        cut
+        for cut in group.cuts
+        if cut.place[0].endswith(".weight")
+        and isinstance(module.get_submodule(cut.place[0].rpartition(".")[0]), BATCH_NORMS)
+    ]
+    return _mean_share(group, cuts, lambda cut: tensors[cut.place[0]].detach().double().abs())
+
+
+def _lamp(scores: Tensor | None) -> Tensor | None:
+    if scores is None:
+        return None
+    ascending, order = scores.sort(stable=True)
+    not_smaller = ascending.flip(0).cumsum(0).flip(0)
+    found = torch.empty_like(scores)
+    found[order] = ascending / not_smaller
+    return found
+
+
+def _taylor(module: nn.Module, groups: tuple[Group, ...], batches: Batches) -> Scores:
+    net = copy.deepcopy(module).eval()
+    tensors = dict(net.named_parameters())
+    totals: list[Tensor | None] = [None] * len(groups)
+    empty = True
+    for images, labels in batches:
+        net.zero_grad(set_to_none=True)
+        F.cross_entropy(net(images).float(), labels).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        empty = False
+        for number, group in enumerate(groups):
+            parts = []
+            for cut in _weights(group, tensors):
+                name, dim = cut.place
+                weight, grad = tensors[name].detach(), tensors[name].grad
+                if grad is not None:
+                    change = _sum_others(weight.double() * grad.double(), dim)
+                    parts.append(_to_roots(group, cut, change).square().cpu())
+            if parts:
+                now, before = torch.stack(parts).mean(0), totals[number]
+                totals[number] = now if before is None else before + now
+    if empty:
+        raise UsageError("importance taylor needs training images")
+    return [None if total is None else total / (float(total.mean()) or 1.0) for total in totals]

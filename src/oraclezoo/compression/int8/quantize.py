@@ -1,0 +1,205 @@
+"""Quantize: an ONNX graph with 8-bit weights and activations, or with half the bits of float."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import create_calibrator
+from onnxruntime.quantization.onnx_model import ONNXModel
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from oraclezoo.compression.int8 import graph as quantize_graph
+from oraclezoo.errors import UsageError
+
+Feed = Mapping[str, npt.NDArray[Any]]
+Probabilities = npt.NDArray[np.float32]
+Classify = Callable[[onnx.ModelProto], Probabilities]
+
+CALIBRATIONS = {
+    "minmax": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
+"""How the range of an activation is chosen from what it was seen to be."""
+
+OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
+"""What is computed on integers: layers, and what lies between them and would else need float."""
+
+PERCENTILE = 99.99
+"""Of all values of an activation, those that its range holds under percentile calibration."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A float graph ready to be quantized: shapes inferred, norms folded, nodes named.
+
+    ``ranges`` are those of its activations on the calibration images; ``outside`` names nodes that
+    stay in float whatever is asked, ``layers`` those with weights, in order.
+    """
+
+    model: onnx.ModelProto
+    ranges: Any
+    outside: tuple[str, ...]
+    layers: tuple[str, ...]
+
+
+def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") -> Prepared:
+    """Prepare the bytes of a float ONNX file; ``feeds`` are batches of calibration images.
+
+    ``calibration``: ``minmax`` keeps all values seen; ``percentile`` all but the outermost 0.01%;
+    ``entropy`` the range that loses least by Kullback-Leibler divergence (Migacz, "8-bit inference
+    with TensorRT", GTC 2017). Raises UsageError for another one, or a graph without layers.
+    """
+    if calibration not in CALIBRATIONS:
+        known = ", ".join(CALIBRATIONS)
+        raise UsageError(f"calibration is '{calibration}'; it must be one of {known}")
+    with tempfile.TemporaryDirectory(prefix="oraclezoo-quantize-") as folder, quietly():
+        model = _simplified(content, Path(folder))
+        path = Path(folder) / "float.onnx"
+        onnx.save(model, path)
+        found = quantize_graph.layers(model.graph)
+        if not found:
+            raise UsageError("the graph has no convolution or matrix product to quantize")
+        options: dict[str, Any] = {"symmetric": False}
+        if calibration == "percentile":
+            options["percentile"] = PERCENTILE
+        calibrator = create_calibrator(
+            path,
+            list(OPERATORS),
+            augmented_model_path=str(Path(folder) / "augmented.onnx"),
+            calibrate_method=CALIBRATIONS[calibration],
+            extra_options=options,
+        )
+        for feed in feeds:  # one at a time: the histograms want batches of one size, in memory
+            calibrator.collect_data(_Reader([feed]))
+        ranges = calibrator.compute_data()
+    names = tuple(node.name for node in found)
+    return Prepared(model, ranges, tuple(quantize_graph.outside(model.graph)), names)
+
+
+def to_int8(
+    prepared: Prepared,
+    *,
+    keep_float: Sequence[str] = (),
+    only: Sequence[str] | None = None,
+    reduce_range: bool = False,
+) -> onnx.ModelProto:
+    """The graph with rounding nodes (QDQ): uint8 activations, int8 weights by output channel.
+
+    ``keep_float`` names layers that are left as they are, and with them what lies before them and
+    serves no other; ``only`` the layers that are quantized, and nothing else then is.
+    ``reduce_range`` keeps weights to 7 bits, for processors that sum
+    8-bit products in 16 bits. (Jacob et al. 2018, arXiv:1712.05877.)
+    """
+    before = quantize_graph.serving(prepared.model.graph, keep_float)
+    excluded = {*prepared.outside, *keep_float, *before}
+    chosen = [name for name in prepared.layers if name in only] if only is not None else []
+    with quietly():
+        quantizer = QDQQuantizer(
+            copy.deepcopy(prepared.model),
+            True,  # weights by output channel
+            reduce_range,
+            QuantType.QInt8,
+            QuantType.QUInt8,
+            prepared.ranges,
+            chosen,
+            sorted(excluded),
+            list(OPERATORS),
+            {"ActivationSymmetric": False, "WeightSymmetric": True},
+        )
+        quantizer.quantize_model()
+        quantizer.model.topological_sort()
+        model = quantizer.model.model
+    quantize_graph.unround_ends(model.graph, prepared.outside)
+    assert isinstance(model, onnx.ModelProto)
+    return model
+
+
+def to_fp16(content: bytes) -> onnx.ModelProto:
+    """The graph with 16-bit floats between its first and its last layer, weights included.
+
+    Input and output keep their types; preprocessing and softmax stay in float32.
+    """
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    with tempfile.TemporaryDirectory(prefix="oraclezoo-quantize-") as folder, quietly():
+        model = _simplified(content, Path(folder))
+        around = quantize_graph.outside(model.graph)
+        half = ONNXModel(
+            convert_float_to_float16(model, keep_io_types=True, node_block_list=around)
+        )
+        half.topological_sort()
+        del half.model.graph.value_info[:]  # the types of before
+    assert isinstance(half.model, onnx.ModelProto)
+    return half.model
+
+
+def _simplified(content: bytes, folder: Path) -> onnx.ModelProto:
+    """Shapes inferred, constants and norms folded, every node named."""
+    given, done = folder / "given.onnx", folder / "simplified.onnx"
+    given.write_bytes(content)  # the tool mangles a model that it is handed in memory
+    quant_pre_process(str(given), str(done), skip_symbolic_shape=True)
+    model = onnx.load(done)
+    quantize_graph.name_nodes(model.graph)
+    return model
+
+
+def matching(names: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
+    """The names that one of the shell-like patterns fits. Raises UsageError if one fits none."""
+    from fnmatch import fnmatchcase
+
+    every = list(names)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in every):
+            raise UsageError(f"no layer is called '{pattern}'; there is {', '.join(every)}")
+    return tuple(n for n in every if any(fnmatchcase(n, pattern) for pattern in patterns))
+
+
+def has_fast_int8() -> bool | None:
+    """Whether this processor sums 8-bit products in 32 bits (VNNI, or Arm's dot product).
+
+    None where the system does not say.
+    """
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return None
+    words = set(info.read_text().split())
+    return bool(words & {"avx512_vnni", "avx_vnni", "asimddp"})
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]  # the package ships no types
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self.feeds = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        """The next batch, None after the last."""
+        return next(self.feeds, None)
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """ONNX Runtime's tools print and log advice that is followed here already."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    onnxruntime.set_default_logger_severity(3)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        root.setLevel(level)
+        onnxruntime.set_default_logger_severity(2)

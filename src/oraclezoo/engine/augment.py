@@ -1,0 +1,139 @@
+"""Augmentation of a whole batch on its device: one resampling, JPEG's losses, then cutout."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from oraclezoo.engine.jpeg import EDGE, Jpeg
+from oraclezoo.recipe.sections import Augment
+
+BEST_QUALITY = 95
+
+
+def standardise(images: Tensor, mean: float, std: float) -> Tensor:
+    """uint8 ``(N, H, W)`` -> float32 ``(N, 1, H, W)``: ``(x / 255 - mean) / std``."""
+    return images.unsqueeze(1).to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
+
+
+class Augmenter:
+    """Turns uint8 images ``(N, H, W)`` into standardised, randomly changed float32 ones.
+
+    Shift, rotation, zoom, shear, mirror and the elastic field make one sampling grid, so that each
+    image is interpolated once; what comes in from outside is black (raw value 0). Then a share of
+    the images goes through JPEG, and cutout blanks with the mean gray. All random numbers come from
+    generators that :meth:`reseed` seeds: one for each equal part of a batch, so that images of
+    several trainings are changed in one go, each as it would be alone.
+    """
+
+    def __init__(
+        self, recipe: Augment, *, flip: bool, mean: float, std: float, device: torch.device
+    ) -> None:
+        self.recipe, self.flip = recipe, flip
+        self.mean, self.std = mean, std
+        self.device = device
+        self.generators = [torch.Generator(device=device)]
+        self.compressor = Jpeg(device) if recipe.jpeg else None
+        self.resamples = flip or any(
+            (recipe.shift, recipe.rotate, recipe.scale, recipe.shear, recipe.elastic)
+        )
+
+    def reseed(self, *seeds: int) -> None:
+        """Make each part of the next batch depend on its seed alone, whatever came before.
+
+        With S seeds a batch consists of S equal parts, one after the other.
+        """
+        while len(self.generators) < len(seeds):
+            self.generators.append(torch.Generator(device=self.device))
+        del self.generators[len(seeds) :]
+        for generator, seed in zip(self.generators, seeds, strict=True):
+            generator.manual_seed(seed)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 ``(N, H, W)`` -> float32 ``(N, 1, H, W)``."""
+        batch = standardise(images, self.mean, self.std)
+        if self.resamples:
+            black = -self.mean / self.std
+            grid = self._grid(batch)
+            mode = self.recipe.interpolation
+            batch = F.grid_sample(batch - black, grid, mode, align_corners=False).add_(black)
+        if self.compressor is not None:
+            batch = self._compressed(batch, self.compressor)
+        if self.recipe.cutout:
+            batch = batch.masked_fill_(self._holes(batch), 0.0)
+        return batch
+
+    def _uniform(self, *shape: int, images: int) -> Tensor:
+        """Uniform on [0, 1); dimension ``images`` of ``shape`` goes through the batch."""
+        sizes = list(shape)
+        sizes[images] //= len(self.generators)
+        parts = [torch.rand(*sizes, device=self.device, generator=g) for g in self.generators]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, images)
+
+    def _even(self, *shape: int, images: int) -> Tensor:
+        """Uniform on [-1, 1)."""
+        return self._uniform(*shape, images=images).mul_(2).sub_(1)
+
+    def _grid(self, batch: Tensor) -> Tensor:
+        """Where each output pixel is read, ``(N, H, W, 2)`` in grid_sample's [-1, 1] frame."""
+        recipe = self.recipe
+        count, _, height, width = batch.shape
+        draws = self._even(6, count, images=1)
+        angle = draws[0] * math.radians(recipe.rotate)
+        zoom_x, zoom_y = 1 + draws[1] * recipe.scale, 1 + draws[2] * recipe.scale
+        shear = draws[3] * recipe.shear
+        if self.flip:
+            coin = self._uniform(count, images=0)
+            zoom_x = torch.where(coin < 0.5, -zoom_x, zoom_x)
+        cos, sin = angle.cos(), angle.sin()
+        # output -> input: rotation after shear after zoom, x to the right and y down
+        rows = torch.stack(
+            (
+                torch.stack((cos * zoom_x, (cos * shear - sin) * zoom_y, draws[4]), 1),
+                torch.stack((sin * zoom_x, (sin * shear + cos) * zoom_y, draws[5]), 1),
+            ),
+            1,
+        )
+        rows[:, 0, 2] *= 2 * recipe.shift / width
+        rows[:, 1, 2] *= 2 * recipe.shift / height
+        grid = F.affine_grid(rows, [count, 1, height, width], align_corners=False)
+        if recipe.elastic:
+            edge = recipe.elastic_grid
+            points = self._even(count, 2, edge, edge, images=0)
+            points[:, 0] *= 2 * recipe.elastic / width
+            points[:, 1] *= 2 * recipe.elastic / height
+            field = F.interpolate(points, (height, width), mode="bicubic", align_corners=True)
+            grid = grid + field.permute(0, 2, 3, 1)
+        return grid
+
+    def _compressed(self, batch: Tensor, compressor: Jpeg) -> Tensor:
+        """A share of the batch as JPEG files of random quality would give it back.
+
+        Blocks start anywhere, as in files of which a part was cut out.
+        """
+        recipe, scale = self.recipe, 255 * self.std
+        draws = self._uniform(4, len(batch), images=1)
+        quality = (
+            recipe.jpeg_quality + draws[0] * (BEST_QUALITY + 1 - recipe.jpeg_quality)
+        ).floor()
+        first = (draws[2:] * EDGE).long().T
+        lossy = standardise(
+            compressor(batch * scale + 255 * self.mean, quality, first)[:, 0], self.mean, self.std
+        )
+        return torch.where((draws[1] < recipe.jpeg).view(-1, 1, 1, 1), lossy, batch)
+
+    def _holes(self, batch: Tensor) -> Tensor:
+        """True on a square of edge ``cutout`` at a random place that lies inside each image."""
+        count, _, height, width = batch.shape
+        edge = min(self.recipe.cutout, height, width)
+        draws = self._uniform(2, count, images=1)
+        top = (draws[0] * (height - edge + 1)).long().view(-1, 1)
+        left = (draws[1] * (width - edge + 1)).long().view(-1, 1)
+        y = torch.arange(height, device=batch.device)
+        x = torch.arange(width, device=batch.device)
+        in_y = (y >= top) & (y < top + edge)
+        in_x = (x >= left) & (x < left + edge)
+        return (in_y[:, :, None] & in_x[:, None, :]).unsqueeze(1)

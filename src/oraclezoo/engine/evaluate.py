@@ -1,0 +1,94 @@
+"""Evaluation: probabilities, and what follows from them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from oraclezoo.engine.augment import standardise
+from oraclezoo.engine.images import Streamed, chunks
+
+BATCH_SIZE = 500
+"""Images at a time in evaluation; the result does not depend on it."""
+
+
+class ViewsAveraged(nn.Module):
+    """A classifier that averages its probabilities over several views of an image.
+
+    Standardised images ``(N, 1, H, W)`` -> the logarithms of the mean probabilities ``(N, C)``,
+    which serve as logits. The views are the image and, if ``pixels`` is not 0, the image moved by
+    so many up, down, left and right, where ``black`` is the value that comes in; with ``flip`` each
+    of these mirrored as well. Multi-crop evaluation, as K. Jordan has it in arXiv:2404.00498.
+    """
+
+    TOGETHER = 32
+    """Images up to which the views go through the net in one pass: faster for few, slower for many
+    (docs/engine.md)."""
+
+    def __init__(self, net: nn.Module, pixels: int, black: float, *, flip: bool = False) -> None:
+        super().__init__()
+        self.net, self.pixels, self.black, self.flip = net, pixels, black, flip
+        self.training = net.training
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The image first, then up, down, left, right; then all of them mirrored."""
+        views = self._views(images)
+        # an exported graph is for any number of images
+        if torch.compiler.is_exporting() or images.shape[0] <= self.TOGETHER:
+            logits = self.net(torch.cat(views))
+            logits = logits.view(len(views), -1, logits.shape[1])
+        else:
+            logits = torch.stack([self.net(view) for view in views])
+        log_probs: Tensor = logits.float().log_softmax(2)
+        return log_probs.logsumexp(0) - math.log(len(views))
+
+    def _views(self, images: Tensor) -> list[Tensor]:
+        views = [images]
+        if self.pixels:
+            middle, height, width = self.pixels, *images.shape[-2:]
+            padded, far = F.pad(images, 4 * [middle], value=self.black), 2 * middle
+            corners = ((middle, middle), (far, middle), (0, middle), (middle, far), (middle, 0))
+            views = [padded[..., y : y + height, x : x + width] for y, x in corners]
+        return views + [view.flip(-1) for view in views] if self.flip else views
+
+
+def with_views(
+    net: nn.Module, pixels: int, *, flip: bool = False, mean: float, std: float
+) -> nn.Module:
+    """The module that classifies with views averaged; ``net`` itself if there is just the one."""
+    return ViewsAveraged(net, pixels, -mean / std, flip=flip) if pixels or flip else net
+
+
+@torch.inference_mode()
+def probabilities(
+    model: nn.Module,
+    images: Tensor | Streamed,
+    *,
+    mean: float,
+    std: float,
+    channels_last: bool = True,
+) -> Tensor:
+    """Class probabilities float32 ``(N, C)`` of uint8 images ``(N, H, W)``, on their device.
+
+    The model is put into evaluation mode and left as it was found.
+    """
+    was_training = model.training
+    model.eval()
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    rows = [
+        model(standardise(part, mean, std).to(memory_format=memory)).float().softmax(1)
+        for part in chunks(images, BATCH_SIZE)
+    ]
+    model.train(was_training)
+    return torch.cat(rows)
+
+
+def accuracy_and_loss(probs: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Share of right answers in [0, 1], and the mean negative log-likelihood in nats."""
+    probs, labels = probs.cpu(), labels.cpu()  # MPS has no float64
+    right = (probs.argmax(1) == labels).double().mean()
+    likelihood = probs.gather(1, labels.view(-1, 1)).double().clamp_min(1e-12)
+    return float(right), float(-likelihood.log().mean())

@@ -1,0 +1,67 @@
+"""Arithmetic: what a training step takes, and what a device can do."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from oraclezoo.engine.device import synchronise
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Of the recipe's precisions."""
+
+EDGE = {"cpu": 1024, "cuda": 8192}
+"""Of the square matrices whose product is timed; enough to reach a device's best."""
+
+
+def pass_flops(model: nn.Module, images: Tensor) -> int:
+    """Floating-point operations of a forward and a backward pass over ``images``.
+
+    ``images``: float ``(N, C, H, W)`` on the model's device. Convolutions, matrix products and
+    attention count, a multiply-add as two; the rest does not. On a copy: the model is untouched.
+    """
+    twin = copy.deepcopy(model).train()
+    with (
+        torch.random.fork_rng([images.device] if images.is_cuda else []),
+        FlopCounterMode(display=False) as counter,
+    ):
+        logits = twin(images)
+        F.cross_entropy(logits.float(), logits.argmax(1)).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+    return int(counter.get_total_flops())
+
+
+def matrix_flops_per_s(device: torch.device, dtype: torch.dtype, repeats: int = 15) -> float:
+    """Operations a second of the best of ``repeats`` products of two square matrices.
+
+    On the CPU a 3x3 convolution, a product too, is tried as well and the better one counts: torch
+    takes another library for it, and on some processors that one alone uses the widest vectors. All
+    numbers are random: zeros let a GPU run faster than data does.
+    """
+    edge = EDGE.get(device.type, EDGE["cpu"])
+    generator = torch.Generator(device=device).manual_seed(0)
+    a, b = (torch.randn(edge, edge, device=device, generator=generator).to(dtype) for _ in range(2))
+    best = 2 * edge**3 / _best_s(lambda: a @ b, device, repeats)
+    if device.type == "cpu":
+        images = torch.randn(16, 128, 28, 28, generator=generator).to(dtype)
+        filters = torch.randn(128, 128, 3, 3, generator=generator).to(dtype)
+        images, filters = (x.to(memory_format=torch.channels_last) for x in (images, filters))
+        took = _best_s(lambda: F.conv2d(images, filters, padding=1), device, repeats)
+        best = max(best, 2 * 16 * 28 * 28 * 128 * 128 * 9 / took)
+    return best
+
+
+def _best_s(work: Callable[[], object], device: torch.device, repeats: int) -> float:
+    best = float("inf")
+    for _ in range(repeats + 1):
+        synchronise(device)
+        start = time.perf_counter()
+        work()
+        synchronise(device)
+        best = min(best, time.perf_counter() - start)
+    return best

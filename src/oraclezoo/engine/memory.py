@@ -1,0 +1,113 @@
+"""Memory: which batch would have fit, when one did not."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from oraclezoo.engine.device import free_memory_bytes
+
+SHARES = {"cuda": 0.8, "cpu": 0.4}
+"""Of the free memory that a batch's tensors may take. Allocators round up and libraries want
+workspace; on the CPU, resident memory was seen to grow by 2.2 to 4 times what tensors hold."""
+
+PROBES = (2, 6)
+"""Images of the two small passes that are measured."""
+
+_SAID = re.compile(
+    r"can't allocate memory|not enough memory|bad_alloc|out of memory|ALLOC_FAILED", re.IGNORECASE
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is a device or the host saying that there is no memory left."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and bool(_SAID.search(str(error)))
+
+
+def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> str:
+    """Two lines on a batch of ``failed`` images that did not fit: what it takes, what fits.
+
+    ``passes`` runs a forward and a backward pass over so many images. It is measured at two small
+    sizes, which gives what an image takes and what is taken whatever the batch.
+    """
+    first = f"out of memory on {device.type} at a batch of {failed} images"
+    try:
+        few, more = (peak_bytes(device, lambda count=count: passes(count)) for count in PROBES)  # type: ignore[misc]  # bound now
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return f"{first}\nnot even {PROBES[-1]} fit: use a smaller model or another device"
+    each = max(1.0, (more - few) / (PROBES[1] - PROBES[0]))
+    always = max(0.0, few - PROBES[0] * each)
+    with suppress(OSError, AttributeError):  # the GNU C library keeps what was freed
+        ctypes.CDLL(None).malloc_trim(0)
+    free = free_memory_bytes(device)
+    fits = batch_that_fits(SHARES.get(device.type, 0.4) * free - always, each, failed)
+    taken = f"about {each / 1e6:.2g} MB each, {free / 1e9:.2g} GB are free"
+    return f"{first} ({taken})\nuse -s budget.batch_size={fits} or less; batches are never shrunk"
+
+
+def batch_that_fits(free_bytes: float, each_bytes: float, failed: int) -> int:
+    """The largest power of two of images that fits and is at most half of what failed; 1 at least.
+
+    Half: where the estimate says that it should have fitted, it was too low.
+    """
+    fits = max(1, int(min(free_bytes / each_bytes, failed / 2)))
+    return 1 << (fits.bit_length() - 1)
+
+
+def peak_bytes(device: torch.device, work: Callable[[], None]) -> int:
+    """Most bytes of tensors that ``work`` held at once, beyond those held before.
+
+    On CUDA as the allocator counts them; on the CPU by the tensors that operations give out.
+    """
+    if device.type != "cuda":
+        with _Held() as held:
+            work()
+        return int(held.peak_bytes)
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    work()
+    return int(torch.cuda.max_memory_allocated(device) - before)
+
+
+class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own gap
+    """Adds up the memory of all tensors that are made inside, until it is given back."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own gap
+        self.peak_bytes = self._now_bytes = 0
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._note(leaf.untyped_storage())
+        return result
+
+    def _note(self, storage: torch.UntypedStorage) -> None:
+        if storage in self._seen:
+            return
+        self._seen.add(storage)
+        size_bytes = storage.nbytes()
+        self._now_bytes += size_bytes
+        self.peak_bytes = max(self.peak_bytes, self._now_bytes)
+        weakref.finalize(storage, self._give_back, size_bytes)
+
+    def _give_back(self, size_bytes: int) -> None:
+        self._now_bytes -= size_bytes

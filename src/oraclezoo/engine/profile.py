@@ -1,0 +1,227 @@
+"""Profile: a trace of a few steps, the operations that take longest, and a step's time budget."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from oraclezoo.engine.device import synchronise
+from oraclezoo.engine.flops import DTYPES, matrix_flops_per_s
+from oraclezoo.engine.trace import device_ms
+from oraclezoo.errors import UsageError
+
+SCHEMA = "oraclezoo/profile/1"
+PHASES = ("augment", "forward", "backward", "optimizer")
+PREFIX = "oraclezoo::"
+WARMUP_STEPS, STEPS, TOP = 5, 20, 15
+
+_NOTHING = nullcontext()
+
+
+class Unwatched:
+    """What the engine reports to when nobody profiles: does nothing."""
+
+    def span(self, phase: str) -> AbstractContextManager[object]:
+        """A context around the work of one of :data:`PHASES`."""
+        return _NOTHING
+
+    def epoch(self, step: int) -> AbstractContextManager[object]:
+        """A context around the steps of an epoch, of which the first is numbered ``step``."""
+        return _NOTHING
+
+    def step(self) -> None:
+        """A step is done."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which steps are timed by a clock, and which are traced; ends are left out."""
+
+    timed: range
+    traced: range
+
+
+def choose_window(first: int, per_epoch: int, total: int) -> Window:
+    """The steps to watch, in a training that goes from step ``first`` to ``total``.
+
+    After :data:`WARMUP_STEPS`, :data:`STEPS` are timed and as many traced, fewer where the training
+    is short; traced ones lie in one epoch, so that validation is not in the trace. Raises
+    UsageError if fewer than two steps are left.
+    """
+    left = total - first
+    if left < 2:
+        raise UsageError(f"a profile needs at least 2 steps; {left} are left of this training")
+    traced = min(STEPS, per_epoch, left // 2)
+    warm = min(WARMUP_STEPS, (left - traced) // 2)
+    timed = min(STEPS, left - traced - warm)
+    start = first + warm + timed
+    if start % per_epoch + traced > per_epoch:  # not to cross the end of an epoch
+        start += per_epoch - start % per_epoch
+    if start + traced > total:
+        start = total - traced
+        timed = min(timed, start - first - warm)
+    return Window(range(first + warm, first + warm + timed), range(start, start + traced))
+
+
+class Profiler(Unwatched):
+    """Watches a training and leaves ``trace.json`` and a report; the weights are not affected.
+
+    A tracer slows every operation down. So the time of a step is taken from steps that are not
+    traced, and on the CPU the time of its phases too, by a clock.
+    """
+
+    def __init__(self, folder: Path, device: torch.device, window: Window) -> None:
+        self.folder, self.device, self.window = folder, device, window
+        self.flops_per_step = 0
+        self.matrix_flops_per_s = 0.0
+        self._step = self._steps_timed = 0
+        self._timed_s = 0.0
+        self._since: float | None = None
+        self._self_s = dict.fromkeys(PHASES, 0.0)
+        self._nested_s: list[float] = []
+        self._tracer: profile | None = None
+        self._tracing = False
+
+    @contextmanager
+    def epoch(self, step: int) -> Iterator[None]:
+        """See :class:`Unwatched`; nothing between two epochs counts."""
+        self._step = step
+        self._begin()
+        try:
+            yield
+        finally:
+            self._pause()
+            self._finish_trace()
+
+    def step(self) -> None:
+        """See :class:`Unwatched`."""
+        self._steps_timed += self._step in self.window.timed
+        self._step += 1
+        if self._step not in self.window.timed:
+            self._pause()
+        if self._step == self.window.traced.stop:
+            self._finish_trace()
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._step == self.window.traced.start:
+            self._tracer, self._tracing = _started_tracer(self.device), True
+        if self._step in self.window.timed and self._since is None:
+            synchronise(self.device)
+            self._since = time.perf_counter()
+
+    def _pause(self) -> None:
+        """Stop the clock, if it runs; the device is waited for here and not in every step."""
+        if self._since is not None:
+            synchronise(self.device)
+            self._timed_s += time.perf_counter() - self._since
+            self._since = None
+
+    def span(self, phase: str) -> AbstractContextManager[object]:
+        """See :class:`Unwatched`."""
+        if self._step in self.window.traced:
+            return record_function(PREFIX + phase)
+        if self._step in self.window.timed and self.device.type == "cpu":
+            return self._clock(phase)
+        return _NOTHING
+
+    @contextmanager
+    def _clock(self, phase: str) -> Iterator[None]:
+        """Adds the time inside, less that of spans inside, to the phase's."""
+        self._nested_s.append(0.0)
+        start = time.perf_counter()
+        yield
+        took = time.perf_counter() - start
+        self._self_s[phase] += took - self._nested_s.pop()
+        if self._nested_s:
+            self._nested_s[-1] += took
+
+    def _finish_trace(self) -> None:
+        """Stop the tracer, if it runs; what it found is written out after the training."""
+        if self._tracing and self._tracer is not None:
+            synchronise(self.device)
+            self._tracer.stop()
+            self._tracing = False
+
+    def report(self, precision: str) -> dict[str, Any]:
+        """Write ``trace.json``; the figures, as JSON holds them. For after the training."""
+        assert self._tracer is not None
+        self._tracer.export_chrome_trace(str(self.folder / "trace.json"))
+        operations = _operations(self._tracer, self.device, len(self.window.traced))
+        steps, step_s = self._steps_timed, self._timed_s / self._steps_timed
+        if self.device.type == "cuda":
+            trace = json.loads((self.folder / "trace.json").read_text(encoding="utf-8"))
+            busy = device_ms(trace, PREFIX, PHASES)
+            ms = {phase: busy[phase] / len(self.window.traced) for phase in PHASES}
+        else:
+            ms = {phase: 1e3 * self._self_s[phase] / steps for phase in PHASES}
+        ms["other"] = max(0.0, 1e3 * step_s - sum(ms.values()))
+        reached = self.flops_per_step / step_s
+        # again, and the better of the two: other work on the machine can only have slowed it
+        dtype = DTYPES[precision]
+        best = max(self.matrix_flops_per_s, matrix_flops_per_s(self.device, dtype))
+        return {
+            "schema": SCHEMA,
+            "device": self.device.type,
+            "precision": precision,
+            "threads": torch.get_num_threads(),
+            "steps_timed": steps,
+            "steps_traced": len(self.window.traced),
+            "step_ms": 1e3 * step_s,
+            "budget": [
+                {"phase": phase, "ms": value, "share": value / (1e3 * step_s)}
+                for phase, value in ms.items()
+            ],
+            "flops_per_step": self.flops_per_step,
+            "flops_per_s": reached,
+            "matrix_flops_per_s": best,
+            "share_of_matrix": reached / best,
+            "operations": operations,
+            "trace": "trace.json",
+        }
+
+
+def _started_tracer(device: torch.device) -> profile:
+    activities = [ProfilerActivity.CPU]
+    if device.type == "cuda":
+        activities.append(ProfilerActivity.CUDA)
+    tracer = profile(activities=activities, with_flops=True)
+    level = os.environ.get("KINETO_LOG_LEVEL")
+    os.environ["KINETO_LOG_LEVEL"] = level or "6"  # else it talks on stderr, once it is loaded here
+    try:
+        tracer.start()
+    finally:
+        if level is None:
+            del os.environ["KINETO_LOG_LEVEL"]
+    return tracer
+
+
+def _operations(tracer: profile, device: torch.device, steps: int) -> list[dict[str, Any]]:
+    """Those that take longest themselves, calls of others not counted; on CUDA by device time.
+
+    ``flops`` is the tracer's own count of forward passes; 0 where it has none.
+    """
+    own_us: Callable[[Any], float] = lambda row: (  # noqa: E731  # two names for one thing
+        row.self_device_time_total if device.type == "cuda" else row.self_cpu_time_total
+    )
+    rows = [row for row in tracer.key_averages() if not row.key.startswith(PREFIX)]
+    whole = sum(map(own_us, rows)) or 1.0
+    return [
+        {
+            "name": row.key,
+            "calls": row.count / steps,
+            "self_ms": own_us(row) / 1e3 / steps,
+            "share": own_us(row) / whole,
+            "flops": int(row.flops or 0) // steps,
+        }
+        for row in sorted(rows, key=own_us, reverse=True)[:TOP]
+    ]

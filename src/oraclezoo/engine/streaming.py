@@ -1,0 +1,38 @@
+"""The limit above which images are streamed from their files instead of being held in memory."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import torch
+
+from oraclezoo.engine.device import free_memory_bytes
+from oraclezoo.errors import UsageError
+
+VARIABLE = "ORACLEZOO_STREAM_ABOVE"
+"""Environment variable with a size, for where no other is given."""
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+
+
+def stream_limit(given: int | str | None, device: torch.device) -> int:
+    """The limit in bytes: ``given``, else $ORACLEZOO_STREAM_ABOVE, else half of the free memory.
+
+    Free is what the host has free or, where that is less, the device. Raises UsageError.
+    """
+    setting = os.environ.get(VARIABLE) or None if given is None else given
+    return free_memory_bytes(device) // 2 if setting is None else size_bytes(setting)
+
+
+def size_bytes(size: int | str) -> int:
+    """Bytes in a size such as ``512MB`` (10^6 each), ``2GiB`` (2^30 each) or ``1000000``.
+
+    Raises UsageError.
+    """
+    found = _SIZE.fullmatch(str(size).strip())
+    if isinstance(size, bool) or not found:
+        raise UsageError(f"{size!r} is not a size in bytes; write it as 512MB, 2GiB or 1000000")
+    number, unit, binary = found.groups()
+    power = " kmgt".index(unit.lower() or " ")
+    return int(float(number) * (1024 if binary else 1000) ** power)

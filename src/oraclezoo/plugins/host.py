@@ -1,0 +1,233 @@
+"""Host: loads plugins, each in isolation, and says of every one how it fared.
+
+The built-ins are a plugin like any other. A plugin that breaks the contract is quarantined with a
+reason and a fix, and everything else works. Reserved in a plugin's module: names that begin with
+``oraclezoo_``. They are the hooks (:mod:`oraclezoo.hookspecs`) and ``oraclezoo_plugin_api``, the
+versions of the plugin API that it supports: comparisons such as ``">=1,<3"``, or ``"1"``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pluggy
+
+from oraclezoo import hookspecs
+from oraclezoo._version import __version__
+from oraclezoo.errors import PluginError
+from oraclezoo.plugins.checks import (
+    HOOKS,
+    Key,
+    Manager,
+    RefusedError,
+    Taken,
+    check_api,
+    check_hooks,
+    check_spec,
+    offered,
+    register,
+)
+from oraclezoo.plugins.discovery import EntryPoint, entry_points, normalise
+from oraclezoo.specs import Kind, Spec
+
+BUILTIN = EntryPoint("oraclezoo", __version__, "builtin", "oraclezoo.zoo.builtin")
+DISABLE_VARIABLE = "ORACLEZOO_DISABLE_PLUGINS"
+SLOW_LOAD_S = 0.5
+"""A plugin that takes longer to load is noted: every command that resolves a name waits for it."""
+_HEAVY = ("torch", "timm", "numpy", "scipy", "onnx", "onnxruntime", "PIL")
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point: where it comes from, how it fared, and what it offers.
+
+    ``reason``, ``fix`` and ``traceback`` are empty unless it is quarantined or disabled. ``specs``
+    of a quarantined plugin are those seen before it failed; nothing can be built from them.
+    ``notes`` are pairs (what is odd, what mends it) about one that works.
+    """
+
+    distribution: str
+    version: str
+    entry_point: str
+    value: str
+    status: Literal["ok", "quarantined", "disabled"] = "ok"
+    reason: str = ""
+    fix: str = ""
+    traceback: str = ""
+    specs: tuple[Spec, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """``distribution:entry point``, unique in an installation."""
+        return f"{self.distribution}:{self.entry_point}"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The plugins of an installation: the built-ins first, the others sorted by name."""
+
+    manager: pluggy.PluginManager
+    plugins: tuple[Plugin, ...]
+    unknown_disabled: tuple[str, ...] = ()
+
+
+def build_host(
+    *, strict: bool = False, disable: str | None = None, paths: Iterable[str] | None = None
+) -> Host:
+    """Find and load every plugin.
+
+    ``disable`` lists plugins that are not to be loaded (distributions, ``distribution:entry``, or
+    ``all``), by default what ``ORACLEZOO_DISABLE_PLUGINS`` says; ``paths`` replaces ``sys.path`` in
+    the search. Raises PluginError with ``strict`` when a plugin is quarantined.
+    """
+    manager = Manager("oraclezoo")
+    manager.add_hookspecs(hookspecs)
+    builtin = _load(manager, BUILTIN, {})
+    if builtin.status != "ok":
+        broken = PluginError(f"the built-in zoo is broken: {builtin.reason}; reinstall oraclezoo")
+        broken.add_note(builtin.traceback)
+        raise broken
+    blocked = _Blocked(os.environ.get(DISABLE_VARIABLE, "") if disable is None else disable)
+    plugins: list[Plugin] = []
+    taken: dict[tuple[str, Kind, str], str] = {}
+    for point in entry_points(paths):
+        if blocked.blocks(point):
+            reason, fix = f"{DISABLE_VARIABLE} lists it", f"take it out of {DISABLE_VARIABLE}"
+            plugins.append(_record(point, status="disabled", reason=reason, fix=fix))
+            continue
+        plugin = _load(manager, point, taken)
+        plugins.append(plugin)
+        if plugin.status == "ok":
+            for spec in plugin.specs:
+                taken[plugin.distribution, spec.kind, spec.name] = plugin.name
+    bad = [plugin for plugin in plugins if plugin.status == "quarantined"]
+    if strict and bad:
+        listed = "; ".join(f"{plugin.name} ({plugin.reason})" for plugin in bad)
+        raise PluginError(f"quarantined: {listed}\nsee 'oraclezoo plugins doctor' for the fix")
+    return Host(manager, (builtin, *plugins), blocked.unused())
+
+
+class _Blocked:
+    """The names in ``ORACLEZOO_DISABLE_PLUGINS``, and which of them came to use."""
+
+    def __init__(self, listed: str) -> None:
+        self.used: set[str] = set()
+        self.names: dict[str, str] = {}
+        for name in filter(None, map(str.strip, listed.split(","))):
+            distribution, colon, entry = name.partition(":")
+            self.names[normalise(distribution) + colon + entry] = name
+
+    def blocks(self, point: EntryPoint) -> bool:
+        ways = {"all", point.distribution, f"{point.distribution}:{point.name}"}
+        hit = ways & self.names.keys()
+        self.used |= hit
+        return bool(hit)
+
+    def unused(self) -> tuple[str, ...]:
+        return tuple(
+            name for key, name in self.names.items() if key not in self.used and key != "all"
+        )
+
+
+def _record(point: EntryPoint, **fields: Any) -> Plugin:
+    return Plugin(point.distribution, point.version, point.name, point.value, **fields)
+
+
+def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plugin:
+    """Load one plugin; whatever goes wrong ends in its record."""
+    name = f"{point.distribution}:{point.name}"
+    specs: dict[Key, Spec] = {}
+    light = {module for module in _HEAVY if module not in sys.modules}
+    registered, start = False, time.perf_counter()
+    try:
+        with redirect_stdout(sys.stderr):  # stdout belongs to the command's result
+            plugin = _import(point)
+            check_api(plugin)
+            check_hooks(manager, plugin)
+            register(manager, plugin, name)
+            registered = True
+            for spec in offered(manager, plugin):
+                check_spec(spec, point.distribution, specs, taken)
+                specs[spec.kind, spec.name] = spec
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin may raise anything
+        if registered:
+            manager.unregister(name=name)
+        refused = error if isinstance(error, RefusedError) else _blame(error, point)
+        return _record(
+            point,
+            status="quarantined",
+            reason=refused.reason,
+            fix=refused.fix,
+            traceback=_traceback(error),
+            specs=tuple(specs.values()),
+        )
+    notes = _notes(light, bool(specs), time.perf_counter() - start)
+    return _record(point, specs=tuple(specs.values()), notes=tuple(notes))
+
+
+def _import(point: EntryPoint) -> Any:
+    if point.distribution == BUILTIN.distribution and point is not BUILTIN:
+        raise RefusedError(
+            "the distribution name 'oraclezoo' belongs to the built-ins", "rename the distribution"
+        )
+    if not point.well_formed:
+        raise RefusedError(
+            f"its entry point is '{point.value}', which names no module",
+            "its author writes 'package.module' or 'package.module:object'",
+        )
+    try:
+        return point.load()
+    except ModuleNotFoundError as error:
+        wanted = error.name or ""
+        if point.value == wanted or point.value.startswith((f"{wanted}.", f"{wanted}:")):
+            raise RefusedError(
+                f"its entry point names module '{wanted}', which is not there",
+                f"reinstall it: pip install --force-reinstall {point.distribution}",
+            ) from error
+        raise RefusedError(
+            f"it needs a module '{wanted}', which is not there",
+            f"install its requirements: pip install --upgrade {point.distribution}",
+        ) from error
+
+
+def _notes(light: set[str], offers: bool, took_s: float) -> Iterator[tuple[str, str]]:
+    loaded = sorted(name for name in light if name in sys.modules)
+    if took_s > SLOW_LOAD_S:
+        yield (
+            f"it took {took_s:.1f} s to load, and every command that resolves a name waits for it",
+            "do nothing at import and in hooks but make specs; until its author mends that, "
+            f"{DISABLE_VARIABLE} leaves it out",
+        )
+    if loaded:
+        yield (
+            f"it imports {', '.join(loaded)} when loaded, which slows every command down",
+            "name targets by string in its entry point's module, and import inside functions",
+        )
+    if not offers:
+        hooks = ", ".join(HOOKS)
+        yield "it offers nothing", f"return specs from one of its hooks: {hooks}"
+
+
+def _blame(error: BaseException, point: EntryPoint) -> RefusedError:
+    text = " ".join(str(error).split())
+    reason = f"it raises {type(error).__name__}" + (f": {text[:200]}" if text else "")
+    return RefusedError(
+        reason,
+        f"update it (pip install -U {point.distribution}), or leave it out with "
+        f"{DISABLE_VARIABLE}={point.distribution}; its author needs the traceback",
+    )
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))

@@ -1,0 +1,257 @@
+"""Checks of a result that is to be published: schema, rules, and whether its parts agree.
+
+Never loads torch. What no check of files can see, predictions invented to fit, is left to
+:mod:`oraclezoo.publish.reproduce`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.data.known import KNOWN, canonical
+from oraclezoo.errors import OracleZooError, ResultError, UnknownNameError
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.publish.reread import added, recipe_of
+from oraclezoo.ranking import ledger
+from oraclezoo.ranking.load import entry_of
+from oraclezoo.ranking.predictions import Predictions, losses
+from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
+from oraclezoo.recipe.sections import Compress
+from oraclezoo.recipe.variants import Variant
+from oraclezoo.result import PROTOCOL, Result, make_id
+from oraclezoo.result.check import read_json
+
+LIBRARIES = ("python", "torch", "numpy")
+"""Versions that a result must state."""
+
+LOSS_TOLERANCE = 1e-6
+"""Nats: stated losses are those of the stored predictions up to rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule held against a result: ``ok`` is None where it could not be, ``text`` says why."""
+
+    rule: str
+    ok: bool | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A result's file, what was found, and the result itself where it could be read."""
+
+    path: Path
+    findings: tuple[Finding, ...]
+    result: Result | None
+
+    @property
+    def refused(self) -> tuple[Finding, ...]:
+        """The rules that are not kept."""
+        return tuple(finding for finding in self.findings if finding.ok is False)
+
+
+def check(path: str | Path, registry: Registry) -> Checked:
+    """Hold every rule against a result's file. Raises nothing for a bad one.
+
+    The ledger is the one in the file's folder.
+    """
+    place = Path(path)
+    findings: list[Finding] = []
+    try:
+        document = read_json(place)
+        protocol = document.get("protocol") if isinstance(document, dict) else None
+        if isinstance(protocol, int) and protocol != PROTOCOL:
+            text = f"made by protocol {protocol}, this is {PROTOCOL}: measure it again"
+            findings.append(Finding("protocol", False, text))
+        result = Result.load(place)
+    except ResultError as error:
+        return Checked(place, (*findings, Finding("schema", False, _bare(error, place))), None)
+    findings.append(Finding("schema", True, "a valid result, and its parts agree with each other"))
+    findings.append(Finding("protocol", True, f"protocol {PROTOCOL}"))
+    for rule, (test, kept) in _RULES.items():
+        told: list[Finding]
+        try:
+            told = [Finding(rule, _verdict(text), text) for text in test(result, place, registry)]
+        except OracleZooError as error:
+            told = [Finding(rule, False, _bare(error, place))]
+        findings += told or [Finding(rule, True, kept)]
+    return Checked(place, tuple(findings), result)
+
+
+class _Unchecked(str):
+    """What a rule yields where it cannot be held against a result, and why."""
+
+    __slots__ = ()
+
+
+def _verdict(text: str) -> bool | None:
+    return None if isinstance(text, _Unchecked) else False
+
+
+def _name(result: Result, path: Path, registry: Registry) -> Iterator[str]:
+    track, recipe = result.track.name.removeprefix("oraclezoo:"), result.recipe
+    due = make_id(track, recipe.name, recipe.hash, result.hardware.class_)
+    if not re.fullmatch(re.escape(due) + r"(-[1-9][0-9]*)?", result.id):
+        yield f"id is '{result.id}'; this track, recipe, hash and hardware class make '{due}'"
+    if path.name != f"{result.id}.json":
+        yield f"the file is called '{path.name}', not '{result.id}.json'"
+    if result.predictions and result.predictions.file != f"{result.id}.safetensors":
+        yield f"predictions are in '{result.predictions.file}', not '{result.id}.safetensors'"
+
+
+def _seeds(result: Result, path: Path, registry: Registry) -> Iterator[str]:
+    scored = [score.seed for score in result.seeds]
+    tried = sorted({*scored, *(failure.seed for failure in result.failures)})
+    if len(scored) < MIN_COMMON_SEEDS:
+        yield f"{len(scored)} seeds; a published row has at least {MIN_COMMON_SEEDS}"
+    if tried != list(range(len(tried))):
+        yield (
+            f"seeds {', '.join(map(str, tried))}: they must be 0 to {len(tried) - 1} without a "
+            "gap, failed ones included: which are shown is nobody's choice"
+        )
+
+
+def _provenance(result: Result, path: Path, registry: Registry) -> Iterator[str]:
+    missing = [name for name in LIBRARIES if name not in result.libraries]
+    if missing:
+        yield f"the version of {', '.join(missing)} is not stated"
+    if not re.match(r"oraclezoo[ .]", result.command):
+        yield "command: must be the oraclezoo command that made it"
+    if len(set(result.code_sha256)) == 1:
+        yield "code_sha256: is no fingerprint of a source"
+    timed = any(score.train_s is not None for score in result.seeds)
+    if timed and result.hardware.calibration_s is None:
+        yield "hardware.calibration_s: times need the calibration of the same run"
+    if datetime.fromisoformat(result.created) > datetime.now(UTC) + timedelta(days=1):
+        yield f"created: {result.created} has not come yet"
+
+
+def _data(result: Result, path: Path, registry: Registry) -> Iterator[str]:
+    track = result.track
+    known = KNOWN.get(track.name.removeprefix("oraclezoo:"))
+    if known is None:
+        yield f"track {track.name}: no digests are known of its data, so it cannot be published"
+        return
+    counts = (track.synthetic, track.classes, track.image_size, track.test)
+    if counts != (known.synthetic, known.classes, known.image_size, known.test):
+        yield f"track {track.name} has other facts: synthetic, classes, image size or test images"
+    if track.train + track.validation != known.learning:
+        yield f"track {track.name} has {known.learning} images to learn from, in two parts"
+    found = canonical(track.data_sha256)
+    if set(found) != set(known.sha256):
+        yield f"data_sha256 must have {', '.join(known.sha256)}"
+    for name, sha256 in found.items():
+        if known.sha256.get(name, sha256) not in (sha256, None):
+            yield f"data_sha256.{name} is not that of the track's data"
+    for name, due in known.sha256.items():
+        if due is None:
+            yield _Unchecked(f"the digest of {name} is not published; the others are the track's")
+
+
+def _predictions(result: Result, path: Path, registry: Registry) -> Iterator[str]:
+    found = _read(result)
+    for score, loss in zip(result.seeds, losses(found.probabilities, found.labels), strict=True):
+        if abs(score.loss - loss) > LOSS_TOLERANCE * max(1.0, abs(loss)):
+            yield (
+                f"seed {score.seed} states a loss of {score.loss:.6f}, its predictions give "
+                f"{loss:.6f}"
+            )
+    known = KNOWN.get(result.track.name.removeprefix("oraclezoo:"))
+    labels = hashlib.sha256(found.labels.astype("<i8").tobytes()).hexdigest()
+    if known is not None and labels != known.labels_sha256:
+        yield "the labels beside the predictions are not the track's test labels"
+
+
+def _recipe(result: Result, path: Path, registry: Registry) -> Iterator[str]:
+    content, parts = result.recipe.content, result.components
+    names = {kind: _get(content, kind, "name") for kind in ("backbone", "optimizer", "scheduler")}
+    names["dataset"] = _get(content, "data", "track")
+    for kind, name in names.items():
+        if parts[kind].name != name:
+            yield f"components.{kind} is {parts[kind].name}, the recipe has {name}"
+    if _short(names["dataset"]) != _short(result.track.name):
+        yield f"track is {result.track.name}, the recipe trains on {names['dataset']}"
+    if _get(content, "data", "refit") != result.recipe.refit:
+        yield "recipe.refit is not what the recipe's content says"
+    foreign = sorted({p.distribution for p in parts.values()} - {"oraclezoo"})
+    try:
+        since = added(result.recipe, recipe_of(result.recipe, registry))
+        if since:
+            yield _Unchecked(f"as stated; options added since are at defaults: {', '.join(since)}")
+    except UnknownNameError:
+        if not foreign:
+            raise
+            return
+
+
+def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:
+    content, track = result.recipe.content, result.track
+    epochs, batch = _get(content, "budget", "epochs"), _get(content, "budget", "batch_size")
+    if not (isinstance(epochs, int) and isinstance(batch, int) and batch > 0):
+        yield "the recipe's content states no budget"
+        return
+    more = bool(_get(content, "pretrain", "epochs") or _get(content, "distill", "teachers"))
+    learned = track.train + result.recipe.refit * track.validation
+    steps = epochs * (learned // batch) + _tuning_epochs(content) * (track.train // batch)
+    if result.examples < steps * batch or (not more and result.examples != steps * batch):
+        yield f"examples is {result.examples}; the recipe's budget makes {steps * batch}"
+    wrong = [s.seed for s in result.seeds if s.steps < steps or (not more and s.steps != steps)]
+    if wrong:
+        yield f"seed {wrong[0]} took other steps than the {steps} of the recipe's budget"
+
+
+def _tuning_epochs(content: Any) -> int:
+    """Epochs of fine-tuning that a recipe's compression asks for. Raises UsageError."""
+    steps, epochs = _get(content, "compress", "steps"), _get(content, "compress", "epochs")
+    if not steps or Variant.parse(str(steps)).left is None:
+        return 0
+    return epochs if isinstance(epochs, int) else Compress().epochs
+
+
+def _ledger(result: Result, path: Path, registry: Registry) -> Iterator[str]:
+    track = result.track
+    seen = ledger.recipes(path.parent, track.name, track.data_key)
+    if result.recipe.hash not in seen:
+        yield f"{ledger.FILE} beside it does not know that this recipe was scored on these data"
+
+
+_RULES: dict[str, tuple[Callable[[Result, Path, Registry], Iterator[str]], str]] = {
+    "name": (_name, "file and id are those of track, recipe and hardware"),
+    "seeds": (_seeds, "five or more, from 0 on without a gap"),
+    "provenance": (_provenance, "versions, code, command and hardware are stated"),
+    "data": (_data, "digests and counts are those of the track"),
+    "predictions": (_predictions, "as hashed; they give the accuracies and losses stated"),
+    "recipe": (_recipe, "its hash is that of its content, which is read here as it is stated"),
+    "budget": (_budget, "steps, examples and division are those of the recipe"),
+    "ledger": (_ledger, "the look at the test images is noted"),
+}
+"""Each rule: what yields the faults, or why it cannot be checked; and what is so without any."""
+
+
+def _read(result: Result) -> Predictions:
+    found = entry_of(result).predictions
+    if found is None:
+        raise ResultError("no seed succeeded: there is nothing to publish")
+    return found
+
+
+def _get(content: Any, section: str, key: str) -> Any:
+    part = content.get(section)
+    return part.get(key) if isinstance(part, dict) else None
+
+
+def _short(name: Any) -> str:
+    return str(name).removeprefix("oraclezoo:")
+
+
+def _bare(error: Exception, path: Path) -> str:
+    """An error's text without the path, which is told already."""
+    text = str(error).splitlines()[0]
+    return text.replace(f"result {path}: ", "").replace(f"{path.parent}/", "")

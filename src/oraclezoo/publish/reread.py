@@ -1,0 +1,60 @@
+"""Reread: the recipe that a result was made by, from the result's document. Never loads torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from oraclezoo.errors import ResultError
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.recipe import Recipe
+from oraclezoo.recipe.resolve import resolve
+from oraclezoo.recipe.sections import COMPONENTS
+from oraclezoo.result import RecipeRecord
+
+
+def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
+    """The resolved recipe that a result was made by.
+
+    Its hash may be another one where components have gained options since, which are at their
+    defaults: :func:`added` names them. Raises RecipeError or another UsageError if the content
+    cannot be read here, and ResultError if something in it is read as something else.
+    """
+    document: dict[str, Any] = {"name": record.name, "summary": record.summary, **record.content}
+    for kind in COMPONENTS:
+        part = document.get(kind)
+        if not isinstance(part, dict) or not isinstance(part.get("options"), dict):
+            raise ResultError(f"recipe {record.name}: its {kind} is not a name with options")
+        options = {key: value for key, value in part["options"].items() if value is not None}
+        document[kind] = {**options, "name": part.get("name")}
+    recipe = resolve(Recipe.from_dict(document), registry)
+    stated, read = _flat(record.content), _flat(_canonical(recipe))
+    other = [key for key in stated.keys() & read.keys() if stated[key] != read[key]]
+    if other:
+        key = min(other)
+        raise ResultError(
+            f"recipe {record.name}: {key} is {stated[key]!r}, this oraclezoo reads it as "
+            f"{read[key]!r}; use the version that made it"
+        )
+    return recipe
+
+
+def added(record: RecipeRecord, recipe: Recipe) -> list[str]:
+    """Keys that a recipe read by :func:`recipe_of` has, at their defaults, and its result not."""
+    return sorted(_flat(_canonical(recipe)).keys() - _flat(record.content).keys())
+
+
+def _canonical(recipe: Recipe) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(recipe.canonical(), default=list))
+    return plain
+
+
+def _flat(content: Any, where: str = "") -> dict[str, Any]:
+    """Values by dotted key, ``options`` of a component left out of it."""
+    if not isinstance(content, Mapping):
+        return {where.replace(".options.", "."): content}
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        found |= _flat(value, f"{where}.{key}".lstrip("."))
+    return found

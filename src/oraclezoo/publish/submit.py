@@ -1,0 +1,177 @@
+"""Submit: results that are to be published, checked, as files and a pull request's text."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oraclezoo.errors import ResultError, VerificationError
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.publish.checks import Checked, Finding, check
+from oraclezoo.publish.text import pull_request
+from oraclezoo.ranking import ledger
+from oraclezoo.ranking.reproduction.record import FOLDER, Reproduction, sha256_of
+from oraclezoo.result import Result, write_atomically
+from oraclezoo.result.check import read_json
+
+PLACE = Path("benchmarks") / "results"
+"""Where published results lie in a checkout."""
+TEXT = "pull-request.md"
+
+CAVEAT = (
+    "These checks read files. Predictions that were invented, but fit what is stated, pass them: "
+    "only running the recipe again (oraclezoo reproduce) finds those."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What was written: a folder with results and their ledger, and the pull request's text."""
+
+    folder: Path
+    files: tuple[Path, ...]
+    text: Path
+
+
+def check_all(
+    sources: Iterable[str | Path], registry: Registry, *, against: str | Path | None = None
+) -> list[Checked]:
+    """Check results: files, and all results in folders, with the records of reproductions there.
+
+    ``against`` is a folder of results as they were published before: one of them that is no longer
+    there, or not the same to the byte, is refused. Raises ResultError if there is nothing to check.
+    """
+    listed = [Path(source) for source in sources]
+    for path in (*listed, *([] if against is None else [Path(against)])):
+        if not path.exists():
+            raise ResultError(f"{path}: there is no such file or folder")
+    found = [check(path, registry) for path in _results(listed)]
+    for folder in (path for path in listed if path.is_dir()):
+        found += _records(folder)
+        if against is not None:
+            found += _changes(folder, Path(against))
+    if not found:
+        raise ResultError(f"no results in {', '.join(map(str, listed))}")
+    return found
+
+
+def submit(
+    results: Sequence[str | Path], registry: Registry, *, out: str | Path = "submission"
+) -> Submission:
+    """Check results and write what a pull request needs under ``out``, as in a checkout.
+
+    That is each document with its predictions and records of reproductions, the ledger's lines
+    about their tracks (every look at the test images counts), and ``pull-request.md``. Raises
+    VerificationError, with each reason, if one is refused; then nothing is written.
+    """
+    checked = [check(path, registry) for path in results]
+    refused = [f"{one.path.name}: {f.rule}: {f.text}" for one in checked for f in one.refused]
+    if refused:
+        raise VerificationError("refused: " + "; ".join(refused))
+    folder = Path(out)
+    files: list[Path] = []
+    for one in checked:
+        assert one.result is not None
+        files += _copy(one.path, one.result, folder / PLACE)
+    names = [path.relative_to(folder).as_posix() for path in files]
+    names.append((PLACE / ledger.FILE).as_posix())
+    text = write_atomically(folder / TEXT, pull_request(checked, names, CAVEAT).encode())
+    return Submission(folder, tuple(files), text)
+
+
+def _results(listed: Iterable[Path]) -> list[Path]:
+    """Files by name, and the results in folders."""
+    found = []
+    for path in listed:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        for file in sorted(path.glob("*.json")):
+            try:
+                document = read_json(file)
+            except ResultError:
+                document = {}  # broken: checked, and refused for that
+            schema = (
+                document.get("schema", "oraclezoo/result/") if isinstance(document, dict) else ""
+            )
+            if str(schema).startswith("oraclezoo/result/"):
+                found.append(file)
+    return found
+
+
+def _records(folder: Path) -> list[Checked]:
+    """Records of reproductions that cannot be read are refused; those of other bytes are told."""
+    found = []
+    for path in sorted((folder / FOLDER).glob("*.json")):
+        try:
+            record = Reproduction.load(path)
+        except ResultError as error:
+            found.append(Checked(path, (Finding("record", False, str(error)),), None))
+            continue
+        file = folder / f"{record.result_id}.json"
+        fits = file.is_file() and sha256_of(file) == record.result_sha256
+        what = record.verdict if fits else "not counted: of a file that is not there as it was"
+        found.append(Checked(path, (Finding("record", True if fits else None, what),), None))
+    return found
+
+
+def _changes(folder: Path, before: Path) -> list[Checked]:
+    found = []
+    for old in sorted(before.glob("*.json")):
+        for was in (old, old.with_suffix(".safetensors")):
+            now = folder / was.name
+            if not was.is_file():
+                continue
+            if not now.is_file():
+                text = "was published, and is no longer there"
+            elif now.read_bytes() != was.read_bytes():
+                text = f"was published, and has been changed{_scores(was, now)}"
+            else:
+                continue
+            found.append(Checked(now, (Finding("published", False, text),), None))
+    return found
+
+
+def _scores(was: Path, now: Path) -> str:
+    """Which accuracies changed, where documents say."""
+    if was.suffix != ".json":
+        return ""
+    try:
+        old, new = (
+            {score.seed: score.accuracy for score in Result.load(path).seeds} for path in (was, now)
+        )
+    except ResultError:
+        return ""
+    other = [seed for seed in old if new.get(seed) != old[seed]]
+    return f": the accuracy of seed {', '.join(map(str, other))}" if other else ""
+
+
+def _copy(path: Path, result: Result, place: Path) -> list[Path]:
+    """Copy a result with all that belongs to it; the files written, the ledger's not among them."""
+    place.mkdir(parents=True, exist_ok=True)
+    names = [path.name, *([result.predictions.file] if result.predictions else [])]
+    records = [
+        Path(FOLDER, file.name)
+        for file in sorted((path.parent / FOLDER).glob(f"{result.id[:180]}-*.json"))
+        if _is_of(file, path)
+    ]
+    made = []
+    for name in (*map(Path, reversed(names)), *records):  # a document comes after its predictions
+        target = place / name
+        target.parent.mkdir(exist_ok=True)
+        if (path.parent / name).resolve() != target.resolve():
+            shutil.copyfile(path.parent / name, target)
+        made.append(target)
+    track = result.track
+    for recipe_hash in sorted(ledger.recipes(path.parent, track.name, track.data_key)):
+        ledger.note(place, track=track.name, data_key=track.data_key, recipe_hash=recipe_hash)
+    return made
+
+
+def _is_of(record: Path, result: Path) -> bool:
+    try:
+        return Reproduction.load(record).result_sha256 == sha256_of(result)
+    except ResultError:
+        return False

@@ -1,0 +1,76 @@
+"""The text of a pull request that publishes results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oraclezoo.errors import OracleZooError
+from oraclezoo.publish.checks import Checked
+from oraclezoo.ranking.load import entry_of, load_results, published_folder
+from oraclezoo.ranking.render import clean
+from oraclezoo.ranking.reproduction.record import of_result
+from oraclezoo.ranking.table import leaderboard
+from oraclezoo.result import Result
+
+
+def pull_request(checked: Sequence[Checked], files: Sequence[str], caveat: str) -> str:
+    """Markdown: of each result its row, command, hardware and checks; then the files.
+
+    ``caveat`` says what the checks do not show.
+    """
+    names = ", ".join(one.result.recipe.name for one in checked if one.result)
+    lines = [f"# Results: {names}", ""]
+    for one in checked:
+        assert one.result is not None
+        lines += _section(one, one.result)
+    lines += ["## Files", "", *(f"- `{name}`" for name in files), ""]
+    lines += ["The ledger gains lines; nothing of it is taken away.", ""]
+    lines += ["## What this does not show", "", caveat, ""]
+    return "\n".join(lines)
+
+
+def _section(one: Checked, result: Result) -> list[str]:
+    hardware, libraries = result.hardware, result.libraries
+    versions = ", ".join(f"{name} {libraries[name]}" for name in sorted(libraries))
+    again = of_result(one.path)
+    found = [f"{r.verdict} ({r.hardware.class_}, {len(r.seeds)} seeds)" for r in again]
+    lines = [f"## {result.recipe.name} on {result.track.name}", ""]
+    lines += [leaderboard([entry_of(result)]).to_markdown(robust=True).rstrip(), ""]
+    lines += [_standing(result), "", "```console", f"$ {_command(result.command)}", "```", ""]
+    lines += [
+        f"- Hardware: {clean(hardware.device)}, {hardware.cores} cores, "
+        f"{hardware.threads} threads, {clean(hardware.platform)} (class `{hardware.class_}`)",
+        f"- oraclezoo {clean(result.oraclezoo)}, code `{result.code_sha256[:12]}`; "
+        f"{clean(versions, 300)}",
+        f"- Run again: {'; '.join(found) or 'not yet'}",
+        "",
+        "Checked by `oraclezoo submit`:",
+        "",
+        *(f"- {'✓' if f.ok else '–'} {f.rule}: {clean(f.text, 300)}" for f in one.findings),
+        "",
+    ]
+    return lines
+
+
+def _standing(result: Result) -> str:
+    """Where the row stands among the published ones."""
+    try:
+        entries = load_results([published_folder()])
+        rows = leaderboard(
+            [*(e for e in entries if e.result.recipe.hash != result.recipe.hash), result],
+            track=result.track.name,
+            division=result.track.division,
+        ).rows
+    except OracleZooError as error:
+        return f"It could not be placed among the published rows: {clean(str(error), 300)}"
+    row = next(row for row in rows if row.id == result.id)
+    ties = [other.label for other in rows if other.number in row.ties_with]
+    rank = "without a rank" if row.rank is None else f"rank {row.rank}"
+    tied = f", not separated from {', '.join(ties)}" if ties else ""
+    return (
+        f"Among the {len(rows)} rows of its track and division, published ones too: {rank}{tied}."
+    )
+
+
+def _command(command: str) -> str:
+    return clean(command, 1000).replace("`", "'")

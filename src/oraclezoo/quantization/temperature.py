@@ -1,0 +1,48 @@
+"""Calibrate: a temperature for a model, fitted on validation images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from oraclezoo.artifacts.model import Model
+from oraclezoo.contracts import Dataset
+from oraclezoo.errors import UsageError
+from oraclezoo.measure.temperature import fit_temperature, mean_loss, tempered
+from oraclezoo.ranking.calibration import expected_error
+
+
+def calibrate(model: Model, dataset: Dataset, *, twin: Model | None = None) -> Model:
+    """A copy of ``model`` whose probabilities are calibrated; labels stay.
+
+    The temperature is fitted on validation images, which must not have been trained on: give as
+    ``twin`` a model trained in the same way without them where ``model`` was trained with them.
+    Calibrate before the export: the temperature is part of the graph. Raises UsageError for a
+    model with an ONNX file or a temperature.
+    """
+    model = model.as_float()
+    if model.onnx or model.card.get("calibration"):
+        raise UsageError("this model has an ONNX file or a temperature already: calibrate once")
+    part = dataset.split("validation")
+    labels = np.asarray(part.labels)
+    before = (twin or model).predict(part.images).probabilities
+    temperature = fit_temperature(before, labels)
+    after = tempered(before, temperature)
+    entry: dict[str, Any] = {
+        "temperature": temperature,
+        "split": "validation",
+        "images": len(labels),
+        "by_a_twin": twin is not None,
+        "before": _scores(before, labels),
+        "after": _scores(after, labels),
+    }
+    return Model(model.module, {**model.card, "calibration": entry})
+
+
+def _scores(probabilities: Any, labels: Any) -> dict[str, float]:
+    right = probabilities.argmax(1) == labels
+    return {
+        "loss": mean_loss(probabilities, labels),
+        "ece": expected_error(probabilities.max(1), right),
+    }

@@ -1,0 +1,105 @@
+"""Bars: an interval on a scale that all rows share, and which rows a row ties with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from oraclezoo.ranking.page.text import element, empty
+from oraclezoo.ranking.render import ranges, runs
+from oraclezoo.ranking.table import Row
+
+WIDTH, HEIGHT = 96, 14
+CELL, STRIP = 8, 80
+"""Widest a row, and all rows together, are drawn in the strip of ties."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """From ``low`` to ``high`` percent, spaced by the logarithm of the error as the plots are.
+
+    ``least`` is the least error that is told from none, in percent.
+    """
+
+    low: float
+    high: float
+    least: float
+
+    def __call__(self, accuracy: float) -> float:
+        """Where an accuracy lies, from 0 to WIDTH."""
+        low, high, here = (spaced(v, self.least) for v in (self.low, self.high, accuracy))
+        return WIDTH * min(max((here - low) / (high - low), 0.0), 1.0)
+
+
+def scale_of(rows: Sequence[Row], images: int) -> Scale:
+    """The scale that holds each row's interval, on whole percents; ``images`` of the test part."""
+    ends = [
+        value
+        for row in rows
+        for value in (row.accuracy_percent, row.ci95_low_percent, row.ci95_high_percent)
+        if value is not None
+    ]
+    low = max(0.0, math.floor(min(ends, default=0.0)))
+    high = min(100.0, math.ceil(max(ends, default=100.0)))
+    least = 50 / images
+    return Scale(min(low, high - 1, max(0.0, 100 - 4 * least)), high, least)
+
+
+def spaced(accuracy: float, least: float) -> float:
+    """Minus the logarithm of the error; ``accuracy`` and the least error in percent."""
+    return -math.log10(min(max(100 - accuracy, least), 100))
+
+
+def interval(row: Row, scale: Scale) -> str:
+    """The 95% interval as a bar, the mean as a line across it; the mean alone without interval."""
+    if row.accuracy_percent is None:
+        return ""
+    mean = scale(row.accuracy_percent)
+    parts = [empty("line", class_="oz-track", x1=0, y1=7, x2=WIDTH, y2=7)]
+    said = f"mean {row.accuracy_percent:.2f}%, no interval"
+    if row.ci95_low_percent is not None and row.ci95_high_percent is not None:
+        low, high = scale(row.ci95_low_percent), scale(row.ci95_high_percent)
+        parts.append(
+            empty(
+                "rect", class_="oz-ci", x=f"{low:.1f}", y=4, width=f"{max(high - low, 1):.1f}",
+                height=6, rx=1,
+            )
+        )  # fmt: skip
+        said = (
+            f"mean {row.accuracy_percent:.2f}%, 95% interval {row.ci95_low_percent:.2f} to "
+            f"{row.ci95_high_percent:.2f}"
+        )
+    parts.append(
+        empty("line", class_="oz-mean", x1=f"{mean:.1f}", y1=1, x2=f"{mean:.1f}", y2=HEIGHT - 1)
+    )
+    said += f"; bar from {scale.low:g} to {scale.high:g}%"
+    return _svg("oz-bar", WIDTH, said, parts)
+
+
+def ties(row: Row, rows: Sequence[Row]) -> str:
+    """A strip with a place for each row of the table: this one, and those it is not told from."""
+    if not row.compared_with:
+        return ""
+    width = min(CELL, STRIP / len(rows))
+    gap = 1 if width > 3 else 0
+    parts = [_cells("oz-apart", 1, len(rows), width, gap)]
+    parts += [_cells("oz-tie", first, last, width, gap) for first, last in runs(row.ties_with)]
+    parts.append(_cells("oz-self", row.number, row.number, width, gap))
+    said = f"row {row.number} of {len(rows)}; ties with {ranges(row.ties_with)}"
+    return _svg("oz-strip", round(width * len(rows)), said, parts)
+
+
+def _cells(kind: str, first: int, last: int, width: float, gap: int) -> str:
+    """Neighbouring rows as one rectangle."""
+    wide = max((last - first + 1) * width - gap, 0.8)
+    left = (first - 1) * width
+    return empty("rect", class_=kind, x=f"{left:.2f}", y=3, width=f"{wide:.2f}", height=8)
+
+
+def _svg(kind: str, width: int, said: str, parts: Sequence[str]) -> str:
+    drawn = element("title", said) + "".join(parts)
+    return element(
+        "svg", drawn, class_=kind, viewBox=f"0 0 {width} {HEIGHT}", width=width, height=HEIGHT,
+        role="img", aria_label=said,
+    )  # fmt: skip

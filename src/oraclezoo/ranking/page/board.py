@@ -1,0 +1,184 @@
+"""Board: the whole page's HTML, from results alone; a script may add sorting and choosing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from oraclezoo.ranking import render
+from oraclezoo.ranking.load import Entry
+from oraclezoo.ranking.page import chart
+from oraclezoo.ranking.page.columns import Column, Line, columns, lines
+from oraclezoo.ranking.page.details import details
+from oraclezoo.ranking.page.facts import FACETS, Facts, choices, facts_of
+from oraclezoo.ranking.page.text import element, safe
+from oraclezoo.ranking.pareto import COSTS, Cost, points
+from oraclezoo.ranking.table import Table, tables
+from oraclezoo.result import Result
+
+CHARTS: dict[Cost, str] = {
+    "latency_ms": "Accuracy and latency",
+    "size_bytes": "Accuracy and size",
+    "train_s": "Accuracy and training time",
+}
+
+
+def board(
+    entries: Sequence[Entry],
+    *,
+    downloads: Mapping[str, str] | None = None,
+    track: str | None = None,
+    division: str | None = None,
+) -> str:
+    """HTML for a page: a form to choose rows by, then a section for each table.
+
+    ``downloads`` maps what a file is called to where it lies. The form is hidden until the page's
+    script shows it. Raises as :func:`oraclezoo.ranking.table.tables` does.
+    """
+    made = sorted(
+        tables(entries, track=track, division=division), key=lambda table: table.synthetic
+    )  # real characters first, else in their order
+    results = {entry.result.id: entry.result for entry in reversed(entries)}
+    facts = [[facts_of(row, results[row.id]) for row in table.rows] for table in made]
+    parts = [_form(choices(each for several in facts for each in several)), _contents(made)]
+    parts += [_section(table, each, results) for table, each in zip(made, facts, strict=True)]
+    if downloads:
+        parts.append(_downloads(downloads))
+    return element("div", "".join(parts), class_="oz-board")
+
+
+def slug(table: Table) -> str:
+    """A table's name as part of an address."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{table.track}-{table.division}-{table.data}".lower()).strip(
+        "-"
+    )
+
+
+def _contents(made: Sequence[Table]) -> str:
+    """Links to the tables, where there are several."""
+    links = [
+        element("li", element("a", safe(f"{t.track}, {t.division}"), href=f"#board-{slug(t)}"))
+        for t in made
+    ]
+    listed = element("ul", "".join(links))
+    return element("nav", listed, aria_label="Tables") if len(made) > 1 else ""
+
+
+def _form(given: Mapping[str, Sequence[str]]) -> str:
+    parts = []
+    for name, values in given.items():
+        options = element("option", "all", value="")
+        options += "".join(element("option", safe(v), value=v) for v in values)
+        select = element("select", options, name=name)
+        parts.append(element("label", element("span", FACETS[name]) + select))
+    search = '<input type="search" name="words" placeholder="any part of a name">'
+    parts.append(element("label", element("span", "Name has") + search))
+    sort = element("select", "", name="sort")
+    parts.append(element("label", element("span", "Sort by") + sort, class_="oz-sort"))
+    parts.append(element("button", "Show all", type="reset"))
+    parts.append(element("p", "", role="status", class_="oz-status"))
+    return element("form", "".join(parts), class_="oz-form", hidden=True, aria_label="Choose rows")
+
+
+def _section(table: Table, facts: Sequence[Facts], results: Mapping[str, Result]) -> str:
+    name, found = slug(table), lines(table.rows, facts)
+    mark = element("span", "synthetic data", class_="oz-mark oz-synthetic")
+    data = f", data {table.data}" if table.data else ""
+    title = (
+        f"{safe(table.track)}, {table.division} division{data} {mark if table.synthetic else ''}"
+    )
+    parts = [
+        element("h3", title.strip(), id=f"board-{name}"),
+        element("p", safe(_about(table))),
+        _charts(table),
+        _table(table, name, found, results),
+        element("ul", "".join(element("li", safe(note)) for note in _notes(table))),
+    ]
+    return element(
+        "section", "".join(parts), class_="oz-table", aria_labelledby=f"board-{name}",
+        data_track=table.track, data_division=table.division,
+    )  # fmt: skip
+
+
+def _about(table: Table) -> str:
+    rows = f"{len(table.rows)} row{'s' * (len(table.rows) != 1)}"
+    said = f"{rows}, scored on {table.test:,} test images."
+    if table.recipes_scored is not None:
+        said += (
+            f" {table.recipes_scored} distinct recipes have been scored on this test split; the "
+            "best of many looks better than it is."
+        )
+    if table.synthetic:
+        said += " Generated characters, not real ones."
+    return said
+
+
+def _notes(table: Table) -> list[str]:
+    """What the caption has to say of this table alone."""
+    return [line for line in render.caption(table) if re.match("(Refit|No times|Replicates)", line)]
+
+
+def _table(table: Table, name: str, found: Sequence[Line], results: Mapping[str, Result]) -> str:
+    shown = columns(found, table.test)
+    head = "".join(
+        element(
+            "th", safe(column.head), scope="col", title=column.title, data_key=column.key,
+            data_type="number" if column.numeric else "text",
+        )
+        for column in shown
+    )  # fmt: skip
+    body = "".join(_row(line, shown, name, results[line.row.id]) for line in found)
+    caption = element("caption", safe(render.title(table)))
+    made = element("table", caption + element("thead", element("tr", head)) + body)
+    return element(
+        "div", made, class_="oz-scroll", tabindex=0, role="region",
+        aria_label=f"{table.track}, {table.division} division",
+    )  # fmt: skip
+
+
+def _row(line: Line, shown: Sequence[Column], name: str, result: Result) -> str:
+    row, identity = line.row, f"{name}-{line.row.hash12}"
+    cells = "".join(_cell(column, line) for column in shown)
+    summary = element("summary", f"Command and provenance of {safe(row.label)} {row.hash12}")
+    behind = element("details", summary + details(result), id=f"{identity}-made")
+    more = element("td", behind, colspan=len(shown))
+    facets = {f"data_{key}": getattr(line.facts, key) for key in FACETS}
+    return element(
+        "tbody", element("tr", cells) + element("tr", more, class_="oz-more"), id=identity,
+        data_row=row.number, data_ties=" ".join(map(str, row.ties_with)), **facets,
+    )  # fmt: skip
+
+
+def _cell(column: Column, line: Line) -> str:
+    value = column.value(line)
+    kind = "oz-number" if column.numeric else None
+    content = column.show(line)
+    given = {"class_": kind, "data_key": column.key, "data_head": column.head}
+    if column.numeric:
+        given["data_value"] = None if value is None else f"{value!r}"
+    if column.key == "recipe":
+        return element("th", content, scope="row", **given)
+    return element("td", content, **given)
+
+
+def _charts(table: Table) -> str:
+    figures = []
+    for cost in COSTS:
+        found = points(table.rows, cost)
+        if len(found) < 2:
+            continue
+        drawn = chart.scatter(found, cost, images=table.test)
+        keys = "".join(
+            element("li", symbol + " " + safe(group)) for symbol, group in chart.legend(found)
+        )
+        legend = element("ul", keys, class_="oz-legend")
+        caption = element("figcaption", element("strong", CHARTS[cost]) + legend)
+        figures.append(element("figure", drawn + caption))
+    return element("div", "".join(figures), class_="oz-charts") if figures else ""
+
+
+def _downloads(given: Mapping[str, str]) -> str:
+    links = ", ".join(
+        element("a", safe(name), href=where, download="") for name, where in given.items()
+    )
+    return element("p", f"Download: {links}.", class_="oz-downloads")

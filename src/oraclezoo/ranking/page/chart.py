@@ -1,0 +1,239 @@
+"""Chart: accuracy against a cost as SVG, byte for byte the same for the same rows.
+
+The vertical axis is spaced by the logarithm of the error, so that 98 and 99% stand as far apart as
+80 and 90; the horizontal one by the logarithm of the cost.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from oraclezoo.ranking.page.bars import spaced
+from oraclezoo.ranking.page.text import element, empty, safe
+from oraclezoo.ranking.pareto import Cost, Point
+
+WIDTH, HEIGHT = 480, 340
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 46
+LABELLED = 24
+"""With more points than this, those off the front have no label."""
+GLYPH = 7
+"""Pixels across that a letter of a label takes at most."""
+SHAPES = ("circle", "square", "diamond", "up", "down", "plus")
+AXES: dict[Cost, tuple[str, float]] = {
+    "latency_ms": ("latency of one image, ms (p50)", 1.0),
+    "size_bytes": ("saved weights or ONNX file, MB", 1e6),
+    "train_s": ("training time, s (median over seeds)", 1.0),
+}
+"""The name of each cost's axis, and what its values are divided by."""
+TICKS = (0, 20, 40, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 99, 99.5, 99.8, 99.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A linear map from [low, high] to pixels from ``start`` to ``end``."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+
+def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = False) -> str:
+    """The points, their 95% intervals, and a line along the front of each group.
+
+    ``images`` is the number of test images: nothing is drawn above half an error among them. Points
+    have the number of their row beside them, or with ``names`` those on the front their recipe's;
+    of many, those whose labels leave each other room, the most accurate first.
+    """
+    name, unit = AXES[cost]
+    least = 50 / images
+    across = _across([point.cost / unit for point in points])
+    upright = _upright(points, least)
+    groups = sorted({point.group for point in points})
+    parts = _grid(across, upright, least, name)
+    for index, group in enumerate(groups):
+        members = [point for point in points if point.group == group]
+        parts.append(_front(members, across, upright, unit, least, index))
+    few = len(points) <= LABELLED and not names
+    places = [
+        (across(math.log10(point.cost / unit)), _height(point, upright, least)) for point in points
+    ]
+    told = [point.row.label if names else str(point.row.number) for point in points]
+    if not few:
+        told = [label if point.on_front else "" for point, label in zip(points, told, strict=True)]
+        told = _with_room(told, places)
+    for point, place, label in zip(points, places, told, strict=True):
+        index = groups.index(point.group)
+        parts.append(_mark(point, place, upright, least, index, label))
+    return element(
+        "svg", "".join(parts), xmlns="http://www.w3.org/2000/svg", class_="oz-chart",
+        viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"accuracy against {name}",
+    )  # fmt: skip
+
+
+def _with_room(labels: Sequence[str], places: Sequence[tuple[float, float]]) -> list[str]:
+    """The labels without those that would lie on another's: the highest one stays."""
+    kept = [""] * len(labels)
+    taken: list[tuple[float, float, float]] = []
+    for index in sorted(range(len(labels)), key=lambda i: (places[i][1], i)):
+        if not labels[index]:
+            continue
+        x, y, anchor = _beside(labels[index], places[index])
+        wide = GLYPH * len(labels[index])
+        left = x - wide if anchor == "end" else x
+        if all(abs(y - b) >= 11 or left > end or left + wide < start for start, end, b in taken):
+            taken.append((left, left + wide, y))
+            kept[index] = labels[index]
+    return kept
+
+
+def _beside(label: str, place: tuple[float, float]) -> tuple[float, float, str]:
+    """Where the label of a mark begins, or by its anchor ends."""
+    x, y = place
+    flip = x + 7 + GLYPH * len(label) > WIDTH
+    return x - 7 if flip else x + 7, y - 5, "end" if flip else "start"
+
+
+def legend(points: Sequence[Point]) -> list[tuple[str, str]]:
+    """Each group with its symbol as SVG, in the order of :func:`scatter`."""
+    groups = sorted({point.group for point in points})
+    made = []
+    for index, group in enumerate(groups):
+        symbol = element(
+            "g", _symbol(index, 7, 7), class_=f"oz-point oz-front oz-group{index % len(SHAPES)}"
+        )
+        drawn = element("svg", symbol, viewBox="0 0 14 14", width=14, height=14, aria_hidden="true")
+        made.append((drawn, group))
+    return made
+
+
+def _across(costs: Sequence[float]) -> Axis:
+    low, high = math.log10(min(costs)), math.log10(max(costs))
+    margin = max(0.06 * (high - low), 0.1)
+    return Axis(low - margin, high + margin, LEFT, WIDTH - RIGHT)
+
+
+def _upright(points: Sequence[Point], least: float) -> Axis:
+    ends = [value for point in points for value in _ends(point)]
+    low, high = spaced(min(ends), least), spaced(max(ends), least)
+    margin = max(0.04 * (high - low), 0.03)
+    return Axis(low - margin, high + margin, HEIGHT - BOTTOM, TOP)
+
+
+def _ends(point: Point) -> tuple[float, float]:
+    row = point.row
+    middle = row.accuracy_percent or 0.0
+    if row.ci95_low_percent is None or row.ci95_high_percent is None:
+        return middle, middle
+    return row.ci95_low_percent, row.ci95_high_percent
+
+
+def _height(point: Point, upright: Axis, least: float) -> float:
+    return upright(spaced(point.row.accuracy_percent or 0.0, least))
+
+
+def _grid(across: Axis, upright: Axis, least: float, name: str) -> list[str]:
+    parts = []
+    last = math.inf
+    for tick in TICKS:
+        y = upright(spaced(tick, least))
+        if not TOP <= y <= HEIGHT - BOTTOM or last - y < 18:
+            continue
+        last = y
+        parts.append(_line("oz-grid", LEFT, y, WIDTH - RIGHT, y))
+        parts.append(_text(f"{tick:g}", LEFT - 6, y + 4, "end"))
+    for value in _ticks(across):
+        x = across(math.log10(value))
+        parts.append(_line("oz-grid", x, TOP, x, HEIGHT - BOTTOM))
+        parts.append(_text(f"{value:g}", x, HEIGHT - BOTTOM + 16, "middle"))
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(_text(name, middle, HEIGHT - 8, "middle"))
+    up = element(
+        "text", "test accuracy, %", text_anchor="middle",
+        transform=f"translate(12 {(TOP + HEIGHT - BOTTOM) / 2:.1f}) rotate(-90)",
+    )  # fmt: skip
+    return [*parts, up]
+
+
+def _ticks(across: Axis) -> list[float]:
+    """Powers of ten within the axis; with 2 and 5 of each where these leave room."""
+    decades = range(math.floor(across.low), math.ceil(across.high) + 1)
+    steps: tuple[tuple[int, ...], ...] = ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
+    for each in steps:
+        ticks = [m * 10.0**d for d in decades for m in each]
+        ticks = [t for t in ticks if across.low <= math.log10(t) <= across.high]
+        places = [across(math.log10(tick)) for tick in ticks]
+        if all(b - a >= 34 for a, b in itertools.pairwise(places)):
+            return ticks
+    return ticks
+
+
+def _front(
+    members: Sequence[Point], across: Axis, upright: Axis, unit: float, least: float, index: int
+) -> str:
+    """Steps along the front of a group: what accuracy is to be had for a cost."""
+    first = sorted((p for p in members if p.on_front), key=lambda p: p.cost)
+    places = [(across(math.log10(p.cost / unit)), _height(p, upright, least)) for p in first]
+    path = f"M{places[0][0]:.1f} {places[0][1]:.1f}"
+    for x, y in places[1:]:
+        path += f"H{x:.1f}V{y:.1f}"
+    return empty("path", class_=f"oz-line oz-group{index % len(SHAPES)}", d=path, fill="none")
+
+
+def _mark(
+    point: Point,
+    place: tuple[float, float],
+    upright: Axis,
+    least: float,
+    index: int,
+    label: str,
+) -> str:
+    row, (x, y) = point.row, place
+    low, high = (upright(spaced(end, least)) for end in _ends(point))
+    state = "oz-front" if point.on_front else "oz-beaten" if point.beaten else "oz-open"
+    said = f"{row.number}: {row.label}, {row.accuracy_percent:.2f}%"
+    drawn = element("title", safe(said))
+    drawn += _line("oz-whisker", x, low, x, high) + _symbol(index, x, y)
+    if label:
+        drawn += _text(label, *_beside(label, place))
+    kind = f"oz-point {state} oz-group{index % len(SHAPES)}"
+    return element("g", drawn, class_=kind, data_row=row.number)
+
+
+def _symbol(index: int, x: float, y: float) -> str:
+    shape = SHAPES[index % len(SHAPES)]
+    if shape == "circle":
+        return empty("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=4.5)
+    outline = {
+        "square": "-4 -4h8v8h-8z",
+        "diamond": "0 -5.5l5.5 5.5l-5.5 5.5l-5.5 -5.5z",
+        "up": "0 -5.5l5 9h-10z",
+        "down": "0 5.5l5 -9h-10z",
+        "plus": "-2 -5h4v3h3v4h-3v3h-4v-3h-3v-4h3z",
+    }[shape]
+    dx, dy, rest = _start(outline)
+    return empty("path", d=f"M{x + dx:.1f} {y + dy:.1f}{rest}")
+
+
+def _start(outline: str) -> tuple[float, float, str]:
+    """The first two numbers of an outline, and what is after them."""
+    dx, _, after = outline.partition(" ")
+    end = next(i for i, c in enumerate(after) if c.isalpha())
+    return float(dx), float(after[:end]), after[end:]
+
+
+def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
+    return empty(
+        "line", class_=kind, x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}"
+    )
+
+
+def _text(text: str, x: float, y: float, anchor: str) -> str:
+    return element("text", safe(text), x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)

@@ -1,0 +1,1 @@
+"""Receipts: what a step of compression did to accuracy, size and speed."""

@@ -1,0 +1,277 @@
+"""Recipe: everything that decides a training, as a strict, hashable record.
+
+A recipe is read from TOML, from a mapping, or by the name of a shipped one. Unknown sections and
+keys are refused with the nearest name. Names of components are qualified, and their options
+checked, by :func:`oraclezoo.recipe.resolve.resolve`; only a resolved recipe has a hash.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from oraclezoo.errors import RecipeError, UnknownNameError, UsageError, nearest
+from oraclezoo.recipe.sections import (
+    COMPONENTS,
+    SECTIONS,
+    Augment,
+    Budget,
+    Component,
+    Compress,
+    Data,
+    Distill,
+    Evaluate,
+    Loss,
+    Pretrain,
+    Training,
+    keys,
+)
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+_TOP = ("name", "summary")
+_NAME = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training but seed, device and paths.
+
+    Make one with :meth:`load` or :meth:`from_dict`; change one with :meth:`override`.
+    """
+
+    name: str
+    backbone: Component
+    optimizer: Component
+    scheduler: Component
+    data: Data = field(default_factory=Data)
+    pretrain: Pretrain = field(default_factory=Pretrain)
+    budget: Budget = field(default_factory=Budget)
+    augment: Augment = field(default_factory=Augment)
+    loss: Loss = field(default_factory=Loss)
+    distill: Distill = field(default_factory=Distill)
+    train: Training = field(default_factory=Training)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    compress: Compress = field(default_factory=Compress)
+    summary: str = ""
+    resolved: bool = False
+
+    @classmethod
+    def load(cls, source: str | Path, overrides: Mapping[str, object] | None = None) -> Self:
+        """A shipped recipe by name, or a TOML file by path, with ``overrides`` applied.
+
+        Overrides map dotted keys to values, e.g. ``{"optimizer.lr": 0.05}``. Raises RecipeError or
+        UnknownNameError.
+        """
+        path = find(source)
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+            raise RecipeError(f"recipe {path}: {error}") from error
+        document.setdefault("name", path.stem)
+        try:
+            recipe = cls.from_dict(document)
+        except UsageError as error:
+            raise RecipeError(f"recipe {path}: {error}") from error
+        return recipe.override(overrides or {})
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """A recipe from the mapping that its TOML file holds."""
+        known = (*_TOP, *COMPONENTS, *SECTIONS)
+        parts: dict[str, Any] = {}
+        for key, value in document.items():
+            if key not in known:
+                raise RecipeError(f"unknown section '{key}'{nearest(key, known)}")
+            if key in _TOP:
+                parts[key] = _text(key, value)
+            elif not isinstance(value, Mapping):
+                raise RecipeError(f"'{key}' must be a section: [{key}]")
+            elif key in COMPONENTS:
+                parts[key] = _component(key, value)
+            else:
+                parts[key] = _section(key, value)
+        for key in ("name", *COMPONENTS):
+            if key not in parts:
+                raise RecipeError(f"'{key}' is missing")
+        if not _NAME.fullmatch(parts["name"]):
+            raise RecipeError(
+                f"name '{parts['name']}': use up to 64 letters, digits, '.', '_' and '-', or two "
+                "such names with '/' between them, as a suite's recipes have"
+            )
+        return cls(**parts)
+
+    def override(self, changes: Mapping[str, object]) -> Self:
+        """A copy with dotted keys replaced.
+
+        Naming another component drops the options that were meant for the one it replaces.
+        """
+        document = self.to_dict()
+        for path in sorted(changes, key=lambda k: not k.endswith(".name")):  # names first
+            value = changes[path]
+            section, dot, entry = path.partition(".")
+            if not dot and section in _TOP:
+                document[section] = value
+                continue
+            known = (*COMPONENTS, *SECTIONS)
+            if section not in known:
+                raise RecipeError(f"unknown section in '{path}'{nearest(section, (*_TOP, *known))}")
+            if not entry:
+                raise RecipeError(f"'{path}' is a section; set one of its keys, as {path}.KEY")
+            if section in COMPONENTS and entry == "name" and document[section]["name"] != value:
+                document[section] = {}
+            document[section][entry] = value
+        changed = self.from_dict(document)
+        return changed if changes else self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping that the TOML file holds; options that are None are left out."""
+        document: dict[str, Any] = {"name": self.name, "summary": self.summary}
+        for key in COMPONENTS:
+            component: Component = getattr(self, key)
+            given = {k: v for k, v in component.options.items() if v is not None}
+            document[key] = {"name": component.name, **given}
+        for section in SECTIONS:
+            document[section] = dataclasses.asdict(getattr(self, section))
+        return document
+
+    def to_toml(self) -> str:
+        """The recipe as the text of a TOML file that :meth:`load` reads back equal."""
+        import tomli_w
+
+        return tomli_w.dumps(self.to_dict())
+
+    def canonical(self) -> dict[str, Any]:
+        """What the hash is taken over: all that decides a training, and nothing else."""
+        if not self.resolved:
+            raise UsageError(
+                "only a resolved recipe has a hash: see oraclezoo.recipe.resolve.resolve"
+            )
+        document = self.to_dict()
+        del document["name"], document["summary"]
+        for key in COMPONENTS:
+            component: Component = getattr(self, key)
+            document[key] = {"name": component.name, "options": dict(component.options)}
+        for idle in self.compress.idle:
+            document["compress"][idle] = getattr(Compress(), idle)
+        for name, section in SECTIONS.items():
+            for f in dataclasses.fields(section):
+                if f.metadata["later"] and document[name][f.name] == f.default:
+                    del document[name][f.name]
+            if not document[name]:
+                del document[name]
+        return document
+
+    @property
+    def uncompressed(self) -> Self:
+        """The recipe of the net as it is trained, before anything is made of it."""
+        return dataclasses.replace(self, compress=Compress()) if self.compress.steps else self
+
+    @property
+    def label(self) -> str:
+        """The name and, in brackets, what compresses the net: ``tiny (int8)``."""
+        return f"{self.name} ({self.compress.steps})" if self.compress.steps else self.name
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 (hex) of the canonical JSON: sorted keys, defaults filled in, names qualified.
+
+        Keys and options that came later than the first published recipes are in it where they are
+        not at their default.
+        """
+        text = json.dumps(
+            self.canonical(), sort_keys=True, separators=(",", ":"), allow_nan=False, default=list
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def hash12(self) -> str:
+        """The first twelve digits of :attr:`hash`, as file names carry it."""
+        return self.hash[:12]
+
+
+def shipped() -> list[str]:
+    """Names of the recipes that come with oraclezoo."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def find(source: str | Path) -> Path:
+    """The file behind a recipe's name or path."""
+    if isinstance(source, Path) or str(source).endswith(".toml"):
+        path = Path(source)
+        if not path.is_file():
+            raise RecipeError(f"recipe {path}: there is no such file")
+        return path
+    path = SHIPPED / f"{source}.toml"
+    if source not in shipped():
+        raise UnknownNameError("recipe", source, shipped(), "or give the path of a .toml file")
+    return path
+
+
+def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
+    """Overrides from ``key=value`` texts; a value is TOML, or else a plain string."""
+    changes: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"'{pair}' is not of the form section.key=value")
+        changes[key.strip()] = parse_value(text.strip())
+    return changes
+
+
+def parse_value(text: str) -> object:
+    """``text`` as a TOML value, or as the string it is."""
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return document["value"] if len(document) == 1 else text
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    """Overrides from ``ORACLEZOO_<SECTION>__<KEY>`` variables, e.g. ORACLEZOO_OPTIMIZER__LR=0.1."""
+    changes: dict[str, object] = {}
+    for name, text in environ.items():
+        prefix, _, rest = name.partition("_")
+        section, double, key = rest.partition("__")
+        if prefix == "ORACLEZOO" and double:
+            known = (*COMPONENTS, *SECTIONS)
+            if section.lower() not in known:
+                near = nearest(section.lower(), known)
+                raise UsageError(f"environment variable {name} names no section of a recipe{near}")
+            changes[f"{section.lower()}.{key.lower()}"] = parse_value(text)
+    return changes
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise RecipeError(f"'{key}' must be a string")
+    return value
+
+
+def _component(key: str, given: Mapping[str, Any]) -> Component:
+    options = dict(given)
+    name = options.pop("name", None)
+    if not isinstance(name, str) or not name:
+        raise RecipeError(f"[{key}] needs a name, e.g. name = \"...\" ('oraclezoo list {key}s')")
+    for option, value in options.items():
+        if not isinstance(value, (bool, int, float, str, list, tuple)):
+            raise RecipeError(f"{key}.{option} must be a number, a string, true, false or a list")
+    return Component(name, {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
+
+
+def _section(key: str, given: Mapping[str, Any]) -> object:
+    known = keys(SECTIONS[key])
+    for entry in given:
+        if entry not in known:
+            raise RecipeError(f"[{key}] has no key '{entry}'{nearest(entry, known)}")
+    return SECTIONS[key](**{entry: known[entry].check(given[entry], key) for entry in given})

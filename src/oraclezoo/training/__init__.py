@@ -1,0 +1,1 @@
+"""Training a recipe: from its parts and data to a finished run."""

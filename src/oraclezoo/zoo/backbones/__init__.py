@@ -1,0 +1,1 @@
+"""The built-in backbones; their specs, which are light, in ``specs``."""

@@ -1,0 +1,77 @@
+"""Specs of timm's other convolutional nets: dense, large kernels, patchwise. Imports light."""
+
+from __future__ import annotations
+
+from oraclezoo.specs import Option, Spec
+from oraclezoo.zoo.backbones.specs.shared import DROP_PATH, DROP_RATE, made, timm
+
+_SMALL_STEM = {"stem.0": {"stride": 2, "padding": 3}}
+_STEM = "4x4 stem of stride 2, padding 3 (was 4, 0): 28 pixels become 16"
+_LAYER_SCALE = Option(
+    "ls_init_value",
+    "float",
+    0.1,
+    "start of the layer scale of each residual branch",
+    low=1e-6,
+    high=1.0,
+)
+
+CONVNETS: tuple[Spec, ...] = (
+    timm(
+        "convnext_atto",
+        f"{_STEM}; layer scale starts at 0.1 (was 1e-6)",
+        "Liu et al. 2022, arXiv:2201.03545; layer scale arXiv:2103.17239",
+        (DROP_RATE, DROP_PATH, _LAYER_SCALE),
+        prunable=True,
+        convolutions=_SMALL_STEM,
+    ),
+    timm(
+        "convnext_femto",
+        f"{_STEM}; layer scale starts at 0.1 (was 1e-6)",
+        "Liu et al. 2022, arXiv:2201.03545; layer scale arXiv:2103.17239",
+        (DROP_RATE, DROP_PATH, _LAYER_SCALE),
+        prunable=True,
+        convolutions=_SMALL_STEM,
+    ),
+    timm(
+        "convnextv2_atto",
+        _STEM,
+        "Woo et al. 2023, arXiv:2301.00808",
+        prunable=True,
+        convolutions=_SMALL_STEM,
+    ),
+    timm(
+        "inception_next_atto",
+        f"{_STEM}; layer scale starts at 0.1 (was 1e-6)",
+        "Yu et al. 2024, arXiv:2303.16900",
+        (DROP_RATE, DROP_PATH, _LAYER_SCALE),
+        prunable="it cuts its channels into parts at fixed places",
+        convolutions=_SMALL_STEM,
+    ),
+    timm(
+        "edgenext_xx_small",
+        f"{_STEM}",
+        "Maaz et al. 2022, arXiv:2206.10589",
+        prunable="it cuts its channels into parts at fixed places",
+        convolutions=_SMALL_STEM,
+    ),
+    timm(
+        "hgnetv2_b0",
+        "stride 1 (was 2) in the first convolution",
+        "Zhao et al. 2024, arXiv:2304.08069 (its backbone)",
+        prunable=True,
+        unstride=("stem.stem1",),
+    ),
+    made(
+        "densenet_bc_34",
+        "densenet121",
+        "3x3 stem of stride 1 and no pooling after it (was 7x7, 2); three blocks of 5 layers that "
+        "grow by 12 channels (was 6, 12, 24, 16 by 32)",
+        "Huang et al. 2017, arXiv:1608.06993",
+        (DROP_RATE,),
+        prunable=True,
+        arguments={"growth_rate": 12, "block_config": (5, 5, 5)},
+        convolutions={"features.conv0": {"kernel_size": 3, "stride": 1}},
+        unstride=("features.pool0",),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The built-in optimizers; their specs, which are light, in ``specs``."""

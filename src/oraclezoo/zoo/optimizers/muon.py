@@ -1,0 +1,167 @@
+"""Muon: momentum, orthogonalised by Newton-Schulz iterations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from oraclezoo.zoo.optimizers.torch_optimizers import NamedParameters, trainable
+
+_QUINTIC = (3.4445, -4.7750, 2.0315)  # K. Jordan's coefficients: steep at 0, within 0.3 of 1 after
+_EPS = 1e-7  # added to a norm, so that a gradient of zero gives an update of zero
+
+
+def muon(
+    named_parameters: NamedParameters,
+    *,
+    lr: float = 0.2,
+    momentum: float = 0.6,
+    ns_steps: int = 5,
+    weight_decay: float = 0.0,
+    decay_norms: bool = False,
+    sgd_lr: float = 0.3,
+    sgd_momentum: float = 0.85,
+) -> Muon:
+    """A :class:`Muon` over a net: hidden weights by Muon, the rest by Nesterov SGD.
+
+    Muon takes parameters named ``...weight`` of a convolution or a linear layer (2, 4 or 5
+    dimensions, or 3 for Conv1d). The last of them with two dimensions is the classifier head and
+    left to SGD, with biases, norms, embeddings and tables. ``weight_decay`` spares parameters of
+    one dimension unless ``decay_norms``.
+    """
+    parameters = trainable(named_parameters)
+    hidden = [(name, p) for name, p in parameters if _is_hidden_weight(name, p)]
+    linear = [p for _, p in hidden if p.ndim == 2]
+    head = linear[-1] if linear else None
+    taken = [p for _, p in hidden if p is not head]
+    ids = {id(p) for p in taken}
+    rest = [p for _, p in parameters if id(p) not in ids]
+    sgd = {"method": "sgd", "lr": sgd_lr, "momentum": sgd_momentum}
+    groups: list[dict[str, Any]] = [
+        {"params": taken, "method": "muon", "lr": lr, "momentum": momentum},
+        {"params": [p for p in rest if p.ndim >= 2], **sgd},
+        {
+            "params": [p for p in rest if p.ndim < 2],
+            **sgd,
+            "weight_decay": weight_decay if decay_norms else 0.0,
+        },
+    ]
+    return Muon(
+        [group for group in groups if group["params"]],
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        ns_steps=ns_steps,
+    )
+
+
+class Muon(Optimizer):
+    """Muon for the groups with ``method="muon"``, Nesterov SGD for those with ``"sgd"``.
+
+    For a weight W of shape (out, ...), seen as a matrix of out rows, with gradient G::
+
+        B <- momentum * B + G
+        W <- (1 - lr * weight_decay) * W
+        W <- W - lr * sqrt(max(1, rows / columns)) * orthogonalise(G + momentum * B)
+
+    so that the Frobenius norm of an update is about ``lr * sqrt(rows)``, whatever the gradient's.
+    Keller Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. Weights
+    are not renormalised after a step, since nets without normalisation layers are taken too.
+
+    The state is one float buffer per parameter; a saved and loaded state continues bit for bit.
+    """
+
+    def __init__(
+        self,
+        params: list[dict[str, Any]],
+        *,
+        lr: float,
+        momentum: float,
+        weight_decay: float = 0.0,
+        ns_steps: int = 5,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+            "ns_steps": ns_steps,
+            "method": "muon",
+        }
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update each parameter that has a gradient; the closure's loss, if one is given."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if not parameters:
+                continue
+            updates = self._nesterov(parameters, group["momentum"])
+            if group["method"] == "muon":
+                updates = _orthogonal_updates(updates, group["ns_steps"])
+            if group["weight_decay"]:
+                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(parameters, updates, alpha=-group["lr"])
+        return loss
+
+    def _nesterov(self, parameters: list[nn.Parameter], momentum: float) -> list[torch.Tensor]:
+        """Add each gradient to its buffer; the gradients plus ``momentum`` times the buffers."""
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        for p in parameters:
+            if "momentum_buffer" not in self.state[p]:
+                self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+        buffers = [self.state[p]["momentum_buffer"] for p in parameters]
+        torch._foreach_mul_(buffers, momentum)
+        torch._foreach_add_(buffers, gradients)
+        return list(torch._foreach_add(gradients, buffers, alpha=momentum))
+
+
+def orthogonalise(matrices: torch.Tensor, steps: int) -> torch.Tensor:
+    """``(..., m, n)`` floating -> the same shape, singular values near 1, same singular vectors.
+
+    Newton-Schulz with K. Jordan's quintic: X <- aX + b(XX')X + c(XX')^2 X. The iteration runs on
+    the smaller Gram matrix alone (X stays P times the start, and XX' is a polynomial in the first
+    XX'), a third of the arithmetic for a wide X. In float32, which the Gram matrix needs.
+    """
+    a, b, c = _QUINTIC
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = (matrices.mT if tall else matrices).float()
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + _EPS)
+    gram = x @ x.mT
+    eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    product = eye
+    for step in range(steps):
+        factor = a * eye + b * gram + c * (gram @ gram)
+        product = factor @ product if step else factor
+        if step + 1 < steps:
+            gram = factor @ gram @ factor
+    result: torch.Tensor = (product @ x).to(matrices.dtype)
+    return result.mT if tall else result
+
+
+def _orthogonal_updates(updates: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
+    """Each update, as a matrix of its first dimension's rows, orthogonalised and scaled."""
+    same_shape: dict[torch.Size, list[int]] = defaultdict(list)
+    for index, update in enumerate(updates):
+        same_shape[update.flatten(1).shape].append(index)
+    results = list(updates)
+    for (rows, columns), indices in same_shape.items():
+        stack = torch.stack([updates[index].flatten(1) for index in indices])
+        stack = orthogonalise(stack, steps) * max(1.0, rows / columns) ** 0.5
+        for index, matrix in zip(indices, stack.unbind(), strict=True):
+            results[index] = matrix.reshape(updates[index].shape)
+    return results
+
+
+def _is_hidden_weight(name: str, parameter: nn.Parameter) -> bool:
+    """Whether this is the weight of a convolution or linear layer, by name and shape."""
+    return name.rpartition(".")[2] == "weight" and parameter.ndim >= 2

@@ -1,0 +1,1 @@
+"""The built-in schedulers; their specs, which are light, in ``specs``."""

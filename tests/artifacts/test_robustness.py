@@ -1,0 +1,113 @@
+"""Accuracy on corrupted test images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import oraclezoo as oz
+from oraclezoo.artifacts import robustness as robust
+from oraclezoo.artifacts.model import Model
+from oraclezoo.data.corrupt import CORRUPTIONS, VERSION, corrupt
+from oraclezoo.data.dataset import ArrayDataset, ArraySplit
+from oraclezoo.data.idx import write_idx
+from oraclezoo.errors import UsageError
+from oraclezoo.ranking.predictions import accuracy_of
+
+IMAGES = np.random.default_rng(0).integers(0, 255, (23, 12, 12), np.uint8)
+LABELS = np.arange(23) % 3
+
+
+@pytest.fixture
+def model() -> Model:
+    """An untrained net for images of 12 x 12 and three classes."""
+    torch.manual_seed(0)
+    card: dict[str, Any] = {
+        "classes": ["a", "b", "c"],
+        "input": {"in_chans": 1, "num_classes": 3, "image_size": 12},
+        "preprocessing": {"mean": 0.5, "std": 0.3},
+    }
+    return Model(nn.Sequential(nn.Flatten(), nn.Linear(144, 3)), card)
+
+
+@pytest.fixture
+def dataset() -> ArrayDataset:
+    """A data set of which only the test part may be touched."""
+
+    def forbidden() -> ArraySplit:
+        raise AssertionError("only test images are corrupted")
+
+    return ArrayDataset(
+        classes=("a", "b", "c"),
+        glyphs=("", "", ""),
+        flip_keeps_label=False,
+        synthetic=True,
+        sha256={},
+        readers={
+            "train": forbidden,
+            "validation": forbidden,
+            "test": lambda: ArraySplit(IMAGES, LABELS),
+        },
+    )
+
+
+def test_each_corruption_is_scored_at_each_severity(model: Model, dataset: ArrayDataset) -> None:
+    """As the model reads what ``corrupt`` gives, with seed 0, and the protocol counts."""
+    found = robust.robustness(model, dataset, "cpu")
+    assert (found["version"], found["seed"]) == (VERSION, 0)
+    assert list(found["accuracy"]) == list(CORRUPTIONS)
+    worn = corrupt(IMAGES, "speckle", 4, 0)
+    due = accuracy_of(model.predict(worn).probabilities, LABELS)
+    assert found["accuracy"]["speckle"][3] == pytest.approx(due)
+    assert robust.is_current(found)
+
+
+def test_the_number_of_images_at_a_time_changes_nothing(
+    model: Model, dataset: ArrayDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven at a time, the last ones fewer, come to the same figures."""
+    whole = robust.robustness(model, dataset, "cpu")["accuracy"]
+    monkeypatch.setattr(robust, "AT_ONCE", 7)
+    parts = robust.robustness(model, dataset, "cpu")["accuracy"]
+    assert all(parts[name] == pytest.approx(whole[name]) for name in whole)
+
+
+def test_a_result_has_it_only_if_each_seed_does(model: Model, dataset: ArrayDataset) -> None:
+    """And of the corruptions that there are now."""
+    kept = robust.robustness(model, dataset, "cpu")
+    found = robust.together([{"robust": kept}, {"robust": kept}])
+    assert found is not None
+    assert found["corruptions"][0] == {
+        "name": next(iter(CORRUPTIONS)),
+        "accuracy": [kept["accuracy"][next(iter(CORRUPTIONS))]] * 2,
+    }
+    assert robust.together([{"robust": kept}, {"robust": None}]) is None
+    assert robust.together([{"robust": kept}, {}]) is None
+    assert robust.together([]) is None
+    assert robust.together([{"robust": {**kept, "version": "0"}}]) is None
+
+
+def test_images_too_small_are_refused_before_any_training(tmp_path: Path) -> None:
+    """Corruptions take eight pixels a side; the benchmark says so first."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, count in (("train", 40), ("t10k", 8)):
+        write_idx(data / f"{name}-images-idx3-ubyte", np.ones((count, 6, 6), np.uint8))
+        write_idx(data / f"{name}-labels-idx1-ubyte", (np.arange(count) % 2).astype(np.uint8))
+    with pytest.raises(UsageError, match="8 pixels or more a side, these have 6 x 6"):
+        oz.bench(
+            ["authors-cnn"],
+            track="idx",
+            data_dir=data,
+            seeds=1,
+            device="cpu",
+            out=tmp_path / "results",
+            runs=tmp_path / "runs",
+            robust=True,
+        )
+    assert not (tmp_path / "runs").exists()

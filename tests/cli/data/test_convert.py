@@ -1,0 +1,197 @@
+"""``oraclezoo data convert`` as it is typed: output, exit statuses, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from click.testing import CliRunner, Result
+
+from oraclezoo.cli import cli
+from oraclezoo.cli.data import convert as module
+from oraclezoo.data.scans.layout import Naming
+from oraclezoo.data.tracks import MAX_IMAGE_SIZE, idx
+from oraclezoo.imaging.decode import prepare
+
+BENCHMARK = runpy.run_path(
+    str(Path(__file__).resolve().parents[3] / "benchmarks" / "convert.py"), run_name="convert"
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """330 scans of ten classes, in every format and mode that the benchmark makes."""
+    folder = tmp_path_factory.mktemp("made") / "scans"
+    BENCHMARK["make"](folder, 330)
+    return folder
+
+
+@pytest.fixture
+def scans(made: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(made, tmp_path / "scans"))
+
+
+def convert(*arguments: object) -> Result:
+    """The command in this process, with its exit status and both streams."""
+    return CliRunner().invoke(
+        cli, ["data", "convert", *map(str, arguments)], catch_exceptions=False
+    )
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "oraclezoo", "data", "convert"]
+    return subprocess.run([*program, *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_every_listed_format_is_converted(scans: Path, tmp_path: Path) -> None:
+    """Ten classes in eleven ways of storing: all there, bright on dark, with a summary."""
+    done = run(scans, tmp_path / "out", "--size", "28", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert "rejected    0 files, 0.0%" in done.stdout
+    assert "28 x 28" in done.stdout
+    assert "330 of 330 files" in done.stderr
+    assert len({path.suffix for path in scans.rglob("*.*")}) == 6
+    dataset = idx(data_dir=tmp_path / "out")
+    assert dataset.classes == tuple("0123456789")
+    images = dataset.split("train").images
+    assert (images.reshape(len(images), -1).mean(1) < 128).all()
+
+
+def test_json_is_one_document_and_the_report(scans: Path, tmp_path: Path) -> None:
+    """On stdout alone, the same as in the folder."""
+    done = run(scans, tmp_path / "out", "--json", "--jobs", "1", "--validation", "20")
+    document = json.loads(done.stdout)
+    assert document == json.loads((tmp_path / "out" / "report.json").read_text())
+    assert document["schema"] == "oraclezoo/convert/1"
+    assert document["data"]["settings"]["validation_percent"] == 20
+    assert sum(document["data"]["images"].values()) == 330
+
+
+def spoil(scans: Path) -> list[Path]:
+    """Cut every tenth file to half."""
+    chosen = sorted(path for path in scans.rglob("*") if path.is_file())[::10]
+    for path in chosen:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return chosen
+
+
+def test_a_tenth_broken_is_status_3_unless_allowed(scans: Path, tmp_path: Path) -> None:
+    """The rule of the help: the others are written, the report names each, a share may pass."""
+    broken = spoil(scans)
+    done = run(scans, tmp_path / "out", "--jobs", "2")
+    assert done.returncode == 3
+    first, second = done.stderr.strip().splitlines()[-2:]
+    assert first.startswith("oraclezoo: 33 files (10.0%) were rejected, 0% are allowed")
+    assert "--allow-rejected PERCENT" in second
+    assert "Traceback" not in done.stderr
+    assert "rejected    33 files, 10.0%" in done.stdout
+    assert "... all are in" in done.stdout
+    report = json.loads((tmp_path / "out" / "report.json").read_text())["data"]
+    assert [row["file"] for row in report["rejected"]] == sorted(
+        path.relative_to(scans).as_posix() for path in broken
+    )
+    assert all(row["reason"] for row in report["rejected"])
+    assert len(idx(data_dir=tmp_path / "out").split("train").labels) == report["images"]["train"]
+    assert sum(report["images"].values()) == 297
+    for share, status in (("10", 0), ("9.9", 3), ("100", 0)):
+        again = convert(scans, tmp_path / "out", "--jobs", 1, "--allow-rejected", share)
+        assert again.exit_code == status
+
+
+def test_mistakes_are_one_clear_line(scans: Path, tmp_path: Path) -> None:
+    """Wrong values are status 2, what cannot be converted is status 1; nothing is written."""
+    out = tmp_path / "out"
+    for arguments, status, says in (
+        ((tmp_path / "absent", out), 1, "absent: No such file or directory"),
+        ((scans, out, "--size", "0"), 2, "not in the range"),
+        ((scans, out, "--size", "513"), 2, "not in the range"),
+        ((scans, out, "--test", "0"), 2, "not in the range"),
+        ((scans, out, "--validation", "60", "--test", "40"), 2, "leave no percent for training"),
+        ((scans, scans), 2, "give another folder for the output"),
+        ((scans / "0", out), 1, "two class folders with images are the least"),
+        ((__file__, out), 1, "neither a folder nor a whole tar or zip archive"),
+        ((scans, out, "--jobs", "0"), 2, "not in the range"),
+    ):
+        done = convert(*arguments)
+        assert (done.exit_code, says in done.stderr) == (status, True), done.stderr
+        assert len(done.stderr.strip().splitlines()) <= 2
+        assert not out.exists()
+
+
+def test_options_agree_with_what_they_stand_for() -> None:
+    """The size's bound is the track's, the choices are the library's."""
+    options = {option.name: option for option in module.command.params}
+    assert options["size"].type.max == MAX_IMAGE_SIZE  # type: ignore[attr-defined]  # a range
+    assert get_args(module.Naming) == get_args(Naming)
+
+
+def test_folders_named_as_oracle_mnists_classes_are_pointed_out(
+    tmp_path: Path, scans: Path
+) -> None:
+    """By a hint that says which option; nothing is guessed."""
+    from oraclezoo.data.characters import CLASSES
+
+    for label, name in enumerate(CLASSES):
+        (scans / str(label)).rename(scans / name)
+    done = convert(scans, tmp_path / "out", "--jobs", 1)
+    assert "--classes oracle-mnist gives them its label order" in done.stderr
+    assert idx(data_dir=tmp_path / "out").classes == tuple(sorted(CLASSES))
+    done = convert(scans, tmp_path / "out", "--jobs", 1, "--classes", "oracle-mnist")
+    assert "label order" not in done.stderr
+    assert idx(data_dir=tmp_path / "out").classes == CLASSES
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
+    """Status 130, one line that says how to go on, no traceback of any process; then it goes on."""
+    BENCHMARK["make"](tmp_path / "scans", 1500)
+    arguments = [str(tmp_path / "scans"), str(tmp_path / "out"), "--jobs", "2"]
+    program = [sys.executable, "-m", "oraclezoo", "data", "convert", *arguments]
+    process = subprocess.Popen(
+        program, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(tmp_path.glob("out/.convert/images-*/*.images")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # to the workers as well, as a terminal does
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert "run the same command again to go on" in stderr.splitlines()[-1]
+    assert not stdout
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".convert"]
+    done = run(*arguments, "--json")
+    time_of = json.loads(done.stdout)["data"]["time"]
+    assert time_of["kept"] >= 128
+    assert time_of["kept"] + time_of["prepared"] == 1500
+
+
+def test_light_help() -> None:
+    """The group's help and the command's import neither NumPy nor Pillow."""
+    code = (
+        "import sys\nfrom oraclezoo.cli import cli\n"
+        "try:\n    cli(['data', *sys.argv[1:], '--help'])\n"
+        "except SystemExit:\n    pass\n"
+        "assert not {'numpy', 'PIL', 'torch', 'filelock'} & set(sys.modules)\n"
+    )
+    for arguments in ([], ["convert"]):
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+def test_a_prepared_image_is_what_prepare_gives(scans: Path, tmp_path: Path) -> None:
+    """What is trained on and what is predicted from go the same way."""
+    convert(scans, tmp_path / "out", "--jobs", 1, "--validation", 0)
+    dataset = idx(data_dir=tmp_path / "out")
+    held = {image.tobytes() for image in dataset.split("test").images}
+    ours = {prepare(path, 28).tobytes() for path in scans.rglob("*.*")}
+    assert held <= ours

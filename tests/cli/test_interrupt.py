@@ -1,0 +1,114 @@
+"""Ctrl-C and broken files, through the real program."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from oraclezoo.engine.checkpoint import load_state
+
+PROGRAM = [sys.executable, "-m", "oraclezoo"]
+
+
+def train_command(data: Path, epochs: int, *more: str) -> list[str]:
+    """A small training on a folder of IDX files."""
+    small = ["-s", f"budget.epochs={epochs}", "-s", "budget.batch_size=16", "--device", "cpu"]
+    return [
+        *PROGRAM,
+        "train",
+        "authors-cnn",
+        "--track",
+        "idx",
+        "--data-dir",
+        str(data),
+        *small,
+        *more,
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+def test_ctrl_c_in_training_then_resume(tiny_idx: Path, tmp_path: Path) -> None:
+    """Exit status 130, the state kept, and --resume ends where an unbroken run does."""
+    command = train_command(tiny_idx, 400)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    stop_at = time.monotonic() + 120
+    while time.monotonic() < stop_at and not (
+        (found := list(tmp_path.glob("runs/*/metrics.jsonl"))) and found[0].read_text()
+    ):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "--resume" in stderr
+    assert "Traceback" not in stderr
+    done = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    whole = subprocess.run([*command, "--out", "whole"], cwd=tmp_path, capture_output=True)
+    assert whole.returncode == 0
+    (one,), (other,) = tmp_path.glob("runs/*/last.safetensors"), tmp_path.glob("whole/*/last.*")
+    a, b = load_state(one)["model"], load_state(other)["model"]
+    assert all(bool((a[key] == b[key]).all()) for key in b)
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _wrong_magic(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"\x01\x02\x03\x04" + gzip.decompress(path.read_bytes())[4:]))
+
+
+def _web_page(path: Path) -> None:
+    path.write_bytes(b"<!DOCTYPE html><html><body>Sign in</body></html>")
+
+
+def _one_image_less(path: Path) -> None:
+    raw = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(raw[:4] + (159).to_bytes(4, "big") + raw[8:-256]))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_truncate, "gzip data is broken"),
+        (_wrong_magic, "it begins with 01 02 03 04"),
+        (_web_page, "HTML"),
+        (_one_image_less, "159 images but 160 labels"),
+    ],
+)
+def test_broken_files_are_one_clear_error(
+    spoil: Callable[[Path], None], says: str, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """The file and the fault are named in two lines at most; no run folder is left."""
+    data = tmp_path / "data"
+    shutil.copytree(tiny_idx, data)
+    spoil(data / "train-images-idx3-ubyte.gz")
+    done = subprocess.run(train_command(data, 1), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "train-images-idx3-ubyte.gz" in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2, done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_training_without_a_timm_backbone_does_not_import_timm(
+    tiny_idx: Path, tmp_path: Path
+) -> None:
+    """timm and torchvision cost seconds that such a run must not pay."""
+    code = (
+        "import sys, oraclezoo as oz\n"
+        "recipe = oz.Recipe.load('default', {'data.track': 'idx', 'budget.epochs': 1,"
+        " 'budget.batch_size': 16})\n"
+        "oz.train(recipe, data_dir=sys.argv[1], device='cpu').model()\n"
+        "assert not {'timm', 'torchvision', 'onnx', 'onnxruntime'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tiny_idx)], cwd=tmp_path, check=True)

@@ -1,0 +1,144 @@
+"""Augmentation: what it changes, what it leaves, and that a seed decides it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from oraclezoo.engine.augment import Augmenter, standardise
+from oraclezoo.recipe.sections import Augment
+
+MEAN, STD = 0.3, 0.25
+FULL = Augment(
+    shift=3, rotate=12, scale=0.1, shear=0.1, elastic=1, elastic_grid=4, flip=True, cutout=7, jpeg=1
+)
+
+
+def make(recipe: Augment, *, flip: bool = False, seed: int = 0) -> Augmenter:
+    """An augmenter on the CPU, ready to draw."""
+    made = Augmenter(recipe, flip=flip, mean=MEAN, std=STD, device=torch.device("cpu"))
+    made.reseed(seed)
+    return made
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    """Bright blobs off centre on black, all different."""
+    generator = torch.Generator().manual_seed(1)
+    batch = torch.zeros(64, 28, 28, dtype=torch.uint8)
+    batch[:, 10:18, 6:14] = torch.randint(
+        100, 256, (64, 8, 8), generator=generator, dtype=torch.uint8
+    )
+    return batch
+
+
+def raw(batch: torch.Tensor) -> torch.Tensor:
+    """Standardised images back on the scale of 0 to 255."""
+    return (batch * STD + MEAN) * 255
+
+
+BICUBIC = Augment(elastic=2, elastic_grid=3, interpolation="bicubic")
+
+
+def test_standardise_is_the_formula() -> None:
+    """(x / 255 - mean) / std, to a channel axis of one."""
+    values = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    found = standardise(values, MEAN, STD)
+    assert found.shape == (1, 1, 16, 16)
+    assert torch.allclose(found, (values[:, None].float() / 255 - MEAN) / STD, atol=1e-5)
+
+
+def test_nothing_asked_changes_nothing(images: torch.Tensor) -> None:
+    """The default recipe is the identity."""
+    assert torch.equal(make(Augment())(images), standardise(images, MEAN, STD))
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Augment)])
+def test_each_key_alone_changes_images(name: str, images: torch.Tensor) -> None:
+    """No key is without effect; three act through others."""
+    if name in ("elastic_grid", "interpolation"):
+        one = Augment(elastic=2, elastic_grid=3, interpolation="bilinear")
+        other = Augment(elastic=2, elastic_grid=6) if name == "elastic_grid" else BICUBIC
+        assert not torch.equal(make(one)(images), make(other)(images))
+        return
+    if name == "jpeg_quality":
+        one, other = (Augment(jpeg=1, jpeg_quality=quality) for quality in (30, 90))
+        assert not torch.equal(make(one)(images), make(other)(images))
+        return
+    recipe = dataclasses.replace(Augment(), **{name: getattr(FULL, name)})
+    changed = make(recipe, flip=recipe.flip)(images)
+    assert not torch.allclose(changed, standardise(images, MEAN, STD), atol=0.1)
+    assert changed.shape == (64, 1, 28, 28)
+    assert torch.isfinite(changed).all()
+
+
+def test_bicubic_keeps_more_of_what_is_fine(images: torch.Tensor) -> None:
+    """A shift by half a pixel takes less from the differences of neighbours than by bilinear."""
+
+    def fine(mode: str) -> float:
+        recipe = Augment(shift=0.5, interpolation=mode)
+        return float(make(recipe)(images).diff(dim=-1).square().mean())
+
+    before = float(standardise(images, MEAN, STD).diff(dim=-1).square().mean())
+    assert fine("bilinear") < 0.8 * fine("bicubic") < before
+
+
+def test_flip_waits_for_the_data_sets_leave(images: torch.Tensor) -> None:
+    """A recipe that flips does not where a mirrored image may have another label."""
+    assert torch.equal(make(Augment(flip=True))(images), standardise(images, MEAN, STD))
+
+
+def test_flip_mirrors_about_half_exactly(images: torch.Tensor) -> None:
+    """Each image comes back as it was or mirrored, to rounding."""
+    batch = images.repeat(8, 1, 1)
+    found = raw(make(Augment(flip=True), flip=True)(batch))[:, 0]
+    same = (found - batch).abs().amax((1, 2)) < 0.1
+    mirrored = (found - batch.flip(2)).abs().amax((1, 2)) < 0.1
+    assert bool((same ^ mirrored).all())
+    assert 0.4 < float(mirrored.double().mean()) < 0.6
+
+
+def test_shift_moves_by_up_to_that_many_pixels_and_fills_with_black() -> None:
+    """The centre of mass moves evenly within +-shift; what comes in is raw value 0."""
+    batch = torch.zeros(2000, 28, 28, dtype=torch.uint8)
+    batch[:, 13:15, 13:15] = 255
+    found = raw(make(Augment(shift=4))(batch))[:, 0]
+    axis = torch.arange(28.0)
+    for sums in (found.sum(1), found.sum(2)):
+        centre = (sums * axis).sum(1) / sums.sum(1) - 13.5
+        assert float(centre.abs().max()) < 4.05
+        assert abs(float(centre.std()) - 4 / 3**0.5) < 0.15
+    white = torch.full((500, 28, 28), 255, dtype=torch.uint8)
+    moved = raw(make(Augment(shift=4))(white))
+    assert float(moved.min()) == pytest.approx(0, abs=0.05)
+    assert float(moved[:, 0, 14, 14].min()) == pytest.approx(255, abs=0.05)
+
+
+def test_rotation_keeps_mass_and_centre() -> None:
+    """A centred square turned by any angle keeps its ink."""
+    batch = torch.zeros(200, 28, 28, dtype=torch.uint8)
+    batch[:, 9:19, 9:19] = 200
+    found = raw(make(Augment(rotate=45))(batch))
+    assert torch.allclose(found.sum((1, 2, 3)), torch.tensor(200.0 * 100), rtol=0.02)
+
+
+def test_cutout_blanks_one_square_with_the_mean(images: torch.Tensor) -> None:
+    """Exactly edge x edge pixels of each image become zero after standardising."""
+    white = torch.full((300, 28, 28), 255, dtype=torch.uint8)
+    found = make(Augment(cutout=7))(white)
+    assert ((found == 0).sum((1, 2, 3)) == 49).all()
+    tops = (found == 0).any(3)[:, 0].float().argmax(1)
+    assert set(tops.tolist()) == set(range(22))
+
+
+def test_a_seed_decides_everything(images: torch.Tensor) -> None:
+    """Reseeding repeats a batch whatever came before; another seed differs."""
+    augmenter = make(FULL, flip=True, seed=5)
+    first, second = augmenter(images), augmenter(images)
+    augmenter.reseed(5)
+    assert torch.equal(augmenter(images), first)
+    assert not torch.equal(first, second)
+    augmenter.reseed(6)
+    assert not torch.equal(augmenter(images), first)

@@ -1,0 +1,34 @@
+"""Averaged weights are torch's, without its question to the device."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from oraclezoo.engine.average import Averaged
+
+
+def test_averages_are_torchs() -> None:
+    """Bit for bit, buffers included, over a few steps; a counter is copied and not averaged."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    ours = Averaged(model, 0.9)
+    theirs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    for _ in range(4):
+        model(torch.randn(8, 4))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        ours.update_parameters(model)
+        theirs.update_parameters(model)
+    mine, other = ours.state_dict(), theirs.state_dict()
+    assert mine.keys() == other.keys()
+    assert mine["n_averaged"] == int(other["n_averaged"]) == 4
+    counter = "module.1.num_batches_tracked"
+    assert all(torch.equal(mine[k], other[k]) for k in mine if k not in ("n_averaged", counter))
+    assert int(mine[counter]) == 4
+    again = Averaged(model, 0.9)
+    again.load_state_dict(mine)
+    assert again.updates == 4
+    assert all(torch.equal(again.state_dict()[k], mine[k]) for k in mine if k != "n_averaged")

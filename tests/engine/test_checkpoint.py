@@ -1,0 +1,126 @@
+"""Checkpoints: state trees survive exactly, and nothing else is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from oraclezoo.engine.checkpoint import load_optimizer, load_state, save_state
+from oraclezoo.errors import PluginError, ResultError
+
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8)
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(st.text(max_size=5) | st.integers(0, 9), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tree=TREES)
+def test_any_tree_of_plain_values_round_trips(tree: Any, tmp_path: Path) -> None:
+    """Integers as keys, tuples, infinities and empty containers come back as they were."""
+    path = tmp_path / "state.safetensors"
+    save_state(path, {"tree": tree})
+    found = load_state(path)["tree"]
+    assert found == tree
+    assert type(found) is type(tree)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.uint8])
+def test_tensors_round_trip_bit_for_bit(dtype: torch.dtype, tmp_path: Path) -> None:
+    """Strided and shared tensors too, and zero-dimensional ones."""
+    base = (torch.arange(24).view(4, 6) % 7).to(dtype)
+    state = {"a": base, "view": base.t(), 3: [base[0], torch.tensor(2).to(dtype)]}
+    path = tmp_path / "state.safetensors"
+    save_state(path, state)
+    found = load_state(path)
+    assert torch.equal(found["a"], base)
+    assert torch.equal(found["view"], base.t())
+    assert torch.equal(found[3][1], torch.tensor(2).to(dtype))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_tensors_under_keys_that_read_alike_stay_apart(tmp_path: Path) -> None:
+    """A whole number and its digits, and dotted keys, are different places."""
+    state = {
+        0: torch.tensor(1.0),
+        "0": torch.tensor(2.0),
+        "a.b": torch.tensor(3.0),
+        "a": {"b": torch.tensor(4.0)},
+    }
+    save_state(tmp_path / "s.safetensors", state)
+    found = load_state(tmp_path / "s.safetensors")
+    assert [float(v) for v in (found[0], found["0"], found["a.b"], found["a"]["b"])] == [1, 2, 3, 4]
+
+
+def test_objects_are_refused_by_name(tmp_path: Path) -> None:
+    """A component whose state holds an object is told where; nothing is written."""
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(PluginError, match=r"state\.scheduler\.fn: a builtin"):
+        save_state(path, {"scheduler": {"fn": len}})
+    assert not path.exists()
+
+
+def test_broken_files_are_one_error(tmp_path: Path) -> None:
+    """Absent, truncated, foreign or with a wrong tree: a ResultError that names the file."""
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(ResultError, match="no such checkpoint"):
+        load_state(path)
+    save_state(path, {"a": torch.zeros(100)})
+    whole = path.read_bytes()
+    for cut in (0, 7, 60, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ResultError, match=r"state\.safetensors"):
+            load_state(path)
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(ResultError, match="not a checkpoint"):
+        load_state(path)
+    save_file({"a": torch.zeros(1)}, path, metadata={"oraclezoo/state/1": '{"call": "x"}'})
+    with pytest.raises(ResultError, match="not a checkpoint"):
+        load_state(path)
+
+
+def test_a_loaded_optimizer_has_its_parameters_layout(tmp_path: Path) -> None:
+    """Momenta of channels_last weights come back in their order, and the next step is the same."""
+
+    def build() -> tuple[torch.nn.Conv2d, torch.optim.SGD]:
+        torch.manual_seed(0)
+        layer = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+        return layer, torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9, fused=True)
+
+    def step(layer: torch.nn.Conv2d, optimizer: torch.optim.SGD, number: int) -> None:
+        images = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(number))
+        optimizer.zero_grad()
+        layer(images).square().sum().backward()
+        optimizer.step()
+
+    layer, optimizer = build()
+    step(layer, optimizer, 1)
+    saved = {"layer": layer.state_dict(), "optimizer": optimizer.state_dict()}
+    save_state(tmp_path / "state", saved)
+    again, other = build()
+    state = load_state(tmp_path / "state")
+    again.load_state_dict(state["layer"])
+    load_optimizer(other, state["optimizer"])
+    momentum = other.state[again.weight]["momentum_buffer"]
+    assert momentum.stride() == again.weight.stride() != momentum.contiguous().stride()
+    step(layer, optimizer, 2)
+    step(again, other, 2)
+    assert torch.equal(layer.weight, again.weight)

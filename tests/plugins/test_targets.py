@@ -1,0 +1,87 @@
+"""Whether a target is there is told from files alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from oraclezoo.plugins.registry import build_registry
+from oraclezoo.plugins.targets import missing
+
+HEAVY = """
+raise RuntimeError("nobody imports this")
+import os
+from json import dumps as written
+
+LIMIT: int = 3
+one = two = 1
+if LIMIT:
+    def inside(): ...
+try:
+    import tomllib as parser
+except ImportError:
+    parser = None
+
+
+class Net:
+    class Inner: ...
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package whose modules raise when they are imported."""
+    name = "zoo_target_package"
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "__init__.py").write_text(HEAVY)
+    (folder / "net.py").write_text(HEAVY)
+    (folder / "star.py").write_text("from os.path import *\n")
+    (folder / "lazy.py").write_text("def __getattr__(name): ...\n")
+    (folder / "broken.py").write_text("def (:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+@pytest.mark.parametrize(
+    "attribute", ["Net", "Net.Inner", "LIMIT", "two", "inside", "written", "parser", "os"]
+)
+def test_what_a_module_defines_is_there(package: str, attribute: str) -> None:
+    """Classes, functions, values and imports; nothing is run."""
+    assert missing(f"{package}.net:{attribute}") == ""
+    assert package not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("{}.nett:Net", "there is no module '{}.nett'"),
+        ("{}_x.net:Net", "there is no module '{}_x'"),
+        ("{}.net.deep:Net", "'{}.net' is a module, not a package: there is no '{}.net.deep'"),
+        ("{}.net:Nett", "'{}.net' defines no 'Nett'; did you mean 'Net'"),
+        ("{}.net:Inner", "'{}.net' defines no 'Inner'"),
+    ],
+)
+def test_what_is_not_there_is_told(package: str, target: str, why: str) -> None:
+    """The module, or the name in it, with the nearest."""
+    assert missing(target.replace("{}", package)).startswith(why.replace("{}", package))
+
+
+@pytest.mark.parametrize("module", ["star", "lazy", "broken"])
+def test_what_cannot_be_told_may_be_there(package: str, module: str) -> None:
+    """``import *``, ``__getattr__`` and source that is not Python: building it will tell."""
+    assert missing(f"{package}.{module}:Anything") == ""
+
+
+def test_a_module_in_c_may_have_anything() -> None:
+    """It has no source to look at."""
+    assert missing("math:no_such_function") == ""
+
+
+def test_all_targets_of_the_built_ins_are_there() -> None:
+    """What the doctor says of a plugin holds for oraclezoo itself."""
+    targets = [entry.spec.target for entry in build_registry() if entry.builtin]
+    assert targets
+    assert [why for target in targets if (why := missing(target))] == []

@@ -1,0 +1,54 @@
+"""A calibrated model says how sure it is, in torch and in its ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import oraclezoo as oz
+from oraclezoo.artifacts.resolve import open_data
+from oraclezoo.errors import UsageError
+from oraclezoo.measure.temperature import mean_loss, tempered
+from oraclezoo.quantization.temperature import calibrate
+
+
+def test_a_temperature_goes_into_card_torch_and_graph(
+    tiny_run: Path, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """Probabilities are the plain ones at that temperature, whichever way they are asked for."""
+    plain = oz.Run.load(tiny_run).model()
+    dataset = open_data(plain, oz.registry(), data_dir=tiny_idx)
+    part = dataset.split("validation")
+    before = plain.predict(part.images).probabilities
+    model = calibrate(plain, dataset)
+    entry = model.card["calibration"]
+    found = model.predict(part.images).probabilities
+    assert np.allclose(found, tempered(before, entry["temperature"]), atol=1e-5)
+    assert entry["after"]["loss"] == pytest.approx(mean_loss(found, part.labels), abs=1e-4)
+    assert entry["after"]["loss"] <= entry["before"]["loss"]
+    assert "calibration" not in plain.card
+
+    exported = oz.export(model, tmp_path / "out", data_dir=tiny_idx, timed=False)
+    light = oz.predictor(tmp_path / "out")
+    assert light.card.calibrated
+    assert np.allclose(light.predict(part.images).probabilities, found, atol=1e-4)
+    for again in (model, exported):
+        with pytest.raises(UsageError, match="calibrate once"):
+            calibrate(again, dataset)
+
+
+def test_a_twin_gives_the_temperature(tiny_run: Path, tiny_idx: Path) -> None:
+    """That of a net which has not seen the validation images, and the card says so."""
+    model = oz.Run.load(tiny_run).model()
+    twin = oz.Run.load(tiny_run).model()
+    twin.card["calibration"] = {"temperature": 3.0}  # as one that is less sure
+    dataset = open_data(model, oz.registry(), data_dir=tiny_idx)
+    alone, paired = calibrate(model, dataset), calibrate(model, dataset, twin=twin)
+    assert (alone.card["calibration"]["by_a_twin"], paired.card["calibration"]["by_a_twin"]) == (
+        False,
+        True,
+    )
+    first, second = (m.card["calibration"]["temperature"] for m in (alone, paired))
+    assert second == pytest.approx(max(first / 3, 0.05), rel=0.01)

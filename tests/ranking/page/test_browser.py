@@ -1,0 +1,191 @@
+"""The page in a browser: sorting, choosing and folding do what they say, and nothing leaves it.
+
+Built by Sphinx as a user's documentation would be, served from this machine, and looked at in
+headless Chromium; skipped where there is none.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oraclezoo.ranking.load import Entry
+from oraclezoo.result import Failure
+
+MakeEntry = Callable[..., Entry]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHROMIUM = next((found for name in NAMES if (found := shutil.which(name))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+NUMERIC = ("number", "rank", "ties", "accuracy", "latency", "size", "training", "parameters")
+
+ACT = """
+<script>window.addEventListener("load", () => {
+  const board = document.querySelector(".oz-board");
+  const form = board.querySelector("form");
+  const table = board.querySelector('[data-track="glyphs-3k"] table');
+  const told = { sorted: {}, chosen: {} };
+  const values = (key) => Array.from(table.tBodies, (body) => {
+    const cell = body.rows[0].querySelector(`[data-key="${key}"]`);
+    return cell.dataset.value ?? (cell.classList.contains("oz-number") ? null : cell.textContent);
+  });
+  for (const head of table.tHead.rows[0].cells) {
+    const key = head.dataset.key;
+    if (head.getAttribute("aria-sort")) head.querySelector("button").click();  // from the other end
+    const twice = [];
+    for (let turn = 0; turn < 2; turn++) {
+      head.querySelector("button").click();
+      twice.push([head.getAttribute("aria-sort"), values(key)]);
+    }
+    told.sorted[key] = Object.fromEntries(twice);
+  }
+  const shown = () => Array.from(board.querySelectorAll("tbody[data-row]"))
+    .filter((body) => body.offsetParent !== null).map((body) => body.id);
+  told.all = shown();
+  for (const select of form.querySelectorAll("label:not(.oz-sort) select"))
+    for (const option of select.options) {
+      select.value = option.value;
+      form.dispatchEvent(new Event("input", { bubbles: true }));
+      if (option.value) told.chosen[`${select.name}=${option.value}`] = shown();
+      select.value = "";
+    }
+  form.elements.words.value = "NEAR other";
+  form.dispatchEvent(new Event("input", { bubbles: true }));
+  told.words = shown();
+  told.status = form.querySelector(".oz-status").textContent;
+  form.elements.words.value = "";
+  form.dispatchEvent(new Event("input", { bubbles: true }));
+  const open = board.querySelector(".oz-open");
+  const more = document.getElementById(open.getAttribute("aria-controls"));
+  told.folded = more.offsetParent === null;
+  open.click();
+  told.opened = more.open && more.offsetParent !== null;
+  told.expanded = open.getAttribute("aria-expanded");
+  told.resources = performance.getEntriesByType("resource").map((entry) => entry.name);
+  told.ids = Object.fromEntries(Array.from(board.querySelectorAll("tbody[data-row]"),
+    (body) => [body.id, { ...body.dataset }]));
+  const out = document.createElement("pre");
+  out.id = "told";
+  out.textContent = JSON.stringify(told);
+  document.body.append(out);
+});</script>
+"""
+
+
+@pytest.fixture
+def site(make_entry: MakeEntry, tmp_path: Path) -> Path:
+    """A built site whose one page has five rows, one of them failed, on two tracks."""
+    ease = (np.arange(400) + 0.5) / 400
+    rng = np.random.default_rng(3)
+    results = tmp_path / "source" / "results"
+    shares = {"first": 0.9, "near": 0.895, "far": 0.8, "tenth": 0.1}
+    for index, (name, share) in enumerate(shares.items()):
+        correct = (ease + rng.normal(0, 0.02, (5, 400))) < share
+        hardware = "other-cpu-4t" if name == "near" else "test-cpu-2t"
+        entry = make_entry(name, correct, folder=results, hardware=hardware)
+        path = results / f"{entry.result.id}.json"
+        document = json.loads(path.read_text())
+        latency = (0.9, 0.10, 12.0, 2e-5)[index]  # by their letters in another order
+        document["latency"][1] |= dict.fromkeys(("p50_ms", "p95_ms", "p99_ms"), latency)
+        document["model"]["size_bytes"] = (9, 10, 1_000_000, 200_000)[index]
+        path.write_text(json.dumps(document))
+    failures = (Failure(0, "diverged", "loss is nan"),)
+    make_entry("failed", None, folder=results, test=400, failures=failures)
+    make_entry("elsewhere", np.ones((5, 40), dtype=bool), folder=results, track="idx")
+    source = tmp_path / "source"
+    (source / "conf.py").write_text("extensions = ['oraclezoo.sphinxext']\nhtml_theme = 'furo'\n")
+    (source / "index.rst").write_text("Board\n=====\n\n.. oraclezoo-leaderboard:: results\n")
+    command = [sys.executable, "-m", "sphinx", "-n", "-W", "-q", "-b", "html"]
+    subprocess.run([*command, str(source), str(tmp_path / "html")], check=True)
+    page = tmp_path / "html" / "index.html"
+    text = page.read_text(encoding="utf-8").replace("</body>", ACT + "</body>")
+    page.write_text(text, encoding="utf-8")
+    return tmp_path / "html"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files, and notes for which host each request of a page was meant."""
+
+    hosts: set[str] = set()  # noqa: RUF012  # of one test, set anew by it
+
+    def send_head(self) -> Any:
+        if self.headers.get("Referer"):  # the browser's own errands have none
+            self.hosts.add(self.headers.get("Host", ""))
+        return super().send_head()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def told(site: Path, tmp_path: Path) -> dict[str, Any]:
+    """What the page's own actions showed; every host name leads to the server of this test."""
+    Quiet.hosts = set()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    profile = tmp_path / "profile"
+    try:
+        done = subprocess.run(
+            [
+                str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--disable-extensions", "--no-first-run", f"--user-data-dir={profile}",
+                "--virtual-time-budget=5000",
+                f"--host-resolver-rules=MAP * 127.0.0.1:{port}", "--window-size=1280,900",
+                "--dump-dom", f"http://page.invalid:{port}/index.html",
+            ],
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+    finally:
+        server.shutdown()
+        server.server_close()
+    found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    return json.loads(html.unescape(found[1])) | {"hosts": Quiet.hosts, "port": port}
+
+
+def test_the_page_works_in_a_browser(told: dict[str, Any]) -> None:
+    """Numbers sort as numbers with what is missing last; choices, words and folding; one host."""
+    for key in NUMERIC:
+        for way, turn in (("ascending", 1), ("descending", -1)):
+            given = told["sorted"][key][way]
+            numbers = [float(value) for value in given if value is not None]
+            assert numbers == sorted(numbers, reverse=turn < 0), (key, way)
+            assert None not in given[: len(numbers)], (key, way)
+    assert None in told["sorted"]["accuracy"]["ascending"]
+    latency = [float(v) for v in told["sorted"]["latency"]["ascending"] if v is not None]
+    assert latency[:4] == [2e-5, 0.10, 0.8, 0.9]
+    names = told["sorted"]["recipe"]["ascending"]
+    assert names == sorted(names)
+
+    rows = told["ids"]
+    assert set(told["all"]) == set(rows)
+    assert {choice.split("=")[0] for choice in told["chosen"]} == {"track", "hardware"}
+    for choice, shown in told["chosen"].items():
+        name, value = choice.split("=")
+        assert set(shown) == {row for row, data in rows.items() if data[name] == value}, choice
+        assert 0 < len(shown) < len(rows)
+    assert len(told["words"]) == 1
+    assert told["status"].startswith("1 of 6 rows")
+
+    assert told["folded"]
+    assert told["opened"]
+    assert told["expanded"] == "true"
+
+    assert told["hosts"] == {f"page.invalid:{told['port']}"}
+    assert told["resources"]
+    own = f"http://page.invalid:{told['port']}/"
+    assert all(name.startswith((own, "data:")) for name in told["resources"])

@@ -1,0 +1,71 @@
+"""The ledger of recipes scored on a test split."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from oraclezoo.ranking.ledger import FILE, count, recipes, record
+
+
+def test_counts_distinct_recipes_of_a_split(tmp_path: Path) -> None:
+    """The same recipe again counts once; other tracks and other data count elsewhere."""
+    for track, key, recipe in [
+        ("a", "k", "1"), ("a", "k", "2"), ("a", "k", "1"), ("a", "other", "3"), ("b", "k", "4"),
+    ]:  # fmt: skip
+        record(tmp_path, track=track, data_key=key, recipe_hash=recipe)
+    assert recipes(tmp_path, "a", "k") == {"1", "2"}
+    assert count(tmp_path, "a", "k") == 2
+    assert count(tmp_path, "b", "k") == 1
+    assert len((tmp_path / FILE).read_text().splitlines()) == 5  # nothing is ever taken out
+
+
+def test_built_in_tracks_have_one_name(tmp_path: Path) -> None:
+    """A track counts the same by its bare and by its qualified name."""
+    record(tmp_path, track="oraclezoo:glyphs", data_key="k", recipe_hash="1")
+    assert count(tmp_path, "glyphs", "k") == count(tmp_path, "oraclezoo:glyphs", "k") == 1
+
+
+def test_several_folders_are_taken_together(tmp_path: Path) -> None:
+    """A recipe noted in two folders counts once."""
+    for folder, recipe in (("x", "1"), ("x", "2"), ("y", "2"), ("y", "3")):
+        record(tmp_path / folder, track="a", data_key="k", recipe_hash=recipe)
+    assert count([tmp_path / "x", tmp_path / "y", tmp_path / "none"], "a", "k") == 3
+
+
+def test_without_a_ledger_nothing_is_counted(tmp_path: Path) -> None:
+    """A folder without the file, and one that is not there, count nothing."""
+    assert count(tmp_path, "a", "k") == 0
+    assert count(tmp_path / "none", "a", "k") == 0
+
+
+def test_a_torn_line_is_passed_over_and_hurts_no_other(tmp_path: Path) -> None:
+    """A line cut short by a crash is ignored, and the next record does not run into it."""
+    record(tmp_path, track="a", data_key="k", recipe_hash="1")
+    record(tmp_path, track="a", data_key="k", recipe_hash="2")
+    path = tmp_path / FILE
+    path.write_bytes(path.read_bytes()[:-20])
+    assert count(tmp_path, "a", "k") == 1
+    record(tmp_path, track="a", data_key="k", recipe_hash="3")
+    assert recipes(tmp_path, "a", "k") == {"1", "3"}
+
+
+def test_lines_that_are_not_records_are_passed_over(tmp_path: Path) -> None:
+    """Whatever else stands in the file, it does not stop the count."""
+    (tmp_path / FILE).write_bytes(b'\xff\xfe\n[]\n3\n{"track": "a"}\n' + b"[" * 50_000 + b"\n")
+    record(tmp_path, track="a", data_key="k", recipe_hash="1")
+    assert count(tmp_path, "a", "k") == 1
+
+
+def test_records_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    """Many writers at once: every line arrives whole."""
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(200):
+            pool.submit(
+                record, tmp_path, track="a", data_key="k" * 500, recipe_hash=f"{number:064d}"
+            )
+    assert count(tmp_path, "a", "k" * 500) == 200
+    for line in (tmp_path / FILE).read_text().splitlines():
+        if line:
+            assert set(json.loads(line)) == {"track", "data_key", "recipe_hash", "time"}

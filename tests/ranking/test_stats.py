@@ -1,0 +1,263 @@
+"""The protocol's statistics, held to laws."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.stats import t as student
+
+from oraclezoo.ranking.stats import LEVEL, MIN_COMMON_SEEDS, compare, holm, interval
+
+Bools = npt.NDArray[np.bool_]
+Draw = Callable[..., Bools]
+FIVE = range(5)
+
+
+def naive_pair(
+    a: Bools, b: Bools, seeds_a: Sequence[int], seeds_b: Sequence[int]
+) -> tuple[float, float]:
+    """Difference and p of two rows, by the words of the protocol."""
+    common = sorted(set(seeds_a) & set(seeds_b))
+    if len(common) < 5:
+        return np.nan, np.nan
+    rows_a = a[[list(seeds_a).index(s) for s in common]].astype(float)
+    rows_b = b[[list(seeds_b).index(s) for s in common]].astype(float)
+    return naive_test(rows_a - rows_b)
+
+
+def naive_test(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Mean of ``(seeds, images)`` and the p of its being zero."""
+    mean, se, df = naive_error(values)
+    if se < 1e-12:
+        return mean, 1.0 if abs(mean) < 1e-12 else 0.0
+    return mean, float(2 * student.sf(abs(mean) / se, df))
+
+
+def naive_error(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    """Mean, standard error and degrees of freedom."""
+    seeds, images = values.shape
+    of_images = values.mean(axis=0).var(ddof=1) / images
+    of_seeds = values.mean(axis=1).var(ddof=1) / seeds
+    square = of_images + of_seeds
+    spread = of_images**2 / (images - 1) + of_seeds**2 / (seeds - 1)
+    return float(values.mean()), float(square**0.5), float(square**2 / spread if spread else np.inf)
+
+
+def naive_holm(p: Sequence[float]) -> list[bool]:
+    """Holm's procedure over the values that are not NaN, one after the other."""
+    rejected = [False] * len(p)
+    family = [i for i in range(len(p)) if not np.isnan(p[i])]
+    for step, index in enumerate(sorted(family, key=lambda i: p[i])):
+        if p[index] > LEVEL / (len(family) - step):
+            break
+        rejected[index] = True
+    return rejected
+
+
+def correctness(rows: int = 4, seeds: int = 5, images: int = 12) -> st.SearchStrategy[Bools]:
+    """Any right answers ``(rows, seeds, images)``."""
+    return hnp.arrays(bool, (rows, seeds, images))
+
+
+@settings(deadline=None, max_examples=100)
+@given(correctness())
+def test_closed_form_equals_the_loop_over_pairs(correct: Bools) -> None:
+    """Matrices give what the formula gives pair by pair, ranks included."""
+    found = compare(list(correct), [FIVE] * 4)
+    better = np.zeros(4, dtype=int)
+    for a in range(4):
+        pairs = [
+            (np.nan, np.nan) if a == b else naive_pair(correct[a], correct[b], FIVE, FIVE)
+            for b in range(4)
+        ]
+        difference, p = (np.array(column) for column in zip(*pairs, strict=True))
+        np.testing.assert_allclose(found.difference[a], difference, atol=1e-12)
+        np.testing.assert_allclose(found.p[a], p, atol=1e-9, rtol=1e-7)
+        better[a] = sum(
+            r and d < 0 for r, d in zip(naive_holm(list(found.p[a])), difference, strict=True)
+        )
+    assert found.rank.tolist() == (better + 1).tolist()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.lists(st.integers(0, 7), min_size=1, max_size=8, unique=True), min_size=3, max_size=5
+    ),
+    st.integers(0, 2**32 - 1),
+)
+def test_rows_of_different_seeds_are_matched_by_seed(seeds: list[list[int]], number: int) -> None:
+    """Whatever seeds the rows have, and in whatever order, their common ones are compared."""
+    rng = np.random.default_rng(number)
+    correct = [rng.random((len(own), 15)) < 0.7 for own in seeds]
+    found = compare(correct, seeds)
+    for a, b in itertools.permutations(range(len(seeds)), 2):
+        difference, p = naive_pair(correct[a], correct[b], seeds[a], seeds[b])
+        np.testing.assert_allclose(found.difference[a, b], difference, atol=1e-12)
+        np.testing.assert_allclose(found.p[a, b], p, atol=1e-9, rtol=1e-7)
+
+
+@settings(deadline=None, max_examples=100)
+@given(correctness(rows=1, seeds=4, images=9))
+def test_interval_follows_the_formula(correct: Bools) -> None:
+    """Mean, standard error, degrees of freedom and limits of a row are the protocol's."""
+    found = interval(correct[0])
+    mean, se, df = naive_error(correct[0].astype(float))
+    half = se * float(student.ppf(0.975, df)) if se > 1e-9 else 0.0
+    np.testing.assert_allclose(
+        (found.mean, found.se, found.low, found.high, found.seed_std),
+        (mean, se, mean - half, mean + half, correct[0].mean(axis=1).std(ddof=1)),
+        atol=1e-8,
+    )
+    if se > 1e-9:
+        assert found.df == pytest.approx(df)
+
+
+def test_one_seed_has_a_mean_and_no_interval() -> None:
+    """With one seed its variance is unknown: the interval is not made up."""
+    found = interval(np.array([[True, True, False, True]]))
+    assert found.mean == 0.75
+    assert np.isnan([found.se, found.df, found.low, found.high, found.seed_std]).all()
+
+
+def test_no_variance_makes_a_point() -> None:
+    """All right at every seed: nothing varies, and the interval is the mean."""
+    found = interval(np.ones((5, 7), dtype=bool))
+    assert (found.mean, found.se, found.low, found.high) == (1.0, 0.0, 1.0, 1.0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(correctness(rows=3, seeds=6, images=33))
+def test_a_copied_row_ties_exactly(correct: Bools) -> None:
+    """Rows that answer alike have difference 0 and p exactly 1, whatever else is in the table."""
+    rows = [*correct, correct[1].copy()]
+    found = compare(rows, [range(6)] * 4)
+    assert found.difference[1, 3] == 0
+    assert found.p[1, 3] == found.p[3, 1] == 1.0
+    assert not found.separated[1, 3]
+    assert found.rank[1] == found.rank[3]
+
+
+def test_no_variance_and_a_difference_is_certain() -> None:
+    """One row right everywhere, the other nowhere: p is 0, without a division by zero."""
+    found = compare([np.ones((5, 6), dtype=bool), np.zeros((5, 6), dtype=bool)], [FIVE] * 2)
+    assert found.p[0, 1] == 0.0
+    assert found.rank.tolist() == [1, 2]
+
+
+def test_fewer_than_five_common_seeds_are_not_compared() -> None:
+    """Four common seeds compare nothing, five do."""
+    right, wrong = np.ones((6, 30), dtype=bool), np.zeros((6, 30), dtype=bool)
+    assert MIN_COMMON_SEEDS == 5
+    four = compare([right, wrong], [range(6), range(2, 8)])
+    assert not four.compared.any()
+    assert four.rank.tolist() == [1, 1]
+    five = compare([right, wrong], [range(6), range(1, 7)])
+    assert five.compared.tolist() == [[False, True], [True, False]]
+
+
+@settings(deadline=None, max_examples=30)
+@given(correctness(rows=6), st.permutations(range(6)))
+def test_order_of_rows_changes_nothing(correct: Bools, order: list[int]) -> None:
+    """Any order of rows gives the same p, bit for bit, and the same ranks."""
+    straight = compare(list(correct), [FIVE] * 6)
+    shuffled = compare([correct[i] for i in order], [FIVE] * 6)
+    assert np.array_equal(shuffled.p, straight.p[np.ix_(order, order)], equal_nan=True)
+    assert shuffled.rank.tolist() == straight.rank[order].tolist()
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(float, (3, 6), elements=st.sampled_from([0, 1e-4, 0.008, 0.01, 0.013, 0.05, np.nan]))
+)
+def test_holm_steps_down(p: npt.NDArray[np.float64]) -> None:
+    """Each row of a matrix is a family of its own, and NaN belongs to none."""
+    assert holm(p).tolist() == [naive_holm(list(row)) for row in p]
+
+
+def test_a_row_five_points_better_ranks_first(draw: Draw) -> None:
+    """Planted five points above rows of about 90%, 1,000 images, five seeds: first, and alone."""
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        correct = draw(rng, 8, 5, 1000, mean=3.5, image=2.0, own=0.5, seed=0.05)
+        planted = rng.random(correct[3].shape) < 0.05 / (1 - correct[3].mean())
+        correct[3] |= planted  # a twentieth of all answers, from wrong to right
+        found = compare(list(correct), [FIVE] * 8)
+        assert found.rank[3] == 1
+        assert (found.rank[np.arange(8) != 3] > 1).all()
+
+
+@pytest.mark.parametrize(
+    "effects",
+    [{"own": 0.5, "seed": 0.2}, {"own": 0.0, "seed": 0.3}, {"own": 1.0, "seed": 0.3}],
+    ids=str,
+)
+def test_false_separations_stay_near_five_percent(draw: Draw, effects: dict[str, float]) -> None:
+    """Rows that differ by chance alone, in their images and in their seeds, are seldom separated.
+
+    Of single comparisons about 5% fall below 0.05. Of rows, at most 5% are ranked behind one that
+    is no better. Of a row's whole family, the tail of Satterthwaite's approximation at five seeds
+    lets a little more than 5% hold a false separation; less than 10% is asserted.
+    """
+    rng = np.random.default_rng(11)
+    pairs, behind, families = [], [], []
+    for _ in range(400):
+        found = compare(list(draw(rng, 10, 5, 1000, **effects)), [FIVE] * 10)
+        pairs.append(np.nanmean(found.p[found.compared] < LEVEL))
+        behind.append((found.rank > 1).mean())
+        families.append(found.separated.any(axis=1).mean())
+    print(f"{effects}: pairs {np.mean(pairs):.4f} behind {np.mean(behind):.4f} "
+          f"families {np.mean(families):.4f}")  # fmt: skip
+    assert 0.03 < np.mean(pairs) < 0.065
+    assert np.mean(behind) < 0.05
+    assert np.mean(families) < 0.10
+
+
+def test_without_a_seed_effect_it_errs_on_the_safe_side(draw: Draw) -> None:
+    """Where trainings of one recipe answer alike but for chance, 5% is an upper bound."""
+    rng = np.random.default_rng(12)
+    pairs = []
+    for _ in range(100):
+        found = compare(list(draw(rng, 8, 5, 500, own=0.0, seed=0.0)), [FIVE] * 8)
+        pairs.append((found.p[found.compared] < LEVEL).mean())
+    assert np.mean(pairs) < 0.05
+
+
+@pytest.mark.parametrize(
+    "effects",
+    [{"image": 2.0, "own": 0.0, "seed": 0.2}, {"image": 1.0, "own": 0.0, "seed": 0.5}],
+    ids=str,
+)
+def test_intervals_cover_the_truth_as_often_as_they_say(draw: Draw, effects: Any) -> None:
+    """About 95 of 100 intervals hold the accuracy over all images and all seeds there could be."""
+    rng = np.random.default_rng(13)
+    spread = np.sqrt(effects["image"] ** 2 + effects["seed"] ** 2)
+    points, weights = np.polynomial.hermite_e.hermegauss(60)
+    truth = (weights / (1 + np.exp(-(2 + spread * points)))).sum() / weights.sum()
+    held = []
+    for _ in range(800):
+        found = interval(draw(rng, 1, 5, 400, **effects)[0])
+        held.append(found.low <= truth <= found.high)
+    assert 0.925 < np.mean(held) < 0.985
+
+
+def test_a_thousand_rows(draw: Draw) -> None:
+    """A full-sized table is ranked, with ties of copies intact in it."""
+    rng = np.random.default_rng(14)
+    correct = list(draw(rng, 1000, 5, 1000, shift=rng.normal(0, 0.3, 1000)))
+    correct[500] = correct[20]
+    found = compare(correct, [FIVE] * 1000)
+    assert found.p[20, 500] == 1.0
+    assert found.rank.min() == 1
+    means = np.array([row.mean() for row in correct])
+    higher = (means[None, :] > means[:, None]).sum(axis=1)
+    assert (found.rank - 1 <= higher).all()  # none is behind a row that did worse
+    assert found.rank[means.argmin()] > 100

@@ -1,0 +1,312 @@
+"""Tables: which results they hold, in what order, and what they say of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from rich.console import Console
+
+from oraclezoo.errors import ResultError, UsageError
+from oraclezoo.ranking import ledger
+from oraclezoo.ranking.load import Entry
+from oraclezoo.ranking.table import Row, Table, leaderboard, tables
+from oraclezoo.result import Failure
+
+MakeEntry = Callable[..., Entry]
+Bools = npt.NDArray[np.bool_]
+DIVERGED = Failure(0, "diverged", "loss is nan\nat step 3 | <b>[red]")
+
+
+def rows_of(shares: dict[str, float], seeds: int = 5, images: int = 400) -> dict[str, Bools]:
+    """Right answers with about these shares: each row's easier images are the others' too."""
+    rng = np.random.default_rng(3)
+    ease = rng.random(images)
+    return {
+        name: (ease[None, :] + rng.normal(0, 0.02, (seeds, images))) < share
+        for name, share in shares.items()
+    }
+
+
+@pytest.fixture
+def three(make_entry: MakeEntry) -> list[Entry]:
+    """A good row, one like it, and one ten points worse."""
+    made = rows_of({"good": 0.9, "same": 0.9, "worse": 0.8})
+    return [make_entry(name, correct) for name, correct in made.items()]
+
+
+def by_name(table: Table) -> dict[str, Row]:
+    """Rows by the name of their recipe."""
+    return {row.recipe: row for row in table.rows}
+
+
+def test_ranks_ties_and_figures(three: list[Entry]) -> None:
+    """Two rows that are not told apart share the first rank and name each other; the third is 3."""
+    table = leaderboard(three)
+    rows = by_name(table)
+    assert [rows[name].rank for name in ("good", "same", "worse")] == [1, 1, 3]
+    assert rows["good"].ties_with == (rows["same"].number,)
+    assert rows["same"].ties_with == (rows["good"].number,)
+    assert rows["worse"].ties_with == ()
+    assert rows["worse"].beaten_by == (1, 2)
+    assert rows["good"].beaten_by == rows["same"].beaten_by == ()
+    assert [row.number for row in table.rows] == [1, 2, 3]
+    worse = rows["worse"]
+    assert worse.accuracy_percent == pytest.approx(
+        100 * np.mean([s.accuracy for s in three[2].result.seeds])
+    )
+    limits = (worse.ci95_low_percent or 0, worse.ci95_high_percent or 0)
+    assert limits[0] < (worse.accuracy_percent or 0) < limits[1]
+    assert (worse.train_s, worse.train_min_s, worse.train_max_s) == (12.0, 10.0, 14.0)
+    assert worse.compared_with == 2
+
+
+def test_a_row_that_varies_much_stands_by_its_mean(make_entry: MakeEntry) -> None:
+    """By rank it would stand above steadier rows of a higher mean, which few are separated from."""
+    made = rows_of({"best": 0.9, "second": 0.85, "wild": 0.8})
+    shares = (0.95, 0.5, 0.9, 0.6, 0.95)
+    for correct, share in zip(made["wild"], shares, strict=True):
+        correct[:] = np.arange(len(correct)) < share * len(correct)
+    table = leaderboard([make_entry(name, correct) for name, correct in made.items()])
+    rows = by_name(table)
+    assert [row.recipe for row in table.rows] == ["best", "second", "wild"]
+    assert (rows["wild"].rank or 9) < (rows["second"].rank or 0)
+
+
+def test_order_of_files_changes_nothing(three: list[Entry]) -> None:
+    """Any order of results gives the same document."""
+    assert leaderboard(three[::-1]).to_json() == leaderboard(three).to_json()
+
+
+def test_results_loaded_one_by_one_serve_as_well(three: list[Entry]) -> None:
+    """A result that knows its file finds its predictions itself; one without a file says so."""
+    assert leaderboard([e.result for e in three]) == leaderboard(three)
+    parts = {f: getattr(three[0].result, f) for f in three[0].result.__dataclass_fields__}
+    with pytest.raises(ResultError, match="in no folder"):
+        leaderboard([type(three[0].result)(**parts | {"path": None})])
+
+
+def test_a_copied_row_ties_under_another_recipe(make_entry: MakeEntry, three: list[Entry]) -> None:
+    """The same predictions under another recipe's hash: same rank, same accuracy, a tie."""
+    correct = rows_of({"good": 0.9, "same": 0.9, "worse": 0.8})["worse"]
+    rows = by_name(leaderboard([*three, make_entry("copy", correct)]))
+    assert rows["copy"].rank == rows["worse"].rank == 3
+    assert rows["copy"].accuracy_percent == rows["worse"].accuracy_percent
+    assert rows["copy"].ties_with == (rows["worse"].number,)
+
+
+def test_identical_recipes_are_merged(make_entry: MakeEntry) -> None:
+    """Of a recipe's results the one with most seeds stands for it, then the earliest; by hash."""
+    correct = rows_of({"x": 0.9}, seeds=6)["x"]
+    content = {"epochs": 1}
+    make = {"content": content, "hardware": "a"}
+    late = make_entry("late", correct[:5], created="2026-03-01T00:00:00Z", **make)
+    early = make_entry("early", correct[:5], created="2026-02-01T00:00:00+00:00", **make)
+    few = make_entry("few", correct[:3], created="2026-01-01T00:00:00Z", **make)
+    failed = make_entry("failed", None, failures=(DIVERGED,), **make)
+    (row,) = leaderboard([late, few, early, failed]).rows
+    assert (row.recipe, row.replicates, row.seeds) == ("early", 3, 5)
+    (row,) = leaderboard([make_entry("most", correct, **make), late, early]).rows
+    assert (row.recipe, row.replicates, row.seeds) == ("most", 2, 6)
+
+
+def test_tracks_divisions_and_data_are_never_mixed(make_entry: MakeEntry) -> None:
+    """Each track, division and set of files has a table; asking for one table of several fails."""
+    correct = rows_of({"x": 0.9})["x"]
+    entries = [
+        make_entry("x", correct),
+        make_entry("y", correct, division="open"),
+        make_entry("z", correct, track="oracle-mnist-3k"),
+        make_entry("w", correct, data="b"),
+    ]
+    made = tables(entries)
+    assert [(t.track, t.division, len(t.rows)) for t in made] == [
+        ("glyphs-3k", "closed", 1),
+        ("glyphs-3k", "closed", 1),
+        ("glyphs-3k", "open", 1),
+        ("oracle-mnist-3k", "closed", 1),
+    ]
+    assert [bool(t.data) for t in made] == [True, True, False, False]
+    with pytest.raises(UsageError, match="several tables"):
+        leaderboard(entries)
+    assert leaderboard(entries, track="oracle-mnist-3k").rows[0].recipe == "z"
+    assert leaderboard(entries, track="glyphs-3k", division="open").rows[0].recipe == "y"
+    with pytest.raises(UsageError, match="did you mean 'glyphs-3k'"):
+        leaderboard(entries, track="glyph-3k")
+    with pytest.raises(UsageError, match="open division"):
+        leaderboard(entries, track="oracle-mnist-3k", division="open")
+    with pytest.raises(ResultError, match="oraclezoo bench"):
+        tables([])
+
+
+def test_other_labels_on_the_same_data_are_refused(make_entry: MakeEntry) -> None:
+    """Two results that name the same files but not the same test labels can't both be right."""
+    made = rows_of({"x": 0.9, "y": 0.9})
+    a, b = make_entry("x", made["x"]), make_entry("y", made["y"])
+    assert b.predictions is not None
+    b.predictions.labels[:] = (b.predictions.labels + 1) % 4
+    with pytest.raises(ResultError, match="labels differ"):
+        leaderboard([a, b])
+
+
+def test_rows_of_few_seeds_have_no_rank(make_entry: MakeEntry, three: list[Entry]) -> None:
+    """One seed: a mean, no interval, no rank, after the ranked rows however good it is."""
+    lucky = make_entry("lucky", np.ones((1, 400), dtype=bool))
+    table = leaderboard([lucky, *three])
+    assert [row.recipe for row in table.rows][3] == "lucky"
+    row = by_name(table)["lucky"]
+    assert (row.rank, row.compared_with, row.accuracy_percent) == (None, 0, 100.0)
+    assert row.ci95_low_percent is row.ci95_high_percent is row.seed_std_points is None
+    assert "no interval" in table.to_markdown()
+    assert leaderboard([lucky]).rows[0].rank is None
+    assert leaderboard([three[0]]).rows[0].rank == 1
+
+
+def test_failed_rows_come_last_with_their_reason(make_entry: MakeEntry, three: list[Entry]) -> None:
+    """A recipe none of whose trainings ended has no rank; what went wrong is told in one line."""
+    failures = (DIVERGED, Failure(1, "diverged", ""), Failure(2, "killed", ""))
+    failed = make_entry("broken", None, failures=failures, test=0)
+    some = make_entry("some", rows_of({"x": 0.85})["x"], failures=failures[:1])
+    table = leaderboard([failed, *three, some])
+    last = table.rows[-1]
+    assert (last.recipe, last.rank, last.accuracy_percent) == ("broken", None, None)
+    assert last.failures == 3
+    assert last.failed.startswith("2 diverged, 1 killed: loss is nan at step 3")
+    assert by_name(table)["some"].failed == "1 diverged"
+    assert table.test == 400
+    for text in (table.to_markdown(), shown(table, 250)):
+        assert "2 diverged, 1 killed" in text
+
+
+def test_a_failed_row_joins_the_table_of_its_data(make_entry: MakeEntry) -> None:
+    """A training that failed before it read all files still belongs to the track's table."""
+    ended = make_entry("x", rows_of({"x": 0.9})["x"])
+    failed = make_entry("y", None, failures=(DIVERGED,))
+    failed.result.track.data_sha256["generated-test"] = "f" * 64  # type: ignore[index]  # a dict
+    (table,) = tables([failed, ended])
+    assert [row.recipe for row in table.rows] == ["x", "y"]
+
+
+def shown(table: Table, width: int) -> str:
+    """What a terminal of that width shows."""
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(table.to_rich())
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_every_form_says_what_its_figures_are(three: list[Entry]) -> None:
+    """Title, interval, ties, seeds, hardware class and synthetic data are told in every form."""
+    table = leaderboard(three)
+    for text in (table.to_markdown(), shown(table, 160), table._repr_html_()):
+        flat = " ".join(text.split()).replace("\\", "")
+        for said in (
+            "glyphs-3k, closed division", "SYNTHETIC", "95% interval", "Satterthwaite",
+            "not being equal", "not transitive", "five or more common seeds", "Holm at 5%",
+            "test-cpu-2t", "0.29 M params", "33.00 M MACs", "1.20 MB", "latency 0.80 ms", "(0.90)",
+            "eager fp32", "cpu, 1 thread", "training 12.0 s", "(10.0 to 14.0)", "SD ", "5 seeds",
+        ):  # fmt: skip
+            assert said in flat, said
+    assert "SYNTHETIC" not in leaderboard_of_real(three)
+
+
+def leaderboard_of_real(entries: list[Entry]) -> str:
+    """The Markdown of the same results as if on real images."""
+    from dataclasses import replace
+
+    real = [
+        Entry(replace(e.result, track=replace(e.result.track, synthetic=False)), e.predictions)
+        for e in entries
+    ]
+    return leaderboard(real).to_markdown()
+
+
+def test_a_narrow_terminal_still_shows_all(three: list[Entry]) -> None:
+    """At 80 columns words break over lines but nothing is cut off."""
+    text = shown(leaderboard(three), 80)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text
+
+
+def test_several_hardware_classes_are_told_apart(make_entry: MakeEntry) -> None:
+    """Times of several classes: each row shows its own, and the caption warns."""
+    made = rows_of({"x": 0.9, "y": 0.8})
+    entries = [make_entry(name, c, hardware=f"cpu-{name}") for name, c in made.items()]
+    text = leaderboard(entries).to_markdown()
+    assert "cpu-x" in text
+    assert "cpu-y" in text
+    assert "within one hardware class only, and here are several" in text
+
+
+def test_the_ledger_is_told(make_entry: MakeEntry, three: list[Entry]) -> None:
+    """The number of recipes scored on this split, ranked or not, stands under the table."""
+    assert leaderboard(three).recipes_scored is None
+    assert "Ledger" not in leaderboard(three).to_markdown()
+    path, track = three[0].result.path, three[0].result.track
+    assert path is not None
+    for recipe in "abcd":
+        ledger.record(path.parent, track=track.name, data_key=track.data_key, recipe_hash=recipe)
+    table = leaderboard(three)
+    assert table.recipes_scored == 4
+    assert "4 distinct recipes have been scored on this test split" in table.to_markdown()
+
+
+def test_refit_and_replicates_are_marked(make_entry: MakeEntry) -> None:
+    """A recipe that trained on validation images says so, and so do merged results."""
+    correct = rows_of({"x": 0.9})["x"]
+    entry = make_entry("x", correct, refit=True)
+    again = make_entry("x", correct, refit=True, hardware="other", created="2026-05-01T00:00:00Z")
+    text = leaderboard([again, entry]).to_markdown()
+    assert "refit, 1 replicate" in text
+    assert "Refit: trained on training and validation images" in text
+
+
+def test_csv_has_every_field(three: list[Entry]) -> None:
+    """One line a row; units in the header; numbers as numbers; a second table without header."""
+    table = leaderboard(three)
+    read = list(csv.DictReader(io.StringIO(table.to_csv())))
+    assert [row["recipe"] for row in read] == [row.recipe for row in table.rows]
+    assert float(read[0]["accuracy_percent"]) == table.rows[0].accuracy_percent
+    assert (read[0]["track"], read[0]["latency_p50_ms"], read[0]["latency_threads"]) == (
+        "glyphs-3k", "0.8", "1",
+    )  # fmt: skip
+    assert table.to_csv(header=False) == table.to_csv().split("\n", 1)[1]
+
+
+def test_json_is_plain(three: list[Entry]) -> None:
+    """The document survives JSON unchanged, without NaN, one-seed rows and failures included."""
+    document = leaderboard(three).to_json()
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert document["rows"][0]["latency"]["p50_ms"] == 0.8
+    assert document["track"] == "glyphs-3k"
+
+
+@pytest.mark.parametrize("form", ["markdown", "html", "rich", "csv"])
+def test_strangers_texts_are_escaped(make_entry: MakeEntry, form: str) -> None:
+    """A message in a result is neither markup, nor a formula, nor a control sequence."""
+    evil = Failure(0, "error", "=cmd() | <script>alert(1)</script> [bold red]x[/] \x1b[2J\n`y`")
+    table = leaderboard([make_entry("x", None, failures=(evil,))])
+    forms: dict[str, Callable[[], str]] = {
+        "markdown": table.to_markdown,
+        "html": table._repr_html_,
+        "rich": lambda: shown(table, 400),
+        "csv": table.to_csv,
+    }
+    text = forms[form]()
+    assert "\x1b" not in text
+    if form == "html":
+        assert "<script>" not in text
+        assert "&lt;script&gt;" in text
+    if form == "markdown":
+        assert "\\| \\<script\\>" in text
+        assert "\\`y\\`" in text
+    if form == "rich":
+        assert "[bold red]x[/]" in text
+    if form == "csv":
+        (row,) = csv.DictReader(io.StringIO(text))
+        assert not any(value.startswith("=") for value in row.values())

@@ -1,0 +1,372 @@
+"""Receipts: the figures follow from the two sides, and the words from the figures."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import oraclezoo as oz
+from oraclezoo.artifacts.model import GRAPH, Model
+from oraclezoo.artifacts.resolve import open_data, open_model
+from oraclezoo.contracts import Dataset
+from oraclezoo.data.idx import read_idx, write_idx
+from oraclezoo.errors import DataError, ResultError, UsageError, VerificationError
+from oraclezoo.plugins.registry import build_registry
+from oraclezoo.quantization.export import check_parity, export
+from oraclezoo.quantization.onnx import quantize
+from oraclezoo.ranking import ledger
+from oraclezoo.receipts.receipt import Side, gate, measure, parity, prove, receipt
+
+REGISTRY = build_registry()
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run: Path) -> Model:
+    """The tiny run's model."""
+    return open_model(tiny_run, REGISTRY)
+
+
+@pytest.fixture(scope="module")
+def data(model: Model, tiny_idx: Path) -> Dataset:
+    """What it was trained on."""
+    return open_data(model, REGISTRY, data_dir=tiny_idx)
+
+
+@pytest.fixture(scope="module")
+def exported(model: Model, tiny_idx: Path) -> Model:
+    """The model with its ONNX file, untimed."""
+    return export(model, data_dir=tiny_idx, timed=False)
+
+
+@pytest.fixture(scope="module")
+def before(model: Model, data: Dataset) -> Side:
+    """The model measured, untimed."""
+    return measure(model, data, timed=False)
+
+
+def row(runtime: str, *p50: float) -> list[list[dict[str, Any]]]:
+    """Rounds of one latency row."""
+    settings = {"runtime": runtime, "precision": "fp32", "batch_size": 1, "threads": 1}
+    return [[{**settings, "p50_ms": value}] for value in p50]
+
+
+def timed(side: Side, *p50: float, runtime: str = "onnxruntime", **facts: Any) -> Side:
+    """A side as if it had been timed."""
+    latency = [{**row(runtime, min(p50))[0][0], "p50_ms_rounds": list(p50)}]
+    return replace(
+        side, rounds=row(runtime, *p50), facts={**side.facts, "latency": latency, **facts}
+    )
+
+
+@pytest.mark.slow
+def test_a_timed_receipt_of_an_export_has_all_that_the_design_asks(
+    model: Model, tiny_idx: Path
+) -> None:
+    """Accuracy, counts, bytes, latency by runtime and threads, memory, parity, versions."""
+    done = export(model, data_dir=tiny_idx, rounds=1, settings=[(1, 1), (4, 1)])
+    (made,) = done.card["receipts"]
+    json.dumps(made, allow_nan=False)
+    assert (made["step"], made["split"], made["images"]) == ("export", "validation", 16)
+    assert [row["runtime"] for row in made["before"]["latency"]] == ["eager", "eager"]
+    rows = made["after"]["latency"]
+    assert [(r["runtime"], r["batch_size"], r["threads"]) for r in rows] == [
+        ("onnxruntime", 1, 1),
+        ("onnxruntime", 4, 1),
+    ]
+    assert all(0 < r["p50_ms"] <= r["p95_ms"] and r["repeats"] >= 30 for r in rows)
+    peak = made["after"]["peak_memory_bytes"]["onnxruntime"]
+    assert peak < made["before"]["peak_memory_bytes"]["eager"], "without torch"
+    assert made["parity"]["agreement"] == 1
+    assert made["parity"]["largest_difference"] < 1e-5
+    assert made["ratios"]["macs"] == made["ratios"]["parameters"] == 1
+    assert made["after"]["size_bytes"] == len(done.onnx or b"")
+    assert any("across runtimes" in note for note in made["notes"])
+    assert {"torch", "onnxruntime", "onnx"} <= made["libraries"].keys()
+
+
+def test_lost_answers_make_the_difference_and_its_interval(before: Side) -> None:
+    """Two of sixteen answers turned wrong: 12.5 points, paired over images."""
+    changed = before.probabilities.copy()
+    right = np.flatnonzero(before.correct)[:2]
+    changed[right] = np.roll(changed[right], 1, axis=1)
+    after = before.with_probabilities(changed)
+    made = receipt("prune", {}, before, after)
+    assert made["accuracy"]["difference"] == pytest.approx(-2 / 16)
+    assert made["accuracy"]["lost"], made["accuracy"]["gained"] == (2, 0)
+    low, high = made["accuracy"]["ci95"]
+    assert low < -0.125 < high
+    assert made["after"]["accuracy"] == pytest.approx(made["before"]["accuracy"] - 0.125)
+    assert made["parity"]["disagreeing"] == 2
+    gate(made, max_drop=12.5, max_limit=None)
+    with pytest.raises(VerificationError, match=r"prune lost 12\.50 points of 16 validation"):
+        gate(made, max_drop=12.4, max_limit=None)
+    with pytest.raises(VerificationError, match=r"95% limit of the loss is 2\d\.\d\d points"):
+        gate(made, max_drop=50, max_limit=20)
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_images_that_were_trained_on_are_said_to_flatter(
+    model: Model, data: Dataset, refit: bool
+) -> None:
+    """In the receipt of any step, where the model's card says that it was refit."""
+    card = {**model.card, "provenance": {**model.card["provenance"], "refit": refit}}
+    side = measure(Model(model.module, card), data, timed=False)
+    made = receipt("export", {}, side, side)
+    assert made["learned"] is refit
+    assert any("trained on the validation images" in note for note in made["notes"]) is refit
+    other = measure(Model(model.module, card), data, timed=False, track="idx-of-another")
+    assert not other.learned, "another track's validation images are new to it"
+
+
+def test_sides_of_different_images_do_not_make_a_receipt(before: Side) -> None:
+    """Another split, another track, other labels."""
+    others = (
+        replace(before, split="test"),
+        replace(before, track="glyphs"),
+        replace(before, labels=before.labels[::-1].copy()),
+    )
+    for other in others:
+        with pytest.raises(UsageError, match="different images"):
+            receipt("prune", {}, before, other)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "speedup", "words"),
+    [
+        ((1.0, 1.2), (2.0, 2.5), 0.5, "slower than before .* takes 2.00 times as long"),
+        ((1.0, 1.2), (1.0, 0.99), 1.0 / 0.99, "no faster for certain"),
+        ((2.0, 2.2), (1.0, 1.1), 2.0, None),
+    ],
+)
+def test_notes_say_what_did_not_get_faster(
+    before: Side, old: tuple[float, ...], new: tuple[float, ...], speedup: float, words: str | None
+) -> None:
+    """By the calmest rounds, and only where every round bears it out."""
+    made = receipt("quantize", {}, timed(before, *old), timed(before, *new))
+    (found,) = made["speedups"]
+    assert found["speedup"] == pytest.approx(speedup)
+    assert found["low"] <= found["speedup"] * 1.2
+    said = [note for note in made["notes"] if "faster" in note or "slower" in note]
+    if words is None:
+        assert said == []
+    else:
+        assert len(said) == 1
+        import re
+
+        assert re.search(words, said[0])
+
+
+def test_notes_say_what_got_larger_noisy_and_generated(before: Side) -> None:
+    """And what no figure can tell: nothing changed on few images."""
+    bigger = timed(before, 1.0, 3.0, size_bytes=before.facts["size_bytes"] + 1)
+    made = receipt("export", {}, replace(timed(before, 1.0, 1.0), synthetic=True), bigger)
+    notes = "\n".join(made["notes"])
+    for part in ("larger than before on disk", "3.0 times between rounds", "generated", "too rare"):
+        assert part in notes
+
+
+def test_parity_counts_ties_apart() -> None:
+    """Two classes nearer than a thousandth may swap; farther ones may not."""
+    first = np.array([[0.5002, 0.4998], [0.9, 0.1], [0.3, 0.7]], np.float32)
+    second = np.array([[0.4998, 0.5002], [0.4, 0.6], [0.3, 0.7]], np.float32)
+    found = parity(first, second)
+    assert (found["disagreeing"], found["ties"]) == (2, 1)
+    assert found["agreement"] == pytest.approx(1 / 3)
+    assert found["largest_difference"] == pytest.approx(0.5)
+    with pytest.raises(VerificationError, match="1 predictions beyond ties"):
+        check_parity(found, 1.0, "it")
+    with pytest.raises(VerificationError, match="differ by up to"):
+        check_parity(parity(first, first + np.float32(0.01)), 1e-3, "it")
+    check_parity(parity(first, first), 0.0, "it")
+
+
+def test_a_look_at_the_test_split_is_noted(
+    model: Model, data: Dataset, exported: Model, tmp_path: Path
+) -> None:
+    """Once for a recipe, under the key that a benchmark of these data has."""
+    made = prove("export", {}, model, exported, data, split="test", results=tmp_path, timed=False)
+    assert (made["split"], made["images"]) == ("test", 40)
+    (line,) = (tmp_path / ledger.FILE).read_text().splitlines()
+    entry = json.loads(line)
+    assert entry["track"] == "idx"
+    assert entry["recipe_hash"] == model.card["provenance"]["recipe"]["hash"]
+    assert len(json.loads(entry["data_key"])) == 4, "training and test files"
+
+
+def test_the_test_split_is_not_read_otherwise(
+    model: Model, tiny_idx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calibration, scan and receipt take training and validation images alone."""
+    found = open_data(model, REGISTRY, data_dir=tiny_idx)
+    read: list[str] = []
+    whole = type(found).split
+
+    def split(self: Any, name: str) -> Any:
+        read.append(name)
+        return whole(self, name)
+
+    monkeypatch.setattr(type(found), "split", split)
+    quantize(model, data_dir=tiny_idx, timed=False, sensitivity="always")
+    assert set(read) == {"train", "validation"}
+
+
+def test_other_data_than_it_was_trained_on_is_refused(model: Model, tiny_idx: Path) -> None:
+    """Unless a track is named; and its classes and size must be the model's."""
+    card = copy.deepcopy(model.card)
+    for name in card["provenance"]["data_sha256"]:
+        card["provenance"]["data_sha256"][name] = "0" * 64
+    other = Model(model.module, card)
+    with pytest.raises(DataError, match="not the file that the model was trained with"):
+        open_data(other, REGISTRY, data_dir=tiny_idx)
+    assert open_data(other, REGISTRY, track="idx", data_dir=tiny_idx)
+    with pytest.raises(UsageError, match="classes, not 4"):
+        open_data(model, REGISTRY, track="glyphs-3k")
+
+
+def test_a_saved_model_keeps_its_graph_and_receipts(exported: Model, tmp_path: Path) -> None:
+    """Predictions come from the graph, bit for bit; oz.receipt reads them without loading."""
+    folder = exported.save(tmp_path / "m")
+    again = oz.load(folder)
+    assert again.onnx == exported.onnx
+    images = np.random.default_rng(0).integers(0, 256, (5, 16, 16), dtype=np.uint8)
+    assert np.array_equal(again.predict(images)[1], exported.predict(images)[1])
+    assert [made["step"] for made in oz.receipt(folder)] == ["export"]
+    assert oz.receipt(again) == oz.receipt(folder)
+    Model(again.module, again.card).save(folder)
+    assert not (folder / GRAPH).exists(), "new weights have no graph"
+    assert "onnx" not in oz.load(folder).card
+
+
+@pytest.mark.parametrize("damage", ["truncated", "absent", "other", "renamed"])
+def test_a_damaged_graph_is_refused_in_one_line(
+    exported: Model, tmp_path: Path, damage: str
+) -> None:
+    """Cut short, gone, another model's, or one that its card does not describe."""
+    folder = exported.save(tmp_path / "m")
+    graph = folder / GRAPH
+    content = graph.read_bytes()
+    if damage == "truncated":
+        graph.write_bytes(content[:-100])
+    elif damage == "absent":
+        graph.unlink()
+    elif damage == "other":
+        graph.write_bytes(content + b"\0")
+    else:
+        card = json.loads((folder / "model.json").read_text())
+        card["onnx"]["precision"] = "int3"
+        (folder / "model.json").write_text(json.dumps(card))
+    with pytest.raises(ResultError) as caught:
+        oz.load(folder)
+    assert "\n" not in str(caught.value)
+    assert str(folder) in str(caught.value)
+
+
+def test_an_old_card_without_the_new_entries_loads(model: Model, tmp_path: Path) -> None:
+    """No receipts, no graph, no calibration."""
+    card = {key: value for key, value in model.card.items() if key != "receipts"}
+    again = oz.load(Model(model.module, card).save(tmp_path / "m"))
+    assert oz.receipt(again) == []
+    assert again.precision == "fp32"
+
+
+def test_temperature_and_shifts_are_inside_graph_and_eager_alike(
+    model: Model, tiny_idx: Path
+) -> None:
+    """A softer model that averages views agrees with its export, and its answers are softer."""
+    scale = {**model.card["preprocessing"], "shifts": 1}
+    card = {**model.card, "preprocessing": scale, "calibration": {"temperature": 3.0}}
+    soft = Model(model.module, card)
+    for preprocess in (True, False):
+        done = export(soft, data_dir=tiny_idx, timed=False, preprocess=preprocess)
+        (made,) = done.card["receipts"]
+        assert made["parity"]["largest_difference"] < 1e-5
+    plain = measure(model, open_data(model, REGISTRY, data_dir=tiny_idx), timed=False)
+    assert made["before"]["loss"] != pytest.approx(plain.facts["loss"])
+
+
+def test_quantizing_states_the_scan_and_refuses_a_second_time(
+    exported: Model, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """Layers with their divergence in the receipt; kept ones are named in a note."""
+    small = quantize(
+        exported,
+        tmp_path / "q",
+        data_dir=tiny_idx,
+        timed=False,
+        images=10,
+        sensitivity="always",
+        keep_float=["*linear*"],
+    )
+    made = small.card["receipts"][-1]
+    options = made["options"]
+    assert options["layers"] == len(options["scan"]) == 8
+    assert len(options["kept_float"]) == 1
+    assert any("1 of 8 layers stay in float" in note for note in made["notes"])
+    assert made["ratios"]["size_bytes"] > 1.5
+    assert small.precision == made["after"]["precision"] == "int8"
+    assert oz.load(tmp_path / "q").predict(np.zeros((1, 16, 16), np.uint8)).labels.shape == (1,)
+    with pytest.raises(UsageError, match="int8 already"):
+        quantize(small, data_dir=tiny_idx)
+    for wrong in ({"precision": "int4"}, {"sensitivity": "some"}, {"images": 0}):
+        with pytest.raises(UsageError):
+            quantize(exported, data_dir=tiny_idx, **wrong)  # type: ignore[arg-type]  # that is tested
+
+
+def test_the_calibration_is_kept_that_moves_probabilities_least(
+    exported: Model, tiny_idx: Path
+) -> None:
+    """All are tried unless one is named, and the receipt has what each comes to."""
+    given: dict[str, Any] = {"data_dir": tiny_idx, "timed": False, "images": 20}
+    options = quantize(exported, sensitivity="off", **given).card["receipts"][-1]["options"]
+    tried = options["calibrations"]
+    assert list(tried) == ["minmax", "entropy", "percentile"]
+    assert options["calibration"] == min(tried, key=tried.__getitem__)
+    assert options["divergence"] == min(tried.values()) < max(tried.values())
+    worst = max(tried, key=tried.__getitem__)
+    made = quantize(exported, sensitivity="off", calibration=worst, **given)
+    options = made.card["receipts"][-1]["options"]
+    assert options["calibration"] == worst
+    assert options["calibrations"] == {worst: options["divergence"]} == {worst: tried[worst]}
+
+
+def test_a_crossed_gate_leaves_no_folder(
+    exported: Model, tiny_idx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing half done lies about, neither of an int8 that lost nor of an export that differs."""
+    half = copy.deepcopy(exported.module)
+    for parameter in half.parameters():
+        parameter.data.mul_(-1)
+    broken = Model(half, exported.card, exported.onnx)
+    monkeypatch.setattr("oraclezoo.quantization.export.graph_of", lambda *a, **k: exported.onnx)
+    with pytest.raises(VerificationError, match="does not do what eager does"):
+        export(broken, tmp_path / "e", data_dir=tiny_idx, timed=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_int8_model_that_lost_too_much_is_not_written(
+    exported: Model, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """Calibrated on black images it knows no strokes: the gate says what that cost."""
+    (black := tmp_path / "black").mkdir()
+    images = read_idx(tiny_idx / "train-images-idx3-ubyte.gz")
+    labels = read_idx(tiny_idx / "train-labels-idx1-ubyte")
+    for name in ("train", "validation", "t10k"):
+        write_idx(black / f"{name}-images-idx3-ubyte", images * (name == "validation"))
+        write_idx(black / f"{name}-labels-idx1-ubyte", labels)
+    with pytest.raises(VerificationError, match=r"quantize lost .* nothing was written"):
+        quantize(
+            exported,
+            tmp_path / "q",
+            track="idx",
+            data_dir=black,
+            timed=False,
+            sensitivity="off",
+            max_drop=5,
+        )
+    assert not (tmp_path / "q").exists()

@@ -1,0 +1,49 @@
+"""Variants of a net as text: one normal form, and a clear error for anything else."""
+
+from __future__ import annotations
+
+import pytest
+
+from oraclezoo.errors import UsageError
+from oraclezoo.recipe.variants import Variant
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "precision", "normal"),
+    [
+        ("int8", None, "int8", "int8"),
+        ("fp16", None, "fp16", "fp16"),
+        ("prune50", 50, "fp32", "prune50"),
+        ("prune50+int8", 50, "int8", "prune50+int8"),
+        (" Prune05 + FP16", 5, "fp16", "prune5+fp16"),
+    ],
+)
+def test_steps_are_read_into_one_normal_form(
+    text: str, left: int | None, precision: str, normal: str
+) -> None:
+    """Blanks, capitals and leading zeros do not make another variant."""
+    found = Variant.parse(text)
+    assert (found.left, found.precision, str(found)) == (left, precision, normal)
+    assert Variant.parse(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("int8+prune50", "one pruning comes first"),
+        ("prune50+prune20", "at most one pruning"),
+        ("int8+fp16", "at most one of int8 and fp16"),
+        ("prune0", "no step 'prune0'"),
+        ("prune100", "1 to 99"),
+        ("prune", "no step 'prune'"),
+        ("prune50+", "no step ''"),
+        ("int4", "no step 'int4'"),
+        ("", "no step ''"),
+        ("prune50-int8", "no step 'prune50-int8'"),
+    ],
+)
+def test_anything_else_is_refused_with_what_there_is(text: str, says: str) -> None:
+    """The text is named, and so are the steps or their order."""
+    with pytest.raises(UsageError, match=says) as caught:
+        Variant.parse(text)
+    assert repr(text) in str(caught.value)

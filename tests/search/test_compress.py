@@ -1,0 +1,221 @@
+"""Compression from a run to a model folder: what is chosen, proved, resumed and refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import oraclezoo as oz
+from oraclezoo.artifacts.model import CARD, GRAPH, Model
+from oraclezoo.errors import InterruptedRunError, UsageError, VerificationError
+from oraclezoo.plugins.registry import build_registry
+from oraclezoo.search.compress import FOLDER, JOURNAL
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16), dtype=np.uint8)
+FIGURES = {"pareto.svg", "pareto.png"}
+
+Compress = Callable[..., Model]
+
+
+@pytest.fixture(scope="module")
+def no_test_images(tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny data set with a broken test file: whoever looks at it fails."""
+    folder = tmp_path_factory.mktemp("no-test")
+    for path in tiny_idx.iterdir():
+        content = b"not images" if path.name.startswith("t10k-images") else path.read_bytes()
+        (folder / path.name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compress(tiny_run: Path, no_test_images: Path) -> Compress:
+    """Compress the tiny run, quickly, to bytes: times of so small a net are noise."""
+
+    def run(out: Path | None = None, source: Any = tiny_run, **changes: Any) -> Model:
+        quick = {"epochs": 1, "round_to": 2, "trials": 2, "rounds": 1, "device": "cpu"}
+        given = {"size": 0.5, "max_drop": 60.0, "data_dir": no_test_images}
+        return oz.compress(source, out, **{**given, **quick, **changes})
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def done(compress: Compress, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model]:
+    """A finished compression: its folder and its model."""
+    out = tmp_path_factory.mktemp("compressed") / "out"
+    return out, compress(out)
+
+
+def outcomes(model: Model) -> list[tuple[Any, ...]]:
+    """Of every candidate, all that does not hang on the clock."""
+    keys = ("trial", "asked", "macs", "precision", "accuracy", "loss", "size_bytes")
+    listed = model.card["receipts"][-1]["options"]["trials"]
+    return [tuple(each[key] for key in keys) for each in listed]
+
+
+def test_the_chosen_is_the_best_within_the_bounds(done: tuple[Path, Model]) -> None:
+    """By the receipt's own list, which has every candidate with its verdict."""
+    made = done[1].card["receipts"][-1]
+    listed = made["options"]["trials"]
+    assert {each["trial"] for each in listed} == {1, 2}
+    assert [each["precision"] for each in listed] == ["fp32", "int8"] * 2
+    for each in listed:
+        fits = each["size"] <= 0.5 and -100 * each["difference"] <= 60
+        assert each["within"] is fits
+        assert bool(each["crossed"]) is not fits
+    (chosen,) = (each for each in listed if each["chosen"])
+    within = [each for each in listed if each["within"]]
+    least = min(within, key=lambda each: each["loss"])
+    near = [each for each in within if each["loss"] <= least["loss"] + least["loss_se"]]
+    assert chosen in near
+    assert chosen["macs"] == max(each["macs"] for each in near)
+    assert all(each["loss_se"] > 0 for each in listed[1:])
+    assert listed[0]["loss_se"] == 0
+    assert made["after"]["accuracy"] == chosen["accuracy"]
+    assert made["after"]["size_bytes"] == chosen["size_bytes"] == len(done[1].onnx or b"")
+    assert made["before"]["size_bytes"] * chosen["size"] == pytest.approx(chosen["size_bytes"])
+
+
+def test_receipts_follow_the_steps_and_the_last_is_of_the_whole(done: tuple[Path, Model]) -> None:
+    """From the original's float graph, untouched by test images, with times in one runtime."""
+    *steps, whole = done[1].card["receipts"]
+    names = [made["step"] for made in steps]
+    expected = ["prune", "export", "quantize"]
+    assert names == [n for n in expected if n in names]
+    assert whole["step"] == "compress"
+    assert (whole["before"]["form"], whole["before"]["precision"]) == ("onnx", "fp32")
+    assert whole["after"]["precision"] == whole["options"]["precision"]
+    assert {row["runtime"] for row in whole["speedups"]} == {"onnxruntime"}
+    assert whole["speedups"][0]["batch_size"] == whole["speedups"][0]["threads"] == 1
+    assert whole["ratios"]["macs"] == pytest.approx(1 / whole["options"]["macs"])
+    assert whole["split"] == "validation"
+
+
+def test_the_folder_has_model_and_figure_and_none_of_the_work(done: tuple[Path, Model]) -> None:
+    """The figure's SVG carries no date."""
+    out = done[0]
+    names = {path.name for path in out.iterdir()}
+    assert {CARD, GRAPH, "model.safetensors"} <= names
+    assert FOLDER not in names
+    pytest.importorskip("matplotlib")
+    assert names >= FIGURES
+    assert "<dc:date>" not in (out / "pareto.svg").read_text()
+
+
+def test_a_fresh_process_gives_the_same(done: tuple[Path, Model], tmp_path: Path) -> None:
+    """The int8 graph, and the float weights by the card's plan."""
+    out, model = done
+    np.save(tmp_path / "images.npy", IMAGES)
+    code = (
+        "import sys, numpy, oraclezoo\n"
+        "model = oraclezoo.load(sys.argv[1])\n"
+        "images = numpy.load(sys.argv[2])\n"
+        "numpy.save(sys.argv[3], model.predict(images).probabilities)\n"
+        "bare = type(model)(model.module, model.card)\n"
+        "numpy.save(sys.argv[4], bare.predict(images).probabilities)\n"
+    )
+    files = [out, *(tmp_path / name for name in ("images.npy", "graph.npy", "float.npy"))]
+    subprocess.run([sys.executable, "-c", code, *map(str, files)], check=True)
+    for name, here in (("graph", model), ("float", Model(model.module, model.card))):
+        found = np.load(tmp_path / f"{name}.npy")
+        assert found.tobytes() == here.predict(IMAGES).probabilities.tobytes()
+
+
+def test_stopped_it_goes_on_and_repeats_no_trial(
+    done: tuple[Path, Model], compress: Compress, tmp_path: Path
+) -> None:
+    """In the middle of the second trial; every candidate is what it is in one that ran through."""
+    out, asked = tmp_path / "out", 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 5
+
+    with pytest.raises(InterruptedRunError, match="--resume"):
+        compress(out, should_stop=should_stop)
+    assert {path.name for path in out.iterdir()} == {FOLDER}
+    with pytest.raises(UsageError, match="unfinished compression"):
+        compress(out)
+    with pytest.raises(UsageError, match="other settings"):
+        compress(out, resume=True, epochs=2)
+    kept = (out / FOLDER / JOURNAL).read_text()
+    assert [json.loads(line)["event"] for line in kept.splitlines()] == ["compression", "trial"]
+    said: list[str] = []
+    resumed = compress(out, resume=True, progress=said.append)
+    assert [line.split()[1] for line in said if line.startswith("trial")] == ["2"]
+    assert outcomes(resumed) == outcomes(done[1])
+    with pytest.raises(UsageError, match="holds a model"):
+        compress(out)
+
+
+def test_nothing_within_the_bounds_writes_no_model_and_keeps_the_work(
+    compress: Compress, tmp_path: Path
+) -> None:
+    """The nearest is told; with looser bounds the trials serve again, without new ones."""
+    out, said = tmp_path / "out", list[str]()
+    with pytest.raises(VerificationError, match="nearest is") as error:
+        compress(out, size=0.01, trials=1)
+    assert "\n" not in str(error.value)
+    assert "--size " in str(error.value)
+    assert {path.name for path in out.iterdir()} == {FOLDER}
+    work = {path.name for path in (out / FOLDER).iterdir()}
+    assert {JOURNAL, "trial-1"} <= work
+    pytest.importorskip("matplotlib")
+    assert work >= FIGURES
+    model = compress(out, size=1.0, trials=1, resume=True, progress=said.append)
+    assert not [line for line in said if line.startswith("trial")]
+    assert model.card["receipts"][-1]["options"]["size"] == 1.0
+
+
+def test_a_model_that_cannot_be_pruned_is_quantized_only(
+    site: Any, compress: Compress, tiny_run: Path
+) -> None:
+    """It says so, while it works and in the receipt."""
+    facts = "facts={'prunable': False, 'not_prunable_because': 'it is brittle'}"
+    spec = f"Spec('backbone', 'mine', 'oraclezoo.zoo.backbones.lenet:LeNet5', 'x', {facts})"
+    site.add("acme", f"@hookimpl\ndef oraclezoo_backbones():\n    return [{spec}]\n")
+    registry, said = build_registry(), list[str]()
+    module = registry.create("backbone", "mine", in_chans=1, num_classes=4, image_size=16)
+    card = {**oz.Run.load(tiny_run).model().card, "backbone": {"name": "acme:mine", "options": {}}}
+    model = compress(
+        None, Model(module, card), size=1.0, registry=registry, trials=5, progress=said.append
+    )
+    made = model.card["receipts"][-1]
+    assert {each["macs"] for each in made["options"]["trials"]} == {1.0}
+    assert any("it is brittle; only int8 is tried" in line for line in said)
+    assert made["notes"][0].startswith("not pruned: backbone")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"size": None}, "say what the model is to come down to"),
+        ({"size": 1.5}, "size is 1.5"),
+        ({"trials": 0}, "trials is 0"),
+        ({"threads": 0}, "threads is 0"),
+        ({"steps": 2}, "too few for 2 steps"),
+        ({"importance": "looks"}, "must be one of"),
+        ({"resume": True}, "without a folder"),
+    ],
+)
+def test_wishes_that_mean_nothing(compress: Compress, changes: dict[str, Any], why: str) -> None:
+    """Each is a usage error, before anything is trained."""
+    with pytest.raises(UsageError, match=why):
+        compress(**changes)
+
+
+def test_what_is_quantized_already_is_refused(compress: Compress, done: tuple[Path, Model]) -> None:
+    """There is no float file to compare with; its own weights may be exported anew."""
+    _, model = done
+    if model.precision == "fp32":
+        pytest.skip("the float candidate was the best")
+    with pytest.raises(UsageError, match="int8 already"):
+        compress(source=model)
