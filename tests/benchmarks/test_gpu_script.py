@@ -68,7 +68,7 @@ def test_what_is_not_installed_is_left_out(tmp_path: Path) -> None:
     assert "--no-lightning" in (found / "throughput-oraclenet.log").read_text()
     assert "--precisions bf16,fp16 " in (found / "receipts.log").read_text()
     ran = [word for word in (found / "tests.log").read_text().split() if word.endswith(".py")]
-    assert "tests/train/test_engine.py" in ran
+    assert "tests/engine/test_trainer.py" in ran
     assert all("@pytest.mark.gpu" in (ROOT / path).read_text(encoding="utf-8") for path in ran)
 
 
