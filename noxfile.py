@@ -37,10 +37,32 @@ def environment(session: nox.Session) -> str:
     return str(python)
 
 
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest on all cores, a process on each; on one if ``session.posargs`` choose tests."""
+    python = environment(session)
+    parallel = [] if session.posargs else ["-n", "auto", "--dist", "worksteal"]
+    # each process computes on one thread, or they would compete for the cores
+    env = {} if session.posargs else {"OMP_NUM_THREADS": "1"}
+    words = ["-m", "pytest", *parallel, *arguments, *session.posargs]
+    session.run(python, *words, env=env, external=True)
+
+
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments go to pytest."""
-    session.run(environment(session), "-m", "pytest", *session.posargs, external=True)
+    pytest(session)
+
+
+@nox.session(venv_backend="none")
+def full(session: nox.Session) -> None:
+    """Run all tests, those that are slow by nature included."""
+    pytest(session, "--full")
+
+
+@nox.session(venv_backend="none")
+def coverage(session: nox.Session) -> None:
+    """Run the tests and report which branches they miss."""
+    pytest(session, "--cov", "--cov-report=term-missing:skip-covered")
 
 
 @nox.session(venv_backend="none")
