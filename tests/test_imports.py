@@ -71,6 +71,7 @@ EXCEPTIONS = {
     ("oraclezoo.zoo.builtin", "oraclezoo.data.listing"),  # the built-in tracks, as light specs
     ("oraclezoo.zoo.builtin", "oraclezoo.trackers.listing"),  # and trackers
     ("oraclezoo.zoo.builtin", "oraclezoo.serving.listing"),  # and the index of models
+    ("oraclezoo.measure.ort", "oraclezoo.export.runtime"),  # what is timed is what is served
     ("oraclezoo.registry", "oraclezoo.zoo.backbone_specs"),  # timm/<any>, as a light spec
 }
 

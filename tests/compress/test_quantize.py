@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, numpy_helper
@@ -16,6 +15,7 @@ from torch import nn
 from oraclezoo.compress import quantize, quantize_scan
 from oraclezoo.errors import UsageError
 from oraclezoo.export import onnx_file
+from oraclezoo.export.runtime import open_session
 from oraclezoo.export.shipped import Shipped
 
 Pixels = npt.NDArray[np.uint8]
@@ -59,9 +59,7 @@ def feeds(images: Pixels) -> Iterator[dict[str, Pixels]]:
 def classify(model: onnx.ModelProto | bytes, images: Pixels) -> npt.NDArray[np.float32]:
     """Probabilities of a graph."""
     content = model if isinstance(model, bytes) else model.SerializeToString()
-    found: npt.NDArray[np.float32] = onnxruntime.InferenceSession(content).run(
-        None, {"images": images}
-    )[0]
+    found: npt.NDArray[np.float32] = open_session(content).run(None, {"images": images})[0]
     return found
 
 
