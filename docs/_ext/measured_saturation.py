@@ -46,7 +46,7 @@ def saturation() -> str:
         f"exceed 16 bits, reaching up to {max(layer['largest_sum'] for layer in layers):,}.",
         f"On {data['images_by_layer']} of the images, saturation changes up to {100 * first:.1f}%",
         f"of the sums in the first layer, up to {100 * later:.2g}% in a later one. Computing the",
-        f"layers with pairs added in 16 bits gives {100 * same:g}% of the values (in the worst layer) that",
-        "ONNX Runtime computes by default.",
+        "layers with pairs added in 16 bits gives the values of ONNX Runtime's default,",
+        f"{100 * same:g}% of them in the worst layer.",
     )
     return "\n".join([table(header, rows), *about]) + "\n"
