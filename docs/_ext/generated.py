@@ -22,6 +22,7 @@ import measured_finetuning
 import measured_glyphs
 import measured_memory
 import measured_predict
+import measured_saturation
 import measured_search
 import measured_seeds
 import measured_speed
@@ -169,6 +170,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_predict.predict_polarity,
         measured_predict.predict_jpeg,
         measured_predict.predict_files,
+        measured_saturation.saturation,
         measured_search.search_ablations,
         measured_search.search_default,
         measured_search.search_tiny,
