@@ -19,7 +19,8 @@ from oraclezoo.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+SITE = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("internals/*.md"))]
+PAGES = [*SITE, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 FENCE = re.compile(r"^```\{code-block\} \w+\n:caption: \"`([^`]+)`\"\n\n(.*?)^```$", re.M | re.S)
 
 TRY_OUT = """
@@ -165,7 +166,7 @@ def test_every_generated_part_is_on_a_page() -> None:
     """Pages ask only for what can be generated, and nothing is generated for no page."""
     asked = {
         name
-        for page in DOCS.glob("*.md")
+        for page in SITE
         for name in re.findall(r"^% generated: (.+)$", page.read_text(encoding="utf-8"), re.M)
     }
     done = run("-c", "import generated; print(*generated.PAGES)", PYTHONPATH=str(DOCS / "_ext"))
