@@ -3,18 +3,18 @@
 #
 #     bash benchmarks/gpu.sh [FOLDER] [--only PARTS] [--cpu-smoke]
 #
-# Needs: bash, timeout (GNU coreutils), a Python with torch for CUDA, and what oraclezoo needs
-#     (pip install -e '.[dev]'; the checkout itself need not be installed, src/ is put on the path).
-#     With lightning (pip install lightning) it is a contender; without, it is left out. PYTHON names
-#     the interpreter, "python" by default. Without torchao (in [dev]) there is no receipt of int8,
-#     and that part fails. Nothing is downloaded: images are noise or generated.
-# Leaves in FOLDER (benchmarks/measurements/gpu-DATE): a JSON document and a log for each part
+# Requires bash, timeout (GNU coreutils), a Python with torch for CUDA, and oraclezoo's dependencies
+#     (pip install -e '.[dev]'; the checkout need not be installed, the script adds src/ to the path).
+#     Lightning is a contender if installed (pip install lightning). PYTHON names the interpreter,
+#     "python" by default. Without torchao (in [dev]), the int8 receipt is missing and that part
+#     fails. The script downloads nothing: images are noise or generated.
+# Writes to FOLDER (benchmarks/measurements/gpu-DATE) a JSON document and a log for each part
 #     (environment, throughput-oraclenet, throughput-mobilenetv3, seeds-at-once, speed, scaling,
-#     time-to-accuracy, receipts), tests.log, and summary.txt: exit status and seconds of each. A part
-#     that fails, or takes longer than its share, leaves its log, and the others go on.
-# Exits 0 if every part ended well, else 1.
-# --only receipts,speed: these parts alone, so that they have the time of all.
-# --cpu-smoke: the same parts, each as short as it can be, on the CPU, to try this script.
+#     time-to-accuracy, receipts), tests.log, and summary.txt with exit status and time of each. If a
+#     part fails or exceeds its time limit, its log remains and the script continues.
+# Exits 0 if every part succeeded, else 1.
+# --only receipts,speed: run only these parts, with the whole time budget.
+# --cpu-smoke: run every part as briefly as possible on the CPU, to test this script.
 set -u
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -26,7 +26,7 @@ while (($#)); do
   case "$1" in
     --cpu-smoke) device=cpu ;;
     --only) only="${2:-}"; shift ;;
-    -*) echo "gpu.sh: unknown option $1; there are --cpu-smoke and --only PARTS" >&2; exit 2 ;;
+    -*) echo "gpu.sh: unknown option $1; options are --cpu-smoke and --only PARTS" >&2; exit 2 ;;
     *) folder="$1" ;;
   esac
   shift
@@ -42,7 +42,7 @@ export PYTHONPATH="$root/src${PYTHONPATH:+:$PYTHONPATH}"
 deadline=$((SECONDS + 520))
 failed=0
 
-# part NAME LIMIT_S COMMAND...: stdout and stderr to NAME.log; never longer than what is left of all
+# part NAME LIMIT_S COMMAND...: run with stdout and stderr in NAME.log, within the remaining time
 part() {
   local name="$1" limit="$2" start=$SECONDS status left=$((deadline - SECONDS))
   shift 2
@@ -51,7 +51,7 @@ part() {
     limit=$left
   fi
   if ((left < 5)); then
-    echo "$name: left out, no time" | tee -a "$folder/summary.txt"
+    echo "$name: skipped, no time left" | tee -a "$folder/summary.txt"
     failed=1
     return
   fi
@@ -120,8 +120,8 @@ part receipts 240 "$python" benchmarks/torch_receipts.py --device "$device" --ro
   "${short[@]}" --out "$folder/receipts.json"
 
 if [[ ! -s "$folder/summary.txt" ]]; then
-  echo "gpu.sh: there is no part $only" >&2
+  echo "gpu.sh: unknown part $only" >&2
   exit 2
 fi
-echo "all files are in $folder"
+echo "wrote $folder"
 exit "$failed"
