@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from html import escape
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "specs", "contracts", "card"),
-    ("recipe", "result", "plugins"),
+    ("errors", "specs", "hookspecs", "contracts", "card"),
+    ("recipe", "result", "plugins", "scaffold"),
     (
         "imaging",
         "data",
@@ -22,8 +22,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "measure",
         "serving",
         "ranking",
+        "plots",
+        "trackers",
     ),
-    ("artifacts", "jobs"),
+    ("artifacts", "jobs", "testing", "sphinxext"),
     ("training", "receipts"),
     ("pruning", "quantization", "sweeping", "analysis"),
     ("benching", "search"),
@@ -66,7 +68,7 @@ class Box:
 
 def architecture_layers() -> str:
     """Return the layer diagram: one row of boxes per layer, the ground at the bottom."""
-    row, gap = 38, 8
+    row, gap = 38, 6
     shapes = []
     for level, names in enumerate(reversed(LAYERS)):
         y = 6 + level * row
