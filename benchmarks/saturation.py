@@ -1,7 +1,7 @@
 """What 16-bit sums of 8-bit products do to the bundled int8 models on processors without VNNI.
 
 Validation images of oracle-mnist-3k, never test images. Three sessions read them: ONNX Runtime by
-default, with unsigned weights, and in float (oraclezoo.export.runtime). For some of the images,
+default, with unsigned weights, and in float (oraclezoo.onnx_export.runtime). For some of the images,
 each layer is also computed on integers, once with exact sums and once with pairs added in 16 bits,
 and both are compared with what the default session made of the same input.
 
@@ -28,10 +28,10 @@ import onnxruntime
 import torch
 from _measured import Figures, emit, positive, spread
 from onnx import TensorProto, helper, numpy_helper
-from oraclezoo.export.runtime import IN_FLOAT, UNSIGNED, has_fast_int8
 
 import oraclezoo as oz
 from oraclezoo.measure import hardware
+from oraclezoo.onnx_export.runtime import IN_FLOAT, UNSIGNED, has_fast_int8
 from oraclezoo.serving.names import locate
 
 SCHEMA = "oraclezoo/saturation/1"

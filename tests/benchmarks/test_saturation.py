@@ -8,7 +8,8 @@ from types import ModuleType
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from oraclezoo.export.runtime import IN_FLOAT
+
+from oraclezoo.onnx_export.runtime import IN_FLOAT
 
 Script = Callable[[str], ModuleType]
 

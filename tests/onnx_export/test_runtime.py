@@ -7,10 +7,10 @@ import numpy.typing as npt
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from oraclezoo.export.runtime import open_session
 
 from oraclezoo.compression.compact import compact
 from oraclezoo.onnx_export import runtime
+from oraclezoo.onnx_export.runtime import open_session
 
 CHANNELS = 16
 """Enough for the kernels that layers of ordinary nets run on."""

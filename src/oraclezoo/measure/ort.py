@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.export.runtime import open_session
 from oraclezoo.measure.repeats import clock_ms, repeat
+from oraclezoo.onnx_export.runtime import open_session
 
 WARMUP = 10
 

@@ -12,8 +12,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from oraclezoo.contracts import Images
 from oraclezoo.errors import ResultError
-from oraclezoo.export.runtime import open_session
 from oraclezoo.onnx_export.card import CARD_KEY
+from oraclezoo.onnx_export.runtime import open_session
 
 BATCH_SIZE = 256
 """Images at a time; the result does not depend on it."""

@@ -18,10 +18,10 @@ from oraclezoo.compression.int8 import quantize as rounding
 from oraclezoo.compression.int8 import scan
 from oraclezoo.contracts import Dataset, Images
 from oraclezoo.errors import UsageError
-from oraclezoo.export.runtime import has_fast_int8
 from oraclezoo.measure import hardware
 from oraclezoo.onnx_export import onnx_file
 from oraclezoo.onnx_export.card import metadata
+from oraclezoo.onnx_export.runtime import has_fast_int8
 from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.quantization.export import export

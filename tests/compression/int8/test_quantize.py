@@ -10,13 +10,13 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, numpy_helper
-from oraclezoo.export.runtime import open_session
 from torch import nn
 
 from oraclezoo.compression.int8 import quantize
 from oraclezoo.compression.int8 import scan as quantize_scan
 from oraclezoo.errors import UsageError
 from oraclezoo.onnx_export import onnx_file
+from oraclezoo.onnx_export.runtime import open_session
 from oraclezoo.onnx_export.shipped import Shipped
 
 Pixels = npt.NDArray[np.uint8]
