@@ -57,12 +57,13 @@ ARROWS: dict[str, set[str]] = {
     "serving": RECORDS | {"data", "export", "registry"},
     "sphinxext": {"_version", "errors", "leaderboard"},
     "pipeline": RECORDS | HOST | STAGES | {"leaderboard", "plots", "serving"},
+    "sweeping": RECORDS | HOST | STAGES | {"pipeline", "plots"},
     "api": RECORDS | HOST | {"leaderboard", "pipeline", "serving"},
     "cli": RECORDS
     | HOST
     | STAGES
-    | {"scaffold", "targets", "testing", "leaderboard", "pipeline", "serving"},
-    "__init__": RECORDS | {"api", "pipeline"},
+    | {"scaffold", "targets", "testing", "leaderboard", "pipeline", "serving", "sweeping"},
+    "__init__": RECORDS | {"api", "pipeline", "sweeping"},
     "__main__": {"cli"},
 }
 """Which rooms each room may import, anywhere in its modules, for types too."""
@@ -206,7 +207,7 @@ def test_light_modules_load_light_libraries_and_light_modules_only() -> None:
 
 def test_the_command_line_imports_the_pipeline_in_bodies_only() -> None:
     """Help and listings must not pay for it."""
-    heavy = STAGES | {"leaderboard", "pipeline", "serving", "testing"}
+    heavy = STAGES | {"leaderboard", "pipeline", "serving", "sweeping", "testing"}
     wrong = [
         str(found)
         for found in IMPORTS

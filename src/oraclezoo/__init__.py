@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from oraclezoo.pipeline.prune import prune
     from oraclezoo.pipeline.quantize import quantize
     from oraclezoo.pipeline.run import Run
-    from oraclezoo.pipeline.sweep import sweep
     from oraclezoo.pipeline.training import train
     from oraclezoo.recipe import Recipe
     from oraclezoo.result import Result
+    from oraclezoo.sweeping.sweep import sweep
 
 __all__ = [
     "Model",
@@ -69,7 +69,7 @@ _WHERE = {
     "quantize": "oraclezoo.pipeline.quantize",
     "receipt": "oraclezoo.api",
     "registry": "oraclezoo.api",
-    "sweep": "oraclezoo.pipeline.sweep",
+    "sweep": "oraclezoo.sweeping.sweep",
     "train": "oraclezoo.pipeline.training",
 }
 
