@@ -1,9 +1,9 @@
 """What 16-bit sums of 8-bit products do to the bundled int8 models on processors without VNNI.
 
 Validation images of oracle-mnist-3k, never test images. Three sessions read them: ONNX Runtime by
-default, with unsigned weights, and in float (oraclezoo.onnx_export.runtime). For some of the images,
-each layer is also computed on integers, once with exact sums and once with pairs added in 16 bits,
-and both are compared with what the default session made of the same input.
+default, with unsigned weights, and in float (oraclezoo.onnx_export.runtime). For some of the
+images, each layer is also computed on integers, once with exact sums and once with pairs added in
+16 bits, and both are compared with what the default session made of the same input.
 
     python benchmarks/saturation.py --data-dir FOLDER [--images 20] [--json] [--out FILE]
 

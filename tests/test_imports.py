@@ -24,7 +24,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "imaging data zoo engine compression onnx_export measure serving ranking plots trackers",
         "artifacts jobs testing sphinxext",
         "training receipts",
-        "pruning quantization pipeline analysis",
+        "pruning quantization sweeping analysis",
         "benching search",
         "publish",
         "api cli",
@@ -79,8 +79,8 @@ LIGHT_MODULES = {
     "oraclezoo.zoo",
     "oraclezoo.zoo.backbones",
     "oraclezoo.zoo.builtin",
-    "oraclezoo.zoo.optimizers",
-    "oraclezoo.zoo.schedulers",
+    "oraclezoo.zoo.optimizers.torch_optimizers",
+    "oraclezoo.zoo.schedulers.closed_form",
 }
 LIGHT_LIBRARIES = {"click", "pluggy", "rich"}
 

@@ -89,8 +89,8 @@ class GCNN(nn.Module):
     ) -> None:
         if image_size % 4 or image_size < 8:
             raise UsageError(
-                f"gcnn requires an image size that is a multiple of 4 and at least 8, not {image_size}, "
-                "so that pooling treats both sides alike"
+                "gcnn requires an image size that is a multiple of 4 and at least 8, not "
+                f"{image_size}, so that pooling treats both sides alike"
             )
         super().__init__()
         self.order, self.pool = len(elements(group)), pool
