@@ -79,8 +79,8 @@ LIGHT_MODULES = {
     "oraclezoo.zoo",
     "oraclezoo.zoo.backbones",
     "oraclezoo.zoo.builtin",
-    "oraclezoo.zoo.optimizers.torch_optimizers",
-    "oraclezoo.zoo.schedulers.closed_form",
+    "oraclezoo.zoo.optimizers",
+    "oraclezoo.zoo.schedulers",
 }
 LIGHT_LIBRARIES = {"click", "pluggy", "rich"}
 
