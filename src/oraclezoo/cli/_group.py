@@ -13,6 +13,14 @@ import click
 from oraclezoo.cli._base import App
 from oraclezoo.errors import OracleZooError, nearest
 
+RENAMED_OPTIONS = {
+    "--fresh": "--overwrite",
+    "--at-once": "--jobs",
+    "--dest": "--out",
+    "--folder": "--out",
+}
+"""Options of version 0.1 and their current names, for error messages only."""
+
 
 class LazyGroup(click.Group):
     """A group whose commands are given as name -> (``"module:attribute"``, line in the help)."""
@@ -110,11 +118,26 @@ def _report(error: Exception, debug: bool) -> int:
     return status
 
 
+def _usage_text(error: click.UsageError) -> str:
+    """Return click's message, with the current name of an option of version 0.1."""
+    text = error.format_message()
+    if error.ctx is None:
+        return text
+    options = {name for parameter in error.ctx.command.params for name in parameter.opts}
+    if isinstance(error, click.NoSuchOption):
+        current = RENAMED_OPTIONS.get(error.option_name)
+        if current in options:
+            return f"No such option '{error.option_name}'. Use '{current}'."
+    elif "unexpected extra argument" in text and "--out" in options:
+        return f"{text}. Choose the output with '--out'."
+    return text
+
+
 def _report_usage(error: click.UsageError) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # a group called without a command: click shows its help
         return error.exit_code
-    click.echo(f"oraclezoo: {error.format_message()}", err=True)
+    click.echo(f"oraclezoo: {_usage_text(error)}", err=True)
     if error.ctx is not None:
         click.echo(f"try '{error.ctx.command_path} --help'", err=True)
     return error.exit_code

@@ -24,6 +24,31 @@ def together(*given: Callable[[Any], Any]) -> Callable[[F], F]:
     return apply
 
 
+def out(text: str, default: str | None = None, *, required: bool = False) -> Callable[[F], F]:
+    """``--out FOLDER``: the folder that a command writes to."""
+    given = {} if default is None else {"default": default, "show_default": True}
+    return click.option(
+        "--out",
+        type=click.Path(file_okay=False),
+        metavar="FOLDER",
+        required=required,
+        help=text,
+        **given,
+    )
+
+
+def out_file(text: str, default: str) -> Callable[[F], F]:
+    """``--out FILE``: the file that a command writes."""
+    return click.option(
+        "--out",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        default=default,
+        show_default=True,
+        help=text,
+    )
+
+
 def assignments(function: F) -> F:
     """``-s section.key=value``, any number of times."""
     return click.option(

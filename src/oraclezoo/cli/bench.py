@@ -36,7 +36,7 @@ REAL = (
     "--accuracy-only", is_flag=True, help="Train many seeds at once; no times come of it."
 )
 @click.option(
-    "--at-once",
+    "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
     help="Seeds at a time with --accuracy-only; by default as many as there are cores or room.",
@@ -52,7 +52,7 @@ REAL = (
 )
 @click.option("--out", default="results", show_default=True, help="Folder for results.")
 @click.option("--runs", default="runs", show_default=True, help="Folder for run folders.")
-@click.option("--fresh", is_flag=True, help="Measure again what the runs folder holds already.")
+@click.option("--overwrite", is_flag=True, help="Measure again what the runs folder holds already.")
 @click.option("--published", is_flag=True, help="Show the published rows of the track as well.")
 @json_option
 @pass_app
@@ -71,12 +71,12 @@ def command(
     tracker_options: tuple[str, ...],
     seeds: int,
     accuracy_only: bool,
-    at_once: int | None,
+    jobs: int | None,
     robust: bool,
     compress: tuple[str, ...],
     out: str,
     runs: str,
-    fresh: bool,
+    overwrite: bool,
     published: bool,
     as_json: bool,
 ) -> None:
@@ -103,13 +103,13 @@ def command(
             compile=compile,
             deterministic=deterministic,
             accuracy_only=accuracy_only,
-            at_once=at_once,
+            jobs=jobs,
             robust=robust,
             compress=compress,
             trackers=options.chosen_trackers(trackers, tracker_options),
             out=out,
             runs=runs,
-            fresh=fresh,
+            overwrite=overwrite,
             registry=app.registry,
             report=bench_reporter(lines),
             progress=lines.say,

@@ -21,14 +21,14 @@ def _target(name: str, what: str) -> Callable[[F], F]:
     return click.option(
         f"--{name}",
         type=click.FloatRange(min=0, max=1, min_open=True),
-        metavar="SHARE",
+        metavar="RATIO",
         help=f"Come down to this share of the {what} of the model's own float ONNX file.",
     )
 
 
 @click.command("compress")
 @click.argument("model", type=click.Path(file_okay=False))
-@click.argument("out", required=False, type=click.Path(file_okay=False))
+@options.out("Folder of the compressed model.  [default: MODEL-small]")
 @_target("latency", "time of a pass (p50, ONNX Runtime, timed in turn)")
 @_target("size", "bytes")
 @gates

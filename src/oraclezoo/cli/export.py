@@ -13,7 +13,7 @@ from oraclezoo.cli._measuring import measuring, parse_settings
 
 @click.command("export")
 @click.argument("model", type=click.Path(file_okay=False))
-@click.argument("out", required=False, type=click.Path(file_okay=False))
+@options.out("Folder to write to.  [default: MODEL; for a run models/<run name>]")
 @click.option("--format", type=click.Choice(["onnx", "pt2"]), default="onnx", show_default=True)
 @click.option(
     "--preprocess/--no-preprocess",

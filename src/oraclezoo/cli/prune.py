@@ -27,7 +27,7 @@ def _share(name: str, what: str) -> Callable[[F], F]:
 
 @click.command("prune")
 @click.argument("model", type=click.Path(file_okay=False))
-@click.argument("out", required=False, type=click.Path(file_okay=False))
+@options.out("Folder of the pruned model.  [default: MODEL-pruned]")
 @_share("macs", "multiply-accumulates")
 @_share("params", "parameters")
 @_share("latency", "time, measured here at the first --at, by --runtime")

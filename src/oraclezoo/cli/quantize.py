@@ -28,7 +28,10 @@ OPTIONS = {
 
 @click.command("quantize")
 @click.argument("model", type=click.Path(file_okay=False))
-@click.argument("out", required=False, type=click.Path(file_okay=False))
+@options.out(
+    "Folder of the quantized model.  [default: MODEL-PRECISION; with --backend torch "
+    "MODEL-PRECISION-torch]"
+)
 @click.option(
     "--precision",
     type=click.Choice(["int8", "fp16", "bf16"]),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @options.data_dir
 @options.device
 @click.option(
-    "--at-once",
+    "--jobs",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
@@ -50,7 +50,7 @@ def command(
     seeds: int | None,
     data_dir: str | None,
     device: str,
-    at_once: int,
+    jobs: int,
     out: str | None,
     records: str | None,
     as_json: bool,
@@ -70,7 +70,7 @@ def command(
             seeds=seeds,
             data_dir=data_dir,
             device=device,
-            at_once=at_once,
+            jobs=jobs,
             out=out,
             records=records,
             registry=app.registry,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
+from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import emit_json, json_option, say
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _SHOWN = 10
 
 @click.command("convert")
 @click.argument("source", type=click.Path())
-@click.argument("out", type=click.Path(file_okay=False))
+@options.out("Folder for the IDX files.", required=True)
 @click.option(
     "--size", type=click.IntRange(1, 512), default=28, show_default=True, help="Pixels a side."
 )
@@ -52,7 +53,9 @@ _SHOWN = 10
     metavar="PERCENT",
     help="Share of rejected files that is no failure; 0 by default.",
 )
-@click.option("--fresh", is_flag=True, help="Prepare all again, also what an earlier run has kept.")
+@click.option(
+    "--overwrite", is_flag=True, help="Convert every file again, including those converted earlier."
+)
 @json_option
 def command(
     source: str,
@@ -64,7 +67,7 @@ def command(
     flip_keeps_label: bool,
     jobs: int | None,
     allow_rejected: float,
-    fresh: bool,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Convert scans to IDX files in the folder OUT, for --track idx.
@@ -96,7 +99,7 @@ def command(
             Path(out),
             settings,
             jobs=jobs or _cores(),
-            fresh=fresh,
+            fresh=overwrite,
             progress=report_step,
             stop=stop,
         )

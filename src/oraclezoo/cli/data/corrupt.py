@@ -10,7 +10,7 @@ from oraclezoo.cli._base import App, complete_names, emit_json, json_option, pas
 
 @click.command("corrupt")
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
-@click.argument("output", type=click.Path(dir_okay=False), default="corruptions.png")
+@options.out_file("PNG file to write.", "corruptions.png")
 @options.data_dir
 @click.option("--name", metavar="NAME", help="One corruption, on more images; else all of them.")
 @click.option("--split", type=click.Choice(["train", "validation"]), default="train")
@@ -20,7 +20,7 @@ from oraclezoo.cli._base import App, complete_names, emit_json, json_option, pas
 def command(
     app: App,
     track: str,
-    output: str,
+    out: str,
     data_dir: str | None,
     name: str | None,
     split: str,
@@ -44,14 +44,14 @@ def command(
         sheet = overview(part.images, part.labels, seed=seed)
     else:
         sheet = severities(part.images, part.labels, name, seed=seed)
-    sheet.save(output, format="PNG")
+    sheet.save(out, format="PNG")
     if as_json:
         rows = [
             {"name": c.name, "summary": c.summary, "unit": c.unit, "strengths": list(c.strengths)}
             for c in CORRUPTIONS.values()
         ]
         size = [sheet.width, sheet.height]
-        data = {"file": output, "size": size, "version": VERSION, "corruptions": rows}
+        data = {"file": out, "size": size, "version": VERSION, "corruptions": rows}
         emit_json("oraclezoo/corruptions/1", data)
         return
-    click.echo(f"{output}: {sheet.width} x {sheet.height} pixels")
+    click.echo(f"{out}: {sheet.width} x {sheet.height} pixels")

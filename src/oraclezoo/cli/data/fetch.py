@@ -6,18 +6,17 @@ import time
 
 import click
 
+from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import emit_json, json_option
 from oraclezoo.cli._progress import QUIET_S, Bar, Lines, progress
 
 
 @click.command("fetch")
-@click.option(
-    "--dest", type=click.Path(file_okay=False), help="Folder to download to; else the user's cache."
-)
+@options.out("Folder to download to.  [default: the user's cache]")
 @click.option("--url", envvar="ORACLEZOO_DATA_URL", help="Folder of a mirror to download from.")
 @click.option("--only-3k", is_flag=True, help="Just the two files of oracle-mnist-3k (1.5 MB).")
 @json_option
-def command(dest: str | None, url: str | None, only_3k: bool, as_json: bool) -> None:
+def command(out: str | None, url: str | None, only_3k: bool, as_json: bool) -> None:
     """Download Oracle-MNIST from its authors' repository, verified.
 
     What broke off is gone on with; what is there already is checked and kept.
@@ -31,7 +30,7 @@ def command(dest: str | None, url: str | None, only_3k: bool, as_json: bool) -> 
     with progress("downloading", 1) as shown:
         places = download(
             names,
-            dest=Path(dest) if dest else None,
+            dest=Path(out) if out else None,
             url=url,
             progress=shown.say,
             received=_Received(shown),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import emit_json, json_option, say
 
 
 @click.command("glyphs")
-@click.argument("out", type=click.Path(file_okay=False))
+@options.out("New folder for the data set.", required=True)
 @click.option(
     "--classes",
     type=click.Path(),

@@ -13,7 +13,7 @@ _HELD_BYTES = 1 << 26
 
 @click.command("preview")
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
-@click.argument("output", type=click.Path(dir_okay=False), default="preview.png")
+@options.out_file("PNG file to write.", "preview.png")
 @options.data_dir
 @click.option("--split", type=click.Choice(["train", "validation"]), default="train")
 @click.option("--per-class", type=click.IntRange(1, 200), default=12, show_default=True)
@@ -28,7 +28,7 @@ _HELD_BYTES = 1 << 26
 def command(
     app: App,
     track: str,
-    output: str,
+    out: str,
     data_dir: str | None,
     split: str,
     per_class: int,
@@ -56,9 +56,9 @@ def command(
     else:
         other = app.registry.create("dataset", beside, **given)
         sheet = classes_beside(dataset, other, split, per_class)
-    with replacing(Path(output)) as file:
+    with replacing(Path(out)) as file:
         sheet.save(file, format="PNG")
     if as_json:
-        emit_json("oraclezoo/preview/1", {"file": output, "size": [sheet.width, sheet.height]})
+        emit_json("oraclezoo/preview/1", {"file": out, "size": [sheet.width, sheet.height]})
         return
-    click.echo(f"{output}: {sheet.width} x {sheet.height} pixels")
+    click.echo(f"{out}: {sheet.width} x {sheet.height} pixels")
