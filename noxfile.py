@@ -1,6 +1,6 @@
-"""Developers' sessions. All share one environment: torch is large, and two of it are too many.
+"""Sessions for developers. All share one environment, because PyTorch is large.
 
-``nox -s tests`` sets the environment up under ``.nox/`` the first time and passes the tests.
+``nox -s tests`` creates the environment under ``.nox/`` on first use and runs the tests.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 
 def environment(session: nox.Session) -> str:
-    """The shared environment's Python; made, and brought up to date when pyproject changed."""
+    """Return the Python of the shared environment; recreate it if pyproject.toml changed."""
     python = BIN / "python"
     stamp = HOME / "oraclezoo.stamp"
     wanted = hashlib.sha256(
@@ -37,15 +37,37 @@ def environment(session: nox.Session) -> str:
     return str(python)
 
 
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest on all cores, a process on each; on one if ``session.posargs`` choose tests."""
+    python = environment(session)
+    parallel = [] if session.posargs else ["-n", "auto", "--dist", "worksteal"]
+    # each process computes on one thread, or they would compete for the cores
+    env = {} if session.posargs else {"OMP_NUM_THREADS": "1"}
+    words = ["-m", "pytest", *parallel, *arguments, *session.posargs]
+    session.run(python, *words, env=env, external=True)
+
+
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Run the tests; arguments go to pytest."""
-    session.run(environment(session), "-m", "pytest", *session.posargs, external=True)
+    pytest(session)
+
+
+@nox.session(venv_backend="none")
+def full(session: nox.Session) -> None:
+    """Run all tests, those that are slow by nature included."""
+    pytest(session, "--full")
+
+
+@nox.session(venv_backend="none")
+def coverage(session: nox.Session) -> None:
+    """Run the tests and report which branches they miss."""
+    pytest(session, "--cov", "--cov-report=term-missing:skip-covered")
 
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
+    """Check style and formatting with ruff."""
     python = environment(session)
     session.run(python, "-m", "ruff", "check", ".", external=True)
     session.run(python, "-m", "ruff", "format", "--check", ".", external=True)
@@ -53,13 +75,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
-    """Check types, strictly."""
+    """Check types with mypy in strict mode."""
     session.run(environment(session), "-m", "mypy", external=True)
 
 
 @nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
-    """Build the documentation, warnings as errors, into docs/_build."""
+    """Build the documentation into docs/_build; warnings are errors."""
     session.run(
         environment(session),
         "-m",
@@ -81,7 +103,7 @@ def bench(session: nox.Session) -> None:
 
 
 def with_plugins(session: nox.Session, packages: list[Path]) -> str:
-    """The Python of an environment over the shared one, with packages that it must not have."""
+    """Return the Python of an environment that adds packages to the shared one."""
     base = environment(session)
     python = PLUGINS / BIN.name / "python"
     stamp = PLUGINS / "oraclezoo.stamp"
@@ -106,7 +128,7 @@ def with_plugins(session: nox.Session, packages: list[Path]) -> str:
 
 @nox.session(venv_backend="none")
 def plugins(session: nox.Session) -> None:
-    """Install all packages under plugins/ together, with a broken and a clashing one; test them."""
+    """Install and test all packages under plugins/, with a broken and a clashing one."""
     packages = sorted(
         path.parent
         for pattern in ("plugins/*/pyproject.toml", "plugins/_test/*/pyproject.toml")

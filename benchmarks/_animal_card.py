@@ -1,4 +1,4 @@
-"""The README of a shipped model, from its card."""
+"""The README of a bundled model, generated from its card."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 import oraclezoo as oz
 
 LIMITS = """\
-- It knows ten characters. Anything else, another character, a blank scrap, a photograph of a cat,
-  is read as one of the ten, often with a high probability.
-- It was trained on images of single characters that others cut out of rubbings. It does not find
+- The model knows ten characters. It assigns any other input, such as another character, a blank
+  fragment or a photograph of a cat, to one of the ten, often with a high probability.
+- It was trained on images of single characters, cropped from rubbings. It does not detect
   characters on a bone.
-- The images are of one data set, {train:,} of them; bones from other collections, other
-  photographs and drawings by hand may be read worse than the test images are.
-- The probabilities are calibrated on {calibration:,} images like the test images. They say nothing
-  of images unlike them.
-- It is no authority on readings: the labels are the data set authors'.
+- It was trained on {train:,} images of one data set. Accuracy may be lower on bones from other
+  collections, on other photographs and on drawings.
+- The probabilities are calibrated on {calibration:,} images similar to the test images. They are
+  not reliable for other images.
+- It is not an authority on readings: the labels are those of the data set's authors.
 """
 
 
 def readme(card: dict[str, Any], recipe: oz.Recipe) -> str:
-    """Markdown: recipe, data and its licence, splits, result, receipt, limits."""
+    """Return the README as Markdown."""
     name, result, origin = card["name"], card["result"], card["provenance"]
     low, high = (100 * value for value in result["accuracy_ci95"])
     hardware = card["receipts"][-1]["hardware"]
     parts = [
         f"# {name}",
-        "Reads ten oracle bone characters: "
+        "Classifies ten oracle bone characters: "
         + ", ".join(f"{g} {n}" for g, n in zip(card["glyphs"], card["classes"], strict=True))
         + ".",
         "```python\nimport oraclezoo as oz\n\n"
@@ -38,29 +38,29 @@ def readme(card: dict[str, Any], recipe: oz.Recipe) -> str:
         f"Backbone `{card['backbone']['name']}`, recipe `{recipe.name}` "
         f"({origin['recipe']['hash'][:12]}), seed {origin['seed']}, oraclezoo "
         f"{origin['oraclezoo']}. {_sentence(recipe.summary)}" + _changes(recipe),
-        "## Data and its licence",
+        "## Data and licence",
         "Oracle-MNIST by Mei Wang and Weihong Deng, Scientific Data 11:87 (2024), arXiv "
-        "2205.09442, published under the Apache License 2.0. No image of it is in this folder. "
+        "2205.09442, published under the Apache License 2.0. This folder contains no image of it. "
         + _pretraining(recipe)
         + _teachers(recipe)
-        + f"These weights are under {card['licence']} as well.",
+        + f"The weights have the licence {card['licence']}.",
         "## Splits",
         _splits(result, recipe),
         "## Result",
         f"Accuracy on the {result['images']:,} test images: **{100 * result['accuracy']:.1f}%** "
         f"(95% interval over images {low:.1f} to {high:.1f}), loss {result['loss']:.3f} nats, "
-        f"expected calibration error {100 * result['ece']:.1f}%. This is the int8 ONNX file. "
+        f"expected calibration error {100 * result['ece']:.1f}%, measured on the int8 ONNX file. "
         "Recall: "
         + ", ".join(f"{each} {100 * value:.0f}%" for each, value in result["recall"].items())
         + ".",
         _calibration(card),
         "## Receipt",
-        f"Weights are stored as float16; that changes the label of "
+        f"Weights are stored as float16, which changes the prediction for "
         f"{card['weights']['labels_changed_by_rounding']} of "
         f"{card['weights']['validation_images']} validation images. "
-        f"Times on {hardware['device']}.",
+        f"Times were measured on {hardware['device']}.",
         _receipts(card["receipts"]),
-        "## Limits",
+        "## Limitations",
         LIMITS.format(train=_train_images(recipe), calibration=card["calibration"]["images"]),
     ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
@@ -71,14 +71,14 @@ def _sentence(text: str) -> str:
 
 
 def _changes(recipe: oz.Recipe) -> str:
-    """What it has other than the shipped recipe of its name."""
+    """Return the differences from the shipped recipe of the same name."""
     mine, shipped = (_flat(each.to_dict()) for each in (recipe, oz.Recipe.load(recipe.name)))
     found = [
         f"`{key} = {json.dumps(value)}`"
         for key, value in mine.items()
         if key != "data.track" and value != shipped.get(key)
     ]
-    return f" Changed in it: {', '.join(found)}." if found else ""
+    return f" Changes to the recipe: {', '.join(found)}." if found else ""
 
 
 def _flat(sections: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -92,15 +92,15 @@ def _pretraining(recipe: oz.Recipe) -> str:
     if not recipe.pretrain.epochs:
         return ""
     return (
-        f"It was first trained on the track `{recipe.pretrain.track}`, characters that oraclezoo "
-        "draws from strokes, some of them traced from Oracle-MNIST's images. "
+        f"The model was pretrained on the track `{recipe.pretrain.track}`: characters that "
+        "oraclezoo generates from strokes, some of them traced from Oracle-MNIST images. "
     )
 
 
 def _teachers(recipe: oz.Recipe) -> str:
     if not recipe.distill.teachers:
         return ""
-    return f"It also learned from the labels of {recipe.distill.teachers} nets of its own kind. "
+    return f"It was distilled from {recipe.distill.teachers} teachers of the same architecture. "
 
 
 def _train_images(recipe: oz.Recipe) -> int:
@@ -109,31 +109,31 @@ def _train_images(recipe: oz.Recipe) -> int:
 
 def _splits(result: dict[str, Any], recipe: oz.Recipe) -> str:
     used = (
-        "The training and the validation images (2,000) were trained on, as the recipe's settings "
-        "were chosen before"
+        "The model was trained on training and validation images (2,000), since the settings of "
+        "the recipe were chosen beforehand"
         if recipe.data.refit
-        else "The training images (1,800) were trained on"
+        else "The model was trained on the training images (1,800)"
     )
     return (
         f"Track `{result['track']}`: 1,800 training, 200 validation and 1,000 test images of the "
-        f"official test file. {used}. The test images chose nothing."
+        f"official test file. {used}. No choice was made with test images."
     )
 
 
 def _calibration(card: dict[str, Any]) -> str:
     found = card["calibration"]
-    who = "a twin trained without them" if found["by_a_twin"] else "the net itself"
+    who = "a model trained without them" if found["by_a_twin"] else "this model"
     return (
         f"Temperature {found['temperature']:.3f}, fitted on {found['images']} validation images "
-        f"with {who} (Guo et al. 2017): their loss goes from {found['before']['loss']:.3f} to "
-        f"{found['after']['loss']:.3f} nats."
+        f"with {who} (Guo et al. 2017). It changes their loss from "
+        f"{found['before']['loss']:.3f} to {found['after']['loss']:.3f} nats."
     )
 
 
 def _receipts(receipts: list[dict[str, Any]]) -> str:
-    """A row a step: what it did to accuracy, size and speed."""
+    """Return a table of the steps with their effect on accuracy, size and speed."""
     lines = [
-        "| step | accuracy of | before | after | difference (95%) | bytes | speed-up |",
+        "| step | images | accuracy before | accuracy after | difference (95%) | bytes | speedup |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for made in receipts:

@@ -1,4 +1,4 @@
-"""What the parts of compression.py share: work that is kept, losses by pairs, times in turn."""
+"""Shared code of compression.py: cached models, paired accuracy losses, interleaved timing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Setting = tuple[int, int]
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured on, by which seeds, and the folder that keeps what is trained and made."""
+    """Track, seeds and registry of a measurement, and the folder that caches its models."""
 
     runs: Path
     track: str
@@ -45,15 +45,15 @@ class Bench:
 
     @property
     def given(self) -> dict[str, Any]:
-        """What every step of the pipeline is told."""
+        """Arguments of every pipeline step."""
         return {"data_dir": self.data_dir, "registry": self.registry, "progress": say}
 
     def recipe(self, name: str, changes: Mapping[str, object]) -> Recipe:
-        """A shipped recipe on the track, with changes."""
+        """Return a shipped recipe on the track, with changes."""
         return resolve(Recipe.load(name, {"data.track": self.track, **changes}), self.registry)
 
     def train(self, recipe: Recipe, seed: int) -> Run:
-        """The run of a recipe at a seed; one that is there already is taken as it is."""
+        """Train a recipe at a seed, or return the existing run."""
         say(f"training {recipe.backbone.name} by {recipe.name}, seed {seed}")
         data, place = self.data_dir, self.runs / "trained"
         return oz.train(
@@ -67,26 +67,26 @@ class Bench:
         )
 
     def made(self, name: str, asked: object, make: Callable[[Path], Model]) -> Model:
-        """The model that ``make`` leaves in a folder; made once for all that decides it."""
+        """Return the model that ``make`` writes to a folder; cached by all inputs."""
         text = json.dumps([asked, dict(self.dataset.sha256)], sort_keys=True)
         place = self.runs / "made" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         if not (place / CARD).is_file():
-            say(f"making {place.name}")
+            say(f"building {place.name}")
             make(place)
         return load(place, self.registry)
 
     def side(self, model: Model) -> Side:
-        """The model on the test images; the look is noted in the folder's ledger."""
+        """Evaluate the model on the test images, and record that in the folder's ledger."""
         return side(Subject(model, ()), self.dataset, "test", self.runs / "results", None)
 
 
 def say(text: str) -> None:
-    """A line of progress."""
+    """Print a line of progress to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def right(sides: Sequence[Side]) -> Bools:
-    """Right answers of a seed each: bool ``(seeds, images)``."""
+    """Return the correctness of predictions: bool ``(seeds, images)``."""
     return np.stack([each.correct for each in sides])
 
 
@@ -101,7 +101,7 @@ def row(
     holds: bool | None = None,
     **details: Any,
 ) -> Figures:
-    """One claim and what was found; it holds if the value is on the right side of the bound."""
+    """Return one claim with its value; by default it holds if the value meets the bound."""
     kept = value >= bound - 1e-9 if at_least else value <= bound + 1e-9
     return {
         "claim": claim,
@@ -118,7 +118,7 @@ def row(
 def loss_rows(
     claim: str, before: Bools, after: Bools, mean: float, limit: float | None = None, **details: Any
 ) -> Iterator[Figures]:
-    """The mean loss in points with its 95% interval, and the one-sided 95% limit of it."""
+    """Yield the mean accuracy loss in points with its 95% interval, and its one-sided limit."""
     found = paired(before, after)
     by_seed = 100 * (before.mean(1) - after.mean(1))
     details = {
@@ -130,14 +130,21 @@ def loss_rows(
     }
     ends = (-100 * found.high, -100 * found.low)
     yield row(
-        f"{claim}: mean loss", -100 * found.difference, mean, "points", interval=ends, **details
+        f"{claim}: mean accuracy loss",
+        -100 * found.difference,
+        mean,
+        "points",
+        interval=ends,
+        **details,
     )
     if limit is not None:
-        yield row(f"{claim}: one-sided 95% limit of the loss", 100 * found.limit, limit, "points")
+        yield row(
+            f"{claim}: one-sided 95% limit of the accuracy loss", 100 * found.limit, limit, "points"
+        )
 
 
 def gain_row(claim: str, over: Bools, under: Bools, **details: Any) -> Figures:
-    """Whether one is more accurate than another: only if the interval is above nothing."""
+    """Return a claim of higher accuracy; it holds only if the interval is above zero."""
     found = paired(under, over)
     ends = (100 * found.low, 100 * found.high)
     return row(
@@ -154,7 +161,7 @@ def gain_row(claim: str, over: Bools, under: Bools, **details: Any) -> Figures:
 
 
 def accuracy_row(claim: str, correct: Bools, bound: float) -> Figures:
-    """Mean accuracy in percent, with the protocol's interval over images and seeds."""
+    """Return the mean accuracy in percent with the interval of the protocol."""
     found = interval(correct)
     ends = None if len(correct) < 2 else (100 * found.low, 100 * found.high)
     each = [_plain(100 * value) for value in correct.mean(1)]
@@ -164,7 +171,7 @@ def accuracy_row(claim: str, correct: Bools, bound: float) -> Figures:
 def times(
     models: Mapping[str, Model], settings: Sequence[Setting], rounds: int
 ) -> dict[str, list[list[float]]]:
-    """Milliseconds of a pass in ONNX Runtime: for each model and setting those of each round."""
+    """Return latencies in ms in ONNX Runtime, by model, setting and round."""
     subjects = {name: Subject(model, ("onnxruntime",)) for name, model in models.items()}
     time_in_turn(list(subjects.values()), settings=settings, rounds=rounds, progress=say)
     return {
@@ -176,7 +183,7 @@ def times(
 def speed_row(
     claim: str, before: Sequence[float], after: Sequence[float], bound: float, setting: Setting
 ) -> Figures:
-    """How many times faster by the calmest rounds, and the range within rounds."""
+    """Return the speedup of the fastest rounds, and the range of speedups within rounds."""
     within = [one / other for one, other in zip(before, after, strict=True)]
     return row(
         claim,
@@ -193,7 +200,7 @@ def speed_row(
 
 
 def share(values: Sequence[float]) -> float:
-    """The mean, rounded."""
+    """Return the rounded mean."""
     return _plain(float(np.mean(values)))
 
 

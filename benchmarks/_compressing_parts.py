@@ -1,4 +1,4 @@
-"""Parts of compression.py: resnet18 pruned, the house net as int8, and the house net's chain."""
+"""Parts of compression.py: resnet18 pruned, OracleNet as int8, OracleNet through the chain."""
 
 from __future__ import annotations
 
@@ -43,14 +43,15 @@ SHARES = {"half": 0.5, "quarter": 0.25}
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """Nets and epochs. Seconds are of one thread of the machine that the figures are from.
+    """Networks and numbers of epochs.
 
-    resnet18 took 22 s an epoch beside other work: 14 epochs, then 5 more of it, of its half and of
-    its quarter, and 19 of a net of half and one of a quarter from scratch are 67 a seed. By the
-    house net's settings, whose 14 epochs leave 92% of the validation images right (one seed;
-    `plain` left its test accuracy at 86% after 18). The house net
-    takes 1.1 s (50 epochs, and 30 more in trials of the chain: 1.5), mobilenetv3_small_100 3.7 s
-    (20 epochs, and 3 that leave it under-trained: 1.4), the course project's net 4 s (10: 0.7).
+    Times refer to one thread of the machine that produced the committed figures. resnet18 takes
+    22 s per epoch under load, and 67 epochs per seed: 14 for the baseline, 5 more each for the
+    baseline, its half and its quarter, and 19 each for two networks from scratch. It uses
+    OracleNet's settings, which reach a validation accuracy of 92% in 14 epochs (one seed; `plain`
+    reaches a test accuracy of 86% in 18). OracleNet takes 1.1 s per epoch (50 epochs, and 30 in
+    trials of the chain), mobilenetv3_small_100 3.7 s (20 epochs, and 3 for an under-trained one),
+    and the course project's network 4 s (10 epochs).
     """
 
     residual: str = "resnet18"
@@ -85,15 +86,15 @@ QUICK = Effort(
     course={"backbone.name": "lenet5"},
     course_epochs=1,
 )
-"""Smaller nets, an epoch each: nothing is learned, and every step is taken."""
+"""Small networks and one epoch each, to exercise every step."""
 
 
 def residual(bench: Bench, effort: Effort) -> Figures:
-    """A residual net, pruned to a half and a quarter, beside narrower ones from scratch.
+    """Compare a residual network pruned to a half and a quarter with narrower ones from scratch.
 
-    Every one gets the same extra epochs by the same recipe: the baseline is pruned by nothing.
-    Layers are cut by the same share, so that a pruned net is a narrower one; that from scratch has
-    its widths and starts anew (Liu et al. 2019, arXiv:1810.05270).
+    All variants, including the unpruned baseline, train for the same extra epochs with the same
+    recipe. All layers lose the same share of channels. The networks from scratch have the widths
+    of the pruned ones and new initial weights (Liu et al. 2019, arXiv:1810.05270).
     """
     name, extra = effort.residual, effort.extra
     settings = {"backbone.name": name, "data.refit": False, "evaluate.shifts": 0}
@@ -106,7 +107,7 @@ def residual(bench: Bench, effort: Effort) -> Figures:
 
             def pruned(place: Path, left: float = left, seed: int = seed) -> Model:
                 return prune(
-                    run,  # noqa: B023  # called before the next run
+                    run,  # noqa: B023  # called within this iteration
                     place,
                     macs=left,
                     epochs=extra,
@@ -134,10 +135,10 @@ def residual(bench: Bench, effort: Effort) -> Figures:
     base = correct["baseline"]
     half, quarter = (f"{name}, {words} of the MACs" for words in ("half", "a quarter"))
     rows = [
-        accuracy_row(f"{name}, the baseline with the same extra epochs: accuracy", base, 90.0),
+        accuracy_row(f"{name}, baseline with the same total epochs: accuracy", base, 90.0),
         *loss_rows(half, base, correct["half"], 0.5, 1.5),
         speed_row(
-            f"{half}: faster in ORT float, batch 1, one thread",
+            f"{half}: speedup in ONNX Runtime float, batch size 1, one thread",
             taken["baseline"][0],
             taken["half"][0],
             1.6,
@@ -146,7 +147,7 @@ def residual(bench: Bench, effort: Effort) -> Figures:
         *loss_rows(quarter, base, correct["quarter"], 1.5),
     ]
     for words, key in ((half, "half"), (quarter, "quarter")):
-        claim = f"{words}: more accurate than as narrow a net from scratch"
+        claim = f"{words}: accuracy gain over an equally narrow network from scratch"
         rows.append(gain_row(claim, correct[key], correct[_thin(key)]))
     return {
         "rows": rows,
@@ -177,7 +178,7 @@ def _facts(key: str, sides: Iterable[Side], taken: list[list[float]] | None) -> 
 
 
 def from_scratch(bench: Bench, pruned: Model, recipe: Recipe, seed: int, place: Path) -> Model:
-    """A net of a pruned one's widths, its weights drawn anew, trained by a recipe as any other."""
+    """Train a network with the widths of a pruned one from new initial weights."""
     card = {key: value for key, value in pruned.card.items() if key != "receipts"}
     backbone, shape = card["backbone"], card["input"]
     net = build_backbone(bench.registry, backbone["name"], backbone["options"], shape, seed)
@@ -197,9 +198,9 @@ def from_scratch(bench: Bench, pruned: Model, recipe: Recipe, seed: int, place: 
 
 
 def redraw(net: nn.Module, seed: int) -> None:
-    """Draw the weights of convolutions and classifier again: those of a cut net fit its old width.
+    """Reinitialise convolutions and classifier for the pruned widths.
 
-    He's normal by fan-out (arXiv:1502.01852), as timm and torchvision start residual nets.
+    He initialisation by fan-out (arXiv:1502.01852), as timm and torchvision use for ResNets.
     """
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
@@ -211,15 +212,15 @@ def redraw(net: nn.Module, seed: int) -> None:
 
 
 def int8(bench: Bench, effort: Effort) -> Figures:
-    """The house net as int8 against its own float file."""
+    """Compare OracleNet as int8 with its float ONNX file."""
     floats, rounded = house(bench, effort)
     before, after = ([bench.side(model) for model in each] for each in (floats, rounded))
     taken = times({"float": floats[0], "int8": rounded[0]}, [ONE, LARGE], bench.rounds)
-    rows = [*loss_rows("the house net as int8", right(before), right(after), 0.3, 1.0)]
+    rows = [*loss_rows("OracleNet, int8", right(before), right(after), 0.3, 1.0)]
     for place, (setting, words, bound) in enumerate(
-        ((ONE, "batch 1, one thread", 1.5), (LARGE, "batch 256, two threads", 1.3))
+        ((ONE, "batch size 1, one thread", 1.5), (LARGE, "batch size 256, two threads", 1.3))
     ):
-        claim = f"the house net as int8: faster than ORT float, {words}"
+        claim = f"OracleNet, int8: speedup over ONNX Runtime float, {words}"
         pair = taken["float"][place], taken["int8"][place]
         rows.append(speed_row(claim, *pair, bound, setting))
     made = [model.card["receipts"][-1] for model in rounded]
@@ -236,9 +237,9 @@ def int8(bench: Bench, effort: Effort) -> Figures:
 
 
 def house(bench: Bench, effort: Effort) -> tuple[list[Model], list[Model]]:
-    """The house net of each seed as float and as int8 ONNX file.
+    """Return OracleNet of each seed as float and as int8 ONNX file.
 
-    By the shipped recipe, but for the refit: choices go by validation images that were not learned.
+    Uses the shipped recipe without the refit, because choices need held-out validation images.
     """
     floats, rounded = [], []
     for seed in bench.seeds:
@@ -250,7 +251,7 @@ def house(bench: Bench, effort: Effort) -> tuple[list[Model], list[Model]]:
 
 
 def house_recipe(bench: Bench, effort: Effort) -> Recipe:
-    """The recipe of the house net."""
+    """Return the recipe of OracleNet."""
     changes = {"data.refit": False, **effort.house, "budget.epochs": effort.house_epochs}
     return bench.recipe("default", changes)
 
@@ -258,7 +259,7 @@ def house_recipe(bench: Bench, effort: Effort) -> Recipe:
 def as_onnx(
     bench: Bench, name: str, asked: list[Any], source: Any, **options: Any
 ) -> tuple[Model, Model]:
-    """A run as a float and as an int8 ONNX file, each made once."""
+    """Return a run as a float and as an int8 ONNX file, both cached."""
     common: dict[str, Any] = {"timed": False, **bench.given}
     whole = bench.made(f"{name}-float", asked, lambda place: export(source, place, **common))
     kind = "-".join(["int8", *map(str, options.values())])
@@ -271,7 +272,7 @@ def as_onnx(
 
 
 def chain(bench: Bench, effort: Effort) -> Figures:
-    """Prune, fine-tune, export and quantize the house net, as ``oraclezoo compress`` chooses."""
+    """Prune, fine-tune, export and quantize OracleNet with ``oraclezoo compress``."""
     small = []
     floats, _ = house(bench, effort)
     recipe, asked = house_recipe(bench, effort), dict(effort.goals)
@@ -299,13 +300,13 @@ def chain(bench: Bench, effort: Effort) -> Figures:
     smaller = np.divide(_bytes(floats), _bytes(small)).tolist()
     ends = (min(smaller), max(smaller))
     chosen = [model.card["receipts"][-1]["options"] for model in small]
-    what = "the house net through the chain"
-    size = row(f"{what}: smaller on disk", float(np.mean(smaller)), 4.0, "times", at_least=True)
+    what = "OracleNet, compressed"
+    size = row(f"{what}: size reduction", float(np.mean(smaller)), 4.0, "times", at_least=True)
     return {
         "rows": [
             {**size, "interval": [round(end, 4) for end in ends]},
             speed_row(
-                f"{what}: faster than its own ORT float, batch 1, one thread",
+                f"{what}: speedup over its float ONNX file, batch size 1, one thread",
                 taken["float"][0],
                 taken["chain"][0],
                 2.0,
@@ -330,7 +331,7 @@ def chain(bench: Bench, effort: Effort) -> Figures:
 
 
 def _bytes(models: Iterable[Model]) -> list[int]:
-    """Of each ONNX file."""
+    """Return the size of each ONNX file in bytes."""
     return [len(model.onnx or b"") for model in models]
 
 

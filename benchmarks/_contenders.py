@@ -1,12 +1,12 @@
 """One contender of throughput.py or scaling.py: a process that trains in turns.
 
-``python _contenders.py SETTING`` with a JSON object; a line of JSON on stdin is a turn, a line on
-stdout its figures. What trains is as its users write it: it is only asked after each step, by
-``Clock.tick``, which holds it until the next turn.
+Run ``python _contenders.py SETTING`` with a JSON object. Each line of JSON on stdin requests a
+turn, and each line on stdout returns its figures. The training code is what users would write; the
+only addition is a call of ``Clock.tick`` after each step, which blocks until the next turn.
 
 setting: ``way`` (engine, dataloader, lightning, peak), ``model``, ``batch_size``,
-``precision`` (fp32, bf16), ``workers`` of the DataLoader; of the engine ``channels_last``,
-``augmented``, ``compile`` (on, off) and, if need be, ``stream_above`` in bytes and the backbone's
+``precision`` (fp32, bf16), ``workers`` of the DataLoader; for the engine ``channels_last``,
+``augmented``, ``compile`` (on, off) and optionally ``stream_above`` in bytes and the backbone's
 ``options``; ``data`` (a folder of IDX files), ``device``, ``threads``.
 """
 
@@ -36,16 +36,16 @@ from oraclezoo.recipe.sections import Augment, keys
 
 Setting = dict[str, Any]
 FOREVER = 1_000_000
-"""Epochs; what ends a contender is that nobody asks for more."""
+"""Number of epochs; a contender ends when stdin closes."""
 SHAPE = {"in_chans": 1, "num_classes": 10, "image_size": 28}
 MEAN, STD = 0.5, 0.29
-"""About those of noise; rivals are given them, as their users have them in their code."""
+"""Approximate statistics of the noise, hard-coded as users of the other contenders would."""
 BACKBONES = {"mobilenetv3_small_100": "timm/mobilenetv3_small_100"}
-"""Other models go by the backbone's own name."""
+"""Registry names of models; others use their own name."""
 
 
 class Clock:
-    """Holds the loop that it is called from until a turn is asked for, and times the turn."""
+    """Blocks the training loop until a turn is requested, and times the turn."""
 
     def __init__(self, device: torch.device, count: float, **facts: Any) -> None:
         self.device, self.count = device, count
@@ -55,10 +55,10 @@ class Clock:
         self.profiler: torch.profiler.profile | None = None
         self.facts = facts
         self.replies = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)  # what libraries print is no reply
+        os.dup2(2, 1)  # output of libraries is not a reply
 
     def tick(self) -> None:
-        """A step is done. Raises SystemExit when nobody asks any more."""
+        """Count a step. Raises SystemExit when stdin closes."""
         self.steps += 1
         if self.steps >= self.least and time.perf_counter() >= self.end:
             self._reply()
@@ -101,7 +101,7 @@ class Clock:
 
 
 def operations(profiler: torch.profiler.profile, device: torch.device) -> list[list[Any]]:
-    """Name and seconds of each operation (on CUDA, each kernel) by its own time, longest first."""
+    """Return self time in s by operation (on CUDA, by kernel), longest first."""
     found: dict[str, float] = {}
     for event in profiler.key_averages(group_by_input_shape=True):
         if device.type != "cuda":
@@ -116,7 +116,7 @@ def operations(profiler: torch.profiler.profile, device: torch.device) -> list[l
 
 
 def _name(event: Any) -> str:
-    """An operation's name; a depthwise convolution's says so: it is another kind of work."""
+    """Return an operation's name, with depthwise convolutions marked."""
     if "convolution" in event.key:
         images, weight = (
             event.input_shapes[1:3] if "backward" in event.key else event.input_shapes[:2]
@@ -127,7 +127,7 @@ def _name(event: Any) -> str:
 
 
 def backbone(setting: Setting) -> nn.Module:
-    """The model, on the CPU."""
+    """Build the model on the CPU."""
     name = BACKBONES.get(setting["model"], setting["model"])
     options = setting.get("options", {})
     model: nn.Module = oz.registry().create("backbone", name, **SHAPE, **options)
@@ -135,10 +135,10 @@ def backbone(setting: Setting) -> nn.Module:
 
 
 def flops_per_image(model: nn.Module) -> float:
-    """Floating-point operations of a training step an image, by torch's FlopCounterMode.
+    """Return floating-point operations per image of a training step, by FlopCounterMode.
 
-    Forward and backward: convolutions and matrix products, a multiply-add counted as two. What is
-    frozen costs no gradient. Optimizer, augmentation and pointwise work are left out.
+    Counts convolutions and matrix products of the forward and backward pass, two per multiply-add.
+    Excludes gradients of frozen parameters, the optimizer, augmentation and pointwise operations.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -152,14 +152,14 @@ def flops_per_image(model: nn.Module) -> float:
 def _convolution_backward_flops(
     gradient: Sequence[int], images: Sequence[int], weight: Sequence[int], *rest: Any, **_: Any
 ) -> int:
-    """As many as forward for each gradient that is wanted; torch's own count forgets groups."""
+    """Count the forward FLOPs once per required gradient; PyTorch's count ignores groups."""
     wants_input, wants_weight = rest[-1][:2]
     forward = 2 * math.prod(gradient) * math.prod(weight[1:])
     return forward * (int(wants_input) + int(wants_weight))
 
 
 def engine(setting: Setting, device: torch.device) -> None:
-    """``oraclezoo.train``, told to go on for ever."""
+    """Run ``oraclezoo.train`` without end."""
     model = backbone(setting)
     facts = {
         "flops_per_image": flops_per_image(model),
@@ -185,7 +185,7 @@ def engine(setting: Setting, device: torch.device) -> None:
 
 
 def recipe(setting: Setting) -> oz.Recipe:
-    """What the engine trains: the setting's model by the optimizer that the rivals use."""
+    """Return the engine's recipe: the setting's model with the optimizer of all contenders."""
     default = oz.Recipe.load("default")
     augment = (
         default.to_dict()["augment"]
@@ -214,7 +214,7 @@ def recipe(setting: Setting) -> oz.Recipe:
 
 
 class Characters(Dataset[tuple[Tensor, int]]):
-    """Images and labels as users hand them to a DataLoader: one at a time, standardised."""
+    """Standardised images and labels, one at a time, as users write a Dataset."""
 
     def __init__(self, folder: Path) -> None:
         self.images = read_images(folder / "train-images-idx3-ubyte")
@@ -229,7 +229,7 @@ class Characters(Dataset[tuple[Tensor, int]]):
 
 
 def loader(setting: Setting, device: torch.device) -> DataLoader[tuple[Tensor, int]]:
-    """The DataLoader of both rivals."""
+    """Return the DataLoader of the plain loop and of Lightning."""
     workers = setting["workers"]
     return DataLoader(
         Characters(Path(setting["data"])),
@@ -243,14 +243,14 @@ def loader(setting: Setting, device: torch.device) -> DataLoader[tuple[Tensor, i
 
 
 def optimizer(setting: Setting, model: nn.Module) -> torch.optim.Optimizer:
-    """torch's own with its defaults, the same kind that the engine is given."""
+    """Return PyTorch's optimizer of the same kind as the engine's, with default options."""
     if setting["model"] in BACKBONES:
         return torch.optim.Adam(model.parameters(), lr=1e-3)
     return torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True)
 
 
 def dataloader(setting: Setting, device: torch.device) -> None:
-    """A plain PyTorch loop; nothing in it waits for the device."""
+    """Run a plain PyTorch loop without device synchronisation."""
     model = backbone(setting).to(device)
     steps = optimizer(setting, model)
     half = setting["precision"] == "bf16"
@@ -270,7 +270,7 @@ def dataloader(setting: Setting, device: torch.device) -> None:
 
 
 def lightning(setting: Setting, device: torch.device) -> None:
-    """Lightning's Trainer without logger, progress bar, checkpoints and validation."""
+    """Run Lightning's Trainer without logger, progress bar, checkpoints and validation."""
     import lightning
 
     class Net(lightning.LightningModule):
@@ -306,10 +306,10 @@ def lightning(setting: Setting, device: torch.device) -> None:
 
 
 def peak(setting: Setting, device: torch.device) -> None:
-    """The fastest of square matrix products and a wide convolution, over and over.
+    """Repeat the fastest of square matrix products and a wide convolution.
 
-    Both, because they come from different libraries: on some CPUs the one for products does not
-    use the widest instructions.
+    Both are tried because they come from different libraries: on some CPUs, the one for matrix
+    products does not use the widest instructions.
     """
     dtype = torch.bfloat16 if setting["precision"] == "bf16" else torch.float32
     work = candidates(device, dtype)
@@ -326,7 +326,7 @@ def peak(setting: Setting, device: torch.device) -> None:
 def candidates(
     device: torch.device, dtype: torch.dtype
 ) -> dict[str, tuple[Callable[[], Tensor], float]]:
-    """Work that is nothing but arithmetic, with its floating-point operations."""
+    """Return pure arithmetic workloads with their numbers of floating-point operations."""
     found: dict[str, tuple[Callable[[], Tensor], float]] = {}
     sizes = (4096, 8192) if device.type == "cuda" else (1024, 2048)
     for size in sizes:
@@ -348,7 +348,7 @@ def candidates(
 
 
 def _rate(call: Callable[[], Tensor], flops: float, device: torch.device) -> float:
-    """Floating-point operations a second over a fifth of a second."""
+    """Measure floating-point operations per second over 0.2 s."""
     call()
     synchronise(device)
     start, times = time.perf_counter(), 0
@@ -363,7 +363,7 @@ WAYS = {"engine": engine, "dataloader": dataloader, "lightning": lightning, "pea
 
 
 def main() -> None:
-    """Be the contender that the argument describes."""
+    """Run the contender that the argument describes."""
     setting = json.loads(sys.argv[1])
     torch.set_num_threads(setting["threads"])
     WAYS[setting["way"]](setting, torch.device(setting["device"]))

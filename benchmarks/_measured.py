@@ -1,4 +1,4 @@
-"""What the speed benchmarks share: their options, their documents, and quotients of medians."""
+"""Shared code of the speed benchmarks: options, documents, and ratios of medians."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _CHUNK = 50_000
 
 
 def options(doc: str | None) -> argparse.ArgumentParser:
-    """A parser with the options that every speed benchmark takes."""
+    """Return a parser with the options of every speed benchmark."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--quick", action="store_true", help="a smoke run of under a minute")
+    parser.add_argument("--quick", action="store_true", help="run a smoke test in under a minute")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--out", type=Path, help="write that document to a file as well")
+    parser.add_argument("--out", type=Path, help="also write the document to this file")
     return parser
 
 
 def positive(text: str) -> int:
-    """A whole number above zero, for argparse."""
+    """Parse a positive integer, for argparse."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} must be at least 1")
@@ -35,15 +35,15 @@ def positive(text: str) -> int:
 
 
 def names(text: str) -> list[str]:
-    """Names with commas between them, for argparse."""
+    """Parse comma-separated names, for argparse."""
     found = [name.strip() for name in text.split(",") if name.strip()]
     if not found:
-        raise argparse.ArgumentTypeError("give names with commas between them")
+        raise argparse.ArgumentTypeError("expected comma-separated names")
     return found
 
 
 def emit(schema: str, data: Mapping[str, Any], arguments: argparse.Namespace) -> bool:
-    """Write the document where ``--out`` says; whether ``--json`` had it printed."""
+    """Write the document to ``--out``, print it for ``--json``, and return whether it printed."""
     text = json.dumps({"schema": schema, "data": data}, indent=2, ensure_ascii=False)
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def emit(schema: str, data: Mapping[str, Any], arguments: argparse.Namespace) ->
 
 
 def spread(values: Sequence[float], digits: int = 1) -> Figures:
-    """Median, least and most of a row's turns, and the turns themselves."""
+    """Return median, minimum and maximum of a row's turns, and all turns."""
     rounded = [round(value, digits) for value in values]
     return {
         "median": round(median(rounded), digits),
@@ -65,7 +65,7 @@ def spread(values: Sequence[float], digits: int = 1) -> Figures:
 
 
 def quotient(over: Figures, under: Figures) -> Figures:
-    """One row over another: quotient of medians, and the range of quotients within rounds."""
+    """Return the ratio of two rows' medians, and the range of ratios within rounds."""
     pairs = zip(over["turns"], under["turns"], strict=True)
     within = [one / other for one, other in pairs]
     return {
@@ -76,13 +76,13 @@ def quotient(over: Figures, under: Figures) -> Figures:
 
 
 def load_average() -> float | None:
-    """Processes that wanted the processor in the last minute; None where none is told."""
+    """Return the load average of the last minute; None where the system has none."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 @contextmanager
 def machine(device: str, threads: int | None) -> Iterator[Figures]:
-    """Hardware, libraries and load, before and after what is measured inside."""
+    """Record hardware and libraries, and the load before and after the measurement inside."""
     import torch
 
     from oraclezoo.engine.device import pick
@@ -109,9 +109,9 @@ def _version(name: str) -> dict[str, str]:
 
 
 def noise(folder: Path, images: int, size: int = 28) -> Path:
-    """A folder of IDX files for the track idx with noise in it, ``images`` of them to train on.
+    """Write IDX files of noise for the track ``idx``, with ``images`` training images.
 
-    The track takes a tenth of the training file for validation, so that holds more.
+    The training file has more, because the track splits off a tenth of it for validation.
     """
     import numpy as np
 
@@ -126,7 +126,9 @@ def noise(folder: Path, images: int, size: int = 28) -> Path:
         header += b"".join(number.to_bytes(4, "big") for number in (count, size, size))
         with (folder / f"{part}-images-idx3-ubyte").open("wb") as file:
             file.write(header)
-            for first in range(0, count, _CHUNK):  # a million images at once take too much memory
+            for first in range(
+                0, count, _CHUNK
+            ):  # a million images in one piece need too much memory
                 some = min(_CHUNK, count - first)
                 file.write(generator.bytes(some * size * size))
     return folder

@@ -1,4 +1,4 @@
-"""Rounding, layer by layer: what int8 costs a mobile net, and where; a part of compression.py."""
+"""Quantization error of a mobile network, layer by layer; a part of compression.py."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from oraclezoo.recipe import Recipe
 Floats = npt.NDArray[np.float32]
 AT_ONCE = 32
 UNSURE = 0.1
-"""A first class that leads the second by less is easily overtaken."""
+"""Margin of the first over the second class below which a prediction is uncertain."""
 WORST = 12
-"""Layers of the scan that are told."""
+"""Number of layers to report from the scan."""
 
 
 def mobile(bench: Bench, effort: Effort) -> Figures:
-    """A mobile net as int8: trained well, briefly, and as the earlier try was; layer by layer."""
+    """Measure a mobile network as int8 after full and short training, and the course project's."""
     plain = {"backbone.name": effort.mobile, "optimizer.lr": 0.006}
     recipes = {
-        "well": bench.recipe("plain", {**plain, "budget.epochs": effort.mobile_epochs}),
-        "briefly": bench.recipe("plain", {**plain, "budget.epochs": effort.brief_epochs}),
+        "full": bench.recipe("plain", {**plain, "budget.epochs": effort.mobile_epochs}),
+        "short": bench.recipe("plain", {**plain, "budget.epochs": effort.brief_epochs}),
         "course-project": bench.recipe(
             "course-project", {**effort.course, "budget.epochs": effort.course_epochs}
         ),
@@ -47,8 +47,8 @@ def mobile(bench: Bench, effort: Effort) -> Figures:
         before, auto, whole = (
             list(each) for each in zip(*(each[1] for each in found), strict=True)
         )
-        if name == "well":
-            words = f"{effort.mobile}, trained well, as int8"
+        if name == "full":
+            words = f"{effort.mobile}, fully trained, int8"
             rows += loss_rows(words, right(before), right(auto), 0.5)
         first = found[0][0]
         kept = [each[2] for each in found]
@@ -70,7 +70,7 @@ def mobile(bench: Bench, effort: Effort) -> Figures:
 def _seed(
     bench: Bench, name: str, recipe: Recipe, seed: int
 ) -> tuple[Model, tuple[Side, Side, Side], int]:
-    """The float file, then that, int8 as it is by default and int8 of all layers on test images."""
+    """Return the float model, evaluations of float, default int8 and full int8, and a count."""
     run, asked = bench.train(recipe, seed), [recipe.hash, seed]
     label = f"mobile-{name}-s{seed}"
     whole, auto = as_onnx(bench, label, asked, run)
@@ -80,21 +80,21 @@ def _seed(
 
 
 def _confidence(sides: Sequence[Side]) -> Figures:
-    """By how much the first class leads."""
+    """Return the median margin of the first class, and the share of uncertain predictions."""
     leads = np.concatenate([lead(each.probabilities) for each in sides])
     unsure = float((leads < UNSURE).mean())
     return {"lead_median": share([float(np.median(leads))]), "unsure": share([unsure])}
 
 
 def lead(probabilities: Floats) -> Floats:
-    """First less second probability of each image, float32 ``(N,)``."""
+    """Return the margin between the two highest probabilities, float32 ``(N,)``."""
     ordered = np.sort(probabilities, axis=1)
     found: Floats = ordered[:, -1] - ordered[:, -2]
     return found
 
 
 def _moved(before: Sequence[Side], after: Sequence[Side]) -> Figures:
-    """What rounding did to answers and probabilities."""
+    """Return the effect of quantization on predictions and probabilities."""
     pairs = list(zip(before, after, strict=True))
     changed = [
         lead(one.probabilities)[one.probabilities.argmax(1) != other.probabilities.argmax(1)]
@@ -113,7 +113,7 @@ def _moved(before: Sequence[Side], after: Sequence[Side]) -> Figures:
 
 @dataclass(frozen=True)
 class Held:
-    """A float graph ready to be rounded in parts, and its probabilities on validation images."""
+    """A float graph prepared for partial quantization, with its reference probabilities."""
 
     model: Model
     prepared: rounding.Prepared
@@ -121,13 +121,13 @@ class Held:
     reference: Floats
 
     def cost(self, graph: onnx.ModelProto) -> float:
-        """Divergence of a graph from float, nats."""
+        """Return the KL divergence of a graph from float in nats."""
         found = opened(self.model, graph.SerializeToString()).probabilities(self.images)
         return divergence(self.reference, found)
 
 
 def opened(model: Model, content: bytes) -> OnnxClassifier:
-    """A graph as the classifier that the model is."""
+    """Open a graph as a classifier with the model's preprocessing."""
     scale = model.card["preprocessing"]
     return OnnxClassifier(
         content,
@@ -140,7 +140,7 @@ def opened(model: Model, content: bytes) -> OnnxClassifier:
 
 
 def explain(model: Model, bench: Bench) -> Figures:
-    """Where int8 costs: divergence on validation images of parts of the net rounded alone."""
+    """Return the divergence on validation images of parts of the network quantized alone."""
     assert model.onnx is not None
     classifier = opened(model, model.onnx)
     training = bench.dataset.split("train").images
@@ -158,19 +158,19 @@ def explain(model: Model, bench: Bench) -> Figures:
     given = inputs(prepared.model, classifier.feed(images))
     kinds = kinds_of(prepared.model, given)
     costs = {
-        "everything": held.cost(rounding.to_int8(prepared)),
+        "all layers": held.cost(rounding.to_int8(prepared)),
         **{
-            f"everything, ranges by {name}": held.cost(rounding.to_int8(other))
+            f"all layers, {name} calibration": held.cost(rounding.to_int8(other))
             for name, other in others.items()
         },
-        "weights alone": held.cost(with_rounded_weights(prepared.model)),
-        "additions and poolings alone": held.cost(
+        "weights only": held.cost(with_rounded_weights(prepared.model)),
+        "additions and pooling only": held.cost(
             rounding.to_int8(prepared, keep_float=prepared.layers)
         ),
     }
     for kind in dict.fromkeys(kinds.values()):
         names = [name for name in prepared.layers if kinds[name] == kind]
-        costs[f"{kind} alone"] = held.cost(rounding.to_int8(prepared, only=names))
+        costs[f"{kind} only"] = held.cost(rounding.to_int8(prepared, only=names))
     nodes = {node.name: node for node in prepared.model.graph.node}
     layers = [
         {
@@ -194,7 +194,7 @@ def explain(model: Model, bench: Bench) -> Figures:
 
 
 def _fine(cost: float) -> float:
-    return round(cost, 6) + 0.0  # no minus before nothing
+    return round(cost, 6) + 0.0  # avoid negative zero
 
 
 def _typical(layers: Sequence[Figures]) -> Figures:
@@ -203,7 +203,7 @@ def _typical(layers: Sequence[Figures]) -> Figures:
 
 
 def feeds(classifier: OnnxClassifier, images: Any) -> Iterator[dict[str, npt.NDArray[Any]]]:
-    """Training images as quantize calibrates by: evenly spread over the file."""
+    """Yield the calibration images of ``quantize``, evenly spaced over the training file."""
     count = min(IMAGES, len(images))
     rows = np.unique(np.linspace(0, len(images) - 1, count).astype(np.int64))
     for start in range(0, len(rows), AT_ONCE):
@@ -211,7 +211,7 @@ def feeds(classifier: OnnxClassifier, images: Any) -> Iterator[dict[str, npt.NDA
 
 
 def inputs(model: onnx.ModelProto, feed: dict[str, npt.NDArray[Any]]) -> dict[str, Floats]:
-    """What each layer is given, by the tensor's name."""
+    """Return the input of each layer by tensor name."""
     import onnxruntime  # after oraclezoo, which turns its telemetry off
 
     graph = copy.deepcopy(model)
@@ -231,7 +231,7 @@ def inputs(model: onnx.ModelProto, feed: dict[str, npt.NDArray[Any]]) -> dict[st
 
 
 def kinds_of(model: onnx.ModelProto, given: dict[str, Floats]) -> dict[str, str]:
-    """What each layer is in a mobile net, by its form and the form of what it is given."""
+    """Return the role of each layer in a mobile network, from its shape and its input's shape."""
     found = {}
     nodes = quantize_graph.layers(model.graph)
     weights = _weights(model)
@@ -255,11 +255,11 @@ def kinds_of(model: onnx.ModelProto, given: dict[str, Floats]) -> dict[str, str]
 
 
 def reach(values: Floats) -> Figures:
-    """How a layer's input fits one range of 256 levels, over channels and outliers.
+    """Return how well a layer's input uses 256 quantization levels.
 
-    ``levels_median`` and ``levels_tenth``: levels that the median channel, and the tenth of the
-    channels with the fewest, span at most; ``outlier``: the largest value over the 99.9th
-    percentile, both without their sign.
+    ``levels_median`` and ``levels_tenth`` are the median and the 10th percentile over channels of
+    the number of levels that a channel spans. ``outlier`` is the largest absolute value divided by
+    the 99.9th percentile.
     """
     step = (max(0.0, float(values.max())) - min(0.0, float(values.min()))) / 255 or 1.0
     axes = (0, *range(2, values.ndim))
@@ -274,7 +274,7 @@ def reach(values: Floats) -> Figures:
 
 
 def with_rounded_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The float graph whose layers' weights have 8 bits, with a scale for each output channel."""
+    """Return the float graph with weights rounded to 8 bits, with one scale per output channel."""
     graph = copy.deepcopy(model)
     axes = {}
     for node in quantize_graph.layers(graph.graph):

@@ -1,7 +1,7 @@
-"""Contenders that take turns: each lives in a process of its own, and one works at a time.
+"""Contenders that take turns: each runs in a separate process, one at a time.
 
-A contender imports, builds and compiles once; it then waits, asleep, for its next turn. So what
-one does cannot distort another's figures, and a bad minute of the machine meets all of them.
+A contender imports, builds and compiles once, then sleeps until its next turn. Contenders thus
+cannot affect each other, and load spikes on the machine affect all of them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from oraclezoo.errors import OracleZooError
 
 WORKER = Path(__file__).with_name("_contenders.py")
 SETTLE_S = 0.1
-"""Between turns: the threads of the one before go to sleep, its loader fills its queue."""
+"""Pause between turns, in which threads go to sleep and the loader fills its queue."""
 
 
 class Contender:
-    """A process of ``_contenders.py`` in one ``setting``; it begins to get ready at once."""
+    """A process of ``_contenders.py`` with one ``setting``; it starts to prepare immediately."""
 
     def __init__(self, setting: Mapping[str, Any]) -> None:
         self.setting = dict(setting)
@@ -43,20 +43,20 @@ class Contender:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What it says of itself once it is ready; waits for that. Raises OracleZooError."""
+        """Facts of the contender, once it is ready. Raises OracleZooError if it failed."""
         if self._facts is None:
             self._facts = self._read()
         return self._facts
 
     def turn(self, seconds: float, *, steps: int = 3, profile: bool = False) -> dict[str, Any]:
-        """Work for ``seconds``, but ``steps`` at least. Raises OracleZooError if it died."""
+        """Run for ``seconds``, but at least ``steps``. Raises OracleZooError if it exited."""
         assert self.facts is not None
         request = {"seconds": seconds, "steps": steps, "profile": profile}
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-        except OSError:  # it is gone: reading tells why
+        except OSError:  # the process exited: reading raises the reason
             pass
         return self._read()
 
@@ -79,16 +79,16 @@ class Contender:
         line = self._process.stdout.readline()
         if not line:
             self._errors.seek(0)
-            told = self._errors.read().decode(errors="replace").strip().splitlines()
+            lines = self._errors.read().decode(errors="replace").strip().splitlines()
             what = {key: self.setting[key] for key in ("way", "model") if key in self.setting}
-            raise OracleZooError(f"{what} ended: {told[-1] if told else 'without a word'}")
+            raise OracleZooError(f"{what} ended: {lines[-1] if lines else 'without a message'}")
         message: dict[str, Any] = json.loads(line)
         return message
 
 
 @contextmanager
 def running(settings: Sequence[Mapping[str, Any]]) -> Iterator[list[Contender]]:
-    """A contender for each setting, all started at once; stopped in the end, whatever happens."""
+    """Start a contender for each setting, and stop all of them at the end."""
     started: list[Contender] = []
     try:
         for setting in settings:
@@ -100,10 +100,10 @@ def running(settings: Sequence[Mapping[str, Any]]) -> Iterator[list[Contender]]:
 
 
 def rounds(contenders: Sequence[Contender], count: int, seconds: float) -> list[list[float]]:
-    """Each contender's rate a second in each round; every second round goes backwards."""
+    """Return each contender's rate per second in each round; odd rounds run in reverse order."""
     rates: list[list[float]] = [[] for _ in contenders]
     for contender in contenders:
-        contender.turn(seconds / 3)  # warms up
+        contender.turn(seconds / 3)  # warm-up
     for number in range(count):
         order = list(enumerate(contenders))
         for place, contender in reversed(order) if number % 2 else order:

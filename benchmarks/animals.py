@@ -1,14 +1,15 @@
-"""Makes the models that ship with oraclezoo: trained, calibrated, exported, quantized, described.
+"""Build the bundled models: train, calibrate, export, quantize and describe them.
 
     python benchmarks/animals.py --data-dir FOLDER [--only n] [--seed 0] [--runs FOLDER]
 
-Each of oraclenet_n, _s and _b is its recipe's training at one seed. Weights are rounded to float16,
-which the ONNX file, int8, is then made from. The temperature is fitted on validation images, by a
-twin trained without them where the recipe refits on them. The test images are scored at the very
-end, by the files as they are shipped, and the look is noted in the ledger. Written are
-src/oraclezoo/models/NAME/ and the pins in index.toml. Trainings that are finished are not repeated.
+Each of oraclenet_n, _s and _b is one training of its recipe. The script rounds the weights to
+float16, fits the temperature on validation images, and quantizes the model to an int8 ONNX file. If
+the recipe refits on validation images, a second model trained without them fits the temperature.
+Finally, the script evaluates the files to be shipped on the test images and records that in the
+ledger. It writes src/oraclezoo/models/NAME/ and the digests in index.toml. Finished trainings are
+reused.
 
-Exit status 3 if the models are more than 3 MB together.
+Exit status 3 if the models exceed 3 MB in total.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from oraclezoo.serving.listing import INDEX, MODELS
 TRACK = "oracle-mnist-3k"
 RECIPES = {"oraclenet_n": "tiny", "oraclenet_s": "default", "oraclenet_b": "best"}
 JPEG: dict[str, object] = {"augment.jpeg": 0.5, "augment.jpeg_quality": 15}
-"""Half of the training images lose what JPEG does: best in folds, ``predict_jpeg.py``."""
+"""JPEG compression of half of the training images, chosen by ``predict_jpeg.py``."""
 CHANGES: dict[str, dict[str, object]] = {
     "oraclenet_n": JPEG,
     "oraclenet_s": JPEG,
@@ -54,11 +55,11 @@ CHANGES: dict[str, dict[str, object]] = {
         "evaluate.flip": True,
     },
 }
-"""What each has beyond its recipe; the largest, otherwise, is the other published row of that name.
+"""Changes to each model's recipe; without JPEG, the largest equals the second row of ``best``.
 """
 SUMMARIES = {
     "oraclenet_n": "ten oracle bone characters, smallest",
-    "oraclenet_s": "ten oracle bone characters, the house net",
+    "oraclenet_s": "ten oracle bone characters, medium",
     "oraclenet_b": "ten oracle bone characters, most accurate",
 }
 SOURCE = (
@@ -70,12 +71,12 @@ FLOATS = (torch.float32, torch.float64, torch.bfloat16)
 
 
 def say(text: str) -> None:
-    """Progress, on stderr."""
+    """Print progress to stderr."""
     print(text, file=sys.stderr)
 
 
 def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
-    """One model's folder."""
+    """Build the folder of one model."""
     run = trained(recipe, arguments)
     whole = run.model()
     rounded, effect = half(whole, arguments.data_dir)
@@ -87,7 +88,7 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
     say(f"{name}: temperature {model.card['calibration']['temperature']:.3f}")
     given: dict[str, Any] = {"data_dir": arguments.data_dir, "progress": say}
     exported = oz.export(model, **given)
-    # the last step's receipt is on test images: nothing is chosen by it
+    # the last receipt uses test images: no choice depends on it
     small = oz.quantize(exported, split="test", results=arguments.results, **given)
     note_look(small, dataset, arguments.results)
     card = {
@@ -112,7 +113,7 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
 
 
 def trained(recipe: oz.Recipe, arguments: argparse.Namespace) -> oz.Run:
-    """The recipe's run at the seed, gone on with if it was broken off."""
+    """Train the recipe at the seed, resuming an interrupted run."""
     say(f"training {recipe.name}{'' if recipe.data.refit else ' without a refit'}")
     return oz.train(
         recipe,
@@ -125,12 +126,12 @@ def trained(recipe: oz.Recipe, arguments: argparse.Namespace) -> oz.Run:
 
 
 def open_track(data_dir: Path) -> Any:
-    """The track's data set."""
+    """Open the track's data set."""
     return oz.registry().create("dataset", TRACK, data_dir=data_dir)
 
 
 def half(model: Model, data_dir: Path) -> tuple[Model, dict[str, Any]]:
-    """The model with its weights rounded to float16, and what that does to validation images."""
+    """Round the weights to float16; return the model and the effect on validation images."""
     images = np.asarray(open_track(data_dir).split("validation").images)
     before = model.predict(images)
     with torch.no_grad():
@@ -149,14 +150,14 @@ def half(model: Model, data_dir: Path) -> tuple[Model, dict[str, Any]]:
 
 
 def shrink(path: Path) -> None:
-    """Store float weights, which are float16 numbers by now, as such."""
+    """Store float weights, already rounded to float16, as float16."""
     state = load_file(path)
     content = save({k: v.half() if v.dtype in FLOATS else v for k, v in state.items()})
     write_atomically(path, content)
 
 
 def result(model: Model, dataset: Any) -> dict[str, Any]:
-    """What the shipped ONNX file scores on the test images."""
+    """Return the scores of the shipped ONNX file on the test images."""
     part = dataset.split("test")
     found, labels = model.predict(part.images).probabilities, np.asarray(part.labels)
     right = found.argmax(1) == labels
@@ -175,7 +176,7 @@ def result(model: Model, dataset: Any) -> dict[str, Any]:
 
 
 def check(folder: Path, model: Model, dataset: Any) -> None:
-    """What was written reads as what was measured, with torch's weights and without torch."""
+    """Check that the written files equal the measured model, with and without PyTorch."""
     images = np.asarray(dataset.split("validation").images)
     wanted = model.predict(images).probabilities
     assert np.array_equal(oz.predictor(folder).predict(images).probabilities, wanted)
@@ -185,7 +186,7 @@ def check(folder: Path, model: Model, dataset: Any) -> None:
 
 
 def pin(models: Path, name: str) -> None:
-    """Put the folder's digests into the index; the comment at its head stays."""
+    """Write the folder's digests to the index; keep the comment at its head."""
     index = models / INDEX.name
     text = (index if index.is_file() else INDEX).read_text(encoding="utf-8")
     head = "".join(line for line in text.splitlines(True) if line.startswith("#"))
@@ -202,19 +203,21 @@ def pin(models: Path, name: str) -> None:
 
 
 def size(folder: Path) -> int:
-    """Bytes of a folder's files."""
+    """Return the total size of a folder's files in bytes."""
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def main() -> None:
-    """Make the models."""
+    """Build the models."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, required=True, help="where the track's files are")
-    parser.add_argument("--only", choices=[n[-1] for n in RECIPES], help="just this one")
-    parser.add_argument("--recipe", help="another recipe, for a trial of --only")
+    parser.add_argument(
+        "--data-dir", type=Path, required=True, help="folder with the track's files"
+    )
+    parser.add_argument("--only", choices=[n[-1] for n in RECIPES], help="build only this size")
+    parser.add_argument("--recipe", help="another recipe for --only, for experiments")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for run folders")
-    parser.add_argument("--models", type=Path, default=MODELS, help="folder to write to")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
+    parser.add_argument("--models", type=Path, default=MODELS, help="output folder")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder with the ledger")
     arguments = parser.parse_args()
     if arguments.recipe and not arguments.only:

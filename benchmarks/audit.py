@@ -1,9 +1,9 @@
-"""What an audit costs, and how many planted copies its rule for near duplicates finds.
+"""Measure runtime and memory of an audit, and its detection rate for planted near-duplicates.
 
     $ python benchmarks/audit.py oracle-mnist-3k glyphs-3k glyphs --data-dir FOLDER
 
-Each track is audited in a process of its own: seconds, seconds of all cores together, peak memory.
-Then, in the first track, 300 images are copied with some change, and the copies are looked for.
+The script audits each track in a separate process and reports wall time, CPU time and peak memory.
+Then it copies 300 images of the first track with one change each, and counts the detected copies.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Images = npt.NDArray[np.float64]
 
 
 def moved(images: Images, down: float, right: float, turn: float = 0, scale: float = 1) -> Images:
-    """Moved by pixels, turned by degrees about the middle and scaled; bilinear."""
+    """Shift by pixels, rotate by degrees about the centre and scale, with bilinear sampling."""
     angle = np.radians(turn)
     matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
     middle = (np.array(images.shape[1:]) - 1) / 2
@@ -44,27 +44,29 @@ def moved(images: Images, down: float, right: float, turn: float = 0, scale: flo
 
 
 def grain(images: Images, sigma: float) -> Images:
-    """Normal noise of ``sigma`` gray levels, not on black."""
+    """Add Gaussian noise of ``sigma`` gray levels to all pixels that are not black."""
     noise = np.random.default_rng(0).normal(0, sigma, images.shape)
     return images + noise * (images > 0)
 
 
 CHANGES: dict[str, Callable[[Images], Images]] = {
-    "moved by a pixel each way": lambda x: moved(x, 1, 1),
-    "moved by half a pixel each way": lambda x: moved(x, 0.5, 0.5),
+    "shifted by one pixel in both directions": lambda x: moved(x, 1, 1),
+    "shifted by half a pixel in both directions": lambda x: moved(x, 0.5, 0.5),
     "mirrored": lambda x: x[:, :, ::-1],
-    "grain of 12 gray levels": lambda x: grain(x, 12),
+    "noise of 12 gray levels": lambda x: grain(x, 12),
     "blurred by 0.6 pixels": lambda x: gaussian_filter(x, (0, 0.6, 0.6)),
-    "contrast of 60%": lambda x: 0.6 * x + 20 * (x > 0),
-    "4% larger": lambda x: moved(x, 0, 0, scale=1.04),
-    "turned by 3 degrees": lambda x: moved(x, 0, 0, turn=3),
-    "scanned again": lambda x: grain(moved(x, 0.4, 0.3, turn=1, scale=1.02), 8),
+    "contrast reduced to 60%": lambda x: 0.6 * x + 20 * (x > 0),
+    "enlarged by 4%": lambda x: moved(x, 0, 0, scale=1.04),
+    "rotated by 3 degrees": lambda x: moved(x, 0, 0, turn=3),
+    "rescanned (slight shift, rotation, scaling and noise)": lambda x: grain(
+        moved(x, 0.4, 0.3, turn=1, scale=1.02), 8
+    ),
 }
-"""The last is a little of moving, turning, scaling and grain at once."""
+"""Changes that an audit should recognise as near-duplicates."""
 
 
 def cost(track: str, data_dir: Path | None) -> dict[str, Any]:
-    """Audit ``track`` here: seconds, peak memory of this process, findings of each kind."""
+    """Audit ``track`` in this process: time, peak memory and findings of each kind."""
     dataset = build_registry().create("dataset", track, data_dir=data_dir)
     images = sum(len(dataset.split(name).labels) for name in ("train", "validation", "test"))
     start, start_cpu = time.perf_counter(), time.process_time()
@@ -81,7 +83,7 @@ def cost(track: str, data_dir: Path | None) -> dict[str, Any]:
 
 
 def planted(dataset: Dataset) -> list[dict[str, Any]]:
-    """The share of copies that the rule finds, by change."""
+    """Return the detection rate of copies by change."""
     pool = Pool.of(dataset)
     chosen = np.random.default_rng(0).choice(len(pool.labels), COPIES, replace=False)
     rows = []
@@ -106,11 +108,13 @@ def planted(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tracks", nargs="+")
-    parser.add_argument("--data-dir", type=Path, help="where the tracks' files are")
-    parser.add_argument("--cost-only", action="store_true", help="audit here, print, no more")
+    parser.add_argument("--data-dir", type=Path, help="folder with the tracks' files")
+    parser.add_argument(
+        "--cost-only", action="store_true", help="only audit the first track in this process"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     if arguments.cost_only:
@@ -136,7 +140,7 @@ def main() -> None:
     for row in rows:
         print("  ".join(f"{key} {value}" for key, value in row.items()))
     for row in data["planted"]:
-        print(f"{100 * row['found']:5.1f}% of {COPIES} found: {row['change']}")
+        print(f"{100 * row['found']:5.1f}% of {COPIES} detected: {row['change']}")
 
 
 if __name__ == "__main__":

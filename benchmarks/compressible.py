@@ -1,16 +1,16 @@
-"""For every listed backbone: whether it can be pruned, exported and quantized, and by the figures.
+"""Check which backbones can be pruned, exported and quantized.
 
-Each is trained for an epoch or two, then goes through the commands themselves, each in a process of
-its own: ``oraclezoo prune --macs 0.5`` with an epoch of fine-tuning, ``export`` and ``quantize`` of
-what was trained. A step works, with its receipt's figures, is declared not to, with the reason, or
-fails, with what the command said. So short a training says nothing of accuracy: this table is about
-what works.
+The script trains each backbone for one or two epochs, then runs each command in a separate process:
+``oraclezoo prune --macs 0.5`` with one epoch of fine-tuning, ``export`` and ``quantize``. A step
+works (with the figures of its receipt), is declared unsupported (with the reason), or fails (with
+the message of the command). After so short a training, accuracies are meaningless: the table shows
+support only.
 
     python benchmarks/compressible.py [--track TRACK] [--data-dir FOLDER] [--only A,B]
         [--epochs 2] [--untimed] [--json] [--out FILE]
 
-With ``--out`` each backbone is written as soon as it is done, and those in the file already are not
-done again: stop it and go on at will. benchmarks/measurements/compressible.json is what it wrote.
+With ``--out``, the script writes each backbone as soon as it is done and skips those already in the
+file, so you can interrupt and resume it. Output: benchmarks/measurements/compressible.json.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Row = dict[str, Any]
 
 
 def command(*arguments: str | Path) -> tuple[int, dict[str, Any] | None, str]:
-    """Exit status, the document's data and the last line on stderr of an oraclezoo command."""
+    """Run an oraclezoo command; return exit status, data and the last line of stderr."""
     call = [sys.executable, "-m", "oraclezoo", *map(str, arguments), "--json"]
     try:
         done = subprocess.run(call, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
-        return 1, None, f"not done after {TIMEOUT_S} s"
+        return 1, None, f"timed out after {TIMEOUT_S} s"
     said = [line for line in done.stderr.splitlines() if line.startswith("oraclezoo: ")]
     reason = said[-1].removeprefix("oraclezoo: ") if said else done.stderr.strip()[-200:]
     data = json.loads(done.stdout)["data"] if done.returncode == 0 else None
@@ -47,7 +47,7 @@ def command(*arguments: str | Path) -> tuple[int, dict[str, Any] | None, str]:
 
 
 def outcome(status: int, data: dict[str, Any] | None, reason: str) -> Row:
-    """What came of a step: works, declared (not to work) or fails."""
+    """Return the outcome of a step: works, declared (unsupported) or fails."""
     if data is None:
         declared = status == 2 and "is declared not" in reason
         return {"state": "declared" if declared else "fails", "reason": reason}
@@ -72,7 +72,7 @@ def outcome(status: int, data: dict[str, Any] | None, reason: str) -> Row:
 
 
 def measure(backbone: str, arguments: Any) -> Row:
-    """Train one backbone and take it through the steps."""
+    """Train one backbone and run the steps."""
     start = time.monotonic()
     data = ["--data-dir", arguments.data_dir] if arguments.data_dir else []
     device = ["--device", arguments.device]
@@ -104,22 +104,22 @@ def measure(backbone: str, arguments: Any) -> Row:
 
 
 def listed() -> list[str]:
-    """The built-in backbones."""
+    """Return the built-in backbones."""
     from oraclezoo.zoo.backbones.specs import BACKBONES
 
     return [spec.name for spec in BACKBONES]
 
 
 def main() -> None:
-    """Measure what is not in the file yet, and print."""
+    """Measure the backbones that are not in the file yet, and print."""
     parser = options(__doc__)
-    parser.add_argument("--track", default="glyphs-3k", help="data set to train on")
-    parser.add_argument("--data-dir", help="where its files are")
-    parser.add_argument("--only", type=names, help="some backbones, with commas between them")
-    parser.add_argument("--epochs", type=positive, default=2, help="of training before the steps")
+    parser.add_argument("--track", default="glyphs-3k", help="data set for training")
+    parser.add_argument("--data-dir", help="folder with its files")
+    parser.add_argument("--only", type=names, help="comma-separated backbones")
     parser.add_argument(
-        "--untimed", action="store_true", help="receipts without times: sooner done"
+        "--epochs", type=positive, default=2, help="epochs of training before the steps"
     )
+    parser.add_argument("--untimed", action="store_true", help="skip timing, which is faster")
     arguments = parser.parse_args()
     chosen = arguments.only or listed()
     if arguments.quick:

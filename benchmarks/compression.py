@@ -1,16 +1,16 @@
-"""What compression costs and brings: pruning, int8 and the chain of both, held to what was claimed.
+"""Check claims about pruning, int8 and their combination against bounds.
 
-Each claim is a row: its value, a 95% interval (of losses over images and seeds, paired; of speeds
-the range over rounds), the bound and whether it holds. Models are trained and made once and kept in
-the runs folder, so that a stopped run goes on where it was; losses are then measured on the track's
-test images, and times taken anew, each time. All that was chosen (recipes, epochs, what is pruned,
-what stays in float) was chosen without a test image.
+Each claim is a row with its value, interval, bound, and whether it holds. Intervals of accuracy
+losses are paired 95% intervals over images and seeds; those of speedups are ranges over rounds. The
+runs folder caches models, so that an interrupted run resumes. Every run measures accuracy on the
+track's test images and all times again. No choice (recipes, epochs, pruned channels, layers in
+float) used a test image.
 
     python benchmarks/compression.py --data-dir FOLDER [--only resnet18,int8,chain,mobilenet]
         [--seeds 3] [--track oracle-mnist-3k] [--runs FOLDER] [--json] [--out FILE]
 
-With ``--only``, the other parts of a file that ``--out`` names stay as they are in it. Without
-``--data-dir`` the track is glyphs-3k, whose images are generated.
+With ``--only``, the file in ``--out`` keeps its other parts. Without ``--data-dir``, the track is
+glyphs-3k, whose images are generated.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ QUICK_IMAGES = 180
 
 
 def main() -> None:
-    """Measure, print, and write if asked."""
+    """Run the measurements, print and write them."""
     arguments = parse(sys.argv[1:])
     with ExitStack() as stack:
         if arguments.quick:
@@ -51,13 +51,13 @@ def main() -> None:
         for name in arguments.only:
             try:
                 parts[name] = measure(bench, name, arguments.quick)
-            except OracleZooError as error:  # the other parts can do without it
+            except OracleZooError as error:  # continue with the other parts
                 failed = True
                 print(f"compression.py: {name}: {error}", file=sys.stderr, flush=True)
                 continue
             data = document(bench, parts, arguments.quick)
             shown = argparse.Namespace(out=arguments.out, json=False)
-            emit(SCHEMA, data, shown)  # a part that is done is not lost with the next one
+            emit(SCHEMA, data, shown)  # write now, in case the next part fails
     if not emit(SCHEMA, data, arguments):
         show(data)
     if failed:
@@ -65,19 +65,19 @@ def main() -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The options, with defaults that depend on one another filled in."""
+    """Parse options, and fill in defaults that depend on each other."""
     parser = options(__doc__)
-    parser.add_argument("--only", type=names, help=f"some parts of {', '.join(PARTS)}")
-    parser.add_argument("--seeds", type=positive, help="trainings of each (3)")
-    parser.add_argument("--rounds", type=positive, help=f"of times ({ROUNDS})")
+    parser.add_argument("--only", type=names, help=f"comma-separated parts: {', '.join(PARTS)}")
+    parser.add_argument("--seeds", type=positive, help="trainings per model (3)")
+    parser.add_argument("--rounds", type=positive, help=f"timing rounds ({ROUNDS})")
     parser.add_argument("--track", help="oracle-mnist-3k; without --data-dir glyphs-3k")
-    parser.add_argument("--data-dir", type=Path, help="where the track's files are")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="of what is made, kept")
+    parser.add_argument("--data-dir", type=Path, help="folder with the track's files")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder that caches models")
     given = parser.parse_args(words)
     given.only = given.only or list(PARTS)
     unknown = [name for name in given.only if name not in PARTS]
     if unknown:
-        parser.error(f"--only: there is no part {unknown[0]}; there is {', '.join(PARTS)}")
+        parser.error(f"--only: unknown part {unknown[0]}; known parts: {', '.join(PARTS)}")
     given.seeds = given.seeds or (1 if given.quick else 3)
     given.rounds = given.rounds or (1 if given.quick else ROUNDS)
     given.track = given.track or ("oracle-mnist-3k" if given.data_dir else "glyphs-3k")
@@ -85,7 +85,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def opened(arguments: argparse.Namespace) -> Bench:
-    """The data set and the folders."""
+    """Open the data set and the folders."""
     from _compressing import Bench
 
     import oraclezoo as oz
@@ -94,7 +94,7 @@ def opened(arguments: argparse.Namespace) -> Bench:
     dataset = registry.create(
         "dataset", arguments.track, data_dir=arguments.data_dir, progress=None
     )
-    dataset.split("train"), dataset.split("validation")  # their digests are known from now on
+    dataset.split("train"), dataset.split("validation")  # computes their digests
     seeds = tuple(range(arguments.seeds))
     return Bench(
         arguments.runs,
@@ -108,7 +108,7 @@ def opened(arguments: argparse.Namespace) -> Bench:
 
 
 def measure(bench: Bench, name: str, quick: bool) -> Figures:
-    """One part, with what it was measured on."""
+    """Measure one part, and record the setup."""
     from _compressing_parts import PARTS as WORK
     from _compressing_parts import QUICK, Effort
     from _rounding import mobile
@@ -119,7 +119,7 @@ def measure(bench: Bench, name: str, quick: bool) -> Figures:
 
 
 def earlier(arguments: argparse.Namespace) -> dict[str, Figures]:
-    """Parts of the file that is written to, if they are of the same track."""
+    """Return existing parts of the output file, if they are of the same track."""
     if arguments.out is None or not arguments.out.is_file():
         return {}
     data = json.loads(arguments.out.read_text(encoding="utf-8"))["data"]
@@ -132,7 +132,7 @@ def earlier(arguments: argparse.Namespace) -> dict[str, Figures]:
 
 
 def document(bench: Bench, parts: Mapping[str, Figures], quick: bool) -> Figures:
-    """All rows, each with its part's name, and what else the parts found."""
+    """Return all rows with the names of their parts, and the details of each part."""
     order = [name for name in PARTS if name in parts]
     rows = [{**row, "part": name} for name in order for row in parts[name]["rows"]]
     found = {
@@ -149,7 +149,7 @@ def document(bench: Bench, parts: Mapping[str, Figures], quick: bool) -> Figures
 
 
 def show(data: Figures) -> None:
-    """The rows for a reader."""
+    """Print the rows."""
     made = " (generated)" if data["synthetic"] else ""
     print(f"{data['track']}{made}, {data['test_images']:,} test images")
     for row in data["rows"]:

@@ -1,13 +1,13 @@
-"""How many scans ``oraclezoo data convert`` prepares a second, by number of jobs.
+"""Measure the throughput of ``oraclezoo data convert`` by number of jobs.
 
-Makes a tree of scans in every listed format and mode, 60 to 240 pixels a side, and converts it from
-nothing by the real command, process start and writing included. Each round runs every number of
-jobs once, so that all meet the same machine; the median round is reported. Beside it stands what
-``prepare_files`` alone does in one process.
+The script generates scans in every listed format and mode, with 60 to 240 pixels per side, and
+converts them from scratch with the actual command, including process start and writing. Each round
+runs every number of jobs once, so that load on the machine affects all of them; the report has the
+median. For comparison, it also measures ``prepare_files`` alone in one process.
 
     python benchmarks/convert.py [--files 4000] [--jobs 1,2] [--repeats 3] [--json] [--out FILE]
 
-benchmarks/measurements/convert.json is what ``--out`` wrote.
+Output: benchmarks/measurements/convert.json.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ CLASSES = 10
 
 
 def turned(image: Image.Image, path: Path) -> None:
-    """Save lying on its side, with the EXIF orientation that says so."""
+    """Save rotated, with the corresponding EXIF orientation."""
     exif = Image.Exif()
     exif[0x0112] = 6
     image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
 
 
 def deep(image: Image.Image, path: Path) -> None:
-    """Save with 16 bits a pixel."""
+    """Save with 16 bits per pixel."""
     Image.fromarray(np.asarray(image).astype(np.uint16) * 257).save(path)
 
 
 def cut_out(image: Image.Image, path: Path) -> None:
-    """Save as a dark character on nothing."""
+    """Save as a dark character on a transparent background."""
     alpha = image.point(lambda value: 255 - value)
     Image.merge("LA", (Image.new("L", image.size, 20), alpha)).convert("RGBA").save(path)
 
@@ -69,7 +69,7 @@ WRITERS: dict[str, tuple[str, Callable[[Image.Image, Path], None]]] = {
 
 
 def scan(rng: np.random.Generator, label: int) -> Image.Image:
-    """Dark strokes on noisy paper; the number of strokes goes with the label."""
+    """Draw dark strokes on noisy paper; the label determines the number of strokes."""
     width, height = (int(edge) for edge in rng.integers(60, 241, 2))
     paper = rng.normal(215, 8, (height, width)).clip(0, 255).astype(np.uint8)
     image = Image.fromarray(paper)
@@ -81,7 +81,7 @@ def scan(rng: np.random.Generator, label: int) -> Image.Image:
 
 
 def make(folder: Path, count: int) -> None:
-    """Lay out ``count`` scans in class folders, every format in turn, one half bright on dark."""
+    """Write ``count`` scans to class folders, cycling through formats, half light on dark."""
     rng = np.random.default_rng(0)
     writers = list(WRITERS.values())
     for label in range(CLASSES):
@@ -96,7 +96,7 @@ def make(folder: Path, count: int) -> None:
 
 
 def convert(source: Path, out: Path, jobs: int) -> float:
-    """Wall time in s of one conversion from nothing."""
+    """Return the wall time in s of one conversion from scratch."""
     shutil.rmtree(out, ignore_errors=True)
     start = time.perf_counter()
     subprocess.run(
@@ -109,7 +109,7 @@ def convert(source: Path, out: Path, jobs: int) -> float:
 
 
 def measure(count: int, jobs: list[int], repeats: int) -> dict[str, object]:
-    """The document's data."""
+    """Return the data of the document."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     with tempfile.TemporaryDirectory() as place:
         source, out = Path(place, "scans"), Path(place, "out")
@@ -154,7 +154,7 @@ def measure(count: int, jobs: list[int], repeats: int) -> dict[str, object]:
 
 
 def processor() -> str:
-    """The processor's model, as the system names it."""
+    """Return the processor's model name."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():
@@ -164,14 +164,16 @@ def processor() -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=4000, help="scans to make")
-    parser.add_argument("--jobs", default="1,2", help="numbers of processes, with commas")
-    parser.add_argument("--repeats", type=int, default=3, help="conversions for each of them")
+    parser.add_argument("--files", type=int, default=4000, help="number of scans")
+    parser.add_argument("--jobs", default="1,2", help="comma-separated numbers of processes")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="conversions per number of processes"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--out", type=Path, help="write the document to a file as well")
-    parser.add_argument("--keep-scans", type=Path, help="only make the scans, in this folder")
+    parser.add_argument("--out", type=Path, help="also write the document to this file")
+    parser.add_argument("--keep-scans", type=Path, help="only write the scans to this folder")
     arguments = parser.parse_args()
     if arguments.keep_scans:
         make(arguments.keep_scans, arguments.files)
@@ -184,7 +186,7 @@ def main() -> None:
     if arguments.json:
         print(document)
         return
-    print(f"{data['files']} scans of {data['mean_file_bytes']} bytes, 28 x 28 out; files a second")
+    print(f"{data['files']} scans of {data['mean_file_bytes']} bytes, 28 x 28 output; files/s")
     print(f"prepare alone   {data['prepare_alone_images_per_s']}")
     for row in data["rows"]:  # type: ignore[attr-defined]  # a list of dictionaries
         spread = f"{row['images_per_s_min']} to {row['images_per_s_max']}"

@@ -1,9 +1,9 @@
-"""Accuracy of a trained run on its validation images, corrupted: each corruption and severity.
+"""Measure a run's accuracy on corrupted validation images, by corruption and severity.
 
     $ oraclezoo train quick --track oracle-mnist-3k
     $ python benchmarks/corruptions.py runs/quick-dd60ca36642a-s0
 
-Validation images only, never test images: the table is for judging the corruptions.
+The script never uses test images: its table serves to calibrate the corruptions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from oraclezoo.plugins.registry import build_registry
 
 
 def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:
-    """Accuracy by corruption and severity, each the mean over ``seeds`` seeds of damage."""
+    """Return the accuracy by corruption and severity, averaged over corruption seeds."""
     registry = build_registry()
     run = Run.load(folder)
     model, track = run.model(registry=registry), run.recipe.data.track
@@ -62,11 +62,11 @@ def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, help="a run folder")
-    parser.add_argument("--data-dir", type=Path, help="where the track's files are")
-    parser.add_argument("--seeds", type=int, default=5, help="seeds of damage")
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--data-dir", type=Path, help="folder with the track's files")
+    parser.add_argument("--seeds", type=int, default=5, help="number of corruption seeds")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     data = measure(arguments.run, arguments.data_dir, arguments.seeds)

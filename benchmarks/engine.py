@@ -1,14 +1,16 @@
-"""What the engine's choices rest on: optimizer steps, torch.compile, shifts, a step's time.
+"""Measure optimizer steps, torch.compile, test-time shifts, and the phases of a training step.
 
-- optimizers: a step of each of torch's three ways (a loop over weights, ``foreach``, ``fused``) on
-  made-up gradients, in turns.
-- compile: a training step of a net as it is and compiled, in turns, and how long compiling took.
-- shifts: classifying a batch as it is and averaged over shifts, in turns.
+- optimizers: a step of PyTorch's three implementations (a loop over parameters, ``foreach``,
+  ``fused``) on random gradients.
+- compile: an eager and a compiled training step, and the compilation time.
+- shifts: classification of a batch with and without averaging over shifts.
 - profile: ``oraclezoo train quick --profile`` on generated characters.
+
+Measurements that are compared are interleaved.
 
     python benchmarks/engine.py [--rounds 15] [--device auto] [--json] [--out FILE]
 
-benchmarks/measurements/engine.json is what ``--out`` wrote.
+Output: benchmarks/measurements/engine.json.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
 def in_turns(
     works: Mapping[str, Callable[[], object]], rounds: int, device: torch.device
 ) -> dict[str, dict[str, float]]:
-    """Milliseconds of each piece of work, median and range over ``rounds``; all in every round."""
+    """Return median and range in ms of each workload over ``rounds``; every round runs all."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for number in range(rounds + 2):
         for name, work in works.items():
@@ -63,7 +65,7 @@ def in_turns(
             start = time.perf_counter()
             work()
             synchronise(device)
-            if number >= 2:  # the first two warm up
+            if number >= 2:  # the first two are warm-up
                 times[name].append(1e3 * (time.perf_counter() - start))
     return {
         name: {"ms": median(each), "ms_min": min(each), "ms_max": max(each)}
@@ -72,28 +74,28 @@ def in_turns(
 
 
 def net(name: str, device: torch.device) -> nn.Module:
-    """A backbone, channels last."""
+    """Build a backbone in channels-last format."""
     torch.manual_seed(0)
     model: nn.Module = oz.registry().create("backbone", name, **SHAPE)
     return model.to(device).to(memory_format=torch.channels_last)
 
 
 class _Way:
-    """An optimizer of one of torch's ways over its own copies of some weights."""
+    """Build an optimizer with one implementation over copies of some weights."""
 
     def __init__(self, build: Any, options: dict[str, Any], weights: list[nn.Parameter]) -> None:
         self.copies = [nn.Parameter(weight.detach().clone()) for weight in weights]
         self.optimizer: torch.optim.Optimizer = build(self.copies, **options)
 
     def gradients(self, seed: int) -> None:
-        """Give every copy a gradient, the same one for a seed."""
+        """Assign every copy a gradient, determined by the seed."""
         torch.manual_seed(seed)
         for copy in self.copies:
             copy.grad = torch.randn_like(copy) * 0.01
 
 
 def optimizers(rounds: int, device: torch.device) -> list[dict[str, Any]]:
-    """A row for each net, optimizer and way, with how far its weights end from the loop's."""
+    """Return rows by network, optimizer and implementation, with the deviation from the loop."""
     rows = []
     for name in NETS:
         weights = [p for p in net(name, device).parameters() if p.requires_grad]
@@ -118,7 +120,7 @@ def optimizers(rounds: int, device: torch.device) -> list[dict[str, Any]]:
 
 
 def compiling(rounds: int, device: torch.device) -> list[dict[str, Any]]:
-    """A row for each net: a step's passes as it is and compiled, and what compiling took."""
+    """Return a row per network: eager and compiled step times, and the compilation time."""
     rows = []
     for name in COMPILED:
         model = net(name, device).train()
@@ -148,9 +150,9 @@ def compiling(rounds: int, device: torch.device) -> list[dict[str, Any]]:
 
 
 def shifts(rounds: int, device: torch.device) -> list[dict[str, Any]]:
-    """A row for each net and batch: classified as it is, and averaged over shifts of a pixel.
+    """Return rows by network and batch size: times with and without averaging over shifts.
 
-    Averaged twice: all views in one pass, and one after the other.
+    The averaged time is measured for all views in one pass and for one view after another.
     """
     rows = []
     for name in NETS:
@@ -168,7 +170,7 @@ def shifts(rounds: int, device: torch.device) -> list[dict[str, Any]]:
 
 
 def profiled(device: torch.device) -> dict[str, Any]:
-    """The profile of the recipe ``quick``."""
+    """Profile the recipe ``quick``."""
     with tempfile.TemporaryDirectory() as folder:
         oz.train("quick", out=folder, profile=folder, device=str(device))
         report: dict[str, Any] = json.loads((Path(folder) / "profile.json").read_text("utf-8"))
@@ -176,14 +178,14 @@ def profiled(device: torch.device) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and report."""
+    """Run the measurements and report them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--json", action="store_true", help="one document on stdout")
-    parser.add_argument("--out", type=Path, help="write the document there as well")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--out", type=Path, help="also write the document to this file")
     given = parser.parse_args()
-    caches = tempfile.TemporaryDirectory()  # compile as if for the first time
+    caches = tempfile.TemporaryDirectory()  # disable the compilation cache
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = caches.name
     device = pick(given.device)
     data = {

@@ -1,7 +1,7 @@
 """Draw the README's figure and the social preview from the committed results.
 
-The same results give the same files: SVG byte for byte, PNG for one version of Pillow. ``--write``
-puts them into docs/_static/, where a test holds them against the results.
+The output is reproducible: SVG byte for byte, PNG for a given version of Pillow. ``--write``
+puts the files into docs/_static/, where a test compares them with the results.
 
     python benchmarks/figure.py --write
 """
@@ -46,7 +46,7 @@ svg { --ink: #1f2328; --quiet: #59636e; --faint: #d1d9e0; --ground: #ffffff;
 
 
 def figure(made: Sequence[Table]) -> str:
-    """Accuracy against latency on the real low-data track, both divisions, as a file of SVG."""
+    """Return the SVG of accuracy against latency on the low-data track, for both divisions."""
     found = [
         replace(point, group=f"{table.division} division; {point.group}")
         for table in made
@@ -73,7 +73,7 @@ def figure(made: Sequence[Table]) -> str:
 
 
 def preview(made: Sequence[Table]) -> tuple[Image.Image, str]:
-    """The picture of a link to the project, and as JSON the figures in it."""
+    """Return the social preview image, and its figures as JSON."""
     rows = [row for table in made if table.division == "closed" for row in table.rows]
     rows = [row for row in rows if row.ci95_low_percent is not None][:SHOWN]
     picture = Image.new("RGB", SIZE, GROUND)
@@ -81,15 +81,15 @@ def preview(made: Sequence[Table]) -> tuple[Image.Image, str]:
     _characters(picture)
     _say(draw, (64, 226), "oraclezoo", 92, INK)
     _say(draw, (68, 352), "Reading oracle bone characters:", 30, INK)
-    _say(draw, (68, 394), "a zoo of nets, optimizers and schedulers,", 30, INK)
-    _say(draw, (68, 436), "and a leaderboard that says what is a tie", 30, INK)
+    _say(draw, (68, 394), "a zoo of backbones, optimizers and schedulers,", 30, INK)
+    _say(draw, (68, 436), "and a leaderboard that reports ties", 30, INK)
     _say(draw, (1216, 584), f"{TRACK}, closed division: mean and 95% interval", 18, QUIET, "ra")
     _dots(draw, rows)
     return picture, figures(rows)
 
 
 def figures(rows: Sequence[Row]) -> str:
-    """What a picture shows of rows, to be held against the results later."""
+    """Return the figures shown in an image, for comparison with the results."""
     shown = [
         (row.label, f"{row.accuracy_percent:.2f}", f"{row.ci95_low_percent:.2f}",
          f"{row.ci95_high_percent:.2f}")
@@ -99,7 +99,7 @@ def figures(rows: Sequence[Row]) -> str:
 
 
 def results() -> list[Table]:
-    """The tables of the real low-data track."""
+    """Return the tables of the low-data track."""
     return tables(load_results([ROOT / "benchmarks" / "results"]), track=TRACK)
 
 
@@ -110,7 +110,7 @@ def _placed(drawn: str, x: float, y: float, width: float, height: float) -> str:
 
 
 def _characters(picture: Image.Image) -> None:
-    """A row of generated characters along the upper edge, one of each class and then again."""
+    """Draw a row of generated characters along the upper edge, cycling through the classes."""
     part = tracks.glyphs_3k(data_dir=None).split("train")
     side, count = 96, SIZE[0] // 96 + 1
     for place in range(count):
@@ -121,9 +121,9 @@ def _characters(picture: Image.Image) -> None:
 
 
 def _dots(draw: ImageDraw.ImageDraw, rows: Sequence[Row]) -> None:
-    """Each row's name, interval and mean, spaced by the logarithm of the error."""
+    """Draw each row's name, interval and mean on a logarithmic error scale."""
     left, right, step = 960, 1216, 44
-    top = 375 - step * (len(rows) - 1) // 2  # about the middle of the text beside
+    top = 375 - step * (len(rows) - 1) // 2  # about the vertical centre of the text
     ends = [v for r in rows for v in (r.ci95_low_percent or 0.0, r.ci95_high_percent or 100.0)]
     low, high = spaced(min(ends), 0.05), spaced(max(ends), 0.05)
 
@@ -154,7 +154,7 @@ def _say(
 
 
 def main() -> None:
-    """Say what would be drawn, or draw it."""
+    """Draw the files, or list what would be drawn."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help=f"into {STATIC.relative_to(ROOT)}")
     write = parser.parse_args().write

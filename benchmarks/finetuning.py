@@ -1,13 +1,13 @@
-"""By which learning rate, and how much by an unpruned teacher, pruned nets are best fine-tuned.
+"""Study learning rate and distillation in the fine-tuning of pruned networks.
 
-The house net by its recipe, in folds of the training and validation images of oracle-mnist-3k
-(2,000), never test images: each net is pruned to a share of its multiply-accumulates, fine-tuned
-with each setting, and reads the fold that it has not seen.
+OracleNet with its recipe, cross-validated on the 2,000 training and validation images of
+oracle-mnist-3k, never on test images. Each network is pruned to a share of its
+multiply-accumulates, fine-tuned with each setting, and scored on its held-out fold.
 
     python benchmarks/finetuning.py --data-dir FOLDER [--folds 4] [--recipe default] [--quick]
         [--device auto] [--json] [--out FILE]
 
-About 25 minutes. benchmarks/measurements/finetuning.json is what ``--out`` wrote.
+Takes about 25 minutes. Output: benchmarks/measurements/finetuning.json.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DISTILLED = (0.0, 0.5)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the study and print it."""
     parser = options(__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--folds", type=positive, default=4)
@@ -93,13 +93,13 @@ def main() -> None:
     print("unpruned: {accuracy:.2%}, {loss:.4f} nats".format(**data["unpruned"]))
     for row in data["rows"]:
         print(
-            "macs {macs:g}, learning rates x {lr_scale:g}, distilled {distill:g}: "
+            "macs {macs:g}, learning rate x {lr_scale:g}, distillation {distill:g}: "
             "{accuracy:.2%}, {loss:.4f} nats".format(**row)
         )
 
 
 def scored(parts: list[Any], labels: Any) -> dict[str, float]:
-    """Accuracy, and mean cross-entropy in nats."""
+    """Return accuracy, and mean cross-entropy in nats."""
     probabilities = np.concatenate(parts)
     return {
         "accuracy": round(float((probabilities.argmax(1) == labels).mean()), 4),

@@ -1,16 +1,15 @@
-"""Do recipes rank on generated characters as they do on real ones?
+"""Compare the ranking of recipes on generated and on real characters.
 
-Ten recipes of the closed division, benched by the protocol at five seeds on glyphs-3k and on
-oracle-mnist-3k, which are of the same sizes. Reported: the rank correlation of mean accuracies,
-and how many of the pairs that the protocol separates on both tracks stand in the same order.
+Benchmarks ten recipes of the closed division under the protocol, with five seeds, on glyphs-3k and
+oracle-mnist-3k, which have equal sizes. Reports the rank correlation of mean accuracies, and how
+many of the pairs that differ significantly on both tracks have the same order.
 
     python benchmarks/glyphs_ranking.py --data-dir FOLDER [--seeds 5] [--json] [--out FILE]
     python benchmarks/glyphs_ranking.py --published [--json] [--out FILE]
 
-Jobs are kept in the folder given by --runs and go on where they stopped. With --published nothing
-is trained: the same is computed of all recipes that have committed closed results, uncompressed, on
-both tracks. benchmarks/measurements/glyphs-ranking.json and glyphs-ranking-published.json are what
-``--out`` wrote.
+Jobs are kept in the folder of --runs, so that an interrupted run resumes. With --published, the
+script trains nothing and uses all recipes with published, closed, uncompressed results on both
+tracks. Output: benchmarks/measurements/glyphs-ranking.json and glyphs-ranking-published.json.
 """
 
 from __future__ import annotations
@@ -60,11 +59,11 @@ RECIPES: dict[str, tuple[str, dict[str, object]]] = {
     "lenet5-adam": ("authors-cnn", ADAM),
     "course-project": ("course-project", {}),
 }
-"""Name -> the shipped recipe that it comes from, and what is changed."""
+"""Name -> the underlying shipped recipe and the changes to it."""
 
 
 def measure(data_dir: Path, seeds: int, runs: Path) -> dict[str, Any]:
-    """Bench on both tracks, then compare."""
+    """Benchmark on both tracks, then compare."""
     recipes = [
         oz.Recipe.load(base, {**changes, "name": name}) for name, (base, changes) in RECIPES.items()
     ]
@@ -84,7 +83,7 @@ def measure(data_dir: Path, seeds: int, runs: Path) -> dict[str, Any]:
 
 
 def published() -> dict[str, Any]:
-    """The same of committed results: every recipe that both tracks have in the closed division."""
+    """Compare published results: all recipes in the closed division of both tracks."""
     entries = [
         entry
         for entry in load_results([RESULTS])
@@ -104,7 +103,7 @@ def published() -> dict[str, Any]:
 
 
 def compare(boards: dict[str, Table], names: list[str], seeds: int) -> dict[str, Any]:
-    """What the boards of both tracks say of the recipes' order."""
+    """Compare the order of the recipes on both leaderboards."""
     means = {track: accuracies(table, names) for track, table in boards.items()}
     tau = stats.kendalltau(means[GENERATED], means[REAL])
     rho = stats.spearmanr(means[GENERATED], means[REAL])
@@ -140,12 +139,12 @@ def compare(boards: dict[str, Table], names: list[str], seeds: int) -> dict[str,
 
 
 def row(table: Table, name: str) -> Any:
-    """The row of a recipe."""
+    """Return the row of a recipe."""
     return next(each for each in table.rows if each.recipe == name)
 
 
 def accuracies(table: Table, names: list[str]) -> list[float]:
-    """Mean test accuracy of each recipe, percent. Raises SystemExit if one has none."""
+    """Return mean test accuracies in percent. Raises SystemExit if a recipe has none."""
     found = [row(table, name).accuracy_percent for name in names]
     if None in found:
         raise SystemExit(f"{table.track}: {names[found.index(None)]} failed at every seed")
@@ -153,7 +152,7 @@ def accuracies(table: Table, names: list[str]) -> list[float]:
 
 
 def separated_pairs(table: Table) -> list[tuple[str, str]]:
-    """(better, worse) for each pair of rows that the leaderboard does not call a tie."""
+    """Return (better, worse) for each pair of rows that differ significantly."""
     return [
         (upper.recipe, lower.recipe)
         for upper, lower in itertools.combinations(table.rows, 2)
@@ -162,7 +161,7 @@ def separated_pairs(table: Table) -> list[tuple[str, str]]:
 
 
 def interval(a: list[float], b: list[float]) -> list[float]:
-    """95% of Kendall's tau over resamples of the recipes (percentile bootstrap)."""
+    """Return a 95% interval of Kendall's tau over recipes (percentile bootstrap)."""
     generator = np.random.default_rng(0)
     x, y = np.array(a), np.array(b)
     taus = []
@@ -174,14 +173,16 @@ def interval(a: list[float], b: list[float]) -> list[float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the study and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, help="Oracle-MNIST's files, to train on")
-    parser.add_argument("--published", action="store_true", help="of committed results instead")
+    parser.add_argument("--data-dir", type=Path, help="folder with Oracle-MNIST's files")
+    parser.add_argument(
+        "--published", action="store_true", help="use published results instead of training"
+    )
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder for kept jobs")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--out", type=Path, help="write the document to a file as well")
+    parser.add_argument("--out", type=Path, help="also write the document to this file")
     arguments = parser.parse_args()
     if arguments.published == bool(arguments.data_dir):
         parser.error("give either --data-dir FOLDER or --published")
@@ -199,7 +200,7 @@ def main() -> None:
         )
     print(
         f"Spearman {data['spearman']:.3f}, Kendall {data['kendall']:.3f}; "
-        f"{data['pairs_in_the_same_order']} of {data['pairs_separated_on_both']} separated pairs "
+        f"{data['pairs_in_the_same_order']} of {data['pairs_separated_on_both']} pairs "
         "in the same order"
     )
 

@@ -1,14 +1,14 @@
-"""What generated characters teach: a net trained on them alone, scored on real ones.
+"""Measure transfer from generated to real characters.
 
-The recipe ``quick`` with ten epochs of the track ``glyphs``, at several seeds; scored on the
-validation images of oracle-mnist-3k, and with ``--test`` on its test images too, which is to be
-done once, when the generator is finished.
+Trains the recipe ``quick`` for ten epochs on the track ``glyphs``, with several seeds, and scores
+it on the validation images of oracle-mnist-3k. ``--test`` also scores the test images; use it only
+once, with a finished generator.
 
     python benchmarks/glyphs_transfer.py --data-dir FOLDER [--seeds 5] [--epochs 10] [--test]
         [--json] [--out FILE]
 
-Runs are kept in ``runs`` and go on where they stopped. benchmarks/measurements/glyphs-transfer.json
-is what ``--test --out`` wrote.
+Runs are kept in ``runs`` and resume after an interruption. Output of ``--test --out``:
+benchmarks/measurements/glyphs-transfer.json.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REAL = "oracle-mnist-3k"
 
 
 def measure(data_dir: Path, seeds: int, epochs: int, test: bool) -> dict[str, Any]:
-    """Train at each seed, then score; validation first, so that a look at test comes last."""
+    """Train with each seed, then score the validation split and finally the test split."""
     recipe = oz.Recipe.load("quick", {"data.track": "glyphs", "budget.epochs": epochs})
     runs = []
     for seed in range(seeds):
@@ -62,7 +62,7 @@ def measure(data_dir: Path, seeds: int, epochs: int, test: bool) -> dict[str, An
 
 
 def row(runs: list[oz.Run], real: Any, split: str) -> dict[str, Any]:
-    """Accuracy at each seed, and over seeds: mean, SD, Wilson's interval over images, recalls."""
+    """Return accuracies by seed, their mean and SD, a Wilson interval over images, and recalls."""
     scores = [score(run.model(), real, split) for run in runs]
     accuracy = [each.accuracy for each in scores]
     right = np.mean([each.probabilities.argmax(1) == each.labels for each in scores], axis=0)
@@ -78,14 +78,14 @@ def row(runs: list[oz.Run], real: Any, split: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the study and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--test", action="store_true", help="score the test images as well")
+    parser.add_argument("--test", action="store_true", help="also score the test images")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--out", type=Path, help="write the document to a file as well")
+    parser.add_argument("--out", type=Path, help="also write the document to this file")
     arguments = parser.parse_args()
     data = measure(arguments.data_dir, arguments.seeds, arguments.epochs, arguments.test)
     if emit(SCHEMA, data, arguments):

@@ -48,7 +48,7 @@ export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1  # a part that is cut short has s
 deadline=$((SECONDS + 520))
 failed=0
 
-# part NAME LIMIT_S COMMAND...: stdout and stderr to NAME.log; never longer than what is left of all
+# part NAME LIMIT_S COMMAND...: run with stdout and stderr in NAME.log, within the remaining time
 part() {
   local name="$1" limit="$2" start=$SECONDS status left=$((deadline - SECONDS))
   shift 2
@@ -57,7 +57,7 @@ part() {
     limit=$left
   fi
   if ((left < 5)); then
-    echo "$name: left out, no time" | tee -a "$folder/summary.txt"
+    echo "$name: skipped, no time left" | tee -a "$folder/summary.txt"
     failed=1
     return
   fi
@@ -153,8 +153,8 @@ part throughput-mobilenetv3 90 "$python" benchmarks/throughput.py --device "$dev
   "${alone[@]}" --out "$folder/throughput-mobilenetv3.json"
 
 if [[ ! -s "$folder/summary.txt" ]]; then
-  echo "gpu.sh: there is no part $only" >&2
+  echo "gpu.sh: unknown part $only" >&2
   exit 2
 fi
-echo "all files are in $folder"
+echo "wrote $folder"
 exit "$failed"

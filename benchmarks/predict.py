@@ -1,15 +1,15 @@
-"""What `oraclezoo predict` makes of images as they come, against direct prediction.
+"""Compare `oraclezoo predict` on image files with prediction on the original arrays.
 
-The images of a split of oracle-mnist-3k are written as files, as they are and altered, and read by
-the command itself. Rows have `claim`, `value`, `bound`, `holds`; accuracies in points, with the
-paired 95% interval of the difference to direct prediction.
+The script saves the images of a split of oracle-mnist-3k as files, original and altered, and runs
+the command on them. Rows have `claim`, `value`, `bound` and `holds`. Accuracy differences are in
+points, with their paired 95% interval.
 
     python benchmarks/predict.py --data-dir FOLDER [--model NAME|FOLDER]... [--json] [--out FILE]
         [--split validation|test]
 
-The validation split unless told otherwise; a look at the test split is noted in the ledger of
---results. Exit status 3 if a claim does not hold. benchmarks/measurements/predict-files.json is
-what ``--out`` wrote for the shipped models and the test split.
+The default split is validation; the ledger of --results records test-set evaluations. Exit status
+3 if a claim does not hold. Output for the bundled models and the test split:
+benchmarks/measurements/predict-files.json.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from oraclezoo.serving.names import DEFAULT
 SCHEMA = "oraclezoo/predict-files/2"
 TRACK = "oracle-mnist-3k"
 STARTS = 15
-"""Processes whose first answer is timed."""
+"""Number of processes to time."""
 
 
 def enlarged(image: Image.Image) -> Image.Image:
-    """Four times as large, bicubic."""
+    """Enlarge four times, bicubic."""
     return image.resize((4 * image.width, 4 * image.height), Image.Resampling.BICUBIC)
 
 
 def inverted(image: Image.Image) -> Image.Image:
-    """Dark on light."""
+    """Invert to dark on light."""
     return Image.fromarray(255 - np.asarray(image))
 
 
@@ -68,16 +68,16 @@ VARIANTS: dict[str, tuple[Alter, str, dict[str, Any], float]] = {
         1.0,
     ),
 }
-"""How files are made: alteration, suffix, options of saving, points that accuracy may differ."""
+"""Variants of files: alteration, suffix, options for saving, bound in points."""
 
 
 def command(model: str, *arguments: str) -> list[str]:
-    """The command line in a process of its own."""
+    """Run the command line in a separate process."""
     return [sys.executable, "-m", "oraclezoo", "predict", *arguments, "--model", model]
 
 
 def read(model: str, images: Any, variant: str) -> npt.NDArray[np.int64]:
-    """Labels that the command prints for files of a variant, in order."""
+    """Return the labels that the command prints for files of a variant, in order."""
     alter, suffix, options, _ = VARIANTS[variant]
     with tempfile.TemporaryDirectory() as folder:
         for number, image in enumerate(images):
@@ -92,7 +92,7 @@ def read(model: str, images: Any, variant: str) -> npt.NDArray[np.int64]:
 
 
 def accuracy_rows(model: str, part: Any) -> list[dict[str, Any]]:
-    """A row a variant, against the net given the images themselves."""
+    """Return a row per variant, compared with prediction on the original arrays."""
     images, labels = np.asarray(part.images), np.asarray(part.labels)
     direct = oz.predictor(model).predict(images).labels == labels
     rows = []
@@ -117,12 +117,12 @@ def accuracy_rows(model: str, part: Any) -> list[dict[str, Any]]:
 
 
 def start_row(model: str, image: Any) -> dict[str, Any]:
-    """Seconds from the start of a process to its end, with one answer."""
+    """Measure the wall time in s of a process that predicts one image."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "one.png")
         Image.fromarray(image).save(path)
         times, busy = [], []
-        for _ in range(STARTS + 1):  # the first fills the caches
+        for _ in range(STARTS + 1):  # the first run fills the caches
             start, before = time.perf_counter(), os.times()
             subprocess.run(command(model, str(path)), check=True, stdout=subprocess.DEVNULL)
             times.append(time.perf_counter() - start)
@@ -136,7 +136,7 @@ def start_row(model: str, image: Any) -> dict[str, Any]:
     value = statistics.median(times[1:])
     return {
         "model": model,
-        "claim": "first answer within a second of process start",
+        "claim": "one prediction within a second, including process start",
         "value": round(value, 3),
         "interval": [round(min(times[1:]), 3), round(max(times[1:]), 3)],
         "bound": 1.0,
@@ -147,14 +147,16 @@ def start_row(model: str, image: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--model", action="append", help=f"may be repeated; {DEFAULT}")
     parser.add_argument("--split", choices=["validation", "test"], default="validation")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="for the ledger")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder with the ledger"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--out", type=Path, help="write that document to a file as well")
+    parser.add_argument("--out", type=Path, help="also write the document to this file")
     arguments = parser.parse_args()
     dataset = oz.registry().create("dataset", TRACK, data_dir=arguments.data_dir)
     part, rows = dataset.split(arguments.split), list[dict[str, Any]]()

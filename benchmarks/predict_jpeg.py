@@ -1,12 +1,12 @@
-"""What reads small JPEG images best: nets that were shown JPEG's losses, smoothing, or both.
+"""Compare JPEG augmentation and smoothing as measures against small JPEG images.
 
-The training and validation images of oracle-mnist-3k (2,000), never test images, as JPEG files of
-their own size, read by nets that have not seen them (folds), each trained with a share of its
-images compressed (`augment.jpeg`).
+Cross-validated on the 2,000 training and validation images of oracle-mnist-3k, never on test
+images. The images are saved as JPEG files of the original size. A share of the training images is
+JPEG compressed (`augment.jpeg`).
 
     python benchmarks/predict_jpeg.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
 
-About 15 minutes. benchmarks/measurements/predict-jpeg.json is what ``--out`` wrote.
+Takes about 15 minutes. Output: benchmarks/measurements/predict-jpeg.json.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from oraclezoo.imaging.prepare import smooth
 SCHEMA = "oraclezoo/predict-jpeg/3"
 RECIPE = "default"
 QUALITY, SHARES = 15, (0.0, 0.25, 0.5)
-"""How images are compressed in training: the lowest quality, and shares of them."""
+"""Lowest JPEG quality in training, and shares of compressed training images."""
 DEVIATIONS = (0.0, 0.3, 0.4, 0.5)
 QUALITIES = (30, 50, 75, 90)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the study and print it."""
     arguments = parse(__doc__)
     rows, count = [], 0
     for share in SHARES:
@@ -56,8 +56,8 @@ def main() -> None:
 
 
 def by_share(arguments: Any, share: float) -> tuple[list[dict[str, Any]], int]:
-    """Rows of one training: how images were shown, and the accuracy by how they were smoothed."""
-    # a refit would learn the fold left out
+    """Return the rows of one training: accuracy by image condition and smoothing."""
+    # a refit would train on the held-out fold
     changes = {"augment.jpeg": share, "augment.jpeg_quality": QUALITY, "data.refit": False}
     images, labels, nets = learn(arguments, RECIPE, changes)
     shown = {"as published": list(images)}

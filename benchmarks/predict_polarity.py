@@ -1,12 +1,12 @@
-"""By which rule `oraclezoo predict` tells dark-on-light from light-on-dark: rules compared.
+"""Compare rules for the polarity (dark on light or light on dark) of images in `oraclezoo predict`.
 
-The training and validation images of oracle-mnist-3k (2,000), never test images, shown in four
-ways, each in both polarities; every rule decides, and the image is read by a net that has not seen
-it (folds, recipe `quick`). A rule is wrong where it leaves an image in the wrong polarity.
+Cross-validated on the 2,000 training and validation images of oracle-mnist-3k, never on test
+images, with the recipe `quick`. Images are shown in four conditions and in both polarities. A rule
+makes an error if its decision leaves an image in the wrong polarity.
 
     python benchmarks/predict_polarity.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
 
-About a minute. benchmarks/measurements/predict-polarity.json is what ``--out`` wrote.
+Takes about a minute. Output: benchmarks/measurements/predict-polarity.json.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ CONFIDENCE = "confidence"
 
 
 def enlarged(gray: Gray, times: int = 4) -> Gray:
-    """Bicubic, as a scan that was never scaled down."""
+    """Enlarge with bicubic resampling, like a scan at full resolution."""
     height, width = gray.shape
     large = Image.fromarray(gray).resize((times * width, times * height), Image.Resampling.BICUBIC)
     return np.asarray(large)
 
 
 def as_jpeg(gray: Gray, quality: int = 30) -> Gray:
-    """What comes back from a JPEG file."""
+    """Encode and decode as JPEG."""
     file = BytesIO()
     Image.fromarray(gray).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))
 
 
 def cropped(gray: Gray) -> Gray:
-    """Without the black lines that padding left, as a scan was before it was prepared."""
+    """Crop the black padding, as in a scan before preprocessing."""
     rows, columns = np.flatnonzero(gray.max(1)), np.flatnonzero(gray.max(0))
     return gray[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
@@ -60,35 +60,35 @@ SHOWN: dict[str, tuple[str, Callable[[Gray], Gray]]] = {
     "jpeg": ("JPEG, quality 30", as_jpeg),
     "enlarged": ("enlarged 4 times", enlarged),
     "cropped": (
-        "padding cut off, enlarged 4 times, JPEG",
+        "padding cropped, enlarged 4 times, JPEG",
         lambda gray: as_jpeg(enlarged(cropped(gray))),
     ),
 }
 
 RULES: dict[str, tuple[str, Callable[[Gray], bool]]] = {
-    "otsu": ("most pixels lie above Otsu's threshold (the paper's)", has_bright_background),
-    "border-mean": ("the border's mean is above 127", lambda gray: border(gray).mean() > 127),
+    "otsu": ("most pixels are above Otsu's threshold (rule of the paper)", has_bright_background),
+    "border-mean": ("the mean of the border is above 127", lambda gray: border(gray).mean() > 127),
     "corners": (
-        "the corners' mean lies above Otsu's threshold",
+        "the mean of the corners is above Otsu's threshold",
         lambda gray: float(gray[:: len(gray) - 1, :: gray.shape[1] - 1].mean()) > otsu(gray),
     ),
     "contrast": (
-        "the border is brighter than the whole, on average",
+        "the mean of the border is above the mean of the image",
         lambda gray: border(gray).mean() > gray.mean(),
     ),
     "border": (
-        "most pixels of the border lie above Otsu's threshold",
+        "most border pixels are above Otsu's threshold",
         lambda gray: bright_border(gray) > 0.5,
     ),
     "predict": (
-        "the same, by a clearer majority in images of the net's own size (`predict`'s)",
+        "the same with a larger majority for images of the model's input size (rule of `predict`)",
         lambda gray: is_dark_on_light(gray, SIZE),
     ),
 }
 
 
 class Nets:
-    """One net a fold, each for the images that it was not trained on."""
+    """Train one model per fold, to predict the held-out images."""
 
     def __init__(
         self, dataset: Any, folds: int, labels: npt.NDArray[np.int64], recipe: oz.Recipe
@@ -102,7 +102,7 @@ class Nets:
             ]
 
     def read(self, images: list[Gray]) -> npt.NDArray[np.float32]:
-        """Probabilities ``(N, C)`` of prepared images."""
+        """Return probabilities ``(N, C)`` of preprocessed images."""
         batch = np.stack(images)
         found = np.zeros((len(batch), len(self.models[0].classes)), np.float32)
         for number, model in enumerate(self.models):
@@ -112,7 +112,7 @@ class Nets:
 
 
 def compare(images: Gray, labels: npt.NDArray[np.int64], nets: Nets) -> list[dict[str, Any]]:
-    """A row for each way of showing images and each polarity."""
+    """Return a row for each image condition and polarity."""
     rows = []
     for name, (summary, show) in SHOWN.items():
         for dark in (False, True):
@@ -148,19 +148,19 @@ def compare(images: Gray, labels: npt.NDArray[np.int64], nets: Nets) -> list[dic
 
 
 def parse(doc: str | None) -> argparse.Namespace:
-    """The options of a study by folds."""
+    """Parse the options of a cross-validated study."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--out", type=Path, help="write that document to a file as well")
+    parser.add_argument("--out", type=Path, help="also write the document to this file")
     return parser.parse_args()
 
 
 def learn(
     arguments: argparse.Namespace, name: str = RECIPE, changes: Mapping[str, object] | None = None
 ) -> tuple[Any, Any, Nets]:
-    """Images and labels of the training and validation parts, and the nets of their folds."""
+    """Return images and labels of the training and validation splits, and the fold models."""
     recipe = oz.Recipe.load(name, {"data.track": "idx", **(changes or {})})
     dataset = oz.registry().create("dataset", TRACK, data_dir=arguments.data_dir)
     parts = [dataset.split("train"), dataset.split("validation")]
@@ -170,12 +170,14 @@ def learn(
 
 
 def main() -> None:
-    """Compare and print."""
+    """Run the comparison and print it."""
     arguments = parse(__doc__)
     images, labels, nets = learn(arguments)
     rows = compare(images, labels, nets)
     about = {rule: text for rule, (text, _) in RULES.items()}
-    about[CONFIDENCE] = "the net is surer of it when inverted; twice the work"
+    about[CONFIDENCE] = (
+        "the model is more confident about the inverted image (twice the computation)"
+    )
     data = {
         "track": TRACK,
         "images": len(labels),
@@ -189,7 +191,7 @@ def main() -> None:
         return
     for row in rows:
         right = 100 * row["accuracy_right_polarity"]
-        print(f"{row['summary']}, {row['polarity']}: {right:.1f}% in the right polarity")
+        print(f"{row['summary']}, {row['polarity']}: accuracy {right:.1f}% in the right polarity")
         for rule, found in row["rules"].items():
             print(f"    {rule:12} wrong {found['wrong']:4}  {100 * found['accuracy']:.1f}%")
 

@@ -1,9 +1,9 @@
-"""How long ranking takes: many results of 1,000 images and five seeds, from files to a page.
+"""Measure the runtime of ranking, from result files with 1,000 images and five seeds to a page.
 
-The results are made up, of one committed result's form, with answers drawn at random. Each stage is
-timed apart, on the wall and on the processor; on a shared machine the latter is the one to read.
-Reading includes every check of a result: schema, hashes, and scores against predictions. Writing
-the made-up files, which is not timed, takes longest.
+The results are synthetic copies of one published result with random predictions. The script
+measures wall time and CPU time of each stage; use CPU time on a shared machine. Reading includes
+all checks of a result: schema, digests, and scores against predictions. Writing the synthetic files
+takes longest and is not timed.
 
     python benchmarks/ranking.py [--results 1000] [--json] [--out FILE]
 """
@@ -36,13 +36,13 @@ RESULTS = Path(__file__).with_name("results")
 
 
 def draw(rng: np.random.Generator, ease: np.ndarray) -> np.ndarray:
-    """Right answers of one row, bool ``(seeds, images)``: images are hard for all rows alike."""
+    """Draw the correctness of one row, bool ``(seeds, images)``; image difficulty is shared."""
     logit = 2 + 2 * ease + rng.normal(0, 0.4) + 0.5 * rng.standard_normal((SEEDS, IMAGES))
     return rng.random((SEEDS, IMAGES)) < 1 / (1 + np.exp(-logit))
 
 
 def write(folder: Path, count: int) -> None:
-    """Lay out made-up results with their predictions."""
+    """Write synthetic results with their predictions."""
     base = Result.load(min(RESULTS.glob("oracle-mnist-3k-default-*.json")))
     rng = np.random.default_rng(0)
     ease = rng.standard_normal(IMAGES)
@@ -70,7 +70,7 @@ def write(folder: Path, count: int) -> None:
 
 
 def timed(stage: Callable[[], Any]) -> tuple[dict[str, float], Any]:
-    """Seconds on the wall and on the processor, and what the stage returned."""
+    """Return wall and CPU time in s, and the return value of the stage."""
     wall, cpu = time.perf_counter(), time.process_time()
     made = stage()
     spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
@@ -78,7 +78,7 @@ def timed(stage: Callable[[], Any]) -> tuple[dict[str, float], Any]:
 
 
 def measure(count: int) -> dict[str, Any]:
-    """Each stage once, in the order that they come in."""
+    """Run each stage once, in order."""
     with tempfile.TemporaryDirectory() as made:
         write(Path(made), count)
         read, entries = timed(lambda: load_results([made]))
@@ -105,11 +105,11 @@ def measure(count: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, and print what was found."""
+    """Run the measurements and print them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--results", type=positive, default=1000, help="how many rows")
+    parser.add_argument("--results", type=positive, default=1000, help="number of rows")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--out", type=Path, help="write that document to a file as well")
+    parser.add_argument("--out", type=Path, help="also write the document to this file")
     arguments = parser.parse_args()
     data = measure(arguments.results)
     if not emit("oraclezoo/ranking/1", data, arguments):

@@ -1,4 +1,4 @@
-"""Print the README's table from the committed results; ``--write`` puts it into the README."""
+"""Print the README's table of published results; ``--write`` updates the README."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 TRACK = "oracle-mnist-3k"
 WHOLE, BEST = 8, 5
-"""A table of more rows than ``WHOLE`` is cut to its first ``BEST`` and the reference recipes."""
+"""Tables with more than ``WHOLE`` rows show the first ``BEST`` and the reference recipes."""
 HOUSE = ("best", "default", "tiny", "speed")
 PLACE = re.compile(r"(<!-- table:begin [^\n]*-->\n).*?(<!-- table:end -->)", re.DOTALL)
 
 
 def table() -> str:
-    """Each division of the real low-data track as Markdown, with a short caption below."""
+    """Return each division of the low-data track as Markdown with a short caption."""
     entries = load_results([RESULTS])
     made = sorted(tables(entries, track=TRACK), key=lambda each: each.division)
     smaller = {one.result.id for one in entries if one.result.recipe.content.get("compress")}
@@ -36,21 +36,20 @@ def table() -> str:
             title = title.removesuffix("**") + f", {len(shown.rows)} of {len(whole.rows)} rows**"
             rows = _with_hidden_ties(rows, shown)
             said = (
-                f"Rows shown: the first {BEST} of each division and the reference recipes. # is "
-                "the row number in the full table, which `oraclezoo leaderboard --published` "
-                "prints. "
+                f"Each table shows the first {BEST} rows of a division and the reference recipes. "
+                "`oraclezoo leaderboard --published` prints all rows. "
             )
         parts += [title, rows]
     parts.append(
-        f"{said}Mean accuracy on {made[0].test:,} test images, [95% interval], SD over seeds; "
-        f"hardware class of training: {', '.join(sorted(classes))}. "
+        f"{said}Accuracies are means over seeds on {made[0].test:,} test images, with "
+        f"[95% interval] and SD over seeds. Hardware class: {', '.join(sorted(classes))}. "
         "[The protocol](docs/protocol.md) defines intervals, ranks and ties."
     )
     return "\n\n".join(parts) + "\n"
 
 
 def chosen(whole: Table, smaller: Collection[str]) -> tuple[Row, ...]:
-    """The rows of a table that the README has room for; ``smaller`` are ids of compressed nets."""
+    """Return the rows to show in the README; ``smaller`` are ids of compressed models."""
     if len(whole.rows) <= WHOLE:
         return whole.rows
     names = {*HOUSE, *Suite.load("reference").recipes}
@@ -62,7 +61,7 @@ def chosen(whole: Table, smaller: Collection[str]) -> tuple[Row, ...]:
 
 
 def _with_hidden_ties(rows: str, shown: Table) -> str:
-    """The Markdown rows of a part of a table, their ties with rows that it lacks only counted."""
+    """Return the Markdown rows of a partial table; ties with omitted rows are only counted."""
     numbers = {row.number for row in shown.rows}
     head, rule, *lines = rows.split("\n")
     for place, row in enumerate(shown.rows):
@@ -77,17 +76,17 @@ def _with_hidden_ties(rows: str, shown: Table) -> str:
 
 
 def fill(text: str) -> str:
-    """``text`` with the table between its two marks."""
+    """Return ``text`` with the table between its two markers."""
     filled, places = PLACE.subn(lambda found: f"{found[1]}\n{table()}\n{found[2]}", text)
     if places != 1:
-        raise SystemExit("README.md must hold the marks of the table once")
+        raise SystemExit("README.md must contain the table markers exactly once")
     return filled
 
 
 def main() -> None:
-    """Print the table, or write it."""
+    """Print the table, or write it to the README."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    parser.add_argument("--write", action="store_true", help="write the table to README.md")
     readme = ROOT / "README.md"
     if parser.parse_args().write:
         readme.write_text(fill(readme.read_text(encoding="utf-8")), encoding="utf-8")

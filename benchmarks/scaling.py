@@ -1,13 +1,13 @@
-"""How training scales: over numbers of images, held or streamed, and over sizes of the house net.
+"""Measure training speed and peak memory by size of the data set and by width of OracleNet.
 
-Images a second of the engine and the most memory that its process held. Each row is a process of
-its own; those of a table take turns, and each speed is a median over turns. Images are noise of
-28 x 28 pixels; those that take more than ``--stream-above-mb`` are trained both ways, held on the
-device and streamed from their file. On a GPU memory is the device's, else the whole process's.
+Each row runs in a separate process. The rows of a table take turns, and each speed is a median over
+turns. Images are noise of 28 x 28 pixels. Data sets above ``--stream-above-mb`` are trained both in
+memory and streamed from their file. On a GPU, memory is device memory, otherwise that of the whole
+process.
 
     python benchmarks/scaling.py [--turns 5] [--turn-s 2] [--largest 1000000] [--json] [--out FILE]
 
-benchmarks/measurements/scaling.json is what ``--out`` wrote.
+Output: benchmarks/measurements/scaling.json.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NEVER = 1 << 50
 
 
 def main() -> None:
-    """Measure, print, and write if asked."""
+    """Run the measurements, print and write them."""
     arguments = parse(sys.argv[1:])
     with tempfile.TemporaryDirectory() as name, machine(arguments.device, arguments.threads) as m:
         base = {
@@ -66,14 +66,20 @@ def main() -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The options, with those of a quick run filled in."""
+    """Parse options, and fill in those of a quick run."""
     parser = options(__doc__)
-    parser.add_argument("--turns", type=positive, help="of each row (5)")
+    parser.add_argument("--turns", type=positive, help="turns per row (5)")
     parser.add_argument("--turn-s", type=float, help="length of a turn in seconds (2)")
-    parser.add_argument("--largest", type=positive, help="number of images (1,000,000)")
-    parser.add_argument("--stream-above-mb", type=float, help="stream what takes more (50)")
-    parser.add_argument("--precision", choices=("fp32", "bf16"), help="fp32; on a GPU bf16")
-    parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="of torch")
+    parser.add_argument("--largest", type=positive, help="largest number of images (1,000,000)")
+    parser.add_argument(
+        "--stream-above-mb", type=float, help="stream data sets above this size (50)"
+    )
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), help="default: fp32; on a GPU bf16"
+    )
+    parser.add_argument(
+        "--threads", type=positive, default=os.cpu_count(), help="number of PyTorch threads"
+    )
     given = parser.parse_args(words)
     quick = given.quick
     given.turns = given.turns or (2 if quick else 5)
@@ -82,38 +88,38 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if given.stream_above_mb is None:
         given.stream_above_mb = 5.0 if quick else 50.0
     if given.largest < IMAGES[0]:
-        parser.error(f"--largest: {IMAGES[0]:,} images at least")
+        parser.error(f"--largest must be at least {IMAGES[0]:,}")
     return given
 
 
 def sizes(largest: int) -> list[int]:
-    """Numbers of images up to the largest."""
+    """Return the numbers of images up to the largest."""
     return [count for count in IMAGES if count <= largest]
 
 
 def places(count: int, stream_above_mb: float) -> list[bool]:
-    """Whether to stream that many images: not, and beyond the limit both."""
+    """Return the modes to measure: in memory, and above the limit also streamed."""
     return [False, True] if count * 28 * 28 > stream_above_mb * 1e6 else [False]
 
 
 def over_images(base: dict[str, Any], folder: Path, arguments: argparse.Namespace) -> list[Figures]:
-    """A row for each number of images and place."""
+    """Return a row for each number of images and mode."""
     rows, settings = [], []
     for count in sizes(arguments.largest):
         data = noise(folder / f"images-{count}", count)
         for streamed in places(count, arguments.stream_above_mb):
             rows.append({"images": count, "mb": count * 784 / 1e6, "streamed": streamed})
             settings.append(base | {"data": str(data), "stream_above": 0 if streamed else NEVER})
-    note(f"numbers of images, {len(rows)} rows")
+    note(f"sizes of the data set, {len(rows)} rows")
     figures = measure(settings, arguments)
     return [about | found for about, found in zip(rows, figures, strict=True)]
 
 
 def over_widths(base: dict[str, Any], folder: Path, arguments: argparse.Namespace) -> list[Figures]:
-    """A row for each width of the house net."""
+    """Return a row for each width of OracleNet."""
     data = noise(folder / "widths", 2_000)
     widths = WIDTHS[1:3] if arguments.quick else WIDTHS
-    note(f"sizes of the net, {len(widths)} rows")
+    note(f"widths of OracleNet, {len(widths)} rows")
     settings = [base | {"data": str(data), "options": {"width": width}} for width in widths]
     rows = []
     for width, figures in zip(widths, measure(settings, arguments), strict=True):
@@ -124,7 +130,7 @@ def over_widths(base: dict[str, Any], folder: Path, arguments: argparse.Namespac
 
 
 def measure(settings: Sequence[dict[str, Any]], arguments: argparse.Namespace) -> list[Figures]:
-    """Figures of each setting, in a process of its own; they take turns."""
+    """Measure each setting in a separate process; the processes take turns."""
     with running(settings) as contenders:
         rates = rounds(contenders, arguments.turns, arguments.turn_s)
         return [
@@ -140,12 +146,12 @@ def measure(settings: Sequence[dict[str, Any]], arguments: argparse.Namespace) -
 
 
 def note(text: str) -> None:
-    """Progress, for whoever waits."""
+    """Print progress to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def show(data: Figures) -> None:
-    """The figures for a reader."""
+    """Print the figures."""
     hardware = data["hardware"]
     print(f"{hardware['device']}, {hardware['threads']} threads, {data['precision']}")
     for row in data["images"]:
@@ -157,12 +163,12 @@ def show(data: Figures) -> None:
 
 
 def figures_of(row: Figures) -> str:
-    """Speed and memory of a row."""
+    """Format speed and memory of a row."""
     rate, memory = row["images_per_s"], row["peak_memory_bytes"]
     told = "unknown" if memory is None else f"{memory / 1e6:,.0f} MB"
     return (
         f"{rate['median']:10,.0f} images/s ({rate['min']:,.0f} to {rate['max']:,.0f}), "
-        f"at most {told}"
+        f"peak memory {told}"
     )
 
 

@@ -1,8 +1,8 @@
-"""Chooses settings by cross-validation inside the training part: the test images are never read.
+"""Select settings by cross-validation. The search never reads test images.
 
-The training and validation images of oracle-mnist-3k (2,000) are dealt into folds, as many of
-each class in each; a candidate is trained on all folds but one and scored on that one, in turn,
-fold k at seed k. Candidates are shipped recipes with changes, from a TOML file:
+The 2,000 training and validation images of oracle-mnist-3k are split into stratified folds. Each
+candidate is trained once per held-out fold, fold k with seed k, and scored on that fold. Candidates
+are shipped recipes with changes, from a TOML file:
 
     [[candidate]]
     name = "wider"
@@ -11,10 +11,10 @@ fold k at seed k. Candidates are shipped recipes with changes, from a TOML file:
 
     python benchmarks/search.py CANDIDATES.toml --data-dir FOLDER [--folds 10] [--out FILE]
 
-Each finished training is a line in the journal; what is there already is not trained again, so a
-search goes on where it was stopped or killed. Prints a table, best first, with the paired
-difference to the first candidate of the file and its 95% interval over folds; without --data-dir
-the table of what the journal holds.
+Each finished training is a line in the journal and is not repeated, so that an interrupted or
+killed search resumes. The script prints a table, best first, with the paired difference from the
+first candidate of the file and its 95% interval over folds. Without --data-dir, it prints the table
+of the existing journal.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TRACK = "oracle-mnist-3k"
 
 
 def read_journal(path: Path) -> dict[tuple[str, int, int], dict[str, Any]]:
-    """(recipe hash, folds, fold) -> the line; a line cut short by a kill is left out."""
+    """Read the journal as (recipe hash, folds, fold) -> line; truncated lines are skipped."""
     found = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
@@ -51,7 +51,7 @@ def read_journal(path: Path) -> dict[tuple[str, int, int], dict[str, Any]]:
 
 
 def search(candidates: list[dict[str, Any]], data_dir: Path, folds: int, journal: Path) -> None:
-    """Train what the journal lacks, a line each."""
+    """Train everything that is missing from the journal, and append a line for each."""
     known = read_journal(journal)
     with tempfile.TemporaryDirectory() as folder:
         dataset = oz.registry().create("dataset", TRACK, data_dir=data_dir)
@@ -80,16 +80,16 @@ def search(candidates: list[dict[str, Any]], data_dir: Path, folds: int, journal
 
 
 def load(candidate: dict[str, Any]) -> oz.Recipe:
-    """The candidate's recipe on track ``idx``, resolved so that it has a hash."""
+    """Return the resolved recipe of a candidate on track ``idx``."""
     changes = {**candidate.get("set", {}), "data.track": "idx"}
     return resolve(oz.Recipe.load(candidate["recipe"], changes), oz.registry())
 
 
 def summarise(candidates: list[dict[str, Any]], folds: int, journal: Path) -> list[dict[str, Any]]:
-    """A row for each candidate with a finished fold, best first; accuracies in percent.
+    """Return a row for each candidate with a finished fold, best first; accuracies in percent.
 
-    ``against_first``: mean difference to the first candidate over common folds, and its 95%
-    interval by Student's t over them; None for fewer than two.
+    ``against_first`` is the mean difference from the first candidate over common folds, with its
+    95% interval by Student's t; None for fewer than two folds.
     """
     known = read_journal(journal)
     found = {
@@ -134,7 +134,7 @@ def summarise(candidates: list[dict[str, Any]], folds: int, journal: Path) -> li
 
 
 def interval(values: list[float]) -> list[float] | None:
-    """The mean's 95% interval by Student's t over folds; None for fewer than two."""
+    """Return the mean's 95% interval by Student's t over folds; None for fewer than two."""
     if len(values) < 2:
         return None
     half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values)
@@ -144,7 +144,7 @@ def interval(values: list[float]) -> list[float] | None:
 
 
 def line(row: dict[str, Any], folds: int) -> str:
-    """A row as text."""
+    """Format a row as text."""
     against, bounds = row["against_first"], row["against_first_ci95"]
     paired = "" if against is None else f"{against:+6.2f} [{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
     return (
@@ -154,14 +154,14 @@ def line(row: dict[str, Any], folds: int) -> str:
 
 
 def main() -> None:
-    """Search, then print."""
+    """Run the search and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("candidates", type=Path)
-    parser.add_argument("--data-dir", type=Path, help="needed unless the journal is complete")
+    parser.add_argument("--data-dir", type=Path, help="required unless the journal is complete")
     parser.add_argument("--folds", type=int, default=10)
-    parser.add_argument("--journal", type=Path, help="default: beside the candidates, .jsonl")
+    parser.add_argument("--journal", type=Path, help="default: next to the candidates, .jsonl")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--out", type=Path, help="write that document to a file as well")
+    parser.add_argument("--out", type=Path, help="also write the document to this file")
     arguments = parser.parse_args()
     candidates = tomllib.loads(arguments.candidates.read_text(encoding="utf-8"))["candidate"]
     journal = arguments.journal or arguments.candidates.with_suffix(".jsonl")

@@ -1,23 +1,23 @@
-"""Seeds at once: images a second of S trainings at a time, over those of the same S in turn.
+"""Compare the throughput of S concurrent trainings with S sequential ones.
 
-The engine's own loops on noise of 28 x 28 pixels, with the recipe's net, batch, augmentation and
-optimizer, validation left out. Ways:
+Runs the engine's training loops on noise of 28 x 28 pixels, with the recipe's network, batch size,
+augmentation and optimizer, without validation. Strategies (``--ways``):
 
-in turn      one process, one seed after the other, all threads: what a benchmark does else
+in turn      one process, one seed after another, all threads: the default of ``bench``
 stacked      one process, all seeds as one training (stacked weights, torch.vmap: grouped
              convolutions and batched products), all threads
 compiled     the same through torch.compile; by default on CUDA only
-threads      one process, a thread a seed, as many at a time as cores; on CUDA a stream each, all at
-             once
-processes    a process a seed, as many at a time as cores, the cores divided; on CUDA all at once
+threads      one process, one thread per seed, up to one per core; on CUDA, one stream per seed and
+             all seeds concurrently
+processes    one process per seed, up to one per core, sharing the cores; on CUDA all concurrently
 
-Each way lives in processes of its own and they take turns, every second round backwards; a ratio is
-the quotient of medians, its range is over rounds. `bench --accuracy-only` takes processes on a CPU
-and stacked trainings on an accelerator.
+Each strategy has separate processes, and the strategies take turns in alternating order. A ratio is
+the ratio of medians, with its range over rounds. `bench --accuracy-only` uses processes on a CPU
+and stacked training on an accelerator.
 
     python benchmarks/seeds_at_once.py [--seeds 1,2,4,8,16] [--rounds 3] [--json] [--out FILE]
 
-benchmarks/measurements/seeds-at-once.json is what ``--out`` wrote.
+Output: benchmarks/measurements/seeds-at-once.json.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ SCHEMA = "oraclezoo/seeds-at-once/1"
 WAYS = ("in turn", "stacked", "compiled", "threads", "processes")
 SIZE, CLASSES = 28, 10
 SEED_STEPS = {"cpu": 4, "cuda": 640}
-"""Steps of a turn, all seeds together, but one a seed at least."""
+"""Total steps of a turn over all seeds, at least one per seed."""
 
 
 def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
-    """What a worker does in a turn, and how many images that takes."""
+    """Return the work of a turn, and its number of images."""
     import torch
 
     from oraclezoo.artifacts.build import build_parts
@@ -68,7 +68,7 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     few = (images[:2].to(device), labels[:2].to(device))
     data = TrainingData(images.to(device), labels.to(device), *few, 0.5, 0.29, False)
     shape = {"in_chans": 1, "num_classes": CLASSES, "image_size": SIZE}
-    folder = Path(tempfile.gettempdir())  # nothing is saved
+    folder = Path(tempfile.gettempdir())  # never save
     trainers = []
     for seed in seeds:
         parts = build_parts(recipe, registry, data, shape, seed)
@@ -114,11 +114,11 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
 
 
 def work(setting: dict[str, Any]) -> None:
-    """A worker: a turn for each line on stdin, then a line on stdout with its images."""
+    """Run a worker: each line on stdin starts a turn, answered by its number of images."""
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     turn, images = loops(setting)
-    turn()  # warms up
+    turn()  # warm-up
     replies.write("0\n")
     for _ in sys.stdin:
         turn()
@@ -126,7 +126,7 @@ def work(setting: dict[str, Any]) -> None:
 
 
 class Way:
-    """The processes of one way of training ``seeds`` seeds."""
+    """The processes of one strategy for ``seeds`` seeds."""
 
     def __init__(self, way: str, seeds: int, steps: int, arguments: argparse.Namespace) -> None:
         self.way = way
@@ -161,11 +161,11 @@ class Way:
             )
 
     def ready(self) -> None:
-        """Wait until all have warmed up. Raises OracleZooError if one died."""
+        """Wait until all processes have warmed up. Raises OracleZooError if one exited."""
         self._replies()
 
     def turn(self) -> float:
-        """Images a second of one turn of all processes, from the first start to the last end."""
+        """Return images/s of one turn of all processes, from the first start to the last end."""
         start = time.perf_counter()
         for process in self._started:
             assert process.stdin is not None
@@ -174,7 +174,7 @@ class Way:
         return self._replies() / (time.perf_counter() - start)
 
     def stop(self) -> None:
-        """End all processes."""
+        """Stop all processes."""
         for process in self._started:
             process.communicate()
 
@@ -184,7 +184,9 @@ class Way:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
-                raise OracleZooError(f"a process of way '{self.way}' died; --debug shows why")
+                raise OracleZooError(
+                    f"a process of strategy '{self.way}' exited; use --debug for its output"
+                )
             total += int(line)
         return total
 
@@ -213,7 +215,7 @@ def running(seeds: int, steps: int, arguments: argparse.Namespace) -> Iterator[l
 
 
 def measure(seeds: int, arguments: argparse.Namespace) -> list[Figures]:
-    """A row a way."""
+    """Return a row per strategy."""
     total = SEED_STEPS["cuda" if arguments.device.startswith("cuda") else "cpu"]
     steps = 1 if arguments.quick else max(1, total // seeds)
     rates: dict[str, list[float]] = {way: [] for way in arguments.ways}
@@ -238,7 +240,7 @@ def measure(seeds: int, arguments: argparse.Namespace) -> list[Figures]:
 
 
 def _line(row: Figures) -> str:
-    """A row in words."""
+    """Format a row."""
     rate, ratio = row["images_per_s"], row["over_in_turn"]
     return (
         f"{row['seeds']:3} seeds {row['way']:10} {row['processes']:2} processes of "
@@ -248,13 +250,13 @@ def _line(row: Figures) -> str:
 
 
 def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line's arguments."""
+    """Parse the arguments."""
     parser = options(__doc__)
-    parser.add_argument("--recipe", default="default", help="whose training is measured")
+    parser.add_argument("--recipe", default="default", help="recipe to measure")
     parser.add_argument("--seeds", type=names, default=["1", "2", "4", "8", "16"])
     parser.add_argument("--ways", type=names, help=", ".join(WAYS))
     parser.add_argument("--rounds", type=positive, default=3)
-    parser.add_argument("--debug", action="store_true", help="show what workers print")
+    parser.add_argument("--debug", action="store_true", help="show output of workers")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args(given)
     if arguments.worker:
@@ -265,18 +267,18 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     if arguments.ways is None:
         arguments.ways = [w for w in WAYS if w != "compiled" or arguments.device != "cpu"]
     if any(way not in WAYS for way in arguments.ways) or arguments.ways[0] != WAYS[0]:
-        parser.error(f"--ways are {', '.join(WAYS)}, and begin with '{WAYS[0]}'")
+        parser.error(f"--ways must start with '{WAYS[0]}'; known: {', '.join(WAYS)}")
     try:
         arguments.seeds = [positive(number) for number in arguments.seeds]
     except (ValueError, argparse.ArgumentTypeError):
-        parser.error("--seeds are whole numbers with commas between them")
+        parser.error("--seeds must be comma-separated integers")
     if arguments.quick:
         arguments.seeds, arguments.rounds = [number for number in arguments.seeds if number <= 2], 1
     return arguments
 
 
 def main() -> None:
-    """Measure, print, and write if asked."""
+    """Run the measurements, print and write them."""
     arguments = parse()
     if arguments.worker:
         work(json.loads(arguments.worker))

@@ -1,8 +1,8 @@
-"""How long ``oraclezoo --help``, ``list`` and ``plugins`` take with many plugin packages installed.
+"""Measure the runtime of ``oraclezoo --help``, ``list`` and ``plugins`` with many plugins.
 
-Each command is a process of its own, timed from outside, alternating with itself without those
-packages and with the reference ``python -c "import click, rich, pluggy"``, so that all meet the
-same machine. Prints the median of each, its ratio to the reference's, and to its own without them.
+The script times each command as a process, alternating with the same command without plugins and
+with the reference ``python -c "import click, rich, pluggy"``. It prints the medians, and their
+ratios to the reference and to the command without plugins.
 
     python benchmarks/startup.py [--packages 100] [--repeats 20] [--json]
 """
@@ -49,7 +49,7 @@ COMMANDS = {
 
 
 def install(site: Path, count: int) -> None:
-    """Lay out ``count`` plugin packages as pip would."""
+    """Install ``count`` plugin packages as pip would."""
     for number in range(count):
         package = site / f"zoo_plugin_{number}"
         package.mkdir()
@@ -63,7 +63,7 @@ def install(site: Path, count: int) -> None:
 
 
 def measure(site: Path, repeats: int) -> dict[str, dict[str, list[float]]]:
-    """Wall times in ms by command, with the packages and without; the first round is dropped."""
+    """Return wall times in ms by command, with and without plugins; the first round is dropped."""
     dropped = ("ORACLEZOO_", "PYTHONDONTWRITEBYTECODE")  # pip compiles what it installs
     without = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     without |= {"PYTHONPYCACHEPREFIX": str(site / "pycache")}
@@ -82,10 +82,10 @@ def measure(site: Path, repeats: int) -> dict[str, dict[str, list[float]]]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the measurements and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--packages", type=int, default=100, help="plugin packages to lay out")
-    parser.add_argument("--repeats", type=int, default=20, help="processes a command")
+    parser.add_argument("--packages", type=int, default=100, help="number of plugin packages")
+    parser.add_argument("--repeats", type=int, default=20, help="processes per command")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,14 +1,13 @@
-"""What streaming costs: training streamed against resident, and ways to read a batch from a file.
+"""Measure the cost of streaming: training speed, and ways to read a batch from a file.
 
-Training: one epoch of noise images, resident and streamed in turns, so that both meet the same
-machine; the ratio is taken within each round. Reading: random batches of 256 images from a file
-that is larger than any of them by far, by the way oraclezoo takes (reads at a place) and through a
-memory map, whose touched pages either stay with the process or are given back after each batch;
-once with the file in the system's memory, once with it on the disk alone.
+Training: one epoch on noise images, in memory and streamed in alternation; the ratio is computed
+within each round. Reading: random batches of 256 images from a large file, with positioned reads
+(oraclezoo's method) and through a memory map whose touched pages are kept or released after each
+batch. Both are measured with the file in the page cache and on disk only.
 
     python benchmarks/streaming.py [--rounds 5] [--images N] [--file-mb 400] [--json] [--out FILE]
 
-benchmarks/measurements/streaming.json is what ``--out`` wrote.
+Output: benchmarks/measurements/streaming.json.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ Read = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.uint8]]
 
 
 def make(folder: Path, images: int) -> None:
-    """A folder of IDX files with noise in it."""
+    """Write IDX files of noise."""
     generator = np.random.default_rng(0)
     for part, count in (("train", images), ("t10k", 100)):
         pixels = generator.integers(0, 256, (count, SIZE, SIZE), np.uint8)
@@ -50,7 +49,7 @@ def make(folder: Path, images: int) -> None:
 
 
 def train(name: str, data: Path, out: Path, above: int | None) -> float:
-    """Images per second of one epoch; ``above`` None holds all in memory."""
+    """Return images/s of one epoch; ``above`` None keeps everything in memory."""
     changes = {"data.track": "idx", "budget.epochs": 1, "budget.batch_size": BATCH}
     run = oz.train(
         oz.Recipe.load(name, changes),
@@ -64,13 +63,13 @@ def train(name: str, data: Path, out: Path, above: int | None) -> float:
 
 
 def training(folder: Path, images: int, rounds: int) -> list[dict[str, Any]]:
-    """A row a backbone: images per second, and the streamed ones' share of the resident ones'."""
+    """Return a row per backbone: images/s in memory and streamed, and their ratio."""
     data = folder / "data"
     data.mkdir()
     make(data, images)
     rows = []
     for backbone, name in RECIPES.items():
-        train(name, data, folder / "runs", 0)  # warms up
+        train(name, data, folder / "runs", 0)  # warm-up
         pairs = []
         for number in range(rounds):
             order = (None, 0) if number % 2 else (0, None)
@@ -91,7 +90,7 @@ def training(folder: Path, images: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def reading(folder: Path, file_mb: int, rounds: int) -> list[dict[str, Any]]:
-    """A row for each way of reading and state of the file: microseconds a batch of 256."""
+    """Return a row for each method and state of the file, in µs per batch of 256."""
     path, count = folder / "large", file_mb * 1_000_000 // SIZE**2
     write_idx(path, np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE), np.uint8))
     header = read_header(path)
@@ -108,8 +107,8 @@ def reading(folder: Path, file_mb: int, rounds: int) -> list[dict[str, Any]]:
 
     ways: dict[str, Read] = {
         "reads": images.__getitem__,
-        "map, pages kept": array.__getitem__,
-        "map, pages given back": give_back,
+        "memory map, pages kept": array.__getitem__,
+        "memory map, pages released": give_back,
     }
     times: dict[tuple[str, bool], list[float]] = {}
     for number in range(rounds):
@@ -125,7 +124,7 @@ def reading(folder: Path, file_mb: int, rounds: int) -> list[dict[str, Any]]:
                 spent = (time.perf_counter() - start) / BATCHES * 1e6
                 times.setdefault((way, cached), []).append(spent)
                 if not cached:
-                    path.read_bytes()  # in the system's memory again
+                    path.read_bytes()  # back into the page cache
     os.close(file)
     return [
         {
@@ -140,13 +139,13 @@ def reading(folder: Path, file_mb: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure, print, and write if asked."""
+    """Run the measurements, print and write them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="of everything")
-    parser.add_argument("--images", type=int, default=6000, help="to train on")
-    parser.add_argument("--file-mb", type=int, default=400, help="to read batches from")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds")
+    parser.add_argument("--images", type=int, default=6000, help="number of training images")
+    parser.add_argument("--file-mb", type=int, default=400, help="size of the file to read from")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--out", type=Path, help="write that document to a file as well")
+    parser.add_argument("--out", type=Path, help="also write the document to this file")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,22 +1,21 @@
-"""Images a second of training: oraclezoo's engine, a DataLoader loop, Lightning with a DataLoader.
+"""Compare training throughput of oraclezoo's engine, a plain DataLoader loop, and Lightning.
 
-Same model, batch, precision, optimizer and images (noise of 28 x 28 pixels), forward, backward and
-step. The engine's rows say whether they augment; the rivals never do; where the precision is fp32,
-one row of the engine is in bf16, to show which of the two a device is for. Rivals keep torch's
-memory layout (NCHW), as their users leave it, and get the number of loader workers that suits them
-best (on a GPU, up to twelve); the engine's best setting is looked for among batch sizes and
-layouts, then with compilation on a GPU or by ``--compile``. Each contender is a process of its own
-and they take turns, so that each round of turns meets the same machine: a ratio is the quotient of
-medians, its range is over rounds.
+All contenders use the same model, batch size, precision, optimizer and images (noise of 28 x 28
+pixels). Only the engine augments, and its rows state whether they do. If the precision is fp32, one
+row of the engine uses bf16, to show which precision suits the device. The other contenders use
+PyTorch's default memory format (NCHW) and their best number of loader workers (on a GPU, up to
+twelve). The engine's best setting is selected among batch sizes and memory formats, then with
+compilation on a GPU or with ``--compile``. Each contender runs in a separate process and they take
+turns. A ratio is the ratio of medians, with its range over rounds.
 
-What the model's arithmetic comes to a second is set against the fastest of matrix products and a
-wide convolution, in the same precision and the same rounds; a profile of the engine says where the
-rest of the time goes.
+The script compares the model's FLOP/s with those of the fastest of matrix products and a wide
+convolution, in the same precision and the same rounds. A profile of the engine shows the remaining
+time.
 
     pip install lightning      # once; without it, --no-lightning
     python benchmarks/throughput.py [--rounds 5] [--turn-s 3] [--json] [--out FILE]
 
-benchmarks/measurements/throughput.json is what ``--out`` wrote.
+Output: benchmarks/measurements/throughput.json.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from oraclezoo.errors import OracleZooError
 
 SCHEMA = "oraclezoo/throughput/1"
 BATCHES = {"mobilenetv3_small_100": 32, "oraclenet": 256}
-"""The batch size at which all meet, for each model."""
+"""Common batch size of all contenders, by model."""
 RATIOS = {
     "ratio_lightning_same_batch": ("mobilenetv3_small_100", "engine", "lightning"),
     "ratio_lightning_best": ("mobilenetv3_small_100", "engine best", "lightning"),
@@ -61,11 +60,11 @@ KINDS = (
         r"|nll|elementwise|triton|reduce",
     ),
 )
-"""What an operation is counted as, by its name; the first that fits."""
+"""Kind of an operation by a pattern of its name; the first match counts."""
 
 
 def main() -> None:
-    """Measure, print, and write if asked."""
+    """Run the measurements, print and write them."""
     arguments = parse(sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder, machine(arguments.device, arguments.threads) as m:
         shared = common(arguments, m, noise(Path(folder) / "data", arguments.images))
@@ -76,24 +75,32 @@ def main() -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The options, with defaults that depend on one another filled in."""
+    """Parse options, and fill in defaults that depend on each other."""
     parser = options(__doc__)
-    parser.add_argument("--models", type=names, default=list(BATCHES), help="of these, some")
+    parser.add_argument(
+        "--models", type=names, default=list(BATCHES), help="comma-separated models"
+    )
     parser.add_argument("--rounds", type=positive, help="turns of each contender (5)")
     parser.add_argument("--turn-s", type=float, help="length of a turn in seconds (3)")
-    parser.add_argument("--images", type=positive, help="to train on (1,800; on a GPU 27,222)")
-    parser.add_argument("--batches", help="the engine's batch sizes to look at, 64,128,...")
-    parser.add_argument("--precision", choices=("fp32", "bf16"), help="fp32; on a GPU bf16")
-    parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="of torch")
+    parser.add_argument(
+        "--images", type=positive, help="number of training images (1,800; on a GPU 27,222)"
+    )
+    parser.add_argument("--batches", help="batch sizes to try for the engine, e.g. 64,128")
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), help="default: fp32; on a GPU bf16"
+    )
+    parser.add_argument(
+        "--threads", type=positive, default=os.cpu_count(), help="number of PyTorch threads"
+    )
     parser.add_argument(
         "--compile",
         action=argparse.BooleanOptionalAction,
-        help="try the best setting compiled too (on a GPU)",
+        help="also try the best setting compiled (default: on a GPU)",
     )
-    parser.add_argument("--no-lightning", action="store_true", help="leave Lightning out")
+    parser.add_argument("--no-lightning", action="store_true", help="omit Lightning")
     given = parser.parse_args(words)
     if unknown := [model for model in given.models if model not in BATCHES]:
-        parser.error(f"--models: there is no {unknown[0]}, but {', '.join(BATCHES)}")
+        parser.error(f"--models: unknown model {unknown[0]}; known: {', '.join(BATCHES)}")
     if not given.no_lightning and importlib.util.find_spec("lightning") is None:
         parser.error("lightning is not installed: pip install lightning, or use --no-lightning")
     on_gpu = given.device.startswith("cuda") or (given.device == "auto" and has_cuda())
@@ -107,23 +114,23 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     try:
         given.batches = [int(n) for n in given.batches.split(",")] if given.batches else usual
     except ValueError:
-        parser.error(f"--batches: '{given.batches}' is not a list of numbers with commas")
+        parser.error(f"--batches: '{given.batches}' is not a comma-separated list of integers")
     if quick:
         given.batches = given.batches[1:2]
     if too_large := [n for n in (*given.batches, *BATCHES.values()) if n > given.images]:
-        parser.error(f"--images: a batch of {max(too_large)} needs as many")
+        parser.error(f"--images must be at least {max(too_large)}, the largest batch size")
     return given
 
 
 def has_cuda() -> bool:
-    """Whether torch sees a CUDA device."""
+    """Return whether PyTorch has a CUDA device."""
     import torch
 
     return torch.cuda.is_available()
 
 
 def common(arguments: argparse.Namespace, about: Figures, data: Path) -> dict[str, Any]:
-    """What all contenders are set to."""
+    """Return the settings that all contenders share."""
     return {
         "device": about["device"],
         "threads": arguments.threads,
@@ -139,7 +146,7 @@ def common(arguments: argparse.Namespace, about: Figures, data: Path) -> dict[st
 def line_up(
     model: str, shared: dict[str, Any], arguments: argparse.Namespace
 ) -> dict[str, list[dict[str, Any]]]:
-    """The settings to look at for each role; where there are several, the fastest one runs."""
+    """Return the candidate settings of each role; the fastest one is used."""
     base = shared | {"model": model, "batch_size": BATCHES[model]}
     own = {"way": "engine", "augmented": True, "channels_last": True}
     on_gpu = shared["device"].startswith("cuda")
@@ -165,12 +172,12 @@ def line_up(
 
 
 def measure(model: str, shared: dict[str, Any], arguments: argparse.Namespace) -> Figures:
-    """Rows of one model: choose each role's setting, then let them take turns."""
+    """Select each role's setting, then measure all roles in turns."""
     picked: dict[str, dict[str, Any]] = {}
     tried: list[Figures] = []
     with ExitStack() as stack:
         for role, settings in line_up(model, shared, arguments).items():
-            note(f"{model}: {role}, {len(settings)} to choose from")
+            note(f"{model}: {role}, {len(settings)} settings")
             best, rates = choose(settings, arguments.turn_s)
             tried += rates
             if role == "engine best" and arguments.compile:
@@ -206,15 +213,15 @@ def measure(model: str, shared: dict[str, Any], arguments: argparse.Namespace) -
 def choose(
     settings: Sequence[dict[str, Any]], seconds: float
 ) -> tuple[dict[str, Any], list[Figures]]:
-    """The fastest of the settings, and a row for each; where there is one, it is not measured.
+    """Return the fastest setting, and a row for each; a single setting is not measured.
 
-    A setting that fails is no choice. Raises OracleZooError if all do.
+    Failing settings are excluded. Raises OracleZooError if all fail.
     """
     if len(settings) == 1:
         return settings[0], []
     found: list[tuple[float, dict[str, Any]]] = []
     rows: list[Figures] = []
-    at_once = max(4, (os.cpu_count() or 1) // 2)  # each holds some hundred megabytes
+    at_once = max(4, (os.cpu_count() or 1) // 2)  # each uses several hundred megabytes
     for first in range(0, len(settings), at_once):
         with running(settings[first : first + at_once]) as contenders:
             for each, rate in zip(contenders, tries(contenders, seconds), strict=True):
@@ -225,14 +232,14 @@ def choose(
                     found.append((rate, each.setting))
                     rows.append(told | {"images_per_s": round(rate, 1)})
     if not found:
-        raise OracleZooError(f"no setting works: {rows[0]['failed']}")
+        raise OracleZooError(f"all settings failed: {rows[0]['failed']}")
     return max(found, key=lambda pair: pair[0])[1], rows
 
 
 def tries(contenders: Sequence[Contender], seconds: float) -> list[float | OracleZooError]:
-    """The best rate of each in three turns, all being warm before the first; or how it failed.
+    """Return the best rate of each setting in three turns after a warm-up, or its failure.
 
-    The best, not the median: what a busy machine does to so few turns only makes them slower.
+    With so few turns, the best rate is more robust than the median: load only slows turns down.
     """
     found: list[float | OracleZooError] = [0.0] * len(contenders)
     for number in range(4):
@@ -257,7 +264,7 @@ SETTING = (
     "augmented",
     "compile",
 )
-"""What a row says of its contender's setting."""
+"""Return the part of a row that describes the setting."""
 
 
 def row(
@@ -269,7 +276,7 @@ def row(
     last: Figures,
     peak: Figures,
 ) -> Figures:
-    """The figures of one contender; the engine's with their arithmetic and its share of peak."""
+    """Return the figures of a contender; the engine's include FLOP/s and share of peak."""
     made: Figures = {
         "contender": contender,
         **{key: setting[key] for key in SETTING},
@@ -277,7 +284,7 @@ def row(
         "first_step_s": facts["first_step_s"],
         "peak_memory_bytes": last["peak_memory_bytes"],
     }
-    if "flops_per_image" in facts and contender != "engine bf16":  # the peak is another there
+    if "flops_per_image" in facts and contender != "engine bf16":  # bf16 has a different peak
         flops = facts["flops_per_image"]
         gflops = spread([rate * flops / 1e9 for rate in rates])
         made |= {
@@ -289,7 +296,7 @@ def row(
 
 
 def kind_of(operation: str) -> str:
-    """Which kind of work an operation is, by its name."""
+    """Return the kind of an operation from its name."""
     for kind, pattern in KINDS:
         if re.search(pattern, operation, re.IGNORECASE):
             return kind
@@ -297,11 +304,11 @@ def kind_of(operation: str) -> str:
 
 
 def account(turn: Figures, share_of_peak: Figures | None) -> Figures:
-    """Where a profiled turn's time goes: microseconds an image and share of each kind of work.
+    """Return the time of a profiled turn by kind of operation: µs per image, and shares.
 
-    ``busy_share``: the operations' time over the turn's; what a GPU lacks to 1 it waited.
-    ``arithmetic_share_of_peak``: the share of peak within the time of convolutions and matrix
-    products alone; what is lost there is not lost to anything else.
+    ``busy_share`` is the time of all operations divided by the time of the turn; on a GPU, the rest
+    is idle time. ``arithmetic_share_of_peak`` is the share of peak throughput within the time of
+    convolutions and matrix products.
     """
     operations = turn["operations"]
     # a machine may deny its GPU's counters; then no operation is seen
@@ -327,7 +334,7 @@ def account(turn: Figures, share_of_peak: Figures | None) -> Figures:
 
 
 def document(groups: Sequence[Figures], about: Figures, arguments: argparse.Namespace) -> Figures:
-    """The data of the JSON document."""
+    """Return the data of the JSON document."""
     rows = [each for group in groups for each in group["rows"]]
     by_name = {(each["model"], each["contender"]): each for each in rows}
     ratios = {
@@ -354,12 +361,12 @@ def document(groups: Sequence[Figures], about: Figures, arguments: argparse.Name
 
 
 def note(text: str) -> None:
-    """Progress, for whoever waits."""
+    """Print progress to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def show(data: Figures) -> None:
-    """The figures for a reader."""
+    """Print the figures."""
     hardware = data["hardware"]
     print(
         f"{hardware['device']}, {hardware['threads']} threads, load {data['load_average_before']}"
@@ -376,7 +383,7 @@ def show(data: Figures) -> None:
     for name, value in data["ratios"].items():
         print(f"{name} {value['value']} ({value['min']} to {value['max']})")
     for model, profiles in data["profiles"].items():
-        print(f"{model}: peak by {data['peaks'][model]['work']}")
+        print(f"{model}: peak measured with {data['peaks'][model]['work']}")
         for contender, profile in profiles.items():
             told = ", ".join(f"{kind} {share:.0%}" for kind, share in profile["shares"].items())
             print(f"  {contender}: {told}")

@@ -1,14 +1,14 @@
-"""What training time buys in accuracy: recipes over seeds, on images that training never saw.
+"""Measure training time and test accuracy of recipes.
 
-Each recipe is benchmarked as ``oraclezoo bench`` does it, a process a training, scored after it;
-what the runs folder holds already is kept, so that a stopped run goes on where it was. A row has
-the mean test accuracy with its 95% interval (images and seeds both drawn at random) and the median
-training time; times of two rows compare within one hardware class only.
+Benchmarks each recipe like ``oraclezoo bench``: one process per training, scored afterwards.
+Existing runs in the runs folder are reused, so that an interrupted benchmark resumes. A row has the
+mean test accuracy with its 95% interval (over images and seeds) and the median training time. Times
+are comparable only within a hardware class.
 
     python benchmarks/time_to_accuracy.py --data-dir FOLDER [--recipes default,quick] [--seeds 5]
         [--track oracle-mnist-3k] [--json] [--out FILE]
 
-Without ``--data-dir`` the track is glyphs-3k, whose images are generated.
+Without ``--data-dir``, the track is glyphs-3k, whose images are generated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SCHEMA = "oraclezoo/time-to-accuracy/1"
 
 
 def main() -> None:
-    """Measure, print, and write if asked."""
+    """Run the measurements, print and write them."""
     arguments = parse(sys.argv[1:])
     with ExitStack() as stack:
         if arguments.quick:
@@ -69,31 +69,33 @@ def main() -> None:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The options, with defaults that depend on one another filled in."""
+    """Parse options, and fill in defaults that depend on each other."""
     parser = options(__doc__)
-    parser.add_argument("--recipes", type=names, help="names or files, all shipped ones")
-    parser.add_argument("--seeds", type=positive, help="trainings of each (5)")
+    parser.add_argument("--recipes", type=names, help="names or files (all shipped recipes)")
+    parser.add_argument("--seeds", type=positive, help="trainings per recipe (5)")
     parser.add_argument("--track", help="oracle-mnist-3k; without --data-dir glyphs-3k")
-    parser.add_argument("--data-dir", type=Path, help="where the track's files are")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="of trainings, kept")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="of the benchmark")
+    parser.add_argument("--data-dir", type=Path, help="folder with the track's files")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of the results"
+    )
     given = parser.parse_args(words)
     given.recipes = given.recipes or (["quick"] if given.quick else recipe.shipped())
     given.seeds = given.seeds or (2 if given.quick else 5)
     given.track = given.track or ("oracle-mnist-3k" if given.data_dir else "glyphs-3k")
     if given.seeds < 2:
-        parser.error("--seeds: an interval takes two at least")
+        parser.error("--seeds must be at least 2 for an interval")
     return given
 
 
 def recipes(arguments: argparse.Namespace) -> list[oz.Recipe]:
-    """The recipes; an epoch of each for a quick run."""
+    """Load the recipes, with one epoch each for a quick run."""
     changes = {"budget.epochs": 1} if arguments.quick else {}
     return [oz.Recipe.load(name, changes) for name in arguments.recipes]
 
 
 def rows(results: Iterable[oz.Result]) -> list[Figures]:
-    """A row a recipe, best first within a division."""
+    """Return a row per recipe, best first within a division."""
     from oraclezoo.ranking.table import tables
 
     by_id = {result.id: result for result in results}
@@ -105,7 +107,7 @@ def rows(results: Iterable[oz.Result]) -> list[Figures]:
 
 
 def row(result: oz.Result, ranked: Row, division: str) -> Figures:
-    """The figures of one result: accuracies as shares of 1, times in seconds."""
+    """Return the figures of one result: accuracies as fractions, times in s."""
     times = [seed.train_s for seed in result.seeds]
     interval = (ranked.ci95_low_percent, ranked.ci95_high_percent)
     return {
@@ -125,19 +127,19 @@ def row(result: oz.Result, ranked: Row, division: str) -> Figures:
 
 
 def share(percent: float | None) -> float | None:
-    """Percent as a share of 1; None stays None, and so does what is no number."""
+    """Convert percent to a fraction; None and NaN become None."""
     return None if percent is None or percent != percent else round(percent / 100, 5)
 
 
 def tell(progress: Progress) -> None:
-    """One line for each training that ended."""
+    """Print one line for each finished training."""
     if progress.event in ("done", "kept", "failed"):
         what = f"{progress.recipe}, seed {progress.seed}: {progress.event}"
         print(f"{what} ({progress.done:.0f} of {progress.total})", file=sys.stderr, flush=True)
 
 
 def show(data: Figures) -> None:
-    """The figures for a reader."""
+    """Print the figures."""
     made = " (generated)" if data["synthetic"] else ""
     print(f"{data['track']}{made}, {data['test_images']:,} test images")
     for each in data["rows"]:

@@ -1,8 +1,8 @@
-"""Torch receipts: what bf16, fp16 and int8 cost and bring a shipped model where torch runs it.
+"""Measure bf16, fp16 and int8 of a bundled model in PyTorch.
 
-For each precision the receipt that `oraclezoo quantize --backend torch` leaves, measured on the
-validation images of a generated track: float32 eager and compiled before, the form after. The
-document is written after each, so that one cut short has those that are done.
+For each precision, the script writes the receipt of `oraclezoo quantize --backend torch`, measured
+on the validation images of a generated track and compared with float32, eager and compiled. It
+saves the document after each precision, so that an interrupted run keeps finished ones.
 
     python benchmarks/torch_receipts.py [--device cuda] [--rounds 1] [--json] [--out FILE]
 
@@ -25,7 +25,7 @@ SCHEMA = "oraclezoo/torch-receipts/1"
 
 
 def main() -> int:
-    """Make the receipts, write and print them; 1 if one could not be made."""
+    """Measure, write and print the receipts; return 1 if one failed."""
     arguments = parse()
     data: dict[str, Any] = {"model": arguments.model, "track": arguments.track}
     data |= {"receipts": [], "failed": {}}
@@ -42,16 +42,18 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    """What is asked; ``--quick`` is one setting, one round."""
+    """Parse options; ``--quick`` measures one setting for one round."""
     parser = options(__doc__)
-    parser.add_argument("--model", default="oraclenet_s", help="a model by its name")
-    parser.add_argument("--track", default="glyphs-3k", help="whose validation images are used")
-    parser.add_argument("--data-dir", help="where the track's files are, if it is not generated")
+    parser.add_argument("--model", default="oraclenet_s", help="name of the model")
+    parser.add_argument("--track", default="glyphs-3k", help="track with the validation images")
+    parser.add_argument("--data-dir", help="folder with the track's files, unless it is generated")
     parser.add_argument("--precisions", type=names, default=["bf16", "fp16", "int8"])
     parser.add_argument("--compile", choices=("auto", "on", "off"), default="auto")
-    parser.add_argument("--rounds", type=positive, default=3, help="of before and after in turn")
-    parser.add_argument("--batch-size", type=positive, default=500, help="of the large batch")
-    parser.add_argument("--threads", type=positive, default=1, help="that torch takes")
+    parser.add_argument(
+        "--rounds", type=positive, default=3, help="rounds that alternate before and after"
+    )
+    parser.add_argument("--batch-size", type=positive, default=500, help="size of the large batch")
+    parser.add_argument("--threads", type=positive, default=1, help="number of PyTorch threads")
     arguments = parser.parse_args()
     large = [] if arguments.quick else [(arguments.batch_size, arguments.threads)]
     arguments.settings = [(1, arguments.threads), *large]
@@ -60,7 +62,7 @@ def parse() -> argparse.Namespace:
 
 
 def receipt(precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Of the model in one precision; nothing is kept of the model that is made."""
+    """Return the receipt of the model in one precision, and discard the model."""
     made = oz.quantize(
         arguments.model,
         backend="torch",

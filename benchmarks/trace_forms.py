@@ -1,13 +1,13 @@
-"""Reads written forms off training images of oracle-mnist-3k: how ``traced.toml`` was made.
+"""Trace glyph shapes from training images of oracle-mnist-3k; generates ``traced.toml``.
 
-Each of the 1,800 training images is thinned to its middle lines (scikit-image's skeleton of the
-smoothed, enlarged image above Otsu's threshold), and these become polylines of few points. A form
-is kept if a net trained on the same 1,800 images (``quick``, 20 epochs) reads three in ten of the
-worn images that the generator draws of it. No choice rests on a validation or test image.
+The script thins each of the 1,800 training images to its skeleton (scikit-image, on the smoothed,
+enlarged image above Otsu's threshold) and approximates the skeleton by polylines. It keeps a shape
+if a model trained on the same 1,800 images (``quick``, 20 epochs) classifies at least three in ten
+of the corrupted images that the generator draws from it. No choice uses a validation or test image.
 
     python benchmarks/trace_forms.py --data-dir FOLDER [--per-class 100] [--write]
 
-Needs scikit-image (the ``dev`` extra). Without ``--write`` it only says what it would keep.
+Requires scikit-image (extra ``dev``). Without ``--write``, it only reports what it would keep.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from oraclezoo.data.glyphs.forms import ORACLE, TRACED
 from oraclezoo.data.glyphs.written import Character, Form, Stroke
 from oraclezoo.errors import DataError
 
-UP = 4  # an image is enlarged so many times before it is thinned
-SPUR_PX = 2.2  # shorter branches with a free end are no strokes; pixels of the image
-SCRAP_PX = 1.2  # nor are shorter pieces that touch nothing
-SPECK_PX2 = 4.0  # smaller bright areas are no ink
-HOLE_PX2 = 1.2  # smaller dark areas within the ink are no holes
-FAT_PX = 2.9  # half the width of an area too wide for a stroke: a rubbing edge, a blot
-OFF_PX = 0.45  # how far a polyline may pass from the middle line
-SMALLEST_PX = 8.0  # a longer edge below this is a fragment
+UP = 4  # factor of enlargement before thinning
+SPUR_PX = 2.2  # minimum length of branches with a free end, in pixels of the image
+SCRAP_PX = 1.2  # minimum length of isolated pieces
+SPECK_PX2 = 4.0  # minimum size of bright areas
+HOLE_PX2 = 1.2  # minimum size of holes in the ink
+FAT_PX = 2.9  # half of the maximum stroke width; wider areas are edges or blots
+OFF_PX = 0.45  # maximum distance of a polyline from the skeleton
+SMALLEST_PX = 8.0  # minimum length of the longer side of a shape
 MAX_POINTS = 30
-COPIES = 24  # worn images of a form that the net is asked to read
-AGREE = 0.3  # share of them that it must read right
+COPIES = 24  # corrupted images to classify per shape
+AGREE = 0.3  # minimum accuracy on them
 
 Mask = npt.NDArray[np.bool_]
 Path2 = list[tuple[float, float]]  # (row, column), pixels of the enlarged image
@@ -49,7 +49,7 @@ SQUARE = np.ones((3, 3))
 
 
 def trace(image: npt.NDArray[np.uint8]) -> list[Path2] | None:
-    """Polylines of the strokes of one image uint8 (H, W), or None if it isn't clear enough."""
+    """Return the strokes of one image uint8 (H, W) as polylines, or None if it is too unclear."""
     ink = _ink(image)
     depth = ndimage.distance_transform_edt(ink)
     if ink.mean() > 0.5 or depth.max() > FAT_PX * UP:
@@ -77,11 +77,11 @@ def _ink(image: npt.NDArray[np.uint8]) -> Mask:
 
 
 Segment = tuple[int, int, Path2]
-"""Junctions at both ends (0: a free end), and the way between them."""
+"""Junctions at both ends (0: a free end), and the path between them."""
 
 
 def _segments(skeleton: Mask) -> tuple[list[Segment], list[tuple[float, float]]]:
-    """The segments of a skeleton, and the centre of each junction, numbered from 1."""
+    """Return the segments of a skeleton, and the centres of junctions, numbered from 1."""
     neighbours = ndimage.convolve(skeleton.astype(int), SQUARE.astype(int), mode="constant") - 1
     crossing = skeleton & (neighbours >= 3)
     junction, count = ndimage.label(crossing, SQUARE)
@@ -105,13 +105,13 @@ def _segments(skeleton: Mask) -> tuple[list[Segment], list[tuple[float, float]]]
 
 
 def _walk(pixels: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The pixels of a piece without junctions, from one end to the other."""
+    """Return the pixels of a piece without junctions, from one end to the other."""
     left = set(pixels)
     ends = [p for p in pixels if sum(q in left for q in _around(p)) <= 1]
     walk = [ends[0] if ends else pixels[0]]
     left.discard(walk[0])
     while near := [q for q in _around(walk[-1]) if q in left]:
-        # straight neighbours before diagonal ones, so that no corner pixel is skipped
+        # straight neighbours before diagonal ones, to avoid skipping corner pixels
         walk.append(min(near, key=lambda q: abs(q[0] - walk[-1][0]) + abs(q[1] - walk[-1][1])))
         left.discard(walk[-1])
     return walk
@@ -137,7 +137,7 @@ def _length(walk: Path2) -> float:
 
 
 def _pruned(skeleton: Mask) -> Mask:
-    """The skeleton without the short branches that a ragged edge gives it."""
+    """Remove short branches, which come from ragged edges, from a skeleton."""
     for _ in range(3):
         segments, centres = _segments(skeleton)
         cut = skeleton.copy()
@@ -155,7 +155,7 @@ def _pruned(skeleton: Mask) -> Mask:
 
 
 def as_form(lines: list[Path2], where: str) -> Form | None:
-    """The polylines as a form of round coordinates, or None where rounding leaves no form."""
+    """Return polylines as a shape with rounded coordinates, or None if nothing remains."""
     points = np.array([point for line in lines for point in line])
     low, size = points.min(0), np.maximum(np.ptp(points, axis=0), 1e-6)
     strokes = []
@@ -174,7 +174,7 @@ def as_form(lines: list[Path2], where: str) -> Form | None:
 def kept(
     forms: list[tuple[int, int, Form]], model: oz.Model, characters: tuple[Character, ...]
 ) -> list[float]:
-    """For each (label, image, form): the share of its worn images that the model reads right."""
+    """Return the accuracy on the corrupted images of each (label, image, shape)."""
     alone = tuple(
         Character(
             str(number),
@@ -191,7 +191,7 @@ def kept(
 
 
 def text(characters: tuple[Character, ...], chosen: list[list[tuple[int, Form]]]) -> str:
-    """The content of the file."""
+    """Return the content of the file."""
     lines = [
         "# Written forms read off training images of the track oracle-mnist-3k by",
         "# benchmarks/trace_forms.py; the comment names the image, by its place in that part. See",

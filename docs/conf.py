@@ -40,8 +40,8 @@ nitpick_ignore_regex = [
     ),
     # records whose fields have tables: in recipes.md and results.md
     (r"py:class", r"oraclezoo\.(recipe|result)\.(sections\.)?[A-Z]\w+"),
-    # what a sweep's record is made of; sweeps.md tells it in words
-    (r"py:class", r"oraclezoo\.pipeline\.sweep_\w+\.[A-Z]\w+"),
+    # fields of a sweep's record, described in sweeps.md
+    (r"py:class", r"oraclezoo\.sweeping\.\w+\.[A-Z]\w+"),
     # protocols for plugin authors, in plugins.md; what autodoc makes of npt.ArrayLike in a union
     (r"py:class", r"oraclezoo\.contracts\.[A-Z]\w+|TypeAliasForwardRef"),
 ]
@@ -53,7 +53,6 @@ nitpick_ignore = [
     ("py:func", "validate"),
     # what functions of the API give or name, described in their guides
     ("py:class", "oraclezoo.compression.torch_form.Form"),
-    ("py:class", "oraclezoo.pipeline.sweep.Sweep"),
     ("py:class", "oraclezoo.testing.kit.Check"),
     ("py:mod", "oraclezoo.testing.fixtures"),
 ]

@@ -24,6 +24,20 @@ settings.register_profile("oraclezoo", deadline=None, derandomize="CI" in os.env
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("oraclezoo")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run tests marked `full` as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is slow by nature unless it is asked for; pytest counts it as deselected."""
+    if config.getoption("--full"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 NEEDED = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
 
 

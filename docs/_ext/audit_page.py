@@ -1,4 +1,4 @@
-"""Markdown for the pages on audit and corruptions, from the committed reports. Light imports."""
+"""Markdown for the audit and corruption pages, from committed reports. Light imports only."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from measured import read, table
 
 
 def audit_findings() -> str:
-    """What the audit of the real 3,000 found: numbers, classes, and each thing to look at."""
+    """Return the findings of the audit of the 3,000 official test images."""
     data = read("audit-oracle-mnist-3k.json")
     balance, near = data["balance"], data["neighbours"]
     splits = ", ".join(f"{name} {count:,}" for name, count in data["splits"].items())
     distances = zip(near["quantiles"], near["nearest_distance"], strict=True)
     parts = [
-        f"{data['images']:,} images: {splits}. Largest class over smallest: "
-        f"{balance['imbalance']:.2f}; the classes' proportions across splits: chi-square "
-        f"{balance['chi_square']:.1f} on {balance['degrees_of_freedom']} degrees of freedom, "
-        f"p = {balance['p_value']:.2f}. Serious findings: {data['serious']}.",
+        f"{data['images']:,} images: {splits}. Imbalance (largest class over "
+        f"smallest): {balance['imbalance']:.2f}. Chi-square test of equal class proportions across "
+        f"splits: {balance['chi_square']:.1f} with {balance['degrees_of_freedom']} degrees of "
+        f"freedom, p = {balance['p_value']:.2f}. Serious findings: {data['serious']}.",
         "",
         table(("file", "status", "digest"), [_file(row) for row in data["files"]]),
         "",
-        table(("found", "kind"), [(str(n), kind) for kind, n in data["numbers"].items()]),
+        table(("findings", "kind"), [(str(n), kind) for kind, n in data["numbers"].items()]),
         "",
-        "Distance to the nearest image, by the share of images that have one nearer: "
+        "Quantiles of the distance to the nearest image: "
         + ", ".join(f"{100 * share:g}% {value:.3f}" for share, value in distances)
-        + f". The closest pair, measured against its surroundings, is at {near['least_ratio']:.2f} "
-        f"of the distance to the fifth nearest (a copy: at most {data['rules']['near_ratio']}). "
-        f"For {100 * near['nearest_has_label']:.1f}% of the images the nearest one has their "
+        + f". The smallest ratio of the distance to the nearest image and to the fifth nearest is "
+        f"{near['least_ratio']:.2f} (near-duplicates: at most {data['rules']['near_ratio']}). For "
+        f"{100 * near['nearest_has_label']:.1f}% of the images, the nearest image has the same "
         "label.",
         "",
-        "Mean and standard deviation over the images of each class:",
+        "Mean ± standard deviation over the images of each class:",
         "",
         table(
             ("class", "mean, gray levels", "std, gray levels", "black bars", "ink"),
             [_class(row) for row in data["classes"]],
         ),
         "",
-        "Everything to look at:",
+        "Images to inspect:",
         "",
-        table(("kind", "where (split, number, label)", "why"), _rows(data["findings"])),
+        table(("kind", "location (split, index, label)", "reason"), _rows(data["findings"])),
     ]
     return "\n".join(parts)
 
 
 def audit_cost() -> str:
-    """Time and memory of an audit, and the share of planted copies that it finds."""
+    """Return time and memory of an audit, and its detection rate for planted duplicates."""
     data = read("audit.json")
     rows = [
         (
@@ -59,25 +59,33 @@ def audit_cost() -> str:
         )
         for row in data["cost"]
     ]
-    header = ("track", "images", "s", "s of a core", "peak MiB", "near duplicates", "least ratio")
+    header = (
+        "track", "images", "wall time, s", "CPU time, s", "peak MiB", "near-duplicates",
+        "smallest ratio",
+    )  # fmt: skip
     planted = [(row["change"], f"{100 * row['found']:.1f}%") for row in data["planted"]]
     return "\n".join(
         [
-            f"On {data['cores']} cores, shared with other work:",
+            f"Measured on {data['cores']} shared cores:",
             "",
             table(header, rows),
             "",
-            f"{data['copies']} images of `{data['planted_in']}` copied with one change each, and "
-            "the share that is found:",
+            f"Detection rate for {data['copies']} duplicated images of `{data['planted_in']}` with "
+            "one change each:",
             "",
-            table(("change", "found"), planted),
+            table(("change", "detected"), planted),
         ]
     )
 
 
 def corruptions() -> str:
-    """What each corruption does, and its strength at each severity."""
-    header = ("corruption", "what it does", "unit", *(f"{severity}" for severity in range(1, 6)))
+    """Return the table of corruptions with their strength at each severity."""
+    header = (
+        "corruption",
+        "description",
+        "unit of strength",
+        *(f"{severity}" for severity in range(1, 6)),
+    )
     rows = [
         (f"`{row['name']}`", row["summary"], row["unit"], *(f"{s:g}" for s in row["strengths"]))
         for row in read("corruptions.json")["rows"]
@@ -86,9 +94,13 @@ def corruptions() -> str:
 
 
 def corruption_accuracy() -> str:
-    """Accuracy on corrupted validation images, and how far they are from the clean ones."""
+    """Return the accuracy on corrupted validation images and the mean change of gray levels."""
     data = read("corruptions.json")
-    header = ("corruption", *(f"{severity}" for severity in range(1, 6)), "gray levels changed")
+    header = (
+        "corruption",
+        *(f"{severity}" for severity in range(1, 6)),
+        "mean change, gray levels",
+    )
     rows = [
         (
             row["name"],
@@ -99,10 +111,11 @@ def corruption_accuracy() -> str:
     ]
     return "\n".join(
         [
-            f"Run `{data['run']}` on the {data['images']} validation images of `{data['track']}`, "
-            f"{data['seeds']} seeds of damage each (corruptions version {data['version']}): "
-            f"{100 * data['clean']:.1f}% on clean images, {100 * data['mean']:.1f}% in the mean "
-            "over all corruptions and severities. Accuracy in percent at each severity:",
+            f"Accuracy of run `{data['run']}` on the {data['images']} validation images of "
+            f"`{data['track']}`, with {data['seeds']} corruption seeds (corruptions version "
+            f"{data['version']}): {100 * data['clean']:.1f}% on clean images, and a mean of "
+            f"{100 * data['mean']:.1f}% over all corruptions and severities. Accuracy in percent "
+            "at each severity:",
             "",
             table(header, rows),
         ]

@@ -1,4 +1,4 @@
-"""The table of the conformance kit's checks, read from its source: the kit itself imports torch."""
+"""Table of conformance checks, parsed from the kit's source because the kit imports torch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MODULES = {
 
 
 def conformance() -> str:
-    """Kind, name and law of each check; the first is every kind's."""
-    rows = [("each", "`target`", _law(_functions("kit")["target"]))]
+    """Return a table of all checks; the first applies to every kind of component."""
+    rows = [("all", "`target`", _law(_functions("kit")["target"]))]
     for kind, module in MODULES.items():
         functions = _functions(module)
         rows += [
             (kind, f"`{name.replace('_', '-')}`", _law(functions[name])) for name in _checks(module)
         ]
-    return table(("kind", "check", "what it holds"), rows)
+    return table(("kind", "check", "requirement"), rows)
 
 
 def _tree(module: str) -> ast.Module:
@@ -39,7 +39,7 @@ def _functions(module: str) -> dict[str, ast.FunctionDef]:
 
 
 def _checks(module: str) -> list[str]:
-    """The names in the module's ``CHECKS``, in their order."""
+    """Return the names in the ``CHECKS`` of a module, in order."""
     for node in _tree(module).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CHECKS":
             assert isinstance(node.value, ast.Tuple)

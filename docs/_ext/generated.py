@@ -1,6 +1,6 @@
-"""Markdown made from what oraclezoo itself says: recipes, components, result schema.
+"""Markdown generated from oraclezoo itself: recipes, components, result schema.
 
-Imports light rooms only, so that a page can be made without torch.
+Imports only light modules, so that pages build without torch.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import architecture_page
 import audit_page
 import board_page
 import conformance_page
@@ -22,6 +23,7 @@ import measured_finetuning
 import measured_glyphs
 import measured_memory
 import measured_predict
+import measured_saturation
 import measured_search
 import measured_seeds
 import measured_speed
@@ -42,7 +44,7 @@ PACKAGE = Path(oraclezoo.__file__).parent
 
 
 def recipe_keys() -> str:
-    """A table of keys for each fixed section of a recipe."""
+    """Return a table of keys for each fixed section of a recipe."""
     parts = []
     for name, section in sections.SECTIONS.items():
         parts += [f"### `[{name}]`", "", plain(section.__doc__ or ""), ""]
@@ -51,7 +53,7 @@ def recipe_keys() -> str:
 
 
 def recipes() -> str:
-    """The shipped recipes, then the suites, word for word."""
+    """Return the shipped recipes and suites verbatim."""
     parts = []
     for folder, names, kind in (
         (recipe.SHIPPED, recipe.shipped(), "recipe"),
@@ -64,60 +66,60 @@ def recipes() -> str:
 
 
 def backbones() -> str:
-    """The built-in backbones, each with a link to its page."""
+    """Return the built-in backbones with links to their pages."""
     return _names("backbone", "backbones")
 
 
 def any_timm() -> str:
-    """What may be said of any timm architecture."""
+    """Return the section on arbitrary timm architectures."""
     anything = builtins().get("backbone", "timm/resnet18").spec
     note = (
         "## `timm/<architecture>`\n\n"
-        "Any architecture of timm at its own strides, from scratch, e.g. `timm/resnet18`.\n"
+        "Any timm architecture with its original strides, e.g. `timm/resnet18`.\n"
     )
     return "\n".join([note, options(anything.options, "option")])
 
 
 def optimizers() -> str:
-    """The built-in optimizers, each with a link to its page."""
+    """Return the built-in optimizers with links to their pages."""
     return _names("optimizer", "optimizers")
 
 
 def schedulers() -> str:
-    """The built-in schedulers, each with a link to its page."""
+    """Return the built-in schedulers with links to their pages."""
     return _names("scheduler", "schedulers")
 
 
 def trackers() -> str:
-    """The built-in trackers, each with a link to its page."""
+    """Return the built-in trackers with links to their pages."""
     return _names("tracker", "trackers")
 
 
 def tracks() -> str:
-    """A table of the built-in tracks."""
+    """Return a table of the built-in tracks."""
     rows = []
     for entry in builtins().entries("dataset"):
         facts, summary = entry.spec.facts, plain(entry.spec.summary)
         numbers = [_count(facts[split]) for split in ("train", "validation", "test")]
         marked = f"**synthetic**: {summary}" if facts["synthetic"] else summary
         rows.append([f"`{entry.spec.name}`", *numbers, plain(facts["needs"]), marked])
-    return table(("track", "train", "validation", "test", "needs", "what it is"), rows)
+    return table(("track", "train", "validation", "test", "requires", "description"), rows)
 
 
 def leaderboard_waiting() -> str:
-    """Which built-in tracks no committed result is of, and what they wait for."""
+    """Return the built-in tracks without committed results, with their requirements."""
     tracks = [entry.spec for entry in builtins().entries("dataset")]
     return board_page.waiting(tracks, board_page.results())
 
 
 def result_fields() -> str:
-    """A table of fields for each object in a result document, from its JSON Schema."""
+    """Return a table of fields for each object of a result document, from the JSON Schema."""
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     return "\n".join(_objects(schema, schema["$defs"], ""))
 
 
 def api() -> str:
-    """An autodoc directive for each public name."""
+    """Return an autodoc directive for each public name."""
     lines = ["```{eval-rst}", ".. py:currentmodule:: oraclezoo", ""]
     for name in oraclezoo.__all__:
         if name.startswith("__"):
@@ -129,18 +131,21 @@ def api() -> str:
 
 
 def error_classes() -> str:
-    """A table of the errors raised on purpose, with the exit status of each."""
-    found = [item for item in vars(errors).values() if _is_error(item)]
+    """Return a table of the exception classes with their exit statuses."""
+    classes = [item for item in vars(errors).values() if _is_error(item)]
     rows = [
         [f"`{each.__name__}`", f"`{each.__base__.__name__}`", str(each.exit_code), _first(each)]
-        for each in found
+        for each in classes
     ]
-    return table(("error", "is a", "exit status", "meaning"), rows)
+    return table(("exception", "base class", "exit status", "meaning"), rows)
 
 
 PAGES: dict[str, Callable[[], str]] = {
     function.__name__.replace("_", "-"): function
     for function in (
+        architecture_page.architecture_layers,
+        architecture_page.architecture_benchmark,
+        architecture_page.architecture_prediction,
         recipe_keys,
         recipes,
         backbones,
@@ -169,6 +174,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_predict.predict_polarity,
         measured_predict.predict_jpeg,
         measured_predict.predict_files,
+        measured_saturation.saturation,
         measured_search.search_ablations,
         measured_search.search_default,
         measured_search.search_tiny,
@@ -196,32 +202,32 @@ PAGES: dict[str, Callable[[], str]] = {
         audit_page.corruption_accuracy,
     )
 }
-"""What ``% generated: NAME`` on a line of its own stands for."""
+"""Functions whose output replaces a line ``% generated: NAME``."""
 
 
 def fill_in(text: str) -> str:
-    """A page's text with each ``% generated: NAME`` replaced. Raises KeyError for no such name."""
-    return re.sub(r"^% generated: (.+)$", lambda found: PAGES[found[1]](), text, flags=re.MULTILINE)
+    """Replace each ``% generated: NAME`` in a page. Raises KeyError for an unknown name."""
+    return re.sub(r"^% generated: (.+)$", lambda match: PAGES[match[1]](), text, flags=re.MULTILINE)
 
 
 def builtins() -> Registry:
-    """The registry without the plugins that this machine happens to have."""
+    """Return the registry of built-in components, without installed plugins."""
     return Registry(build_host(disable="all").plugins)
 
 
 def plain(text: str) -> str:
-    """``text`` so that Markdown shows it as it is."""
+    """Escape ``text`` for Markdown."""
     return re.sub(r"([\\`*_\[\]<>|{}$~#])", r"\\\1", text.strip())
 
 
 def _names(kind: Kind, folder: str) -> str:
-    """The names of a kind, each with a link to its page."""
+    """Return the names of a kind of component with links to their pages."""
     names = [entry.spec.name for entry in builtins().entries(kind)]
     return ", ".join(f"[`{name}`](zoo/{folder}/{name}.md)" for name in names) + ".\n"
 
 
-def options(given: Iterable[Option], word: str) -> str:
-    """A table of options, or that there are none."""
+def options(declared: Iterable[Option], header: str) -> str:
+    """Return a table of options, or a note that there are none."""
     rows = [
         [
             f"`{option.name}`",
@@ -230,9 +236,11 @@ def options(given: Iterable[Option], word: str) -> str:
             plain(_bounds(option)),
             plain(option.help),
         ]
-        for option in given
+        for option in declared
     ]
-    return table((word, "type", "default", "bounds", "meaning"), rows) if rows else "No options.\n"
+    return (
+        table((header, "type", "default", "bounds", "meaning"), rows) if rows else "No options.\n"
+    )
 
 
 def _bounds(option: Option) -> str:
@@ -243,25 +251,25 @@ def _bounds(option: Option) -> str:
 
 
 def _objects(node: dict[str, Any], defs: dict[str, Any], path: str) -> Iterator[str]:
-    """The table of an object's fields, then those of the objects within it."""
-    rows, within = [], []
-    for name, given in node["properties"].items():
-        inner = _resolve(given, defs)
+    """Yield the table of an object's fields, then those of nested objects."""
+    rows, nested = [], []
+    for name, schema in node["properties"].items():
+        inner = _resolve(schema, defs)
         place = f"{path}.{name}".lstrip(".")
         item = _resolve(inner["items"], defs) if "items" in inner else inner
         if "properties" in item:
-            within.append((f"{place}[]" if "items" in inner else place, item))
-        rows.append([f"`{name}`", _type(inner), plain(given.get("description", ""))])
+            nested.append((f"{place}[]" if "items" in inner else place, item))
+        rows.append([f"`{name}`", _type(inner), plain(schema.get("description", ""))])
     if path:
         yield f"### `{path}`\n"
     yield f"{plain(node['description'])}\n"
     yield table(("field", "type", "meaning"), rows)
-    for place, item in within:
+    for place, item in nested:
         yield from _objects(item, defs, place)
 
 
 def _resolve(node: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
-    """A schema's node with the definitions that it refers to merged in; its own words win."""
+    """Merge referenced definitions into a schema node; the node's own keys take precedence."""
     merged: dict[str, Any] = {}
     for part in node.get("allOf", ()):
         merged |= _resolve(part, defs)
@@ -284,21 +292,21 @@ def _is_error(item: object) -> bool:
 
 
 def _first(documented: type) -> str:
-    """The first line of a docstring."""
+    """Return the first line of a docstring."""
     return plain((documented.__doc__ or "").splitlines()[0])
 
 
-def value(given: object) -> str:
-    """An option's or a fact's value in words."""
-    if given is None:
+def value(setting: object) -> str:
+    """Format the value of an option or a fact."""
+    if setting is None:
         return "–"
-    if isinstance(given, bool):
-        return str(given).lower()
-    if isinstance(given, float):
-        return f"{given:g}"
-    if isinstance(given, tuple):
-        return "[" + ", ".join(map(value, given)) + "]"
-    return str(given)
+    if isinstance(setting, bool):
+        return str(setting).lower()
+    if isinstance(setting, float):
+        return f"{setting:g}"
+    if isinstance(setting, tuple):
+        return "[" + ", ".join(map(value, setting)) + "]"
+    return str(setting)
 
 
 def _count(value: int | None) -> str:

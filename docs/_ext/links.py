@@ -1,4 +1,4 @@
-"""Links of a built site that lead nowhere in it. Addresses elsewhere are not looked at."""
+"""Broken internal links of a built site. External links are not checked."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from urllib.parse import unquote, urlsplit
 
 
 class _Page(HTMLParser):
-    """What a page links to, and the places within it that a link may name."""
+    """The links of a page, and its anchors."""
 
     def __init__(self) -> None:
         super().__init__()
         self.links: list[str] = []
-        self.places: set[str] = set()
+        self.anchors: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.links += [given[name] or "" for name in ("href", "src") if given.get(name)]
-        self.places |= {given[name] or "" for name in ("id", "name") if given.get(name)}
+        attributes = dict(attrs)
+        self.links += [attributes[name] or "" for name in ("href", "src") if attributes.get(name)]
+        self.anchors |= {attributes[name] or "" for name in ("id", "name") if attributes.get(name)}
 
 
 def broken(site: Path) -> list[str]:
-    """Each local link of a site without its target, as ``page: link``, in order."""
+    """Return each internal link without a target, as ``page: link``, in order."""
     site = site.resolve()
-    found = []
+    dangling = []
     for path in sorted(site.rglob("*.html")):
         for link in dict.fromkeys(_read(path).links):
-            if not _leads_somewhere(link, path, site):
-                found.append(f"{path.relative_to(site)}: {link}")
-    return found
+            if not _resolves(link, path, site):
+                dangling.append(f"{path.relative_to(site)}: {link}")
+    return dangling
 
 
 @cache
@@ -40,7 +40,7 @@ def _read(path: Path) -> _Page:
     return page
 
 
-def _leads_somewhere(link: str, page: Path, site: Path) -> bool:
+def _resolves(link: str, page: Path, site: Path) -> bool:
     parts = urlsplit(link)
     if parts.scheme or parts.netloc:
         return True
@@ -52,5 +52,5 @@ def _leads_somewhere(link: str, page: Path, site: Path) -> bool:
         target /= "index.html"
     if not target.is_file() or not target.is_relative_to(site):
         return False
-    place = unquote(parts.fragment)
-    return not place or target.suffix != ".html" or place in _read(target).places
+    anchor = unquote(parts.fragment)
+    return not anchor or target.suffix != ".html" or anchor in _read(target).anchors

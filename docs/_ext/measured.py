@@ -1,4 +1,4 @@
-"""Reading what benchmarks/ measured, and Markdown tables. Light imports."""
+"""Committed measurements, and Markdown tables. Light imports only."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MEASUREMENTS = Path(__file__).resolve().parents[2] / "benchmarks" / "measurement
 
 
 def read(name: str) -> dict[str, Any]:
-    """The data of a committed measurement."""
+    """Return the data of a committed measurement."""
     document = json.loads((MEASUREMENTS / name).read_text(encoding="utf-8"))
     data: dict[str, Any] = document["data"]
     return data
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

@@ -1,4 +1,4 @@
-"""What can be pruned, exported and quantized, from benchmarks/measurements/compressible.json."""
+"""Compression support by backbone, from benchmarks/measurements/compressible.json."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from measured import MEASUREMENTS, read, table
+
+from oraclezoo.plugins.host import build_host
+from oraclezoo.plugins.registry import Registry
 
 FILE = "compressible.json"
 STEPS = ("prune", "export", "quantize")
@@ -16,43 +19,46 @@ _COMMAND = (
 
 
 def compressible() -> str:
-    """A row for each backbone, a column a step; how to measure it where that is not done yet."""
+    """Return a table of backbones by compression step, or the command that measures it."""
     if not (MEASUREMENTS / FILE).is_file():
-        return f"The table is not measured yet; `{_COMMAND}` does it.\n"
+        return f"Not measured yet. To measure it, run `{_COMMAND}`.\n"
     data = read(FILE)
     rows = [(f"`{row['backbone']}`", *(_cell(row, step) for step in STEPS)) for row in data["rows"]]
     hardware, libraries = data["hardware"], data["libraries"]
     about = (
-        f"Trained for {data['epochs']} epochs on `{data['track']}`: accuracies would mean little, "
-        "so the columns have what is left of the multiply-accumulates, the largest difference of "
-        "a probability to eager, and what is left of the bytes with the share of predictions that "
-        "agree. Where no speed is told, none was taken. "
-        f"{hardware['device']}, torch {libraries['torch']}, "
-        f"onnxruntime {libraries['onnxruntime']}; made by `{_COMMAND}`."
+        f"Each backbone was trained for only {data['epochs']} epochs on `{data['track']}`, so the "
+        "table omits accuracies. It shows the remaining share of multiply-accumulates, the largest "
+        "difference of a probability from eager mode, the remaining share of bytes, and the share "
+        "of unchanged predictions. Rows without a speedup were not timed. "
+        f"Measured on {hardware['device']}, torch {libraries['torch']}, "
+        f"onnxruntime {libraries['onnxruntime']}, with `{_COMMAND}`."
     )
     return f"{table(('backbone', *STEPS), rows)}\n{about}\n"
 
 
 def _cell(row: Mapping[str, Any], step: str) -> str:
-    found = row.get(step)
-    if found is None:
+    outcome = row.get(step)
+    if outcome is None:
         return f"{row['state']}: {row.get('reason', '')}"
-    if found["state"] == "declared":
-        return f"declared not to: {_reason(found['reason'])}"
-    if found["state"] == "fails":
-        return f"**fails**: {found['reason']}"
+    if outcome["state"] == "declared":
+        return f"not supported: {_reason(row, outcome['reason'])}"
+    if outcome["state"] == "fails":
+        return f"**fails**: {outcome['reason']}"
     if step == "prune":
-        faster = max(found["speedup"].values(), default=None)
+        faster = max(outcome["speedup"].values(), default=None)
         speed = "" if faster is None else f", up to {faster:.1f}x faster"
-        return f"{100 * found['macs']:.0f}% of the arithmetic{speed}"
+        return f"{100 * outcome['macs']:.0f}% of the MACs{speed}"
     if step == "export":
-        return f"largest difference {found['largest_difference']:.0e}"
+        return f"largest difference {outcome['largest_difference']:.0e}"
     return (
-        f"{100 * found['size_bytes']:.0f}% of the bytes, agreement {100 * found['agreement']:.1f}%"
+        f"{100 * outcome['size_bytes']:.0f}% of the bytes, "
+        f"{100 * outcome['agreement']:.1f}% of predictions unchanged"
     )
 
 
-def _reason(text: str) -> str:
-    """The reason alone, from a message ``... prunable: reason; what to do``."""
+def _reason(row: Mapping[str, Any], text: str) -> str:
+    """Return the reason that the spec declares, else the one in ``... prunable: reason; ...``."""
+    registry = Registry(build_host(disable="all").plugins)
+    declared = registry.get("backbone", row["backbone"]).spec.facts.get("not_prunable_because")
     reason = text.partition(": ")[2].partition(";")[0]
-    return reason or text.partition(";")[0]
+    return str(declared) if declared else reason or text.partition(";")[0]

@@ -1,4 +1,4 @@
-"""What compression costs and brings, from benchmarks/measurements/compression.json."""
+"""Cost and benefit of compression, from benchmarks/measurements/compression.json."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ _COMMAND = (
     f"python benchmarks/compression.py --data-dir FOLDER --out benchmarks/measurements/{FILE}"
 )
 
-Found = Mapping[str, Any]
+Record = Mapping[str, Any]
 
 
 def compression_pruned() -> str:
-    """Claims of pruning, and the models that they are about."""
+    """Return the claims on pruning, and the models measured for them."""
     return _part("resnet18", _pruned)
 
 
 def compression_rounded() -> str:
-    """Claims of int8 on the house net and on a mobile net."""
-    return _part("int8", _rounded) + "\n" + _part("mobilenet", lambda found: "")
+    """Return the claims on int8 for OracleNet and for a mobile network."""
+    return _part("int8", _rounded) + "\n" + _part("mobilenet", lambda details: "")
 
 
 def compression_chain() -> str:
-    """Claims of the whole chain."""
+    """Return the claims on the whole chain."""
     return _part("chain", _chained)
 
 
 def compression_mobile() -> str:
-    """What rounding costs a mobile net, and where."""
+    """Return the quantization error of a mobile network by layer."""
     return _part("mobilenet", _mobile, claims=False)
 
 
 def _part(name: str, details: Any, *, claims: bool = True) -> str:
-    """A part's table of claims and what else it tells; how to measure it where it is not."""
+    """Return the claims and details of a part, or the command that measures it."""
     data = read(FILE) if (MEASUREMENTS / FILE).is_file() else {"parts": {}}
     if name not in data["parts"]:
-        return f"Not measured yet; `{_COMMAND} --only {name}` does it.\n"
-    found = data["parts"][name]
+        return f"Not measured yet. To measure it, run `{_COMMAND} --only {name}`.\n"
+    measured = data["parts"][name]
     rows = [row for row in data["rows"] if row["part"] == name]
-    said = [_claims(rows), _failed(rows)] if claims else []
-    hardware, libraries = found["hardware"], found["libraries"]
-    seeds = len(found["seeds"])
+    summary = [_claims(rows), _failed(rows)] if claims else []
+    hardware, libraries = measured["hardware"], measured["libraries"]
+    seeds = len(measured["seeds"])
     about = (
         f"{_several(seeds, 'seed')}, {data['test_images']:,} test images of `{data['track']}`, "
         f"{hardware['device']}, torch {libraries['torch']}, "
-        f"onnxruntime {libraries['onnxruntime']}; made by `{_COMMAND} --only {name}`.\n"
+        f"onnxruntime {libraries['onnxruntime']}. Measured with `{_COMMAND} --only {name}`.\n"
     )
-    return "\n".join(part for part in (*said, details(found["details"]), about) if part)
+    return "\n".join(part for part in (*summary, details(measured["details"]), about) if part)
 
 
-def _claims(rows: Sequence[Found]) -> str:
+def _claims(rows: Sequence[Record]) -> str:
     cells = [
         (
             row["claim"],
@@ -66,7 +66,7 @@ def _claims(rows: Sequence[Found]) -> str:
     return table(("claim", "bound", "measured", "holds"), cells)
 
 
-def _value(row: Found) -> str:
+def _value(row: Record) -> str:
     unit = "×" if row["unit"] == "times" else row["unit"]
     space = "" if unit in ("%", "×") else " "
     value = f"{row['value']:.2f}{space}{unit}"
@@ -76,15 +76,15 @@ def _value(row: Found) -> str:
     return f"{value} ({low:.2f} to {high:.2f})"
 
 
-def _failed(rows: Sequence[Found]) -> str:
-    """What does not hold, said once more in words."""
-    lost = [row["claim"] for row in rows if not row["holds"]]
-    if not lost:
-        return "All of these hold.\n"
-    return f"Not shown by this measurement: {'; '.join(lost)}.\n"
+def _failed(rows: Sequence[Record]) -> str:
+    """Return a sentence that lists the claims that do not hold."""
+    failed = [row["claim"] for row in rows if not row["holds"]]
+    if not failed:
+        return "All claims hold.\n"
+    return f"This measurement does not support: {'; '.join(failed)}.\n"
 
 
-def _pruned(details: Found) -> str:
+def _pruned(details: Record) -> str:
     base = details["models"][0]
     rows = [
         (
@@ -96,35 +96,37 @@ def _pruned(details: Found) -> str:
         )
         for model in details["models"]
     ]
-    made = table(("model", "accuracy", "MACs", "parameters", "batch 1"), rows)
+    models = table(("model", "accuracy", "MACs", "parameters", "batch 1"), rows)
     return (
-        f"{made}\nThe baseline was trained for {details['epochs']} epochs and, as each pruned net, "
-        f"for {details['extra_epochs']} more; those from scratch have a pruned net's widths and "
-        f"were trained for {details['scratch_epochs']} epochs.\n"
+        f"{models}\nThe baseline was trained for {details['epochs']} epochs, then, like each "
+        f"pruned network, for {details['extra_epochs']} more. The networks from scratch have "
+        "the layer widths of a pruned network and were trained for "
+        f"{details['scratch_epochs']} epochs.\n"
     )
 
 
-def _rounded(details: Found) -> str:
+def _rounded(details: Record) -> str:
     kept = sum(map(len, details["kept_float"]))
     return (
-        f"The float net reads {100 * details['accuracy']:.1f}% of the characters; int8 agrees with "
-        f"it on {100 * details['agreement']:.2f}%, with a divergence of "
-        f"{details['divergence']:.1e} nats. Layers left in float, over all seeds: {kept}.\n"
+        f"The float model has an accuracy of {100 * details['accuracy']:.1f}%. The int8 model "
+        f"makes the same prediction on {100 * details['agreement']:.2f}% of the images, with a KL "
+        f"divergence of {details['divergence']:.1e} nats. Layers kept in float, over all seeds: "
+        f"{kept}.\n"
     )
 
 
-def _chained(details: Found) -> str:
+def _chained(details: Record) -> str:
     chosen = ", ".join(f"{100 * each['macs']:.0f}%" for each in details["chosen"])
     large = details["large_batch"]
     return (
-        f"`oraclezoo compress` left {chosen} of the multiply-accumulates, seed by seed, and at "
-        f"batch {large['batch_size']} on {_several(large['threads'], 'thread')} made the net "
-        f"{large['speedup']:.2f}× as fast. "
-        f"The float net reads {100 * details['accuracy']:.1f}% of the characters.\n"
+        f"`oraclezoo compress` kept {chosen} of the multiply-accumulates, by seed. At batch size "
+        f"{large['batch_size']} on {_several(large['threads'], 'thread')}, the compressed model is "
+        f"{large['speedup']:.2f}× as fast as the float model, which has an accuracy of "
+        f"{100 * details['accuracy']:.1f}%.\n"
     )
 
 
-def _mobile(details: Found) -> str:
+def _mobile(details: Record) -> str:
     trainings = details["trainings"]
     rows = [
         (
@@ -132,8 +134,8 @@ def _mobile(details: Found) -> str:
             f"{_several(each['epochs'], 'epoch')}",
             f"{100 * each['accuracy']:.1f}%",
             f"{each['lead_median']:.2f}",
-            _moved(each["all_layers"]),
-            _moved(each["auto"]),
+            _change(each["all_layers"]),
+            _change(each["auto"]),
             ", ".join(map(str, each["auto"]["kept_float"])),
         )
         for each in trainings
@@ -141,9 +143,9 @@ def _mobile(details: Found) -> str:
     header = (
         "training",
         "float accuracy",
-        "lead of the first class",
-        "all layers as int8",
-        "the default",
+        "median margin",
+        "all layers int8",
+        "default setting",
         "layers kept in float, by seed",
     )
     parts = list(dict.fromkeys(part["part"] for each in trainings for part in each["parts"]))
@@ -175,23 +177,31 @@ def _mobile(details: Found) -> str:
     ]
     return "\n".join(
         [
-            "Loss in points, share of answers that agree, and mean divergence in nats, on test "
-            "images; the lead is the median of first less second probability:",
+            "Each int8 column shows the accuracy loss in points, the share of unchanged "
+            "predictions, and the mean KL divergence in nats, on test images. The margin is "
+            "the difference of the two highest probabilities.",
             "",
             table(header, rows),
-            "Divergence in nats on validation images when only a part of the net is rounded, first "
-            "seed:",
+            "KL divergence in nats on validation images if only one part of the network is "
+            "quantized (first seed):",
             "",
-            table(("rounded", *names), costs),
-            "Levels of the one range that a layer's input has which its median channel, and the "
-            "tenth of channels with the fewest, span; and the largest value over the usual largest "
-            "one (a percentile near the top):",
+            table(("quantized part", *names), costs),
+            "Number of quantization levels that a channel of a layer's input uses, for the median "
+            "channel and the 10th percentile; and the outlier ratio, the largest value divided by "
+            "a high percentile:",
             "",
             table(
-                ("training", "layers", "number", "median channel", "a tenth below", "outlier"),
+                (
+                    "training",
+                    "layers",
+                    "number",
+                    "median channel",
+                    "10th percentile",
+                    "outlier ratio",
+                ),
                 kinds,
             ),
-            "The layers that cost most when rounded alone:",
+            "Layers with the largest divergence if quantized alone:",
             "",
             *worst,
             "",
@@ -199,8 +209,8 @@ def _mobile(details: Found) -> str:
     )
 
 
-def _moved(found: Found) -> str:
-    return f"{found['loss_points']:.2f}, {100 * found['agreement']:.1f}%, {found['divergence']:.1e}"
+def _change(entry: Record) -> str:
+    return f"{entry['loss_points']:.2f}, {100 * entry['agreement']:.1f}%, {entry['divergence']:.1e}"
 
 
 def _several(number: int, noun: str) -> str:

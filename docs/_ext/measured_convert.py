@@ -1,4 +1,4 @@
-"""The measured speed of ``oraclezoo data convert``, from benchmarks/measurements/convert.json."""
+"""Throughput of ``oraclezoo data convert``, from benchmarks/measurements/convert.json."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from measured import read, table
 
 
 def convert_throughput() -> str:
-    """A table of files a second, and what it was measured on."""
+    """Return a table of files per second, and the measurement setup."""
     data = read("convert.json")
     machine, (low, high) = data["machine"], data["pixels_a_side"]
     rows = [
@@ -17,16 +17,14 @@ def convert_throughput() -> str:
         )
         for row in data["rows"]
     ]
-    header = ("processes", "files a second, median", "slowest to fastest run")
+    header = ("processes", "files/s, median", "range over runs")
     size, load = data["size"], machine["load_average_before"]
     about = (
-        f"{data['files']:,} made scans of {low} to {high} pixels a side,",
-        f"{data['mean_file_bytes'] / 1000:.1f} kB on average,",
-        f"in {len(data['formats'])} formats and modes, to {size} x {size};",
-        f"{data['repeats']} runs each, process start and writing included.",
-        f"{machine['processor']}, {machine['cores']} cores shared with other work",
-        f"(load average {load} before), Python {machine['python']}.",
-        "Preparing alone, in one process, does",
-        f"{data['prepare_alone_images_per_s']:,} files a second.",
+        f"Conversion of {data['files']:,} synthetic scans with {low} to {high} pixels per side",
+        f"({data['mean_file_bytes'] / 1000:.1f} kB on average, {len(data['formats'])} formats and",
+        f"modes) to {size} x {size}. {data['repeats']} runs per row, including process start and",
+        f"writing. Measured on {machine['processor']}, {machine['cores']} shared cores (load",
+        f"average {load} before), Python {machine['python']}. Preprocessing alone, in one process,",
+        f"reaches {data['prepare_alone_images_per_s']:,} files/s.",
     )
     return "\n".join([table(header, rows), *about]) + "\n"

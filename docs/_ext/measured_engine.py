@@ -1,4 +1,4 @@
-"""What the engine's choices rest on, from benchmarks/measurements/engine.json."""
+"""Measurements behind the engine's defaults, from benchmarks/measurements/engine.json."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from measured import read, table
 
 
 def engine_optimizers() -> str:
-    """A step of each of torch's ways."""
+    """Return the time of an optimizer step by implementation."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for row in read("engine.json")["optimizers"]:
         key = (f"`{row['net']}` ({row['tensors']} tensors)", f"`{row['optimizer']}`")
         rows.setdefault(key, {})[row["way"]] = row
     return table(
-        ("net", "optimizer", "loop", "foreach", "fused", "fused from loop after 5 steps"),
+        (
+            "backbone",
+            "optimizer",
+            "loop",
+            "foreach",
+            "fused",
+            "largest weight difference, fused and loop, after 5 steps",
+        ),
         [
             (
                 *key,
@@ -27,7 +34,7 @@ def engine_optimizers() -> str:
 
 
 def engine_compile() -> str:
-    """A step as it is and compiled."""
+    """Return the time of an eager and a compiled training step."""
     rows = [
         (
             f"`{row['net']}`",
@@ -38,11 +45,11 @@ def engine_compile() -> str:
         )
         for row in read("engine.json")["compile"]
     ]
-    return table(("net", "as it is", "compiled", "compiling takes", "pays after"), rows)
+    return table(("backbone", "eager", "compiled", "compilation time", "break-even"), rows)
 
 
 def engine_shifts() -> str:
-    """A batch classified as it is and averaged over shifts."""
+    """Return the time of a forward pass with and without shifted views."""
     rows = [
         (
             f"`{row['net']}`",
@@ -51,12 +58,12 @@ def engine_shifts() -> str:
         )
         for row in read("engine.json")["shifts"]
     ]
-    header = ("net", "images", "no shifts", "five views in one pass", "one view after the other")
+    header = ("backbone", "images", "no shifts", "five views, one pass", "five views, in sequence")
     return table(header, rows)
 
 
 def engine_budget() -> str:
-    """Where a step of the recipe `quick` goes."""
+    """Return the time of a training step of the recipe `quick` by phase."""
     profile = read("engine.json")["profile"]
     rows = [
         (
@@ -66,17 +73,17 @@ def engine_budget() -> str:
         )
         for row in profile["budget"]
     ]
-    return table(("phase", "a step", "share"), rows)
+    return table(("phase", "time per step", "share"), rows)
 
 
 def engine_measured_on() -> str:
-    """The machine and the way of measuring."""
+    """Return the machine and the measurement method."""
     data = read("engine.json")
     hardware, torch = data["hardware"], data["libraries"]["torch"]
     return (
-        f"Measured on {hardware['device']}, {hardware['threads']} thread(s), torch {torch}, beside "
-        f"other work; medians of {data['rounds']} rounds in turns, ranges in brackets; batches of "
-        f"{data['batch_size']} images of 28 x 28 where nothing else is said.\n"
+        f"Measured on {hardware['device']}, {hardware['threads']} thread(s), torch {torch}, on a "
+        f"shared machine. Medians of {data['rounds']} interleaved rounds, ranges in brackets. "
+        f"Batches have {data['batch_size']} images of 28 x 28 unless the table states otherwise.\n"
     )
 
 

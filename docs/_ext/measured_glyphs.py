@@ -1,4 +1,4 @@
-"""What generated characters are worth, from benchmarks/measurements/glyphs-*.json."""
+"""Usefulness of generated characters, from benchmarks/measurements/glyphs-*.json."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ REAL, GENERATED = "oracle-mnist-3k", "glyphs-3k"
 
 
 def glyphs_transfer() -> str:
-    """Accuracy on real images of a net that has seen generated ones alone."""
+    """Return the accuracy on real images of a model trained only on generated ones."""
     data = read("glyphs-transfer.json")
     rows = [
         (
@@ -27,22 +27,22 @@ def glyphs_transfer() -> str:
         f"{name} {100 * recall:.0f}"
         for name, recall in zip(data["classes"], last["recall"], strict=True)
     )
-    header = ("part", "images", "accuracy, %", "SD over seeds, points", "95% over images")
+    header = ("split", "images", "accuracy, %", "SD over seeds, points", "95% interval over images")
     return "\n".join(
         [
-            f"Recipe `{data['recipe']['name']}` with {data['epochs']} epochs of the "
-            f"{data['training_images']:,} training images of `glyphs` "
-            f"(generator version {data['generator']['version']}, {data['forms']} forms), "
-            f"{data['seeds']} seeds, scored on `{data['real_track']}`:",
+            f"Accuracy on `{data['real_track']}` of recipe `{data['recipe']['name']}`, trained for "
+            f"{data['epochs']} epochs on the {data['training_images']:,} training images of "
+            f"`glyphs` (generator version {data['generator']['version']}, {data['forms']} glyph "
+            f"shapes), {data['seeds']} seeds:",
             "",
             table(header, rows),
-            f"Recall on its {list(data['splits'])[-1]} part, %: {recalls}.",
+            f"Recall by class on the {list(data['splits'])[-1]} split, in percent: {recalls}.",
         ]
     )
 
 
 def glyphs_ranking() -> str:
-    """Ten recipes on generated and on real images."""
+    """Return the accuracies of ten recipes on generated and on real images."""
     data = read("glyphs-ranking.json")
     ordered = sorted(data["recipes"], key=lambda row: -row[REAL]["accuracy_percent"])
     rows = [
@@ -59,19 +59,20 @@ def glyphs_ranking() -> str:
 
 
 def glyphs_ranking_published() -> str:
-    """The same of every recipe of the leaderboard that has a row on both tracks."""
+    """Return the rank correlation over all recipes with leaderboard rows on both tracks."""
     return _agreement(read("glyphs-ranking-published.json"))
 
 
 def _agreement(data: dict[str, Any]) -> str:
     low, high = data["kendall_ci95"]
-    apart = "; ".join(" before ".join(pair) for pair in data["disagreeing"])
+    reversed_pairs = "; ".join(" before ".join(pair) for pair in data["disagreeing"])
     return (
-        f"Rank correlation of the means over {len(data['recipes'])} recipes, {data['seeds']} seeds "
-        f"each: Spearman {data['spearman']:.2f}, Kendall {data['kendall']:.2f} (95% over recipes "
-        f"{low:.2f} to {high:.2f}). The protocol separates {data['pairs_separated'][REAL]} of "
-        f"{data['pairs']} pairs on real images and {data['pairs_separated'][GENERATED]} on "
-        f"generated ones; of the {data['pairs_separated_on_both']} that it separates on both, "
-        f"{data['pairs_in_the_same_order']} stand in the same order"
-        + (f" (not so on generated ones: {apart})." if apart else ".")
+        f"Rank correlation of mean accuracies over {len(data['recipes'])} recipes with "
+        f"{data['seeds']} seeds each: Spearman {data['spearman']:.2f}, Kendall "
+        f"{data['kendall']:.2f} (95% interval over recipes {low:.2f} to {high:.2f}). The protocol "
+        f"finds {data['pairs_separated'][REAL]} of {data['pairs']} pairs significantly different "
+        f"on real images and {data['pairs_separated'][GENERATED]} on generated ones. Of the "
+        f"{data['pairs_separated_on_both']} pairs that differ on both, "
+        f"{data['pairs_in_the_same_order']} have the same order"
+        + (f" (reversed on generated images: {reversed_pairs})." if reversed_pairs else ".")
     )

@@ -1,4 +1,4 @@
-"""What streaming costs, from benchmarks/measurements/streaming.json."""
+"""Cost of streaming, from benchmarks/measurements/streaming.json."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from measured import read, table
 
 
 def streaming_ratio() -> str:
-    """Training streamed against resident, then the ways to read a batch."""
+    """Return the speed of streamed and in-memory training, and of ways to read a batch."""
     data = read("streaming.json")
     hardware = data["hardware"]
     training = [
@@ -21,22 +21,22 @@ def streaming_ratio() -> str:
     reading = [
         (
             row["way"],
-            "in memory" if row["cached"] else "on the disk alone",
+            "in the page cache" if row["cached"] else "on disk only",
             f"{row['batch_us']:,} ({row['batch_us_min']:,} to {row['batch_us_max']:,})",
         )
         for row in data["reading"]
     ]
     return "\n".join(
         [
-            f"Training, images/s, medians of {data['rounds']} rounds in turns; the ratio is "
-            "streamed over resident, with its range over rounds:",
+            f"Training throughput in images/s, medians of {data['rounds']} interleaved rounds. The "
+            "ratio is streamed over in-memory, with its range over rounds:",
             "",
-            table(("backbone", "resident", "streamed", "ratio"), training),
-            f"Reading {data['batch_size']} random images from a file of {data['file_mb']} MB, "
-            "microseconds a batch:",
+            table(("backbone", "in memory", "streamed", "ratio"), training),
+            f"Time to read {data['batch_size']} random images from a file of {data['file_mb']} MB, "
+            "in microseconds per batch:",
             "",
-            table(("way", "the file is", "median (range)"), reading),
-            f"{hardware['cpu']}, {hardware['cores']} cores shared with other work, "
+            table(("method", "file", "median (range)"), reading),
+            f"Measured on {hardware['cpu']}, {hardware['cores']} shared cores, "
             f"{hardware['threads']} thread for training.",
         ]
     )

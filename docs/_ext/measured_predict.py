@@ -1,4 +1,4 @@
-"""How polarity is told, from benchmarks/measurements/predict-polarity.json."""
+"""Accuracy of ``predict``, from benchmarks/measurements/predict-*.json."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from measured import read, table
 
 
 def predict_polarity() -> str:
-    """Images left in the wrong polarity, by rule and by the way they were shown."""
+    """Return the number of polarity errors by rule and by image condition."""
     data = read("predict-polarity.json")
     shown: dict[str, str] = {row["shown"]: row["summary"] for row in data["rows"]}
     rows = []
@@ -20,64 +20,64 @@ def predict_polarity() -> str:
         rows.append((summary, *cells))
     return "\n".join(
         [
-            f"Images left in the wrong polarity, of {data['images']:,} (training and validation), "
+            f"Polarity errors on {data['images']:,} training and validation images, shown "
             "light-on-dark / dark-on-light:",
             "",
-            table(("an image is inverted if", *shown.values()), rows),
+            table(("inverted if", *shown.values()), rows),
         ]
     )
 
 
 def predict_files() -> str:
-    """What the command makes of files of all kinds, with the shipped models."""
+    """Return the accuracy of the bundled models on image files of several kinds."""
     data = read("predict-files.json")
     models = list(dict.fromkeys(row["model"] for row in data["rows"]))
     variants = list(dict.fromkeys(row["variant"] for row in data["rows"] if "variant" in row))
-    found = {(row["model"], row.get("variant")): row for row in data["rows"]}
+    by_variant = {(row["model"], row.get("variant")): row for row in data["rows"]}
     rows = []
     for variant in variants:
-        bound = found[models[0], variant]["bound"]
+        bound = by_variant[models[0], variant]["bound"]
         cells = []
         for model in models:
-            row = found[model, variant]
+            row = by_variant[model, variant]
             low, high = row["interval"]
             value = f"{row['value']:+.1f} ({low:+.1f} to {high:+.1f})"
-            cells.append(value if row["holds"] else f"{value}, **more**")
+            cells.append(value if row["holds"] else f"{value}, **exceeds the bound**")
         rows.append((variant, f"{bound:g}", *cells))
-    direct = ", ".join(f"{100 * found[model, 'PNG']['direct']:.1f}%" for model in models)
-    starts = ", ".join(f"{found[model, None]['value']:.2f} s" for model in models)
+    direct = ", ".join(f"{100 * by_variant[model, 'PNG']['direct']:.1f}%" for model in models)
+    starts = ", ".join(f"{by_variant[model, None]['value']:.2f} s" for model in models)
     return "\n".join(
         [
-            f"The {data['images']:,} {data['split']} images of `{data['track']}` as files, read by "
-            "`oraclezoo predict`: points of accuracy more than for the images themselves, with the "
-            "paired 95% interval.",
+            f"Accuracy of `oraclezoo predict` on the {data['images']:,} {data['split']} images of "
+            f"`{data['track']}`, saved as files. Each cell is the difference from the accuracy on "
+            "the original arrays, in points, with its paired 95% interval.",
             "",
-            table(("files", "within", *(f"`{model}`" for model in models)), rows),
-            f"The images themselves: {direct}. From the start of the process to its end, one image "
-            f"read: {starts} ({data['hardware']['device']}).",
+            table(("files", "bound", *(f"`{model}`" for model in models)), rows),
+            f"Accuracy on the original arrays: {direct}. Wall time of the command for one image, "
+            f"including process start: {starts} ({data['hardware']['device']}).",
         ]
     )
 
 
 def predict_jpeg() -> str:
-    """Accuracy on JPEG images of the net's own size, by how much they are smoothed."""
+    """Return the accuracy on JPEG images of the model's input size by strength of smoothing."""
     data = read("predict-jpeg.json")
-    taught = any("augment_jpeg" in row for row in data["rows"])
+    has_jpeg_column = any("augment_jpeg" in row for row in data["rows"])
     rows = [
         (
-            *((f"{row['augment_jpeg']:g}",) if taught else ()),
+            *((f"{row['augment_jpeg']:g}",) if has_jpeg_column else ()),
             row["shown"],
             *(f"{100 * value:.1f}" for value in row["accuracy"].values()),
         )
         for row in data["rows"]
     ]
-    columns = ("`augment.jpeg`", "shown") if taught else ("shown",)
+    columns = ("`augment.jpeg`", "images") if has_jpeg_column else ("images",)
     header = (*columns, *(f"{deviation:g}" for deviation in data["deviations"]))
     return "\n".join(
         [
-            f"Accuracy in percent on {data['images']:,} images (training and validation, by nets "
-            f"of recipe `{data['recipe']}` that had not seen them), by the deviation in pixels "
-            "that they were smoothed by:",
+            f"Cross-validated accuracy in percent of recipe `{data['recipe']}` on "
+            f"{data['images']:,} training and validation images, by the standard deviation in "
+            "pixels of the smoothing filter:",
             "",
             table(header, rows),
         ]

@@ -1,4 +1,4 @@
-"""What was chosen by cross-validation, from what benchmarks/search.py wrote."""
+"""Cross-validated candidates, from the files that benchmarks/search.py wrote."""
 
 from __future__ import annotations
 
@@ -9,67 +9,75 @@ from measured import read, table
 
 
 def search_ablations() -> str:
-    """The house net with one thing changed at a time, and which changes are told apart from it."""
+    """Return the ablations of OracleNet, and which of them differ significantly from it."""
     rows = read("search-ablations.json")["rows"]
-    apart = [row["name"] for row in rows if row["against_first_ci95"] and told_apart(row)]
-    said = (
-        f"By their intervals, these are told apart from the first: {', '.join(apart)}."
-        if apart
-        else "By their intervals, none is told apart from the first."
+    names = [row["name"] for row in rows if row["against_first_ci95"] and differs(row)]
+    summary = (
+        f"The intervals of the following candidates exclude 0: {', '.join(names)}."
+        if names
+        else "The intervals of all candidates include 0."
     )
-    return f"{candidates('search-ablations.json')}\n{said}\n"
+    return f"{candidates('search-ablations.json')}\n{summary}\n"
 
 
 def search_default() -> str:
-    """Candidates for the recipe default."""
+    """Return the candidates for the recipe default."""
     return candidates("search-default.json")
 
 
 def search_tiny() -> str:
-    """Candidates for the recipe tiny."""
+    """Return the candidates for the recipe tiny."""
     return candidates("search-tiny.json")
 
 
 def search_speed() -> str:
-    """Candidates for the recipe speed."""
+    """Return the candidates for the recipe speed."""
     return candidates("search-speed.json")
 
 
 def candidates(name: str) -> str:
-    """A table of candidates, best first, and what they were trained on."""
+    """Return a table of candidates, best first, and the data they were trained on."""
     data = read(name)
-    header = ("candidate", "accuracy", "against the first", "loss", "training", "folds")
-    made = table(header, [row(each) for each in data["rows"]])
-    machines = sorted({each for found in data["rows"] for each in found["hardware_classes"]})
+    header = (
+        "candidate",
+        "accuracy",
+        "difference from the first",
+        "loss",
+        "training time",
+        "folds",
+    )
+    rows = table(header, [row(each) for each in data["rows"]])
+    classes = {each for row in data["rows"] for each in row["hardware_classes"]}
     note = (
         f"Means over up to {data['folds']} folds of the training and validation images of "
-        f"{data['track']}; in brackets 95% over folds. Trained on {', '.join(machines)}."
+        f"`{data['track']}`. Differences are in points, with 95% intervals over folds. Trained on "
+        f"{', '.join(sorted(classes))}."
     )
-    return f"{made}\n{note}\n"
+    return f"{rows}\n{note}\n"
 
 
-def row(found: Mapping[str, Any]) -> tuple[str, ...]:
-    """A candidate's cells."""
+def row(candidate: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of a candidate."""
     return (
-        found["name"],
-        f"{found['accuracy_mean']:.1f}%",
-        against(found),
-        f"{found['loss_mean']:.3f}",
-        f"{found['train_s_median']:.1f} s",
-        str(found["folds"]),
+        candidate["name"],
+        f"{candidate['accuracy_mean']:.1f}%",
+        difference(candidate),
+        f"{candidate['loss_mean']:.3f}",
+        f"{candidate['train_s_median']:.1f} s",
+        str(candidate["folds"]),
     )
 
 
-def told_apart(found: Mapping[str, Any]) -> bool:
-    """Whether the interval of the difference leaves out 0."""
-    low, high = found["against_first_ci95"]
+def differs(candidate: Mapping[str, Any]) -> bool:
+    """Return whether the interval of the difference excludes 0."""
+    low, high = candidate["against_first_ci95"]
     return bool(low > 0 or high < 0)
 
 
-def against(found: Mapping[str, Any]) -> str:
-    """The paired difference in points with its interval; a dash for the first itself."""
-    bounds = found["against_first_ci95"]
+def difference(candidate: Mapping[str, Any]) -> str:
+    """Return the paired difference in points with its interval; a dash for the first."""
+    bounds = candidate["against_first_ci95"]
     if bounds is None or bounds == [0, 0]:
         return "–"
     low, high = bounds
-    return f"{found['against_first']:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{candidate['against_first']:+.1f} [{low:+.1f}, {high:+.1f}]"

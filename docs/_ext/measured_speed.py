@@ -1,4 +1,4 @@
-"""The speed of training, from what benchmarks/throughput.py and its neighbours measured."""
+"""Training speed, from the measurements of benchmarks/throughput.py and related scripts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CONTENDERS = {
     "engine best": "oraclezoo, best setting",
 }
 RATIOS = {
-    "ratio_lightning_same_batch": "oraclezoo over Lightning, same batch",
-    "ratio_lightning_best": "oraclezoo at its best setting over Lightning at its batch of 32",
-    "ratio_plain_house_net": "oraclezoo over the plain loop, same batch",
-    "ratio_lightning_house_net": "oraclezoo at its best setting over Lightning at its batch of 256",
+    "ratio_lightning_same_batch": "oraclezoo / Lightning, same batch size",
+    "ratio_lightning_best": "oraclezoo, best setting / Lightning, batch size 32",
+    "ratio_plain_house_net": "oraclezoo / plain loop, same batch size",
+    "ratio_lightning_house_net": "oraclezoo, best setting / Lightning, batch size 256",
 }
 MODELS = {
     "ratio_lightning_same_batch": "mobilenetv3_small_100",
@@ -32,47 +32,47 @@ GPU_PARTS = ("throughput-oraclenet.json", "throughput-mobilenetv3.json")
 
 
 def speed_contenders() -> str:
-    """Images a second of each contender, then what they were measured on."""
+    """Return the throughput of each contender, and the measurement setup."""
     data = read("throughput.json")
     return "\n".join([contenders(data["rows"]), *about(data)]) + "\n"
 
 
 def speed_ratios() -> str:
-    """The quotients that this project is held to."""
+    """Return the speed ratios of oraclezoo and the other contenders."""
     return ratios(read("throughput.json"))
 
 
 def speed_peak() -> str:
-    """What share of the device's peak the arithmetic reaches, and where the time goes."""
+    """Return the share of peak throughput, and the time by kind of operation."""
     return peak(read("throughput.json"))
 
 
 def speed_time() -> str:
-    """Microseconds an image of each kind of work, in a plain loop and in the engine."""
+    """Return the time per image by kind of operation, in a plain loop and in the engine."""
     return "\n".join(
         spent(model, profiles) for model, profiles in read("throughput.json")["profiles"].items()
     )
 
 
 def speed_images() -> str:
-    """Speed and memory over numbers of images."""
+    """Return speed and memory by size of the data set."""
     data = read("scaling.json")
     rows = [
         (
             f"{row['images']:,}",
             f"{row['mb']:,.1f} MB",
-            "streamed" if row["streamed"] else "held",
+            "streamed" if row["streamed"] else "in memory",
             rate(row["images_per_s"]),
             megabytes(row["peak_memory_bytes"]),
         )
         for row in data["images"]
     ]
-    header = ("images", "they take", "how", "images/s, median (range)", "most memory")
+    header = ("images", "size", "mode", "images/s, median (range)", "peak memory")
     return "\n".join([table(header, rows), *about(data)]) + "\n"
 
 
 def speed_widths() -> str:
-    """Speed and memory over sizes of the house net."""
+    """Return speed and memory by width of OracleNet."""
     rows = [
         (
             f"{row['width']:g}",
@@ -87,50 +87,53 @@ def speed_widths() -> str:
     header = (
         "width",
         "parameters",
-        "an image",
+        "FLOPs per image",
         "images/s, median (range)",
         "GFLOP/s",
-        "most memory",
+        "peak memory",
     )
     return table(header, rows)
 
 
 def speed_accuracy() -> str:
-    """What each recipe's training takes and gives, where it was measured."""
+    """Return accuracy and training time of each measured recipe."""
     return accuracies("time-to-accuracy.json")
 
 
 def speed_other_script() -> str:
-    """The closed recipes on characters of another script."""
+    """Return accuracy and training time of the closed recipes on another script."""
     return accuracies("other-script.json")
 
 
 def accuracies(name: str) -> str:
-    """What benchmarks/time_to_accuracy.py wrote."""
+    """Return a table of a file that benchmarks/time_to_accuracy.py wrote."""
     data = read(name)
     rows = [accuracy_row(row) for row in data["rows"]]
-    header = ("recipe", "division", "test accuracy [95% interval]", "training, s", "seeds")
-    made = " (generated images)" if data["synthetic"] else ""
+    header = ("recipe", "division", "test accuracy [95% interval]", "training time, s", "seeds")
+    synthetic = " (generated images)" if data["synthetic"] else ""
     classes = ", ".join(sorted({row["hardware_class"] for row in data["rows"]}))
-    note = f"`{data['track']}`{made}, {data['test_images']:,} test images; medians over seeds of "
-    return table(header, rows) + f"\n{note}training time on {classes}.\n"
+    note = (
+        f"Track `{data['track']}`{synthetic}, {data['test_images']:,} test images. Training times "
+        f"are medians over seeds on {classes}."
+    )
+    return table(header, rows) + f"\n{note}\n"
 
 
 def speed_gpu() -> str:
-    """The same figures from each folder that benchmarks/gpu.sh left, or that there is none."""
+    """Return the figures of each folder that benchmarks/gpu.sh wrote, or a note without any."""
     parts = []
     for folder in sorted(MEASUREMENTS.glob("gpu-*")):
-        found = [folder / name for name in GPU_PARTS if (folder / name).is_file()]
-        for path in found:
+        files = [folder / name for name in GPU_PARTS if (folder / name).is_file()]
+        for path in files:
             data = json.loads(path.read_text(encoding="utf-8"))["data"]
             parts += [contenders(data["rows"]), *about(data), "", ratios(data), peak(data)]
     if not parts:
-        return "No GPU was at hand when this was written: its figures wait for that command.\n"
+        return "No GPU measurements are available yet.\n"
     return "\n".join(parts) + "\n"
 
 
 def contenders(rows: Iterable[Mapping[str, Any]]) -> str:
-    """A table with a row for each contender."""
+    """Return a table with a row for each contender."""
     cells = [
         (
             f"`{row['model']}`",
@@ -143,12 +146,12 @@ def contenders(rows: Iterable[Mapping[str, Any]]) -> str:
         )
         for row in rows
     ]
-    header = ("model", "contender", "batch", "layout", "precision", "augments")
+    header = ("model", "contender", "batch size", "memory format", "precision", "augments")
     return table((*header, "images/s, median (range)"), cells)
 
 
 def ratios(data: Mapping[str, Any]) -> str:
-    """A table of the named quotients that were measured."""
+    """Return a table of the measured speed ratios."""
     rows = [
         (
             f"`{MODELS[name]}`",
@@ -159,11 +162,11 @@ def ratios(data: Mapping[str, Any]) -> str:
         for name, words in RATIOS.items()
         if name in data["ratios"]
     ]
-    return table(("model", "quotient of medians", "times", "over rounds"), rows)
+    return table(("model", "ratio of medians", "value", "range over rounds"), rows)
 
 
 def peak(data: Mapping[str, Any]) -> str:
-    """For each model the share of peak, and the time's parts by profile."""
+    """Return each model's share of peak throughput and its time by kind of operation."""
     lines = []
     for model, profiles in data["profiles"].items():
         profile = profiles["engine best"]
@@ -178,14 +181,14 @@ def peak(data: Mapping[str, Any]) -> str:
             f"{kind} {part:.0%}" for kind, part in profile["shares"].items() if part >= 0.005
         )
         line = (
-            f"- `{model}`, batch {best['batch_size']}: {reached:,.0f} GFLOP/s, "
+            f"- `{model}`, batch size {best['batch_size']}: {reached:,.0f} GFLOP/s, "
             f"**{share['value']:.0%}** ({share['min']:.0%} to {share['max']:.0%}) of the "
             f"{ceiling['gflops_per_s']['median']:,.0f} GFLOP/s that a {ceiling['work']} reaches in "
-            f"the same rounds. By profile the step is {parts}."
+            f"the same rounds. Time of a step by kind of operation: {parts}."
         )
         if profile["arithmetic_share_of_peak"] is not None:
             line += (
-                " Convolutions and matrix products alone, in their own share of the time, run at "
+                " Convolutions and matrix products alone reach "
                 f"{profile['arithmetic_share_of_peak']:.0%} of peak."
             )
         lines.append(line)
@@ -193,32 +196,32 @@ def peak(data: Mapping[str, Any]) -> str:
 
 
 def spent(model: str, profiles: Mapping[str, Any]) -> str:
-    """A table of one model's kinds of work, a column a contender."""
+    """Return the time per image of one model, by kind of operation and contender."""
     kinds = dict.fromkeys(kind for each in profiles.values() for kind in each["us_per_image"])
     rows = [
         (kind, *(f"{each['us_per_image'].get(kind, 0):,.1f}" for each in profiles.values()))
         for kind in kinds
     ]
-    header = (f"`{model}`, µs an image", *(CONTENDERS[name] for name in profiles))
+    header = (f"`{model}`, µs per image", *(CONTENDERS[name] for name in profiles))
     return table(header, rows)
 
 
 def about(data: Mapping[str, Any]) -> list[str]:
-    """What it was measured on, in two lines."""
+    """Return the measurement setup in two lines."""
     hardware, libraries = data["hardware"], data["libraries"]
-    named = [f"{name} {libraries[name]}" for name in ("torch", "lightning") if name in libraries]
+    versions = [f"{name} {libraries[name]}" for name in ("torch", "lightning") if name in libraries]
     rounds = data.get("rounds", data.get("turns"))
     load = f"{data['load_average_before']} before, {data['load_average_after']} after"
     threads = f"{hardware['threads']} thread{'s' if hardware['threads'] > 1 else ''}"
     return [
-        f"{rounds} rounds of turns of {data['turn_s']:g} s; {hardware['device']}, {threads}, "
-        f"{', '.join(named)}.",
-        f"Load average {load}; the contenders themselves make it as large as their threads.",
+        f"{rounds} rounds with turns of {data['turn_s']:g} s on {hardware['device']}, {threads}, "
+        f"{', '.join(versions)}.",
+        f"Load average {load}, including the threads of the contenders.",
     ]
 
 
 def accuracy_row(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """One recipe: accuracy with its interval, and time."""
+    """Return the cells of a recipe: accuracy with its interval, and time."""
     mean, (low, high) = row["test_accuracy_mean"], row["test_accuracy_ci95"]
     accuracy = "–" if mean is None else f"{mean:.1%} [{low:.1%}, {high:.1%}]"
     seconds = "–" if row["train_s_median"] is None else f"{row['train_s_median']:.1f}"
@@ -226,10 +229,10 @@ def accuracy_row(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def rate(figures: Mapping[str, float]) -> str:
-    """Images a second with their range."""
+    """Format a throughput with its range."""
     return f"{figures['median']:,.0f} ({figures['min']:,.0f} to {figures['max']:,.0f})"
 
 
 def megabytes(size_bytes: int | None) -> str:
-    """Memory; a dash where it is not known."""
+    """Format an amount of memory; a dash if unknown."""
     return "–" if size_bytes is None else f"{size_bytes / 1e6:,.0f} MB"

@@ -1,4 +1,4 @@
-"""Notebooks as Markdown. Light imports: a notebook is JSON."""
+"""Notebooks as Markdown. Light imports only: a notebook is JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "examples"
 
 
 def first_steps() -> str:
-    """The tutorial: text as it is, code as Python; outputs are not kept in the file."""
+    """Return the tutorial as Markdown with Python blocks. The notebook has no stored outputs."""
     notebook = json.loads((FOLDER / "first-steps.ipynb").read_text(encoding="utf-8"))
     parts = []
     for cell in notebook["cells"]:

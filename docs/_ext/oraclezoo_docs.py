@@ -1,4 +1,4 @@
-"""Sphinx extension: fills in the generated parts of pages, and keeps remote assets out."""
+"""Sphinx extension that fills in generated blocks and rejects remote assets."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ _REMOTE = re.compile(
     r"""[^>]*\bhref=["'](?:https?:)?//[^"']+""",
     re.IGNORECASE,
 )
-"""A part of a page that a browser would fetch from elsewhere; plain links are no such thing."""
+"""Elements that a browser would load from another host; plain links are allowed."""
 _REMOTE_STYLE = re.compile(r"""(?:url\(\s*["']?|@import\s+["'])(?:https?:)?//[^"')]+""")
 
 
 def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Replace the markers of a page as it is read; it depends on all that oraclezoo says."""
+    """Replace the markers of a page, and make the page depend on all sources."""
     try:
         filled = generated.fill_in(source[0])
     except KeyError as error:
         known = ", ".join(generated.PAGES)
-        raise ExtensionError(f"{docname}: nothing generates {error}; there is {known}") from error
+        raise ExtensionError(
+            f"{docname}: unknown generated block {error}; known: {known}"
+        ) from error
     if filled != source[0]:
         source[0] = filled
         for pattern in ("*.py", "*.toml", "*.json"):
@@ -42,48 +44,48 @@ def fill_in(app: Sphinx, docname: str, source: list[str]) -> None:
 def list_fields(
     app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
-    """Turn a docstring's aligned columns, "``field``   meaning", into a definition list."""
-    made: list[str] = []
-    within = False
+    """Turn aligned columns of a docstring, "``field``   meaning", into a definition list."""
+    converted: list[str] = []
+    inside = False
     for line in lines:
-        found = re.fullmatch(r"(``\w+``)\s{2,}(\S.*)", line)
-        within = bool(found) or (within and line.startswith(" "))
-        made += (
-            [found[1], f"    {found[2]}"] if found else [f"    {line.strip()}" if within else line]
+        field = re.fullmatch(r"(``\w+``)\s{2,}(\S.*)", line)
+        inside = bool(field) or (inside and line.startswith(" "))
+        converted += (
+            [field[1], f"    {field[2]}"] if field else [f"    {line.strip()}" if inside else line]
         )
-    lines[:] = made
+    lines[:] = converted
 
 
 def refuse_remote_assets(app: Sphinx, exception: Exception | None) -> None:
-    """Fail the build when a page or style sheet would load anything from another host."""
+    """Fail the build if a page or style sheet loads anything from another host."""
     if exception is not None or app.builder.format != "html":
         return
     for suffix, pattern in (("html", _REMOTE), ("css", _REMOTE_STYLE)):
         for path in sorted(Path(app.outdir).rglob(f"*.{suffix}")):
-            found = pattern.search(path.read_text(encoding="utf-8"))
-            if found:
-                raise ExtensionError(f"{path}: a remote asset: {found[0][:200]}")
+            asset = pattern.search(path.read_text(encoding="utf-8"))
+            if asset:
+                raise ExtensionError(f"{path} loads a remote asset: {asset[0][:200]}")
 
 
 def refuse_broken_links(app: Sphinx, exception: Exception | None) -> None:
-    """Fail the build when a link to this site leads nowhere in it."""
+    """Fail the build if an internal link is broken."""
     if exception is None and app.builder.format == "html":
-        found = links.broken(Path(app.outdir))
-        if found:
-            raise ExtensionError("links that lead nowhere:\n" + "\n".join(found[:50]))
+        dangling = links.broken(Path(app.outdir))
+        if dangling:
+            raise ExtensionError("broken links:\n" + "\n".join(dangling[:50]))
 
 
 def draw_sheets(app: Sphinx) -> None:
-    """Make the pictures that pages refer to."""
+    """Draw the images that pages refer to."""
     sheets.draw()
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect to Sphinx."""
+    """Connect the handlers to Sphinx."""
     app.connect("builder-inited", draw_sheets)
     app.connect("builder-inited", lambda _: zoo_pages.write())
     app.connect("source-read", fill_in)
     app.connect("autodoc-process-docstring", list_fields)
     app.connect("build-finished", refuse_remote_assets)
-    app.connect("build-finished", refuse_broken_links, priority=900)  # once all files are there
+    app.connect("build-finished", refuse_broken_links, priority=900)  # after all files are written
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

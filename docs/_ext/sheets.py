@@ -1,7 +1,7 @@
-"""Contact sheets for the page on generated characters, drawn when the documentation is built.
+"""Contact sheets for the page on generated characters, drawn at build time.
 
-Real images are never committed: they are shown only where the files are at hand ($ORACLEZOO_DATA or
-the user's cache), and never downloaded for this.
+Real images are never committed. The sheet shows them only if the files exist ($ORACLEZOO_DATA or
+the user's cache); the build never downloads them.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ PER_CLASS = 12
 
 
 def sheets() -> str:
-    """Markdown for the sheets that :func:`draw` makes on this machine."""
+    """Return Markdown for the sheet that :func:`draw` writes on this machine."""
     if real_files() is None:
         return (
-            f"![Generated characters, a class a row](_generated/{GENERATED}.png)\n\n"
-            "Where this documentation was built the real images were not at hand; `oraclezoo data "
-            f"preview {REAL} sheet.png --beside {GENERATED}` shows them beside the generated ones."
+            f"![Generated characters, one class per row](_generated/{GENERATED}.png)\n\n"
+            "The real images were not available when this documentation was built. To compare, run "
+            f"`oraclezoo data preview {REAL} --beside {GENERATED} --out sheet.png`."
         )
     return (
-        f"![Real and generated characters, a class a row](_generated/{REAL}.png)\n\n"
+        f"![Real and generated characters, one class per row](_generated/{REAL}.png)\n\n"
         f"Left: training images of `{REAL}`. Right: training images of `{GENERATED}`."
     )
 
 
 def real_files() -> Path | None:
-    """The folder with the real files of the track, or None."""
+    """Return the folder with the real files of the track, or None."""
     from oraclezoo.data.locate import search
     from oraclezoo.data.upstream import TEST_IMAGES, TEST_LABELS
 
-    found = search((TEST_IMAGES, TEST_LABELS), None)
-    folders = {path.parent for path in found.values() if path is not None}
-    return folders.pop() if len(folders) == 1 and None not in found.values() else None
+    files = search((TEST_IMAGES, TEST_LABELS), None)
+    folders = {path.parent for path in files.values() if path is not None}
+    return folders.pop() if len(folders) == 1 and None not in files.values() else None
 
 
 def draw() -> None:
-    """Write the sheet that :func:`sheets` shows."""
+    """Write the sheet that :func:`sheets` refers to."""
     from oraclezoo.data import tracks
     from oraclezoo.data.sheet import contact_sheet
     from oraclezoo.data.tiles import classes_beside

@@ -1,6 +1,7 @@
-"""A page for each entry of the zoo, and one for each kind, made from specs. Light imports.
+"""Pages of the zoo, generated from specs: one per component and one per kind.
 
-They are written into docs/zoo/ before Sphinx reads the sources, and are not committed.
+They are written to docs/zoo/ before Sphinx reads the sources, and are not committed. Light imports
+only.
 """
 
 from __future__ import annotations
@@ -28,26 +29,28 @@ KINDS: dict[Kind, str] = {
     "tracker": "Trackers",
 }
 FACTS = {
-    "prunable": "`oraclezoo prune` can take channels out of it",
-    "data_init": "looks at training images before the first step",
-    "needs_closure": "computes the gradient more than once a step",
-    "train_eval": "is switched between training and evaluation",
-    "separable": "may have groups with settings of their own",
-    "takes": "the parameters it steps by its own rule",
-    "others": "what handles the other parameters",
-    "metric": "steps on a validation figure",
-    "synthetic": "generated, not real",
-    "streams": "may be read from its file a batch at a time",
-    "needs": "what must be there",
+    "prunable": "`oraclezoo prune` supports it",
+    "not_prunable_because": "why `oraclezoo prune` does not support it",
+    "lr_peak": "largest learning rate, relative to the optimizer's",
+    "data_init": "initialises from training images",
+    "needs_closure": "evaluates the gradient more than once per step",
+    "train_eval": "trains and evaluates at different weights",
+    "separable": "updates each parameter independently of the others",
+    "takes": "parameters updated by its own rule",
+    "others": "optimizer of the remaining parameters",
+    "metric": "depends on a validation metric",
+    "synthetic": "generated images",
+    "streams": "can be streamed from its file",
+    "needs": "requirements",
     "train": "training images",
     "validation": "validation images",
     "test": "test images",
 }
-"""What a declared fact says, in words."""
+"""Meaning of each declared fact."""
 
 
 def write() -> None:
-    """Write each page whose text changed; remove those of entries that are no more."""
+    """Write pages whose text changed, and delete pages of removed components."""
     pages = dict(_pages())
     for path, text in pages.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +76,9 @@ def _index(kind: Kind, title: str, entries: list[Entry]) -> str:
     ]
     parts = [
         f"# {title}",
-        f"The {len(entries)} that come with oraclezoo, as `oraclezoo list {kind}s` shows them.",
-        table(("name", "what it is"), rows),
+        f"oraclezoo has {len(entries)} built-in {title.lower()}. `oraclezoo list {kind}s` also "
+        "lists those of installed plugins.",
+        table(("name", "description"), rows),
     ]
     if kind == "backbone":
         parts.append(generated.any_timm())
@@ -86,9 +90,9 @@ def _index(kind: Kind, title: str, entries: list[Entry]) -> str:
 def _page(kind: Kind, entry: Entry, results: list[dict[str, Any]]) -> str:
     spec = entry.spec
     origin = (
-        f"`{entry.distribution}:{spec.name}` is built by `{spec.target}`."
+        f"Qualified name: `{entry.distribution}:{spec.name}`. Implementation: `{spec.target}`."
         if spec.target
-        else f"`{entry.distribution}:{spec.name}`."
+        else f"Qualified name: `{entry.distribution}:{spec.name}`."
     )
     parts = [f"# `{spec.name}`", _sentence(spec.summary), origin]
     if spec.source.strip("-"):
@@ -98,12 +102,12 @@ def _page(kind: Kind, entry: Entry, results: list[dict[str, Any]]) -> str:
         for name, value in spec.facts.items()
     ]
     if facts:
-        parts += ["## What it declares", table(("fact", "value", "meaning"), facts)]
+        parts += ["## Facts", table(("fact", "value", "meaning"), facts)]
     parts += ["## Options", generated.options(spec.options, "option")]
-    parts += ["## Use", _use(kind, spec.name)]
+    parts += ["## Usage", _use(kind, spec.name)]
     if kind != "tracker":
         parts += [
-            "## Committed results",
+            "## Published results",
             _results(kind, f"{entry.distribution}:{spec.name}", results),
         ]
     return "\n\n".join(parts) + "\n"
@@ -118,14 +122,14 @@ def _use(kind: Kind, name: str) -> str:
         lines.append(f"$ oraclezoo train quick --tracker {name}")
     else:
         lines.append(f"$ oraclezoo train quick --set {kind}.name={name}")
-    made = "```console\n" + "\n".join(lines) + "\n```"
+    commands = "```console\n" + "\n".join(lines) + "\n```"
     if kind in ("dataset", "tracker"):
-        return made
-    return f'{made}\n\nIn a recipe:\n\n```toml\n[{kind}]\nname = "{name}"\n```'
+        return commands
+    return f'{commands}\n\nIn a recipe:\n\n```toml\n[{kind}]\nname = "{name}"\n```'
 
 
 def _results(kind: Kind, name: str, results: list[dict[str, Any]]) -> str:
-    """A row for each committed result that this entry is part of."""
+    """Return a table of the published results that use this component."""
     rows = []
     for each in results:
         if each["components"][kind]["name"] != name or not each["seeds"]:
@@ -148,24 +152,24 @@ def _results(kind: Kind, name: str, results: list[dict[str, Any]]) -> str:
         )  # fmt: skip
     if not rows:
         return "None yet.\n"
-    head = ("recipe", "parts", "track, division", "test accuracy, %", "seeds")
+    head = ("recipe", "components", "track, division", "test accuracy, %", "seeds")
     shown = table(head, [row for _, row in sorted(rows)])
     return f"{shown}\nIntervals, ranks and ties are on the [leaderboard](/leaderboard.md).\n"
 
 
 def _sentence(text: str) -> str:
-    made = plain(text).rstrip(".")
-    return f"{made[:1].upper()}{made[1:]}."
+    sentence = plain(text).rstrip(".")
+    return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def _linked(source: str) -> str:
-    """A source with its arXiv numbers as links, if it has any, and addresses as they are."""
+    """Return a source with its arXiv numbers and URLs as links."""
     parts = re.split(r"(arXiv[: ]\d{4}\.\d{4,5}|https?://[^\s,;)]+)", source)
     return "".join(_link(part) if index % 2 else _escaped(part) for index, part in enumerate(parts))
 
 
 def _escaped(text: str) -> str:
-    """As :func:`generated.plain`, with the spaces at its ends."""
+    """Escape like :func:`generated.plain`, but keep leading and trailing spaces."""
     left, right = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
     return left + plain(text) + right if text.strip() else text
 

@@ -1,4 +1,4 @@
-"""Fixtures of the kit, for the tests of all packages together."""
+"""Fixtures of the conformance kit, for the tests of all packages."""
 
 from oraclezoo.testing.fixtures import oraclezoo_data
 

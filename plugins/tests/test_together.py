@@ -1,4 +1,4 @@
-"""All packages installed at once, with one that is broken and one that clashes (plugins/_test)."""
+"""All packages installed together, with a broken and a clashing one (plugins/_test)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(*arguments: str) -> Result:
 
 
 def train(data: Path, out: Path, *arguments: str) -> Result:
-    """One epoch on made images."""
+    """Train one epoch on generated images."""
     settings = ("-s", "budget.epochs=1", "-s", "budget.batch_size=16")
     where = ("--track", "idx", "--data-dir", str(data), "--device", "cpu", "--out", str(out))
     return run("train", "authors-cnn", *settings, *where, *arguments)
@@ -40,7 +40,7 @@ def listed() -> dict[str, Any]:
 
 
 def test_each_package_is_listed_with_its_version() -> None:
-    """All work but the broken one; versions are those of their pyprojects."""
+    """All packages except the broken one work, with the versions of their pyprojects."""
     found = listed()
     for name in GOOD:
         text = (HERE / name / "pyproject.toml").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def test_each_package_is_listed_with_its_version() -> None:
 
 
 def test_the_broken_one_is_explained_and_refused() -> None:
-    """The doctor names it with the fix and fails; --strict stops; the kit fails it."""
+    """The doctor reports the broken package and its fix; --strict and the kit fail."""
     result = run("plugins", "doctor", "--json")
     assert result.exit_code == 1
     first, *others = json.loads(result.stdout)["data"]["problems"]
@@ -65,7 +65,7 @@ def test_the_broken_one_is_explained_and_refused() -> None:
 
 
 def test_the_shared_name_asks_for_the_distribution(oraclezoo_data: Path, tmp_path: Path) -> None:
-    """Bare it is an error that lists both; qualified each trains, by its own schedule."""
+    """An ambiguous bare name raises an error with both; qualified names train."""
     refused = train(oraclezoo_data, tmp_path, "-s", "scheduler.name=rex")
     assert refused.exit_code == 2
     assert f"say 'oraclezoo-rex:rex' or '{CLASH}:rex'" in refused.stderr
@@ -84,7 +84,7 @@ def test_the_shared_name_asks_for_the_distribution(oraclezoo_data: Path, tmp_pat
 def test_each_component_is_used(
     entry: Entry, oraclezoo_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An epoch is trained with it by its qualified name, and the run says whose it was."""
+    """Each component trains by its qualified name, and the run records its origin."""
     for name in ("CACHE", "CONFIG", "DATA"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name))
     kind, out = entry.spec.kind, tmp_path / "runs"
@@ -104,14 +104,14 @@ def test_each_component_is_used(
 
 
 def test_listing_them_imports_nothing_heavy() -> None:
-    """Their entry points' modules are light: no warning of the doctor's is about one of them."""
+    """Entry-point modules are light: the doctor reports no import problem."""
     result = run("plugins", "doctor", "--json")
     problems = json.loads(result.stdout)["data"]["problems"]
     assert [p for p in problems if "import" in p["why"] and BROKEN not in p["what"]] == []
 
 
 def test_a_new_package_installs_and_keeps_the_contract(tmp_path: Path) -> None:
-    """What ``plugins new`` writes is installed by pip, is found, and its own tests pass."""
+    """pip installs a package from ``plugins new``, oraclezoo finds it, and its tests pass."""
     name, site = "my-fresh-scheduler", tmp_path / "site"
     made = run("plugins", "new", name, "--kind", "scheduler", "--out", str(tmp_path))
     assert made.exit_code == 0, made.output

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from oraclezoo.artifacts.run import Run
     from oraclezoo.benching.bench import bench
     from oraclezoo.errors import OracleZooError
-    from oraclezoo.pipeline.sweep import sweep
     from oraclezoo.pruning.prune import prune
     from oraclezoo.quantization.export import export
     from oraclezoo.quantization.onnx import quantize
     from oraclezoo.recipe import Recipe
     from oraclezoo.result import Result
     from oraclezoo.search.compress import compress
+    from oraclezoo.sweeping.sweep import sweep
     from oraclezoo.training.train import train
 
 # Libraries that report their own use read these variables when they are imported. Python runs this
@@ -74,7 +74,7 @@ _WHERE = {
     "quantize": "oraclezoo.quantization.onnx",
     "receipt": "oraclezoo.api",
     "registry": "oraclezoo.api",
-    "sweep": "oraclezoo.pipeline.sweep",
+    "sweep": "oraclezoo.sweeping.sweep",
     "train": "oraclezoo.training.train",
 }
 """Where each public name lives. No package may have one of these names: it would hide the name."""

@@ -87,7 +87,7 @@ def hidden(folder: Path) -> set[str]:
 
 
 def test_fetching_outlives_kills(server: FileServer, tmp_path: Path) -> None:
-    """Each file is absent, the old one or complete; what came is gone on with."""
+    """Each file is absent, the old one or complete; the next call finishes."""
     server.chunk_s = 0.004
     records = [(file.name, file.kind, file.digest) for file in FILES.values()]
     code = [sys.executable, "-c", FETCH, json.dumps(records)]
@@ -110,11 +110,9 @@ def test_fetching_outlives_kills(server: FileServer, tmp_path: Path) -> None:
             allowed = (content,) if in_peace else (content, old)
             assert in_peace <= path.exists()
             assert not path.exists() or path.read_bytes() in allowed
-        assert hidden(folder) <= ({"lock"} if in_peace else {"lock", "part", "json", "tmp"})
+        assert hidden(folder) <= ({"lock"} if in_peace else {"lock", "tmp"})
 
-    server.ranges.clear()
     kill_often(command, environment, duration_s, prepare, check)
-    assert KILLS < 50 or any(server.ranges)  # in so many, one hit the middle of a file
 
 
 def test_generating_outlives_kills(tmp_path: Path) -> None:
@@ -150,7 +148,7 @@ def test_generating_outlives_kills(tmp_path: Path) -> None:
 STEPS = """
 import json, os, shutil, sys
 from pathlib import Path
-from oraclezoo.data import fetch, generated, glyphs, transfer, upstream
+from oraclezoo.data import fetch, generated, glyphs, upstream
 
 url, cache, *records = sys.argv[1:]
 folder = Path(cache, "oraclezoo", "generated" if url == "generate" else "oracle-mnist")

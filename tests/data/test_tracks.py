@@ -10,7 +10,7 @@ import numpy as np
 import platformdirs
 import pytest
 
-from oraclezoo.data import tracks, transfer, upstream
+from oraclezoo.data import download, tracks, upstream
 from oraclezoo.data.characters import CLASSES, GLYPHS
 from oraclezoo.data.dataset import SPLITS, ArrayDataset
 from oraclezoo.data.idx import write_idx
@@ -263,6 +263,6 @@ def test_without_data_or_network_the_error_names_the_alternatives(
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path))
     monkeypatch.setenv("ORACLEZOO_DATA_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer.time, "sleep", lambda _: None)  # the pauses between attempts
+    monkeypatch.setattr(download.time, "sleep", lambda _: None)  # the pauses between attempts
     with pytest.raises(DataError, match="--track glyphs-3k, which needs no download"):
         tracks.oracle_mnist_3k(data_dir=None)

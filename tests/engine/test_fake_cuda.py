@@ -53,7 +53,7 @@ WAITING = {
     "novograd": "timm asks whether a weight has a squared norm yet",
     "sgdp": "as adamp",
 }
-"""Optimizers whose steps make the host wait, and why; docs/engine.md names them."""
+"""Optimizers whose steps make the host wait, and why; docs/internals/engine.md names them."""
 BACKBONES = (
     "oraclenet",
     "lenet5",
@@ -199,7 +199,9 @@ def test_backbones_train_on_the_device(tmp_path: Path, filled: None, name: str) 
 
 def test_the_page_names_those_that_wait() -> None:
     """All of them, and each is in the registry."""
-    page = (Path(__file__).parents[2] / "docs" / "engine.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "internals" / "engine.md").read_text(
+        encoding="utf-8"
+    )
     said = page.partition("make the host wait:")[2].partition(". ")[0]
     assert set(re.findall(r"`(\w+)`", said)) == set(WAITING)
 

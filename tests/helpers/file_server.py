@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event
@@ -18,7 +17,6 @@ class FileServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
-    etag: str | None = '"version 1"'
 
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -28,7 +26,6 @@ class FileServer(ThreadingHTTPServer):
         self.chunk_s = 0.0
         self.stalled = Event()
         self.asked: list[str] = []
-        self.ranges: list[str | None] = []
         self.headers: list[dict[str, str]] = []
 
     @property
@@ -46,15 +43,12 @@ class Handler(BaseHTTPRequestHandler):
         self.name = self.path.rpartition("/")[2]
         self.body = self.server.files[self.name]
         self.server.asked.append(self.name)
-        self.server.ranges.append(self.headers.get("Range"))
         self.server.headers.append(dict(self.headers))
         mode = self.server.plan.pop(0) if self.server.plan else self.server.mode
         getattr(self, f"answer_{mode}")()
 
     def begin(self, status: int, **fields: str) -> None:
         self.send_response(status)
-        if self.server.etag is not None:
-            self.send_header("ETag", self.server.etag)
         for name, value in fields.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
@@ -64,36 +58,30 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def answer_right(self) -> None:
-        """As RFC 9110 has it: a range if it was asked for and the file is still the same."""
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(wanted[1]) if wanted else 0
-        if not wanted or self.headers.get("If-Range") != self.server.etag:
-            start = 0
-            self.begin(200, Content_Length=str(len(self.body)))
-        elif start >= len(self.body):
-            self.begin(416, Content_Range=f"bytes */{len(self.body)}", Content_Length="0")
-            return
-        else:
-            last = len(self.body) - 1
-            where = f"bytes {start}-{last}/{last + 1}"
-            self.begin(206, Content_Length=str(last + 1 - start), Content_Range=where)
+        self.begin(200, Content_Length=str(len(self.body)))
         piece = len(self.body) if not self.server.chunk_s else max(1, len(self.body) // 32)
-        for at in range(start, len(self.body), piece):
+        for at in range(0, len(self.body), piece):
             self.wfile.write(self.body[at : at + piece])
             if self.server.chunk_s:
                 time.sleep(self.server.chunk_s)
 
-    def answer_no_ranges(self) -> None:
-        self.whole(self.body)
-
     def answer_truncated(self) -> None:
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(wanted[1]) if wanted else 0
-        last = len(self.body) - 1
-        where = f"bytes {start}-{last}/{last + 1}"
-        fields = {"Content_Range": where} if wanted else {}
-        self.begin(206 if wanted else 200, Content_Length=str(last + 1 - start), **fields)
-        self.wfile.write(self.body[start : start + 300])
+        self.begin(200, Content_Length=str(len(self.body)))
+        self.wfile.write(self.body[:300])
+
+    def drip(self, data: bytes) -> None:
+        """A byte now and then, each before any timeout of a socket."""
+        for byte in data:
+            self.wfile.write(bytes([byte]))
+            if self.server.stalled.wait(0.05):
+                return
+
+    def answer_drip(self) -> None:
+        self.begin(200, Content_Length=str(len(self.body)))
+        self.drip(self.body)
+
+    def answer_drip_header(self) -> None:
+        self.drip(b"HTTP/1.1 200 OK\r\nX-Padding: " + b"x" * 60_000)
 
     def answer_chunked_truncated(self) -> None:
         self.begin(200, Transfer_Encoding="chunked")
@@ -164,24 +152,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer_redirect_nowhere(self) -> None:
         self.begin(302, Location="http://[", Content_Length="0")
-
-    def answer_range_elsewhere(self) -> None:
-        """Part of the file, another one than was asked for."""
-        self.begin(206, Content_Range=f"bytes 0-9/{len(self.body)}", Content_Length="10")
-        self.wfile.write(self.body[:10])
-
-    def answer_range_unsaid(self) -> None:
-        self.begin(206, Content_Length="10")
-        self.wfile.write(self.body[:10])
-
-    def answer_range_of_another(self) -> None:
-        """A server that does not know If-Range, and has another file by now."""
-        start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-        self.send_response(206)
-        self.send_header("ETag", '"another"')
-        self.send_header("Content-Range", f"bytes {start}-{start + 9}/{start + 10}")
-        self.end_headers()
-        self.wfile.write(b"y" * 10)
 
     def log_message(self, *_: object) -> None:
         """Keeps the test's output clean."""

@@ -1,4 +1,4 @@
-"""The net does what its group promises."""
+"""The network is invariant under its group."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ ORDERS = {"mirror": 2, "p4": 4, "p4m": 8}
 
 
 def net(group: str, **options: object) -> GCNN:
-    """A small one whose batch norms have seen something."""
+    """Build a small network with non-trivial batch norm statistics."""
     torch.manual_seed(0)
-    made = GCNN(in_chans=1, num_classes=10, image_size=28, group=group, width=4, **options)  # type: ignore[arg-type]  # as given
+    made = GCNN(in_chans=1, num_classes=10, image_size=28, group=group, width=4, **options)  # type: ignore[arg-type]  # options vary
     with torch.no_grad():
         made.train()(torch.randn(16, 1, 28, 28))
     return made.eval()
 
 
 def transforms(group: str) -> list[torch.Tensor]:
-    """One image under each element of the group."""
+    """Return an image under each element of the group."""
     image = torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(1))
     turns = range(1 if group == "mirror" else 4)
     found = [torch.rot90(image, quarter, (2, 3)) for quarter in turns]
@@ -31,7 +31,7 @@ def transforms(group: str) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("group", ORDERS)
 def test_the_elements_form_a_group(group: str) -> None:
-    """Closed, with inverses, of the known order."""
+    """The elements are closed, have inverses and the known order."""
     members = elements(group)
     assert len(set(members)) == ORDERS[group]
     assert all(multiply(a, b) in members for a in members for b in members)
@@ -41,7 +41,7 @@ def test_the_elements_form_a_group(group: str) -> None:
 @pytest.mark.parametrize("pool", ["max", "avg"])
 @pytest.mark.parametrize("group", ORDERS)
 def test_logits_do_not_change_under_the_group(group: str, pool: str) -> None:
-    """Each transformed image has the logits of the image."""
+    """Transformed images have equal logits."""
     images = transforms(group)
     assert len(images) == ORDERS[group]
     with torch.no_grad():
@@ -51,7 +51,7 @@ def test_logits_do_not_change_under_the_group(group: str, pool: str) -> None:
 
 
 def test_what_is_not_in_the_group_changes_logits() -> None:
-    """mirror tells an image from its quarter turn, p4 from its mirror image."""
+    """``mirror`` distinguishes a rotated image, and ``p4`` a mirrored one."""
     upright, mirrored = transforms("mirror")
     with torch.no_grad():
         for group, other in (("mirror", torch.rot90(upright, 1, (2, 3))), ("p4", mirrored)):
@@ -61,9 +61,9 @@ def test_what_is_not_in_the_group_changes_logits() -> None:
 
 @pytest.mark.parametrize("group", ORDERS)
 def test_maps_turn_with_the_image(group: str) -> None:
-    """The convolution of a mirrored or turned image is that of the image, its parts moved along.
+    """Convolution commutes with mirroring and rotation, up to a permutation of group elements.
 
-    For each transform there is an order of the group's elements in which this holds.
+    For each transformation, some permutation satisfies this.
     """
     torch.manual_seed(0)
     order = ORDERS[group]
@@ -84,7 +84,7 @@ def test_maps_turn_with_the_image(group: str) -> None:
 
 
 def test_the_filters_are_shared() -> None:
-    """p4m has eight times the maps of its weights, not eight times the weights."""
+    """p4m has eight feature maps per filter, but not eight times the weights."""
     conv = GroupConv(3, 2, "p4m", lifts=False)
     assert conv.weight.numel() == 2 * 3 * 8 * 9
     assert conv.filters().shape == (2 * 8, 3 * 8, 3, 3)
@@ -92,6 +92,6 @@ def test_the_filters_are_shared() -> None:
 
 @pytest.mark.parametrize("size", [4, 27, 30])
 def test_sizes_that_pool_unevenly_are_refused(size: int) -> None:
-    """In one line that says which are not."""
+    """Unsupported image sizes raise a one-line error."""
     with pytest.raises(UsageError, match="a multiple of 4"):
         GCNN(in_chans=1, num_classes=10, image_size=size)

@@ -1,4 +1,4 @@
-"""Runs as MLflow's own client reads them back from an SQLite file; no server is needed."""
+"""MLflow's client reads the runs back from an SQLite file; no server is needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CI = {
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Stripes in two places: 160 images."""
+    """Return 160 images of stripes in two positions."""
     folder = tmp_path_factory.mktemp("images")
     for name, count in (("train", 120), ("t10k", 40)):
         labels = (np.arange(count) % 2).astype(np.uint8)
@@ -44,12 +44,12 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of runs that the tests share, since a new SQLite file takes MLflow seconds."""
+    """A folder of runs shared by the tests, since MLflow takes seconds to create a file."""
     return tmp_path_factory.mktemp("it's") / "runs"
 
 
 def train(images: Path, home: Path, name: str, **more: Any) -> oz.Run:
-    """A tiny training; a tracker that fails is an error here."""
+    """Run a tiny training in which a failing tracker is an error."""
 
     def never(text: str) -> None:
         raise AssertionError(text)
@@ -67,7 +67,7 @@ def train(images: Path, home: Path, name: str, **more: Any) -> oz.Run:
 
 
 def runs(home: Path, name: str) -> list[Any]:
-    """MLflow's runs of the recipe called so."""
+    """Return MLflow's runs of a recipe by name."""
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
@@ -78,7 +78,7 @@ def runs(home: Path, name: str) -> list[Any]:
 
 
 def test_a_training_is_a_whole_run(images: Path, home: Path) -> None:
-    """Parameters, metrics by step, recipe and model as artifacts, and its end."""
+    """A run has parameters, metrics by step, artifacts and a status."""
     from mlflow import MlflowClient
 
     run = train(images, home, "whole")
@@ -93,7 +93,7 @@ def test_a_training_is_a_whole_run(images: Path, home: Path) -> None:
     assert [(metric.step, metric.value) for metric in losses] == wanted
     local = Path(client.download_artifacts(found.info.run_id, "model"))
     kept_at = home / "mlflow-artifacts" / found.info.run_id / "artifacts" / "model"
-    assert kept_at.joinpath("model.json").is_file(), "artifacts stay by the runs"
+    assert kept_at.joinpath("model.json").is_file(), "artifacts stay next to the runs"
     blank = np.zeros((2, 16, 16), np.uint8)
     kept = oz.load(local).predict(blank)
     np.testing.assert_array_equal(kept.probabilities, run.model().predict(blank).probabilities)
@@ -104,7 +104,7 @@ def test_a_training_is_a_whole_run(images: Path, home: Path) -> None:
 
 
 def test_an_interrupted_training_goes_on_as_the_same_run(images: Path, home: Path) -> None:
-    """Also where its folder has an apostrophe in its name."""
+    """A resumed training continues the run, even with an apostrophe in its folder's name."""
     steps = iter(range(100))
     with pytest.raises(InterruptedRunError):
         train(images, home, "broken-off", should_stop=lambda: next(steps) == 7)
@@ -117,7 +117,7 @@ def test_an_interrupted_training_goes_on_as_the_same_run(images: Path, home: Pat
 
 
 def test_a_diverged_training_has_failed(images: Path, home: Path) -> None:
-    """With our own word for it as a tag."""
+    """MLflow's status is set, with oraclezoo's as a tag."""
     wild = {"optimizer.lr": 100.0, "optimizer.weight_decay": 1.0}
     with pytest.raises(DivergedError):
         train(images, home, "wild", changes=wild)
@@ -127,7 +127,7 @@ def test_a_diverged_training_has_failed(images: Path, home: Path) -> None:
 
 
 def test_listing_does_not_import_mlflow() -> None:
-    """It takes seconds to import, which every command would pay."""
+    """MLflow takes seconds to import, so listing must not import it."""
     code = (
         "import sys; from oraclezoo.plugins.registry import build_registry; "
         "assert ('tracker', 'oraclezoo-mlflow:mlflow') in build_registry(); "

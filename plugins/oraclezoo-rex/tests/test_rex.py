@@ -1,4 +1,4 @@
-"""REX follows its paper's equation."""
+"""REX follows the equation of its paper."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ from oraclezoo.errors import UsageError
 
 
 def rates(total_steps: int, **options: float) -> list[float]:
-    """The learning rate at step 0, 1, ... total_steps, of an optimizer that begins at 1."""
+    """Return the learning rates at steps 0, 1, ... total_steps, starting from 1."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = REX(optimizer, total_steps=total_steps, steps_per_epoch=5, **options)
     found = []
@@ -31,13 +31,13 @@ def test_it_is_the_papers_curve() -> None:
 
 
 def test_beta_zero_is_a_line_and_more_stays_high_for_longer() -> None:
-    """Half way: 1/2, 2/3, and more."""
+    """At half time, a larger beta gives a larger learning rate: 1/2, 2/3, and more."""
     assert rates(10, beta=0.0) == pytest.approx([1 - t / 10 for t in range(11)])
     assert rates(10, beta=0.0)[5] < rates(10)[5] < rates(10, beta=0.9)[5]
 
 
 def test_warm_up_reaches_the_learning_rate_and_the_fall_its_floor() -> None:
-    """Four steps up, then the curve over the other sixteen."""
+    """Four warm-up steps precede the curve over the other sixteen."""
     found = rates(20, warmup=0.2, lr_min_ratio=0.1)
     assert found[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
     assert found[12] == pytest.approx(0.1 + 0.9 * 2 / 3)
@@ -48,7 +48,7 @@ def test_warm_up_reaches_the_learning_rate_and_the_fall_its_floor() -> None:
 def test_it_stays_within_bounds_and_only_falls_after_the_warm_up(
     total_steps: int, warmup: float, beta: float, floor: float
 ) -> None:
-    """From any options, between 0 and 1."""
+    """For any options, the factor is between 0 and 1."""
     found = rates(total_steps, warmup=warmup, beta=beta, lr_min_ratio=floor)
     assert all(0 <= rate <= 1 for rate in found)
     after = found[round(warmup * total_steps) :]
@@ -56,6 +56,6 @@ def test_it_stays_within_bounds_and_only_falls_after_the_warm_up(
 
 
 def test_a_schedule_of_no_steps_is_refused() -> None:
-    """At least one step."""
+    """Zero steps raise an error."""
     with pytest.raises(UsageError, match="at least one step"):
         rates(0)

@@ -1,4 +1,4 @@
-"""The package's optimizers, as oraclezoo's engine meets them."""
+"""The optimizers as oraclezoo's engine uses them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def build(net: nn.Module, name: str, **options: object) -> torch.optim.Optimizer
 
 
 def step(net: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
-    """Steps of least squares on fixed numbers."""
+    """Take steps of least squares on fixed data."""
     inputs = torch.linspace(-1, 1, 64).view(16, 4)
-    optimizer.train()  # type: ignore[attr-defined]  # the fact says it is there
+    optimizer.train()  # type: ignore[attr-defined]  # guaranteed by the fact train_eval
     for _ in range(steps):
         optimizer.zero_grad()
         (net(inputs) - inputs.sum(1, keepdim=True)).square().mean().backward()
@@ -50,13 +50,13 @@ def test_sgd_evaluates_at_the_average_of_its_path() -> None:
         path.append(z)
         x = torch.stack(path).mean(0)
     step(net, optimizer, 6)
-    optimizer.eval()  # type: ignore[attr-defined]  # the fact says it is there
+    optimizer.eval()  # type: ignore[attr-defined]  # guaranteed by the fact train_eval
     assert torch.allclose(net.weight, x, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_before_train_is_refused_by_the_package(name: str) -> None:
-    """So that weights are never updated at the wrong point in silence."""
+    """A step in evaluation mode raises instead of updating the wrong weights."""
     net = nn.Linear(4, 1)
     optimizer = build(net, name)
     net(torch.ones(2, 4)).sum().backward()
@@ -66,20 +66,20 @@ def test_a_step_before_train_is_refused_by_the_package(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_weight_decay_spares_biases(name: str) -> None:
-    """One group decays, the other does not."""
+    """Only one of the two groups has weight decay."""
     groups = build(nn.Linear(4, 1), name, weight_decay=0.1).param_groups
     assert [(g["weight_decay"], g["params"][0].ndim) for g in groups] == [(0.1, 2), (0.0, 1)]
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_betas_are_two(name: str) -> None:
-    """One is an error that says so."""
-    with pytest.raises(UsageError, match="betas are two numbers, not 1"):
+    """A single beta raises an error."""
+    with pytest.raises(UsageError, match="betas must be two numbers, not 1"):
         build(nn.Linear(4, 1), name, betas=[0.9])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_net_without_trainable_parameters_is_refused(name: str) -> None:
-    """One clear line."""
+    """The error is a single line."""
     with pytest.raises(UsageError, match="no trainable parameter"):
         build(nn.Linear(4, 1).requires_grad_(False), name)

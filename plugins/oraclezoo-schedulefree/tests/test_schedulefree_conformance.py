@@ -1,4 +1,4 @@
-"""What this package offers keeps oraclezoo's contract."""
+"""The components of this package pass oraclezoo's conformance kit."""
 
 from oraclezoo.testing import conformance
 

@@ -1,4 +1,4 @@
-"""Offline runs as wandb itself keeps them, read back from their files; no network is needed."""
+"""The tests read offline runs back from their files; no network is needed."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SMALL: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "data.t
 
 @pytest.fixture(autouse=True)
 def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written to the user's folders."""
+    """Keep wandb out of the user's folders."""
     for name in ("CACHE", "CONFIG", "DATA"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name))
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """Stripes in two places: 160 images."""
+    """Return 160 images of stripes in two positions."""
     folder = tmp_path / "images"
     folder.mkdir()
     for name, count in (("train", 120), ("t10k", 40)):
@@ -49,7 +49,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def records(folder: Path) -> list[Any]:
-    """What the offline runs in a run's folder hold, in the order of time."""
+    """Return the records of the offline runs in a run folder, in order."""
     from wandb.proto import wandb_internal_pb2
 
     files = sorted(folder.glob("wandb/offline-run-*/*.wandb"))
@@ -57,7 +57,7 @@ def records(folder: Path) -> list[Any]:
 
 
 def _texts(path: Path) -> Iterator[bytes]:
-    """The records of a log in LevelDB's format, which wandb writes after a header of its own."""
+    """Yield the records of a LevelDB log, which follows wandb's header."""
     data, at, whole = path.read_bytes(), HEADER, b""
     while at + 7 <= len(data):
         left = BLOCK - at % BLOCK
@@ -67,7 +67,7 @@ def _texts(path: Path) -> Iterator[bytes]:
         length, kind = struct.unpack_from("<HB", data, at + 4)
         whole += data[at + 7 : at + 7 + length]
         at += 7 + length
-        if kind in (1, 4):  # whole in one piece, or the last piece
+        if kind in (1, 4):  # a full or a last fragment
             yield whole
             whole = b""
 
@@ -81,7 +81,7 @@ def history(found: list[Any]) -> list[dict[str, Any]]:
 
 
 def test_a_training_is_a_whole_run(images: Path, tmp_path: Path) -> None:
-    """Settings, figures an epoch, the recipe and the model as artifacts, and how it ended."""
+    """A run has settings, metrics per epoch, artifacts and a status."""
     recipe = oz.Recipe.load("authors-cnn", SMALL)
     said: list[str] = []
     run = oz.train(
@@ -113,7 +113,7 @@ def test_a_training_is_a_whole_run(images: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_training_goes_on_as_the_same_run(images: Path, tmp_path: Path) -> None:
-    """Two parts with one id; the first ends with an exit code."""
+    """Both parts of a resumed training share an id; the first ends with an exit code."""
     recipe = oz.Recipe.load("authors-cnn", SMALL)
     options: dict[str, Any] = {
         "data_dir": images,
@@ -133,7 +133,7 @@ def test_an_interrupted_training_goes_on_as_the_same_run(images: Path, tmp_path:
 
 
 def test_listing_does_not_import_wandb() -> None:
-    """It takes a second to import, which every command would pay."""
+    """wandb takes a second to import, so listing must not import it."""
     code = (
         "import sys; from oraclezoo.plugins.registry import build_registry; "
         "assert ('tracker', 'oraclezoo-wandb:wandb') in build_registry(); "

@@ -1,4 +1,4 @@
-"""``oraclezoo sweep``: many trainings that differ in a few keys of a recipe."""
+"""``oraclezoo sweep``: search over keys of a recipe."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from oraclezoo.cli._base import (
 
 if TYPE_CHECKING:
     from oraclezoo.cli._progress import Lines
-    from oraclezoo.pipeline.sweep import Sweep
-    from oraclezoo.pipeline.sweep_journal import Trial
+    from oraclezoo.sweeping.records import Trial
+    from oraclezoo.sweeping.sweep import Sweep
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -36,7 +36,11 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
     metavar="KEY=VALUES",
     help="Vary a key: optimizer.lr=log:0.01:1, budget.batch_size=64,128; may be repeated.",
 )
-@click.option("--file", type=click.Path(dir_okay=False), help="A sweep as a TOML file.")
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False),
+    help="Read the sweep from a TOML file; options win over it.",
+)
 @options.assignments
 @options.track
 @options.data_dir
@@ -45,30 +49,34 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 @click.option(
     "--sampler",
     type=click.Choice(["random", "grid", "tpe", "gp"]),
-    help="How points are chosen; tpe and gp are Optuna's.  [default: random]",
+    help="Optuna sampler that proposes points.  [default: random]",
 )
 @click.option(
     "--pruner",
     type=click.Choice(["none", "median", "halving", "hyperband"]),
-    help="How hopeless trials are given up early; all are Optuna's.  [default: none]",
+    help="Optuna pruner that stops unpromising trials early.  [default: none]",
 )
 @click.option(
     "--metric",
     type=click.Choice(["accuracy", "loss"]),
-    help="What the best trial is best in.  [default: accuracy]",
+    help="Metric to optimise.  [default: accuracy]",
 )
 @click.option(
-    "--trials", type=click.IntRange(min=1), help="How many.  [default: the whole grid, or 20]"
+    "--trials",
+    type=click.IntRange(min=1),
+    help="Number of trials.  [default: the whole grid, or 20]",
 )
-@click.option("--timeout", metavar="TIME", help="Stop after so long, e.g. 90, 30m, 2h.")
-@click.option("--seeds", type=click.IntRange(min=1), help="Trainings a trial.  [default: 1]")
+@click.option("--timeout", metavar="TIME", help="Start nothing after this time, e.g. 90, 30m, 2h.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), help="Seeds to train each trial at.  [default: 1]"
+)
 @click.option(
     "--folds",
     type=click.IntRange(min=0),
-    help="Cross-validate in so many folds of training and validation, instead of validating.",
+    help="Judge by cross-validation in N folds of the training and validation images.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Of the sampler.  [default: 0]")
-@click.option("--out", metavar="FOLDER", help="Folder of the sweep; by default sweeps/RECIPE.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the sampler.  [default: 0]")
+@click.option("--out", metavar="FOLDER", help="Folder of the sweep.  [default: sweeps/RECIPE]")
 @click.option("--keep-runs", is_flag=True, help="Keep the run folders of all trials.")
 @json_option
 @pass_app
@@ -89,75 +97,73 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Train RECIPE at many settings; print a table and write the best one's recipe.
+    """Train RECIPE at many settings; print a table and write the best recipe.
 
-    Trials are judged on validation images or by cross-validation, never on the test split. A sweep
-    that was stopped or killed goes on when the same command is run again. Exit status 1 if no trial
-    could be trained.
+    Trials are judged on validation images or by cross-validation, never on the test split. The same
+    command resumes a sweep that was stopped or killed. Exits with status 1 if every trial failed.
+    Needs the extra [sweep].
     """
+    from dataclasses import asdict, replace
+
     from oraclezoo.cli._progress import progress, stop_on_interrupt
     from oraclezoo.errors import JobError
-    from oraclezoo.pipeline.sweep import TRIALS, sweep
-    from oraclezoo.pipeline.sweep_file import read_sweep
-    from oraclezoo.pipeline.sweep_report import document
     from oraclezoo.recipe import Recipe
+    from oraclezoo.sweeping.file import SweepFile, read_sweep
+    from oraclezoo.sweeping.records import TRIALS
+    from oraclezoo.sweeping.report import document
+    from oraclezoo.sweeping.sweep import sweep
 
-    settings = read_sweep(file) if file else {}
-    source = recipe or settings.pop("recipe", "default")
-    changes = {**settings.pop("set", {}), **options.overrides(assigned, track)}
-    axes = {**settings.pop("space", {}), **_space(space)}
-    limit = timeout or settings.pop("timeout", None)
-    for unused in ("recipe", "timeout"):
-        settings.pop(unused, None)
-    settings.update({key: value for key, value in given.items() if value is not None})
-    loaded = Recipe.load(source, changes)
+    content = read_sweep(file) if file else SweepFile()
+    settings = replace(content.settings, **{k: v for k, v in given.items() if v is not None})
+    limit = timeout or content.timeout
+    changes = {**content.changes, **options.overrides(assigned, track)}
+    loaded = Recipe.load(recipe or content.recipe or "default", changes)
     with (
-        progress(f"sweep of {loaded.name}", settings.get("trials") or TRIALS) as lines,
+        progress(f"sweep of {loaded.name}", settings.trials or TRIALS) as lines,
         stop_on_interrupt(lines.say) as should_stop,
         stdout_to_stderr(),
     ):
-        found = sweep(
+        result = sweep(
             loaded,
-            axes,
-            **settings,
-            timeout_s=None if limit is None else seconds(str(limit)),
+            {**content.space, **_space(space)},
+            **asdict(settings),
+            timeout_s=None if limit is None else seconds(limit),
             data_dir=data_dir,
             device=device,
             stream_above=stream_above,
             out=out,
             keep_runs=keep_runs,
             registry=app.registry,
-            on_trial=lambda trial: _tell(lines, trial),
+            on_trial=lambda trial: _report(lines, trial),
             should_stop=should_stop,
             progress=lines.say,
         )
-        _draw(found)
+        _draw(result)
     if as_json:
-        emit_json("oraclezoo/sweep/1", document(found))
+        emit_json("oraclezoo/sweep/1", document(result))
     else:
-        _show(found)
-    if found.best is None and any(trial.status != "running" for trial in found.trials):
-        raise JobError(f"no trial is done; the reasons are in {found.folder}")
+        _show(result)
+    if result.best is None and any(trial.status != "running" for trial in result.trials):
+        raise JobError(f"every trial failed; see the reasons in {result.folder}")
 
 
-def _tell(lines: Lines, trial: Trial) -> None:
-    """That a trial is over, and what came of it."""
-    from oraclezoo.pipeline.sweep_space import point_text
+def _report(lines: Lines, trial: Trial) -> None:
+    from oraclezoo.sweeping.space import point_text
 
-    came = f"{100 * trial.accuracy:.1f}%" if trial.status == "done" else trial.status
-    why = f" ({trial.reason})" if trial.reason else ""
-    lines.say(f"trial {trial.number}: {came} with {point_text(trial.point)}{why}")
+    outcome = f"{100 * trial.accuracy:.1f}%" if trial.status == "done" else trial.status
+    reason = f" ({trial.reason})" if trial.reason else ""
+    lines.say(f"trial {trial.number}: {outcome} with {point_text(trial.point)}{reason}")
     lines.update(trial.number + 1, "trials")
 
 
 def seconds(text: str) -> float:
-    """Seconds in ``90``, ``90s``, ``1.5m`` or ``2h``. Raises UsageError."""
+    """Return the seconds in ``90``, ``90s``, ``1.5m`` or ``2h``. Raises UsageError."""
     from oraclezoo.errors import UsageError
 
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", text)
-    if found is None:
-        raise UsageError(f"'{text}' is no time; write it as 90, 30m or 2h")
-    return float(found[1]) * _UNITS[found[2]]
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", text)
+    if match is None:
+        raise UsageError(f"'{text}' is not a time; write it as 90, 30m or 2h")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def _space(pairs: tuple[str, ...]) -> dict[str, object]:
@@ -172,26 +178,26 @@ def _space(pairs: tuple[str, ...]) -> dict[str, object]:
     return axes
 
 
-def _draw(found: Sweep) -> None:
+def _draw(result: Sweep) -> None:
     from oraclezoo.errors import OracleZooError
-    from oraclezoo.pipeline.sweep_report import figures
+    from oraclezoo.sweeping.report import figures
 
     try:
-        figures(found)
+        figures(result)
     except OracleZooError as error:  # without matplotlib
         say(f"no figures: {error}")
 
 
-def _show(found: Sweep) -> None:
-    from oraclezoo.pipeline.sweep_report import header, rows
+def _show(result: Sweep) -> None:
+    from oraclezoo.sweeping.report import header, rows
 
-    print_table(header(), rows(found))
-    weight = found.importance
+    print_table(header(), rows(result))
+    weight = result.importance
     if weight is not None:
         listed = ", ".join(f"{key} {100 * share:.0f}%" for key, share in weight.shares.items())
         click.echo(f"importance ({weight.method}): {listed}")
-    click.echo(f"judged on {found.judged}; the test split was not read")
-    if found.best is not None:
-        click.echo(f"best: {found.folder}/best.toml")
-    if not found.complete:
-        click.echo("time is over; run the same command again to go on")
+    click.echo(f"judged on {result.judged}; the test split was not read")
+    if result.best is not None:
+        click.echo(f"best: {result.folder}/best.toml")
+    if not result.complete:
+        click.echo("the time limit has passed; run the same command again to resume")

@@ -29,11 +29,26 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def _merge_constants(graph: onnx.GraphProto) -> None:
-    """Read the first of equal constants wherever one of them is read."""
+    """Read the first of equal constants wherever one of them is read.
+
+    8-bit weights and their zero points are left alone: where signed weights would saturate, ONNX
+    Runtime makes them unsigned, and fails if two layers share a tensor.
+    """
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    separate = {
+        name
+        for node in graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in kinds
+        for name in node.input
+        if kinds.get(name) == onnx.TensorProto.INT8
+    }
     first: dict[bytes, str] = {}
     instead: dict[str, str] = {}
     kept = []
     for tensor in graph.initializer:
+        if tensor.name in separate:
+            kept.append(tensor)
+            continue
         nameless = onnx.TensorProto()
         nameless.CopyFrom(tensor)
         nameless.name = ""

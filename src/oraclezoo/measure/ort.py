@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from oraclezoo.measure.repeats import clock_ms, repeat
+from oraclezoo.onnx_export.runtime import open_session
 
 WARMUP = 10
 
@@ -31,7 +31,7 @@ def onnx(
     """
     rows = []
     for batch_size, threads in settings:
-        session = _session(path, threads)
+        session = open_session(path.read_bytes(), threads)
         (given,) = session.get_inputs()
         feed = {given.name: _images(given.type, batch_size, image_size)}
         for _ in range(WARMUP):
@@ -44,14 +44,6 @@ def onnx(
         row = {"runtime": "onnxruntime", "precision": precision, "device": "cpu"}
         rows.append({**row, "threads": threads, "batch_size": batch_size, **times})
     return rows
-
-
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _images(kind: str, batch_size: int, image_size: int) -> npt.NDArray[Any]:

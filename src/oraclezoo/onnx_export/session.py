@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from oraclezoo.contracts import Images
 from oraclezoo.errors import ResultError
 from oraclezoo.onnx_export.card import CARD_KEY
+from oraclezoo.onnx_export.runtime import open_session
 
 BATCH_SIZE = 256
 """Images at a time; the result does not depend on it."""
@@ -47,12 +47,8 @@ class OnnxClassifier:
         threads: int = 0,
         where: str = "the ONNX file",
     ) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.log_severity_level = threads, 3
         try:
-            self.session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
+            self.session = open_session(content, threads)
         except _UNREADABLE as error:
             reason = " ".join(str(error).split())[:200]
             raise ResultError(f"{where} cannot be read by ONNX Runtime: {reason}") from error

@@ -21,6 +21,7 @@ from oraclezoo.errors import UsageError
 from oraclezoo.measure import hardware
 from oraclezoo.onnx_export import onnx_file
 from oraclezoo.onnx_export.card import metadata
+from oraclezoo.onnx_export.runtime import has_fast_int8
 from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.quantization.export import export
@@ -272,8 +273,8 @@ def _remarks(options: dict[str, Any]) -> Iterator[str]:
             f"probabilities diverge by {options['divergence']:.3g} nats, more than the "
             f"{options['max_divergence']:g} asked for"
         )
-    if rounding.has_fast_int8() is False and not options["reduce_range"]:
+    if has_fast_int8() is False and not options["reduce_range"]:
         yield (
-            "this processor has no 8-bit dot product: sums of products may saturate, and accuracy "
-            "on others differ; --reduce-range avoids that"
+            "this processor has no 8-bit dot product: oraclezoo uses slower kernels here, which do "
+            "not saturate; other programs must ask ONNX Runtime for them, or use --reduce-range"
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from oraclezoo.data.atomic import alone, replacing
-from oraclezoo.data.fetch import obtain
+from oraclezoo.data.download import obtain
 from oraclezoo.data.locate import cache_folder
 from oraclezoo.data.upstream import UpstreamFile, digest
 from oraclezoo.errors import DownloadError, ResultError

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, numpy_helper
@@ -17,6 +16,7 @@ from oraclezoo.compression.int8 import quantize
 from oraclezoo.compression.int8 import scan as quantize_scan
 from oraclezoo.errors import UsageError
 from oraclezoo.onnx_export import onnx_file
+from oraclezoo.onnx_export.runtime import open_session
 from oraclezoo.onnx_export.shipped import Shipped
 
 Pixels = npt.NDArray[np.uint8]
@@ -60,9 +60,7 @@ def feeds(images: Pixels) -> Iterator[dict[str, Pixels]]:
 def classify(model: onnx.ModelProto | bytes, images: Pixels) -> npt.NDArray[np.float32]:
     """Probabilities of a graph."""
     content = model if isinstance(model, bytes) else model.SerializeToString()
-    found: npt.NDArray[np.float32] = onnxruntime.InferenceSession(content).run(
-        None, {"images": images}
-    )[0]
+    found: npt.NDArray[np.float32] = open_session(content).run(None, {"images": images})[0]
     return found
 
 

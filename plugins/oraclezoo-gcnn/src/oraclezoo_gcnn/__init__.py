@@ -1,4 +1,4 @@
-"""A group-equivariant CNN for oraclezoo. Imports nothing heavy."""
+"""A group-equivariant CNN for oraclezoo. Light imports only."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ oraclezoo_plugin_api = ">=1,<2"
 
 @hookimpl
 def oraclezoo_backbones() -> list[Spec]:
-    """One backbone: ``gcnn``."""
+    """Return the backbone ``gcnn``."""
     return [
         Spec(
             kind="backbone",
             name="gcnn",
             target="oraclezoo_gcnn.net:GCNN",
-            summary="group-equivariant CNN: mirrored (or turned) images get equal logits",
+            summary="group-equivariant CNN: equal logits for mirrored (or rotated) images",
             options=(
                 Option(
                     "group",
                     "str",
                     "mirror",
-                    "mirror: reflection; p4: quarter turns; p4m: both",
+                    "mirror: reflection; p4: rotations by 90 degrees; p4m: both",
                     choices=("mirror", "p4", "p4m"),
                 ),
                 Option(
                     "width",
                     "int",
                     24,
-                    "channels of the first stage for each element of the group; then 2 and 4 times",
+                    "channels per group element in the first stage; 2 and 4 times as many later",
                     low=4,
                     high=256,
                 ),
@@ -37,7 +37,7 @@ def oraclezoo_backbones() -> list[Spec]:
                     "pool",
                     "str",
                     "max",
-                    "of the last map, also over the group",
+                    "pooling of the last feature map, over space and group",
                     choices=("max", "avg"),
                 ),
             ),

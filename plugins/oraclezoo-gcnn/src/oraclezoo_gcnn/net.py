@@ -1,4 +1,4 @@
-"""The net: convolutions over a group, and a pooling over it at the end."""
+"""The network: group convolutions, followed by pooling over the group."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from oraclezoo_gcnn.groups import elements, permutations
 
 
 class GroupConv(nn.Module):
-    """Convolution with ``size`` x ``size`` filters that are transformed by each element of a group.
+    """Group convolution: every ``size`` x ``size`` filter is applied in all transformations.
 
-    Cohen and Welling 2016, arXiv:1602.07576, sections 4 and 6. ``lifts``: from images
-    ``(N, before, H, W)``, else from maps on the group ``(N, before * G, H, W)``; to maps on the
-    group ``(N, after * G, H, W)``, the elements of a channel beside each other.
+    Cohen and Welling 2016, arXiv:1602.07576, sections 4 and 6. The input is an image
+    ``(N, before, H, W)`` if ``lifts``, else a feature map on the group ``(N, before * G, H, W)``.
+    The output ``(N, after * G, H, W)`` has the group elements of a channel next to each other.
     """
 
     def __init__(self, before: int, after: int, group: str, *, lifts: bool, size: int = 3) -> None:
@@ -30,7 +30,7 @@ class GroupConv(nn.Module):
         self.index: Tensor
 
     def filters(self) -> Tensor:
-        """All transformed filters ``(after * G, before * inputs, size, size)``."""
+        """Return all transformed filters ``(after * G, before * inputs, size, size)``."""
         after, before, _ = self.weight.shape
         turned = self.weight[:, :, self.index]  # (after, before, G, inputs * size * size)
         turned = turned.transpose(1, 2)
@@ -41,7 +41,7 @@ class GroupConv(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Batch norm whose statistics and scales are shared by the elements of a channel."""
+    """Batch norm with statistics and scales shared over the group elements of a channel."""
 
     def __init__(self, channels: int, order: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class GroupNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Group convolution, group norm, ReLU; with ``residual`` added to what came in."""
+    """Group convolution, batch norm and ReLU, optionally with a residual connection."""
 
     def __init__(
         self, before: int, after: int, group: str, *, lifts: bool = False, residual: bool = False
@@ -70,12 +70,11 @@ class Block(nn.Module):
 
 
 class GCNN(nn.Module):
-    """Images ``(N, in_chans, image_size, image_size)`` -> logits ``(N, num_classes)``.
+    """Group CNN: images ``(N, in_chans, image_size, image_size)`` -> logits ``(N, num_classes)``.
 
-    A lifting convolution and a residual block, then twice: a block of twice the channels, 2x2
-    max-pooling, a residual block. The last map is pooled over the plane and over the group, so that
-    a transformed image has the same logits. Raises UsageError if ``image_size`` is not a multiple
-    of 4 from 8 on.
+    A lifting convolution and a residual block are followed by two stages of a block with twice the
+    channels, 2x2 max-pooling and a residual block. Pooling over space and group makes the logits
+    invariant. Raises UsageError unless ``image_size`` is a multiple of 4 and at least 8.
     """
 
     def __init__(
@@ -90,8 +89,8 @@ class GCNN(nn.Module):
     ) -> None:
         if image_size % 4 or image_size < 8:
             raise UsageError(
-                f"gcnn needs images whose size is a multiple of 4, from 8 on, not {image_size}: "
-                "pooling is to treat both sides alike"
+                "gcnn requires an image size that is a multiple of 4 and at least 8, not "
+                f"{image_size}, so that pooling treats both sides alike"
             )
         super().__init__()
         self.order, self.pool = len(elements(group)), pool

@@ -1,4 +1,4 @@
-"""MLflow as a tracker for oraclezoo. Imports light."""
+"""MLflow tracker for oraclezoo. Light imports only."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ oraclezoo_plugin_api = ">=1,<2"
 
 @hookimpl
 def oraclezoo_trackers() -> list[Spec]:
-    """The one tracker there is here."""
+    """Return the tracker ``mlflow``."""
     return [
         Spec(
             kind="tracker",
             name="mlflow",
             target="oraclezoo_mlflow.tracker:MlflowTracker",
-            summary="an MLflow run, in an SQLite file beside the run folders or on a server",
+            summary="MLflow run, in an SQLite file next to the run folders or on a server",
             options=(
-                Option("experiment", "str", "oraclezoo", "experiment that the runs belong to"),
+                Option("experiment", "str", "oraclezoo", "name of the experiment"),
                 Option(
                     "uri",
                     "str",
                     None,
-                    "sqlite:///FILE or a server; by default beside the runs",
+                    "sqlite:///FILE or a server; by default next to the runs",
                 ),
             ),
-            facts={"needs": "nothing; a server if its address is given"},
+            facts={"needs": "nothing, or a server if its address is given"},
             source="https://mlflow.org",
         )
     ]

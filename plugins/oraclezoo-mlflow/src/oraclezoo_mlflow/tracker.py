@@ -1,4 +1,4 @@
-"""A training as an MLflow run."""
+"""Log a training as an MLflow run."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 STATUS = {"done": "FINISHED", "interrupted": "KILLED"}
-"""What MLflow calls the ends that are no failures."""
+"""MLflow status of each end that is not a failure."""
 
 AT_ONCE = 100
-"""Parameters that a server takes in one request."""
+"""Maximum number of parameters per request."""
 
 LONGEST = 500
-"""Characters of a parameter's value that every store takes."""
+"""Maximum length of a parameter's value in every store."""
 
 
 class MlflowTracker:
-    """Keeps oraclezoo.contracts.Tracker, by MLflow's client alone: nothing global is set."""
+    """Implements oraclezoo.contracts.Tracker with MLflow's client, without global state."""
 
     def __init__(
         self,
@@ -37,24 +37,26 @@ class MlflowTracker:
         from mlflow import MlflowClient
 
         self.home = folder.resolve().parent if uri is None else None
-        # several trainings may begin at once, and MLflow makes a new file's tables without a lock
+        # concurrent trainings may start together, and MLflow creates tables without a lock
         alone = nullcontext() if self.home is None else FileLock(self.home / ".mlflow.lock")
         with alone:
             self.client = MlflowClient(tracking_uri=uri or f"sqlite:///{self.home}/mlflow.db")
             number = self._experiment(experiment)
         place = str(folder.resolve())
-        key = hashlib.sha256(place.encode()).hexdigest()  # MLflow's filters cannot quote any text
+        key = hashlib.sha256(
+            place.encode()
+        ).hexdigest()  # MLflow's filters cannot quote arbitrary text
         found = self._earlier(number, key) if config.get("resumed_step") else None
         if found is not None:
             self.run_id = found
             self.client.update_run(self.run_id, status="RUNNING")
-            return  # its parameters stand, and MLflow does not change them
+            return  # parameters exist already and are immutable in MLflow
         tags = {"oraclezoo.folder": place, "oraclezoo.key": key}
         self.run_id = self.client.create_run(number, run_name=run_name, tags=tags).info.run_id
         self._parameters(config)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """A metric a figure."""
+        """Log one metric per value."""
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
@@ -62,14 +64,14 @@ class MlflowTracker:
         self.client.log_batch(self.run_id, metrics=metrics)
 
     def artifact(self, path: Path) -> None:
-        """A file, or a folder of its own name."""
+        """Log a file, or a folder under its name."""
         if path.is_dir():
             self.client.log_artifacts(self.run_id, str(path), path.name)
         else:
             self.client.log_artifact(self.run_id, str(path))
 
     def finish(self, status: str) -> None:
-        """MLflow's own status, and ours as a tag."""
+        """Set MLflow's status, and oraclezoo's as a tag."""
         self.client.set_tag(self.run_id, "oraclezoo.status", status)
         self.client.set_terminated(self.run_id, STATUS.get(status, "FAILED"))
 
@@ -81,7 +83,7 @@ class MlflowTracker:
         return str(self.client.create_experiment(name, artifact_location=place))
 
     def _earlier(self, experiment: str, key: str) -> str | None:
-        """The newest run of this folder."""
+        """Return the newest run of this folder."""
         runs = self.client.search_runs(
             [experiment],
             f"tags.`oraclezoo.key` = '{key}'",

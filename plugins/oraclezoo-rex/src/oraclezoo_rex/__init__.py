@@ -1,4 +1,4 @@
-"""The REX schedule for oraclezoo. Imports nothing heavy."""
+"""The REX schedule for oraclezoo. Light imports only."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ oraclezoo_plugin_api = ">=1,<2"
 
 @hookimpl
 def oraclezoo_schedulers() -> list[Spec]:
-    """One scheduler: ``rex``."""
+    """Return the scheduler ``rex``."""
     return [
         Spec(
             kind="scheduler",
             name="rex",
             target="oraclezoo_rex.schedule:REX",
-            summary="linear warm-up, then high for long and a steep fall to the last step",
+            summary="linear warm-up, then REX: slow decay with a steep drop at the end",
             options=(
                 Option(
                     "warmup",
@@ -30,7 +30,7 @@ def oraclezoo_schedulers() -> list[Spec]:
                     "beta",
                     "float",
                     0.5,
-                    "how long it stays high: 0 is a line, 0.5 the paper's curve",
+                    "shape: 0 is linear decay, 0.5 the curve of the paper",
                     low=0.0,
                     high=0.99,
                 ),
@@ -38,7 +38,7 @@ def oraclezoo_schedulers() -> list[Spec]:
                     "lr_min_ratio",
                     "float",
                     0.0,
-                    "last learning rate, as a fraction of the optimizer's",
+                    "final learning rate, as a fraction of the optimizer's",
                     low=0.0,
                     high=1.0,
                 ),

@@ -1,4 +1,4 @@
-"""Schedule-free optimizers for oraclezoo. Imports nothing heavy."""
+"""Schedule-free optimizers for oraclezoo. Light imports only."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _FACTS = {
 
 
 def _lr(default: float) -> Option:
-    return Option("lr", "float", default, "learning rate; constant", low=1e-8, high=100.0)
+    return Option("lr", "float", default, "constant learning rate", low=1e-8, high=100.0)
 
 
 _WARMUP = Option(
     "warmup_steps",
     "int",
     0,
-    "first steps, over which the learning rate rises linearly",
+    "number of steps of linear warm-up",
     low=0,
     high=100_000_000,
 )
@@ -33,20 +33,18 @@ _BETAS = Option(
     "betas",
     "floats",
     (0.9, 0.999),
-    "how far training stays from the average, and the decay of the mean of squared gradients",
+    "interpolation between training point and average, and decay rate of squared gradients",
     low=1e-6,
     high=0.999999,
 )
 _EPS = Option("eps", "float", 1e-8, "added to the denominator", low=1e-16, high=1.0)
 _AVERAGE = (
-    Option(
-        "r", "float", 0.0, "power of the step in the weights of the average", low=0.0, high=10.0
-    ),
+    Option("r", "float", 0.0, "exponent of the step in the averaging weights", low=0.0, high=10.0),
     Option(
         "weight_lr_power",
         "float",
         2.0,
-        "power of the largest learning rate so far in the weights of the average",
+        "exponent of the largest learning rate so far in the averaging weights",
         low=0.0,
         high=10.0,
     ),
@@ -59,25 +57,25 @@ def _weight_decay(help: str) -> Option:
 
 @hookimpl
 def oraclezoo_optimizers() -> list[Spec]:
-    """Three optimizers: SGD, AdamW and RAdam without a schedule."""
-    decoupled = _weight_decay("at the point of the gradient, on weights of two or more dimensions")
+    """Return schedule-free SGD, AdamW and RAdam."""
+    decoupled = _weight_decay("weight decay, for weights with two or more dimensions")
     return [
         Spec(
             kind="optimizer",
             name="sgd-schedulefree",
             target="oraclezoo_schedulefree.optimizers:sgd",
-            summary="SGD whose evaluated weights are an average of its path; no schedule",
+            summary="schedule-free SGD: evaluates an average of its trajectory",
             options=(
                 _lr(1.0),
                 Option(
                     "momentum",
                     "float",
                     0.9,
-                    "how far training stays from the average",
+                    "interpolation between training point and average",
                     low=1e-6,
                     high=0.9999,
                 ),
-                _weight_decay("L2 penalty, on all trainable parameters"),
+                _weight_decay("L2 penalty on all trainable parameters"),
                 _WARMUP,
                 *_AVERAGE,
             ),
@@ -88,7 +86,7 @@ def oraclezoo_optimizers() -> list[Spec]:
             kind="optimizer",
             name="adamw-schedulefree",
             target="oraclezoo_schedulefree.optimizers:adamw",
-            summary="AdamW whose evaluated weights are an average of its path; no schedule",
+            summary="schedule-free AdamW: evaluates an average of its trajectory",
             options=(_lr(2.5e-3), _BETAS, _EPS, decoupled, _WARMUP, *_AVERAGE),
             facts=_FACTS,
             source=_SOURCE,
@@ -97,8 +95,7 @@ def oraclezoo_optimizers() -> list[Spec]:
             kind="optimizer",
             name="radam-schedulefree",
             target="oraclezoo_schedulefree.optimizers:radam",
-            summary="RAdam whose evaluated weights are an average of its path; no schedule, no "
-            "warm-up",
+            summary="schedule-free RAdam: evaluates an average of its trajectory; no warm-up",
             options=(_lr(2.5e-3), _BETAS, _EPS, decoupled, *_AVERAGE),
             facts=_FACTS,
             source=_SOURCE,

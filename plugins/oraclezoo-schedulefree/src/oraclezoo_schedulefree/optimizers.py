@@ -1,6 +1,7 @@
-"""The package's optimizers under oraclezoo's contract: named parameters in, frozen ones out.
+"""Adapters from oraclezoo's optimizer contract to the package ``schedulefree``.
 
-Each is in evaluation mode when it is made; ``train()`` goes before the first step.
+Frozen parameters are ignored. A new optimizer is in evaluation mode; call ``train()`` before the
+first step.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ NamedParameters = Iterable[tuple[str, nn.Parameter]]
 
 
 def sgd(named_parameters: NamedParameters, **options: Any) -> SGDScheduleFree:
-    """SGDScheduleFree. Raises UsageError if there is no trainable parameter."""
+    """Build SGDScheduleFree. Raises UsageError if there is no trainable parameter."""
     return SGDScheduleFree(_trainable(named_parameters), **options)
 
 
 def adamw(named_parameters: NamedParameters, *, weight_decay: float = 0.0, **options: Any) -> Any:
-    """AdamWScheduleFree. Raises UsageError for betas that are not two, or without parameters."""
+    """Build AdamWScheduleFree. Raises UsageError without two betas, or without parameters."""
     options = _with_pair(options)
     return AdamWScheduleFree(_groups(named_parameters, weight_decay), **options)
 
 
 def radam(named_parameters: NamedParameters, *, weight_decay: float = 0.0, **options: Any) -> Any:
-    """RAdamScheduleFree. Raises UsageError for betas that are not two, or without parameters."""
+    """Build RAdamScheduleFree. Raises UsageError without two betas, or without parameters."""
     options = _with_pair(options)
     return RAdamScheduleFree(_groups(named_parameters, weight_decay), **options)
 
@@ -41,7 +42,7 @@ def _trainable(named_parameters: NamedParameters) -> list[nn.Parameter]:
 
 
 def _groups(named_parameters: NamedParameters, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices and filters, none for biases and norms."""
+    """Return parameter groups with weight decay for matrices and filters only."""
     parameters = _trainable(named_parameters)
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
@@ -53,5 +54,5 @@ def _groups(named_parameters: NamedParameters, weight_decay: float) -> list[dict
 def _with_pair(options: dict[str, Any]) -> dict[str, Any]:
     betas: Sequence[float] = options.get("betas", (0.9, 0.999))
     if len(betas) != 2:
-        raise UsageError(f"betas are two numbers, not {len(betas)}")
+        raise UsageError(f"betas must be two numbers, not {len(betas)}")
     return {**options, "betas": (betas[0], betas[1])}

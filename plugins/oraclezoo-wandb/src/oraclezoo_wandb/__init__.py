@@ -1,4 +1,4 @@
-"""Weights & Biases as a tracker for oraclezoo. Imports light."""
+"""Weights & Biases tracker for oraclezoo. Light imports only."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ oraclezoo_plugin_api = ">=1,<2"
 
 @hookimpl
 def oraclezoo_trackers() -> list[Spec]:
-    """The one tracker there is here."""
+    """Return the tracker ``wandb``."""
     return [
         Spec(
             kind="tracker",
             name="wandb",
             target="oraclezoo_wandb.tracker:WandbTracker",
-            summary="a Weights & Biases run, offline unless its option says otherwise",
+            summary="Weights & Biases run, offline by default",
             options=(
-                Option("project", "str", "oraclezoo", "project that the runs belong to"),
-                Option("entity", "str", None, "user or team; by default W&B's own"),
-                Option("group", "str", None, "a name that runs share"),
+                Option("project", "str", "oraclezoo", "project of the runs"),
+                Option("entity", "str", None, "user or team; by default W&B's"),
+                Option("group", "str", None, "name shared by related runs"),
                 Option(
                     "mode",
                     "str",
                     "offline",
-                    "offline writes into the run's folder, for 'wandb sync'; online sends",
+                    "offline: write to the run folder, for 'wandb sync'; online: upload",
                     choices=("offline", "online"),
                 ),
             ),
-            facts={"needs": "a W&B account for online, nothing for offline"},
+            facts={"needs": "nothing; a W&B account in online mode"},
             source="https://docs.wandb.ai",
         )
     ]

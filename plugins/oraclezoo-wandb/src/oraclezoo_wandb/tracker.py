@@ -1,4 +1,4 @@
-"""A training as a W&B run."""
+"""Log a training as a W&B run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class WandbTracker:
-    """Keeps oraclezoo.contracts.Tracker. Files go into ``wandb`` in the run's folder."""
+    """Implements oraclezoo.contracts.Tracker. Files go to ``wandb`` in the run folder."""
 
     def __init__(
         self,
@@ -22,7 +22,7 @@ class WandbTracker:
         group: str | None,
         mode: str,
     ) -> None:
-        # read when wandb is imported: without it, reports of errors are sent when offline too
+        # wandb reads this on import; otherwise it sends error reports even when offline
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
@@ -47,16 +47,16 @@ class WandbTracker:
             config=dict(config),
             settings=settings,
         )
-        # W&B's own steps only ever grow; a run that goes on may begin before where it broke off
+        # W&B's internal steps only increase, but a resumed run may restart at an earlier step
         self.run.define_metric("step")
         self.run.define_metric("*", step_metric="step")
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """A row of the run's history."""
+        """Log a row of the run's history."""
         self.run.log({**values, "step": step})
 
     def artifact(self, path: Path) -> None:
-        """A folder becomes an artifact of type model, a file one of its own name."""
+        """Log a folder as an artifact of type model, or a file under its name."""
         kind = "model" if path.is_dir() else path.stem
         found = self.wandb.Artifact(f"{kind}-{self.run_name}", type=kind)
         if path.is_dir():
@@ -66,6 +66,6 @@ class WandbTracker:
         self.run.log_artifact(found)
 
     def finish(self, status: str) -> None:
-        """How it ended is in the summary; anything but done has an exit code."""
+        """Write the status to the summary, and set an exit code unless done."""
         self.run.summary["status"] = status
         self.run.finish(exit_code=0 if status == "done" else 1)

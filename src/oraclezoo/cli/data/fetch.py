@@ -19,7 +19,7 @@ from oraclezoo.cli._progress import QUIET_S, Bar, Lines, progress
 def command(out: str | None, url: str | None, only_3k: bool, as_json: bool) -> None:
     """Download Oracle-MNIST from its authors' repository, verified.
 
-    What broke off is gone on with; what is there already is checked and kept.
+    Files that exist are verified and kept.
     """
     from pathlib import Path
 

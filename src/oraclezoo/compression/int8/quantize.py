@@ -169,18 +169,6 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
     return tuple(n for n in every if any(fnmatchcase(n, pattern) for pattern in patterns))
 
 
-def has_fast_int8() -> bool | None:
-    """Whether this processor sums 8-bit products in 32 bits (VNNI, or Arm's dot product).
-
-    None where the system does not say.
-    """
-    info = Path("/proc/cpuinfo")
-    if not info.is_file():
-        return None
-    words = set(info.read_text().split())
-    return bool(words & {"avx512_vnni", "avx_vnni", "asimddp"})
-
-
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # the package ships no types
     def __init__(self, feeds: Iterable[Feed]) -> None:
         self.feeds = iter(feeds)

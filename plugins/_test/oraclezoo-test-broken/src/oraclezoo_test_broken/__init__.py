@@ -1,3 +1,3 @@
-"""A plugin that cannot be loaded."""
+"""A plugin that raises on import."""
 
 raise RuntimeError("this package is broken on purpose")

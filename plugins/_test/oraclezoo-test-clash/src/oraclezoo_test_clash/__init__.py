@@ -1,4 +1,4 @@
-"""A plugin whose scheduler goes by another plugin's name."""
+"""A plugin whose scheduler has the name of another plugin's."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from oraclezoo.specs import Spec
 
 @hookimpl
 def oraclezoo_schedulers() -> list[Spec]:
-    """One scheduler, called ``rex`` as that of oraclezoo-rex is."""
+    """Return a scheduler named ``rex``, like that of oraclezoo-rex."""
     return [
         Spec(
             kind="scheduler",
             name="rex",
             target="oraclezoo_test_clash.schedule:HalfAtHalf",
-            summary="half of the learning rate from half of the steps on",
+            summary="halves the learning rate at half of the steps",
             facts={"metric": False},
             source="a test",
         )

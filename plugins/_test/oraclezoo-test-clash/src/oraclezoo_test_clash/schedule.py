@@ -1,4 +1,4 @@
-"""A schedule that is nobody's REX."""
+"""A scheduler unrelated to REX."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 
 class HalfAtHalf(LRScheduler):
-    """The optimizer's learning rate, and half of it from half of ``total_steps`` on."""
+    """Halve the learning rate at half of ``total_steps``."""
 
     def __init__(self, optimizer: Optimizer, *, total_steps: int, steps_per_epoch: int) -> None:
         self.total_steps = total_steps

@@ -1,7 +1,7 @@
-"""Space: what a sweep varies, key by key, and the points of it that need no other trials to choose.
+"""Search space of a sweep: recipe keys, each with choices or a range.
 
-A key's values are written ``64,128`` (these), ``0.1:1`` (from, to), ``log:0.01:1`` (even in the
-logarithm), each range also with how many values are taken of it, ``log:0.01:1:5``.
+A key's values are written ``64,128`` (choices), ``0.1:1`` (a range) or ``log:0.01:1`` (a range on a
+logarithmic scale); a range may end in a count, ``log:0.01:1:5``, for that many spaced values.
 """
 
 from __future__ import annotations
@@ -21,47 +21,53 @@ from oraclezoo.recipe import Recipe, parse_value
 from oraclezoo.recipe.resolve import resolve
 from oraclezoo.recipe.sections import COMPONENTS, SECTIONS, keys
 from oraclezoo.specs import Option
-
-Point = dict[str, Any]
-"""A value for each key."""
+from oraclezoo.sweeping.records import Point
 
 FIXED = {
     "data.track": "trials on different data cannot be compared",
-    "data.refit": "trials are chosen by images that a refit would train on",
+    "data.refit": "a refit trains on the images that trials are compared on",
     **{f"compress.{key}": "trials are not compressed" for key in keys(SECTIONS["compress"])},
 }
 """Keys that cannot be varied, and why."""
 
 LARGEST_GRID = 10_000
 CHECKED = 500
-"""Points, at most, whose recipes are made before anything is trained."""
+"""Number of points whose recipes are checked before anything is trained, at most."""
 
 _RANGE = re.compile(r"(?P<log>log:)?(?P<low>[^:]+):(?P<high>[^:]+)(:(?P<count>\d+))?")
 
 
 @dataclass(frozen=True)
 class Choices:
-    """A key with a few values."""
+    """A key with listed values."""
 
     key: str
     values: tuple[Any, ...]
 
-    def at(self, share: float) -> Any:
-        """The value so far along, from 0 to 1."""
-        return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
-
-    def grid(self) -> tuple[Any, ...] | None:
+    def grid(self) -> tuple[Any, ...]:
         """All values."""
         return self.values
 
+    def ends(self) -> tuple[Any, ...]:
+        """Values to check a recipe with."""
+        return self.values
+
+    def encode(self, value: Any) -> Any:
+        """``value`` as a categorical choice of Optuna's: a number, a truth value or text."""
+        return value if isinstance(value, (bool, int, float, str)) else str(value)
+
+    def decode(self, param: Any) -> Any:
+        """The value that Optuna's ``param`` stands for. Raises ValueError."""
+        return self.values[[self.encode(value) for value in self.values].index(param)]
+
     def text(self) -> str:
-        """As it is written."""
+        """The values as a user writes them."""
         return ",".join(map(str, self.values))
 
 
 @dataclass(frozen=True)
 class Range:
-    """A key with values from ``low`` to ``high``; ``count`` of them if given, ``whole`` or not."""
+    """A key with values from ``low`` to ``high``: all of them, or ``count`` spaced ones."""
 
     key: str
     low: float
@@ -70,40 +76,33 @@ class Range:
     count: int | None
     whole: bool
 
-    def at(self, share: float) -> float:
-        """The value so far along, from 0 to 1; of ``count`` values the nearest."""
-        if self.count is not None:
-            values = self.grid() or ()
-            return values[min(int(share * len(values)), len(values) - 1)]
-        if self.whole and not self.log:
-            return int(self.low) + min(
-                int(share * (self.high - self.low + 1)), int(self.high - self.low)
-            )
-        return self._between(share)
-
     def grid(self) -> tuple[float, ...] | None:
-        """Values evenly apart, ends included; None if there is no saying how many."""
+        """All values, ends included; None if there are too many."""
         if self.count is None:
             if self.whole and not self.log and self.high - self.low < LARGEST_GRID:
                 return tuple(range(int(self.low), int(self.high) + 1))
             return None
-        shares = np.linspace(0, 1, self.count)
-        return tuple(dict.fromkeys(self._between(float(share)) for share in shares))
+        space = np.geomspace if self.log else np.linspace
+        values = space(self.low, self.high, self.count)
+        return tuple(dict.fromkeys(self.decode(float(value)) for value in values))
+
+    def ends(self) -> tuple[float, ...]:
+        """Values to check a recipe with."""
+        return self.decode(self.low), self.decode(self.high)
+
+    def encode(self, value: float) -> float:
+        """``value`` as Optuna's parameter."""
+        return value
+
+    def decode(self, param: float) -> float:
+        """Optuna's parameter as the recipe has it: a whole number, or six significant digits."""
+        value = round(param) if self.whole else float(f"{param:.6g}")
+        return min(max(value, self.low), self.high)  # rounding may have left the range
 
     def text(self) -> str:
-        """As it is written."""
+        """The range as a user writes it."""
         count = "" if self.count is None else f":{self.count}"
         return f"{'log:' if self.log else ''}{self.low:g}:{self.high:g}{count}"
-
-    def _between(self, share: float) -> float:
-        if self.log:
-            value = math.exp(
-                math.log(self.low) + share * (math.log(self.high) - math.log(self.low))
-            )
-        else:
-            value = self.low + share * (self.high - self.low)
-        value = min(max(value, self.low), self.high)
-        return round(value) if self.whole else float(f"{value:.6g}")
 
 
 Axis = Choices | Range
@@ -112,7 +111,7 @@ Axis = Choices | Range
 def read_space(
     entries: Mapping[str, object], recipe: Recipe, registry: Registry
 ) -> tuple[Axis, ...]:
-    """The axes of a space for a recipe, from lists or from texts as above.
+    """Return the axes of a space for a recipe, from lists or from texts as above.
 
     Raises UsageError for a key or a value that the recipe cannot have.
     """
@@ -124,43 +123,27 @@ def read_space(
         try:
             resolve(recipe.override(point), registry)
         except UsageError as error:
-            raise UsageError(f"{point_text(point)} cannot be: {error}") from error
+            raise UsageError(f"invalid setting {point_text(point)}: {error}") from error
     return axes
 
 
 def grid_size(axes: Sequence[Axis]) -> int | None:
-    """Points of the grid; None if some range does not say how many values it has."""
+    """Return the number of points of the grid; None if some range has no count."""
     grids = [axis.grid() for axis in axes]
     return None if None in grids else math.prod(len(values or ()) for values in grids)
 
 
-def grid_point(axes: Sequence[Axis], number: int) -> Point:
-    """Point ``number`` of the grid; the last key varies first. Raises UsageError."""
-    point: Point = {}
-    for axis in reversed(axes):
-        values = axis.grid()
-        if values is None:
+def check_grid(axes: Sequence[Axis]) -> None:
+    """Raise UsageError if some range does not say how many values it has."""
+    for axis in axes:
+        if axis.grid() is None:
             raise UsageError(
                 f"a grid needs to know how many values {axis.key} takes: write {axis.text()}:5"
             )
-        number, at = divmod(number, len(values))
-        point[axis.key] = values[at]
-    return {axis.key: point[axis.key] for axis in axes}
-
-
-def random_point(axes: Sequence[Axis], seed: int, number: int) -> Point:
-    """Draw ``number``, the same at any time; of a grid, every point once before any twice."""
-    size = grid_size(axes)
-    if size is not None and size <= LARGEST_GRID:
-        turn, place = divmod(number, size)
-        order = np.random.default_rng([seed, turn]).permutation(size)
-        return grid_point(axes, int(order[place]))
-    generator = np.random.default_rng([seed, number])
-    return {axis.key: axis.at(float(generator.random())) for axis in axes}
 
 
 def point_text(point: Mapping[str, Any]) -> str:
-    """``key=value`` for each key."""
+    """Return ``key=value`` for each key."""
     return " ".join(f"{key}={_short(value)}" for key, value in point.items())
 
 
@@ -187,23 +170,23 @@ def _axis(
     low, high = (_number(key, found[end]) for end in ("low", "high"))
     whole, log, count = option.type == "int", bool(found["log"]), found["count"]
     if whole and not (low.is_integer() and high.is_integer()):
-        raise UsageError(f"{key} takes whole numbers: {text} has others")
+        raise UsageError(f"{key} takes whole numbers only, not {text}")
     if not low < high or (log and low <= 0):
-        raise UsageError(f"{key}={text}: a range goes up, and one in the logarithm is above 0")
+        raise UsageError(f"{key}={text}: a range goes from low to high, and a log range is above 0")
     if count is not None and not 2 <= int(count) <= LARGEST_GRID:
-        raise UsageError(f"{key}={text}: take from 2 to {LARGEST_GRID} values of a range")
+        raise UsageError(f"{key}={text}: the count of a range is from 2 to {LARGEST_GRID}")
     return Range(key, low, high, log, None if count is None else int(count), whole)
 
 
 def _choices(key: str, values: list[Any]) -> Choices:
-    values = [tuple(value) if isinstance(value, list) else value for value in values]
-    if not values or len(set(map(repr, values))) < len(values):
+    axis = Choices(key, tuple(tuple(v) if isinstance(v, list) else v for v in values))
+    if not values or len({axis.encode(value) for value in axis.values}) < len(values):
         raise UsageError(f"{key}: list one or more values, each once")
-    return Choices(key, tuple(values))
+    return axis
 
 
 def _values(text: str) -> list[Any]:
-    """A list of TOML values without its brackets, or of plain words."""
+    """Parse a list of TOML values without its brackets, or of plain words."""
     whole = parse_value(f"[{text}]")
     if isinstance(whole, list):
         return whole
@@ -216,12 +199,12 @@ def _number(key: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UsageError(f"{key}: '{text}' is no number; write e.g. log:0.01:1 or 64,128")
+        raise UsageError(f"{key}: '{text}' is not a number; write e.g. log:0.01:1 or 64,128")
     return value
 
 
 def _option(key: str, entries: Mapping[str, object], recipe: Recipe, registry: Registry) -> Option:
-    """What the recipe, or a component that the space names, knows of a key."""
+    """Return the option that a key sets, of the recipe or of a component that the space names."""
     section, _, entry = key.partition(".")
     if section in SECTIONS:
         known = keys(SECTIONS[section])
@@ -237,18 +220,14 @@ def _option(key: str, entries: Mapping[str, object], recipe: Recipe, registry: R
     return known[entry]
 
 
-def _ends(axis: Axis) -> tuple[Any, ...]:
-    return axis.values if isinstance(axis, Choices) else (axis.at(0.0), axis.at(1.0))
-
-
 def _corners(axes: Sequence[Axis]) -> Iterator[Point]:
-    for values in itertools.product(*map(_ends, axes)):
+    for values in itertools.product(*(axis.ends() for axis in axes)):
         yield {axis.key: value for axis, value in zip(axes, values, strict=True)}
 
 
 def _one_by_one(axes: Sequence[Axis]) -> Iterator[Point]:
-    """Every choice of every axis beside the first ends of the others."""
-    first = {axis.key: _ends(axis)[0] for axis in axes}
+    """Each checked value of each key, with the first values of the other keys."""
+    first = {axis.key: axis.ends()[0] for axis in axes}
     for axis in axes:
-        for value in _ends(axis):
+        for value in axis.ends():
             yield {**first, axis.key: value}

@@ -1,40 +1,39 @@
-"""Report of a sweep: its table, its document, its figures."""
+"""Report of a sweep: table, JSON document and figures."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from oraclezoo.data.sheet import FONT
-from oraclezoo.pipeline.sweep import BEST, Sweep
-from oraclezoo.pipeline.sweep_journal import Trial
-from oraclezoo.pipeline.sweep_space import Choices, Range, point_text
+from oraclezoo.sweeping.records import Trial
+from oraclezoo.sweeping.space import Choices, Range, point_text
+from oraclezoo.sweeping.sweep import BEST, Sweep
 
 
 def header() -> tuple[str, ...]:
-    """Of :func:`rows`."""
+    """Return the column titles of :func:`rows`."""
     return ("RANK", "TRIAL", "ACCURACY %", "SE", "LOSS", "SECONDS", "SETTINGS")
 
 
 def rows(sweep: Sweep) -> list[tuple[str, ...]]:
-    """A row of text a trial: those that are done, best first, then the others with why not.
+    """Return one row of text per trial: finished ones, best first, then the others.
 
-    The standard error is over the trainings of a trial, and is missing where it has one.
+    The standard error is over the trainings of a trial, and empty for a single one.
     """
-    found: list[tuple[str, ...]] = []
+    table: list[tuple[str, ...]] = []
     for rank, trial in enumerate(sweep.ranked, 1):
         se = "" if trial.accuracy_se is None else f"{100 * trial.accuracy_se:.2f}"
         figures = (f"{100 * trial.accuracy:.2f}", se, f"{trial.loss:.3f}", f"{trial.train_s:.1f}")
-        found.append((str(rank), str(trial.number), *figures, point_text(trial.point)))
+        table.append((str(rank), str(trial.number), *figures, point_text(trial.point)))
     for trial in sweep.trials:
         if trial.status != "done":
             settings = point_text(trial.point)
-            found.append(("-", str(trial.number), trial.status, "", "", "", settings))
-    return found
+            table.append(("-", str(trial.number), trial.status, "", "", "", settings))
+    return table
 
 
-def document(sweep: Sweep) -> dict[str, Any]:
-    """All that was found, as plain data."""
+def document(sweep: Sweep) -> dict[str, object]:
+    """Return the whole outcome as JSON data."""
     best = sweep.best
     weight = sweep.importance
     return {
@@ -47,12 +46,12 @@ def document(sweep: Sweep) -> dict[str, Any]:
         "best_recipe": None if best is None else str(sweep.folder / BEST),
         "importance": None
         if weight is None
-        else {"method": weight.method, "shares": weight.shares},
+        else {"method": weight.method, "shares": dict(weight.shares)},
     }
 
 
-def _trial(trial: Trial) -> dict[str, Any]:
-    figures = {}
+def _trial(trial: Trial) -> dict[str, object]:
+    figures: dict[str, object] = {}
     if trial.parts:
         figures = {
             "accuracy": trial.accuracy,
@@ -71,9 +70,9 @@ def _trial(trial: Trial) -> dict[str, Any]:
 
 
 def figures(sweep: Sweep) -> list[Path]:
-    """Draw importance and slices into the sweep's folder; nothing of fewer than two trials.
+    """Draw importance and slices into the sweep's folder; nothing for fewer than two trials.
 
-    Raises OracleZooError where matplotlib is not installed.
+    Raises OracleZooError without matplotlib.
     """
     from oraclezoo.plots.style import Letters, drawing, need_matplotlib
 

@@ -1,0 +1,299 @@
+"""Verified downloads: one file over HTTP, complete and correct at its place, or not there at all.
+
+Retries, a size limit and a time limit bound what a server can do; requests takes proxies and
+certificates from the environment.
+"""
+
+from __future__ import annotations
+
+import queue
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urljoin
+
+from oraclezoo._version import __version__
+from oraclezoo.data.atomic import alone, replacing
+from oraclezoo.data.locate import check
+from oraclezoo.data.upstream import UpstreamFile, digest_stream
+from oraclezoo.errors import DownloadError
+
+if TYPE_CHECKING:
+    import requests  # 0.2 s, which a file that is there already need not pay
+
+_CHUNK = 1 << 16
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"oraclezoo/{__version__}"}
+_BUSY = {408, 425, 429}
+
+Received = Callable[[str, int, int | None], None]
+"""Called with a file's name, its bytes so far and in all (None if the server does not say)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Limits of a download.
+
+    ``read_timeout_s`` is how long a server may send nothing; ``attempts`` counts the first one;
+    ``pause_s`` comes before the second and doubles from then on. A server that asks for a pause of
+    more than ``max_pause_s`` is given up. All attempts together may take ``total_s`` plus the time
+    that the file's largest size takes at ``slowest_bytes_per_s``.
+    """
+
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 30.0
+    attempts: int = 4
+    pause_s: float = 1.0
+    max_pause_s: float = 60.0
+    max_redirects: int = 5
+    total_s: float = 60.0
+    slowest_bytes_per_s: float = 16_000.0
+
+
+class _TryAgainError(Exception):
+    """Worth another attempt, after ``wait_s`` if the server asks for that."""
+
+    def __init__(self, reason: str, wait_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
+def obtain(
+    file: UpstreamFile,
+    path: Path,
+    url: str,
+    *,
+    instead: str,
+    progress: Callable[[str], None] | None = None,
+    received: Received | None = None,
+    settings: Settings | None = None,
+) -> None:
+    """Download ``file`` from ``url`` to ``path`` unless it is there, and verify it.
+
+    Processes that want the same file take turns. ``instead`` ends an error message: what else the
+    user can do. Raises DownloadError, with ``path`` as it was before.
+    """
+    if _is_there(file, path):
+        return
+    say = progress or (lambda _: None)
+    settings = settings or Settings()
+    download = _Download(file, path, url, say, received or (lambda *_: None), settings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        waiting = f"{file.name}: waiting for another process that downloads it"
+        with alone(path, lambda: say(waiting)):
+            if not _is_there(file, path):
+                download.run()
+    except DownloadError as error:
+        raise DownloadError(f"{without_password(url)}: {error}\n{instead}") from error.__cause__
+    except OSError as error:
+        raise DownloadError(
+            f"cannot write {path} ({error.strerror or error})\n{instead}"
+        ) from error
+
+
+def without_password(url: str) -> str:
+    """Return ``url`` as it may be shown."""
+    return re.sub(r"//[^/]*@", "//", url)
+
+
+def _is_there(file: UpstreamFile, path: Path) -> bool:
+    return path.is_file() and check(file, path).status == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class _Download:
+    """One file on its way to ``path``; to be run by one process at a time."""
+
+    file: UpstreamFile
+    path: Path
+    url: str
+    say: Callable[[str], None]
+    received: Received
+    settings: Settings
+
+    def run(self) -> None:
+        """Raises DownloadError; OSError if the file cannot be written."""
+        source = without_password(self.url).rpartition("/")[0]
+        self.say(f"downloading {self.file.name} from {source}")
+        settings = self.settings
+        limit_s = settings.total_s + self.file.max_bytes / settings.slowest_bytes_per_s
+        deadline = time.monotonic() + limit_s
+        for attempt in range(1, settings.attempts + 1):
+            try:
+                with replacing(self.path) as target:
+                    self._attempt(target, deadline)
+                return
+            except queue.Empty as error:
+                raise DownloadError(f"not finished within {limit_s:,.0f} s") from error
+            except _TryAgainError as broken:
+                if attempt == settings.attempts:
+                    raise DownloadError(f"{broken} (attempt {attempt})") from broken.__cause__
+                wait_s = broken.wait_s
+                if wait_s is None:
+                    wait_s = settings.pause_s * 2 ** (attempt - 1)
+                elif wait_s > settings.max_pause_s:
+                    raise DownloadError(
+                        f"{broken}, and asks for a pause of {wait_s:,.0f} s"
+                    ) from None
+                self.say(f"{broken}; trying again in {wait_s:g} s")
+                time.sleep(min(wait_s, max(0.0, deadline - time.monotonic())))
+
+    def _attempt(self, target: BinaryIO, deadline: float) -> None:
+        """Write the whole file and verify it. Raises queue.Empty at the deadline."""
+        total: int | None = None
+        done = 0
+        for chunk in _arriving(self._chunks, deadline):
+            if isinstance(chunk, int):
+                total = chunk
+                if total > self.file.max_bytes:
+                    raise DownloadError(f"the server offers {total:,} bytes, more than expected")
+                continue
+            if not done and chunk.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+                raise DownloadError("the server sent a web page instead of the file")
+            done += len(chunk)
+            if done > self.file.max_bytes:
+                raise DownloadError("the server sends more bytes than expected")
+            target.write(chunk)
+            self.received(self.file.name, done, total)
+        if total is not None and done < total:
+            raise _TryAgainError("the download was cut short")
+        actual = digest_stream(target, self.file.kind)
+        if actual != self.file.digest:
+            raise DownloadError(
+                f"the {self.file.kind} of the received file is {actual}, not {self.file.digest}; "
+                "it is another file or damaged"
+            )
+
+    def _chunks(self) -> Iterator[bytes | int]:
+        """Yield the file's size if the server says it, then its bytes as they arrive."""
+        import urllib3.exceptions
+
+        with _session() as session, self._answer(session) as response:
+            if response.status_code != HTTPStatus.OK:
+                raise _refusal(response)
+            length = response.headers.get("Content-Length", "").strip()
+            if re.fullmatch(r"\d{1,15}", length, re.ASCII):
+                yield int(length)
+            try:
+                # not decoded: many servers call a .gz file's own compression an encoding
+                while chunk := response.raw.read1(_CHUNK, decode_content=False):
+                    yield chunk
+            except urllib3.exceptions.ReadTimeoutError as error:
+                raise _TryAgainError("the server stopped sending") from error
+            except urllib3.exceptions.HTTPError as error:
+                raise _TryAgainError("the download was cut short") from error
+
+    def _answer(self, session: requests.Session) -> requests.Response:
+        """Return the response after all redirects, its body unread."""
+        url = self.url
+        for _ in range(self.settings.max_redirects + 1):
+            response = _get(session, url, self.settings)
+            if not response.is_redirect:
+                return response
+            response.close()
+            try:
+                url = urljoin(url, response.headers["Location"])
+            except ValueError as error:
+                raise DownloadError("the server redirects to an invalid address") from error
+        raise DownloadError("the server redirects without end")
+
+
+def _arriving(
+    source: Callable[[], Iterator[bytes | int]], deadline: float
+) -> Iterator[bytes | int]:
+    """Yield what a thread takes from ``source`` until ``deadline`` on the monotonic clock.
+
+    A thread, because a timeout of sockets counts from byte to byte: a server that sends its header
+    a byte at a time would never exceed it. Raises queue.Empty at the deadline.
+    """
+    items: queue.SimpleQueue[bytes | int | Exception | None] = queue.SimpleQueue()
+    abandoned = threading.Event()
+
+    def work() -> None:
+        try:
+            for item in source():
+                if abandoned.is_set():
+                    return
+                items.put(item)
+        except Exception as error:
+            items.put(error)
+        items.put(None)
+
+    threading.Thread(target=work, name="oraclezoo-download", daemon=True).start()
+    try:
+        while True:
+            item = items.get(timeout=max(0.0, deadline - time.monotonic()))
+            if item is None:
+                return
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        abandoned.set()
+
+
+def _session() -> requests.Session:
+    import requests
+
+    class Session(requests.Session):
+        """Follows no redirect: requests reads the body of one to its end, whatever its size."""
+
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            return None
+
+    session = Session()
+    session.headers.update(_HEADERS)
+    return session
+
+
+def _get(session: requests.Session, url: str, settings: Settings) -> requests.Response:
+    import requests
+    import urllib3.exceptions
+
+    if not url.lower().startswith(("http://", "https://")):
+        raise DownloadError("only http:// and https:// addresses are supported")
+    timeout = (settings.connect_timeout_s, settings.read_timeout_s)
+    try:
+        return session.get(url, stream=True, allow_redirects=False, timeout=timeout)
+    except (requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema) as error:
+        raise DownloadError("the proxy named in the environment cannot be used") from error
+    except requests.exceptions.SSLError as error:
+        raise DownloadError(
+            "the server's certificate is not trusted ($REQUESTS_CA_BUNDLE adds an authority)"
+        ) from error
+    except requests.exceptions.ProxyError as error:
+        raise _TryAgainError("no connection through the proxy") from error
+    except requests.Timeout as error:
+        raise _TryAgainError("the server does not answer in time") from error
+    except requests.ConnectionError as error:
+        raise _TryAgainError("no connection to the server") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+        raise DownloadError("this is not a valid address") from error
+    except OSError as error:  # requests' own for a bundle that is not there
+        raise DownloadError("the certificates named in the environment are missing") from error
+
+
+def _refusal(response: requests.Response) -> Exception:
+    """Return the error for a response without a file."""
+    status = response.status_code
+    known = status in {known.value for known in HTTPStatus}
+    # the standard's words, since the server's may hold anything
+    reason = f"the server answers {status}" + (f" {HTTPStatus(status).phrase}" if known else "")
+    if status in _BUSY or status >= 500:
+        return _TryAgainError(reason, _retry_after_s(response))
+    return DownloadError(reason)
+
+
+def _retry_after_s(response: requests.Response) -> float | None:
+    """Return the pause that the server asks for (RFC 9110, 10.2.3), or None."""
+    import urllib3
+
+    try:
+        return urllib3.Retry().parse_retry_after(response.headers.get("Retry-After", ""))
+    except (urllib3.exceptions.HTTPError, ValueError, OverflowError):
+        return None

@@ -1,1 +1,0 @@
-"""The composer: the one place where registry and stages meet."""

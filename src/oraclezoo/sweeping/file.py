@@ -1,0 +1,86 @@
+"""Sweep files: a recipe, its changes, the space and the settings as TOML.
+
+recipe = "quick"
+sampler = "tpe"
+trials = 30
+folds = 5
+
+[set]
+"budget.epochs" = 10
+
+[space]
+"optimizer.lr" = "log:0.01:1"
+"budget.batch_size" = [64, 128, 256]
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.errors import RecipeError, nearest
+from oraclezoo.sweeping.records import Settings
+
+SETTINGS: dict[str, type] = {
+    **dict.fromkeys(("sampler", "pruner", "metric"), str),
+    **dict.fromkeys(("trials", "seeds", "folds", "seed"), int),
+}
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "recipe": str,
+    "set": dict,
+    "space": dict,
+    "timeout": (str, int, float),
+    **SETTINGS,
+}
+"""Keys of a sweep file and their types; all are optional, and command-line options win."""
+
+
+@dataclass(frozen=True)
+class SweepFile:
+    """Content of a sweep file; ``recipe`` and ``timeout`` are None where it has none."""
+
+    recipe: str | None = None
+    changes: Mapping[str, object] = field(default_factory=dict)
+    space: Mapping[str, object] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    timeout: str | None = None
+
+
+def read_sweep(path: str | Path) -> SweepFile:
+    """Read a sweep file; a recipe's path is relative to the file's folder.
+
+    Raises RecipeError for an unknown key or a value of the wrong type, UsageError for settings that
+    are out of range.
+    """
+    place = Path(path)
+    try:
+        document = tomllib.loads(place.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"sweep {path}: {error}") from error
+    for key, value in document.items():
+        if key not in TYPES:
+            raise RecipeError(f"sweep {path}: unknown key '{key}'{nearest(key, TYPES)}")
+        if not isinstance(value, TYPES[key]) or isinstance(value, bool):
+            raise RecipeError(f"sweep {path}: '{key}' has the wrong type: {value!r}")
+    recipe, timeout = document.get("recipe"), document.get("timeout")
+    if recipe is not None and recipe.endswith(".toml"):
+        recipe = str(place.parent / recipe)
+    return SweepFile(
+        recipe=recipe,
+        changes=dict(_dotted("", document.get("set", {}))),
+        space=dict(_dotted("", document.get("space", {}))),
+        settings=Settings(**{key: document[key] for key in SETTINGS if key in document}),
+        timeout=None if timeout is None else str(timeout),
+    )
+
+
+def _dotted(prefix: str, table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield nested tables, such as ``optimizer.lr = ...`` without quotes, as dotted keys."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _dotted(f"{prefix}{key}.", value)
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,136 @@
+"""Records of a sweep: what the user chooses, and what each trial comes to."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.errors import UsageError, nearest
+
+SAMPLERS = ("random", "grid", "tpe", "gp")
+PRUNERS = ("none", "median", "halving", "hyperband")
+METRICS = ("accuracy", "loss")
+TRIALS = 20
+"""Default number of trials, except for a grid."""
+
+Point = dict[str, Any]
+"""A recipe key -> its value in one trial."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a sweep searches and how it judges; ``seed`` is the sampler's.
+
+    ``trials`` is None for the default: the whole grid, otherwise 20. Raises UsageError.
+    """
+
+    sampler: str = "random"
+    pruner: str = "none"
+    metric: str = "accuracy"
+    trials: int | None = None
+    seeds: int = 1
+    folds: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("sampler", self.sampler, SAMPLERS),
+            ("pruner", self.pruner, PRUNERS),
+            ("metric", self.metric, METRICS),
+        ):
+            if value not in known:
+                raise UsageError(f"there is no {what} '{value}'{nearest(value, known)}")
+        if self.trials is not None and self.trials < 1:
+            raise UsageError(f"trials = {self.trials}: a sweep needs at least one")
+        if self.seeds < 1:
+            raise UsageError(f"seeds = {self.seeds}: a trial needs at least one")
+        if self.folds < 0 or self.folds == 1:
+            raise UsageError(f"folds = {self.folds}: cross-validation needs two or more, or 0")
+
+    @property
+    def maximise(self) -> bool:
+        """Whether a larger value of the metric is better."""
+        return self.metric == "accuracy"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how trials are trained; changes no result beyond rounding."""
+
+    data_dir: Path | None = None
+    device: str = "auto"
+    stream_above: int | str | None = None
+    compile: str = "auto"
+    keep_runs: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training of a trial: accuracy in [0, 1] and loss in nats on held-out images."""
+
+    accuracy: float
+    loss: float
+    train_s: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of the space.
+
+    ``parts`` are its finished trainings by number (a seed or a fold); ``curve`` holds the values
+    reported to the pruner, by step. ``status`` is running, done, pruned or failed.
+    """
+
+    number: int
+    point: Point
+    hash: str
+    parts: Mapping[int, Part] = field(default_factory=dict)
+    status: str = "running"
+    reason: str = ""
+    curve: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float:
+        """Mean over parts."""
+        return statistics.fmean(part.accuracy for part in self.parts.values())
+
+    @property
+    def loss(self) -> float:
+        """Mean over parts, nats."""
+        return statistics.fmean(part.loss for part in self.parts.values())
+
+    @property
+    def accuracy_se(self) -> float | None:
+        """Standard error of the mean over parts; None for a single part."""
+        values = [part.accuracy for part in self.parts.values()]
+        return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+
+    @property
+    def train_s(self) -> float:
+        """Seconds of all parts."""
+        return sum(part.train_s for part in self.parts.values())
+
+    def value(self, metric: str) -> float:
+        """Mean of ``metric`` over parts."""
+        return self.accuracy if metric == "accuracy" else self.loss
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Callbacks of a sweep: after each trial, before each step, and for messages."""
+
+    on_trial: Callable[[Trial], None]
+    should_stop: Callable[[], bool]
+    progress: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Share in [0, 1] of the variance between trials by key, largest first; ``method`` names it."""
+
+    method: str
+    shares: Mapping[str, float]

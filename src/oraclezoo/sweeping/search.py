@@ -1,0 +1,219 @@
+"""Search loop of a sweep: trains one trial after another, each from where the journal left it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oraclezoo.artifacts.run import Run, folder_name
+from oraclezoo.contracts import Dataset
+from oraclezoo.data.folds import deal
+from oraclezoo.engine.records import Epoch
+from oraclezoo.errors import (
+    DivergedError,
+    InterruptedRunError,
+    OutOfMemoryError,
+    PluginError,
+    UsageError,
+)
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.recipe import Recipe
+from oraclezoo.recipe.resolve import resolve
+from oraclezoo.sweeping.records import Execution, Part, Point, Settings, Trial, Watch
+from oraclezoo.training.train import train
+
+if TYPE_CHECKING:
+    from oraclezoo.sweeping.study import Study
+
+RUNS = "runs"
+
+
+class _PrunedError(Exception):
+    """The pruner gives the trial up; the message says when."""
+
+
+class _LateError(Exception):
+    """The time limit has passed."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training that every trial consists of: its seed, and the data it is judged on."""
+
+    seed: int
+    data_dir: Path | None
+    track: str | None
+
+
+@dataclass(frozen=True)
+class Search:
+    """The trials of one sweep. ``ends`` is on the monotonic clock; None for no time limit."""
+
+    folder: Path
+    base: Recipe
+    registry: Registry
+    study: Study
+    settings: Settings
+    execution: Execution
+    watch: Watch
+    trainings: list[Training]
+    ends: float | None
+
+    def run(self, wanted: int) -> bool:
+        """Finish the first ``wanted`` trials; False if the time limit came first.
+
+        Raises InterruptedRunError when stopped on request.
+        """
+        trials = self.study.trials()
+        for number in range(wanted):
+            if number < len(trials) and trials[number].status != "running":
+                continue
+            if self._late():
+                return False
+            if self.watch.should_stop():
+                raise InterruptedRunError(self._stopped())
+            if number < len(trials):
+                trial = trials[number]
+            else:
+                point = self.study.propose()
+                trial = self.study.start(point, self._hash(point))
+            try:
+                status, reason = self._try(trial)
+            except _LateError:
+                return False
+            self.watch.on_trial(self.study.end(number, status, reason))
+        return True
+
+    def _try(self, trial: Trial) -> tuple[str, str]:
+        """Run the trainings that the trial lacks; return its status and the reason."""
+        try:
+            self._train_all(trial)
+        except _PrunedError as error:
+            return "pruned", str(error)
+        except (DivergedError, OutOfMemoryError, PluginError, UsageError) as error:
+            return "failed", f"{type(error).__name__}: {error}"
+        return "done", ""
+
+    def _train_all(self, trial: Trial) -> None:
+        recipe = resolve(self.base.override(trial.point), self.registry)
+        if trial.curve and len(self.trainings) == 1:  # killed before the pruner's word was kept
+            step, value = max(trial.curve.items())
+            self._consult_pruner(trial, step, value, f"after epoch {step}")
+        values: list[float] = []
+        for number, training in enumerate(self.trainings):
+            part = trial.parts.get(number) or self._earlier(trial, number)
+            part = part or self._train(trial, recipe, training)
+            if number not in trial.parts:
+                self.study.add_part(trial.number, number, part)
+            values.append(part.accuracy if self.settings.metric == "accuracy" else part.loss)
+            done = number + 1
+            if done < len(self.trainings):
+                mean = statistics.fmean(values)
+                self._consult_pruner(trial, done, mean, f"after {done} of its trainings")
+
+    def _train(self, trial: Trial, recipe: Recipe, training: Training) -> Part:
+        if training.track is not None:
+            changes = {**trial.point, "data.track": training.track}
+            recipe = resolve(self.base.override(changes), self.registry)
+        run = Run(self.folder / RUNS / folder_name(recipe, training.seed))
+        pruned: list[_PrunedError] = []
+        reported = set(trial.curve)
+
+        def report(epoch: Epoch) -> None:
+            if len(self.trainings) > 1 or epoch.epoch == recipe.budget.epochs:
+                return
+            for row in run.metrics:  # epochs before an interruption too
+                value = row[f"validation_{self.settings.metric}"]
+                if value is None or row["epoch"] in reported or pruned:
+                    continue
+                reported.add(row["epoch"])
+                try:
+                    self._consult_pruner(trial, row["epoch"], value, f"after epoch {row['epoch']}")
+                except _PrunedError as error:
+                    pruned.append(error)
+
+        execution = self.execution
+        try:
+            done = train(
+                recipe,
+                data_dir=training.data_dir,
+                seed=training.seed,
+                out=self.folder / RUNS,
+                resume=True,
+                registry=self.registry,
+                device=execution.device,
+                stream_above=execution.stream_above,
+                compile=execution.compile,
+                on_epoch=report,
+                should_stop=lambda: bool(pruned) or self._late() or self.watch.should_stop(),
+                progress=self.watch.progress,
+            )
+        except (InterruptedRunError, KeyboardInterrupt) as error:
+            if pruned:
+                self._clear(run)
+                raise pruned[0] from error
+            if self._late():
+                raise _LateError from error
+            raise InterruptedRunError(self._stopped()) from error
+        part = judge(done)
+        self._clear(done)
+        return part
+
+    def _consult_pruner(self, trial: Trial, step: int, value: float, when: str) -> None:
+        """Report a value. Raises _PrunedError if the trial is to be given up."""
+        if self.study.should_prune(trial.number, step, value):
+            raise _PrunedError(when)
+
+    def _earlier(self, trial: Trial, part: int) -> Part | None:
+        """The same training of an earlier trial with the same recipe, if there is one."""
+        for other in self.study.trials():
+            if other.hash == trial.hash and part in other.parts:
+                return other.parts[part]
+        return None
+
+    def _hash(self, point: Point) -> str:
+        try:
+            return resolve(self.base.override(point), self.registry).hash
+        except UsageError:  # raised again, and recorded, when the trial is trained
+            return ""
+
+    def _clear(self, run: Run) -> None:
+        if not self.execution.keep_runs:
+            shutil.rmtree(run.folder, ignore_errors=True)
+
+    def _late(self) -> bool:
+        return self.ends is not None and time.monotonic() > self.ends
+
+    def _stopped(self) -> str:
+        finished = sum(trial.status != "running" for trial in self.study.trials())
+        return (
+            f"stopped with {finished} trials finished; {self.folder} keeps the state of the "
+            "unfinished one: run the same command again to resume"
+        )
+
+
+def judge(run: Run) -> Part:
+    """Return accuracy and loss of the weights that the recipe keeps. Raises DivergedError."""
+    outcome = run.record["outcome"]
+    accuracy, loss = outcome["validation_accuracy"], outcome["validation_loss"]
+    if run.recipe.train.keep == "best":
+        accuracy = outcome["best_validation_accuracy"]
+        (row,) = (row for row in run.metrics if row["epoch"] == outcome["best_epoch"])
+        loss = row["validation_loss"]
+    if not (math.isfinite(accuracy) and math.isfinite(loss)):
+        raise DivergedError(f"validation loss is {loss}")
+    return Part(float(accuracy), float(loss), float(outcome["train_s"]))
+
+
+def plan(dataset: Dataset, out: Path, settings: Settings, data_dir: Path | None) -> list[Training]:
+    """Return the trainings of each trial; folds are written to ``out`` first."""
+    if not settings.folds:
+        return [Training(seed, data_dir, None) for seed in range(settings.seeds)]
+    folders = deal(dataset, out, settings.folds)
+    count = settings.folds * settings.seeds
+    return [Training(k, folders[k % settings.folds], "idx") for k in range(count)]

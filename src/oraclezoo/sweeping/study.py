@@ -1,0 +1,281 @@
+"""A sweep's Optuna study in a journal file.
+
+Each proposal depends only on the sampler's seed, the trial's number and the finished trials, and
+each trial starts with one record that holds its whole point. A sweep that was killed therefore
+continues exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+
+from oraclezoo.errors import OracleZooError, ResultError, UsageError
+from oraclezoo.sweeping.records import Importance, Part, Point, Settings, Trial
+from oraclezoo.sweeping.space import LARGEST_GRID, Axis, Choices, grid_size
+
+NAME = "sweep"
+"""The study's name; Hyperband assigns trials to brackets by it, so it must not change."""
+
+DEFINITION, HASH, REASON, PART = "definition", "recipe_hash", "reason", "training_"
+"""Optuna's user attributes: the study's definition, and what a trial has beside its point."""
+
+RECORD = b'{"op_code":'
+"""How each record of Optuna's journal begins."""
+
+FEWEST = 4
+"""Fewest finished trials that importance is computed from."""
+
+_STATES = {
+    TrialState.COMPLETE: "done",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+}
+
+
+class Study:
+    """Trials of one sweep; to be used by one process at a time.
+
+    ``definition`` is JSON data of what the sweep searches. Raises UsageError if the journal at
+    ``path`` is of another sweep, ResultError if it cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        axes: Sequence[Axis],
+        settings: Settings,
+        definition: Mapping[str, object],
+    ) -> None:
+        self.path, self.axes, self.settings = path, axes, settings
+        self._distributions = {axis.key: _distribution(axis) for axis in axes}
+        with self._reading():
+            _discard_torn_record(path)
+            self._storage = JournalStorage(
+                JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
+            )
+            self._study = self._create(self._storage, optuna.samplers.RandomSampler(seed=0))
+            self._id = self._storage.get_study_id_from_name(NAME)
+            self._define(definition)
+            self.trials()
+
+    def trials(self) -> list[Trial]:
+        """All trials in the order in which they started."""
+        with self._reading():
+            return [self._trial(frozen) for frozen in self._study.trials]
+
+    def propose(self) -> Point:
+        """The next trial's point. All trials must have ended."""
+        scratch = self._create(None, self._sampler(len(self._study.trials)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            scratch.add_trials(self._study.trials)
+            params = scratch.ask(self._distributions).params
+        return {axis.key: axis.decode(params[axis.key]) for axis in self.axes}
+
+    def start(self, point: Point, recipe_hash: str) -> Trial:
+        """Add a running trial."""
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                state=TrialState.RUNNING,
+                params={axis.key: axis.encode(point[axis.key]) for axis in self.axes},
+                distributions=self._distributions,
+                user_attrs={HASH: recipe_hash},
+            )
+        )
+        return self.trials()[-1]
+
+    def add_part(self, number: int, part: int, result: Part) -> Trial:
+        """Record a finished training of trial ``number``."""
+        self._live(number).set_user_attr(f"{PART}{part}", asdict(result))
+        return self.trials()[number]
+
+    def should_prune(self, number: int, step: int, value: float) -> bool:
+        """Report a running trial's value after ``step``; whether the pruner gives it up.
+
+        A step that was reported before keeps its value.
+        """
+        live = self._live(number)
+        if step not in self.trials()[number].curve:
+            live.report(value, step)
+        return live.should_prune()
+
+    def end(self, number: int, status: str, reason: str = "") -> Trial:
+        """Record that trial ``number`` is done, pruned or failed."""
+        live = self._live(number)
+        if reason:
+            live.set_user_attr(REASON, reason)
+        if status == "done":
+            live.study.tell(live, self.trials()[number].value(self.settings.metric))
+        else:
+            state = TrialState.PRUNED if status == "pruned" else TrialState.FAIL
+            live.study.tell(live, state=state)
+        return self.trials()[number]
+
+    def importance(self) -> Importance | None:
+        """Importance of each key by fANOVA; None for fewer than four trials, or equal ones."""
+        values = [frozen.value for frozen in self._study.trials if _STATES[frozen.state] == "done"]
+        if len(values) < FEWEST or len(set(values)) < 2:
+            return None
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+        found = optuna.importance.get_param_importances(self._study, evaluator=evaluator)
+        shares = {axis.key: float(found.get(axis.key, 0.0)) for axis in self.axes}
+        order = sorted(shares, key=lambda key: -shares[key])
+        return Importance(
+            "fANOVA over a random forest, by Optuna", {key: shares[key] for key in order}
+        )
+
+    def _create(self, storage: JournalStorage | None, sampler: BaseSampler) -> optuna.Study:
+        return optuna.create_study(
+            storage=storage,
+            study_name=NAME,
+            direction="maximize" if self.settings.maximise else "minimize",
+            sampler=sampler,
+            pruner=_pruner(self.settings.pruner),
+            load_if_exists=True,
+        )
+
+    def _sampler(self, number: int) -> BaseSampler:
+        """The sampler of trial ``number``."""
+        name, seed = self.settings.sampler, (self.settings.seed * 1_000_003 + number) % 2**31
+        size = grid_size(self.axes)
+        if name == "tpe":
+            return optuna.samplers.TPESampler(seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            if name == "gp":
+                return optuna.samplers.GPSampler(seed=seed)
+            if size is not None and (name == "grid" or size <= LARGEST_GRID):
+                return optuna.samplers.BruteForceSampler(seed=seed)  # no point twice
+        return optuna.samplers.RandomSampler(seed=seed)
+
+    def _define(self, definition: Mapping[str, object]) -> None:
+        """Store the definition, or check it against the stored one."""
+        stored = self._study.user_attrs.get(DEFINITION)
+        if stored is None and not self._study.trials:
+            self._study.set_user_attr(DEFINITION, definition)
+            return
+        if not isinstance(stored, dict):
+            raise ValueError("no definition of a sweep")
+        for key, value in json.loads(json.dumps(definition)).items():
+            if stored[key] != value:
+                raise UsageError(
+                    f"{self.path.parent} holds a sweep with another {key}; "
+                    "resume that one with its own options, or choose another --out"
+                )
+
+    def _live(self, number: int) -> optuna.Trial:
+        """Optuna's handle of a running trial, also of one that a killed process started."""
+        return optuna.Trial(
+            self._study, self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        )
+
+    def _trial(self, frozen: FrozenTrial) -> Trial:
+        """The record of one of Optuna's trials. Raises whatever a damaged journal leads to."""
+        for axis in self.axes:
+            if frozen.distributions[axis.key] != self._distributions[axis.key]:
+                raise ValueError(f"trial {frozen.number} has another range of {axis.key}")
+        parts = {
+            int(name.removeprefix(PART)): _part(value)
+            for name, value in frozen.user_attrs.items()
+            if name.startswith(PART)
+        }
+        status = _STATES[frozen.state]
+        if status == "done" and (not parts or not math.isfinite(frozen.values[0])):
+            raise ValueError(f"trial {frozen.number} is done without a result")
+        return Trial(
+            number=frozen.number,
+            point={axis.key: axis.decode(frozen.params[axis.key]) for axis in self.axes},
+            hash=str(frozen.user_attrs[HASH]),
+            parts=dict(sorted(parts.items())),
+            status=status,
+            reason=str(frozen.user_attrs.get(REASON, "")),
+            curve={int(k): float(v) for k, v in sorted(frozen.intermediate_values.items())},
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (OracleZooError, OSError):
+            raise
+        except Exception as error:  # Optuna raises whatever a damaged line leads to
+            cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            raise ResultError(
+                f"{self.path}: not a readable journal of a sweep ({cause}); "
+                "restore the file or choose another --out"
+            ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Optuna's own log handler silent; the user's verbosity comes back at the end."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _discard_torn_record(path: Path) -> None:
+    """Remove what a killed process left: half a line at the end, and Optuna's lock file.
+
+    Optuna would append its next record to that half line. The sweep's own lock is held meanwhile.
+    Raises ValueError if the end is of something else.
+    """
+    for lock in path.parent.glob(f"{path.name}.lock*"):
+        lock.unlink(missing_ok=True)
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        end = content.rfind(b"\n") + 1
+        if content[end:].startswith(RECORD) or RECORD.startswith(content[end:]):
+            file.truncate(end)
+        else:
+            raise ValueError("its end is not of a record")
+
+
+def _distribution(axis: Axis) -> BaseDistribution:
+    if isinstance(axis, Choices) or axis.count is not None:
+        return CategoricalDistribution([axis.encode(value) for value in axis.grid() or ()])
+    if axis.whole:
+        return IntDistribution(int(axis.low), int(axis.high), log=axis.log)
+    return FloatDistribution(axis.low, axis.high, log=axis.log)
+
+
+def _pruner(name: str) -> BasePruner:
+    pruners: dict[str, type[BasePruner]] = {
+        "none": optuna.pruners.NopPruner,
+        "median": optuna.pruners.MedianPruner,
+        "halving": optuna.pruners.SuccessiveHalvingPruner,
+        "hyperband": optuna.pruners.HyperbandPruner,
+    }
+    return pruners[name]()
+
+
+def _part(value: Mapping[str, float]) -> Part:
+    part = Part(float(value["accuracy"]), float(value["loss"]), float(value["train_s"]))
+    if not all(map(math.isfinite, (part.accuracy, part.loss, part.train_s))):
+        raise ValueError("a training has a figure that is not finite")
+    return part

@@ -1,0 +1,261 @@
+"""Sweeps: train a recipe at many points of a space, without ever reading the test split."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from oraclezoo.artifacts.build import components, open_dataset
+from oraclezoo.artifacts.run import writable
+from oraclezoo.contracts import Dataset
+from oraclezoo.engine.device import pick
+from oraclezoo.engine.streaming import stream_limit
+from oraclezoo.errors import OracleZooError, UsageError
+from oraclezoo.plugins.registry import Registry, build_registry
+from oraclezoo.recipe import Recipe
+from oraclezoo.recipe.resolve import resolve
+from oraclezoo.result import write_atomically
+from oraclezoo.sweeping.records import TRIALS, Execution, Importance, Settings, Trial, Watch
+from oraclezoo.sweeping.search import RUNS, Search, plan
+from oraclezoo.sweeping.space import Axis, check_grid, grid_size, read_space
+
+logger = logging.getLogger(__name__)
+
+JOURNAL, BEST, FOLDS = "journal.log", "best.toml", "folds"
+OLD_JOURNAL, OLD_SCHEMA = "journal.jsonl", b"oraclezoo/sweep-journal/"
+"""The journal of 0.1.0, before Optuna's: its name, and what its first line contains."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Outcome of a sweep so far; ``trials`` in the order in which they started.
+
+    ``judged`` describes the images that trials are judged on; ``complete`` is False if the time
+    limit came before the last trial; ``importance`` is None for too few trials.
+    """
+
+    folder: Path
+    axes: tuple[Axis, ...]
+    trials: tuple[Trial, ...]
+    metric: str
+    judged: str
+    complete: bool
+    importance: Importance | None
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """Finished trials, best first; ties are broken by the other metric."""
+        done = [trial for trial in self.trials if trial.status == "done"]
+        keys: dict[str, Callable[[Trial], tuple[float, float]]] = {
+            "accuracy": lambda trial: (-trial.accuracy, trial.loss),
+            "loss": lambda trial: (trial.loss, -trial.accuracy),
+        }
+        return sorted(done, key=keys[self.metric])
+
+    @property
+    def best(self) -> Trial | None:
+        """The first of :attr:`ranked`."""
+        return next(iter(self.ranked), None)
+
+    def best_recipe(self) -> Recipe:
+        """Return the best trial's recipe, as in ``best.toml``. Raises UsageError without one."""
+        if self.best is None:
+            raise UsageError(f"{self.folder}: no trial has finished")
+        return Recipe.load(self.folder / BEST)
+
+
+def sweep(
+    recipe: Recipe | str | Path,
+    space: Mapping[str, object],
+    *,
+    sampler: str = "random",
+    pruner: str = "none",
+    trials: int | None = None,
+    timeout_s: float | None = None,
+    seeds: int = 1,
+    folds: int = 0,
+    metric: str = "accuracy",
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    out: str | Path | None = None,
+    keep_runs: bool = False,
+    stream_above: int | str | None = None,
+    compile: str = "auto",
+    registry: Registry | None = None,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[str], None] | None = None,
+) -> Sweep:
+    """Train a recipe at many points of a space and write the best recipe to ``best.toml``.
+
+    A call with the same ``out`` and settings resumes the sweep; more ``trials`` extend it. Needs
+    the extra ``[sweep]``.
+
+    Args:
+        recipe: a recipe, its name or its file.
+        space: keys with lists of values or texts such as ``"log:0.01:1"`` (docs/sweeps.md).
+        sampler: random, grid, tpe or gp.
+        pruner: none, median, halving or hyperband.
+        trials: number of trials; by default the whole grid, or 20.
+        timeout_s: seconds after which no step is started any more.
+        seeds: trainings of each trial, at seeds 0, 1, ....
+        folds: judge by cross-validation in this many folds of the training and validation images,
+            fold ``k`` at the seeds ``k``, ``k + folds``, ...; 0 judges on the validation images.
+        metric: accuracy or loss.
+        seed: seed of the sampler.
+        out: folder of the sweep; by default ``sweeps/<recipe's name>``.
+        keep_runs: keep the run folders of all trials.
+
+    Raises:
+        UsageError, DataError, ResultError: for settings, data or a journal that cannot be used.
+        OracleZooError: without Optuna.
+        InterruptedRunError: when stopped on request.
+
+    A trial that diverges, runs out of memory or cannot be built has status ``failed``, and the
+    sweep continues.
+    """
+    ends = None if timeout_s is None else time.monotonic() + timeout_s
+    settings = Settings(sampler, pruner, metric, trials, seeds, folds, seed)
+    place = None if data_dir is None else Path(data_dir)
+    execution = Execution(place, device, stream_above, compile, keep_runs)
+    watch = Watch(on_trial, should_stop, progress or logger.warning)
+    registry = registry or build_registry()
+    base = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    axes = read_space(space, base, registry)
+    if sampler == "grid":
+        check_grid(axes)
+    _need_optuna()
+    tried = dataclasses.replace(base, data=dataclasses.replace(base.data, refit=False))
+    resolved = resolve(tried, registry)
+    limit = stream_limit(stream_above, pick(device))
+    dataset = open_dataset(resolved, registry, place, progress, limit)
+    definition = _definition(resolved, axes, settings, registry, dataset)
+    folder = Path("sweeps") / base.name if out is None else Path(out)
+    writable(folder)
+    from oraclezoo.sweeping.study import Study, quiet  # imports Optuna
+
+    with _alone(folder), quiet():
+        _refuse_old_journal(folder)
+        study = Study(folder / JOURNAL, axes, settings, definition)
+        trainings = plan(dataset, folder / FOLDS, settings, place)
+        search = Search(folder, tried, registry, study, settings, execution, watch, trainings, ends)
+        try:
+            complete = search.run(_wanted(settings, axes))
+        finally:
+            shutil.rmtree(folder / FOLDS, ignore_errors=True)
+        if complete and not keep_runs:
+            shutil.rmtree(folder / RUNS, ignore_errors=True)
+        result = Sweep(
+            folder=folder,
+            axes=axes,
+            trials=tuple(study.trials()),
+            metric=metric,
+            judged=_judged(resolved, settings),
+            complete=complete,
+            importance=study.importance(),
+        )
+        if result.best is not None:
+            write_atomically(folder / BEST, _best(base, result, result.best).to_toml().encode())
+    return result
+
+
+def _wanted(settings: Settings, axes: tuple[Axis, ...]) -> int:
+    """Return the number of trials to run."""
+    size = grid_size(axes)
+    wanted = settings.trials or (size if settings.sampler == "grid" else None) or TRIALS
+    if size is not None and settings.sampler in ("grid", "random"):
+        return min(wanted, size)  # no point twice
+    return wanted
+
+
+def _definition(
+    recipe: Recipe,
+    axes: tuple[Axis, ...],
+    settings: Settings,
+    registry: Registry,
+    dataset: Dataset,
+) -> dict[str, object]:
+    """Return everything that decides a trial's result, as JSON data."""
+    dataset.split("train"), dataset.split("validation")  # digests are known once these are read
+    definition: dict[str, object] = {
+        "recipe": recipe.canonical(),
+        "space": {axis.key: axis.text() for axis in axes},
+        "sampler": settings.sampler,
+        "pruner": settings.pruner,
+        "seed": settings.seed,
+        "metric": settings.metric,
+        "seeds": settings.seeds,
+        "folds": settings.folds,
+        "components": components(recipe, registry),
+        "data_sha256": dict(dataset.sha256),
+    }
+    plain: dict[str, object] = json.loads(json.dumps(definition, default=list))
+    return plain
+
+
+def _judged(recipe: Recipe, settings: Settings) -> str:
+    track = recipe.data.track.removeprefix("oraclezoo:")
+    at = "one seed" if settings.seeds == 1 else f"{settings.seeds} seeds"
+    if settings.folds:
+        return (
+            f"{settings.folds}-fold cross-validation inside training and validation of {track}, "
+            f"{at}"
+        )
+    return f"validation of {track}, {at}"
+
+
+def _best(base: Recipe, result: Sweep, best: Trial) -> Recipe:
+    """Return the base recipe at the best point; the base's own ``refit`` stays."""
+    spread = "" if best.accuracy_se is None else f" +- {100 * best.accuracy_se:.1f}"
+    finished = sum(trial.status != "running" for trial in result.trials)
+    summary = (
+        f"{base.name} with the best of {finished} trials: {100 * best.accuracy:.1f}{spread}% in "
+        f"{result.judged}"
+    )
+    name = f"{base.name[:58]}-swept"
+    return base.override({**best.point, "name": name, "summary": summary})
+
+
+def _need_optuna() -> None:
+    try:
+        import optuna  # noqa: F401
+    except ImportError as error:
+        raise OracleZooError(
+            f"sweeps need Optuna ({error}): pip install 'oraclezoo[sweep]'"
+        ) from error
+
+
+def _refuse_old_journal(folder: Path) -> None:
+    """Raise UsageError for a sweep of 0.1.0, whose journal was not Optuna's."""
+    for path in (folder / OLD_JOURNAL, folder / JOURNAL):
+        if path.is_file():
+            with path.open("rb") as file:
+                if path.name == OLD_JOURNAL or OLD_SCHEMA in file.read(4096):
+                    raise UsageError(
+                        f"{path} is of oraclezoo 0.1.0, whose sweeps cannot be resumed; "
+                        "delete it to start again, or choose another --out"
+                    )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Lock a sweep's folder for one process; the system frees the lock of a killed process."""
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UsageError(f"another sweep is running in {folder}; choose another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
