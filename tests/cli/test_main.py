@@ -103,7 +103,7 @@ def test_a_command_may_set_its_exit_status(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lst"], "there is no command 'lst'; did you mean 'list'"),
+        (["lst"], "unknown command 'lst'; did you mean 'list'"),
         (["list", "--jsn"], "--json"),
         (["--nope"], "--nope"),
         (["list", "backbones", "x", "y"], "extra argument"),

@@ -58,10 +58,10 @@ def test_it_goes_beside_the_model_under_a_name_of_its_own(half: Path, tiny_idx: 
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
-        (["--compile", "on"], "--compile is for --backend torch, not for onnxruntime"),
-        (["--device", "cpu"], "--device is for --backend torch"),
-        (["--backend", "torch", "--reduce-range"], "--reduce-range is for --backend onnxruntime"),
-        (["--backend", "torch", "--calibration", "minmax"], "--calibration is for"),
+        (["--compile", "on"], "--compile applies to --backend torch, not to onnxruntime"),
+        (["--device", "cpu"], "--device applies to --backend torch"),
+        (["--backend", "torch", "--reduce-range"], "--reduce-range applies to --backend onnxruntime"),
+        (["--backend", "torch", "--calibration", "minmax"], "--calibration applies to"),
         (["--precision", "bf16"], "bf16 is torch's"),
     ],
 )

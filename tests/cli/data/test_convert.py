@@ -148,7 +148,7 @@ def test_folders_named_as_oracle_mnists_classes_are_pointed_out(
     for label, name in enumerate(CLASSES):
         (scans / str(label)).rename(scans / name)
     done = convert(scans, "--out", tmp_path / "out", "--jobs", 1)
-    assert "--classes oracle-mnist gives them its label order" in done.stderr
+    assert "--classes oracle-mnist uses its label order" in done.stderr
     assert idx(data_dir=tmp_path / "out").classes == tuple(sorted(CLASSES))
     done = convert(scans, "--out", tmp_path / "out", "--jobs", 1, "--classes", "oracle-mnist")
     assert "label order" not in done.stderr
