@@ -34,10 +34,10 @@ def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:
     for name, kind in CORRUPTIONS.items():
         found, changed = [], []
         for severity in SEVERITIES:
-            worn = [corrupt(part.images, name, severity, seed) for seed in range(seeds)]
-            found.append(float(np.mean([accuracy(images) for images in worn])))
-            apart = [np.abs(images.astype(float) - part.images).mean() for images in worn]
-            changed.append(float(np.mean(apart)))
+            corrupted = [corrupt(part.images, name, severity, seed) for seed in range(seeds)]
+            found.append(float(np.mean([accuracy(images) for images in corrupted])))
+            changes = [np.abs(images.astype(float) - part.images).mean() for images in corrupted]
+            changed.append(float(np.mean(changes)))
         rows.append(
             {
                 "name": name,

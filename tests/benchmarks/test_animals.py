@@ -84,13 +84,13 @@ def test_a_model_card_has_what_a_reader_needs(script: Callable[[str], Any], name
     changes = animals.CHANGES[name]
     loaded = oz.Recipe.load(animals.RECIPES[name], {"data.track": "glyphs-3k", **changes})
     text = script("_animal_card").readme(card(name=name), loaded)
-    parts = ["Recipe", "Data and its licence", "Splits", "Result", "Receipt", "Limits"]
+    parts = ["Recipe", "Data and licence", "Splits", "Result", "Receipt", "Limitations"]
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == parts
     assert "**93.1%** (95% interval over images 91.0 to 95.0)" in text
     assert "| quantize to onnx int8 | 1,000 test images | 90.0% | 90.0% | -0.10" in text
-    assert ("first trained on the track" in text) == bool(loaded.pretrain.epochs)
-    assert ("nets of its own kind" in text) == bool(loaded.distill.teachers)
-    assert ("(2,000) were trained on" in text) == loaded.data.refit
-    told = text.partition("Changed in it: ")[2].partition(".\n")[0]
+    assert ("pretrained on the track" in text) == bool(loaded.pretrain.epochs)
+    assert ("teachers of the same architecture" in text) == bool(loaded.distill.teachers)
+    assert ("validation images (2,000)" in text) == loaded.data.refit
+    told = text.partition("Changes to the recipe: ")[2].partition(".\n")[0]
     assert told.count(" = ") == len(changes)
     assert all(f"`{key} = " in told for key in changes)

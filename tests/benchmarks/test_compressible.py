@@ -81,7 +81,7 @@ def test_what_is_in_the_file_is_not_done_again(
     monkeypatch.setattr(page, "read", lambda name: json.loads(out.read_text())["data"])
     monkeypatch.setattr(page, "MEASUREMENTS", tmp_path)
     shown = page.compressible()
-    row = "| `lenet5` | declared not to: it is odd | largest difference 2e-06 | **fails**:"
+    row = "| `lenet5` | not supported: it is odd | largest difference 2e-06 | **fails**:"
     assert row in shown
     monkeypatch.setattr(page, "MEASUREMENTS", tmp_path / "nowhere")
-    assert "not measured yet" in page.compressible()
+    assert "Not measured yet" in page.compressible()

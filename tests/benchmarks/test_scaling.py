@@ -29,7 +29,7 @@ def test_too_few_images_are_refused(script: Script, capsys: pytest.CaptureFixtur
     """A largest size below the smallest leaves nothing to measure."""
     with pytest.raises(SystemExit):
         script("scaling").parse(["--largest", "10"])
-    assert "1,000 images at least" in capsys.readouterr().err
+    assert "at least 1,000" in capsys.readouterr().err
 
 
 @pytest.mark.slow

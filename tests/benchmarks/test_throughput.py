@@ -56,10 +56,10 @@ def test_rivals_meet_the_engine_at_its_batch(script: Script) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--models", "oraclenot"), "there is no oraclenot"),
+        (("--models", "oraclenot"), "unknown model oraclenot"),
         (("--rounds", "0"), "at least 1"),
-        (("--batches", "64,many"), "not a list"),
-        (("--batches", "4096"), "needs as many"),
+        (("--batches", "64,many"), "not a comma-separated list"),
+        (("--batches", "4096"), "at least 4096"),
     ],
 )
 def test_wrong_options_are_told(

@@ -34,7 +34,7 @@ def test_one_seed_has_no_interval(script: Script, capsys: pytest.CaptureFixture[
     """So it is refused before hours of training."""
     with pytest.raises(SystemExit):
         script("time_to_accuracy").parse(["--seeds", "1"])
-    assert "two at least" in capsys.readouterr().err
+    assert "at least 2" in capsys.readouterr().err
 
 
 def test_rows_are_those_of_published_results(script: Script) -> None:

@@ -29,7 +29,7 @@ def oraclezoo_backbones() -> list[Spec]:
                     "width",
                     "int",
                     24,
-                    "channels per group element in the first stage; 2 and 4 times as many later",
+                    "channels per group element in the first stage; then 2 and 4 times",
                     low=4,
                     high=256,
                 ),

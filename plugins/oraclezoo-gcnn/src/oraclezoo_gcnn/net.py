@@ -70,7 +70,7 @@ class Block(nn.Module):
 
 
 class GCNN(nn.Module):
-    """Group CNN: images ``(N, in_chans, image_size, image_size)`` -> logits ``(N, num_classes)``.
+    """Group CNN: ``(N, in_chans, image_size, image_size)`` -> logits ``(N, num_classes)``.
 
     A lifting convolution and a residual block are followed by two stages of a block with twice the
     channels, 2x2 max-pooling and a residual block. Pooling over space and group makes the logits
@@ -89,7 +89,7 @@ class GCNN(nn.Module):
     ) -> None:
         if image_size % 4 or image_size < 8:
             raise UsageError(
-                "gcnn requires an image size that is a multiple of 4 and at least 8, not "
+                f"gcnn requires an image size that is a multiple of 4 and at least 8, not "
                 f"{image_size}, so that pooling treats both sides alike"
             )
         super().__init__()
