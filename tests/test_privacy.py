@@ -264,7 +264,15 @@ def watched(
     place = tmp_path_factory.mktemp("models")
     commands: dict[str, Sequence[str | Path]] = {
         "predict": ("predict", picture),
-        "export": ("export", tiny_run, place / "model", "--data-dir", tiny_idx, "--no-timed"),
+        "export": (
+            "export",
+            tiny_run,
+            "--out",
+            place / "model",
+            "--data-dir",
+            tiny_idx,
+            "--no-timed",
+        ),
         "quantize": ("quantize", place / "model", "--data-dir", tiny_idx, "--no-timed"),
         "bench": (
             *("bench", "authors-cnn", "--track", "idx", "--data-dir", tiny_idx, "--seeds", "1"),

@@ -87,11 +87,11 @@ def test_the_table_has_a_row_a_recipe(first: list[oz.Result]) -> None:
 def test_finished_jobs_are_kept_and_fresh_ones_agree(
     first: list[oz.Result], place: Path, tiny_idx: Path
 ) -> None:
-    """Asked again nothing is trained; asked with ``fresh`` everything is, to the same figures."""
+    """A second call trains nothing; ``overwrite`` trains everything, to the same figures."""
     again, events = bench(place, tiny_idx, {})
     assert [e.event for e in events] == ["kept", "kept", "measure", "measured"]
     assert [s.accuracy for s in again[0].seeds] == [s.accuracy for s in first[0].seeds]
-    anew, events = bench(place, tiny_idx, {}, fresh=True)
+    anew, events = bench(place, tiny_idx, {}, overwrite=True)
     assert [e.event for e in events].count("done") == 2
     for one, other in zip(anew[0].seeds, first[0].seeds, strict=True):
         assert (one.accuracy, one.loss, one.validation_accuracy) == (

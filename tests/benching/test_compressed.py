@@ -295,9 +295,7 @@ def test_a_compressed_row_is_reproduced(
 
 def test_accuracy_alone_and_corruptions_work_for_variants(tiny_idx: Path, tmp_path: Path) -> None:
     """Such a row has no times; the corrupted images are read by the compressed model."""
-    results, _ = bench(
-        tmp_path, tiny_idx, compress="int8", accuracy_only=True, robust=True, at_once=2
-    )
+    results, _ = bench(tmp_path, tiny_idx, compress="int8", accuracy_only=True, robust=True, jobs=2)
     assert [len(result.seeds) for result in results] == [2, 2]
     assert all(score.train_s is None for result in results for score in result.seeds)
     assert results[1].latency == ()

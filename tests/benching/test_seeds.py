@@ -71,7 +71,7 @@ def stacked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_processes_side_by_side_leave_untimed_runs(tiny_idx: Path, tmp_path: Path) -> None:
     """They make a result without times, and are kept for the next one."""
-    result, events = bench(tmp_path, tiny_idx, accuracy_only=True, at_once=2)
+    result, events = bench(tmp_path, tiny_idx, accuracy_only=True, jobs=2)
     assert counted(events) == {"start": 2, "done": 2, "measure": 1, "measured": 1}
     assert [score.seed for score in result.seeds] == [0, 1]
     assert {(s.train_s, s.compile_s, s.peak_memory_bytes) for s in result.seeds} == {(None,) * 3}
@@ -93,8 +93,8 @@ def test_a_timed_result_takes_no_untimed_run_but_serves_for_accuracy(
     unmeasured: None, tiny_idx: Path, tmp_path: Path
 ) -> None:
     """A timed benchmark trains anew, and its runs and result survive an untimed one."""
-    result, events = bench(tmp_path, tiny_idx, accuracy_only=True, at_once=2)
-    again, events = bench(tmp_path, tiny_idx, accuracy_only=True, at_once=2)
+    result, events = bench(tmp_path, tiny_idx, accuracy_only=True, jobs=2)
+    again, events = bench(tmp_path, tiny_idx, accuracy_only=True, jobs=2)
     assert counted(events) == {"kept": 2}
     assert again.id == result.id
     timed, events = bench(tmp_path, tiny_idx)
@@ -116,7 +116,7 @@ def test_stacked_seeds_are_those_of_lone_runs(
     stacked: None, unmeasured: None, tiny_idx: Path, tmp_path: Path
 ) -> None:
     """On a net without batch norm, seed by seed, within float32's rounding; two at a time."""
-    result, events = bench(tmp_path / "joint", tiny_idx, accuracy_only=True, at_once=2, seeds=3)
+    result, events = bench(tmp_path / "joint", tiny_idx, accuracy_only=True, jobs=2, seeds=3)
     assert counted(events) == {"start": 3, "done": 3}
     assert [score.seed for score in result.seeds] == [0, 1, 2]
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "data.track": "idx"})
@@ -189,7 +189,7 @@ def test_too_many_at_once_is_a_failure_that_says_so(
     result, events = bench(tmp_path, tiny_idx, accuracy_only=True)
     assert counted(events) == {"start": 2, "failed": 2}
     assert {(f.reason, f.message) for f in result.failures} == {
-        ("out-of-memory", "no room; train fewer seeds at a time, e.g. --at-once 4")
+        ("out-of-memory", "no room; train fewer seeds at a time, e.g. --jobs 4")
     }
 
 
@@ -232,7 +232,7 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
 def test_at_once_goes_with_accuracy_only(tmp_path: Path, tiny_idx: Path) -> None:
     """Else it would mean nothing."""
     with pytest.raises(UsageError, match="accuracy_only"):
-        bench(tmp_path, tiny_idx, at_once=2)
+        bench(tmp_path, tiny_idx, jobs=2)
 
 
 def test_as_many_processes_as_cores_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def test_ctrl_c_keeps_the_work_of_all_processes(tiny_idx: Path, tmp_path: Path) 
     )
     command = [sys.executable, "-m", "oraclezoo", "bench", "long.toml", "--track", "idx"]
     command += ["--data-dir", str(tiny_idx), "--seeds", "2", "--device", "cpu", "--json"]
-    command += ["--accuracy-only", "--at-once", "2"]
+    command += ["--accuracy-only", "--jobs", "2"]
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

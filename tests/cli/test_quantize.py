@@ -25,7 +25,7 @@ def half(tiny_run: Path, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactor
     """The folder of the tiny run's model in bf16, made by the command."""
     folder = tmp_path_factory.mktemp("half") / "m"
     asked = ["--backend", "torch", "--device", "cpu", "--precision", "bf16", "--no-timed"]
-    made = oraclezoo("quantize", tiny_run, folder, *asked, "--data-dir", tiny_idx)
+    made = oraclezoo("quantize", tiny_run, "--out", folder, *asked, "--data-dir", tiny_idx)
     assert made.exit_code == 0, made.output
     assert made.stdout.splitlines()[0] == str(folder)
     assert "torch fp32" in made.stdout
@@ -58,10 +58,10 @@ def test_it_goes_beside_the_model_under_a_name_of_its_own(half: Path, tiny_idx: 
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
-        (["--compile", "on"], "--compile is for --backend torch, not for onnxruntime"),
-        (["--device", "cpu"], "--device is for --backend torch"),
-        (["--backend", "torch", "--reduce-range"], "--reduce-range is for --backend onnxruntime"),
-        (["--backend", "torch", "--calibration", "minmax"], "--calibration is for"),
+        (["--compile", "on"], "--compile applies to --backend torch, not to onnxruntime"),
+        (["--device", "cpu"], "--device applies to --backend torch"),
+        (["--backend", "torch", "--reduce-range"], "--reduce-range applies to --backend onnxruntime"),
+        (["--backend", "torch", "--calibration", "minmax"], "--calibration applies to"),
         (["--precision", "bf16"], "bf16 is torch's"),
     ],
 )
@@ -77,7 +77,7 @@ def test_an_option_of_the_other_backend_is_a_wrong_use(
 def test_the_environments_device_is_not_typed(half: Path, tiny_idx: Path, tmp_path: Path) -> None:
     """It is for all commands, and ONNX Runtime is none the worse for it."""
     asked = ["--precision", "fp16", "--no-timed", "--data-dir", tiny_idx]
-    done = oraclezoo("quantize", half, tmp_path / "m", *asked, ORACLEZOO_DEVICE="cuda")
+    done = oraclezoo("quantize", half, "--out", tmp_path / "m", *asked, ORACLEZOO_DEVICE="cuda")
     assert done.exit_code == 0, done.output
 
 

@@ -119,7 +119,7 @@ def test_kept_runs_are_scored_on_corrupted_images_when_asked(
     assert stated is not None
     for one, other in zip(found.robustness.corruptions, stated.corruptions, strict=True):
         assert one.accuracy[0] == other.accuracy[0]
-    assert again(fresh=True).id == f"{found.id}-2"
+    assert again(overwrite=True).id == f"{found.id}-2"
 
 
 def test_an_honest_result_comes_out_the_same(copy: Path, tiny_idx: Path, tmp_path: Path) -> None:

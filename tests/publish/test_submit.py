@@ -319,7 +319,7 @@ def test_the_command_exits_with_3_and_the_reasons(honest: Path, tmp_path: Path) 
     runner = CliRunner()
     done = runner.invoke(cli, ["submit", "--check", str(honest.parent)])
     assert done.exit_code == 0, done.output
-    assert f"{honest.name}: fine" in done.stdout
+    assert f"{honest.name}: ok" in done.stdout
     assert "reproduce" in done.stdout
     put("seeds", 0, "accuracy", value=0.99)(honest)
     done = runner.invoke(cli, ["submit", str(honest), "--out", str(tmp_path / "out"), "--json"])

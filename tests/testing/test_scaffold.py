@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def new(folder: Path, name: str, kind: str) -> Path:
     """Scaffold a package by the command line; its folder."""
-    arguments = ["plugins", "new", name, "--kind", kind, "--folder", str(folder)]
+    arguments = ["plugins", "new", name, "--kind", kind, "--out", str(folder)]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.output
     made = Path(result.stdout.strip())
@@ -97,7 +97,7 @@ def test_a_new_package_is_written_in_style(kind: str, tmp_path: Path) -> None:
 )
 def test_names_that_would_not_work_are_refused(name: str, why: str, tmp_path: Path) -> None:
     """Before anything is written, in one line, exit status 2."""
-    arguments = ["plugins", "new", name, "--kind", "scheduler", "--folder", str(tmp_path)]
+    arguments = ["plugins", "new", name, "--kind", "scheduler", "--out", str(tmp_path)]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
     assert why in result.stderr
@@ -109,7 +109,7 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     kept = tmp_path / "my-net" / "README.md"
     kept.parent.mkdir()
     kept.write_text("mine")
-    arguments = ["plugins", "new", "my-net", "--kind", "backbone", "--folder"]
+    arguments = ["plugins", "new", "my-net", "--kind", "backbone", "--out"]
     there = CliRunner().invoke(cli, [*arguments, str(tmp_path)])
     assert (there.exit_code, kept.read_text()) == (2, "mine")
     assert "is there already" in there.stderr

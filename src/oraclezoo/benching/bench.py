@@ -40,12 +40,12 @@ def bench(
     device: str = "auto",
     out: str | Path = "results",
     runs: str | Path = "runs",
-    fresh: bool = False,
+    overwrite: bool = False,
     stream_above: int | str | None = None,
     compile: str = "auto",
     deterministic: bool = False,
     accuracy_only: bool = False,
-    at_once: int | None = None,
+    jobs: int | None = None,
     robust: bool = False,
     compress: str | Sequence[str] = (),
     trackers: Trackers = (),
@@ -57,10 +57,10 @@ def bench(
     """Train and measure each recipe at each seed; one Result a recipe, saved under ``out``.
 
     ``track`` replaces the recipes' own. ``seeds`` is how many (0, 1, ...) or which. A job that
-    fails is recorded in its recipe's result and the others go on. ``fresh`` measures again what the
-    runs folder holds already. ``stream_above``, ``compile`` and ``deterministic`` as for
+    fails is recorded in its recipe's result and the others go on. ``overwrite`` measures again
+    what the runs folder holds already. ``stream_above``, ``compile`` and ``deterministic`` as for
     :func:`oraclezoo.train`. ``accuracy_only`` trains many seeds at once and takes no times;
-    ``at_once`` is how many, by default as docs/seeds.md says. ``robust`` scores each model on
+    ``jobs`` is how many, by default as docs/seeds.md says. ``robust`` scores each model on
     corrupted test images as well (docs/robustness.md). ``compress`` adds a row for each variant of
     each recipe beside the uncompressed one, e.g. ``("int8", "prune50+int8")``; it is made of the
     same trainings (docs/compressed.md). ``trackers`` as for
@@ -72,10 +72,8 @@ def bench(
     chosen = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
     if not chosen:
         raise UsageError("a benchmark needs at least one seed")
-    if at_once is not None and (not accuracy_only or at_once < 1):
-        raise UsageError(
-            "at_once goes with accuracy_only: bench --accuracy-only --at-once N, from 1 on"
-        )
+    if jobs is not None and (not accuracy_only or jobs < 1):
+        raise UsageError("jobs goes with accuracy_only: bench --accuracy-only --jobs N, from 1 on")
     registry = registry or build_registry()
     wanted(compile, pick(device), 0)
     limit = stream_limit(stream_above, torch.device("cpu"))  # nothing goes to the device here
@@ -93,12 +91,12 @@ def bench(
         device=device,
         results=Path(out),
         runs=Path(runs),
-        fresh=fresh,
+        fresh=overwrite,
         stream_above=stream_above,
         compile=compile,
         deterministic=deterministic,
         robust=robust,
-        at_once=at_once,
+        at_once=jobs,
         trackers=choose(trackers, registry),
         command=command or _call(resolved.values(), track, chosen, variants),
         report=report,

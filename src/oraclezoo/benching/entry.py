@@ -57,7 +57,7 @@ def compose_result(
     if any(data_sha256(record) != digests for record in records.values()):
         raise ResultError(
             f"{recipe.name}: its seeds were scored on different test files; measure all again "
-            "with --fresh"
+            "with --overwrite"
         )
     identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
     worn = robust.together(list(records.values()))

@@ -131,7 +131,7 @@ class AtOnce(RecipeBench):
             self._one_by_one(pending, why)
         elif ended["event"] == "failed":
             if ended["reason"] == "out-of-memory":
-                ended["message"] += "; train fewer seeds at a time, e.g. --at-once 4"
+                ended["message"] += "; train fewer seeds at a time, e.g. --jobs 4"
             for seed in sorted(left):
                 self._end(seed, "failed", ended)
 

@@ -39,7 +39,7 @@ def reproduce(
     device: str = "auto",
     out: str | Path | None = None,
     records: str | Path | None = None,
-    at_once: int = 1,
+    jobs: int = 1,
     registry: Registry | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     progress: Callable[[str], None] | None = None,
@@ -50,7 +50,7 @@ def reproduce(
     ``result`` is a result's file, or the id of one that came with oraclezoo. The first ``seeds`` of
     its seeds are run, by default all. ``out`` keeps what is trained, and an interrupted run goes on
     from there; else it goes to a temporary folder. ``records`` is the record's folder, by default
-    ``reproductions`` beside the result. ``at_once`` seeds are trained at a time: more is quicker,
+    ``reproductions`` beside the result. ``jobs`` seeds are trained at a time: more is quicker,
     one is what a timed result was made by.
 
     Raises ResultError for a result that is damaged, contradicts itself, or whose recipe this
@@ -90,7 +90,7 @@ def reproduce(
                 out=work / "results",
                 runs=work / "runs",
                 accuracy_only=True,
-                at_once=at_once,
+                jobs=jobs,
                 robust=robust,
                 registry=registry,
                 report=report,

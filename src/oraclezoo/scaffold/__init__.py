@@ -49,9 +49,9 @@ def write(name: str, kind: Scaffolded, parent: Path) -> Path:
     _check_name(name)
     folder = parent / name
     if folder.exists():
-        raise UsageError(f"{folder} is there already; choose another name or --folder")
+        raise UsageError(f"{folder} is there already; choose another name or --out")
     if not parent.is_dir():
-        raise UsageError(f"{parent} is not a folder; make it first, or choose another --folder")
+        raise UsageError(f"{parent} is not a folder; make it first, or choose another --out")
     module = name.replace("-", "_")
     words = {
         "name": name,

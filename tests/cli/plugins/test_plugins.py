@@ -62,7 +62,7 @@ def test_the_doctor_is_content_with_working_plugins(site: Any) -> None:
     site.offer("zoo-good", "good-net")
     result = run("doctor")
     assert result.exit_code == 0
-    assert "nothing is quarantined" in result.stdout
+    assert "no plugin is quarantined" in result.stdout
     assert run("doctor", "--json").exit_code == 0
 
 

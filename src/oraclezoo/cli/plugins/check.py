@@ -1,4 +1,4 @@
-"""``oraclezoo plugins check``: components held to the contract of their kind."""
+"""``oraclezoo plugins check``: run the conformance checks on components."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @click.command("check")
 @click.argument("name", shell_complete=complete_names(*KINDS))
-@click.option("--quick", is_flag=True, help="Leave out what may take more than ten seconds.")
+@click.option("--quick", is_flag=True, help="Skip checks that may take more than ten seconds.")
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where a data set's files are.",
+    help="Folder of a data set's files.",
 )
 @json_option
 @pass_app
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, app: App, name: str, quick: bool, data_dir: Path | None, as_json: bool
 ) -> None:
-    """Hold a plugin to the contract: NAME is a distribution, or a component.
+    """Check that a plugin satisfies its contract. NAME is a distribution or a component.
 
-    Prints a verdict of each check: pass, fail or skip, and why. Exit status 3 when one fails.
+    Prints pass, fail or skip for each check, with a reason. Exit status 3 if one fails.
     """
     rows = _quarantined(app.registry, name)
     if not rows or any(entry.distribution == normalise(name) for entry in app.registry):
@@ -56,14 +56,14 @@ def command(
         print_table([column.upper() for column in columns], table)
     if failed:
         for row in rows:
-            if row["verdict"] == "fail":  # a terminal may have cut the reason
+            if row["verdict"] == "fail":  # the table may have truncated the reason
                 say(f"{row['name']}, {row['check']}: {row['reason']}")
         say(f"oraclezoo: {failed} of {len(rows)} checks failed")
     ctx.exit(3 if failed else 0)
 
 
 def _quarantined(registry: Registry, name: str) -> list[dict[str, Any]]:
-    """A failed verdict of each entry point of a distribution that did not load."""
+    """Return a failed verdict for each entry point of the distribution that did not load."""
     return [
         {
             "kind": "plugin",

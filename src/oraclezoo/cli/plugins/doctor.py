@@ -1,4 +1,4 @@
-"""``oraclezoo plugins doctor``: everything about the plugins that somebody may want to mend."""
+"""``oraclezoo plugins doctor``: diagnose plugin problems and suggest fixes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LEVELS = ("error", "warning", "note")
 @pass_app
 @click.pass_context
 def command(ctx: click.Context, app: App, as_json: bool) -> None:
-    """Explain every problem and how to mend it.
+    """Diagnose plugin problems and suggest fixes.
 
-    Exit status 1 when a plugin is quarantined, or offers what cannot be there.
+    Exit status 1 if a plugin is quarantined or declares a component whose target does not exist.
     """
     from oraclezoo.plugins.registry import build_registry
 
@@ -44,14 +44,14 @@ def command(ctx: click.Context, app: App, as_json: bool) -> None:
                 click.echo("  " + problem["traceback"].strip().replace("\n", "\n  "))
         if healthy:
             count = sum(plugin.status == "ok" for plugin in registry.plugins) - 1
-            click.echo(f"nothing is quarantined; plugins beside the built-in one: {count}")
+            click.echo(f"no plugin is quarantined; plugins besides the built-in one: {count}")
         elif not app.debug and any(problem["traceback"] for problem in problems):
             click.echo("tracebacks: oraclezoo --debug plugins doctor", err=True)
     ctx.exit(0 if healthy else 1)
 
 
 def diagnose(registry: Registry) -> list[Problem]:
-    """Everything about the plugins that somebody may want to mend, errors first."""
+    """Return all problems of the installed plugins, errors first."""
     found = [*_failed(registry), *_targets(registry), *_clashes(registry), *_disabled(registry)]
     return sorted(found, key=lambda problem: LEVELS.index(problem["level"]))
 
@@ -61,7 +61,7 @@ def _problem(level: str, what: str, why: str, fix: str, traceback: str = "") -> 
 
 
 def _failed(registry: Registry) -> Iterator[Problem]:
-    """Quarantined and disabled plugins, and what is odd about those that work."""
+    """Yield quarantined and disabled plugins, and warnings about working ones."""
     for plugin in registry.plugins:
         what = f"{plugin.name} ({plugin.distribution} {plugin.version}, {plugin.value})"
         if plugin.status == "quarantined":
@@ -74,7 +74,7 @@ def _failed(registry: Registry) -> Iterator[Problem]:
 
 
 def _targets(registry: Registry) -> Iterator[Problem]:
-    """Components of plugins whose target is not where they say."""
+    """Yield plugin components whose target does not exist."""
     from oraclezoo.plugins.targets import missing
 
     for entry in registry:
@@ -84,30 +84,30 @@ def _targets(registry: Registry) -> Iterator[Problem]:
                 "error",
                 f"{entry.spec.kind} '{entry.qualified}' ({entry.distribution} {entry.version})",
                 f"its target is '{entry.spec.target}', but {why}",
-                f"update it (pip install -U {entry.distribution}); its author corrects the "
+                f"update it (pip install -U {entry.distribution}); its author must correct the "
                 f"target of {entry.spec.kind} '{entry.spec.name}'",
             )
 
 
 def _clashes(registry: Registry) -> Iterator[Problem]:
-    """Names that more than one distribution offers."""
+    """Yield names that several distributions use."""
     for first, *rest in registry.clashes():
         what = f"{first.spec.kind} '{first.spec.name}'"
         others = ", ".join(entry.qualified for entry in rest)
         if first.builtin:
-            why = f"{others} goes by a built-in name"
-            yield _problem("note", what, why, f"say {others} to mean it")
+            why = f"{others} has the name of a built-in component"
+            yield _problem("note", what, why, f"use {others} to select it")
         else:
-            why = f"more than one offers it: {first.qualified}, {others}"
-            yield _problem("warning", what, why, "say which by its full name")
+            why = f"several distributions provide it: {first.qualified}, {others}"
+            yield _problem("warning", what, why, "use the qualified name")
 
 
 def _disabled(registry: Registry) -> Iterator[Problem]:
-    """Names that are to be disabled and that nothing goes by."""
+    """Yield names in ORACLEZOO_DISABLE_PLUGINS that match no plugin."""
     for name in registry.unknown_disabled:
         yield _problem(
             "warning",
             f"ORACLEZOO_DISABLE_PLUGINS lists '{name}'",
-            "no plugin goes by that name",
-            "correct it; 'oraclezoo plugins' shows the names",
+            "no plugin has this name",
+            "correct it; 'oraclezoo plugins' lists the names",
         )
