@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from oraclezoo.ranking.load import Entry
 from oraclezoo.ranking.pareto import front, group_of, points
-from oraclezoo.ranking.table import Row, leaderboard
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.table import leaderboard
 
 MakeEntry = Callable[..., Entry]
 LEVELS = st.integers(0, 6).map(float)  # few values, so that equal ones occur

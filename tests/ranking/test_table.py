@@ -15,7 +15,8 @@ from rich.console import Console
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.ranking import ledger
 from oraclezoo.ranking.load import Entry
-from oraclezoo.ranking.table import Row, Table, leaderboard, tables
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.table import Table, leaderboard, tables
 from oraclezoo.result import Failure
 
 MakeEntry = Callable[..., Entry]

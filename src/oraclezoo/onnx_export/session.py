@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
+from oraclezoo.card import CARD_KEY
 from oraclezoo.contracts import Images
 from oraclezoo.errors import ResultError
-from oraclezoo.onnx_export.card import CARD_KEY
 from oraclezoo.onnx_export.runtime import open_session
 
 BATCH_SIZE = 256

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from oraclezoo.errors import OracleZooError
 from oraclezoo.publish.checks import Checked
 from oraclezoo.ranking.load import entry_of, load_results, published_folder
-from oraclezoo.ranking.render import clean
 from oraclezoo.ranking.reproduction.record import of_result
 from oraclezoo.ranking.table import leaderboard
+from oraclezoo.ranking.text import clean
 from oraclezoo.result import Result
 
 

@@ -9,9 +9,9 @@ from datetime import datetime
 import numpy as np
 
 from oraclezoo.errors import ResultError
-from oraclezoo.ranking import render
 from oraclezoo.ranking.load import Entry
 from oraclezoo.ranking.predictions import Predictions
+from oraclezoo.ranking.text import short
 from oraclezoo.result import Result, Track
 
 
@@ -20,7 +20,7 @@ def split(entries: list[Entry]) -> dict[tuple[str, str, str], list[Entry]]:
     groups: dict[tuple[str, str, str], list[Entry]] = defaultdict(list)
     for entry in sorted(entries, key=lambda e: e.predictions is None):  # failed ones last
         track = entry.result.track
-        key = (render.short(track.name), track.division, track.data_key)
+        key = (short(track.name), track.division, track.data_key)
         if entry.predictions is None:  # its list of files may end where the failure came
             same = (
                 k

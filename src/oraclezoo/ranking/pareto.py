@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from oraclezoo.ranking.table import Row
+from oraclezoo.ranking.rows import Row
 
 Cost = Literal["latency_ms", "size_bytes", "train_s"]
 COSTS: tuple[Cost, ...] = ("latency_ms", "size_bytes", "train_s")

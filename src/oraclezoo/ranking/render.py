@@ -7,31 +7,30 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import html
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from oraclezoo.ranking.rows import Row, Rows
+from oraclezoo.ranking.text import NONE, ranges, short
 
 if TYPE_CHECKING:
     import rich.table
 
-    from oraclezoo.ranking.table import Row, Table
-
 Cell = tuple[str, ...]
 """The lines of a cell."""
-NONE = "–"
 
 
-def title(table: Table) -> str:
+def title(table: Rows) -> str:
     """Track, division and, in capitals, that generated data are not real."""
     data = f", data {table.data}" if table.data else ""
     mark = " · SYNTHETIC data: generated characters, not real ones" if table.synthetic else ""
     return f"Leaderboard: {table.track}, {table.division} division{data}{mark}"
 
 
-def caption(table: Table, *, robust: bool = False) -> list[str]:
+def caption(table: Rows, *, robust: bool = False) -> list[str]:
     """What the figures are, in sentences."""
     classes = sorted({row.hardware_class for row in table.rows})
     hardware = f"hardware class {classes[0]}"
@@ -80,7 +79,7 @@ def caption(table: Table, *, robust: bool = False) -> list[str]:
     return lines
 
 
-def columns(table: Table, *, robust: bool = False) -> list[tuple[str, Callable[[Row], Cell]]]:
+def columns(table: Rows, *, robust: bool = False) -> list[tuple[str, Callable[[Row], Cell]]]:
     """Header and cell of each column to show."""
     shown: list[tuple[str, Callable[[Row], Cell]]] = [
         ("#", lambda row: (str(row.number),)),
@@ -99,7 +98,7 @@ def columns(table: Table, *, robust: bool = False) -> list[tuple[str, Callable[[
     return shown
 
 
-def markdown(table: Table, *, robust: bool = False) -> str:
+def markdown(table: Rows, *, robust: bool = False) -> str:
     """GitHub-flavoured Markdown."""
     shown = columns(table, robust=robust)
     lines = [f"**{_markdown(title(table))}**", ""]
@@ -112,7 +111,7 @@ def markdown(table: Table, *, robust: bool = False) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def rich_table(table: Table, *, robust: bool = False) -> rich.table.Table:
+def rich_table(table: Rows, *, robust: bool = False) -> rich.table.Table:
     """For a terminal; nothing in it is read as markup."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
@@ -135,7 +134,7 @@ def rich_table(table: Table, *, robust: bool = False) -> rich.table.Table:
     return made
 
 
-def html_text(table: Table) -> str:
+def html_text(table: Rows) -> str:
     """An HTML table, for notebooks."""
     shown = columns(table)
     head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in shown)
@@ -154,7 +153,7 @@ def html_text(table: Table) -> str:
     )
 
 
-def csv_text(table: Table, *, header: bool) -> str:
+def csv_text(table: Rows, *, header: bool) -> str:
     """Every field; the setting of a latency in columns of its own."""
     rows = [{"track": table.track, "division": table.division, **_flat(row)} for row in table.rows]
     text = io.StringIO()
@@ -165,7 +164,7 @@ def csv_text(table: Table, *, header: bool) -> str:
     return text.getvalue()
 
 
-def json_dict(table: Table) -> dict[str, Any]:
+def json_dict(table: Rows) -> dict[str, Any]:
     """Every field, with title and caption."""
     document: dict[str, Any] = {"title": title(table), "caption": caption(table)}
     document |= dataclasses.asdict(table)
@@ -174,39 +173,6 @@ def json_dict(table: Table) -> dict[str, Any]:
         for row in document["rows"]
     ]
     return document
-
-
-def short(name: str) -> str:
-    """A qualified name without the distribution that bare names mean anyway."""
-    return name.removeprefix("oraclezoo:")
-
-
-def clean(text: str, limit: int = 120) -> str:
-    """A stranger's text in one printable line."""
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def digest8(text: str) -> str:
-    """Eight digits that tell texts apart."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Ascending numbers in few words: ``1-3, 5``; ``none`` if there are none."""
-    parts = (str(a) if a == b else f"{a}-{b}" for a, b in runs(numbers))
-    return ", ".join(parts) or "none"
-
-
-def runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """The first and the last of each run of neighbours among ascending numbers."""
-    found: list[tuple[int, int]] = []
-    for number in numbers:
-        if found and number == found[-1][1] + 1:
-            found[-1] = found[-1][0], number
-        else:
-            found.append((number, number))
-    return found
 
 
 def _recipe(row: Row) -> Cell:

@@ -16,7 +16,8 @@ from oraclezoo.ranking.page import bars, chart, facts
 from oraclezoo.ranking.page.board import board
 from oraclezoo.ranking.page.columns import columns, lines
 from oraclezoo.ranking.pareto import points
-from oraclezoo.ranking.table import Row, leaderboard
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.table import leaderboard
 from oraclezoo.result import Failure
 
 MakeEntry = Callable[..., Entry]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oraclezoo.ranking.page.text import element, empty
-from oraclezoo.ranking.render import ranges, runs
-from oraclezoo.ranking.table import Row
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.text import ranges, runs
 
 WIDTH, HEIGHT = 96, 14
 CELL, STRIP = 8, 80

@@ -11,8 +11,8 @@ from oraclezoo.ranking.page import bars
 from oraclezoo.ranking.page.facts import Facts
 from oraclezoo.ranking.page.text import element, number, safe
 from oraclezoo.ranking.pareto import COSTS, Cost, cost_of, points
-from oraclezoo.ranking.render import NONE, ranges, short
-from oraclezoo.ranking.table import Row
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.text import NONE, ranges, short
 
 LISTED = 4
 """With more runs of rows than this, ties are counted; the strip shows which they are."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from oraclezoo.ranking.page.text import element, number, safe
-from oraclezoo.ranking.render import NONE, clean
+from oraclezoo.ranking.text import NONE, clean
 from oraclezoo.result import Latency, Result, SeedScore
 
 

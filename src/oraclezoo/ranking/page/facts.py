@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from oraclezoo.ranking.compression import compression
-from oraclezoo.ranking.render import short
-from oraclezoo.ranking.table import Row
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.text import short
 from oraclezoo.result import Result
 
 FACETS: Mapping[str, str] = {

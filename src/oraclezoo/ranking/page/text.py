@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from oraclezoo.ranking.render import NONE
+from oraclezoo.ranking.text import NONE
 
 
 def element(name: str, content: str = "", /, **attributes: object) -> str:
