@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from oraclezoo.choices import IMPORTANCES, SCOPES
 from oraclezoo.cli._options import together
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -17,14 +18,14 @@ def pruning(function: F) -> F:
     return together(
         click.option(
             "--importance",
-            type=click.Choice(["magnitude", "bn-scale", "taylor", "lamp", "random"]),
+            type=click.Choice(IMPORTANCES),
             default="taylor",
             show_default=True,
             help="What channels are ranked by; random is the control.",
         ),
         click.option(
             "--scope",
-            type=click.Choice(["uniform", "global", "isomorphic"]),
+            type=click.Choice(SCOPES),
             help="Rank within each layer (the same share of all), over all layers, or over "
             "layers of the same build. [default: uniform; of transformers isomorphic]",
         ),

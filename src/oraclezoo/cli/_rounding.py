@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from oraclezoo.choices import AUTO, CALIBRATIONS, SENSITIVITIES
 from oraclezoo.cli._options import together
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -17,14 +18,14 @@ def rounding(function: F) -> F:
     return together(
         click.option(
             "--calibration",
-            type=click.Choice(["auto", "minmax", "entropy", "percentile"]),
+            type=click.Choice([AUTO, *CALIBRATIONS]),
             default="auto",
             show_default=True,
             help="How an activation's range follows from what was seen; auto: the best of them.",
         ),
         click.option(
             "--sensitivity",
-            type=click.Choice(["auto", "always", "off"]),
+            type=click.Choice(SENSITIVITIES),
             default="auto",
             show_default=True,
             help="Scan layer by layer: where int8 costs too much, always, or never.",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, stdout_to_stderr
 from oraclezoo.cli._measuring import gates, measuring, parse_settings
@@ -33,7 +34,7 @@ def _share(name: str, what: str) -> Callable[[F], F]:
 @_share("latency", "time, measured here at the first --at, by --runtime")
 @click.option(
     "--runtime",
-    type=click.Choice(["onnxruntime", "eager"]),
+    type=click.Choice(PRUNING_RUNTIMES),
     default="onnxruntime",
     show_default=True,
     help="By which --latency is measured.",

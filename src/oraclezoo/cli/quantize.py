@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from oraclezoo.choices import BACKENDS, COMPILE, PRECISIONS
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._measuring import gates, measuring, parse_settings
@@ -31,14 +32,14 @@ OPTIONS = {
 @click.argument("out", required=False, type=click.Path(file_okay=False))
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp16", "bf16"]),
+    type=click.Choice(PRECISIONS),
     default="int8",
     show_default=True,
     help="bf16 is for torch alone.",
 )
 @click.option(
     "--backend",
-    type=click.Choice(["onnxruntime", "torch"]),
+    type=click.Choice(BACKENDS),
     default="onnxruntime",
     show_default=True,
     help="What is to run the model. Of the options below, torch takes --device and --compile, "
@@ -47,7 +48,7 @@ OPTIONS = {
 @options.device
 @click.option(
     "--compile",
-    type=click.Choice(["auto", "on", "off"]),
+    type=click.Choice(COMPILE),
     default="auto",
     show_default=True,
     help="torch.compile; auto: on CUDA.",
