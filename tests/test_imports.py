@@ -19,7 +19,7 @@ SOURCE = Path(oraclezoo.__file__).parent
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
-        "_version errors specs hookspecs contracts card",
+        "_version errors specs hookspecs contracts card choices",
         "recipe result plugins scaffold",
         "imaging data zoo engine compression onnx_export measure serving ranking plots trackers",
         "artifacts jobs testing sphinxext",
@@ -58,7 +58,8 @@ HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving"}
 """What the command line imports in bodies only."""
 
 LIGHT_FOLDERS = {
-    *("_version", "errors", "specs", "hookspecs", "card", "recipe", "result", "plugins"),
+    *("_version", "choices", "errors", "specs", "hookspecs", "card"),
+    *("recipe", "result", "plugins"),
     *("scaffold", "api", "cli", "__init__", "__main__"),
 }
 LIGHT_MODULES = {

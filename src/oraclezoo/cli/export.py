@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from oraclezoo.choices import EXPORT_FORMATS
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._measuring import measuring, parse_settings
@@ -14,7 +15,7 @@ from oraclezoo.cli._measuring import measuring, parse_settings
 @click.command("export")
 @click.argument("model", type=click.Path(file_okay=False))
 @options.out("Output folder.  [default: MODEL; for a run, models/RUN_NAME]")
-@click.option("--format", type=click.Choice(["onnx", "pt2"]), default="onnx", show_default=True)
+@click.option("--format", type=click.Choice(EXPORT_FORMATS), default="onnx", show_default=True)
 @click.option(
     "--preprocess/--no-preprocess",
     default=True,

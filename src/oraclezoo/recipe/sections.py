@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from oraclezoo.choices import IMPORTANCES, SCOPES
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.specs import Kind, Option, OptionType, Value
 
@@ -144,13 +145,13 @@ class Compress:
     importance: str = _key(
         "taylor",
         "what channels are ranked by",
-        choices=("magnitude", "bn-scale", "taylor", "lamp", "random"),
+        choices=IMPORTANCES,
         later=True,
     )
     scope: str = _key(
         "auto",
         "within what they are ranked; auto is uniform, of transformers isomorphic",
-        choices=("auto", "uniform", "global", "isomorphic"),
+        choices=("auto", *SCOPES),
         later=True,
     )
     lr_scale: float = _key(
