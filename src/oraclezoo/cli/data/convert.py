@@ -44,6 +44,13 @@ _SHOWN = 10
     help="Names of classes: the folders', or Oracle-MNIST's with its characters and flips.",
 )
 @click.option("--flip-keeps-label", is_flag=True, help="Mirrored characters are of the same class.")
+@click.option(
+    "--polarity",
+    type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
+    default="auto",
+    show_default=True,
+    help="Polarity of the scans; auto detects it for each.",
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes; else one for each core.")
 @click.option(
     "--allow-rejected",
@@ -62,6 +69,7 @@ def command(
     test: int | None,
     classes: Naming,
     flip_keeps_label: bool,
+    polarity: Any,
     jobs: int | None,
     allow_rejected: float,
     fresh: bool,
@@ -84,7 +92,7 @@ def command(
     from oraclezoo.data.scans.convert import Settings, convert
     from oraclezoo.errors import VerificationError
 
-    settings = Settings(size, validation, test, classes, flip_keeps_label)
+    settings = Settings(size, validation, test, classes, flip_keeps_label, polarity)
     with progress("convert", 100) as lines, stop_on_interrupt(lines.say) as stop:
 
         def report_step(step: Step) -> None:
