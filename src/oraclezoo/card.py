@@ -26,6 +26,9 @@ Of 0 to 0.5, best over qualities from 30 to 90 for nets that were not shown JPEG
 training images: ``benchmarks/predict_jpeg.py``.
 """
 
+CARD_KEY = "oraclezoo.card"
+"""The metadata property of an ONNX file, or extra file of a ``.pt2``, with the card as JSON."""
+
 _EXPORT = "make one by 'oraclezoo export'"
 
 
@@ -152,3 +155,59 @@ def receipts(card: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(found, list) or not all(isinstance(made, dict) for made in found):
         raise ResultError("the card's receipts are not a list of documents")
     return found
+
+
+def backbone_of(card: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, int]]:
+    """Name, options and input shape of the backbone that a card names; all else is checked as well.
+
+    Raises KeyError, ValueError, TypeError or AttributeError for what is no card.
+    """
+    backbone, given, scale = card["backbone"], card["input"], card["preprocessing"]
+    shape = {key: given[key] for key in ("in_chans", "num_classes", "image_size")}
+    if not all(type(value) is int and 0 < value <= MAX_SIZE for value in shape.values()):
+        raise ValueError(f"input is {given}")
+    size = shape["image_size"]
+    mean, std, shifts = float(scale["mean"]), float(scale["std"]), scale.get("shifts", 0)
+    if not (
+        math.isfinite(mean)
+        and 0 < std < math.inf
+        and type(shifts) is int
+        and 0 <= shifts < size
+        and type(scale.get("flip", False)) is bool
+    ):
+        raise ValueError(f"preprocessing is {scale}")
+    smoothing_of(scale)
+    temperature = float(card.get("calibration", {}).get("temperature", 1.0))
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"calibration is {card['calibration']}")
+    if not isinstance(card.get("receipts", []), list):
+        raise ValueError("receipts are not a list")
+    if len(card["classes"]) != shape["num_classes"]:
+        raise ValueError(f"{len(card['classes'])} classes, but {shape['num_classes']} outputs")
+    if not isinstance(backbone["name"], str):
+        raise ValueError(f"backbone is {backbone['name']!r}")
+    options = {key: value for key, value in backbone["options"].items() if value is not None}
+    return backbone["name"], options, shape
+
+
+def metadata(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a model's card a reader of the exported file alone needs to know."""
+    provenance = card.get("provenance", {})
+    found = {
+        "classes": card["classes"],
+        "glyphs": card.get("glyphs"),
+        "synthetic": card.get("synthetic"),
+        "input": card["input"],
+        "preprocessing": card["preprocessing"],
+        "calibration": card.get("calibration"),
+        "backbone": card["backbone"]["name"],
+        "recipe": provenance.get("recipe"),
+        "oraclezoo": provenance.get("oraclezoo"),
+        "data": card.get("data"),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def as_text(card: Mapping[str, Any]) -> str:
+    """Compact JSON, the same for the same content."""
+    return json.dumps(card, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

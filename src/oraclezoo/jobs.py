@@ -1,7 +1,14 @@
-"""Worker: starts a job in a process of its own and listens to it."""
+"""Jobs: work in a process of its own, so that models do not distort each other.
+
+A job is started as ``python -m oraclezoo.jobs`` with a JSON request on standard input. Its
+``action`` names a function as ``module:function``, the rest are that function's keyword arguments.
+It answers with one JSON event a line on standard output; anything else that a component prints goes
+to standard error.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -16,9 +23,21 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
-from oraclezoo.errors import InterruptedRunError
+from oraclezoo.errors import (
+    DivergedError,
+    InterruptedRunError,
+    OracleZooError,
+    OutOfMemoryError,
+)
 
 Event = dict[str, Any]
+"""What a job says: ``event`` is its kind, the other fields go with that."""
+
+_REASONS: dict[type[OracleZooError], str] = {
+    DivergedError: "diverged",
+    OutOfMemoryError: "out-of-memory",
+}
+
 STDERR_KEPT = 4000
 """Characters of a failed job's standard error that its last event carries."""
 
@@ -94,7 +113,7 @@ class _Process:
         self.stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed by end
         limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "oraclezoo.benching.actions"],
+            [sys.executable, "-m", "oraclezoo.jobs"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
@@ -145,3 +164,51 @@ def _post_mortem(status: int, stderr: str) -> dict[str, str]:
         name = signal.Signals(-status).name
         return {"reason": "killed", "message": f"the job's process was killed by {name}{said}"}
     return {"reason": "error", "message": f"the job's process ended with status {status}{said}"}
+
+
+def main() -> int:
+    """Read a request, do it, report it; the exit status says how it ended."""
+    channel = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)  # stray prints must not disturb the events
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: stopping.append(number))
+    parent = os.getppid()
+
+    def should_stop() -> bool:
+        return bool(stopping) or os.getppid() != parent  # a killed benchmark leaves no orphans
+
+    def tell(event: str, **fields: Any) -> None:
+        try:
+            channel.write(json.dumps({"event": event, **fields}) + "\n")
+        except BrokenPipeError:  # nobody listens any more: stop, and keep the state
+            stopping.append(0)
+
+    try:
+        request = json.load(sys.stdin)
+        module, function = request.pop("action").split(":")
+        getattr(importlib.import_module(module), function)(tell, should_stop, **request)
+    except InterruptedRunError as error:
+        tell("failed", reason="interrupted", message=str(error))
+        return error.exit_code
+    except OracleZooError as error:
+        tell("failed", reason=_REASONS.get(type(error), "error"), message=str(error))
+        return error.exit_code
+    except MemoryError as error:
+        tell(
+            "failed", reason="out-of-memory", message=str(error) or "the process ran out of memory"
+        )
+        return 1
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        memory = "OutOfMemory" in type(error).__name__ or "can't allocate memory" in str(error)
+        reason = "out-of-memory" if memory else "error"
+        tell("failed", reason=reason, message=f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

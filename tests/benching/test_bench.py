@@ -130,7 +130,7 @@ def test_a_killed_job_is_a_failure_with_its_signal(
     """A job that dies without a word is told from one that failed."""
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "budget.epochs": 10_000, "data.track": "idx"})
     request = {
-        "action": "train",
+        "action": "oraclezoo.benching.actions:train_and_score",
         "recipe": recipe.to_dict(),
         "seed": 0,
         "data_dir": str(tiny_idx),

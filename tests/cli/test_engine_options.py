@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import oraclezoo as oz
+from oraclezoo import jobs
 from oraclezoo.artifacts import build
-from oraclezoo.benching import actions
 from oraclezoo.cli import cli
 from oraclezoo.errors import OutOfMemoryError, UsageError
 
@@ -123,4 +123,4 @@ def test_too_large_a_model_is_told_apart_from_a_batch(
 
 def test_a_job_reports_it_as_out_of_memory() -> None:
     """As torch's own error, so that a benchmark tells it from other failures."""
-    assert actions._REASONS[OutOfMemoryError] == "out-of-memory"
+    assert jobs._REASONS[OutOfMemoryError] == "out-of-memory"

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from oraclezoo.artifacts.build import build_backbone
-from oraclezoo.card import smoothing_of
+from oraclezoo.card import SCHEMA, backbone_of, smoothing_of
 from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.compression.torch_form import Form, InSizes, compiled
 from oraclezoo.engine.evaluate import BATCH_SIZE, probabilities, with_views
@@ -45,7 +44,6 @@ from oraclezoo.serving.prediction import Prediction
 if TYPE_CHECKING:
     from oraclezoo.onnx_export.session import OnnxClassifier
 
-SCHEMA = "oraclezoo/model/1"
 
 CARD, WEIGHTS, GRAPH = "model.json", "model.safetensors", "model.onnx"
 """The files of a model's folder."""
@@ -286,7 +284,7 @@ def assemble(
     the backbone or an option of it is not known here.
     """
     try:
-        name, options, shape = _read_card(card)
+        name, options, shape = backbone_of(card)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ResultError(f"{where}: its card is not one of a model ({error!r})") from error
     try:
@@ -334,33 +332,3 @@ def _outline(
         raise
     except Exception:  # a plugin's constructor may do anything, such as look at values
         return {}
-
-
-def _read_card(card: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, int]]:
-    """Name, options and input shape of the backbone; everything else is checked as well."""
-    backbone, given, scale = card["backbone"], card["input"], card["preprocessing"]
-    shape = {key: given[key] for key in ("in_chans", "num_classes", "image_size")}
-    if not all(type(value) is int and 0 < value <= 65536 for value in shape.values()):
-        raise ValueError(f"input is {given}")
-    size = shape["image_size"]
-    mean, std, shifts = float(scale["mean"]), float(scale["std"]), scale.get("shifts", 0)
-    if not (
-        math.isfinite(mean)
-        and 0 < std < math.inf
-        and type(shifts) is int
-        and 0 <= shifts < size
-        and type(scale.get("flip", False)) is bool
-    ):
-        raise ValueError(f"preprocessing is {scale}")
-    smoothing_of(scale)
-    temperature = float(card.get("calibration", {}).get("temperature", 1.0))
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"calibration is {card['calibration']}")
-    if not isinstance(card.get("receipts", []), list):
-        raise ValueError("receipts are not a list")
-    if len(card["classes"]) != shape["num_classes"]:
-        raise ValueError(f"{len(card['classes'])} classes, but {shape['num_classes']} outputs")
-    if not isinstance(backbone["name"], str):
-        raise ValueError(f"backbone is {backbone['name']!r}")
-    options = {key: value for key, value in backbone["options"].items() if value is not None}
-    return backbone["name"], options, shape

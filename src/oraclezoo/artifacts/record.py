@@ -10,9 +10,9 @@ import torch
 
 from oraclezoo._version import __version__
 from oraclezoo.artifacts import build
-from oraclezoo.artifacts.model import SCHEMA as MODEL_SCHEMA
 from oraclezoo.artifacts.run import ANEW, MODEL, PLOTS, Run
 from oraclezoo.artifacts.sources import code_sha256
+from oraclezoo.card import SCHEMA as MODEL_SCHEMA
 from oraclezoo.card import SMOOTH
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.device import peak_memory_bytes

@@ -1,83 +1,24 @@
-"""Job: one measurement in a process of its own, so that models do not distort each other.
+"""What the benchmark does in processes of their own: train, compress, score, measure.
 
-Started by the benchmark as ``python -m oraclezoo.benching.actions`` with a JSON request on standard
-input; answers with one JSON event a line on standard output. Anything else that a component prints
-goes to standard error.
+Each takes ``tell``, by which events are sent, and ``should_stop``: :mod:`oraclezoo.jobs`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oraclezoo.errors import (
-    DivergedError,
-    InterruptedRunError,
-    OracleZooError,
-    OutOfMemoryError,
-)
+from oraclezoo.errors import OracleZooError
 
 if TYPE_CHECKING:
     from oraclezoo.artifacts.run import Run
     from oraclezoo.plugins.registry import Registry
     from oraclezoo.recipe import Recipe
 
-_REASONS: dict[type[OracleZooError], str] = {
-    DivergedError: "diverged",
-    OutOfMemoryError: "out-of-memory",
-}
 
-
-def main() -> int:
-    """Read a request, do it, report it; the exit status says how it ended."""
-    channel = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)  # stray prints must not disturb the events
-    stopping: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: stopping.append(number))
-    parent = os.getppid()
-
-    def should_stop() -> bool:
-        return bool(stopping) or os.getppid() != parent  # a killed benchmark leaves no orphans
-
-    def tell(event: str, **fields: Any) -> None:
-        try:
-            channel.write(json.dumps({"event": event, **fields}) + "\n")
-        except BrokenPipeError:  # nobody listens any more: stop, and keep the state
-            stopping.append(0)
-
-    try:
-        request = json.load(sys.stdin)
-        _ACTIONS[request.pop("action")](tell, should_stop, **request)
-    except InterruptedRunError as error:
-        tell("failed", reason="interrupted", message=str(error))
-        return error.exit_code
-    except OracleZooError as error:
-        tell("failed", reason=_REASONS.get(type(error), "error"), message=str(error))
-        return error.exit_code
-    except MemoryError as error:
-        tell(
-            "failed", reason="out-of-memory", message=str(error) or "the process ran out of memory"
-        )
-        return 1
-    except Exception as error:
-        import traceback
-
-        traceback.print_exc()
-        memory = "OutOfMemory" in type(error).__name__ or "can't allocate memory" in str(error)
-        reason = "out-of-memory" if memory else "error"
-        tell("failed", reason=reason, message=f"{type(error).__name__}: {error}")
-        return 1
-    return 0
-
-
-def _train_and_score(
+def train_and_score(
     tell: Callable[..., None],
     should_stop: Callable[[], bool],
     *,
@@ -174,16 +115,16 @@ def _score(
     keep_score(run, dataset, Path(results), device=device, registry=registry, **given)
 
 
-def _train_together(
+def train_together(
     tell: Callable[..., None], should_stop: Callable[[], bool], **request: Any
 ) -> None:
     """Train many seeds as one, then score each."""
-    from oraclezoo.training.stacked import train_and_score
+    from oraclezoo.training import stacked
 
-    train_and_score(tell, should_stop, **request)
+    stacked.train_and_score(tell, should_stop, **request)
 
 
-def _make_variant_and_score(
+def make_variant_and_score(
     tell: Callable[..., None],
     should_stop: Callable[[], bool],
     *,
@@ -238,7 +179,7 @@ def _make_variant_and_score(
     )
 
 
-def _measure(
+def measure(
     tell: Callable[..., None],
     should_stop: Callable[[], bool],
     *,
@@ -302,79 +243,3 @@ def _by_onnxruntime(graph: bytes, precision: str, image_size: int) -> list[dict[
         path.write_bytes(graph)
         settings = [(1, 1), (256, torch.get_num_threads())]
         return onnx(path, image_size=image_size, precision=precision, settings=settings)
-
-
-def _time(
-    tell: Callable[..., None],
-    should_stop: Callable[[], bool],
-    *,
-    runtime: str,
-    path: str,
-    image_size: int,
-    precision: str,
-    device: str,
-    settings: list[tuple[int, int]],
-    budget_s: float,
-    min_repeats: int,
-) -> None:
-    """Latency of a model folder by torch, or of an ONNX file by ONNX Runtime, without torch."""
-    from oraclezoo.measure.memory import peak_bytes
-
-    seconds = on_device = None
-    if runtime == "onnxruntime":
-        from oraclezoo.measure.ort import onnx
-
-        rows = onnx(
-            Path(path),
-            image_size=image_size,
-            precision=precision,
-            settings=settings,
-            budget_s=budget_s,
-            min_repeats=min_repeats,
-        )
-    else:
-        rows, seconds, on_device = _time_torch(
-            path, runtime, device, settings=settings, budget_s=budget_s, min_repeats=min_repeats
-        )
-    tell(
-        "timed",
-        rows=rows,
-        peak_memory_bytes=peak_bytes(),
-        peak_device_memory_bytes=on_device,
-        compile_s=seconds,
-    )
-
-
-def _time_torch(
-    path: str, runtime: str, device: str, **how: Any
-) -> tuple[list[dict[str, Any]], float | None, int | None]:
-    """Latency rows of a model folder in its form, the seconds of compiling, a device's memory."""
-    import torch
-
-    from oraclezoo.artifacts.model import load
-    from oraclezoo.engine.device import exact_float32, peak_memory_bytes, pick
-    from oraclezoo.measure import latency
-
-    place, model = pick(device), load(path)
-    shape = {key: model.card["input"][key] for key in ("in_chans", "image_size")}
-    model.module.to(place).to(memory_format=torch.channels_last)
-    net, seconds = model.in_form(compile=runtime == "compiled"), None
-    with exact_float32():
-        if runtime == "compiled":
-            seconds = latency.first_passes_s(net, device=place, settings=how["settings"], **shape)
-        rows = latency.passes(
-            net, device=place, runtime=runtime, precision=model.precision, **shape, **how
-        )
-    return rows, seconds, peak_memory_bytes(place) if place.type == "cuda" else None
-
-
-_ACTIONS: dict[str, Callable[..., None]] = {
-    "train": _train_and_score,
-    "together": _train_together,
-    "variant": _make_variant_and_score,
-    "measure": _measure,
-    "time": _time,
-}
-
-if __name__ == "__main__":
-    sys.exit(main())

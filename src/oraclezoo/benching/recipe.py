@@ -209,7 +209,7 @@ class RecipeBench:
     def _request(self, seed: int, *, resume: bool) -> dict[str, Any]:
         shared = self.shared
         return {
-            "action": "train",
+            "action": "oraclezoo.benching.actions:train_and_score",
             "recipe": self.recipe.to_dict(),
             "seed": seed,
             "data_dir": None if shared.data_dir is None else str(shared.data_dir),
@@ -233,7 +233,7 @@ class RecipeBench:
         try:
             measured = run_job(
                 {
-                    "action": "measure",
+                    "action": "oraclezoo.benching.actions:measure",
                     "folder": folder,
                     "device": self.shared.device,
                     "timed": self.timed,

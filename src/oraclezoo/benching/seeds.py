@@ -121,7 +121,7 @@ class AtOnce(RecipeBench):
         whole = self._request(0, resume=False)
         request = {
             **{key: whole[key] for key in whole if key not in ("seed", "compile", "deterministic")},
-            "action": "together",
+            "action": "oraclezoo.benching.actions:train_together",
             "seeds": list(pending),
             "resume": [seed for seed, resume in pending.items() if resume],
             "at_once": self.shared.at_once,

@@ -59,4 +59,9 @@ class VariantBench(RecipeBench):
         whole = super()._request(seed, resume=resume)
         del whole["trackers"]
         run = str(self.net.runs[seed].folder)
-        return {**whole, "action": "variant", "run": run, "timed": self.timed}
+        return {
+            **whole,
+            "action": "oraclezoo.benching.actions:make_variant_and_score",
+            "run": run,
+            "timed": self.timed,
+        }

@@ -14,8 +14,8 @@ import torch
 from onnx import helper
 from torch import nn
 
+from oraclezoo.card import CARD_KEY, as_text
 from oraclezoo.errors import UsageError, VerificationError
-from oraclezoo.onnx_export.card import CARD_KEY, as_text
 from oraclezoo.onnx_export.fold import fold_scales_before_pooling
 from oraclezoo.onnx_export.shipped import Shipped, example
 

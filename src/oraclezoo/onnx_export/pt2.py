@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from oraclezoo.card import CARD_KEY, as_text
 from oraclezoo.errors import ResultError, UsageError
-from oraclezoo.onnx_export.card import CARD_KEY, as_text
 from oraclezoo.onnx_export.onnx_file import quietly, reason_of
 from oraclezoo.onnx_export.shipped import example
 

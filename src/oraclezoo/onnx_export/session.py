@@ -11,9 +11,9 @@ import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
+from oraclezoo.card import CARD_KEY
 from oraclezoo.contracts import Images
 from oraclezoo.errors import ResultError
-from oraclezoo.onnx_export.card import CARD_KEY
 
 BATCH_SIZE = 256
 """Images at a time; the result does not depend on it."""

@@ -15,11 +15,11 @@ from oraclezoo.artifacts.model import CARD, Model
 from oraclezoo.artifacts.onnx import graph_of, shipped
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card import metadata
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.augment import standardise
 from oraclezoo.errors import UsageError, VerificationError
 from oraclezoo.onnx_export import onnx_file
-from oraclezoo.onnx_export.card import metadata
 from oraclezoo.onnx_export.pt2 import load_pt2, to_pt2
 from oraclezoo.onnx_export.session import BATCH_SIZE
 from oraclezoo.onnx_export.shipped import Shipped

@@ -13,6 +13,7 @@ import onnx
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card import metadata
 from oraclezoo.compression.compact import compact
 from oraclezoo.compression.int8 import quantize as rounding
 from oraclezoo.compression.int8 import scan
@@ -20,7 +21,6 @@ from oraclezoo.contracts import Dataset, Images
 from oraclezoo.errors import UsageError
 from oraclezoo.measure import hardware
 from oraclezoo.onnx_export import onnx_file
-from oraclezoo.onnx_export.card import metadata
 from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.quantization.export import export

@@ -98,7 +98,7 @@ def _requests(
             path.write_bytes(content)
         asked.append(
             {
-                "action": "time",
+                "action": "oraclezoo.receipts.actions:time",
                 "runtime": runtime,
                 "path": str(path),
                 "image_size": size,
