@@ -21,7 +21,7 @@ from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.compression.channels.strength import Found, find
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.augment import standardise
-from oraclezoo.engine.records import Epoch, TrainingData
+from oraclezoo.engine.records import Callbacks, Checkpoint, Epoch, TrainingData
 from oraclezoo.engine.seeds import derive
 from oraclezoo.errors import UsageError
 from oraclezoo.plugins.registry import Registry
@@ -171,13 +171,10 @@ class Steps:
             resolve(self.recipe.override({"budget.epochs": epochs}), self.registry),
             self.data,
             self.registry,
-            folder=folder,
             seed=derive(self.wish.seed, "fine-tuning", number) % 2**31,
-            resume=self.resume,
+            checkpoint=Checkpoint(folder, self.resume),
             teacher=self.before.module if self.tuning.distill else None,
-            on_epoch=self.on_epoch,
-            should_stop=self.should_stop,
-            say=self.say,
+            callbacks=Callbacks(self.on_epoch, self.should_stop, self.say),
         )
 
 

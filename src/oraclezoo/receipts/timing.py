@@ -14,6 +14,7 @@ from oraclezoo.artifacts.model import GRAPH, Model
 from oraclezoo.artifacts.onnx import graph_of
 from oraclezoo.errors import JobError, UsageError
 from oraclezoo.jobs import run_job
+from oraclezoo.receipts.actions import Timing
 
 TORCH = ("eager", "compiled")
 """Runtimes that are torch: as it is, and with torch.compile."""
@@ -78,7 +79,7 @@ def time_in_turn(
 
 def _requests(
     subject: Subject, folder: Path, settings: list[tuple[int, int]], rounds: int
-) -> list[dict[str, Any]]:
+) -> list[Timing]:
     """What the processes are asked, once the files that they need are written."""
     model, asked = subject.model, []
     size = model.card["input"]["image_size"]
@@ -97,29 +98,28 @@ def _requests(
             path = path / GRAPH
             path.write_bytes(content)
         asked.append(
-            {
-                "action": "oraclezoo.receipts.actions:time",
-                "runtime": runtime,
-                "path": str(path),
-                "image_size": size,
-                "precision": model.precision,
-                "device": subject.device,
-                "settings": settings,
-                "budget_s": BUDGET_S / rounds,
-                "min_repeats": -(-REPEATS // rounds),
-            }
+            Timing(
+                runtime=runtime,
+                path=path,
+                image_size=size,
+                precision=model.precision,
+                device=subject.device,
+                settings=tuple(settings),
+                budget_s=BUDGET_S / rounds,
+                min_repeats=-(-REPEATS // rounds),
+            )
         )
     return asked
 
 
-def _round(subject: Subject, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _round(subject: Subject, requests: list[Timing]) -> list[dict[str, Any]]:
     rows = []
     for request in requests:
         event = run_job(request)
         if event["event"] != "timed":
-            raise JobError(f"timing with {request['runtime']} failed: {event.get('message')}")
+            raise JobError(f"timing with {request.runtime} failed: {event.get('message')}")
         rows += event["rows"]
-        runtime = request["runtime"]
+        runtime = request.runtime
         for found, kept in (
             (event["peak_memory_bytes"], subject.peak),
             (event["peak_device_memory_bytes"], subject.device_peak),
