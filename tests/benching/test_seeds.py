@@ -18,11 +18,12 @@ import pytest
 import oraclezoo as oz
 from oraclezoo.benching import seeds as at_once
 from oraclezoo.benching.recipe import Progress, RecipeBench
-from oraclezoo.benching.seeds import AtOnce
+from oraclezoo.benching.seeds import Concurrent
+from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import InterruptedRunError, UsageError
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.result import Result
-from oraclezoo.training.stacked import marking, train
+from oraclezoo.training.stacked import SeedCallbacks, marking, train
 
 TINY: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "backbone.name": "lenet5"}
 
@@ -66,7 +67,7 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def stacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an accelerator gets, here on the CPU."""
-    monkeypatch.setattr(AtOnce, "_in_processes", AtOnce._stacked)
+    monkeypatch.setattr(Concurrent, "in_processes", Concurrent.stacked)
 
 
 def test_processes_side_by_side_leave_untimed_runs(tiny_idx: Path, tmp_path: Path) -> None:
@@ -198,8 +199,7 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "data.track": "idx", "budget.epochs": 3})
     options: dict[str, Any] = {
         "registry": build_registry(),
-        "data_dir": tiny_idx,
-        "device": "cpu",
+        "execution": Execution(data_dir=tiny_idx, device="cpu"),
         "at_once": 3,
     }
     whole = train(recipe, [4, 5, 6], out=tmp_path / "whole", **options)
@@ -210,7 +210,9 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
                 recipe,
                 seeds,
                 out=tmp_path / "parts",
-                should_stop=lambda steps=steps, counter=counter: next(counter) >= steps,
+                callbacks=SeedCallbacks(
+                    should_stop=lambda steps=steps, counter=counter: next(counter) >= steps  # type: ignore[misc]  # bound now
+                ),
                 **options,
             )
     epochs: list[int] = []
@@ -219,7 +221,7 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
         [4, 5, 6],
         out=tmp_path / "parts",
         resume=[4, 5, 6],
-        on_epoch=lambda seed, epoch: epochs.append(seed),
+        callbacks=SeedCallbacks(on_epoch=lambda seed, epoch: epochs.append(seed)),
         **options,
     )
     assert Counter(epochs) == {4: 2, 5: 2, 6: 3}
@@ -306,8 +308,7 @@ def test_real_accuracies_are_those_of_lone_runs(oracle_dir: Path, tmp_path: Path
         recipe,
         range(4),
         registry=build_registry(),
-        data_dir=oracle_dir,
-        device="cpu",
+        execution=Execution(data_dir=oracle_dir, device="cpu"),
         out=tmp_path / "joint",
     )
     lone = [

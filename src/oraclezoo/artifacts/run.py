@@ -20,7 +20,9 @@ from oraclezoo.recipe import Recipe
 from oraclezoo.result import write_atomically
 
 SCHEMA = "oraclezoo/run/1"
-ANEW = "--overwrite trains anew, --out elsewhere"
+OVERWRITE = "--overwrite trains again, --out chooses another folder"
+"""Advice at the end of errors about a run folder."""
+
 MODEL = "model"
 """The folder in a run's folder where the model is left, once there are trackers to give it to."""
 PLOTS = "plots"
@@ -95,7 +97,7 @@ class Run:
                 raise ResultError("it is not finished")
             load_state(self.folder / f"{self.recipe.train.keep}.safetensors")
         except (OracleZooError, KeyError, TypeError) as error:
-            raise ResultError(f"{self.folder} is damaged ({error}); {ANEW}") from error
+            raise ResultError(f"{self.folder} is damaged ({error}); {OVERWRITE}") from error
 
     def update(self, **fields: Any) -> None:
         """Change fields of ``FILE``, atomically."""

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from oraclezoo.engine.augment import standardise
 from oraclezoo.engine.images import Streamed, chunks
+from oraclezoo.engine.records import TrainingData
+from oraclezoo.recipe import Recipe
 
 BATCH_SIZE = 500
 """Images at a time in evaluation; the result does not depend on it."""
@@ -84,6 +86,19 @@ def probabilities(
     ]
     model.train(was_training)
     return torch.cat(rows)
+
+
+def validation_metrics(model: nn.Module, recipe: Recipe, data: TrainingData) -> tuple[float, float]:
+    """Return accuracy and loss on the validation images, averaged over the recipe's views."""
+    scale = {"mean": data.mean, "std": data.std}
+    flip = recipe.evaluate.flip and data.flip_keeps_label
+    probs = probabilities(
+        with_views(model, recipe.evaluate.shifts, flip=flip, **scale),
+        data.validation_images,
+        **scale,
+        channels_last=recipe.train.channels_last,
+    )
+    return accuracy_and_loss(probs, data.validation_labels)
 
 
 def accuracy_and_loss(probs: Tensor, labels: Tensor) -> tuple[float, float]:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from oraclezoo.engine.device import synchronise
-from oraclezoo.engine.flops import DTYPES, matrix_flops_per_s
+from oraclezoo.engine.flops import DTYPES, matrix_flops_per_s, pass_flops
 from oraclezoo.engine.trace import device_ms
 from oraclezoo.errors import UsageError
 
@@ -90,6 +91,11 @@ class Profiler(Unwatched):
         self._nested_s: list[float] = []
         self._tracer: profile | None = None
         self._tracing = False
+
+    def count_flops(self, model: nn.Module, images: Tensor, precision: str) -> None:
+        """Count the operations of a step on prepared images; measure the device's peak rate."""
+        self.flops_per_step = pass_flops(model, images)
+        self.matrix_flops_per_s = matrix_flops_per_s(self.device, DTYPES[precision])
 
     @contextmanager
     def epoch(self, step: int) -> Iterator[None]:
