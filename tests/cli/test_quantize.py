@@ -60,7 +60,10 @@ def test_it_goes_beside_the_model_under_a_name_of_its_own(half: Path, tiny_idx: 
     [
         (["--compile", "on"], "--compile applies to --backend torch, not to onnxruntime"),
         (["--device", "cpu"], "--device applies to --backend torch"),
-        (["--backend", "torch", "--reduce-range"], "--reduce-range applies to --backend onnxruntime"),
+        (
+            ["--backend", "torch", "--reduce-range"],
+            "--reduce-range applies to --backend onnxruntime",
+        ),
         (["--backend", "torch", "--calibration", "minmax"], "--calibration applies to"),
         (["--precision", "bf16"], "bf16 is torch's"),
     ],

@@ -175,9 +175,7 @@ def _hint(report: Report) -> None:
 
     names = [each.name for each in report.classes]
     if report.settings["classes"] == "folders" and looks_like_oracle_mnist(names):
-        say(
-            "the classes are Oracle-MNIST's: --classes oracle-mnist uses its label order"
-        )
+        say("the classes are Oracle-MNIST's: --classes oracle-mnist uses its label order")
 
 
 def _cores() -> int:
