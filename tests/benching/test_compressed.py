@@ -11,10 +11,11 @@ import pytest
 
 import oraclezoo as oz
 from oraclezoo.artifacts.run import Run, folder_name
-from oraclezoo.benching.compressed import PRUNED, Made, make
+from oraclezoo.benching.compressed import PRUNED, Made, VariantRequest, make
 from oraclezoo.benching.recipe import Progress
 from oraclezoo.errors import InterruptedRunError, ResultError, UsageError
 from oraclezoo.plugins.registry import build_registry
+from oraclezoo.pruning.options import Callbacks
 from oraclezoo.publish.checks import check
 from oraclezoo.publish.reproduce import reproduce
 from oraclezoo.ranking.load import entry_of
@@ -206,32 +207,25 @@ def test_a_stopped_fine_tuning_goes_on(
     """What was fine-tuned is kept, and the outcome is that of one that was not stopped."""
     run = Run(place / "runs" / folder_name(recipe(), 0))
     asked = recipe(compress__steps="prune50+int8", compress__epochs=3)
-    whole = make(run, asked, seed=0, runs=tmp_path / "whole", data_dir=tiny_idx, device="cpu")
+    request = VariantRequest(asked, 0, tmp_path / "whole", data_dir=tiny_idx, device="cpu")
+    whole = make(run, request, REGISTRY, Callbacks())
+    request = dataclasses.replace(request, runs=tmp_path / "cut")
     epochs: list[int] = []
+    count = Callbacks(
+        on_epoch=lambda epoch: epochs.append(epoch.epoch),
+        should_stop=lambda: len(epochs) == 2,
+    )
     with pytest.raises(InterruptedRunError):
-        make(
-            run,
-            asked,
-            seed=0,
-            runs=tmp_path / "cut",
-            data_dir=tiny_idx,
-            device="cpu",
-            on_epoch=lambda epoch: epochs.append(epoch.epoch),
-            should_stop=lambda: len(epochs) == 2,
-        )
+        make(run, request, REGISTRY, count)
     cut = Made(tmp_path / "cut" / folder_name(asked, 0))
     assert cut.record["status"] == "interrupted"
     with pytest.raises(ResultError, match="not finished"):
         cut.check()
     made = make(
         run,
-        asked,
-        seed=0,
-        runs=tmp_path / "cut",
-        data_dir=tiny_idx,
-        device="cpu",
-        resume=True,
-        on_epoch=lambda epoch: epochs.append(epoch.epoch),
+        dataclasses.replace(request, resume=True),
+        REGISTRY,
+        dataclasses.replace(count, should_stop=lambda: False),
     )
     assert epochs == [1, 2, 3]
     assert made.record["outcome"]["examples"] == (2 + 3) * 144
@@ -336,7 +330,8 @@ def test_making_a_variant_never_reads_the_test_split(
         content = b"not images" if path.name.startswith("t10k-images") else path.read_bytes()
         (data / path.name).write_bytes(content)
     run, asked = Run(place / "runs" / folder_name(recipe(), 0)), recipe(compress__steps="prune40")
-    made = make(run, asked, seed=0, runs=tmp_path / "runs", data_dir=data, device="cpu")
+    request = VariantRequest(asked, 0, tmp_path / "runs", data_dir=data, device="cpu")
+    made = make(run, request, REGISTRY, Callbacks())
     assert made.record["status"] == "done"
     assert len(made.record["data_sha256"]) == 2, "the test files were not read"
     assert not list(tmp_path.rglob("ledger.jsonl"))

@@ -143,28 +143,31 @@ def make_variant_and_score(
     timed: bool = True,
 ) -> None:
     """Compress a finished run; then, and only then, read the test images by what came of it."""
-    from oraclezoo.benching.compressed import make
+    from oraclezoo.benching.compressed import VariantRequest, make
     from oraclezoo.plugins.registry import build_registry
+    from oraclezoo.pruning.options import Callbacks
     from oraclezoo.recipe import Recipe
     from oraclezoo.recipe.resolve import resolve
 
     calibration_s = _calibration_s(device) if timed else None
     registry = build_registry()
     given = resolve(Recipe.from_dict(recipe), registry)
-    made = make(
-        run,
-        given,
+    request = VariantRequest(
+        recipe=given,
         seed=seed,
-        runs=out,
+        runs=Path(out),
         data_dir=data_dir,
         device=device,
         compile=compile,
         deterministic=deterministic,
-        resume=resume,
         stream_above=stream_above,
-        registry=registry,
-        on_epoch=lambda epoch: tell("epoch", **dataclasses.asdict(epoch)),
-        should_stop=should_stop,
+        resume=resume,
+    )
+    made = make(
+        run,
+        request,
+        registry,
+        Callbacks(lambda epoch: tell("epoch", **dataclasses.asdict(epoch)), should_stop),
     )
     _score(
         made,

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from oraclezoo.choices import IMPORTANCES, SCOPES
 from oraclezoo.cli._options import combine
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -17,14 +18,14 @@ def pruning(function: F) -> F:
     return combine(
         click.option(
             "--importance",
-            type=click.Choice(["magnitude", "bn-scale", "taylor", "lamp", "random"]),
+            type=click.Choice(IMPORTANCES),
             default="taylor",
             show_default=True,
             help="Channel importance measure; random is a baseline.",
         ),
         click.option(
             "--scope",
-            type=click.Choice(["uniform", "global", "isomorphic"]),
+            type=click.Choice(SCOPES),
             help="Rank channels within each layer (same ratio everywhere), across all layers, or "
             "across structurally identical layers.  [default: uniform; isomorphic for "
             "transformers]",

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from oraclezoo.choices import AUTO, CALIBRATIONS, SENSITIVITIES
 from oraclezoo.cli._options import combine
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -17,14 +18,14 @@ def rounding(function: F) -> F:
     return combine(
         click.option(
             "--calibration",
-            type=click.Choice(["auto", "minmax", "entropy", "percentile"]),
+            type=click.Choice([AUTO, *CALIBRATIONS]),
             default="auto",
             show_default=True,
             help="Calibration method for activation ranges; auto tries all and keeps the best.",
         ),
         click.option(
             "--sensitivity",
-            type=click.Choice(["auto", "always", "off"]),
+            type=click.Choice(SENSITIVITIES),
             default="auto",
             show_default=True,
             help="Scan layers for int8 sensitivity: if divergence is too large, always, never.",

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from oraclezoo.choices import EXPORT_FORMATS
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._measuring import measuring, parse_settings
@@ -16,7 +17,7 @@ from oraclezoo.cli._measuring import measuring, parse_settings
 @options.out("Output folder.  [default: MODEL; for a run, models/RUN_NAME]")
 @click.option(
     "--format",
-    type=click.Choice(["onnx", "pt2"]),
+    type=click.Choice(EXPORT_FORMATS),
     default="onnx",
     show_default=True,
     help="File format.",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, stdout_to_stderr
 from oraclezoo.cli._measuring import gates, measuring, parse_settings
@@ -33,7 +34,7 @@ def _target(name: str, what: str) -> Callable[[F], F]:
 @_target("latency", "latency, measured here with --runtime at the first --at")
 @click.option(
     "--runtime",
-    type=click.Choice(["onnxruntime", "eager"]),
+    type=click.Choice(PRUNING_RUNTIMES),
     default="onnxruntime",
     show_default=True,
     help="Runtime for --latency.",

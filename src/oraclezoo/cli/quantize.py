@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from oraclezoo.choices import BACKENDS, COMPILE, PRECISIONS
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._measuring import gates, measuring, parse_settings
@@ -34,14 +35,14 @@ OPTIONS = {
 )
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp16", "bf16"]),
+    type=click.Choice(PRECISIONS),
     default="int8",
     show_default=True,
     help="Target precision; bf16 requires --backend torch.",
 )
 @click.option(
     "--backend",
-    type=click.Choice(["onnxruntime", "torch"]),
+    type=click.Choice(BACKENDS),
     default="onnxruntime",
     show_default=True,
     help="Runtime of the quantized model. --device and --compile apply to torch, the calibration "
@@ -50,7 +51,7 @@ OPTIONS = {
 @options.device
 @click.option(
     "--compile",
-    type=click.Choice(["auto", "on", "off"]),
+    type=click.Choice(COMPILE),
     default="auto",
     show_default=True,
     help="Use torch.compile; auto enables it on CUDA.",

@@ -18,10 +18,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
+from oraclezoo.choices import COMPILE, TORCH_PRECISIONS
 from oraclezoo.errors import UsageError
 
-PRECISIONS = ("bf16", "fp16", "int8")
-COMPILE = ("auto", "on", "off")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 CONFIG = "Int8DynamicActivationInt8WeightConfig"
 """Of torchao: the one that an int8 net is made by."""
@@ -52,7 +51,7 @@ class Form:
         What is not int8 is bf16 on CUDA; elsewhere float32, since few processors gain by bf16.
         """
         for what, value, known in (
-            ("precision", precision, PRECISIONS),
+            ("precision", precision, TORCH_PRECISIONS),
             ("compile", compile, COMPILE),
         ):
             if value not in known:
@@ -74,7 +73,7 @@ class Form:
             int8 = made.precision == "int8"
             fits = (
                 made.to_json() == entry
-                and made.precision in PRECISIONS
+                and made.precision in TORCH_PRECISIONS
                 and made.compile in COMPILE
                 and made.rest in (("bf16", "fp32") if int8 else (made.precision,))
                 and made.versions.keys() == ({"torch", "torchao"} if int8 else {"torch"})

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from oraclezoo.choices import IMPORTANCES, SCOPES
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.specs import Kind, Option, OptionType, Value
 
@@ -164,13 +165,13 @@ class Compress:
     importance: str = _key(
         "taylor",
         "channel importance measure",
-        choices=("magnitude", "bn-scale", "taylor", "lamp", "random"),
+        choices=IMPORTANCES,
         later=True,
     )
     scope: str = _key(
         "auto",
         "scope of the channel ranking; auto is uniform, isomorphic for transformers",
-        choices=("auto", "uniform", "global", "isomorphic"),
+        choices=("auto", *SCOPES),
         later=True,
     )
     lr_scale: float = _key(

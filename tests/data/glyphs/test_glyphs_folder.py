@@ -17,7 +17,7 @@ from oraclezoo.data import tracks
 from oraclezoo.data.glyphs import folder
 from oraclezoo.data.glyphs.folder import write_folder
 from oraclezoo.data.glyphs.forms import oracle
-from oraclezoo.data.glyphs.written import Character, Form, Stroke
+from oraclezoo.data.glyphs.strokes import Character, Form, Stroke
 from oraclezoo.errors import DataError
 
 PER_CLASS = {"train": 12, "validation": 2, "test": 3}

@@ -181,7 +181,7 @@ def test_a_timm_vit_gets_the_image_size() -> None:
 
 def test_a_timm_net_that_runs_out_of_pixels_is_refused() -> None:
     """What would fail in the first training step fails when it is built, in one line."""
-    with pytest.raises(UsageError, match=r"timm/dla46_c does not work on 28x28 images") as caught:
+    with pytest.raises(UsageError, match=r"timm/dla46_c does not support 28x28 images") as caught:
         build(timm_spec("timm/dla46_c"))
     assert "\n" not in str(caught.value)
 

@@ -298,7 +298,7 @@ def test_a_floor_above_the_learning_rate_is_refused() -> None:
 @pytest.mark.parametrize("name", ["constant", "linear", "cosine", "wsd", "onecycle"])
 def test_a_schedule_of_no_steps_is_refused(name: str) -> None:
     """At least one step."""
-    with pytest.raises(UsageError, match="at least one step, not 0"):
+    with pytest.raises(UsageError, match="total_steps must be at least 1, not 0"):
         build(spec_of(name), optimizer_of(), 0)
 
 
@@ -314,7 +314,7 @@ def test_step_and_multistep_cut_at_fractions_of_the_training() -> None:
 
 def test_milestones_that_do_not_rise_are_refused() -> None:
     """Nothing is sorted in silence."""
-    with pytest.raises(UsageError, match="must rise"):
+    with pytest.raises(UsageError, match="must be strictly increasing"):
         first_group("multistep", 20, milestones=(0.75, 0.5))
 
 

@@ -52,6 +52,13 @@ _SHOWN = 10
     "--flip-keeps-label", is_flag=True, help="Declare that mirroring an image keeps its label."
 )
 @click.option(
+    "--polarity",
+    type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
+    default="auto",
+    show_default=True,
+    help="Polarity of the scans; auto detects it for each.",
+)
+@click.option(
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
@@ -77,6 +84,7 @@ def command(
     test: int | None,
     classes: Naming,
     flip_keeps_label: bool,
+    polarity: Any,
     jobs: int | None,
     allow_rejected: float,
     overwrite: bool,
@@ -99,7 +107,7 @@ def command(
     from oraclezoo.data.scans.convert import Settings, convert
     from oraclezoo.errors import VerificationError
 
-    settings = Settings(size, validation, test, classes, flip_keeps_label)
+    settings = Settings(size, validation, test, classes, flip_keeps_label, polarity)
     with progress("convert", 100) as lines, stop_on_interrupt(lines.say) as stop:
 
         def report_step(step: Step) -> None:

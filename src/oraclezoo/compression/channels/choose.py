@@ -10,8 +10,6 @@ from torch import Tensor
 from oraclezoo.compression.channels.coupled import Group
 from oraclezoo.compression.channels.plan import Place
 
-SCOPES = ("global", "isomorphic", "uniform")
-
 LEAST = 0.1
 """Share of a group's channels that stays at least, so that no layer is cut off."""
 

@@ -17,8 +17,6 @@ from oraclezoo.compression.channels.coupled import Cut, Group
 from oraclezoo.compression.channels.plan import BATCH_NORMS
 from oraclezoo.errors import UsageError
 
-METHODS = ("magnitude", "bn-scale", "taylor", "lamp", "random")
-
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Standardised images ``(N, C, H, W)`` and labels int64 ``(N,)``."""
 

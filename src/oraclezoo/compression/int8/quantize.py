@@ -22,6 +22,7 @@ from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from oraclezoo.choices import CALIBRATIONS
 from oraclezoo.compression.int8 import graph as quantize_graph
 from oraclezoo.errors import UsageError
 
@@ -29,12 +30,13 @@ Feed = Mapping[str, npt.NDArray[Any]]
 Probabilities = npt.NDArray[np.float32]
 Classify = Callable[[onnx.ModelProto], Probabilities]
 
-CALIBRATIONS = {
-    "minmax": CalibrationMethod.MinMax,
-    "entropy": CalibrationMethod.Entropy,
-    "percentile": CalibrationMethod.Percentile,
-}
-"""How the range of an activation is chosen from what it was seen to be."""
+_METHODS = dict(
+    zip(
+        CALIBRATIONS,
+        (CalibrationMethod.MinMax, CalibrationMethod.Entropy, CalibrationMethod.Percentile),
+        strict=True,
+    )
+)
 
 OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
 """What is computed on integers: layers, and what lies between them and would else need float."""
@@ -81,7 +83,7 @@ def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") 
             path,
             list(OPERATORS),
             augmented_model_path=str(Path(folder) / "augmented.onnx"),
-            calibrate_method=CALIBRATIONS[calibration],
+            calibrate_method=_METHODS[calibration],
             extra_options=options,
         )
         for feed in feeds:  # one at a time: the histograms want batches of one size, in memory

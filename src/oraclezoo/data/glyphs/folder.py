@@ -14,7 +14,8 @@ import tomli_w
 from oraclezoo.data import folder
 from oraclezoo.data.atomic import alone
 from oraclezoo.data.glyphs.draw import VERSION, generate
-from oraclezoo.data.glyphs.written import Character, digest
+from oraclezoo.data.glyphs.strokes import Character
+from oraclezoo.data.glyphs.written import digest
 from oraclezoo.data.idx import write_idx
 from oraclezoo.errors import DataError
 
