@@ -97,10 +97,10 @@ def test_a_benchmark_hands_them_to_its_jobs(here: Path, tiny_idx: Path) -> None:
     record = oz.Run.load(folder).record
     assert (record["compile"], record["deterministic"]) == ("off", True)
     kept = oraclezoo(*arguments, *more)
-    assert "kept from before" in kept.stderr
+    assert "(reused)" in kept.stderr
     anew = oraclezoo(*arguments, *more[:-1])
     assert anew.exit_code == 0, anew.output
-    assert "kept from before" not in anew.stderr
+    assert "(reused)" not in anew.stderr
     with pytest.raises(UsageError, match="auto, on or off"):
         oz.bench(["authors-cnn"], track="idx", data_dir=tiny_idx, compile="maybe")
 

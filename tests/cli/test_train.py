@@ -72,7 +72,7 @@ def test_a_second_training_is_refused_and_nothing_is_lost(here: Path, tiny_idx: 
         (["train", "default", "-s", "data.trak=idx"], 2, "'track'"),
         (["train", "default", "-s", "optimizer.name=sdg"], 2, "'sgd'"),
         (["train", "default", "-s", "optimizer.moment=0.1"], 2, "'momentum'"),
-        (["train", "default", "-s", "budget.epochs=0"], 2, "must lie in"),
+        (["train", "default", "-s", "budget.epochs=0"], 2, "must be in"),
         (["train", "default", "--track", "orcale-mnist"], 2, "'oracle-mnist'"),
         (["train", "default", "--track", "idx"], 1, "--data-dir"),
         (["train", "default", "--track", "idx", "--data-dir", "none"], 1, "none"),

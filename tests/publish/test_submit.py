@@ -189,7 +189,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "recipe": (
         put("recipe", "content", "budget", "epochs", value=1),
         "schema",
-        "is not the hash of recipe.content",
+        "does not match recipe.content",
     ),
     "recipe and hash": (edit_recipe, "ledger", "does not know that this recipe was scored"),
     "recipe and hash, by id": (edit_recipe, "name", "this track, recipe, hash and hardware class"),

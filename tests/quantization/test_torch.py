@@ -320,7 +320,7 @@ def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> N
     assert made["before"]["compile_s"].keys() == made["after"]["compile_s"].keys() == {"compiled"}
     assert sum("torch.compile alone" in note for note in made["notes"]) == 1
     assert made["options"]["compiled"] is True
-    assert "compiling, compiled" in receipt_text(made)
+    assert "compilation, compiled" in receipt_text(made)
     plain = simple.with_form(Form.make("bf16", "off", CPU))
     found = done.predict(IMAGES).probabilities
     assert np.abs(found - plain.predict(IMAGES).probabilities).max() < 0.05

@@ -83,14 +83,14 @@ def test_a_new_package_is_written_in_style(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("My_Net", "is no name for a package"),
-        ("a--b", "is no name for a package"),
-        ("../up", "is no name for a package"),
-        ("oraclezoo", "is no name for a package"),
-        ("oraclezoo-2", "is no name for a package"),
-        ("class", "is a word of Python's"),
-        ("json", "is a word of Python's"),
-        ("torch", "there is a module 'torch' here already"),
+        ("My_Net", "is not a valid package name"),
+        ("a--b", "is not a valid package name"),
+        ("../up", "is not a valid package name"),
+        ("oraclezoo", "is not a valid package name"),
+        ("oraclezoo-2", "is not a valid package name"),
+        ("class", "is a name of Python itself"),
+        ("json", "is a name of Python itself"),
+        ("torch", "a module 'torch' is already installed"),
         ("linear", "is a built-in scheduler"),
         ("oraclezoo-linear", "is a built-in scheduler"),
     ],
@@ -112,7 +112,7 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     arguments = ["plugins", "new", "my-net", "--kind", "backbone", "--out"]
     there = CliRunner().invoke(cli, [*arguments, str(tmp_path)])
     assert (there.exit_code, kept.read_text()) == (2, "mine")
-    assert "is there already" in there.stderr
+    assert "already exists" in there.stderr
     nowhere = CliRunner().invoke(cli, [*arguments, str(tmp_path / "nowhere")])
     assert nowhere.exit_code == 2
     assert "make it first" in nowhere.stderr

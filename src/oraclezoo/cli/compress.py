@@ -56,7 +56,9 @@ def _target(name: str, what: str) -> Callable[[F], F]:
 )
 @pruning
 @rounding
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
 @options.track
 @options.data_dir
 @options.device

@@ -11,7 +11,11 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say, stdo
 @click.command("evaluate")
 @click.argument("run", type=click.Path(file_okay=False))
 @click.option(
-    "--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="Split to evaluate on.",
 )
 @options.data_dir
 @options.device

@@ -15,7 +15,13 @@ from oraclezoo.cli._measuring import measuring, parse_settings
 @click.command("export")
 @click.argument("model", type=click.Path(file_okay=False))
 @options.out("Output folder.  [default: MODEL; for a run, models/RUN_NAME]")
-@click.option("--format", type=click.Choice(EXPORT_FORMATS), default="onnx", show_default=True)
+@click.option(
+    "--format",
+    type=click.Choice(EXPORT_FORMATS),
+    default="onnx",
+    show_default=True,
+    help="File format.",
+)
 @click.option(
     "--preprocess/--no-preprocess",
     default=True,

@@ -18,7 +18,14 @@ FORMATS = ("rich", "markdown", "json", "csv")
 )
 @click.option("--track", metavar="NAME", help="Only results of this track.")
 @click.option("--division", type=click.Choice(("closed", "open")), help="Only of this division.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="rich", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="rich",
+    show_default=True,
+    help="Output format.",
+)
 @click.option(
     "--columns",
     type=click.Choice(("robust",)),

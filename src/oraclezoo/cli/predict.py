@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
     default="auto",
     show_default=True,
-    help="Polarity of the images: light or dark characters.",
+    help="Polarity of the images; auto detects it for each.",
 )
 @click.option(
     "--files-from",

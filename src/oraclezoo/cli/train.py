@@ -19,7 +19,9 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to
 @options.stream_above
 @options.engine
 @options.trackers
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Folder for runs.")
 @click.option("--resume", is_flag=True, help="Resume an unfinished run; bit-identical on the CPU.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing run.")

@@ -13,8 +13,16 @@ from oraclezoo.cli._base import App, complete_names, emit_json, json_option, pas
 @options.out_file("PNG file to write.", "corruptions.png")
 @options.data_dir
 @click.option("--name", metavar="NAME", help="Show one corruption on more images.  [default: all]")
-@click.option("--split", type=click.Choice(["train", "validation"]), default="train")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation"]),
+    default="train",
+    show_default=True,
+    help="Split to show.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
 @json_option
 @pass_app
 def command(

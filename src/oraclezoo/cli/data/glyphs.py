@@ -41,7 +41,9 @@ from oraclezoo.cli._base import emit_json, json_option, say
     metavar="N",
     help="Test images per class.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
 @click.option(
     "--flip-keeps-label", is_flag=True, help="Declare that mirroring an image keeps its label."
 )

@@ -15,7 +15,13 @@ _STREAM_ABOVE_BYTES = 1 << 26
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
 @options.out_file("PNG file to write.", "preview.png")
 @options.data_dir
-@click.option("--split", type=click.Choice(["train", "validation"]), default="train")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation"]),
+    default="train",
+    show_default=True,
+    help="Split to show.",
+)
 @click.option(
     "--per-class",
     type=click.IntRange(1, 200),

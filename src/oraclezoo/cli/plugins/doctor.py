@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
@@ -13,10 +14,18 @@ if TYPE_CHECKING:
 
     from oraclezoo.plugins.registry import Registry
 
-Problem = dict[str, str]
-"""Its keys are ``level`` (error, warning or note), ``what``, ``why``, ``fix``, ``traceback``."""
+Level = Literal["error", "warning", "note"]
 
-LEVELS = ("error", "warning", "note")
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem of a plugin, with its cause and a fix."""
+
+    level: Level
+    what: str
+    why: str
+    fix: str
+    traceback: str = ""
 
 
 @click.command("doctor")
@@ -33,19 +42,22 @@ def command(ctx: click.Context, app: App, as_json: bool) -> None:
     with stdout_to_stderr():
         registry = build_registry()
     problems = diagnose(registry)
-    healthy = all(problem["level"] != "error" for problem in problems)
+    healthy = all(problem.level != "error" for problem in problems)
     if as_json:
-        emit_json("oraclezoo/plugins-doctor/1", {"healthy": healthy, "problems": problems})
+        emit_json(
+            "oraclezoo/plugins-doctor/1",
+            {"healthy": healthy, "problems": list(map(asdict, problems))},
+        )
     else:
         for problem in problems:
-            click.echo(click.style(f"{problem['level']}: {problem['what']}", bold=True))
-            click.echo(f"  why: {problem['why']}\n  fix: {problem['fix']}")
-            if app.debug and problem["traceback"]:
-                click.echo("  " + problem["traceback"].strip().replace("\n", "\n  "))
+            click.echo(click.style(f"{problem.level}: {problem.what}", bold=True))
+            click.echo(f"  why: {problem.why}\n  fix: {problem.fix}")
+            if app.debug and problem.traceback:
+                click.echo("  " + problem.traceback.strip().replace("\n", "\n  "))
         if healthy:
             count = sum(plugin.status == "ok" for plugin in registry.plugins) - 1
             click.echo(f"no plugin is quarantined; plugins besides the built-in one: {count}")
-        elif not app.debug and any(problem["traceback"] for problem in problems):
+        elif not app.debug and any(problem.traceback for problem in problems):
             click.echo("tracebacks: oraclezoo --debug plugins doctor", err=True)
     ctx.exit(0 if healthy else 1)
 
@@ -53,11 +65,7 @@ def command(ctx: click.Context, app: App, as_json: bool) -> None:
 def diagnose(registry: Registry) -> list[Problem]:
     """Return all problems of the installed plugins, errors first."""
     found = [*_failed(registry), *_targets(registry), *_clashes(registry), *_disabled(registry)]
-    return sorted(found, key=lambda problem: LEVELS.index(problem["level"]))
-
-
-def _problem(level: str, what: str, why: str, fix: str, traceback: str = "") -> Problem:
-    return {"level": level, "what": what, "why": why, "fix": fix, "traceback": traceback}
+    return sorted(found, key=lambda problem: get_args(Level).index(problem.level))
 
 
 def _failed(registry: Registry) -> Iterator[Problem]:
@@ -66,11 +74,11 @@ def _failed(registry: Registry) -> Iterator[Problem]:
         what = f"{plugin.name} ({plugin.distribution} {plugin.version}, {plugin.value})"
         if plugin.status == "quarantined":
             what = f"quarantined: {what}"
-            yield _problem("error", what, plugin.reason, plugin.fix, plugin.traceback)
+            yield Problem("error", what, plugin.reason, plugin.fix, plugin.traceback)
         elif plugin.status == "disabled":
-            yield _problem("note", f"disabled: {what}", plugin.reason, plugin.fix)
+            yield Problem("note", f"disabled: {what}", plugin.reason, plugin.fix)
         for why, fix in plugin.notes:
-            yield _problem("warning", what, why, fix)
+            yield Problem("warning", what, why, fix)
 
 
 def _targets(registry: Registry) -> Iterator[Problem]:
@@ -80,7 +88,7 @@ def _targets(registry: Registry) -> Iterator[Problem]:
     for entry in registry:
         why = "" if entry.builtin else missing(entry.spec.target)
         if why:
-            yield _problem(
+            yield Problem(
                 "error",
                 f"{entry.spec.kind} '{entry.qualified}' ({entry.distribution} {entry.version})",
                 f"its target is '{entry.spec.target}', but {why}",
@@ -96,16 +104,16 @@ def _clashes(registry: Registry) -> Iterator[Problem]:
         others = ", ".join(entry.qualified for entry in rest)
         if first.builtin:
             why = f"{others} has the name of a built-in component"
-            yield _problem("note", what, why, f"use {others} to select it")
+            yield Problem("note", what, why, f"use {others} to select it")
         else:
             why = f"several distributions provide it: {first.qualified}, {others}"
-            yield _problem("warning", what, why, "use the qualified name")
+            yield Problem("warning", what, why, "use the qualified name")
 
 
 def _disabled(registry: Registry) -> Iterator[Problem]:
     """Yield names in ORACLEZOO_DISABLE_PLUGINS that match no plugin."""
     for name in registry.unknown_disabled:
-        yield _problem(
+        yield Problem(
             "warning",
             f"ORACLEZOO_DISABLE_PLUGINS lists '{name}'",
             "no plugin has this name",
