@@ -118,7 +118,7 @@ def _one_image_less(arrays: dict[str, Any]) -> None:
         (lambda a: a["probabilities"].__setitem__((0, 0, 0), 0.9), "sum to 1"),
         (lambda a: a["labels"].__setitem__(0, 4), "label lies outside"),
         (lambda a: a.update(labels=a["labels"].astype(np.float32)), "integers"),
-        (lambda a: a.update(labels=a["labels"][:-1].copy()), "one an image"),
+        (lambda a: a.update(labels=a["labels"][:-1].copy()), "one per image"),
         (lambda a: a.update(extra=a["labels"]), "alone"),
         (lambda a: a.pop("labels"), "alone"),
     ],
