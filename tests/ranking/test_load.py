@@ -81,7 +81,7 @@ def test_published_results_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
     package = tmp_path / "src" / "oraclezoo"
     package.mkdir(parents=True)
     monkeypatch.setattr(load, "PACKAGE", package)
-    with pytest.raises(ResultError, match="without published results"):
+    with pytest.raises(ResultError, match="no published results"):
         published_folder()
     checkout = tmp_path / "benchmarks" / "results"
     checkout.mkdir(parents=True)

@@ -83,10 +83,10 @@ def test_a_changed_byte_is_found_before_parsing(entry: Entry) -> None:
         changed = bytearray(whole)
         changed[position] ^= 1
         path.write_bytes(changed)
-        with pytest.raises(ResultError, match="sha256"):
+        with pytest.raises(ResultError, match="SHA-256 differs"):
             load_predictions(entry.result, path.parent)
     path.write_bytes(whole[:-1])
-    with pytest.raises(ResultError, match="sha256"):
+    with pytest.raises(ResultError, match="SHA-256 differs"):
         load_predictions(entry.result, path.parent)
     path.write_bytes(whole + b"\0" * 2**20)
     with pytest.raises(ResultError, match="larger"):
@@ -119,8 +119,8 @@ def _one_image_less(arrays: dict[str, Any]) -> None:
         (lambda a: a["labels"].__setitem__(0, 4), "label lies outside"),
         (lambda a: a.update(labels=a["labels"].astype(np.float32)), "integers"),
         (lambda a: a.update(labels=a["labels"][:-1].copy()), "one per image"),
-        (lambda a: a.update(extra=a["labels"]), "alone"),
-        (lambda a: a.pop("labels"), "alone"),
+        (lambda a: a.update(extra=a["labels"]), "exactly"),
+        (lambda a: a.pop("labels"), "exactly"),
     ],
 )
 def test_what_does_not_fit_is_refused(

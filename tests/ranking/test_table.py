@@ -88,7 +88,7 @@ def test_results_loaded_one_by_one_serve_as_well(three: list[Entry]) -> None:
     """A result that knows its file finds its predictions itself; one without a file says so."""
     assert leaderboard([e.result for e in three]) == leaderboard(three)
     parts = {f: getattr(three[0].result, f) for f in three[0].result.__dataclass_fields__}
-    with pytest.raises(ResultError, match="in no folder"):
+    with pytest.raises(ResultError, match="save or load it"):
         leaderboard([type(three[0].result)(**parts | {"path": None})])
 
 
@@ -151,7 +151,7 @@ def test_other_labels_on_the_same_data_are_refused(make_entry: MakeEntry) -> Non
     a, b = make_entry("x", made["x"]), make_entry("y", made["y"])
     assert b.predictions is not None
     b.predictions.labels[:] = (b.predictions.labels + 1) % 4
-    with pytest.raises(ResultError, match="labels differ"):
+    with pytest.raises(ResultError, match="different test labels"):
         leaderboard([a, b])
 
 

@@ -147,7 +147,7 @@ def test_timm_options_reach_the_net(name: str) -> None:
 @pytest.mark.parametrize("name", ["vit_tiny", "mlp_mixer", "convmixer"])
 def test_patches_that_do_not_fill_the_image_are_refused(name: str) -> None:
     """A border that no patch sees is an error that names the numbers."""
-    with pytest.raises(UsageError, match=r"patches of 5 pixels.*28"):
+    with pytest.raises(UsageError, match=r"patch_size 5 does not divide.*28"):
         build(spec_of(name), patch_size=5)
     assert build(spec_of(name), patch_size=7, depth=1)(torch.randn(1, 1, 28, 28)).shape == (1, 10)
 
@@ -216,7 +216,7 @@ def test_weights_that_do_not_fit_are_refused_with_the_reason() -> None:
     """resnet18 has another stem here; an architecture without weights has none."""
     with pytest.raises(UsageError, match=r"conv1 has another kernel size.*'timm/resnet18'"):
         build(spec_of("resnet18"), pretrained=True)
-    with pytest.raises(UsageError, match="no pretrained weights of resnet50t"):
+    with pytest.raises(UsageError, match="no pretrained weights for resnet50t"):
         build(timm_spec("timm/resnet50t"), image_size=32, pretrained=True)
 
 

@@ -281,5 +281,5 @@ def test_nesterov_without_momentum_is_refused_with_the_way_out() -> None:
 @pytest.mark.parametrize("name", ["adam", "adamw", "radam", "lion", "adan"])
 def test_betas_are_as_many_as_the_method_has(name: str) -> None:
     """One beta is an error that says how many there are."""
-    with pytest.raises(UsageError, match=r"betas are [23] numbers, not 1"):
+    with pytest.raises(UsageError, match=r"betas must be [23] numbers, not 1"):
         build(spec_of(name), net(), betas=(0.9,))
