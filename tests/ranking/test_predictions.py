@@ -1,4 +1,4 @@
-"""Kept predictions: written, read back, and not believed when they do not fit."""
+"""Stored predictions: writing, reading, and rejection of invalid files."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _one_image_less(arrays: dict[str, Any]) -> None:
 def test_what_does_not_fit_is_refused(
     entry: Entry, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
-    """A rightly hashed file is not believed either: shapes, values, accuracies are checked."""
+    """Shapes, values and accuracies are checked even if the hash matches."""
     arrays = arrays_of(entry)
     change(arrays)
     result, folder = rewrite(entry, arrays)
@@ -145,7 +145,7 @@ def test_seeds_are_checked_one_by_one(entry: Entry) -> None:
 
 
 def test_not_safetensors_is_refused(entry: Entry) -> None:
-    """A file of another kind with the stated hash is told as such."""
+    """A file of another format with the stated hash gets its own error."""
     assert entry.result.path is not None
     content = b"PK\x03\x04 not tensors"
     folder = entry.result.path.parent

@@ -71,7 +71,7 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class Course:
-    """Training curves; label smoothing and augmentation are named beside the training loss."""
+    """Training curves; ``smoothing`` and ``augmented`` qualify the label of the training loss."""
 
     title: str
     subtitle: str

@@ -33,7 +33,7 @@ def entry_of(result: Result) -> Entry:
         return Entry(result, None)
     if result.path is None:
         raise ResultError(
-            f"result {result.id} has no file beside which its predictions lie: save or load it"
+            f"result {result.id} has no file next to its predictions; save or load it first"
         )
     return Entry(result, load_predictions(result, result.path.parent))
 

@@ -59,9 +59,9 @@ def losses(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[n
     Returns:
         Float64 of the leading shape, e.g. one value per seed.
     """
-    kept, truth = np.asarray(probabilities, dtype=np.float16), np.asarray(labels)
-    picked = np.broadcast_to(truth[:, None], (*kept.shape[:-1], 1))
-    likelihood = np.take_along_axis(kept, picked, axis=-1)[..., 0].astype(np.float64)
+    stored, truth = np.asarray(probabilities, dtype=np.float16), np.asarray(labels)
+    indices = np.broadcast_to(truth[:, None], (*stored.shape[:-1], 1))
+    likelihood = np.take_along_axis(stored, indices, axis=-1)[..., 0].astype(np.float64)
     loss: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, 1e-7)).mean(axis=-1)
     return loss
 
@@ -80,13 +80,13 @@ def save_predictions(path: Path, probabilities: npt.ArrayLike, labels: npt.Array
     Raises:
         ResultError: The arrays are not valid predictions.
     """
-    kept = np.ascontiguousarray(probabilities, dtype=np.float16)
+    stored = np.ascontiguousarray(probabilities, dtype=np.float16)
     truth = np.ascontiguousarray(labels)
-    fault = _fault(kept, truth)
+    fault = _fault(stored, truth)
     if fault:
         raise ResultError(f"predictions {path}: {fault}")
-    narrow = truth.astype(np.uint8 if kept.shape[2] <= 256 else np.int64)
-    content = safetensors.save({"probabilities": kept, "labels": narrow})
+    narrow = truth.astype(np.uint8 if stored.shape[2] <= 256 else np.int64)
+    content = safetensors.save({"probabilities": stored, "labels": narrow})
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
 

@@ -64,30 +64,30 @@ class Figures:
 
 
 def figures(
-    stated: Predictions,
-    found: Predictions,
+    original: Predictions,
+    reproduced: Predictions,
     seed_accuracies: npt.ArrayLike,
     corrupted: tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike] | None = None,
 ) -> Figures:
     """Compare original and reproduced predictions of the same seeds and images, in the same order.
 
     Args:
-        stated: Predictions of the original result at the reproduced seeds.
-        found: Predictions of the reproduction.
+        original: Predictions of the original result at the reproduced seeds.
+        reproduced: Predictions of the reproduction.
         seed_accuracies: Original accuracies of all seeds of the result, ``(S,)`` in [0, 1].
         corrupted: Mean accuracies on corrupted images per seed: original and reproduced at the
             reproduced seeds, and original at all seeds.
     """
-    before, after = stated.probabilities, found.probabilities
+    before, after = original.probabilities, reproduced.probabilities
     answers = [probabilities.argmax(axis=2) for probabilities in (before, after)]
     gap = np.abs(before.astype(np.float32) - after.astype(np.float32)).max(axis=(1, 2))
-    paired = interval_of_differences(found.correct, stated.correct)
+    paired = interval_of_differences(reproduced.correct, original.correct)
     seeds, images = answers[0].shape
     one_image = 1 / images
     corruption: tuple[float | None, float | None] = (None, None)
     if corrupted is not None:
-        original, reproduced, every = (np.asarray(part, dtype=np.float64) for part in corrupted)
-        difference = float(reproduced.mean() - original.mean())
+        first, second, every = (np.asarray(part, dtype=np.float64) for part in corrupted)
+        difference = float(second.mean() - first.mean())
         corruption = (difference, limit_of(every, seeds, one_image))
     return Figures(
         changed=tuple(int(n) for n in (answers[0] != answers[1]).sum(axis=1)),
@@ -101,30 +101,31 @@ def figures(
     )
 
 
-def verdict(found: Figures) -> tuple[Verdict, tuple[str, ...]]:
+def verdict(measured: Figures) -> tuple[Verdict, tuple[str, ...]]:
     """Return the verdict and a sentence for each test that rejects."""
-    if not any(found.changed):
+    if not any(measured.changed):
         return "same", ()
-    if max(found.largest) <= TOLERANCE:
+    if max(measured.largest) <= TOLERANCE:
         return "same", ()
     against = []
-    if found.p < LEVEL:
+    if measured.p < LEVEL:
         against.append(
-            f"accuracy differs by {100 * found.difference:+.2f} points, paired p = {found.p:.2g}"
+            f"accuracy differs by {100 * measured.difference:+.2f} points, "
+            f"paired p = {measured.p:.2g}"
         )
-    if found.limit is None:
+    if measured.limit is None:
         against.append("predictions differ, and a result of one seed has no spread")
-    elif abs(found.difference) > found.limit:
+    elif abs(measured.difference) > measured.limit:
         against.append(
-            f"accuracy differs by {100 * found.difference:+.2f} points; the spread over the "
-            f"result's seeds allows {100 * found.limit:.2f}"
+            f"accuracy differs by {100 * measured.difference:+.2f} points; the spread over the "
+            f"result's seeds allows {100 * measured.limit:.2f}"
         )
-    if found.answers_p is not None and found.answers_p < LEVEL:
+    if measured.answers_p is not None and measured.answers_p < LEVEL:
         against.append(
             "original and reproduced predictions differ more than trainings among themselves, "
-            f"permutation p = {found.answers_p:.2g}"
+            f"permutation p = {measured.answers_p:.2g}"
         )
-    change, allowed = found.corrupted_difference, found.corrupted_limit
+    change, allowed = measured.corrupted_difference, measured.corrupted_limit
     if change is not None and allowed is not None and abs(change) > allowed:
         against.append(
             f"accuracy on corrupted images differs by {100 * change:+.2f} points; the spread over "
@@ -133,36 +134,36 @@ def verdict(found: Figures) -> tuple[Verdict, tuple[str, ...]]:
     return ("differs", tuple(against)) if against else ("within spread", ())
 
 
-def limit_of(stated: npt.ArrayLike, again: int, least: float = 0.0) -> float | None:
+def limit_of(original: npt.ArrayLike, again: int, least: float = 0.0) -> float | None:
     """Return the prediction limit of the difference of mean accuracies (test 2).
 
     Args:
-        stated: Original accuracy of each seed, in [0, 1].
+        original: Original accuracy of each seed, in [0, 1].
         again: Number of reproduced seeds.
         least: Lower bound of the limit.
 
     Returns:
         The limit in [0, 1], or None for a single seed.
     """
-    values = np.asarray(stated, dtype=np.float64)
+    values = np.asarray(original, dtype=np.float64)
     if len(values) < 2:
         return None
     t = float(special.stdtrit(len(values) - 1, 1 - LEVEL / 2))
     return max(least, t * float(values.std(ddof=1)) * math.sqrt(2 / again))
 
 
-def answers_p(stated: npt.NDArray[np.integer], found: npt.NDArray[np.integer]) -> float:
+def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.integer]) -> float:
     """Return the one-sided p that two sets of predictions are trainings of one process (test 3).
 
     Exact over all splits into halves up to ``MOST_SPLITS``, otherwise over that many splits
     sampled with a fixed seed; the smallest possible p is one over their number.
 
     Args:
-        stated: Original predicted classes ``(seeds, images)``.
-        found: Reproduced predicted classes ``(seeds, images)``.
+        original: Original predicted classes ``(seeds, images)``.
+        reproduced: Reproduced predicted classes ``(seeds, images)``.
     """
-    seeds, every = len(stated), np.arange(2 * len(stated))
-    pooled = np.concatenate([stated, found])
+    seeds, every = len(original), np.arange(2 * len(original))
+    pooled = np.concatenate([original, reproduced])
     distance = np.array([(pooled != one).mean(axis=1) for one in pooled])
     observed = _energy(distance, every < seeds)
     if math.comb(2 * seeds, seeds) // 2 <= MOST_SPLITS:
