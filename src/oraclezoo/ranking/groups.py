@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,12 +16,20 @@ from oraclezoo.ranking.text import short
 from oraclezoo.result import Result, Track
 
 
-def split(entries: list[Entry]) -> dict[tuple[str, str, str], list[Entry]]:
+class Group(NamedTuple):
+    """What the results of one table have in common; ``data_key`` identifies the data files."""
+
+    track: str
+    division: str
+    data_key: str
+
+
+def split(entries: list[Entry]) -> dict[Group, list[Entry]]:
     """Group entries by track, division and data files."""
-    groups: dict[tuple[str, str, str], list[Entry]] = defaultdict(list)
+    groups: dict[Group, list[Entry]] = defaultdict(list)
     for entry in sorted(entries, key=lambda e: e.predictions is None):  # failed results last
         track = entry.result.track
-        key = (short(track.name), track.division, track.data_key)
+        key = Group(short(track.name), track.division, track.data_key)
         if entry.predictions is None:  # its list of data files may be incomplete
             matching = (
                 k

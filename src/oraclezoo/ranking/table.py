@@ -100,11 +100,11 @@ def tables(
     if not chosen:
         raise UsageError(f"no results in the {division} division of {track or 'any track'}")
     by_data = groups.split(chosen)
-    per_track = Counter((name, kind) for name, kind, _ in by_data)
+    versions = Counter((group.track, group.division) for group in by_data)
     ranked = []
-    for (name, kind, key), members in sorted(by_data.items()):
-        several = per_track[name, kind] > 1
-        ranked.append(_table(members, digest8(key) if several else ""))
+    for group, members in sorted(by_data.items(), key=lambda item: item[0]):
+        several = versions[group.track, group.division] > 1
+        ranked.append(_table(members, digest8(group.data_key) if several else ""))
     return ranked
 
 
