@@ -96,7 +96,7 @@ def plot(
 
 
 def _course(run: Run) -> Course:
-    from oraclezoo.plots.records import Course
+    from oraclezoo.plots.records import Course, EpochMetrics
 
     recipe, record = run.recipe, run.record
     none = Augment(elastic_grid=recipe.augment.elastic_grid)
@@ -105,7 +105,7 @@ def _course(run: Run) -> Course:
     return Course(
         title=f"{recipe.name}, seed {record['seed']}{unfinished}: training",
         subtitle=f"{_track(run)}, {images} images",
-        epochs=tuple(run.metrics),
+        epochs=tuple(EpochMetrics.from_json(row) for row in run.metrics),
         smoothing=recipe.loss.label_smoothing,
         augmented=recipe.augment != none,
     )
