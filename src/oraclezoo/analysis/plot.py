@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.analysis.evaluate import wilson
+from oraclezoo.analysis.evaluate import require_finished, wilson
 from oraclezoo.artifacts.build import open_dataset
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import PLOTS, Run, writable
@@ -72,11 +72,7 @@ def plot(
     dataset = open_dataset(recipe, registry, place, progress, limit)
     model = opened.model(registry=registry).to(pick(device))
     if split == "test":
-        status = opened.record.get("status")
-        if status != "done":
-            raise UsageError(
-                f"{opened.folder} is {status}, not done: finish it by --resume before its test"
-            )
+        require_finished(opened)
         note_look(opened, dataset, Path(results))
     folder = opened.folder / PLOTS if out is None else Path(out)
     writable(folder)
