@@ -7,7 +7,8 @@ image in the wrong polarity.
 
     python benchmarks/predict_polarity.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
 
-Takes a few minutes; less than one with ``--folds 0``, which trains no model and reports no accuracy. ``--out`` wrote benchmarks/measurements/predict-polarity.json.
+Takes a few minutes; less than one with ``--folds 0``, which trains no model and reports no
+accuracy. ``--out`` wrote benchmarks/measurements/predict-polarity.json.
 """
 
 from __future__ import annotations
