@@ -18,7 +18,7 @@ from oraclezoo.engine.records import Callbacks
 from oraclezoo.errors import InterruptedRunError, ResultError, UsageError
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.publish.checks import check
-from oraclezoo.publish.reproduce import reproduce
+from oraclezoo.publish.reproduce import Rerun, reproduce
 from oraclezoo.ranking.load import entry_of
 from oraclezoo.ranking.predictions import accuracy_of
 from oraclezoo.recipe.resolve import resolve
@@ -284,7 +284,7 @@ def test_a_compressed_row_is_reproduced(
     """From its recipe alone: trained, pruned, fine-tuned, rounded and scored as before."""
     path = first[0][2].path
     assert path is not None
-    record, _ = reproduce(path, seeds=1, data_dir=tiny_idx, device="cpu")
+    record, _ = reproduce(path, Rerun(seeds=1, data_dir=tiny_idx, device="cpu"))
     assert record.verdict == "same"
     assert [pair.answers_changed for pair in record.seeds] == [0]
 
