@@ -1,4 +1,4 @@
-"""Card: what an exported file carries of its model's card, and under which name."""
+"""The part of a model's card that an exported file holds as metadata."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 CARD_KEY = "oraclezoo.card"
-"""The metadata property of an ONNX file, or extra file of a ``.pt2``, with the card as JSON."""
+"""Name of the metadata property (ONNX) or extra file (PT2) that holds the card as JSON."""
 
 
 def metadata(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a model's card a reader of the exported file alone needs to know."""
+    """Return the entries of a model's card that users of the exported file need."""
     provenance = card.get("provenance", {})
-    found = {
+    entries = {
         "classes": card["classes"],
         "glyphs": card.get("glyphs"),
         "synthetic": card.get("synthetic"),
@@ -25,9 +25,9 @@ def metadata(card: Mapping[str, Any]) -> dict[str, Any]:
         "oraclezoo": provenance.get("oraclezoo"),
         "data": card.get("data"),
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in entries.items() if value is not None}
 
 
 def as_text(card: Mapping[str, Any]) -> str:
-    """Compact JSON, the same for the same content."""
+    """Return compact JSON, identical for equal content."""
     return json.dumps(card, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
