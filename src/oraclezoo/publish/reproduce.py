@@ -150,7 +150,7 @@ def _train(
                 out=folder / "results",
                 runs=folder / "runs",
                 accuracy_only=True,
-                at_once=rerun.jobs,
+                jobs=rerun.jobs,
                 robust=robust,
                 registry=registry,
                 report=report,
