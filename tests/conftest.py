@@ -69,6 +69,17 @@ def _apart_from_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _jobs_are_forked() -> Iterator[None]:
+    """Start jobs as forks of a process that has imported torch: see helpers/forked_jobs.py."""
+    from helpers import forked_jobs
+
+    with pytest.MonkeyPatch.context() as patch:
+        if forked_jobs.SUPPORTED:
+            patch.setattr("oraclezoo.jobs.subprocess", forked_jobs.Subprocess)
+        yield
+
+
 class PluginSite:
     """A folder on ``sys.path`` into which a test installs plugin distributions, as pip would."""
 
