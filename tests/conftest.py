@@ -6,6 +6,7 @@ import importlib
 import itertools
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,12 @@ def _jobs_are_forked() -> Iterator[None]:
         if forked_jobs.SUPPORTED:
             patch.setattr("oraclezoo.jobs.subprocess", forked_jobs.Subprocess)
         yield
+
+
+@pytest.fixture
+def started_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start jobs as users start them, in processes that have not imported torch."""
+    monkeypatch.setattr("oraclezoo.jobs.subprocess", subprocess)
 
 
 class PluginSite:

@@ -32,6 +32,8 @@ PRELOADED = ("helpers.job_imports",)
 
 def _main(module: str, environment: dict[str, str], streams: list[Connection]) -> None:
     """Run a module as ``python -m`` does, with other standard streams and environment."""
+    if not set(PRELOADED) <= sys.modules.keys():  # multiprocessing ignores what it cannot import
+        raise ImportError(f"the server of jobs could not import {', '.join(PRELOADED)}")
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
         stream.close()
