@@ -253,7 +253,7 @@ def test_a_training_that_failed_leaves_nothing_to_compress(place: Path, tiny_idx
     wild = recipe(name="wild", optimizer__lr=100.0, optimizer__weight_decay=1.0, budget__epochs=10)
     results, _ = bench(place, tiny_idx, wild, compress="int8", seeds=1)
     assert [f.reason for result in results for f in result.failures] == ["diverged", "diverged"]
-    assert "no net to compress" in results[1].failures[0].message
+    assert "no model to compress" in results[1].failures[0].message
 
 
 def test_fine_tuning_counts_for_the_division(

@@ -126,7 +126,7 @@ def test_trackers_change_neither_hash_nor_weights(
         ("artifact", "take the recipe: RuntimeError", 2),
         ("log", "log: RuntimeError", 3),
         ("exit", "log: SystemExit: 3", 3),
-        ("sleep", "log: no answer in 0.3 s", 3),
+        ("sleep", "log: no response within 0.3 s", 3),
         ("finish", "finish: RuntimeError", 8),
     ],
 )
