@@ -27,6 +27,7 @@ from torch import nn
 from oraclezoo.artifacts.build import build_backbone
 from oraclezoo.artifacts.model import Model, assemble
 from oraclezoo.compression.channels.plan import Plan
+from oraclezoo.engine.records import Checkpoint
 from oraclezoo.pruning.prune import prune
 from oraclezoo.quantization.export import export
 from oraclezoo.quantization.onnx import quantize
@@ -188,9 +189,8 @@ def from_scratch(bench: Bench, pruned: Model, recipe: Recipe, seed: int, place: 
         recipe,
         images_for(pruned, recipe, bench.dataset, torch.device("cpu")),
         bench.registry,
-        folder=place / "training",
         seed=seed,
-        resume=True,
+        checkpoint=Checkpoint(place / "training", resume=True),
     )
     done = assemble({**card, "receipts": [], "trained": took}, state, bench.registry, str(place))
     done.save(place)

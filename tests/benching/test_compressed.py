@@ -13,11 +13,12 @@ import oraclezoo as oz
 from oraclezoo.artifacts.run import Run, folder_name
 from oraclezoo.benching.compressed import PRUNED, Made, VariantRequest, make
 from oraclezoo.benching.recipe import Progress
+from oraclezoo.engine.execution import Execution
+from oraclezoo.engine.records import Callbacks
 from oraclezoo.errors import InterruptedRunError, ResultError, UsageError
 from oraclezoo.plugins.registry import build_registry
-from oraclezoo.pruning.options import Callbacks
 from oraclezoo.publish.checks import check
-from oraclezoo.publish.reproduce import reproduce
+from oraclezoo.publish.reproduce import Rerun, reproduce
 from oraclezoo.ranking.load import entry_of
 from oraclezoo.ranking.predictions import accuracy_of
 from oraclezoo.recipe.resolve import resolve
@@ -207,7 +208,8 @@ def test_a_stopped_fine_tuning_goes_on(
     """What was fine-tuned is kept, and the outcome is that of one that was not stopped."""
     run = Run(place / "runs" / folder_name(recipe(), 0))
     asked = recipe(compress__steps="prune50+int8", compress__epochs=3)
-    request = VariantRequest(asked, 0, tmp_path / "whole", data_dir=tiny_idx, device="cpu")
+    execution = Execution(data_dir=tiny_idx, device="cpu")
+    request = VariantRequest(asked, 0, tmp_path / "whole", execution)
     whole = make(run, request, REGISTRY, Callbacks())
     request = dataclasses.replace(request, runs=tmp_path / "cut")
     epochs: list[int] = []
@@ -251,7 +253,7 @@ def test_a_training_that_failed_leaves_nothing_to_compress(place: Path, tiny_idx
     wild = recipe(name="wild", optimizer__lr=100.0, optimizer__weight_decay=1.0, budget__epochs=10)
     results, _ = bench(place, tiny_idx, wild, compress="int8", seeds=1)
     assert [f.reason for result in results for f in result.failures] == ["diverged", "diverged"]
-    assert "no net to compress" in results[1].failures[0].message
+    assert "no model to compress" in results[1].failures[0].message
 
 
 def test_fine_tuning_counts_for_the_division(
@@ -282,7 +284,7 @@ def test_a_compressed_row_is_reproduced(
     """From its recipe alone: trained, pruned, fine-tuned, rounded and scored as before."""
     path = first[0][2].path
     assert path is not None
-    record, _ = reproduce(path, seeds=1, data_dir=tiny_idx, device="cpu")
+    record, _ = reproduce(path, Rerun(seeds=1, data_dir=tiny_idx, device="cpu"))
     assert record.verdict == "same"
     assert [pair.answers_changed for pair in record.seeds] == [0]
 
@@ -330,7 +332,8 @@ def test_making_a_variant_never_reads_the_test_split(
         content = b"not images" if path.name.startswith("t10k-images") else path.read_bytes()
         (data / path.name).write_bytes(content)
     run, asked = Run(place / "runs" / folder_name(recipe(), 0)), recipe(compress__steps="prune40")
-    request = VariantRequest(asked, 0, tmp_path / "runs", data_dir=data, device="cpu")
+    execution = Execution(data_dir=data, device="cpu")
+    request = VariantRequest(asked, 0, tmp_path / "runs", execution)
     made = make(run, request, REGISTRY, Callbacks())
     assert made.record["status"] == "done"
     assert len(made.record["data_sha256"]) == 2, "the test files were not read"

@@ -18,11 +18,12 @@ import pytest
 import oraclezoo as oz
 from oraclezoo.benching import seeds as at_once
 from oraclezoo.benching.recipe import Progress, RecipeBench
-from oraclezoo.benching.seeds import AtOnce
+from oraclezoo.benching.seeds import Concurrent
+from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import InterruptedRunError, UsageError
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.result import Result
-from oraclezoo.training.stacked import marking, train
+from oraclezoo.training.stacked import SeedCallbacks, marking, train
 
 TINY: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "backbone.name": "lenet5"}
 
@@ -66,7 +67,7 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def stacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an accelerator gets, here on the CPU."""
-    monkeypatch.setattr(AtOnce, "_in_processes", AtOnce._stacked)
+    monkeypatch.setattr(Concurrent, "in_processes", Concurrent.stacked)
 
 
 def test_processes_side_by_side_leave_untimed_runs(tiny_idx: Path, tmp_path: Path) -> None:
@@ -198,8 +199,7 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "data.track": "idx", "budget.epochs": 3})
     options: dict[str, Any] = {
         "registry": build_registry(),
-        "data_dir": tiny_idx,
-        "device": "cpu",
+        "execution": Execution(data_dir=tiny_idx, device="cpu"),
         "at_once": 3,
     }
     whole = train(recipe, [4, 5, 6], out=tmp_path / "whole", **options)
@@ -210,7 +210,9 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
                 recipe,
                 seeds,
                 out=tmp_path / "parts",
-                should_stop=lambda steps=steps, counter=counter: next(counter) >= steps,
+                callbacks=SeedCallbacks(
+                    should_stop=lambda steps=steps, counter=counter: next(counter) >= steps  # type: ignore[misc]  # bound now
+                ),
                 **options,
             )
     epochs: list[int] = []
@@ -219,7 +221,7 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
         [4, 5, 6],
         out=tmp_path / "parts",
         resume=[4, 5, 6],
-        on_epoch=lambda seed, epoch: epochs.append(seed),
+        callbacks=SeedCallbacks(on_epoch=lambda seed, epoch: epochs.append(seed)),
         **options,
     )
     assert Counter(epochs) == {4: 2, 5: 2, 6: 3}
@@ -250,7 +252,7 @@ def test_as_many_processes_as_cores_and_memory(monkeypatch: pytest.MonkeyPatch) 
 def test_ctrl_c_keeps_the_work_of_all_processes(tiny_idx: Path, tmp_path: Path) -> None:
     """The benchmark ends with 130 and a line; the same command goes on with every seed."""
     (tmp_path / "long.toml").write_text(
-        oz.Recipe.load("authors-cnn", {**TINY, "budget.epochs": 250, "name": "long"}).to_toml()
+        oz.Recipe.load("authors-cnn", {**TINY, "budget.epochs": 120, "name": "long"}).to_toml()
     )
     command = [sys.executable, "-m", "oraclezoo", "bench", "long.toml", "--track", "idx"]
     command += ["--data-dir", str(tiny_idx), "--seeds", "2", "--device", "cpu", "--json"]
@@ -258,29 +260,29 @@ def test_ctrl_c_keeps_the_work_of_all_processes(tiny_idx: Path, tmp_path: Path) 
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    stop_at = time.monotonic() + 120
+    stop_at = time.monotonic() + 300
     while time.monotonic() < stop_at:
         found = list(tmp_path.glob("runs/*/metrics.jsonl"))
         if len(found) == 2 and all(path.read_text() for path in found):
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert "2 of its 2 seeds unfinished" in stderr
     done = {path: len(path.read_text().splitlines()) for path in found}
-    assert all(0 < count < 250 for count in done.values())
+    assert all(0 < count < 120 for count in done.values())
     assert {record["status"] for record in records(tmp_path).values()} == {"interrupted"}
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     for path in found:
         epochs = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
-        assert epochs == list(range(1, 251))
+        assert epochs == list(range(1, 121))
     seeds = json.loads(finished.stdout)["data"][0]["seeds"]
     assert [row["train_s"] for row in seeds] == [None, None]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_house_net_on_generated_characters(stacked: None, tmp_path: Path) -> None:
     """End to end: bench --accuracy-only of a net with batch norm, two epochs of glyphs-3k."""
     (result,) = oz.bench(
@@ -296,7 +298,7 @@ def test_the_house_net_on_generated_characters(stacked: None, tmp_path: Path) ->
     assert all(score.accuracy > 0.2 for score in result.seeds)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.realdata
 def test_real_accuracies_are_those_of_lone_runs(oracle_dir: Path, tmp_path: Path) -> None:
     """Four seeds of the quick recipe, joint and lone, on validation images: equal within noise."""
@@ -306,8 +308,7 @@ def test_real_accuracies_are_those_of_lone_runs(oracle_dir: Path, tmp_path: Path
         recipe,
         range(4),
         registry=build_registry(),
-        data_dir=oracle_dir,
-        device="cpu",
+        execution=Execution(data_dir=oracle_dir, device="cpu"),
         out=tmp_path / "joint",
     )
     lone = [

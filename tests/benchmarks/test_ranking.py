@@ -13,5 +13,5 @@ def test_every_pair_is_compared(script: Script) -> None:
     data = script("ranking").measure(6)
     assert data["comparisons"] == 15
     assert data["page_bytes"] > 6_000
-    for stage in ("read_and_check", "rank", "read_and_rank", "compare_all_pairs", "page"):
-        assert data[stage]["wall_s"] >= 0
+    stages = {"read_and_check", "rank", "read_and_rank", "compare_all_pairs", "page"}
+    assert {name for name, value in data.items() if isinstance(value, dict)} == stages

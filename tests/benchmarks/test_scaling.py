@@ -32,7 +32,7 @@ def test_too_few_images_are_refused(script: Script, capsys: pytest.CaptureFixtur
     assert "at least 1,000" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_quick_run() -> None:
     """The real thing, short: one document on stdout with a row for each size."""
     command = [sys.executable, "benchmarks/scaling.py", "--quick", "--json", "--device", "cpu"]

@@ -32,7 +32,7 @@ def test_every_ratio_is_over_seeds_in_turn(
         assert "error" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_quick_run() -> None:
     """The real thing, short: a row for each number of seeds and way."""
     command = [sys.executable, "benchmarks/seeds_at_once.py", "--quick", "--json"]

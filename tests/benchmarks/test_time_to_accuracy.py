@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +36,7 @@ def test_one_seed_has_no_interval(script: Script, capsys: pytest.CaptureFixture[
 
 
 def test_rows_are_those_of_published_results(script: Script) -> None:
-    """A row a recipe, with the mean and median that a result of its own gives.
+    """A row a recipe, with the mean and median of a separate result.
 
     Of a recipe that was run on several classes of hardware one result makes the whole row.
     """
@@ -67,25 +65,25 @@ def test_rows_are_those_of_published_results(script: Script) -> None:
 
 
 @pytest.mark.slow
-def test_a_quick_run_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_quick_run_goes_on_where_it_was(
+    script: Script,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """The real thing, short; a second call trains nothing again and gives the same figures."""
     recipe_file = tmp_path / "brief.toml"
     brief = recipe.Recipe.load("authors-cnn", {"budget.epochs": 1, "name": "brief"})
     recipe_file.write_text(brief.to_toml(), encoding="utf-8")
-    command = [sys.executable, str(ROOT / "benchmarks" / "time_to_accuracy.py"), "--json"]
-    command += ["--recipes", str(recipe_file), "--seeds", "2", "--device", "cpu"]
+    options = ["--json", "--recipes", str(recipe_file), "--seeds", "2", "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", ["time_to_accuracy.py", *options])
+    monkeypatch.chdir(tmp_path)
     made = []
     for kept in (0, 2):
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.count("kept") == kept
-        made.append(json.loads(done.stdout))
+        script("time_to_accuracy").main()
+        printed = capsys.readouterr()
+        assert printed.err.count("kept") == kept
+        made.append(json.loads(printed.out))
     assert made[0]["schema"] == "oraclezoo/time-to-accuracy/1"
     assert made[0]["data"]["rows"] == made[1]["data"]["rows"]
     (row,) = made[0]["data"]["rows"]

@@ -28,7 +28,7 @@ def run(site: Any, *arguments: str) -> tuple[int, str, list[str]]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     return done.returncode, done.stdout, json.loads(done.stderr.splitlines()[-1])
 
@@ -78,7 +78,7 @@ def test_python_dash_m_is_the_same_program(site: Any) -> None:
         env={**os.environ, "PYTHONPATH": str(site.folder)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "net-a" in done.stdout
@@ -93,7 +93,7 @@ def test_a_closed_pipe_is_no_traceback(site: Any) -> None:
         env={**os.environ, "PYTHONPATH": str(site.folder)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.stdout.startswith("KIND")
     assert done.stderr == ""
@@ -115,7 +115,7 @@ def test_shell_completion_knows_commands_and_names(site: Any) -> None:
             },
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         return [line.partition(",")[2] for line in done.stdout.splitlines()]
 

@@ -325,7 +325,7 @@ def test_two_processes_take_turns(server: FileServer, tmp_path: Path) -> None:
             server.stalled.set()  # the other one goes on when this one waits
 
         fetch([FIRST], dest=tmp_path, url=server.url, progress=progress)
-        assert other.wait(60) == 0
+        assert other.wait(300) == 0
     assert lines == [f"{FIRST}: waiting for another process that downloads it"]
     assert server.asked == [FIRST]
     assert (tmp_path / FIRST).read_bytes() == content(server)

@@ -291,7 +291,7 @@ def test_what_does_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
         file.truncate(12 + (3 << 30))  # takes no room on the disk
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", TOO_LARGE, path]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert done.stdout == (
         f"{path}: it does not fit into this machine's memory; read a smaller one\n"
     )

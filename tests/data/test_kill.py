@@ -35,7 +35,7 @@ main()
 def run(command: Sequence[str | Path], environment: dict[str, str]) -> float:
     """Run ``command`` to its end, which must be a good one; the seconds it took."""
     start = time.monotonic()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return time.monotonic() - start
 
@@ -86,6 +86,7 @@ def hidden(folder: Path) -> set[str]:
     return {path.name.rpartition(".")[2] for path in folder.glob(".*")}
 
 
+@pytest.mark.full
 def test_fetching_outlives_kills(server: FileServer, tmp_path: Path) -> None:
     """Each file is absent, the old one or complete; the next call finishes."""
     server.chunk_s = 0.004
@@ -115,6 +116,7 @@ def test_fetching_outlives_kills(server: FileServer, tmp_path: Path) -> None:
     kill_often(command, environment, duration_s, prepare, check)
 
 
+@pytest.mark.full
 def test_generating_outlives_kills(tmp_path: Path) -> None:
     """Each file of the cache is absent, the old one or complete, and images fit their labels."""
     sheet = tmp_path / "sheet.png"
@@ -206,7 +208,7 @@ def test_a_kill_at_any_step_leaves_no_half_file(
     url = server.url if what == "fetch" else what
     records = [f"{file.name} {file.kind} {file.digest}" for file in list(FILES.values())[:2]]
     command = [sys.executable, "-c", STEPS, url, tmp_path, *records]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     peace, *states = [json.loads(line) for line in done.stdout.splitlines()]
     assert peace[0] == 0

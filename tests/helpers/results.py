@@ -1,4 +1,4 @@
-"""Results made of simulated predictions."""
+"""Results with simulated predictions."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "predictions": (
         lambda file: edit_predictions(file, put_right),
         "predictions",
-        r"not the file its result was made with \(sha256\)",
+        r"SHA-256 differs from the one in its result",
     ),
     "predictions and hash": (
         lambda file: edit_predictions(file, put_right, fit=("sha256",)),

@@ -1,4 +1,4 @@
-"""Results made of simulated predictions, for every test of rankings."""
+"""Fixtures: results with simulated predictions."""
 
 from helpers.results import draw, make_entry
 

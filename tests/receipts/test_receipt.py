@@ -64,6 +64,7 @@ def timed(side: Side, *p50: float, **metrics: Any) -> Side:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("started_jobs")
 def test_a_timed_receipt_of_an_export_has_all_that_the_design_asks(
     model: Model, tiny_idx: Path
 ) -> None:

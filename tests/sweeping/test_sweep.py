@@ -38,6 +38,8 @@ from oraclezoo.sweeping.sweep import Sweep, sweep
 optuna = pytest.importorskip("optuna")
 
 TINY: dict[str, object] = {"data.track": "idx", "budget.epochs": 2, "budget.batch_size": 16}
+KILLS = int(os.environ.get("ORACLEZOO_TEST_KILLS", "2"))
+"""How many in the full suite."""
 NEW_TRIAL, TRIAL_STATE, TRIAL_ATTRIBUTE = 4, 6, 8
 """Codes of operations in Optuna's journal."""
 SPACE: dict[str, object] = {"optimizer.lr": "log:0.001:0.1", "optimizer.momentum": [0.0, 0.5]}
@@ -111,7 +113,10 @@ def test_more_trials_go_on_and_others_are_refused(tiny_idx: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sampler", "pruner"), [("random", "none"), ("tpe", "median")])
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [pytest.param("random", "none", marks=pytest.mark.full), ("tpe", "median")],
+)
 def test_stopped_and_started_again_it_ends_as_if_it_had_not_been(
     tiny_idx: Path, tmp_path: Path, sampler: str, pruner: str
 ) -> None:
@@ -155,11 +160,11 @@ oz.sweep(recipe, {"optimizer.lr": "log:0.001:0.1"}, trials=20, data_dir=Path(sys
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kills", [1, pytest.param(KILLS, marks=pytest.mark.full)])
 def test_twenty_trials_killed_in_the_middle_are_finished_none_twice(
-    tiny_idx: Path, tmp_path: Path
+    tiny_idx: Path, tmp_path: Path, kills: int
 ) -> None:
     """By SIGKILL at random moments, until it gets to its end; what came out is what would have."""
-    kills = int(os.environ.get("ORACLEZOO_TEST_KILLS", "2"))
     moments = random.Random(os.environ.get("ORACLEZOO_TEST_SEED", "0"))
     command = [sys.executable, "-c", SCRIPT, str(tiny_idx), str(tmp_path / "killed")]
     journal = tmp_path / "killed" / "journal.log"

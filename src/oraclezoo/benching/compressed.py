@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,10 +17,11 @@ from oraclezoo.artifacts.run import Run, folder_name
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.deterministic import deterministic as deterministically
 from oraclezoo.engine.device import pick
-from oraclezoo.engine.streaming import stream_limit
+from oraclezoo.engine.execution import Execution
+from oraclezoo.engine.records import Callbacks
 from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
 from oraclezoo.plugins.registry import Registry
-from oraclezoo.pruning.options import Callbacks, FineTuned, PruneOptions, Pruning
+from oraclezoo.pruning.options import FineTuned, PruneOptions, Pruning
 from oraclezoo.pruning.prune import prune_model
 from oraclezoo.quantization.export import export_model
 from oraclezoo.quantization.onnx import quantize_onnx
@@ -41,19 +42,14 @@ PRUNED = "pruned"
 class VariantRequest:
     """A variant to make: the recipe with ``[compress]``, the seed of the run, and the folders.
 
-    ``runs`` is the folder that gets the variant's folder. Fine-tuning uses the device and the other
-    settings of execution. With ``resume``, a finished variant is kept and an unfinished one
-    continued, if it was made from the same run.
+    ``runs`` is the folder that gets the variant's folder. With ``resume``, a finished variant is
+    kept and an unfinished one continued, if it was made from the same run.
     """
 
     recipe: Recipe
     seed: int
     runs: Path
-    data_dir: str | Path | None = None
-    device: str = "auto"
-    compile: str = "auto"
-    deterministic: bool = False
-    stream_above: int | str | None = None
+    execution: Execution = field(default_factory=Execution)
     resume: bool = False
 
 
@@ -140,9 +136,9 @@ def make(
     dataset = build.open_dataset(
         recipe,
         registry,
-        None if request.data_dir is None else Path(request.data_dir),
+        request.execution.data_dir,
         callbacks.progress,
-        stream_limit(request.stream_above, pick(request.device)),
+        request.execution.stream_limit(),
     )
     dataset.split("train"), dataset.split("validation")  # the identity has their digests
     inputs = _identity(run, recipe, registry, dataset, request)
@@ -153,13 +149,13 @@ def make(
     variant.folder.mkdir(parents=True, exist_ok=True)
     variant.update(**inputs, schema=SCHEMA, started=timestamp(), status="running")
     model, fine_tuned = run.model(registry=registry), list[FineTuned]()
-    measurement = Measurement(data_dir=request.data_dir, timed=False)
+    measurement = Measurement(data_dir=request.execution.data_dir, timed=False)
     try:
         if steps.left is not None:
             prune_only = recipe.override({"compress.steps": str(Variant(steps.left))})
             prune_only = resolve(prune_only, registry)
             pruned_inputs = _identity(run, prune_only, registry, dataset, request)
-            with deterministically(request.deterministic):
+            with deterministically(request.execution.deterministic):
                 model = _pruned(model, prune_only, pruned_inputs, request, registry, callbacks)
             entries = model.card["receipts"][-1]["options"]["fine_tuned"]
             fine_tuned = [FineTuned(**entry) for entry in entries]
@@ -191,10 +187,10 @@ def _identity(
         recipe,
         registry,
         dataset,
-        request.device,
+        request.execution.device,
         request.seed,
-        compile=request.compile,
-        deterministic=request.deterministic,
+        compile=request.execution.compile,
+        deterministic=request.execution.deterministic,
     )
 
 
@@ -244,8 +240,8 @@ def _pruned(
             seed=request.seed,
         ),
         tuning=Tuning(section.epochs, section.lr_scale, section.distill),
-        device=request.device,
-        measurement=Measurement(data_dir=request.data_dir, timed=False),
+        device=request.execution.device,
+        measurement=Measurement(data_dir=request.execution.data_dir, timed=False),
         resume=same_inputs,
     )
     return prune_model(model, folder, options, registry, callbacks)

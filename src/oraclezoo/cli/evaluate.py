@@ -52,7 +52,7 @@ def command(
             results=results,
             registry=app.registry,
             progress=say,
-        )
+        ).to_json_dict()
     if as_json:
         emit_json("oraclezoo/evaluate/1", scores)
         return

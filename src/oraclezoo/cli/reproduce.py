@@ -59,23 +59,27 @@ def command(
     The verdict is 'same', 'within spread' or 'differs', as defined in docs/reproduce.md. Exit
     status 3 if it differs.
     """
+    from pathlib import Path
+
     from oraclezoo.cli._progress import bench_reporter, progress
     from oraclezoo.errors import VerificationError
-    from oraclezoo.publish.reproduce import reproduce
+    from oraclezoo.publish.reproduce import Rerun, reproduce
 
     with progress("reproduce", (seeds or 5) + 1) as lines:
         record, path = reproduce(
             result,
-            seeds=seeds,
-            data_dir=data_dir,
-            device=device,
-            jobs=jobs,
-            out=out,
-            records=records,
+            Rerun(
+                seeds=seeds,
+                data_dir=None if data_dir is None else Path(data_dir),
+                device=device,
+                jobs=jobs,
+                out=None if out is None else Path(out),
+                records=None if records is None else Path(records),
+                command=shlex.join(["oraclezoo", *sys.argv[1:]]),
+            ),
             registry=app.registry,
             report=bench_reporter(lines),
             progress=lines.say,
-            command=shlex.join(["oraclezoo", *sys.argv[1:]]),
         )
     if as_json:
         emit_json("oraclezoo/reproduce/1", {"file": str(path), "record": record.to_json_dict()})

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oraclezoo.choices import IMPORTANCES, PRUNING_RUNTIMES, SCOPES
-from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import UsageError
 from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.timing import Setting
@@ -122,20 +120,6 @@ class PruneOptions:
     measurement: Measurement = field(default_factory=Measurement)
     resume: bool = False
     overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class Callbacks:
-    """Functions that a long job calls: after each epoch, to ask whether to stop, and to report."""
-
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None
-    should_stop: Callable[[], bool] = lambda: False
-    progress: Callable[[str], None] | None = None
-
-    def say(self, text: str) -> None:
-        """Report a line of progress, if there is somewhere to report it."""
-        if self.progress is not None:
-            self.progress(text)
 
 
 @dataclass(frozen=True)

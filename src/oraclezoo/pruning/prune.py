@@ -14,12 +14,11 @@ from oraclezoo.artifacts.run import Run
 from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.device import pick
-from oraclezoo.engine.records import Epoch
+from oraclezoo.engine.records import Callbacks, Epoch
 from oraclezoo.errors import UsageError, VerificationError
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.pruning.options import (
     EPOCHS,
-    Callbacks,
     PruneOptions,
     Pruning,
     check_epochs,

@@ -18,12 +18,12 @@ from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.compression.channels.strength import find
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.augment import standardise
-from oraclezoo.engine.records import TrainingData
+from oraclezoo.engine.records import Callbacks, Checkpoint, TrainingData
 from oraclezoo.engine.seeds import derive
 from oraclezoo.errors import UsageError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.pruning.cost import Cost, cost
-from oraclezoo.pruning.options import Callbacks, Cut, FineTuned, PruneReport, Pruning
+from oraclezoo.pruning.options import Cut, FineTuned, PruneReport, Pruning
 from oraclezoo.pruning.workspace import Start, read_start, write_start
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
@@ -138,13 +138,10 @@ class Steps:
             resolve(self.recipe.override({"budget.epochs": epochs}), self.registry),
             self.data,
             self.registry,
-            folder=folder,
             seed=derive(self.pruning.seed, "fine-tuning", number) % 2**31,
-            resume=self.resume,
+            checkpoint=Checkpoint(folder, self.resume),
             teacher=self.before.module if self.tuning.distill else None,
-            on_epoch=self.callbacks.on_epoch,
-            should_stop=self.callbacks.should_stop,
-            say=self.callbacks.say,
+            callbacks=self.callbacks,
         )
         return state, FineTuned(**facts)
 

@@ -1,4 +1,4 @@
-"""Rows: what a leaderboard says of each recipe, and of all of them."""
+"""Rows of a leaderboard: the figures of each recipe."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from oraclezoo.result import Failure, Latency, Result
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One recipe. ``ties_with`` holds the ``number`` of each row it is not separated from.
+    """One recipe of a leaderboard.
 
-    ``beaten_by`` holds the number of each row that is significantly better: ``rank`` less one.
+    ``ties_with`` holds the ``number`` of each row that was compared with this one and is not
+    significantly different, ``beaten_by`` that of each significantly better row (``rank`` is one
+    more than their count). ``rank`` is None if the row was compared with none.
 
-    Percentages are of test images; ``seed_std_points`` is the sample standard deviation over seeds,
-    in percentage points. ``rank`` is None where nothing could be compared, ``accuracy_percent``
-    where every training failed (``failed`` says how). Times are medians over seeds with their
-    range, ``latency`` a batch of one. ``replicates`` counts further results of the same recipe.
+    Percentages are of test images; ``seed_std_points`` is the sample standard deviation over seeds
+    in percentage points. ``accuracy_percent`` is None if every seed failed, and ``failed`` gives
+    the reasons. Training times are medians over seeds with their range, ``latency`` is of batch
+    size 1. ``replicates`` counts further results of the same recipe.
 
-    ``ece_percent`` (15 bins of equal width), ``ece_equal_mass_percent`` and ``nll_nats`` are of the
-    stored probabilities; ``corrupted_percent`` is the mean accuracy on corrupted images, None where
-    it was not measured. ``reproductions`` counts environments in which the result was run again and
-    came out the same or within its spread, ``reproductions_differing`` those where it did not.
-    ``plugins`` names each distribution, with its version, that is behind a part and is not
-    oraclezoo itself. ``compression`` is ``none``, or the steps that made a variant of the net.
+    ``ece_percent`` (15 bins of equal width), ``ece_equal_mass_percent`` and ``nll_nats`` are
+    computed from the stored probabilities. ``corrupted_percent`` is the mean accuracy on corrupted
+    images, None if not measured. ``reproductions`` counts environments that reproduced the result
+    exactly or within its spread, ``reproductions_differing`` those that did not. ``plugins`` lists
+    the distributions, with versions, of components that are not built in. ``compression`` is
+    ``none``, or the compression steps applied to the model.
     """
 
     number: int
@@ -73,18 +75,18 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The recipe's name and, in brackets, what compresses its net: ``tiny (int8)``."""
+        """The recipe's name with its compression in parentheses, e.g. ``tiny (int8)``."""
         steps = clean(self.compression, 40)
         return self.recipe if steps == UNCOMPRESSED else f"{self.recipe} ({steps})"
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What a leaderboard shows of one track and division on the same data.
+    """The rows of one track and division on the same data files.
 
-    ``test`` is the number of test images. ``recipes_scored`` counts the distinct recipes that the
-    ledgers beside the results know for this test split; None without a ledger. ``data`` tells
-    tables of one track apart that were made on different files; else it is empty.
+    ``test`` is the number of test images. ``recipes_scored`` counts the distinct recipes in the
+    ledgers of the results' folders for this test split, None without a ledger. ``data`` identifies
+    the data files if a track has tables for several versions of them, and is empty otherwise.
     """
 
     track: str
@@ -97,9 +99,9 @@ class Rows:
 
 
 def row_of(result: Result) -> Row:
-    """What a row has of the result alone."""
-    again = record.count(record.of_result(result.path) if result.path else ())
-    worn = result.robustness
+    """Return the row of a result, without the figures that need predictions or other results."""
+    reproductions = record.count(record.of_result(result.path) if result.path else ())
+    robustness = result.robustness
     times = [score.train_s for score in result.seeds if score.train_s is not None]
     return Row(
         number=0,
@@ -132,31 +134,31 @@ def row_of(result: Result) -> Row:
         refit=result.recipe.refit,
         replicates=0,
         id=result.id,
-        corrupted_percent=None if worn is None else 100 * worn.mean_accuracy,
-        corruptions_version="" if worn is None else worn.version,
-        reproductions=again.confirmed,
-        reproductions_differing=again.differing,
+        corrupted_percent=None if robustness is None else 100 * robustness.mean_accuracy,
+        corruptions_version="" if robustness is None else robustness.version,
+        reproductions=reproductions.confirmed,
+        reproductions_differing=reproductions.differing,
         plugins=_plugins(result),
         compression=compression(result.recipe.content),
     )
 
 
 def _plugins(result: Result) -> str:
-    """``distribution version`` of the plugins behind a result, joined by commas."""
+    """Return ``distribution version`` of the plugins used by a result, separated by commas."""
     parts = [result.components[kind] for kind in ("backbone", "optimizer", "scheduler", "dataset")]
     others = {f"{p.distribution} {p.version}": None for p in parts if p.distribution != "oraclezoo"}
     return ", ".join(others)
 
 
 def _reasons(failures: tuple[Failure, ...], *, spell_out: bool) -> str:
-    """Each reason and how often, e.g. ``2 diverged, 1 killed``; and what the first one said."""
+    """Return the reasons with counts, e.g. ``2 diverged, 1 killed``, and the first message."""
     counts = Counter(failure.reason for failure in failures)
     text = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
-    said = clean(failures[0].message) if failures and spell_out else ""
-    return f"{text}: {said}" if said else text
+    message = clean(failures[0].message) if failures and spell_out else ""
+    return f"{text}: {message}" if message else text
 
 
 def _batch_one(latency: tuple[Latency, ...]) -> Latency | None:
-    """The latency of one image: on the fewest threads, there the fastest."""
+    """Return the lowest latency of batch size 1 on the fewest threads measured."""
     single = [row for row in latency if row.batch_size == 1]
     return min(single, key=lambda row: (row.threads, row.p50_ms), default=None)

@@ -1,4 +1,4 @@
-"""Table: results of one track and division, ranked; ties said to be ties."""
+"""Leaderboard tables: results of one track and division, ranked with ties."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,25 +26,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Table(Rows):
-    """The leaderboard of one track and division on the same data; the fields are those of Rows."""
+    """The leaderboard of one track and division on the same data files.
+
+    The fields are those of :class:`~oraclezoo.ranking.rows.Rows`.
+    """
 
     def to_markdown(self, *, robust: bool = False) -> str:
-        """A GitHub-flavoured Markdown table with its title and caption.
+        """Return a GitHub-flavoured Markdown table with title and caption.
 
-        ``robust`` adds columns of calibration and of accuracy on corrupted images.
+        Args:
+            robust: Add columns for calibration and accuracy on corrupted images.
         """
         return render.markdown(self, robust=robust)
 
     def to_rich(self, *, robust: bool = False) -> rich.table.Table:
-        """A table that rich prints on a terminal; ``robust`` as for :meth:`to_markdown`."""
+        """Return a table for rich to print; ``robust`` as for :meth:`to_markdown`."""
         return render.rich_table(self, robust=robust)
 
     def to_csv(self, *, header: bool = True) -> str:
-        """One line a row, every field; units are in the names of the columns."""
+        """Return CSV text with one line per row and all fields; column names include units."""
         return render.csv_text(self, header=header)
 
     def to_json(self) -> dict[str, Any]:
-        """All fields as plain dicts, lists, numbers and strings."""
+        """Return all fields as a JSON-serialisable dictionary."""
         return render.json_dict(self)
 
     def _repr_html_(self) -> str:
@@ -55,30 +58,39 @@ class Table(Rows):
 def leaderboard(
     results: Iterable[Result | Entry], *, track: str | None = None, division: str | None = None
 ) -> Table:
-    """The one table that results of a track and division make.
+    """Return the table of results of one track and division.
 
-    Raises UsageError if they belong to several, or to none that was asked for; ResultError if a
-    result's predictions are not what it says they are.
+    Args:
+        results: Results, or entries with their predictions already loaded.
+        track: Keep the results of this track only.
+        division: Keep the results of this division only.
+
+    Raises:
+        UsageError: The results belong to several tables, or none matches.
+        ResultError: There are no results, or the predictions of one are missing or wrong.
     """
-    found = tables(results, track=track, division=division)
-    if len(found) > 1:
-        listed = "; ".join(f"{t.track}, {t.division}{t.data and ', data ' + t.data}" for t in found)
-        raise UsageError(
-            f"these results make several tables, choose by track and division: {listed}"
+    several = tables(results, track=track, division=division)
+    if len(several) > 1:
+        names = "; ".join(
+            f"{t.track}, {t.division}{t.data and ', data ' + t.data}" for t in several
         )
-    return found[0]
+        raise UsageError(f"these results belong to several tables, choose one: {names}")
+    return several[0]
 
 
 def tables(
     results: Iterable[Result | Entry], *, track: str | None = None, division: str | None = None
 ) -> list[Table]:
-    """One table for each track, division and set of data files; never mixed. Raises as above."""
+    """Return one table per track, division and version of the data files.
+
+    Arguments and exceptions are those of :func:`leaderboard`, which expects a single table.
+    """
     entries = [r if isinstance(r, Entry) else entry_of(r) for r in results]
     if not entries:
-        raise ResultError("no results to show; run 'oraclezoo bench' to make some")
+        raise ResultError("no results to show; run 'oraclezoo bench' to create some")
     known = sorted({short(e.result.track.name) for e in entries})
     if track is not None and short(track) not in known:
-        raise UsageError(f"no result is of track '{track}'{nearest(track, known)}")
+        raise UsageError(f"no results for track '{track}'{nearest(track, known)}")
     chosen = [
         e
         for e in entries
@@ -86,14 +98,14 @@ def tables(
         and (division is None or e.result.track.division == division)
     ]
     if not chosen:
-        raise UsageError(f"no result is of the {division} division of {track or 'any track'}")
+        raise UsageError(f"no results in the {division} division of {track or 'any track'}")
     by_data = groups.split(chosen)
-    per_track = Counter((name, kind) for name, kind, _ in by_data)
-    made = []
-    for (name, kind, key), members in sorted(by_data.items()):
-        several = per_track[name, kind] > 1
-        made.append(_table(members, digest8(key) if several else ""))
-    return made
+    versions = Counter((group.track, group.division) for group in by_data)
+    ranked = []
+    for group, members in sorted(by_data.items(), key=lambda item: item[0]):
+        several = versions[group.track, group.division] > 1
+        ranked.append(_table(members, digest8(group.data_key) if several else ""))
+    return ranked
 
 
 def _table(entries: list[Entry], data: str) -> Table:
@@ -120,9 +132,10 @@ def _table(entries: list[Entry], data: str) -> Table:
 
 
 def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
-    """Rows by mean accuracy, those that were compared first; with rank, ties and interval.
+    """Return rows sorted by mean accuracy, compared rows first, with rank, ties and interval.
 
-    Not by rank: a row that varies much over seeds is separated from few, and would stand too high.
+    Rows are not sorted by rank, because few rows are significantly better than one with a large
+    variance over seeds, which would then be listed too high.
     """
     correct = [predictions.correct for _, predictions in scored]
     pairs = stats.compare(correct, [[s.seed for s in result.seeds] for result, _ in scored])
@@ -148,7 +161,7 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
     position[order] = np.arange(1, len(order) + 1)
     rows = []
     for index in order:
-        found, trust = intervals[index], calibration(scored[index][1])
+        interval, errors = intervals[index], calibration(scored[index][1])
         row = row_of(scored[index][0])
         rows.append(
             replace(
@@ -157,29 +170,25 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
                 ties_with=tuple(sorted(position[ties[index]].tolist())),
                 beaten_by=tuple(sorted(position[better[index]].tolist())),
                 compared_with=int(compared[index].sum()),
-                accuracy_percent=100 * found.mean,
-                ci95_low_percent=_percent(found.low),
-                ci95_high_percent=_percent(found.high),
-                seed_std_points=_percent(found.seed_std),
-                ece_percent=100 * trust.ece,
-                ece_equal_mass_percent=100 * trust.ece_equal_mass,
-                nll_nats=trust.nll,
+                accuracy_percent=100 * interval.mean,
+                ci95_low_percent=_percent(interval.low),
+                ci95_high_percent=_percent(interval.high),
+                seed_std_points=_percent(interval.seed_std),
+                ece_percent=100 * errors.ece,
+                ece_equal_mass_percent=100 * errors.ece_equal_mass,
+                nll_nats=errors.nll,
             )
         )
     return rows
 
 
 def _recipes_scored(entries: list[Entry]) -> int | None:
-    """What the ledgers in the results' folders say, or None if there are none."""
+    """Return the count of the ledgers in the results' folders, or None without a ledger."""
     track = entries[0].result.track
     folders = {e.result.path.parent for e in entries if e.result.path is not None}
-    kept = [folder for folder in folders if _has_ledger(folder)]
-    return ledger.count(kept, track.name, track.data_key) if kept else None
+    folders = {folder for folder in folders if (folder / ledger.FILE).is_file()}
+    return ledger.count(folders, track.name, track.data_key) if folders else None
 
 
-def _has_ledger(folder: Path) -> bool:
-    return (folder / ledger.FILE).is_file()
-
-
-def _percent(share: float) -> float | None:
-    return None if math.isnan(share) else 100 * share
+def _percent(fraction: float) -> float | None:
+    return None if math.isnan(fraction) else 100 * fraction

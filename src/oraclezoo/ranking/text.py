@@ -1,4 +1,4 @@
-"""Text: names, numbers and strangers' words in few characters."""
+"""Short text for names, numbers and untrusted strings."""
 
 from __future__ import annotations
 
@@ -6,37 +6,41 @@ import hashlib
 from collections.abc import Sequence
 
 NONE = "–"
-"""Stands where there is no figure."""
+"""Placeholder for a missing value."""
 
 
 def short(name: str) -> str:
-    """A qualified name without the distribution that bare names mean anyway."""
+    """Return a qualified name without the ``oraclezoo:`` prefix, which is the default."""
     return name.removeprefix("oraclezoo:")
 
 
 def clean(text: str, limit: int = 120) -> str:
-    """A stranger's text in one printable line."""
+    """Return untrusted text as one printable line of at most ``limit`` characters."""
     line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def digest8(text: str) -> str:
-    """Eight digits that tell texts apart."""
+    """Return the first eight hexadecimal digits of the SHA-256 of ``text``."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """Ascending numbers in few words: ``1-3, 5``; ``none`` if there are none."""
+    """Format ascending numbers as ranges, or ``none``.
+
+    >>> ranges([1, 2, 3, 5])
+    '1-3, 5'
+    """
     parts = (str(a) if a == b else f"{a}-{b}" for a, b in runs(numbers))
     return ", ".join(parts) or "none"
 
 
 def runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """The first and the last of each run of neighbours among ascending numbers."""
-    found: list[tuple[int, int]] = []
+    """Return the first and last number of each run of consecutive ascending numbers."""
+    intervals: list[tuple[int, int]] = []
     for number in numbers:
-        if found and number == found[-1][1] + 1:
-            found[-1] = found[-1][0], number
+        if intervals and number == intervals[-1][1] + 1:
+            intervals[-1] = intervals[-1][0], number
         else:
-            found.append((number, number))
-    return found
+            intervals.append((number, number))
+    return intervals

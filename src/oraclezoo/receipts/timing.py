@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,6 +14,7 @@ from oraclezoo.artifacts.model import GRAPH, Model
 from oraclezoo.artifacts.onnx import graph_of
 from oraclezoo.errors import JobError, UsageError
 from oraclezoo.jobs import run_job
+from oraclezoo.receipts.actions import Timing
 from oraclezoo.receipts.records import LatencyRow, LatencySummary
 
 Setting = tuple[int, int]
@@ -88,10 +88,8 @@ def time_in_turn(
                 subject.rows.append(_round(subject, own_requests))
 
 
-def _requests(
-    subject: Subject, folder: Path, settings: list[Setting], rounds: int
-) -> list[dict[str, Any]]:
-    """Write the files that the timing processes read, and return their JSON requests."""
+def _requests(subject: Subject, folder: Path, settings: list[Setting], rounds: int) -> list[Timing]:
+    """Write the files that the timing processes read, and return their requests."""
     model, requests = subject.model, []
     size = model.card["input"]["image_size"]
     bare = Model(model.module, model.card, form=model.form)
@@ -109,29 +107,28 @@ def _requests(
             path = path / GRAPH
             path.write_bytes(content)
         requests.append(
-            {
-                "action": "oraclezoo.receipts.actions:time",
-                "runtime": runtime,
-                "path": str(path),
-                "image_size": size,
-                "precision": model.precision,
-                "device": subject.device,
-                "settings": settings,
-                "budget_s": BUDGET_S / rounds,
-                "min_repeats": -(-REPEATS // rounds),
-            }
+            Timing(
+                runtime=runtime,
+                path=path,
+                image_size=size,
+                precision=model.precision,
+                device=subject.device,
+                settings=tuple(settings),
+                budget_s=BUDGET_S / rounds,
+                min_repeats=-(-REPEATS // rounds),
+            )
         )
     return requests
 
 
-def _round(subject: Subject, requests: list[dict[str, Any]]) -> list[LatencyRow]:
+def _round(subject: Subject, requests: list[Timing]) -> list[LatencyRow]:
     rows = []
     for request in requests:
         event = run_job(request)
         if event["event"] != "timed":
-            raise JobError(f"timing with {request['runtime']} failed: {event.get('message')}")
+            raise JobError(f"timing with {request.runtime} failed: {event.get('message')}")
         rows += [LatencyRow.from_json(row) for row in event["rows"]]
-        runtime = request["runtime"]
+        runtime = request.runtime
         for value, maxima in (
             (event["peak_memory_bytes"], subject.peak),
             (event["peak_device_memory_bytes"], subject.device_peak),

@@ -16,10 +16,10 @@ from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
 from oraclezoo.choices import AUTO
 from oraclezoo.contracts import Dataset
-from oraclezoo.engine.records import Epoch
+from oraclezoo.engine.records import Callbacks, Epoch
 from oraclezoo.errors import InterruptedRunError, UsageError, VerificationError
 from oraclezoo.plugins.registry import Registry, build_registry
-from oraclezoo.pruning.options import EPOCHS, Callbacks, Pruning
+from oraclezoo.pruning.options import EPOCHS, Pruning
 from oraclezoo.pruning.prune import check_prunable, tuning_recipe
 from oraclezoo.pruning.workspace import working
 from oraclezoo.quantization.export import export_model

@@ -11,9 +11,10 @@ import numpy as np
 from oraclezoo.artifacts.model import CARD, Model, load
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
+from oraclezoo.engine.records import Callbacks
 from oraclezoo.errors import DivergedError, OutOfMemoryError, UsageError, VerificationError
 from oraclezoo.plugins.registry import Registry
-from oraclezoo.pruning.options import Callbacks, PruneOptions
+from oraclezoo.pruning.options import PruneOptions
 from oraclezoo.pruning.prune import prune_model
 from oraclezoo.quantization.export import export_model
 from oraclezoo.quantization.onnx import quantize_onnx

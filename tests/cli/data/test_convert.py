@@ -164,11 +164,11 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     process = subprocess.Popen(
         program, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and not list(tmp_path.glob("out/.convert/images-*/*.images")):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # to the workers as well, as a terminal does
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert "run the same command again to go on" in stderr.splitlines()[-1]

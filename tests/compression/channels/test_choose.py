@@ -169,7 +169,7 @@ def test_a_target_out_of_reach_says_how_far_it_goes() -> None:
     """The frozen layer and the tenth that stays cost something."""
     module, found = net("oraclenet"), groups_of("oraclenet")
     before = size.parameters(module)
-    with pytest.raises(UsageError, match=r"0\.0001 cannot be reached: .* it is 0\.0"):
+    with pytest.raises(UsageError, match=r"0\.0001 cannot be reached: .* reaches 0\.0"):
         find(
             module,
             found.groups,

@@ -19,7 +19,7 @@ from oraclezoo.data.tracks import idx
 from oraclezoo.errors import DataError
 
 KILLS = int(os.environ.get("ORACLEZOO_TEST_KILLS", "6"))
-"""How many; each takes about two seconds."""
+"""How many in the full suite; each takes about two seconds."""
 
 
 def command(source: Path, out: Path, *more: str) -> list[str]:
@@ -56,8 +56,11 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kills", [1, pytest.param(KILLS, marks=pytest.mark.full)])
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
-def test_kill_at_random_moments(pool: Path, tmp_path: Path, write: Callable[..., Path]) -> None:
+def test_kill_at_random_moments(
+    pool: Path, tmp_path: Path, write: Callable[..., Path], kills: int
+) -> None:
     """Each file is absent, old or complete; a data set opens whole or not at all; no process stays.
 
     By turns two states of the source are converted into one folder: from nothing, where most of
@@ -79,7 +82,7 @@ def test_kill_at_random_moments(pool: Path, tmp_path: Path, write: Callable[...,
     draw = random.Random(seed)
     lasts = {"--overwrite": 1.5, "kept": 1.0}
     seen = set()
-    for number in range(KILLS):
+    for number in range(kills):
         turn, how = number % 2, "--overwrite" if number % 4 < 2 else "kept"
         source, target = states[1 - turn], wanted[1 - turn]
         delay = draw.uniform(0, lasts[how])
@@ -115,4 +118,4 @@ def test_kill_at_random_moments(pool: Path, tmp_path: Path, write: Callable[...,
         while any(map(is_running, below)) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not any(map(is_running, below)), f"processes stay: {where}"
-    print(f"{KILLS} kills, seed {seed}; the folder held: {', '.join(sorted(seen))}")
+    print(f"{kills} kills, seed {seed}; the folder held: {', '.join(sorted(seen))}")

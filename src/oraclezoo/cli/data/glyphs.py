@@ -78,6 +78,6 @@ def command(
         progress=lambda split, images: say(f"generating {images:,} characters for {split}"),
     )
     if as_json:
-        emit_json("oraclezoo/glyphs/1", {"folder": out, **record})
+        emit_json("oraclezoo/glyphs/1", {"folder": out, **record.to_json_dict()})
         return
     click.echo(f"{out}\nuse it with --track idx --data-dir {out}")
