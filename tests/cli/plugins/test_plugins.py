@@ -103,7 +103,7 @@ def test_the_doctor_knows_clashes(site: Any) -> None:
     assert shared["level"] == "warning"
     assert "zoo-a:shared-net, zoo-b:shared-net" in shared["why"]
     assert shadowed["level"] == "note"
-    assert shadowed["fix"] == "say zoo-a:resnet18 to mean it"
+    assert shadowed["fix"] == "use zoo-a:resnet18 to select it"
 
 
 def test_strict_does_not_silence_the_doctor(motley: Any) -> None:
