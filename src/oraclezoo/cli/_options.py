@@ -26,7 +26,7 @@ def combine(*options: Callable[[Any], Any]) -> Callable[[F], F]:
 
 def out(text: str, default: str | None = None, *, required: bool = False) -> Callable[[F], F]:
     """Add ``--out FOLDER``, the folder that a command writes to."""
-    defaults = {} if default is None else {"default": default, "show_default": True}
+    defaults: dict[str, Any] = {} if default is None else {"default": default, "show_default": True}
     return click.option(
         "--out",
         type=click.Path(file_okay=False),
