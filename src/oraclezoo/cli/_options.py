@@ -26,14 +26,14 @@ def combine(*options: Callable[[Any], Any]) -> Callable[[F], F]:
 
 def out(text: str, default: str | None = None, *, required: bool = False) -> Callable[[F], F]:
     """Add ``--out FOLDER``, the folder that a command writes to."""
-    defaults: dict[str, Any] = {} if default is None else {"default": default, "show_default": True}
     return click.option(
         "--out",
         type=click.Path(file_okay=False),
         metavar="FOLDER",
         required=required,
+        default=default,
+        show_default=default is not None,
         help=text,
-        **defaults,
     )
 
 

@@ -59,10 +59,10 @@ def paired(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Paire
         )
     interval = interval_of_differences(second, first)
     if np.isinf(interval.df):
-        t = -special.ndtri(ONE_SIDED)
+        t = -float(special.ndtri(ONE_SIDED))
     else:
-        t = -special.stdtrit(interval.df, ONE_SIDED)
-    limit = -interval.mean + float(t) * interval.se
+        t = -float(special.stdtrit(interval.df, ONE_SIDED))
+    limit = -interval.mean + t * interval.se
     lost, gained = int((first & ~second).sum()), int((~first & second).sum())
     over = "images" if first.shape[0] == 1 else "images and seeds"
     return Paired(
