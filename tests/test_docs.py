@@ -141,7 +141,7 @@ def test_documented_command_is_accepted(line: str) -> None:
         if found is None:
             break
         command, words = found, words[1:]
-    assert command is not cli or not words, f"there is no command {words}"
+    assert command is not cli or not words, f"unknown command {words}"
     if words not in (["--help"], ["--version"]):
         command.make_context(command.name, words)  # raises click.UsageError
 

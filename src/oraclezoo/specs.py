@@ -139,28 +139,28 @@ class Spec:
         object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
         object.__setattr__(self, "fixed", MappingProxyType(dict(self.fixed)))
 
-    def fill(self, given: Mapping[str, object]) -> dict[str, Value]:
-        """Return all options: ``given`` after validation, defaults for the rest.
+    def fill(self, values: Mapping[str, object]) -> dict[str, Value]:
+        """Return all options: ``values`` after validation, defaults for the rest.
 
         Raises UnknownOptionError (suggests similar names) or UsageError (wrong type, out of
         bounds).
         """
         known = {option.name: option for option in self.options}
-        for name in given:
+        for name in values:
             if name not in known:
                 near = nearest(name, known) or f"; {self.kind} '{self.name}' takes no options"
                 raise UnknownOptionError(f"{self.kind} '{self.name}' has no option '{name}'{near}")
         return {
-            name: option.check(given[name], self.kind) if name in given else option.default
+            name: option.check(values[name], self.kind) if name in values else option.default
             for name, option in known.items()
         }
 
-    def decide(self, given: Mapping[str, object]) -> dict[str, Value]:
+    def decide(self, values: Mapping[str, object]) -> dict[str, Value]:
         """Return the options to store in a recipe: :meth:`fill` without ``later`` defaults.
 
         Raises the same errors as :meth:`fill`.
         """
-        filled = self.fill(given)
+        filled = self.fill(values)
         omitted = {o.name for o in self.options if o.later and filled[o.name] == o.default}
         return {name: value for name, value in filled.items() if name not in omitted}
 

@@ -74,7 +74,7 @@ def test_an_unexpected_error_is_one_line_that_names_debug(
     failing(ValueError("first\nsecond"))
     status, _, err = run(capsys, "fail")
     assert status == 1
-    assert err.startswith("oraclezoo: unexpected ValueError: first second; run again with")
+    assert err.startswith("oraclezoo: unexpected ValueError: first second; run 'oraclezoo --debug")
     assert err.count("\n") == 1
     assert "--debug" in err
 

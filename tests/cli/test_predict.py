@@ -124,7 +124,7 @@ def test_a_stated_polarity_is_believed(folder: Path, model: str) -> None:
 def test_no_image_and_no_model_are_told(folder: Path, tmp_path: Path) -> None:
     """Before anything is read."""
     none = run()
-    assert (none.exit_code, "name an image" in none.stderr) == (2, True)
+    assert (none.exit_code, "pass an image" in none.stderr) == (2, True)
     nowhere = run(folder, "--model", tmp_path / "nowhere")
     assert (nowhere.exit_code, "not a model folder" in nowhere.stderr) == (1, True)
 

@@ -22,7 +22,7 @@ def hold(name: str, data_dir: Path) -> None:
     (track,) = find(registry, name)
     found = list(check(registry, track, data_dir=data_dir))
     assert [verdict for verdict in found if verdict.outcome == "fail"] == []
-    assert [verdict for verdict in found if "cannot be had" in verdict.reason] == []
+    assert [verdict for verdict in found if "not available" in verdict.reason] == []
 
 
 def test_a_users_files_keep_the_contract(tiny_idx: Path) -> None:

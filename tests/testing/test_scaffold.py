@@ -115,7 +115,7 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert "already exists" in there.stderr
     nowhere = CliRunner().invoke(cli, [*arguments, str(tmp_path / "nowhere")])
     assert nowhere.exit_code == 2
-    assert "make it first" in nowhere.stderr
+    assert "create it" in nowhere.stderr
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -88,7 +88,7 @@ def _target(name: str, what: str) -> Callable[[F], F]:
 @json_option
 @pass_app
 def command(
-    app: App, /, model: str, out: str | None, epochs: int, as_json: bool, **given: Any
+    app: App, /, model: str, out: str | None, epochs: int, as_json: bool, **arguments: Any
 ) -> None:
     """Compress MODEL (a model or run folder).
 
@@ -105,7 +105,7 @@ def command(
 
     folder, number = out or default_folder(model, "-small"), count(1)
     with (
-        progress("fine-tuning", epochs * given["trials"]) as lines,
+        progress("fine-tuning", epochs * arguments["trials"]) as lines,
         stop_on_interrupt(lines.say) as should_stop,
         stdout_to_stderr(),
     ):
@@ -117,12 +117,12 @@ def command(
             on_epoch=lambda epoch: lines.update(next(number), epoch_text(epoch)),
             should_stop=should_stop,
             progress=lines.say,
-            **given,
+            **arguments,
         )
-    made = done.card["receipts"][-1]
+    receipt = done.card["receipts"][-1]
     if as_json:
-        emit_json("oraclezoo/compress/1", {"folder": str(folder), "receipt": made})
+        emit_json("oraclezoo/compress/1", {"folder": str(folder), "receipt": receipt})
         return
     click.echo(folder)
-    print_table(header(), rows(made["options"]["trials"]))
-    click.echo(receipt_text(made))
+    print_table(header(), rows(receipt["options"]["trials"]))
+    click.echo(receipt_text(receipt))

@@ -49,7 +49,7 @@ def command(
     out: str | None,
     settings: tuple[str, ...],
     as_json: bool,
-    **given: Any,
+    **arguments: Any,
 ) -> None:
     """Export MODEL (a model or run folder) to ONNX or .pt2.
 
@@ -67,6 +67,6 @@ def command(
             settings=at,
             registry=app.registry,
             progress=say,
-            **given,
+            **arguments,
         )
     show_step("export", folder, done.card["receipts"], as_json)

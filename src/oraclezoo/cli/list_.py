@@ -65,13 +65,13 @@ def _find(registry: Registry, kind: Kind | None, pattern: str | None) -> tuple[l
     exact = [registry.get(k, pattern) for k in kinds if (k, pattern) in registry]
     if exact:
         return exact, True
-    found = registry.entries(kind, pattern)
-    if not found and kind:
+    entries = registry.entries(kind, pattern)
+    if not entries and kind:
         registry.get(kind, pattern)  # raises, with the nearest names
-    if not found:
+    if not entries:
         known = [*(f"{k}s" for k in KINDS), *(name for k in KINDS for name in registry.names(k))]
         raise UnknownNameError("kind or name", pattern, known)
-    return found, False
+    return entries, False
 
 
 def _print(registry: Registry, entries: list[Entry], *, timm: bool) -> None:

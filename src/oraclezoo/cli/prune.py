@@ -60,7 +60,7 @@ def command(
     epochs: int,
     settings: tuple[str, ...],
     as_json: bool,
-    **given: Any,
+    **arguments: Any,
 ) -> None:
     """Prune MODEL (a model or run folder) and fine-tune it.
 
@@ -88,6 +88,6 @@ def command(
             on_epoch=lambda epoch: lines.update(next(number), epoch_text(epoch)),
             should_stop=should_stop,
             progress=lines.say,
-            **given,
+            **arguments,
         )
     show_step("prune", folder, done.card["receipts"], as_json)

@@ -96,7 +96,7 @@ def command(
     backend: str,
     settings: tuple[str, ...],
     as_json: bool,
-    **given: Any,
+    **arguments: Any,
 ) -> None:
     """Quantize MODEL (a model folder, a run folder or a model name).
 
@@ -106,7 +106,7 @@ def command(
     --device cpu. int8 in PyTorch requires torchao (pip install 'oraclezoo[torchao]').
     """
     at = parse_settings(settings)
-    _keep(backend, given)
+    _keep(backend, arguments)
     from oraclezoo.cli._receipt import show_step
     from oraclezoo.quantization.export import default_folder
     from oraclezoo.quantization.onnx import quantize
@@ -122,17 +122,17 @@ def command(
             settings=at,
             registry=app.registry,
             progress=say,
-            **given,
+            **arguments,
         )
     show_step("quantize", folder, done.card["receipts"], as_json)
 
 
-def _keep(backend: str, given: dict[str, Any]) -> None:
+def _keep(backend: str, arguments: dict[str, Any]) -> None:
     """Drop the other backend's options. Raises UsageError if one was given explicitly."""
     context = click.get_current_context()
     for other, names in OPTIONS.items():
         for name in names if other != backend else ():
-            del given[name]
+            del arguments[name]
             if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 option = "--" + name.replace("_", "-")
                 raise click.UsageError(f"{option} applies to --backend {other}, not to {backend}")

@@ -96,7 +96,7 @@ def command(
     out: str | None,
     keep_runs: bool,
     as_json: bool,
-    **given: Any,
+    **arguments: Any,
 ) -> None:
     """Train RECIPE at many settings; print a table and write the best recipe.
 
@@ -115,7 +115,7 @@ def command(
     from oraclezoo.sweeping.sweep import sweep
 
     content = read_sweep(file) if file else SweepFile()
-    settings = replace(content.settings, **{k: v for k, v in given.items() if v is not None})
+    settings = replace(content.settings, **{k: v for k, v in arguments.items() if v is not None})
     limit = timeout or content.timeout
     changes = {**content.changes, **options.overrides(assigned, track)}
     loaded = Recipe.load(recipe or content.recipe or "default", changes)

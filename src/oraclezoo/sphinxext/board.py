@@ -41,12 +41,12 @@ class Leaderboard(SphinxDirective):
     has_content = False
     option_spec: ClassVar[dict[str, Any]] = {
         "track": directives.unchanged_required,
-        "division": lambda given: directives.choice(given, ("closed", "open")),
+        "division": lambda argument: directives.choice(argument, ("closed", "open")),
     }
 
     def run(self) -> list[nodes.Node]:
         """Return the node. Raises a directive error if results cannot be read."""
-        sources = [self._path(given) for given in self.arguments]
+        sources = [self._path(argument) for argument in self.arguments]
         self._depend(sources)  # first, so that a page with an error is rebuilt too
         number = self.env.metadata[self.env.docname].get(KIND, 0) + 1
         self.env.metadata[self.env.docname][KIND] = number
@@ -65,8 +65,8 @@ class Leaderboard(SphinxDirective):
         child = nodes.literal_block(text, text, language="none")
         return [leaderboard("", child, html=html, files=files)]
 
-    def _path(self, given: str) -> Path:
-        _, path = self.env.relfn2path(given)
+    def _path(self, argument: str) -> Path:
+        _, path = self.env.relfn2path(argument)
         return Path(path)
 
     def _depend(self, sources: Sequence[Path]) -> None:

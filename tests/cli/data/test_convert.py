@@ -95,7 +95,7 @@ def test_a_tenth_broken_is_status_3_unless_allowed(scans: Path, tmp_path: Path) 
     assert "--allow-rejected PERCENT" in second
     assert "Traceback" not in done.stderr
     assert "rejected    33 files, 10.0%" in done.stdout
-    assert "... all are in" in done.stdout
+    assert "report.json for all" in done.stdout
     report = json.loads((tmp_path / "out" / "report.json").read_text())["data"]
     assert [row["file"] for row in report["rejected"]] == sorted(
         path.relative_to(scans).as_posix() for path in broken

@@ -61,7 +61,7 @@ def test_each_check_has_a_line(site: Any) -> None:
             ("metric", "pass"),
         )
     ]
-    assert "it has no bounded option" in result.stdout
+    assert "it has no option with bounds" in result.stdout
     assert "loud" not in result.stdout
 
 

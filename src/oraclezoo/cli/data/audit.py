@@ -41,30 +41,30 @@ def command(app: App, track: str, data_dir: str | None, out: str | None, as_json
     """
     from pathlib import Path
 
-    from oraclezoo.data import audit as room
+    from oraclezoo.data import audit as auditing
     from oraclezoo.data.audit.files import published
     from oraclezoo.errors import VerificationError
 
     place = Path(data_dir) if data_dir else None
     entry = app.registry.get("dataset", track)
     files = published(entry.spec.name, place) if entry.builtin else []
-    found = room.damaged(files)
-    if found is None:
+    outcome = auditing.damaged(files)
+    if outcome is None:
         dataset = app.registry.create("dataset", track, data_dir=place, progress=say)
-        found = room.audit(dataset, files, progress=say)
+        outcome = auditing.audit(dataset, files, progress=say)
     name = entry.spec.name if entry.builtin else entry.qualified
-    written = _write(found, name, Path(out)) if out else []
+    written = _write(outcome, name, Path(out)) if out else []
     if as_json:
-        emit_json("oraclezoo/audit/1", {"track": name, **found.as_json()})
+        emit_json("oraclezoo/audit/1", {"track": name, **outcome.as_json()})
     else:
-        _show(found)
+        _show(outcome)
         for path in written:
             click.echo(path)
-    if found.serious:
-        raise VerificationError(f"{name}: {found.serious} serious findings")
+    if outcome.serious:
+        raise VerificationError(f"{name}: {outcome.serious} serious findings")
 
 
-def _write(found: Audit, track: str, folder: Path) -> list[Path]:
+def _write(outcome: Audit, track: str, folder: Path) -> list[Path]:
     """Write the report and, if there are images to show, the contact sheet."""
     import json
 
@@ -72,9 +72,9 @@ def _write(found: Audit, track: str, folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.json"
-    document = {"schema": "oraclezoo/audit/1", "data": {"track": track, **found.as_json()}}
+    document = {"schema": "oraclezoo/audit/1", "data": {"track": track, **outcome.as_json()}}
     report.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    sheet = suspicious(found.pool, found.findings) if found.pool is not None else None
+    sheet = suspicious(outcome.pool, outcome.findings) if outcome.pool is not None else None
     if sheet is None:
         return [report]
     picture = folder / "suspicious.png"
@@ -82,15 +82,15 @@ def _write(found: Audit, track: str, folder: Path) -> list[Path]:
     return [report, picture]
 
 
-def _show(found: Audit) -> None:
+def _show(outcome: Audit) -> None:
     from oraclezoo.data.audit import KINDS
 
     print_table(
         ("file", "status", "digest"),
-        [(row.name, row.status, f"{row.kind} {row.digest[:16]}") for row in found.files],
+        [(row.name, row.status, f"{row.kind} {row.digest[:16]}") for row in outcome.files],
     )
-    if found.pool is not None:
-        summary, balance = found.summary, found.summary["balance"]
+    if outcome.pool is not None:
+        summary, balance = outcome.summary, outcome.summary["balance"]
         sizes = ", ".join(f"{name} {count:,}" for name, count in summary["splits"].items())
         click.echo(f"\n{summary['images']:,} images: {sizes}")
         click.echo(
@@ -99,16 +99,16 @@ def _show(found: Audit) -> None:
         )
     click.echo("")
     serious = dict.fromkeys(KINDS, 0)
-    for finding in found.findings:
+    for finding in outcome.findings:
         serious[finding.kind] += finding.serious
     print_table(
-        ("found", "serious", "kind", "meaning"),
+        ("count", "serious", "kind", "meaning"),
         [
             (str(count), str(serious[kind]), kind, KINDS[kind])
-            for kind, count in found.numbers.items()
+            for kind, count in outcome.numbers.items()
         ],
     )
-    for finding in found.findings:
+    for finding in outcome.findings:
         if finding.serious:
             where = ", ".join(f"{p.split} {p.index} (label {p.label})" for p in finding.places[:6])
             click.echo(f"{finding.kind}: {finding.note}{': ' if where else ''}{where}")

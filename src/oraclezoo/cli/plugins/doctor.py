@@ -64,8 +64,8 @@ def command(ctx: click.Context, app: App, as_json: bool) -> None:
 
 def diagnose(registry: Registry) -> list[Problem]:
     """Return all problems of the installed plugins, errors first."""
-    found = [*_failed(registry), *_targets(registry), *_clashes(registry), *_disabled(registry)]
-    return sorted(found, key=lambda problem: get_args(Level).index(problem.level))
+    problems = [*_failed(registry), *_targets(registry), *_clashes(registry), *_disabled(registry)]
+    return sorted(problems, key=lambda problem: get_args(Level).index(problem.level))
 
 
 def _failed(registry: Registry) -> Iterator[Problem]:
