@@ -58,10 +58,8 @@ def paired(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Paire
             f"shapes {first.shape} and {second.shape} must be equal, with at least two images"
         )
     interval = interval_of_differences(second, first)
-    if np.isinf(interval.df):
-        t = -special.ndtri(ONE_SIDED)
-    else:
-        t = -special.stdtrit(interval.df, ONE_SIDED)
+    normal = np.isinf(interval.df)
+    t = -special.ndtri(ONE_SIDED) if normal else -special.stdtrit(interval.df, ONE_SIDED)
     limit = -interval.mean + float(t) * interval.se
     lost, gained = int((first & ~second).sum()), int((~first & second).sum())
     over = "images" if first.shape[0] == 1 else "images and seeds"
