@@ -209,7 +209,7 @@ def test_every_form_says_what_its_figures_are(three: list[Entry]) -> None:
         for said in (
             "glyphs-3k, closed division", "SYNTHETIC", "95% interval", "Satterthwaite",
             "does not mean equality", "not transitive", "share five or more seeds",
-            "Holm's correction at 5%",
+            "Holm-corrected at 5%",
             "test-cpu-2t", "0.29 M params", "33.00 M MACs", "1.20 MB", "latency 0.80 ms", "(0.90)",
             "eager fp32", "cpu, 1 thread", "training 12.0 s", "(10.0 to 14.0)", "SD ", "5 seeds",
         ):  # fmt: skip
