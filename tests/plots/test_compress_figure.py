@@ -1,4 +1,4 @@
-"""The figure of a compression: complete, and the same twice."""
+"""The figure of a compression search: complete and reproducible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures are drawn from arrays: complete, the same twice, with characters that render."""
+"""Figures from arrays: complete, reproducible, with characters that render."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GLYPHS = ("大", "日", "月")
 
 
 def scored(images: int = 60, classes: int = 3, wrong: int = 7) -> Scored:
-    """A made model that takes the first ``wrong`` images for the class after theirs."""
+    """Return a synthetic model that predicts the next class for the first ``wrong`` images."""
     generator = np.random.default_rng(0)
     labels = np.arange(images) % classes
     taken = np.where(np.arange(images) < wrong, (labels + 1) % classes, labels)
@@ -76,7 +76,7 @@ DRAWINGS: dict[str, Draw] = {
 
 
 def draw(name: str, made: Scored, out: Path) -> list[Path]:
-    """One figure; a warning, e.g. of a glyph that no font has, is an error."""
+    """Draw a figure; a warning, e.g. about a missing glyph, is an error."""
     out.mkdir(exist_ok=True)
     with drawing(letters(made)), warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -112,13 +112,13 @@ def test_odd_cases_are_drawn_too(name: str, made: Scored, tmp_path: Path) -> Non
 
 
 def test_an_embedding_of_a_few_images_is_left_out(tmp_path: Path) -> None:
-    """t-SNE of fewer than eight says nothing."""
+    """t-SNE of fewer than eight images is not meaningful."""
     assert draw("embedding", scored(images=6), tmp_path) == []
     assert not list(tmp_path.iterdir())
 
 
 def test_a_class_that_the_split_lacks_is_not_in_the_matrix(tmp_path: Path) -> None:
-    """Unless something is taken for it."""
+    """A class without images is omitted unless it is predicted."""
     made = scored(images=60, wrong=0)
     some = made.labels != 2
     part = dataclasses.replace(
@@ -149,7 +149,7 @@ def settings() -> dict[str, Any]:
 
 
 def test_settings_of_matplotlib_are_put_back() -> None:
-    """A notebook's own are not ours to change."""
+    """Settings of a notebook remain unchanged."""
     before = settings()
     with drawing(Letters(FONT, GLYPHS)):
         assert matplotlib.rcParams["svg.hashsalt"] == "oraclezoo"

@@ -1,4 +1,4 @@
-"""Tables: which results they hold, in what order, and what they say of them."""
+"""Leaderboard tables: selection, order, figures and formats."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def rows_of(shares: dict[str, float], seeds: int = 5, images: int = 400) -> dict
 
 @pytest.fixture
 def three(make_entry: MakeEntry) -> list[Entry]:
-    """A good row, one like it, and one ten points worse."""
+    """Three results: two similar ones, and one ten points worse."""
     made = rows_of({"good": 0.9, "same": 0.9, "worse": 0.8})
     return [make_entry(name, correct) for name, correct in made.items()]
 
 
 def by_name(table: Table) -> dict[str, Row]:
-    """Rows by the name of their recipe."""
+    """Return rows by recipe name."""
     return {row.recipe: row for row in table.rows}
 
 
@@ -185,7 +185,7 @@ def test_failed_rows_come_last_with_their_reason(make_entry: MakeEntry, three: l
 
 
 def test_a_failed_row_joins_the_table_of_its_data(make_entry: MakeEntry) -> None:
-    """A training that failed before it read all files still belongs to the track's table."""
+    """A run that failed before reading all data files still belongs to the track's table."""
     ended = make_entry("x", rows_of({"x": 0.9})["x"])
     failed = make_entry("y", None, failures=(DIVERGED,))
     failed.result.track.data_sha256["generated-test"] = "f" * 64  # type: ignore[index]  # a dict
@@ -194,7 +194,7 @@ def test_a_failed_row_joins_the_table_of_its_data(make_entry: MakeEntry) -> None
 
 
 def shown(table: Table, width: int) -> str:
-    """What a terminal of that width shows."""
+    """Return the output for a terminal of this width."""
     console = Console(width=width, file=io.StringIO(), color_system=None)
     console.print(table.to_rich())
     assert isinstance(console.file, io.StringIO)
@@ -208,7 +208,8 @@ def test_every_form_says_what_its_figures_are(three: list[Entry]) -> None:
         flat = " ".join(text.split()).replace("\\", "")
         for said in (
             "glyphs-3k, closed division", "SYNTHETIC", "95% interval", "Satterthwaite",
-            "not being equal", "not transitive", "five or more common seeds", "Holm at 5%",
+            "does not mean equality", "not transitive", "share five or more seeds",
+            "Holm-corrected at 5%",
             "test-cpu-2t", "0.29 M params", "33.00 M MACs", "1.20 MB", "latency 0.80 ms", "(0.90)",
             "eager fp32", "cpu, 1 thread", "training 12.0 s", "(10.0 to 14.0)", "SD ", "5 seeds",
         ):  # fmt: skip
@@ -217,7 +218,7 @@ def test_every_form_says_what_its_figures_are(three: list[Entry]) -> None:
 
 
 def leaderboard_of_real(entries: list[Entry]) -> str:
-    """The Markdown of the same results as if on real images."""
+    """Return the Markdown of the same results marked as real images."""
     from dataclasses import replace
 
     real = [
@@ -228,24 +229,24 @@ def leaderboard_of_real(entries: list[Entry]) -> str:
 
 
 def test_a_narrow_terminal_still_shows_all(three: list[Entry]) -> None:
-    """At 80 columns words break over lines but nothing is cut off."""
+    """At 80 columns words wrap and nothing is cut off."""
     text = shown(leaderboard(three), 80)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "…" not in text
 
 
-def test_several_hardware_classes_are_told_apart(make_entry: MakeEntry) -> None:
-    """Times of several classes: each row shows its own, and the caption warns."""
+def test_several_hardware_classes_are_distinguished(make_entry: MakeEntry) -> None:
+    """Each row shows its hardware class, and the caption warns about comparing times."""
     made = rows_of({"x": 0.9, "y": 0.8})
     entries = [make_entry(name, c, hardware=f"cpu-{name}") for name, c in made.items()]
     text = leaderboard(entries).to_markdown()
     assert "cpu-x" in text
     assert "cpu-y" in text
-    assert "within one hardware class only, and here are several" in text
+    assert "within one hardware class only; this table has several" in text
 
 
-def test_the_ledger_is_told(make_entry: MakeEntry, three: list[Entry]) -> None:
-    """The number of recipes scored on this split, ranked or not, stands under the table."""
+def test_the_ledger_is_reported(make_entry: MakeEntry, three: list[Entry]) -> None:
+    """The caption states the number of recipes scored on this split, ranked or not."""
     assert leaderboard(three).recipes_scored is None
     assert "Ledger" not in leaderboard(three).to_markdown()
     path, track = three[0].result.path, three[0].result.track
@@ -264,11 +265,11 @@ def test_refit_and_replicates_are_marked(make_entry: MakeEntry) -> None:
     again = make_entry("x", correct, refit=True, hardware="other", created="2026-05-01T00:00:00Z")
     text = leaderboard([again, entry]).to_markdown()
     assert "refit, 1 replicate" in text
-    assert "Refit: trained on training and validation images" in text
+    assert "Refit: trained on the training and validation images" in text
 
 
 def test_csv_has_every_field(three: list[Entry]) -> None:
-    """One line a row; units in the header; numbers as numbers; a second table without header."""
+    """One line per row, units in the header, plain numbers; a second table omits the header."""
     table = leaderboard(three)
     read = list(csv.DictReader(io.StringIO(table.to_csv())))
     assert [row["recipe"] for row in read] == [row.recipe for row in table.rows]
@@ -289,7 +290,7 @@ def test_json_is_plain(three: list[Entry]) -> None:
 
 @pytest.mark.parametrize("form", ["markdown", "html", "rich", "csv"])
 def test_strangers_texts_are_escaped(make_entry: MakeEntry, form: str) -> None:
-    """A message in a result is neither markup, nor a formula, nor a control sequence."""
+    """A message in a result is never interpreted as markup, formula or control sequence."""
     evil = Failure(0, "error", "=cmd() | <script>alert(1)</script> [bold red]x[/] \x1b[2J\n`y`")
     table = leaderboard([make_entry("x", None, failures=(evil,))])
     forms: dict[str, Callable[[], str]] = {

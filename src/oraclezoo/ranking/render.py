@@ -40,8 +40,8 @@ def caption(table: Rows, *, robust: bool = False) -> list[str]:
         f"Test accuracy: mean over seeds on {table.test:,} test images; [95% interval] over images "
         "and seeds, SE² = var_images/n + var_seeds/S with Satterthwaite's degrees of freedom; SD: "
         "sample standard deviation over seeds. A single seed gives no interval.",
-        "Rank: 1 + the number of significantly better rows, paired by image and seed, with Holm's "
-        "correction at 5% over the row's comparisons. Two rows are compared if they share five or "
+        "Rank: 1 + the number of significantly better rows, paired by image and seed, Holm-"
+        "corrected at 5% over the row's comparisons. Two rows are compared if they share five or "
         f"more seeds; a row without comparisons has no rank ({NONE}). Ties: the # of each compared "
         "row without a significant difference; a tie does not mean equality and is not transitive.",
         "Size: parameters, multiply-accumulates (MACs) per image, and bytes of the saved weights "

@@ -1,4 +1,4 @@
-"""The page's HTML: every row, what it says of each, and nothing that a stranger's text could do."""
+"""HTML of the leaderboard page: complete, well-formed, and with untrusted text escaped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VOID = {"input", "wbr", "br"}
 
 
 class Page(HTMLParser):
-    """Elements of a page, as (name, attributes), and a check that each is closed."""
+    """The elements of a page, with a check that each is closed."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -128,8 +128,8 @@ def test_rows_and_columns_have_headings(entries: list[Entry]) -> None:
     assert all(svg["aria-label"] for svg in drawings)
 
 
-def test_a_strangers_text_stays_text(make_entry: MakeEntry, entries: list[Entry]) -> None:
-    """Wherever it stands: in a message, a command, the content of a recipe."""
+def test_untrusted_text_is_escaped(make_entry: MakeEntry, entries: list[Entry]) -> None:
+    """In messages, commands and recipe contents alike."""
     hostile = make_entry("hostile", np.ones((5, 40), dtype=bool), content={"x": HOSTILE})
     object.__setattr__(hostile.result, "command", HOSTILE)
     for html in (board([hostile]), board(entries)):
@@ -138,7 +138,7 @@ def test_a_strangers_text_stays_text(make_entry: MakeEntry, entries: list[Entry]
 
 
 def test_choices_are_those_of_the_rows(entries: list[Entry]) -> None:
-    """What all rows share is no choice; values are what the rows carry."""
+    """Facets with a single value are omitted; the options are the rows' values."""
     page = Page(board(entries))
     assert {s["name"] for s in page.all("select")} == {"track", "division", "hardware", "sort"}
     offered = {o.get("value") for o in page.all("option")}
@@ -148,7 +148,7 @@ def test_choices_are_those_of_the_rows(entries: list[Entry]) -> None:
 
 
 def test_the_same_results_make_the_same_page(entries: list[Entry]) -> None:
-    """Byte for byte, in whatever order they come."""
+    """The bytes do not depend on the order of the results."""
     assert board(entries) == board(entries[::-1])
 
 
@@ -166,8 +166,8 @@ def test_the_same_results_make_the_same_page(entries: list[Entry]) -> None:
         ("oraclezoo-gcnn:p4cnn", "p4cnn"),
     ],
 )
-def test_families_are_told_by_name(backbone: str, meant: str) -> None:
-    """Sizes go, versions stay."""
+def test_families_are_derived_from_names(backbone: str, meant: str) -> None:
+    """Sizes are removed, versions kept."""
     assert facts.family(backbone) == meant
 
 
@@ -186,7 +186,7 @@ def test_the_plot_is_svg_with_every_point(entries: list[Entry]) -> None:
 
 
 def test_a_plot_of_one_point_or_of_equal_ones_is_drawn(entries: list[Entry]) -> None:
-    """No axis of no length; an accuracy of all images right has a place."""
+    """The axes have a length, and 100% accuracy has a position."""
     for table in (leaderboard(entries[4:]), leaderboard(entries[:1])):
         found = points(table.rows, "train_s")
         drawn = chart.scatter(found, "train_s", images=table.test)
@@ -195,7 +195,7 @@ def test_a_plot_of_one_point_or_of_equal_ones_is_drawn(entries: list[Entry]) -> 
 
 
 def test_bars_keep_the_order_of_accuracies() -> None:
-    """The scale rises, from its left end to its right one, and beyond stays there."""
+    """The scale is monotonic and clips values outside it."""
     scale = bars.Scale(70, 100, 0.05)
     places = [scale(value) for value in (60, 70, 80, 90, 99, 100)]
     assert places == sorted(places)
@@ -205,7 +205,7 @@ def test_bars_keep_the_order_of_accuracies() -> None:
 
 
 def test_the_tables_to_download_are_linked(entries: list[Entry]) -> None:
-    """Under the names given."""
+    """The links have the given labels."""
     page = Page(board(entries, downloads={"as JSON": "a.json"}))
     (link,) = page.all("a", href="a.json")
     assert "download" in link
@@ -215,7 +215,7 @@ def test_the_tables_to_download_are_linked(entries: list[Entry]) -> None:
 def test_compression_is_a_column_once_there_is_some(
     make_entry: MakeEntry, entries: list[Entry]
 ) -> None:
-    """And something to choose by; without any, neither."""
+    """With compressed results there is a column and a facet; otherwise neither."""
     assert Page(board(entries)).all("th", data_key="compression") == []
     content = {"name": "small", "compress": ["prune50", "int8"]}
     right = np.ones((5, 400), dtype=bool)
@@ -227,7 +227,7 @@ def test_compression_is_a_column_once_there_is_some(
 
 
 def recipe_cell(row: Row) -> str:
-    """The cell with a row's name."""
+    """Return the recipe cell of a row."""
     found = lines([row], [FACTS])
     (column,) = [each for each in columns(found, 40) if each.key == "recipe"]
     return column.show(found[0])
@@ -251,7 +251,7 @@ def test_overlapping_labels_of_a_crowded_plot_are_omitted() -> None:
 
 
 def test_many_scattered_ties_are_counted(entries: list[Entry]) -> None:
-    """A list of many runs of rows would fill the column: their number stands there instead."""
+    """A long list of ties is replaced by its count."""
     table = leaderboard(entries[:3])
     row = replace(table.rows[0], number=30, ties_with=tuple(range(1, 20, 2)), compared_with=40)
     found = lines([row], [FACTS])

@@ -1,4 +1,4 @@
-"""Records of reproductions: valid ones of the very file count, and nothing else does."""
+"""Reproduction records: only valid records of the exact file count."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MakeEntry = Callable[..., Entry]
 
 @pytest.fixture
 def result(make_entry: MakeEntry) -> Path:
-    """A result's file."""
+    """Return a result's file."""
     path = make_entry("a", np.random.default_rng(0).random((5, 40)) < 0.8).result.path
     assert path is not None
     return path
@@ -66,7 +66,7 @@ def record(path: Path, hardware: str = "here-2t", **changes: object) -> Reproduc
 
 
 def test_file_and_back_changes_nothing(result: Path) -> None:
-    """What is saved is loaded equal, from a file that is named after its result."""
+    """A saved record loads equal, from a file named after its result."""
     made = record(result)
     path = made.save(result.parent / FOLDER)
     assert path.name.startswith(result.stem)
@@ -83,7 +83,7 @@ def test_the_schema_is_valid_and_refuses_unknown_keys(result: Path) -> None:
 
 
 def test_the_verdict_must_follow_from_the_figures(result: Path) -> None:
-    """A record that calls itself the same, with answers that changed, is none."""
+    """A record whose verdict contradicts its figures is invalid."""
     with pytest.raises(ResultError, match="its figures give 'within spread'"):
         record(result, verdict="same").save(result.parent / FOLDER)
     with pytest.raises(ResultError, match="its figures give 'differs'"):

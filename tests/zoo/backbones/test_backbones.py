@@ -234,7 +234,7 @@ else:
 
 
 def offline(home: Path) -> str:
-    """What a fresh process prints that takes pretrained weights, with no network."""
+    """Return the output of a fresh process that loads pretrained weights offline."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(home)}
     command = [sys.executable, "-c", LOAD]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
@@ -247,7 +247,7 @@ def test_pretrained_weights_come_from_the_cache_or_are_missed_in_one_line(tmp_pa
     The first layer sums its weights over the colours.
     """
     missed = offline(tmp_path)
-    assert missed.startswith("UsageError: pretrained weights of timm's lcnet_050 are not in the")
+    assert missed.startswith("UsageError: timm's pretrained weights of lcnet_050 are not in the")
     assert "HF_HOME" in missed
     assert missed.count("\n") == 1
 
