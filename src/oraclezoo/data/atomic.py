@@ -1,4 +1,4 @@
-"""Writing a file so that it is there whole or not at all, by one process at a time."""
+"""Atomic writing of files, and locks between processes."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import BinaryIO
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # None stands for: no locks on open files here
+    fcntl = None  # type: ignore[assignment]  # None means that open files cannot be locked
 
 STALE_S = 24 * 3600.0
-"""Age in seconds past which a temporary file is abandoned, where locks cannot tell."""
+"""Age in seconds after which a temporary file is abandoned, on file systems without locks."""
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file, open for reading and writing, that becomes ``path`` when the block ends well.
+    """Yield a temporary file, open for reading and writing, that replaces ``path`` afterwards.
 
-    It lies beside ``path`` until then; when the block raises it is removed and ``path`` is left as
-    it was. What killed processes have left in the folder is removed first. Raises OSError.
+    If the block raises, the temporary file is removed and ``path`` is unchanged. Temporary files
+    that killed processes left in the folder are removed first. Raises OSError.
     """
     sweep(path.parent)
     temporary, file = _temporary(path)
@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             settle(file)
-            if fcntl is not None:  # replaced under its lock, so that nobody sweeps it just before
+            if fcntl is not None:  # while locked, so that no other process sweeps it
                 temporary.replace(path)
         if fcntl is None:  # Windows does not rename open files
             temporary.replace(path)
@@ -46,16 +46,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def settle(file: BinaryIO) -> None:
-    """Have the bytes of ``file`` on the disk: a rename can get there first, and the power go."""
+    """Flush a file to disk, so that a power failure after the rename cannot lose its content."""
     os.fsync(file.fileno())
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files that :func:`replacing` left in ``folder`` in killed processes.
+    """Remove temporary files that killed processes left in ``folder`` (see :func:`replacing`).
 
-    A living process holds a lock on its own, which the system drops when the process ends.
+    A running process holds a lock on its temporary file, which ends with the process.
     """
-    with suppress(OSError):  # a folder that is not there or not ours; writing will say so
+    with suppress(OSError):  # writing reports a missing or unwritable folder
         for path in folder.iterdir():
             if _TEMPORARY.fullmatch(path.name):
                 _remove_if_abandoned(path)
@@ -63,12 +63,12 @@ def sweep(folder: Path) -> None:
 
 @contextmanager
 def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """The block is run by one process or thread at a time for each ``path``; others wait.
+    """Hold an exclusive lock for ``path`` among processes and threads during the block.
 
-    ``waiting`` is called once if there is someone to wait for. The lock is an empty file beside
-    ``path``, which stays there: removing it could split those who wait. Raises OSError.
+    ``waiting`` is called once if the lock is taken. The lock is an empty file next to ``path``. It
+    is never removed, because waiting processes could then lock different files. Raises OSError.
     """
-    import filelock  # 40 ms that a command which writes nothing need not pay
+    import filelock  # 40 ms, only needed to write
 
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
     try:
@@ -85,17 +85,17 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 
 def _temporary(path: Path) -> tuple[Path, BinaryIO]:
-    """A new temporary file for ``path``, locked."""
+    """Create and lock a temporary file for ``path``."""
     while True:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
         file = temporary.open("x+b")
         if fcntl is None:
             return temporary, file
-        with suppress(OSError):  # a file system without locks; there, age tells
+        with suppress(OSError):  # a file system without locks; age decides there
             fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return temporary, file
-        file.close()  # swept between its making and its locking
+        file.close()  # swept between creation and locking
 
 
 def _remove_if_abandoned(path: Path) -> None:
@@ -103,13 +103,13 @@ def _remove_if_abandoned(path: Path) -> None:
         if fcntl is None:
             _remove_if_old(path)
             return
-        # neither follows a link nor waits for a pipe of that name
+        # does not follow links or block on a pipe
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
         except BlockingIOError:
-            pass  # someone is writing it
+            pass  # another process is writing it
         except OSError:
             _remove_if_old(path)
         finally:

@@ -14,7 +14,7 @@ CLASSES: tuple[str, ...] = (
     "time",
     "wood",
 )
-"""What each label means, as the data set's authors translate it."""
+"""The meaning of each label, as translated by the authors of the data set."""
 
 GLYPHS: tuple[str, ...] = ("大", "日", "月", "牛", "翌", "田", "勿", "矢", "巳", "木")
 """The modern form of each character."""

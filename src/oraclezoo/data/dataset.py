@@ -1,4 +1,4 @@
-"""Data sets whose splits are read when they are first asked for."""
+"""Data sets whose splits are read on first use."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class ArraySplit:
-    """Images uint8 ``(N, H, W)`` and labels int64 ``(N,)``. Keeps contracts.Split."""
+    """Images uint8 ``(N, H, W)`` and labels int64 ``(N,)``. Implements contracts.Split."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> ArraySplit:
-        """The images and labels where ``chosen``, bool ``(N,)``, is true, in order."""
+        """Return the images and labels where ``chosen``, bool ``(N,)``, is true, in order."""
         return ArraySplit(self.images[chosen], self.labels[chosen])
 
 
 class ArrayDataset:
-    """Keeps contracts.Dataset over one reading function for each of the three splits.
+    """A contracts.Dataset with one reading function for each of the three splits.
 
-    ``sha256`` is filled in by the readers as they read, so that it names what was read and no
-    more; the mapping that users see is a read-only view.
+    The readers add digests to ``sha256`` as they read, so it covers exactly what was read; users
+    see a read-only view.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ArrayDataset:
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
-        """One of "train", "validation" and "test"; read once. Raises UsageError, DataError."""
+        """Return the split "train", "validation" or "test". Raises UsageError, DataError."""
         if name not in self._readers:
             raise UsageError(f"there is no split '{name}'{nearest(name, self._readers)}")
         if name not in self._splits:

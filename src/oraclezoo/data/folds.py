@@ -1,4 +1,4 @@
-"""Folds: the training and validation images of a data set, dealt out for cross-validation."""
+"""Cross-validation folds of the training and validation images of a data set."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from oraclezoo.data.splits import position_in_class
 from oraclezoo.errors import DataError, UsageError
 
 MAX_CLASSES = 256
-"""Labels of an IDX file are one byte."""
+"""Limit of IDX files, whose labels are single bytes."""
 
 
 def deal(dataset: Dataset, out: Path, folds: int) -> list[Path]:
-    """A folder for track ``idx`` for each fold, which is its validation part.
+    """Write a folder for track ``idx`` for each fold, whose validation split is the fold.
 
-    In each class, image ``i`` in order goes to fold ``i % folds``; training images come before
-    validation images. The test split is not touched: the pair of test files that the track asks for
-    repeats the fold. Raises UsageError or DataError.
+    Image ``i`` of each class goes to fold ``i % folds``; training images come before validation
+    images. The test split is not read; the test files that the track requires repeat the fold.
+    Raises UsageError or DataError.
     """
     parts = [dataset.split("train"), dataset.split("validation")]
     images = np.concatenate([np.asarray(part.images) for part in parts])
@@ -41,15 +41,15 @@ def deal(dataset: Dataset, out: Path, folds: int) -> list[Path]:
         "flip_keeps_label": dataset.flip_keeps_label,
         "synthetic": dataset.synthetic,
     }
-    places = []
+    folders = []
     for number in range(folds):
-        place = out / f"fold{number}"
-        place.mkdir(parents=True, exist_ok=True)
+        folder = out / f"fold{number}"
+        folder.mkdir(parents=True, exist_ok=True)
         held = fold == number
         for role, name in {**FILES, **VALIDATION}.items():
             chosen = ~held if role.startswith("training") else held
             values = images if role.endswith("images") else labels.astype(np.uint8)
-            write_idx(place / name, values[chosen])
-        (place / ABOUT).write_text(tomli_w.dumps(about), encoding="utf-8")
-        places.append(place)
-    return places
+            write_idx(folder / name, values[chosen])
+        (folder / ABOUT).write_text(tomli_w.dumps(about), encoding="utf-8")
+        folders.append(folder)
+    return folders

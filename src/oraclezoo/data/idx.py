@@ -1,8 +1,8 @@
-"""The IDX format of MNIST, read strictly and written reproducibly.
+"""The IDX format of MNIST: strict reading, reproducible writing.
 
 Two zero bytes, a type code, the number of dimensions, each size as a big-endian uint32, then the
 values, big-endian, last index fastest (http://yann.lecun.com/exdb/mnist). A file may be
-gzip-compressed, which its first bytes tell, not its name.
+gzip-compressed; its first bytes decide, not its name.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ TYPES: dict[int, np.dtype[Any]] = {
     0x0D: np.dtype(">f4"),
     0x0E: np.dtype(">f8"),
 }
-"""Type code -> how a value is stored."""
+"""Type code -> data type of the values."""
 
 MAX_DIMENSIONS = 8
 MAX_BYTES = 1 << 32
-"""Largest payload that is read into memory, uncompressed: 4 GiB."""
+"""Size limit of the uncompressed values when reading into memory: 4 GiB."""
 
 _GZIP = b"\x1f\x8b"
 _DEFLATE_LIMIT = 1032
-"""No deflate stream unpacks to more than this many times its size (zlib's technical notes)."""
+"""Upper bound of deflate's compression ratio (zlib's technical notes)."""
 _CHUNK = 1 << 20
 _NOT_IDX = (
     (b"<", "this is an HTML page, not IDX: the download was answered by a web page"),
@@ -49,9 +49,9 @@ _NOT_IDX = (
 
 
 class Header(NamedTuple):
-    """Form and place of an IDX file's values: they begin ``offset`` bytes into the unpacked file.
+    """Type, shape and position of an IDX file's values.
 
-    ``packed``: the file is compressed by gzip.
+    The values begin ``offset`` bytes into the uncompressed file; ``packed`` is true for gzip.
     """
 
     dtype: np.dtype[Any]
@@ -61,14 +61,14 @@ class Header(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """Size of the values, unpacked."""
+        """Return the uncompressed size of the values."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def read_header(path: Path) -> Header:
-    """What the header of an IDX file of any size promises, held against the size of the file.
+    """Read the header of an IDX file of any size and check it against the file size.
 
-    Of a packed file, against the most that its size can hold. Raises DataError.
+    For a compressed file, against the largest content that its size allows. Raises DataError.
     """
     with _opened(path) as (file, size, packed), _stream(file, packed) as values:
         dtype, shape, expected = _header(path, values, max_bytes=None)
@@ -80,14 +80,16 @@ def read_header(path: Path) -> Header:
 
 
 def unpacked(path: Path) -> Iterator[bytes]:
-    """The bytes of an IDX file without its gzip packing, piece by piece, as long as it says.
+    """Yield the uncompressed bytes of an IDX file in chunks.
 
-    Raises DataError, also in between: what came before is then of no use.
+    Raises DataError, possibly after some chunks, which must then be discarded.
     """
     _, shape, offset, _ = header = read_header(path)
     left = offset + header.size_bytes
     with _opened(path) as (file, _, packed), _stream(file, packed) as values:
-        while chunk := values.read(min(_CHUNK, left + 1)):  # one more than promised, if it is there
+        while chunk := values.read(
+            min(_CHUNK, left + 1)
+        ):  # one more than declared, to detect extra bytes
             left -= len(chunk)
             if left < 0:
                 _wrong_length(path, shape, header.size_bytes, "more")
@@ -97,10 +99,10 @@ def unpacked(path: Path) -> Iterator[bytes]:
 
 
 def read_idx(path: Path) -> npt.NDArray[Any]:
-    """The array in an IDX file, in native byte order, of any type code and 1 to 8 dimensions.
+    """Read the array in an IDX file, in native byte order; any type code, 1 to 8 dimensions.
 
-    Nothing large is allocated before the file's size has been held against its header. Raises
-    DataError, which names the file and what is wrong with it.
+    The header is checked against the file size before memory is allocated. Raises DataError, which
+    names the file and the fault.
     """
     with _opened(path) as (file, size, packed):
         return (_read_gzip if packed else _read_plain)(path, file, size)
@@ -108,10 +110,10 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, int, bool]]:
-    """The open file, its size, whether it is packed; what goes wrong with it is a DataError."""
+    """Yield the open file, its size and whether it is compressed; convert errors to DataError."""
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe might wait for ever
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe could block
             _refuse(path, "this is not a file; give the path of an IDX file")
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP
@@ -146,7 +148,7 @@ def _read_gzip(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
         if expected > size * _DEFLATE_LIMIT:
             _wrong_length(path, shape, expected, f"at most {size * _DEFLATE_LIMIT:,}")
         values = bytearray()
-        # one byte more than promised is asked for, so that a longer stream shows
+        # requests one byte more than declared, to detect a longer stream
         while chunk := unpacked.read(min(_CHUNK, expected + 1 - len(values))):
             values += chunk
             if len(values) > expected:
@@ -159,7 +161,7 @@ def _read_gzip(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
 def _header(
     path: Path, file: BinaryIO | gzip.GzipFile, max_bytes: int | None = MAX_BYTES
 ) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-    """Type, shape and promised payload in bytes; the file stands behind the header then."""
+    """Read type, shape and declared size in bytes; leaves the file after the header."""
     start = file.read(64)
     for prefix, meaning in _NOT_IDX:
         if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(prefix):
@@ -191,10 +193,10 @@ def _array(values: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> n
 
 
 def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write ``array`` (1 to 8 dimensions, one of IDX's types) as IDX; as gzip if named ``*.gz``.
+    """Write an array (1 to 8 dimensions, one of IDX's types); as gzip if named ``*.gz``.
 
-    The file is there whole or not at all, and equal arrays give equal bytes. Raises DataError when
-    the format cannot hold the array or the file cannot be written.
+    The file is written atomically, and equal arrays give equal bytes. Raises DataError if the
+    format cannot hold the array or the file cannot be written.
     """
     stored = array.dtype.newbyteorder(">")
     codes = {dtype: code for code, dtype in TYPES.items()}
@@ -220,10 +222,10 @@ def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
 def read_images_labels(
     images_path: Path, labels_path: Path, num_classes: int | None = None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Images uint8 ``(N, H, W)`` and labels int64 ``(N,)`` from a pair of IDX files.
+    """Read images uint8 ``(N, H, W)`` and labels int64 ``(N,)`` from a pair of IDX files.
 
-    Raises DataError if either is not of that form, the counts differ, there are none, or a label
-    is not below ``num_classes``.
+    Raises DataError if the type or shape is different, the counts differ, there are no images, or a
+    label is not below ``num_classes``.
     """
     images, labels = read_images(images_path), read_labels(labels_path, num_classes)
     check_pair(images_path, len(images), labels_path, len(labels))
@@ -240,14 +242,14 @@ def check_pair(images_path: Path, images: int, labels_path: Path, labels: int) -
 
 
 def read_images(path: Path) -> npt.NDArray[np.uint8]:
-    """Images uint8 ``(N, H, W)``, at least one. Raises DataError."""
+    """Read images uint8 ``(N, H, W)``, at least one. Raises DataError."""
     images = read_idx(path)
     check_images(path, images)
     return images
 
 
 def check_images(path: Path, found: npt.NDArray[Any] | Header) -> None:
-    """Raise DataError unless what is in the file is images, at least one."""
+    """Raise DataError unless the file contains at least one image."""
     if len(found.shape) != 3 or found.dtype != np.uint8:
         _refuse(path, f"images are 3 dimensions of uint8; these are {_form(found)}")
     if 0 in found.shape:
@@ -255,7 +257,7 @@ def check_images(path: Path, found: npt.NDArray[Any] | Header) -> None:
 
 
 def read_labels(path: Path, num_classes: int | None = None) -> npt.NDArray[np.int64]:
-    """Labels int64 ``(N,)``, each below ``num_classes`` if that is given. Raises DataError."""
+    """Read labels int64 ``(N,)``, each below ``num_classes`` if given. Raises DataError."""
     labels = read_idx(path)
     if labels.ndim != 1 or labels.dtype != np.uint8:
         _refuse(path, f"labels are 1 dimension of uint8; these are {_form(labels)}")

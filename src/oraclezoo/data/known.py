@@ -1,4 +1,4 @@
-"""Known: what the built-in tracks' data must be, for judging results without having the data."""
+"""Facts and digests of the built-in tracks, to check results without the data."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGE
 
 @dataclass(frozen=True, slots=True)
 class KnownTrack:
-    """A track's facts: numbers of images, and digests of its data by the name results use.
+    """Facts of a track: numbers of images, and digests by the names that results use.
 
-    ``learning`` counts training and validation images together. A digest is None where none is
+    ``learning`` counts training and validation images together. A digest is None if it is not
     known. ``labels_sha256`` is of the test labels as little-endian int64, in the split's order.
     """
 
@@ -86,21 +86,21 @@ KNOWN: Mapping[str, KnownTrack] = MappingProxyType(
         ),
     }
 )
-"""The built-in tracks with data that are the same everywhere, by bare name."""
+"""The built-in tracks with fixed data, by name without a prefix."""
 
 
 def canonical(digests: Mapping[str, str]) -> dict[str, str]:
-    """Digests by name, with an official file that was read unpacked under its packed name."""
-    found = {}
+    """Return digests by name, with unpacked official files under their packed names."""
+    packed = {}
     for name, sha256 in digests.items():
         file = FILES.get(f"{name}.gz")
         if file and file.kind == "sha256" and sha256 == file.unpacked_sha256:
             name, sha256 = file.name, file.digest
-        found[name] = sha256
-    return found
+        packed[name] = sha256
+    return packed
 
 
-def differing(stated: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    """Names of the files that two accounts of one data set do not agree about."""
-    first, second = canonical(stated), canonical(found)
+def differing(stated: Mapping[str, str], actual: Mapping[str, str]) -> list[str]:
+    """Return the names of files whose digests differ between two records of a data set."""
+    first, second = canonical(stated), canonical(actual)
     return sorted(name for name in first | second if first.get(name) != second.get(name))

@@ -1,7 +1,7 @@
-"""The built-in tracks as specs. Light: nothing is imported until one is opened.
+"""The built-in tracks as specs; nothing is imported until one is opened.
 
-Facts: ``synthetic`` (bool); ``train``, ``validation``, ``test``: numbers of images, or None where
-the files decide; ``needs``: what must be at hand, in words;
+Facts: ``synthetic`` (bool); ``train``, ``validation``, ``test``: numbers of images, or None if
+it depends on the files; ``needs``: required files, in words;
 ``streams`` (bool): the factory takes ``stream_above``.
 """
 

@@ -1,4 +1,4 @@
-"""A contact sheet: some images of each class, beside the class's number, name and character."""
+"""Contact sheet: some images of each class, next to its label, name and glyph."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from oraclezoo.data.characters import GLYPHS
 from oraclezoo.errors import DataError, UsageError
 
 COVERED = frozenset(map(chr, range(0x20, 0x7F))) | frozenset(GLYPHS)
-"""The characters that the label font can draw."""
+"""Characters in the label font."""
 
 FONT = Path(__file__).parent / "fonts" / "labels.otf"
-"""The label font; it draws what is in :data:`COVERED`."""
+"""The label font, with the characters in :data:`COVERED`."""
 
 _PAPER, _INK, _FAINT = 255, 0, 128  # gray levels
 _GAP = 2  # pixels between images
@@ -25,7 +25,7 @@ _MIN_ROW = 34  # pixels: a row holds two lines of text
 
 
 def printable(text: str) -> str:
-    """``text`` with each character that the label font lacks written as U+XXXX."""
+    """Return ``text`` with characters missing from the label font written as U+XXXX."""
     return "".join(c if c in COVERED else f"U+{ord(c):04X}" for c in text)
 
 
@@ -38,11 +38,10 @@ def contact_sheet(
     per_class: int = 10,
     scale: int = 3,
 ) -> Image.Image:
-    """The first ``per_class`` images of each class, a class a row, as a gray-level picture.
+    """Return a gray picture with the first ``per_class`` images of each class, one row per class.
 
-    ``images`` uint8 ``(N, H, W)``, each enlarged ``scale`` times; ``labels`` int64 ``(N,)`` below
-    ``len(classes)``. A row begins with label, name and glyph; one with fewer images ends early.
-    Raises UsageError, DataError.
+    ``images`` are uint8 ``(N, H, W)``, each enlarged ``scale`` times; ``labels`` int64 ``(N,)``
+    below ``len(classes)``. A row begins with label, name and glyph. Raises UsageError, DataError.
     """
     if per_class < 1 or scale < 1:
         raise UsageError("a contact sheet needs at least one image a class, and a scale from 1 up")

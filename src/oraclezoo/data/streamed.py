@@ -1,8 +1,8 @@
-"""Images that stay in their file: read when they are asked for, so that memory stays flat.
+"""Images streamed from their file, with constant memory.
 
-By reads at a place (preadv) and not through a memory map: a map's pages count as the process's own
-until they are given back, giving them back after each batch costs more than it saves, and a file
-that is cut short ends the process by a signal instead of an error (docs/memory.md has figures).
+Reads use preadv instead of a memory map: the pages of a map count as memory of the process until
+they are released, releasing them after each batch costs more than it saves, and a truncated file
+ends the process by a signal instead of an error (docs/memory.md has measurements).
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from oraclezoo.data.locate import cache_folder
 from oraclezoo.errors import DataError
 
 CHUNK_BYTES = 1 << 20
-"""Read at a time where images are gone through in order."""
+"""Bytes per read when iterating in order."""
 
 Progress = Callable[[str], None] | None
 
 
 class ImagesInFile:
-    """Images uint8 ``(N, H, W)`` in a plain IDX file. Keeps contracts.Images.
+    """Images uint8 ``(N, H, W)`` in an uncompressed IDX file. Implements contracts.Images.
 
-    Only the numbers of the images are in memory, eight bytes each. What is asked for is read anew;
-    several threads may ask at a time. Raises DataError when the file cannot be read any more, or
-    has changed since it was opened.
+    Only the indices of the images are in memory, eight bytes each. Every access reads the file;
+    several threads may read concurrently. Raises DataError if the file can no longer be read or has
+    changed since it was opened.
     """
 
     dtype = np.dtype(np.uint8)
@@ -50,7 +50,7 @@ class ImagesInFile:
         self._records = _Records(path, header.offset, height * width)
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> ImagesInFile:
-        """The images where ``chosen``, bool ``(N,)``, is true, in order; nothing is read."""
+        """Return the images where ``chosen``, bool ``(N,)``, is true, in order, without reading."""
         part = object.__new__(ImagesInFile)
         part._rows, part._records = self._rows[chosen], self._records
         part.shape = (len(part._rows), *self.shape[1:])
@@ -60,7 +60,7 @@ class ImagesInFile:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> npt.NDArray[np.uint8]:
-        """What an array would give for a number, a slice, a mask or an array of numbers."""
+        """Read the images of an index, a slice, a mask or an array of indices."""
         rows = np.asarray(self._rows[key])
         found = np.empty((rows.size, *self.shape[1:]), np.uint8)
         self._records.read(rows.reshape(-1), found)
@@ -74,7 +74,7 @@ class ImagesInFile:
     def __array__(
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
-        """All of them, in memory."""
+        """Read all images into memory."""
         if copy is False:
             raise ValueError("images in a file become an array by reading them: a copy")
         return self[:] if dtype is None else self[:].astype(dtype)
@@ -135,12 +135,12 @@ class _Records:
             raise self._unreadable(error) from error
 
     def _at_once(self, part: memoryview, place: int) -> bool:
-        """Read what the system holds in memory; whether that was all."""
+        """Read what is in the page cache; return whether that was everything."""
         if not hasattr(os, "RWF_NOWAIT"):
             return False
         try:
             return os.preadv(self.file, [part], place, os.RWF_NOWAIT) == part.nbytes
-        except OSError:  # it would have to wait, or the file system cannot tell
+        except OSError:  # it would block, or the file system does not support this
             return False
 
     def _wait(self, part: memoryview, place: int) -> None:
@@ -162,7 +162,7 @@ class _Records:
 
 
 def _expect(file: int, place: int, size_bytes: int) -> None:
-    """Have the system fetch what is going to be read, where it takes such advice."""
+    """Ask the system to read ahead, where it supports this."""
     if hasattr(os, "posix_fadvise"):
         with suppress(OSError):
             os.posix_fadvise(file, place, size_bytes, os.POSIX_FADV_WILLNEED)
@@ -171,10 +171,10 @@ def _expect(file: int, place: int, size_bytes: int) -> None:
 def open_images(
     path: Path, stream_above: int | None, progress: Progress = None
 ) -> npt.NDArray[np.uint8] | ImagesInFile:
-    """The images of an IDX file, left there if they take more than ``stream_above`` bytes.
+    """Open the images of an IDX file; stream them if they take more than ``stream_above`` bytes.
 
-    A packed file is then unpacked into the user's cache, once. With None all are read into memory,
-    which is refused beyond idx.MAX_BYTES. Raises DataError.
+    A compressed file is then decompressed into the user's cache once. With None, the images are
+    read into memory, up to idx.MAX_BYTES. Raises DataError.
     """
     if stream_above is None:
         return idx.read_images(path)
@@ -192,7 +192,7 @@ def open_images_labels(
     stream_above: int | None,
     progress: Progress = None,
 ) -> AnySplit:
-    """A pair of IDX files, images as by :func:`open_images`. Raises DataError."""
+    """Open a pair of IDX files, images by :func:`open_images`. Raises DataError."""
     images = open_images(images_path, stream_above, progress)
     labels = idx.read_labels(labels_path, num_classes)
     idx.check_pair(images_path, len(images), labels_path, len(labels))
@@ -202,12 +202,12 @@ def open_images_labels(
 
 
 def unpacked_folder() -> Path:
-    """Where packed files are unpacked to; all in it can be removed at any time."""
+    """Return the folder of decompressed files, which can be deleted at any time."""
     return cache_folder() / "unpacked"
 
 
 def _unpacked(path: Path, header: idx.Header, progress: Progress) -> Path:
-    """The plain form of a packed file: a file in the cache, named by the packed one's sha256."""
+    """Return the decompressed file in the cache, named by the SHA-256 of the compressed one."""
     target = unpacked_folder() / f"{upstream.digest(path)}.idx"
     size_bytes = header.offset + header.size_bytes
     tell = progress or (lambda text: None)

@@ -1,4 +1,4 @@
-"""Pictures made of many small images: rows of groups, or cells with a caption each."""
+"""Pictures composed of small images: rows of groups, or cells with captions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _TEXT, _LINE = 13, 16  # pixels: size of the text, height of a line
 
 
 def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) -> Image.Image:
-    """Each row a text, then its groups of images uint8 ``(K, H, W)``, a gap between groups.
+    """Return a picture with a row per entry: its text, then its groups of images with gaps.
 
-    Every image is enlarged ``scale`` times. Raises DataError without an image.
+    Groups are uint8 ``(K, H, W)``; images are enlarged ``scale`` times. Raises DataError if there
+    are no images.
     """
     if not rows or not rows[0][1]:
         raise DataError("no sheet of no images")
@@ -48,7 +49,7 @@ def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) 
 
 
 def classes_beside(left: Dataset, right: Dataset, split: str, per_class: int) -> Image.Image:
-    """The first ``per_class`` images of each class of two data sets, a class a row.
+    """Return the first ``per_class`` images of each class of two data sets, one row per class.
 
     Raises UsageError if their classes differ.
     """
@@ -71,9 +72,10 @@ def classes_beside(left: Dataset, right: Dataset, split: str, per_class: int) ->
 def captioned_sheet(
     cells: Sequence[tuple[Sequence[str], Images]], *, columns: int = 6, scale: int = 3
 ) -> Image.Image:
-    """Cells in reading order: images uint8 ``(K, H, W)`` side by side over their lines of text.
+    """Return a picture with cells in reading order: images side by side above lines of text.
 
-    ``K``, the size and the number of lines may differ between cells. Raises DataError without one.
+    Images are uint8 ``(K, H, W)``; ``K``, the size and the number of lines may differ between
+    cells. Raises DataError if there are no cells.
     """
     if not cells:
         raise DataError("no sheet of no images")

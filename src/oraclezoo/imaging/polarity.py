@@ -35,8 +35,10 @@ FRAME_SHARE = 0.9
 FRAME_SHARE_BY_MAJORITY = 0.75
 """The same where most pixels of the whole image differ from the margin, too."""
 
-_MIN_CHARACTER_SHARE = 0.03
-"""Smallest share of a scan's area that is character; a filled bar is a stroke, not a scan."""
+_SOLID_SHARE = 0.97
+"""Share of a rectangle's area above which no character is visible in it."""
+_MAX_ASPECT = 2
+"""Largest aspect ratio of a scan without a visible character; a longer bar is a stroke."""
 _STRAY_SHARE = 0.02
 """Rows and columns with at most this share of other pixels still belong to the margin."""
 _MIN_MARGIN_SHARE = 0.01
@@ -99,7 +101,9 @@ def is_framed(other: Mask) -> bool:
     inside = other[top:bottom, left:right]
     if margin < _MIN_MARGIN_SHARE * max(other.shape) or min(inside.shape) < _MIN_EDGE:
         return False
-    if not 0.5 < inside.mean() <= 1 - _MIN_CHARACTER_SHARE:
+    area = float(inside.mean())
+    is_bar = area > _SOLID_SHARE and max(inside.shape) > _MAX_ASPECT * min(inside.shape)
+    if area <= 0.5 or is_bar:
         return False
     required = FRAME_SHARE_BY_MAJORITY if other.mean() > 0.5 else FRAME_SHARE
     return bool(border(inside).mean() > required)
