@@ -149,7 +149,7 @@ def test_int8_leaves_the_rest_to_bf16_on_cuda() -> None:
 def test_an_entry_that_says_something_else_is_none(change: dict[str, Any] | None) -> None:
     """Nothing unknown is passed over."""
     entry = Form.make("bf16", "auto", CPU).to_json()
-    with pytest.raises(ValueError, match="its card's entry on its form is"):
+    with pytest.raises(ValueError, match="the card has an invalid form entry"):
         Form.from_json(None if change is None else {**entry, **change})
 
 

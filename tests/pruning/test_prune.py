@@ -1,4 +1,4 @@
-"""Pruning from a run to a model folder: what is kept, proved, resumed and refused."""
+"""Pruning of a run into a model folder: results, receipts, resuming and errors."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_fresh_process_gives_the_same_to_the_last_bit(prune: Prune, tmp_path: 
 def test_the_target_is_met_and_the_receipt_says_how(
     prune: Prune, tiny_run: Path, what: str
 ) -> None:
-    """Half of it or less; the figures are those of the net itself."""
+    """The figures in the receipt are those of the network itself."""
     model = prune(**{what: 0.5})
     made = model.card["receipts"][-1]
     before = oz.Run.load(tiny_run).model().module
@@ -96,7 +96,7 @@ def test_the_target_is_met_and_the_receipt_says_how(
 
 
 def test_stopped_anywhere_it_goes_on_to_the_same_end(prune: Prune, tmp_path: Path) -> None:
-    """In the first or the second fine-tuning; with the channels that were chosen first."""
+    """Interrupted in the first or second fine-tuning; the selected channels do not change."""
     whole = prune(tmp_path / "whole", steps=2, epochs=4)
     for after in (5, 25):
         out, asked = tmp_path / str(after), 0
@@ -116,7 +116,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_end(prune: Prune, tmp_path: Pat
 
 
 def test_steps_share_the_epochs_and_approach_the_target(prune: Prune, tmp_path: Path) -> None:
-    """Each step is fine-tuned; one plan tells of both, and a reload agrees."""
+    """Each step is fine-tuned; one plan covers both, and a reloaded model is equal."""
     said: list[str] = []
     model = prune(tmp_path / "out", steps=2, epochs=3, macs=0.4, progress=said.append)
     left = [float(line.split()[4]) for line in said if line.startswith("step")]
@@ -139,7 +139,7 @@ def test_a_pruned_model_can_be_pruned_again(prune: Prune, tmp_path: Path) -> Non
 
 
 def test_the_unpruned_model_teaches(prune: Prune) -> None:
-    """With distillation other weights come out; it says so in the receipt."""
+    """Distillation changes the weights and is stated in the receipt."""
     alone, taught = prune(), prune(distill=0.9)
     assert alone.card["plan"] == taught.card["plan"]
     assert not same(alone, taught)
@@ -157,7 +157,7 @@ def test_random_is_a_control_that_can_be_run_again(prune: Prune) -> None:
 
 
 def test_a_crossed_gate_writes_no_model_and_keeps_the_work(prune: Prune, tmp_path: Path) -> None:
-    """The figure is told; with another gate it goes on from there, without training anew."""
+    """The error has the figure; a resume with another gate does not train again."""
     out, epochs = tmp_path / "out", []
     hard = {"macs": 0.25, "importance": "random", "epochs": 1, "lr_scale": 1e-3}
     with pytest.raises(VerificationError, match=r"prune lost [\d.]+ points .* --resume"):
@@ -169,7 +169,7 @@ def test_a_crossed_gate_writes_no_model_and_keeps_the_work(prune: Prune, tmp_pat
 
 
 def test_a_model_or_an_unfinished_pruning_is_not_overwritten(prune: Prune, tmp_path: Path) -> None:
-    """Unless that is asked for; and no pruning goes on with other settings."""
+    """Unless requested; and a pruning is not resumed with other settings."""
     out = tmp_path / "out"
     prune(out, epochs=0)
     with pytest.raises(UsageError, match="holds a model"):
@@ -213,7 +213,7 @@ def _only_run(data: Path, broken: Path) -> Path:
 def test_a_model_that_does_not_tell_its_recipe(
     prune: Prune, tiny_run: Path, tmp_path: Path
 ) -> None:
-    """It is asked for; given one, or without fine-tuning, it works."""
+    """An error asks for one; with a recipe, or without fine-tuning, pruning works."""
     model = oz.Run.load(tiny_run).model()
     del model.card["recipe"]
     model.save(tmp_path / "model")
@@ -279,14 +279,14 @@ def test_a_milder_recipe_keeps_the_optimizer_and_trains_on_training_images_only(
         ({"resume": True}, "without a folder"),
     ],
 )
-def test_wishes_that_mean_nothing(prune: Prune, changes: dict[str, Any], why: str) -> None:
-    """Each is a usage error that says what is wrong."""
+def test_invalid_options(prune: Prune, changes: dict[str, Any], why: str) -> None:
+    """Each raises a UsageError that names the option."""
     with pytest.raises(UsageError, match=why):
         prune(**changes)
 
 
 def test_one_target_is_needed(tiny_run: Path) -> None:
-    """There is no default of what is to go."""
+    """There is no default target."""
     with pytest.raises(UsageError, match="one of macs, params and latency"):
         oz.prune(tiny_run)
 
@@ -312,7 +312,7 @@ def test_a_backbone_not_declared_prunable_is_refused(
 
 
 def test_a_timm_backbone_is_tried_and_said_to_be(prune: Prune, tiny_run: Path) -> None:
-    """It is not declared prunable, but mostly it is."""
+    """It does not declare whether it is prunable; the receipt has a note."""
     options: dict[str, object] = {}
     shape = {"in_chans": 1, "num_classes": 4, "image_size": 16}
     module = REGISTRY.create("backbone", "timm/resnet10t", **shape, **options)

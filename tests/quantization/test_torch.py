@@ -245,7 +245,7 @@ def test_gates_hold_and_leave_nothing(
         ({"backend": "torch", "reduce_range": True}, "torch does not take reduce_range"),
         ({"backend": "torch", "images": 3, "keep_float": ["a"]}, "not take images, keep_float"),
         ({"device": "cpu", "compile": "on"}, "onnxruntime does not take device, compile"),
-        ({"precision": "bf16"}, "bf16 is torch's"),
+        ({"precision": "bf16"}, "bf16 needs backend torch"),
         ({"backend": "jax"}, "backend is 'jax'"),
         ({"backend": "torch", "precision": "int3"}, "precision is 'int3'"),
         ({"backend": "torch", "device": "tpu"}, "device 'tpu' is not one of"),

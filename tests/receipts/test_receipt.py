@@ -1,4 +1,4 @@
-"""Receipts: the figures follow from the two sides, and the words from the figures."""
+"""Receipts: figures from two sides, and notes from the figures."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_sides_of_different_images_do_not_make_a_receipt(before: Side) -> None:
 def test_notes_say_what_did_not_get_faster(
     before: Side, old: tuple[float, ...], new: tuple[float, ...], speedup: float, words: str | None
 ) -> None:
-    """By the calmest rounds, and only where every round bears it out."""
+    """By the fastest rounds, and only if every round agrees."""
     made = receipt("quantize", timed(before, *old), timed(before, *new))
     (found,) = made.speedups
     assert found.speedup == pytest.approx(speedup)
@@ -164,7 +164,7 @@ def test_notes_say_what_did_not_get_faster(
 
 
 def test_notes_say_what_got_larger_noisy_and_generated(before: Side) -> None:
-    """And what no figure can tell: nothing changed on few images."""
+    """And that no change on few images does not rule out rare ones."""
     bigger = timed(before, 1.0, 3.0, size_bytes=before.metrics.size_bytes + 1)
     made = receipt("export", replace(timed(before, 1.0, 1.0), synthetic=True), bigger)
     notes = "\n".join(made.notes)
@@ -172,8 +172,8 @@ def test_notes_say_what_got_larger_noisy_and_generated(before: Side) -> None:
         assert part in notes
 
 
-def test_parity_counts_ties_apart() -> None:
-    """Two classes nearer than a thousandth may swap; farther ones may not."""
+def test_parity_counts_ties_separately() -> None:
+    """Two classes closer than a thousandth may swap; others may not."""
     first = np.array([[0.5002, 0.4998], [0.9, 0.1], [0.3, 0.7]], np.float32)
     second = np.array([[0.4998, 0.5002], [0.4, 0.6], [0.3, 0.7]], np.float32)
     found = parity(first, second)
@@ -187,7 +187,7 @@ def test_parity_counts_ties_apart() -> None:
     check_parity(parity(first, first), 0.0, "it")
 
 
-def test_a_look_at_the_test_split_is_noted(
+def test_a_test_set_evaluation_is_recorded(
     model: Model, data: Dataset, exported: Model, tmp_path: Path
 ) -> None:
     """Once for a recipe, under the key that a benchmark of these data has."""
@@ -326,7 +326,7 @@ def test_quantizing_states_the_scan_and_refuses_a_second_time(
 def test_the_calibration_is_kept_that_moves_probabilities_least(
     exported: Model, tiny_idx: Path
 ) -> None:
-    """All are tried unless one is named, and the receipt has what each comes to."""
+    """All are tried unless one is named, and the receipt has the divergence of each."""
     given: dict[str, Any] = {"data_dir": tiny_idx, "timed": False, "images": 20}
     options = quantize(exported, sensitivity="off", **given).card["receipts"][-1]["options"]
     tried = options["calibrations"]

@@ -30,7 +30,7 @@ from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.notes import CERTAIN
 from oraclezoo.receipts.receipt import Step, prove
 from oraclezoo.receipts.records import Receipt
-from oraclezoo.receipts.timing import ROUNDS, Setting
+from oraclezoo.receipts.timing import ROUNDS
 from oraclezoo.recipe import Recipe
 from oraclezoo.training.finetune import Tuning, images_for, milder, recipe_of
 
@@ -64,7 +64,7 @@ def prune(
     results: str | Path = "results",
     timed: bool = True,
     rounds: int = ROUNDS,
-    settings: Sequence[Setting] | None = None,
+    settings: Sequence[tuple[int, int]] | None = None,
     registry: Registry | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -121,7 +121,7 @@ def prune(
         InterruptedRunError: ``should_stop`` returned True; ``resume`` continues from there.
 
     Example:
-        >>> small = oraclezoo.prune("runs/quick-0123456789ab-s0", "small", macs=0.5)
+        >>> small = oz.prune("runs/quick-0123456789ab-s0", "small", macs=0.5)
     """
     pruning = Pruning.of_target(
         macs,

@@ -27,7 +27,7 @@ from oraclezoo.quantization.options import TOLERANCE, Export, OnnxReport, Progra
 from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.receipt import Step, parity, prove, receipt, side
 from oraclezoo.receipts.records import Parity
-from oraclezoo.receipts.timing import ROUNDS, Setting, Subject
+from oraclezoo.receipts.timing import ROUNDS, Subject
 from oraclezoo.result import write_atomically
 
 PROGRAM = "model.pt2"
@@ -47,7 +47,7 @@ def export(
     results: str | Path = "results",
     timed: bool = True,
     rounds: int = ROUNDS,
-    settings: Sequence[Setting] | None = None,
+    settings: Sequence[tuple[int, int]] | None = None,
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
@@ -81,7 +81,7 @@ def export(
             not a tie changes. Nothing is written.
 
     Example:
-        >>> model = oraclezoo.export("runs/quick-0123456789ab-s0", "exported")
+        >>> model = oz.export("runs/quick-0123456789ab-s0", "exported")
     """
     return export_model(
         model,

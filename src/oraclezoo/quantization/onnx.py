@@ -39,7 +39,7 @@ from oraclezoo.quantization.options import (
 from oraclezoo.quantization.torch import quantize_torch
 from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.receipt import Step, prove
-from oraclezoo.receipts.timing import ROUNDS, Setting
+from oraclezoo.receipts.timing import ROUNDS
 
 _BATCH_SIZE = 32
 """Calibration images in a batch; entropy and percentile keep all activations of a batch."""
@@ -67,7 +67,7 @@ def quantize(
     results: str | Path = "results",
     timed: bool = True,
     rounds: int = ROUNDS,
-    settings: Sequence[Setting] | None = None,
+    settings: Sequence[tuple[int, int]] | None = None,
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
@@ -117,7 +117,7 @@ def quantize(
         VerificationError: Accuracy fell below a gate; nothing is written.
 
     Example:
-        >>> small = oraclezoo.quantize("exported", "small", max_drop=0.5)
+        >>> small = oz.quantize("exported", "small", max_drop=0.5)
     """
     registry = registry or build_registry()
     gates = Gates(max_drop, max_limit)

@@ -1,4 +1,4 @@
-"""Latency of models, timed in alternating rounds in processes of their own."""
+"""Latency of models, timed in alternating rounds in separate processes."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def compress(
         InterruptedRunError: ``should_stop`` returned True; ``resume`` continues from there.
 
     Example:
-        >>> small = oraclezoo.compress("runs/quick-0123456789ab-s0", latency=0.5, max_drop=0.5)
+        >>> small = oz.compress("runs/quick-0123456789ab-s0", latency=0.5, max_drop=0.5)
     """
     compression = Compression(
         goals=Goals(latency, size, max_drop, max_limit),
