@@ -69,7 +69,7 @@ def benched(kind: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", map(benched, KINDS))
+@pytest.mark.parametrize("kind", [benched(kind) for kind in KINDS])
 def test_a_new_package_is_benched(kind: str, tiny_idx: Path, tmp_path: Path) -> None:
     """Installed as it was written, it is in the result with its distribution and version."""
     project = new(tmp_path, f"oraclezoo-fresh-{kind}", kind)
