@@ -22,6 +22,7 @@ from oraclezoo.contracts import Dataset
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking.paired import paired
 from oraclezoo.ranking.stats import interval
+from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.receipt import Side, side
 from oraclezoo.receipts.timing import Subject, time_in_turn
 from oraclezoo.recipe import Recipe
@@ -77,7 +78,8 @@ class Bench:
 
     def side(self, model: Model) -> Side:
         """Evaluate the model on the test images, and record that in the folder's ledger."""
-        return side(Subject(model, ()), self.dataset, "test", self.runs / "results", None)
+        measurement = Measurement(split="test", results=self.runs / "results")
+        return side(Subject(model, ()), self.dataset, measurement)
 
 
 def say(text: str) -> None:
@@ -175,7 +177,7 @@ def times(
     subjects = {name: Subject(model, ("onnxruntime",)) for name, model in models.items()}
     time_in_turn(list(subjects.values()), settings=settings, rounds=rounds, progress=say)
     return {
-        name: [[float(taken["p50_ms"]) for taken in same] for same in zip(*each.rows, strict=True)]
+        name: [[taken.p50_ms for taken in same] for same in zip(*each.rows, strict=True)]
         for name, each in subjects.items()
     }
 

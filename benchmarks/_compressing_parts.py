@@ -27,6 +27,7 @@ from torch import nn
 from oraclezoo.artifacts.build import build_backbone
 from oraclezoo.artifacts.model import Model, assemble
 from oraclezoo.compression.channels.plan import Plan
+from oraclezoo.engine.records import Checkpoint
 from oraclezoo.pruning.prune import prune
 from oraclezoo.quantization.export import export
 from oraclezoo.quantization.onnx import quantize
@@ -167,12 +168,12 @@ def _thin(key: str) -> str:
 
 
 def _facts(key: str, sides: Iterable[Side], taken: list[list[float]] | None) -> Figures:
-    facts = [each.facts for each in sides]
+    facts = [each.metrics for each in sides]
     return {
         "model": key,
-        "accuracy": share([each["accuracy"] for each in facts]),
-        "macs": share([each["macs"] for each in facts]),
-        "parameters": share([each["parameters"] for each in facts]),
+        "accuracy": share([each.accuracy for each in facts]),
+        "macs": share([each.macs for each in facts]),
+        "parameters": share([each.parameters for each in facts]),
         "batch_1_ms": None if taken is None else round(min(taken[0]), 4),
     }
 
@@ -188,9 +189,8 @@ def from_scratch(bench: Bench, pruned: Model, recipe: Recipe, seed: int, place: 
         recipe,
         images_for(pruned, recipe, bench.dataset, torch.device("cpu")),
         bench.registry,
-        folder=place / "training",
         seed=seed,
-        resume=True,
+        checkpoint=Checkpoint(place / "training", resume=True),
     )
     done = assemble({**card, "receipts": [], "trained": took}, state, bench.registry, str(place))
     done.save(place)
@@ -227,7 +227,7 @@ def int8(bench: Bench, effort: Effort) -> Figures:
     return {
         "rows": rows,
         "details": {
-            "accuracy": share([each.facts["accuracy"] for each in before]),
+            "accuracy": share([each.metrics.accuracy for each in before]),
             "agreement": share([_agreement(*pair) for pair in zip(before, after, strict=True)]),
             "divergence": share([each["options"]["divergence"] for each in made]),
             "kept_float": [each["options"]["kept_float"] for each in made],
@@ -321,7 +321,7 @@ def chain(bench: Bench, effort: Effort) -> Figures:
                 "threads": LARGE[1],
                 "speedup": round(min(taken["float"][1]) / min(taken["chain"][1]), 4),
             },
-            "accuracy": share([each.facts["accuracy"] for each in before]),
+            "accuracy": share([each.metrics.accuracy for each in before]),
             "chosen": [{key: each[key] for key in ("macs", "precision")} for each in chosen],
             "size_bytes": [
                 [len(each.onnx or b"") for each in models] for models in (floats, small)

@@ -19,7 +19,7 @@ from oraclezoo.compression.int8 import graph as quantize_graph
 from oraclezoo.compression.int8 import quantize as rounding
 from oraclezoo.compression.int8.scan import divergence
 from oraclezoo.onnx_export.session import OnnxClassifier
-from oraclezoo.quantization.onnx import IMAGES
+from oraclezoo.quantization.options import IMAGES
 from oraclezoo.receipts.receipt import Side
 from oraclezoo.recipe import Recipe
 
@@ -57,7 +57,7 @@ def mobile(bench: Bench, effort: Effort) -> Figures:
                 "training": name,
                 "backbone": recipe.backbone.name,
                 "epochs": recipe.budget.epochs,
-                "accuracy": share([each.facts["accuracy"] for each in before]),
+                "accuracy": share([each.metrics.accuracy for each in before]),
                 **_confidence(before),
                 "all_layers": _moved(before, whole),
                 "auto": {**_moved(before, auto), "kept_float": kept},

@@ -99,7 +99,7 @@ def measure(backbone: str, arguments: Any) -> Row:
         row = {"backbone": backbone, "state": "trained"}
         for step in STEPS:
             out = Path(place) / step
-            row[step] = outcome(*command(step, run, out, *calls[step], *common))
+            row[step] = outcome(*command(step, run, "--out", out, *calls[step], *common))
     return {**row, "took_s": round(time.monotonic() - start, 1)}
 
 

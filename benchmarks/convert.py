@@ -100,7 +100,7 @@ def convert(source: Path, out: Path, jobs: int) -> float:
     shutil.rmtree(out, ignore_errors=True)
     start = time.perf_counter()
     subprocess.run(
-        [SCRIPT, "data", "convert", str(source), str(out), "--jobs", str(jobs)],
+        [SCRIPT, "data", "convert", str(source), "--out", str(out), "--jobs", str(jobs)],
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -22,7 +22,8 @@ from oraclezoo.ranking.page import chart
 from oraclezoo.ranking.page.bars import spaced
 from oraclezoo.ranking.page.text import element, safe
 from oraclezoo.ranking.pareto import points
-from oraclezoo.ranking.table import Row, Table, tables
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.table import Table, tables
 
 ROOT = Path(__file__).resolve().parents[1]
 STATIC = ROOT / "docs" / "_static"

@@ -24,7 +24,7 @@ from _measured import emit, options, positive
 import oraclezoo as oz
 from oraclezoo.data.folds import deal
 from oraclezoo.measure.temperature import mean_loss
-from oraclezoo.pruning.prune import EPOCHS
+from oraclezoo.pruning.options import EPOCHS
 from oraclezoo.training.finetune import Tuning
 
 SCHEMA = "oraclezoo/finetuning/1"

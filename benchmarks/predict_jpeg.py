@@ -60,6 +60,7 @@ def by_share(arguments: Any, share: float) -> tuple[list[dict[str, Any]], int]:
     # a refit would train on the held-out fold
     changes = {"augment.jpeg": share, "augment.jpeg_quality": QUALITY, "data.refit": False}
     images, labels, nets = learn(arguments, RECIPE, changes)
+    assert nets is not None, "--folds must be 1 or more"
     shown = {"as published": list(images)}
     for quality in QUALITIES:
         shown[f"JPEG, quality {quality}"] = [as_jpeg(image, quality) for image in images]

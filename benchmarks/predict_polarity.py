@@ -1,18 +1,21 @@
-"""Compare rules for the polarity (dark on light or light on dark) of images in `oraclezoo predict`.
+"""Comparison of rules that detect whether a character is light on dark or dark on light.
 
-Cross-validated on the 2,000 training and validation images of oracle-mnist-3k, never on test
-images, with the recipe `quick`. Images are shown in four conditions and in both polarities. A rule
-makes an error if its decision leaves an image in the wrong polarity.
+The training and validation images of oracle-mnist-3k (2,000), never test images, shown as published
+and like raw scans, each in both polarities. Every rule decides, and a model that was not trained on
+the image (cross-validation folds, recipe `quick`) classifies it. A rule is wrong if it leaves an
+image in the wrong polarity.
 
     python benchmarks/predict_polarity.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
 
-Takes about a minute. Output: benchmarks/measurements/predict-polarity.json.
+Takes a few minutes; less than one with ``--folds 0``, which trains no model and reports no
+accuracy. ``--out`` wrote benchmarks/measurements/predict-polarity.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import zlib
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -26,8 +29,8 @@ from PIL import Image
 import oraclezoo as oz
 from oraclezoo.data.folds import deal
 from oraclezoo.data.splits import position_in_class
-from oraclezoo.imaging.decode import Gray, fit, has_bright_background, otsu
-from oraclezoo.imaging.polarity import border, bright_border, is_dark_on_light
+from oraclezoo.imaging.polarity import Gray, border, is_dark_on_light, otsu
+from oraclezoo.imaging.prepare import fit
 
 SCHEMA = "oraclezoo/predict-polarity/1"
 TRACK, SIZE = "oracle-mnist-3k", 28
@@ -55,34 +58,89 @@ def cropped(gray: Gray) -> Gray:
     return gray[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
+def raw(gray: Gray) -> Gray:
+    """As an unprocessed scan: padding removed, enlarged, from a JPEG file."""
+    return as_jpeg(enlarged(cropped(gray)))
+
+
+def on_sheet(gray: Gray, tone: int, margin: float) -> Gray:
+    """A scan on a larger sheet of one tone with sensor noise; the margin is a share of its edge."""
+    pixels = max(2, round(margin * max(gray.shape)))
+    sheet = np.pad(gray, pixels, constant_values=tone).astype(np.float64)
+    rng = np.random.default_rng(zlib.crc32(gray.tobytes()))
+    return np.rint(sheet + rng.normal(0, 3, sheet.shape)).clip(0, 255).astype(np.uint8)
+
+
+def on_same(gray: Gray, margin: float) -> Gray:
+    """On a sheet of the tone of the scan's own background."""
+    scan = raw(gray)
+    return on_sheet(scan, int(np.median(border(scan))), margin)
+
+
+def on_opposite(gray: Gray, margin: float) -> Gray:
+    """A light-on-dark scan on a white sheet; inverted, a dark-on-light scan on a black one."""
+    return on_sheet(raw(gray), 245, margin)
+
+
 SHOWN: dict[str, tuple[str, Callable[[Gray], Gray]]] = {
     "published": ("as published, 28 x 28", lambda gray: gray),
     "jpeg": ("JPEG, quality 30", as_jpeg),
     "enlarged": ("enlarged 4 times", enlarged),
-    "cropped": (
-        "padding cropped, enlarged 4 times, JPEG",
-        lambda gray: as_jpeg(enlarged(cropped(gray))),
+    "cropped": ("padding removed, enlarged 4 times, JPEG (raw)", raw),
+    "same-5": ("raw, margin of 5% in its background's tone", lambda gray: on_same(gray, 0.05)),
+    "same-20": ("raw, margin of 20% in its background's tone", lambda gray: on_same(gray, 0.2)),
+    "opposite-5": (
+        "raw, on a sheet of the opposite tone, 5%",
+        lambda gray: on_opposite(gray, 0.05),
+    ),
+    "opposite-20": (
+        "raw, on a sheet of the opposite tone, 20%",
+        lambda gray: on_opposite(gray, 0.2),
     ),
 }
 
-RULES: dict[str, tuple[str, Callable[[Gray], bool]]] = {
-    "otsu": ("most pixels are above Otsu's threshold (rule of the paper)", has_bright_background),
-    "border-mean": ("the mean of the border is above 127", lambda gray: border(gray).mean() > 127),
+
+def bright_border(gray: Gray, threshold: int) -> float:
+    """Share of the border pixels that are above Otsu's threshold of the whole image."""
+    return float(np.mean(border(gray) > threshold))
+
+
+def earlier_predict(gray: Gray, threshold: int) -> bool:
+    """The rule of ``predict`` in version 0.1."""
+    return bright_border(gray, threshold) > (0.55 if gray.shape == (SIZE, SIZE) else 0.5)
+
+
+# each takes a gray image and Otsu's threshold of it
+RULES: dict[str, tuple[str, Callable[[Gray, int], bool]]] = {
+    "otsu": (
+        "most pixels are above Otsu's threshold (the paper's; `data convert` in 0.1)",
+        lambda gray, threshold: bool((gray > threshold).mean() > 0.5),
+    ),
+    "border-mean": (
+        "the border's mean is above 127",
+        lambda gray, threshold: border(gray).mean() > 127,
+    ),
     "corners": (
-        "the mean of the corners is above Otsu's threshold",
-        lambda gray: float(gray[:: len(gray) - 1, :: gray.shape[1] - 1].mean()) > otsu(gray),
+        "the corners' mean is above Otsu's threshold",
+        lambda gray, threshold: (
+            float(gray[:: len(gray) - 1, :: gray.shape[1] - 1].mean()) > threshold
+        ),
     ),
     "contrast": (
-        "the mean of the border is above the mean of the image",
-        lambda gray: border(gray).mean() > gray.mean(),
+        "the border is brighter than the whole image, on average",
+        lambda gray, threshold: border(gray).mean() > gray.mean(),
     ),
     "border": (
         "most border pixels are above Otsu's threshold",
-        lambda gray: bright_border(gray) > 0.5,
+        lambda gray, threshold: bright_border(gray, threshold) > 0.5,
     ),
     "predict": (
-        "the same with a larger majority for images of the model's input size (rule of `predict`)",
-        lambda gray: is_dark_on_light(gray, SIZE),
+        "the same, by a clearer majority at the model's input size (`predict` in 0.1)",
+        earlier_predict,
+    ),
+    "unified": (
+        "the same, unless a frame of the opposite tone is found (`predict` and `data convert` now)",
+        lambda gray, threshold: is_dark_on_light(gray, SIZE),
     ),
 }
 
@@ -111,39 +169,37 @@ class Nets:
         return found
 
 
-def compare(images: Gray, labels: npt.NDArray[np.int64], nets: Nets) -> list[dict[str, Any]]:
-    """Return a row for each image condition and polarity."""
+def compare(images: Gray, labels: npt.NDArray[np.int64], nets: Nets | None) -> list[dict[str, Any]]:
+    """Return a row for each way of showing images and each polarity; accuracies with ``nets``."""
     rows = []
     for name, (summary, show) in SHOWN.items():
+        light = [show(image) for image in images]
         for dark in (False, True):
-            grays = [255 - show(image) if dark else show(image) for image in images]
-            kept = nets.read([fit(gray, SIZE) for gray in grays])
-            turned = nets.read([fit(255 - gray, SIZE) for gray in grays])
+            grays = [255 - gray for gray in light] if dark else light
+            thresholds = [otsu(gray) for gray in grays]
             decisions = {
-                rule: np.array([decide(gray) for gray in grays])
+                rule: np.array([decide(*pair) for pair in zip(grays, thresholds, strict=True)])
                 for rule, (_, decide) in RULES.items()
             }
-            decisions[CONFIDENCE] = turned.max(1) > kept.max(1)
-
-            def accuracy(inverted: Any, kept: Any = kept, turned: Any = turned) -> float:
-                found = np.where(np.asarray(inverted)[:, None], turned, kept).argmax(1)
-                return round(float((found == labels).mean()), 4)
-
-            rows.append(
-                {
-                    "shown": name,
-                    "summary": summary,
-                    "polarity": "dark-on-light" if dark else "light-on-dark",
-                    "accuracy_right_polarity": accuracy(np.full(len(labels), dark)),
-                    "rules": {
-                        rule: {
-                            "wrong": int((inverted != dark).sum()),
-                            "accuracy": accuracy(inverted),
-                        }
-                        for rule, inverted in decisions.items()
-                    },
-                }
-            )
+            row: dict[str, Any] = {
+                "shown": name,
+                "summary": summary,
+                "polarity": "dark-on-light" if dark else "light-on-dark",
+            }
+            accuracies = {}
+            if nets is not None:
+                kept = nets.read([fit(gray, SIZE) for gray in grays])
+                turned = nets.read([fit(255 - gray, SIZE) for gray in grays])
+                decisions[CONFIDENCE] = turned.max(1) > kept.max(1)
+                for rule, inverted in {**decisions, "right": np.full(len(labels), dark)}.items():
+                    predicted = np.where(inverted[:, None], turned, kept).argmax(1)
+                    accuracies[rule] = {"accuracy": round(float((predicted == labels).mean()), 4)}
+                row["accuracy_right_polarity"] = accuracies["right"]["accuracy"]
+            row["rules"] = {
+                rule: {"wrong": int((inverted != dark).sum()), **accuracies.get(rule, {})}
+                for rule, inverted in decisions.items()
+            }
+            rows.append(row)
     return rows
 
 
@@ -151,7 +207,7 @@ def parse(doc: str | None) -> argparse.Namespace:
     """Parse the options of a cross-validated study."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--folds", type=int, default=4, help="0: compare decisions alone")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="also write the document to this file")
     return parser.parse_args()
@@ -159,14 +215,15 @@ def parse(doc: str | None) -> argparse.Namespace:
 
 def learn(
     arguments: argparse.Namespace, name: str = RECIPE, changes: Mapping[str, object] | None = None
-) -> tuple[Any, Any, Nets]:
-    """Return images and labels of the training and validation splits, and the fold models."""
+) -> tuple[Any, Any, Nets | None]:
+    """Return training and validation images, their labels and the models of the folds, if any."""
     recipe = oz.Recipe.load(name, {"data.track": "idx", **(changes or {})})
     dataset = oz.registry().create("dataset", TRACK, data_dir=arguments.data_dir)
     parts = [dataset.split("train"), dataset.split("validation")]
     images = np.concatenate([part.images for part in parts])
     labels = np.concatenate([part.labels for part in parts])
-    return images, labels, Nets(dataset, arguments.folds, labels, recipe)
+    nets = Nets(dataset, arguments.folds, labels, recipe) if arguments.folds else None
+    return images, labels, nets
 
 
 def main() -> None:
@@ -175,9 +232,8 @@ def main() -> None:
     images, labels, nets = learn(arguments)
     rows = compare(images, labels, nets)
     about = {rule: text for rule, (text, _) in RULES.items()}
-    about[CONFIDENCE] = (
-        "the model is more confident about the inverted image (twice the computation)"
-    )
+    if nets is not None:
+        about[CONFIDENCE] = "the model is more confident when it is inverted (twice the work)"
     data = {
         "track": TRACK,
         "images": len(labels),
@@ -190,10 +246,10 @@ def main() -> None:
     if emit(SCHEMA, data, arguments):
         return
     for row in rows:
-        right = 100 * row["accuracy_right_polarity"]
-        print(f"{row['summary']}, {row['polarity']}: accuracy {right:.1f}% in the right polarity")
-        for rule, found in row["rules"].items():
-            print(f"    {rule:12} wrong {found['wrong']:4}  {100 * found['accuracy']:.1f}%")
+        print(f"{row['summary']}, {row['polarity']}:")
+        for rule, scores in row["rules"].items():
+            accuracy = f"  {100 * scores['accuracy']:.1f}%" if nets is not None else ""
+            print(f"    {rule:12} wrong {scores['wrong']:4}{accuracy}")
 
 
 if __name__ == "__main__":

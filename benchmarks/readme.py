@@ -8,9 +8,10 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from oraclezoo.ranking import render
 from oraclezoo.ranking.load import load_results
-from oraclezoo.ranking.table import Row, Table, tables
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.table import Table, tables
+from oraclezoo.ranking.text import ranges
 from oraclezoo.recipe.suite import Suite
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,7 +69,7 @@ def _with_hidden_ties(rows: str, shown: Table) -> str:
         near = [number for number in row.ties_with if number in numbers]
         others = len(row.ties_with) - len(near)
         if others:
-            told = f"{render.ranges(near)} and " if near else ""
+            told = f"{ranges(near)} and " if near else ""
             ties = f"{told}{others} not shown"
             cells = lines[place].split(" | ")
             lines[place] = " | ".join([*cells[:2], ties, *cells[3:]])

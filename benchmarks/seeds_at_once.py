@@ -52,7 +52,7 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
 
     from oraclezoo.artifacts.build import build_parts
     from oraclezoo.engine.device import exact_float32, pick, synchronise
-    from oraclezoo.engine.records import TrainingData
+    from oraclezoo.engine.records import TrainerOptions, TrainingData
     from oraclezoo.engine.together import Together, check
     from oraclezoo.engine.trainer import Trainer
     from oraclezoo.plugins.registry import build_registry
@@ -72,7 +72,15 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     trainers = []
     for seed in seeds:
         parts = build_parts(recipe, registry, data, shape, seed)
-        made = Trainer(recipe, parts, data, seed=seed, device=device, folder=folder, compile="off")
+        made = Trainer(
+            recipe,
+            parts,
+            data,
+            seed=seed,
+            device=device,
+            folder=folder,
+            options=TrainerOptions(compile="off"),
+        )
         trainers.append(made)
 
     def rewind(each: Trainer) -> None:
@@ -81,7 +89,7 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     def alone(each: Trainer) -> None:
         cuda = device.type == "cuda" and setting["way"] == "threads"
         with torch.cuda.stream(torch.cuda.Stream(device)) if cuda else nullcontext():
-            each._train_epoch(lambda: False)
+            each.train_epoch(lambda: False)
         rewind(each)
 
     if setting["way"] in ("stacked", "compiled"):
@@ -91,7 +99,7 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
             together.stack.losses = torch.compile(together.stack.losses)  # type: ignore[method-assign]  # for this object
 
         def turn() -> None:
-            together._train_epoch(lambda: False)
+            together.train_epoch(lambda: False)
             for each in trainers:
                 rewind(each)
     elif setting["way"] == "threads":

@@ -30,7 +30,7 @@ from oraclezoo.errors import OracleZooError
 
 if TYPE_CHECKING:
     from oraclezoo.benching.recipe import Progress
-    from oraclezoo.ranking.table import Row
+    from oraclezoo.ranking.rows import Row
 
 SCHEMA = "oraclezoo/time-to-accuracy/1"
 

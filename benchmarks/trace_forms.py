@@ -28,7 +28,7 @@ from skimage.morphology import remove_small_holes, remove_small_objects, skeleto
 import oraclezoo as oz
 from oraclezoo.data.glyphs import generate, written
 from oraclezoo.data.glyphs.forms import ORACLE, TRACED
-from oraclezoo.data.glyphs.written import Character, Form, Stroke
+from oraclezoo.data.glyphs.strokes import Character, Form, Stroke
 from oraclezoo.errors import DataError
 
 UP = 4  # factor of enlargement before thinning

@@ -17,6 +17,7 @@ version = release = __version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
     "sphinx_click",
     "sphinx_design",
     "oraclezoo.sphinxext",
@@ -42,6 +43,8 @@ nitpick_ignore_regex = [
     (r"py:class", r"oraclezoo\.(recipe|result)\.(sections\.)?[A-Z]\w+"),
     # fields of a sweep's record, described in sweeps.md
     (r"py:class", r"oraclezoo\.sweeping\.\w+\.[A-Z]\w+"),
+    # oraclezoo.errors, and Python's own; cli.md lists their exit codes
+    (r"py:exc", r"[A-Z]\w+"),
     # protocols for plugin authors, in plugins.md; what autodoc makes of npt.ArrayLike in a union
     (r"py:class", r"oraclezoo\.contracts\.[A-Z]\w+|TypeAliasForwardRef"),
 ]

@@ -1,4 +1,4 @@
-"""Fixtures that more than one test room needs."""
+"""Fixtures shared by several test packages."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from hypothesis import settings
 import oraclezoo  # noqa: F401  (before any test module imports onnxruntime: turns telemetry off)
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data" / "oracle-mnist"
-"""Where the real files lie when nothing else is said: beside the checkout, never inside it."""
+"""Default folder of the real data files: next to the checkout, never inside it."""
 
-# no test asserts a wall-clock time; in CI a change is judged by the same examples each time, and
-# what only other examples show is found here, by random ones
+# No test asserts a wall-clock time. CI repeats the same examples; local runs use random ones.
 settings.register_profile("oraclezoo", deadline=None, derandomize="CI" in os.environ)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("oraclezoo")
@@ -31,12 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is slow by nature unless it is asked for; pytest counts it as deselected."""
+    """Deselect tests marked ``full`` unless ``--full`` is given."""
     if config.getoption("--full"):
         return
-    left_out = [item for item in items if item.get_closest_marker("full")]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    deselected = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in deselected]
 
 
 NEEDED = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
@@ -44,7 +43,7 @@ NEEDED = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
 
 @pytest.fixture(scope="session")
 def oracle_dir() -> Path:
-    """The folder with Oracle-MNIST's official test file; skips visibly where it is not."""
+    """Return the folder with the official Oracle-MNIST test files; skip if there is none."""
     folder = Path(os.environ.get("ORACLEZOO_TEST_DATA") or BESIDE)
     missing = [name for name in NEEDED if not (folder / name).is_file()]
     if missing:
@@ -54,14 +53,14 @@ def oracle_dir() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c_is_heard() -> None:
-    """A shell that starts the tests in the background has them, and what they start, ignore it."""
+    """Restore SIGINT, which shells make background processes and their children ignore."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _apart_from_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes the user's cache, or listens to the user's settings."""
+    """Isolate tests from the user's cache and environment variables."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         for name in [name for name in os.environ if name.startswith("ORACLEZOO_")]:
@@ -106,9 +105,9 @@ class PluginSite:
         value: str | None = None,
         version: str = "1.0",
     ) -> str:
-        """Install ``source`` as a module and name it in an entry point; the module's name.
+        """Install ``source`` as a module with an entry point and return the module's name.
 
-        Called again for the same distribution it adds a second entry point.
+        A second call for the same distribution adds another entry point.
         """
         module = f"zoo_test_{next(self.NUMBERS)}"
         self.modules.append(module)
@@ -125,7 +124,7 @@ class PluginSite:
         return module
 
     def offer(self, distribution: str, *names: str, entry: str = "main") -> str:
-        """Install a plugin that offers backbones of these names."""
+        """Install a plugin that provides backbones with these names."""
         specs = ", ".join(
             f"Spec('backbone', {name!r}, 'torch.nn:Identity', 'from {distribution}')"
             for name in names
@@ -136,20 +135,20 @@ class PluginSite:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PluginSite]:
-    """An empty place for plugins of this test alone."""
+    """Return an empty site folder for the plugins of one test."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
     monkeypatch.delenv("ORACLEZOO_DISABLE_PLUGINS", raising=False)
-    made = PluginSite(folder)
-    yield made
-    for module in made.modules:
+    plugin_site = PluginSite(folder)
+    yield plugin_site
+    for module in plugin_site.modules:
         sys.modules.pop(module, None)
 
 
 @pytest.fixture(scope="session")
 def tiny_idx(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set for track ``idx`` that is learned in seconds: 160 and 40 images, four classes."""
+    """Return a data set for track ``idx`` that trains in seconds: 160 + 40 images, four classes."""
     import numpy as np
 
     from oraclezoo.data.idx import write_idx
@@ -168,7 +167,7 @@ def tiny_idx(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run on ``tiny_idx``: a narrow house net that classifies well."""
+    """Return the folder of a finished run on ``tiny_idx``: a narrow OracleNet that fits it well."""
     import oraclezoo as oz
 
     changes: dict[str, object] = {

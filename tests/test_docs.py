@@ -69,7 +69,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def test_the_plugin_of_the_guide_is_listed(site: Path) -> None:
-    """``oraclezoo list schedulers`` shows it beside the built-in ones, and where it is from."""
+    """``oraclezoo list schedulers`` lists it with the built-in ones and its distribution."""
     listed = run("-m", "oraclezoo", "list", "schedulers", "--json", PYTHONPATH=str(site))
     assert listed.returncode == 0, listed.stderr
     rows = {row["name"]: row for row in json.loads(listed.stdout)["data"]}
@@ -109,10 +109,10 @@ def test_exit_statuses_are_documented() -> None:
     """The table of exit statuses has success, each status of an error, and no other."""
     page = (DOCS / "cli.md").read_text(encoding="utf-8")
     section = page.split("## Exit status")[1].split("\n## ")[0]
-    told = {int(status) for status in re.findall(r"^\| (\d+) \|", section, re.M)}
+    documented = {int(status) for status in re.findall(r"^\| (\d+) \|", section, re.M)}
     classes = [item for item in vars(errors).values() if isinstance(item, type)]
     meant = {item.exit_code for item in classes if issubclass(item, errors.OracleZooError)}
-    assert told == {0} | meant
+    assert documented == {0} | meant
 
 
 def documented_commands() -> list[str]:

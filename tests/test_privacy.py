@@ -281,7 +281,10 @@ def heavy(tiny_run: Path, tiny_idx: Path, tmp_path_factory: pytest.TempPathFacto
     place = tmp_path_factory.mktemp("models")
     oraclezoo.export(tiny_run, place / "model", data_dir=tiny_idx, timed=False)
     commands: dict[str, Sequence[str | Path]] = {
-        "export": ("export", tiny_run, place / "other", "--data-dir", tiny_idx, "--no-timed"),
+        "export": (
+            *("export", tiny_run, "--out", place / "other"),
+            *("--data-dir", tiny_idx, "--no-timed"),
+        ),
         "quantize": ("quantize", place / "model", "--data-dir", tiny_idx, "--no-timed"),
         "bench": (
             *("bench", "authors-cnn", "--track", "idx", "--data-dir", tiny_idx, "--seeds", "1"),

@@ -302,7 +302,7 @@ def test_converted_scans_are_brought_up_to_date(tmp_path: Path) -> None:
     about = folder / "dataset.toml"
     edited = about.read_text(encoding="utf-8").replace("= false", "= true")
     about.write_text(edited, encoding="utf-8")
-    report = command("data", "convert", scans, folder, "--size", 16, "--jobs", 1)
+    report = command("data", "convert", scans, "--out", folder, "--size", 16, "--jobs", 1)
     before = json.loads((SAMPLES / "converted" / "report.json").read_text(encoding="utf-8"))["data"]
     assert report["images"] == before["images"]
     assert report["classes"] == before["classes"]

@@ -147,7 +147,7 @@ def test_a_default_of_none_makes_an_option_optional(kind: OptionType, value: Val
 def test_nearest_lists_near_names_or_a_short_whole() -> None:
     """At most three near ones; all of them when they are few; nothing when they are many."""
     assert nearest("resnet81", ["resnet18", "vit"]) == "; did you mean 'resnet18'?"
-    assert nearest("zzz", ["b", "a"]) == "; there is a, b"
+    assert nearest("zzz", ["b", "a"]) == "; available: a, b"
     assert nearest("zzz", [f"name-{i}" for i in range(50)]) == ""
     assert nearest("aab", [f"aa{i}" for i in range(9)]).count("'") == 6
 

@@ -1,4 +1,4 @@
-"""Accuracy of ``predict``, from benchmarks/measurements/predict-*.json."""
+"""Preprocessing of `predict`: polarity rules, file formats and JPEG smoothing, as measured."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from measured import read, table
 
 
 def predict_polarity() -> str:
-    """Return the number of polarity errors by rule and by image condition."""
+    """Return images left in the wrong polarity, by preparation of the image and by rule."""
     data = read("predict-polarity.json")
+    numbers = {rule: number for number, rule in enumerate(data["rules"], 1)}
     shown: dict[str, str] = {row["shown"]: row["summary"] for row in data["rows"]}
     rows = []
-    for rule, summary in data["rules"].items():
+    for name, summary in shown.items():
+        of_name = [row for row in data["rows"] if row["shown"] == name]
         cells = [
-            " / ".join(
-                str(row["rules"][rule]["wrong"]) for row in data["rows"] if row["shown"] == name
-            )
-            for name in shown
+            " / ".join(str(row["rules"][rule]["wrong"]) for row in of_name) for rule in numbers
         ]
         rows.append((summary, *cells))
     return "\n".join(
         [
-            f"Polarity errors on {data['images']:,} training and validation images, shown "
-            "light-on-dark / dark-on-light:",
+            f"Images left in the wrong polarity, of {data['images']:,} (training and validation), "
+            "light on dark / dark on light. Each rule inverts an image if",
             "",
-            table(("inverted if", *shown.values()), rows),
+            *(f"{number}. {data['rules'][rule]}" for rule, number in numbers.items()),
+            "",
+            table(("shown", *(f"rule {number}" for number in numbers.values())), rows),
         ]
     )
 

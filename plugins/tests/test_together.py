@@ -113,7 +113,7 @@ def test_listing_them_imports_nothing_heavy() -> None:
 def test_a_new_package_installs_and_keeps_the_contract(tmp_path: Path) -> None:
     """pip installs a package from ``plugins new``, oraclezoo finds it, and its tests pass."""
     name, site = "my-fresh-scheduler", tmp_path / "site"
-    made = run("plugins", "new", name, "--kind", "scheduler", "--folder", str(tmp_path))
+    made = run("plugins", "new", name, "--kind", "scheduler", "--out", str(tmp_path))
     assert made.exit_code == 0, made.output
     project = tmp_path / name
     pip = ("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(site))

@@ -1,8 +1,8 @@
-"""oraclezoo: a model zoo and benchmark for reading oracle bone characters.
+"""oraclezoo: a model zoo and benchmark for oracle bone character recognition.
 
     import oraclezoo as oz
 
-Every name below is imported when it is first used, so that ``import oraclezoo`` is cheap.
+Public names are imported on first use, so that ``import oraclezoo`` is fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m oraclezoo`` is ``oraclezoo``."""
+"""Run the command line with ``python -m oraclezoo``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public functions that are more than a re-export; light, they import rooms when called."""
+"""Public functions that are not re-exports. Light: each imports its package when called."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def registry(*, strict: bool = False) -> Registry:
-    """All components of this installation, by kind and name.
+    """Return the registry of all installed components.
 
-    Plugins that cannot be used are left out, and listed in ``.plugins`` with the reason; ``strict``
-    raises PluginError instead.
+    Args:
+        strict: Raise PluginError if a plugin is quarantined. By default its components are left
+            out and ``.plugins`` holds the reason.
 
     >>> import oraclezoo as oz
     >>> oz.registry().get("backbone", "lenet5").distribution
@@ -31,9 +32,15 @@ def registry(*, strict: bool = False) -> Registry:
 def leaderboard(
     results: Iterable[Result], *, track: str | None = None, division: str | None = None
 ) -> Table:
-    """The table that results of one track and division make; see :class:`Table` for its forms.
+    """Return the leaderboard of results of one track and division.
 
-    Raises UsageError if the results belong to several tables and none is chosen.
+    Args:
+        results: Results, e.g. from :meth:`Result.load`.
+        track: Keep only results of this track.
+        division: Keep only results of this division, "closed" or "open".
+
+    Raises:
+        UsageError: The results belong to several tables.
     """
     from oraclezoo.ranking.table import leaderboard as rank
 
@@ -41,18 +48,20 @@ def leaderboard(
 
 
 def receipt(model: Model | str | Path) -> list[dict[str, Any]]:
-    """The receipts of a model, or of a model's or run's folder, the oldest first.
+    """Return the receipts of a model or of a model or run folder, oldest first.
 
-    Each says what one step (prune, export, quantize, compress) did: accuracy, size and speed
-    before and after, as a JSON document. Reads a folder without torch. Raises ResultError if it has
-    no card.
+    A receipt is the JSON document of one step (prune, export, quantize or compress), with accuracy,
+    size and speed before and after. Does not import torch for a folder.
+
+    Raises:
+        ResultError: The folder has no model card.
 
     >>> import json, pathlib, tempfile
     >>> import oraclezoo as oz
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> card = {"backbone": {"name": "lenet5"}, "receipts": [{"step": "export"}]}
     >>> _ = (folder / "model.json").write_text(json.dumps(card))
-    >>> [made["step"] for made in oz.receipt(folder)]
+    >>> [document["step"] for document in oz.receipt(folder)]
     ['export']
     """
     from oraclezoo.card import read_card, receipts
@@ -66,12 +75,25 @@ def predictor(
     threads: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> Predictor:
-    """A model that reads images by ONNX Runtime, without torch: quick to start, small to carry.
+    """Return a predictor that runs a model in ONNX Runtime, without torch.
 
-    ``model`` is a name (``oraclezoo models list``) or a folder; one that is to be fetched is
-    fetched, and ``progress`` told. ``threads`` is how many may be used, 0 as many as there are
-    cores. :func:`oraclezoo.load` gives the same model for torch. Raises UnknownNameError,
-    ResultError, DownloadError.
+    :func:`oraclezoo.load` returns the same model as a PyTorch module.
+
+    Args:
+        model: Model name (``oraclezoo models list``) or folder; a model that is not bundled is
+            downloaded.
+        threads: Number of threads; 0 uses all cores.
+        progress: Called with a line of text during a download.
+
+    Raises:
+        UnknownNameError: No model has this name.
+        ResultError: The folder has no valid card or ONNX file.
+        DownloadError: The download failed.
+
+    >>> import numpy as np
+    >>> import oraclezoo as oz
+    >>> oz.predictor("oraclenet_n").predict(np.zeros((2, 28, 28), np.uint8)).labels.shape
+    (2,)
     """
     from oraclezoo.serving.names import locate
     from oraclezoo.serving.predictor import Predictor

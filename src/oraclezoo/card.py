@@ -1,4 +1,4 @@
-"""The card of a model: what ``model.json`` says of it, read and checked without torch."""
+"""The card of a model, ``model.json``: read and checked without torch."""
 
 from __future__ import annotations
 
@@ -14,28 +14,39 @@ from oraclezoo.errors import ResultError
 
 SCHEMA = "oraclezoo/model/1"
 MAX_BYTES = 4 << 20
-"""Largest ``model.json`` that is read."""
+"""Maximum size of ``model.json``."""
 
 MAX_SIZE = 65_536
-"""Largest edge and largest number of classes that a card may name."""
+"""Maximum image size and number of classes in a card."""
 
 SMOOTH = 0.4
-"""Standard deviation, in pixels, of what JPEG images are smoothed by that are hardly scaled down.
+"""Standard deviation, in pixels, of the smoothing of JPEG images that are hardly scaled down.
 
-Of 0 to 0.5, best over qualities from 30 to 90 for nets that were not shown JPEG's losses, on
-training images: ``benchmarks/predict_jpeg.py``.
+The best of 0 to 0.5 over qualities from 30 to 90, for models that were not trained on JPEG images
+(``benchmarks/predict_jpeg.py``, on training images).
 """
+
+CARD_KEY = "oraclezoo.card"
+"""The metadata property of an ONNX file, or extra file of a ``.pt2``, with the card as JSON."""
 
 _EXPORT = "make one by 'oraclezoo export'"
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """``content`` is the whole document.
+    """The card of a model with an ONNX file.
 
-    ``file`` is the ONNX file's name in the folder, ``sha256`` its digest; ``mean`` and ``std`` are
-    of grays from 0 to 1; ``jpeg_smoothing``, in pixels, of small JPEG images; ``calibrated`` says
-    whether a temperature was fitted to the logits.
+    Attributes:
+        classes: Display name of each class.
+        glyphs: Character of each class, or "".
+        image_size: Width and height of the input in pixels.
+        file: Name of the ONNX file in the folder.
+        sha256: Its digest.
+        mean: Mean gray level of the training images, from 0 to 1.
+        std: Standard deviation of the gray levels.
+        jpeg_smoothing: Smoothing of small JPEG images, in pixels.
+        calibrated: Whether a temperature was fitted.
+        content: The whole document.
     """
 
     classes: tuple[str, ...]
@@ -51,9 +62,9 @@ class Card:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The card of a model folder with an ONNX file.
+        """Read the card of a model folder.
 
-        Raises ResultError if it is no model folder, or one for torch alone, or its card is broken.
+        Raises ResultError if it is not a model folder, has no ONNX file, or its card is invalid.
         """
         content = read_document(folder)
         form = content.get("form")
@@ -98,7 +109,7 @@ class Card:
 
 
 def smoothing_of(preprocessing: Mapping[str, Any]) -> float:
-    """How far small JPEG images are smoothed, in pixels. Raises ValueError for what is no such."""
+    """Return the smoothing of small JPEG images in pixels. Raises ValueError if it is invalid."""
     found = preprocessing.get("jpeg_smoothing", SMOOTH)
     if type(found) not in (int, float) or not 0 <= found <= 1:
         raise ValueError(f"preprocessing is {preprocessing}")
@@ -106,9 +117,9 @@ def smoothing_of(preprocessing: Mapping[str, Any]) -> float:
 
 
 def read_document(folder: Path) -> dict[str, Any]:
-    """The content of a model folder's ``model.json``.
+    """Return the content of a model folder's ``model.json``.
 
-    Raises ResultError if it is not there, or nothing of that kind.
+    Raises ResultError if it is missing or is not a card.
     """
     path = folder / "model.json"
     try:
@@ -128,7 +139,7 @@ def read_document(folder: Path) -> dict[str, Any]:
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:
-    """The card in a model folder, or in a run folder's record. Raises ResultError."""
+    """Return the card of a model folder or of a run folder. Raises ResultError."""
     path = Path(folder)
     for name in ("model.json", "run.json"):
         file = path / name
@@ -147,8 +158,64 @@ def read_card(folder: str | Path) -> dict[str, Any]:
 
 
 def receipts(card: dict[str, Any]) -> list[dict[str, Any]]:
-    """A card's receipts, the oldest first; older cards have none. Raises ResultError."""
+    """Return a card's receipts, oldest first; older cards have none. Raises ResultError."""
     found = card.get("receipts", [])
     if not isinstance(found, list) or not all(isinstance(made, dict) for made in found):
         raise ResultError("the card's receipts are not a list of documents")
     return found
+
+
+def backbone_of(card: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, int]]:
+    """Check a card and return name, options and input shape of its backbone.
+
+    Raises KeyError, ValueError, TypeError or AttributeError if the card is invalid.
+    """
+    backbone, given, scale = card["backbone"], card["input"], card["preprocessing"]
+    shape = {key: given[key] for key in ("in_chans", "num_classes", "image_size")}
+    if not all(type(value) is int and 0 < value <= MAX_SIZE for value in shape.values()):
+        raise ValueError(f"input is {given}")
+    size = shape["image_size"]
+    mean, std, shifts = float(scale["mean"]), float(scale["std"]), scale.get("shifts", 0)
+    if not (
+        math.isfinite(mean)
+        and 0 < std < math.inf
+        and type(shifts) is int
+        and 0 <= shifts < size
+        and type(scale.get("flip", False)) is bool
+    ):
+        raise ValueError(f"preprocessing is {scale}")
+    smoothing_of(scale)
+    temperature = float(card.get("calibration", {}).get("temperature", 1.0))
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"calibration is {card['calibration']}")
+    if not isinstance(card.get("receipts", []), list):
+        raise ValueError("receipts are not a list")
+    if len(card["classes"]) != shape["num_classes"]:
+        raise ValueError(f"{len(card['classes'])} classes, but {shape['num_classes']} outputs")
+    if not isinstance(backbone["name"], str):
+        raise ValueError(f"backbone is {backbone['name']!r}")
+    options = {key: value for key, value in backbone["options"].items() if value is not None}
+    return backbone["name"], options, shape
+
+
+def metadata(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a card that are stored in an exported file."""
+    provenance = card.get("provenance", {})
+    found = {
+        "classes": card["classes"],
+        "glyphs": card.get("glyphs"),
+        "synthetic": card.get("synthetic"),
+        "input": card["input"],
+        "preprocessing": card["preprocessing"],
+        "calibration": card.get("calibration"),
+        "backbone": card["backbone"]["name"],
+        "recipe": provenance.get("recipe"),
+        "oraclezoo": provenance.get("oraclezoo"),
+        "data": card.get("data"),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def as_text(card: Mapping[str, Any]) -> str:
+    """Return compact JSON, identical for equal content."""
+    return json.dumps(card, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -1,6 +1,6 @@
-"""What a factory takes and returns, kind by kind, as typed Protocols.
+"""Contracts of component factories, as typed Protocols.
 
-Imports nothing heavy: torch and numpy appear in annotations only.
+Imports nothing heavy: torch and numpy appear only in annotations.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
 
 class BackboneFactory(Protocol):
-    """``(N, in_chans, image_size, image_size)`` float, standardised -> logits ``(N, num_classes)``.
+    """Returns a module that maps standardised images to logits.
+
+    Input: float ``(N, in_chans, image_size, image_size)``. Output: float ``(N, num_classes)``.
 
     Facts: ``data_init`` (bool): the module has ``initialize(images)``, called once before training
-    with a float batch ``(N, in_chans, H, W)`` of training images. ``prunable`` (bool).
+    with a float batch ``(N, in_chans, H, W)`` of training images. ``prunable`` (bool): channels can
+    be pruned.
 
-    An option ``pretrained`` (bool), if there is one, starts from weights learned elsewhere: results
-    with it are of the open division, and a saved model is rebuilt without it.
+    An optional option ``pretrained`` (bool) loads weights trained elsewhere. Results with it belong
+    to the open division, and a saved model is rebuilt without it.
     """
 
     def __call__(
@@ -33,13 +36,13 @@ class BackboneFactory(Protocol):
 
 
 class OptimizerFactory(Protocol):
-    """Gets ``model.named_parameters()``, frozen ones included, and leaves those out.
+    """Returns an optimizer for ``model.named_parameters()``; it must skip frozen parameters.
 
-    Facts: ``needs_closure`` (bool): ``step`` must be given a closure. ``train_eval`` (bool): the
-    optimizer has ``train()`` and ``eval()``, to be called around training and evaluation.
-    ``separable`` (bool): a parameter's update depends on its own value, gradient and state alone,
-    so that one step can serve many models. ``takes`` and ``others`` (str): which parameters the
-    method itself updates, and what updates the rest.
+    Facts: ``needs_closure`` (bool): ``step`` requires a closure. ``train_eval`` (bool): the
+    optimizer has ``train()`` and ``eval()``, called around training and evaluation. ``separable``
+    (bool): the update of a parameter depends only on its own value, gradient and state, so that
+    one step can update several models. ``takes`` and ``others`` (str): the parameters that the
+    method updates, and the method for the others.
     """
 
     def __call__(
@@ -48,11 +51,10 @@ class OptimizerFactory(Protocol):
 
 
 class SchedulerFactory(Protocol):
-    """Stepped once after each optimizer step, ``total_steps`` times in all.
+    """Returns a scheduler that is stepped after each optimizer step, ``total_steps`` times.
 
-    Facts: ``metric`` (bool): stepped instead once an epoch with the validation loss. ``lr_peak``
-    (number, 1 if left out): at most how many times the optimizer's learning rate it reaches at its
-    defaults.
+    Facts: ``metric`` (bool): stepped once per epoch with the validation loss instead. ``lr_peak``
+    (number, default 1): maximum factor on the optimizer's learning rate with default options.
     """
 
     def __call__(
@@ -61,11 +63,11 @@ class SchedulerFactory(Protocol):
 
 
 class Images(Protocol):
-    """Images uint8 ``(N, H, W)``: a NumPy array, or what reads like one and may lie elsewhere.
+    """Images uint8 ``(N, H, W)``: a NumPy array or an array-like that reads from disk.
 
-    ``images[key]`` is an array, for a number, a slice, or an int64 array of numbers in any order;
-    a thread that reads ahead may ask for it. Iteration goes through single images, and
-    ``numpy.asarray(images)`` (``__array__``) has all of them in memory.
+    ``images[key]`` returns an array for an integer, a slice, or an int64 index array in any order;
+    a prefetching thread may call it. Iteration yields single images; ``numpy.asarray(images)``
+    (``__array__``) loads all of them into memory.
     """
 
     @property
@@ -87,11 +89,13 @@ class Split(Protocol):
 
 
 class Dataset(Protocol):
-    """A data set with a fixed split. Nothing of a split is read before :meth:`split` is called.
+    """Data set with a fixed split. A split is read only when :meth:`split` is called.
 
-    ``classes`` holds a display name a class, ``glyphs`` the character each stands for (or "").
-    ``flip_keeps_label``: a mirrored image keeps its label. ``synthetic``: generated, not real.
-    ``sha256`` maps each source file, or ``"generated"``, to the digest of its bytes.
+    ``classes``           display name of each class
+    ``glyphs``            modern character of each class, or ""
+    ``flip_keeps_label``  whether a mirrored image keeps its label
+    ``synthetic``         whether the images are generated
+    ``sha256``            SHA-256 of each source file by name, or of ``"generated"``
     """
 
     @property
@@ -108,14 +112,17 @@ class Dataset(Protocol):
 
 
 class DatasetFactory(Protocol):
-    """Finds, checks and opens a data set; raises DataError with what to do when it cannot.
+    """Finds, verifies and opens a data set.
 
-    ``data_dir`` is where the user says the files are, or None. ``progress`` is called with a line
-    of text now and then when something takes long. Data sets take no options.
+    Args:
+        data_dir: Folder of the files, or None to search the default places.
+        progress: Called with a line of text during long operations.
 
-    Facts: ``synthetic`` (bool), as the data set itself says; here for listings. ``streams`` (bool):
-    the factory takes ``stream_above`` as well, a size in bytes or None: images of a split that take
-    more are not to be held in memory, but given as an array-like that reads them when asked.
+    Raises DataError, with a remedy, if the data set is not available. Data sets have no options.
+
+    Facts: ``synthetic`` (bool): same as the data set's attribute, for listings. ``streams`` (bool):
+    the factory also accepts ``stream_above``, a size in bytes or None; a split with larger images
+    must not be loaded into memory, but returned as an array-like that reads on demand.
     """
 
     def __call__(
@@ -127,30 +134,33 @@ class DatasetFactory(Protocol):
 
 
 class Tracker(Protocol):
-    """Where the course of one training is written down as it goes.
+    """Destination for the metrics and files of one training run.
 
-    Its methods are called one after another, all in one thread, which is not the main one, and
-    while nothing is trained. One that raises, or takes too long, is named to the user once and not
-    called again; the training goes on.
+    Methods are called sequentially from one background thread, while no training step runs. If a
+    method raises or takes too long, the user is warned once, the tracker is disabled, and the
+    training continues.
     """
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Finite figures by name, e.g. ``train/loss``, after so many optimizer steps."""
+        """Log finite metrics by name, e.g. ``train/loss``, after ``step`` optimizer steps."""
 
     def artifact(self, path: Path) -> None:
-        """A file, or a folder with files, that belongs to the training; it may change later."""
+        """Record a file or folder of the run; its content may change later."""
 
     def finish(self, status: str) -> None:
-        """The end: ``done``, ``interrupted``, ``diverged`` or ``failed``. Called last, and once."""
+        """Finish with ``done``, ``interrupted``, ``diverged`` or ``failed``. Called once, last."""
 
 
 class TrackerFactory(Protocol):
-    """Begins the record of a training, or goes on with it.
+    """Starts or resumes tracking of a training run.
 
-    ``run_name`` is the name of the run's folder, ``folder`` that folder, which exists. ``config``
-    says what is trained, and on what: flat, dotted names to text, numbers, true, false, None or
-    lists of those. ``config["resumed_step"]`` is 0, or the optimizer steps after which an earlier
-    record of the same ``run_name`` goes on; that may have gone further.
+    Args:
+        run_name: Name of the run's folder.
+        folder: The run's folder, which exists.
+        config: Configuration as a flat mapping from dotted names to strings, numbers, booleans,
+            None or lists of these. ``config["resumed_step"]`` is 0 for a new run, else the
+            optimizer step from which a run with the same ``run_name`` resumes; its earlier record
+            may contain later steps.
     """
 
     def __call__(

@@ -1,7 +1,7 @@
-"""Every error that oraclezoo raises on purpose, and the exit status each one means.
+"""Exceptions of oraclezoo and their exit statuses.
 
-A message is one or two lines and says what to do next. Only the command line turns these into
-printed text and exit codes; the library raises them.
+A message is one or two lines: what is wrong and what to do. The library raises these exceptions;
+only the command line prints them and sets the exit status.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Iterable
 
 
 class OracleZooError(Exception):
-    """Base class of all errors raised on purpose."""
+    """Base class of all oraclezoo exceptions."""
 
     exit_code = 1
 
 
 class UsageError(OracleZooError):
-    """What was asked for cannot mean anything: a wrong name, option, key or value."""
+    """Invalid name, option, key or value."""
 
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """A name that nothing goes by. The message lists the nearest ones."""
+    """Unknown name. The message suggests similar names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         self.kind, self.name = kind, name
@@ -31,39 +31,39 @@ class UnknownNameError(UsageError):
 
 
 class AmbiguousNameError(UsageError):
-    """A bare name that two plugins offer. The message lists the qualified ones."""
+    """Name provided by several plugins. The message lists the qualified names."""
 
 
 class UnknownOptionError(UsageError):
-    """An option that a component does not have. The message lists the nearest ones."""
+    """Unknown option of a component. The message suggests similar options."""
 
 
 class RecipeError(UsageError):
-    """A recipe or suite file, or an override, that cannot be read."""
+    """Invalid recipe, suite or override."""
 
 
 class PluginError(OracleZooError):
-    """A plugin that does not keep the contract."""
+    """Plugin that violates its contract."""
 
 
 class DataError(OracleZooError):
-    """Data that is absent, unreadable, or not what it claims to be."""
+    """Missing, unreadable or corrupt data."""
 
 
 class DownloadError(DataError):
-    """A download that did not arrive or is not the file it should be."""
+    """Failed download, or a downloaded file with the wrong digest."""
 
 
 class ResultError(OracleZooError):
-    """A result or run file that is unreadable or breaks the schema."""
+    """Unreadable or invalid result, run or model file."""
 
 
 class DivergedError(OracleZooError):
-    """A training whose loss is no longer finite."""
+    """Training whose loss is no longer finite."""
 
 
 class OutOfMemoryError(OracleZooError):
-    """A batch that does not fit into memory. The message names a size that does."""
+    """Batch that does not fit in memory. The message suggests a batch size that does."""
 
 
 class JobError(OracleZooError):
@@ -71,25 +71,25 @@ class JobError(OracleZooError):
 
 
 class VerificationError(OracleZooError):
-    """A gate or a verification that was not met."""
+    """Failed gate or verification."""
 
     exit_code = 3
 
 
 class InterruptedRunError(OracleZooError):
-    """Stopped on request, with the work so far kept."""
+    """Run stopped on request; the work so far is kept."""
 
     exit_code = 130
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The tail of a message about an unknown name: up to three near ones, or nothing."""
-    from difflib import get_close_matches  # of use to an error only
+    """Return the end of a message about an unknown name: up to three similar names, or \"\"."""
+    from difflib import get_close_matches  # needed for errors only
 
     names = sorted(set(known))
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return "; did you mean " + " or ".join(f"'{n}'" for n in near) + "?"
     if names and len(names) <= 12:
-        return "; there is " + ", ".join(names)
+        return "; available: " + ", ".join(names)
     return ""

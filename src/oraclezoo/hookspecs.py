@@ -1,4 +1,4 @@
-"""The hooks that a plugin may implement. Each one is optional and returns an iterable of specs."""
+"""Hooks that a plugin may implement. Each is optional and returns an iterable of specs."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ hookimpl = pluggy.HookimplMarker("oraclezoo")
 
 @hookspec
 def oraclezoo_backbones() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
-    """Specs of kind "backbone": nets from images to logits."""
+    """Return specs of kind "backbone": networks that map images to logits."""
 
 
 @hookspec
 def oraclezoo_optimizers() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
-    """Specs of kind "optimizer": rules that update parameters from gradients."""
+    """Return specs of kind "optimizer"."""
 
 
 @hookspec
 def oraclezoo_schedulers() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
-    """Specs of kind "scheduler": courses of the learning rate over a training."""
+    """Return specs of kind "scheduler": learning-rate schedules."""
 
 
 @hookspec
 def oraclezoo_datasets() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
-    """Specs of kind "dataset": tracks, each with a fixed split."""
+    """Return specs of kind "dataset": tracks (data sets with a fixed split)."""
 
 
 @hookspec
 def oraclezoo_trackers() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
-    """Specs of kind "tracker": places where a training's course is written down as it goes."""
+    """Return specs of kind "tracker": destinations for training metrics."""
 
 
 @hookspec
 def oraclezoo_models() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
-    """Specs of kind "model": trained models, each pinned by its digest, fetched when asked for."""
+    """Return specs of kind "model": trained models, pinned by digest, downloaded on demand."""

@@ -1,41 +1,105 @@
-"""Worker: starts a job in a process of its own and listens to it."""
+"""Jobs: functions that run in a process of their own, so that measurements do not interfere.
+
+A job is started as ``python -m oraclezoo.jobs``. It reads one JSON document from standard input:
+the function to call, as ``module:function``, and the fields of its request. It writes one JSON
+event per line to standard output; everything else that a component prints goes to standard error.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import types
+import typing
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
-from oraclezoo.errors import InterruptedRunError
+from oraclezoo.errors import (
+    DivergedError,
+    InterruptedRunError,
+    OracleZooError,
+    OutOfMemoryError,
+)
+from oraclezoo.recipe import Recipe
 
 Event = dict[str, Any]
+"""An event of a job: ``event`` is its kind; the other fields depend on the kind."""
+
+_REASONS: dict[type[OracleZooError], str] = {
+    DivergedError: "diverged",
+    OutOfMemoryError: "out-of-memory",
+}
+
 STDERR_KEPT = 4000
 """Characters of a failed job's standard error that its last event carries."""
 
 
-def run_job(
-    request: dict[str, Any], on_event: Callable[[Event], None] = lambda event: None
-) -> Event:
-    """Run one job to its end; its last event, or a ``failed`` one that says how it died.
+class Request(Protocol):
+    """A frozen dataclass with the input of a job.
 
-    Raises InterruptedRunError when stopped by Ctrl-C, after the job has kept its state.
+    Fields are JSON values, paths, recipes, tuples, mappings and other dataclasses.
+    """
+
+    ACTION: ClassVar[str]
+    """The function that handles it, as ``module:function``; called with the request and a
+    :class:`Channel`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+class Channel:
+    """A job's connection to the process that started it."""
+
+    def __init__(self) -> None:
+        self._events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+        os.dup2(2, 1)  # stray prints must not disturb the events
+        self._stopping = False
+        self._parent = os.getppid()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._stopping = True
+
+    def should_stop(self) -> bool:
+        """Return True after Ctrl-C, and if the parent process is gone."""
+        return self._stopping or os.getppid() != self._parent
+
+    def send(self, event: str, **fields: Any) -> None:
+        """Send an event; if nobody listens any more, the job stops and keeps its state."""
+        try:
+            self._events.write(json.dumps({"event": event, **fields}) + "\n")
+        except BrokenPipeError:
+            self._stopping = True
+
+    def message(self, text: str) -> None:
+        """Send a line of text for the user."""
+        self.send("message", message=text)
+
+
+def run_job(request: Request, on_event: Callable[[Event], None] = lambda event: None) -> Event:
+    """Run one job and return its last event, which is ``failed`` if the job failed or died.
+
+    Raises InterruptedRunError if Ctrl-C stopped it; the job has saved its state.
     """
     (last,) = run_jobs([request], lambda index, event: on_event(event))
     return last
 
 
 def run_jobs(
-    requests: Sequence[dict[str, Any]],
+    requests: Sequence[Request],
     on_event: Callable[[int, Event], None] = lambda index, event: None,
     *,
     on_start: Callable[[int], None] = lambda index: None,
@@ -43,23 +107,29 @@ def run_jobs(
     at_once: int = 1,
     threads: int | None = None,
 ) -> list[Event]:
-    """Run jobs, ``at_once`` at a time; the last event of each, as of :func:`run_job`.
+    """Run several jobs and return the last event of each, as :func:`run_job` does.
 
-    All that is called gets the number of the job, and is called here, not in a thread of its own;
-    ``on_end`` with the job's last event. ``threads`` is how many CPU threads torch takes in each,
-    by default what it takes anyway. Raises InterruptedRunError when stopped by Ctrl-C, after all
-    have kept their state.
+    Args:
+        requests: One request per job.
+        on_event: Called with the index of a job and its event, in the calling thread.
+        on_start: Called with the index of a job before it starts.
+        on_end: Called with the index of a job and its last event.
+        at_once: Number of jobs that run concurrently.
+        threads: CPU threads of each job; None for the default.
+
+    Raises:
+        InterruptedRunError: Ctrl-C stopped the jobs; all have saved their state.
     """
     ended: dict[int, Event] = {}
-    told: Queue[tuple[int, Event | None]] = Queue()
+    events: Queue[tuple[int, Event | None]] = Queue()
     waiting, running = deque(enumerate(requests)), dict[int, _Process]()
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
                 index, request = waiting.popleft()
                 on_start(index)
-                running[index] = _Process(request, partial(_put, told, index), threads)
-            index, event = told.get()
+                running[index] = _Process(request, partial(_put, events, index), threads)
+            index, event = events.get()
             if event is not None:
                 running[index].last = event
                 on_event(index, event)
@@ -82,19 +152,16 @@ def _put(queue: Queue[tuple[int, Event | None]], index: int, event: Event | None
 
 
 class _Process:
-    """A job that runs, and a thread that hands on its events; the last of them is None."""
+    """A running job and a thread that passes its events on, followed by None at its end."""
 
     def __init__(
-        self,
-        request: dict[str, Any],
-        hand_on: Callable[[Event | None], None],
-        threads: int | None,
+        self, request: Request, on_event: Callable[[Event | None], None], threads: int | None
     ) -> None:
         self.last: Event = {"event": "done"}
         self.stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed by end
         limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "oraclezoo.benching.actions"],
+            [sys.executable, "-m", "oraclezoo.jobs"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
@@ -103,26 +170,26 @@ class _Process:
         )
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(request))
+            self.process.stdin.write(to_json(request))
             self.process.stdin.close()
-        self.thread = Thread(target=self._listen, args=(hand_on,), daemon=True)
+        self.thread = Thread(target=self._listen, args=(on_event,), daemon=True)
         self.thread.start()
 
-    def _listen(self, hand_on: Callable[[Event | None], None]) -> None:
+    def _listen(self, on_event: Callable[[Event | None], None]) -> None:
         assert self.process.stdout is not None
         try:
             for line in self.process.stdout:
-                hand_on(json.loads(line))
+                on_event(json.loads(line))
         finally:
-            hand_on(None)
+            on_event(None)
 
     def stop(self) -> None:
-        """Ask it to keep its state and end."""
+        """Ask the job to save its state and end."""
         # a second time if the terminal did it already; Windows has no SIGINT for others
         self.process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
 
     def end(self) -> Event:
-        """Wait for its end; its last event, or one that says how it died."""
+        """Wait for the end of the job; return its last event, or one that says how it died."""
         status = self.process.wait()
         self.thread.join()
         assert self.process.stdout is not None
@@ -138,10 +205,80 @@ class _Process:
 
 
 def _post_mortem(status: int, stderr: str) -> dict[str, str]:
-    """Reason and message for a job that ended without a word of its own."""
-    tail = [line for line in stderr.splitlines() if line.strip()][-1:]
-    said = f": {tail[0].strip()}" if tail else ""
+    """Return reason and message for a job that ended without a last event."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    detail = f": {lines[-1].strip()}" if lines else ""
     if status < 0:
         name = signal.Signals(-status).name
-        return {"reason": "killed", "message": f"the job's process was killed by {name}{said}"}
-    return {"reason": "error", "message": f"the job's process ended with status {status}{said}"}
+        return {"reason": "killed", "message": f"the job's process was killed by {name}{detail}"}
+    return {"reason": "error", "message": f"the job's process ended with status {status}{detail}"}
+
+
+def to_json(request: Request) -> str:
+    """Return a request as the JSON document that :func:`main` reads."""
+    return json.dumps({"action": request.ACTION, "request": _encoded(request)})
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, Recipe):
+        return value.to_dict()
+    if isinstance(value, Path):
+        return str(value)
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: _encoded(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        return {key: _encoded(item) for key, item in value.items()}
+    return [_encoded(item) for item in value] if isinstance(value, (tuple, list)) else value
+
+
+def _decoded(kind: Any, value: Any) -> Any:
+    """Return a JSON value as an instance of the annotated type ``kind``."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        classes = [each for each in arguments if each in (Path, Recipe)]
+        return value if value is None or not classes else _decoded(classes[0], value)
+    if kind is Recipe:
+        return Recipe.from_dict(value)
+    if kind is Path:
+        return Path(value)
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return kind(**{name: _decoded(hints[name], item) for name, item in value.items()})  # type: ignore[operator]  # a class
+    if origin is tuple:
+        return tuple(_decoded(arguments[0], item) for item in value)
+    return value
+
+
+def main() -> int:
+    """Read a request, run its function and return the exit status."""
+    channel = Channel()
+    try:
+        document = json.load(sys.stdin)
+        module, name = document["action"].split(":")
+        function = getattr(importlib.import_module(module), name)
+        kind = typing.get_type_hints(function)["request"]
+        function(_decoded(kind, document["request"]), channel)
+    except InterruptedRunError as error:
+        channel.send("failed", reason="interrupted", message=str(error))
+        return error.exit_code
+    except OracleZooError as error:
+        channel.send("failed", reason=_REASONS.get(type(error), "error"), message=str(error))
+        return error.exit_code
+    except MemoryError as error:
+        text = str(error) or "the process ran out of memory"
+        channel.send("failed", reason="out-of-memory", message=text)
+        return 1
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        memory = "OutOfMemory" in type(error).__name__ or "can't allocate memory" in str(error)
+        reason = "out-of-memory" if memory else "error"
+        channel.send("failed", reason=reason, message=f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,8 +1,8 @@
-"""Spec: the light, frozen record by which a component is known before it is built.
+"""Specs: light, frozen records that describe components.
 
-A spec carries its target as ``"package.module:attribute"``; nothing heavy is imported until
-:meth:`Spec.load` is called. Options are typed here, so that a wrong name or value is refused before
-anything heavy is imported.
+A spec names its target as ``"package.module:attribute"``; nothing heavy is imported before
+:meth:`Spec.load`. Options are typed, so that a wrong name or value is rejected before any heavy
+import.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KINDS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler", "dataset", "tra
 
 SHIPPED_MODEL = "oraclezoo.serving.store:shipped"
 FETCHED_MODEL = "oraclezoo.serving.store:fetched"
-"""The two targets of specs of kind "model"."""
+"""The two allowed targets of specs of kind "model"."""
 
 OptionType = Literal["float", "int", "bool", "str", "floats"]
 Value = float | int | bool | str | tuple[float, ...] | None
@@ -36,11 +36,15 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a component: name, type, default, meaning, and bounds (inclusive).
+    """One option of a component: name, type, default, help text and inclusive bounds.
 
-    A default of None makes the option optional: left out, the component decides. ``later`` marks
-    an option added after recipes with its component had been published: it is no part of a recipe
-    while it has its default, which must mean "as before the option", so that hashes stay.
+    With a default of None the option may be omitted, and the component chooses. ``later`` marks an
+    option added after recipes with its component were published. Such an option is omitted from
+    recipes while it has its default, which must give the behaviour before the option existed, so
+    that recipe hashes do not change.
+
+    >>> Option("lr", "float", 0.1, "learning rate", low=0.0).check(0.5, "optimizer")
+    0.5
     """
 
     name: str
@@ -53,7 +57,11 @@ class Option:
     later: bool = False
 
     def check(self, value: object, where: str) -> Value:
-        """``value`` as this option's type, or a UsageError that names ``where`` it belongs."""
+        """Return ``value`` as this option's type.
+
+        ``where`` prefixes the option's name in messages. Raises UsageError for a wrong type or a
+        value out of bounds.
+        """
         if value is None and self.default is None:
             return None
         if self.type == "floats":
@@ -83,7 +91,7 @@ class Option:
         ):
             low = "-inf" if self.low is None else f"{self.low:g}"
             high = "inf" if self.high is None else f"{self.high:g}"
-            raise UsageError(f"{where}.{self.name} is {value}; it must lie in [{low}, {high}]")
+            raise UsageError(f"{where}.{self.name} is {value}; it must be in [{low}, {high}]")
         return float(value)
 
     def _wrong(self, value: object, where: str) -> UsageError:
@@ -92,14 +100,16 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What is known of a component without importing it.
+    """Description of a component, available without importing it.
 
     ``name``    unique within its kind and distribution
-    ``target``  ``"package.module:attribute"``, a factory that keeps the contract of its kind
+    ``target``  ``"package.module:attribute"``, a factory that satisfies the contract of its kind
                 (:mod:`oraclezoo.contracts`)
-    ``fixed``   keyword arguments always given to the factory; not options, not shown as such
-    ``facts``   declared properties that the engine and the conformance kit rely on
-    ``source``  the paper or code base where the component comes from
+    ``fixed``   keyword arguments always passed to the factory; not options
+    ``facts``   declared properties that the engine and the conformance checks rely on
+    ``source``  paper or code base of the component
+
+    Raises PluginError if a field is invalid.
     """
 
     kind: Kind
@@ -116,7 +126,9 @@ class Spec:
         if self.kind not in KINDS:
             raise PluginError(f"{where}: kind '{self.kind}' is not one of {', '.join(KINDS)}")
         if not _NAME.fullmatch(str(self.name)):
-            raise PluginError(f"{where}: in a name use letters, digits, '.', '_', '-' and one '/'")
+            raise PluginError(
+                f"{where}: a name may contain letters, digits, '.', '_', '+', '-' and one '/'"
+            )
         if not _TARGET.fullmatch(str(self.target)):
             raise PluginError(f"{where}: target '{self.target}' is not 'package.module:attribute'")
         names = [option.name for option in self.options]
@@ -128,9 +140,10 @@ class Spec:
         object.__setattr__(self, "fixed", MappingProxyType(dict(self.fixed)))
 
     def fill(self, given: Mapping[str, object]) -> dict[str, Value]:
-        """All options of this component: ``given`` checked, the rest by default.
+        """Return all options: ``given`` after validation, defaults for the rest.
 
-        Raises UnknownOptionError (lists the nearest) or UsageError (wrong type, out of bounds).
+        Raises UnknownOptionError (suggests similar names) or UsageError (wrong type, out of
+        bounds).
         """
         known = {option.name: option for option in self.options}
         for name in given:
@@ -143,40 +156,43 @@ class Spec:
         }
 
     def decide(self, given: Mapping[str, object]) -> dict[str, Value]:
-        """What a recipe says of the options: as :meth:`fill`, without later ones at their default.
+        """Return the options to store in a recipe: :meth:`fill` without ``later`` defaults.
 
-        Raises as :meth:`fill`.
+        Raises the same errors as :meth:`fill`.
         """
         filled = self.fill(given)
-        silent = {o.name for o in self.options if o.later and filled[o.name] == o.default}
-        return {name: value for name, value in filled.items() if name not in silent}
+        omitted = {o.name for o in self.options if o.later and filled[o.name] == o.default}
+        return {name: value for name, value in filled.items() if name not in omitted}
 
     def load(self) -> Callable[..., Any]:
-        """Import the target. Raises PluginError if it is not there or cannot be called."""
+        """Import and return the target. Raises PluginError if it is missing or not callable."""
         module_name, _, attribute = self.target.partition(":")
         who = f"{self.kind} '{self.name}': its target {self.target}"
         try:
-            found: Any = importlib.import_module(module_name)
+            target: Any = importlib.import_module(module_name)
             for part in attribute.split("."):
-                found = getattr(found, part)
+                target = getattr(target, part)
         except Exception as error:  # a plugin's import may raise anything
             raise PluginError(
                 f"{who} cannot be imported ({type(error).__name__}: {error})"
             ) from error
-        if not callable(found):
+        if not callable(target):
             raise PluginError(f"{who} is not callable")
-        return found  # type: ignore[no-any-return]  # getattr of a module is Any
+        return target  # type: ignore[no-any-return]  # getattr of a module is Any
 
 
 def fetched_model(
     name: str, *, url: str, sha256: str, size_bytes: int, summary: str, source: str = ""
 ) -> Spec:
-    """The spec of a model that is fetched when it is asked for, and used once its digest fits.
+    """Return the spec of a model that is downloaded on first use and verified by its digest.
 
-    ``url`` is the http(s) or file address of a tar archive (plain, or compressed by gzip, bzip2 or
-    xz) of the model's folder; ``sha256``, 64 small hex digits, and ``size_bytes`` are the
-    archive's.
-    ``source`` says who made it of what, and under which licence.
+    Args:
+        name: Name of the model.
+        url: http(s) or file URL of a tar archive (plain, gzip, bzip2 or xz) of the model folder.
+        sha256: SHA-256 of the archive, 64 lowercase hex digits.
+        size_bytes: Size of the archive in bytes.
+        summary: One line for listings.
+        source: Author, training data and licence.
     """
     pin = {"url": url, "sha256": sha256, "size_bytes": size_bytes}
     return Spec(

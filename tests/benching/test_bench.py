@@ -15,9 +15,13 @@ import pytest
 
 import oraclezoo as oz
 from oraclezoo.benching.recipe import Progress
+from oraclezoo.benching.requests import Scoring, Training
+from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import DataError, UsageError
 from oraclezoo.jobs import run_job
+from oraclezoo.plugins.registry import build_registry
 from oraclezoo.ranking.load import load_results
+from oraclezoo.recipe.resolve import resolve
 from oraclezoo.result import Result
 
 TINY: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "backbone.name": "lenet5"}
@@ -87,11 +91,11 @@ def test_the_table_has_a_row_a_recipe(first: list[oz.Result]) -> None:
 def test_finished_jobs_are_kept_and_fresh_ones_agree(
     first: list[oz.Result], place: Path, tiny_idx: Path
 ) -> None:
-    """Asked again nothing is trained; asked with ``fresh`` everything is, to the same figures."""
+    """A second call trains nothing; ``overwrite`` trains everything, to the same figures."""
     again, events = bench(place, tiny_idx, {})
     assert [e.event for e in events] == ["kept", "kept", "measure", "measured"]
     assert [s.accuracy for s in again[0].seeds] == [s.accuracy for s in first[0].seeds]
-    anew, events = bench(place, tiny_idx, {}, fresh=True)
+    anew, events = bench(place, tiny_idx, {}, overwrite=True)
     assert [e.event for e in events].count("done") == 2
     for one, other in zip(anew[0].seeds, first[0].seeds, strict=True):
         assert (one.accuracy, one.loss, one.validation_accuracy) == (
@@ -129,16 +133,14 @@ def test_a_killed_job_is_a_failure_with_its_signal(
 ) -> None:
     """A job that dies without a word is told from one that failed."""
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "budget.epochs": 10_000, "data.track": "idx"})
-    request = {
-        "action": "train",
-        "recipe": recipe.to_dict(),
-        "seed": 0,
-        "data_dir": str(tiny_idx),
-        "device": "cpu",
-        "out": str(place / "killed"),
-        "results": str(place / "results"),
-        "resume": False,
-    }
+    request = Training(
+        recipe=resolve(recipe, build_registry()),
+        seed=0,
+        runs=place / "killed",
+        resume=False,
+        execution=Execution(data_dir=tiny_idx, device="cpu"),
+        scoring=Scoring(place / "results"),
+    )
     pids: list[int] = []
 
     def kill(event: dict[str, Any]) -> None:

@@ -11,12 +11,14 @@ import pytest
 
 import oraclezoo as oz
 from oraclezoo.artifacts.run import Run, folder_name
-from oraclezoo.benching.compressed import PRUNED, Made, make
+from oraclezoo.benching.compressed import PRUNED, Made, VariantRequest, make
 from oraclezoo.benching.recipe import Progress
+from oraclezoo.engine.execution import Execution
+from oraclezoo.engine.records import Callbacks
 from oraclezoo.errors import InterruptedRunError, ResultError, UsageError
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.publish.checks import check
-from oraclezoo.publish.reproduce import reproduce
+from oraclezoo.publish.reproduce import Rerun, reproduce
 from oraclezoo.ranking.load import entry_of
 from oraclezoo.ranking.predictions import accuracy_of
 from oraclezoo.recipe.resolve import resolve
@@ -206,32 +208,26 @@ def test_a_stopped_fine_tuning_goes_on(
     """What was fine-tuned is kept, and the outcome is that of one that was not stopped."""
     run = Run(place / "runs" / folder_name(recipe(), 0))
     asked = recipe(compress__steps="prune50+int8", compress__epochs=3)
-    whole = make(run, asked, seed=0, runs=tmp_path / "whole", data_dir=tiny_idx, device="cpu")
+    execution = Execution(data_dir=tiny_idx, device="cpu")
+    request = VariantRequest(asked, 0, tmp_path / "whole", execution)
+    whole = make(run, request, REGISTRY, Callbacks())
+    request = dataclasses.replace(request, runs=tmp_path / "cut")
     epochs: list[int] = []
+    count = Callbacks(
+        on_epoch=lambda epoch: epochs.append(epoch.epoch),
+        should_stop=lambda: len(epochs) == 2,
+    )
     with pytest.raises(InterruptedRunError):
-        make(
-            run,
-            asked,
-            seed=0,
-            runs=tmp_path / "cut",
-            data_dir=tiny_idx,
-            device="cpu",
-            on_epoch=lambda epoch: epochs.append(epoch.epoch),
-            should_stop=lambda: len(epochs) == 2,
-        )
+        make(run, request, REGISTRY, count)
     cut = Made(tmp_path / "cut" / folder_name(asked, 0))
     assert cut.record["status"] == "interrupted"
     with pytest.raises(ResultError, match="not finished"):
         cut.check()
     made = make(
         run,
-        asked,
-        seed=0,
-        runs=tmp_path / "cut",
-        data_dir=tiny_idx,
-        device="cpu",
-        resume=True,
-        on_epoch=lambda epoch: epochs.append(epoch.epoch),
+        dataclasses.replace(request, resume=True),
+        REGISTRY,
+        dataclasses.replace(count, should_stop=lambda: False),
     )
     assert epochs == [1, 2, 3]
     assert made.record["outcome"]["examples"] == (2 + 3) * 144
@@ -257,7 +253,7 @@ def test_a_training_that_failed_leaves_nothing_to_compress(place: Path, tiny_idx
     wild = recipe(name="wild", optimizer__lr=100.0, optimizer__weight_decay=1.0, budget__epochs=10)
     results, _ = bench(place, tiny_idx, wild, compress="int8", seeds=1)
     assert [f.reason for result in results for f in result.failures] == ["diverged", "diverged"]
-    assert "no net to compress" in results[1].failures[0].message
+    assert "no model to compress" in results[1].failures[0].message
 
 
 def test_fine_tuning_counts_for_the_division(
@@ -278,7 +274,7 @@ def test_fine_tuning_counts_for_the_division(
         recipe(compress__steps="prune50+int8"),
         compress=dataclasses.replace(recipe(compress__steps="prune50+int8").compress, distill=0.5),
     ).hash
-    with pytest.raises(ResultError, match="learns from a teacher"):
+    with pytest.raises(ResultError, match="fine-tuning uses distillation"):
         validate(document)
 
 
@@ -288,16 +284,14 @@ def test_a_compressed_row_is_reproduced(
     """From its recipe alone: trained, pruned, fine-tuned, rounded and scored as before."""
     path = first[0][2].path
     assert path is not None
-    record, _ = reproduce(path, seeds=1, data_dir=tiny_idx, device="cpu")
+    record, _ = reproduce(path, Rerun(seeds=1, data_dir=tiny_idx, device="cpu"))
     assert record.verdict == "same"
     assert [pair.answers_changed for pair in record.seeds] == [0]
 
 
 def test_accuracy_alone_and_corruptions_work_for_variants(tiny_idx: Path, tmp_path: Path) -> None:
     """Such a row has no times; the corrupted images are read by the compressed model."""
-    results, _ = bench(
-        tmp_path, tiny_idx, compress="int8", accuracy_only=True, robust=True, at_once=2
-    )
+    results, _ = bench(tmp_path, tiny_idx, compress="int8", accuracy_only=True, robust=True, jobs=2)
     assert [len(result.seeds) for result in results] == [2, 2]
     assert all(score.train_s is None for result in results for score in result.seeds)
     assert results[1].latency == ()
@@ -323,7 +317,7 @@ def test_a_wrong_variant_is_refused_before_anything_is_trained(
     tiny_idx: Path, tmp_path: Path
 ) -> None:
     """The text is read first."""
-    with pytest.raises(UsageError, match="no step 'int4'"):
+    with pytest.raises(UsageError, match="unknown step 'int4'"):
         bench(tmp_path, tiny_idx, compress=["int4"])
     assert list(tmp_path.iterdir()) == []
 
@@ -338,7 +332,9 @@ def test_making_a_variant_never_reads_the_test_split(
         content = b"not images" if path.name.startswith("t10k-images") else path.read_bytes()
         (data / path.name).write_bytes(content)
     run, asked = Run(place / "runs" / folder_name(recipe(), 0)), recipe(compress__steps="prune40")
-    made = make(run, asked, seed=0, runs=tmp_path / "runs", data_dir=data, device="cpu")
+    execution = Execution(data_dir=data, device="cpu")
+    request = VariantRequest(asked, 0, tmp_path / "runs", execution)
+    made = make(run, request, REGISTRY, Callbacks())
     assert made.record["status"] == "done"
     assert len(made.record["data_sha256"]) == 2, "the test files were not read"
     assert not list(tmp_path.rglob("ledger.jsonl"))

@@ -18,11 +18,12 @@ import pytest
 import oraclezoo as oz
 from oraclezoo.benching import seeds as at_once
 from oraclezoo.benching.recipe import Progress, RecipeBench
-from oraclezoo.benching.seeds import AtOnce
+from oraclezoo.benching.seeds import Concurrent
+from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import InterruptedRunError, UsageError
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.result import Result
-from oraclezoo.training.stacked import marking, train
+from oraclezoo.training.stacked import SeedCallbacks, marking, train
 
 TINY: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "backbone.name": "lenet5"}
 
@@ -66,12 +67,12 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def stacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an accelerator gets, here on the CPU."""
-    monkeypatch.setattr(AtOnce, "_in_processes", AtOnce._stacked)
+    monkeypatch.setattr(Concurrent, "in_processes", Concurrent.stacked)
 
 
 def test_processes_side_by_side_leave_untimed_runs(tiny_idx: Path, tmp_path: Path) -> None:
     """They make a result without times, and are kept for the next one."""
-    result, events = bench(tmp_path, tiny_idx, accuracy_only=True, at_once=2)
+    result, events = bench(tmp_path, tiny_idx, accuracy_only=True, jobs=2)
     assert counted(events) == {"start": 2, "done": 2, "measure": 1, "measured": 1}
     assert [score.seed for score in result.seeds] == [0, 1]
     assert {(s.train_s, s.compile_s, s.peak_memory_bytes) for s in result.seeds} == {(None,) * 3}
@@ -93,8 +94,8 @@ def test_a_timed_result_takes_no_untimed_run_but_serves_for_accuracy(
     unmeasured: None, tiny_idx: Path, tmp_path: Path
 ) -> None:
     """A timed benchmark trains anew, and its runs and result survive an untimed one."""
-    result, events = bench(tmp_path, tiny_idx, accuracy_only=True, at_once=2)
-    again, events = bench(tmp_path, tiny_idx, accuracy_only=True, at_once=2)
+    result, events = bench(tmp_path, tiny_idx, accuracy_only=True, jobs=2)
+    again, events = bench(tmp_path, tiny_idx, accuracy_only=True, jobs=2)
     assert counted(events) == {"kept": 2}
     assert again.id == result.id
     timed, events = bench(tmp_path, tiny_idx)
@@ -116,7 +117,7 @@ def test_stacked_seeds_are_those_of_lone_runs(
     stacked: None, unmeasured: None, tiny_idx: Path, tmp_path: Path
 ) -> None:
     """On a net without batch norm, seed by seed, within float32's rounding; two at a time."""
-    result, events = bench(tmp_path / "joint", tiny_idx, accuracy_only=True, at_once=2, seeds=3)
+    result, events = bench(tmp_path / "joint", tiny_idx, accuracy_only=True, jobs=2, seeds=3)
     assert counted(events) == {"start": 3, "done": 3}
     assert [score.seed for score in result.seeds] == [0, 1, 2]
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "data.track": "idx"})
@@ -189,7 +190,7 @@ def test_too_many_at_once_is_a_failure_that_says_so(
     result, events = bench(tmp_path, tiny_idx, accuracy_only=True)
     assert counted(events) == {"start": 2, "failed": 2}
     assert {(f.reason, f.message) for f in result.failures} == {
-        ("out-of-memory", "no room; train fewer seeds at a time, e.g. --at-once 4")
+        ("out-of-memory", "no room; train fewer seeds at a time, e.g. --jobs 4")
     }
 
 
@@ -198,8 +199,7 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "data.track": "idx", "budget.epochs": 3})
     options: dict[str, Any] = {
         "registry": build_registry(),
-        "data_dir": tiny_idx,
-        "device": "cpu",
+        "execution": Execution(data_dir=tiny_idx, device="cpu"),
         "at_once": 3,
     }
     whole = train(recipe, [4, 5, 6], out=tmp_path / "whole", **options)
@@ -210,7 +210,9 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
                 recipe,
                 seeds,
                 out=tmp_path / "parts",
-                should_stop=lambda steps=steps, counter=counter: next(counter) >= steps,
+                callbacks=SeedCallbacks(
+                    should_stop=lambda steps=steps, counter=counter: next(counter) >= steps  # type: ignore[misc]  # bound now
+                ),
                 **options,
             )
     epochs: list[int] = []
@@ -219,7 +221,7 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
         [4, 5, 6],
         out=tmp_path / "parts",
         resume=[4, 5, 6],
-        on_epoch=lambda seed, epoch: epochs.append(seed),
+        callbacks=SeedCallbacks(on_epoch=lambda seed, epoch: epochs.append(seed)),
         **options,
     )
     assert Counter(epochs) == {4: 2, 5: 2, 6: 3}
@@ -232,7 +234,7 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
 def test_at_once_goes_with_accuracy_only(tmp_path: Path, tiny_idx: Path) -> None:
     """Else it would mean nothing."""
     with pytest.raises(UsageError, match="accuracy_only"):
-        bench(tmp_path, tiny_idx, at_once=2)
+        bench(tmp_path, tiny_idx, jobs=2)
 
 
 def test_as_many_processes_as_cores_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +256,7 @@ def test_ctrl_c_keeps_the_work_of_all_processes(tiny_idx: Path, tmp_path: Path) 
     )
     command = [sys.executable, "-m", "oraclezoo", "bench", "long.toml", "--track", "idx"]
     command += ["--data-dir", str(tiny_idx), "--seeds", "2", "--device", "cpu", "--json"]
-    command += ["--accuracy-only", "--at-once", "2"]
+    command += ["--accuracy-only", "--jobs", "2"]
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -306,8 +308,7 @@ def test_real_accuracies_are_those_of_lone_runs(oracle_dir: Path, tmp_path: Path
         recipe,
         range(4),
         registry=build_registry(),
-        data_dir=oracle_dir,
-        device="cpu",
+        execution=Execution(data_dir=oracle_dir, device="cpu"),
         out=tmp_path / "joint",
     )
     lone = [

@@ -91,6 +91,6 @@ def test_a_model_card_has_what_a_reader_needs(script: Callable[[str], Any], name
     assert ("pretrained on the track" in text) == bool(loaded.pretrain.epochs)
     assert ("teachers of the same architecture" in text) == bool(loaded.distill.teachers)
     assert ("validation images (2,000)" in text) == loaded.data.refit
-    told = text.partition("Changes to the recipe: ")[2].partition(".\n")[0]
-    assert told.count(" = ") == len(changes)
-    assert all(f"`{key} = " in told for key in changes)
+    changed = text.partition("Changes to the recipe: ")[2].partition(".\n")[0]
+    assert changed.count(" = ") == len(changes)
+    assert all(f"`{key} = " in changed for key in changes)

@@ -153,7 +153,7 @@ def mobile_graph() -> onnx.ModelProto:
 
 
 def test_other_parts_of_the_file_are_kept(script: Script, tmp_path: Path) -> None:
-    """A part measured anew takes its old rows' place, and no other's."""
+    """A repeated measurement replaces its own rows only."""
     compression = script("compression")
     out = tmp_path / "compression.json"
     old = [{"part": part, "claim": f"old {part}"} for part in PARTS]

@@ -1,4 +1,4 @@
-"""The benchmark's own sums: exact ones are ONNX Runtime's in float, and pairs saturate as told."""
+"""The benchmark's sums: exact ones equal ONNX Runtime's in float, and pairs saturate."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def test_exact_sums_are_those_of_float(script: Script) -> None:
     )
     sums = layer.columns(given).astype(np.int64) @ layer.weights.T
     found = layer.rounded(sums).reshape(4, 6, 5, 5).transpose(0, 3, 1, 2)
-    apart = np.abs(found.astype(int) - made)
-    assert apart.max() <= 1
-    assert (apart == 0).mean() > 0.99
+    difference = np.abs(found.astype(int) - made)
+    assert difference.max() <= 1
+    assert (difference == 0).mean() > 0.99
     assert len(np.unique(made)) > 50
 
 

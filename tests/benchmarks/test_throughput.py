@@ -54,7 +54,7 @@ def test_rivals_meet_the_engine_at_its_batch(script: Script) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--models", "oraclenot"), "unknown model oraclenot"),
         (("--rounds", "0"), "at least 1"),
@@ -63,13 +63,13 @@ def test_rivals_meet_the_engine_at_its_batch(script: Script) -> None:
     ],
 )
 def test_wrong_options_are_told(
-    script: Script, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+    script: Script, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
     """Before anything is measured, with exit status 2."""
     with pytest.raises(SystemExit) as stopped:
         parsed(script, *words)
     assert stopped.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_without_lightning_it_says_how_to_get_it(
@@ -80,9 +80,9 @@ def test_without_lightning_it_says_how_to_get_it(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         throughput.parse(["--device", "cpu"])
-    told = capsys.readouterr().err
-    assert "pip install lightning" in told
-    assert "--no-lightning" in told
+    message = capsys.readouterr().err
+    assert "pip install lightning" in message
+    assert "--no-lightning" in message
 
 
 def rows(script: Script, model: str, rates: dict[str, list[float]]) -> list[dict[str, Any]]:
@@ -163,7 +163,7 @@ def test_the_account_of_a_profile_adds_up(script: Script) -> None:
     ],
 )
 def test_operations_have_a_kind(script: Script, operation: str, kind: str) -> None:
-    """On the CPU and on a GPU, where kernels have names of their own."""
+    """On the CPU and on a GPU, whose kernels have different names."""
     assert script("throughput").kind_of(operation) == kind
 
 
@@ -213,7 +213,7 @@ def test_the_fastest_setting_is_chosen_and_failures_are_kept(
 
 
 def test_a_contender_that_dies_says_why(script: Script) -> None:
-    """The last line of what it told is the error."""
+    """The error is the last line of its output."""
     turns = script("_turns")
     with (
         turns.running([{"way": "engine", "threads": 1, "device": "cpu"}]) as (contender,),

@@ -36,7 +36,7 @@ def test_one_seed_has_no_interval(script: Script, capsys: pytest.CaptureFixture[
 
 
 def test_rows_are_those_of_published_results(script: Script) -> None:
-    """A row a recipe, with the mean and median that a result of its own gives.
+    """A row a recipe, with the mean and median of a separate result.
 
     Of a recipe that was run on several classes of hardware one result makes the whole row.
     """

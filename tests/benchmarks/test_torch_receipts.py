@@ -29,7 +29,7 @@ def test_receipts_are_written_beside_what_could_not_be_made(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A precision that there is none of is told and is status 1; the other's receipt is there."""
+    """An unknown precision is an error with status 1; the other precision has its receipt."""
     asked = ["--device", "cpu", "--quick", "--precisions", "int3,bf16"]
     (folder := tmp_path / "gpu-2030-01-01").mkdir()
     monkeypatch.setattr(page, "MEASUREMENTS", tmp_path)
@@ -45,9 +45,9 @@ def test_receipts_are_written_beside_what_could_not_be_made(
     assert made["track"] == "glyphs-3k"
     assert (made["synthetic"], made["after"]["precision"]) == (True, "bf16")
     assert [row["batch_size"] for row in made["after"]["latency"]] == [1]
-    told = capsys.readouterr()
-    assert "torch bf16" in told.out
-    assert "int3: precision is 'int3'" in told.err
+    captured = capsys.readouterr()
+    assert "torch bf16" in captured.out
+    assert "int3: precision is 'int3'" in captured.err
     table = [line for line in page.torch_receipts().splitlines() if line.startswith("| `bf16`")]
     (speed,) = made["speedups"]
     assert len(table) == 1

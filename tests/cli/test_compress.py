@@ -22,7 +22,7 @@ def oraclezoo(*arguments: str | Path) -> Result:
 def exported(tiny_run: Path, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder made by the command."""
     out = tmp_path_factory.mktemp("exported") / "model"
-    result = oraclezoo("export", tiny_run, out, "--data-dir", tiny_idx, "--no-timed")
+    result = oraclezoo("export", tiny_run, "--out", out, "--data-dir", tiny_idx, "--no-timed")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[0] == str(out)
     assert "agreement" in result.stdout
@@ -50,7 +50,7 @@ def test_quantize_puts_its_result_beside_the_model(exported: Path, tiny_idx: Pat
 def test_an_int8_file_is_not_overwritten_by_float(exported: Path, tiny_idx: Path) -> None:
     """Export by default goes into the model's own folder, but not over a quantized file."""
     small = exported.with_name("small")
-    made = oraclezoo("quantize", exported, small, "--data-dir", tiny_idx, "--no-timed")
+    made = oraclezoo("quantize", exported, "--out", small, "--data-dir", tiny_idx, "--no-timed")
     assert made.exit_code == 0, made.output
     before = (small / "model.onnx").read_bytes()
     result = oraclezoo("export", small, "--data-dir", tiny_idx, "--no-timed")
@@ -64,7 +64,15 @@ def test_a_pt2_program_lies_beside_the_model(
 ) -> None:
     """Checked like ONNX; its digest is in the receipt."""
     result = oraclezoo(
-        "export", exported, tmp_path / "p", "--format", "pt2", "--data-dir", tiny_idx, "--json"
+        "export",
+        exported,
+        "--out",
+        tmp_path / "p",
+        "--format",
+        "pt2",
+        "--data-dir",
+        tiny_idx,
+        "--json",
     )
     assert result.exit_code == 0, result.output
     made = json.loads(result.stdout)["data"]["receipt"]
@@ -78,7 +86,7 @@ def test_a_parity_that_is_not_met_exits_with_3(
     """Asked for no difference at all, the figure is named and nothing is written."""
     out = tmp_path / "m"
     result = oraclezoo(
-        "export", tiny_run, out, "--tolerance", "0", "--data-dir", tiny_idx, "--no-timed"
+        "export", tiny_run, "--out", out, "--tolerance", "0", "--data-dir", tiny_idx, "--no-timed"
     )
     assert result.exit_code == 3
     assert "probabilities differ by up to" in result.stderr

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import oraclezoo as oz
+from oraclezoo import jobs
 from oraclezoo.artifacts import build
-from oraclezoo.benching import actions
 from oraclezoo.cli import cli
 from oraclezoo.errors import OutOfMemoryError, UsageError
 
@@ -97,10 +97,10 @@ def test_a_benchmark_hands_them_to_its_jobs(here: Path, tiny_idx: Path) -> None:
     record = oz.Run.load(folder).record
     assert (record["compile"], record["deterministic"]) == ("off", True)
     kept = oraclezoo(*arguments, *more)
-    assert "kept from before" in kept.stderr
+    assert "(reused)" in kept.stderr
     anew = oraclezoo(*arguments, *more[:-1])
     assert anew.exit_code == 0, anew.output
-    assert "kept from before" not in anew.stderr
+    assert "(reused)" not in anew.stderr
     with pytest.raises(UsageError, match="auto, on or off"):
         oz.bench(["authors-cnn"], track="idx", data_dir=tiny_idx, compile="maybe")
 
@@ -123,4 +123,4 @@ def test_too_large_a_model_is_told_apart_from_a_batch(
 
 def test_a_job_reports_it_as_out_of_memory() -> None:
     """As torch's own error, so that a benchmark tells it from other failures."""
-    assert actions._REASONS[OutOfMemoryError] == "out-of-memory"
+    assert jobs._REASONS[OutOfMemoryError] == "out-of-memory"

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from oraclezoo.cli import COMMANDS, cli, main
 from oraclezoo.errors import (
@@ -102,7 +103,7 @@ def test_a_command_may_set_its_exit_status(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lst"], "there is no command 'lst'; did you mean 'list'"),
+        (["lst"], "unknown command 'lst'; did you mean 'list'"),
         (["list", "--jsn"], "--json"),
         (["--nope"], "--nope"),
         (["list", "backbones", "x", "y"], "extra argument"),
@@ -164,3 +165,20 @@ def test_a_caller_may_handle_errors_itself() -> None:
     """As click offers it: without standalone mode nothing is caught."""
     with pytest.raises(UsageError, match="unknown"):
         cli.main(["list", "backbones", "zzz"], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["bench", "--fresh"], "No such option '--fresh'. Use '--overwrite'."),
+        (["reproduce", "r", "--at-once", "2"], "No such option '--at-once'. Use '--jobs'."),
+        (["data", "fetch", "--dest", "x"], "No such option '--dest'. Use '--out'."),
+        (["prune", "model", "small", "--macs", "0.5"], "Choose the output with '--out'."),
+        (["data", "convert", "scans"], "Missing option '--out'"),
+    ],
+)
+def test_spelling_of_0_1_names_the_current_one(arguments: list[str], hint: str) -> None:
+    """Renamed options and positional outputs are usage errors that say what to type."""
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert hint in result.stderr

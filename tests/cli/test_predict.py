@@ -80,9 +80,10 @@ def test_files_that_cannot_be_read_are_named_and_the_others_read(folder: Path, m
     assert len(done.stdout.splitlines()) == 4
     first, second = done.stderr.splitlines()
     assert (
-        first == f"oraclezoo: {folder}/nowhere.png: it cannot be read (No such file or directory)"
+        first
+        == f"oraclezoo: {folder}/nowhere.png: the file cannot be read (No such file or directory)"
     )
-    assert second.startswith(f"oraclezoo: {folder}/bad.png: it is no BMP")
+    assert second.startswith(f"oraclezoo: {folder}/bad.png: the file is not a BMP")
     document = run(folder, "--model", model, "--json")
     assert document.exit_code == 1
     (row,) = json.loads(document.stdout)["data"]["unreadable"]

@@ -29,14 +29,14 @@ def test_a_run_becomes_a_smaller_model(tiny_run: Path, tiny_idx: Path, tmp_path:
     """The receipt on stdout, progress on stderr; --json is one document; receipt shows it again."""
     out = tmp_path / "small"
     options = ("--macs", "0.6", "--epochs", "1", "--data-dir", tiny_idx)
-    result = prune(tiny_run, out, *options)
+    result = prune(tiny_run, "--out", out, *options)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[0] == str(out)
     assert "multiply-accumulates" in result.stdout
     assert "step 1 of 1" in result.stderr
     assert "fine-tuning 1/1" in result.stderr
     assert oz.load(out).predict(BLANK).labels.shape == (1,)
-    document = json.loads(prune(tiny_run, out, *options, "--overwrite", "--json").stdout)
+    document = json.loads(prune(tiny_run, "--out", out, *options, "--overwrite", "--json").stdout)
     assert document["schema"] == "oraclezoo/prune/1"
     assert document["data"]["receipt"]["options"]["reached"] <= 0.6
     shown = CliRunner().invoke(cli, ["receipt", str(out)])
@@ -48,7 +48,7 @@ def test_a_crossed_gate_exits_with_3_and_the_figure(
 ) -> None:
     """And leaves no model."""
     hard = ("--macs", "0.25", "--importance", "random", "--epochs", "0", "--max-limit", "0")
-    result = prune(tiny_run, tmp_path / "out", *hard, "--data-dir", tiny_idx)
+    result = prune(tiny_run, "--out", tmp_path / "out", *hard, "--data-dir", tiny_idx)
     assert result.exit_code == 3, result.output
     assert "the 95% limit of the loss is" in result.stderr
     assert not (tmp_path / "out" / "model.json").exists()
@@ -68,7 +68,7 @@ def test_wrong_usage_exits_with_2(
     tiny_run: Path, tiny_idx: Path, tmp_path: Path, options: tuple[str, ...], word: str
 ) -> None:
     """One or two lines, no traceback."""
-    result = prune(tiny_run, tmp_path / "out", *options, "--data-dir", tiny_idx)
+    result = prune(tiny_run, "--out", tmp_path / "out", *options, "--data-dir", tiny_idx)
     assert result.exit_code == 2
     assert word in result.stderr
     assert len(result.stderr.strip().splitlines()) <= 2
@@ -76,7 +76,7 @@ def test_wrong_usage_exits_with_2(
 
 def test_what_is_no_model_exits_with_1(tmp_path: Path) -> None:
     """A folder of something else."""
-    result = prune(tmp_path, tmp_path / "out", "--macs", "0.5")
+    result = prune(tmp_path, "--out", tmp_path / "out", "--macs", "0.5")
     assert result.exit_code == 1
     assert "neither model.json nor run.json" in result.stderr
 
@@ -88,7 +88,7 @@ def test_ctrl_c_keeps_the_work_and_resume_goes_on(
 ) -> None:
     """Exit status 130; --resume does the epochs that are left, to the same end."""
     given = ["--macs", "0.6", "--epochs", "60", "--data-dir", str(tiny_idx), *QUICK]
-    command = [sys.executable, "-m", "oraclezoo", "prune", str(tiny_run)]
+    command = [sys.executable, "-m", "oraclezoo", "prune", str(tiny_run), "--out"]
     stopped, whole = str(tmp_path / "stopped"), str(tmp_path / "whole")
     with subprocess.Popen([*command, stopped, *given], stderr=subprocess.PIPE, text=True) as job:
         assert job.stderr is not None

@@ -72,7 +72,7 @@ def test_a_second_training_is_refused_and_nothing_is_lost(here: Path, tiny_idx: 
         (["train", "default", "-s", "data.trak=idx"], 2, "'track'"),
         (["train", "default", "-s", "optimizer.name=sdg"], 2, "'sgd'"),
         (["train", "default", "-s", "optimizer.moment=0.1"], 2, "'momentum'"),
-        (["train", "default", "-s", "budget.epochs=0"], 2, "must lie in"),
+        (["train", "default", "-s", "budget.epochs=0"], 2, "must be in"),
         (["train", "default", "--track", "orcale-mnist"], 2, "'oracle-mnist'"),
         (["train", "default", "--track", "idx"], 1, "--data-dir"),
         (["train", "default", "--track", "idx", "--data-dir", "none"], 1, "none"),
@@ -165,9 +165,9 @@ def test_fetch_downloads_verified_files_from_a_mirror(here: Path, oracle_dir: Pa
         threading.Thread(target=server.serve_forever, daemon=True).start()
         mirror = f"http://127.0.0.1:{server.server_port}"
         result = oraclezoo(
-            "data", "fetch", "--only-3k", "--url", mirror, "--dest", here / "data", "--json"
+            "data", "fetch", "--only-3k", "--url", mirror, "--out", here / "data", "--json"
         )
-        missing = oraclezoo("data", "fetch", "--url", f"{mirror}/none", "--dest", here / "other")
+        missing = oraclezoo("data", "fetch", "--url", f"{mirror}/none", "--out", here / "other")
         server.shutdown()
     assert result.exit_code == 0, result.output
     places = json.loads(result.stdout)["data"]
@@ -198,7 +198,9 @@ def test_every_command_that_prints_a_result_takes_json() -> None:
 
 def test_data_preview_and_verify(here: Path, tiny_idx: Path, oracle_dir: Path) -> None:
     """A contact sheet is a PNG; verifying tells good files from altered ones by exit status 3."""
-    result = oraclezoo("data", "preview", "oracle-mnist-3k", "sheet.png", "--data-dir", oracle_dir)
+    result = oraclezoo(
+        "data", "preview", "oracle-mnist-3k", "--out", "sheet.png", "--data-dir", oracle_dir
+    )
     assert result.exit_code == 0, result.output
     assert Path("sheet.png").read_bytes().startswith(b"\x89PNG")
     good = oraclezoo("data", "verify", oracle_dir, "--json")

@@ -64,7 +64,16 @@ def test_the_cost_is_of_several_tracks(page: ModuleType) -> None:
 def test_the_command_writes_a_sheet(tmp_path: Path) -> None:
     """Of all corruptions or of one; an unknown one is named with the nearest."""
     sheet = tmp_path / "sheet.png"
-    command = [sys.executable, "-m", "oraclezoo", "data", "corrupt", "glyphs-3k", str(sheet)]
+    command = [
+        sys.executable,
+        "-m",
+        "oraclezoo",
+        "data",
+        "corrupt",
+        "glyphs-3k",
+        "--out",
+        str(sheet),
+    ]
     done = subprocess.run([*command, "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     data = json.loads(done.stdout)["data"]

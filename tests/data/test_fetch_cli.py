@@ -30,7 +30,7 @@ main()
 def test_paths_go_to_stdout_and_lines_to_stderr(server: FileServer, tmp_path: Path) -> None:
     """A line a file and, after a cut, what is done about it; the second time nothing is said."""
     server.plan = ["truncated"]
-    command = ["data", "fetch", "--url", server.url, "--dest", str(tmp_path)]
+    command = ["data", "fetch", "--url", server.url, "--out", str(tmp_path)]
     result = CliRunner().invoke(cli, command, env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.stderr
     assert result.stdout.splitlines() == [str(tmp_path / name) for name in FILES]
@@ -45,7 +45,7 @@ def test_paths_go_to_stdout_and_lines_to_stderr(server: FileServer, tmp_path: Pa
 def test_a_failure_is_two_lines_and_status_1(server: FileServer, tmp_path: Path) -> None:
     """What went wrong, and what there is instead."""
     server.mode = "wrong"
-    command = ["data", "fetch", "--url", server.url, "--dest", str(tmp_path)]
+    command = ["data", "fetch", "--url", server.url, "--out", str(tmp_path)]
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -79,7 +79,7 @@ def test_on_a_terminal_there_is_a_bar(server: FileServer, tmp_path: Path) -> Non
     terminal, end = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     with subprocess.Popen(
-        [*command, "--url", server.url, "--dest", tmp_path],
+        [*command, "--url", server.url, "--out", tmp_path],
         stdout=subprocess.DEVNULL,
         stderr=end,
         env=environment,

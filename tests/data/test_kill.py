@@ -93,7 +93,7 @@ def test_fetching_outlives_kills(server: FileServer, tmp_path: Path) -> None:
     records = [(file.name, file.kind, file.digest) for file in FILES.values()]
     code = [sys.executable, "-c", FETCH, json.dumps(records)]
     folder = tmp_path / "data"
-    command = [*code, "data", "fetch", "--url", server.url, "--dest", folder]
+    command = [*code, "data", "fetch", "--url", server.url, "--out", folder]
     environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
     duration_s = run(command, environment)
     old = b"of another day"
@@ -120,7 +120,7 @@ def test_fetching_outlives_kills(server: FileServer, tmp_path: Path) -> None:
 def test_generating_outlives_kills(tmp_path: Path) -> None:
     """Each file of the cache is absent, the old one or complete, and images fit their labels."""
     sheet = tmp_path / "sheet.png"
-    command = [sys.executable, "-m", "oraclezoo", "data", "preview", "glyphs-3k", sheet]
+    command = [sys.executable, "-m", "oraclezoo", "data", "preview", "glyphs-3k", "--out", sheet]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     duration_s = run(command, environment)
     folder = tmp_path / "oraclezoo" / "generated"

@@ -120,9 +120,9 @@ def test_what_cannot_be_compiled_is_trained_as_it_is(
 
     monkeypatch.setattr(torch, "compile", lambda model, **options: refuse)
     said: list[str] = []
-    tried = trainer(tmp_path / "tried", compile="on", say=said.append)
+    tried = trainer(tmp_path / "tried", compile="on", warn=said.append)
     tried.fit()
-    assert said == ["not compiled, trained as it is: ValueError: a graph that has no end"]
+    assert said == ["training without torch.compile: ValueError: a graph that has no end"]
     assert not tried.compiled
     assert equal(weights(tried), weights(plain))
 

@@ -95,7 +95,7 @@ def epoch(run: Trainer, gpu: Device, reads: int = 0) -> int:
     Without ``reads`` none is allowed, and no upload beside the order.
     """
     gpu.reads, gpu.uploads = reads, reads or 1
-    assert not run._train_epoch(lambda: False)
+    assert not run.train_epoch(lambda: False)
     assert reads or not gpu.uploads
     assert run.progress.step_in_epoch == run.steps_per_epoch
     run.progress.epoch, run.progress.step_in_epoch = run.progress.epoch + 1, 0
@@ -265,7 +265,7 @@ def test_gathering_norms_stays_on_the_device(tmp_path: Path) -> None:
         run = trainer(tmp_path, {"backbone.name": "oraclenet"}, device=CUDA)
         assert norms.tracking(run.kept)
         gpu.reads, gpu.uploads = 0, 1  # the order
-        run._regather()
+        run.regather_norms()
         assert on_device(run.kept)
 
 
@@ -289,7 +289,7 @@ def test_stacked_seeds_train_on_the_device(tmp_path: Path, filled: None, name: s
         assert isinstance(joint.merged, Merged) == separable
         for number in range(2):
             gpu.reads, gpu.uploads = 0, len(runs)
-            joint._train_epoch(lambda: False)
+            joint.train_epoch(lambda: False)
             assert not gpu.uploads
             for run in runs:
                 assert run.step == number + 1
@@ -313,7 +313,7 @@ def test_what_is_planted_in_stacked_seeds_is_found(tmp_path: Path, filled: None)
             joint.stack.loss = lambda logits, labels, factor=factor: loss(logits * factor(), labels)
             gpu.reads, gpu.uploads = 0, len(runs)
             with pytest.raises(error):
-                joint._train_epoch(lambda: False)
+                joint.train_epoch(lambda: False)
 
 
 def test_latency_is_between_events_of_the_device() -> None:
@@ -353,9 +353,9 @@ def test_whole_steps_with_their_backward_pass(tmp_path: Path, name: str, seeds: 
     }
     runs = [on_meta(tmp_path / str(seed), changes, seed) for seed in range(seeds)]
     if seeds == 1:
-        assert not runs[0]._train_epoch(lambda: False)
+        assert not runs[0].train_epoch(lambda: False)
     else:
-        Together(runs, separable=True)._train_epoch(lambda: False)
+        Together(runs, separable=True).train_epoch(lambda: False)
     for run in runs:
         assert run.step == 2
         for parameter in (p for p in run.parts.model.parameters() if p.requires_grad):
@@ -375,7 +375,7 @@ def test_what_is_planted_in_a_whole_step_is_found(tmp_path: Path, plant: str) ->
         logits: Tensor = model(images)
         return logits
 
-    assert not run._train_epoch(lambda: False)
+    assert not run.train_epoch(lambda: False)
     run.net, run.progress.step_in_epoch = net, 0
     with pytest.raises((RuntimeError, NotImplementedError)):
-        run._train_epoch(lambda: False)
+        run.train_epoch(lambda: False)

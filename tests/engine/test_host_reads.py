@@ -66,7 +66,7 @@ def test_an_epoch_reads_nothing_back(
     run = trainer(tmp_path, changes)
     for _ in range(2):
         with Reads() as reads:
-            assert not run._train_epoch(lambda: False)
+            assert not run.train_epoch(lambda: False)
         assert not reads.found
-        run._close_epoch()
+        run.close_epoch()
     assert run.step == 8

@@ -158,7 +158,7 @@ def test_each_image_is_read_once_an_epoch(tmp_path: Path) -> None:
     assert len(epochs) == 3
     assert all(sorted(epoch) == list(range(64)) for epoch in epochs)
     assert epochs[0] != epochs[1]
-    assert epochs == [run._order(epoch).tolist() for epoch in range(3)]
+    assert epochs == [run.inputs.order(epoch).tolist() for epoch in range(3)]
 
 
 def test_ctrl_c_in_the_loop_ends_the_thread(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ from oraclezoo.errors import OutOfMemoryError
 import torch
 run = trainer(Path(sys.argv[1]), {"backbone.name": "oraclenet", "budget.batch_size": 1600,
     "budget.epochs": 1}, count=1700)
-run._dummy_pass(2)  # what libraries allocate once is allocated
+run.dummy_pass(2)  # what libraries allocate once is allocated
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000, -1))
 try:

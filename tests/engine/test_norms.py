@@ -121,10 +121,10 @@ def test_validation_has_the_averages_of_the_weights_it_is_at(
     trainer.fit()
     norms = [m for m in trainer.parts.model.modules() if isinstance(m, nn.BatchNorm2d)]
     kept = variance(norms[-1])
-    trainer._regather()
+    trainer.regather_norms()
     again = variance(norms[-1])
     trainer.parts.optimizer.train()  # type: ignore[attr-defined]  # it switches
-    trainer._regather()
+    trainer.regather_norms()
     assert torch.allclose(kept, again)
     assert not torch.allclose(kept, variance(norms[-1]), rtol=0.2)
 

@@ -14,7 +14,7 @@ from torch import nn
 from helpers.small import CPU, bars, equal, trainer, weights
 from oraclezoo.engine.flops import matrix_flops_per_s, pass_flops
 from oraclezoo.engine.profile import PHASES, PREFIX, STEPS, Profiler, choose_window
-from oraclezoo.engine.records import Parts
+from oraclezoo.engine.records import Parts, TrainerOptions
 from oraclezoo.engine.trace import device_ms
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import InterruptedRunError, UsageError
@@ -106,8 +106,11 @@ def test_a_closure_is_no_part_of_the_optimizers_time(tmp_path: Path) -> None:
     optimizer = Closing(model.parameters(), lr=0.1)
     scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer)
     parts = Parts(model, optimizer, scheduler, needs_closure=True)
-    options = {"seed": 0, "device": CPU, "folder": tmp_path, "profile": tmp_path}
-    watched = Trainer(first.recipe, parts, bars(), **options)  # type: ignore[arg-type]
+    options = TrainerOptions(profile=tmp_path)
+    data = bars()
+    watched = Trainer(
+        first.recipe, parts, data, seed=0, device=CPU, folder=tmp_path, options=options
+    )
     watched.fit()
     assert isinstance(watched.watch, Profiler)
     report = watched.watch.report("fp32")

@@ -110,8 +110,8 @@ def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
     assert size.macs(averaged.classifier, **shape) == 5 * size.macs(plain.classifier, **shape)
     scored = evaluate(runs[1], data_dir=tiny_idx, device="cpu")
     outcome = runs[1].record["outcome"]
-    assert scored["accuracy"] == outcome["validation_accuracy"]
-    assert scored["loss"] == pytest.approx(outcome["validation_loss"], rel=1e-2)
+    assert scored.accuracy == outcome["validation_accuracy"]
+    assert scored.loss == pytest.approx(outcome["validation_loss"], rel=1e-2)
     assert outcome["validation_loss"] != runs[0].record["outcome"]["validation_loss"]
     again = load(averaged.save(tmp_path / "model"))
     assert np.array_equal(again.predict(images).probabilities, found)
@@ -140,7 +140,7 @@ def test_mirrored_views_are_averaged_where_the_data_set_allows_it(
     same = np.allclose(found, model.predict(images[..., ::-1].copy()).probabilities, atol=1e-6)
     assert same is allowed, "an average over both cannot tell an image from its mirror image"
     scored = evaluate(run, data_dir=data, device="cpu")
-    assert scored["loss"] == pytest.approx(run.record["outcome"]["validation_loss"], rel=1e-2)
+    assert scored.loss == pytest.approx(run.record["outcome"]["validation_loss"], rel=1e-2)
 
 
 def _scale(model: oz.Model) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A deployed model made by hand, which reads the tiny data set's images without any training."""
+"""A hand-written deployed model that classifies the tiny data set without training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Characters drawn for tests: ten classes of a few strokes each, every image drawn anew."""
+"""Synthetic characters for tests: ten classes of a few strokes, each image drawn separately."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def characters(
         for x0, y0, x1, y1 in zip(left, top, right, bottom, strict=True):
             length = max(np.hypot(x1 - x0, y1 - y0) ** 2, 1e-3)
             along = np.clip(((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / length, 0, 1)
-            apart = np.hypot(x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0))
-            ink = np.maximum(ink, np.clip(generator.uniform(1.0, 1.8) + 0.5 - apart, 0, 1))
+            distance = np.hypot(x - x0 - along * (x1 - x0), y - y0 - along * (y1 - y0))
+            ink = np.maximum(ink, np.clip(generator.uniform(1.0, 1.8) + 0.5 - distance, 0, 1))
         ground = generator.uniform(15, 60)
         gray = ground + (generator.uniform(150, 240) - ground) * ink
         gray = gaussian_filter(gray, 0.4) + generator.normal(0, 8, (EDGE, EDGE))

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from oraclezoo.artifacts.build import build_parts
-from oraclezoo.engine.records import TrainingData
+from oraclezoo.engine.records import TrainerOptions, TrainingData
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.recipe import Recipe
@@ -51,7 +51,15 @@ def trainer(
     recipe = resolve(Recipe.load("quick", {**QUICK, **(changes or {})}), REGISTRY)
     shape = {"in_chans": 1, "num_classes": 4, "image_size": size}
     parts = build_parts(recipe, REGISTRY, data, shape, seed)
-    return Trainer(recipe, parts, data, seed=seed, device=device, folder=folder, **options)
+    return Trainer(
+        recipe,
+        parts,
+        data,
+        seed=seed,
+        device=device,
+        folder=folder,
+        options=TrainerOptions(**options),
+    )
 
 
 def weights(of: Trainer) -> dict[str, torch.Tensor]:

@@ -114,10 +114,10 @@ def test_a_batch_of_prepared_images_is_not_touched() -> None:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "it is empty"),
+        (b"", "the file is empty"),
         (b"no image", "no BMP, PNG, JPEG, TIFF or WebP"),
-        (EXACT["png"][:60], "broken or cut short"),
-        (encoded(Image.new("L", (9, 9), 40), "PNG"), "it is blank"),
+        (EXACT["png"][:60], "broken or truncated"),
+        (encoded(Image.new("L", (9, 9), 40), "PNG"), "the image is blank"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line(data: bytes, reason: str, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_small_jpeg_images_are_smoothed() -> None:
 def test_a_bomb_is_refused_unopened(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the size in its header, with what to do."""
     monkeypatch.setattr(decode, "MAX_PIXELS", 100)
-    with pytest.raises(DataError, match="more than 100 are not decoded; scale it down"):
+    with pytest.raises(DataError, match="the limit is 100; scale the image down"):
         prepare(EXACT["png"], SIZE)
 
 

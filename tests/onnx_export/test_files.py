@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+from oraclezoo.card import CARD_KEY
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.onnx_export import onnx_file
-from oraclezoo.onnx_export.card import CARD_KEY
 from oraclezoo.onnx_export.pt2 import load_pt2, to_pt2
 from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.onnx_export.shipped import Shipped, Tempered

@@ -18,7 +18,7 @@ from oraclezoo.plots.classes import confusion, per_class
 from oraclezoo.plots.curves import curves
 from oraclezoo.plots.embedding import embedding, lay_out
 from oraclezoo.plots.mistakes import mistakes
-from oraclezoo.plots.records import Course, Scored
+from oraclezoo.plots.records import Course, EpochMetrics, Scored
 from oraclezoo.plots.style import Letters, drawing
 
 CLASSES = ("big", "sun", "moon")
@@ -47,13 +47,13 @@ def scored(images: int = 60, classes: int = 3, wrong: int = 7) -> Scored:
 
 def course(epochs: int = 5) -> Course:
     rows = [
-        {
-            "epoch": k + 1,
-            "lr": 0.1 / (k + 1),
-            "train_loss": 2.0 / (k + 1),
-            "validation_loss": 1.0 / (k + 1) if k % 2 == 0 else None,
-            "validation_accuracy": 1 - 0.5 / (k + 1) if k % 2 == 0 else None,
-        }
+        EpochMetrics(
+            epoch=k + 1,
+            lr=0.1 / (k + 1),
+            train_loss=2.0 / (k + 1),
+            validation_loss=1.0 / (k + 1) if k % 2 == 0 else None,
+            validation_accuracy=1 - 0.5 / (k + 1) if k % 2 == 0 else None,
+        )
         for k in range(epochs)
     ]
     return Course("made", "made", tuple(rows), smoothing=0.1, augmented=True)

@@ -35,13 +35,17 @@ QUARANTINED = {
     "requirement": ("import not_installed_at_all", "'not_installed_at_all'", "pip install"),
     "misspelled": (hook("return []", "oraclezoo_backbone"), "'oraclezoo_backbones'", "rename"),
     "misspelled, unmarked": ("def oraclezoo_optimisers(): ...", "'oraclezoo_optimizers'", "rename"),
-    "other hook": (hook("return []", "pytest_configure"), "no hook 'pytest_configure'", "rename"),
+    "other hook": (
+        hook("return []", "pytest_configure"),
+        "unknown hook 'pytest_configure'",
+        "rename",
+    ),
     "unmarked": ("def oraclezoo_backbones(): ...", "not marked", "hookimpl"),
     "misspelled api": ("oraclezoo_plugin_apis = '1'", "'oraclezoo_plugin_api'", "rename"),
     "signature": (hook("return []", arguments="config"), "'config'", "no arguments"),
     "wrapper": (
         "@hookimpl(wrapper=True)\ndef oraclezoo_backbones():\n    return (yield)\n",
-        "wraps",
+        "wrapper",
         "plain hook",
     ),
     "hook raises": (hook("return 1 / 0"), "ZeroDivisionError", "zoo-x"),
@@ -59,7 +63,7 @@ QUARANTINED = {
     "option is an argument": (
         hook("return [Spec('backbone', 'n', 'a:b', '', (Option('in_chans', 'int', 1),))]"),
         "'in_chans'",
-        "name",
+        "identifier",
     ),
     "default out of bounds": (
         hook("return [Spec('backbone', 'n', 'a:b', '', (Option('w', 'int', 1, low=2),))]"),
@@ -69,7 +73,7 @@ QUARANTINED = {
     "fact": (hook("return [Spec('backbone', 'n', 'a:b', '', facts={'x': object()})]"), "'x'", ""),
     "summary of two lines": (
         hook("return [Spec('backbone', 'n', 'a:b', 'one\\ntwo')]"),
-        "one line",
+        "single line",
         "summary",
     ),
     "newer api": (f"oraclezoo_plugin_api = '>{PLUGIN_API_VERSION}'", "plugin API", "version"),
@@ -105,7 +109,7 @@ def test_a_malformed_entry_point_is_quarantined(site: Any, value: str) -> None:
     site.add("zoo-x", HOOK, entry="a", value=value)
     site.add("zoo-x", HOOK, entry="b")
     bad, good = third_party(load(site))
-    assert "names no module" in bad.reason
+    assert "is not a module name" in bad.reason
     assert good.status == "ok"
 
 
@@ -281,7 +285,7 @@ def test_a_plugin_that_offers_nothing_works_and_is_noted(site: Any) -> None:
     """It may be on purpose, so it is no error."""
     site.add("zoo-a", "")
     (plugin,) = third_party(load(site))
-    assert (plugin.status, plugin.notes[0][0]) == ("ok", "it offers nothing")
+    assert (plugin.status, plugin.notes[0][0]) == ("ok", "it provides no components")
 
 
 def test_a_plugin_that_imports_a_heavy_library_is_noted(

@@ -57,9 +57,9 @@ def test_what_a_module_defines_is_there(package: str, attribute: str) -> None:
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ("{}.nett:Net", "there is no module '{}.nett'"),
-        ("{}_x.net:Net", "there is no module '{}_x'"),
-        ("{}.net.deep:Net", "'{}.net' is a module, not a package: there is no '{}.net.deep'"),
+        ("{}.nett:Net", "no module named '{}.nett'"),
+        ("{}_x.net:Net", "no module named '{}_x'"),
+        ("{}.net.deep:Net", "'{}.net' is a module, not a package, so '{}.net.deep' cannot exist"),
         ("{}.net:Nett", "'{}.net' defines no 'Nett'; did you mean 'Net'"),
         ("{}.net:Inner", "'{}.net' defines no 'Inner'"),
     ],

@@ -293,7 +293,10 @@ def test_one_target_is_needed(tiny_run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("facts", "why"),
-    [("{}", "does not say that it is prunable"), ("{'prunable': False}", "is declared not to be")],
+    [
+        ("{}", "does not declare that it is prunable"),
+        ("{'prunable': False}", "is declared not to be prunable"),
+    ],
 )
 def test_a_backbone_not_declared_prunable_is_refused(
     site: Any, tiny_run: Path, facts: str, why: str
@@ -316,7 +319,7 @@ def test_a_timm_backbone_is_tried_and_said_to_be(prune: Prune, tiny_run: Path) -
     card = oz.Run.load(tiny_run).model().card
     card = {**card, "backbone": {"name": "oraclezoo:timm/resnet10t", "options": options}}
     model = prune(source=Model(module, card), epochs=0, round_to=8)
-    assert "it was tried" in model.card["receipts"][-1]["notes"][0]
+    assert "does not declare that it is prunable" in model.card["receipts"][-1]["notes"][0]
 
 
 def test_a_plan_that_does_not_fit_is_one_error(prune: Prune, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from oraclezoo.cli import cli
 from oraclezoo.data.corrupt import CORRUPTIONS, VERSION
 from oraclezoo.data.idx import write_idx
 from oraclezoo.errors import DataError, ResultError
-from oraclezoo.publish.reproduce import reproduce
+from oraclezoo.publish.reproduce import Rerun, reproduce
 from oraclezoo.ranking.load import entry_of
 from oraclezoo.ranking.predictions import accuracy_of, save_predictions
 from oraclezoo.ranking.reproduction.record import FOLDER, Reproduction
@@ -119,12 +119,12 @@ def test_kept_runs_are_scored_on_corrupted_images_when_asked(
     assert stated is not None
     for one, other in zip(found.robustness.corruptions, stated.corruptions, strict=True):
         assert one.accuracy[0] == other.accuracy[0]
-    assert again(fresh=True).id == f"{found.id}-2"
+    assert again(overwrite=True).id == f"{found.id}-2"
 
 
 def test_an_honest_result_comes_out_the_same(copy: Path, tiny_idx: Path, tmp_path: Path) -> None:
     """Same machine, same threads: bit-equal on the CPU, and the row has its badge."""
-    record, path = reproduce(copy, data_dir=tiny_idx, device="cpu", out=tmp_path / "work")
+    record, path = reproduce(copy, Rerun(data_dir=tiny_idx, device="cpu", out=tmp_path / "work"))
     assert (record.verdict, record.complete) == ("same", True)
     assert record.difference == 0
     assert [pair.answers_changed for pair in record.seeds] == [0, 0]
@@ -132,7 +132,9 @@ def test_an_honest_result_comes_out_the_same(copy: Path, tiny_idx: Path, tmp_pat
     assert path.parent == copy.parent / FOLDER
     assert Reproduction.load(path) == record
     assert oz.leaderboard([Result.load(copy)]).rows[0].reproductions == 1
-    part, _ = reproduce(copy, seeds=1, data_dir=tiny_idx, device="cpu", out=tmp_path / "work")
+    part, _ = reproduce(
+        copy, Rerun(seeds=1, data_dir=tiny_idx, device="cpu", out=tmp_path / "work")
+    )
     assert (part.verdict, part.complete, len(part.seeds)) == ("same", False, 1)
 
 
@@ -160,7 +162,7 @@ def test_other_data_is_said_before_anything_is_trained(
     shutil.copytree(tiny_idx, other)
     write_idx(other / "t10k-images-idx3-ubyte.gz", np.zeros((40, 16, 16), np.uint8))
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is not what"):
-        reproduce(copy, data_dir=other, device="cpu", out=tmp_path / "work")
+        reproduce(copy, Rerun(data_dir=other, device="cpu", out=tmp_path / "work"))
     assert not (tmp_path / "work").exists()
 
 
@@ -170,6 +172,6 @@ def test_a_result_that_contradicts_itself_is_not_run(copy: Path, tiny_idx: Path)
     document["seeds"][0]["accuracy"] = 0.975
     copy.write_text(json.dumps(document))
     with pytest.raises(ResultError, match="its predictions give"):
-        reproduce(copy, data_dir=tiny_idx)
+        reproduce(copy, Rerun(data_dir=tiny_idx))
     with pytest.raises(ResultError, match="no such file"):
         reproduce("nowhere.json")

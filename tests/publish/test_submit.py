@@ -153,7 +153,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "predictions": (
         lambda file: edit_predictions(file, put_right),
         "predictions",
-        r"not the file its result was made with \(sha256\)",
+        r"SHA-256 differs from the one in its result",
     ),
     "predictions and hash": (
         lambda file: edit_predictions(file, put_right, fit=("sha256",)),
@@ -189,7 +189,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "recipe": (
         put("recipe", "content", "budget", "epochs", value=1),
         "schema",
-        "is not the hash of recipe.content",
+        "does not match recipe.content",
     ),
     "recipe and hash": (edit_recipe, "ledger", "does not know that this recipe was scored"),
     "recipe and hash, by id": (edit_recipe, "name", "this track, recipe, hash and hardware class"),
@@ -319,7 +319,7 @@ def test_the_command_exits_with_3_and_the_reasons(honest: Path, tmp_path: Path) 
     runner = CliRunner()
     done = runner.invoke(cli, ["submit", "--check", str(honest.parent)])
     assert done.exit_code == 0, done.output
-    assert f"{honest.name}: fine" in done.stdout
+    assert f"{honest.name}: ok" in done.stdout
     assert "reproduce" in done.stdout
     put("seeds", 0, "accuracy", value=0.99)(honest)
     done = runner.invoke(cli, ["submit", str(honest), "--out", str(tmp_path / "out"), "--json"])

@@ -35,7 +35,7 @@ def test_a_temperature_goes_into_card_torch_and_graph(
     assert light.card.calibrated
     assert np.allclose(light.predict(part.images).probabilities, found, atol=1e-4)
     for again in (model, exported):
-        with pytest.raises(UsageError, match="calibrate once"):
+        with pytest.raises(UsageError, match="calibrate the original"):
             calibrate(again, dataset)
 
 

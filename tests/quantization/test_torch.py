@@ -30,7 +30,7 @@ from oraclezoo.pruning.prune import prune
 from oraclezoo.quantization.export import export
 from oraclezoo.quantization.onnx import quantize
 from oraclezoo.quantization.temperature import calibrate
-from oraclezoo.quantization.torch import _covered, _try
+from oraclezoo.quantization.torch import _coverage, _try
 from oraclezoo.serving.predictor import Predictor
 
 REGISTRY = build_registry()
@@ -147,7 +147,7 @@ def test_int8_of_a_net_without_a_linear_layer_is_refused(model: Model) -> None:
     pytest.importorskip("torchao")
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten())
     with pytest.raises(UsageError, match="no linear layer"):
-        _covered(Model(net, model.card), Form.make("int8", "off", CPU))
+        _coverage(Model(net, model.card), Form.make("int8", "off", CPU))
 
 
 def test_a_net_that_does_not_run_in_a_form_is_refused_with_the_reason(model: Model) -> None:
@@ -300,7 +300,7 @@ def test_without_a_compiler_there_is_advice(
     made = simple.with_form(Form.make("fp16", "on", CPU))
     with (
         settings.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)}),
-        pytest.raises(UsageError, match=r"fp16 on cpu, compiled: .*; --compile off does without"),
+        pytest.raises(UsageError, match=r"fp16 on cpu, compiled: .*; --compile off avoids"),
     ):
         _try(made, CPU)
 
@@ -320,7 +320,7 @@ def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> N
     assert made["before"]["compile_s"].keys() == made["after"]["compile_s"].keys() == {"compiled"}
     assert sum("torch.compile alone" in note for note in made["notes"]) == 1
     assert made["options"]["compiled"] is True
-    assert "compiling, compiled" in receipt_text(made)
+    assert "compilation, compiled" in receipt_text(made)
     plain = simple.with_form(Form.make("bf16", "off", CPU))
     found = done.predict(IMAGES).probabilities
     assert np.abs(found - plain.predict(IMAGES).probabilities).max() < 0.05

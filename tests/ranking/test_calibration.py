@@ -23,8 +23,8 @@ def test_one_sure_of_everything_errs_by_what_it_gets_wrong() -> None:
 def test_bins_of_equal_width_are_closed_above() -> None:
     """As in Guo et al.: 1/15 belongs to the first bin, just above it to the second."""
     edge = 1 / 15
-    apart = expected_error([edge, edge + 1e-9], [True, False])
-    assert apart == pytest.approx(((1 - edge) + edge) / 2)
+    separate = expected_error([edge, edge + 1e-9], [True, False])
+    assert separate == pytest.approx(((1 - edge) + edge) / 2)
     assert expected_error([edge, edge - 1e-9], [True, False]) == pytest.approx(
         abs(1 - 2 * edge) / 2
     )
@@ -63,7 +63,7 @@ def test_a_result_is_taken_seed_by_seed() -> None:
 
 
 def test_the_largest_probability_is_found_in_any_place() -> None:
-    """Also beside a negative zero, which a stranger's file may hold."""
+    """Also with a negative zero, which an untrusted file may contain."""
     rng = np.random.default_rng(1)
     kept = rng.dirichlet(np.ones(7), (3, 50)).astype(np.float16)
     kept[0, 0] = [-0.0, 1, 0, 0, 0, 0, -0.0]

@@ -18,7 +18,7 @@ def test_counts_distinct_recipes_of_a_split(tmp_path: Path) -> None:
     assert recipes(tmp_path, "a", "k") == {"1", "2"}
     assert count(tmp_path, "a", "k") == 2
     assert count(tmp_path, "b", "k") == 1
-    assert len((tmp_path / FILE).read_text().splitlines()) == 5  # nothing is ever taken out
+    assert len((tmp_path / FILE).read_text().splitlines()) == 5  # append-only
 
 
 def test_built_in_tracks_have_one_name(tmp_path: Path) -> None:
@@ -27,8 +27,8 @@ def test_built_in_tracks_have_one_name(tmp_path: Path) -> None:
     assert count(tmp_path, "glyphs", "k") == count(tmp_path, "oraclezoo:glyphs", "k") == 1
 
 
-def test_several_folders_are_taken_together(tmp_path: Path) -> None:
-    """A recipe noted in two folders counts once."""
+def test_several_folders_count_as_their_union(tmp_path: Path) -> None:
+    """A recipe recorded in two folders counts once."""
     for folder, recipe in (("x", "1"), ("x", "2"), ("y", "2"), ("y", "3")):
         record(tmp_path / folder, track="a", data_key="k", recipe_hash=recipe)
     assert count([tmp_path / "x", tmp_path / "y", tmp_path / "none"], "a", "k") == 3
@@ -40,7 +40,7 @@ def test_without_a_ledger_nothing_is_counted(tmp_path: Path) -> None:
     assert count(tmp_path / "none", "a", "k") == 0
 
 
-def test_a_torn_line_is_passed_over_and_hurts_no_other(tmp_path: Path) -> None:
+def test_a_truncated_line_is_skipped_and_affects_no_other(tmp_path: Path) -> None:
     """A line cut short by a crash is ignored, and the next record does not run into it."""
     record(tmp_path, track="a", data_key="k", recipe_hash="1")
     record(tmp_path, track="a", data_key="k", recipe_hash="2")
@@ -51,15 +51,15 @@ def test_a_torn_line_is_passed_over_and_hurts_no_other(tmp_path: Path) -> None:
     assert recipes(tmp_path, "a", "k") == {"1", "3"}
 
 
-def test_lines_that_are_not_records_are_passed_over(tmp_path: Path) -> None:
-    """Whatever else stands in the file, it does not stop the count."""
+def test_lines_that_are_not_records_are_skipped(tmp_path: Path) -> None:
+    """Other content of the file does not affect the count."""
     (tmp_path / FILE).write_bytes(b'\xff\xfe\n[]\n3\n{"track": "a"}\n' + b"[" * 50_000 + b"\n")
     record(tmp_path, track="a", data_key="k", recipe_hash="1")
     assert count(tmp_path, "a", "k") == 1
 
 
-def test_records_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
-    """Many writers at once: every line arrives whole."""
+def test_concurrent_records_are_all_kept(tmp_path: Path) -> None:
+    """With concurrent writers every line is complete."""
     with ThreadPoolExecutor(8) as pool:
         for number in range(200):
             pool.submit(

@@ -77,11 +77,11 @@ def test_nothing_to_load_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_published_results_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a wheel beside the code, in a checkout under benchmarks; else an error says so."""
+    """They lie next to the code in a wheel and under benchmarks in a checkout; else an error."""
     package = tmp_path / "src" / "oraclezoo"
     package.mkdir(parents=True)
     monkeypatch.setattr(load, "PACKAGE", package)
-    with pytest.raises(ResultError, match="without published results"):
+    with pytest.raises(ResultError, match="no published results"):
         published_folder()
     checkout = tmp_path / "benchmarks" / "results"
     checkout.mkdir(parents=True)

@@ -49,7 +49,7 @@ def test_no_change_is_no_difference_without_width() -> None:
 
 def test_unmatched_answers_are_refused() -> None:
     """Other images, or one image alone."""
-    with pytest.raises(ValueError, match="matched"):
+    with pytest.raises(ValueError, match="must be equal"):
         paired(np.ones(3, bool), np.ones(4, bool))
     with pytest.raises(ValueError, match="two images"):
         paired(np.ones(1, bool), np.ones(1, bool))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from oraclezoo.ranking.load import Entry
 from oraclezoo.ranking.pareto import front, group_of, points
-from oraclezoo.ranking.table import Row, leaderboard
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.table import leaderboard
 
 MakeEntry = Callable[..., Entry]
 LEVELS = st.integers(0, 6).map(float)  # few values, so that equal ones occur
@@ -47,7 +48,7 @@ def with_size(rows: list[Row], *sizes: int | None) -> list[Row]:
 
 
 def test_off_the_front_is_not_the_same_as_beaten(rows: list[Row]) -> None:
-    """A row that costs more and is not told apart from a better one is not beaten."""
+    """A row is not beaten by a cheaper, better one without a significant difference."""
     found = points(with_size(rows, 100, 200, 300), "size_bytes")
     assert [point.on_front for point in found] == [True, False, False]
     assert [point.beaten for point in found] == [False, False, True]
@@ -68,7 +69,7 @@ def test_rows_without_the_cost_are_left_out(rows: list[Row]) -> None:
 
 
 def test_times_are_held_against_the_same_machine_only(rows: list[Row]) -> None:
-    """A slow row alone on another class of hardware is on the front of its own group."""
+    """A slow row alone on another class of hardware is on the front of its group."""
     slow = replace(rows[2], train_s=1e6, hardware_class="other-cpu-4t")
     found = points([*rows[:2], slow], "train_s")
     assert [point.group for point in found] == ["test-cpu-2t", "test-cpu-2t", "other-cpu-4t"]

@@ -1,4 +1,4 @@
-"""Kept predictions: written, read back, and not believed when they do not fit."""
+"""Stored predictions: writing, reading, and rejection of invalid files."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ def test_a_changed_byte_is_found_before_parsing(entry: Entry) -> None:
         changed = bytearray(whole)
         changed[position] ^= 1
         path.write_bytes(changed)
-        with pytest.raises(ResultError, match="sha256"):
+        with pytest.raises(ResultError, match="SHA-256 differs"):
             load_predictions(entry.result, path.parent)
     path.write_bytes(whole[:-1])
-    with pytest.raises(ResultError, match="sha256"):
+    with pytest.raises(ResultError, match="SHA-256 differs"):
         load_predictions(entry.result, path.parent)
     path.write_bytes(whole + b"\0" * 2**20)
     with pytest.raises(ResultError, match="larger"):
@@ -118,15 +118,15 @@ def _one_image_less(arrays: dict[str, Any]) -> None:
         (lambda a: a["probabilities"].__setitem__((0, 0, 0), 0.9), "sum to 1"),
         (lambda a: a["labels"].__setitem__(0, 4), "label lies outside"),
         (lambda a: a.update(labels=a["labels"].astype(np.float32)), "integers"),
-        (lambda a: a.update(labels=a["labels"][:-1].copy()), "one an image"),
-        (lambda a: a.update(extra=a["labels"]), "alone"),
-        (lambda a: a.pop("labels"), "alone"),
+        (lambda a: a.update(labels=a["labels"][:-1].copy()), "one per image"),
+        (lambda a: a.update(extra=a["labels"]), "exactly"),
+        (lambda a: a.pop("labels"), "exactly"),
     ],
 )
 def test_what_does_not_fit_is_refused(
     entry: Entry, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
-    """A rightly hashed file is not believed either: shapes, values, accuracies are checked."""
+    """Shapes, values and accuracies are checked even if the hash matches."""
     arrays = arrays_of(entry)
     change(arrays)
     result, folder = rewrite(entry, arrays)
@@ -145,7 +145,7 @@ def test_seeds_are_checked_one_by_one(entry: Entry) -> None:
 
 
 def test_not_safetensors_is_refused(entry: Entry) -> None:
-    """A file of another kind with the stated hash is told as such."""
+    """A file of another format with the stated hash gets its own error."""
     assert entry.result.path is not None
     content = b"PK\x03\x04 not tensors"
     folder = entry.result.path.parent

@@ -1,4 +1,4 @@
-"""The protocol's statistics, held to laws."""
+"""Properties of the protocol's statistics."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_order_of_rows_changes_nothing(correct: Bools, order: list[int]) -> None
     hnp.arrays(float, (3, 6), elements=st.sampled_from([0, 1e-4, 0.008, 0.01, 0.013, 0.05, np.nan]))
 )
 def test_holm_steps_down(p: npt.NDArray[np.float64]) -> None:
-    """Each row of a matrix is a family of its own, and NaN belongs to none."""
+    """Each row of the matrix is a separate family, and NaN belongs to none."""
     assert holm(p).tolist() == [naive_holm(list(row)) for row in p]
 
 

@@ -15,7 +15,8 @@ from rich.console import Console
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.ranking import ledger
 from oraclezoo.ranking.load import Entry
-from oraclezoo.ranking.table import Row, Table, leaderboard, tables
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.table import Table, leaderboard, tables
 from oraclezoo.result import Failure
 
 MakeEntry = Callable[..., Entry]
@@ -46,7 +47,7 @@ def by_name(table: Table) -> dict[str, Row]:
 
 
 def test_ranks_ties_and_figures(three: list[Entry]) -> None:
-    """Two rows that are not told apart share the first rank and name each other; the third is 3."""
+    """Rows without a significant difference share rank 1 and list each other; the third is 3."""
     table = leaderboard(three)
     rows = by_name(table)
     assert [rows[name].rank for name in ("good", "same", "worse")] == [1, 1, 3]
@@ -87,7 +88,7 @@ def test_results_loaded_one_by_one_serve_as_well(three: list[Entry]) -> None:
     """A result that knows its file finds its predictions itself; one without a file says so."""
     assert leaderboard([e.result for e in three]) == leaderboard(three)
     parts = {f: getattr(three[0].result, f) for f in three[0].result.__dataclass_fields__}
-    with pytest.raises(ResultError, match="in no folder"):
+    with pytest.raises(ResultError, match="save or load it first"):
         leaderboard([type(three[0].result)(**parts | {"path": None})])
 
 
@@ -150,7 +151,7 @@ def test_other_labels_on_the_same_data_are_refused(make_entry: MakeEntry) -> Non
     a, b = make_entry("x", made["x"]), make_entry("y", made["y"])
     assert b.predictions is not None
     b.predictions.labels[:] = (b.predictions.labels + 1) % 4
-    with pytest.raises(ResultError, match="labels differ"):
+    with pytest.raises(ResultError, match="different test labels"):
         leaderboard([a, b])
 
 
@@ -168,7 +169,7 @@ def test_rows_of_few_seeds_have_no_rank(make_entry: MakeEntry, three: list[Entry
 
 
 def test_failed_rows_come_last_with_their_reason(make_entry: MakeEntry, three: list[Entry]) -> None:
-    """A recipe none of whose trainings ended has no rank; what went wrong is told in one line."""
+    """A recipe none of whose trainings ended has no rank; one line states the reason."""
     failures = (DIVERGED, Failure(1, "diverged", ""), Failure(2, "killed", ""))
     failed = make_entry("broken", None, failures=failures, test=0)
     some = make_entry("some", rows_of({"x": 0.85})["x"], failures=failures[:1])
@@ -201,7 +202,7 @@ def shown(table: Table, width: int) -> str:
 
 
 def test_every_form_says_what_its_figures_are(three: list[Entry]) -> None:
-    """Title, interval, ties, seeds, hardware class and synthetic data are told in every form."""
+    """Title, interval, ties, seeds, hardware class and synthetic data appear in every format."""
     table = leaderboard(three)
     for text in (table.to_markdown(), shown(table, 160), table._repr_html_()):
         flat = " ".join(text.split()).replace("\\", "")

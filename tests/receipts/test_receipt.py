@@ -21,9 +21,13 @@ from oraclezoo.plugins.registry import build_registry
 from oraclezoo.quantization.export import check_parity, export
 from oraclezoo.quantization.onnx import quantize
 from oraclezoo.ranking import ledger
-from oraclezoo.receipts.receipt import Side, gate, measure, parity, prove, receipt
+from oraclezoo.receipts.measurement import Gates, Measurement
+from oraclezoo.receipts.receipt import Side, Step, measure, parity, prove, receipt
+from oraclezoo.receipts.records import LatencyRow
+from oraclezoo.receipts.timing import summarise
 
 REGISTRY = build_registry()
+UNTIMED = Measurement(timed=False)
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +51,16 @@ def exported(model: Model, tiny_idx: Path) -> Model:
 @pytest.fixture(scope="module")
 def before(model: Model, data: Dataset) -> Side:
     """The model measured, untimed."""
-    return measure(model, data, timed=False)
+    return measure(model, data, UNTIMED)
 
 
-def row(runtime: str, *p50: float) -> list[list[dict[str, Any]]]:
-    """Rounds of one latency row."""
-    settings = {"runtime": runtime, "precision": "fp32", "batch_size": 1, "threads": 1}
-    return [[{**settings, "p50_ms": value}] for value in p50]
-
-
-def timed(side: Side, *p50: float, runtime: str = "onnxruntime", **facts: Any) -> Side:
-    """A side as if it had been timed."""
-    latency = [{**row(runtime, min(p50))[0][0], "p50_ms_rounds": list(p50)}]
-    return replace(
-        side, rounds=row(runtime, *p50), facts={**side.facts, "latency": latency, **facts}
+def timed(side: Side, *p50: float, **metrics: Any) -> Side:
+    """A side with one latency row in each round."""
+    rounds = tuple(
+        (LatencyRow("onnxruntime", "fp32", "cpu", 1, 1, 30, value, value, value),) for value in p50
     )
+    with_latency = replace(side.metrics, latency=summarise(rounds), **metrics)
+    return replace(side, rounds=rounds, metrics=with_latency)
 
 
 @pytest.mark.slow
@@ -96,19 +95,19 @@ def test_lost_answers_make_the_difference_and_its_interval(before: Side) -> None
     changed = before.probabilities.copy()
     right = np.flatnonzero(before.correct)[:2]
     changed[right] = np.roll(changed[right], 1, axis=1)
-    after = before.with_probabilities(changed)
-    made = receipt("prune", {}, before, after)
-    assert made["accuracy"]["difference"] == pytest.approx(-2 / 16)
-    assert made["accuracy"]["lost"], made["accuracy"]["gained"] == (2, 0)
-    low, high = made["accuracy"]["ci95"]
+    after = before.in_form(changed, form="onnx", file="model.onnx", size_bytes=1)
+    made = receipt("prune", before, after)
+    assert made.accuracy.difference == pytest.approx(-2 / 16)
+    assert (made.accuracy.lost, made.accuracy.gained) == (2, 0)
+    low, high = made.accuracy.ci95
     assert low < -0.125 < high
-    assert made["after"]["accuracy"] == pytest.approx(made["before"]["accuracy"] - 0.125)
-    assert made["parity"]["disagreeing"] == 2
-    gate(made, max_drop=12.5, max_limit=None)
-    with pytest.raises(VerificationError, match=r"prune lost 12\.50 points of 16 validation"):
-        gate(made, max_drop=12.4, max_limit=None)
+    assert made.after.accuracy == pytest.approx(made.before.accuracy - 0.125)
+    assert made.parity.disagreeing == 2
+    Gates(max_drop=12.5).check(made)
+    with pytest.raises(VerificationError, match=r"prune lost 12\.50 points on 16 validation"):
+        Gates(max_drop=12.4).check(made)
     with pytest.raises(VerificationError, match=r"95% limit of the loss is 2\d\.\d\d points"):
-        gate(made, max_drop=50, max_limit=20)
+        Gates(max_drop=50, max_limit=20).check(made)
 
 
 @pytest.mark.parametrize("refit", [True, False])
@@ -117,11 +116,12 @@ def test_images_that_were_trained_on_are_said_to_flatter(
 ) -> None:
     """In the receipt of any step, where the model's card says that it was refit."""
     card = {**model.card, "provenance": {**model.card["provenance"], "refit": refit}}
-    side = measure(Model(model.module, card), data, timed=False)
-    made = receipt("export", {}, side, side)
-    assert made["learned"] is refit
-    assert any("trained on the validation images" in note for note in made["notes"]) is refit
-    other = measure(Model(model.module, card), data, timed=False, track="idx-of-another")
+    side = measure(Model(model.module, card), data, UNTIMED)
+    made = receipt("export", side, side)
+    assert made.learned is refit
+    assert any("trained on the validation images" in note for note in made.notes) is refit
+    elsewhere = replace(UNTIMED, track="idx-of-another")
+    other = measure(Model(model.module, card), data, elsewhere)
     assert not other.learned, "another track's validation images are new to it"
 
 
@@ -134,14 +134,14 @@ def test_sides_of_different_images_do_not_make_a_receipt(before: Side) -> None:
     )
     for other in others:
         with pytest.raises(UsageError, match="different images"):
-            receipt("prune", {}, before, other)
+            receipt("prune", before, other)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "speedup", "words"),
     [
         ((1.0, 1.2), (2.0, 2.5), 0.5, "slower than before .* takes 2.00 times as long"),
-        ((1.0, 1.2), (1.0, 0.99), 1.0 / 0.99, "no faster for certain"),
+        ((1.0, 1.2), (1.0, 0.99), 1.0 / 0.99, "no certain speed-up"),
         ((2.0, 2.2), (1.0, 1.1), 2.0, None),
     ],
 )
@@ -149,11 +149,11 @@ def test_notes_say_what_did_not_get_faster(
     before: Side, old: tuple[float, ...], new: tuple[float, ...], speedup: float, words: str | None
 ) -> None:
     """By the calmest rounds, and only where every round bears it out."""
-    made = receipt("quantize", {}, timed(before, *old), timed(before, *new))
-    (found,) = made["speedups"]
-    assert found["speedup"] == pytest.approx(speedup)
-    assert found["low"] <= found["speedup"] * 1.2
-    said = [note for note in made["notes"] if "faster" in note or "slower" in note]
+    made = receipt("quantize", timed(before, *old), timed(before, *new))
+    (found,) = made.speedups
+    assert found.speedup == pytest.approx(speedup)
+    assert found.low <= found.speedup * 1.2
+    said = [note for note in made.notes if "speed-up" in note or "slower" in note]
     if words is None:
         assert said == []
     else:
@@ -165,10 +165,10 @@ def test_notes_say_what_did_not_get_faster(
 
 def test_notes_say_what_got_larger_noisy_and_generated(before: Side) -> None:
     """And what no figure can tell: nothing changed on few images."""
-    bigger = timed(before, 1.0, 3.0, size_bytes=before.facts["size_bytes"] + 1)
-    made = receipt("export", {}, replace(timed(before, 1.0, 1.0), synthetic=True), bigger)
-    notes = "\n".join(made["notes"])
-    for part in ("larger than before on disk", "3.0 times between rounds", "generated", "too rare"):
+    bigger = timed(before, 1.0, 3.0, size_bytes=before.metrics.size_bytes + 1)
+    made = receipt("export", replace(timed(before, 1.0, 1.0), synthetic=True), bigger)
+    notes = "\n".join(made.notes)
+    for part in ("larger than before on disk", "3.0 times between", "generated", "rare changes"):
         assert part in notes
 
 
@@ -177,9 +177,9 @@ def test_parity_counts_ties_apart() -> None:
     first = np.array([[0.5002, 0.4998], [0.9, 0.1], [0.3, 0.7]], np.float32)
     second = np.array([[0.4998, 0.5002], [0.4, 0.6], [0.3, 0.7]], np.float32)
     found = parity(first, second)
-    assert (found["disagreeing"], found["ties"]) == (2, 1)
-    assert found["agreement"] == pytest.approx(1 / 3)
-    assert found["largest_difference"] == pytest.approx(0.5)
+    assert (found.disagreeing, found.ties) == (2, 1)
+    assert found.agreement == pytest.approx(1 / 3)
+    assert found.largest_difference == pytest.approx(0.5)
     with pytest.raises(VerificationError, match="1 predictions beyond ties"):
         check_parity(found, 1.0, "it")
     with pytest.raises(VerificationError, match="differ by up to"):
@@ -191,8 +191,12 @@ def test_a_look_at_the_test_split_is_noted(
     model: Model, data: Dataset, exported: Model, tmp_path: Path
 ) -> None:
     """Once for a recipe, under the key that a benchmark of these data has."""
-    made = prove("export", {}, model, exported, data, split="test", results=tmp_path, timed=False)
-    assert (made["split"], made["images"]) == ("test", 40)
+    made = prove(
+        Step("export", model, exported),
+        data,
+        Measurement(split="test", results=tmp_path, timed=False),
+    )
+    assert (made.split, made.images) == ("test", 40)
     (line,) = (tmp_path / ledger.FILE).read_text().splitlines()
     entry = json.loads(line)
     assert entry["track"] == "idx"
@@ -287,8 +291,8 @@ def test_temperature_and_shifts_are_inside_graph_and_eager_alike(
         done = export(soft, data_dir=tiny_idx, timed=False, preprocess=preprocess)
         (made,) = done.card["receipts"]
         assert made["parity"]["largest_difference"] < 1e-5
-    plain = measure(model, open_data(model, REGISTRY, data_dir=tiny_idx), timed=False)
-    assert made["before"]["loss"] != pytest.approx(plain.facts["loss"])
+    plain = measure(model, open_data(model, REGISTRY, data_dir=tiny_idx), UNTIMED)
+    assert made["before"]["loss"] != pytest.approx(plain.metrics.loss)
 
 
 def test_quantizing_states_the_scan_and_refuses_a_second_time(
@@ -345,7 +349,7 @@ def test_a_crossed_gate_leaves_no_folder(
         parameter.data.mul_(-1)
     broken = Model(half, exported.card, exported.onnx)
     monkeypatch.setattr("oraclezoo.quantization.export.graph_of", lambda *a, **k: exported.onnx)
-    with pytest.raises(VerificationError, match="does not do what eager does"):
+    with pytest.raises(VerificationError, match="does not match eager"):
         export(broken, tmp_path / "e", data_dir=tiny_idx, timed=False)
     assert list(tmp_path.iterdir()) == []
 

@@ -58,7 +58,7 @@ def test_unknown_keys_are_refused_with_the_nearest_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("budget.epochs", 0, "must lie in"),
+        ("budget.epochs", 0, "must be in"),
         ("budget.epochs", 1.5, "type int"),
         ("budget.epochs", True, "type int"),
         ("loss.label_smoothing", float("nan"), "finite"),
@@ -245,5 +245,5 @@ def test_what_compresses_a_net_is_in_the_hash(registry: Registry) -> None:
     spelled = resolve(base.override({"compress.steps": "PRUNE50 + int8"}), registry)
     assert spelled.hash == made["prune50+int8"].hash
     assert Recipe.from_dict(tomllib.loads(spelled.to_toml())).compress == spelled.compress
-    with pytest.raises(UsageError, match="no step 'int4'"):
+    with pytest.raises(UsageError, match="unknown step 'int4'"):
         base.override({"compress.steps": "int4"})

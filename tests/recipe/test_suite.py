@@ -106,12 +106,12 @@ def test_wrong_suites_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="'summary'"):
         Suite.load(path)
     for text, says in (
-        ("recipes = []", "neither"),
+        ("recipes = []", "it needs 'recipes' or"),
         ("recipes = 3", "list of names"),
-        ('base = "quick"\nrecipes = ["default"]', "go together"),
-        ("[each.one.budget]\nepochs = 1", "go together"),
+        ('base = "quick"\nrecipes = ["default"]', "require each other"),
+        ("[each.one.budget]\nepochs = 1", "require each other"),
         ('base = "quick"\n[each.one]\nbudget = 3', r"\[each.one.budget\] must be a section"),
-        ('base = "quick"\n[each]\none = 3', r"\[each.one\] must hold sections"),
+        ('base = "quick"\n[each]\none = 3', r"\[each.one\] must contain sections"),
     ):
         path.write_text(text)
         with pytest.raises(RecipeError, match=says):

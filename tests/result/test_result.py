@@ -369,8 +369,8 @@ def test_refit_has_the_validation_images_in_its_budget() -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ({"backbone": {"name": "a", "options": {"pretrained": True}}}, "weights learned elsewhere"),
-        ({"pretrain": {"epochs": 1, "track": "glyphs-3k"}}, "another track first"),
+        ({"backbone": {"name": "a", "options": {"pretrained": True}}}, "uses pretrained weights"),
+        ({"pretrain": {"epochs": 1, "track": "glyphs-3k"}}, "pre-trained on another track"),
         ({"distill": {"teachers": 1}}, "teachers"),
     ],
 )

@@ -212,7 +212,7 @@ def test_a_journal_tells_again_what_it_was_told(tmp_path: Path) -> None:
     """Also after a kill in the middle of a line; what is damaged otherwise is an error."""
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
-    journal.begin(backbone="x")
+    journal.begin("x", (1, 1))
     first = trial(1, 1.0, candidate("fp32"), candidate())
     journal.end(first)
     journal.end(trial(2, 0.2, reason="DivergedError: x"))

@@ -310,7 +310,7 @@ def test_a_broken_index_is_told(text: str, tmp_path: Path) -> None:
     """One of one's own could be."""
     path = tmp_path / "index.toml"
     path.write_text(text)
-    with pytest.raises(ResultError, match="no index of models"):
+    with pytest.raises(ResultError, match="not an index of models"):
         listing.models(path)
 
 

@@ -373,7 +373,7 @@ def test_what_takes_long_can_be_left_out() -> None:
     (net,) = find(registry, "lenet5")
     assert [c.name for c in checks_of(net) if is_slow(c, net)] == ["onnx"]
     outcomes = {v.check: v for v in check(registry, net, slow=False)}
-    assert outcomes["onnx"].reason == "slow, left out"
+    assert outcomes["onnx"].reason == "slow check, not run"
     slow = {
         e.spec.name: is_slow(checks_of(e)[0], e) for e in registry.entries("dataset") if e.builtin
     }

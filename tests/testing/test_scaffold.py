@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def new(folder: Path, name: str, kind: str) -> Path:
     """Scaffold a package by the command line; its folder."""
-    arguments = ["plugins", "new", name, "--kind", kind, "--folder", str(folder)]
+    arguments = ["plugins", "new", name, "--kind", kind, "--out", str(folder)]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.output
     made = Path(result.stdout.strip())
@@ -103,21 +103,21 @@ def test_a_new_package_is_written_in_style(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("My_Net", "is no name for a package"),
-        ("a--b", "is no name for a package"),
-        ("../up", "is no name for a package"),
-        ("oraclezoo", "is no name for a package"),
-        ("oraclezoo-2", "is no name for a package"),
-        ("class", "is a word of Python's"),
-        ("json", "is a word of Python's"),
-        ("torch", "there is a module 'torch' here already"),
+        ("My_Net", "is not a valid package name"),
+        ("a--b", "is not a valid package name"),
+        ("../up", "is not a valid package name"),
+        ("oraclezoo", "is not a valid package name"),
+        ("oraclezoo-2", "is not a valid package name"),
+        ("class", "is a name of Python itself"),
+        ("json", "is a name of Python itself"),
+        ("torch", "a module 'torch' is already installed"),
         ("linear", "is a built-in scheduler"),
         ("oraclezoo-linear", "is a built-in scheduler"),
     ],
 )
 def test_names_that_would_not_work_are_refused(name: str, why: str, tmp_path: Path) -> None:
     """Before anything is written, in one line, exit status 2."""
-    arguments = ["plugins", "new", name, "--kind", "scheduler", "--folder", str(tmp_path)]
+    arguments = ["plugins", "new", name, "--kind", "scheduler", "--out", str(tmp_path)]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
     assert why in result.stderr
@@ -129,10 +129,10 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     kept = tmp_path / "my-net" / "README.md"
     kept.parent.mkdir()
     kept.write_text("mine")
-    arguments = ["plugins", "new", "my-net", "--kind", "backbone", "--folder"]
+    arguments = ["plugins", "new", "my-net", "--kind", "backbone", "--out"]
     there = CliRunner().invoke(cli, [*arguments, str(tmp_path)])
     assert (there.exit_code, kept.read_text()) == (2, "mine")
-    assert "is there already" in there.stderr
+    assert "already exists" in there.stderr
     nowhere = CliRunner().invoke(cli, [*arguments, str(tmp_path / "nowhere")])
     assert nowhere.exit_code == 2
     assert "make it first" in nowhere.stderr

@@ -83,7 +83,7 @@ def test_stopped_anywhere_it_ends_bit_equal(data: Path, tmp_path: Path, after: i
 def test_other_classes_are_refused(tiny_idx: Path, tmp_path: Path) -> None:
     """The head must fit both tracks, and so must the images' size."""
     recipe = oz.Recipe.load("authors-cnn", {**SETTINGS, "budget.batch_size": 20})
-    with pytest.raises(UsageError, match="has others"):
+    with pytest.raises(UsageError, match="needs 4 classes of 16 pixels"):
         oz.train(recipe, data_dir=tiny_idx, out=tmp_path)
 
 

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 
 import oraclezoo as oz
 from oraclezoo.benching.recipe import Progress
+from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import (
     DivergedError,
     InterruptedRunError,
@@ -125,7 +126,7 @@ def test_trackers_change_neither_hash_nor_weights(
         ("artifact", "take the recipe: RuntimeError", 2),
         ("log", "log: RuntimeError", 3),
         ("exit", "log: SystemExit: 3", 3),
-        ("sleep", "log: no answer in 0.3 s", 3),
+        ("sleep", "log: no response within 0.3 s", 3),
         ("finish", "finish: RuntimeError", 8),
     ],
 )
@@ -233,15 +234,17 @@ def test_a_benchmark_has_trackers_for_each_job(tiny_idx: Path, tmp_path: Path) -
 
 def test_seeds_trained_as_one_have_trackers_of_their_own(tiny_idx: Path, tmp_path: Path) -> None:
     """The stacked strategy too: a file that two runs share holds both, each to its end."""
-    shared = tmp_path / "all.jsonl"
+    shared, registry = tmp_path / "all.jsonl", build_registry()
     stacked.train(
         oz.Recipe.load("authors-cnn", TINY),
         [0, 1],
-        registry=build_registry(),
-        data_dir=tiny_idx,
-        device="cpu",
+        registry=registry,
+        execution=Execution(
+            data_dir=tiny_idx,
+            device="cpu",
+            trackers=choose({"jsonl": {"path": str(shared)}}, registry),
+        ),
         out=tmp_path / "runs",
-        trackers={"jsonl": {"path": str(shared)}},
     )
     rows = [json.loads(line) for line in shared.read_text().splitlines()]
     for seed in ("s0", "s1"):

@@ -268,16 +268,16 @@ def test_evaluate_scores_a_split_and_notes_the_test(
 ) -> None:
     """Validation leaves no trace; the test split leaves a line in the ledger."""
     found = evaluate(run, data_dir=tiny_idx, results=tmp_path / "results", device="cpu")
-    assert found["images"] == 16
-    assert found["accuracy"] == run.record["outcome"]["validation_accuracy"]
+    assert found.images == 16
+    assert found.accuracy == run.record["outcome"]["validation_accuracy"]
     assert not (tmp_path / "results").exists()
     found = evaluate(
         run.folder, split="test", data_dir=tiny_idx, results=tmp_path / "results", device="cpu"
     )
-    assert found["images"] == 40
-    assert [row["images"] for row in found["classes"]] == [10] * 4
-    low, high = found["accuracy_ci95"]
-    assert low <= found["accuracy"] <= high
+    assert found.images == 40
+    assert [row.images for row in found.classes] == [10] * 4
+    low, high = found.accuracy_ci95
+    assert low <= found.accuracy <= high
     assert len((tmp_path / "results" / "ledger.jsonl").read_text().splitlines()) == 1
 
 
@@ -325,7 +325,7 @@ def test_the_recipe_decides_which_weights_are_kept(
     run = oz.train(recipe.override(changes), data_dir=tiny_idx, out=tmp_path, device="cpu")
     outcome = run.record["outcome"]
     found = evaluate(run, data_dir=tiny_idx, results=tmp_path, device="cpu")
-    assert found["accuracy"] == outcome["best_validation_accuracy"]
+    assert found.accuracy == outcome["best_validation_accuracy"]
     last = load_state(run.folder / "last.safetensors")
     kept = run.model("last").module.state_dict()
     assert all(bool((kept[k] == last["ema"][f"module.{k}"]).all()) for k in kept)
@@ -390,7 +390,7 @@ def test_a_run_does_not_go_on_with_other_data(
         if array.ndim == 3:
             array[0, 0, 0] ^= 1
         write_idx(other / path.name, array)
-    with pytest.raises(UsageError, match="other data"):
+    with pytest.raises(UsageError, match="started with other data"):
         oz.train(recipe, data_dir=other, out=run.folder.parent, device="cpu", resume=True)
     with pytest.raises(UsageError, match="exclude each other"):
         oz.train(

@@ -1,4 +1,4 @@
-"""The built-in specs: light to import, complete, and true to what they point at."""
+"""Built-in specs: no heavy imports, complete, and consistent with their targets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GENERIC = {
     "oraclezoo.zoo.optimizers.timm_optimizers:from_timm",
     "oraclezoo.zoo.optimizers.timm_optimizers:kron",
 }
-"""Targets that hand their options on: whether those arrive is tested with each kind."""
+"""Targets that forward their options; the tests of each kind check that they arrive."""
 ENGINE_ARGUMENTS = {
     "backbone": {"in_chans", "num_classes", "image_size"},
     "optimizer": {"named_parameters"},
@@ -38,13 +38,13 @@ ENGINE_ARGUMENTS = {
 
 
 def run(code: str) -> str:
-    """What ``code`` prints in a fresh interpreter."""
+    """Return what ``code`` prints in a fresh interpreter."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
 def test_the_builtins_implement_every_hook_through_pluggy() -> None:
-    """Registered as any plugin is, each hook answers with specs of its own kind, names unique."""
+    """Registered like any plugin, each hook returns specs of its kind with unique names."""
     host = pluggy.PluginManager("oraclezoo")
     host.add_hookspecs(hookspecs)
     host.register(builtin)
@@ -57,8 +57,8 @@ def test_the_builtins_implement_every_hook_through_pluggy() -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.kind}-{spec.name}")
-def test_a_spec_says_all_there_is_to_say(spec: Spec) -> None:
-    """Summary, source and facts are there; options have help, bounds, and lawful defaults."""
+def test_a_spec_is_complete(spec: Spec) -> None:
+    """It has summary, source and facts; options have help, bounds and valid defaults."""
     assert spec.summary
     assert spec.source
     assert set(spec.facts) - {"not_prunable_because"} == FACTS[spec.kind]
@@ -77,10 +77,10 @@ def test_a_spec_says_all_there_is_to_say(spec: Spec) -> None:
     ids=lambda spec: f"{spec.kind}-{spec.name}",
 )
 def test_the_target_takes_the_declared_options_with_the_declared_defaults(spec: Spec) -> None:
-    """What a listing shows as default is what a call from Python gets."""
+    """The listed defaults are those of a call from Python."""
     parameters = inspect.signature(spec.load()).parameters
-    given = ENGINE_ARGUMENTS[spec.kind] | {o.name for o in spec.options} | set(spec.fixed)
-    assert set(parameters) == given or (spec.fixed and set(parameters) > given)
+    expected = ENGINE_ARGUMENTS[spec.kind] | {o.name for o in spec.options} | set(spec.fixed)
+    assert set(parameters) == expected or (spec.fixed and set(parameters) > expected)
     for option in spec.options:
         assert parameters[option.name].default == option.default
 
@@ -100,7 +100,7 @@ def test_listing_the_builtins_imports_nothing_heavy() -> None:
 
 
 def test_a_net_that_is_not_from_timm_does_not_import_timm() -> None:
-    """Training with what is written here, or is torch's, must not pay for timm and torchvision."""
+    """Training with native or PyTorch components does not import timm and torchvision."""
     code = (
         "import sys\n"
         "from oraclezoo.zoo import builtin\n"

@@ -1,4 +1,4 @@
-"""Drift: whether images look like those that a model was trained on."""
+"""Detection of drift from the training distribution."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.serving.names import locate
 from oraclezoo.serving.sources import expand
 
-LEAST = 10
-"""Images, at least; fewer can hardly tell anything."""
+MIN_IMAGES = 10
+"""Fewest images; the tests have hardly any power below."""
 LEVEL = 0.05
-"""Of the verdict, over both tests together by Holm's procedure."""
+"""Significance level of the verdict over both tests, by Holm's procedure."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ClassShare:
-    """A class's share of what the images are taken for, of 1: in the reference, and here."""
+    """Share of predictions of a class, of 1: in the reference and in the images."""
 
     name: str
     reference: float
@@ -45,10 +45,11 @@ class ClassShare:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Two tests of ``images`` against ``against`` ``reference`` images of a split of a track.
+    """Two-sample tests of images against reference images of a split of a track.
 
-    ``features`` is the squared maximum mean discrepancy of the net's last features, ``classes``
-    Pearson's chi-square of the predicted classes. ``unreadable`` names files that were left out.
+    ``images`` and ``against`` are the sample sizes. ``features`` is the squared maximum mean
+    discrepancy of the penultimate features, ``classes`` Pearson's chi-square of the predicted
+    classes. ``unreadable`` lists files that were skipped.
     """
 
     images: int
@@ -62,11 +63,11 @@ class Drift:
 
     @property
     def differs(self) -> tuple[str, ...]:
-        """Which of ``features`` and ``classes`` differ, by Holm's procedure at ``LEVEL``."""
+        """Return which of ``features`` and ``classes`` differ, by Holm's procedure at ``LEVEL``."""
         tests = {"features": self.features.p, "classes": self.classes.p}
         if min(tests.values()) > LEVEL / 2:
             return ()
-        # the smaller p has passed its half of the level; the larger one has the whole
+        # the smaller p has passed half of the level; the larger one is compared with all of it
         return tuple(name for name, p in tests.items() if p <= LEVEL)
 
 
@@ -80,11 +81,21 @@ def reference(
     registry: Registry | None = None,
     progress: Say | None = None,
 ) -> Reference:
-    """The features of the images that a model is to be held to.
+    """Compute the reference features of a model.
 
-    By default those of validation, which come from where the training images come from, but were
-    not learned: a net tells apart what it has learned from what it has not. Raises DataError if the
-    files are not the ones that the model's card names.
+    Args:
+        model: A model, a run, a folder of either, or a model's name.
+        split: ``train`` or ``validation``. Validation images are the default, because features of
+            images that a model was trained on differ from those of new images.
+        track: Another track than the one that the model was trained on.
+        data_dir: Folder of the data set's files; the default places otherwise.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        registry: Components by name; all installed plugins by default.
+        progress: Receives messages.
+
+    Raises:
+        UsageError: Another split.
+        DataError: The files are not the ones that the model card names.
     """
     if split not in ("train", "validation"):
         raise UsageError(f"split is '{split}'; it must be train or validation")
@@ -92,8 +103,8 @@ def reference(
     opened = _open(model, known, progress)
     if split == "validation" and learned_validation(opened) and progress:
         progress(
-            "this model was trained on its validation images too: images that are new to it "
-            "differ from them a little for that alone"
+            "this model was also trained on its validation images, so new images differ from them "
+            "slightly without any drift"
         )
     dataset = open_data(opened, known, track=track, data_dir=data_dir, progress=progress)
     opened.to(pick(device))
@@ -110,12 +121,22 @@ def drift(
     registry: Registry | None = None,
     progress: Say | None = None,
 ) -> Drift:
-    """Hold images against a reference.
+    """Test images for drift from a reference.
 
-    ``images`` is uint8 ``(N, S, S)`` as the model reads them, or names files, folders and patterns
-    as for ``oraclezoo predict``, IDX files of images and folders of those. More than 1,000 are
-    drawn from by a fixed seed. Raises DataError for too few, ResultError for a reference of another
-    model.
+    Args:
+        model: A model, a run, a folder of either, or a model's name.
+        images: Model inputs uint8 ``(N, S, S)``; or files, folders and patterns as for ``oraclezoo
+            predict``, IDX files of images, and folders of those. More than 1,000 images are
+            subsampled with a fixed seed.
+        held_to: A reference or its file.
+        polarity: ``auto`` detects the polarity of each picture.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        registry: Components by name; all installed plugins by default.
+        progress: Receives messages.
+
+    Raises:
+        DataError: There are too few readable images.
+        ResultError: The reference belongs to another model.
     """
     opened = _open(model, registry or build_registry(), progress).to(pick(device))
     against = held_to if isinstance(held_to, Reference) else Reference.load(held_to, opened)
@@ -124,20 +145,22 @@ def drift(
         size = opened.card["input"]["image_size"]
         smoothing = smoothing_of(opened.card["preprocessing"])
         images = gather(images, size, polarity, unreadable, smoothing)
-    if len(images) < LEAST:
-        raise DataError(f"{len(images)} images that can be read; drift takes at least {LEAST}")
-    found, old = features(opened, images[drawn(len(images))]), against.features
-    if found.vectors.shape[1] != old.vectors.shape[1]:
-        raise DataError("the reference has features of another length; make it again")
+    if len(images) < MIN_IMAGES:
+        raise DataError(
+            f"{len(images)} readable images; drift detection takes at least {MIN_IMAGES}"
+        )
+    new, old = features(opened, images[drawn(len(images))]), against.features
+    if new.vectors.shape[1] != old.vectors.shape[1]:
+        raise DataError("the reference has features of another length; recreate it")
     number = len(opened.classes)
-    before, after = (np.bincount(part.labels, minlength=number) for part in (old, found))
+    before, after = (np.bincount(part.labels, minlength=number) for part in (old, new))
     return Drift(
-        images=len(found.labels),
+        images=len(new.labels),
         against=len(old.labels),
         track=against.track,
         split=against.split,
-        features=mmd_test(old.vectors, found.vectors),
-        classes=class_test(old.labels, found.labels, number),
+        features=mmd_test(old.vectors, new.vectors),
+        classes=class_test(old.labels, new.labels, number),
         shares=tuple(
             ClassShare(name, float(a), float(b))
             for name, a, b in zip(
@@ -155,30 +178,31 @@ def gather(
     unreadable: list[str],
     smoothing: float = SMOOTH,
 ) -> npt.NDArray[np.uint8]:
-    """The images that names stand for, uint8 ``(N, size, size)``, prepared as for a prediction.
+    """Return the named images as model inputs, uint8 ``(N, size, size)``.
 
-    What cannot be read goes to ``unreadable`` with the reason. Images in IDX files are taken as
-    prepared if they are of the model's size. Raises DataError for a broken IDX file.
+    Files that cannot be read are appended to ``unreadable`` with the reason. Images in IDX files
+    count as preprocessed if they have the model's input size. Raises DataError for a broken IDX
+    file.
     """
-    found: list[npt.NDArray[np.uint8]] = []
+    arrays: list[npt.NDArray[np.uint8]] = []
     for name in names:
         files = idx_files(Path(name))
         for file in files:
             array = read_images(file)
             fits = array.shape[1:] == (size, size)
-            found.append(array if fits else prepare_all(list(array), size, polarity))
+            arrays.append(array if fits else prepare_all(list(array), size, polarity))
         if files:
             continue
         for source in expand([name], sys.stdin.buffer):
             try:
-                found.append(prepare(source.read(), size, polarity, smoothing).gray[None])
+                arrays.append(prepare(source.read(), size, polarity, smoothing).gray[None])
             except DataError as error:
                 unreadable.append(f"{source.name}: {error}")
-    return np.concatenate(found) if found else np.zeros((0, size, size), np.uint8)
+    return np.concatenate(arrays) if arrays else np.zeros((0, size, size), np.uint8)
 
 
 def idx_files(path: Path) -> list[Path]:
-    """An IDX file of images by its name, or those in a folder; none if it is neither."""
+    """Return the IDX file of images that a path names, or those in a folder."""
     if path.is_file():
         return [path] if _is_idx(path) else []
     return sorted(file for file in path.glob("*") if _is_idx(file)) if path.is_dir() else []

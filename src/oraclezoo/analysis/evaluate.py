@@ -1,8 +1,10 @@
-"""Evaluate: the model of a run on a split, with the recall of each class."""
+"""Evaluation of a run's model on a split: accuracy, loss and the recall of each class."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,43 @@ from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe.resolve import resolve
 
 
+@dataclass(frozen=True, slots=True)
+class ClassRecall:
+    """Number of images of a class and the share of them that is classified correctly."""
+
+    name: str
+    glyph: str
+    images: int
+    recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores of a run's model on a split.
+
+    ``accuracy`` is a share of 1 with Wilson's 95% interval over images, ``loss`` the cross-entropy
+    in nats. ``classes`` lists the classes with images in the split.
+    """
+
+    run: str
+    track: str
+    synthetic: bool
+    split: str
+    images: int
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    loss: float
+    classes: tuple[ClassRecall, ...]
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return the scores as a JSON document."""
+        return {
+            **dataclasses.asdict(self),
+            "accuracy_ci95": list(self.accuracy_ci95),
+            "classes": [dataclasses.asdict(row) for row in self.classes],
+        }
+
+
 def evaluate(
     run: Run | str | Path,
     *,
@@ -28,54 +67,76 @@ def evaluate(
     stream_above: int | str | None = None,
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
-) -> dict[str, Any]:
-    """Accuracy (with Wilson's 95% interval), loss in nats and the recall of each class.
+) -> Evaluation:
+    """Evaluate the model of a run on a split of its track.
 
-    Scoring the test split is noted in the ledger of the results folder. ``stream_above`` as for
-    :func:`oraclezoo.train`.
+    Args:
+        run: A run or its folder.
+        split: ``train``, ``validation`` or ``test``. An evaluation on the test split is recorded in
+            the ledger of the ``results`` folder and requires a finished run.
+        data_dir: Folder of the data set's files; the default places otherwise.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        results: Folder of the ledger.
+        stream_above: Size limit above which a split is streamed, as in :func:`oraclezoo.train`.
+        registry: Components by name; all installed plugins by default.
+        progress: Receives messages while data are downloaded or generated.
+
+    Raises:
+        UsageError: The test split of an unfinished run.
+        ResultError: The run folder is broken.
+        DataError: The data cannot be read.
     """
     registry = registry or build_registry()
     opened = run if isinstance(run, Run) else Run.load(run)
     recipe = resolve(opened.recipe, registry)
-    place = None if data_dir is None else Path(data_dir)
+    data_folder = None if data_dir is None else Path(data_dir)
     limit = stream_limit(stream_above, pick(device))
-    dataset = open_dataset(recipe, registry, place, progress, limit)
+    dataset = open_dataset(recipe, registry, data_folder, progress, limit)
     model = opened.model(registry=registry)
     if split == "test":
-        status = opened.record.get("status")
-        if status != "done":
-            raise UsageError(
-                f"{opened.folder} is {status}, not done: finish it by --resume before its test"
-            )
+        require_finished(opened)
         note_look(opened, dataset, Path(results))
-    found = score(model, dataset, split, device)
-    right = found.probabilities.argmax(1) == found.labels
-    low, high = wilson(int(right.sum()), len(right))
-    names, glyphs = dataset.classes, dataset.glyphs
-    return {
-        "run": str(opened.folder),
-        "track": recipe.data.track.removeprefix("oraclezoo:"),
-        "synthetic": dataset.synthetic,
-        "split": split,
-        "images": len(right),
-        "accuracy": found.accuracy,
-        "accuracy_ci95": [low, high],
-        "loss": found.loss,
-        "classes": [
-            {
-                "name": names[label],
-                "glyph": glyphs[label],
-                "images": int((found.labels == label).sum()),
-                "recall": float(right[found.labels == label].mean()),
-            }
-            for label in np.unique(found.labels)
-        ],
-    }
+    scores = score(model, dataset, split, device)
+    correct = scores.probabilities.argmax(1) == scores.labels
+    return Evaluation(
+        run=str(opened.folder),
+        track=recipe.data.track.removeprefix("oraclezoo:"),
+        synthetic=dataset.synthetic,
+        split=split,
+        images=len(correct),
+        accuracy=scores.accuracy,
+        accuracy_ci95=wilson(int(correct.sum()), len(correct)),
+        loss=scores.loss,
+        classes=tuple(
+            ClassRecall(
+                name=dataset.classes[label],
+                glyph=dataset.glyphs[label],
+                images=int((scores.labels == label).sum()),
+                recall=float(correct[scores.labels == label].mean()),
+            )
+            for label in np.unique(scores.labels)
+        ),
+    )
 
 
-def wilson(right: int, images: int) -> tuple[float, float]:
-    """Wilson's score interval for a proportion, 95% (Wilson 1927)."""
+def require_finished(run: Run) -> None:
+    """Raise UsageError unless the run is finished, as test-set evaluations require."""
+    status = run.record.get("status")
+    if status != "done":
+        raise UsageError(
+            f"{run.folder} is {status}, not done: finish it with --resume before evaluating it on "
+            "the test split"
+        )
+
+
+def wilson(correct: int, images: int) -> tuple[float, float]:
+    """Return Wilson's 95% score interval for a proportion (Wilson 1927).
+
+    >>> low, high = wilson(8, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.49, 0.943)
+    """
     from scipy.stats import binomtest
 
-    interval = binomtest(right, images).proportion_ci(0.95, method="wilson")
+    interval = binomtest(correct, images).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)

@@ -1,4 +1,4 @@
-"""Features: what a net makes of images just before it decides."""
+"""Penultimate features of a model, and its predictions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from oraclezoo.artifacts.model import Model
 from oraclezoo.contracts import Images
 from oraclezoo.engine.augment import standardise
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Vectors float32 ``(N, D)``, and the class that each image is taken for, int64 ``(N,)``."""
+    """Feature vectors float32 ``(N, D)`` and predicted labels int64 ``(N,)``."""
 
     vectors: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
@@ -28,39 +28,39 @@ class Features:
 
 @torch.inference_mode()
 def features(model: Model, images: Images) -> Features:
-    """Of prepared images uint8 ``(N, S, S)``: the input of the last linear layer that runs.
+    """Return the input of the last linear layer for preprocessed images uint8 ``(N, S, S)``.
 
-    Averaged over places where that layer sees several; of a net without one, the logarithms of its
-    probabilities. Views are not averaged, and a model's ONNX file is not used.
+    Averaged over positions if the layer sees several. For a model without a linear layer, the
+    log-probabilities. Test-time augmentation and the model's ONNX file are not used.
     """
     scale, module = model.card["preprocessing"], model.module
     device = next(module.parameters()).device
     vectors: list[npt.NDArray[np.float32]] = []
     labels: list[npt.NDArray[np.int64]] = []
     with _last_linear_input(module) as seen:
-        for first in range(0, len(images), AT_ONCE):
-            batch = torch.from_numpy(np.ascontiguousarray(images[first : first + AT_ONCE]))
+        for first in range(0, len(images), BATCH_SIZE):
+            batch = torch.from_numpy(np.ascontiguousarray(images[first : first + BATCH_SIZE]))
             seen.clear()
-            given = standardise(batch.to(device), scale["mean"], scale["std"])
-            logits = module(given.to(memory_format=torch.channels_last))
-            found = seen[-1] if seen else logits.log_softmax(1)
-            if found.ndim > 2:
-                found = found.flatten(1, -2).mean(1)
-            vectors.append(found.float().cpu().numpy())
+            inputs = standardise(batch.to(device), scale["mean"], scale["std"])
+            logits = module(inputs.to(memory_format=torch.channels_last))
+            batch_vectors = seen[-1] if seen else logits.log_softmax(1)
+            if batch_vectors.ndim > 2:
+                batch_vectors = batch_vectors.flatten(1, -2).mean(1)
+            vectors.append(batch_vectors.float().cpu().numpy())
             labels.append(logits.argmax(1).cpu().numpy())
     return Features(np.concatenate(vectors), np.concatenate(labels))
 
 
 @contextmanager
 def _last_linear_input(module: nn.Module) -> Iterator[list[Tensor]]:
-    """A list that, after a forward pass, ends with the input of the last linear layer in it."""
+    """Yield a list that holds the input of the last linear layer after each forward pass."""
     seen: list[Tensor] = []
 
-    def note(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
-        seen[:] = [given[0]]
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen[:] = [inputs[0]]
 
     hooks = [
-        layer.register_forward_pre_hook(note)
+        layer.register_forward_pre_hook(record)
         for layer in module.modules()
         if isinstance(layer, nn.Linear)
     ]

@@ -1,4 +1,4 @@
-"""Plot: the figures of a run, from its record and from its model on a split."""
+"""Figures of a run, from its record and from its model's predictions on a split."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.analysis.evaluate import wilson
+from oraclezoo.analysis.evaluate import require_finished, wilson
 from oraclezoo.artifacts.build import open_dataset
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import PLOTS, Run, writable
@@ -46,14 +46,34 @@ def plot(
     registry: Registry | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
-    """Draw a run's figures, each as SVG and PNG; the files, in ``out`` or the run's ``plots``.
+    """Draw the figures of a run, each as SVG and PNG.
 
-    ``curves``; and of the model on a split, with that in their names: ``confusion``, ``per-class``,
-    ``mistakes``, ``embedding``. The test split is looked at if it is named, of a finished run, and
-    that is noted in the ledger of the ``results`` folder. Equal runs give equal SVG files.
+    The figures are ``curves`` and, with the split in their names, ``confusion``, ``per-class``,
+    ``mistakes`` and ``embedding``. Equal runs give byte-identical SVG files.
 
-    Raises OracleZooError where matplotlib or scikit-learn is not installed, ResultError, DataError
-    or UsageError.
+    Args:
+        run: A run or its folder.
+        out: Folder for the files; the run's ``plots`` by default.
+        split: ``train``, ``validation`` or ``test``. A plot of the test split requires a finished
+            run and counts as a test-set evaluation in the ledger.
+        data_dir: Folder of the data set's files; the default places otherwise.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        results: Folder of the ledger.
+        stream_above: Size limit above which a split is streamed, as in :func:`oraclezoo.train`.
+        registry: Components by name; all installed plugins by default.
+        progress: Receives messages.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        OracleZooError: matplotlib or scikit-learn is not installed.
+        ResultError: The run folder is broken.
+        DataError: The data cannot be read.
+        UsageError: ``split`` is unknown, or the test split of an unfinished run.
+
+    >>> import oraclezoo as oz
+    >>> files = oz.plot("runs/quick-seed0", out="figures")  # doctest: +SKIP
     """
     need_matplotlib()
     from oraclezoo.plots.classes import confusion, per_class
@@ -72,31 +92,27 @@ def plot(
     dataset = open_dataset(recipe, registry, place, progress, limit)
     model = opened.model(registry=registry).to(pick(device))
     if split == "test":
-        status = opened.record.get("status")
-        if status != "done":
-            raise UsageError(
-                f"{opened.folder} is {status}, not done: finish it by --resume before its test"
-            )
+        require_finished(opened)
         note_look(opened, dataset, Path(results))
     folder = opened.folder / PLOTS if out is None else Path(out)
     writable(folder)
     scored = _scored(opened, model, dataset, split)
     letters = Letters(FONT, [*scored.classes, *scored.glyphs])
-    right = scored.predicted == scored.labels
-    of = [scored.labels == label for label in scored.present]
-    intervals = [wilson(int(right[mine].sum()), int(mine.sum())) for mine in of]
+    correct = scored.predicted == scored.labels
+    members = [scored.labels == label for label in scored.present]
+    intervals = [wilson(int(correct[mine].sum()), int(mine.sum())) for mine in members]
     with drawing(letters):
         files = curves(_course(opened), folder)
         files += confusion(scored, letters, folder, f"{split}-confusion")
         files += per_class(scored, intervals, letters, folder, f"{split}-per-class")
         files += mistakes(scored, letters, folder, f"{split}-mistakes")
-        progress("laying out the embeddings by t-SNE")
+        progress("computing the t-SNE embedding")
         files += embedding(scored, letters, folder, f"{split}-embedding")
     return files
 
 
 def _course(run: Run) -> Course:
-    from oraclezoo.plots.records import Course
+    from oraclezoo.plots.records import Course, EpochMetrics
 
     recipe, record = run.recipe, run.record
     none = Augment(elastic_grid=recipe.augment.elastic_grid)
@@ -105,7 +121,7 @@ def _course(run: Run) -> Course:
     return Course(
         title=f"{recipe.name}, seed {record['seed']}{unfinished}: training",
         subtitle=f"{_track(run)}, {images} images",
-        epochs=tuple(run.metrics),
+        epochs=tuple(EpochMetrics.from_json(row) for row in run.metrics),
         smoothing=recipe.loss.label_smoothing,
         augmented=recipe.augment != none,
     )
@@ -117,14 +133,14 @@ def _scored(run: Run, model: Model, dataset: Dataset, split: str) -> Scored:
     part = dataset.split(split)
     probs = model.predict(part.images).probabilities
     vectors, what = embeddings(model, part.images)
-    right = int((probs.argmax(1) == part.labels).sum())
-    low, high = wilson(right, len(part.labels))
+    correct = int((probs.argmax(1) == part.labels).sum())
+    low, high = wilson(correct, len(part.labels))
     record = run.record
     unfinished = "" if record["status"] == "done" else f" ({record['status']})"
     return Scored(
         title=f"{record['recipe']['name']}, seed {record['seed']}{unfinished}",
         subtitle=(
-            f"{_track(run)}, {split}: {100 * right / len(part.labels):.1f}% "
+            f"{_track(run)}, {split}: {100 * correct / len(part.labels):.1f}% "
             f"({100 * low:.1f} to {100 * high:.1f}) of {len(part.labels):,} images"
         ),
         classes=tuple(dataset.classes),
@@ -144,10 +160,11 @@ def _track(run: Run) -> str:
 
 
 def embeddings(model: Model, images: Any) -> tuple[npt.NDArray[np.float32], str]:
-    """What comes into the layer that gives the classes, float32 ``(N, D)``, and what that is.
+    """Return the classifier layer's input, float32 ``(N, D)``, and a description of it.
 
-    The layer is the last one called that gives as many channels as there are classes, linear or a
-    convolution; of a map or a sequence the mean is taken. A net without one has its logits taken.
+    The classifier layer is the last linear or convolutional layer called that has one output per
+    class; feature maps and sequences are averaged. For a model without such a layer, the
+    log-probabilities are returned.
     """
     device = next(model.module.parameters()).device
     scale = {key: model.card["preprocessing"][key] for key in ("mean", "std")}
@@ -162,7 +179,7 @@ def embeddings(model: Model, images: Any) -> tuple[npt.NDArray[np.float32], str]
 
 @dataclasses.dataclass
 class _Seen:
-    """What the last of the watched layers got in each batch; ``latest`` is that of this batch."""
+    """Inputs of the last watched layer by batch; ``latest`` is that of the current batch."""
 
     batches: list[Tensor] = dataclasses.field(default_factory=list)
     latest: Tensor | None = None
@@ -172,16 +189,16 @@ class _Seen:
 def _watched(module: nn.Module, classes: int) -> Iterator[_Seen]:
     seen = _Seen()
 
-    def note(layer: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
-        seen.latest = given[0].detach()
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        seen.latest = inputs[0].detach()
 
-    def close(net: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> None:
+    def close(net: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if seen.latest is not None:
-            seen.batches.append(_flat(seen.latest, len(given[0])).cpu())
+            seen.batches.append(_flat(seen.latest, len(inputs[0])).cpu())
         seen.latest = None
 
     handles = [
-        layer.register_forward_hook(note)
+        layer.register_forward_hook(record)
         for layer in module.modules()
         if (isinstance(layer, nn.Linear) and layer.out_features == classes)
         or (isinstance(layer, nn.Conv2d) and layer.out_channels == classes)
@@ -195,7 +212,7 @@ def _watched(module: nn.Module, classes: int) -> Iterator[_Seen]:
 
 
 def _flat(values: Tensor, images: int) -> Tensor:
-    """One vector an image: the mean over a map ``(N, D, H, W)`` or a sequence ``(N, T, D)``."""
+    """Return one vector per image: the mean of a map ``(N, D, H, W)`` or sequence ``(N, T, D)``."""
     if values.dim() == 4:
         return values.mean((2, 3))
     if values.dim() == 3:

@@ -1,6 +1,6 @@
-"""Reference: what a model makes of images like those it was trained on, for others to be held to.
+"""Reference features of in-distribution images, for drift detection.
 
-Kept as one safetensors file, so that a deployed model can be watched where its data are not.
+Stored as one safetensors file, so that a deployed model can be monitored without its data.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from oraclezoo.errors import ResultError
 from oraclezoo.result import write_atomically
 
 SCHEMA = "oraclezoo/reference/1"
-MOST = 1000
-"""Images of a sample that are used: drawn from more with a fixed seed."""
+MAX_SAMPLE = 1000
+"""Largest sample; larger sets are subsampled with a fixed seed."""
 MAX_FILE_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Features of a split, of which model (:func:`fingerprint`), and where they come from."""
+    """Features of a split, with the model's :func:`fingerprint` and the origin of the images."""
 
     features: Features
     model: str
@@ -39,13 +39,13 @@ class Reference:
 
     @classmethod
     def of(cls, model: Model, dataset: Dataset, track: str, split: str) -> Reference:
-        """The features of up to ``MOST`` images of a split."""
+        """Return the features of up to ``MAX_SAMPLE`` images of a split."""
         images = dataset.split(split).images
         rows = drawn(len(images))
         return cls(features(model, np.asarray(images[rows])), fingerprint(model), track, split)
 
     def save(self, path: str | Path) -> Path:
-        """Write a safetensors file atomically; returns its path."""
+        """Write a safetensors file atomically and return its path."""
         about = {"schema": SCHEMA, "model": self.model, "track": self.track, "split": self.split}
         arrays: dict[str, npt.NDArray[Any]] = {
             "vectors": self.features.vectors,
@@ -56,7 +56,10 @@ class Reference:
 
     @classmethod
     def load(cls, path: str | Path, model: Model) -> Reference:
-        """What :meth:`save` wrote; ResultError if it cannot be read, or is of other weights."""
+        """Read what :meth:`save` wrote.
+
+        Raises ResultError if it cannot be read or belongs to other weights.
+        """
         place = Path(path)
         try:
             if place.stat().st_size > MAX_FILE_BYTES:
@@ -67,34 +70,34 @@ class Reference:
             vectors, labels = arrays["vectors"], arrays["labels"]
             classes = len(model.classes)
             if about["schema"] != SCHEMA or vectors.ndim != 2 or labels.shape != vectors.shape[:1]:
-                raise ValueError("its parts do not fit each other")
+                raise ValueError("its parts do not match")
             if vectors.dtype != np.float32 or not np.isfinite(vectors).all():
-                raise ValueError("its features are no finite float32")
+                raise ValueError("its features are not finite float32 values")
             if labels.dtype != np.int64 or ((labels < 0) | (labels >= classes)).any():
                 raise ValueError(f"its labels are not in 0 .. {classes - 1}")
-            found = cls(Features(vectors, labels), *(str(about[k]) for k in _WORDS))
+            loaded = cls(Features(vectors, labels), *(str(about[k]) for k in _WORDS))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ResultError(f"{place}: not a reference of oraclezoo drift ({error})") from error
-        if found.model != fingerprint(model):
+        if loaded.model != fingerprint(model):
             raise ResultError(
-                f"{place} was made with other weights; make it again: oraclezoo drift MODEL "
+                f"{place} belongs to other weights; recreate it with oraclezoo drift MODEL "
                 f"--save-reference {place}"
             )
-        return found
+        return loaded
 
 
 _WORDS = ("model", "track", "split")
 
 
 def drawn(number: int) -> npt.NDArray[np.int64]:
-    """Which of ``number`` images are used: all, or ``MOST`` of them by a fixed seed, in order."""
-    if number <= MOST:
+    """Return the indices of the images to use: all, or a fixed sample of ``MAX_SAMPLE``, sorted."""
+    if number <= MAX_SAMPLE:
         return np.arange(number)
-    return np.sort(np.random.default_rng(0).permutation(number)[:MOST])
+    return np.sort(np.random.default_rng(0).permutation(number)[:MAX_SAMPLE])
 
 
 def fingerprint(model: Model) -> str:
-    """SHA-256 (hex) of a model's weights by name."""
+    """Return the SHA-256 (hex) of a model's weights and their names."""
     state = hashlib.sha256()
     for name, tensor in sorted(model.module.state_dict().items()):
         state.update(name.encode() + b"\0" + tensor.cpu().contiguous().numpy().tobytes())

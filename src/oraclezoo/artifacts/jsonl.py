@@ -1,4 +1,4 @@
-"""Appended: a file of JSON lines that is only ever added to, and survives a kill."""
+"""Append-only files of JSON lines that survive a killed process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oraclezoo.result import timestamp
 
 
 def append(path: Path, row: dict[str, Any]) -> dict[str, Any]:
-    """Add ``row`` with the time of day, on the disk when it returns; the row as it will be read."""
+    """Append ``row`` with a timestamp, sync it to disk, and return it as it will be read."""
     text = json.dumps({"time": timestamp(), **row}, ensure_ascii=False, default=list) + "\n"
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
@@ -22,12 +22,12 @@ def append(path: Path, row: dict[str, Any]) -> dict[str, Any]:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    found: dict[str, Any] = json.loads(text)
-    return found
+    stored: dict[str, Any] = json.loads(text)
+    return stored
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """What was added, the oldest first; a line cut short by a kill counts as not written."""
+    """Yield the rows, oldest first; an incomplete line of a killed process is skipped."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:

@@ -1,23 +1,22 @@
-"""Model: weights, how to build them, preprocessing, classes and provenance, as one folder.
+"""Models: a folder with weights, architecture, preprocessing, classes and provenance.
 
-``model.json`` is the card, ``model.safetensors`` the weights, ``model.onnx`` the same model as an
-exported or quantized graph, where there is one. The card may also have
+``model.json`` is the card, ``model.safetensors`` the weights, and ``model.onnx``, if it exists, the
+exported or quantized graph. Optional entries of the card:
 
 ``onnx``         file, sha256, opset, precision (fp32, fp16 or int8), input (uint8 or float32)
-``form``         how torch runs it in fewer bits (:mod:`oraclezoo.compression.torch_form`); the
+``form``         low-precision form in PyTorch (:mod:`oraclezoo.compression.torch_form`); the
                  weights stay float32
-``receipts``     what each step of compression did, in order (:mod:`oraclezoo.receipts.receipt`)
+``receipts``     reports of the compression steps, in order (:mod:`oraclezoo.receipts.receipt`)
 ``calibration``  ``temperature``, by which logits are divided before the softmax
-``plan``         which channels of the backbone were pruned
+``plan``         pruned channels of the backbone
                  (:mod:`oraclezoo.compression.channels.plan`)
-``recipe``       what a pruned model was trained and fine-tuned by
+``recipe``       recipe of training and fine-tuning of a pruned model
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from oraclezoo.artifacts.build import build_backbone
-from oraclezoo.card import smoothing_of
+from oraclezoo.card import SCHEMA, backbone_of, smoothing_of
 from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.compression.torch_form import Form, InSizes, compiled
 from oraclezoo.engine.evaluate import BATCH_SIZE, probabilities, with_views
@@ -45,29 +44,27 @@ from oraclezoo.serving.prediction import Prediction
 if TYPE_CHECKING:
     from oraclezoo.onnx_export.session import OnnxClassifier
 
-SCHEMA = "oraclezoo/model/1"
-
 CARD, WEIGHTS, GRAPH = "model.json", "model.safetensors", "model.onnx"
 """The files of a model's folder."""
 
 PRECISIONS = ("fp32", "fp16", "int8")
-"""Of a graph's weights and of the bulk of its arithmetic."""
+"""Precisions of an ONNX graph."""
 
 AT_ONCE_BYTES = 1 << 26
-"""Images that take more are moved to the model's device in batches."""
+"""Size in bytes above which images are moved to the model's device in batches."""
 
 SIZES = (1, 32, BATCH_SIZE)
-"""Batches for which a form that is compiled is: any other is filled up to the next of them."""
+"""Batch sizes for which a compiled form is compiled; other batches are padded to the next."""
 
 
 class Model:
-    """A trained classifier that can be used, saved and loaded.
+    """A trained classifier.
 
-    ``card`` is the content of ``model.json``: how to build the backbone, its input shape, the
-    preprocessing, the classes and where it all came from. ``onnx`` is the content of
-    ``model.onnx``, if there is one, which the card describes; ``form`` how torch runs the module,
-    if not in float32. What is made from a model by new weights has neither: leave them out, and
-    the card's entries go.
+    Args:
+        module: The backbone with its weights.
+        card: Content of ``model.json``: backbone, input shape, preprocessing, classes, provenance.
+        onnx: Content of ``model.onnx``; without it the card's entry is dropped.
+        form: Low-precision form in PyTorch; without it the card's entry is dropped.
     """
 
     def __init__(
@@ -85,23 +82,22 @@ class Model:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """A display name for each class."""
+        """The display name of each class."""
         return tuple(self.card["classes"])
 
     @property
     def classifier(self) -> nn.Module:
-        """Standardised images ``(N, 1, H, W)`` -> logits in float32; all that a prediction costs.
+        """The module with test-time augmentation and temperature scaling, if the card has them.
 
-        The module itself, or one around it that averages over shifts and divides the logits by a
-        temperature, where the card says so.
+        It maps standardised images ``(N, 1, H, W)`` to float32 logits.
         """
         return self._around(self.module)
 
     def in_form(self, *, compile: bool | None = None) -> nn.Module:
-        """The classifier in the model's form, a copy on the module's device; float32 without one.
+        """Return a copy of the classifier in the model's form, or in float32 without one.
 
-        Compiled if ``compile`` says so, by default if the form does. Raises UsageError for int8
-        without torchao.
+        By default it is compiled if the form requires it. Raises UsageError for int8 without
+        torchao.
         """
         net = self.module if self.form is None else self.form.applied(self.module)
         device, whole = self._device, self._around(net)
@@ -122,21 +118,26 @@ class Model:
 
     @property
     def precision(self) -> str:
-        """Of what predicts: fp32, fp16 or int8; bf16 in torch alone."""
+        """Precision of predictions: fp32, fp16 or int8, or bf16 in PyTorch."""
         if self.onnx:
             return str(self.card["onnx"]["precision"])
         return self.form.precision if self.form else "fp32"
 
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
-        """Labels and probabilities, as :meth:`oraclezoo.serving.predictor.Predictor.predict`.
+        """Predict labels and probabilities, as a :class:`oraclezoo.serving.predictor.Predictor`.
 
-        ``images`` is uint8 ``(N, S, S)`` of the size trained on, taken as prepared (bright strokes
-        on black; those that stay in a file, contracts.Images, are read a batch at a time), or a
-        picture, or an iterable of pictures of any size, colour and ``polarity``: files, the bytes
-        of one, images of Pillow's, uint8 ``(H, W)`` or ``(H, W, 3 or 4)``. A model with an ONNX
-        file predicts with that, on the CPU; another where its weights are, in its form. Raises
-        DataError for a picture that cannot be read, UsageError for what is none, and for a form
-        that needs torchao without it.
+        A model with an ONNX file predicts with it on the CPU, another one in its form on the device
+        of its weights.
+
+        Args:
+            images: Prepared images uint8 ``(N, S, S)`` of the model's size, with bright strokes on
+                black; or one picture, or an iterable of pictures, of any size and colour: paths,
+                file contents as bytes, Pillow images, or uint8 ``(H, W)`` or ``(H, W, 3 or 4)``.
+            polarity: Polarity of pictures.
+
+        Raises:
+            DataError: A picture cannot be read.
+            UsageError: The input is not a picture, or the form needs torchao.
         """
         given, scale = self.card["input"], self.card["preprocessing"]
         array = as_batch(images, given["image_size"], polarity, smoothing_of(scale))
@@ -157,7 +158,7 @@ class Model:
         return Prediction(found.argmax(1).astype(np.int64), found)
 
     def _runner(self) -> nn.Module:
-        """What predicts in torch; a form is made once, since that takes time."""
+        """Return the module that predicts in PyTorch; a form is built once."""
         if self.form is None:
             return self.classifier
         device = self._device
@@ -167,9 +168,9 @@ class Model:
         return self._running[device]
 
     def onnx_classifier(self, where: str = GRAPH) -> OnnxClassifier:
-        """The ONNX file in ONNX Runtime, opened once. Raises ResultError if it is not this model's.
+        """Return the ONNX file's session in ONNX Runtime, which is opened once.
 
-        Raises UsageError if there is none.
+        Raises ResultError if the file does not match the model, UsageError if there is none.
         """
         if self.onnx is None:
             raise UsageError("this model has no ONNX file: export it first")
@@ -188,18 +189,18 @@ class Model:
         return self._session
 
     def to(self, device: torch.device | str) -> Model:
-        """Move the weights to a device; returns the model itself."""
+        """Move the weights to a device and return the model."""
         self.module.to(device)
         return self
 
     def weights(self) -> bytes:
-        """The state of the module as the content of a safetensors file."""
+        """Return the state of the module as the content of a safetensors file."""
         # copies, since safetensors refuses weights that share memory
         state = {k: v.cpu().contiguous().clone() for k, v in self.module.state_dict().items()}
         return save(state)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model's files into a folder, made if need be; the card comes last."""
+        """Write the model's files to a folder and return it; the card is written last."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
         write_atomically(path / WEIGHTS, self.weights())
@@ -212,30 +213,36 @@ class Model:
         return path
 
     def with_onnx(self, content: bytes, **entry: Any) -> Model:
-        """A copy that has this ONNX file; ``entry`` is the card's, its digest is added."""
+        """Return a copy with an ONNX file; ``entry`` is its entry in the card without digest."""
         digest = hashlib.sha256(content).hexdigest()
         card = {**self.card, "onnx": {"file": GRAPH, "sha256": digest, **entry}}
         return Model(self.module, card, content)
 
     def with_receipt(self, receipt: dict[str, Any]) -> Model:
-        """A copy whose card has one more receipt."""
+        """Return a copy with another receipt in its card."""
         card = {**self.card, "receipts": [*self.card.get("receipts", []), receipt]}
         return Model(self.module, card, self.onnx, self.form)
 
     def with_form(self, form: Form) -> Model:
-        """A copy that torch runs in this form; without an ONNX file, which would predict first."""
+        """Return a copy with this form and without an ONNX file, which would take precedence."""
         return Model(self.module, {**self.card, "form": form.to_json()}, form=form)
 
     def as_float(self) -> Model:
-        """The model without its form, which steps that change or export weights start from."""
+        """Return the model without its form, for steps that change or export weights."""
         return Model(self.module, self.card, self.onnx) if self.form else self
 
 
 def load(model: str | Path, registry: Registry | None = None) -> Model:
-    """A model on the CPU: by name (``oraclezoo models list``), or a folder that it was saved in.
+    """Load a model on the CPU.
 
-    Raises ResultError if a file is absent, broken, or does not fit its card; UnknownNameError,
-    DownloadError.
+    Args:
+        model: A name (see ``oraclezoo models list``), or the folder of a saved model.
+        registry: Registry of components; by default all that are installed.
+
+    Raises:
+        ResultError: A file is missing, broken, or does not match the card.
+        UnknownNameError: There is no model of this name.
+        DownloadError: The model cannot be downloaded.
     """
     known = registry or build_registry()
     path = locate(model, lambda: known)
@@ -257,7 +264,7 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
 
 
 def _read_form(card: dict[str, Any]) -> Form | None:
-    """The form that a card states. Raises ValueError if that is none, or there is a graph too."""
+    """Return the form in a card. Raises ValueError if it is invalid or there is a graph too."""
     entry = card.get("form")
     if entry is not None and card.get("onnx") is not None:
         raise ValueError("its card has entries both on ONNX and on a form for torch")
@@ -265,7 +272,7 @@ def _read_form(card: dict[str, Any]) -> Form | None:
 
 
 def _read_graph(path: Path, card: dict[str, Any]) -> bytes | None:
-    """The bytes of the ONNX file that a card names. Raises ValueError if they are others."""
+    """Return the content of a card's ONNX file. Raises ValueError if its digest differs."""
     entry = card.get("onnx")
     if entry is None:
         return None
@@ -280,13 +287,20 @@ def _read_graph(path: Path, card: dict[str, Any]) -> bytes | None:
 def assemble(
     card: dict[str, Any], state: dict[str, torch.Tensor], registry: Registry, where: str
 ) -> Model:
-    """Build the backbone that a card names, cut it by the card's plan and give it its weights.
+    """Build the backbone of a card, prune it by the card's plan and load its weights.
 
-    Raises ResultError if card and weights do not fit; UnknownNameError or another UsageError if
-    the backbone or an option of it is not known here.
+    Args:
+        card: Content of ``model.json``.
+        state: The weights.
+        registry: Registry of backbones.
+        where: Path of the model, for errors.
+
+    Raises:
+        ResultError: Card and weights do not match.
+        UsageError: The backbone or one of its options is unknown.
     """
     try:
-        name, options, shape = _read_card(card)
+        name, options, shape = backbone_of(card)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ResultError(f"{where}: its card is not one of a model ({error!r})") from error
     try:
@@ -322,9 +336,9 @@ def _outline(
     shape: dict[str, int],
     plan: Plan | None,
 ) -> dict[str, torch.Tensor]:
-    """A backbone's state without memory behind it, since a card may ask for any size.
+    """Return a backbone's state on the meta device, since a card may ask for any size.
 
-    Empty for a backbone that cannot be built in this way.
+    It is empty for a backbone that cannot be built there.
     """
     try:
         with torch.device("meta"):
@@ -334,33 +348,3 @@ def _outline(
         raise
     except Exception:  # a plugin's constructor may do anything, such as look at values
         return {}
-
-
-def _read_card(card: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, int]]:
-    """Name, options and input shape of the backbone; everything else is checked as well."""
-    backbone, given, scale = card["backbone"], card["input"], card["preprocessing"]
-    shape = {key: given[key] for key in ("in_chans", "num_classes", "image_size")}
-    if not all(type(value) is int and 0 < value <= 65536 for value in shape.values()):
-        raise ValueError(f"input is {given}")
-    size = shape["image_size"]
-    mean, std, shifts = float(scale["mean"]), float(scale["std"]), scale.get("shifts", 0)
-    if not (
-        math.isfinite(mean)
-        and 0 < std < math.inf
-        and type(shifts) is int
-        and 0 <= shifts < size
-        and type(scale.get("flip", False)) is bool
-    ):
-        raise ValueError(f"preprocessing is {scale}")
-    smoothing_of(scale)
-    temperature = float(card.get("calibration", {}).get("temperature", 1.0))
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"calibration is {card['calibration']}")
-    if not isinstance(card.get("receipts", []), list):
-        raise ValueError("receipts are not a list")
-    if len(card["classes"]) != shape["num_classes"]:
-        raise ValueError(f"{len(card['classes'])} classes, but {shape['num_classes']} outputs")
-    if not isinstance(backbone["name"], str):
-        raise ValueError(f"backbone is {backbone['name']!r}")
-    options = {key: value for key, value in backbone["options"].items() if value is not None}
-    return backbone["name"], options, shape

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from oraclezoo.artifacts.model import Model
+from oraclezoo.card import metadata
 from oraclezoo.onnx_export import onnx_file
-from oraclezoo.onnx_export.card import metadata
 from oraclezoo.onnx_export.shipped import Shipped
 
 

@@ -1,4 +1,4 @@
-"""Opening: from a path to its model, and from a model's card to the data it was trained on."""
+"""Opens a model by path or name, and the data set that a model was trained on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from oraclezoo.artifacts.model import CARD, Model, load
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
+from oraclezoo.data.dataset import digests
 from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.errors import DataError, ResultError, UsageError
@@ -19,9 +20,15 @@ from oraclezoo.serving.listing import shipped
 
 
 def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
-    """A model as it is, that of a model folder or name, or that of a run or its folder.
+    """Open a model.
 
-    Raises ResultError if it is none of these; DownloadError.
+    Args:
+        source: A model, a run, a model or run folder, or the name of a model.
+        registry: Registry of components.
+
+    Raises:
+        ResultError: The path is neither a model folder nor a run folder.
+        DownloadError: The model cannot be downloaded.
     """
     if isinstance(source, Model):
         return source
@@ -37,8 +44,8 @@ def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
         return load(path, registry)
     if (path / "run.json").is_file():
         return Run.load(path).model(registry=registry)
-    what = "has neither model.json nor run.json" if path.is_dir() else "is not there"
-    raise ResultError(f"{path} {what}: give a model folder or a run folder, or a model's name")
+    what = "has neither model.json nor run.json" if path.is_dir() else "does not exist"
+    raise ResultError(f"{path} {what}: give a model folder, a run folder or the name of a model")
 
 
 def open_data(
@@ -49,10 +56,18 @@ def open_data(
     data_dir: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Dataset:
-    """The data set that a model was trained on, or another ``track``.
+    """Open the data set that a model was trained on, or another ``track``.
 
-    Raises DataError if its files are not the ones that the model's card names; UsageError if the
-    card does not say what it was trained on, or if the classes are not the model's.
+    Args:
+        model: The model.
+        registry: Registry of components.
+        track: Track to open instead of the model's own.
+        data_dir: Folder with the files; None for the default places.
+        progress: Called with one line of text at a time.
+
+    Raises:
+        DataError: The files are not those that the model's card names.
+        UsageError: The card names no track, or classes or image size differ from the model's.
     """
     card = model.card
     name = track or _trained_on(card)
@@ -75,34 +90,34 @@ def open_data(
     other = [key for key, found in dataset.sha256.items() if stated.get(key, found) != found]
     if track is None and other:
         raise DataError(
-            f"{other[0]} is not the file that the model was trained with (sha256); "
-            "give the right folder with --data-dir, or say --track to measure on other data"
+            f"{other[0]} is not the file that the model was trained with (its SHA-256 differs); "
+            "give the right folder with --data-dir, or --track to use other data"
         )
     return dataset
 
 
 def learned_validation(model: Model) -> bool:
-    """Whether the model was trained on its track's validation images too, as its card says."""
+    """Return whether the model's card says that it was trained on validation images too."""
     return bool(model.card.get("provenance", {}).get("refit"))
 
 
 def track_of(model: Model, track: str | None = None) -> str:
-    """The name of a track, bare if it is a built-in one."""
+    """Return the name of a model's track, without the prefix of built-in ones."""
     return (track or _trained_on(model.card) or "unknown").removeprefix("oraclezoo:")
 
 
 def note_look(model: Model, dataset: Dataset, results: Path, track: str | None = None) -> None:
-    """Note in the results folder's ledger that a model's recipe is scored on the test split.
+    """Record a test-set evaluation of a model's recipe in the ledger of the results folder.
 
-    Before the scoring, so that a look is noted even if it is cut short.
+    It is recorded before scoring, so that interrupted evaluations count too.
     """
-    dataset.split("test")  # now its digests are known
+    test_sha256 = digests(dataset, "test")
     origin = model.card.get("provenance", {})
-    digests = {**({} if track else origin.get("data_sha256", {})), **dataset.sha256}
+    sha256 = {**({} if track else origin.get("data_sha256", {})), **test_sha256}
     ledger.note(
         results,
         track=track_of(model, track),
-        data_key=data_key(digests),
+        data_key=data_key(sha256),
         recipe_hash=origin.get("recipe", {}).get("hash", "unknown"),
     )
 

@@ -1,4 +1,4 @@
-"""Robust: a trained model's accuracy on corrupted test images."""
+"""Robustness: the accuracy of a trained model on corrupted test images."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from oraclezoo.errors import UsageError
 from oraclezoo.ranking.predictions import accuracy_of
 
 SEED = 0
-"""Of the corruptions, for every model: all are shown the same damage."""
+"""Seed of the corruptions; the same for every model."""
 
 AT_ONCE = 2000
-"""Images that are corrupted and read at a time; the outcome does not depend on it."""
+"""Number of images that are corrupted at a time; the result does not depend on it."""
 
 
 def check_size(images: Images) -> None:
-    """Raise UsageError for images that are too small to be corrupted."""
+    """Raise UsageError if images are too small for the corruptions."""
     if min(images.shape[1:]) < MIN_EDGE:
         raise UsageError(
-            f"--robust: corruptions take images of {MIN_EDGE} pixels or more a side, "
+            f"--robust: corruptions need images of at least {MIN_EDGE} x {MIN_EDGE} pixels, "
             f"these have {images.shape[1]} x {images.shape[2]}"
         )
 
 
 def robustness(model: Model, dataset: Dataset, device: str = "auto") -> dict[str, Any]:
-    """Accuracy on the test images under each corruption at severities 1 to 5, as shares of 1.
+    """Return the accuracy in [0, 1] under each corruption at severities 1 to 5.
 
-    An image counts as right as the protocol has it, by its float16 probabilities.
+    Accuracy is computed from float16 probabilities, as the protocol defines it.
     """
     part = dataset.split("test")
     model.to(pick(device))
-    found = {
+    accuracies = {
         name: [_accuracy(model, part.images, part.labels, name, degree) for degree in SEVERITIES]
         for name in CORRUPTIONS
     }
-    return {"version": VERSION, "seed": SEED, "accuracy": found}
+    return {"version": VERSION, "seed": SEED, "accuracy": accuracies}
 
 
 def is_current(kept: Any) -> bool:
-    """Whether what a run's record holds was measured with the corruptions there are now."""
+    """Return whether a run's record was measured with the current corruptions."""
     return (
         isinstance(kept, dict)
         and (kept.get("version"), kept.get("seed")) == (VERSION, SEED)
@@ -53,7 +53,7 @@ def is_current(kept: Any) -> bool:
 
 
 def together(records: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The part of a result that the records of its seeds add up to; None if one lacks it."""
+    """Return the robustness section of a result from its seeds; None if a seed lacks it."""
     kept = [record.get("robust") for record in records]
     if not kept or not all(map(is_current, kept)):
         return None
@@ -68,9 +68,9 @@ def together(records: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _accuracy(model: Model, images: Images, labels: Any, name: str, severity: int) -> float:
-    right = 0.0
+    correct = 0.0
     for first in range(0, len(labels), AT_ONCE):
-        worn = corrupt(np.asarray(images[first : first + AT_ONCE]), name, severity, SEED)
+        corrupted = corrupt(np.asarray(images[first : first + AT_ONCE]), name, severity, SEED)
         truth = labels[first : first + AT_ONCE]
-        right += accuracy_of(model.predict(worn).probabilities, truth) * len(truth)
-    return right / len(labels)
+        correct += accuracy_of(model.predict(corrupted).probabilities, truth) * len(truth)
+    return correct / len(labels)

@@ -1,4 +1,4 @@
-"""Run: the folder that a training leaves, and what is read from it."""
+"""The run folder of a training: record, metrics and weights."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from oraclezoo.recipe import Recipe
 from oraclezoo.result import write_atomically
 
 SCHEMA = "oraclezoo/run/1"
-ANEW = "--overwrite trains anew, --out elsewhere"
+OVERWRITE = "--overwrite trains again, --out chooses another folder"
+"""Advice at the end of errors about a run folder."""
+
 MODEL = "model"
-"""The folder in a run's folder where the model is left, once there are trackers to give it to."""
+"""Subfolder of a run folder with the model that is passed to trackers."""
 PLOTS = "plots"
-"""The folder in a run's folder for its figures."""
+"""Subfolder of a run folder with its figures."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The content of ``FILE``."""
+        """The content of ``FILE``. Raises ResultError if it cannot be read."""
         path = self.folder / self.FILE
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
@@ -60,17 +62,20 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe as it was trained, names qualified; not resolved again."""
+        """The recipe that was trained, with qualified names."""
         return Recipe.load(self.folder / "recipe.toml")
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """One mapping an epoch, as ``metrics.jsonl`` holds them."""
+        """The metrics of each epoch, from ``metrics.jsonl``."""
         text = (self.folder / "metrics.jsonl").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
     def model(self, keep: str | None = None, registry: Registry | None = None) -> Model:
-        """The trained model: the weights that the recipe keeps, or ``"best"`` or ``"last"``."""
+        """Return the trained model with the ``"best"`` or ``"last"`` weights.
+
+        By default those that the recipe keeps. Raises ResultError, UsageError.
+        """
         keep = keep or self.recipe.train.keep
         if keep not in ("best", "last"):
             raise UsageError(f"keep is '{keep}'; it must be best or last")
@@ -85,7 +90,9 @@ class Run:
             }
         card = self.record.get("model")
         if not card:
-            raise ResultError(f"{self.folder}: this run has not come far enough to have a model")
+            raise ResultError(
+                f"{self.folder}: the run has no model yet; train it further with --resume"
+            )
         return assemble(card, weights, registry or build_registry(), str(path))
 
     def check(self) -> None:
@@ -95,10 +102,10 @@ class Run:
                 raise ResultError("it is not finished")
             load_state(self.folder / f"{self.recipe.train.keep}.safetensors")
         except (OracleZooError, KeyError, TypeError) as error:
-            raise ResultError(f"{self.folder} is damaged ({error}); {ANEW}") from error
+            raise ResultError(f"{self.folder} is damaged ({error}); {OVERWRITE}") from error
 
     def update(self, **fields: Any) -> None:
-        """Change fields of ``FILE``, atomically."""
+        """Set fields of ``FILE``, atomically."""
         try:
             record = self.record
         except ResultError:
@@ -109,7 +116,7 @@ class Run:
 
 
 def writable(folder: Path) -> None:
-    """Make a folder and try to write there, before long work. Raises ResultError."""
+    """Create a folder and check that it is writable. Raises ResultError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -121,5 +128,5 @@ def writable(folder: Path) -> None:
 
 
 def folder_name(recipe: Recipe, seed: int) -> str:
-    """Name of a run's folder; the slash in the name of a suite's recipe becomes a dash."""
+    """Return the name of a run folder; a slash in the recipe's name becomes a dash."""
     return f"{recipe.name.replace('/', '-')}-{recipe.hash12}-s{seed}"

@@ -1,4 +1,4 @@
-"""Score: a trained model on a split, kept as probabilities."""
+"""Scores of a trained model on a split, stored as probabilities."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.robustness import robustness
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
+from oraclezoo.data.dataset import digests
 from oraclezoo.engine.device import pick
 from oraclezoo.errors import ResultError
 from oraclezoo.plugins.registry import Registry
@@ -24,14 +25,14 @@ from oraclezoo.result import data_key, write_atomically
 
 @dataclass(frozen=True)
 class Score:
-    """Probabilities float16 ``(N, C)`` as results keep them, and labels int64 ``(N,)``."""
+    """Probabilities float16 ``(N, C)`` and labels int64 ``(N,)`` of a split."""
 
     probabilities: npt.NDArray[np.float16]
     labels: npt.NDArray[np.int64]
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers in [0, 1], as the protocol takes it."""
+        """Accuracy in [0, 1], as the protocol defines it."""
         return accuracy_of(self.probabilities, self.labels)
 
     @property
@@ -46,7 +47,7 @@ class Score:
 
     @classmethod
     def load(cls, path: Path) -> Score:
-        """What :meth:`save` wrote. Raises ResultError."""
+        """Read a file that :meth:`save` wrote. Raises ResultError."""
         try:
             arrays = load_file(path)
             return cls(arrays["probabilities"], arrays["labels"])
@@ -55,7 +56,7 @@ class Score:
 
 
 def score(model: Model, dataset: Dataset, split: str = "test", device: str = "auto") -> Score:
-    """The model's probabilities on a split of a data set. This is where test images are read."""
+    """Return the model's probabilities on a split of a data set, which is read here."""
     part = dataset.split(split)
     model.to(pick(device))
     prediction = model.predict(part.images)
@@ -72,10 +73,18 @@ def keep_score(
     calibration_s: float | None,
     robust: bool = False,
 ) -> None:
-    """Score a finished run on the test split, note the look, and keep it all in the run's folder.
+    """Score a finished run on the test split and save the scores in its folder.
 
-    ``calibration_s`` is the machine's speed when it was trained, None where no time is taken;
-    ``robust`` scores it on corrupted test images as well.
+    The test-set evaluation is recorded in the ledger.
+
+    Args:
+        run: The run.
+        dataset: Its data set; test images are read.
+        results: Folder with the ledger.
+        device: Where the model runs.
+        registry: Registry of components.
+        calibration_s: Machine speed when the run was trained; None if it is not timed.
+        robust: Also score the model on corrupted test images.
     """
     model = run.model(registry=registry)
     note_look(run, dataset, results)
@@ -84,22 +93,21 @@ def keep_score(
     run.update(
         robust=robustness(model, dataset, device) if robust else None,
         score={"accuracy": found.accuracy, "loss": found.loss},
-        test_sha256=dict(dataset.sha256),
+        test_sha256=digests(dataset, "test"),
         calibration_s=calibration_s,
     )
 
 
 def note_look(run: Run, dataset: Dataset, results: Path) -> None:
-    """Note in the results folder's ledger that a run's recipe is scored on its test split.
+    """Record a test-set evaluation of a run's recipe in the ledger of the results folder.
 
-    Before the scoring, so that a look is noted even if it is cut short.
+    It is recorded before scoring, so that interrupted evaluations count too.
     """
-    dataset.split("test")  # now its digests are known
     record = run.record
-    digests = {**record["data_sha256"], **dataset.sha256}
+    sha256 = {**record["data_sha256"], **digests(dataset, "test")}
     ledger.note(
         results,
         track=record["components"]["dataset"]["name"],
-        data_key=data_key(digests),
+        data_key=data_key(sha256),
         recipe_hash=record["recipe"]["hash"],
     )

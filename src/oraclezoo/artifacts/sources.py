@@ -1,4 +1,4 @@
-"""The digest of oraclezoo's own code: what the version alone does not tell."""
+"""SHA-256 of oraclezoo's own code, which distinguishes unreleased versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STRING_OR_COMMENT = re.compile(
 
 @cache
 def code_sha256() -> str:
-    """SHA-256 (hex) of the version and of every source file's name and code, as :func:`code_of`."""
+    """Return the SHA-256 (hex) of the version and of the name and code of each source file."""
     digest = hashlib.sha256(__version__.encode())
     for path in sorted(ROOT.rglob("*.py")):
         code = code_of(path.read_text(encoding="utf-8"))
@@ -30,11 +30,10 @@ def code_sha256() -> str:
 
 
 def code_of(source: str) -> str:
-    """A module's source without comments, docstrings, blank lines and trailing spaces.
+    """Return a module's source without comments, docstrings, blank lines and trailing spaces.
 
-    Text is cut out and the rest kept as it stands: a dump of the syntax tree, or the tokens of an
-    f-string, would differ from one version of Python to the next; and ``tokenize`` takes seconds
-    for all files, which every training would wait for.
+    The remaining text is not changed: a dump of the syntax tree, or the tokens of an f-string,
+    would depend on the version of Python, and ``tokenize`` takes seconds for all files.
     """
     kept: set[int] = set()
 
@@ -59,7 +58,7 @@ def code_of(source: str) -> str:
 
 
 def _strings(tree: ast.Module) -> list[ast.Expr]:
-    """Statements that are a string and nothing else: docstrings, those of constants too."""
+    """Return the statements that are strings: docstrings of modules, functions and constants."""
     bodies = [tree.body]
     found = []
     while bodies:

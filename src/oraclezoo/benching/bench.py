@@ -1,12 +1,12 @@
-"""Bench: the protocol, from a list of recipes to results that can be ranked.
+"""The benchmark protocol: from a list of recipes to results that can be ranked.
 
-One process a job; seeds derived by axis; test images read only after training. Finished jobs are
-kept in the runs folder, so that a stopped benchmark goes on where it was; failed ones never are.
+Each job runs in a process of its own, and reads test images only after training. Finished jobs are
+kept in the runs folder, so that a stopped benchmark continues; failed jobs are run again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -14,12 +14,20 @@ import torch
 from oraclezoo.artifacts import build
 from oraclezoo.artifacts.robustness import check_size
 from oraclezoo.artifacts.run import writable
-from oraclezoo.benching.recipe import Progress, RecipeBench, Shared
-from oraclezoo.benching.seeds import AtOnce
-from oraclezoo.benching.variant import VariantBench
+from oraclezoo.benching.recipe import (
+    Position,
+    Progress,
+    RecipeBench,
+    Sequential,
+    Shared,
+    Trainings,
+)
+from oraclezoo.benching.seeds import Concurrent
+from oraclezoo.benching.variant import AfterTraining, Compressions
 from oraclezoo.contracts import Dataset
+from oraclezoo.data.dataset import digests
 from oraclezoo.engine.compiled import wanted
-from oraclezoo.engine.device import pick
+from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.errors import UsageError
 from oraclezoo.plugins.registry import Registry, build_registry
@@ -40,12 +48,12 @@ def bench(
     device: str = "auto",
     out: str | Path = "results",
     runs: str | Path = "runs",
-    fresh: bool = False,
+    overwrite: bool = False,
     stream_above: int | str | None = None,
     compile: str = "auto",
     deterministic: bool = False,
     accuracy_only: bool = False,
-    at_once: int | None = None,
+    jobs: int | None = None,
     robust: bool = False,
     compress: str | Sequence[str] = (),
     trackers: Trackers = (),
@@ -54,89 +62,161 @@ def bench(
     progress: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> list[Result]:
-    """Train and measure each recipe at each seed; one Result a recipe, saved under ``out``.
+    """Train and measure each recipe at each seed, and save one result per recipe in ``out``.
 
-    ``track`` replaces the recipes' own. ``seeds`` is how many (0, 1, ...) or which. A job that
-    fails is recorded in its recipe's result and the others go on. ``fresh`` measures again what the
-    runs folder holds already. ``stream_above``, ``compile`` and ``deterministic`` as for
-    :func:`oraclezoo.train`. ``accuracy_only`` trains many seeds at once and takes no times;
-    ``at_once`` is how many, by default as docs/seeds.md says. ``robust`` scores each model on
-    corrupted test images as well (docs/robustness.md). ``compress`` adds a row for each variant of
-    each recipe beside the uncompressed one, e.g. ``("int8", "prune50+int8")``; it is made of the
-    same trainings (docs/compressed.md). ``trackers`` as for
-    :func:`oraclezoo.train`; they see no test image. ``command`` is what the results say they were
-    made by; by default this call.
+    A job that fails is recorded in the result of its recipe; the others continue.
 
-    Raises UsageError or DataError before anything is trained, InterruptedRunError on Ctrl-C.
+    Args:
+        recipes: Recipes, their names, or paths of TOML files.
+        track: Track that replaces the recipes' own.
+        seeds: Number of seeds (0, 1, ...), or the seeds themselves.
+        data_dir: Folder with the data set's files; None for the default places.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
+        out: Folder for results, predictions and the ledger of test-set evaluations.
+        runs: Folder for run folders; finished runs in it are reused.
+        overwrite: Run every job again.
+        stream_above: As for :func:`oraclezoo.train`.
+        compile: As for :func:`oraclezoo.train`.
+        deterministic: As for :func:`oraclezoo.train`.
+        accuracy_only: Train several seeds concurrently; times are not reported.
+        jobs: Number of concurrent seeds with ``accuracy_only``; chosen automatically by default.
+        robust: Also score each model on corrupted test images.
+        compress: Variants to add for each recipe, e.g. ``("int8", "prune50+int8")``; they are made
+            from the same trained runs.
+        trackers: As for :func:`oraclezoo.train`; they receive no test metrics.
+        registry: Registry of components; by default all that are installed.
+        report: Called with each event.
+        progress: Called with one line of text at a time, e.g. during a download.
+        command: Command to record in the results; by default this call.
+
+    Returns:
+        The results, in the order of the recipes.
+
+    Raises:
+        UsageError: An option is invalid. Raised before anything is trained.
+        DataError: A data set is missing or cannot be used. Raised before anything is trained.
+        InterruptedRunError: The benchmark was stopped by Ctrl-C.
+
+    Example:
+        >>> results = oz.bench(["quick", "tiny"], track="oracle-mnist-3k")  # doctest: +SKIP
+        >>> print(oz.leaderboard(results).to_markdown())  # doctest: +SKIP
     """
-    chosen = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
-    if not chosen:
-        raise UsageError("a benchmark needs at least one seed")
-    if at_once is not None and (not accuracy_only or at_once < 1):
+    seed_list = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
+    if not seed_list:
+        raise UsageError("a benchmark needs at least one seed; give --seeds 1 or more")
+    if jobs is not None and (not accuracy_only or jobs < 1):
         raise UsageError(
-            "at_once goes with accuracy_only: bench --accuracy-only --at-once N, from 1 on"
+            "jobs needs accuracy_only and a number from 1: bench --accuracy-only --jobs N"
         )
     registry = registry or build_registry()
-    wanted(compile, pick(device), 0)
-    limit = stream_limit(stream_above, torch.device("cpu"))  # nothing goes to the device here
-    changes = {} if track is None else {"data.track": track}
-    resolved: dict[str, Recipe] = {}
     variants = [compress] if isinstance(compress, str) else list(compress)
-    for item in recipes:
-        recipe = item if isinstance(item, Recipe) else load_recipe(item)
-        for each in _rows(recipe.override(changes), variants):
-            recipe = resolve(each, registry)
-            resolved.setdefault(recipe.hash, recipe)
+    resolved = _resolved(recipes, track, variants, registry)
     shared = Shared(
         registry=registry,
-        data_dir=None if data_dir is None else Path(data_dir),
-        device=device,
+        execution=Execution(
+            data_dir=None if data_dir is None else Path(data_dir),
+            device=device,
+            compile=compile,
+            deterministic=deterministic,
+            stream_above=stream_above,
+            trackers=choose(trackers, registry),
+        ),
         results=Path(out),
         runs=Path(runs),
-        fresh=fresh,
-        stream_above=stream_above,
-        compile=compile,
-        deterministic=deterministic,
+        fresh=overwrite,
         robust=robust,
-        at_once=at_once,
-        trackers=choose(trackers, registry),
-        command=command or _call(resolved.values(), track, chosen, variants),
+        at_once=jobs,
+        command=command or _call(resolved.values(), track, seed_list, variants),
         report=report,
     )
-    datasets: dict[str, Dataset] = {}
-    for recipe in resolved.values():  # all data is found, or the error raised, before any training
-        if recipe.data.track not in datasets:
-            dataset = build.open_dataset(recipe, registry, shared.data_dir, progress, limit)
-            dataset.split("train"), dataset.split("validation")  # their digests tell runs apart
-            if robust:
-                check_size(dataset.split("train").images)
-            datasets[recipe.data.track] = dataset
+    wanted(compile, shared.execution.torch_device(), 0)
+    datasets = _datasets(resolved.values(), shared, progress)
     for folder in (shared.results, shared.runs):
         writable(folder)
-    kind = AtOnce if accuracy_only else RecipeBench
-    apart = {recipe.uncompressed.hash for recipe in resolved.values()} - resolved.keys()
-    total, done = len(resolved) * (len(chosen) + 1) + len(apart) * len(chosen), 0
-    nets: dict[str, RecipeBench] = {}
-    results: dict[str, Result] = {}
-    for recipe in sorted(resolved.values(), key=lambda recipe: bool(recipe.compress.steps)):
-        plain = recipe.uncompressed
-        if plain.hash not in nets:
-            dataset = datasets[recipe.data.track]
-            nets[plain.hash] = kind(shared, plain, dataset, done, total)
-            nets[plain.hash].beside = any(
-                each.compress.steps and each.uncompressed.hash == plain.hash
-                for each in resolved.values()
-            )
-            done += len(chosen) * (plain.hash in apart)
-        net = nets[plain.hash]
-        row = VariantBench(net, recipe, done) if recipe.compress.steps else net
-        results[recipe.hash] = row.result(chosen)
-        done += len(chosen) + 1
+    rows = _rows(
+        resolved, shared, datasets, len(seed_list), Concurrent() if accuracy_only else None
+    )
+    results = {recipe_hash: row.result(seed_list) for recipe_hash, row in rows.items()}
     return [results[recipe_hash] for recipe_hash in resolved]
 
 
-def _rows(recipe: Recipe, variants: Sequence[str]) -> list[Recipe]:
-    """A recipe, and what is asked for beside it: variants, and the net that they are made of."""
+def _resolved(
+    recipes: Iterable[Recipe | str | Path],
+    track: str | None,
+    variants: Sequence[str],
+    registry: Registry,
+) -> dict[str, Recipe]:
+    """Return the resolved recipe of each row of the benchmark, by its hash."""
+    changes = {} if track is None else {"data.track": track}
+    resolved: dict[str, Recipe] = {}
+    for item in recipes:
+        recipe = item if isinstance(item, Recipe) else load_recipe(item)
+        for each in _with_variants(recipe.override(changes), variants):
+            row = resolve(each, registry)
+            resolved.setdefault(row.hash, row)
+    return resolved
+
+
+def _datasets(
+    recipes: Iterable[Recipe], shared: Shared, progress: Callable[[str], None] | None
+) -> dict[str, Dataset]:
+    """Open the data set of each track before anything is trained. Raises DataError, UsageError."""
+    # nothing is copied to the device here
+    limit = stream_limit(shared.execution.stream_above, torch.device("cpu"))
+    datasets: dict[str, Dataset] = {}
+    for recipe in recipes:
+        if recipe.data.track not in datasets:
+            dataset = build.open_dataset(
+                recipe, shared.registry, shared.execution.data_dir, progress, limit
+            )
+            digests(dataset, "train", "validation")
+            if shared.robust:
+                check_size(dataset.split("train").images)
+            datasets[recipe.data.track] = dataset
+    return datasets
+
+
+def _rows(
+    resolved: Mapping[str, Recipe],
+    shared: Shared,
+    datasets: Mapping[str, Dataset],
+    seeds: int,
+    concurrent: Concurrent | None,
+) -> dict[str, RecipeBench]:
+    """Return the row of each recipe by its hash, uncompressed recipes first."""
+    recipes = resolved.values()
+    compressed = {each.uncompressed.hash for each in recipes if each.compress.steps}
+    unlisted = {each.uncompressed.hash for each in recipes} - resolved.keys()
+    total = len(resolved) * (seeds + 1) + len(unlisted) * seeds
+    offset = 0
+    trained: dict[str, RecipeBench] = {}
+    rows: dict[str, RecipeBench] = {}
+    for recipe in sorted(recipes, key=lambda each: bool(each.compress.steps)):
+        plain, dataset = recipe.uncompressed, datasets[recipe.data.track]
+        if plain.hash not in trained:
+            trainings = Trainings(shared, plain, dataset)
+            source = RecipeBench(
+                shared, trainings, dataset, Position(offset, total), concurrent or Sequential()
+            )
+            source.exported = plain.hash in compressed
+            trained[plain.hash] = source
+            if plain.hash in unlisted:
+                offset += seeds
+        source = trained[plain.hash]
+        if recipe.compress.steps:
+            variant = Compressions(source, recipe)
+            position = Position(offset, total)
+            rows[recipe.hash] = RecipeBench(
+                shared, variant, dataset, position, AfterTraining(source)
+            )
+        else:
+            rows[recipe.hash] = source
+        offset += seeds + 1
+    return rows
+
+
+def _with_variants(recipe: Recipe, variants: Sequence[str]) -> list[Recipe]:
+    """Return a recipe, or with variants also its uncompressed form and each variant."""
     if not variants:
         return [recipe]
     steps = ["", recipe.compress.steps, *variants]
@@ -148,7 +228,7 @@ def _rows(recipe: Recipe, variants: Sequence[str]) -> list[Recipe]:
 def _call(
     recipes: Iterable[Recipe], track: str | None, seeds: list[int], variants: list[str]
 ) -> str:
-    """This call as Python text, for the results."""
+    """Return this call as Python text, for the results."""
     names = list(dict.fromkeys(recipe.name for recipe in recipes))
     compress = f", compress={variants!r}" if variants else ""
     return f"oraclezoo.bench({names!r}, track={track!r}, seeds={seeds!r}{compress})"

@@ -1,4 +1,4 @@
-"""Variant: what a recipe's ``[compress]`` makes of a trained run, as a model folder beside it."""
+"""Compressed variants: a trained run, compressed by the recipe's ``[compress]`` section."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,40 +17,59 @@ from oraclezoo.artifacts.run import Run, folder_name
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.deterministic import deterministic as deterministically
 from oraclezoo.engine.device import pick
-from oraclezoo.engine.records import Epoch
-from oraclezoo.engine.streaming import stream_limit
+from oraclezoo.engine.execution import Execution
+from oraclezoo.engine.records import Callbacks
 from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
-from oraclezoo.plugins.registry import Registry, build_registry
-from oraclezoo.pruning.prune import prune
-from oraclezoo.quantization.export import export
-from oraclezoo.quantization.onnx import quantize
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.pruning.options import FineTuned, PruneOptions, Pruning
+from oraclezoo.pruning.prune import prune_model
+from oraclezoo.quantization.export import export_model
+from oraclezoo.quantization.onnx import quantize_onnx
+from oraclezoo.quantization.options import Export, Quantization
+from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.result import timestamp, write_atomically
+from oraclezoo.training.finetune import Tuning
 
 SCHEMA = "oraclezoo/variant/1"
 PRUNED = "pruned"
-"""Folder of the pruned and fine-tuned net, in that of the recipe which prunes and does no more."""
+"""Folder of the pruned and fine-tuned model, in the folder of the variant that only prunes."""
+
+
+@dataclass(frozen=True)
+class VariantRequest:
+    """A variant to make: the recipe with ``[compress]``, the seed of the run, and the folders.
+
+    ``runs`` is the folder that gets the variant's folder. With ``resume``, a finished variant is
+    kept and an unfinished one continued, if it was made from the same run.
+    """
+
+    recipe: Recipe
+    seed: int
+    runs: Path
+    execution: Execution = field(default_factory=Execution)
+    resume: bool = False
 
 
 class Made(Run):
-    """A model folder made of a run; ``variant.json`` is to it what ``run.json`` is to a run."""
+    """A model folder made from a run, with ``variant.json`` in place of ``run.json``."""
 
     FILE: ClassVar[str] = "variant.json"
 
     def model(self, keep: str | None = None, registry: Registry | None = None) -> Model:
-        """The compressed model; there is one alone, whatever ``keep`` says."""
+        """Load the compressed model; there is only one, so ``keep`` is ignored."""
         return load(self.folder, registry)
 
     def check(self) -> None:
-        """Raise ResultError unless this is finished and its files can be read."""
+        """Raise ResultError unless the variant is finished and its files can be read."""
         try:
             if self.record["status"] != "done" or "examples" not in self.record["outcome"]:
                 raise ResultError("it is not finished")
             self.model()
         except (OracleZooError, KeyError, TypeError) as error:
-            raise ResultError(f"{self.folder} is damaged ({error}); make it anew") from error
+            raise ResultError(f"{self.folder} is damaged ({error}): make it again") from error
 
 
 def identity(
@@ -63,10 +83,10 @@ def identity(
     compile: str = "auto",
     deterministic: bool = False,
 ) -> dict[str, Any]:
-    """What is equal in two variants that come out the same, times included.
+    """Return the inputs that determine a variant, timing included.
 
-    ``run`` is the finished training, ``recipe`` the one that compresses it. The data set's training
-    and validation parts must have been read.
+    ``run`` is the finished training run, ``recipe`` the recipe that compresses it. The training and
+    validation splits of the data set must have been read.
     """
     weights = run.folder / f"{recipe.train.keep}.safetensors"
     try:
@@ -74,176 +94,183 @@ def identity(
         train_s = run.record["outcome"]["train_s"]
     except (OSError, KeyError) as error:
         raise ResultError(f"{run.folder} is not a finished run ({error})") from error
-    made_of = {"weights_sha256": digest, "train_s": train_s}
-    place = pick(device)
-    here = provenance(
-        recipe, registry, dataset, place, seed, compile=compile, deterministic=deterministic
+    source = {"weights_sha256": digest, "train_s": train_s}
+    inputs = provenance(
+        recipe,
+        registry,
+        dataset,
+        pick(device),
+        seed,
+        compile=compile,
+        deterministic=deterministic,
     )
-    return {**here, "run": made_of}
+    return {**inputs, "run": source}
 
 
 def make(
-    run: Run | str | Path,
-    recipe: Recipe,
-    *,
-    seed: int,
-    runs: str | Path,
-    data_dir: str | Path | None = None,
-    device: str = "auto",
-    compile: str = "auto",
-    deterministic: bool = False,
-    resume: bool = False,
-    stream_above: int | str | None = None,
-    registry: Registry | None = None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-    should_stop: Callable[[], bool] = lambda: False,
-    progress: Callable[[str], None] | None = None,
+    run: Run | str | Path, request: VariantRequest, registry: Registry, callbacks: Callbacks
 ) -> Made:
-    """Compress a finished run as the ``[compress]`` of a recipe says: the folder of the variant.
+    """Compress a finished run and return the folder of the variant.
 
-    The recipe is the run's own but for that section, and so is the ``seed``. The variant lies in
-    the folder ``runs``: a model folder with ``variant.json``. A pruned net is fine-tuned by the
-    run's recipe and its training images, ranges of int8 come from training images, receipts are
-    measured on validation images and have no times. A finished variant is returned as it is if
-    ``resume``, and a fine-tuning goes on where it stopped, as long as it is of the same run.
+    The recipe equals the run's but for ``[compress]``. A pruned model is fine-tuned by the run's
+    recipe on its training images; int8 is calibrated on training images. Receipts are measured on
+    validation images and have no latency. The test split is not read.
 
-    Raises UsageError for a net that cannot be pruned or exported, VerificationError if the ONNX
-    file does not do what the net does, ResultError, InterruptedRunError.
+    Args:
+        run: The finished run, or its folder.
+        request: The recipe, the seed, and where and how to make the variant.
+        registry: Registry of components.
+        callbacks: Called during fine-tuning and between steps.
+
+    Raises:
+        UsageError: The backbone cannot be pruned or exported.
+        VerificationError: The ONNX file does not match the model.
+        ResultError: The run is not finished.
+        InterruptedRunError: ``callbacks.should_stop`` returned True.
     """
-    registry = registry or build_registry()
-    recipe = resolve(recipe, registry)
-    steps, place = Variant.parse(recipe.compress.steps), Path(runs)
+    recipe = resolve(request.recipe, registry)
+    steps = Variant.parse(recipe.compress.steps)
     run = run if isinstance(run, Run) else Run.load(run)
     run.check()
-    found = Made(place / folder_name(recipe, seed))
+    variant = Made(request.runs / folder_name(recipe, request.seed))
     dataset = build.open_dataset(
         recipe,
         registry,
-        None if data_dir is None else Path(data_dir),
-        progress,
-        stream_limit(stream_above, pick(device)),
+        request.execution.data_dir,
+        callbacks.progress,
+        request.execution.stream_limit(),
     )
-    dataset.split("train"), dataset.split("validation")  # their digests are part of what it is
-    same: dict[str, Any] = {"compile": compile, "deterministic": deterministic}
-    here = identity(run, recipe, registry, dataset, device, seed, **same)
-    if resume and _finished(found, here):
-        return found
-    for stale in (found.FILE, "score.safetensors", CARD, WEIGHTS, GRAPH):
-        (found.folder / stale).unlink(missing_ok=True)
-    found.folder.mkdir(parents=True, exist_ok=True)
-    found.update(**here, schema=SCHEMA, started=timestamp(), status="running")
-    model, tuned = run.model(registry=registry), list[dict[str, Any]]()
-    given: dict[str, Any] = {"data_dir": data_dir, "timed": False, "registry": registry}
+    dataset.split("train"), dataset.split("validation")  # the identity has their digests
+    inputs = _identity(run, recipe, registry, dataset, request)
+    if request.resume and _is_finished(variant, inputs):
+        return variant
+    for stale in (variant.FILE, "score.safetensors", CARD, WEIGHTS, GRAPH):
+        (variant.folder / stale).unlink(missing_ok=True)
+    variant.folder.mkdir(parents=True, exist_ok=True)
+    variant.update(**inputs, schema=SCHEMA, started=timestamp(), status="running")
+    model, fine_tuned = run.model(registry=registry), list[FineTuned]()
+    measurement = Measurement(data_dir=request.execution.data_dir, timed=False)
     try:
         if steps.left is not None:
-            alone = resolve(recipe.override({"compress.steps": str(Variant(steps.left))}), registry)
-            with deterministically(deterministic):
-                model = _pruned(
-                    model,
-                    alone,
-                    place / folder_name(alone, seed) / PRUNED,
-                    identity(run, alone, registry, dataset, device, seed, **same),
-                    device=device,
-                    seed=seed,
-                    on_epoch=on_epoch,
-                    should_stop=should_stop,
-                    progress=progress,
-                    **given,
-                )
-            tuned = model.card["receipts"][-1]["options"]["fine_tuned"]
+            prune_only = recipe.override({"compress.steps": str(Variant(steps.left))})
+            prune_only = resolve(prune_only, registry)
+            pruned_inputs = _identity(run, prune_only, registry, dataset, request)
+            with deterministically(request.execution.deterministic):
+                model = _pruned(model, prune_only, pruned_inputs, request, registry, callbacks)
+            entries = model.card["receipts"][-1]["options"]["fine_tuned"]
+            fine_tuned = [FineTuned(**entry) for entry in entries]
         model = Model(model.module, _card(model.card, recipe))
-        _go_on(should_stop, found)
-        model = export(model, progress=progress, **given)
-        _go_on(should_stop, found)
+        _check_stop(callbacks.should_stop, variant)
+        model = export_model(model, None, Export(), measurement, registry, callbacks.progress)
+        _check_stop(callbacks.should_stop, variant)
         if steps.precision != "fp32":
-            model = quantize(model, precision=steps.precision, progress=progress, **given)
+            quantization = Quantization(steps.precision, measurement=measurement)
+            model = quantize_onnx(model, None, quantization, registry, callbacks.progress)
     except (InterruptedRunError, KeyboardInterrupt):
-        found.update(status="interrupted")
+        variant.update(status="interrupted")
         raise
     except BaseException as error:
-        found.update(status="failed", reason=f"{type(error).__name__}: {error}")
+        variant.update(status="failed", reason=f"{type(error).__name__}: {error}")
         raise
-    model.save(found.folder)
-    outcome = _outcome(run.record["outcome"], tuned, model.card["receipts"][-1], recipe)
-    found.update(status="done", finished=timestamp(), outcome=outcome)
-    return found
+    model.save(variant.folder)
+    after = model.card["receipts"][-1]["after"]
+    outcome = _outcome(run.record["outcome"], fine_tuned, after, recipe.budget.batch_size)
+    variant.update(status="done", finished=timestamp(), outcome=outcome)
+    return variant
 
 
-def _finished(found: Made, here: dict[str, Any]) -> bool:
+def _identity(
+    run: Run, recipe: Recipe, registry: Registry, dataset: Dataset, request: VariantRequest
+) -> dict[str, Any]:
+    return identity(
+        run,
+        recipe,
+        registry,
+        dataset,
+        request.execution.device,
+        request.seed,
+        compile=request.execution.compile,
+        deterministic=request.execution.deterministic,
+    )
+
+
+def _is_finished(variant: Made, inputs: dict[str, Any]) -> bool:
+    """Return whether a variant was made from these inputs, and is finished."""
     try:
-        found.check()
-        record = found.record
+        variant.check()
+        record = variant.record
     except ResultError:
         return False
-    return all(record.get(key) == value for key, value in here.items())
+    return all(record.get(key) == value for key, value in inputs.items())
 
 
 def _pruned(
     model: Model,
     recipe: Recipe,
-    folder: Path,
-    here: dict[str, Any],
-    *,
-    seed: int,
-    **given: Any,
+    inputs: dict[str, Any],
+    request: VariantRequest,
+    registry: Registry,
+    callbacks: Callbacks,
 ) -> Model:
-    """The net pruned and fine-tuned, kept in a folder for all variants that begin with that."""
-    asked = folder / "asked.json"
-    text = json.dumps(here, indent=2, sort_keys=True)
-    kept = asked.is_file() and asked.read_text(encoding="utf-8") == text
-    if kept:
+    """Prune and fine-tune, or load the result that an earlier variant left.
+
+    All variants that begin with the same pruning share it, in the folder of the variant that only
+    prunes.
+    """
+    folder = request.runs / folder_name(recipe, request.seed) / PRUNED
+    stamp = folder / "asked.json"
+    text = json.dumps(inputs, indent=2, sort_keys=True)
+    same_inputs = stamp.is_file() and stamp.read_text(encoding="utf-8") == text
+    if same_inputs:
         try:
-            return load(folder, given["registry"])
+            return load(folder, registry)
         except ResultError:  # not finished, or damaged
             (folder / CARD).unlink(missing_ok=True)
     else:
         shutil.rmtree(folder, ignore_errors=True)
-        write_atomically(asked, text.encode())
-    options, left = recipe.compress, Variant.parse(recipe.compress.steps).left
+        write_atomically(stamp, text.encode())
+    section, left = recipe.compress, Variant.parse(recipe.compress.steps).left
     assert left is not None
-    return prune(
-        model,
-        folder,
-        macs=left / 100,
-        importance=options.importance,
-        scope=None if options.scope == "auto" else options.scope,
-        epochs=options.epochs,
-        lr_scale=options.lr_scale,
-        distill=options.distill,
-        seed=seed,
-        resume=kept,
-        **given,
+    options = PruneOptions(
+        pruning=Pruning(
+            "macs",
+            left / 100,
+            importance=section.importance,
+            scope=None if section.scope == "auto" else section.scope,
+            seed=request.seed,
+        ),
+        tuning=Tuning(section.epochs, section.lr_scale, section.distill),
+        device=request.execution.device,
+        measurement=Measurement(data_dir=request.execution.data_dir, timed=False),
+        resume=same_inputs,
     )
+    return prune_model(model, folder, options, registry, callbacks)
 
 
 def _card(card: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """The card of what the whole recipe makes, so that looks at test images count for it."""
-    made_by = {"name": recipe.name, "hash": recipe.hash}
+    """Return the card with the whole recipe, so that test-set evaluations count for it."""
+    origin = {"name": recipe.name, "hash": recipe.hash}
     return {
         **card,
         "recipe": recipe.to_dict(),
-        "provenance": {**card["provenance"], "recipe": made_by},
+        "provenance": {**card["provenance"], "recipe": origin},
     }
 
 
-def _go_on(should_stop: Callable[[], bool], found: Made) -> None:
+def _check_stop(should_stop: Callable[[], bool], variant: Made) -> None:
     if should_stop():
-        raise InterruptedRunError(f"stopped; what is finished of {found.folder} is kept")
+        raise InterruptedRunError(f"stopped; the finished parts of {variant.folder} are kept")
 
 
 def _outcome(
-    trained: dict[str, Any],
-    tuned: list[dict[str, Any]],
-    receipt: dict[str, Any],
-    recipe: Recipe,
+    trained: dict[str, Any], fine_tuned: list[FineTuned], after: dict[str, Any], batch_size: int
 ) -> dict[str, Any]:
-    """As a run has it: steps, examples and time of the training and of the fine-tuning together."""
-    examples = sum(part["examples"] for part in tuned)
-    after = receipt["after"]
+    """Return the outcome in the form of a run's: training and fine-tuning are added up."""
+    examples = sum(step.examples for step in fine_tuned)
     return {
-        "steps": trained["steps"] + examples // recipe.budget.batch_size,
+        "steps": trained["steps"] + examples // batch_size,
         "examples": trained["examples"] + examples,
-        "train_s": trained["train_s"] + sum(part["train_s"] for part in tuned),
+        "train_s": trained["train_s"] + sum(step.train_s for step in fine_tuned),
         "compile_s": trained["compile_s"],
         "validation_accuracy": after["accuracy"],
         "validation_loss": after["loss"],

@@ -1,4 +1,4 @@
-"""Entry: the result that a recipe's jobs add up to, with the predictions it rests on."""
+"""The result of a recipe's jobs, with its predictions."""
 
 from __future__ import annotations
 
@@ -30,9 +30,15 @@ from oraclezoo.result.check import CLOSED_EPOCHS, SCHEMA, beyond_closed
 
 @dataclass(frozen=True)
 class Jobs:
-    """What a recipe's jobs left: runs by seed, failures, and the measurement if there is one.
+    """Outcome of a recipe's jobs.
 
-    Not ``timed``: seeds were trained at once, or may have been, and the result has no times.
+    Attributes:
+        recipe: The recipe.
+        dataset: Its data set.
+        runs: Scored runs by seed.
+        failures: Seed, reason and message of each failed job.
+        measured: The last event of the measurement; None if it failed.
+        timed: False if seeds may have been trained concurrently; the result then has no times.
     """
 
     recipe: Recipe
@@ -46,7 +52,7 @@ class Jobs:
 def compose_result(
     jobs: Jobs, registry: Registry, folder: Path, *, device: str, command: str
 ) -> Result:
-    """The result of a recipe's jobs, saved in ``folder`` beside its predictions."""
+    """Compose the result of a recipe's jobs and save it in ``folder`` with its predictions."""
     recipe, measured = jobs.recipe, jobs.measured
     records = {seed: run.record for seed, run in jobs.runs.items()}
     scores = [Score.load(run.folder / "score.safetensors") for run in jobs.runs.values()]
@@ -56,12 +62,12 @@ def compose_result(
     digests = data_sha256(first) if first else dict(jobs.dataset.sha256)
     if any(data_sha256(record) != digests for record in records.values()):
         raise ResultError(
-            f"{recipe.name}: its seeds were scored on different test files; measure all again "
-            "with --fresh"
+            f"{recipe.name}: its seeds were scored on different test files; run all of them again "
+            "with --overwrite"
         )
     identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
-    worn = robust.together(list(records.values()))
-    keeps = (jobs.timed, worn is not None)
+    robustness = robust.together(list(records.values()))
+    keeps = (jobs.timed, robustness is not None)
     identity = _free(folder, identity, set(records), data_key(digests), *keeps)
     speeds = [record["calibration_s"] for record in records.values() if jobs.timed]
     document = {
@@ -100,17 +106,17 @@ def compose_result(
         "libraries": hardware.libraries(),
         "predictions": _keep_predictions(folder, identity, scores),
     }
-    if worn is not None:
-        document["robustness"] = worn
+    if robustness is not None:
+        document["robustness"] = robustness
     result = Result.from_json_dict(document)
     result.save(folder)
     return result
 
 
 def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, robust: bool) -> str:
-    """An id under which nothing is lost.
+    """Return an id that replaces no result with other data or with more content.
 
-    A result of other data, or with further seeds, times or corrupted images, stays.
+    More content means further seeds, times or robustness.
     """
     taken = identity
     for number in count(2):
@@ -132,7 +138,7 @@ def _short(recipe: Recipe) -> str:
 
 
 def _track(recipe: Recipe, dataset: Dataset, examples: int) -> dict[str, Any]:
-    """What is known of the track without its test split."""
+    """Return the track section of a result, without its test split."""
     train, validation = dataset.split("train"), dataset.split("validation")
     learned = len(train.labels) + (len(validation.labels) if recipe.data.refit else 0)
     closed = examples <= CLOSED_EPOCHS * learned and not beyond_closed(recipe.canonical())
@@ -158,7 +164,7 @@ def _keep_predictions(folder: Path, identity: str, scores: list[Score]) -> dict[
 
 
 def data_sha256(record: dict[str, Any]) -> dict[str, str]:
-    """Digests of all that a run was trained and scored on."""
+    """Return the SHA-256 of all files that a run was trained and scored on."""
     return {**record["data_sha256"], **record["test_sha256"]}
 
 

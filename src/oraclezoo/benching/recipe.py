@@ -1,39 +1,45 @@
-"""One recipe of a benchmark: its jobs, each in a process of its own, and the result of them.
+"""One row of a benchmark: the jobs of a recipe at all its seeds, and their result.
 
-Finished jobs are kept in the runs folder, failed ones never are.
+Finished jobs are kept in the runs folder and reused; failed ones are run again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from oraclezoo.artifacts.record import provenance
 from oraclezoo.artifacts.robustness import is_current
 from oraclezoo.artifacts.run import Run, folder_name
 from oraclezoo.artifacts.score import Score
 from oraclezoo.benching.entry import Jobs, compose_result, data_sha256
+from oraclezoo.benching.requests import Measurement, Scoring, Training
 from oraclezoo.contracts import Dataset
-from oraclezoo.engine.device import pick
+from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
-from oraclezoo.jobs import Event, run_job
+from oraclezoo.jobs import Event, Request, run_job
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking import ledger
 from oraclezoo.recipe import Recipe
 from oraclezoo.result import Result, data_key, timestamp
-from oraclezoo.specs import Value
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a benchmark tells while it runs; ``done`` of ``total`` jobs, begun ones in part.
+    """An event of a running benchmark.
 
-    ``event`` is start, epoch, message (of a job, in ``message``), done, kept, failed, apart
-    (``message``: why seeds that were to be trained at once are not), measure or measured; the last
-    three have no seed.
+    Attributes:
+        event: ``start``, ``epoch``, ``message``, ``done``, ``kept`` or ``failed`` of a job;
+            ``apart`` if seeds cannot be stacked (``message`` says why); ``measure`` or
+            ``measured`` of the size and latency of a recipe's model.
+        recipe: Label of the recipe.
+        seed: Seed of the job; None for events that concern all seeds.
+        done: Number of finished jobs; running ones count in part.
+        total: Number of jobs.
+        fields: Further values, which depend on the event.
     """
 
     event: str
@@ -46,90 +52,180 @@ class Progress:
 
 @dataclass(frozen=True)
 class Shared:
-    """What all jobs of a benchmark share."""
+    """Settings of a benchmark that all its jobs share."""
 
     registry: Registry
-    data_dir: Path | None
-    device: str
+    execution: Execution
     results: Path
     runs: Path
     fresh: bool
-    stream_above: int | str | None
-    compile: str
-    deterministic: bool
     robust: bool
     at_once: int | None
-    trackers: dict[str, dict[str, Value]]
     command: str
     report: Callable[[Progress], None]
 
 
-class RecipeBench:
-    """All jobs of one recipe, from job ``offset`` of the benchmark on."""
+@dataclass(frozen=True)
+class Position:
+    """Place of a row in the benchmark: number of jobs before it, and in total."""
+
+    offset: int
+    total: int
+
+
+class JobKind(Protocol):
+    """The jobs of a row: one per seed, each leaving a run folder."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs of one job, for progress."""
+
+    def run(self, seed: int) -> Run:
+        """Return the run of a seed; its folder may not exist yet."""
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """Return what the record of a run must hold for the run to be reused here and now."""
+
+    def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Request:
+        """Return the request of a job; ``processes`` is the number of concurrent ones."""
+
+
+class Mode(Protocol):
+    """How the jobs of a row are run."""
+
+    timed: bool
+    """Whether its result has times."""
+
+    def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+        """Return whether a kept run can replace one that would be made now."""
+
+    def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
+        """Run the jobs of the seeds that are not kept."""
+
+
+class Sequential:
+    """One job after another, each with the machine to itself; times are reported."""
 
     timed = True
-    beside = False
-    """Variants of this net are measured too, in ONNX Runtime: it is, for comparison, as well."""
-    trained = False
+
+    def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+        """Accept a run of equal provenance that was trained in one piece and by itself."""
+        same = all(record.get(key) == value for key, value in identity.items())
+        return same and not record.get("parts") and not record.get("together")
+
+    def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
+        """Run the seeds one by one."""
+        for seed in seeds:
+            row.run_seed(seed)
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """Jobs that train the recipe at each seed and score it."""
+
+    shared: Shared
+    recipe: Recipe
+    dataset: Dataset
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs of one job."""
+        return self.recipe.budget.epochs
+
+    def run(self, seed: int) -> Run:
+        """Return the run of a seed."""
+        return Run(self.shared.runs / folder_name(self.recipe, seed))
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """Return the provenance of a run that would be made here and now."""
+        execution = self.shared.execution
+        return provenance(
+            self.recipe,
+            self.shared.registry,
+            self.dataset,
+            execution.torch_device(),
+            seed,
+            compile=execution.compile,
+            deterministic=execution.deterministic,
+        )
+
+    def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Training:
+        """Return the request of a job."""
+        shared = self.shared
+        scoring = Scoring(shared.results, shared.robust, timed=processes is None)
+        return Training(
+            self.recipe, seed, shared.runs, resume, shared.execution, scoring, processes
+        )
+
+
+class RecipeBench:
+    """A row of the benchmark: jobs of one kind, run in one mode.
+
+    ``exported`` says whether the model's ONNX export is timed too, for comparison with variants.
+    """
 
     def __init__(
-        self, shared: Shared, recipe: Recipe, dataset: Dataset, offset: int, total: int
+        self, shared: Shared, jobs: JobKind, dataset: Dataset, position: Position, mode: Mode
     ) -> None:
-        self.shared, self.recipe, self.dataset = shared, recipe, dataset
-        self.offset, self.total = offset, total
+        self.shared, self.jobs, self.recipe = shared, jobs, jobs.recipe
+        self.dataset, self.mode = dataset, mode
+        self.offset, self.total = position.offset, position.total
+        self.exported = False
         self.runs: dict[int, Run] = {}
         self.failures: list[dict[str, Any]] = []
+        self.fractions: dict[int, float] = {}
+        """Finished fraction of each concurrent job that is running."""
+        self._trained = False
 
     def result(self, seeds: Sequence[int]) -> Result:
-        """Train what is not kept, measure once, and save what it adds up to."""
+        """Train what is not kept, measure one model, and save the result."""
         self.train(seeds)
         measured = self._measure()
         return compose_result(
-            Jobs(self.recipe, self.dataset, self.runs, self.failures, measured, self.timed),
+            Jobs(self.recipe, self.dataset, self.runs, self.failures, measured, self.mode.timed),
             self.shared.registry,
             self.shared.results,
-            device=self.shared.device,
+            device=self.shared.execution.device,
             command=self.shared.command,
         )
 
     def train(self, seeds: Sequence[int]) -> None:
-        """Train and score what is not kept; done once."""
-        if not self.trained:
-            self._train_all(seeds)
-            self.trained = True
+        """Train and score what is not kept; does nothing the second time."""
+        if not self._trained:
+            self.mode.run(self, seeds)
+            self._trained = True
 
-    def _train_all(self, seeds: Sequence[int]) -> None:
-        for seed in seeds:
-            self._seed(seed)
-
-    def _run(self, seed: int) -> Run:
-        return Run(self.shared.runs / folder_name(self.recipe, seed))
-
-    def _seed(self, seed: int) -> None:
-        run = self._run(seed)
-        status = self._status(run, seed)
+    def run_seed(self, seed: int) -> None:
+        """Run the job of a seed, unless it is kept, and record its outcome."""
+        status = self.status(seed)
         if status == "scored":
-            self._note_kept(run)
+            self.keep(seed)
+            return
+        self.tell("start", seed)
+        last = self._train(seed, resume=bool(status))
+        if last["event"] == "failed":
+            self.fail(last, seed)
         else:
-            self._tell("start", seed)
-            ended = self._train(run, seed, resume=bool(status))
-            if ended["event"] == "failed":
-                self._fail(ended, seed, seed)
-                return
-        self.runs[seed] = run
-        event = "kept" if status == "scored" else "done"
-        self._tell(event, seed, run.record["score"], part=1)
-        self.offset += 1
+            self.finish(seed, "done")
 
-    def _status(self, run: Run, seed: int) -> str:
-        """How far a run that would come out the same here and now has got; "" if there is none."""
+    def status(self, seed: int) -> str:
+        """Return how far a reusable run of a seed has got; "" if there is none.
+
+        Returns:
+            ``"scored"``, ``"done"``, ``"running"``, ``"interrupted"`` or ``""``.
+        """
         if self.shared.fresh:
             return ""
+        run = self.jobs.run(seed)
         try:
             record = run.record
         except OracleZooError:
             return ""
-        if not self._serves(record, self._identity(seed)):
+        if not self.mode.serves(record, self.jobs.identity(seed)):
             return ""
         status = str(record.get("status"))
         if status != "done":
@@ -146,129 +242,97 @@ class RecipeBench:
             return "done"
         return "scored" if "score" in record and "calibration_s" in record else "done"
 
-    def _identity(self, seed: int) -> dict[str, Any]:
-        """What a run's record must say to be one that would be made here and now."""
-        return provenance(
-            self.recipe,
-            self.shared.registry,
-            self.dataset,
-            pick(self.shared.device),
-            seed,
-            compile=self.shared.compile,
-            deterministic=self.shared.deterministic,
-        )
-
-    def _serves(self, record: dict[str, Any], here: dict[str, Any]) -> bool:
-        """Whether a run stands for one made here and now, its time included."""
-        same = all(record.get(key) == value for key, value in here.items())
-        return same and not record.get("parts") and not record.get("together")
-
-    def _note_kept(self, run: Run) -> None:
-        """Results elsewhere than before have a ledger too."""
+    def keep(self, seed: int) -> None:
+        """Reuse the scored run of a seed; the ledger of a new results folder records it too."""
         ledger.note(
             self.shared.results,
             track=self.recipe.data.track,
-            data_key=data_key(data_sha256(run.record)),
+            data_key=data_key(data_sha256(self.jobs.run(seed).record)),
             recipe_hash=self.recipe.hash,
         )
+        self.finish(seed, "kept")
 
-    def _fail(self, ended: Event, seed: int, told: int | None) -> None:
-        why = {"reason": ended["reason"], "message": ended["message"]}
-        self.failures.append({"seed": seed, **why})
-        self._tell("failed", told, {**why, "stderr": ended.get("stderr", "")}, part=1)
+    def finish(self, seed: int, event: str) -> None:
+        """Record the scored run of a seed and report ``event``, ``kept`` or ``done``."""
+        self.fractions.pop(seed, None)
+        run = self.runs[seed] = self.jobs.run(seed)
+        self.tell(event, seed, run.record["score"], part=1)
         self.offset += 1
 
-    def _train(self, run: Run, seed: int, *, resume: bool) -> Event:
-        """One training and scoring job; its last event."""
-        shared, recipe = self.shared, self.recipe
+    def fail(self, last: Event, seed: int, *, reported_seed: bool = True) -> None:
+        """Record a failure by the job's last event."""
+        self.fractions.pop(seed, None)
+        failure = {"reason": last["reason"], "message": last["message"]}
+        self.failures.append({"seed": seed, **failure})
+        fields = {**failure, "stderr": last.get("stderr", "")}
+        self.tell("failed", seed if reported_seed else None, fields, part=1)
+        self.offset += 1
+
+    def pass_message(self, event: Event, seed: int | None) -> None:
+        """Report the text of a ``message`` event; other events are ignored."""
+        if event["event"] == "message":
+            self.tell("message", seed, {"message": event["message"]})
+
+    def _train(self, seed: int, *, resume: bool) -> Event:
+        """Run the job of a seed and return its last event."""
 
         def forward(event: Event) -> None:
             fields = {key: value for key, value in event.items() if key != "event"}
             if event["event"] == "epoch":
-                self._tell("epoch", seed, fields, part=event["epoch"] / self.epochs)
+                self.tell("epoch", seed, fields, part=event["epoch"] / self.jobs.epochs)
             else:
-                self._note_message(event, seed)
+                self.pass_message(event, seed)
 
         try:
-            return run_job(self._request(seed, resume=resume), forward)
+            return run_job(self.jobs.request(seed, resume=resume), forward)
         except (KeyboardInterrupt, InterruptedRunError) as error:
             raise InterruptedRunError(
-                f"stopped in {recipe.label}, seed {seed}; all finished jobs and this one's state "
-                f"are kept in {shared.runs}: run the same command again to go on"
+                f"stopped in {self.recipe.label}, seed {seed}; finished jobs and the state of this "
+                f"one are kept in {self.shared.runs}: run the same command again to continue"
             ) from error
 
-    def _note_message(self, event: Event, seed: int | None) -> None:
-        if event["event"] == "message":
-            self._tell("message", seed, {"message": event["message"]})
-
-    @property
-    def epochs(self) -> int:
-        """Of one job."""
-        return self.recipe.budget.epochs
-
-    def _request(self, seed: int, *, resume: bool) -> dict[str, Any]:
-        shared = self.shared
-        return {
-            "action": "train",
-            "recipe": self.recipe.to_dict(),
-            "seed": seed,
-            "data_dir": None if shared.data_dir is None else str(shared.data_dir),
-            "device": shared.device,
-            "out": str(shared.runs),
-            "results": str(shared.results),
-            "stream_above": shared.stream_above,
-            "compile": shared.compile,
-            "deterministic": shared.deterministic,
-            "robust": shared.robust,
-            "trackers": shared.trackers,
-            "resume": resume,
-        }
-
     def _measure(self) -> Event | None:
-        """Size and latency of the first seed's model; None if they could not be measured."""
+        """Measure the model of the first seed; return None if that fails."""
         if not self.runs:
             return None
-        self._tell("measure", None)
-        folder = str(next(iter(self.runs.values())).folder)
+        self.tell("measure", None)
+        seed, run = next(iter(self.runs.items()))
+        device = self.shared.execution.device
+        request = Measurement(run.folder, device, self.mode.timed, self.exported)
         try:
-            measured = run_job(
-                {
-                    "action": "measure",
-                    "folder": folder,
-                    "device": self.shared.device,
-                    "timed": self.timed,
-                    "exported": self.beside,
-                },
-                lambda event: self._note_message(event, None),
-            )
+            measured = run_job(request, lambda event: self.pass_message(event, None))
         except (KeyboardInterrupt, InterruptedRunError) as error:
             raise InterruptedRunError(
-                f"stopped while measuring {self.recipe.label}; all finished jobs are kept in "
-                f"{self.shared.runs}: run the same command again to go on"
+                f"stopped while measuring {self.recipe.label}; finished jobs are kept in "
+                f"{self.shared.runs}: run the same command again to continue"
             ) from error
         if measured["event"] == "failed":
             measured["message"] = f"latency: {measured['message']}"
-            self._fail(measured, next(iter(self.runs)), None)
+            self.fail(measured, seed, reported_seed=False)
             return None
-        self._tell("measured", None, part=1)
+        self.tell("measured", None, part=1)
         return measured
 
-    def _tell(
+    def tell(
         self, event: str, seed: int | None, fields: dict[str, Any] | None = None, part: float = 0
     ) -> None:
-        known = fields or {}
-        done = self.offset + part
-        self.shared.report(Progress(event, self.recipe.label, seed, done, self.total, known))
+        """Report an event and, except for epochs, append it to the journal.
+
+        ``part`` is the finished fraction of the current job.
+        """
+        values = fields or {}
+        done = self.offset + part + sum(self.fractions.values())
+        self.shared.report(Progress(event, self.recipe.label, seed, done, self.total, values))
         if event != "epoch":
-            _journal(self.shared.runs, self.recipe, event, seed, known)
+            _journal(self.shared.runs, self.recipe, event, seed, values)
 
 
 def _journal(
     runs: Path, recipe: Recipe, event: str, seed: int | None, fields: dict[str, Any]
 ) -> None:
-    """One line for each thing that happened, for whoever wants to know afterwards."""
+    """Append an event to ``journal.jsonl`` in the runs folder."""
     runs.mkdir(parents=True, exist_ok=True)
-    what = {"recipe": recipe.name, "hash": recipe.hash12, "seed": seed, **fields}
-    line = json.dumps({"time": timestamp(), "event": event, **what}, ensure_ascii=False)
+    entry = {"recipe": recipe.name, "hash": recipe.hash12, "seed": seed, **fields}
+    line = json.dumps({"time": timestamp(), "event": event, **entry}, ensure_ascii=False)
     with (runs / "journal.jsonl").open("a", encoding="utf-8") as file:
         file.write(line + "\n")

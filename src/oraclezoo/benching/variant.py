@@ -1,62 +1,76 @@
-"""Bench of variants: a recipe's trained runs, compressed and scored each in a process of its own.
+"""Rows of compressed variants: the trained runs of a recipe are compressed and scored.
 
-The trainings are those of the recipe without ``[compress]``, made once for all its variants.
+The runs are those of the recipe without ``[compress]``; they are trained once for all variants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from oraclezoo.artifacts.run import Run, folder_name
 from oraclezoo.benching.compressed import Made, identity
 from oraclezoo.benching.recipe import RecipeBench
+from oraclezoo.benching.requests import Compression, Scoring
 from oraclezoo.recipe import Recipe
 
 
-class VariantBench(RecipeBench):
-    """All jobs of one variant of a net, from job ``offset`` of the benchmark on."""
+@dataclass(frozen=True)
+class Compressions:
+    """Jobs that compress the run of each seed in the row ``source``, and score the variant."""
 
-    def __init__(self, net: RecipeBench, recipe: Recipe, offset: int) -> None:
-        super().__init__(net.shared, recipe, net.dataset, offset, net.total)
-        self.net, self.timed = net, net.timed
+    source: RecipeBench
+    recipe: Recipe
 
     @property
     def epochs(self) -> int:
-        """Of one job, those of fine-tuning."""
+        """Number of fine-tuning epochs of one job."""
         return max(1, self.recipe.compress.epochs)
 
-    def _train_all(self, seeds: Sequence[int]) -> None:
-        self.net.train(seeds)
-        why = {failure["seed"]: failure for failure in reversed(self.net.failures)}
-        for seed in seeds:
-            if seed in self.net.runs:
-                self._seed(seed)
-            else:
-                told = f"there is no net to compress: {why[seed]['message']}"
-                self._fail({**why[seed], "event": "failed", "message": told}, seed, seed)
+    def run(self, seed: int) -> Run:
+        """Return the variant of a seed."""
+        return Made(self.source.shared.runs / folder_name(self.recipe, seed))
 
-    def _run(self, seed: int) -> Run:
-        return Made(self.shared.runs / folder_name(self.recipe, seed))
-
-    def _identity(self, seed: int) -> dict[str, Any]:
-        shared = self.shared
+    def identity(self, seed: int) -> dict[str, Any]:
+        """Return the provenance of a variant that would be made here and now."""
+        execution = self.source.shared.execution
         return identity(
-            self.net.runs[seed],
+            self.source.runs[seed],
             self.recipe,
-            shared.registry,
-            self.dataset,
-            shared.device,
+            self.source.shared.registry,
+            self.source.dataset,
+            execution.device,
             seed,
-            compile=shared.compile,
-            deterministic=shared.deterministic,
+            compile=execution.compile,
+            deterministic=execution.deterministic,
         )
 
-    def _serves(self, record: dict[str, Any], here: dict[str, Any]) -> bool:
-        return self.net._serves(record, here)
+    def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Compression:
+        """Return the request of a job; variants are made one at a time."""
+        shared = self.source.shared
+        scoring = Scoring(shared.results, shared.robust, self.source.mode.timed)
+        run = self.source.runs[seed].folder
+        return Compression(run, self.recipe, seed, shared.runs, resume, shared.execution, scoring)
 
-    def _request(self, seed: int, *, resume: bool) -> dict[str, Any]:
-        whole = super()._request(seed, resume=resume)
-        del whole["trackers"]
-        run = str(self.net.runs[seed].folder)
-        return {**whole, "action": "variant", "run": run, "timed": self.timed}
+
+class AfterTraining:
+    """Runs the jobs of a variant one by one, after those of the row that it compresses."""
+
+    def __init__(self, source: RecipeBench) -> None:
+        self.source, self.timed = source, source.mode.timed
+
+    def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+        """Accept what the source row accepts."""
+        return self.source.mode.serves(record, identity)
+
+    def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
+        """Train the source row, then compress its runs; a seed without a run fails."""
+        self.source.train(seeds)
+        failures = {failure["seed"]: failure for failure in reversed(self.source.failures)}
+        for seed in seeds:
+            if seed in self.source.runs:
+                row.run_seed(seed)
+            else:
+                message = f"there is no model to compress: {failures[seed]['message']}"
+                row.fail({**failures[seed], "event": "failed", "message": message}, seed)

@@ -1,4 +1,4 @@
-"""The command line. Commands are found by name and imported when they are called."""
+"""Command line of oraclezoo. Each command's module is imported only when the command runs."""
 
 from __future__ import annotations
 
@@ -16,33 +16,42 @@ from oraclezoo.cli._group import LazyGroup
 COMMANDS = {
     "list": (
         "oraclezoo.cli.list_:command",
-        "List the components there are: backbones to trackers.",
+        "List available backbones, optimizers, schedulers, data sets and trackers.",
     ),
-    "plugins": ("oraclezoo.cli.plugins:command", "Show the plugins and how each one fared."),
+    "plugins": ("oraclezoo.cli.plugins:command", "List plugins and their status."),
     "recipe": ("oraclezoo.cli.recipe:command", "List and show recipes."),
-    "data": ("oraclezoo.cli.data:command", "List, fetch, verify and preview data sets."),
-    "train": ("oraclezoo.cli.train:command", "Train one recipe at one seed."),
-    "sweep": ("oraclezoo.cli.sweep:command", "Train a recipe at many settings; find the best."),
-    "evaluate": ("oraclezoo.cli.evaluate:command", "Score a trained run on a split."),
-    "plot": ("oraclezoo.cli.plot:command", "Draw a run's curves, mistakes and embedding."),
-    "prune": ("oraclezoo.cli.prune:command", "Take channels out of a model, with a receipt."),
-    "export": ("oraclezoo.cli.export:command", "Write a model as ONNX or .pt2, checked."),
-    "quantize": ("oraclezoo.cli.quantize:command", "Make a model int8 or fp16, with a receipt."),
+    "data": (
+        "oraclezoo.cli.data:command",
+        "List, download, generate, convert and inspect data sets.",
+    ),
+    "train": ("oraclezoo.cli.train:command", "Train one recipe with one seed."),
+    "sweep": ("oraclezoo.cli.sweep:command", "Search a recipe's hyperparameters."),
+    "evaluate": ("oraclezoo.cli.evaluate:command", "Evaluate a trained run on a split."),
+    "plot": ("oraclezoo.cli.plot:command", "Plot a run's curves, errors and embedding."),
+    "prune": ("oraclezoo.cli.prune:command", "Remove channels from a model; write a receipt."),
+    "export": ("oraclezoo.cli.export:command", "Export a model to ONNX or .pt2; verify the file."),
+    "quantize": (
+        "oraclezoo.cli.quantize:command",
+        "Convert a model to int8, fp16 or bf16; write a receipt.",
+    ),
     "compress": (
         "oraclezoo.cli.compress:command",
-        "Search the steps for the best model within bounds.",
+        "Search for the most accurate model within size and latency limits.",
     ),
-    "receipt": ("oraclezoo.cli.receipt:command", "Show what compression did to a model."),
-    "bench": ("oraclezoo.cli.bench:command", "Train and measure recipes; print a leaderboard."),
-    "predict": ("oraclezoo.cli.predict:command", "Read the characters on images."),
-    "models": ("oraclezoo.cli.models:command", "List, show and fetch trained models."),
-    "drift": ("oraclezoo.cli.drift:command", "Test whether images look like the training's."),
-    "leaderboard": ("oraclezoo.cli.leaderboard:command", "Rank results and say what is a tie."),
-    "reproduce": ("oraclezoo.cli.reproduce:command", "Run a result again and judge it."),
-    "submit": ("oraclezoo.cli.submit:command", "Check results and write a pull request's files."),
-    "env": ("oraclezoo.cli.env:command", "Show versions, hardware and settings for a report."),
+    "receipt": ("oraclezoo.cli.receipt:command", "Show the receipts of a compressed model."),
+    "bench": ("oraclezoo.cli.bench:command", "Benchmark recipes; print a leaderboard."),
+    "predict": ("oraclezoo.cli.predict:command", "Classify images of characters."),
+    "models": ("oraclezoo.cli.models:command", "List, show and download trained models."),
+    "drift": ("oraclezoo.cli.drift:command", "Detect drift from the training distribution."),
+    "leaderboard": (
+        "oraclezoo.cli.leaderboard:command",
+        "Rank results, with confidence intervals and ties.",
+    ),
+    "reproduce": ("oraclezoo.cli.reproduce:command", "Repeat a published result and compare."),
+    "submit": ("oraclezoo.cli.submit:command", "Check results and prepare a pull request."),
+    "env": ("oraclezoo.cli.env:command", "Show versions, hardware and settings for a bug report."),
 }
-"""Each command's target and its line in the help, which so needs no import."""
+"""Import target and help line of each command; the help imports no command."""
 
 
 @click.group(
@@ -55,16 +64,16 @@ COMMANDS = {
         "max_content_width": 100,
     },
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.option("--strict", is_flag=True, help="Stop when a plugin is quarantined.")
+@click.option("--debug", is_flag=True, help="Show the traceback on errors.")
+@click.option("--strict", is_flag=True, help="Fail if a plugin is quarantined.")
 @click.version_option(__version__, prog_name="oraclezoo", allow_from_autoenv=False)
 @click.pass_context
 def cli(ctx: click.Context, debug: bool, strict: bool) -> None:
-    """A model zoo and benchmark for reading oracle bone characters.
+    """A model zoo and benchmark for oracle bone character recognition.
 
-    Every option has an environment variable, e.g. ORACLEZOO_STRICT or ORACLEZOO_LIST_JSON.
-    Exit status: 0 done, 1 failed, 2 wrong usage, 3 a gate or verification not met,
-    130 interrupted.
+    Every option can be set by an environment variable, e.g. ORACLEZOO_STRICT or
+    ORACLEZOO_LIST_JSON. Exit status: 0 success, 1 failure, 2 usage error, 3 a gate or verification
+    failed, 130 interrupted.
     """
     app = ctx.ensure_object(App)
     app.debug, app.strict = debug, strict
@@ -73,9 +82,9 @@ def cli(ctx: click.Context, debug: bool, strict: bool) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line on ``argv`` (``sys.argv[1:]``) and raise SystemExit with its status."""
+    """Run the command line on ``argv`` (default ``sys.argv[1:]``) and exit with its status."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # a stream that a test or notebook put there
+        with contextlib.suppress(AttributeError):  # a replacement stream of a test or notebook
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # or it is suppressed
     cli.main(args=argv, prog_name="oraclezoo")
     raise AssertionError("a click command always exits")

@@ -1,4 +1,4 @@
-"""What commands share: the registry, JSON and table output, completion of names."""
+"""Shared parts of commands: application state, JSON and table output, name completion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class App:
-    """What a command gets with ``@pass_app``: the global options and, when asked, the registry."""
+    """Application state passed by ``@pass_app``: the global options and the registry."""
 
     def __init__(self) -> None:
         self.debug = False
@@ -27,7 +27,7 @@ class App:
 
     @cached_property
     def registry(self) -> Registry:
-        """The registry of this installation. With ``--strict`` a quarantine is a PluginError."""
+        """Registry of this installation; with ``--strict`` a quarantine raises PluginError."""
         from oraclezoo.plugins.registry import build_registry
 
         with stdout_to_stderr():
@@ -36,7 +36,7 @@ class App:
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Whatever plugins print meanwhile goes to stderr: stdout belongs to the command's result."""
+    """Redirect output of plugins and libraries to stderr; stdout is for the command's result."""
     sys.stdout.flush()
     saved = os.dup(1)
     os.dup2(2, 1)
@@ -54,10 +54,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def emit_json(schema: str, data: Any) -> None:
-    """Print the one document of a command to stdout: ``{"schema": schema, "data": data}``.
+    """Print ``{"schema": schema, "data": data}``, the only document of a command, to stdout.
 
-    ``schema`` is ``"oraclezoo/<what>/<version>"``. Raises ValueError for NaN and infinities, which
-    JSON does not have.
+    Args:
+        schema: ``"oraclezoo/<document>/<version>"``.
+        data: JSON-serialisable value.
+
+    Raises:
+        ValueError: ``data`` contains NaN or infinity, which JSON cannot represent.
     """
     import json
 
@@ -65,21 +69,21 @@ def emit_json(schema: str, data: Any) -> None:
 
 
 def say(text: str) -> None:
-    """A message to the user, on stderr."""
+    """Print a message to stderr."""
     click.echo(text, err=True)
 
 
 def console_err() -> Console:
-    """A Rich console on stderr, for progress and messages."""
+    """Return a Rich console on stderr, for progress and messages."""
     from rich.console import Console
 
     return Console(stderr=True)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print aligned columns; on a terminal the last one is cut to its width.
+    """Print aligned columns, truncated to the terminal's width.
 
-    Plain, since Rich's tables take as long to import as ``oraclezoo list`` may take.
+    Does not use Rich: importing its tables takes as long as ``oraclezoo list`` is allowed to run.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     try:
@@ -94,13 +98,13 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             line = line[: limit - 1] + "…"
         lines.append(line)
     lines[0] = click.style(lines[0], bold=True)
-    click.echo("\n".join(lines))  # at once: each call flushes
+    click.echo("\n".join(lines))  # a single call, since each one flushes
 
 
 def complete_names(
     *kinds: Kind,
 ) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Shell completion of an argument or option that names a component of one of ``kinds``."""
+    """Return a shell completion for component names of ``kinds``."""
 
     def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
         from oraclezoo.plugins.registry import build_registry

@@ -1,4 +1,4 @@
-"""The group of commands: imports one when it is called, and turns errors into exit statuses."""
+"""Command group that imports commands on demand and maps errors to exit statuses."""
 
 from __future__ import annotations
 
@@ -13,20 +13,28 @@ import click
 from oraclezoo.cli._base import App
 from oraclezoo.errors import OracleZooError, nearest
 
+RENAMED_OPTIONS = {
+    "--fresh": "--overwrite",
+    "--at-once": "--jobs",
+    "--dest": "--out",
+    "--folder": "--out",
+}
+"""Options of version 0.1 and their current names, for error messages only."""
+
 
 class LazyGroup(click.Group):
-    """A group whose commands are given as name -> (``"module:attribute"``, line in the help)."""
+    """Group of commands declared as name -> (``"module:attribute"``, help line)."""
 
     def __init__(self, *args: Any, targets: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.targets = targets
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
+        """Return the command names in declaration order."""
         return list(self.targets)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
+        """Import and return a command, or None if the name is unknown."""
         if cmd_name not in self.targets:
             return None
         module, _, attribute = self.targets[cmd_name][0].partition(":")
@@ -37,14 +45,14 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the arguments begin with, or an error with the nearest names."""
+        """Return the command of ``args[0]``. Raises UsageError that suggests similar names."""
         name = args[0]
         if name not in self.targets and not ctx.resilient_parsing:
-            raise click.UsageError(f"there is no command '{name}'{nearest(name, self.targets)}")
+            raise click.UsageError(f"unknown command '{name}'{nearest(name, self.targets)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table of commands, without importing any."""
+        """Write the table of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.targets.items()])
 
@@ -57,7 +65,7 @@ class LazyGroup(click.Group):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run and exit. Every error becomes one or two lines on stderr and an exit status."""
+        """Run and exit. An error prints one or two lines to stderr and sets the exit status."""
         app = extra.setdefault("obj", App())
         try:
             result = super().main(
@@ -68,12 +76,12 @@ class LazyGroup(click.Group):
                 windows_expand_args=windows_expand_args,
                 **extra,
             )
-            sys.stdout.flush()  # here, where a closed pipe can still be told from a failure
+            sys.stdout.flush()  # raises BrokenPipeError here, where it can still be handled
         except Exception as error:
             if not standalone_mode:
                 raise
             status = _report(error, app.debug)
-        except KeyboardInterrupt:  # between click's own handling and here
+        except KeyboardInterrupt:  # raised outside click's own handling
             status = 130
         else:
             if not standalone_mode:
@@ -83,8 +91,8 @@ class LazyGroup(click.Group):
 
 
 def _report(error: Exception, debug: bool) -> int:
-    """Say what went wrong; the exit status that it means."""
-    if isinstance(error, BrokenPipeError):  # whoever read our output has gone: say nothing
+    """Print the error message and return the exit status."""
+    if isinstance(error, BrokenPipeError):  # the reader closed the pipe: exit silently
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if debug:
@@ -104,17 +112,32 @@ def _report(error: Exception, debug: bool) -> int:
         message, status = f"{where}{error.strerror}", 1
     else:
         text = " ".join(str(error).split())
-        advice = "" if debug else "; run again with 'oraclezoo --debug ...' for the traceback"
+        advice = "" if debug else "; run 'oraclezoo --debug ...' for the traceback"
         message, status = f"unexpected {type(error).__name__}: {text}{advice}", 1
     click.echo(f"oraclezoo: {message}", err=True)
     return status
 
 
+def _usage_text(error: click.UsageError) -> str:
+    """Return click's message, with the current name of an option of version 0.1."""
+    text = error.format_message()
+    if error.ctx is None:
+        return text
+    options = {name for parameter in error.ctx.command.params for name in parameter.opts}
+    if isinstance(error, click.NoSuchOption):
+        current = RENAMED_OPTIONS.get(error.option_name)
+        if current in options:
+            return f"No such option '{error.option_name}'. Use '{current}'."
+    elif "unexpected extra argument" in text and "--out" in options:
+        return f"{text}. Choose the output with '--out'."
+    return text
+
+
 def _report_usage(error: click.UsageError) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
-        error.show()  # a group called without a command: click shows its help
+        error.show()  # a group without a command: click prints its help
         return error.exit_code
-    click.echo(f"oraclezoo: {error.format_message()}", err=True)
+    click.echo(f"oraclezoo: {_usage_text(error)}", err=True)
     if error.ctx is not None:
         click.echo(f"try '{error.ctx.command_path} --help'", err=True)
     return error.exit_code

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -13,93 +13,120 @@ from oraclezoo.cli._base import complete_names
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def together(*given: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Several options as one decorator; help lists them in this order."""
+def combine(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Combine option decorators into one; the help lists them in this order."""
 
     def apply(function: F) -> F:
-        for option in reversed(given):
+        for option in reversed(options):
             function = option(function)
         return function
 
     return apply
 
 
+def out(text: str, default: str | None = None, *, required: bool = False) -> Callable[[F], F]:
+    """Add ``--out FOLDER``, the folder that a command writes to."""
+    return click.option(
+        "--out",
+        type=click.Path(file_okay=False),
+        metavar="FOLDER",
+        required=required,
+        default=default,
+        show_default=default is not None,
+        help=text,
+    )
+
+
+def out_file(text: str, default: str) -> Callable[[F], F]:
+    """Add ``--out FILE``, the file that a command writes."""
+    return click.option(
+        "--out",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        default=default,
+        show_default=True,
+        help=text,
+    )
+
+
 def assignments(function: F) -> F:
-    """``-s section.key=value``, any number of times."""
+    """Add ``-s section.key=value``, repeatable."""
     return click.option(
         "-s",
         "--set",
         "assigned",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Change a key of the recipe, e.g. -s optimizer.lr=0.02; may be repeated.",
+        help="Override a recipe key, e.g. -s optimizer.lr=0.02; repeatable.",
     )(function)
 
 
 def track(function: F) -> F:
-    """``--track``."""
+    """Add ``--track``."""
     return click.option(
         "--track",
         envvar="ORACLEZOO_TRACK",
         metavar="NAME",
-        help="Data set with its fixed split, instead of the recipe's ('oraclezoo data list').",
+        help="Replace the recipe's track (data set with a fixed split); see 'oraclezoo data list'.",
     )(function)
 
 
 def data_dir(function: F) -> F:
-    """``--data-dir``."""
+    """Add ``--data-dir``."""
     return click.option(
         "--data-dir",
         type=click.Path(file_okay=False),
         metavar="FOLDER",
-        help="Where the track's files are. Else $ORACLEZOO_DATA, the user's cache, a download.",
+        help="Folder of the track's files.  [default: $ORACLEZOO_DATA, the cache, or a download]",
     )(function)
 
 
 def device(function: F) -> F:
-    """``--device``."""
+    """Add ``--device``."""
     return click.option(
         "--device",
         default="auto",
         show_default=True,
         envvar="ORACLEZOO_DEVICE",
         metavar="NAME",
-        help="auto, cpu, cuda, cuda:N or mps.",
+        help="Device: auto, cpu, cuda, cuda:N or mps.",
     )(function)
 
 
 def stream_above(function: F) -> F:
-    """``--stream-above``."""
+    """Add ``--stream-above``."""
     return click.option(
         "--stream-above",
         metavar="SIZE",
-        help="Stream larger images from their file, e.g. 512MB. Else $ORACLEZOO_STREAM_ABOVE, "
-        "half of the free memory.",
+        help="Stream image arrays larger than SIZE from disk, e.g. 512MB.  "
+        "[default: $ORACLEZOO_STREAM_ABOVE, or half of the free memory]",
     )(function)
 
 
 def engine(function: F) -> F:
-    """``--compile`` and ``--deterministic``."""
+    """Add ``--compile`` and ``--deterministic``."""
     function = click.option(
-        "--deterministic", is_flag=True, help="The same weights twice, bit for bit, on a GPU too."
+        "--deterministic",
+        is_flag=True,
+        help="Use deterministic algorithms, so that a GPU run is bit-reproducible.",
     )(function)
     return click.option(
         "--compile",
         type=click.Choice(["auto", "on", "off"]),
         default="auto",
         show_default=True,
-        help="torch.compile; auto: on CUDA, where the training is long enough.",
+        help="Use torch.compile; auto enables it on CUDA for long enough trainings.",
     )(function)
 
 
 def trackers(function: F) -> F:
-    """``--tracker`` and ``--tracker-option``."""
+    """Add ``--tracker`` and ``--tracker-option``."""
     function = click.option(
         "--tracker-option",
         "tracker_options",
         multiple=True,
         metavar="NAME.KEY=VALUE",
-        help="An option of a tracker, e.g. jsonl.path=all.jsonl; may be repeated.",
+        help="Set a tracker option, e.g. jsonl.path=all.jsonl; repeatable.",
     )(function)
     return click.option(
         "--tracker",
@@ -107,15 +134,15 @@ def trackers(function: F) -> F:
         multiple=True,
         metavar="NAMES",
         shell_complete=complete_names("tracker"),
-        help="Tell the training's course to these, e.g. tensorboard,jsonl ('oraclezoo list "
-        "trackers').",
+        help="Log metrics to these trackers, e.g. tensorboard,jsonl; see 'oraclezoo list "
+        "trackers'.",
     )(function)
 
 
 def chosen_trackers(
     names: tuple[str, ...], assigned: tuple[str, ...]
 ) -> dict[str, dict[str, object]]:
-    """Name -> options of what ``--tracker`` and ``--tracker-option`` say. Raises UsageError."""
+    """Parse ``--tracker`` and ``--tracker-option`` into name -> options. Raises UsageError."""
     from oraclezoo.errors import UsageError, nearest
     from oraclezoo.recipe import parse_assignments
 
@@ -125,13 +152,13 @@ def chosen_trackers(
         name, _, option = key.rpartition(".")
         if name not in chosen:
             near = nearest(name, chosen) if chosen else f"; add --tracker {name or 'NAME'}"
-            raise UsageError(f"--tracker-option {key}: '{name}' is no --tracker{near}")
+            raise UsageError(f"--tracker-option {key}: no --tracker '{name}' was given{near}")
         chosen[name][option] = value
     return chosen
 
 
 def overrides(assigned: tuple[str, ...], track: str | None = None) -> dict[str, object]:
-    """Changes to a recipe: the environment's (ORACLEZOO_<SECTION>__<KEY>), then the options'."""
+    """Return recipe overrides: environment (ORACLEZOO_<SECTION>__<KEY>), then command line."""
     from oraclezoo.recipe import from_environment, parse_assignments
 
     changes = {**from_environment(os.environ), **parse_assignments(assigned)}

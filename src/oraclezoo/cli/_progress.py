@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+"""Progress on stderr: a bar on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from oraclezoo.engine.records import Epoch
 
 QUIET_S = 10.0
-"""Seconds between two plain lines of progress."""
+"""Minimum seconds between plain progress lines."""
 
 
 class Lines:
-    """Progress as plain lines, for logs and pipes."""
+    """Progress in plain lines, for logs and pipes."""
 
     def __init__(self, title: str, total: int) -> None:
         self.title, self.total = title, total
         self._last = -QUIET_S
 
     def say(self, text: str) -> None:
-        """A message."""
+        """Print a message."""
         say(text)
 
     def update(self, done: float, text: str) -> None:
-        """How far it is: a line at the end, and now and then before."""
+        """Print progress occasionally and at the end."""
         if done >= self.total or time.monotonic() - self._last >= QUIET_S:
             self._last = time.monotonic()
             self.say(f"{self.title} {done:.3g}/{self.total} {text}")
 
 
 class Bar(Lines):
-    """Progress as a bar that messages scroll past."""
+    """Progress bar below scrolling messages."""
 
     def __init__(self, title: str, total: int, shown: RichProgress) -> None:
         super().__init__(title, total)
@@ -49,17 +49,17 @@ class Bar(Lines):
         self._task = shown.add_task(title, total=total, text="")
 
     def say(self, text: str) -> None:
-        """A message, above the bar."""
+        """Print a message above the bar."""
         self._shown.console.print(text, markup=False, highlight=False)
 
     def update(self, done: float, text: str) -> None:
-        """Move the bar."""
+        """Update the bar."""
         self._shown.update(self._task, total=self.total, completed=done, text=text)
 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Lines]:
-    """Somewhere to report ``total`` steps of long work to."""
+    """Yield a progress reporter for ``total`` steps."""
     if not sys.stderr.isatty():
         yield Lines(title, total)
         return
@@ -80,7 +80,7 @@ def progress(title: str, total: int) -> Iterator[Lines]:
 
 
 def epoch_text(epoch: Epoch | dict[str, Any]) -> str:
-    """An epoch's figures in a few words."""
+    """Format the metrics of an epoch."""
     row = epoch if isinstance(epoch, dict) else vars(epoch)
     text = f"loss {row['train_loss']:.3f}"
     if row["validation_accuracy"] is not None:
@@ -90,33 +90,33 @@ def epoch_text(epoch: Epoch | dict[str, Any]) -> str:
 
 @contextmanager
 def stop_on_interrupt(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed; a second press interrupts at once."""
-    pressed: list[int] = []
+    """Yield a function that tells whether Ctrl-C was pressed; a second press interrupts."""
+    presses: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if pressed:
+        if presses:
             raise KeyboardInterrupt
-        pressed.append(number)
-        say("stopping after this step (Ctrl-C again to stop at once)")
+        presses.append(number)
+        say("stopping after this step (press Ctrl-C again to stop now)")
 
     before = signal.signal(signal.SIGINT, note)
     try:
-        yield lambda: bool(pressed)
+        yield lambda: bool(presses)
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
-    """Turns a benchmark's events into progress and messages."""
+    """Return a callback that turns benchmark events into progress and messages."""
 
     def report(state: Progress) -> None:
         who = state.recipe if state.seed is None else f"{state.recipe} seed {state.seed}"
         if state.event in ("kept", "done"):
-            how = " (kept from before)" if state.event == "kept" else ""
+            how = " (reused)" if state.event == "kept" else ""
             lines.say(f"{who}: test {100 * state.fields['accuracy']:.1f}%{how}")
         elif state.event == "failed":
             why = f"failed ({state.fields['reason']}): {state.fields['message']}"
-            lines.say(f"{who}: {why}; what it printed is in the runs folder's journal.jsonl")
+            lines.say(f"{who}: {why}; its output is in journal.jsonl of the runs folder")
         elif state.event in ("apart", "message"):
             lines.say(f"{who}: {state.fields['message']}")
         if state.event == "message":

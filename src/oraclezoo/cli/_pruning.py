@@ -1,4 +1,4 @@
-"""Options of the commands that prune a model and fine-tune what is left."""
+"""Options of commands that prune and fine-tune a model."""
 
 from __future__ import annotations
 
@@ -7,73 +7,76 @@ from typing import Any, TypeVar
 
 import click
 
-from oraclezoo.cli._options import together
+from oraclezoo.choices import IMPORTANCES, SCOPES
+from oraclezoo.cli._options import combine
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def pruning(function: F) -> F:
-    """Which channels go, and how what is left is fine-tuned."""
-    return together(
+    """Add the options for channel selection and fine-tuning."""
+    return combine(
         click.option(
             "--importance",
-            type=click.Choice(["magnitude", "bn-scale", "taylor", "lamp", "random"]),
+            type=click.Choice(IMPORTANCES),
             default="taylor",
             show_default=True,
-            help="What channels are ranked by; random is the control.",
+            help="Channel importance measure; random is a baseline.",
         ),
         click.option(
             "--scope",
-            type=click.Choice(["uniform", "global", "isomorphic"]),
-            help="Rank within each layer (the same share of all), over all layers, or over "
-            "layers of the same build. [default: uniform; of transformers isomorphic]",
+            type=click.Choice(SCOPES),
+            help="Rank channels within each layer (same ratio everywhere), across all layers, or "
+            "across structurally identical layers.  [default: uniform; isomorphic for "
+            "transformers]",
         ),
         click.option(
             "--round-to",
             type=click.IntRange(min=1),
             default=8,
             show_default=True,
-            help="Layers keep multiples of so many channels.",
+            metavar="N",
+            help="Round each layer's channel count to a multiple of N.",
         ),
         click.option(
             "--steps",
             type=click.IntRange(min=1),
             default=1,
             show_default=True,
-            help="Prune and fine-tune so many times.",
+            help="Number of pruning and fine-tuning rounds.",
         ),
         click.option(
             "--epochs",
             type=click.IntRange(min=0),
             default=10,
             show_default=True,
-            help="Fine-tuning in all, by the model's own recipe.",
+            help="Total epochs of fine-tuning with the model's recipe.",
         ),
         click.option(
             "--lr-scale",
             type=click.FloatRange(min=0, min_open=True),
             default=1.0,
             show_default=True,
-            help="Fine-tune by the recipe's learning rates times this, falling linearly.",
+            help="Factor on the recipe's learning rates in fine-tuning; they decay linearly.",
         ),
         click.option(
             "--distill",
             type=click.FloatRange(min=0, max=1),
             default=0.0,
             show_default=True,
-            metavar="SHARE",
-            help="Share of the loss that goes by the unpruned model's labels.",
+            metavar="WEIGHT",
+            help="Weight of distillation from the unpruned model in the fine-tuning loss.",
         ),
         click.option(
             "--temperature",
             type=click.FloatRange(min=0.1, max=100),
             default=2.0,
             show_default=True,
-            help="Divides the logits of both before they are compared.",
+            help="Softmax temperature of distillation.",
         ),
         click.option(
             "--recipe",
             metavar="RECIPE",
-            help="To fine-tune by, for a model folder that does not tell its own.",
+            help="Recipe for fine-tuning if the model folder has none.",
         ),
     )(function)

@@ -1,4 +1,4 @@
-"""Receipts in words: what a step did to a model, as a few aligned lines."""
+"""Receipts as text: the effect of a compression step in a few aligned lines."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from oraclezoo.cli._base import emit_json
 
 
 def show_step(step: str, folder: object, receipts: Sequence[dict[str, Any]], as_json: bool) -> None:
-    """Print where a command's model went, and the last of its receipts."""
-    made = receipts[-1]
+    """Print the folder of the new model and its last receipt."""
+    receipt = receipts[-1]
     if as_json:
-        emit_json(f"oraclezoo/{step}/1", {"folder": str(folder), "receipt": made})
+        emit_json(f"oraclezoo/{step}/1", {"folder": str(folder), "receipt": receipt})
         return
-    click.echo(f"{folder}\n{receipt_text(made)}")
+    click.echo(f"{folder}\n{receipt_text(receipt)}")
 
 
-def receipt_text(made: dict[str, Any]) -> str:
-    """A receipt as a table of before and after, with its intervals and notes."""
-    rows = list(_rows(made))
+def receipt_text(receipt: dict[str, Any]) -> str:
+    """Format a receipt as a table of before and after, with intervals and notes."""
+    rows = list(_rows(receipt))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [
-        f"{made['step']}{_options(made['options'])}",
-        f"on {made['images']} {made['split']} images of {made['track']}, {made['created']}, "
-        f"oraclezoo {made['oraclezoo']}, {made['hardware']['device']}",
+        f"{receipt['step']}{_options(receipt['options'])}",
+        f"on {receipt['images']} {receipt['split']} images of {receipt['track']}, "
+        f"{receipt['created']}, oraclezoo {receipt['oraclezoo']}, {receipt['hardware']['device']}",
     ]
     for name, before, after, what in rows:
         cells = (name.ljust(widths[0]), before.rjust(widths[1]), after.rjust(widths[2]))
         lines.append(f"  {'  '.join(cells)}   {what}".rstrip())
-    lines += [f"  note: {note}" for note in made["notes"]]
+    lines += [f"  note: {note}" for note in receipt["notes"]]
     return "\n".join(lines)
 
 
-def _rows(made: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    before, after, accuracy = made["before"], made["after"], made["accuracy"]
+def _rows(receipt: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    before, after, accuracy = receipt["before"], receipt["after"], receipt["accuracy"]
     low, high = (100 * bound for bound in accuracy["ci95"])
     yield "", "before", "after", ""
     yield "form", _form(before), _form(after), ""
@@ -45,18 +45,18 @@ def _rows(made: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
         f"{100 * before['accuracy']:.1f}%",
         f"{100 * after['accuracy']:.1f}%",
         f"{100 * accuracy['difference']:+.2f} points (95%, paired over {accuracy['over']}: "
-        f"{low:+.2f} to {high:+.2f}; one-sided limit of the loss {_points(accuracy)}); "
-        f"{accuracy['lost']} answers lost, {accuracy['gained']} gained",
+        f"{low:+.2f} to {high:+.2f}; one-sided limit of the drop {_points(accuracy)}); "
+        f"{accuracy['lost']} predictions lost, {accuracy['gained']} gained",
     )
-    parity = made["parity"]
+    parity = receipt["parity"]
     agreement = f"{100 * parity['agreement']:.1f}%"
-    difference = f"largest difference of a probability {parity['largest_difference']:.1e}"
+    difference = f"largest probability difference {parity['largest_difference']:.1e}"
     yield "agreement", "", agreement, difference
     for key, name in (("parameters", "parameters"), ("macs", "multiply-accumulates")):
-        yield name, _count(before[key]), _count(after[key]), _less(made["ratios"][key], "fewer")
-    smaller = _less(made["ratios"]["size_bytes"], "smaller")
+        yield name, _count(before[key]), _count(after[key]), _less(receipt["ratios"][key], "fewer")
+    smaller = _less(receipt["ratios"]["size_bytes"], "smaller")
     yield "bytes on disk", _count(before["size_bytes"]), _count(after["size_bytes"]), smaller
-    yield from _latencies(made)
+    yield from _latencies(receipt)
     for runtime in {**before["peak_memory_bytes"], **after["peak_memory_bytes"]}:
         peaks = [side["peak_memory_bytes"].get(runtime) for side in (before, after)]
         cells = ["" if peak is None else f"{peak / 1e6:.0f} MB" for peak in peaks]
@@ -67,29 +67,29 @@ def _rows(made: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 def _on_device(
     before: dict[str, Any], after: dict[str, Any]
 ) -> Iterator[tuple[str, str, str, str]]:
-    """What torch's runtimes took beside: memory of a GPU, and time to compile."""
+    """Yield device memory and compilation time of torch runtimes."""
     for key, name, scale, unit, what in (
-        ("peak_device_memory_bytes", "device memory", 1e-6, "MB", "the most that tensors took"),
-        ("compile_s", "compiling", 1, "s", "for all settings; less where a cache had it"),
+        ("peak_device_memory_bytes", "device memory", 1e-6, "MB", "peak of tensors"),
+        ("compile_s", "compilation", 1, "s", "for all settings; less with a warm cache"),
     ):
-        found = [side.get(key, {}) for side in (before, after)]
-        for runtime in {**found[0], **found[1]}:
-            cells = [f"{scale * of[runtime]:.3g} {unit}" if runtime in of else "" for of in found]
+        values = [side.get(key, {}) for side in (before, after)]
+        for runtime in {**values[0], **values[1]}:
+            cells = [f"{scale * of[runtime]:.3g} {unit}" if runtime in of else "" for of in values]
             yield f"{name}, {runtime}", cells[0], cells[1], what
 
 
-def _latencies(made: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+def _latencies(receipt: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     keys = ("runtime", "batch_size", "threads")
-    found: dict[tuple[Any, ...], list[str]] = {}
+    times: dict[tuple[Any, ...], list[str]] = {}
     for side in ("before", "after"):
-        for row in made[side]["latency"]:
-            cells = found.setdefault(tuple(row[key] for key in keys), ["", ""])
-            times = f"{row['p50_ms']:.3g} / {row['p95_ms']:.3g} ms"
-            cells[side == "after"] = times
-    for (runtime, batch_size, threads), cells in found.items():
+        for row in receipt[side]["latency"]:
+            cells = times.setdefault(tuple(row[key] for key in keys), ["", ""])
+            text = f"{row['p50_ms']:.3g} / {row['p95_ms']:.3g} ms"
+            cells[side == "after"] = text
+    for (runtime, batch_size, threads), cells in times.items():
         speed = [
             row
-            for row in made["speedups"]
+            for row in receipt["speedups"]
             if tuple(row[key] for key in keys) == (runtime, batch_size, threads)
         ]
         words = f"p50 / p95, batch {batch_size}, threads {threads}"

@@ -1,4 +1,4 @@
-"""Options of the commands that quantize a model."""
+"""Options of commands that quantize a model."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from typing import Any, TypeVar
 
 import click
 
-from oraclezoo.cli._options import together
+from oraclezoo.choices import AUTO, CALIBRATIONS, SENSITIVITIES
+from oraclezoo.cli._options import combine
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def rounding(function: F) -> F:
-    """``--calibration`` and ``--sensitivity``."""
-    return together(
+    """Add ``--calibration`` and ``--sensitivity``."""
+    return combine(
         click.option(
             "--calibration",
-            type=click.Choice(["auto", "minmax", "entropy", "percentile"]),
+            type=click.Choice([AUTO, *CALIBRATIONS]),
             default="auto",
             show_default=True,
-            help="How an activation's range follows from what was seen; auto: the best of them.",
+            help="Calibration method for activation ranges; auto tries all and keeps the best.",
         ),
         click.option(
             "--sensitivity",
-            type=click.Choice(["auto", "always", "off"]),
+            type=click.Choice(SENSITIVITIES),
             default="auto",
             show_default=True,
-            help="Scan layer by layer: where int8 costs too much, always, or never.",
+            help="Scan layers for int8 sensitivity: if divergence is too large, always, never.",
         ),
     )(function)

@@ -1,4 +1,4 @@
-"""``oraclezoo bench``: train and measure recipes by the protocol, and show where they stand."""
+"""``oraclezoo bench``: benchmark recipes by the protocol and print a leaderboard."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ if TYPE_CHECKING:
     from oraclezoo.result import Result
 
 REAL = (
-    "These images are generated (synthetic): the table says what trains, not what reads real "
-    "characters.\nFor real ones: oraclezoo bench --track oracle-mnist-3k   "
-    "(downloads 1.5 MB, or --data-dir FOLDER with the files)"
+    "These images are synthetic: the accuracies do not carry over to real characters.\n"
+    "For real images: oraclezoo bench --track oracle-mnist-3k   "
+    "(downloads 1.5 MB; or pass --data-dir FOLDER)"
 )
 
 
 @click.command("bench")
 @click.argument("recipes", nargs=-1)
-@click.option("--suite", "suites", multiple=True, help="A named list of recipes; may be repeated.")
+@click.option(
+    "--suite",
+    "suites",
+    multiple=True,
+    metavar="NAME",
+    help="Add all recipes of a suite; repeatable.",
+)
 @options.assignments
 @options.track
 @options.data_dir
@@ -31,29 +37,41 @@ REAL = (
 @options.stream_above
 @options.engine
 @options.trackers
-@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="0, 1, ...")
 @click.option(
-    "--accuracy-only", is_flag=True, help="Train many seeds at once; no times come of it."
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Number of seeds: 0, 1, ...",
 )
 @click.option(
-    "--at-once",
+    "--accuracy-only",
+    is_flag=True,
+    help="Train several seeds concurrently; timing is not reported.",
+)
+@click.option(
+    "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Seeds at a time with --accuracy-only; by default as many as there are cores or room.",
+    help="Concurrent seeds with --accuracy-only.  [default: as many as cores or memory allow]",
 )
 @click.option(
-    "--robust", is_flag=True, help="Score corrupted test images as well (docs/robustness.md)."
+    "--robust", is_flag=True, help="Also evaluate on corrupted test images (docs/robustness.md)."
 )
 @click.option(
     "--compress",
     multiple=True,
     metavar="STEPS",
-    help="Add a row of each net compressed, e.g. int8 or prune50+int8; may be repeated.",
+    help="Also benchmark a compressed variant, e.g. int8 or prune50+int8; repeatable.",
 )
-@click.option("--out", default="results", show_default=True, help="Folder for results.")
-@click.option("--runs", default="runs", show_default=True, help="Folder for run folders.")
-@click.option("--fresh", is_flag=True, help="Measure again what the runs folder holds already.")
-@click.option("--published", is_flag=True, help="Show the published rows of the track as well.")
+@click.option(
+    "--out", default="results", show_default=True, metavar="FOLDER", help="Folder for results."
+)
+@click.option(
+    "--runs", default="runs", show_default=True, metavar="FOLDER", help="Folder for runs."
+)
+@click.option("--overwrite", is_flag=True, help="Repeat finished jobs instead of reusing them.")
+@click.option("--published", is_flag=True, help="Include the published results of the track.")
 @json_option
 @pass_app
 def command(
@@ -71,19 +89,19 @@ def command(
     tracker_options: tuple[str, ...],
     seeds: int,
     accuracy_only: bool,
-    at_once: int | None,
+    jobs: int | None,
     robust: bool,
     compress: tuple[str, ...],
     out: str,
     runs: str,
-    fresh: bool,
+    overwrite: bool,
     published: bool,
     as_json: bool,
 ) -> None:
-    """Train and measure RECIPES, names or .toml files; without any, those of --suite quick.
+    """Benchmark RECIPES (names or .toml files; by default those of --suite quick).
 
-    Five seeds a recipe make a row that can be compared. Finished jobs are kept: run the same
-    command again to go on after a stop. Exit status 1 if any job failed.
+    A comparable leaderboard row needs five seeds. Finished jobs are kept: after an interruption,
+    run the same command again to resume. Exit status 1 if any job failed.
     """
     from oraclezoo.benching.bench import bench
     from oraclezoo.cli._progress import bench_reporter, progress
@@ -103,13 +121,13 @@ def command(
             compile=compile,
             deterministic=deterministic,
             accuracy_only=accuracy_only,
-            at_once=at_once,
+            jobs=jobs,
             robust=robust,
             compress=compress,
             trackers=options.chosen_trackers(trackers, tracker_options),
             out=out,
             runs=runs,
-            fresh=fresh,
+            overwrite=overwrite,
             registry=app.registry,
             report=bench_reporter(lines),
             progress=lines.say,
@@ -121,11 +139,11 @@ def command(
         _show(results, out, published, robust)
     failed = sum(len(result.failures) for result in results)
     if failed:
-        raise JobError(f"{failed} of the jobs failed; their reasons are in {out}")
+        raise JobError(f"{failed} jobs failed; see the failures in the results in {out}")
 
 
 def _show(results: list[Result], out: str, published: bool, robust: bool) -> None:
-    """The tables that these results stand in, with what else the results folder holds of them."""
+    """Print the tables that contain these results, with other results in the same folder."""
     from rich.console import Console
 
     from oraclezoo.errors import ResultError
@@ -134,8 +152,8 @@ def _show(results: list[Result], out: str, published: bool, robust: bool) -> Non
 
     try:
         entries = load_results([out, published_folder()] if published else [out])
-    except ResultError as error:  # some other file there; what was just measured is shown
-        say(f"{error}; the table shows these results alone")
+    except ResultError as error:  # an unrelated file is there; show the new results anyway
+        say(f"{error}; the table shows only the new results")
         entries = [entry_of(result) for result in results]
     places = {(result.track.name, result.track.division) for result in results}
     console = Console()

@@ -1,4 +1,4 @@
-"""``oraclezoo compress``: prune, export and quantize, searched for the best model within bounds."""
+"""``oraclezoo compress``: search pruning and quantization for the best model within limits."""
 
 from __future__ import annotations
 
@@ -21,72 +21,81 @@ def _target(name: str, what: str) -> Callable[[F], F]:
     return click.option(
         f"--{name}",
         type=click.FloatRange(min=0, max=1, min_open=True),
-        metavar="SHARE",
-        help=f"Come down to this share of the {what} of the model's own float ONNX file.",
+        metavar="RATIO",
+        help=f"Maximum {what}, as a ratio to the model's float ONNX file.",
     )
 
 
 @click.command("compress")
 @click.argument("model", type=click.Path(file_okay=False))
-@click.argument("out", required=False, type=click.Path(file_okay=False))
-@_target("latency", "time of a pass (p50, ONNX Runtime, timed in turn)")
-@_target("size", "bytes")
+@options.out("Folder of the compressed model.  [default: MODEL-small]")
+@_target("latency", "latency (p50 in ONNX Runtime, interleaved timing)")
+@_target("size", "file size")
 @gates
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Images in a pass that is timed.",
+    help="Batch size for latency.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Threads that a pass may take.",
+    help="Threads for latency.",
 )
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
     default=8,
     show_default=True,
-    help="Try at most so many strengths of pruning, none at all being the first.",
+    metavar="N",
+    help="Maximum number of pruning ratios to try; the first is no pruning.",
 )
 @pruning
 @rounding
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
 @options.track
 @options.data_dir
 @options.device
-@click.option("--resume", is_flag=True, help="Go on with a search that was stopped or failed.")
-@click.option("--overwrite", is_flag=True, help="Start anew, and replace a model in OUT.")
+@click.option("--resume", is_flag=True, help="Resume an unfinished search.")
+@click.option("--overwrite", is_flag=True, help="Start over; replace a model in the output folder.")
 @click.option(
     "--split",
     type=click.Choice(["validation", "test"]),
     default="validation",
     show_default=True,
-    help="Images of the last receipt; test is noted in the ledger, and never chosen by.",
+    help="Split of the final receipt; test is recorded in the ledger and never used to choose.",
 )
-@click.option("--results", default="results", show_default=True, help="Ledger's folder.")
+@click.option(
+    "--results",
+    default="results",
+    show_default=True,
+    metavar="FOLDER",
+    help="Folder of the ledger.",
+)
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
     default=3,
     show_default=True,
-    help="Times are taken in turn, so many of each.",
+    help="Interleaved timing rounds.",
 )
 @json_option
 @pass_app
 def command(
     app: App, /, model: str, out: str | None, epochs: int, as_json: bool, **given: Any
 ) -> None:
-    """Compress MODEL (a model or run folder) into OUT, by default <its name>-small.
+    """Compress MODEL (a model or run folder).
 
-    Finds the strength of pruning, and float or int8, that make the best model which comes
-    down to --latency and --size (at least one of them) and stays within the gates. All is chosen on
-    validation images. OUT gets the model, the receipts of its steps and of the whole chain, and
-    pareto.svg. Exit status 3, and no model, if nothing is within the bounds.
+    Searches the pruning ratio, and float or int8 weights, for the most accurate model that meets
+    --latency and --size (at least one is required) and the accuracy gates. Candidates are compared
+    on validation images. Writes the model, the receipts of each step and of the whole chain, and
+    pareto.svg. Exit status 3, without a model, if no candidate meets the limits.
     """
     from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
     from oraclezoo.cli._receipt import receipt_text

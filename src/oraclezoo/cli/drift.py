@@ -1,4 +1,4 @@
-"""``oraclezoo drift``: do images look like those that a model was trained on?"""
+"""``oraclezoo drift``: test images for drift from a model's training distribution."""
 
 from __future__ import annotations
 
@@ -24,29 +24,32 @@ if TYPE_CHECKING:
     type=click.Choice(["validation", "train"]),
     default="validation",
     show_default=True,
-    help="Part of the model's data that images are held to.",
+    help="Split of the model's data to compare with.",
 )
 @click.option(
     "--reference",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Hold images to this instead; no data are needed.",
+    help="Compare with a saved reference; the training data is not needed.",
 )
 @click.option(
     "--save-reference",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Write what images are held to, for --reference.",
+    help="Save the reference features to FILE, for --reference.",
 )
 @click.option(
     "--polarity",
     type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
     default="auto",
     show_default=True,
-    help="Whether characters are brighter than what they stand on.",
+    help="Polarity of the images; auto detects it for each.",
 )
 @click.option(
-    "--gate", type=click.FloatRange(0, 1), metavar="P", help="Exit with 3 if a p-value is below P."
+    "--gate",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Exit with status 3 if a p-value is below P.",
 )
 @options.device
 @json_option
@@ -65,23 +68,23 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Test whether IMAGES as a whole look like those that MODEL was trained on.
+    """Test whether a set of images differs from the training distribution of MODEL.
 
-    MODEL is a folder of a run or a model, or a name; an IMAGE a file, folder, pattern or IDX file.
-    Two tests: of the net's last features, and of the classes it finds. A small p-value says that
-    the images differ; a large one does not say that they are alike.
+    MODEL is a run folder, a model folder or a model name; IMAGE is a file, a folder, a glob pattern
+    or an IDX file. Runs two tests: on the penultimate features (MMD) and on the predicted classes
+    (chi-square). A small p-value is evidence of drift; a large one does not prove its absence.
     """
     from oraclezoo.analysis.drift import drift
     from oraclezoo.analysis.drift import reference as make_reference
     from oraclezoo.errors import UsageError, VerificationError
 
     if reference is not None and save_reference is not None:
-        raise UsageError("--reference and --save-reference exclude each other")
+        raise UsageError("use either --reference or --save-reference, not both")
     if not images and save_reference is None:
-        raise UsageError("name images, folders or IDX files, or --save-reference FILE")
-    held_to: Any = reference
+        raise UsageError("pass images, folders or IDX files, or --save-reference FILE")
+    baseline: Any = reference
     if reference is None:
-        held_to = make_reference(
+        baseline = make_reference(
             model,
             split=split,
             track=track,
@@ -91,50 +94,53 @@ def command(
             progress=say,
         )
     if save_reference is not None:
-        say(f"reference: {held_to.save(save_reference)}")
+        say(f"reference: {baseline.save(save_reference)}")
     if not images:
         return
-    found = drift(
+    outcome = drift(
         model,
         images,
-        held_to,
+        baseline,
         polarity=polarity,
         device=device,
         registry=app.registry,
         progress=say,
     )
-    for line in found.unreadable:
-        say(f"oraclezoo: left out: {line}")
+    for line in outcome.unreadable:
+        say(f"oraclezoo: skipped: {line}")
     if as_json:
-        emit_json("oraclezoo/drift/1", {**dataclasses.asdict(found), "differs": found.differs})
+        emit_json("oraclezoo/drift/1", {**dataclasses.asdict(outcome), "differs": outcome.differs})
     else:
-        _show(found)
-    lowest = min(found.features.p, found.classes.p)
+        _show(outcome)
+    lowest = min(outcome.features.p, outcome.classes.p)
     if gate is not None and lowest < gate:
-        raise VerificationError(f"p = {lowest:.3g} is below {gate:g}: these images differ")
+        raise VerificationError(
+            f"p = {lowest:.3g} is below {gate:g}: the images differ from the reference"
+        )
 
 
-def _show(found: Drift) -> None:
-    """Both tests, the classes that moved most, and what it comes to."""
+def _show(outcome: Drift) -> None:
+    """Print both tests, the classes with the largest shift, and the conclusion."""
     click.echo(
-        f"{found.images} images against {found.against} {found.split} images of {found.track}"
+        f"{outcome.images} images against {outcome.against} {outcome.split} images "
+        f"of {outcome.track}"
     )
     for what, shift, name in (
-        ("features", found.features, "MMD²"),
-        ("classes", found.classes, "chi²"),
+        ("features", outcome.features, "MMD²"),
+        ("classes", outcome.classes, "chi²"),
     ):
         click.echo(
             f"{what}: p = {shift.p:.3g}, {name} {shift.statistic:.4g}, "
-            f"{shift.deviations:+.1f} SD from what chance gives"
+            f"{shift.deviations:+.1f} SD from the null mean"
         )
-    moved = sorted(found.shares, key=lambda share: -abs(share.images - share.reference))
-    for share in moved[:3]:
+    largest = sorted(outcome.shares, key=lambda share: -abs(share.images - share.reference))
+    for share in largest[:3]:
         click.echo(
             f"  {share.name}: {100 * share.reference:.1f}% of the reference, "
             f"{100 * share.images:.1f}% here"
         )
-    if found.differs:
-        text = f"these images differ in {' and '.join(found.differs)} (5% over both tests)"
+    if outcome.differs:
+        text = f"the images differ in {' and '.join(outcome.differs)} (5% level over both tests)"
     else:
-        text = "no difference found (5% over both tests)"
+        text = "no difference found (5% level over both tests)"
     click.echo(click.style(text, bold=True))

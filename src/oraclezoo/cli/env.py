@@ -1,4 +1,4 @@
-"""``oraclezoo env``: what to put into a bug report. Imports none of the libraries it names."""
+"""``oraclezoo env``: environment for bug reports. Imports none of the listed libraries."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from oraclezoo.cli._base import emit_json, json_option
 @json_option
 def command(as_json: bool) -> None:
     """Show versions, hardware and settings."""
-    found = describe()
+    environment = describe()
     if as_json:
-        emit_json("oraclezoo/env/1", found)
+        emit_json("oraclezoo/env/1", environment)
         return
-    for name, value in found.items():
+    for name, value in environment.items():
         if isinstance(value, dict):
             click.echo(click.style(name, bold=True) + ("" if value else ": none"))
             for key, text in value.items():
@@ -32,7 +32,7 @@ def command(as_json: bool) -> None:
 
 
 def describe() -> dict[str, Any]:
-    """The environment as JSON-ready data; versions are None for what is not installed."""
+    """Return the environment as JSON-ready data; None marks a package that is not installed."""
     from oraclezoo.data.locate import cache_folder
 
     return {
@@ -49,7 +49,7 @@ def describe() -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str | None]:
-    """Versions of what oraclezoo requires, and of torchvision, which timm does."""
+    """Return versions of oraclezoo's requirements, and of torchvision, which timm requires."""
     from importlib import metadata
 
     names = {"torchvision"}
@@ -69,7 +69,7 @@ def _packages() -> dict[str, str | None]:
 
 
 def _cores() -> int | None:
-    """Logical cores that this process may use."""
+    """Return the number of logical cores available to this process."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows have no affinity
@@ -84,7 +84,7 @@ def _memory_bytes() -> int | None:
 
 
 def _processor() -> str | None:
-    """The processor's model name where the system says it."""
+    """Return the processor's model name, if the system reports it."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
             match = re.search(r"^model name\s*:\s*(.+)$", file.read(), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""``oraclezoo evaluate``: a trained run on a split of its track."""
+"""``oraclezoo evaluate``: evaluate a trained run on a split of its track."""
 
 from __future__ import annotations
 
@@ -11,12 +11,22 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say, stdo
 @click.command("evaluate")
 @click.argument("run", type=click.Path(file_okay=False))
 @click.option(
-    "--split", type=click.Choice(["validation", "test"]), default="validation", show_default=True
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="Split to evaluate on.",
 )
 @options.data_dir
 @options.device
 @options.stream_above
-@click.option("--results", default="results", show_default=True, help="Folder with the ledger.")
+@click.option(
+    "--results",
+    default="results",
+    show_default=True,
+    metavar="FOLDER",
+    help="Folder of the ledger.",
+)
 @json_option
 @pass_app
 def command(
@@ -29,11 +39,11 @@ def command(
     results: str,
     as_json: bool,
 ) -> None:
-    """Score the model of RUN (a run folder). Looking at the test split is noted in a ledger."""
+    """Evaluate the model of RUN (a run folder). Test-set evaluations are recorded in a ledger."""
     from oraclezoo.analysis.evaluate import evaluate
 
     with stdout_to_stderr():
-        found = evaluate(
+        scores = evaluate(
             run,
             split=split,
             data_dir=data_dir,
@@ -42,16 +52,16 @@ def command(
             results=results,
             registry=app.registry,
             progress=say,
-        )
+        ).to_json_dict()
     if as_json:
-        emit_json("oraclezoo/evaluate/1", found)
+        emit_json("oraclezoo/evaluate/1", scores)
         return
-    low, high = found["accuracy_ci95"]
+    low, high = scores["accuracy_ci95"]
     click.echo(
-        f"{found['track']} {split}: {100 * found['accuracy']:.1f}% "
-        f"(95% interval over images {100 * low:.1f} to {100 * high:.1f}) of {found['images']} "
-        f"images, loss {found['loss']:.3f} nats"
-        + ("  [synthetic data]" if found["synthetic"] else "")
+        f"{scores['track']} {split}: {100 * scores['accuracy']:.1f}% "
+        f"(95% interval over images {100 * low:.1f} to {100 * high:.1f}) of {scores['images']} "
+        f"images, loss {scores['loss']:.3f} nats"
+        + ("  [synthetic data]" if scores["synthetic"] else "")
     )
-    for row in found["classes"]:
+    for row in scores["classes"]:
         click.echo(f"  {row['glyph'] or ' '} {row['name']}: {100 * row['recall']:.1f}%")

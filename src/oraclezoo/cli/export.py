@@ -1,4 +1,4 @@
-"""``oraclezoo export``: a model as a file that runs without oraclezoo."""
+"""``oraclezoo export``: write a model as a file that runs without oraclezoo."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from oraclezoo.choices import EXPORT_FORMATS
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._measuring import measuring, parse_settings
@@ -13,21 +14,28 @@ from oraclezoo.cli._measuring import measuring, parse_settings
 
 @click.command("export")
 @click.argument("model", type=click.Path(file_okay=False))
-@click.argument("out", required=False, type=click.Path(file_okay=False))
-@click.option("--format", type=click.Choice(["onnx", "pt2"]), default="onnx", show_default=True)
+@options.out("Output folder.  [default: MODEL; for a run, models/RUN_NAME]")
+@click.option(
+    "--format",
+    type=click.Choice(EXPORT_FORMATS),
+    default="onnx",
+    show_default=True,
+    help="File format.",
+)
 @click.option(
     "--preprocess/--no-preprocess",
     default=True,
     show_default=True,
-    help="uint8 images to probabilities; else standardised float32 images to logits.",
+    help="Include preprocessing and softmax (uint8 images to probabilities); else standardised "
+    "float32 images to logits.",
 )
-@click.option("--opset", type=int, default=20, show_default=True, help="Of ONNX, 18 to 23.")
+@click.option("--opset", type=int, default=20, show_default=True, help="ONNX opset, 18 to 23.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
     default=1e-4,
     show_default=True,
-    help="The most that a probability may differ from eager's; else exit with 3.",
+    help="Maximum difference of a probability from eager PyTorch; beyond it exit with 3.",
 )
 @options.track
 @options.data_dir
@@ -43,9 +51,9 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Export MODEL (a model or run folder) into OUT, by default itself or models/<run name>.
+    """Export MODEL (a model or run folder) to ONNX or .pt2.
 
-    The file is checked by ONNX's own checker and against eager on validation images.
+    Verifies the file with the ONNX checker and against eager PyTorch on validation images.
     """
     at = parse_settings(settings)
     from oraclezoo.cli._receipt import show_step

@@ -1,4 +1,4 @@
-"""``oraclezoo leaderboard``: results ranked, with intervals, and ties said to be ties."""
+"""``oraclezoo leaderboard``: rank results, with confidence intervals and ties."""
 
 from __future__ import annotations
 
@@ -13,15 +13,24 @@ FORMATS = ("rich", "markdown", "json", "csv")
 
 @click.command("leaderboard")
 @click.argument("results", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--published", is_flag=True, help="Add the results that came with oraclezoo.")
+@click.option(
+    "--published", is_flag=True, help="Include the published results bundled with oraclezoo."
+)
 @click.option("--track", metavar="NAME", help="Only results of this track.")
 @click.option("--division", type=click.Choice(("closed", "open")), help="Only of this division.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="rich", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="rich",
+    show_default=True,
+    help="Output format.",
+)
 @click.option(
     "--columns",
     type=click.Choice(("robust",)),
     multiple=True,
-    help="Further columns: calibration, and accuracy on corrupted images (bench --robust).",
+    help="Add columns: calibration error and accuracy on corrupted images (bench --robust).",
 )
 @json_option
 def command(
@@ -33,10 +42,10 @@ def command(
     columns: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Rank RESULTS: files and folders (./results if none is given).
+    """Rank RESULTS (files and folders; ./results by default).
 
-    One table for each track and division, with 95% intervals; rows that are not told apart are
-    named as ties.
+    Prints one table for each track and division, with 95% confidence intervals. Rows that are not
+    statistically separated are listed as ties.
     """
     from oraclezoo.ranking.load import load_results, published_folder
     from oraclezoo.ranking.table import tables
@@ -46,16 +55,16 @@ def command(
         sources.append(Path("results"))
     if published:
         sources.append(published_folder())
-    made = tables(load_results(sources), track=track, division=division)
+    boards = tables(load_results(sources), track=track, division=division)
     robust = "robust" in columns
     if as_json or form == "json":
-        emit_json("oraclezoo/leaderboard/1", {"tables": [table.to_json() for table in made]})
+        emit_json("oraclezoo/leaderboard/1", {"tables": [table.to_json() for table in boards]})
     elif form == "csv":
-        click.echo("".join(t.to_csv(header=t is made[0]) for t in made), nl=False)
+        click.echo("".join(t.to_csv(header=t is boards[0]) for t in boards), nl=False)
     elif form == "markdown":
-        click.echo("\n".join(table.to_markdown(robust=robust) for table in made), nl=False)
+        click.echo("\n".join(table.to_markdown(robust=robust) for table in boards), nl=False)
     else:
         from rich.console import Console
 
-        for table in made:
+        for table in boards:
             Console().print(table.to_rich(robust=robust))

@@ -1,4 +1,4 @@
-"""``oraclezoo list``: what there is to train, and where each thing comes from."""
+"""``oraclezoo list``: list available components and their origin."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def _complete_name(ctx: click.Context, parameter: click.Parameter, incomplete: s
 @json_option
 @pass_app
 def command(app: App, kind: str | None, pattern: str | None, as_json: bool) -> None:
-    """List backbones, optimizers, schedulers, data sets and trackers.
+    """List backbones, optimizers, schedulers, data sets, trackers and models.
 
-    KIND is one of them (backbones, ...). PATTERN is a glob, a part of a name, or a whole name,
-    whose options are then shown.
+    KIND is one of these words. PATTERN is a glob, part of a name, or a full name; a full name shows
+    the component's options.
     """
     if kind is not None and kind not in _KINDS:
         if pattern is not None:
@@ -51,14 +51,14 @@ def command(app: App, kind: str | None, pattern: str | None, as_json: bool) -> N
             _show(entry)
     else:
         _print(app.registry, entries, timm=chosen in (None, "backbone") and pattern is None)
-    out = [plugin for plugin in app.registry.plugins if plugin.status == "quarantined"]
-    if out:
-        names = ", ".join(plugin.name for plugin in out)
+    quarantined = [plugin for plugin in app.registry.plugins if plugin.status == "quarantined"]
+    if quarantined:
+        names = ", ".join(plugin.name for plugin in quarantined)
         click.echo(f"quarantined: {names}; see 'oraclezoo plugins doctor'", err=True)
 
 
 def _find(registry: Registry, kind: Kind | None, pattern: str | None) -> tuple[list[Entry], bool]:
-    """Entries to show, and whether ``pattern`` is the whole name of each."""
+    """Return matching entries, and whether ``pattern`` is their exact name."""
     if pattern is None:
         return registry.entries(kind), False
     kinds = [kind] if kind else KINDS

@@ -1,4 +1,4 @@
-"""``oraclezoo models``: trained models by name."""
+"""``oraclezoo models``: list, show and download trained models."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @click.group("models")
 def command() -> None:
-    """List, show and fetch trained models."""
+    """List, show and download trained models."""
 
 
 @command.command("list")
 @json_option
 @pass_app
 def list_(app: App, as_json: bool) -> None:
-    """List the models that go by a name: shipped ones, and those to fetch."""
+    """List named models: bundled ones and downloadable ones."""
     rows = [_row(app.registry, entry) for entry in app.registry.entries("model")]
     if as_json:
         emit_json("oraclezoo/models/1", rows)
@@ -54,7 +54,7 @@ def list_(app: App, as_json: bool) -> None:
 @json_option
 @pass_app
 def show(app: App, model: str, as_json: bool) -> None:
-    """Show where a model is from, and its card unless it is yet to be fetched."""
+    """Show a model's origin and, if it is available locally, its card."""
     from oraclezoo.card import read_document
     from oraclezoo.serving.names import locate
 
@@ -72,7 +72,7 @@ def show(app: App, model: str, as_json: bool) -> None:
         about |= {} if card is None else _facts(card)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultError(
-            f"{about['folder']}: its card is not one of a model ({error!r})"
+            f"{about['folder']}: not a valid model card ({error!r}); export the model again"
         ) from error
     for key, value in about.items():
         click.echo(f"{key}: {value}")
@@ -85,12 +85,12 @@ def show(app: App, model: str, as_json: bool) -> None:
 @json_option
 @pass_app
 def fetch(app: App, names: tuple[str, ...], as_json: bool) -> None:
-    """Have models at hand, verified, and print their folders.
+    """Download and verify models; print their folders.
 
-    A download that broke off is gone on with; a shipped model is verified where it is.
+    Bundled models are verified in place.
     """
-    found = [app.registry.qualified("model", name) for name in names]
-    places = {name: str(app.registry.create("model", name, progress=say)) for name in found}
+    qualified = [app.registry.qualified("model", name) for name in names]
+    places = {name: str(app.registry.create("model", name, progress=say)) for name in qualified}
     if as_json:
         emit_json("oraclezoo/models-fetch/1", places)
         return
@@ -99,7 +99,7 @@ def fetch(app: App, names: tuple[str, ...], as_json: bool) -> None:
 
 
 def _row(registry: Registry, entry: Entry) -> dict[str, Any]:
-    """What is known of a model without its folder, and where that is."""
+    """Return what is known about a model without opening its folder, and its location."""
     from oraclezoo.serving.store import is_fetched
 
     spec = entry.spec
@@ -119,10 +119,10 @@ def _row(registry: Registry, entry: Entry) -> dict[str, Any]:
 
 
 def _facts(card: dict[str, Any]) -> dict[str, str]:
-    """The gist of a card, in words; what it lacks is left out."""
+    """Summarise a card as text; missing fields are omitted."""
     shape, onnx, provenance = card["input"], card.get("onnx"), card.get("provenance", {})
     size = shape["image_size"]
-    found = {
+    facts = {
         "backbone": card["backbone"]["name"],
         "images": f"{size} x {size}, gray",
         "classes": ", ".join(
@@ -131,18 +131,18 @@ def _facts(card: dict[str, Any]) -> dict[str, str]:
         ),
     }
     if onnx:
-        found["onnx"] = f"{onnx['precision']}, {onnx['input']} in, opset {onnx['opset']}"
+        facts["onnx"] = f"{onnx['precision']}, {onnx['input']} in, opset {onnx['opset']}"
     if card.get("form"):
-        found["form"] = "{precision} in torch, compile {compile}".format(**card["form"])
+        facts["form"] = "{precision} in torch, compile {compile}".format(**card["form"])
     if card.get("calibration"):
-        found["calibration"] = f"temperature {card['calibration']['temperature']:.3f}"
+        facts["calibration"] = f"temperature {card['calibration']['temperature']:.3f}"
     if provenance.get("recipe"):
         recipe = provenance["recipe"]
-        found["recipe"] = f"{recipe['name']}, {recipe['hash'][:12]}, seed {provenance['seed']}"
+        facts["recipe"] = f"{recipe['name']}, {recipe['hash'][:12]}, seed {provenance['seed']}"
     steps = [str(receipt.get("step", "?")) for receipt in card.get("receipts", [])]
     if steps:
-        found["receipts"] = ", ".join(steps)
-    return found
+        facts["receipts"] = ", ".join(steps)
+    return facts
 
 
 def _megabytes(size_bytes: int) -> str:

@@ -1,4 +1,4 @@
-"""``oraclezoo plot``: the figures of a run."""
+"""``oraclezoo plot``: plot the figures of a run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say, stdo
 
 @click.command("plot")
 @click.argument("run", type=click.Path(file_okay=False))
-@click.option("--out", metavar="FOLDER", help="Folder for the figures; by default RUN/plots.")
+@options.out("Folder for the figures.  [default: RUN/plots]")
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
     default="validation",
     show_default=True,
-    help="Images that the model is shown.",
+    help="Split to evaluate on.",
 )
 @options.data_dir
 @options.device
 @options.stream_above
-@click.option("--results", default="results", show_default=True, help="Folder with the ledger.")
+@click.option(
+    "--results",
+    default="results",
+    show_default=True,
+    metavar="FOLDER",
+    help="Folder of the ledger.",
+)
 @json_option
 @pass_app
 def command(
@@ -35,11 +41,11 @@ def command(
     results: str,
     as_json: bool,
 ) -> None:
-    """Draw the figures of RUN (a run folder) as SVG and PNG; print their names.
+    """Plot the figures of RUN (a run folder) as SVG and PNG; print the file names.
 
-    Curves of loss, accuracy and learning rate; confusion matrix, accuracy of each class, most
-    confident mistakes, and the embedding by t-SNE. Needs the extra: pip install 'oraclezoo[plots]'.
-    Looking at the test split is noted in a ledger.
+    Loss, accuracy and learning-rate curves, confusion matrix, per-class accuracy, most confident
+    errors, and a t-SNE embedding. Requires pip install 'oraclezoo[plots]'. Test-set evaluations are
+    recorded in a ledger.
     """
     from oraclezoo.analysis.plot import plot
 

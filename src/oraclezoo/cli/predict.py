@@ -1,4 +1,4 @@
-"""``oraclezoo predict``: which character is on an image."""
+"""``oraclezoo predict``: classify images of characters."""
 
 from __future__ import annotations
 
@@ -21,23 +21,27 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="NAME|FOLDER",
-    help="A model by name ('oraclezoo models list') or folder; else oraclenet_s.",
+    help="Model name ('oraclezoo models list') or folder.  [default: oraclenet_s]",
 )
 @click.option(
-    "--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes an image."
+    "--top",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Classes to print for each image.",
 )
 @click.option(
     "--polarity",
     type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
     default="auto",
     show_default=True,
-    help="Whether characters are brighter than what they stand on.",
+    help="Polarity of the images; auto detects it for each.",
 )
 @click.option(
     "--files-from",
     type=click.Path(dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Read paths from FILE too, one a line; '-' is standard input.",
+    help="Read more paths from FILE, one per line; '-' is standard input.",
 )
 @json_option
 @pass_app
@@ -52,17 +56,17 @@ def command(
     files_from: str | None,
     as_json: bool,
 ) -> None:
-    """Read the character on each IMAGE: files, folders, patterns, or '-' for standard input.
+    """Classify the character in each IMAGE: files, folders, glob patterns, or '-' for stdin.
 
-    Any size, colour, polarity and format. One that cannot be read is named on stderr, the others
-    are read, and the exit status is 1.
+    Accepts images of any size, colour mode, polarity and common format. An unreadable image is
+    reported on stderr and skipped; the exit status is then 1.
     """
     from oraclezoo.serving.reading import read
 
     if not images and files_from is None:
-        raise click.UsageError("name an image, a folder, or '-' for standard input")
+        raise click.UsageError("pass an image, a folder, or '-' for standard input")
     if "-" in images and files_from == "-":
-        raise click.UsageError("standard input is an image or a list of paths, not both")
+        raise click.UsageError("standard input cannot be both an image and a list of paths")
     predictor = _open(model, app)
     rows, unreadable = [], []
     for reading in read(predictor, _sources(images, files_from), polarity):
@@ -106,9 +110,9 @@ def _sources(images: tuple[str, ...], files_from: str | None) -> Iterator[Source
 
 
 def _document(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any]:
-    """A file's best class, and the ``top`` ones."""
+    """Return the JSON row of a file: its best class and the ``top`` classes."""
     assert reading.probabilities is not None
-    found = [
+    classes = [
         {
             "label": label,
             "name": predictor.classes[label],
@@ -117,14 +121,14 @@ def _document(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any
         }
         for label in reading.top(top)
     ]
-    return {"file": reading.name, **found[0], "inverted": reading.inverted, "top": found}
+    return {"file": reading.name, **classes[0], "inverted": reading.inverted, "top": classes}
 
 
 def _line(row: dict[str, Any]) -> str:
-    """``file: 日 sun 97.3%, 月 moon 1.2%``."""
+    """Format a row, e.g. ``file: 日 sun 97.3%, 月 moon 1.2%``."""
     first, *others = (
-        f"{found['glyph']} {found['name']} {100 * found['probability']:.1f}%".strip()
-        for found in row["top"]
+        f"{each['glyph']} {each['name']} {100 * each['probability']:.1f}%".strip()
+        for each in row["top"]
     )
     return f"{_printable(row['file'])}: " + ", ".join([click.style(first, bold=True), *others])
 

@@ -1,4 +1,4 @@
-"""``oraclezoo prune``: a trained model with fewer channels."""
+"""``oraclezoo prune``: remove channels from a trained model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, stdout_to_stderr
 from oraclezoo.cli._measuring import gates, measuring, parse_settings
@@ -16,36 +17,38 @@ from oraclezoo.cli._pruning import pruning
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _share(name: str, what: str) -> Callable[[F], F]:
+def _target(name: str, what: str) -> Callable[[F], F]:
     return click.option(
         f"--{name}",
         type=click.FloatRange(min=0, max=1, min_open=True),
-        metavar="SHARE",
-        help=f"Leave at most this share of the {what}.",
+        metavar="RATIO",
+        help=f"Target {what}, as a ratio to the original.",
     )
 
 
 @click.command("prune")
 @click.argument("model", type=click.Path(file_okay=False))
-@click.argument("out", required=False, type=click.Path(file_okay=False))
-@_share("macs", "multiply-accumulates")
-@_share("params", "parameters")
-@_share("latency", "time, measured here at the first --at, by --runtime")
+@options.out("Folder of the pruned model.  [default: MODEL-pruned]")
+@_target("macs", "multiply-accumulates")
+@_target("params", "parameters")
+@_target("latency", "latency, measured here with --runtime at the first --at")
 @click.option(
     "--runtime",
-    type=click.Choice(["onnxruntime", "eager"]),
+    type=click.Choice(PRUNING_RUNTIMES),
     default="onnxruntime",
     show_default=True,
-    help="By which --latency is measured.",
+    help="Runtime for --latency.",
 )
 @pruning
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
 @options.track
 @options.data_dir
 @options.device
 @gates
-@click.option("--resume", is_flag=True, help="Go on with a pruning that was stopped.")
-@click.option("--overwrite", is_flag=True, help="Start anew, and replace a model in OUT.")
+@click.option("--resume", is_flag=True, help="Resume an unfinished pruning.")
+@click.option("--overwrite", is_flag=True, help="Start over; replace a model in the output folder.")
 @measuring
 @json_option
 @pass_app
@@ -59,10 +62,10 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Prune MODEL (a model or run folder) into OUT, by default <its name>-pruned.
+    """Prune MODEL (a model or run folder) and fine-tune it.
 
-    Whole channels are taken out, by the graph of what hangs together; the net is then fine-tuned
-    and measured beside the old one. Give one of --macs, --params and --latency.
+    Removes whole channels, following the dependency graph of coupled layers, then compares the
+    result with the original. Exactly one of --macs, --params and --latency is required.
     """
     at = parse_settings(settings)
     from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt

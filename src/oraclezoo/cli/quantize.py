@@ -1,4 +1,4 @@
-"""``oraclezoo quantize``: a model with fewer bits."""
+"""``oraclezoo quantize``: convert a model to int8, fp16 or bf16."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from oraclezoo.choices import BACKENDS, COMPILE, PRECISIONS
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._measuring import gates, measuring, parse_settings
@@ -23,34 +24,37 @@ OPTIONS = {
         "reduce_range",
     ),
 }
-"""What each backend alone takes."""
+"""Options that only one backend accepts."""
 
 
 @click.command("quantize")
 @click.argument("model", type=click.Path(file_okay=False))
-@click.argument("out", required=False, type=click.Path(file_okay=False))
+@options.out(
+    "Folder of the quantized model.  [default: MODEL-PRECISION; with --backend torch "
+    "MODEL-PRECISION-torch]"
+)
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp16", "bf16"]),
+    type=click.Choice(PRECISIONS),
     default="int8",
     show_default=True,
-    help="bf16 is for torch alone.",
+    help="Target precision; bf16 requires --backend torch.",
 )
 @click.option(
     "--backend",
-    type=click.Choice(["onnxruntime", "torch"]),
+    type=click.Choice(BACKENDS),
     default="onnxruntime",
     show_default=True,
-    help="What is to run the model. Of the options below, torch takes --device and --compile, "
-    "ONNX Runtime those of calibration and layers.",
+    help="Runtime of the quantized model. --device and --compile apply to torch, the calibration "
+    "and layer options to ONNX Runtime.",
 )
 @options.device
 @click.option(
     "--compile",
-    type=click.Choice(["auto", "on", "off"]),
+    type=click.Choice(COMPILE),
     default="auto",
     show_default=True,
-    help="torch.compile; auto: on CUDA.",
+    help="Use torch.compile; auto enables it on CUDA.",
 )
 @rounding
 @click.option(
@@ -58,7 +62,7 @@ OPTIONS = {
     type=click.IntRange(min=1),
     default=512,
     show_default=True,
-    help="Training images to calibrate on.",
+    help="Number of training images for calibration.",
 )
 @click.option(
     "--max-divergence",
@@ -66,16 +70,16 @@ OPTIONS = {
     default=0.01,
     show_default=True,
     metavar="NATS",
-    help="Beyond it the most sensitive layers stay in float.",
+    help="Maximum divergence from float; beyond it the most sensitive layers stay in float.",
 )
 @click.option(
     "--keep-float",
     multiple=True,
     metavar="PATTERN",
-    help="Layers to leave in float by name, e.g. 'node_conv2d*'; may be repeated.",
+    help="Keep matching layers in float, e.g. 'node_conv2d*'; repeatable.",
 )
 @click.option(
-    "--reduce-range", is_flag=True, help="Weights of 7 bits, for processors without VNNI."
+    "--reduce-range", is_flag=True, help="Use 7-bit weights, for processors without VNNI."
 )
 @gates
 @options.track
@@ -94,13 +98,12 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Quantize MODEL (a model or run folder, or a name) into OUT.
+    """Quantize MODEL (a model folder, a run folder or a model name).
 
-    By default that is MODEL-int8 beside it, for torch MODEL-int8-torch. For ONNX Runtime,
-    activations are calibrated on training images, and the result is held against the float graph on
-    validation images. With --backend torch the weights stay as they are, and the model says how
-    torch is to run them: on a GPU, or with --device cpu; int8 there needs torchao (pip install
-    'oraclezoo[torchao]').
+    For ONNX Runtime, activations are calibrated on training images, and the quantized graph is
+    compared with the float graph on validation images. With --backend torch the stored weights do
+    not change; the card records how PyTorch converts them when it loads the model, on a GPU or with
+    --device cpu. int8 in PyTorch requires torchao (pip install 'oraclezoo[torchao]').
     """
     at = parse_settings(settings)
     _keep(backend, given)
@@ -125,11 +128,11 @@ def command(
 
 
 def _keep(backend: str, given: dict[str, Any]) -> None:
-    """Drop the options of the other backend. Raises UsageError for one that was typed."""
+    """Drop the other backend's options. Raises UsageError if one was given explicitly."""
     context = click.get_current_context()
     for other, names in OPTIONS.items():
         for name in names if other != backend else ():
             del given[name]
             if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 option = "--" + name.replace("_", "-")
-                raise click.UsageError(f"{option} is for --backend {other}, not for {backend}")
+                raise click.UsageError(f"{option} applies to --backend {other}, not to {backend}")

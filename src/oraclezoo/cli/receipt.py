@@ -1,4 +1,4 @@
-"""``oraclezoo receipt``: what compression did to a model."""
+"""``oraclezoo receipt``: show the receipts of a compressed model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from oraclezoo.cli._base import emit_json, json_option
 @click.argument("model", type=click.Path(file_okay=False))
 @json_option
 def command(model: str, as_json: bool) -> None:
-    """Show the receipts of MODEL (a model folder): what each step of compression did to it."""
+    """Show the receipts of MODEL (a model folder): the effect of each compression step."""
     from oraclezoo.card import read_card, receipts
     from oraclezoo.cli._receipt import receipt_text
 
-    found = receipts(read_card(model))
+    documents = receipts(read_card(model))
     if as_json:
-        emit_json("oraclezoo/receipts/1", {"model": model, "receipts": found})
-    elif found:
-        click.echo("\n\n".join(receipt_text(made) for made in found))
+        emit_json("oraclezoo/receipts/1", {"model": model, "receipts": documents})
+    elif documents:
+        click.echo("\n\n".join(receipt_text(document) for document in documents))
     else:
         click.echo(f"{model} has no receipts: it was not pruned, exported or quantized")

@@ -1,4 +1,4 @@
-"""``oraclezoo recipe``: the recipes and suites that come with oraclezoo, and one in full."""
+"""``oraclezoo recipe``: list and show recipes and suites."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from oraclezoo.cli._options import assignments, overrides
 
 @click.group("recipe")
 def command() -> None:
-    """Show recipes: what decides a training."""
+    """List and show recipes, the complete training configurations."""
 
 
 @command.command("list")
 @json_option
 def list_recipes(as_json: bool) -> None:
-    """List the recipes and suites that come with oraclezoo."""
+    """List the bundled recipes and suites."""
     from oraclezoo import recipe
     from oraclezoo.recipe import suite
 
@@ -36,7 +36,7 @@ def list_recipes(as_json: bool) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """All names if they are few, else the first ones and how many there are."""
+    """Join names; a long list is shortened to the first two and the count."""
     return (
         ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])}, ... {len(names)} in all"
     )
@@ -48,15 +48,15 @@ def _listed(names: Sequence[str]) -> str:
 @json_option
 @pass_app
 def show(app: App, recipe: str, assigned: tuple[str, ...], as_json: bool) -> None:
-    """Show RECIPE with every default filled in, and its hash.
+    """Show RECIPE with all defaults filled in, and its hash.
 
-    RECIPE is a name, a .toml file, or suite/name for one that a suite makes.
+    RECIPE is a name, a .toml file, or SUITE/NAME.
     """
     from oraclezoo.recipe.resolve import resolve
     from oraclezoo.recipe.suite import load_recipe
 
-    found = resolve(load_recipe(recipe, overrides(assigned)), app.registry)
+    resolved = resolve(load_recipe(recipe, overrides(assigned)), app.registry)
     if as_json:
-        emit_json("oraclezoo/recipe/1", {"hash": found.hash, "recipe": found.to_dict()})
+        emit_json("oraclezoo/recipe/1", {"hash": resolved.hash, "recipe": resolved.to_dict()})
         return
-    click.echo(f"# sha256 {found.hash}\n{found.to_toml()}", nl=False)
+    click.echo(f"# sha256 {resolved.hash}\n{resolved.to_toml()}", nl=False)

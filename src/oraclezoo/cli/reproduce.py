@@ -1,4 +1,4 @@
-"""``oraclezoo reproduce``: run a result again and say whether it came out as it states."""
+"""``oraclezoo reproduce``: repeat a result and compare it with the original."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ if TYPE_CHECKING:
 @click.command("reproduce")
 @click.argument("result", metavar="RESULT")
 @click.option(
-    "--seeds", type=click.IntRange(min=1), metavar="N", help="Only the first N seeds; it says so."
+    "--seeds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Repeat only the first N seeds; the record says so.",
 )
 @options.data_dir
 @options.device
 @click.option(
-    "--at-once",
+    "--jobs",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
     metavar="N",
-    help="Seeds at a time.",
+    help="Concurrent seeds.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False),
-    metavar="FOLDER",
-    help="Keep what is trained there; the same command goes on after a stop. Else nothing is kept.",
-)
+@options.out("Folder for runs, so that an interrupted command resumes.  [default: keep nothing]")
 @click.option(
     "--records",
     type=click.Path(file_okay=False),
     metavar="FOLDER",
-    help="Folder for the record; else 'reproductions' beside RESULT, which leaderboards count.",
+    help="Folder for the record.  [default: 'reproductions' next to RESULT, which leaderboards "
+    "read]",
 )
 @json_option
 @pass_app
@@ -50,33 +49,37 @@ def command(
     seeds: int | None,
     data_dir: str | None,
     device: str,
-    at_once: int,
+    jobs: int,
     out: str | None,
     records: str | None,
     as_json: bool,
 ) -> None:
-    """Run RESULT, a result's file or a published id, again from its own recipe.
+    """Repeat RESULT (a result file or a published id) from its recipe.
 
-    The verdict is 'same', 'within spread' or 'differs', by the rules of docs/reproduce.md; exit
+    The verdict is 'same', 'within spread' or 'differs', as defined in docs/reproduce.md. Exit
     status 3 if it differs.
     """
+    from pathlib import Path
+
     from oraclezoo.cli._progress import bench_reporter, progress
     from oraclezoo.errors import VerificationError
-    from oraclezoo.publish.reproduce import reproduce
+    from oraclezoo.publish.reproduce import Rerun, reproduce
 
     with progress("reproduce", (seeds or 5) + 1) as lines:
         record, path = reproduce(
             result,
-            seeds=seeds,
-            data_dir=data_dir,
-            device=device,
-            at_once=at_once,
-            out=out,
-            records=records,
+            Rerun(
+                seeds=seeds,
+                data_dir=None if data_dir is None else Path(data_dir),
+                device=device,
+                jobs=jobs,
+                out=None if out is None else Path(out),
+                records=None if records is None else Path(records),
+                command=shlex.join(["oraclezoo", *sys.argv[1:]]),
+            ),
             registry=app.registry,
             report=bench_reporter(lines),
             progress=lines.say,
-            command=shlex.join(["oraclezoo", *sys.argv[1:]]),
         )
     if as_json:
         emit_json("oraclezoo/reproduce/1", {"file": str(path), "record": record.to_json_dict()})
@@ -87,21 +90,22 @@ def command(
 
 
 def _show(record: Reproduction, path: str) -> None:
-    """Seeds one a line, then the verdict and what it goes by."""
+    """Print one line per seed, then the verdict and its statistics."""
     for pair in record.seeds:
         click.echo(
-            f"seed {pair.seed}: stated {100 * pair.accuracy_stated:.2f}%, "
-            f"found {100 * pair.accuracy_found:.2f}%, {pair.answers_changed} answers changed, "
-            f"largest change of a probability {pair.largest_change:.2g}"
+            f"seed {pair.seed}: reported {100 * pair.accuracy_stated:.2f}%, "
+            f"reproduced {100 * pair.accuracy_found:.2f}%, "
+            f"{pair.answers_changed} predictions changed, "
+            f"largest probability change {pair.largest_change:.2g}"
         )
     text = f"difference {100 * record.difference:+.2f} points, paired p {record.p:.2g}"
     if record.limit is not None:
-        text += f"; the spread over the result's seeds allows {100 * record.limit:.2f}"
+        text += f"; the result's spread over seeds allows {100 * record.limit:.2f}"
     if record.answers_p is not None:
-        text += f"; answers alike, p {record.answers_p:.2g}"
+        text += f"; predictions agree, p {record.answers_p:.2g}"
     if record.corrupted_difference is not None:
         text += f"; on corrupted images {100 * record.corrupted_difference:+.2f} points"
     click.echo(text)
-    part = "" if record.complete else f" (of {len(record.seeds)} seeds alone: not counted)"
+    part = "" if record.complete else f" (only {len(record.seeds)} seeds: not counted)"
     click.echo(click.style(f"verdict: {record.verdict}{part}", bold=True))
     click.echo(f"record: {path}")

@@ -1,4 +1,4 @@
-"""``oraclezoo submit``: check results, and write what a pull request needs to publish them."""
+"""``oraclezoo submit``: check results and prepare a pull request to publish them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, emit_json, json_option, pass_app
 
 if TYPE_CHECKING:
@@ -18,22 +19,15 @@ if TYPE_CHECKING:
     "--check",
     "only_check",
     is_flag=True,
-    help="Check alone, also whole folders; what a pull request is held to.",
+    help="Only check, as CI does for pull requests; accepts whole folders.",
 )
 @click.option(
     "--against",
     type=click.Path(file_okay=False),
     metavar="FOLDER",
-    help="With --check: results as published before; one that was changed or removed is refused.",
+    help="With --check: previously published results; changing or removing one is refused.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False),
-    default="submission",
-    show_default=True,
-    metavar="FOLDER",
-    help="Where files are laid out as in a checkout; a checkout itself will do.",
-)
+@options.out("Output folder, laid out like a checkout; may be a checkout.", "submission")
 @json_option
 @pass_app
 def command(
@@ -44,28 +38,28 @@ def command(
     out: str,
     as_json: bool,
 ) -> None:
-    """Check each RESULT against schema and rules, and write files and text for a pull request.
+    """Check each RESULT against the schema and rules; write files and text for a pull request.
 
-    Exit status 3, with each reason, if one is refused. Invented predictions that fit what is
-    stated pass: only 'oraclezoo reproduce' finds those.
+    Exit status 3, with all reasons, if one is refused. Fabricated predictions that match the
+    reported numbers pass these checks; only 'oraclezoo reproduce' detects them.
     """
     from oraclezoo.errors import UsageError, VerificationError
     from oraclezoo.publish.submit import CAVEAT, check_all, submit
 
     if against is not None and not only_check:
-        raise UsageError("--against goes with --check")
+        raise UsageError("--against requires --check")
     checked = check_all(results, app.registry, against=against)
     refused = sum(bool(one.refused) for one in checked)
-    made = None if only_check or refused else submit(results, app.registry, out=out)
+    submission = None if only_check or refused else submit(results, app.registry, out=out)
     if as_json:
-        text = None if made is None else str(made.text)
+        text = None if submission is None else str(submission.text)
         files = [_document(one) for one in checked]
         emit_json("oraclezoo/submit/1", {"files": files, "caveat": CAVEAT, "text": text})
     else:
         for one in checked:
             _show(one)
-        if made is not None:
-            click.echo(f"written: {', '.join(map(str, (*made.files, made.text)))}")
+        if submission is not None:
+            click.echo(f"written: {', '.join(map(str, (*submission.files, submission.text)))}")
         click.echo(CAVEAT)
     if refused:
         raise VerificationError(f"{refused} of {len(checked)} files refused; nothing was written")
@@ -77,8 +71,8 @@ def _document(one: Checked) -> dict[str, object]:
 
 
 def _show(one: Checked) -> None:
-    """A file's verdict; of one that is refused, the reasons alone."""
-    click.echo(click.style(f"{one.path}: {'refused' if one.refused else 'fine'}", bold=True))
-    for found in one.refused or one.findings:
-        mark = {True: "ok", False: "no", None: "--"}[found.ok]
-        click.echo(f"  {mark} {found.rule}: {found.text}")
+    """Print a file's verdict; for a refused file, only the reasons."""
+    click.echo(click.style(f"{one.path}: {'refused' if one.refused else 'ok'}", bold=True))
+    for finding in one.refused or one.findings:
+        mark = {True: "ok", False: "no", None: "--"}[finding.ok]
+        click.echo(f"  {mark} {finding.rule}: {finding.text}")

@@ -34,12 +34,13 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
     "space",
     multiple=True,
     metavar="KEY=VALUES",
-    help="Vary a key: optimizer.lr=log:0.01:1, budget.batch_size=64,128; may be repeated.",
+    help="Vary a key: optimizer.lr=log:0.01:1, budget.batch_size=64,128; repeatable.",
 )
 @click.option(
     "--file",
     type=click.Path(dir_okay=False),
-    help="Read the sweep from a TOML file; options win over it.",
+    metavar="FILE",
+    help="Read the sweep from a TOML file; options override it.",
 )
 @options.assignments
 @options.track

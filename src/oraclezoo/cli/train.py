@@ -1,4 +1,4 @@
-"""``oraclezoo train``: one training of one recipe at one seed."""
+"""``oraclezoo train``: train one recipe with one seed."""
 
 from __future__ import annotations
 
@@ -19,15 +19,13 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to
 @options.stream_above
 @options.engine
 @options.trackers
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--out", default="runs", show_default=True, help="Folder for run folders.")
 @click.option(
-    "--resume", is_flag=True, help="Go on with an unfinished run; on the CPU it ends bit-equal."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
 )
-@click.option("--overwrite", is_flag=True, help="Train anew where a run folder is already.")
-@click.option(
-    "--profile", is_flag=True, help="Trace a few steps, and say what their time goes into."
-)
+@click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Folder for runs.")
+@click.option("--resume", is_flag=True, help="Resume an unfinished run; bit-identical on the CPU.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing run.")
+@click.option("--profile", is_flag=True, help="Profile a few steps; print a time breakdown.")
 @json_option
 @pass_app
 def command(
@@ -49,7 +47,7 @@ def command(
     profile: bool,
     as_json: bool,
 ) -> None:
-    """Train RECIPE (a name, suite/name or a .toml file) and leave a run folder."""
+    """Train RECIPE (a name, SUITE/NAME or a .toml file) and write a run folder."""
     import json
 
     from oraclezoo.cli._profile import profile_text
@@ -83,23 +81,25 @@ def command(
             progress=lines.say,
         )
     record = run.record
-    found = json.loads((run.folder / "profile.json").read_text("utf-8")) if profile else None
+    trace = json.loads((run.folder / "profile.json").read_text("utf-8")) if profile else None
     if as_json:
-        more = {} if found is None else {"profile": found}
+        more = {} if trace is None else {"profile": trace}
         emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record, **more})
         return
     click.echo(f"{run.folder}\n{_outcome_text(record)}")
-    if found is not None:
-        click.echo(profile_text(found, run.folder))
+    if trace is not None:
+        click.echo(profile_text(trace, run.folder))
 
 
 def _outcome_text(record: dict[str, Any]) -> str:
     outcome, hardware = record["outcome"], record["hardware"]
-    compiled = f", {outcome['compile_s']:.1f} s of it compiling" if outcome["compile_s"] else ""
+    compiled = (
+        f", {outcome['compile_s']:.1f} s of it for compilation" if outcome["compile_s"] else ""
+    )
     peak = outcome["peak_memory_bytes"]
     memory = "" if peak is None else f", peak memory {peak / 1e6:,.0f} MB"
     return (
         f"validation {100 * outcome['validation_accuracy']:.1f}% of "
-        f"{record['validation_images']} images, trained in {outcome['train_s']:.1f} s{compiled} on "
-        f"{hardware['device']} ({hardware['threads']} threads){memory}"
+        f"{record['validation_images']} images, training time {outcome['train_s']:.1f} s{compiled} "
+        f"on {hardware['device']} ({hardware['threads']} threads){memory}"
     )

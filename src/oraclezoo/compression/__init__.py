@@ -1,1 +1,1 @@
-"""Compression: which channels go, how a net is cut and rebuilt, fewer bits a weight."""
+"""Compression of networks: structured pruning, int8 graphs and low-precision PyTorch forms."""

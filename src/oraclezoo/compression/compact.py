@@ -1,4 +1,4 @@
-"""Compact: a graph without what only its making needed; small nets are half names otherwise."""
+"""Compaction of an ONNX graph: names and shapes are half of a small model's file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import onnx
 
 
 def compact(graph: onnx.GraphProto) -> None:
-    """Drop inner shapes and unread constants, keep one of equal constants, and give short names.
+    """Remove inner shapes and unused constants, merge equal constants, and shorten names.
 
-    Works in place. Inputs, outputs and nodes keep their names; so does everything in a graph whose
-    nodes hold graphs of their own, which may read it by name.
+    Works in place. Inputs, outputs and nodes keep their names. A graph with nested graphs, which
+    may refer to its tensors by name, only loses its shapes.
     """
     del graph.value_info[:]
     if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
@@ -20,7 +20,7 @@ def compact(graph: onnx.GraphProto) -> None:
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Leave out constants that nothing reads."""
+    """Remove constants that no node reads."""
     read = {name for node in graph.node for name in node.input}
     read |= {output.name for output in graph.output}
     kept = [tensor for tensor in graph.initializer if tensor.name in read]
@@ -29,7 +29,7 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def _merge_constants(graph: onnx.GraphProto) -> None:
-    """Read the first of equal constants wherever one of them is read.
+    """Replace equal constants by the first of them.
 
     8-bit weights and their zero points are left alone: where signed weights would saturate, ONNX
     Runtime makes them unsigned, and fails if two layers share a tensor.
@@ -43,7 +43,7 @@ def _merge_constants(graph: onnx.GraphProto) -> None:
         if kinds.get(name) == onnx.TensorProto.INT8
     }
     first: dict[bytes, str] = {}
-    instead: dict[str, str] = {}
+    replacements: dict[str, str] = {}
     kept = []
     for tensor in graph.initializer:
         if tensor.name in separate:
@@ -53,22 +53,22 @@ def _merge_constants(graph: onnx.GraphProto) -> None:
         nameless.CopyFrom(tensor)
         nameless.name = ""
         content = nameless.SerializeToString(deterministic=True)
-        instead[tensor.name] = first.setdefault(content, tensor.name)
-        if instead[tensor.name] == tensor.name:
+        replacements[tensor.name] = first.setdefault(content, tensor.name)
+        if replacements[tensor.name] == tensor.name:
             kept.append(tensor)
     outputs = {output.name for output in graph.output}
-    if outputs & set(instead):
+    if outputs & set(replacements):
         return
-    _rename(graph, instead)
+    _rename(graph, replacements)
     del graph.initializer[:]
     graph.initializer.extend(kept)
 
 
 def _shorten(graph: onnx.GraphProto) -> None:
     ends = {end.name for end in (*graph.input, *graph.output)}
-    made = [tensor.name for tensor in graph.initializer]
-    made += [name for node in graph.node for name in node.output]
-    inner = [name for name in made if name and name not in ends]
+    tensors = [tensor.name for tensor in graph.initializer]
+    tensors += [name for node in graph.node for name in node.output]
+    inner = [name for name in tensors if name and name not in ends]
     short = (f"t{number:x}" for number in range(len(inner) + len(ends)))
     names = dict(zip(inner, (name for name in short if name not in ends), strict=False))
     _rename(graph, names)
@@ -78,6 +78,6 @@ def _shorten(graph: onnx.GraphProto) -> None:
 
 def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
     for node in graph.node:
-        for place in (node.input, node.output):
-            for number, name in enumerate(place):
-                place[number] = names.get(name, name)
+        for tensors in (node.input, node.output):
+            for index, name in enumerate(tensors):
+                tensors[index] = names.get(name, name)

@@ -1,7 +1,7 @@
-"""Form: how torch runs a net in fewer bits than its weights have on disk: bf16, fp16, or int8.
+"""Forms: how PyTorch runs a float32 network in a lower precision: bf16, fp16 or int8.
 
-int8 is torchao's: weights by output channel, activations by row as they come (dynamic), in linear
-layers only; all else is in ``rest``. torchao is imported when such a net is made, not before.
+Int8 is torchao's dynamic quantization of linear layers: weights per output channel, activations per
+row. All other layers are in the precision ``rest``. torchao is imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
+from oraclezoo.choices import COMPILE, TORCH_PRECISIONS
 from oraclezoo.errors import UsageError
 
-PRECISIONS = ("bf16", "fp16", "int8")
-COMPILE = ("auto", "on", "off")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 CONFIG = "Int8DynamicActivationInt8WeightConfig"
-"""Of torchao: the one that an int8 net is made by."""
+"""Configuration of torchao for int8."""
 
 MULTIPLE = 16
-"""Features in and out of an integer product on CUDA are multiples of 8, and 16 at least."""
+"""Feature counts of an integer product on CUDA are multiples of 8, and at least 16."""
 ROWS = 32
-"""Rows that an integer product on CUDA has at least: cuBLAS takes none of 16 or fewer."""
+"""Minimum number of rows of an integer product on CUDA: cuBLAS requires more than 16."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """``precision`` bf16, fp16 or int8; ``rest``, of what is not int8, bf16 or fp32.
+    """The precision that PyTorch runs a model in: ``precision`` is bf16, fp16 or int8.
 
-    For bf16 and fp16 the rest is the same. ``compile``: torch.compile ``on``, ``off``, or ``auto``,
-    which is on CUDA alone. ``versions`` of torch and, for int8, torchao that it was made with.
+    ``rest`` is the precision of layers that int8 does not cover: bf16 or fp32; for bf16 and fp16 it
+    equals ``precision``. ``compile`` turns torch.compile ``on`` or ``off``; ``auto`` compiles on
+    CUDA only. ``versions`` are those of torch and, for int8, torchao when the form was made.
     """
 
     precision: str
@@ -47,12 +47,16 @@ class Form:
 
     @classmethod
     def make(cls, precision: str, compile: str, device: torch.device) -> Self:
-        """A form for a device. Raises UsageError for unknown words, or for int8 without torchao.
+        """Return a form for a device.
 
-        What is not int8 is bf16 on CUDA; elsewhere float32, since few processors gain by bf16.
+        With int8, other layers use bf16 on CUDA and float32 elsewhere, since few CPUs are faster
+        with bf16.
+
+        Raises:
+            UsageError: A name is unknown, or torchao is missing for int8.
         """
         for what, value, known in (
-            ("precision", precision, PRECISIONS),
+            ("precision", precision, TORCH_PRECISIONS),
             ("compile", compile, COMPILE),
         ):
             if value not in known:
@@ -68,57 +72,62 @@ class Form:
 
     @classmethod
     def from_json(cls, entry: Any) -> Self:
-        """The form that a card's entry states. Raises ValueError for any other content."""
+        """Parse the form in a model's card. Raises ValueError if it is invalid."""
         try:
-            made = cls(entry["precision"], entry["rest"], entry["compile"], dict(entry["versions"]))
-            int8 = made.precision == "int8"
+            form = cls(entry["precision"], entry["rest"], entry["compile"], dict(entry["versions"]))
+            int8 = form.precision == "int8"
             fits = (
-                made.to_json() == entry
-                and made.precision in PRECISIONS
-                and made.compile in COMPILE
-                and made.rest in (("bf16", "fp32") if int8 else (made.precision,))
-                and made.versions.keys() == ({"torch", "torchao"} if int8 else {"torch"})
-                and all(isinstance(value, str) for value in made.versions.values())
+                form.to_json() == entry
+                and form.precision in TORCH_PRECISIONS
+                and form.compile in COMPILE
+                and form.rest in (("bf16", "fp32") if int8 else (form.precision,))
+                and form.versions.keys() == ({"torch", "torchao"} if int8 else {"torch"})
+                and all(isinstance(value, str) for value in form.versions.values())
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"its card's entry on its form is {entry!r}") from error
+            raise ValueError(f"the card has an invalid form entry: {entry!r}") from error
         if not fits:
-            raise ValueError(f"its card's entry on its form is {entry!r}")
-        return made
+            raise ValueError(f"the card has an invalid form entry: {entry!r}")
+        return form
 
     def to_json(self) -> dict[str, Any]:
-        """The card's entry."""
-        named = {"config": CONFIG} if self.precision == "int8" else {}
+        """Return the entry for a model's card."""
+        config = {"config": CONFIG} if self.precision == "int8" else {}
         return {
             "backend": "torch",
             "precision": self.precision,
             "rest": self.rest,
             "compile": self.compile,
-            **named,
+            **config,
             "versions": self.versions,
         }
 
     def compiles(self, device: torch.device) -> bool:
-        """Whether a net in this form is compiled on a device."""
+        """Return whether a network in this form is compiled on a device."""
         return self.compile == "on" or (self.compile == "auto" and device.type == "cuda")
 
     def applied(self, net: nn.Module) -> nn.Module:
-        """A copy of a float32 net in this form, on the net's device: float32 in, float32 out.
+        """Return a copy of a float32 network in this form, with float32 inputs and outputs.
 
-        Batch norm's parameters and statistics stay float32, which fp16's range may not hold.
-        Raises UsageError for int8 without torchao.
+        The copy is on the network's device. Parameters and statistics of batch norm stay float32,
+        as they may exceed the range of fp16.
+
+        Raises:
+            UsageError: torchao is missing for int8.
         """
         device, dtype = next(net.parameters()).device, DTYPES[self.rest]
-        made = copy.deepcopy(net).eval().requires_grad_(False).to(dtype)
-        for module in made.modules():
+        converted = copy.deepcopy(net).eval().requires_grad_(False).to(dtype)
+        for module in converted.modules():
             if isinstance(module, _BatchNorm):
                 module.float()
-        made = made.to(memory_format=torch.channels_last)
-        return _InForm(_to_int8(made, device) if self.precision == "int8" else made, dtype)
+        converted = converted.to(memory_format=torch.channels_last)
+        if self.precision == "int8":
+            converted = _to_int8(converted, device)
+        return _InForm(converted, dtype)
 
 
 class _InForm(nn.Module):
-    """Images float32 -> logits float32, with ``dtype`` between."""
+    """Wrap a network of another dtype: float32 images to float32 logits."""
 
     def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -131,16 +140,16 @@ class _InForm(nn.Module):
 
 
 def compiled(net: nn.Module, device: torch.device) -> nn.Module:
-    """``net`` compiled for each batch size it meets; on CUDA with CUDA graphs."""
+    """Return ``net`` compiled for each batch size that it meets; on CUDA with CUDA graphs."""
     mode = "reduce-overhead" if device.type == "cuda" else None
-    made: nn.Module = torch.compile(net, mode=mode, dynamic=False)  # type: ignore[assignment]  # of a module it is one
-    return made
+    module: nn.Module = torch.compile(net, mode=mode, dynamic=False)  # type: ignore[assignment]  # a module for a module
+    return module
 
 
 class InSizes(nn.Module):
-    """A net that is only given batches of a few ``sizes``, so that it is compiled for few.
+    """Wrap a network so that it only receives a few batch ``sizes``, each compiled once.
 
-    Images ``(N, ...)`` are filled up with zeros to the next size; what comes of these is dropped.
+    Batches ``(N, ...)`` are padded with zero images to the next size; their logits are dropped.
     """
 
     def __init__(self, net: nn.Module, sizes: tuple[int, ...]) -> None:
@@ -151,46 +160,46 @@ class InSizes(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         count = len(images)
         size = next((size for size in self.sizes if size >= count), count)
-        filled = torch.cat([images, images.new_zeros(size - count, *images.shape[1:])])
-        logits: Tensor = self.net(filled.to(memory_format=torch.channels_last))
+        padded = torch.cat([images, images.new_zeros(size - count, *images.shape[1:])])
+        logits: Tensor = self.net(padded.to(memory_format=torch.channels_last))
         return logits[:count]
 
 
 def weighted_layers(net: nn.Module) -> int:
-    """How many convolutions and linear layers there are."""
+    """Return the number of convolutions and linear layers."""
     return sum(isinstance(module, (nn.Linear, _ConvNd)) for module in net.modules())
 
 
 @torch.inference_mode()
 def int8_macs(net: nn.Module, images: Tensor) -> dict[str, int]:
-    """Multiply-accumulates of a pass that int8 takes over, by the name of the layer.
+    """Return the multiply-accumulates of a float network that int8 covers, by layer name.
 
-    Those of linear layers; ``net`` is the float one.
+    These are the linear layers'; the counts are for a forward pass over ``images``.
     """
-    found: dict[str, int] = {}
+    macs: dict[str, int] = {}
     handles = []
     for name, module in net.named_modules():
         if _is_linear(module):
 
-            def note(layer: Any, given: Any, logits: Tensor, name: str = name) -> None:
-                found[name] = found.get(name, 0) + logits.numel() * int(layer.in_features)
+            def count(layer: Any, inputs: Any, logits: Tensor, name: str = name) -> None:
+                macs[name] = macs.get(name, 0) + logits.numel() * int(layer.in_features)
 
-            handles.append(module.register_forward_hook(note))
+            handles.append(module.register_forward_hook(count))
     try:
         net(images)
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return macs
 
 
 def _is_linear(module: nn.Module) -> bool:
-    # attention reads its projection's weight itself
+    # attention reads the weight of its projection without calling the layer
     return isinstance(module, nn.Linear) and not isinstance(module, NonDynamicallyQuantizableLinear)
 
 
 def _to_int8(net: nn.Module, device: torch.device) -> nn.Module:
-    """The linear layers of ``net`` in torchao's int8, in place; on CUDA padded as it needs."""
+    """Convert the linear layers of ``net`` to int8 in place; on CUDA they are padded first."""
     torchao = _torchao().quantization
     if device.type == "cuda":
         padded = {old: _Padded(old) for old in net.modules() if isinstance(old, nn.Linear)}
@@ -199,17 +208,17 @@ def _to_int8(net: nn.Module, device: torch.device) -> nn.Module:
             for name, child in list(parent.named_children()):
                 if isinstance(child, nn.Linear) and child in padded:
                     setattr(parent, name, padded[child])
-    # its own settings of the compiler are for the process, also for what is not int8
+    # torchao would otherwise change compiler settings of the whole process
     config = getattr(torchao, CONFIG)(set_inductor_config=False)
     torchao.quantize_(net, config, filter_fn=lambda module, name: _is_linear(module))
     return net
 
 
 class _Padded(nn.Module):
-    """A linear layer of sizes that CUDA's integer product takes, filled up with zeros.
+    """A linear layer padded with zeros to sizes that CUDA's integer product accepts.
 
-    ``(..., in)`` -> ``(..., out)``. Zeros change neither the products nor the scale of a row, which
-    is that of its largest value.
+    Maps ``(..., in)`` to ``(..., out)``. Zeros change neither the products nor the scale of a row,
+    which depends on its largest value.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -228,18 +237,18 @@ class _Padded(nn.Module):
         if bias is not None:
             self.linear.bias.copy_(F.pad(bias.detach(), (0, rows)))
 
-    def forward(self, given: Tensor) -> Tensor:
-        rows = given.flatten(0, -2)
+    def forward(self, inputs: Tensor) -> Tensor:
+        rows = inputs.flatten(0, -2)
         missing = max(0, ROWS - rows.shape[0])
-        filled = F.pad(rows, (0, self.linear.in_features - rows.shape[1], 0, missing))
-        found: Tensor = self.linear(filled)[: rows.shape[0], : self.out_features]
-        return found.reshape(*given.shape[:-1], self.out_features)
+        padded = F.pad(rows, (0, self.linear.in_features - rows.shape[1], 0, missing))
+        outputs: Tensor = self.linear(padded)[: rows.shape[0], : self.out_features]
+        return outputs.reshape(*inputs.shape[:-1], self.out_features)
 
 
 def _torchao() -> Any:
     logger = logging.getLogger("torch.utils._pytree")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns of how torchao registers itself
+    logger.setLevel(logging.ERROR)  # it warns about the way torchao registers itself
     try:
         import torchao
         import torchao.quantization

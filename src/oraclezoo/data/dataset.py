@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.contracts import Split
+from oraclezoo.contracts import Dataset, Split
 from oraclezoo.errors import UsageError, nearest
 
 SPLITS = ("train", "validation", "test")
@@ -57,3 +57,13 @@ class ArrayDataset:
         if name not in self._splits:
             self._splits[name] = self._readers[name]()
         return self._splits[name]
+
+
+def digests(dataset: Dataset, *splits: str) -> dict[str, str]:
+    """Return the SHA-256 of each source file that has been read, after reading ``splits``.
+
+    Reading is cached, so that a split costs time only once. Raises UsageError, DataError.
+    """
+    for name in splits:
+        dataset.split(name)
+    return dict(dataset.sha256)

@@ -1,4 +1,4 @@
-"""A folder of four IDX files: which file is which, and what ``dataset.toml`` says of them."""
+"""Folders of IDX files: the role of each file, and the content of ``dataset.toml``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FILES = {
     "test images": "t10k-images-idx3-ubyte",
     "test labels": "t10k-labels-idx1-ubyte",
 }
-"""What a file holds -> its name in MNIST, without or with .gz."""
+"""The content of a file -> its name in MNIST, with or without .gz."""
 
 VALIDATION = {
     "validation images": "validation-images-idx3-ubyte",
     "validation labels": "validation-labels-idx1-ubyte",
 }
-"""Two more files that a folder may have: found by these names only, and both or none."""
+"""Two optional files, recognised by these names only; both or neither."""
 
 _WORDS = {
     "training": {"train", "training"},
@@ -36,7 +36,7 @@ ABOUT = "dataset.toml"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What ``dataset.toml`` says; None where it says nothing."""
+    """The content of ``dataset.toml``; None for missing keys."""
 
     classes: tuple[str, ...] | None = None
     glyphs: tuple[str, ...] | None = None
@@ -45,16 +45,16 @@ class About:
 
 
 def discover(folder: Path) -> dict[str, Path]:
-    """The file for each key of :data:`FILES`: by MNIST's name, else by the words in its name.
+    """Return the file for each key of :data:`FILES`, by MNIST's name or the words in its name.
 
-    Those of :data:`VALIDATION` are added if the folder has them. Raises DataError if one is
-    missing or two could be meant.
+    The files of :data:`VALIDATION` are added if the folder has them. Raises DataError if a file is
+    missing or ambiguous.
     """
     try:
         present = sorted(path for path in folder.iterdir() if path.is_file())
     except OSError as error:
         raise DataError(f"data folder {folder}: {error.strerror or error}") from error
-    # hidden ones are locks and downloads that broke off
+    # hidden files are locks and unfinished downloads
     present = [path for path in present if not path.name.startswith(".")]
     found: dict[str, Path] = {}
     for role, name in FILES.items():
@@ -72,7 +72,7 @@ def discover(folder: Path) -> dict[str, Path]:
 
 
 def _validation(folder: Path, present: list[Path]) -> dict[str, Path]:
-    """The files of :data:`VALIDATION`, or none of them."""
+    """Return the files of :data:`VALIDATION`, or an empty dictionary."""
     found = {
         role: [path for path in present if path.name in (name, f"{name}.gz")]
         for role, name in VALIDATION.items()
@@ -89,14 +89,14 @@ def _validation(folder: Path, present: list[Path]) -> dict[str, Path]:
 
 
 def _fits(name: str, role: str) -> bool:
-    """Whether a file's name says IDX and both words of ``role``, e.g. "training images"."""
+    """Return whether a file name contains "idx" and both words of ``role``."""
     words = set(re.split(r"[^a-z0-9]+", name.lower()))
     is_idx = "ubyte" in words or any(word.startswith("idx") for word in words)
     return is_idx and all(words & _WORDS[part] for part in role.split())
 
 
 def read_about(folder: Path) -> About:
-    """The folder's ``dataset.toml``, or the defaults if it has none. Raises DataError."""
+    """Read the folder's ``dataset.toml``; defaults if it has none. Raises DataError."""
     path = folder / ABOUT
     if not path.exists():
         return About()

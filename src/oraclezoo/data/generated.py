@@ -1,4 +1,4 @@
-"""Generated characters as data sets: which images, and the cache that keeps them."""
+"""Generated characters as data sets, with a cache on disk."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Part:
 def open_generated(
     parts: Mapping[str, Part], progress: Callable[[str], None] | None
 ) -> ArrayDataset:
-    """The data set of ``parts``, one a split, each generated (or taken from the cache) when read.
+    """Return a data set with one part per split, generated or read from the cache on first use.
 
-    ``sha256["generated"]`` stands for generator, version, seeds and counts of all splits;
-    ``sha256["generated train"]`` and so on for the bytes of the splits that were read.
+    ``sha256["generated"]`` identifies generator, version, seeds and counts of all splits;
+    ``sha256["generated train"]`` etc. are digests of the splits that were read.
     """
     digests = {"generated": _key(parts)}
 
@@ -67,11 +67,11 @@ def split_sha256(split: ArraySplit) -> str:
 
 
 def _key(parts: Mapping[str, Part]) -> str:
-    """SHA-256 (hex) of everything that decides the images of ``parts``."""
-    from oraclezoo.data import glyphs  # brings scipy: not before an image is needed
+    """Return the SHA-256 (hex) of everything that determines the images of ``parts``."""
+    from oraclezoo.data import glyphs  # imports scipy, so only once an image is needed
 
     document = {
-        "generator": "oraclezoo.data.glyphs",  # as published digests have it
+        "generator": "oraclezoo.data.glyphs",  # the name in published digests
         "version": glyphs.VERSION,
         "parts": {name: [part.seed, list(part.counts)] for name, part in parts.items()},
     }
@@ -90,7 +90,7 @@ def _cached(part: Part, progress: Callable[[str], None] | None) -> ArraySplit:
             cache.seal.parent.mkdir(parents=True, exist_ok=True)
             waiting = partial(say, "waiting for another process that generates these characters")
             stack.enter_context(alone(cache.seal, waiting))
-        except OSError as error:  # the cache saves time, nothing else rests on it
+        except OSError as error:  # the cache only saves time
             _LOG.info("generated characters are not looked for: %s", error)
         else:
             if (kept := cache.read()) is not None:
@@ -106,10 +106,10 @@ def _cached(part: Part, progress: Callable[[str], None] | None) -> ArraySplit:
 
 @dataclass(frozen=True, slots=True)
 class _Cache:
-    """Where ``part`` is kept: two IDX files and, written after them, a seal with their SHA-256.
+    """The cached files of a part: two IDX files and a seal with their SHA-256, written last.
 
-    Only what fits the seal is used. A kill between the files, or two processes that mix theirs,
-    could otherwise leave images with the labels of others.
+    Files that do not match the seal are ignored. Otherwise a kill between the files, or two
+    concurrent processes, could pair images with the wrong labels.
     """
 
     part: Part
@@ -131,7 +131,7 @@ class _Cache:
         return {path.name: digest(path) for path in (self.images, self.labels)}
 
     def read(self) -> ArraySplit | None:
-        """What is kept, or None if that is nothing or not what it should be."""
+        """Return the cached split, or None if it is missing or does not match the seal."""
         try:
             if json.loads(self.seal.read_bytes()) != self.digests():
                 _LOG.info("generating again: %s is of other files", self.seal)
@@ -145,7 +145,7 @@ class _Cache:
         return split if fits and split.images.shape[1:] == (_SIZE, _SIZE) else None
 
     def write(self, split: ArraySplit) -> None:
-        """Keep ``split``. Raises OSError, DataError."""
+        """Write a split to the cache. Raises OSError, DataError."""
         write_idx(self.images, split.images)
         write_idx(self.labels, split.labels.astype(np.uint8))
         with replacing(self.seal) as file:

@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch on its device: one resampling, JPEG's losses, then cutout."""
+"""Augmentation of a whole batch on its device: one resampling, JPEG artefacts, then cutout."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ BEST_QUALITY = 95
 
 
 def standardise(images: Tensor, mean: float, std: float) -> Tensor:
-    """uint8 ``(N, H, W)`` -> float32 ``(N, 1, H, W)``: ``(x / 255 - mean) / std``."""
+    """Return uint8 ``(N, H, W)`` as float32 ``(N, 1, H, W)``: ``(x / 255 - mean) / std``."""
     return images.unsqueeze(1).to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
 
 
 class Augmenter:
-    """Turns uint8 images ``(N, H, W)`` into standardised, randomly changed float32 ones.
+    """Augments uint8 images ``(N, H, W)`` and standardises them to float32 ``(N, 1, H, W)``.
 
-    Shift, rotation, zoom, shear, mirror and the elastic field make one sampling grid, so that each
-    image is interpolated once; what comes in from outside is black (raw value 0). Then a share of
-    the images goes through JPEG, and cutout blanks with the mean gray. All random numbers come from
-    generators that :meth:`reseed` seeds: one for each equal part of a batch, so that images of
-    several trainings are changed in one go, each as it would be alone.
+    Shift, rotation, zoom, shear, mirroring and the elastic field form one sampling grid, so that
+    each image is interpolated once; pixels outside the image are black (raw value 0). A fraction of
+    the images is then compressed as JPEG, and cutout fills a square with the mean gray. Random
+    numbers come from generators that :meth:`reseed` seeds, one per equal part of a batch, so that
+    the images of stacked runs are augmented in one pass with the same result as separately.
     """
 
     def __init__(
@@ -42,10 +42,7 @@ class Augmenter:
         )
 
     def reseed(self, *seeds: int) -> None:
-        """Make each part of the next batch depend on its seed alone, whatever came before.
-
-        With S seeds a batch consists of S equal parts, one after the other.
-        """
+        """Seed the random numbers of the next batch, which consists of one equal part per seed."""
         while len(self.generators) < len(seeds):
             self.generators.append(torch.Generator(device=self.device))
         del self.generators[len(seeds) :]
@@ -53,7 +50,7 @@ class Augmenter:
             generator.manual_seed(seed)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """uint8 ``(N, H, W)`` -> float32 ``(N, 1, H, W)``."""
+        """Return augmented uint8 images ``(N, H, W)`` as float32 ``(N, 1, H, W)``."""
         batch = standardise(images, self.mean, self.std)
         if self.resamples:
             black = -self.mean / self.std
@@ -67,18 +64,18 @@ class Augmenter:
         return batch
 
     def _uniform(self, *shape: int, images: int) -> Tensor:
-        """Uniform on [0, 1); dimension ``images`` of ``shape`` goes through the batch."""
+        """Draw from [0, 1); dimension ``images`` of ``shape`` is the batch dimension."""
         sizes = list(shape)
         sizes[images] //= len(self.generators)
         parts = [torch.rand(*sizes, device=self.device, generator=g) for g in self.generators]
         return parts[0] if len(parts) == 1 else torch.cat(parts, images)
 
     def _even(self, *shape: int, images: int) -> Tensor:
-        """Uniform on [-1, 1)."""
+        """Draw uniformly from [-1, 1)."""
         return self._uniform(*shape, images=images).mul_(2).sub_(1)
 
     def _grid(self, batch: Tensor) -> Tensor:
-        """Where each output pixel is read, ``(N, H, W, 2)`` in grid_sample's [-1, 1] frame."""
+        """Return the sampling grid ``(N, H, W, 2)``, in grid_sample's coordinates from -1 to 1."""
         recipe = self.recipe
         count, _, height, width = batch.shape
         draws = self._even(6, count, images=1)
@@ -110,9 +107,9 @@ class Augmenter:
         return grid
 
     def _compressed(self, batch: Tensor, compressor: Jpeg) -> Tensor:
-        """A share of the batch as JPEG files of random quality would give it back.
+        """Compress a random fraction of the batch as JPEG of random quality.
 
-        Blocks start anywhere, as in files of which a part was cut out.
+        Blocks start at a random offset, as in a cropped file.
         """
         recipe, scale = self.recipe, 255 * self.std
         draws = self._uniform(4, len(batch), images=1)
@@ -126,7 +123,7 @@ class Augmenter:
         return torch.where((draws[1] < recipe.jpeg).view(-1, 1, 1, 1), lossy, batch)
 
     def _holes(self, batch: Tensor) -> Tensor:
-        """True on a square of edge ``cutout`` at a random place that lies inside each image."""
+        """Return a mask that is True on a random square of edge ``cutout`` inside each image."""
         count, _, height, width = batch.shape
         edge = min(self.recipe.cutout, height, width)
         draws = self._uniform(2, count, images=1)

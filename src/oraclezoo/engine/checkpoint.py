@@ -1,7 +1,6 @@
-"""Checkpoints: a state tree as one safetensors file, tensors as tensors and the rest as JSON.
+"""Checkpoints: a state tree in one safetensors file, with the tree as JSON in its header.
 
-The JSON tree travels in the file's header, so that a checkpoint is replaced in one atomic step and
-tensors and tree can never disagree. Nothing is pickled.
+Tree and tensors are in one file, so that a checkpoint is replaced atomically. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _TAGS = ("tensor", "tuple", "dict")
 def save_state(path: Path, state: Any) -> None:
     """Write a tree of dicts, lists, tuples, numbers, strings, None and tensors, atomically.
 
-    Raises PluginError if the state of some component holds anything else.
+    Raises PluginError if the state of a component holds another type.
     """
     tensors: dict[str, Tensor] = {}
     tree = _flatten(state, "state", tensors)
@@ -34,10 +33,10 @@ def save_state(path: Path, state: Any) -> None:
 
 
 def load_state(path: Path) -> Any:
-    """The tree that :func:`save_state` wrote, on the CPU. Raises ResultError if it is not one.
+    """Return the tree that :func:`save_state` wrote, with tensors on the CPU.
 
-    What belongs on a device is moved there by the ``load_state_dict`` that it is given to; an
-    optimizer's step counts are to stay on the CPU, where reading them waits for nothing.
+    ``load_state_dict`` moves tensors to the device. Step counts of optimizers stay on the CPU,
+    where reading them does not wait for the device. Raises ResultError if it cannot be read.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -45,16 +44,16 @@ def load_state(path: Path) -> Any:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return _restore(json.loads(metadata[_KEY]), tensors)
     except FileNotFoundError as error:
-        raise ResultError(f"{path}: there is no such checkpoint") from error
+        raise ResultError(f"{path}: the checkpoint does not exist") from error
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ResultError(f"{path}: not a checkpoint of oraclezoo ({error})") from error
 
 
 def load_optimizer(optimizer: Optimizer, state: Any) -> None:
-    """Give an optimizer its state, each tensor in the memory layout of its parameter.
+    """Load an optimizer's state, with each tensor in the memory layout of its parameter.
 
-    A checkpoint does not keep layouts, and torch's fused steps on the CPU go through memory as it
-    lies: a momentum in another order than its weight would be added to the wrong elements.
+    A checkpoint does not keep layouts, and PyTorch's fused steps on the CPU iterate over memory
+    order: a momentum in another layout would be added to the wrong elements.
     """
     optimizer.load_state_dict(state)
     for parameter, entries in optimizer.state.items():
@@ -66,7 +65,7 @@ def load_optimizer(optimizer: Optimizer, state: Any) -> None:
 def _flatten(node: Any, where: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(node, Tensor):
         # a copy of its own storage: safetensors refuses shared and strided memory
-        while where in tensors:  # keys 0 and "0" read alike
+        while where in tensors:  # keys 0 and "0" have the same text
             where += "'"
         tensors[where] = node.detach().cpu().contiguous().clone()
         return {"tensor": where}

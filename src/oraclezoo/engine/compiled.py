@@ -1,4 +1,4 @@
-"""torch.compile for the training's passes: when it is used, and how it is warmed up."""
+"""torch.compile for training: when it is used, and how it is warmed up."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from oraclezoo.errors import UsageError
 CHOICES = ("auto", "on", "off")
 
 FROM_STEPS = 10_000
-"""Training steps from which ``auto`` compiles on CUDA: there about 3 ms saved a step, which is what
-launching a small net's kernels one by one takes, pay for half a minute of compilation."""
+"""Number of training steps from which ``auto`` compiles on CUDA. Compilation takes about half a
+minute and saves about 3 ms per step, the time to launch the kernels of a small model one by one."""
 
 PASSES = 3
-"""Of warm-up: CUDA graphs are recorded in the second and first replayed in the third."""
+"""Warm-up passes: CUDA graphs are recorded in the second and first replayed in the third."""
 
 
 def wanted(choice: str, device: torch.device, steps: int) -> bool:
-    """Whether a training of ``steps`` steps is to be compiled. Raises UsageError.
+    """Return whether to compile a training run of ``steps`` steps.
 
-    ``auto`` never compiles on the CPU, where it takes longer than it saves (docs/engine.md).
+    ``auto`` never compiles on the CPU, where it costs more time than it saves (docs/engine.md).
+    Raises UsageError for an unknown choice.
     """
     if choice not in CHOICES:
         raise UsageError(f"compile is '{choice}'; it must be auto, on or off")
@@ -33,11 +34,18 @@ def wanted(choice: str, device: torch.device, steps: int) -> bool:
 def compile_and_warm_up(
     model: nn.Module, device: torch.device, passes: Callable[[Callable[[Tensor], Tensor]], None]
 ) -> Callable[[Tensor], Tensor]:
-    """The model's forward pass compiled; on CUDA with CUDA graphs.
+    """Compile the model's forward pass, on CUDA with CUDA graphs, and warm it up.
 
-    ``passes`` runs a forward and a backward pass of whatever it is given, on dummy images. Buffers,
-    gradients and torch's random state are as before when this returns or raises; the weights are
-    not touched, and the model itself stays as it is, so that no name in its state changes.
+    Buffers, gradients and PyTorch's random state are restored. The model itself is not wrapped, so
+    that the names in its state stay the same.
+
+    Args:
+        model: The model.
+        device: Its device.
+        passes: Runs a forward and a backward pass of the function it is given, on dummy images.
+
+    Returns:
+        The compiled forward pass.
     """
     torch.compiler.reset()  # earlier trainings in this process count towards torch's limit
     mode = "reduce-overhead" if device.type == "cuda" else None
@@ -58,8 +66,8 @@ def compile_and_warm_up(
     return forward
 
 
-class kept_state:  # noqa: N801  # reads as what it is, a context
-    """A context that leaves buffers, gradients, mode and random state of a model as they were."""
+class kept_state:  # noqa: N801  # a context manager
+    """Context that restores buffers, gradients, mode and random state of a model."""
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
         self.model = model

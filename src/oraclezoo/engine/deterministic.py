@@ -1,4 +1,4 @@
-"""Deterministic: the same weights twice, bit for bit, also on a GPU."""
+"""Deterministic algorithms: bit-identical weights in repeated runs, also on a GPU."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ _NAMED = re.compile(r"(\S+?)(?:\(\))? does not have a deterministic implementati
 
 @contextmanager
 def deterministic(wanted: bool = True) -> Iterator[None]:
-    """torch's deterministic algorithms, cuDNN's too, and no TF32; all as before afterwards.
+    """Use deterministic algorithms of PyTorch and cuDNN, without TF32, and restore all settings.
 
-    cuBLAS reads its workspace setting when it is first used in a process: enter this before.
-    Raises UsageError that names an operation without a deterministic implementation. Nothing is
-    changed if not ``wanted``.
+    cuBLAS reads its workspace setting when it is first used in a process: enter this context
+    before. Does nothing unless ``wanted``.
+
+    Raises:
+        UsageError: An operation has no deterministic implementation; the message names it.
     """
     if not wanted:
         yield

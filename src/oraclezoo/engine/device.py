@@ -1,4 +1,4 @@
-"""Devices: one code path for CUDA, MPS (not tested by us) and the CPU."""
+"""Devices: CUDA, MPS (not tested by us) and the CPU, and their free memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from oraclezoo.errors import UsageError
 
 
 def pick(name: str = "auto") -> torch.device:
-    """``"auto"`` (CUDA, then MPS, then CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``."""
+    """Return the device named ``"auto"`` (CUDA, MPS or CPU), ``"cpu"``, ``"cuda:1"`` or ``"mps"``.
+
+    Raises UsageError if this machine does not have it.
+    """
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -35,14 +38,14 @@ def pick(name: str = "auto") -> torch.device:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until all work given to the device is done; nothing to wait for on the CPU."""
+    """Wait until the device has finished its work; does nothing on the CPU."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Convolutions in float32 as it is defined, where cuDNN would use TF32 by default."""
+    """Compute convolutions in IEEE float32; cuDNN uses TF32 by default."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -52,11 +55,11 @@ def exact_float32() -> Iterator[None]:
 
 
 UNKNOWN_MEMORY_BYTES = 4 << 30
-"""Taken to be free on systems that do not say."""
+"""Assumed free memory on systems that do not report it."""
 
 
 def free_memory_bytes(device: torch.device) -> int:
-    """Memory that this process can still have; where the device's own is less, that."""
+    """Return the bytes that this process can still allocate, on the host and on the device."""
     free = _free_on_host()
     if device.type == "cuda":
         free = min(free, torch.cuda.mem_get_info(device)[0])
@@ -64,32 +67,32 @@ def free_memory_bytes(device: torch.device) -> int:
 
 
 def _free_on_host() -> int:
-    """Linux's own estimate, less where a control group (a container) or ulimit sets a limit."""
-    found = []
+    """Return Linux's estimate, or less if a control group (container) or ulimit sets a limit."""
+    estimates = []
     with suppress(OSError, AttributeError):
         line = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
-        found.append(1024 * int(line[1]))  # type: ignore[index]  # None is suppressed
+        estimates.append(1024 * int(line[1]))  # type: ignore[index]  # None is suppressed
     group = Path("/sys/fs/cgroup")
     with suppress(OSError, ValueError):  # "max" is no limit
         limit = int((group / "memory.max").read_text())
         used = int((group / "memory.current").read_text())
         files = re.findall(r"^(?:in)?active_file (\d+)$", (group / "memory.stat").read_text(), re.M)
-        found.append(limit - used + sum(map(int, files)))  # cached files give way
+        estimates.append(limit - used + sum(map(int, files)))  # cached files give way
     with suppress(OSError, ValueError, ImportError):
         import resource
 
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
         if limit != resource.RLIM_INFINITY:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
-            found.append(max(0, limit - pages * resource.getpagesize()))
-    if not found:
+            estimates.append(max(0, limit - pages * resource.getpagesize()))
+    if not estimates:
         with suppress(OSError, ValueError, AttributeError):
-            found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return min(found, default=UNKNOWN_MEMORY_BYTES)
+            estimates.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(estimates, default=UNKNOWN_MEMORY_BYTES)
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:
-    """Most device memory held so far by this process; on the CPU its peak resident size."""
+    """Return this process's peak device memory in bytes; on the CPU its peak resident size."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

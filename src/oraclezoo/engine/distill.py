@@ -1,4 +1,4 @@
-"""Distillation: a student learns from teachers' soft labels beside the given ones."""
+"""Knowledge distillation: soft labels of teachers in addition to the hard labels."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 
 class Ensemble(nn.Module):
-    """The mean of several classifiers' probabilities, as one.
+    """A classifier that averages the probabilities of its members.
 
-    Images ``(N, C, H, W)`` -> the logarithms of the mean probabilities ``(N, classes)``, which
-    serve as logits.
+    Images ``(N, C, H, W)`` to log mean probabilities ``(N, classes)``, which serve as logits.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
@@ -28,17 +27,23 @@ class Ensemble(nn.Module):
 
 
 def soften(
-    loss: Tensor, logits: Tensor, taught: Tensor, weight: float, temperature: float
+    loss: Tensor, logits: Tensor, teacher_logits: Tensor, weight: float, temperature: float
 ) -> Tensor:
-    """``(1 - weight) loss + weight T^2 KL(teacher || student)``, both at temperature T.
+    """Return ``(1 - weight) loss + weight T^2 KL(teacher || student)``, at temperature T.
 
-    ``logits`` and ``taught``, those of student and teacher, are float ``(N, C)``; ``loss`` is a
-    scalar. Hinton, Vinyals and Dean 2015, arXiv:1503.02531, section 2, with the divergence for the
-    cross-entropy: the two differ by a constant.
+    From Hinton, Vinyals and Dean 2015, arXiv:1503.02531, section 2, with the divergence in place of
+    the cross-entropy; they differ by a constant.
+
+    Args:
+        loss: The loss without teachers, a scalar.
+        logits: Logits of the student, float ``(N, C)``.
+        teacher_logits: Logits of the teacher, float ``(N, C)``.
+        weight: Weight of the divergence, from 0 to 1.
+        temperature: Temperature of both softmaxes.
     """
     divergence = F.kl_div(
         (logits.float() / temperature).log_softmax(1),
-        (taught.float() / temperature).log_softmax(1),
+        (teacher_logits.float() / temperature).log_softmax(1),
         reduction="batchmean",
         log_target=True,
     )

@@ -1,4 +1,4 @@
-"""Evaluation: probabilities, and what follows from them."""
+"""Evaluation: class probabilities, accuracy and loss."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ from torch import Tensor, nn
 
 from oraclezoo.engine.augment import standardise
 from oraclezoo.engine.images import Streamed, chunks
+from oraclezoo.engine.records import TrainingData
+from oraclezoo.recipe import Recipe
 
 BATCH_SIZE = 500
-"""Images at a time in evaluation; the result does not depend on it."""
+"""Batch size of evaluation; the result does not depend on it."""
 
 
 class ViewsAveraged(nn.Module):
-    """A classifier that averages its probabilities over several views of an image.
+    """Test-time augmentation: a classifier that averages probabilities over views of an image.
 
-    Standardised images ``(N, 1, H, W)`` -> the logarithms of the mean probabilities ``(N, C)``,
-    which serve as logits. The views are the image and, if ``pixels`` is not 0, the image moved by
-    so many up, down, left and right, where ``black`` is the value that comes in; with ``flip`` each
-    of these mirrored as well. Multi-crop evaluation, as K. Jordan has it in arXiv:2404.00498.
+    Maps standardised images ``(N, 1, H, W)`` to log mean probabilities ``(N, C)``, which serve as
+    logits. Multi-crop evaluation as in K. Jordan, arXiv:2404.00498.
+
+    Args:
+        net: The classifier.
+        pixels: Shift of the additional views up, down, left and right; 0 for none.
+        black: Standardised value of the pixels that a shift brings in.
+        flip: Whether to add the mirror image of each view.
     """
 
     TOGETHER = 32
-    """Images up to which the views go through the net in one pass: faster for few, slower for many
-    (docs/engine.md)."""
+    """Largest batch whose views are passed to the net at once, which is faster for small batches
+    only (docs/engine.md)."""
 
     def __init__(self, net: nn.Module, pixels: int, black: float, *, flip: bool = False) -> None:
         super().__init__()
@@ -34,9 +40,9 @@ class ViewsAveraged(nn.Module):
         self.training = net.training
 
     def forward(self, images: Tensor) -> Tensor:
-        """The image first, then up, down, left, right; then all of them mirrored."""
+        """Return log mean probabilities over the image, its shifts, and their mirror images."""
         views = self._views(images)
-        # an exported graph is for any number of images
+        # an exported graph takes any number of images
         if torch.compiler.is_exporting() or images.shape[0] <= self.TOGETHER:
             logits = self.net(torch.cat(views))
             logits = logits.view(len(views), -1, logits.shape[1])
@@ -58,7 +64,7 @@ class ViewsAveraged(nn.Module):
 def with_views(
     net: nn.Module, pixels: int, *, flip: bool = False, mean: float, std: float
 ) -> nn.Module:
-    """The module that classifies with views averaged; ``net`` itself if there is just the one."""
+    """Return a module that averages over views; ``net`` itself if there is one view only."""
     return ViewsAveraged(net, pixels, -mean / std, flip=flip) if pixels or flip else net
 
 
@@ -71,9 +77,9 @@ def probabilities(
     std: float,
     channels_last: bool = True,
 ) -> Tensor:
-    """Class probabilities float32 ``(N, C)`` of uint8 images ``(N, H, W)``, on their device.
+    """Return class probabilities float32 ``(N, C)`` of uint8 images ``(N, H, W)``.
 
-    The model is put into evaluation mode and left as it was found.
+    The model is evaluated in evaluation mode; its mode is restored.
     """
     was_training = model.training
     model.eval()
@@ -86,8 +92,21 @@ def probabilities(
     return torch.cat(rows)
 
 
+def validation_metrics(model: nn.Module, recipe: Recipe, data: TrainingData) -> tuple[float, float]:
+    """Return accuracy and loss on the validation images, averaged over the recipe's views."""
+    scale = {"mean": data.mean, "std": data.std}
+    flip = recipe.evaluate.flip and data.flip_keeps_label
+    probs = probabilities(
+        with_views(model, recipe.evaluate.shifts, flip=flip, **scale),
+        data.validation_images,
+        **scale,
+        channels_last=recipe.train.channels_last,
+    )
+    return accuracy_and_loss(probs, data.validation_labels)
+
+
 def accuracy_and_loss(probs: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Share of right answers in [0, 1], and the mean negative log-likelihood in nats."""
+    """Return accuracy in [0, 1] and the mean negative log-likelihood in nats."""
     probs, labels = probs.cpu(), labels.cpu()  # MPS has no float64
     right = (probs.argmax(1) == labels).double().mean()
     likelihood = probs.gather(1, labels.view(-1, 1)).double().clamp_min(1e-12)

@@ -1,4 +1,4 @@
-"""Arithmetic: what a training step takes, and what a device can do."""
+"""FLOP counts of a training step, and the peak FLOP rate of a device."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from torch.utils.flop_counter import FlopCounterMode
 from oraclezoo.engine.device import synchronise
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Of the recipe's precisions."""
+"""Data type of each precision of a recipe."""
 
 EDGE = {"cpu": 1024, "cuda": 8192}
-"""Of the square matrices whose product is timed; enough to reach a device's best."""
+"""Edge of the square matrices whose product is timed; large enough to saturate the device."""
 
 
 def pass_flops(model: nn.Module, images: Tensor) -> int:
-    """Floating-point operations of a forward and a backward pass over ``images``.
+    """Return the floating-point operations of a forward and a backward pass.
 
-    ``images``: float ``(N, C, H, W)`` on the model's device. Convolutions, matrix products and
-    attention count, a multiply-add as two; the rest does not. On a copy: the model is untouched.
+    Convolutions, matrix products and attention are counted; a multiply-add counts as two.
+
+    Args:
+        model: The model; a copy is used.
+        images: float ``(N, C, H, W)`` on the model's device.
     """
     twin = copy.deepcopy(model).train()
     with (
@@ -37,11 +40,11 @@ def pass_flops(model: nn.Module, images: Tensor) -> int:
 
 
 def matrix_flops_per_s(device: torch.device, dtype: torch.dtype, repeats: int = 15) -> float:
-    """Operations a second of the best of ``repeats`` products of two square matrices.
+    """Return the peak rate of matrix products in operations per second.
 
-    On the CPU a 3x3 convolution, a product too, is tried as well and the better one counts: torch
-    takes another library for it, and on some processors that one alone uses the widest vectors. All
-    numbers are random: zeros let a GPU run faster than data does.
+    It is the fastest of ``repeats`` products of two square matrices. On the CPU a 3x3 convolution
+    is timed as well, since PyTorch uses another library for it, which alone uses the widest vector
+    instructions on some processors. Values are random: a GPU is faster on zeros.
     """
     edge = EDGE.get(device.type, EDGE["cpu"])
     generator = torch.Generator(device=device).manual_seed(0)
@@ -51,8 +54,8 @@ def matrix_flops_per_s(device: torch.device, dtype: torch.dtype, repeats: int = 
         images = torch.randn(16, 128, 28, 28, generator=generator).to(dtype)
         filters = torch.randn(128, 128, 3, 3, generator=generator).to(dtype)
         images, filters = (x.to(memory_format=torch.channels_last) for x in (images, filters))
-        took = _best_s(lambda: F.conv2d(images, filters, padding=1), device, repeats)
-        best = max(best, 2 * 16 * 28 * 28 * 128 * 128 * 9 / took)
+        elapsed_s = _best_s(lambda: F.conv2d(images, filters, padding=1), device, repeats)
+        best = max(best, 2 * 16 * 28 * 28 * 128 * 128 * 9 / elapsed_s)
     return best
 
 

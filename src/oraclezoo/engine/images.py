@@ -1,4 +1,4 @@
-"""Where batches come from: a tensor on the device, or images that are read ahead of their use."""
+"""Sources of batches: a tensor on the device, or images that a thread reads ahead."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from torch import Tensor
 from oraclezoo.contracts import Images
 
 AHEAD = 4
-"""Batches that are read while one is in use."""
+"""Number of batches that are read ahead."""
 
 Rows = npt.NDArray[np.int64]
 
 
 class Streamed:
-    """Images uint8 ``(N, H, W)`` that are not held on the device, but brought there in batches.
+    """Images uint8 ``(N, H, W)`` that are copied to the device batch by batch.
 
-    ``parts`` follow one another, as if they were concatenated; ``device`` is where batches go.
+    Args:
+        parts: Images, treated as if they were concatenated.
+        device: Device of the batches.
     """
 
     def __init__(self, parts: Sequence[Images], device: torch.device) -> None:
@@ -34,9 +36,9 @@ class Streamed:
         return self.shape[0]
 
     def read(self, batches: Iterable[Rows]) -> Generator[Tensor]:
-        """The images of each batch of row numbers, on the device, read by a thread ahead of time.
+        """Yield the images of each batch of row numbers, on the device, read ahead by a thread.
 
-        What fails in the thread is raised here. The thread ends with the generator: close it.
+        Errors of the thread are raised here. Close the generator to end the thread.
         """
         pool = ThreadPoolExecutor(1, "oraclezoo-read-ahead")
         waiting: deque[Future[Tensor]] = deque()
@@ -52,14 +54,14 @@ class Streamed:
 
     def _gather(self, rows: Rows) -> Tensor:
         if len(self.parts) == 1:
-            found = self.parts[0][rows]
+            images = self.parts[0][rows]
         else:
-            found, start = np.empty((len(rows), *self.shape[1:]), np.uint8), 0
+            images, start = np.empty((len(rows), *self.shape[1:]), np.uint8), 0
             for part in self.parts:
                 inside = (start <= rows) & (rows < start + len(part))
-                found[inside] = part[rows[inside] - start]
+                images[inside] = part[rows[inside] - start]
                 start += len(part)
-        batch = torch.from_numpy(found)
+        batch = torch.from_numpy(images)
         return batch.pin_memory() if self.device.type == "cuda" else batch
 
     def _move(self, batch: Future[Tensor]) -> Tensor:
@@ -70,26 +72,32 @@ class Streamed:
 def batches(
     images: Tensor | Streamed, labels: Tensor, order: Tensor, size: int, first: int = 0
 ) -> Generator[tuple[Tensor, Tensor]]:
-    """Images and labels, ``size`` at a time along ``order``, from the batch numbered ``first`` on.
+    """Yield images and labels in batches, on the labels' device.
 
-    ``order``, int64 ``(N,)`` on the CPU, is a permutation; an incomplete last batch is left out.
-    Both come on the labels' device. Close the generator when it is left early.
+    Close the generator if it is left early.
+
+    Args:
+        images: Images uint8 ``(N, H, W)``.
+        labels: Labels int64 ``(N,)``.
+        order: Order of the images, int64 on the CPU.
+        size: Batch size; an incomplete last batch is dropped.
+        first: Number of batches to skip.
     """
     starts = range(first * size, len(order) - size + 1, size)
-    there = order.to(labels.device)
+    indices = order.to(labels.device)
     if isinstance(images, Tensor):
         for start in starts:
-            chosen = there[start : start + size]
-            yield images[chosen], labels[chosen]
+            batch_indices = indices[start : start + size]
+            yield images[batch_indices], labels[batch_indices]
         return
     numbers = order.numpy()
     with closing(images.read(numbers[start : start + size] for start in starts)) as read:
         for start, batch in zip(starts, read, strict=True):
-            yield batch, labels[there[start : start + size]]
+            yield batch, labels[indices[start : start + size]]
 
 
 def chunks(images: Tensor | Streamed, size: int) -> Generator[Tensor]:
-    """All images in order, at most ``size`` at a time, on their device."""
+    """Yield all images in order, at most ``size`` at a time, on their device."""
     if isinstance(images, Tensor):
         yield from torch.split(images, size)
         return
@@ -100,7 +108,7 @@ def chunks(images: Tensor | Streamed, size: int) -> Generator[Tensor]:
 
 
 def take(images: Tensor | Streamed, rows: Tensor) -> Tensor:
-    """The images numbered ``rows``, int64 on the CPU, on their device."""
+    """Return the images with the indices ``rows``, int64 on the CPU, on their device."""
     if isinstance(images, Tensor):
         return images[rows.to(images.device)]
     with closing(images.read([rows.numpy()])) as read:

@@ -1,4 +1,4 @@
-"""JPEG's losses of gray images, for a whole batch on its device."""
+"""JPEG compression artefacts of gray images, for a whole batch on its device."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ LUMINANCE = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
-"""Steps of quantization, vertical frequencies down: ITU-T T.81 (1992), table K.1."""
+"""Quantization table, vertical frequencies down: ITU-T T.81 (1992), table K.1."""
 
 
 class Jpeg:
-    """Gray images as a baseline JPEG file of a given quality would give them back.
+    """Compresses and decompresses gray images as baseline JPEG does.
 
-    Blocks of 8 x 8 pixels, the last ones filled up with the edge pixel; each is transformed
-    (DCT-II), divided by the table, rounded and taken back (ITU-T T.81, A.3 and K.1). The table is
-    scaled by quality as the Independent JPEG Group's library does (jcparam.c, 1991).
+    Blocks of 8 x 8 pixels, padded with the edge pixel, are transformed (DCT-II), quantized and
+    transformed back (ITU-T T.81, A.3 and K.1). The table is scaled by quality as in the library of
+    the Independent JPEG Group (jcparam.c, 1991).
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -37,10 +37,13 @@ class Jpeg:
         self.table = torch.tensor(LUMINANCE, dtype=torch.float32, device=device)
 
     def __call__(self, images: Tensor, quality: Tensor, first: Tensor | None = None) -> Tensor:
-        """float32 ``(N, 1, H, W)`` of 0 to 255, quality ``(N,)`` of 1 to 100 -> images likewise.
+        """Return the decompressed images, float32 ``(N, 1, H, W)`` from 0 to 255.
 
-        ``first``, int64 ``(N, 2)``, is the row and column, 0 to 7, that each image's first pixel
-        has in its block, as in a file that was cropped: 0 if nothing is said.
+        Args:
+            images: float32 ``(N, 1, H, W)`` from 0 to 255.
+            quality: Quality of each image, ``(N,)``, from 1 to 100.
+            first: Row and column, 0 to 7, of each image's first pixel in its block, int64
+                ``(N, 2)``, as in a cropped file; by default 0.
         """
         count, _, height, width = images.shape
         if first is None:
@@ -52,22 +55,22 @@ class Jpeg:
         down, across = whole.shape[1] // EDGE, whole.shape[2] // EDGE
         blocks = whole.view(count, down, EDGE, across, EDGE).transpose(2, 3)
         steps = self._steps(quality).view(count, 1, 1, EDGE, EDGE)
-        found = self.waves @ blocks @ self.waves.T
-        found = self.waves.T @ ((found / steps).round() * steps) @ self.waves
-        found = found.transpose(2, 3).reshape(whole.shape)
+        values = self.waves @ blocks @ self.waves.T
+        values = self.waves.T @ ((values / steps).round() * steps) @ self.waves
+        values = values.transpose(2, 3).reshape(whole.shape)
         rows, columns = (
             torch.arange(size, device=images.device) + first[:, axis : axis + 1]
             for axis, size in enumerate((height, width))
         )
-        found = found[which, rows[:, :, None], columns[:, None, :]]
-        return (found[:, None] + 128).round().clamp(0, 255)
+        values = values[which, rows[:, :, None], columns[:, None, :]]
+        return (values[:, None] + 128).round().clamp(0, 255)
 
     def _places(self, size: int, first: Tensor) -> Tensor:
-        """The pixel of each place along an axis of whole blocks, ``(N, P)``; the edge's go on."""
+        """Return the pixel index of each position in whole blocks along an axis, ``(N, P)``."""
         places = torch.arange(-(-(size + EDGE - 1) // EDGE) * EDGE, device=first.device)
         return (places - first[:, None]).clamp(0, size - 1)
 
     def _steps(self, quality: Tensor) -> Tensor:
-        """``(N, 8, 8)``: the table for each quality."""
+        """Return the quantization table of each quality, ``(N, 8, 8)``."""
         percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
         return ((self.table * percent.view(-1, 1, 1) + 50) / 100).floor().clamp(1, 255)

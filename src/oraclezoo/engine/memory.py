@@ -1,4 +1,4 @@
-"""Memory: which batch would have fit, when one did not."""
+"""Out-of-memory errors: recognise them, and estimate the batch size that fits."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from torch.utils._pytree import tree_leaves
 from oraclezoo.engine.device import free_memory_bytes
 
 SHARES = {"cuda": 0.8, "cpu": 0.4}
-"""Of the free memory that a batch's tensors may take. Allocators round up and libraries want
-workspace; on the CPU, resident memory was seen to grow by 2.2 to 4 times what tensors hold."""
+"""Fraction of the free memory that a batch's tensors may take. Allocators round up and libraries
+need workspace; on the CPU, resident memory grew by 2.2 to 4 times the size of the tensors."""
 
 PROBES = (2, 6)
-"""Images of the two small passes that are measured."""
+"""Batch sizes of the two passes that are measured."""
 
 _SAID = re.compile(
     r"can't allocate memory|not enough memory|bad_alloc|out of memory|ALLOC_FAILED", re.IGNORECASE
@@ -29,17 +29,21 @@ _SAID = re.compile(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is a device or the host saying that there is no memory left."""
+    """Return whether an error means that the host or a device is out of memory."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and bool(_SAID.search(str(error)))
 
 
 def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> str:
-    """Two lines on a batch of ``failed`` images that did not fit: what it takes, what fits.
+    """Return two lines about a batch that did not fit: its memory, and the batch size that fits.
 
-    ``passes`` runs a forward and a backward pass over so many images. It is measured at two small
-    sizes, which gives what an image takes and what is taken whatever the batch.
+    Two small batches are measured, which separates the memory per image from the constant part.
+
+    Args:
+        failed: Size of the batch that did not fit.
+        device: The device.
+        passes: Runs a forward and a backward pass over a number of images.
     """
     first = f"out of memory on {device.type} at a batch of {failed} images"
     try:
@@ -59,18 +63,18 @@ def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> 
 
 
 def batch_that_fits(free_bytes: float, each_bytes: float, failed: int) -> int:
-    """The largest power of two of images that fits and is at most half of what failed; 1 at least.
+    """Return the largest power of two that fits and is at most half of ``failed``; at least 1.
 
-    Half: where the estimate says that it should have fitted, it was too low.
+    The bound of one half covers estimates that are too low.
     """
     fits = max(1, int(min(free_bytes / each_bytes, failed / 2)))
     return 1 << (fits.bit_length() - 1)
 
 
 def peak_bytes(device: torch.device, work: Callable[[], None]) -> int:
-    """Most bytes of tensors that ``work`` held at once, beyond those held before.
+    """Return the peak size in bytes of the tensors that ``work`` allocates.
 
-    On CUDA as the allocator counts them; on the CPU by the tensors that operations give out.
+    On CUDA it is the allocator's count, on the CPU that of the tensors that operations return.
     """
     if device.type != "cuda":
         with _Held() as held:
@@ -84,7 +88,7 @@ def peak_bytes(device: torch.device, work: Callable[[], None]) -> int:
 
 
 class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own gap
-    """Adds up the memory of all tensors that are made inside, until it is given back."""
+    """Tracks the memory of all tensors that are created in the context until they are freed."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's own gap

@@ -1,7 +1,7 @@
-"""Batch norm's running averages, gathered anew for weights that training did not stand at.
+"""Batch norm statistics, recomputed for weights that were not the training weights.
 
-Schedule-free optimizers train at one point and are evaluated at another (Defazio et al. 2024,
-arXiv:2405.15682, whose authors' package advises this).
+Schedule-free optimizers are evaluated at other weights than they train at (Defazio et al. 2024,
+arXiv:2405.15682, whose authors' package recommends this).
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 BATCHES = 16
-"""Training batches that averages are gathered from."""
+"""Number of training batches that statistics are computed from."""
 
 
 def tracking(model: nn.Module) -> list[_BatchNorm]:
-    """The layers that keep running averages."""
+    """Return the layers that have running statistics."""
     found = (module for module in model.modules() if isinstance(module, _BatchNorm))
     return [norm for norm in found if norm.running_mean is not None]
 
 
 @torch.no_grad()
 def regather(model: nn.Module, images: Iterable[Tensor]) -> None:
-    """Set running averages to the plain means over batches of standardised ``images``.
+    """Set the running statistics to plain means over batches of standardised images.
 
-    All else is in evaluation mode meanwhile, as it will be when they are used; the model is left
-    there. Without such layers no image is asked for.
+    All other layers are in evaluation mode, and the model is left in it. Without such layers no
+    batch is read.
     """
     norms = tracking(model)
     if not norms:

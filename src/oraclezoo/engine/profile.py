@@ -1,4 +1,4 @@
-"""Profile: a trace of a few steps, the operations that take longest, and a step's time budget."""
+"""Profiling: a trace of a few steps, the slowest operations, and the time of a step by phase."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from oraclezoo.engine.device import synchronise
-from oraclezoo.engine.flops import DTYPES, matrix_flops_per_s
+from oraclezoo.engine.flops import DTYPES, matrix_flops_per_s, pass_flops
 from oraclezoo.engine.trace import device_ms
 from oraclezoo.errors import UsageError
 
@@ -28,33 +29,33 @@ _NOTHING = nullcontext()
 
 
 class Unwatched:
-    """What the engine reports to when nobody profiles: does nothing."""
+    """Profiler that does nothing."""
 
     def span(self, phase: str) -> AbstractContextManager[object]:
-        """A context around the work of one of :data:`PHASES`."""
+        """Return a context for the work of one of :data:`PHASES`."""
         return _NOTHING
 
     def epoch(self, step: int) -> AbstractContextManager[object]:
-        """A context around the steps of an epoch, of which the first is numbered ``step``."""
+        """Return a context for the steps of an epoch; its first step has the number ``step``."""
         return _NOTHING
 
     def step(self) -> None:
-        """A step is done."""
+        """Record the end of a step."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which steps are timed by a clock, and which are traced; ends are left out."""
+    """Ranges of the steps that are timed and traced."""
 
     timed: range
     traced: range
 
 
 def choose_window(first: int, per_epoch: int, total: int) -> Window:
-    """The steps to watch, in a training that goes from step ``first`` to ``total``.
+    """Choose the steps to profile in a run from step ``first`` to ``total``.
 
-    After :data:`WARMUP_STEPS`, :data:`STEPS` are timed and as many traced, fewer where the training
-    is short; traced ones lie in one epoch, so that validation is not in the trace. Raises
+    After :data:`WARMUP_STEPS`, :data:`STEPS` steps are timed and as many traced, or fewer if the
+    run is short. Traced steps are in one epoch, so that validation is not in the trace. Raises
     UsageError if fewer than two steps are left.
     """
     left = total - first
@@ -64,7 +65,7 @@ def choose_window(first: int, per_epoch: int, total: int) -> Window:
     warm = min(WARMUP_STEPS, (left - traced) // 2)
     timed = min(STEPS, left - traced - warm)
     start = first + warm + timed
-    if start % per_epoch + traced > per_epoch:  # not to cross the end of an epoch
+    if start % per_epoch + traced > per_epoch:  # must not cross the end of an epoch
         start += per_epoch - start % per_epoch
     if start + traced > total:
         start = total - traced
@@ -73,10 +74,10 @@ def choose_window(first: int, per_epoch: int, total: int) -> Window:
 
 
 class Profiler(Unwatched):
-    """Watches a training and leaves ``trace.json`` and a report; the weights are not affected.
+    """Profiles a training run and writes ``trace.json``; weights are not affected.
 
-    A tracer slows every operation down. So the time of a step is taken from steps that are not
-    traced, and on the CPU the time of its phases too, by a clock.
+    Tracing slows every operation down. The time of a step, and on the CPU of its phases, is
+    therefore measured by a clock on steps that are not traced.
     """
 
     def __init__(self, folder: Path, device: torch.device, window: Window) -> None:
@@ -91,9 +92,14 @@ class Profiler(Unwatched):
         self._tracer: profile | None = None
         self._tracing = False
 
+    def count_flops(self, model: nn.Module, images: Tensor, precision: str) -> None:
+        """Count the operations of a step on prepared images; measure the device's peak rate."""
+        self.flops_per_step = pass_flops(model, images)
+        self.matrix_flops_per_s = matrix_flops_per_s(self.device, DTYPES[precision])
+
     @contextmanager
     def epoch(self, step: int) -> Iterator[None]:
-        """See :class:`Unwatched`; nothing between two epochs counts."""
+        """See :class:`Unwatched`; time between two epochs is not counted."""
         self._step = step
         self._begin()
         try:
@@ -120,7 +126,7 @@ class Profiler(Unwatched):
             self._since = time.perf_counter()
 
     def _pause(self) -> None:
-        """Stop the clock, if it runs; the device is waited for here and not in every step."""
+        """Stop the clock if it runs; synchronises with the device once instead of every step."""
         if self._since is not None:
             synchronise(self.device)
             self._timed_s += time.perf_counter() - self._since

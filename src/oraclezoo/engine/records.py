@@ -1,9 +1,12 @@
-"""Records: what the engine is given, what it tells, and what it remembers."""
+"""Records of the engine: its input, its settings, its progress and its reports."""
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,12 +14,15 @@ from torch.optim import Optimizer
 
 from oraclezoo.engine.images import Streamed
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training and validation images: uint8 ``(N, H, W)``, int64 ``(N,)``, on the device.
+    """Training and validation images, uint8 ``(N, H, W)``, and labels, int64 ``(N,)``.
 
-    Streamed images stay where they are and come to the device in batches, the same ones.
+    Tensors are on the device. Streamed images stay in their file and are copied to the device batch
+    by batch; the batches are the same.
     """
 
     images: Tensor | Streamed
@@ -30,7 +36,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Parts:
-    """What is trained, and with what; built by the caller from the recipe's names."""
+    """The model, optimizer and scheduler that a recipe names, and what the last two require."""
 
     model: nn.Module
     optimizer: Optimizer
@@ -42,7 +48,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is known after an epoch; validation is None where it was not measured."""
+    """Metrics of an epoch; validation metrics are None if the epoch was not validated."""
 
     epoch: int
     step: int
@@ -54,9 +60,67 @@ class Epoch:
     images_per_s: float
 
 
+def _ignore(epoch: Epoch) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Functions that a training run calls.
+
+    Attributes:
+        on_epoch: Called after each epoch.
+        should_stop: Called after each step; True saves the state and ends the run with
+            InterruptedRunError.
+        progress: Called with one line of text on what happens; None logs warnings only.
+    """
+
+    on_epoch: Callable[[Epoch], None] = _ignore
+    should_stop: Callable[[], bool] = _never
+    progress: Callable[[str], None] | None = None
+
+    def say(self, text: str) -> None:
+        """Pass a line to ``progress``, if there is one."""
+        if self.progress is not None:
+            self.progress(text)
+
+    def warn(self, text: str) -> None:
+        """Pass a warning to ``progress``, or to the log without one."""
+        (self.progress or logger.warning)(text)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The folder of a run's checkpoint, and whether the run continues from it."""
+
+    folder: Path
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """Optional settings of a trainer.
+
+    Attributes:
+        compile: ``"auto"``, ``"on"`` or ``"off"`` (:mod:`oraclezoo.engine.compiled`).
+        profile: Folder for the trace of a few steps; None for no profile.
+        warn: Called with one line of text if a setting cannot be honoured.
+        teacher: Standardised images to logits, on the device, for the distillation loss.
+    """
+
+    compile: str = "auto"
+    profile: Path | None = None
+    teacher: nn.Module | None = None
+    warn: Callable[[str], None] = logger.warning
+
+
 @dataclass
 class Progress:
-    """The loop's own state: where it is, and what it has seen; ``train_s`` counts ``compile_s``."""
+    """The state of the loop: its position and its sums. ``train_s`` includes ``compile_s``."""
 
     epoch: int = 0
     step_in_epoch: int = 0

@@ -1,15 +1,33 @@
-"""Seeds by axis, so that runs differ in exactly what they are meant to differ in."""
+"""Random seeds by purpose, and torch's random state."""
 
 from __future__ import annotations
 
 import hashlib
 
+import torch
+from torch import Tensor
+
 
 def derive(seed: int, axis: str, index: int = 0) -> int:
-    """A 63-bit seed for one axis of a run's seed: "initialisation", "order", "augment", ...
+    """Return a 63-bit seed for one source of randomness: "initialisation", "order", "augment", ...
 
-    Two recipes at one seed share every derived seed: the same data order and the same random
-    changes of images, and the same initial weights if their backbones are the same.
+    Two recipes at the same seed share every derived seed: the data order, the augmentation and, for
+    the same backbone, the initial weights.
     """
     digest = hashlib.sha256(f"oraclezoo/{axis}/{seed}/{index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Return torch's random state on the CPU and, for a CUDA device, on the device."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def restore_random_state(state: dict[str, Tensor], device: torch.device) -> None:
+    """Restore what :func:`random_state` returned; a CUDA state is ignored on another device."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

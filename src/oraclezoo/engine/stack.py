@@ -1,4 +1,4 @@
-"""Stack: several models of one build as one, so that one pass and one step serve them all."""
+"""A stack of models of one architecture that share forward and backward passes and steps."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from torch.func import functional_call, vmap
 from torch.optim import Optimizer
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Logits ``(N, C)`` and labels ``(N,)`` to a scalar."""
+"""Maps logits ``(N, C)`` and labels ``(N,)`` to a scalar."""
 
 
 class Stack:
-    """S models of one build; each one's parameters and buffers become views of stacked tensors.
+    """S models of one architecture, whose parameters and buffers become views of stacked tensors.
 
-    The models stay what they are: an optimizer that updates a model's parameters in place, or a
-    checkpoint that is loaded into one, changes the stack. One pass over the stack is
-    :func:`torch.vmap`'s: convolutions become grouped ones, linear layers batched products, and each
-    model's batch norm sees its own images and moves its own running averages.
+    An optimizer that updates a model's parameters in place, or a checkpoint that is loaded into it,
+    changes the stack. A pass over the stack uses :func:`torch.vmap`: convolutions become grouped
+    ones and linear layers batched products; each batch norm sees the images of its own model.
     """
 
     def __init__(
@@ -41,27 +40,27 @@ class Stack:
         self.buffers = {name: _bind([each[name] for each in buffers]) for name in buffers[0]}
 
     def logits(self, images: Tensor) -> Tensor:
-        """Each model's logits ``(S, N, C)`` on images ``(S, N, 1, H, W)`` of its own.
+        """Return the logits ``(S, N, C)`` of each model on its images ``(S, N, 1, H, W)``.
 
-        Buffers move as in a pass of each model. Random layers draw for each model apart, but not
-        what they would draw in a pass of that model alone.
+        Buffers are updated as in a pass of each model. Random layers draw separately for each
+        model, but not the numbers of a separate pass.
         """
-        together = vmap(self._logits, randomness="different")
-        found: Tensor = together(self.parameters, self.buffers, images)
-        return found
+        stacked_pass = vmap(self._logits, randomness="different")
+        result: Tensor = stacked_pass(self.parameters, self.buffers, images)
+        return result
 
     def losses(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Each model's loss ``(S,)``; labels are ``(S, N)``. Otherwise as :meth:`logits`."""
-        together = vmap(self._loss, randomness="different")
-        found: Tensor = together(self.parameters, self.buffers, images, labels)
-        return found
+        """Return the loss ``(S,)`` of each model for labels ``(S, N)``; see :meth:`logits`."""
+        stacked_pass = vmap(self._loss, randomness="different")
+        result: Tensor = stacked_pass(self.parameters, self.buffers, images, labels)
+        return result
 
     def backward(self, losses: Tensor) -> None:
-        """Give each parameter of each model its gradient, or None where the loss has none."""
+        """Set the gradient of each parameter of each model; None if the loss does not use it."""
         wanted = {name: w for name, w in self.parameters.items() if w.requires_grad}
         grads = torch.autograd.grad(losses.sum(), list(wanted.values()), allow_unused=True)
-        found: tuple[Tensor | None, ...] = grads  # None is where torch's own types leave it out
-        for name, grad in zip(wanted, found, strict=True):
+        optional: tuple[Tensor | None, ...] = grads  # None is where torch's own types leave it out
+        for name, grad in zip(wanted, optional, strict=True):
             parts: Sequence[Tensor | None] = [None] * len(self.models)
             if grad is not None:
                 parts = _laid_out_as(self.parameters[name].detach(), grad).unbind()
@@ -69,7 +68,7 @@ class Stack:
                 parameter.grad = part
 
     def is_bound(self) -> bool:
-        """Whether the parameters are still views: an optimizer may have put others in place."""
+        """Return whether the parameters are still views; an optimizer may have replaced them."""
         return all(
             parameter.data_ptr() == part.data_ptr()
             for name, own in self.own.items()
@@ -80,8 +79,8 @@ class Stack:
         self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor
     ) -> Tensor:
         with self.autocast():
-            found: Tensor = functional_call(self.models[0], (parameters, buffers), (images,))
-        return found
+            result: Tensor = functional_call(self.models[0], (parameters, buffers), (images,))
+        return result
 
     def _loss(
         self,
@@ -94,7 +93,7 @@ class Stack:
 
 
 def _bind(tensors: Sequence[Tensor]) -> Tensor:
-    """Their values in one tensor ``(S, ...)``; each becomes a view of its part of it."""
+    """Stack tensors to ``(S, ...)``; each becomes a view of its part."""
     first = tensors[0].detach()
     if first.ndim == 4 and first.is_contiguous(memory_format=torch.channels_last):
         strides = first.stride()

@@ -11,24 +11,30 @@ from oraclezoo.engine.device import free_memory_bytes
 from oraclezoo.errors import UsageError
 
 VARIABLE = "ORACLEZOO_STREAM_ABOVE"
-"""Environment variable with a size, for where no other is given."""
+"""Environment variable with the default size."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
 def stream_limit(given: int | str | None, device: torch.device) -> int:
-    """The limit in bytes: ``given``, else $ORACLEZOO_STREAM_ABOVE, else half of the free memory.
+    """Return the size in bytes above which images are streamed.
 
-    Free is what the host has free or, where that is less, the device. Raises UsageError.
+    Args:
+        given: The size; by default that of ``$ORACLEZOO_STREAM_ABOVE``, or half of the free memory
+            of the host or device, whichever is less.
+        device: Device that images are copied to.
+
+    Raises:
+        UsageError: The size cannot be parsed.
     """
     setting = os.environ.get(VARIABLE) or None if given is None else given
     return free_memory_bytes(device) // 2 if setting is None else size_bytes(setting)
 
 
 def size_bytes(size: int | str) -> int:
-    """Bytes in a size such as ``512MB`` (10^6 each), ``2GiB`` (2^30 each) or ``1000000``.
+    """Parse a size such as ``512MB`` (10^6 bytes each), ``2GiB`` (2^30 each) or ``1000000``.
 
-    Raises UsageError.
+    Raises UsageError if it cannot be parsed.
     """
     found = _SIZE.fullmatch(str(size).strip())
     if isinstance(size, bool) or not found:

@@ -1,8 +1,8 @@
-"""Together: S trainings of one recipe, at S seeds, as one loop on one device.
+"""Stacked training: S runs of one recipe at S seeds share forward and backward passes.
 
-Each keeps its own initial weights, data order, augmentation, optimizer, schedule, averaged weights,
-checkpoint and best weights; what they share is the passes and, where the optimizer allows, the
-step. Times mean nothing here: they are those of all.
+Each run keeps its own initial weights, data order, augmentation, optimizer, schedule, moving
+average, checkpoint and best weights. The runs share the passes and, if the optimizer allows it, the
+optimizer step. Times are those of the whole stack, so they say nothing about one run.
 """
 
 from __future__ import annotations
@@ -12,53 +12,53 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from oraclezoo.engine.augment import standardise
-from oraclezoo.engine.device import exact_float32, free_memory_bytes, synchronise
-from oraclezoo.engine.images import batches, take
+from oraclezoo.engine.device import free_memory_bytes, synchronise
+from oraclezoo.engine.images import take
+from oraclezoo.engine.loop import isolated, run_epochs
 from oraclezoo.engine.records import Epoch, Parts, TrainingData
 from oraclezoo.engine.seeds import derive
 from oraclezoo.engine.stack import Merged, Stack, refusal
-from oraclezoo.engine.trainer import CHECKPOINT_EVERY_S, Trainer
-from oraclezoo.errors import DivergedError, InterruptedRunError
+from oraclezoo.engine.trainer import Trainer
+from oraclezoo.errors import DivergedError
 from oraclezoo.recipe import Recipe
 
 PROBE = 4
-"""Images that each of two models is shown to see whether they can be stacked."""
+"""Number of images of the trial pass that tests whether two models can be stacked."""
 
 
 class CannotStackError(Exception):
-    """These trainings are to be run one by one; the message says why."""
+    """The runs cannot be stacked and must be trained one by one; the message says why."""
 
 
 class Together:
-    """Trainings that stand at one step, as one. :meth:`fit` runs them to the end.
+    """Runs at the same step, trained as a stack by :meth:`fit`.
 
-    ``trainers`` are as for lone runs, of one recipe and the same data. ``separable``: the optimizer
-    updates each parameter by its own gradient and state alone, so that one step can serve all.
+    Args:
+        trainers: One trainer per seed, of the same recipe and data.
+        separable: Whether the optimizer updates each parameter from its own gradient and state
+            alone, so that one optimizer step can update all runs.
     """
 
     def __init__(self, trainers: Sequence[Trainer], *, separable: bool) -> None:
         self.trainers, self.separable = list(trainers), separable
         first = self.trainers[0]
-        self.recipe, self.device, self.augment = first.recipe, first.device, first.augment
+        self.recipe, self.device, self.augment = first.recipe, first.device, first.inputs.augment
+        self._on_epoch: Callable[[Trainer, Epoch], None] = lambda trainer, epoch: None
+        self._on_diverged: Callable[[Trainer, DivergedError], None] | None = None
         self._stack()
 
     def _stack(self) -> None:
-        """Stack the models of the trainings that are left."""
-        smoothing = self.recipe.loss.label_smoothing
+        """Stack the models of the remaining runs."""
         parts = [trainer.parts for trainer in self.trainers]
+        objective = self.trainers[0].objective
         self.stack = Stack(
-            [each.model for each in parts],
-            lambda logits, labels: F.cross_entropy(
-                logits.float(), labels, label_smoothing=smoothing
-            ),
-            self.trainers[0]._autocast,
+            [each.model for each in parts], objective.cross_entropy, objective.autocast
         )
-        apart = parts[0].metric_scheduler or parts[0].train_eval or not self.separable
-        self.merged = None if apart else Merged([each.optimizer for each in parts])
+        separate = parts[0].metric_scheduler or parts[0].train_eval or not self.separable
+        self.merged = None if separate else Merged([each.optimizer for each in parts])
 
     def fit(
         self,
@@ -67,31 +67,37 @@ class Together:
         on_diverged: Callable[[Trainer, DivergedError], None] | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Train all to the end of the recipe's budget, as :meth:`Trainer.fit` does one.
+        """Train all runs to the end of the recipe's budget, as :meth:`Trainer.fit` does one.
 
-        A training that diverges is told to ``on_diverged`` and left out from then on; without that
-        its error is raised. Raises InterruptedRunError, with the state of all kept, and
-        CannotStackError if the optimizer does not update parameters in place.
+        Args:
+            on_epoch: Called with each run and the metrics of its epoch.
+            on_diverged: Called with a run that diverged, which is left out from then on. Without
+                it the error is raised.
+            should_stop: Called after each step; True saves the state of all runs and ends.
+
+        Raises:
+            InterruptedRunError: ``should_stop`` returned True.
+            CannotStackError: The optimizer does not update parameters in place.
         """
-        saved_at = time.monotonic()
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), exact_float32():
-            first = self.trainers[0]
-            if first.step == 0:
-                torch.manual_seed(derive(first.seed, "dropout"))
-            elif first._random_state is not None:
-                first._restore_random(first._random_state)
-            while self.trainers and self.trainers[0].progress.epoch < self.recipe.budget.epochs:
-                self._train_epoch(should_stop)
-                if not self.stack.is_bound():
-                    raise CannotStackError("its optimizer puts other parameters in place")
-                self._close_epoch(on_epoch, on_diverged)
-                done = all(t.progress.epoch == self.recipe.budget.epochs for t in self.trainers)
-                if done or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
-                    self._save()
-                    saved_at = time.monotonic()
+        self._on_epoch, self._on_diverged = on_epoch, on_diverged
+        with isolated(self.device):
+            self.trainers[0].seed_random()
+            run_epochs(self, should_stop)
 
-    def _train_epoch(self, should_stop: Callable[[], bool]) -> None:
+    @property
+    def done(self) -> bool:
+        """Whether the budget is used up, or every run has diverged."""
+        return all(trainer.done for trainer in self.trainers)
+
+    def interruption(self) -> str:
+        """Return the message of the error that an early stop raises."""
+        return (
+            f"stopped in epoch {self.trainers[0].progress.epoch + 1} of "
+            f"{self.recipe.budget.epochs}; the state of {len(self.trainers)} seeds is saved"
+        )
+
+    def train_epoch(self, should_stop: Callable[[], bool]) -> bool:
+        """Train the rest of an epoch; return True if ``should_stop`` ended it early."""
         trainers, parts = self.trainers, [trainer.parts for trainer in self.trainers]
         for each in parts:
             each.model.train()
@@ -99,6 +105,7 @@ class Together:
                 each.optimizer.train()  # type: ignore[attr-defined]  # declared by the fact
         start, before = time.perf_counter(), trainers[0].progress.train_s
         sums: Tensor | float = 0.0
+        stopped = False
         with closing(self._batches()) as pairs:
             for raw, labels in pairs:
                 self.augment.reseed(*(derive(t.seed, "augment", t.step) for t in trainers))
@@ -112,28 +119,20 @@ class Together:
                         trainer.ema.update_parameters(trainer.parts.model)
                     trainer.progress.step_in_epoch += 1
                     trainer.progress.examples += labels.shape[1]
-                if should_stop():
-                    self._note(sums, start, before)
-                    self._save()
-                    raise InterruptedRunError(
-                        f"stopped in epoch {trainers[0].progress.epoch + 1} of "
-                        f"{self.recipe.budget.epochs}; the state of {len(trainers)} seeds is kept"
-                    )
-        self._note(sums, start, before)
+                stopped = should_stop()
+                if stopped:
+                    break
+        self._record_steps(sums, start, before)
+        return stopped
 
     def _batches(self) -> Generator[tuple[Tensor, Tensor]]:
-        """Images ``(S * N, H, W)``, seed after seed, and labels ``(S, N)`` of each step."""
-        data, size = self.trainers[0].data, self.recipe.budget.batch_size
+        """Yield images ``(S * N, H, W)``, seed by seed, and labels ``(S, N)`` of each step."""
         with ExitStack() as opened:
             each = [
                 opened.enter_context(
                     closing(
-                        batches(
-                            data.images,
-                            data.labels,
-                            trainer._order(trainer.progress.epoch),
-                            size,
-                            first=trainer.progress.step_in_epoch,
+                        trainer.inputs.batches(
+                            trainer.progress.epoch, first=trainer.progress.step_in_epoch
                         )
                     )
                 )
@@ -144,7 +143,7 @@ class Together:
                 yield torch.cat(images), torch.stack(labels)
 
     def _update(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One optimizer step of each; the losses ``(S,)``."""
+        """Take one optimizer step in each run and return the losses ``(S,)``."""
         losses = self.stack.losses(images, labels)
         self.stack.backward(losses)
         if self.recipe.train.clip_norm:
@@ -159,66 +158,69 @@ class Together:
                 trainer.parts.optimizer.step()
         return losses
 
-    def _note(self, sums: Tensor | float, start: float, before: float) -> None:
-        """Give each training what the steps since ``start`` have come to."""
+    def _record_steps(self, sums: Tensor | float, start: float, before: float) -> None:
+        """Add the time since ``start`` and the summed losses ``(S,)`` to each run's progress."""
         synchronise(self.device)
-        spent = before + time.perf_counter() - start
+        elapsed_s = before + time.perf_counter() - start
         for index, trainer in enumerate(self.trainers):
-            trainer.progress.train_s = spent
+            trainer.progress.train_s = elapsed_s
             if isinstance(sums, Tensor):
                 trainer.progress.loss_sum = trainer.progress.loss_sum + sums[index]
 
-    def _close_epoch(
-        self,
-        on_epoch: Callable[[Trainer, Epoch], None],
-        on_diverged: Callable[[Trainer, DivergedError], None] | None,
-    ) -> None:
-        left = []
+    def end_epoch(self) -> None:
+        """Validate each run; runs that diverged leave the stack.
+
+        Raises CannotStackError if the optimizer has replaced the parameters.
+        """
+        if not self.stack.is_bound():
+            raise CannotStackError("its optimizer replaces parameters instead of updating them")
+        remaining = []
         for trainer in self.trainers:
             try:
-                on_epoch(trainer, trainer._close_epoch())
+                self._on_epoch(trainer, trainer.close_epoch())
             except DivergedError as error:
-                if on_diverged is None:
+                if self._on_diverged is None:
                     raise
-                on_diverged(trainer, error)
+                self._on_diverged(trainer, error)
             else:
-                left.append(trainer)
-        if len(left) < len(self.trainers):
-            self._give_back()
-            self.trainers = left
-            if left:
+                remaining.append(trainer)
+        if len(remaining) < len(self.trainers):
+            self._split_optimizer()
+            self.trainers = remaining
+            if remaining:
                 self._stack()
 
-    def _give_back(self) -> None:
+    def _split_optimizer(self) -> None:
+        """Give each optimizer its own state back."""
         if self.merged is not None:
             self.merged.give_back()
 
-    def _save(self) -> None:
-        self._give_back()
+    def save(self) -> None:
+        """Write a checkpoint of each run."""
+        self._split_optimizer()
         for trainer in self.trainers:
             trainer.save()
 
 
 def unfit(recipe: Recipe, parts: Parts) -> str:
-    """Why trainings of these parts cannot be stacked, or "" if they may be: what needs no trial."""
+    """Return why runs of these parts cannot be stacked, or "" if nothing is known against it."""
     if parts.needs_closure:
         return "its optimizer needs a closure"
     if recipe.pretrain.epochs:
-        return "it pre-trains its net"
+        return "it pre-trains its model"
     if recipe.distill.teachers:
-        return "it learns from teachers"
+        return "it uses distillation"
     if recipe.train.precision == "fp16":
-        return "fp16 scales the gradients of each seed apart"
+        return "fp16 scales the gradients of each seed separately"
     return ""
 
 
 def check(trainers: Sequence[Trainer]) -> None:
-    """Raise CannotStackError unless these trainings can be one; tried on their first images."""
+    """Raise CannotStackError unless these runs can be stacked, tested on their first images."""
     first = trainers[0]
     reason = unfit(first.recipe, first.parts)
     if not reason and len(trainers) > 1:
-        devices = [first.device] if first.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), exact_float32():
+        with isolated(first.device):
             images = torch.stack([_sample(first.data, PROBE), _sample(first.data, PROBE).flip(0)])
             reason = refusal([trainer.parts.model for trainer in trainers[:2]], images)
     if reason:
@@ -226,11 +228,11 @@ def check(trainers: Sequence[Trainer]) -> None:
 
 
 def fitting(trainer: Trainer, share: float = 0.5) -> int:
-    """How many such trainings fit into ``share`` of the memory that is free; at least one.
+    """Return how many such runs fit into ``share`` of the free memory; at least one.
 
-    Counted for each: what a pass over a batch keeps for its backward pass, once more for the
-    gradients of it, and five copies of the weights (the stack, gradients, optimizer state, averaged
-    weights).
+    The estimate for a run is twice the activations that a batch keeps for its backward pass (once
+    for their gradients), and five copies of the weights (stack, gradients, optimizer state, moving
+    average).
     """
     images = _sample(trainer.data, 2)
     kept: dict[int, int] = {}
@@ -243,7 +245,7 @@ def fitting(trainer: Trainer, share: float = 0.5) -> int:
 
     model = trainer.parts.model
     training = model.training
-    model.eval()  # running averages stay as they are
+    model.eval()  # keeps the running statistics
     try:
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             logits = model(images)
@@ -257,6 +259,6 @@ def fitting(trainer: Trainer, share: float = 0.5) -> int:
 
 
 def _sample(data: TrainingData, count: int) -> Tensor:
-    """The first images, standardised, over and over if there are fewer."""
+    """Return the first ``count`` images, standardised; repeated if there are fewer."""
     rows = torch.arange(count) % len(data.images)
     return standardise(take(data.images, rows), data.mean, data.std)

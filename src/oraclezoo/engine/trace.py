@@ -1,4 +1,4 @@
-"""Reads a Chrome trace of torch's profiler: which phase the work on a GPU belongs to."""
+"""GPU time by phase, from a Chrome trace of PyTorch's profiler."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ _LAUNCHES = ("cuda_runtime", "cuda_driver")
 
 
 def device_ms(trace: dict[str, Any], prefix: str, phases: Sequence[str]) -> dict[str, float]:
-    """Milliseconds of work on the GPU that was launched inside each phase's ranges.
+    """Return the milliseconds of GPU work that was launched in each phase.
 
-    A kernel belongs to the innermost range that its launch fell into, by the clock and not by the
-    thread: the backward pass launches from a thread of its own. Work launched outside all ranges is
-    left out.
+    A kernel belongs to the innermost range that contains its launch in time. Threads are ignored,
+    since the backward pass launches from another thread. Work outside all ranges is not counted.
     """
     events = trace["traceEvents"]
     ranges = [
@@ -27,7 +26,7 @@ def device_ms(trace: dict[str, Any], prefix: str, phases: Sequence[str]) -> dict
         for event in events
         if event.get("cat") in _LAUNCHES and "correlation" in event.get("args", {})
     }
-    found = dict.fromkeys(phases, 0.0)
+    totals = dict.fromkeys(phases, 0.0)
     for event in events:
         if event.get("cat") not in _DEVICE_WORK:
             continue
@@ -35,5 +34,5 @@ def device_ms(trace: dict[str, Any], prefix: str, phases: Sequence[str]) -> dict
         inside = [r for r in ranges if at is not None and r[0] <= at <= r[1]]
         if inside:
             phase = min(inside, key=lambda r: r[1] - r[0])[2]
-            found[phase] += event["dur"] / 1e3
-    return found
+            totals[phase] += event["dur"] / 1e3
+    return totals

@@ -1,1 +1,1 @@
-"""From a picture of any kind to what a net reads."""
+"""From an image file of any kind to a model's input."""

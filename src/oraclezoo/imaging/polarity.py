@@ -1,48 +1,131 @@
-"""Polarity: whether a character is brighter or darker than what it stands on.
+"""Polarity detection: whether a character is lighter or darker than its background.
 
-The paper takes the larger class of Otsu's threshold for background. That fails on characters with
-white damage around them; what lies at the border fails far less often, since characters are
-centred. ``benchmarks/predict_polarity.py`` compares the rules on training images.
+The background is what lies at the border of the image, unless the image is a scan of a rubbing on
+a sheet of the opposite tone: then the border shows the sheet. The rule therefore combines the
+border pixels with the rectangle inside a uniform margin and with Otsu's threshold of all pixels.
+``benchmarks/predict_polarity.py`` compares it with other rules on training images.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from oraclezoo.errors import UsageError
-from oraclezoo.imaging.decode import Gray, otsu
+
+Gray = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 Polarity = Literal["auto", "light-on-dark", "dark-on-light"]
 POLARITIES: tuple[Polarity, ...] = get_args(Polarity)
 
 PREPARED_SHARE = 0.55
-"""Bright share of the border at which an image that looks prepared already is inverted."""
+"""Bright share of the border above which an image of the model's input size is inverted.
 
+Such an image is most likely preprocessed and light on dark already, so more evidence is required.
+"""
 
-def border(gray: Gray) -> npt.NDArray[np.uint8]:
-    """The outermost pixels of ``gray``, each once, ``(P,)``."""
-    if min(gray.shape) <= 2:
-        return gray.reshape(-1)
-    return np.concatenate([gray[0], gray[-1], gray[1:-1, 0], gray[1:-1, -1]])
+FRAME_SHARE = 0.9
+"""Share of a rectangle's outline that must differ from the margin around it to be a scan's edge."""
 
+FRAME_SHARE_BY_MAJORITY = 0.75
+"""The same where most pixels of the whole image differ from the margin, too."""
 
-def bright_border(gray: Gray) -> float:
-    """Share of the border that lies above Otsu's threshold of the whole image."""
-    return float(np.mean(border(gray) > otsu(gray)))
+_MIN_CHARACTER_SHARE = 0.03
+"""Smallest share of a scan's area that is character; a filled bar is a stroke, not a scan."""
+_STRAY_SHARE = 0.02
+"""Rows and columns with at most this share of other pixels still belong to the margin."""
+_MIN_MARGIN_SHARE = 0.01
+"""Narrowest margin, as a share of the image's longest edge."""
+_MIN_EDGE = 8
+"""Shortest edge of a rectangle inside a margin, in pixels."""
 
 
 def is_dark_on_light(gray: Gray, size: int, polarity: Polarity = "auto") -> bool:
-    """Whether ``gray`` has to be inverted for a model that reads ``size`` x ``size`` pixels.
+    """Return whether an image must be inverted to show a light character on dark.
 
-    By ``auto``: if most of its border is bright. An image of exactly the model's size is likely to
-    be prepared, and so in the right polarity: it takes :data:`PREPARED_SHARE` to say otherwise.
-    Raises UsageError for another polarity.
+    With ``auto``, the tone of most border pixels (split by Otsu's threshold of the whole image) is
+    the background, except for a scan on a sheet of the opposite tone: a rectangle with a margin on
+    all four sides, whose outline and area mostly differ from the margin. A tie goes to the tone of
+    most pixels. An image of the model's input size is most likely preprocessed; it is inverted only
+    if more than :data:`PREPARED_SHARE` of its border is bright.
+
+    Args:
+        gray: uint8 ``(H, W)``.
+        size: Edge of the model's input in pixels.
+        polarity: ``light-on-dark`` and ``dark-on-light`` skip the detection.
+
+    Raises:
+        UsageError: ``polarity`` is not one of :data:`POLARITIES`.
+
+    >>> page = np.full((60, 40), 220, np.uint8)
+    >>> page[10:50, 18:22] = 30
+    >>> is_dark_on_light(page, 28)
+    True
     """
     if polarity not in POLARITIES:
         raise UsageError(f"polarity is '{polarity}'; it must be one of {', '.join(POLARITIES)}")
     if polarity != "auto":
         return polarity == "dark-on-light"
-    return bright_border(gray) > (PREPARED_SHARE if gray.shape == (size, size) else 0.5)
+    bright = gray > otsu(gray)
+    share = float(border(bright).mean())
+    if gray.shape == (size, size):
+        return share > PREPARED_SHARE
+    if share == 0.5:
+        return bool(bright.mean() > 0.5)
+    light_border = share > 0.5
+    return light_border != is_framed(bright != light_border)
+
+
+def is_framed(other: Mask) -> bool:
+    """Return whether a mask shows a scan: a rectangle, mostly filled, with a margin around it.
+
+    Args:
+        other: bool ``(H, W)``, true where the tone is not that of most border pixels. For a
+            character on its own background, the rectangle around it is mostly false; for a scan on
+            a sheet of the opposite tone, it is mostly true.
+    """
+    height, width = other.shape
+    rows = np.flatnonzero(np.count_nonzero(other, axis=1) > _STRAY_SHARE * width)
+    columns = np.flatnonzero(np.count_nonzero(other, axis=0) > _STRAY_SHARE * height)
+    if not len(rows) or not len(columns):
+        return False
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    margin = min(top, left, height - bottom, width - right)
+    inside = other[top:bottom, left:right]
+    if margin < _MIN_MARGIN_SHARE * max(other.shape) or min(inside.shape) < _MIN_EDGE:
+        return False
+    if not 0.5 < inside.mean() <= 1 - _MIN_CHARACTER_SHARE:
+        return False
+    required = FRAME_SHARE_BY_MAJORITY if other.mean() > 0.5 else FRAME_SHARE
+    return bool(border(inside).mean() > required)
+
+
+def border(image: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
+    """Return the outermost pixels of an image ``(H, W)``, each once, ``(P,)``."""
+    if min(image.shape) <= 2:
+        return image.reshape(-1)
+    return np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
+
+
+def otsu(gray: Gray) -> int:
+    """Return Otsu's threshold of a gray image: pixels above it are one class, all others the other.
+
+    It is the smallest gray that maximises the variance between the two classes; for an image of one
+    gray, that gray. Source: Otsu, "A threshold selection method from gray-level histograms", IEEE
+    Trans. SMC 9(1), 1979, equation 18.
+    """
+    # float64 holds the counts exactly
+    counts = np.array(Image.fromarray(gray).histogram(), np.float64)
+    below, weighted = np.cumsum(counts), np.cumsum(counts * np.arange(256))
+    total, above = below[-1], below[-1] - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = weighted / below - (weighted[-1] - weighted) / above
+        between = below * above * distance**2 / total**2
+    if not np.isfinite(between).any():  # one gray: there are no two classes
+        return int(np.argmax(counts))
+    return int(np.nanargmax(between))

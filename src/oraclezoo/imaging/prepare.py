@@ -1,7 +1,11 @@
-"""From an image of any size, colour, polarity and format to the square gray one that models read.
+"""Preprocessing: from an image of any size, colour, polarity and format to a model's input.
 
-The steps are those of :mod:`oraclezoo.imaging.decode`, but for the decision of polarity
-(:mod:`oraclezoo.imaging.polarity`), and for small JPEG images, whose blocks are smoothed.
+``predict``, ``drift``, ``data convert`` and the Python API all call :func:`prepare`. The steps are
+those by which Oracle-MNIST was made: gray; inverted if the character is darker than the background;
+longest edge resized to the input size (bicubic); zero-padded to a square, centred. Source: Wang and
+Deng, "A dataset of oracle characters for benchmarking machine learning algorithms", Scientific Data
+11:87 (2024), arXiv 2205.09442. The polarity is detected by :mod:`oraclezoo.imaging.polarity`, and
+small JPEG images are smoothed for models that were trained without JPEG augmentation.
 """
 
 from __future__ import annotations
@@ -18,23 +22,19 @@ from PIL import Image
 from oraclezoo.card import SMOOTH
 from oraclezoo.contracts import Images
 from oraclezoo.errors import DataError, UsageError
-from oraclezoo.imaging.decode import (
-    MAX_FILE_BYTES,
-    TOO_LARGE,
-    Gray,
-    fit,
-    read_image,
-    to_gray,
-    upright,
-)
-from oraclezoo.imaging.polarity import Polarity, is_dark_on_light
+from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE, read_image, to_gray, upright
+from oraclezoo.imaging.polarity import Gray, Polarity, is_dark_on_light
 
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
-"""A file, the bytes of one, an image of Pillow's, or uint8 ``(H, W)``, ``(H, W, 3 or 4)``."""
+"""A file name, the bytes of a file, a Pillow image, or uint8 ``(H, W)`` or ``(H, W, 3 or 4)``."""
 
 
 class Prepared(NamedTuple):
-    """Gray uint8 ``(size, size)``, bright on zero, and whether it had to be inverted for that."""
+    """A model's input, and how it was made.
+
+    ``gray`` is uint8 ``(size, size)``, a light character on zero; ``inverted`` is true if the
+    picture was dark on light.
+    """
 
     gray: Gray
     inverted: bool
@@ -43,17 +43,33 @@ class Prepared(NamedTuple):
 def prepare(
     picture: Picture, size: int, polarity: Polarity = "auto", smoothing: float = SMOOTH
 ) -> Prepared:
-    """``picture`` as a model reads it; ``smoothing`` is of small JPEG images, in pixels.
+    """Return a picture as a model's input.
 
-    Raises DataError, whose message is the reason alone, UsageError for an array that is no image.
+    Args:
+        picture: A file name, the bytes of a file, a Pillow image or an array.
+        size: Edge of the model's input in pixels.
+        polarity: ``auto`` detects whether the character is lighter than its background.
+        smoothing: Standard deviation in pixels of the Gaussian blur applied to JPEG images smaller
+            than twice ``size``; 0 disables it.
+
+    Raises:
+        DataError: The picture cannot be read or is blank; the message gives the reason without the
+            file name.
+        UsageError: An array is not an image.
+
+    >>> page = np.full((60, 40), 220, np.uint8)
+    >>> page[10:50, 18:22] = 30
+    >>> image, inverted = prepare(page, 28)
+    >>> image.shape, image.dtype, inverted
+    ((28, 28), dtype('uint8'), True)
     """
-    source = _load(picture)
+    source = read_bytes(picture) if isinstance(picture, (str, Path)) else picture
     gray = to_gray(_open(source))
     if gray.min() == gray.max():
-        raise DataError("it is blank: every pixel has the same gray")
+        raise DataError("the image is blank: every pixel has the same gray value")
     inverted = is_dark_on_light(gray, size, polarity)
     if smoothing and _is_jpeg(source) and max(gray.shape) < 2 * size:
-        gray = smooth(gray, smoothing)  # larger ones are smoothed by scaling down
+        gray = smooth(gray, smoothing)  # larger images are smoothed by scaling them down
     return Prepared(fit(255 - gray if inverted else gray, size), inverted)
 
 
@@ -63,25 +79,28 @@ def prepare_all(
     polarity: Polarity = "auto",
     smoothing: float = SMOOTH,
 ) -> npt.NDArray[np.uint8]:
-    """All of ``pictures``, uint8 ``(N, size, size)``. Raises DataError that names a bad one."""
-    found = []
+    """Return all pictures as model inputs, uint8 ``(N, size, size)``.
+
+    Raises DataError, which names the picture that cannot be read.
+    """
+    images = []
     for number, picture in enumerate(pictures):
         try:
-            found.append(prepare(picture, size, polarity, smoothing).gray)
+            images.append(prepare(picture, size, polarity, smoothing).gray)
         except DataError as error:
-            who = str(picture) if isinstance(picture, (str, Path)) else f"image {number}"
-            raise DataError(f"{who}: {error}") from error
-    return np.stack(found) if found else np.zeros((0, size, size), np.uint8)
+            name = str(picture) if isinstance(picture, (str, Path)) else f"image {number}"
+            raise DataError(f"{name}: {error}") from error
+    return np.stack(images) if images else np.zeros((0, size, size), np.uint8)
 
 
 def as_batch(
     images: Any, size: int, polarity: Polarity = "auto", smoothing: float = SMOOTH
 ) -> Images:
-    """What ``predict`` takes, as images uint8 ``(N, size, size)``.
+    """Return whatever ``predict`` accepts as a batch of model inputs, uint8 ``(N, size, size)``.
 
-    uint8 ``(N, size, size)``, an array or what reads like one (contracts.Images), is taken for
-    prepared and given back as it is; so is one ``(size, size)``. Anything else is one
-    :data:`Picture` or an iterable of them, each prepared as :func:`prepare` does. Raises
+    uint8 ``(N, size, size)``, in memory or read from a file as needed (contracts.Images), counts as
+    preprocessed and is returned unchanged; so is one image ``(size, size)``. Anything else is one
+    :data:`Picture` or an iterable of pictures, each preprocessed by :func:`prepare`. Raises
     DataError, UsageError.
     """
     shape = tuple(getattr(images, "shape", ()))
@@ -99,50 +118,66 @@ def as_batch(
     return prepare_all(images, size, polarity, smoothing)
 
 
+def fit(gray: Gray, size: int) -> Gray:
+    """Resize the longest edge to ``size`` (bicubic) and centre the image on zeros.
+
+    The aspect ratio is kept; each edge has at least one pixel. An odd pixel of padding goes to the
+    right or the bottom. Takes uint8 ``(H, W)``, returns uint8 ``(size, size)``.
+    """
+    longest = max(gray.shape)
+    height, width = (max(1, round(edge * size / longest)) for edge in gray.shape)
+    scaled = Image.fromarray(gray).resize((width, height), Image.Resampling.BICUBIC)
+    padded = np.zeros((size, size), np.uint8)
+    top, left = (size - height) // 2, (size - width) // 2
+    padded[top : top + height, left : left + width] = np.asarray(scaled)
+    return padded
+
+
 def smooth(gray: Gray, deviation: float) -> Gray:
-    """``gray`` under a Gaussian of that many pixels, at most 1; the border's pixels go on."""
+    """Apply a Gaussian blur with a standard deviation of at most 1 pixel; edges are replicated."""
     taps = np.exp(-0.5 * (np.arange(-3, 4) / deviation) ** 2)
     taps /= taps.sum()
-    found = gray.astype(np.float64)
+    blurred = gray.astype(np.float64)
     for axis in (0, 1):
-        padded = np.pad(found, [(3, 3) if axis == each else (0, 0) for each in (0, 1)], "edge")
-        found = sum(
-            tap * np.take(padded, np.arange(place, place + gray.shape[axis]), axis)
-            for place, tap in enumerate(taps)
+        padded = np.pad(blurred, [(3, 3) if axis == each else (0, 0) for each in (0, 1)], "edge")
+        blurred = sum(
+            tap * np.take(padded, np.arange(offset, offset + gray.shape[axis]), axis)
+            for offset, tap in enumerate(taps)
         )
-    return np.rint(found).astype(np.uint8)
+    return np.rint(blurred).astype(np.uint8)
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The content of an image file. Raises DataError, whose message is the reason alone."""
+    """Return the content of an image file, which may be empty.
+
+    Raises DataError if it cannot be read or is too large; the message gives the reason without the
+    file name.
+    """
     try:
         with Path(path).open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         text = getattr(error, "strerror", None) or error
-        raise DataError(f"it cannot be read ({text})") from error
-    return limited(data)
+        raise DataError(f"the file cannot be read ({text})") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise DataError(TOO_LARGE)
+    return data
 
 
 def limited(data: bytes) -> bytes:
-    """``data``, unless it is empty or too large. Raises DataError."""
+    """Return ``data`` unless it is empty or too large. Raises DataError."""
     if not data:
-        raise DataError("it is empty")
+        raise DataError("the file is empty")
     if len(data) > MAX_FILE_BYTES:
         raise DataError(TOO_LARGE)
     return data
 
 
 def _is_picture(images: Any) -> bool:
-    """Whether it is an array of one image."""
+    """Return whether ``images`` is an array of a single image."""
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
         return False
     return images.ndim == 2 or (images.ndim == 3 and images.shape[2] in (3, 4))
-
-
-def _load(picture: Picture) -> bytes | Image.Image | npt.NDArray[np.uint8]:
-    """``picture``, but the bytes of a file in place of its name."""
-    return read_bytes(picture) if isinstance(picture, (str, Path)) else picture
 
 
 def _is_jpeg(source: bytes | Image.Image | npt.NDArray[np.uint8]) -> bool:

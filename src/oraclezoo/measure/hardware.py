@@ -1,4 +1,4 @@
-"""Hardware: what a measurement was made on, and how fast that was at the time."""
+"""Hardware and library versions of a measurement, and the machine's current speed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIBRARIES = ("torch", "timm", "numpy", "scipy", "onnx", "onnxruntime", "torch-pr
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """The hardware fields of a result but ``calibration_s``; sizes in bytes."""
+    """Return the hardware fields of a result except ``calibration_s``; sizes in bytes."""
     cpu, cores, threads = cpu_name(), os.cpu_count() or 1, torch.get_num_threads()
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -40,12 +40,12 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def slug(text: str) -> str:
-    """Lower case, with single dashes for all else: fit for file names."""
+    """Return text in lower case with dashes for all other characters, for file names."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def cpu_name() -> str:
-    """The processor's model name as the system gives it."""
+    """Return the processor's model name as the system reports it."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)
@@ -55,7 +55,7 @@ def cpu_name() -> str:
 
 
 def memory_bytes() -> int:
-    """Physical memory of the machine; 0 where the system does not say."""
+    """Return the machine's physical memory in bytes; 0 if the system does not report it."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on Windows
@@ -63,7 +63,7 @@ def memory_bytes() -> int:
 
 
 def libraries() -> dict[str, str]:
-    """Versions of Python and of the libraries that a result depends on."""
+    """Return the versions of Python and of the libraries that a result depends on."""
     versions = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -77,10 +77,10 @@ def libraries() -> dict[str, str]:
 
 
 def calibrate(device: torch.device, repeats: int = 3) -> float:
-    """Median seconds of a fixed workload: one training pass of a fixed small CNN.
+    """Return the median seconds of a fixed workload: one training pass of a small CNN.
 
-    Recorded beside every timing, so that times from a machine's good and bad hours can be told
-    apart. The workload never changes within a protocol version.
+    It is recorded with every timing, so that times from a busy machine can be recognised. The
+    workload never changes within a protocol version.
     """
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(128, 32, 28, 28, generator=generator).to(device)

@@ -1,4 +1,4 @@
-"""Latency: how long a model takes for a batch, and how much that varies."""
+"""Latency of a PyTorch model for a batch, with percentiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.measure.repeats import clock_ms, repeat
+from oraclezoo.measure.repeats import Repeats, clock_ms, repeat
 
 
 def measure(
@@ -22,21 +22,26 @@ def measure(
     max_repeats: int = 1000,
     budget_s: float = 1.0,
 ) -> dict[str, float | int]:
-    """Milliseconds of ``call``: ``p50_ms``, ``p95_ms``, ``p99_ms`` and ``repeats``.
+    """Time ``call`` repeatedly, after ``warmup`` calls that are not timed.
 
-    After ``warmup`` calls, repeats until ``budget_s`` is used up, within the given bounds. On CUDA
-    each call is bracketed by events, elsewhere by a monotonic clock.
+    CUDA calls are timed by events, others by the monotonic clock.
+
+    Args:
+        call: The function to time.
+        device: Device that the call runs on.
+        warmup: Number of calls before timing starts.
+        min_repeats: Minimum number of timed calls.
+        max_repeats: Maximum number of timed calls.
+        budget_s: Seconds after which timing ends, within these bounds.
+
+    Returns:
+        ``repeats``, ``p50_ms``, ``p95_ms`` and ``p99_ms``.
     """
     for _ in range(warmup):
         call()
-    timed = _cuda_ms if device.type == "cuda" else _clock_ms
+    timer = _cuda_ms if device.type == "cuda" else _clock_ms
     with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
-        return repeat(
-            lambda: timed(call, device),
-            min_repeats=min_repeats,
-            max_repeats=max_repeats,
-            budget_s=budget_s,
-        )
+        return repeat(lambda: timer(call, device), Repeats(budget_s, min_repeats, max_repeats))
 
 
 def eager(
@@ -49,11 +54,20 @@ def eager(
     budget_s: float = 1.0,
     min_repeats: int = 30,
 ) -> list[dict[str, Any]]:
-    """Latency rows of a module run by torch as it is: batch 1 on one thread, 256 on all.
+    """Time the forward pass of a module in eager mode, from standardised float32 NHWC images.
 
-    Or other ``settings``, pairs of batch size and threads; each takes about ``budget_s`` seconds.
+    Args:
+        model: The module; it is moved to the device and put into evaluation mode.
+        in_chans: Channels of its input.
+        image_size: Width and height of its input in pixels.
+        device: Where it runs.
+        settings: Pairs of batch size and threads; by default batch 1 on one thread and batch 256
+            on PyTorch's number of threads.
+        budget_s: Approximate seconds for each setting.
+        min_repeats: Minimum number of timed passes for each setting.
 
-    Times the forward pass alone, from standardised float32 NHWC images to logits.
+    Returns:
+        One latency row for each setting.
     """
     return passes(
         model.to(device).to(memory_format=torch.channels_last).eval(),
@@ -61,8 +75,7 @@ def eager(
         image_size=image_size,
         device=device,
         settings=settings,
-        budget_s=budget_s,
-        min_repeats=min_repeats,
+        repeats=Repeats(budget_s, min_repeats),
     )
 
 
@@ -75,22 +88,22 @@ def passes(
     runtime: str = "eager",
     precision: str = "fp32",
     settings: Sequence[tuple[int, int]] | None = None,
-    budget_s: float = 1.0,
-    min_repeats: int = 30,
+    repeats: Repeats | None = None,
 ) -> list[dict[str, Any]]:
-    """As :func:`eager`, of a module that is ready on the device: in another form, or compiled.
+    """Time the forward pass of a module as it is on the device, e.g. compiled or in bf16.
 
-    ``runtime`` and ``precision`` say which, for the rows.
+    ``runtime`` and ``precision`` are copied to the rows; otherwise as :func:`eager`.
     """
-    rows = []
+    rows, limits = [], repeats or Repeats()
     for batch_size, threads in settings or ((1, 1), (256, torch.get_num_threads())):
         images = _images(batch_size, in_chans, image_size, device)
         with _threads(threads), torch.inference_mode():
             times = measure(
                 lambda images=images: model(images),  # type: ignore[misc]  # bound now
                 device=device,
-                budget_s=budget_s,
-                min_repeats=min_repeats,
+                budget_s=limits.budget_s,
+                min_repeats=limits.min_repeats,
+                max_repeats=limits.max_repeats,
             )
         row = {"runtime": runtime, "precision": precision, "device": device.type}
         rows.append({**row, "threads": threads, "batch_size": batch_size, **times})
@@ -105,7 +118,7 @@ def first_passes_s(
     device: torch.device,
     settings: Sequence[tuple[int, int]],
 ) -> float:
-    """Seconds until a compiled module has seen a batch of each setting: what compiling takes."""
+    """Return the seconds of the first pass of each setting: a compiled module's compile time."""
     start = time.perf_counter()
     for batch_size, threads in settings:
         with _threads(threads), torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Memory: the most that this process has held."""
+"""Peak memory of this process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def peak_bytes() -> int | None:
-    """Peak resident size of this process, libraries included; None where the system is silent.
+    """Return the peak resident size in bytes, libraries included; None if it is not reported.
 
-    From Linux's own record of the program, since ``getrusage`` there starts at what the parent had.
+    Linux's ``/proc`` is preferred, since ``getrusage`` starts at the size of the parent process.
     """
     status = Path("/proc/self/status")
     if status.is_file():

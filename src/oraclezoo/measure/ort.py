@@ -1,4 +1,4 @@
-"""ORT: how long ONNX Runtime takes for a batch, in a process that need not know torch."""
+"""Latency of an ONNX file in ONNX Runtime. Does not import torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.measure.repeats import clock_ms, repeat
+from oraclezoo.measure.repeats import Repeats, clock_ms, repeat
 from oraclezoo.onnx_export.runtime import open_session
 
 WARMUP = 10
@@ -24,22 +24,29 @@ def onnx(
     budget_s: float = 1.0,
     min_repeats: int = 30,
 ) -> list[dict[str, Any]]:
-    """Latency rows of an ONNX file on the CPU, one for each pair of batch size and threads.
+    """Time an ONNX file on the CPU, on random images of the type that it takes.
 
-    Times the whole graph on random images of the type it takes: uint8 ``(N, H, W)`` or float32
-    ``(N, 1, H, W)``. Each row takes about ``budget_s`` seconds.
+    Args:
+        path: The file; its input is uint8 ``(N, H, W)`` or float32 ``(N, 1, H, W)``.
+        image_size: Width and height of its input in pixels.
+        precision: Copied to the rows.
+        settings: Pairs of batch size and threads.
+        budget_s: Approximate seconds for each setting.
+        min_repeats: Minimum number of timed runs for each setting.
+
+    Returns:
+        One latency row for each setting.
     """
     rows = []
     for batch_size, threads in settings:
         session = open_session(path.read_bytes(), threads)
-        (given,) = session.get_inputs()
-        feed = {given.name: _images(given.type, batch_size, image_size)}
+        (tensor,) = session.get_inputs()
+        feed = {tensor.name: _images(tensor.type, batch_size, image_size)}
         for _ in range(WARMUP):
             session.run(None, feed)
         times = repeat(
             lambda session=session, feed=feed: clock_ms(lambda: session.run(None, feed)),  # type: ignore[misc]  # bound now
-            budget_s=budget_s,
-            min_repeats=min_repeats,
+            Repeats(budget_s, min_repeats),
         )
         row = {"runtime": "onnxruntime", "precision": precision, "device": "cpu"}
         rows.append({**row, "threads": threads, "batch_size": batch_size, **times})

@@ -1,34 +1,41 @@
-"""Repeats: call something again and again, and say how long that took and how it varied."""
+"""Repeated timing of a function, with percentiles."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 
-def repeat(
-    once_ms: Callable[[], float],
-    *,
-    min_repeats: int = 30,
-    max_repeats: int = 1000,
-    budget_s: float = 1.0,
-) -> dict[str, float | int]:
-    """Percentiles of what ``once_ms`` returns, in milliseconds: p50, p95, p99, and ``repeats``.
+@dataclass(frozen=True)
+class Repeats:
+    """How often a call is timed: until ``budget_s`` seconds are used, within the two bounds."""
 
-    Repeats until ``budget_s`` is used up, within the given bounds.
+    budget_s: float = 1.0
+    min_repeats: int = 30
+    max_repeats: int = 1000
+
+
+def repeat(once_ms: Callable[[], float], repeats: Repeats) -> dict[str, float | int]:
+    """Call ``once_ms`` repeatedly and summarise the milliseconds that it returns.
+
+    Returns:
+        ``repeats``, ``p50_ms``, ``p95_ms`` and ``p99_ms``.
     """
     times: list[float] = []
-    stop = time.monotonic() + budget_s
-    while len(times) < min_repeats or (time.monotonic() < stop and len(times) < max_repeats):
+    stop = time.monotonic() + repeats.budget_s
+    while len(times) < repeats.min_repeats or (
+        time.monotonic() < stop and len(times) < repeats.max_repeats
+    ):
         times.append(once_ms())
     p50, p95, p99 = (float(value) for value in np.percentile(times, (50, 95, 99)))
     return {"repeats": len(times), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
 
 
 def clock_ms(call: Callable[[], object]) -> float:
-    """Milliseconds of one call by the monotonic clock."""
+    """Return the duration of one call in milliseconds, by the monotonic clock."""
     start = time.perf_counter()
     call()
     return (time.perf_counter() - start) * 1e3

@@ -1,4 +1,4 @@
-"""Size: parameters and arithmetic of a module."""
+"""Number of parameters and multiply-accumulates of a module."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def parameters(model: nn.Module) -> int:
-    """Number of parameters, frozen ones included."""
+    """Return the number of parameters, including frozen ones."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def macs(model: nn.Module, *, in_chans: int, image_size: int) -> int:
-    """Multiply-accumulates of one image's forward pass: convolutions, matrix products, attention.
+    """Return the multiply-accumulates of one image's forward pass.
 
-    Half of what torch's own flop counter finds.
+    Convolutions, matrix products and attention are counted: half of PyTorch's FLOP count.
     """
     device = next(model.parameters()).device
     image = torch.zeros(1, in_chans, image_size, image_size, device=device)

@@ -1,4 +1,4 @@
-"""System: what a process takes of the machine, and what is left, as figures for trackers."""
+"""System metrics for trackers: processor, memory and GPU use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GIB = 2**30
 
 
 class System:
-    """Asked now and then; processor use is that since the last time.
+    """Source of system metrics; processor use is averaged since the previous call.
 
     Names and units: ``system/cpu_percent`` (100 is one core), ``system/memory_gib`` (resident) and
     ``system/memory_free_gib`` (of the machine), on CUDA also ``system/gpu_memory_gib`` (held by
@@ -25,33 +25,33 @@ class System:
         self._cpu, self._wall = time.process_time(), time.perf_counter()
 
     def figures(self) -> dict[str, float]:
-        """What can be known here; a figure that the system does not give is left out."""
+        """Return the metrics that this system reports."""
         cpu, wall = time.process_time(), time.perf_counter()
         share = (cpu - self._cpu) / max(wall - self._wall, 1e-9)
         self._cpu, self._wall = cpu, wall
-        found = {"system/cpu_percent": 100 * share}
+        metrics = {"system/cpu_percent": 100 * share}
         with suppress(OSError, ValueError, IndexError):  # not on Linux
             pages = int(Path("/proc/self/statm").read_text().split()[1])
-            found["system/memory_gib"] = pages * _page_bytes() / GIB
+            metrics["system/memory_gib"] = pages * _page_bytes() / GIB
         with suppress(OSError, ValueError, StopIteration):
             lines = Path("/proc/meminfo").read_text().splitlines()
             line = next(line for line in lines if line.startswith("MemAvailable:"))
-            found["system/memory_free_gib"] = 1024 * int(line.split()[1]) / GIB
+            metrics["system/memory_free_gib"] = 1024 * int(line.split()[1]) / GIB
         if self.device.type == "cuda":
-            found |= self._gpu()
-        return found
+            metrics |= self._gpu()
+        return metrics
 
     def _gpu(self) -> dict[str, float]:
         free, _ = torch.cuda.mem_get_info(self.device)
-        found = {
+        metrics = {
             "system/gpu_memory_gib": torch.cuda.memory_reserved(self.device) / GIB,
             "system/gpu_memory_free_gib": free / GIB,
         }
         with suppress(ImportError, RuntimeError, OSError):  # they need the package nvidia-ml-py
-            found["system/gpu_percent"] = float(torch.cuda.utilization(self.device))
-            found["system/gpu_watts"] = torch.cuda.power_draw(self.device) / 1000
-            found["system/gpu_celsius"] = float(torch.cuda.temperature(self.device))
-        return found
+            metrics["system/gpu_percent"] = float(torch.cuda.utilization(self.device))
+            metrics["system/gpu_watts"] = torch.cuda.power_draw(self.device) / 1000
+            metrics["system/gpu_celsius"] = float(torch.cuda.temperature(self.device))
+        return metrics
 
 
 def _page_bytes() -> int:

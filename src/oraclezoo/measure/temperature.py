@@ -1,4 +1,4 @@
-"""Temperature: the one number by which a net's logits are divided so that it is as sure as right.
+"""Temperature scaling, which calibrates the confidence of a classifier.
 
 Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks" (ICML 2017,
 arXiv 1706.04599), section 4.2.
@@ -13,13 +13,13 @@ from scipy.optimize import minimize_scalar
 from oraclezoo.errors import UsageError
 
 BOUNDS = (0.05, 20.0)
-"""Between these the temperature is sought."""
+"""Bounds of the temperature."""
 
 _LEAST = 1e-30
 
 
 def tempered(probabilities: npt.ArrayLike, temperature: float) -> npt.NDArray[np.float64]:
-    """Softmax of the logits over ``temperature``, from that of the logits: ``(N, C)``."""
+    """Return probabilities ``(N, C)`` as if their logits were divided by ``temperature``."""
     logits = np.log(np.maximum(np.asarray(probabilities, np.float64), _LEAST)) / temperature
     powers = np.exp(logits - logits.max(1, keepdims=True))
     shares: npt.NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
@@ -27,23 +27,28 @@ def tempered(probabilities: npt.ArrayLike, temperature: float) -> npt.NDArray[np
 
 
 def mean_loss(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Mean negative log-likelihood in nats of labels int ``(N,)``."""
-    found, rows = np.asarray(probabilities, np.float64), np.asarray(labels)
-    likelihood = found[np.arange(len(rows)), rows]
+    """Return the mean negative log-likelihood in nats of integer labels ``(N,)``."""
+    matrix, rows = np.asarray(probabilities, np.float64), np.asarray(labels)
+    likelihood = matrix[np.arange(len(rows)), rows]
     return float(-np.log(np.maximum(likelihood, _LEAST)).mean())
 
 
 def fit_temperature(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """The temperature, within BOUNDS, by which ``probabilities`` ``(N, C)`` lose least.
+    """Fit the temperature, within BOUNDS, that minimises the negative log-likelihood.
 
-    The images must not have been trained on. Raises UsageError without images.
+    Args:
+        probabilities: Probabilities ``(N, C)`` of images that were not trained on.
+        labels: Labels ``(N,)``.
+
+    Raises:
+        UsageError: There are no images, or the shapes do not match.
     """
-    found, rows = np.asarray(probabilities, np.float64), np.asarray(labels)
-    if found.ndim != 2 or not len(found) or rows.shape != found.shape[:1]:
-        raise UsageError(f"probabilities {found.shape} and labels {rows.shape} do not fit")
+    matrix, rows = np.asarray(probabilities, np.float64), np.asarray(labels)
+    if matrix.ndim != 2 or not len(matrix) or rows.shape != matrix.shape[:1]:
+        raise UsageError(f"probabilities {matrix.shape} and labels {rows.shape} do not match")
 
     def loss(logarithm: float) -> float:
-        return mean_loss(tempered(found, float(np.exp(logarithm))), rows)
+        return mean_loss(tempered(matrix, float(np.exp(logarithm))), rows)
 
     low, high = np.log(BOUNDS)
     best = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6})

@@ -1,10 +1,10 @@
-"""Two samples: whether they come from one distribution, by permutation tests.
+"""Two-sample permutation tests: do two samples come from the same distribution?
 
 ``mmd_test`` is on vectors: the maximum mean discrepancy of Gretton, Borgwardt, Rasch, Schoelkopf
 and Smola, "A kernel two-sample test" (JMLR 13, 2012), with a Gaussian kernel whose bandwidth is the
-median distance within the pooled samples. ``class_test`` is on labels: Pearson's chi-square of
-homogeneity. Both p-values are by permutation, hence valid for any number of images and classes:
-for samples of one distribution p is at most x with probability x or less.
+median distance within the pooled samples. ``class_test`` is on labels: Pearson's chi-square test of
+homogeneity. P-values are computed by permutation, so they are valid for any number of images and
+classes.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from scipy.spatial.distance import pdist, squareform
 
 PERMUTATIONS = 999
 AT_ONCE = 100
-"""Permutations that are worked on together: bounds the memory, changes nothing else."""
+"""Number of permutations per batch; bounds the memory."""
 
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.integer]
 Statistic = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
-"""Of rows of zeros and ones ``(B, m + n)`` that mark the first sample, ``(B,)``."""
+"""Maps indicators ``(B, m + n)`` of the first sample to statistics ``(B,)``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A statistic, its p-value, and how many standard deviations it lies above the null's mean."""
+    """A test statistic, its p-value, and its distance from the null mean in standard deviations."""
 
     statistic: float
     p: float
@@ -38,14 +38,15 @@ class Shift:
 def mmd_test(
     reference: Floats, sample: Floats, *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Shift:
-    """Vectors ``(N, D)`` against ``(M, D)``, two or more each; the unbiased squared discrepancy.
+    """Test vectors ``(N, D)`` against ``(M, D)`` by the unbiased squared MMD.
 
-    It is near 0, and may be below, for samples of one distribution.
+    Each sample needs two or more vectors. The statistic is near 0, and may be negative, for samples
+    from the same distribution.
     """
     pooled = np.concatenate([reference, sample]).astype(np.float64)
     squares = pdist(pooled, "sqeuclidean")
     width = float(np.median(squares))
-    # all points in one place: any kernel is constant, and nothing tells the samples apart
+    # if all points coincide, any kernel is constant and the samples cannot be distinguished
     kernel = squareform(np.exp(-squares / width) if width > 0 else np.exp(-squares))
     m, n = len(reference), len(sample)
     sums, whole = kernel.sum(axis=1), float(kernel.sum())
@@ -70,7 +71,7 @@ def class_test(
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Shift:
-    """Labels ``(N,)`` against ``(M,)``, in ``0 .. classes - 1``: Pearson's chi-square."""
+    """Test labels ``(N,)`` against ``(M,)``, from 0 to ``classes - 1``, by Pearson's chi-square."""
     pooled = np.concatenate([reference, sample])
     member = np.eye(classes)[pooled]
     whole = member.sum(axis=0)
@@ -96,7 +97,7 @@ def _permuted(statistic: Statistic, m: int, n: int, permutations: int, seed: int
         rows = min(AT_ONCE, permutations - len(null))
         null += statistic(rng.permuted(np.tile(marks, (rows, 1)), axis=1)).tolist()
     drawn = np.array(null)
-    least = observed - 1e-9 * max(1e-9, float(np.abs(drawn).max()))  # rounding is no difference
+    least = observed - 1e-9 * max(1e-9, float(np.abs(drawn).max()))  # ties up to rounding
     spread = float(drawn.std(ddof=1))
     return Shift(
         statistic=observed,

@@ -1,1 +1,1 @@
-"""Export: a trained module as one file that runs without this package."""
+"""Export of PyTorch modules to ONNX and PT2 files, and inference with ONNX Runtime."""

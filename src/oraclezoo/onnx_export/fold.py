@@ -1,4 +1,4 @@
-"""Fold: batch norm after a max-pool into the convolution before it, where that is exact."""
+"""Folding of batch norm after max-pooling into the convolution before it, where it is exact."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ Floats = npt.NDArray[np.float32]
 
 
 def fold_scales_before_pooling(model: onnx.ModelProto) -> int:
-    """Fold Conv -> MaxPool -> BatchNormalization into Conv -> MaxPool; how many there were.
+    """Fold Conv -> MaxPool -> BatchNormalization into Conv -> MaxPool, and return their number.
 
-    Scaling by positive numbers keeps the order of values, so ``s * max(x) + b`` is
-    ``max(s * x + b)``; a norm with a scale that is not positive is left as it is. Runtimes fold a
-    norm right behind a convolution, but not across the pooling. Works in place.
+    Works in place. For positive scales, ``s * max(x) + b`` equals ``max(s * x + b)``; a norm with
+    another scale is not folded. Runtimes fold a norm directly after a convolution, but not across
+    pooling.
     """
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    found = list(_chains(graph, weights))
-    for conv, pool, norm in found:
+    chains = list(_chains(graph, weights))
+    for conv, pool, norm in chains:
         _fold(graph, weights, conv, pool, norm)
     used = {name for node in graph.node for name in node.input}
     used |= {output.name for output in graph.output}
     for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
         graph.initializer.remove(tensor)
-    return len(found)
+    return len(chains)
 
 
 def _chains(
     graph: onnx.GraphProto, weights: dict[str, onnx.TensorProto]
 ) -> Iterator[tuple[onnx.NodeProto, onnx.NodeProto, onnx.NodeProto]]:
-    """Convolution, pooling and norm that follow one another, with nothing else reading between."""
+    """Yield chains of convolution, pooling and norm without other readers in between."""
     maker = {output: node for node in graph.node for output in node.output}
     readers: dict[str, int] = {}
     for name in [name for node in graph.node for name in node.input]:
@@ -57,11 +57,11 @@ def _chains(
 def _affine(
     norm: onnx.NodeProto, weights: dict[str, onnx.TensorProto]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Scale and shift of a norm in evaluation, one a channel."""
+    """Return the scale and shift of a norm in evaluation mode, for each channel."""
     gain, bias, mean, variance = (
         numpy_helper.to_array(weights[name]).astype(np.float64) for name in norm.input[1:5]
     )
-    epsilon = next((given.f for given in norm.attribute if given.name == "epsilon"), 1e-5)
+    epsilon = next((each.f for each in norm.attribute if each.name == "epsilon"), 1e-5)
     scale = gain / np.sqrt(variance + epsilon)
     return scale, bias - mean * scale
 

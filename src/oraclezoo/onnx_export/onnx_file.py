@@ -1,4 +1,4 @@
-"""ONNX: a module as the bytes of one file, checked."""
+"""Export of a module to the bytes of a checked ONNX file."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import torch
 from onnx import helper
 from torch import nn
 
+from oraclezoo.card import CARD_KEY, as_text
 from oraclezoo.errors import UsageError, VerificationError
-from oraclezoo.onnx_export.card import CARD_KEY, as_text
 from oraclezoo.onnx_export.fold import fold_scales_before_pooling
 from oraclezoo.onnx_export.shipped import Shipped, example
 
 OPSET = 20
-"""The first with GELU as one node; ONNX Runtime knows it since 1.17."""
+"""The first operator set with GELU as one node; supported since ONNX Runtime 1.17."""
 OPSETS = (18, 23)
-"""The lowest and the highest that can be asked for."""
+"""The lowest and the highest supported operator set."""
 PRODUCER = "oraclezoo"
 
 
@@ -34,16 +34,27 @@ def to_onnx(
     card: Mapping[str, Any],
     opset: int = OPSET,
 ) -> bytes:
-    """Export a module on the CPU for any number of images, as one file with its weights inside.
+    """Export a module to an ONNX file with its weights inside, for any batch size.
 
-    A :class:`Shipped` module takes ``images`` uint8 ``(N, H, W)`` and gives ``probabilities``; any
-    other takes ``images`` float32 ``(N, in_chans, H, W)`` and gives ``logits``. ``card`` is written
-    to the metadata. The file has passed ONNX's checker and shape inference. Raises UsageError if
-    the module cannot be exported, with the reason.
+    A :class:`Shipped` module maps ``images`` uint8 ``(N, H, W)`` to ``probabilities`` ``(N, C)``;
+    any other maps ``images`` float32 ``(N, in_chans, H, W)`` to ``logits`` ``(N, C)``.
+
+    Args:
+        module: The module, on the CPU.
+        in_chans: Number of input channels.
+        image_size: Height and width of the images, in pixels.
+        card: Written to the metadata of the file.
+        opset: ONNX operator set.
+
+    Returns:
+        The bytes of the file, which passes ONNX's checker and shape inference.
+
+    Raises:
+        UsageError: The module cannot be exported, or the operator set is not supported.
     """
     low, high = OPSETS
     if not low <= opset <= high:
-        raise UsageError(f"opset {opset} cannot be written; take one of {low} to {high}")
+        raise UsageError(f"opset {opset} is not supported; choose one of {low} to {high}")
     output = "probabilities" if isinstance(module, Shipped) else "logits"
     try:
         with quietly():
@@ -60,7 +71,7 @@ def to_onnx(
             )
         assert program is not None
         model = program.model_proto
-    except Exception as error:  # the exporter wraps whatever a module's code may raise
+    except Exception as error:  # the code of a module can raise errors of any type
         raise UsageError(f"this model cannot be exported to ONNX: {reason_of(error)}") from error
     fold_scales_before_pooling(model)
     _strip(model)
@@ -69,41 +80,42 @@ def to_onnx(
 
 
 def checked(model: onnx.ModelProto) -> bytes:
-    """The model's bytes, once checker and shape inference have passed it.
+    """Return the bytes of a model after ONNX's checker and shape inference.
 
-    Raises VerificationError otherwise.
+    Raises:
+        VerificationError: The model does not pass.
     """
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise VerificationError(f"the ONNX file is not sound: {reason_of(error)}") from error
+        raise VerificationError(f"the ONNX file is invalid: {reason_of(error)}") from error
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
 
 def describe(model: onnx.ModelProto, card: Mapping[str, Any]) -> None:
-    """Write card and producer to the model, and drop operator sets that nothing in it uses."""
+    """Write card and producer to the model, and remove unused operator sets."""
     from oraclezoo._version import __version__
 
     used = {node.domain for node in model.graph.node} | {""}
-    for unused in [given for given in model.opset_import if given.domain not in used]:
+    for unused in [opset for opset in model.opset_import if opset.domain not in used]:
         model.opset_import.remove(unused)
     model.producer_name, model.producer_version = PRODUCER, __version__
     helper.set_model_props(model, {CARD_KEY: as_text(card)})
 
 
 def version() -> str:
-    """Of the onnx library."""
+    """Return the version of the onnx library."""
     return str(onnx.__version__)
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operators that a model uses."""
-    return next(int(given.version) for given in model.opset_import if given.domain == "")
+    """Return the version of the standard ONNX operator set that a model uses."""
+    return next(int(opset.version) for opset in model.opset_import if opset.domain == "")
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes of its source: stack traces with paths, names of modules."""
+    """Remove stack traces with paths and module names, which the exporter adds."""
     graph = model.graph
     model.doc_string = graph.doc_string = ""
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
@@ -116,7 +128,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """The first line of the innermost error, since the exporter's own are pages long."""
+    """Return the first line of the innermost error; the exporter's messages are pages long."""
     inner: BaseException = error
     while inner.__cause__ is not None:
         inner = inner.__cause__
@@ -126,7 +138,7 @@ def reason_of(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """The exporter prints and warns of its own progress; its errors are enough."""
+    """Suppress the output and the warnings of the exporter; errors are raised as usual."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Session: an exported file as a classifier again, through ONNX Runtime on the CPU."""
+"""Classifier that runs an exported ONNX file with ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
+from oraclezoo.card import CARD_KEY
 from oraclezoo.contracts import Images
 from oraclezoo.errors import ResultError
-from oraclezoo.onnx_export.card import CARD_KEY
 from oraclezoo.onnx_export.runtime import open_session
 
 BATCH_SIZE = 256
-"""Images at a time; the result does not depend on it."""
+"""Images in a batch; it does not affect the result."""
 
 _UNREADABLE = (
     failures.Fail,
@@ -29,11 +29,19 @@ _UNREADABLE = (
 
 
 class OnnxClassifier:
-    """uint8 images ``(N, H, W)`` -> probabilities, by an ONNX file that oraclezoo wrote.
+    """Maps uint8 images ``(N, H, W)`` to probabilities with an ONNX file that oraclezoo wrote.
 
-    ``content`` is the file; ``mean`` and ``std`` are used where the graph wants standardised
-    images. ``threads`` 0 leaves the number to the runtime. Raises ResultError if the file cannot
-    be read or takes or gives anything else.
+    Args:
+        content: The bytes of the file.
+        image_size: Height and width of the images, in pixels.
+        classes: Number of classes.
+        mean: Mean of the training images, in [0, 1], for a graph that takes standardised images.
+        std: Standard deviation of the training images, likewise.
+        threads: Number of threads; 0 lets the runtime choose.
+        where: Name of the file for error messages.
+
+    Raises:
+        ResultError: The file cannot be read, or has other inputs or outputs.
     """
 
     def __init__(
@@ -57,9 +65,9 @@ class OnnxClassifier:
         self.preprocesses = self._signature(image_size, classes, where)
 
     def _signature(self, size: int, classes: int, where: str) -> bool:
-        """Whether preprocessing is inside. Raises ResultError for a graph that is not ours."""
+        """Return whether preprocessing is included. Raises ResultError for another signature."""
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
-        found = [(given.name, given.type, list(given.shape[1:])) for given in (*inputs, *outputs)]
+        signature = [(each.name, each.type, list(each.shape[1:])) for each in (*inputs, *outputs)]
         whole = [
             ("images", "tensor(uint8)", [size, size]),
             ("probabilities", "tensor(float)", [classes]),
@@ -68,23 +76,23 @@ class OnnxClassifier:
             ("images", "tensor(float)", [1, size, size]),
             ("logits", "tensor(float)", [classes]),
         ]
-        if found not in (whole, bare):
+        if signature not in (whole, bare):
             raise ResultError(
-                f"{where} has {found}; a model of {size}x{size} images and {classes} classes has "
-                f"{whole} or {bare}, after the batch"
+                f"{where} has {signature}; a model of {size}x{size} images and {classes} classes "
+                f"has {whole} or {bare}, without the batch dimension"
             )
-        return found == whole
+        return signature == whole
 
     def probabilities(self, images: npt.NDArray[np.uint8] | Images) -> npt.NDArray[np.float32]:
-        """Class probabilities float32 ``(N, C)``."""
+        """Return class probabilities, float32 ``(N, C)``."""
         rows = [np.zeros((0, self.classes), np.float32)]
         for start in range(0, len(images), BATCH_SIZE):
-            (found,) = self.session.run(None, self.feed(images[start : start + BATCH_SIZE]))
-            rows.append(found if self.preprocesses else _softmax(found))
+            (output,) = self.session.run(None, self.feed(images[start : start + BATCH_SIZE]))
+            rows.append(output if self.preprocesses else _softmax(output))
         return np.concatenate(rows)
 
     def feed(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
-        """A batch of uint8 images ``(N, H, W)`` as the graph takes it."""
+        """Return the graph's input for a batch of uint8 images ``(N, H, W)``."""
         if self.preprocesses:
             return {"images": np.ascontiguousarray(images)}
         scaled = images[:, None].astype(np.float32) * np.float32(self.scale)
@@ -92,13 +100,13 @@ class OnnxClassifier:
 
     @property
     def card(self) -> Mapping[str, Any]:
-        """What oraclezoo wrote into the file's metadata; empty for a file without it."""
+        """The card in the file's metadata; empty if there is none."""
         text = self.session.get_modelmeta().custom_metadata_map.get(CARD_KEY, "{}")
-        found = json.loads(text)
-        return found if isinstance(found, dict) else {}
+        card = json.loads(text)
+        return card if isinstance(card, dict) else {}
 
 
 def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     powers = np.exp(logits - logits.max(1, keepdims=True))
-    shares: npt.NDArray[np.float32] = powers / powers.sum(1, keepdims=True)
-    return shares
+    probabilities: npt.NDArray[np.float32] = powers / powers.sum(1, keepdims=True)
+    return probabilities

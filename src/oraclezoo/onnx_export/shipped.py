@@ -1,4 +1,4 @@
-"""Shipped: the module that is exported, with or without what stands around the classifier."""
+"""Modules for export: a classifier with preprocessing, softmax and temperature."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class Shipped(nn.Module):
-    """uint8 images ``(N, H, W)`` -> class probabilities float32 ``(N, C)``.
+    """Maps uint8 images ``(N, H, W)`` to class probabilities, float32 ``(N, C)``.
 
-    Standardises as ``(x / 255 - mean) / std``, gives ``(N, 1, H, W)`` to ``classifier`` and takes
-    the softmax of its logits.
+    Standardises the images as ``(x / 255 - mean) / std``, passes ``(N, 1, H, W)`` to
+    ``classifier``, and applies the softmax to its logits.
     """
 
     def __init__(self, classifier: nn.Module, mean: float, std: float) -> None:
@@ -26,16 +26,16 @@ class Shipped(nn.Module):
 
 
 def example(module: nn.Module, in_chans: int, image_size: int) -> Tensor:
-    """Two blank images of the kind that the module takes."""
+    """Return a batch of two blank images in the format that the module takes."""
     if isinstance(module, Shipped):
         return torch.zeros(2, image_size, image_size, dtype=torch.uint8)
     return torch.zeros(2, in_chans, image_size, image_size)
 
 
 class Tempered(nn.Module):
-    """A classifier whose logits are divided by a temperature (Guo et al. 2017, arXiv:1706.04599).
+    """A classifier with temperature scaling (Guo et al. 2017, arXiv:1706.04599).
 
-    Standardised images -> logits ``(N, C)``, whose softmax is calibrated.
+    Maps standardised images to logits ``(N, C)`` whose softmax is calibrated.
     """
 
     def __init__(self, net: nn.Module, temperature: float) -> None:

@@ -1,1 +1,1 @@
-"""Figures: arrays in, SVG and PNG out. Needs matplotlib, which the extra ``[plots]`` brings."""
+"""Figures from arrays, as SVG and PNG. Needs matplotlib (extra ``[plots]``)."""

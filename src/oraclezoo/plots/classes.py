@@ -1,4 +1,4 @@
-"""Classes: which are taken for which, and how many of each are read rightly."""
+"""Per-class figures: confusion matrix, precision and recall."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from oraclezoo.plots.records import Scored
 from oraclezoo.plots.style import FAINT, VALIDATION, Letters, head, save
 
 NUMBERED = 30
-"""Up to so many classes the cells of a confusion matrix have their numbers."""
+"""Maximum number of classes with counts in the cells of the confusion matrix."""
 
 
 def confusion(scored: Scored, letters: Letters, folder: Path, name: str) -> list[Path]:
-    """A matrix: rows are true classes, columns what was predicted, colour the share of the row."""
+    """Write the row-normalised confusion matrix: rows are true classes, columns predictions."""
     shown = sorted({*scored.present, *map(int, scored.predicted)})
     counts = np.zeros((len(scored.classes), len(scored.classes)), np.int64)
     np.add.at(counts, (scored.labels, scored.predicted), 1)
     counts = counts[np.ix_(shown, shown)]
     totals = counts.sum(1, keepdims=True)
-    share = 100 * counts / np.maximum(totals, 1)
+    percent = 100 * counts / np.maximum(totals, 1)
     texts = [letters.label(scored.classes[k], scored.glyphs[k]) for k in shown]
     side = min(max(5.0, 1.8 + 0.52 * len(shown)), 16.0)
     figure = Figure(figsize=(side + 1.2, side + 0.4))
     axes = figure.subplots()
-    picture = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+    picture = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     ticks, size = range(len(shown)), 10 if len(shown) <= NUMBERED else max(3.0, 300 / len(shown))
     axes.set_xticks(ticks, texts, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
     axes.set_yticks(ticks, texts, fontsize=size)
@@ -38,13 +38,13 @@ def confusion(scored: Scored, letters: Letters, folder: Path, name: str) -> list
     if len(shown) <= NUMBERED:
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                color = "white" if share[row, column] > 55 else "black"
+                color = "white" if percent[row, column] > 55 else "black"
                 axes.text(
                     column, row, str(count), ha="center", va="center", color=color, fontsize=9
                 )
-    figure.colorbar(picture, ax=axes, shrink=0.7, label="share of the true class's images (%)")
-    numbers = "numbers are images" if len(shown) <= NUMBERED else "colour is the share of a row"
-    head(figure, f"{scored.title}: confusion", f"{scored.subtitle}; {numbers}")
+    figure.colorbar(picture, ax=axes, shrink=0.7, label="share of the true class (%)")
+    note = "numbers of images" if len(shown) <= NUMBERED else "normalised by row"
+    head(figure, f"{scored.title}: confusion matrix", f"{scored.subtitle}; {note}")
     return save(figure, folder, name)
 
 
@@ -55,19 +55,30 @@ def per_class(
     folder: Path,
     name: str,
 ) -> list[Path]:
-    """Recall, the worst first, with the given 95% interval of each present class; precision."""
+    """Write recall, with its 95% interval, and precision of each class, lowest recall first.
+
+    Args:
+        scored: Predictions on a split.
+        intervals: 95% interval of the recall of each present class, in [0, 1].
+        letters: The fonts for class names.
+        folder: Output folder.
+        name: File name without extension.
+
+    Returns:
+        The paths of the SVG and PNG files.
+    """
     present = scored.present
-    right = scored.predicted == scored.labels
-    recall = np.array([100 * right[scored.labels == k].mean() for k in present])
+    correct = scored.predicted == scored.labels
+    recall = np.array([100 * correct[scored.labels == k].mean() for k in present])
     precision = np.array([_precision(scored, k) for k in present])
     ends = 100 * np.array(intervals)
     order = np.lexsort((np.arange(len(present)), recall))
     texts = []
-    for place in order:
-        label = present[place]
+    for index in order:
+        label = present[index]
         images = int((scored.labels == label).sum())
-        words = letters.label(scored.classes[label], scored.glyphs[label])
-        texts.append(f"{words}  ({images})")
+        text = letters.label(scored.classes[label], scored.glyphs[label])
+        texts.append(f"{text}  ({images})")
     height = min(max(3.0, 1.7 + 0.34 * len(present)), 60.0)
     figure = Figure(figsize=(7.2, height))
     axes = figure.subplots()
@@ -82,10 +93,10 @@ def per_class(
         color=VALIDATION,
         elinewidth=1.2,
         capsize=3,
-        label="recall, with its 95% interval (Wilson)",
+        label="recall with 95% interval (Wilson)",
     )
     axes.plot(precision[order], places + 0.22, "D", ms=4.5, color="black", label="precision")
-    overall = 100 * right.mean()
+    overall = 100 * correct.mean()
     axes.axvline(overall, color=FAINT, lw=1, ls="--", label=f"accuracy {overall:.1f}%")
     axes.set_yticks(places, texts)
     axes.set_ylim(len(present) - 0.4, -0.6)
@@ -96,13 +107,15 @@ def per_class(
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     head(
         figure,
-        f"{scored.title}: accuracy of each class",
-        f"{scored.subtitle}; in brackets those of a class",
+        f"{scored.title}: accuracy per class",
+        f"{scored.subtitle}; images per class in parentheses",
     )
     return save(figure, folder, name)
 
 
 def _precision(scored: Scored, label: int) -> float:
-    """Share of the images taken for a class that are of it, in %; NaN if there are none."""
-    taken: npt.NDArray[np.bool_] = scored.predicted == label
-    return float(100 * (scored.labels[taken] == label).mean()) if taken.any() else float("nan")
+    """Return the precision of a class in percent; NaN if it is never predicted."""
+    assigned: npt.NDArray[np.bool_] = scored.predicted == label
+    if not assigned.any():
+        return float("nan")
+    return float(100 * (scored.labels[assigned] == label).mean())

@@ -1,4 +1,4 @@
-"""Embedding: what a net makes of the images before its last layer, laid out on a plane."""
+"""t-SNE plot of a model's embeddings (inputs of its last layer)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,29 @@ from oraclezoo.plots.records import Scored
 from oraclezoo.plots.style import Letters, head, save
 
 MOST = 5000
-"""Images, at most, that are laid out: t-SNE takes minutes for more."""
+"""Maximum number of images; t-SNE takes minutes for more."""
 
 COMPONENTS, PERPLEXITY = 50, 30.0
 LISTED, LABELLED = 20, 60
-"""Up to so many classes stand in a list beside the picture, or have their names in it."""
+"""Maximum number of classes in the legend, and labelled in the plot."""
 
 
 def lay_out(
     embeddings: npt.NDArray[np.floating[Any]],
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """t-SNE (van der Maaten and Hinton 2008) of ``(N, D)``: float64 ``(N, 2)``, and the perplexity.
+    """Return a t-SNE layout (van der Maaten and Hinton 2008) and its perplexity.
 
-    By scikit-learn, from the first principal components, of at most fifty. Equal input gives equal
-    output on one machine. Raises OracleZooError if scikit-learn is not installed.
+    Uses scikit-learn on the first 50 principal components, initialised with the first two.
+    Deterministic on one machine.
+
+    Args:
+        embeddings: Float ``(N, D)``.
+
+    Returns:
+        Float64 ``(N, 2)``, and the perplexity.
+
+    Raises:
+        OracleZooError: scikit-learn is not installed.
     """
     try:
         from sklearn.decomposition import PCA
@@ -41,23 +50,23 @@ def lay_out(
         ) from error
     points = np.asarray(embeddings, np.float64)
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
-    kept = min(COMPONENTS, *points.shape)
-    if points.shape[1] > kept:
-        points = PCA(kept, svd_solver="full").fit_transform(points)
+    components = min(COMPONENTS, *points.shape)
+    if points.shape[1] > components:
+        points = PCA(components, svd_solver="full").fit_transform(points)
     spread = points.std()
     start = points[:, :2] / (spread or 1.0) * 1e-4
     if start.shape[1] < 2:
         start = np.pad(start, ((0, 0), (0, 1)))
-    found = TSNE(perplexity=perplexity, init=start, random_state=0).fit_transform(points)
-    return np.asarray(found, np.float64), perplexity
+    layout = TSNE(perplexity=perplexity, init=start, random_state=0).fit_transform(points)
+    return np.asarray(layout, np.float64), perplexity
 
 
 def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list[Path]:
-    """A point an image, coloured by its class; a cross on each one that is read wrongly.
+    """Write a t-SNE plot coloured by class, with crosses on misclassified images.
 
-    Nothing is drawn, and no file made, for fewer than eight images.
+    Writes no file for fewer than eight images.
     """
-    chosen = _some(scored.labels)
+    chosen = _sample(scored.labels)
     if len(chosen) < 8:
         return []
     points, perplexity = lay_out(scored.embeddings[chosen])
@@ -80,7 +89,9 @@ def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list
         at_x, at_y = np.median(points[labels == label], axis=0)
         style: Any = {"ha": "center", "va": "center", "path_effects": halo, "clip_on": True}
         axes.text(at_x, at_y, text, fontsize=9 if many else 15, **style)
-    keys = [Line2D([], [], marker="x", ls="", color="black", label=f"read wrongly ({wrong.sum()})")]
+    keys = [
+        Line2D([], [], marker="x", ls="", color="black", label=f"misclassified ({wrong.sum()})")
+    ]
     for label, color in zip(present, colors, strict=True) if not many else ():
         text = letters.label(scored.classes[label], scored.glyphs[label])
         keys.insert(-1, Line2D([], [], marker="o", ls="", color=color, label=text))
@@ -89,16 +100,16 @@ def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list
     axes.set_yticks([])
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color("#cccccc")
-    axes.set_xlabel("t-SNE: nearness has a meaning; axes, distances and sizes of groups have none")
+    axes.set_xlabel("t-SNE keeps neighbourhoods; axes, distances and cluster sizes have no meaning")
     axes.set_aspect("equal", adjustable="datalim")
-    some = f"; {len(chosen)} of them" if len(chosen) < len(scored.labels) else ""
-    what = f"{scored.embedded}; perplexity {perplexity:.3g}"
-    head(figure, f"{scored.title}: embedding", f"{scored.subtitle}{some}\n{what}")
+    sample = f"; sample of {len(chosen)}" if len(chosen) < len(scored.labels) else ""
+    method = f"{scored.embedded}; perplexity {perplexity:.3g}"
+    head(figure, f"{scored.title}: embedding", f"{scored.subtitle}{sample}\n{method}")
     return save(figure, folder, name)
 
 
-def _some(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Numbers of all images, or of an even sample of them."""
+def _sample(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the indices of all images, or of ``MOST`` evenly spaced ones."""
     if len(labels) <= MOST:
         return np.arange(len(labels))
     return np.linspace(0, len(labels) - 1, MOST).round().astype(np.int64)

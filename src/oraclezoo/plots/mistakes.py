@@ -1,4 +1,4 @@
-"""Mistakes: the images that a model is surest about and wrong, as a contact sheet."""
+"""Contact sheet of the most confident misclassifications."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST, COLUMNS = 40, 8
 
 
 def mistakes(scored: Scored, letters: Letters, folder: Path, name: str) -> list[Path]:
-    """Up to 40 wrong answers, the most confident first: true class, predicted class, confidence."""
+    """Write up to 40 misclassified images with true class, prediction and confidence."""
     predicted = scored.predicted
     confidence = scored.probabilities[np.arange(len(predicted)), predicted].astype(np.float64)
     wrong = np.flatnonzero(predicted != scored.labels)
@@ -29,13 +29,13 @@ def mistakes(scored: Scored, letters: Letters, folder: Path, name: str) -> list[
         axes.set_axis_off()
     if not len(shown):
         figure.text(0.5, 0.4, "no mistakes", ha="center", color=FAINT, fontsize=14)
-    for axes, at in zip(figure.axes, shown, strict=False):
-        true, taken = int(scored.labels[at]), int(predicted[at])
-        axes.imshow(scored.images[int(at)], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    for axes, index in zip(figure.axes, map(int, shown), strict=False):
+        true, guess = int(scored.labels[index]), int(predicted[index])
+        axes.imshow(scored.images[index], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         lines = (
             (_short(letters, scored, true), RIGHT),
-            (f"as {_short(letters, scored, taken)}", WRONG),
-            (f"{100 * confidence[at]:.0f}%, no. {at}", FAINT),
+            (f"as {_short(letters, scored, guess)}", WRONG),
+            (f"{100 * confidence[index]:.0f}%, no. {index}", FAINT),
         )
         for line, (text, color) in enumerate(lines):
             axes.text(
@@ -48,7 +48,7 @@ def mistakes(scored: Scored, letters: Letters, folder: Path, name: str) -> list[
                 fontsize=7 if line == 2 else 8,
                 color=color,
             )
-    count = f"{len(wrong)} of {len(predicted)} images are wrong"
+    count = f"{len(wrong)} of {len(predicted)} images misclassified"
     which = f", the {len(shown)} most confident" if len(shown) < len(wrong) else ""
     head(
         figure,

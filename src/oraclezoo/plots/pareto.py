@@ -1,4 +1,4 @@
-"""Pareto: what each candidate of a compression costs, and how accurate it is."""
+"""Accuracy and cost of the candidates of a compression search."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ FLOAT = "#d97b0f"
 
 @dataclass(frozen=True)
 class Spot:
-    """A candidate: accuracy with its 95% interval in percent, and how it is to be marked."""
+    """A candidate: accuracy with its 95% interval in percent, and how to mark it.
+
+    ``within`` is whether it satisfies all bounds; ``chosen`` whether it was selected.
+    """
 
     label: str
     int8: bool
@@ -33,10 +36,10 @@ class Spot:
 
 @dataclass(frozen=True)
 class Panel:
-    """What the spots cost, in the same order: percent of the original's, and who is on the front.
+    """Costs of the spots in percent of the original's, in the same order, and the Pareto front.
 
-    ``bound`` is the most that is asked for, if anything is; ``spread`` the lowest and the highest
-    of several measurements of each, where there are such.
+    ``bound`` is the requested maximum, if any; ``spread`` holds the lowest and highest of several
+    measurements per spot, if there are several.
     """
 
     name: str
@@ -48,7 +51,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Field:
-    """All candidates, the first of them the original; ``gate`` is the least accuracy, percent."""
+    """All candidates, the original first; ``gate`` is the required accuracy in percent."""
 
     title: str
     subtitle: str
@@ -58,12 +61,12 @@ class Field:
 
 
 def pareto(field: Field, folder: Path) -> list[Path]:
-    """``pareto.svg`` and ``.png``: accuracy against each cost, with front, gates and the best."""
+    """Write ``pareto.svg`` and ``.png``: accuracy against each cost, with fronts and bounds."""
     figure = Figure(figsize=(0.8 + 6.4 * len(field.panels), 5.4))
-    found = figure.subplots(1, len(field.panels), squeeze=False, sharey=True)[0]
-    for axes, panel in zip(found, field.panels, strict=True):
+    row = figure.subplots(1, len(field.panels), squeeze=False, sharey=True)[0]
+    for axes, panel in zip(row, field.panels, strict=True):
         _draw(axes, field, panel)
-    found[0].set_ylabel("accuracy (%)")
+    row[0].set_ylabel("accuracy (%)")
     figure.legend(handles=_legend(field), loc="outside lower center", ncols=3, fontsize=9)
     head(figure, field.title, field.subtitle)
     return save(figure, folder, "pareto")
@@ -105,7 +108,7 @@ def _color(spot: Spot) -> str:
 
 
 def _legend(field: Field) -> list[Line2D]:
-    """Only what is there to be seen."""
+    """Return legend entries for the elements that are present."""
 
     def mark(marker: str, color: str, name: str, face: str | None = None) -> Line2D:
         return Line2D([], [], ls="", marker=marker, color=color, mfc=face or color, label=name)
@@ -113,11 +116,11 @@ def _legend(field: Field) -> list[Line2D]:
     entries = [
         mark("o", FLOAT, "float"),
         mark("s", VALIDATION, "int8"),
-        mark("o", FAINT, "hollow: not within the bounds", "white"),
-        Line2D([], [], color=FAINT, lw=1.2, label="front"),
+        mark("o", FAINT, "hollow: violates a bound", "white"),
+        Line2D([], [], color=FAINT, lw=1.2, label="Pareto front"),
     ]
     if any(spot.chosen for spot in field.spots):
-        chosen = Line2D([], [], ls="", marker="o", ms=11, mfc="none", mec=WRONG, label="the best")
+        chosen = Line2D([], [], ls="", marker="o", ms=11, mfc="none", mec=WRONG, label="selected")
         entries.append(chosen)
     if field.gate is not None or any(panel.bound is not None for panel in field.panels):
         entries.append(Line2D([], [], color=RIGHT, ls="--", lw=1, label="bounds"))

@@ -1,9 +1,10 @@
-"""Records: what the figures are drawn from."""
+"""Input records of the figures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,11 @@ from oraclezoo.contracts import Images
 
 @dataclass(frozen=True)
 class Scored:
-    """A model on a split.
+    """Predictions and embeddings of a model on a split.
 
-    ``title`` and ``subtitle`` say which; ``classes`` and ``glyphs`` name each of the ``C`` classes.
-    ``labels`` int64 ``(N,)``, ``probabilities`` float ``(N, C)``, ``images`` uint8 ``(N, H, W)``.
-    ``embeddings`` float ``(N, D)``, and ``embedded``: what they are, in words.
+    ``classes`` and ``glyphs`` are the names and characters of the ``C`` classes; ``labels`` int64
+    ``(N,)``, ``probabilities`` float ``(N, C)``, ``images`` uint8 ``(N, H, W)``, ``embeddings``
+    float ``(N, D)`` with ``embedded`` as their description.
     """
 
     title: str
@@ -32,27 +33,48 @@ class Scored:
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
-        """The likeliest class of each image, int64 ``(N,)``."""
-        found: npt.NDArray[np.int64] = self.probabilities.argmax(1).astype(np.int64)
-        return found
+        """The predicted class of each image, int64 ``(N,)``."""
+        classes: npt.NDArray[np.int64] = self.probabilities.argmax(1).astype(np.int64)
+        return classes
 
     @property
     def present(self) -> list[int]:
-        """Classes that the split has images of."""
+        """The classes with at least one image in the split."""
         return [int(label) for label in np.unique(self.labels)]
 
 
 @dataclass(frozen=True)
-class Course:
-    """A training, epoch by epoch.
+class EpochMetrics:
+    """Metrics after an epoch (from 1).
 
-    ``epochs`` are rows with ``epoch``, ``lr``, ``train_loss``, ``validation_loss`` and
-    ``validation_accuracy``, the last two None where not measured. ``smoothing`` and ``augmented``
-    say what the training loss is of.
+    Losses are in nats, ``validation_accuracy`` in [0, 1]; the validation metrics are None if not
+    measured.
     """
+
+    epoch: int
+    lr: float
+    train_loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """Return the metrics of a line of ``metrics.jsonl``."""
+        return cls(
+            epoch=row["epoch"],
+            lr=row["lr"],
+            train_loss=row["train_loss"],
+            validation_loss=row["validation_loss"],
+            validation_accuracy=row["validation_accuracy"],
+        )
+
+
+@dataclass(frozen=True)
+class Course:
+    """Training curves; ``smoothing`` and ``augmented`` qualify the label of the training loss."""
 
     title: str
     subtitle: str
-    epochs: tuple[dict[str, Any], ...]
+    epochs: tuple[EpochMetrics, ...]
     smoothing: float
     augmented: bool

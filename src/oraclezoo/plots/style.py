@@ -1,4 +1,4 @@
-"""Style: fonts that have the characters, sizes that can be read, files that come out the same."""
+"""Common style of the figures: fonts, sizes and reproducible files."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ SYSTEM_FONTS = (
     "Noto Sans CJK JP",
     "Hiragino Sans",
 )
-"""Asked, in this order, for characters that our own fonts lack."""
+"""Fallback fonts, in order, for characters missing from the bundled fonts."""
 
 RIGHT, WRONG, FAINT = "#1b7837", "#c1272d", "#777777"
 TRAIN, VALIDATION = "#7a7a7a", "#1f5fa8"
 
 
 class Letters:
-    """The fonts that draw some texts: DejaVu Sans, the label font, then those of the system.
+    """Font families for given texts: DejaVu Sans, the label font, then installed system fonts.
 
-    ``families`` are their names; :meth:`show` is a text with each character that none of them has
-    written as U+XXXX.
+    Args:
+        label_font: Path of the label font.
+        texts: The texts to draw; system fonts are added for characters the first two lack.
+
+    Attributes:
+        families: Names of the fonts, for matplotlib's ``font.family``.
     """
 
     def __init__(self, label_font: Path, texts: Iterable[str]) -> None:
@@ -43,36 +47,36 @@ class Letters:
         manager = font_manager.fontManager
         if all(Path(entry.fname) != label_font for entry in manager.ttflist):
             manager.addfont(str(label_font))
-        ours = font_manager.FontProperties(fname=str(label_font)).get_name()
-        self.families = ["DejaVu Sans", ours]
+        bundled = font_manager.FontProperties(fname=str(label_font)).get_name()
+        self.families = ["DejaVu Sans", bundled]
         self._known = _characters(font_manager.findfont("DejaVu Sans")) | _characters(label_font)
         installed = {entry.name: entry.fname for entry in manager.ttflist}
         wanted = {c for text in texts for c in text}
         for name in SYSTEM_FONTS:
             if name in installed and not wanted <= self._known:
-                found = _characters(installed[name])
-                if found & (wanted - self._known):
+                characters = _characters(installed[name])
+                if characters & (wanted - self._known):
                     self.families.append(name)
-                    self._known |= found
+                    self._known |= characters
 
     def show(self, text: str) -> str:
-        """``text`` as these fonts can draw it."""
+        """Return ``text`` with each character that no font has written as U+XXXX."""
         return "".join(c if c in self._known else f"U+{ord(c):04X}" for c in text)
 
     def label(self, name: str, glyph: str) -> str:
-        """A class by its character and its name, once if they are one."""
+        """Return a class's character and name, or the name alone if they are equal."""
         return self.show(name if glyph in ("", name) else f"{glyph} {name}")
 
 
 @contextmanager
 def drawing(letters: Letters) -> Iterator[None]:
-    """Our settings of matplotlib, inside the block only."""
+    """Apply matplotlib settings within the block."""
     import matplotlib
 
-    settings: Any = {  # typed by matplotlib as one of hundreds of words
+    settings: Any = {  # matplotlib types the keys as literals
         "font.family": letters.families,
         "font.size": 10,
-        "text.parse_math": False,  # names are not formulas
+        "text.parse_math": False,  # class names are not formulas
         "axes.titlesize": 11,
         "axes.titlelocation": "left",
         "axes.spines.top": False,
@@ -82,7 +86,7 @@ def drawing(letters: Letters) -> Iterator[None]:
         "grid.color": "#dddddd",
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
-        "svg.fonttype": "path",  # outlines: the same on machines without these fonts
+        "svg.fonttype": "path",  # outlines render the same without these fonts
         "svg.hashsalt": "oraclezoo",
     }
     with matplotlib.rc_context(settings):
@@ -90,9 +94,9 @@ def drawing(letters: Letters) -> Iterator[None]:
 
 
 def need_matplotlib() -> None:
-    """Raises OracleZooError with what to install."""
+    """Raise OracleZooError if matplotlib is not installed."""
     try:
-        import matplotlib  # noqa: F401  # asked for, not used
+        import matplotlib  # noqa: F401  # only checks availability
     except ImportError as error:
         raise OracleZooError(
             f"plots need matplotlib ({error}): pip install 'oraclezoo[plots]'"
@@ -100,12 +104,12 @@ def need_matplotlib() -> None:
 
 
 def head(figure: Figure, title: str, subtitle: str) -> None:
-    """The two lines above a figure."""
+    """Set the title and subtitle of a figure."""
     figure.suptitle(f"{title}\n{subtitle}", fontsize=11, x=0.01, ha="left", linespacing=1.4)
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """``name.svg`` and ``name.png``; equal figures give equal bytes."""
+    """Write ``name.svg`` and ``name.png`` reproducibly; return their paths."""
     paths = [folder / f"{name}.svg", folder / f"{name}.png"]
     figure.savefig(paths[0], metadata={"Date": None})
     figure.savefig(paths[1], dpi=PNG_DPI, metadata={"Software": None})

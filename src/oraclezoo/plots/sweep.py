@@ -1,4 +1,4 @@
-"""Sweep: how much each key matters, and what every trial came to along it."""
+"""Figures of a sweep: hyperparameter importance and slices."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ COLUMNS = 3
 
 @dataclass(frozen=True)
 class Trials:
-    """Finished trials: ``points`` by key, and their ``values``, as ``value_name`` says.
+    """Finished trials of a sweep.
 
-    ``log`` are keys that are shown in the logarithm, ``choices`` those with a few values, in words;
-    ``best`` is the place of the best trial.
+    ``points`` holds the trials' values of each key, ``values`` their objective, named
+    ``value_name``. Keys in ``log`` have a logarithmic axis, those in ``choices`` a categorical one.
+    ``best`` is the index of the best trial.
     """
 
     title: str
@@ -37,7 +38,17 @@ class Trials:
 def importance(
     trials: Trials, shares: Mapping[str, float], method: str, folder: Path
 ) -> list[Path]:
-    """``importance.svg`` and ``.png``: a bar a key, the most important first."""
+    """Write ``importance.svg`` and ``.png``: a bar per key.
+
+    Args:
+        trials: The trials.
+        shares: Importance of each key in [0, 1], in descending order.
+        method: Description of the importance measure.
+        folder: Output folder.
+
+    Returns:
+        The paths of the two files.
+    """
     figure = Figure(figsize=(7.2, 1.6 + 0.4 * len(shares)))
     axes = figure.subplots()
     places = np.arange(len(shares))
@@ -49,12 +60,12 @@ def importance(
     axes.invert_yaxis()
     axes.set_xlim(0, max(1.0, *percent) * 1.1)
     axes.set_xlabel("importance (%)")
-    head(figure, f"{trials.title}: importance of each key", f"{trials.subtitle}\n{method}")
+    head(figure, f"{trials.title}: hyperparameter importance", f"{trials.subtitle}\n{method}")
     return save(figure, folder, "importance")
 
 
 def slices(trials: Trials, order: Sequence[str], folder: Path) -> list[Path]:
-    """``slices.svg`` and ``.png``: the trials along each key, a panel a key."""
+    """Write ``slices.svg`` and ``.png``: the objective against each key, one panel per key."""
     columns = min(COLUMNS, len(order))
     rows = -(-len(order) // columns)
     figure = Figure(figsize=(max(4.6, 3.6 * columns), 2.9 * rows + 0.9))
@@ -64,9 +75,9 @@ def slices(trials: Trials, order: Sequence[str], folder: Path) -> list[Path]:
         panel.set_visible(False)
     for panel, key in zip(figure.axes, order, strict=False):
         panel.set_visible(True)
-        given = list(trials.points[key])
+        points = list(trials.points[key])
         names = trials.choices.get(key)
-        at = np.asarray(given if names is None else [names.index(_word(v)) for v in given], float)
+        at = np.asarray(points if names is None else [names.index(_word(v)) for v in points], float)
         if names is not None:
             panel.set_xticks(range(len(names)), names, rotation=30 if len(names) > 3 else 0)
             panel.set_xlim(-0.5, len(names) - 0.5)
@@ -82,12 +93,12 @@ def slices(trials: Trials, order: Sequence[str], folder: Path) -> list[Path]:
         panel.grid(visible=True)
     for panel in figure.axes[::columns]:
         panel.set_ylabel(trials.value_name)
-    head(figure, f"{trials.title}: trials along each key", f"{trials.subtitle}; red is the best")
+    head(figure, f"{trials.title}: slices", f"{trials.subtitle}; best trial in red")
     return save(figure, folder, "slices")
 
 
 def words(values: Sequence[Any]) -> list[str]:
-    """Values as a recipe writes them."""
+    """Return values as text in a recipe's notation."""
     return [_word(value) for value in values]
 
 

@@ -1,1 +1,1 @@
-"""Plugins: found, checked, and gathered in the registry."""
+"""Plugin discovery, validation and the component registry."""

@@ -1,4 +1,4 @@
-"""What a plugin must keep to. Each check raises Refused: why, and what mends it."""
+"""Validation of plugins. A failed check raises RefusedError with a reason and a fix."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from oraclezoo.specs import (
 )
 
 HOOKS: dict[str, Kind] = {f"oraclezoo_{kind}s": kind for kind in KINDS}
-"""Which kind of spec each hook returns."""
+"""Kind of spec that each hook returns."""
 
 CONTRACT: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "backbone": ((), ("in_chans", "num_classes", "image_size")),
@@ -32,13 +32,13 @@ CONTRACT: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tracker": ((), ("run_name", "folder", "config")),
     "model": ((), ("progress",)),
 }
-"""What every factory of a kind takes beside options: positional, then by keyword."""
+"""Arguments of every factory of a kind besides options: positional, then keyword."""
 
 Key = tuple[Kind, str]
-"""Kind and name, unique within a distribution."""
+"""(kind, name), unique within a distribution."""
 
 Taken = Mapping[tuple[str, Kind, str], str]
-"""Which plugin offers (distribution, kind, name)."""
+"""Plugin that provides (distribution, kind, name)."""
 
 _PREFIX = "oraclezoo_"
 _API = "oraclezoo_plugin_api"
@@ -55,7 +55,7 @@ _OPERATORS: dict[str, Callable[[int, int], bool]] = {
 
 
 class RefusedError(Exception):
-    """A plugin that breaks the contract: why, and what mends it."""
+    """Contract violation of a plugin, with a reason and a fix."""
 
     def __init__(self, reason: str, fix: str) -> None:
         super().__init__(reason)
@@ -63,15 +63,15 @@ class RefusedError(Exception):
 
 
 class Manager(pluggy.PluginManager):
-    """pluggy's manager, but for the dunder names that it need not look at: they are most."""
+    """Plugin manager that skips dunder names, which are most of a module's names."""
 
     def parse_hookimpl_opts(self, plugin: Any, name: str) -> pluggy.HookimplOpts | None:
-        """The options of the hook called ``name`` in ``plugin``, or None if it is not one."""
+        """Return the hook options of attribute ``name``, or None if it is not a hook."""
         return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
 
 
 def check_api(plugin: Any) -> None:
-    """Refuse a plugin that does not support this plugin API."""
+    """Raise RefusedError if the plugin does not support this plugin API version."""
     declared = getattr(plugin, _API, None)
     if declared is None:
         return
@@ -79,38 +79,39 @@ def check_api(plugin: Any) -> None:
     if not isinstance(declared, (str, int)) or not all(parts):
         raise RefusedError(
             f"{_API} is {declared!r}",
-            f'write comparisons of whole numbers, e.g. {_API} = ">={PLUGIN_API_VERSION}"',
+            f'write integer comparisons, e.g. {_API} = ">={PLUGIN_API_VERSION}"',
         )
     if not all(_OPERATORS[p[1]](PLUGIN_API_VERSION, int(p[2])) for p in parts if p):
         raise RefusedError(
             f"it supports plugin API {declared}; this oraclezoo has {PLUGIN_API_VERSION}",
-            "install a version of it, or of oraclezoo, that fits the other",
+            "install matching versions of the plugin and oraclezoo",
         )
 
 
 def check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
-    """Refuse names that look like hooks and are none, which pluggy would pass over in silence."""
+    """Raise RefusedError for names that look like hooks but are not; pluggy ignores them."""
     for name in dir(plugin):
         options = manager.parse_hookimpl_opts(plugin, name)
         hook = (options and options.get("specname")) or name
         if options is None and (not name.startswith(_PREFIX) or name == _API):
             continue
         if options is None and isinstance(getattr(plugin, name), ModuleType):
-            continue  # a package of that name that the plugin imports
+            continue  # an imported package
         if hook not in HOOKS:
             known = HOOKS if callable(getattr(plugin, name)) else (_API,)
-            raise RefusedError(f"there is no hook '{hook}'{nearest(hook, known)}", "rename it")
+            raise RefusedError(f"unknown hook '{hook}'{nearest(hook, known)}", "rename it")
         if options is None:
             raise RefusedError(
-                f"{name} is not marked as a hook", "put @oraclezoo.hookspecs.hookimpl above it"
+                f"{name} is not marked as a hook", "decorate it with @oraclezoo.hookspecs.hookimpl"
             )
         if options.get("wrapper") or options.get("hookwrapper"):
             raise RefusedError(
-                f"{name} wraps the hook of other plugins", "return specs from a plain hook instead"
+                f"{name} is a hook wrapper", "return specs from a plain hook instead"
             )
 
 
 def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
+    """Register a plugin. Raises RefusedError for duplicates and wrong signatures."""
     first = manager.get_name(plugin)
     if first is not None:
         raise RefusedError(f"{first} is the same module", "remove one of the two entry points")
@@ -119,7 +120,7 @@ def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
     try:
         manager.register(plugin, name)
     except pluggy.PluginValidationError as error:
-        if manager.is_registered(plugin):  # in part, as pluggy before 1.7 does
+        if manager.is_registered(plugin):  # partially registered by pluggy before 1.7
             manager.unregister(plugin)
         lines = str(error).splitlines()
         raise RefusedError(
@@ -128,7 +129,7 @@ def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
 
 
 def offered(manager: pluggy.PluginManager, plugin: Any) -> Iterator[Spec]:
-    """What one plugin's hooks return, checked for kind."""
+    """Yield the specs that a plugin's hooks return. Raises RefusedError for a wrong kind."""
     for hook, kind in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             if implementation.plugin is not plugin:
@@ -149,21 +150,21 @@ def offered(manager: pluggy.PluginManager, plugin: Any) -> Iterator[Spec]:
 
 
 def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Taken) -> None:
-    """Refuse a spec whose name clashes with what its distribution offers, or that is odd."""
+    """Raise RefusedError for a duplicate name or an invalid spec."""
     who = f"{spec.kind} '{spec.name}'"
     if (spec.kind, spec.name) in before:
-        raise RefusedError(f"it offers {who} twice", "rename one of them")
+        raise RefusedError(f"it provides {who} twice", "rename one of them")
     other_plugin = taken.get((distribution, spec.kind, spec.name))
     if other_plugin:
         raise RefusedError(
-            f"{other_plugin} of the same distribution offers {who} too", "rename one of them"
+            f"{other_plugin} of the same distribution also provides {who}", "rename one of them"
         )
     texts: list[Any] = [spec.summary, spec.source, *(option.help for option in spec.options)]
     for text in texts:
         if not isinstance(text, str) or "\n" in text:
             raise RefusedError(
-                f"{who}: {text!r} is not one line of text",
-                "write summary, source and the help of options as one line each",
+                f"{who}: {text!r} is not a single line of text",
+                "write the summary, source and option help as single lines",
             )
     if spec.kind == "model":
         _check_pin(spec)
@@ -172,22 +173,22 @@ def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Ta
         if option.name in reserved or not str(option.name).isidentifier():
             raise RefusedError(
                 f"{who}: an option cannot be called '{option.name}'",
-                "choose a Python name that is no argument of the factory already",
+                "choose a Python identifier that is not a factory argument",
             )
         try:
             option.check(option.default, spec.kind)
         except UsageError as error:
-            raise RefusedError(f"{who}: a default is wrong: {error}", "correct it") from error
+            raise RefusedError(f"{who}: invalid default: {error}", "correct it") from error
     for name, value in spec.facts.items():
         if not _plain(value):
             raise RefusedError(
                 f"{who}: fact {name!r} is a {type(value).__name__}",
-                "facts are text, numbers, true, false or None",
+                "facts must be strings, numbers, booleans or None",
             )
 
 
 def _check_pin(spec: Spec) -> None:
-    """Refuse a model that is not pinned by digests: nothing unverified is ever loaded."""
+    """Raise RefusedError for a model without a pinned digest; unverified models never load."""
     if spec.target == SHIPPED_MODEL or (
         spec.target == FETCHED_MODEL
         and re.fullmatch("[0-9a-f]{64}", str(spec.fixed.get("sha256")))
@@ -198,8 +199,8 @@ def _check_pin(spec: Spec) -> None:
         return
     raise RefusedError(
         f"model '{spec.name}' is not pinned",
-        "make its spec by oraclezoo.specs.fetched_model, with an http(s) or file address, the "
-        "SHA-256 in 64 small hex digits and the size in bytes of its archive",
+        "create its spec with oraclezoo.specs.fetched_model: an http(s) or file URL, the SHA-256 "
+        "(64 lowercase hex digits) and the size of its archive in bytes",
     )
 
 

@@ -1,8 +1,8 @@
-"""Discovery: the entry points of group ``oraclezoo`` in the folders on ``sys.path``.
+"""Discovery of entry points in group ``oraclezoo`` on ``sys.path``.
 
-Reads the same files as ``importlib.metadata``, whose import alone would take longer than
-``oraclezoo list`` is allowed to; and unlike its ``EntryPoint``, keeps the distribution and a line
-that is malformed, so that the host can show both.
+Reads the same files as ``importlib.metadata``, whose import alone takes longer than ``oraclezoo
+list`` is allowed to run. Unlike ``importlib.metadata.EntryPoint``, keeps the distribution and
+malformed lines, so that the host can report both.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ class EntryPoint:
 
     @property
     def well_formed(self) -> bool:
-        """Whether ``value`` reads ``package.module`` or ``package.module:object``."""
+        """Whether ``value`` has the form ``package.module`` or ``package.module:object``."""
         return _VALUE.fullmatch(self.value) is not None
 
     def load(self) -> Any:
-        """Import what ``value`` names. Raises whatever that import raises."""
+        """Import the object of ``value``. Raises whatever the import raises."""
         match = _VALUE.fullmatch(self.value)
         assert match is not None, self.value
-        found: Any = importlib.import_module(match["module"])
+        target: Any = importlib.import_module(match["module"])
         for part in (match["attribute"] or "").split("."):
-            found = getattr(found, part) if part else found
-        return found
+            target = getattr(target, part) if part else target
+        return target
 
 
 def normalise(name: str) -> str:
-    """A distribution's name as PEP 503 compares it: ``Oracle_Zoo.X`` is ``oracle-zoo-x``."""
+    """Return the PEP 503 form of a distribution name: ``Oracle_Zoo.X`` -> ``oracle-zoo-x``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def entry_points(paths: Iterable[str] | None = None) -> list[EntryPoint]:
-    """Entry points of our group, sorted by distribution, below ``paths`` (``sys.path``).
+    """Return the entry points below ``paths`` (default ``sys.path``), sorted by distribution.
 
     A distribution found twice, e.g. installed and as an editable checkout, counts once: the first
-    on the path, which is also the one whose modules Python imports.
+    one on the path is also the one that Python imports.
     """
-    found: list[EntryPoint] = []
+    points: list[EntryPoint] = []
     seen: set[str] = set()
     for path in sys.path if paths is None else paths:
         for folder, name, version in _metadata_folders(path or "."):
@@ -67,22 +67,22 @@ def entry_points(paths: Iterable[str] | None = None) -> list[EntryPoint]:
             if distribution in seen:
                 continue
             header = "METADATA" if folder.endswith(".dist-info") else "PKG-INFO"
-            if not os.access(f"{folder}/{header}", os.R_OK):  # an uninstallation left it behind
+            if not os.access(f"{folder}/{header}", os.R_OK):  # left behind by an uninstallation
                 continue
             seen.add(distribution)
             text = _read(f"{folder}/entry_points.txt")
             if f"[{GROUP}]" in text:
                 version = version or _version(_read(f"{folder}/{header}"))
-                found += [EntryPoint(distribution, version, *line) for line in _lines(text)]
-    return sorted(found, key=lambda point: (point.distribution, point.name))
+                points += [EntryPoint(distribution, version, *line) for line in _lines(text)]
+    return sorted(points, key=lambda point: (point.distribution, point.name))
 
 
 def _metadata_folders(path: str) -> Iterator[tuple[str, str, str]]:
-    """Each metadata folder in ``path``, with the name and version that it carries."""
+    """Yield each metadata folder in ``path`` with its name and version."""
     try:
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries if entry.name.endswith("-info"))
-    except OSError:  # not there, a zip file, or not readable: nothing to find
+    except OSError:  # missing, a zip file, or not readable
         return
     for name in names:
         match = _FOLDER.fullmatch(name)
@@ -91,7 +91,7 @@ def _metadata_folders(path: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Name and value of each line of our section; a line without an equals sign has no value."""
+    """Yield name and value of each line in our section; the value is "" without an equals sign."""
     section = ""
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):

@@ -1,9 +1,9 @@
-"""Host: loads plugins, each in isolation, and says of every one how it fared.
+"""Plugin host: loads each plugin in isolation and records its status.
 
-The built-ins are a plugin like any other. A plugin that breaks the contract is quarantined with a
-reason and a fix, and everything else works. Reserved in a plugin's module: names that begin with
-``oraclezoo_``. They are the hooks (:mod:`oraclezoo.hookspecs`) and ``oraclezoo_plugin_api``, the
-versions of the plugin API that it supports: comparisons such as ``">=1,<3"``, or ``"1"``.
+The built-in components are a plugin like any other. A plugin that violates the contract is
+quarantined with a reason and a fix; everything else keeps working. Names that begin with
+``oraclezoo_`` are reserved in a plugin's module: the hooks (:mod:`oraclezoo.hookspecs`) and
+``oraclezoo_plugin_api``, the supported versions of the plugin API, e.g. ``">=1,<3"`` or ``"1"``.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ from oraclezoo.specs import Kind, Spec
 BUILTIN = EntryPoint("oraclezoo", __version__, "builtin", "oraclezoo.zoo.builtin")
 DISABLE_VARIABLE = "ORACLEZOO_DISABLE_PLUGINS"
 SLOW_LOAD_S = 0.5
-"""A plugin that takes longer to load is noted: every command that resolves a name waits for it."""
+"""Load time above which a plugin gets a warning: every command that resolves names waits for it."""
 _HEAVY = ("torch", "timm", "numpy", "scipy", "onnx", "onnxruntime", "PIL")
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One entry point: where it comes from, how it fared, and what it offers.
+    """One entry point: its origin, status and components.
 
-    ``reason``, ``fix`` and ``traceback`` are empty unless it is quarantined or disabled. ``specs``
-    of a quarantined plugin are those seen before it failed; nothing can be built from them.
-    ``notes`` are pairs (what is odd, what mends it) about one that works.
+    ``reason``, ``fix`` and ``traceback`` are empty unless it is quarantined or disabled. The
+    ``specs`` of a quarantined plugin are those seen before it failed; they cannot be built.
+    ``notes`` are pairs (warning, fix) about a working plugin.
     """
 
     distribution: str
@@ -71,7 +71,7 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The plugins of an installation: the built-ins first, the others sorted by name."""
+    """All plugins of an installation: the built-ins first, the others sorted by name."""
 
     manager: pluggy.PluginManager
     plugins: tuple[Plugin, ...]
@@ -81,17 +81,24 @@ class Host:
 def build_host(
     *, strict: bool = False, disable: str | None = None, paths: Iterable[str] | None = None
 ) -> Host:
-    """Find and load every plugin.
+    """Find and load all plugins.
 
-    ``disable`` lists plugins that are not to be loaded (distributions, ``distribution:entry``, or
-    ``all``), by default what ``ORACLEZOO_DISABLE_PLUGINS`` says; ``paths`` replaces ``sys.path`` in
-    the search. Raises PluginError with ``strict`` when a plugin is quarantined.
+    Args:
+        strict: Raise an error if a plugin is quarantined.
+        disable: Comma-separated plugins to skip: distributions, ``distribution:entry``, or
+            ``all``. Default: ``ORACLEZOO_DISABLE_PLUGINS``.
+        paths: Folders to search. Default: ``sys.path``.
+
+    Raises:
+        PluginError: The built-ins are broken, or ``strict`` and a plugin is quarantined.
     """
     manager = Manager("oraclezoo")
     manager.add_hookspecs(hookspecs)
     builtin = _load(manager, BUILTIN, {})
     if builtin.status != "ok":
-        broken = PluginError(f"the built-in zoo is broken: {builtin.reason}; reinstall oraclezoo")
+        broken = PluginError(
+            f"the built-in components do not load: {builtin.reason}; reinstall oraclezoo"
+        )
         broken.add_note(builtin.traceback)
         raise broken
     blocked = _Blocked(os.environ.get(DISABLE_VARIABLE, "") if disable is None else disable)
@@ -99,7 +106,7 @@ def build_host(
     taken: dict[tuple[str, Kind, str], str] = {}
     for point in entry_points(paths):
         if blocked.blocks(point):
-            reason, fix = f"{DISABLE_VARIABLE} lists it", f"take it out of {DISABLE_VARIABLE}"
+            reason, fix = f"{DISABLE_VARIABLE} lists it", f"remove it from {DISABLE_VARIABLE}"
             plugins.append(_record(point, status="disabled", reason=reason, fix=fix))
             continue
         plugin = _load(manager, point, taken)
@@ -110,12 +117,12 @@ def build_host(
     bad = [plugin for plugin in plugins if plugin.status == "quarantined"]
     if strict and bad:
         listed = "; ".join(f"{plugin.name} ({plugin.reason})" for plugin in bad)
-        raise PluginError(f"quarantined: {listed}\nsee 'oraclezoo plugins doctor' for the fix")
+        raise PluginError(f"quarantined: {listed}\nrun 'oraclezoo plugins doctor' for fixes")
     return Host(manager, (builtin, *plugins), blocked.unused())
 
 
 class _Blocked:
-    """The names in ``ORACLEZOO_DISABLE_PLUGINS``, and which of them came to use."""
+    """The names in ``ORACLEZOO_DISABLE_PLUGINS``, and which of them matched a plugin."""
 
     def __init__(self, listed: str) -> None:
         self.used: set[str] = set()
@@ -141,7 +148,7 @@ def _record(point: EntryPoint, **fields: Any) -> Plugin:
 
 
 def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plugin:
-    """Load one plugin; whatever goes wrong ends in its record."""
+    """Load one plugin; any error ends up in its record."""
     name = f"{point.distribution}:{point.name}"
     specs: dict[Key, Spec] = {}
     light = {module for module in _HEAVY if module not in sys.modules}
@@ -177,12 +184,13 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
 def _import(point: EntryPoint) -> Any:
     if point.distribution == BUILTIN.distribution and point is not BUILTIN:
         raise RefusedError(
-            "the distribution name 'oraclezoo' belongs to the built-ins", "rename the distribution"
+            "the distribution name 'oraclezoo' is reserved for the built-ins",
+            "rename the distribution",
         )
     if not point.well_formed:
         raise RefusedError(
-            f"its entry point is '{point.value}', which names no module",
-            "its author writes 'package.module' or 'package.module:object'",
+            f"its entry point '{point.value}' is not a module name",
+            "its author must write 'package.module' or 'package.module:object'",
         )
     try:
         return point.load()
@@ -190,11 +198,11 @@ def _import(point: EntryPoint) -> Any:
         wanted = error.name or ""
         if point.value == wanted or point.value.startswith((f"{wanted}.", f"{wanted}:")):
             raise RefusedError(
-                f"its entry point names module '{wanted}', which is not there",
+                f"its entry point names module '{wanted}', which does not exist",
                 f"reinstall it: pip install --force-reinstall {point.distribution}",
             ) from error
         raise RefusedError(
-            f"it needs a module '{wanted}', which is not there",
+            f"it requires module '{wanted}', which is not installed",
             f"install its requirements: pip install --upgrade {point.distribution}",
         ) from error
 
@@ -203,18 +211,18 @@ def _notes(light: set[str], offers: bool, took_s: float) -> Iterator[tuple[str, 
     loaded = sorted(name for name in light if name in sys.modules)
     if took_s > SLOW_LOAD_S:
         yield (
-            f"it took {took_s:.1f} s to load, and every command that resolves a name waits for it",
-            "do nothing at import and in hooks but make specs; until its author mends that, "
-            f"{DISABLE_VARIABLE} leaves it out",
+            f"it took {took_s:.1f} s to load, and every command that resolves names waits for it",
+            "its author should only create specs at import and in hooks; until then, disable it "
+            f"with {DISABLE_VARIABLE}",
         )
     if loaded:
         yield (
-            f"it imports {', '.join(loaded)} when loaded, which slows every command down",
-            "name targets by string in its entry point's module, and import inside functions",
+            f"it imports {', '.join(loaded)} when loaded, which slows down every command",
+            "name targets as strings in the entry point's module and import inside functions",
         )
     if not offers:
         hooks = ", ".join(HOOKS)
-        yield "it offers nothing", f"return specs from one of its hooks: {hooks}"
+        yield "it provides no components", f"return specs from one of the hooks: {hooks}"
 
 
 def _blame(error: BaseException, point: EntryPoint) -> RefusedError:
@@ -222,8 +230,8 @@ def _blame(error: BaseException, point: EntryPoint) -> RefusedError:
     reason = f"it raises {type(error).__name__}" + (f": {text[:200]}" if text else "")
     return RefusedError(
         reason,
-        f"update it (pip install -U {point.distribution}), or leave it out with "
-        f"{DISABLE_VARIABLE}={point.distribution}; its author needs the traceback",
+        f"update it (pip install -U {point.distribution}), or disable it with "
+        f"{DISABLE_VARIABLE}={point.distribution}; send its author the traceback",
     )
 
 

@@ -1,7 +1,7 @@
-"""Registry: all components of an installation, by kind and name, each with where it comes from.
+"""Registry of all components of an installation, by kind and name, with their origin.
 
-A bare name is the built-in component, always; else a plugin's, when only one offers it.
-``distribution:name`` names exactly one in any case. Nothing heavy is imported before
+A bare name always means the built-in component if there is one, else the component of the only
+plugin that provides it. ``distribution:name`` is always unique. Nothing heavy is imported before
 :meth:`Registry.create`.
 """
 
@@ -30,7 +30,7 @@ _DOCTOR = "see 'oraclezoo plugins doctor'"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A spec and its provenance."""
+    """A spec and its origin."""
 
     spec: Spec
     distribution: str
@@ -44,15 +44,15 @@ class Entry:
 
     @property
     def builtin(self) -> bool:
-        """Whether it comes with oraclezoo."""
+        """Whether it is part of oraclezoo."""
         return self.distribution == BUILTIN.distribution
 
 
 class Registry:
-    """Made from the records of plugins and not changed afterwards.
+    """Immutable registry built from plugin records.
 
-    Iterates over its entries by kind, the built-in ones first. ``(kind, name) in registry`` says
-    whether :meth:`get` finds it. ``timm/<architecture>`` is found for every architecture, and not
+    Iteration yields entries by kind, built-in ones first. ``(kind, name) in registry`` tells
+    whether :meth:`get` succeeds. ``timm/<architecture>`` exists for every architecture, but is not
     iterated over.
     """
 
@@ -91,17 +91,17 @@ class Registry:
         return True
 
     def get(self, kind: Kind, name: str) -> Entry:
-        """The entry that a bare or qualified name stands for.
+        """Return the entry of a bare or qualified name.
 
-        Raises UnknownNameError (lists the nearest names) or AmbiguousNameError (lists the
-        qualified names).
+        Raises UnknownNameError (suggests similar names) or AmbiguousNameError (lists the qualified
+        names).
         """
         _check_kind(kind)
         distribution, colon, rest = name.partition(":")
         if colon:
             distribution = normalise(distribution)
-            found = self._qualified.get((kind, f"{distribution}:{rest}"))
-            offers = [found] if found else []
+            entry = self._qualified.get((kind, f"{distribution}:{rest}"))
+            offers = [entry] if entry else []
         else:
             offers, rest = self._bare.get((kind, name), []), name
         builtin_asked = not colon or distribution == BUILTIN.distribution
@@ -111,57 +111,61 @@ class Registry:
             raise self._unknown(kind, name)
         if len(offers) > 1 and not offers[0].builtin:
             listed = " or ".join(f"'{entry.qualified}'" for entry in offers)
-            raise AmbiguousNameError(f"more than one plugin offers {kind} '{name}': say {listed}")
+            raise AmbiguousNameError(f"several plugins provide {kind} '{name}': use {listed}")
         return offers[0]
 
     def qualified(self, kind: Kind, name: str) -> str:
-        """``distribution:name`` of what ``name`` stands for. Raises as :meth:`get`."""
+        """Return ``distribution:name`` of ``name``. Raises the same errors as :meth:`get`."""
         return self.get(kind, name).qualified
 
     def resolve(
         self, kind: Kind, name: str, options: Mapping[str, object]
     ) -> tuple[str, dict[str, Value]]:
-        """The qualified name, and the options: ``options`` checked, the rest by default.
+        """Return the qualified name and the options as a recipe stores them.
 
-        Left out are later options at their default. Raises as :meth:`get` and
+        See :meth:`oraclezoo.specs.Spec.decide`. Raises the same errors as :meth:`get` and
         :meth:`oraclezoo.specs.Spec.fill`.
         """
         entry = self.get(kind, name)
         return entry.qualified, entry.spec.decide(options)
 
     def create(self, kind: Kind, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Build a component: ``args`` and ``kwargs`` are its contract's arguments and its options.
+        """Build a component from its contract's arguments and its options.
 
         ``create("backbone", name, in_chans=1, num_classes=10, image_size=28, **options)``,
         ``create("optimizer", name, named_parameters, **options)``,
         ``create("scheduler", name, optimizer, total_steps=..., steps_per_epoch=..., **options)``,
         ``create("tracker", name, run_name=..., folder=..., config=..., **options)``,
-        ``create("dataset", name, data_dir=None)``, where ``stream_above`` goes to factories that
-        declare the fact ``streams`` and is of no meaning to others.
+        ``create("dataset", name, data_dir=None)``; ``stream_above`` is passed only to factories
+        that declare the fact ``streams``.
 
-        Raises UnknownOptionError or UsageError for a wrong, missing or surplus argument, before
-        anything heavy is imported; PluginError if its target cannot be imported or raises.
+        Raises:
+            UnknownOptionError: Unknown option, before any heavy import.
+            UsageError: Wrong or missing argument, before any heavy import.
+            PluginError: The target cannot be imported, or raises.
         """
         entry = self.get(kind, name)
         spec = entry.spec
         positional, keyword = CONTRACT[kind]
         if len(args) > len(positional):
             raise UsageError(f"{kind} '{name}' takes {len(positional)} positional arguments")
-        given = dict(zip(positional, args, strict=False))
+        arguments = dict(zip(positional, args, strict=False))
         if kind == "dataset":
-            given["data_dir"] = None
+            arguments["data_dir"] = None
             above = kwargs.pop("stream_above", None)
             if spec.facts.get("streams"):
-                given["stream_above"] = above
-        given |= {key: kwargs.pop(key) for key in (*positional, *keyword) if key in kwargs}
-        missing = [key for key in (*positional, *keyword) if key not in given | {"progress": None}]
+                arguments["stream_above"] = above
+        arguments |= {key: kwargs.pop(key) for key in (*positional, *keyword) if key in kwargs}
+        missing = [
+            key for key in (*positional, *keyword) if key not in arguments | {"progress": None}
+        ]
         if missing:
             raise UsageError(f"{kind} '{name}' needs {', '.join(missing)}")
         options = spec.fill(kwargs)
-        leading = [given.pop(key) for key in positional]
+        leading = [arguments.pop(key) for key in positional]
         factory = spec.load()
         try:
-            return factory(*leading, **given, **spec.fixed, **options)
+            return factory(*leading, **arguments, **spec.fixed, **options)
         except (OracleZooError, MemoryError):
             raise
         except Exception as error:  # a factory may raise anything
@@ -174,10 +178,10 @@ class Registry:
             ) from error
 
     def entries(self, kind: Kind | None = None, pattern: str | None = None) -> list[Entry]:
-        """Entries of ``kind`` (or of all) whose bare or qualified name matches ``pattern``.
+        """Return entries of ``kind`` (or all) whose bare or qualified name matches ``pattern``.
 
-        A pattern with ``*``, ``?`` or ``[`` is a glob over the whole name, any other a part of it;
-        upper and lower case are the same.
+        A pattern with ``*``, ``?`` or ``[`` is a glob for the whole name; any other is a substring.
+        Case does not matter.
         """
         if kind is not None:
             _check_kind(kind)
@@ -188,39 +192,39 @@ class Registry:
         return [e for e in chosen if matches(e.spec.name) or matches(e.qualified)]
 
     def names(self, kind: Kind) -> list[str]:
-        """The shortest name by which each entry of ``kind`` is reached, sorted."""
+        """Return the shortest unique name of each entry of ``kind``, sorted."""
         return sorted(map(self.shortest, self.entries(kind)))
 
     def shortest(self, entry: Entry) -> str:
-        """The bare name of ``entry`` where that means it, else the qualified one."""
+        """Return the bare name if it resolves to ``entry``, else the qualified name."""
         kind, name = entry.spec.kind, entry.spec.name
         bare = (kind, name) in self and self.get(kind, name) == entry
         return name if bare else entry.qualified
 
     def clashes(self) -> list[tuple[Entry, ...]]:
-        """Entries that share kind and bare name; a built-in one comes first."""
+        """Return groups of entries that share kind and bare name; a built-in one comes first."""
         return [tuple(offers) for offers in self._bare.values() if len(offers) > 1]
 
     def _unknown(self, kind: Kind, name: str) -> UnknownNameError:
-        """What is nearest, and whether a plugin that did not load is the reason."""
+        """Return the error for an unknown name, with similar names and failed plugins."""
         distribution, colon, bare = name.rpartition(":")
         distribution = normalise(distribution)
-        out = [plugin for plugin in self.plugins if plugin.status != "ok"]
+        failed = [plugin for plugin in self.plugins if plugin.status != "ok"]
         hint = ""
-        for plugin in out:
+        for plugin in failed:
             offered = any((s.kind, s.name) == (kind, bare) for s in plugin.specs)
             if plugin.distribution == distribution or (offered and not colon):
                 hint = f"plugin {plugin.name} is {plugin.status} ({plugin.reason}): {_DOCTOR}"
         if colon and not hint and all(p.distribution != distribution for p in self.plugins):
             hint = f"no plugin of distribution '{distribution}' is installed"
-        if out and not hint and not colon:
-            hint = f"plugins that did not load: {', '.join(p.name for p in out)}; {_DOCTOR}"
+        if failed and not hint and not colon:
+            hint = f"plugins that did not load: {', '.join(p.name for p in failed)}; {_DOCTOR}"
         known = [e.qualified for e in self.entries(kind)] if colon else self.names(kind)
         return UnknownNameError(kind, name, known, hint)
 
 
 def build_registry(*, strict: bool = False) -> Registry:
-    """The registry of this installation. Raises PluginError with ``strict`` on any quarantine."""
+    """Build the registry. Raises PluginError with ``strict`` if a plugin is quarantined."""
     host = build_host(strict=strict)
     return Registry(host.plugins, host.unknown_disabled)
 
@@ -235,13 +239,13 @@ def _is_timm(kind: Kind, name: str) -> bool:
 
 
 def _timm(name: str) -> Entry:
-    from oraclezoo.zoo.backbones.specs import timm_spec  # light, but of no use to other names
+    from oraclezoo.zoo.backbones.specs import timm_spec  # only needed for timm names
 
     return Entry(timm_spec(name), BUILTIN.distribution, BUILTIN.version, BUILTIN.name)
 
 
 def _matcher(pattern: str) -> Any:
-    """Whether a name matches; without fnmatch, whose import costs more than this."""
+    """Return a matcher of names; imports fnmatch, which is slow, only for globs."""
     if not re.search(r"[*?\[]", pattern):
         return lambda name: pattern.lower() in name.lower()
     from fnmatch import fnmatch

@@ -1,7 +1,7 @@
-"""Targets: whether what a spec points at is there, without importing it.
+"""Check whether a spec's target exists, without importing it.
 
-Looks at the files that Python would import, and for the name in the module's source. Where that
-cannot tell (a module in C, ``import *``, ``__getattr__``) the answer is that it is there.
+Finds the file that Python would import and searches the module's source for the name. If that is
+inconclusive (a C module, ``import *``, ``__getattr__``), the target is assumed to exist.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from oraclezoo.errors import nearest
 
 
 def missing(target: str) -> str:
-    """Why ``package.module:attribute`` is not there, in words, or "" if it is or may be."""
+    """Return why ``package.module:attribute`` does not exist, or "" if it may exist."""
     module, _, attribute = target.partition(":")
-    found: ModuleSpec | None = None
+    spec: ModuleSpec | None = None
     path: Sequence[str] | None = None
     name = ""
     for part in module.split("."):
         if name and path is None:
-            return f"'{name}' is a module, not a package: there is no '{name}.{part}'"
+            return f"'{name}' is a module, not a package, so '{name}.{part}' cannot exist"
         name = f"{name}.{part}" if name else part
-        found = _spec(name, path)
-        if found is None:
-            return f"there is no module '{name}'"
-        path = found.submodule_search_locations
-    names = _names(found)
+        spec = _spec(name, path)
+        if spec is None:
+            return f"no module named '{name}'"
+        path = spec.submodule_search_locations
+    names = _names(spec)
     first = attribute.partition(".")[0]
     if names is None or first in names:
         return ""
@@ -39,20 +39,20 @@ def missing(target: str) -> str:
 def _spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
     for finder in sys.meta_path:
         try:
-            found = finder.find_spec(name, path)
+            spec = finder.find_spec(name, path)
         except (AttributeError, ImportError, ValueError):
             continue
-        if found is not None:
-            return found
+        if spec is not None:
+            return spec
     return None
 
 
-def _names(found: ModuleSpec | None) -> set[str] | None:
-    """What a module defines at its top, or None where its source does not tell."""
-    if found is None or not found.origin or not found.origin.endswith(".py"):
+def _names(spec: ModuleSpec | None) -> set[str] | None:
+    """Return the top-level names of a module, or None if its source does not determine them."""
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         return None
     try:
-        tree = ast.parse(Path(found.origin).read_bytes())
+        tree = ast.parse(Path(spec.origin).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
     names = set(_bound(tree.body))
@@ -60,7 +60,7 @@ def _names(found: ModuleSpec | None) -> set[str] | None:
 
 
 def _bound(body: Sequence[ast.stmt]) -> Iterator[str]:
-    """Names that statements bind, also inside ``if``, ``try``, ``with`` and loops."""
+    """Yield names that statements bind, including inside ``if``, ``try``, ``with`` and loops."""
     for statement in body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield statement.name

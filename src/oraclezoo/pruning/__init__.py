@@ -1,1 +1,1 @@
-"""Pruning: channels taken out of a trained model."""
+"""Structured pruning: removal of whole channels from a trained model."""

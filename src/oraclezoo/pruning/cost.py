@@ -1,4 +1,4 @@
-"""Cost: what a net takes, as a share of what it took before, for pruning to go by."""
+"""Cost of a pruned network, relative to the network before pruning."""
 
 from __future__ import annotations
 
@@ -11,25 +11,30 @@ import torch
 from torch import nn
 
 from oraclezoo.artifacts.model import Model
+from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.errors import UsageError
 from oraclezoo.measure import latency, size
+from oraclezoo.receipts.timing import Setting
 
 Cost = Callable[[nn.Module], float]
 
-RUNTIMES = ("onnxruntime", "eager")
-"""By which latency is measured."""
-
 BUDGET_S = 0.4
-"""Seconds for which each net is timed; the net before is timed anew beside each."""
+"""Seconds to time each network; the unpruned one is timed again next to each."""
 
 
-def cost(model: Model, what: str, runtime: str, setting: tuple[int, int]) -> Cost:
-    """``what`` (macs, params or latency) of a cut net, the model's own being 1.
+def cost(model: Model, what: str, runtime: str, setting: Setting) -> Cost:
+    """Return a function that gives the cost of a pruned network as a fraction of the model's.
 
-    Latency is the median of a pass at ``setting``, batch size and threads, on the CPU.
+    Args:
+        model: The model before pruning.
+        what: ``macs``, ``params`` or ``latency``.
+        runtime: The runtime that latency is measured with: ``onnxruntime`` or ``eager``.
+        setting: Batch size and threads for latency, the median over passes on the CPU.
+
+    Raises:
+        UsageError: The runtime is unknown.
     """
-    given = model.card["input"]
-    shape = {"in_chans": given["in_chans"], "image_size": given["image_size"]}
+    shape = {key: model.card["input"][key] for key in ("in_chans", "image_size")}
     if what == "macs":
         macs = size.macs(model.module, **shape)
         return lambda net: size.macs(net, **shape) / macs
@@ -39,13 +44,13 @@ def cost(model: Model, what: str, runtime: str, setting: tuple[int, int]) -> Cos
     if runtime == "eager":
         return lambda net: _eager_ms(net, shape, setting) / _eager_ms(model.module, shape, setting)
     if runtime == "onnxruntime":
-        return _in_onnxruntime(model, setting)
-    raise UsageError(f"runtime is '{runtime}'; it must be one of {', '.join(RUNTIMES)}")
+        return _onnxruntime_cost(model, setting)
+    raise UsageError(f"runtime is '{runtime}'; it must be one of {', '.join(PRUNING_RUNTIMES)}")
 
 
-def _eager_ms(net: nn.Module, shape: dict[str, int], setting: tuple[int, int]) -> float:
+def _eager_ms(net: nn.Module, shape: dict[str, int], setting: Setting) -> float:
     rows = latency.eager(
-        copy.deepcopy(net),  # it is left in another memory layout
+        copy.deepcopy(net),  # timing changes the memory layout
         **shape,
         device=torch.device("cpu"),
         settings=[setting],
@@ -54,15 +59,15 @@ def _eager_ms(net: nn.Module, shape: dict[str, int], setting: tuple[int, int]) -
     return float(rows[0]["p50_ms"])
 
 
-def _in_onnxruntime(model: Model, setting: tuple[int, int]) -> Cost:
+def _onnxruntime_cost(model: Model, setting: Setting) -> Cost:
     from oraclezoo.artifacts.onnx import graph_of
     from oraclezoo.measure import ort
 
     before = graph_of(model)
 
     def p50_ms(graph: bytes) -> float:
-        with tempfile.TemporaryDirectory(prefix="oraclezoo-cost-") as place:
-            path = Path(place) / "model.onnx"
+        with tempfile.TemporaryDirectory(prefix="oraclezoo-cost-") as folder:
+            path = Path(folder) / "model.onnx"
             path.write_bytes(graph)
             rows = ort.onnx(
                 path,

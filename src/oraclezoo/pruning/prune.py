@@ -1,34 +1,38 @@
-"""Prune: channels of a trained model are taken out, what is left is fine-tuned and measured."""
+"""Pruning of a trained model: remove channels, fine-tune, measure."""
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.device import pick
-from oraclezoo.engine.records import Epoch
+from oraclezoo.engine.records import Callbacks, Epoch
 from oraclezoo.errors import UsageError, VerificationError
 from oraclezoo.plugins.registry import Registry, build_registry
-from oraclezoo.pruning.cost import RUNTIMES
-from oraclezoo.pruning.steps import Steps, Wish
+from oraclezoo.pruning.options import (
+    EPOCHS,
+    PruneOptions,
+    Pruning,
+    check_epochs,
+    tuning_document,
+)
+from oraclezoo.pruning.steps import Steps
 from oraclezoo.pruning.workspace import working
+from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.notes import CERTAIN
-from oraclezoo.receipts.receipt import gate, prove
-from oraclezoo.receipts.timing import ROUNDS
+from oraclezoo.receipts.receipt import Step, prove
+from oraclezoo.receipts.records import Receipt
+from oraclezoo.receipts.timing import ROUNDS, Setting
 from oraclezoo.recipe import Recipe
 from oraclezoo.training.finetune import Tuning, images_for, milder, recipe_of
-
-EPOCHS = 10
-"""Of fine-tuning, if nothing is said."""
 
 
 def prune(
@@ -38,11 +42,11 @@ def prune(
     macs: float | None = None,
     params: float | None = None,
     latency: float | None = None,
-    importance: str = Wish.importance,
+    importance: str = Pruning.importance,
     scope: str | None = None,
-    round_to: int = 8,
+    round_to: int = Pruning.round_to,
     steps: int = 1,
-    runtime: str = RUNTIMES[0],
+    runtime: str = PRUNING_RUNTIMES[0],
     epochs: int = EPOCHS,
     lr_scale: float = Tuning.lr_scale,
     distill: float = 0.0,
@@ -60,31 +64,69 @@ def prune(
     results: str | Path = "results",
     timed: bool = True,
     rounds: int = ROUNDS,
-    settings: Sequence[tuple[int, int]] | None = None,
+    settings: Sequence[Setting] | None = None,
     registry: Registry | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Take channels out until a share of ``macs``, ``params`` or ``latency`` is left.
+    """Remove channels of a trained model, fine-tune what remains, and add a receipt.
 
-    Exactly one of the three is given, above 0 and at most 1. Channels are ranked by ``importance``
-    (magnitude, bn-scale, taylor, lamp, random) within a ``scope``: uniform (the same share of each
-    layer; the default), global, or isomorphic (global among layers of the same build; the default
-    for transformers); layers keep multiples of ``round_to`` channels. It is done in ``steps``, each
-    followed by its part of ``epochs`` of fine-tuning by the model's recipe with learning rates
-    times ``lr_scale``; ``distill`` is the share of the loss that goes by the labels of the unpruned
-    model at ``temperature``. No choice looks at anything but training images, structure and time;
-    the receipt is measured on ``split``.
+    Only training images, the network's structure and latency decide which channels go; validation
+    images are used for the receipt.
 
-    The model, with its plan and receipt, is written to ``out`` if that is given. Stopped before it
-    is done, it leaves there what ``resume`` goes on from. Raises UsageError for a backbone that
-    cannot be pruned; VerificationError, and nothing is written, if accuracy falls by more than
-    ``max_drop`` points or the one-sided 95% limit of that loss is above ``max_limit``.
+    Args:
+        model: A model, a run, the folder of either, or a model's name.
+        out: Folder to write the model to. An interrupted pruning leaves its state there.
+        macs: Fraction of the multiply-accumulates to keep at most, in (0, 1]. Give exactly one of
+            ``macs``, ``params`` and ``latency``.
+        params: Fraction of the parameters to keep at most.
+        latency: Fraction of the latency to keep at most, measured on this machine.
+        importance: How channels are ranked: magnitude, bn-scale, taylor, lamp or random.
+        scope: Where channels compete: ``uniform`` within each layer, ``global`` over all layers, or
+            ``isomorphic`` over layers of the same structure. By default isomorphic for transformers
+            and uniform for other models.
+        round_to: Round the channel count of each layer to a multiple of this number.
+        steps: Number of rounds of pruning and fine-tuning.
+        runtime: Runtime that ``latency`` is measured with: onnxruntime or eager.
+        epochs: Epochs of fine-tuning over all steps; 0 skips it.
+        lr_scale: Factor on the learning rates of the recipe.
+        distill: Weight in [0, 1] of the distillation loss, with the unpruned model as the teacher.
+        temperature: Temperature of distillation.
+        recipe: Recipe for fine-tuning; by default the one that the model was trained with.
+        seed: Seed of fine-tuning and of importance random and taylor.
+        device: Device for fine-tuning: auto, cpu, cuda, ...
+        max_drop: Largest accepted loss of accuracy, in percentage points.
+        max_limit: Largest accepted one-sided 95% limit of that loss, in percentage points.
+        resume: Continue the unfinished pruning in ``out``.
+        overwrite: Replace a model or an unfinished pruning in ``out``.
+        split: Split that the receipt is measured on: validation or test.
+        track: Data set; by default the one that the model was trained on.
+        data_dir: Folder of the data set's files.
+        results: Folder whose ledger records a test-set evaluation.
+        timed: Whether to measure latency.
+        rounds: Rounds of timing.
+        settings: Pairs of batch size and threads to time; ``latency`` uses the first.
+        registry: Registry of components; by default one with all installed plugins.
+        on_epoch: Called after each epoch of fine-tuning.
+        should_stop: Asked regularly; if it returns True, the pruning stops and keeps its state.
+        progress: Called with lines of text.
+
+    Returns:
+        The pruned model with its plan and receipt.
+
+    Raises:
+        UsageError: An option is invalid, or the backbone cannot be pruned.
+        VerificationError: Accuracy fell below a gate; no model is written.
+        InterruptedRunError: ``should_stop`` returned True; ``resume`` continues from there.
+
+    Example:
+        >>> small = oraclezoo.prune("runs/quick-0123456789ab-s0", "small", macs=0.5)
     """
-    registry = registry or build_registry()
-    wish = Wish(
-        *_target(macs, params, latency),
+    pruning = Pruning.of_target(
+        macs,
+        params,
+        latency,
         importance=importance,
         scope=scope,
         round_to=round_to,
@@ -93,130 +135,154 @@ def prune(
         runtime=runtime,
         setting=settings[0] if settings else (1, 1),
     )
-    tuning = Tuning(epochs, lr_scale, distill, temperature)
-    if epochs and epochs < steps:
-        raise UsageError(f"{epochs} epochs are too few for {steps} steps: one each at least")
-    opened = open_model(model, registry)
-    before = Model(copy.deepcopy(opened.module).to("cpu"), opened.card)
-    tried = check_declared(before, registry)
-    dataset = open_data(before, registry, track=track, data_dir=data_dir, progress=progress)
-    trained_by = recipe_given(recipe, model, before, registry, needed=epochs > 0)
-    data, mild = None, None
-    if epochs and trained_by is not None:
-        mild = milder(trained_by, tuning, registry)
-        data = images_for(before, mild, dataset, pick(device))
-    place = None if out is None else Path(out)
-    asked = _digest(before, wish, tuning, dataset, mild)
-    with working(place, asked, resume=resume, overwrite=overwrite) as work:
-        say = progress or (lambda text: None)
-        after, told = Steps(
-            before,
-            wish,
-            tuning,
-            dataset,
-            data,
-            mild,
-            registry,
-            work,
-            resume,
-            on_epoch,
-            should_stop,
-            say,
-        ).run()
-        if trained_by is not None:
-            after.card["recipe"] = trained_by.to_dict()
-        made = prove(
-            "prune",
-            told,
-            before,
-            after,
-            dataset,
-            split=split,
+    options = PruneOptions(
+        pruning=pruning,
+        tuning=Tuning(epochs, lr_scale, distill, temperature),
+        recipe=recipe,
+        device=device,
+        gates=Gates(max_drop, max_limit),
+        measurement=Measurement(
             track=track,
+            data_dir=data_dir,
+            split=split,
             results=results,
             timed=timed,
             rounds=rounds,
-            settings=settings,
-            progress=progress,
+            settings=tuple(settings) if settings else None,
+        ),
+        resume=resume,
+        overwrite=overwrite,
+    )
+    callbacks = Callbacks(on_epoch, should_stop, progress)
+    return prune_model(model, out, options, registry or build_registry(), callbacks)
+
+
+def prune_model(
+    model: Model | Run | str | Path,
+    out: str | Path | None,
+    options: PruneOptions,
+    registry: Registry,
+    callbacks: Callbacks,
+) -> Model:
+    """Prune a model; as :func:`prune`, with the options as a record."""
+    pruning, tuning, measurement = options.pruning, options.tuning, options.measurement
+    check_epochs(tuning, pruning.steps)
+    opened = open_model(model, registry)
+    before = Model(copy.deepcopy(opened.module).to("cpu"), opened.card)
+    undeclared = check_prunable(before, registry)
+    dataset = open_data(
+        before,
+        registry,
+        track=measurement.track,
+        data_dir=measurement.data_dir,
+        progress=callbacks.progress,
+    )
+    own_recipe = tuning_recipe(options.recipe, model, before, registry, needed=tuning.epochs > 0)
+    data, mild = None, None
+    if tuning.epochs and own_recipe is not None:
+        mild = milder(own_recipe, tuning, registry)
+        data = images_for(before, mild, dataset, pick(options.device))
+    folder = None if out is None else Path(out)
+    digest = _digest(before, pruning, tuning, dataset, mild)
+    with working(folder, digest, resume=options.resume, overwrite=options.overwrite) as work:
+        steps = Steps(
+            before=before,
+            pruning=pruning,
+            tuning=tuning,
+            dataset=dataset,
+            data=data,
+            recipe=mild,
+            registry=registry,
+            work=work,
+            resume=options.resume,
+            callbacks=callbacks,
         )
-        made["notes"] = [*_notes(made, tried), *made["notes"]]
+        after, report = steps.run()
+        if own_recipe is not None:
+            after.card["recipe"] = own_recipe.to_dict()
+        step = Step("prune", before, after, report)
+        receipt = prove(step, dataset, measurement, callbacks.progress)
+        receipt = receipt.with_notes(first=tuple(_notes(receipt, undeclared)))
         try:
-            gate(made, max_drop=max_drop, max_limit=max_limit)
+            options.gates.check(receipt)
         except VerificationError as error:
-            if place is None:
+            if folder is None:
                 raise
             raise VerificationError(
-                f"{error} but {work}: --resume with other gates goes on from there"
+                f"{error} except {work}: --resume with other gates continues from there"
             ) from error
-        done = after.with_receipt(made)
-        if place is not None:
-            done.save(place)
-    return done
+        pruned = after.with_receipt(receipt.to_json())
+        if folder is not None:
+            pruned.save(folder)
+    return pruned
 
 
-def _target(macs: float | None, params: float | None, latency: float | None) -> tuple[str, float]:
-    given = {"macs": macs, "params": params, "latency": latency}
-    found = [(name, value) for name, value in given.items() if value is not None]
-    if len(found) != 1:
-        raise UsageError("say what is to be left: one of macs, params and latency, e.g. macs 0.5")
-    return found[0]
+def check_prunable(model: Model, registry: Registry) -> bool:
+    """Raise UsageError if the backbone cannot be pruned; return whether it is undeclared.
 
-
-def check_declared(model: Model, registry: Registry) -> bool:
-    """Raise UsageError unless the backbone is to be pruned; whether it is only tried."""
+    Backbones of timm do not declare whether they can be pruned; most of them can.
+    """
     name = model.card["backbone"]["name"]
     spec = registry.get("backbone", name).spec
     if spec.name.startswith("timm/"):
         return True
     declared = spec.facts.get("prunable")
     if declared is not True:
-        says = "is declared not to be" if declared is False else "does not say that it is"
-        why = spec.facts.get("not_prunable_because")
+        statement = (
+            "is declared not to be prunable"
+            if declared is False
+            else "does not declare that it is prunable"
+        )
+        reason = spec.facts.get("not_prunable_because")
         raise UsageError(
-            f"backbone {spec.name} {says} prunable{f': {why}' if why else ''}; "
-            "'oraclezoo list backbones --json' has the fact of each"
+            f"backbone {spec.name} {statement}{f': {reason}' if reason else ''}; "
+            "'oraclezoo list backbones --json' shows which backbones are"
         )
     return False
 
 
-def recipe_given(
-    given: Recipe | str | Path | None,
+def tuning_recipe(
+    recipe: Recipe | str | Path | None,
     source: Model | Run | str | Path,
     model: Model,
     registry: Registry,
     *,
     needed: bool,
 ) -> Recipe | None:
-    """The recipe to fine-tune by, its track the model's; None where none is known or needed."""
-    if given is None:
+    """Return the recipe to fine-tune with, on the model's own track.
+
+    That is ``recipe``, or else the one that the model was trained with; None if that is unknown and
+    not ``needed``.
+    """
+    if recipe is None:
         try:
             return recipe_of(source, model, registry)
         except UsageError:
             if needed:
                 raise
             return None
-    loaded = given if isinstance(given, Recipe) else Recipe.load(given)
+    loaded = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     name = model.card.get("provenance", {}).get("components", {}).get("dataset", {}).get("name")
     return loaded.override({"data.track": name} if name else {})
 
 
-def _notes(made: dict[str, Any], tried: bool) -> Iterator[str]:
-    speedups = made["speedups"]
-    if speedups and all(min(row["low"], row["speedup"]) < CERTAIN for row in speedups):
+def _notes(receipt: Receipt, undeclared: bool) -> Iterator[str]:
+    speedups = receipt.speedups
+    if speedups and all(min(row.low, row.speedup) < CERTAIN for row in speedups):
         yield "pruned but not faster on this machine"
-    if tried:
-        yield "this backbone is not declared prunable: it was tried, and this came of it"
+    if undeclared:
+        yield "this backbone does not declare that it is prunable; check the accuracy"
 
 
 def _digest(
-    model: Model, wish: Wish, tuning: Tuning, dataset: Dataset, recipe: Recipe | None
+    model: Model, pruning: Pruning, tuning: Tuning, dataset: Dataset, recipe: Recipe | None
 ) -> str:
-    """Of all that decides what comes out, so that no other pruning is gone on with."""
-    asked = [
-        dataclasses.asdict(wish),
-        dataclasses.asdict(tuning),
+    """Return the SHA-256 of every input that affects the result; ``--resume`` requires a match."""
+    inputs = [
+        pruning.document(),
+        tuning_document(tuning),
         dict(dataset.sha256),
         None if recipe is None else recipe.hash,
     ]
-    text = json.dumps(asked, sort_keys=True)
+    text = json.dumps(inputs, sort_keys=True)
     return hashlib.sha256(text.encode() + model.weights()).hexdigest()

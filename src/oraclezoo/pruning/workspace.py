@@ -1,4 +1,4 @@
-"""Work: what is kept of a pruning until it is done, so that it can be gone on with."""
+"""Working directory of an unfinished job; ``--resume`` continues from it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -16,71 +16,95 @@ from torch import Tensor
 
 from oraclezoo.artifacts.model import CARD
 from oraclezoo.artifacts.run import writable
+from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.errors import ResultError, UsageError
+from oraclezoo.pruning.options import Cut
 from oraclezoo.result import write_atomically
 
 FOLDER = "pruning"
-"""Folder of a pruning's work in the model's, until that is written."""
+"""Name of the working directory of a pruning, inside the model's folder."""
+
+DIGEST = "asked"
+"""File with the digest of all inputs of the job."""
 
 
-class Chosen(NamedTuple):
-    """The channels of one step: the whole plan as JSON, what is told of it, and the weights."""
+@dataclass(frozen=True)
+class Start:
+    """The state that a pruning step starts from: the plan so far, the cut, and the weights."""
 
-    plan: dict[str, Any]
-    told: dict[str, Any]
+    plan: Plan
+    cut: Cut
     state: dict[str, Tensor]
 
 
 @contextmanager
 def working(
-    place: Path | None, asked: str, *, resume: bool, overwrite: bool, name: str = FOLDER
+    folder: Path | None, digest: str, *, resume: bool, overwrite: bool, name: str = FOLDER
 ) -> Iterator[Path]:
-    """The folder ``name`` in which a long work keeps its state; it goes when all went well.
+    """Provide the working directory of a job; it is removed if the job succeeds.
 
-    ``place`` is where the model is to be written; without one the folder is a temporary one.
-    ``asked`` stands for all that decides the outcome. Raises UsageError if ``place`` holds a model,
-    an unfinished work that is neither to be resumed nor overwritten, or one of something else.
+    Args:
+        folder: The folder that the model will be written to; None uses a temporary directory.
+        digest: A digest of every input that affects the result. To resume, it must match.
+        resume: Continue an unfinished job in ``folder``.
+        overwrite: Discard an unfinished job or a model in ``folder``.
+        name: Name of the working directory in ``folder``.
+
+    Raises:
+        UsageError: ``folder`` holds a model, or an unfinished job that is neither resumed nor
+            overwritten, or one that was started with other settings.
     """
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
-    if place is None:
+    if folder is None:
         if resume:
-            raise UsageError("there is nothing to resume without a folder")
-        with tempfile.TemporaryDirectory(prefix=f"oraclezoo-{name}-") as folder:
-            yield Path(folder)
+            raise UsageError("cannot resume without a folder: give the folder of the stopped job")
+        with tempfile.TemporaryDirectory(prefix=f"oraclezoo-{name}-") as temporary:
+            yield Path(temporary)
         return
-    folder_, begun = place / name, (place / name / "asked").is_file()
-    if begun and not (resume or overwrite):
+    work = folder / name
+    started = (work / DIGEST).is_file()
+    if started and not (resume or overwrite):
         raise UsageError(
-            f"{place} holds an unfinished {name}: --resume goes on, --overwrite starts anew"
+            f"{folder} holds an unfinished {name}: --resume continues it, --overwrite restarts it"
         )
-    if (place / CARD).is_file() and not overwrite and not (resume and begun):
-        raise UsageError(f"{place} holds a model: --overwrite replaces it, or give another folder")
-    if resume and begun:
-        if (folder_ / "asked").read_text(encoding="utf-8") != asked:
-            raise UsageError(f"{folder_} was begun with other settings; --overwrite starts anew")
+    if (folder / CARD).is_file() and not overwrite and not (resume and started):
+        raise UsageError(
+            f"{folder} holds a model: --overwrite replaces it, or choose another folder"
+        )
+    if resume and started:
+        if (work / DIGEST).read_text(encoding="utf-8") != digest:
+            raise UsageError(
+                f"{work} was started with other settings: repeat those, or restart it with "
+                "--overwrite"
+            )
     else:
-        shutil.rmtree(folder_, ignore_errors=True)
-        writable(folder_)
-        write_atomically(folder_ / "asked", asked.encode())
-    yield folder_
-    shutil.rmtree(folder_, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
+        writable(work)
+        write_atomically(work / DIGEST, digest.encode())
+    yield work
+    shutil.rmtree(work, ignore_errors=True)
 
 
-def keep(folder: Path, chosen: Chosen) -> None:
-    """Write what a step begins with."""
+def write_start(folder: Path, start: Start) -> None:
+    """Write the state that a step starts from."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "start.safetensors", save(chosen.state))
-    text = json.dumps({"plan": chosen.plan, "told": chosen.told})
+    write_atomically(folder / "start.safetensors", save(start.state))
+    text = json.dumps({"plan": start.plan.to_json(), "told": start.cut.document()})
     write_atomically(folder / "plan.json", text.encode())
 
 
-def kept(folder: Path) -> Chosen | None:
-    """What :func:`keep` wrote; None if it did not come so far. Raises ResultError."""
+def read_start(folder: Path) -> Start | None:
+    """Return the state that :func:`write_start` wrote, or None if it was not reached.
+
+    Raises:
+        ResultError: The files are damaged.
+    """
     if not (folder / "plan.json").is_file():
         return None
     try:
-        found = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-        return Chosen(found["plan"], found["told"], load_file(folder / "start.safetensors"))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ResultError(f"{folder} is damaged ({error}); --overwrite starts anew") from error
+        document = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        plan, cut = Plan.from_json(document["plan"]), Cut(**document["told"])
+        return Start(plan, cut, load_file(folder / "start.safetensors"))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError, ResultError) as error:
+        raise ResultError(f"{folder} is damaged ({error}): restart it with --overwrite") from error

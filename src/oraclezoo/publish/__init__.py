@@ -1,1 +1,1 @@
-"""From a result to a published one: run again, checked, and written up."""
+"""Publication of results: reproduction, checks and pull request text."""

@@ -1,7 +1,7 @@
-"""Checks of a result that is to be published: schema, rules, and whether its parts agree.
+"""Checks of a result before publication: schema, rules and consistency of its parts.
 
-Never loads torch. What no check of files can see, predictions invented to fit, is left to
-:mod:`oraclezoo.publish.reproduce`.
+Does not load torch. Fabricated predictions that fit the reported accuracy pass; only
+:mod:`oraclezoo.publish.reproduce` detects those.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from oraclezoo.result import PROTOCOL, Result, make_id
 from oraclezoo.result.check import read_json
 
 LIBRARIES = ("python", "torch", "numpy")
-"""Versions that a result must state."""
+"""Libraries whose versions a result must state."""
 
 LOSS_TOLERANCE = 1e-6
-"""Nats: stated losses are those of the stored predictions up to rounding."""
+"""Tolerance, in nats, between reported losses and those of the stored predictions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One rule held against a result: ``ok`` is None where it could not be, ``text`` says why."""
+    """The outcome of a rule: ``ok`` is None if it could not be checked; ``text`` says why."""
 
     rule: str
     ok: bool | None
@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A result's file, what was found, and the result itself where it could be read."""
+    """A result file, its findings, and the result if it could be read."""
 
     path: Path
     findings: tuple[Finding, ...]
@@ -53,14 +53,14 @@ class Checked:
 
     @property
     def refused(self) -> tuple[Finding, ...]:
-        """The rules that are not kept."""
+        """Return the rules that the result violates."""
         return tuple(finding for finding in self.findings if finding.ok is False)
 
 
 def check(path: str | Path, registry: Registry) -> Checked:
-    """Hold every rule against a result's file. Raises nothing for a bad one.
+    """Check every rule for a result file; the ledger is the one in its folder.
 
-    The ledger is the one in the file's folder.
+    An invalid result gives findings, not an exception.
     """
     place = Path(path)
     findings: list[Finding] = []
@@ -76,17 +76,17 @@ def check(path: str | Path, registry: Registry) -> Checked:
     findings.append(Finding("schema", True, "a valid result, and its parts agree with each other"))
     findings.append(Finding("protocol", True, f"protocol {PROTOCOL}"))
     for rule, (test, kept) in _RULES.items():
-        told: list[Finding]
+        faults: list[Finding]
         try:
-            told = [Finding(rule, _verdict(text), text) for text in test(result, place, registry)]
+            faults = [Finding(rule, _verdict(text), text) for text in test(result, place, registry)]
         except OracleZooError as error:
-            told = [Finding(rule, False, _bare(error, place))]
-        findings += told or [Finding(rule, True, kept)]
+            faults = [Finding(rule, False, _bare(error, place))]
+        findings += faults or [Finding(rule, True, kept)]
     return Checked(place, tuple(findings), result)
 
 
 class _Unchecked(str):
-    """What a rule yields where it cannot be held against a result, and why."""
+    """What a rule yields if it cannot be checked: the reason."""
 
     __slots__ = ()
 
@@ -208,7 +208,7 @@ def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:
 
 
 def _tuning_epochs(content: Any) -> int:
-    """Epochs of fine-tuning that a recipe's compression asks for. Raises UsageError."""
+    """Return the fine-tuning epochs of a recipe's compression. Raises UsageError."""
     steps, epochs = _get(content, "compress", "steps"), _get(content, "compress", "epochs")
     if not steps or Variant.parse(str(steps)).left is None:
         return 0
@@ -232,7 +232,7 @@ _RULES: dict[str, tuple[Callable[[Result, Path, Registry], Iterator[str]], str]]
     "budget": (_budget, "steps, examples and division are those of the recipe"),
     "ledger": (_ledger, "the look at the test images is noted"),
 }
-"""Each rule: what yields the faults, or why it cannot be checked; and what is so without any."""
+"""Each rule: a generator of its violations, and the text of a finding without any."""
 
 
 def _read(result: Result) -> Predictions:
@@ -252,6 +252,6 @@ def _short(name: Any) -> str:
 
 
 def _bare(error: Exception, path: Path) -> str:
-    """An error's text without the path, which is told already."""
+    """Return an error's text without the path, which is shown separately."""
     text = str(error).splitlines()[0]
     return text.replace(f"result {path}: ", "").replace(f"{path.parent}/", "")

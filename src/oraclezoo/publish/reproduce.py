@@ -1,10 +1,10 @@
-"""Reproduce: a result run again from its own recipe, and what that says of it."""
+"""Reproduction: train a result's recipe again and compare the outcome with what it reports."""
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,94 +23,99 @@ from oraclezoo.errors import DataError, InterruptedRunError, JobError, ResultErr
 from oraclezoo.measure import hardware
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.publish.reread import added, recipe_of
-from oraclezoo.ranking.load import entry_of, published_folder
+from oraclezoo.ranking.load import Entry, entry_of, published_folder
 from oraclezoo.ranking.predictions import Predictions
 from oraclezoo.ranking.reproduction import verdict as rules
 from oraclezoo.ranking.reproduction.record import FOLDER, Reproduction, SeedPair, sha256_of
 from oraclezoo.recipe import Recipe
 from oraclezoo.result import Result, timestamp
 
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """How a result is trained again.
+
+    Attributes:
+        seeds: Number of its seeds to repeat, from the first; None for all.
+        data_dir: Folder of the data set's files; None for the default places.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        out: Folder of results and runs, from which an interrupted reproduction resumes; None for a
+            temporary folder.
+        records: Folder of the record; None for ``reproductions`` next to the result.
+        jobs: Number of concurrent seeds. Timed results were trained one seed at a time.
+        command: The command for the record; None for a Python call.
+    """
+
+    seeds: int | None = None
+    data_dir: Path | None = None
+    device: str = "auto"
+    out: Path | None = None
+    records: Path | None = None
+    jobs: int = 1
+    command: str | None = None
+
 
 def reproduce(
     result: str | Path,
+    rerun: Rerun | None = None,
     *,
-    seeds: int | None = None,
-    data_dir: str | Path | None = None,
-    device: str = "auto",
-    out: str | Path | None = None,
-    records: str | Path | None = None,
-    at_once: int = 1,
     registry: Registry | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
-    progress: Callable[[str], None] | None = None,
-    command: str | None = None,
+    progress: Say | None = None,
 ) -> tuple[Reproduction, Path]:
-    """Run a result again and judge it; the record, and the file that it was written to.
+    """Train a result's recipe again and judge the outcome.
 
-    ``result`` is a result's file, or the id of one that came with oraclezoo. The first ``seeds`` of
-    its seeds are run, by default all. ``out`` keeps what is trained, and an interrupted run goes on
-    from there; else it goes to a temporary folder. ``records`` is the record's folder, by default
-    ``reproductions`` beside the result. ``at_once`` seeds are trained at a time: more is quicker,
-    one is what a timed result was made by.
+    Args:
+        result: A result file, or the id of a published result.
+        rerun: Seeds, device and folders.
+        registry: Components by name; all installed plugins by default.
+        report: Called as each seed advances.
+        progress: Receives messages.
 
-    Raises ResultError for a result that is damaged, contradicts itself, or whose recipe this
-    oraclezoo reads otherwise; DataError if the data are not the ones that it names; JobError if a
-    training fails; UnknownNameError for a component that is not installed.
+    Returns:
+        The record and the file that it was written to.
+
+    Raises:
+        ResultError: The result is damaged or inconsistent, or this version of oraclezoo reads its
+            recipe differently.
+        DataError: The data are not the files that the result names.
+        JobError: A training run failed.
+        UnknownNameError: A component is not installed.
     """
+    rerun = rerun or Rerun()
     path = find(result)
     stated = Result.load(path)
     entry = entry_of(stated)
     if entry.predictions is None:
-        raise ResultError(f"result {stated.id}: no seed of it succeeded; there is nothing to check")
-    chosen = [score.seed for score in stated.seeds][:seeds]
-    if not chosen:
-        raise UsageError("--seeds: give a number from 1 on")
+        raise ResultError(f"result {stated.id}: every seed failed; there is nothing to reproduce")
+    seeds = [score.seed for score in stated.seeds][: rerun.seeds]
+    if not seeds:
+        raise UsageError("--seeds must be 1 or more")
     registry = registry or build_registry()
     recipe = recipe_of(stated.recipe, registry)
-    since = added(stated.recipe, recipe)
-    if since and progress:
-        progress(f"options added since it was made are at their defaults: {', '.join(since)}")
-    place = None if data_dir is None else Path(data_dir)
-    _check_data(stated, recipe, registry, place, progress)
-    into = Path(records) if records is not None else path.parent / FOLDER
-    writable(into)
-    robust = stated.robustness is not None
-    if stated.robustness is not None and not _same_corruptions(stated):
-        robust = False
-        if progress:
-            progress("its corruptions are of another version; only its accuracy is checked")
-    try:
-        with tempfile.TemporaryDirectory(prefix="oraclezoo-reproduce-") as temporary:
-            work = Path(temporary if out is None else out)
-            (found,) = bench(
-                [recipe],
-                seeds=chosen,
-                data_dir=data_dir,
-                device=device,
-                out=work / "results",
-                runs=work / "runs",
-                accuracy_only=True,
-                at_once=at_once,
-                robust=robust,
-                registry=registry,
-                report=report,
-                progress=progress,
-                command=command,
-            )
-            again = entry_of(found).predictions if found.seeds else None
-    except InterruptedRunError as error:
-        if out is None:
-            raise InterruptedRunError("stopped, and nothing kept: --out FOLDER keeps it") from error
-        raise
-    if found.failures or again is None:
-        failed = "; ".join(f"seed {f.seed}: {f.reason}: {f.message}" for f in found.failures)
-        raise JobError(f"{stated.id} could not be run again: {failed}"[:500])
-    record = _judge(stated, entry.predictions, found, again, path, command)
-    return record, record.save(into)
+    new_options = added(stated.recipe, recipe)
+    if new_options and progress:
+        progress(f"options newer than the result are at their defaults: {', '.join(new_options)}")
+    _check_data(stated, recipe, registry, rerun.data_dir, progress)
+    records = rerun.records or path.parent / FOLDER
+    writable(records)
+    robust = _same_corruptions(stated)
+    if stated.robustness is not None and not robust and progress:
+        progress("its corruptions are of another version; only accuracy is compared")
+    again = _train(recipe, seeds, rerun, robust, registry, report, progress)
+    if again.result.failures or again.predictions is None:
+        failures = again.result.failures
+        failed = "; ".join(f"seed {f.seed}: {f.reason}: {f.message}" for f in failures)
+        raise JobError(f"{stated.id} could not be reproduced: {failed}"[:500])
+    command = rerun.command or f"oraclezoo.publish.reproduce({str(path)!r}, seeds={len(seeds)})"
+    record = _judge(entry, again, path, command)
+    return record, record.save(records)
 
 
 def find(result: str | Path) -> Path:
-    """The file of a result: a path, or the id of a published one. Raises ResultError."""
+    """Return the file of a result, given its path or a published id. Raises ResultError."""
     path = Path(result)
     if path.is_file():
         return path
@@ -118,7 +123,47 @@ def find(result: str | Path) -> Path:
         published = published_folder() / f"{result}.json"
         if published.is_file():
             return published
-    raise ResultError(f"{result}: there is no such file, nor a published result of that id")
+    raise ResultError(f"{result}: no such file, and no published result has this id")
+
+
+def _train(
+    recipe: Recipe,
+    seeds: Sequence[int],
+    rerun: Rerun,
+    robust: bool,
+    registry: Registry,
+    report: Callable[[Progress], None],
+    progress: Say | None,
+) -> Entry:
+    """Train the seeds and return the new result with its predictions.
+
+    Raises InterruptedRunError.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="oraclezoo-reproduce-") as temporary:
+            folder = rerun.out or Path(temporary)
+            (outcome,) = bench(
+                [recipe],
+                seeds=seeds,
+                data_dir=rerun.data_dir,
+                device=rerun.device,
+                out=folder / "results",
+                runs=folder / "runs",
+                accuracy_only=True,
+                jobs=rerun.jobs,
+                robust=robust,
+                registry=registry,
+                report=report,
+                progress=progress,
+                command=rerun.command,
+            )
+            return entry_of(outcome)  # with its predictions, before the folder is deleted
+    except InterruptedRunError as error:
+        if rerun.out is None:
+            raise InterruptedRunError(
+                "stopped; nothing was kept (--out FOLDER keeps finished seeds)"
+            ) from error
+        raise
 
 
 def _check_data(
@@ -126,22 +171,24 @@ def _check_data(
     recipe: Recipe,
     registry: Registry,
     data_dir: Path | None,
-    progress: Callable[[str], None] | None,
+    progress: Say | None,
 ) -> None:
-    """Raise DataError unless the data here are those of the result, before anything is trained."""
+    """Raise DataError if the data are not those of the result, before anything is trained."""
     limit = stream_limit(None, pick("cpu"))
     dataset = build.open_dataset(recipe, registry, data_dir, progress, limit)
     for split in ("train", "validation", "test"):
-        dataset.split(split)  # for its digests alone
+        dataset.split(split)  # computes its digests
     others = differing(stated.track.data_sha256, dataset.sha256)
     if others:
         raise DataError(
-            f"{stated.track.name}: {', '.join(others[:3])} is not what the result was made on "
-            "(sha256)\nGive the right files by --data-dir; generated ones come of the same version."
+            f"{stated.track.name}: {', '.join(others[:3])} is not the file that the result was "
+            "trained on (SHA-256)\nPass the right files with --data-dir; generated characters need "
+            "the same version of the generator."
         )
 
 
 def _same_corruptions(stated: Result) -> bool:
+    """Return whether a result has accuracies on the corruptions of this version."""
     kept = stated.robustness
     return kept is not None and is_current(
         {
@@ -152,60 +199,61 @@ def _same_corruptions(stated: Result) -> bool:
     )
 
 
-def _judge(
-    stated: Result,
-    before: Predictions,
-    found: Result,
-    after: Predictions,
-    path: Path,
-    command: str | None,
-) -> Reproduction:
-    seeds = [score.seed for score in found.seeds]
-    places = [[s.seed for s in stated.seeds].index(seed) for seed in seeds]
+def _judge(stated: Entry, again: Entry, path: Path, command: str) -> Reproduction:
+    """Compare a result with its reproduction; ``path`` is the file of the former."""
+    before, after = stated.predictions, again.predictions
+    assert before is not None
+    assert after is not None
+    old, new = stated.result, again.result
+    assert new.predictions is not None
+    positions = [[score.seed for score in old.seeds].index(score.seed) for score in new.seeds]
     if not np.array_equal(before.labels, after.labels):
-        raise ResultError(
-            f"result {stated.id}: the labels beside its predictions are not the data's own"
-        )
-    same = Predictions(before.probabilities[places], before.labels)
-    accuracies = [score.accuracy for score in stated.seeds]
-    figures = rules.figures(same, after, accuracies, _corrupted(stated, found, places))
-    outcome, against = rules.verdict(figures)
+        raise ResultError(f"result {old.id}: the labels in its predictions file are not the data's")
+    same_seeds = Predictions(before.probabilities[positions], before.labels)
+    accuracies = [score.accuracy for score in old.seeds]
+    figures = rules.figures(same_seeds, after, accuracies, _corrupted(old, new, positions))
+    verdict, against = rules.verdict(figures)
     pairs = [
-        SeedPair(new.seed, stated.seeds[place].accuracy, new.accuracy, changed, largest)
-        for new, place, changed, largest in zip(
-            found.seeds, places, figures.changed, figures.largest, strict=True
+        SeedPair(score.seed, old.seeds[position].accuracy, score.accuracy, changed, largest)
+        for score, position, changed, largest in zip(
+            new.seeds, positions, figures.changed, figures.largest, strict=True
         )
     ]
-    values = dataclasses.asdict(figures)
-    del values["changed"], values["largest"]
-    assert found.predictions is not None
     return Reproduction(
         created=timestamp(),
-        verdict=outcome,
+        verdict=verdict,
         against=against,
-        result_id=stated.id,
+        result_id=old.id,
         result_sha256=sha256_of(path),
-        recipe_hash=stated.recipe.hash,
-        complete=len(seeds) == len(stated.seeds),
+        recipe_hash=old.recipe.hash,
+        complete=len(new.seeds) == len(old.seeds),
         seeds=tuple(pairs),
-        **values,
+        difference=figures.difference,
+        p=figures.p,
+        limit=figures.limit,
+        answers_p=figures.answers_p,
+        corrupted_difference=figures.corrupted_difference,
+        corrupted_limit=figures.corrupted_limit,
         oraclezoo=__version__,
         code_sha256=code_sha256(),
-        command=command or f"oraclezoo.publish.reproduce({str(path)!r}, seeds={len(seeds)})",
-        hardware=found.hardware,
+        command=command,
+        hardware=new.hardware,
         libraries=hardware.libraries(),
-        predictions_sha256=found.predictions.sha256,
+        predictions_sha256=new.predictions.sha256,
     )
 
 
 def _corrupted(
-    stated: Result, found: Result, places: Sequence[int]
+    stated: Result, again: Result, positions: Sequence[int]
 ) -> tuple[list[float], list[float], list[float]] | None:
-    """Mean corrupted accuracies by seed: stated and found of these, and stated of all."""
-    if stated.robustness is None or found.robustness is None:
+    """Return mean accuracies on corrupted images by seed, if both results have them.
+
+    Those reported for the repeated seeds, those of the repetition, and those reported for all.
+    """
+    if stated.robustness is None or again.robustness is None:
         return None
-    every = _by_seed(stated)
-    return [every[place] for place in places], _by_seed(found), every
+    all_seeds = _by_seed(stated)
+    return [all_seeds[position] for position in positions], _by_seed(again), all_seeds
 
 
 def _by_seed(result: Result) -> list[float]:

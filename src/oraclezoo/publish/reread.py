@@ -1,4 +1,4 @@
-"""Reread: the recipe that a result was made by, from the result's document. Never loads torch."""
+"""The recipe of a result, read from the result's document without loading torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from oraclezoo.result import RecipeRecord
 
 
 def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
-    """The resolved recipe that a result was made by.
+    """Return the resolved recipe of a result.
 
-    Its hash may be another one where components have gained options since, which are at their
-    defaults: :func:`added` names them. Raises RecipeError or another UsageError if the content
-    cannot be read here, and ResultError if something in it is read as something else.
+    Its hash differs from the recorded one if components have gained options since; those are at
+    their defaults, and :func:`added` names them. Raises RecipeError or another UsageError if the
+    content cannot be read, and ResultError if this version reads a value differently.
     """
     document: dict[str, Any] = {"name": record.name, "summary": record.summary, **record.content}
     for kind in COMPONENTS:
@@ -41,7 +41,7 @@ def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
 
 
 def added(record: RecipeRecord, recipe: Recipe) -> list[str]:
-    """Keys that a recipe read by :func:`recipe_of` has, at their defaults, and its result not."""
+    """Return the keys of a recipe from :func:`recipe_of` that its result does not have."""
     return sorted(_flat(_canonical(recipe)).keys() - _flat(record.content).keys())
 
 
@@ -51,10 +51,10 @@ def _canonical(recipe: Recipe) -> dict[str, Any]:
 
 
 def _flat(content: Any, where: str = "") -> dict[str, Any]:
-    """Values by dotted key, ``options`` of a component left out of it."""
+    """Return values by dotted key, without the ``options`` level of components."""
     if not isinstance(content, Mapping):
         return {where.replace(".options.", "."): content}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in content.items():
-        found |= _flat(value, f"{where}.{key}".lstrip("."))
-    return found
+        values |= _flat(value, f"{where}.{key}".lstrip("."))
+    return values

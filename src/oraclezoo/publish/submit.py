@@ -1,4 +1,4 @@
-"""Submit: results that are to be published, checked, as files and a pull request's text."""
+"""Submission of results for publication: checked files and the text of a pull request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oraclezoo.result import Result, write_atomically
 from oraclezoo.result.check import read_json
 
 PLACE = Path("benchmarks") / "results"
-"""Where published results lie in a checkout."""
+"""Folder of published results in a checkout."""
 TEXT = "pull-request.md"
 
 CAVEAT = (
@@ -28,7 +28,7 @@ CAVEAT = (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What was written: a folder with results and their ledger, and the pull request's text."""
+    """The files of a submission: a folder of results and their ledger, and the text."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -38,10 +38,15 @@ class Submission:
 def check_all(
     sources: Iterable[str | Path], registry: Registry, *, against: str | Path | None = None
 ) -> list[Checked]:
-    """Check results: files, and all results in folders, with the records of reproductions there.
+    """Check result files, and all results and reproduction records in folders.
 
-    ``against`` is a folder of results as they were published before: one of them that is no longer
-    there, or not the same to the byte, is refused. Raises ResultError if there is nothing to check.
+    Args:
+        sources: Files and folders.
+        registry: Components by name.
+        against: Folder of the results published before; each must still exist, byte-identical.
+
+    Raises:
+        ResultError: There is nothing to check.
     """
     listed = [Path(source) for source in sources]
     for path in (*listed, *([] if against is None else [Path(against)])):
@@ -60,11 +65,13 @@ def check_all(
 def submit(
     results: Sequence[str | Path], registry: Registry, *, out: str | Path = "submission"
 ) -> Submission:
-    """Check results and write what a pull request needs under ``out``, as in a checkout.
+    """Check results and write the files of a pull request under ``out``, as in a checkout.
 
-    That is each document with its predictions and records of reproductions, the ledger's lines
-    about their tracks (every look at the test images counts), and ``pull-request.md``. Raises
-    VerificationError, with each reason, if one is refused; then nothing is written.
+    The files are each document with its predictions and reproduction records, the ledger lines of
+    their tracks (every test-set evaluation counts), and ``pull-request.md``.
+
+    Raises:
+        VerificationError: A result is rejected, with each reason; nothing is written.
     """
     checked = [check(path, registry) for path in results]
     refused = [f"{one.path.name}: {f.rule}: {f.text}" for one in checked for f in one.refused]
@@ -82,7 +89,7 @@ def submit(
 
 
 def _results(listed: Iterable[Path]) -> list[Path]:
-    """Files by name, and the results in folders."""
+    """Return files as they are, and the results in folders."""
     found = []
     for path in listed:
         if not path.is_dir():
@@ -92,7 +99,7 @@ def _results(listed: Iterable[Path]) -> list[Path]:
             try:
                 document = read_json(file)
             except ResultError:
-                document = {}  # broken: checked, and refused for that
+                document = {}  # broken: the check rejects it
             schema = (
                 document.get("schema", "oraclezoo/result/") if isinstance(document, dict) else ""
             )
@@ -102,7 +109,7 @@ def _results(listed: Iterable[Path]) -> list[Path]:
 
 
 def _records(folder: Path) -> list[Checked]:
-    """Records of reproductions that cannot be read are refused; those of other bytes are told."""
+    """Reject unreadable reproduction records, and report those of other files."""
     found = []
     for path in sorted((folder / FOLDER).glob("*.json")):
         try:
@@ -135,7 +142,7 @@ def _changes(folder: Path, before: Path) -> list[Checked]:
 
 
 def _scores(was: Path, now: Path) -> str:
-    """Which accuracies changed, where documents say."""
+    """Return which accuracies changed, if the documents can be read."""
     if was.suffix != ".json":
         return ""
     try:
@@ -149,7 +156,7 @@ def _scores(was: Path, now: Path) -> str:
 
 
 def _copy(path: Path, result: Result, place: Path) -> list[Path]:
-    """Copy a result with all that belongs to it; the files written, the ledger's not among them."""
+    """Copy a result with its predictions and records; return the files, without the ledger."""
     place.mkdir(parents=True, exist_ok=True)
     names = [path.name, *([result.predictions.file] if result.predictions else [])]
     records = [
@@ -157,17 +164,17 @@ def _copy(path: Path, result: Result, place: Path) -> list[Path]:
         for file in sorted((path.parent / FOLDER).glob(f"{result.id[:180]}-*.json"))
         if _is_of(file, path)
     ]
-    made = []
-    for name in (*map(Path, reversed(names)), *records):  # a document comes after its predictions
+    copies = []
+    for name in (*map(Path, reversed(names)), *records):  # predictions first, then the document
         target = place / name
         target.parent.mkdir(exist_ok=True)
         if (path.parent / name).resolve() != target.resolve():
             shutil.copyfile(path.parent / name, target)
-        made.append(target)
+        copies.append(target)
     track = result.track
     for recipe_hash in sorted(ledger.recipes(path.parent, track.name, track.data_key)):
         ledger.note(place, track=track.name, data_key=track.data_key, recipe_hash=recipe_hash)
-    return made
+    return copies
 
 
 def _is_of(record: Path, result: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The text of a pull request that publishes results."""
+"""Text of a pull request that publishes results."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from oraclezoo.errors import OracleZooError
 from oraclezoo.publish.checks import Checked
 from oraclezoo.ranking.load import entry_of, load_results, published_folder
-from oraclezoo.ranking.render import clean
 from oraclezoo.ranking.reproduction.record import of_result
 from oraclezoo.ranking.table import leaderboard
+from oraclezoo.ranking.text import clean
 from oraclezoo.result import Result
 
 
 def pull_request(checked: Sequence[Checked], files: Sequence[str], caveat: str) -> str:
-    """Markdown: of each result its row, command, hardware and checks; then the files.
+    """Return the Markdown text: row, command, hardware and checks of each result, then the files.
 
-    ``caveat`` says what the checks do not show.
+    ``caveat`` states the limits of the checks.
     """
     names = ", ".join(one.result.recipe.name for one in checked if one.result)
     lines = [f"# Results: {names}", ""]
@@ -53,7 +53,7 @@ def _section(one: Checked, result: Result) -> list[str]:
 
 
 def _standing(result: Result) -> str:
-    """Where the row stands among the published ones."""
+    """Return the rank of the row among the published ones."""
     try:
         entries = load_results([published_folder()])
         rows = leaderboard(

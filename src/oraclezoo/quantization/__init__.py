@@ -1,1 +1,1 @@
-"""Exported and quantized models."""
+"""Export of models to ONNX and PT2, quantization, and temperature calibration."""

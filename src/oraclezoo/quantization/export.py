@@ -1,11 +1,10 @@
-"""Export: a model as ONNX or as torch's exported program, held against eager."""
+"""Export of a model to ONNX or PT2, checked against eager on real images."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,23 +14,23 @@ from oraclezoo.artifacts.model import CARD, Model
 from oraclezoo.artifacts.onnx import graph_of, shipped
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card import metadata
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.augment import standardise
 from oraclezoo.errors import UsageError, VerificationError
 from oraclezoo.onnx_export import onnx_file
-from oraclezoo.onnx_export.card import metadata
 from oraclezoo.onnx_export.pt2 import load_pt2, to_pt2
 from oraclezoo.onnx_export.session import BATCH_SIZE
 from oraclezoo.onnx_export.shipped import Shipped
 from oraclezoo.plugins.registry import Registry, build_registry
-from oraclezoo.receipts.receipt import parity, prove, receipt, side
-from oraclezoo.receipts.timing import ROUNDS, Subject
+from oraclezoo.quantization.options import TOLERANCE, Export, OnnxReport, ProgramReport
+from oraclezoo.receipts.measurement import Measurement
+from oraclezoo.receipts.receipt import Step, parity, prove, receipt, side
+from oraclezoo.receipts.records import Parity
+from oraclezoo.receipts.timing import ROUNDS, Setting, Subject
 from oraclezoo.result import write_atomically
 
-FORMATS = ("onnx", "pt2")
 PROGRAM = "model.pt2"
-TOLERANCE = 1e-4
-"""The most that a probability of the exported file may differ from eager's."""
 
 
 def export(
@@ -48,144 +47,176 @@ def export(
     results: str | Path = "results",
     timed: bool = True,
     rounds: int = ROUNDS,
-    settings: Sequence[tuple[int, int]] | None = None,
+    settings: Sequence[Setting] | None = None,
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Export a model, check the file against eager on real images, and add the receipt.
+    """Export a model to a file, check it against eager on real images, and add a receipt.
 
-    The result, written to the folder ``out`` if one is given, has the ONNX file; a ``pt2`` program
-    is only written, as ``model.pt2`` in ``out``. ``preprocess`` puts standardisation and softmax
-    inside: uint8 ``(N, H, W)`` -> probabilities, else standardised float32 -> logits. Raises
-    VerificationError if a probability differs by more than ``tolerance`` or, beyond ties, a
-    prediction does; UsageError if the model cannot be exported. Then nothing is written.
+    Args:
+        model: A model, a run, the folder of either, or a model's name.
+        out: Folder to write the model to; required for ``pt2``.
+        format: ``onnx``, or ``pt2`` for PyTorch's exported program, which is written to ``out`` as
+            ``model.pt2``.
+        preprocess: Include standardisation and softmax: uint8 ``(N, H, W)`` to probabilities
+            ``(N, C)``. Otherwise standardised float32 ``(N, 1, H, W)`` to logits ``(N, C)``.
+        opset: ONNX operator set, 18 to 23.
+        tolerance: Largest accepted difference of a probability from eager's.
+        split: Split that the receipt is measured on: validation or test.
+        track: Data set; by default the one that the model was trained on.
+        data_dir: Folder of the data set's files.
+        results: Folder whose ledger records a test-set evaluation.
+        timed: Whether to measure latency.
+        rounds: Rounds of timing.
+        settings: Pairs of batch size and threads to time.
+        registry: Registry of components; by default one with all installed plugins.
+        progress: Called with lines of text.
+
+    Returns:
+        The model with its ONNX file and receipt.
+
+    Raises:
+        UsageError: An option is invalid, or the model cannot be exported.
+        VerificationError: A probability differs by more than ``tolerance``, or a prediction that is
+            not a tie changes. Nothing is written.
+
+    Example:
+        >>> model = oraclezoo.export("runs/quick-0123456789ab-s0", "exported")
     """
-    if format not in FORMATS:
-        raise UsageError(f"format is '{format}'; it must be one of {', '.join(FORMATS)}")
-    registry = registry or build_registry()
+    return export_model(
+        model,
+        out,
+        Export(format, preprocess, opset, tolerance),
+        Measurement(
+            track=track,
+            data_dir=data_dir,
+            split=split,
+            results=results,
+            timed=timed,
+            rounds=rounds,
+            settings=tuple(settings) if settings else None,
+        ),
+        registry or build_registry(),
+        progress,
+    )
+
+
+def export_model(
+    model: Model | Run | str | Path,
+    out: str | Path | None,
+    options: Export,
+    measurement: Measurement,
+    registry: Registry,
+    progress: Callable[[str], None] | None = None,
+) -> Model:
+    """Export a model; as :func:`export`, with the options as records."""
     opened = open_model(model, registry)
-    if out is not None and opened.precision != "fp32" and _same(model, out):
+    if out is not None and opened.precision != "fp32" and _same_folder(model, out):
         raise UsageError(
-            f"{out} holds a {opened.precision} model, which would be lost: give another"
+            f"{out} holds a {opened.precision} model, which would be lost: choose another folder"
         )
     bare = Model(opened.module, opened.card).to("cpu")
-    dataset = open_data(bare, registry, track=track, data_dir=data_dir, progress=progress)
-    options = {"format": format, "preprocess": preprocess, "tolerance": tolerance}
-    if progress:
-        progress(f"exporting to {format}")
-    if format == "pt2":
-        if out is None:
-            raise UsageError("a .pt2 file needs a folder to be written to: give out")
-        return _export_program(bare, Path(out), dataset, options, split, track, results)
-    options["opset"] = opset
-    content = graph_of(bare, preprocess=preprocess, opset=opset)
-    done = bare.with_onnx(
-        content,
-        opset=opset,
-        precision="fp32",
-        input="uint8" if preprocess else "float32",
-        versions={"onnx": onnx_file.version(), "torch": torch.__version__},
-    )
-    made = prove(
-        "export",
-        options,
+    dataset = open_data(
         bare,
-        done,
-        dataset,
-        split=split,
-        track=track,
-        results=results,
-        timed=timed,
-        rounds=rounds,
-        settings=settings,
-        runtimes=(("eager",), ("onnxruntime",)),
+        registry,
+        track=measurement.track,
+        data_dir=measurement.data_dir,
         progress=progress,
     )
-    check_parity(made["parity"], tolerance, "the ONNX file")
-    _check_batches(done, np.asarray(dataset.split("validation").images[:3]), tolerance)
-    done = done.with_receipt(made)
+    if progress:
+        progress(f"exporting to {options.format}")
+    if options.format == "pt2":
+        if out is None:
+            raise UsageError("format pt2 needs a folder to write the file to: give out")
+        return _export_program(bare, Path(out), dataset, options, measurement)
+    exported = bare.with_onnx(
+        graph_of(bare, preprocess=options.preprocess, opset=options.opset),
+        opset=options.opset,
+        precision="fp32",
+        input="uint8" if options.preprocess else "float32",
+        versions={"onnx": onnx_file.version(), "torch": torch.__version__},
+    )
+    step = Step("export", bare, exported, OnnxReport(options), (("eager",), ("onnxruntime",)))
+    proof = prove(step, dataset, measurement, progress)
+    check_parity(proof.parity, options.tolerance, "the ONNX file")
+    images = np.asarray(dataset.split("validation").images[:3])
+    _check_batch_sizes(exported, images, options.tolerance)
+    exported = exported.with_receipt(proof.to_json())
     if out is not None:
-        done.save(out)
-    return done
+        exported.save(out)
+    return exported
 
 
-def check_parity(found: dict[str, Any], tolerance: float, what: str) -> None:
-    """Raise VerificationError unless predictions agree, ties aside, and probabilities nearly."""
-    apart = found["disagreeing"] - found["ties"]
-    if apart or not found["largest_difference"] <= tolerance:
+def check_parity(agreement: Parity, tolerance: float, file: str) -> None:
+    """Raise VerificationError if probabilities differ too much, or predictions other than ties."""
+    changed = agreement.disagreeing - agreement.ties
+    if changed or not agreement.largest_difference <= tolerance:
         raise VerificationError(
-            f"{what} does not do what eager does: probabilities differ by up to "
-            f"{found['largest_difference']:.1e} (at most {tolerance:g}), {apart} predictions "
+            f"{file} does not match eager: probabilities differ by up to "
+            f"{agreement.largest_difference:.1e} (at most {tolerance:g}), {changed} predictions "
             "beyond ties; nothing was written"
         )
 
 
-def _check_batches(model: Model, images: npt.NDArray[np.uint8], tolerance: float) -> None:
-    """One image at a time gives what several give."""
-    together = model.predict(images).probabilities
-    alone = np.concatenate([model.predict(image).probabilities for image in images])
-    check_parity(parity(together, alone), tolerance, "the ONNX file, one image at a time,")
+def _check_batch_sizes(model: Model, images: npt.NDArray[np.uint8], tolerance: float) -> None:
+    """Raise VerificationError unless single images give the same result as a batch."""
+    batch = model.predict(images).probabilities
+    single = np.concatenate([model.predict(image).probabilities for image in images])
+    check_parity(parity(batch, single), tolerance, "the ONNX file, one image at a time,")
 
 
 def _export_program(
-    model: Model,
-    out: Path,
-    dataset: Dataset,
-    options: dict[str, Any],
-    split: str,
-    track: str | None,
-    results: str | Path,
+    model: Model, out: Path, dataset: Dataset, options: Export, measurement: Measurement
 ) -> Model:
-    """Write ``model.pt2`` beside the model's own files."""
-    given = model.card["input"]
-    module = shipped(model, preprocess=options["preprocess"])
+    """Write ``model.pt2`` next to the files of the model."""
+    shape = model.card["input"]
+    module = shipped(model, preprocess=options.preprocess)
     content = to_pt2(
         module,
-        in_chans=given["in_chans"],
-        image_size=given["image_size"],
+        in_chans=shape["in_chans"],
+        image_size=shape["image_size"],
         card=metadata(model.card),
     )
-    options |= {"file": PROGRAM, "sha256": hashlib.sha256(content).hexdigest()}
-    before = side(Subject(model, ()), dataset, split, results, track)
-    found = _run_program(
-        content, np.asarray(dataset.split(split).images), model, isinstance(module, Shipped)
-    )
-    after = before.with_probabilities(found, form="pt2", file=PROGRAM, size_bytes=len(content))
-    made = receipt("export", options, before, after)
-    check_parity(made["parity"], options["tolerance"], "the .pt2 file")
-    done = model.with_receipt(made)
+    before = side(Subject(model, ()), dataset, measurement)
+    images = np.asarray(dataset.split(measurement.split).images)
+    probabilities = _run_program(content, images, model, isinstance(module, Shipped))
+    after = before.in_form(probabilities, form="pt2", file=PROGRAM, size_bytes=len(content))
+    report = ProgramReport(options, PROGRAM, hashlib.sha256(content).hexdigest())
+    proof = receipt("export", before, after, report)
+    check_parity(proof.parity, options.tolerance, "the .pt2 file")
+    exported = model.with_receipt(proof.to_json())
     write_atomically(out / PROGRAM, content)
-    done.save(out)
-    return done
+    exported.save(out)
+    return exported
 
 
 def _run_program(
-    content: bytes, images: npt.NDArray[np.uint8], model: Model, whole: bool
+    content: bytes, images: npt.NDArray[np.uint8], model: Model, preprocesses: bool
 ) -> npt.NDArray[np.float32]:
-    """Probabilities by the program as it is read back from its bytes."""
+    """Return the probabilities of the program, as read back from its bytes."""
     program, scale = load_pt2(content), model.card["preprocessing"]
     rows = []
     with torch.inference_mode():
         for start in range(0, len(images), BATCH_SIZE):
             batch = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH_SIZE]))
-            if whole:
+            if preprocesses:
                 rows.append(program(batch))
             else:
-                given = standardise(batch, scale["mean"], scale["std"])
-                rows.append(program(given).float().softmax(1))
-    found: npt.NDArray[np.float32] = torch.cat(rows).numpy()
-    return found
+                standardised = standardise(batch, scale["mean"], scale["std"])
+                rows.append(program(standardised).float().softmax(1))
+    probabilities: npt.NDArray[np.float32] = torch.cat(rows).numpy()
+    return probabilities
 
 
-def _same(source: Model | Run | str | Path, out: str | Path) -> bool:
+def _same_folder(source: Model | Run | str | Path, out: str | Path) -> bool:
     return isinstance(source, (str, Path)) and Path(source).resolve() == Path(out).resolve()
 
 
 def default_folder(source: str | Path, suffix: str = "") -> Path:
-    """Where a step's result goes when nothing is said.
+    """Return the default output folder of a command.
 
-    Beside a model's folder, as its name with the suffix; ``models/<run name>`` for a run's folder.
-    Without a suffix that is the model's folder itself.
+    For a model folder, that is its path with the suffix, or the folder itself without one. For a
+    run folder, it is ``models/<name of the run>`` with the suffix.
     """
     path = Path(source)
     if (path / CARD).is_file():

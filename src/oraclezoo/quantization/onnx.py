@@ -1,4 +1,4 @@
-"""Quantize: a model with fewer bits, calibrated on training images, with its receipt."""
+"""Quantization of a model, calibrated on training images, with its receipt."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import onnx
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card import metadata
+from oraclezoo.choices import AUTO, BACKENDS, CALIBRATIONS
 from oraclezoo.compression.compact import compact
 from oraclezoo.compression.int8 import quantize as rounding
 from oraclezoo.compression.int8 import scan
@@ -20,26 +22,27 @@ from oraclezoo.contracts import Dataset, Images
 from oraclezoo.errors import UsageError
 from oraclezoo.measure import hardware
 from oraclezoo.onnx_export import onnx_file
-from oraclezoo.onnx_export.card import metadata
 from oraclezoo.onnx_export.runtime import has_fast_int8
 from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.plugins.registry import Registry, build_registry
-from oraclezoo.quantization.export import export
+from oraclezoo.quantization.export import export_model
+from oraclezoo.quantization.options import (
+    IMAGES,
+    MAX_DIVERGENCE,
+    Export,
+    Fp16Report,
+    Int8,
+    Int8Report,
+    Quantization,
+    TorchTarget,
+)
 from oraclezoo.quantization.torch import quantize_torch
-from oraclezoo.receipts.receipt import gate, prove
-from oraclezoo.receipts.timing import ROUNDS
+from oraclezoo.receipts.measurement import Gates, Measurement
+from oraclezoo.receipts.receipt import Step, prove
+from oraclezoo.receipts.timing import ROUNDS, Setting
 
-BACKENDS = ("onnxruntime", "torch")
-PRECISIONS = ("int8", "fp16")
-SENSITIVITIES = ("auto", "always", "off")
-AUTO = "auto"
-"""Calibration by each way there is, of which the one is kept that moves probabilities least."""
-IMAGES = 512
-"""Training images that ranges of activations are taken from."""
-MAX_DIVERGENCE = 0.01
-"""Nats, averaged over validation images, that rounding may move the probabilities by."""
-_AT_ONCE = 32
-"""Calibration images in a batch; entropy and percentile hold all activations of one."""
+_BATCH_SIZE = 32
+"""Calibration images in a batch; entropy and percentile keep all activations of a batch."""
 
 
 def quantize(
@@ -64,134 +67,136 @@ def quantize(
     results: str | Path = "results",
     timed: bool = True,
     rounds: int = ROUNDS,
-    settings: Sequence[tuple[int, int]] | None = None,
+    settings: Sequence[Setting] | None = None,
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Quantize a model for ONNX Runtime or torch, and add the receipt against float.
+    """Quantize a model for ONNX Runtime or PyTorch, and add a receipt that compares it with float.
 
-    ``int8``: static, uint8 activations, int8 weights by output channel, ranges from ``images``
-    training images by ``calibration`` (minmax, entropy or percentile; auto is the one of them by
-    which probabilities of validation images diverge least). Where they diverge by more than
-    ``max_divergence`` nats, the most sensitive layers stay in float (``sensitivity``: auto; always
-    scans; off spares none), as do those whose names fit a pattern of ``keep_float``. ``fp16``
-    halves the bits of float. Preprocessing and softmax are not rounded. A model without an ONNX
-    file is exported first.
+    For ONNX Runtime, ``int8`` is static quantization with uint8 activations and int8 weights per
+    output channel; ``fp16`` converts weights and arithmetic to 16-bit floats. Preprocessing and
+    softmax stay in float32. A model without an ONNX file is exported first.
 
-    With ``backend`` torch, torch runs the model in ``bf16``, ``fp16`` or ``int8`` (torchao's, in
-    linear layers alone) on ``device`` (by default auto), compiled if ``compile`` (auto, on, off)
-    says so; nothing is calibrated, and those options are refused. Its loss and speed are held
-    against float32 in torch on that device. The result is on the CPU; ``to`` moves it.
+    For PyTorch, the weights stay float32 on disk and the card states how to run them: in ``bf16``,
+    ``fp16``, or ``int8`` (torchao's dynamic quantization of linear layers). The receipt compares
+    with float32 in PyTorch on the same device. The returned model is on the CPU.
 
-    The result, written to the folder ``out`` if one is given, keeps the float weights beside the
-    ONNX file, or alone; an entry in the card is all that a form for torch adds. Raises
-    VerificationError if accuracy falls by more than ``max_drop`` points, or the one-sided 95% limit
-    of that loss is more than ``max_limit``; then nothing is written.
+    Args:
+        model: A model, a run, the folder of either, or a model's name.
+        out: Folder to write the model to.
+        precision: int8 or fp16; with backend torch also bf16.
+        backend: onnxruntime or torch. Each rejects the options of the other.
+        device: With backend torch, the device to run on; by default auto.
+        compile: With backend torch, whether to use torch.compile: auto (on CUDA), on or off.
+        calibration: How the range of an activation is chosen: minmax, entropy or percentile; auto
+            tries all and keeps the one with the least divergence on validation images.
+        images: Number of training images for calibration.
+        sensitivity: When to measure each layer's sensitivity: auto, if int8 diverges by more than
+            ``max_divergence``; always; or off, which keeps no layer in float.
+        max_divergence: Largest accepted mean divergence of the probabilities, in nats; beyond it
+            the most sensitive layers stay in float.
+        keep_float: Shell-like patterns of layers that stay in float.
+        reduce_range: Use 7-bit weights, for processors whose 8-bit products can saturate.
+        max_drop: Largest accepted loss of accuracy, in percentage points.
+        max_limit: Largest accepted one-sided 95% limit of that loss, in percentage points.
+        split: Split that the receipt is measured on: validation or test.
+        track: Data set; by default the one that the model was trained on.
+        data_dir: Folder of the data set's files.
+        results: Folder whose ledger records a test-set evaluation.
+        timed: Whether to measure latency.
+        rounds: Rounds of timing.
+        settings: Pairs of batch size and threads to time.
+        registry: Registry of components; by default one with all installed plugins.
+        progress: Called with lines of text.
+
+    Returns:
+        The quantized model with its receipt.
+
+    Raises:
+        UsageError: An option is invalid, or the model is already quantized.
+        VerificationError: Accuracy fell below a gate; nothing is written.
+
+    Example:
+        >>> small = oraclezoo.quantize("exported", "small", max_drop=0.5)
     """
     registry = registry or build_registry()
-    given: dict[str, Any] = {"track": track, "data_dir": data_dir}
-    measuring: dict[str, Any] = {
-        "split": split,
-        "results": results,
-        "timed": timed,
-        "rounds": rounds,
-        "settings": settings,
-    }
-    others = {
-        "calibration": calibration != AUTO,
-        "images": images != IMAGES,
-        "sensitivity": sensitivity != "auto",
-        "max_divergence": max_divergence != MAX_DIVERGENCE,
-        "keep_float": bool(keep_float),
-        "reduce_range": reduce_range,
-    }
+    gates = Gates(max_drop, max_limit)
+    measurement = Measurement(
+        track=track,
+        data_dir=data_dir,
+        split=split,
+        results=results,
+        timed=timed,
+        rounds=rounds,
+        settings=tuple(settings) if settings else None,
+    )
+    int8 = Int8(calibration, images, sensitivity, max_divergence, tuple(keep_float), reduce_range)
     if backend == "torch":
-        _refuse(backend, others)
-        return quantize_torch(
-            model,
-            out,
-            precision=precision,
-            device=device or "auto",
-            compile=compile or "auto",
-            max_drop=max_drop,
-            max_limit=max_limit,
-            registry=registry,
-            progress=progress,
-            **given,
-            **measuring,
-        )
-    _refuse(backend, {"device": device is not None, "compile": compile is not None})
-    _check(backend, precision, sensitivity, images, max_divergence)
+        _reject(backend, int8.changed())
+        target = TorchTarget(precision, device or "auto", compile or "auto")
+        return quantize_torch(model, out, target, measurement, gates, registry, progress)
+    if backend not in BACKENDS:
+        raise UsageError(f"backend is '{backend}'; it must be one of {', '.join(BACKENDS)}")
+    torch_only = {"device": device, "compile": compile}
+    _reject(backend, [name for name, value in torch_only.items() if value is not None])
+    quantization = Quantization(precision, int8, gates, measurement)
+    return quantize_onnx(model, out, quantization, registry, progress)
+
+
+def quantize_onnx(
+    model: Model | Run | str | Path,
+    out: str | Path | None,
+    options: Quantization,
+    registry: Registry,
+    progress: Callable[[str], None] | None = None,
+) -> Model:
+    """Quantize a model for ONNX Runtime; as :func:`quantize`, with the options as a record."""
+    measurement = options.measurement
     opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
         raise UsageError(
-            f"this model is {opened.precision} already: export it anew, and quantize that"
+            f"this model is {opened.precision} already: export the float model and quantize that"
         )
     if opened.onnx is None:
-        opened = export(opened, timed=False, registry=registry, progress=progress, **given)
-    dataset = open_data(opened, registry, progress=progress, **given)
-    options: dict[str, Any] = {"precision": precision}
-    if precision == "fp16":
-        assert opened.onnx is not None
-        graph = rounding.to_fp16(opened.onnx)
-    else:
-        options |= {"calibration": calibration, "images": images, "reduce_range": reduce_range}
-        options |= {"sensitivity": sensitivity, "max_divergence": max_divergence}
-        graph, found = _to_int8(opened, dataset, options, keep_float, progress)
-        options |= found
-    done = _with_graph(opened, graph, precision)
-    made = prove(
-        "quantize",
-        options,
+        data_only = Measurement(measurement.track, measurement.data_dir, timed=False)
+        opened = export_model(opened, None, Export(), data_only, registry, progress)
+    dataset = open_data(
         opened,
-        done,
-        dataset,
-        track=track,
+        registry,
+        track=measurement.track,
+        data_dir=measurement.data_dir,
         progress=progress,
-        **measuring,
     )
-    made["notes"] += _remarks(options)
-    gate(made, max_drop=max_drop, max_limit=max_limit)
-    made["gates"] = {"max_drop": max_drop, "max_limit": max_limit}
-    done = done.with_receipt(made)
+    report: Fp16Report | Int8Report
+    if options.precision == "fp16":
+        assert opened.onnx is not None
+        graph, report = rounding.to_fp16(opened.onnx), Fp16Report()
+    else:
+        report = _to_int8(opened, dataset, options.int8, progress)
+        graph = report.chosen.model
+    quantized = _with_graph(opened, graph, options.precision)
+    step = Step("quantize", opened, quantized, report)
+    receipt = prove(step, dataset, measurement, progress)
+    receipt = receipt.with_notes(last=tuple(_notes(report)))
+    options.gates.check(receipt)
+    quantized = quantized.with_receipt(options.gates.passed(receipt).to_json())
     if out is not None:
-        done.save(out)
-    return done
+        quantized.save(out)
+    return quantized
 
 
-def _refuse(backend: str, given: dict[str, bool]) -> None:
-    """Raise UsageError if an option is given that this backend has no use for."""
-    found = [name for name, is_given in given.items() if is_given]
-    if found:
-        raise UsageError(f"backend {backend} does not take {', '.join(found)}: leave it out")
-
-
-def _check(
-    backend: str, precision: str, sensitivity: str, images: int, max_divergence: float
-) -> None:
-    if backend == "onnxruntime" and precision == "bf16":
-        raise UsageError("bf16 is torch's: say backend torch, or take int8 or fp16")
-    for what, value, known in (
-        ("backend", backend, BACKENDS),
-        ("precision", precision, PRECISIONS),
-        ("sensitivity", sensitivity, SENSITIVITIES),
-    ):
-        if value not in known:
-            raise UsageError(f"{what} is '{value}'; it must be one of {', '.join(known)}")
-    if images < 1 or not max_divergence >= 0:
-        raise UsageError("images must be 1 or more, max_divergence 0 or more")
+def _reject(backend: str, names: Sequence[str]) -> None:
+    """Raise UsageError if options of the other backend are set."""
+    if names:
+        raise UsageError(f"backend {backend} does not take {', '.join(names)}: leave it out")
 
 
 def _to_int8(
-    model: Model,
-    dataset: Dataset,
-    options: dict[str, Any],
-    keep_float: Sequence[str],
-    progress: Callable[[str], None] | None,
-) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """The quantized graph, and what the receipt says of how it came about."""
+    model: Model, dataset: Dataset, int8: Int8, progress: Callable[[str], None] | None
+) -> Int8Report:
+    """Calibrate, choose the layers that stay in float, and quantize the others."""
     if progress:
-        progress(f"calibrating on {options['images']} training images")
+        progress(f"calibrating on {int8.images} training images")
     assert model.onnx is not None
     classifier = model.onnx_classifier()
     training = dataset.split("train").images
@@ -201,47 +206,28 @@ def _to_int8(
     def classify(graph: onnx.ModelProto) -> npt.NDArray[np.float32]:
         return _reopened(model, graph).probabilities(validation)
 
-    asked, reduced = options["calibration"], options["reduce_range"]
     candidates = {
-        name: rounding.prepare(model.onnx, _feeds(classifier, training, options["images"]), name)
-        for name in (rounding.CALIBRATIONS if asked == AUTO else (asked,))
+        name: rounding.prepare(model.onnx, _feeds(classifier, training, int8.images), name)
+        for name in (CALIBRATIONS if int8.calibration == AUTO else (int8.calibration,))
     }
-    kept = rounding.matching(next(iter(candidates.values())).layers, keep_float)
-    tried = scan.held_apart(candidates, reference, classify, keep_float=kept, reduce_range=reduced)
-    calibration = min(tried, key=tried.__getitem__)
-    prepared = candidates[calibration]
-    found = scan.choose(
-        prepared,
-        reference,
-        classify,
-        max_divergence=options["max_divergence"],
-        sensitivity=options["sensitivity"],
-        keep_float=kept,
-        reduce_range=reduced,
-        progress=progress,
+    kept = rounding.matching(next(iter(candidates.values())).layers, int8.keep_float)
+    divergences = scan.divergences(
+        candidates, reference, classify, keep_float=kept, reduce_range=int8.reduce_range
     )
-    scanned = [
-        {"layer": layer.name, "operator": layer.operator, "divergence": layer.divergence}
-        for layer in found.layers
-    ]
-    told = {
-        "calibration": calibration,
-        "calibrations": tried,
-        "layers": len(prepared.layers),
-        "kept_float": list(found.keep_float),
-        "divergence": found.divergence,
-        "scan": scanned,
-    }
-    return found.model, told
+    calibration = min(divergences, key=divergences.__getitem__)
+    prepared = candidates[calibration]
+    limits = scan.Limits(int8.max_divergence, int8.sensitivity, kept, int8.reduce_range)
+    chosen = scan.choose(prepared, reference, classify, limits, progress)
+    return Int8Report(int8, calibration, divergences, len(prepared.layers), chosen)
 
 
 def _feeds(
     classifier: OnnxClassifier, images: Images, count: int
 ) -> Iterator[dict[str, npt.NDArray[Any]]]:
-    """Batches of so many images, evenly spread over all, since files are often sorted by class."""
+    """Yield batches of ``count`` images, evenly spaced, since files are often sorted by class."""
     rows = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(np.int64))
-    for start in range(0, len(rows), _AT_ONCE):
-        yield classifier.feed(images[rows[start : start + _AT_ONCE]])
+    for start in range(0, len(rows), _BATCH_SIZE):
+        yield classifier.feed(images[rows[start : start + _BATCH_SIZE]])
 
 
 def _reopened(model: Model, graph: onnx.ModelProto) -> OnnxClassifier:
@@ -249,7 +235,7 @@ def _reopened(model: Model, graph: onnx.ModelProto) -> OnnxClassifier:
 
 
 def _with_graph(model: Model, graph: onnx.ModelProto, precision: str) -> Model:
-    """The model with a graph in place of its own, described and checked."""
+    """Replace the model's graph by a compacted and checked one."""
     compact(graph.graph)
     onnx_file.describe(graph, metadata(model.card))
     return _with_bytes(model, onnx_file.checked(graph), precision)
@@ -261,19 +247,18 @@ def _with_bytes(model: Model, content: bytes, precision: str) -> Model:
     return model.with_onnx(content, **{**entry, "precision": precision, "versions": versions})
 
 
-def _remarks(options: dict[str, Any]) -> Iterator[str]:
-    """What a reader of an int8 model's figures must not overlook."""
-    if options["precision"] != "int8":
+def _notes(report: Fp16Report | Int8Report) -> Iterator[str]:
+    if isinstance(report, Fp16Report):
         return
-    kept, layers = options["kept_float"], options["layers"]
+    kept, limit = report.chosen.keep_float, report.int8.max_divergence
     if kept:
-        yield f"{len(kept)} of {layers} layers stay in float: {', '.join(kept)}"
-    if options["divergence"] > options["max_divergence"]:
+        yield f"{len(kept)} of {report.layers} layers stay in float: {', '.join(kept)}"
+    if report.chosen.divergence > limit:
         yield (
-            f"probabilities diverge by {options['divergence']:.3g} nats, more than the "
-            f"{options['max_divergence']:g} asked for"
+            f"probabilities diverge by {report.chosen.divergence:.3g} nats, more than the limit "
+            f"of {limit:g}"
         )
-    if has_fast_int8() is False and not options["reduce_range"]:
+    if has_fast_int8() is False and not report.int8.reduce_range:
         yield (
             "this processor has no 8-bit dot product: oraclezoo uses slower kernels here, which do "
             "not saturate; other programs must ask ONNX Runtime for them, or use --reduce-range"

@@ -1,4 +1,4 @@
-"""Calibrate: a temperature for a model, fitted on validation images."""
+"""Temperature calibration of a model on validation images."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from oraclezoo.ranking.calibration import expected_error
 
 
 def calibrate(model: Model, dataset: Dataset, *, twin: Model | None = None) -> Model:
-    """A copy of ``model`` whose probabilities are calibrated; labels stay.
+    """Return a copy of a model with calibrated probabilities; its labels do not change.
 
-    The temperature is fitted on validation images, which must not have been trained on: give as
-    ``twin`` a model trained in the same way without them where ``model`` was trained with them.
-    Calibrate before the export: the temperature is part of the graph. Raises UsageError for a
-    model with an ONNX file or a temperature.
+    Calibrate before the export, since the temperature is part of the graph.
+
+    Args:
+        model: The model, without an ONNX file.
+        dataset: Its data set; the temperature is fitted on the validation images.
+        twin: A model trained in the same way without the validation images, to fit the temperature
+            on; needed if ``model`` was trained on them.
+
+    Raises:
+        UsageError: The model has an ONNX file or a temperature.
     """
     model = model.as_float()
     if model.onnx or model.card.get("calibration"):
-        raise UsageError("this model has an ONNX file or a temperature already: calibrate once")
+        raise UsageError(
+            "this model already has an ONNX file or a temperature: calibrate the original model"
+        )
     part = dataset.split("validation")
     labels = np.asarray(part.labels)
     before = (twin or model).predict(part.images).probabilities

@@ -1,12 +1,11 @@
-"""Quantize for torch: a model in a form of fewer bits, on a GPU or the CPU, with its receipt."""
+"""Quantization for PyTorch: a model in a lower precision on a GPU or CPU, with its receipt."""
 
 from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,131 +19,126 @@ from oraclezoo.errors import UsageError
 from oraclezoo.measure import size
 from oraclezoo.onnx_export.onnx_file import reason_of
 from oraclezoo.plugins.registry import Registry
-from oraclezoo.receipts.notes import setting
-from oraclezoo.receipts.receipt import gate, prove
+from oraclezoo.quantization.options import Coverage, TorchReport, TorchTarget
+from oraclezoo.receipts.measurement import Gates, Measurement
+from oraclezoo.receipts.receipt import Step, prove
+from oraclezoo.receipts.records import Receipt
 
 PUBLISHED = ("weights", "result")
-"""Entries of a published model's card on its files and on how its ONNX file scored."""
+"""Entries of a published model's card that describe its files and the score of its ONNX file."""
 
 
 def quantize_torch(
     model: Model | Run | str | Path,
     out: str | Path | None,
-    *,
-    precision: str,
-    device: str,
-    compile: str,
-    max_drop: float | None,
-    max_limit: float | None,
+    target: TorchTarget,
+    measurement: Measurement,
+    gates: Gates,
     registry: Registry,
-    track: str | None,
-    data_dir: str | Path | None,
-    progress: Callable[[str], None] | None,
-    **measuring: Any,
+    progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """As :func:`oraclezoo.quantize` with ``backend="torch"``, whose options these are.
-
-    ``measuring`` goes to :func:`oraclezoo.receipts.receipt.prove`.
-    """
-    place = pick(device)
-    form = Form.make(precision, compile, place)
+    """Quantize a model for PyTorch; as :func:`oraclezoo.quantize` with ``backend="torch"``."""
+    device = pick(target.device)
+    form = Form.make(target.precision, target.compile, device)
     opened = open_model(model, registry)
     before = Model(copy.deepcopy(opened.module).to("cpu"), opened.card)  # float, without a graph
     card = {key: value for key, value in before.card.items() if key not in PUBLISHED}
     after = Model(before.module, card).with_form(form)
-    dataset = open_data(before, registry, track=track, data_dir=data_dir, progress=progress)
-    told = {"backend": "torch", "device": place.type, **form.to_json()}
-    told |= {"compiled": form.compiles(place), **_covered(before, form)}
-    if progress:
-        progress(f"{precision} on {place}{', compiled' if told['compiled'] else ''}")
-    before.to(place)
-    _try(after, place)
-    compiled = ("compiled",) if told["compiled"] else ()
-    made = prove(
-        "quantize",
-        told,
+    dataset = open_data(
         before,
-        after,
-        dataset,
-        track=track,
-        runtimes=(("eager", *compiled), compiled or ("eager",)),
-        device=str(place),
+        registry,
+        track=measurement.track,
+        data_dir=measurement.data_dir,
         progress=progress,
-        **measuring,
     )
-    made["notes"] = [*_cover(told), *made["notes"], *_remarks(made)]
-    gate(made, max_drop=max_drop, max_limit=max_limit)
-    made["gates"] = {"max_drop": max_drop, "max_limit": max_limit}
-    done = after.with_receipt(made).to("cpu")
+    report = TorchReport(device.type, form, form.compiles(device), _coverage(before, form))
+    if progress:
+        progress(f"{target.precision} on {device}{', compiled' if report.compiled else ''}")
+    before.to(device)
+    _try(after, device)
+    compiled = ("compiled",) if report.compiled else ()
+    runtimes = (("eager", *compiled), compiled or ("eager",))
+    step = Step("quantize", before, after, report, runtimes, str(device))
+    receipt = prove(step, dataset, measurement, progress)
+    receipt = receipt.with_notes(
+        first=tuple(_coverage_notes(report)), last=tuple(_notes(receipt, report))
+    )
+    gates.check(receipt)
+    quantized = after.with_receipt(gates.passed(receipt).to_json()).to("cpu")
     if out is not None:
-        done.save(out)
-    return done
+        quantized.save(out)
+    return quantized
 
 
-def _covered(model: Model, form: Form) -> dict[str, Any]:
-    """How much of a model int8 covers, for the receipt. Raises UsageError if that is nothing."""
+def _coverage(model: Model, form: Form) -> Coverage | None:
+    """Return the part of a model that int8 covers; None for other precisions.
+
+    Raises:
+        UsageError: Int8 covers nothing.
+    """
     if form.precision != "int8":
-        return {}
-    given = model.card["input"]
-    shape = {"in_chans": given["in_chans"], "image_size": given["image_size"]}
-    image = torch.zeros(1, given["in_chans"], given["image_size"], given["image_size"])
-    found = int8_macs(model.classifier, image)
-    if not found:
+        return None
+    shape = {key: model.card["input"][key] for key in ("in_chans", "image_size")}
+    image = torch.zeros(1, shape["in_chans"], shape["image_size"], shape["image_size"])
+    macs = int8_macs(model.classifier, image)
+    if not macs:
         raise UsageError(
-            "this model has no linear layer, and int8 with torch covers no other: use bf16 or fp16"
+            "this model has no linear layer, the only kind that int8 covers with torch: "
+            "choose bf16 or fp16"
         )
-    return {
-        "layers": weighted_layers(model.module),
-        "int8_layers": len(found),
-        "int8_macs": sum(found.values()),
-        "int8_macs_share": sum(found.values()) / size.macs(model.classifier, **shape),
-    }
+    return Coverage(
+        layers=weighted_layers(model.module),
+        int8_layers=len(macs),
+        int8_macs=sum(macs.values()),
+        int8_macs_share=sum(macs.values()) / size.macs(model.classifier, **shape),
+    )
 
 
-def _try(model: Model, place: torch.device) -> None:
-    """Run a model once. Raises UsageError with the reason if it cannot be run in its form."""
+def _try(model: Model, device: torch.device) -> None:
+    """Run a model once. Raises UsageError with the reason if it fails in its form."""
     edge = model.card["input"]["image_size"]
     assert model.form is not None
-    compiles = model.form.compiles(place)
-    count = SIZES[-1] if compiles else 1  # what is compiled for scoring
+    compiles = model.form.compiles(device)
+    count = SIZES[-1] if compiles else 1  # the size that scoring compiles for
     try:
         with warnings.catch_warnings(), exact_float32():
-            warnings.simplefilter("ignore")  # of libraries, on each other
+            warnings.simplefilter("ignore")  # libraries warn about each other
             model.predict(np.zeros((count, edge, edge), np.uint8))
     except UsageError:
         raise
-    except Exception as error:  # whatever a backbone, torchao or a compiler may raise
-        advice = "; --compile off does without a compiler" if compiles else ""
-        what = f"{model.precision} on {place}{', compiled' if compiles else ''}"
+    except Exception as error:  # backbones, torchao and compilers raise errors of any type
+        advice = "; --compile off avoids the compiler" if compiles else ""
+        form = f"{model.precision} on {device}{', compiled' if compiles else ''}"
         raise UsageError(
-            f"this model does not run in {what}: {reason_of(error)}{advice}"
+            f"this model does not run in {form}: {reason_of(error)}{advice}"
         ) from error
 
 
-def _cover(told: dict[str, Any]) -> Iterator[str]:
-    if told["precision"] == "int8":
+def _coverage_notes(report: TorchReport) -> Iterator[str]:
+    coverage = report.coverage
+    if coverage is not None:
         yield (
-            f"int8 covers {told['int8_layers']} of {told['layers']} layers, the linear ones, with "
-            f"{100 * told['int8_macs_share']:.3g}% of the multiply-accumulates; all else is "
-            f"{told['rest']}"
+            f"int8 covers {coverage.int8_layers} of {coverage.layers} layers, the linear ones, "
+            f"with {100 * coverage.int8_macs_share:.3g}% of the multiply-accumulates; the rest is "
+            f"{report.form.rest}"
         )
 
 
-def _remarks(made: dict[str, Any]) -> Iterator[str]:
-    """What else a reader of these figures must not overlook."""
-    yield "the weights stay float32 on disk, and in memory beside the form"
-    yield from _by_compiling(made["before"]["latency"])
-    if made["options"]["device"] == "cuda":
-        yield "float32 is computed as such: TF32, which torch would use for convolutions, is off"
+def _notes(receipt: Receipt, report: TorchReport) -> Iterator[str]:
+    yield "the weights stay float32 on disk, and in memory in addition to the converted ones"
+    yield from _compilation_notes(receipt)
+    if report.device == "cuda":
+        yield "float32 was measured without TF32, which torch uses for convolutions by default"
 
 
-def _by_compiling(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """How much of the speed is torch.compile's alone."""
-    found = {(row["runtime"], row["batch_size"], row["threads"]): row for row in rows}
+def _compilation_notes(receipt: Receipt) -> Iterator[str]:
+    """Yield the speed-up of float32 by torch.compile alone."""
+    rows = receipt.before.latency
+    by_setting = {(row.runtime, row.batch_size, row.threads): row for row in rows}
     for row in rows:
-        other = found.get(("compiled", row["batch_size"], row["threads"]))
-        if row["runtime"] == "eager" and other:
+        compiled = by_setting.get(("compiled", row.batch_size, row.threads))
+        if row.runtime == "eager" and compiled:
             yield (
-                f"torch.compile alone makes float32 {row['p50_ms'] / other['p50_ms']:.2f} times as "
-                f"fast as eager: {setting(row)}"
+                f"torch.compile alone makes float32 {row.p50_ms / compiled.p50_ms:.2f} times as "
+                f"fast as eager: {row.setting_text}"
             )

@@ -1,1 +1,1 @@
-"""The leaderboard: statistics over results, ranks with ties, tables. Never imports torch."""
+"""Leaderboards: statistics over results, ranks with ties, and tables. Never imports torch."""

@@ -1,9 +1,9 @@
-"""Calibration: whether stored probabilities mean what they say.
+"""Calibration of stored probabilities.
 
-The expected calibration error of Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural
-networks" (ICML 2017, arXiv 1706.04599), over bins of equal width; and over bins of equally many
-images, after Nixon et al., "Measuring calibration in deep learning" (CVPR workshops 2019), where
-the few images of low confidence weigh no more than others do.
+Expected calibration error over bins of equal width (Guo, Pleiss, Sun and Weinberger, "On
+calibration of modern neural networks", ICML 2017, arXiv 1706.04599) and over bins of equal mass
+(Nixon et al., "Measuring calibration in deep learning", CVPR workshops 2019), in which sparse
+low-confidence bins do not dominate.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BINS = 15
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Means over seeds: ``ece`` and ``ece_equal_mass`` shares of 1, ``nll`` nats an image."""
+    """Means over seeds: ``ece`` and ``ece_equal_mass`` in [0, 1], ``nll`` in nats per image."""
 
     ece: float
     ece_equal_mass: float
@@ -29,9 +29,9 @@ class Calibration:
 
 
 def calibration(predictions: Predictions) -> Calibration:
-    """What the stored probabilities of a result give; each seed is taken by itself."""
+    """Return the calibration errors of stored predictions, computed per seed and averaged."""
     probabilities, right = predictions.probabilities, predictions.correct
-    bits = probabilities.view(np.int16)  # of floats from 0 up, in the same order and quicker
+    bits = probabilities.view(np.int16)  # ordered like non-negative floats, and faster to compare
     largest = reduce(np.maximum, (bits[..., label] for label in range(bits.shape[2])))
     confidence = largest.view(np.float16).astype(np.float64)
     pairs = list(zip(confidence, right, strict=True))
@@ -45,19 +45,30 @@ def calibration(predictions: Predictions) -> Calibration:
 def expected_error(
     confidence: npt.ArrayLike, right: npt.ArrayLike, *, bins: int = BINS, equal_mass: bool = False
 ) -> float:
-    """Mean over bins, by their images, of |accuracy less mean confidence|, as a share of 1.
+    """Return the expected calibration error: mean over bins of |accuracy - mean confidence|.
 
-    ``confidence`` ``(N,)`` in [0, 1] is the probability of the answer, ``right`` bool ``(N,)``.
-    Bins of equal width are (0, 1/bins], ..., as Guo et al. have them; those of ``equal_mass`` hold
-    equally many images but for one, by ascending confidence.
+    Bins are weighted by their number of images.
+
+    Args:
+        confidence: Probability of the predicted class, ``(N,)`` in [0, 1].
+        right: Whether the prediction is correct, bool ``(N,)``.
+        bins: Number of bins.
+        equal_mass: Use bins with (nearly) the same number of images, by ascending confidence,
+            instead of bins of equal width (0, 1/bins], ....
+
+    Returns:
+        The error in [0, 1].
+
+    >>> round(expected_error([0.9, 0.9, 0.9, 0.9], [True, True, True, False]), 2)
+    0.15
     """
-    sure = np.asarray(confidence, dtype=np.float64)
-    hit = np.asarray(right, dtype=np.float64)
+    certainty = np.asarray(confidence, dtype=np.float64)
+    correct = np.asarray(right, dtype=np.float64)
     if equal_mass:
-        order = np.argsort(sure, kind="stable")
-        place = np.empty(len(sure), dtype=np.int64)
-        place[order] = np.arange(len(sure)) * bins // len(sure)
+        order = np.argsort(certainty, kind="stable")
+        index = np.empty(len(certainty), dtype=np.int64)
+        index[order] = np.arange(len(certainty)) * bins // len(certainty)
     else:
-        place = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
-    gap = np.bincount(place, hit, bins) - np.bincount(place, sure, bins)
-    return float(np.abs(gap).sum() / len(sure))
+        index = np.clip(np.ceil(certainty * bins).astype(np.int64) - 1, 0, bins - 1)
+    gap = np.bincount(index, correct, bins) - np.bincount(index, certainty, bins)
+    return float(np.abs(gap).sum() / len(certainty))

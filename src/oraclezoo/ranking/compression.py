@@ -1,4 +1,4 @@
-"""Compression: what a result's recipe says of how the net was made smaller."""
+"""The compression steps stated in a result's recipe."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ UNCOMPRESSED = "none"
 
 
 def compression(content: Mapping[str, Any]) -> str:
-    """How the recipe of a result compresses its net, or ``none``."""
-    stated = content.get("compress")
-    if isinstance(stated, Mapping):
-        stated = stated.get("steps") or stated.get("name")
-    if isinstance(stated, (list, tuple)):
-        stated = "+".join(map(str, stated))
-    return str(stated) if stated else UNCOMPRESSED
+    """Return the compression steps of a recipe's content, e.g. ``prune50+int8``, or ``none``."""
+    steps = content.get("compress")
+    if isinstance(steps, Mapping):
+        steps = steps.get("steps") or steps.get("name")
+    if isinstance(steps, (list, tuple)):
+        steps = "+".join(map(str, steps))
+    return str(steps) if steps else UNCOMPRESSED

@@ -1,33 +1,42 @@
-"""Groups: which results belong in one table, and which are the same recipe again."""
+"""Grouping of results into tables, and merging of results of the same recipe."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
 from oraclezoo.errors import ResultError
-from oraclezoo.ranking import render
 from oraclezoo.ranking.load import Entry
 from oraclezoo.ranking.predictions import Predictions
+from oraclezoo.ranking.text import short
 from oraclezoo.result import Result, Track
 
 
-def split(entries: list[Entry]) -> dict[tuple[str, str, str], list[Entry]]:
-    """Entries by track, division and data."""
-    groups: dict[tuple[str, str, str], list[Entry]] = defaultdict(list)
-    for entry in sorted(entries, key=lambda e: e.predictions is None):  # failed ones last
+class Group(NamedTuple):
+    """What the results of one table have in common; ``data_key`` identifies the data files."""
+
+    track: str
+    division: str
+    data_key: str
+
+
+def split(entries: list[Entry]) -> dict[Group, list[Entry]]:
+    """Group entries by track, division and data files."""
+    groups: dict[Group, list[Entry]] = defaultdict(list)
+    for entry in sorted(entries, key=lambda e: e.predictions is None):  # failed results last
         track = entry.result.track
-        key = (render.short(track.name), track.division, track.data_key)
-        if entry.predictions is None:  # its list of files may end where the failure came
-            same = (
+        key = Group(short(track.name), track.division, track.data_key)
+        if entry.predictions is None:  # its list of data files may be incomplete
+            matching = (
                 k
                 for k, (first, *_) in groups.items()
                 if k[:2] == key[:2] and _agree(first.result.track, track)
             )
-            key = min(same, default=key)
+            key = min(matching, default=key)
         groups[key].append(entry)
     return groups
 
@@ -38,34 +47,34 @@ def _agree(a: Track, b: Track) -> bool:
 
 
 def merge(entries: list[Entry]) -> tuple[list[Entry], Mapping[str, int]]:
-    """One entry a recipe, and by its id how many others it stands for.
+    """Return one entry per recipe, and the number of further results by the entry's id.
 
-    Of several results of a recipe, the one with most seeds stands for all, then one with times,
-    then the earliest.
+    The chosen result of a recipe has the most seeds; ties are broken in favour of one with
+    training times, then of the earliest.
     """
     by_hash: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_hash[entry.result.recipe.hash].append(entry)
     best, replicates = [], {}
-    for same in by_hash.values():
-        first = min(same, key=_precedence)
+    for members in by_hash.values():
+        first = min(members, key=_precedence)
         best.append(first)
-        replicates[first.result.id] = len(same) - 1
+        replicates[first.result.id] = len(members) - 1
     return best, replicates
 
 
 def _precedence(entry: Entry) -> tuple[int, bool, datetime, str, str]:
     result = entry.result
-    kept = result.predictions.sha256 if result.predictions else ""
+    sha256 = result.predictions.sha256 if result.predictions else ""
     untimed = any(score.train_s is None for score in result.seeds)
-    return -len(result.seeds), untimed, datetime.fromisoformat(result.created), result.id, kept
+    return -len(result.seeds), untimed, datetime.fromisoformat(result.created), result.id, sha256
 
 
 def check_same_test(scored: list[tuple[Result, Predictions]]) -> None:
-    """Raise ResultError unless all predictions are of the same labels."""
+    """Raise ResultError unless all predictions have the same test labels."""
     for result, predictions in scored[1:]:
         if not np.array_equal(predictions.labels, scored[0][1].labels):
             raise ResultError(
-                f"results {scored[0][0].id} and {result.id} name the same data but their test "
-                "labels differ; one of them was made wrongly: remove it"
+                f"results {scored[0][0].id} and {result.id} state the same data files but have "
+                "different test labels; remove the wrong one"
             )

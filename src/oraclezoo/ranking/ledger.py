@@ -1,7 +1,7 @@
-"""Ledger: how many distinct recipes have been scored on a test split, here.
+"""Ledger of test-set evaluations: the distinct recipes scored on a test split.
 
-Every look at test images makes the best of many recipes look better than it is; the ledger counts
-the looks. It is a file of JSON lines that is only ever appended to.
+The best of many recipes evaluated on the same test images looks better than it is; the ledger
+counts those recipes. It is an append-only file of JSON lines in the results' folder.
 """
 
 from __future__ import annotations
@@ -17,10 +17,15 @@ FILE = "ledger.jsonl"
 
 
 def record(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None:
-    """Note that a recipe was scored on the test split of a track.
+    """Record that a recipe was evaluated on the test split of a track.
 
-    ``data_key`` is that of :class:`oraclezoo.result.Track`. One write in append mode, so that
-    processes at work in one folder do not overwrite each other's lines.
+    Appends with a single write, so that concurrent processes do not overwrite each other's lines.
+
+    Args:
+        folder: Folder of the results; created if missing.
+        track: Name of the track.
+        data_key: ``data_key`` of :class:`oraclezoo.result.Track`.
+        recipe_hash: Hash of the recipe.
     """
     entry = {
         "track": track.removeprefix("oraclezoo:"),
@@ -41,44 +46,44 @@ def record(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None
 
 
 def note(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None:
-    """As :func:`record`, unless it is noted already."""
+    """Call :func:`record` unless the recipe is already recorded."""
     if recipe_hash not in recipes(folder, track, data_key):
         record(folder, track=track, data_key=data_key, recipe_hash=recipe_hash)
 
 
 def recipes(folder: Path, track: str, data_key: str) -> set[str]:
-    """Hashes of the recipes noted for a track with these data; lines cut short are passed over."""
+    """Return the hashes of the recipes recorded for a track and its data; skip broken lines."""
     try:
         lines = (folder / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return set()
-    found = set()
+    hashes = set()
     for line in lines:
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):
-            continue  # torn by a crash in the middle of a write
+            continue  # truncated by a crash during a write
         if not isinstance(entry, dict) or not isinstance(entry.get("recipe_hash"), str):
             continue
         if (entry.get("track"), entry.get("data_key")) == (
             track.removeprefix("oraclezoo:"),
             data_key,
         ):
-            found.add(entry["recipe_hash"])
-    return found
+            hashes.add(entry["recipe_hash"])
+    return hashes
 
 
 def count(folders: Path | Iterable[Path], track: str, data_key: str) -> int:
-    """Number of distinct recipes noted in one folder, or in several taken together."""
-    several = [folders] if isinstance(folders, Path) else folders
-    return len(set().union(*(recipes(folder, track, data_key) for folder in several)))
+    """Return the number of distinct recipes recorded in one folder or in the union of several."""
+    listed = [folders] if isinstance(folders, Path) else folders
+    return len(set().union(*(recipes(folder, track, data_key) for folder in listed)))
 
 
 def _is_torn(path: Path) -> bool:
-    """Whether the last line has no end."""
+    """Return whether the last line lacks its newline."""
     try:
         with path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) != b"\n"
-    except OSError:  # not there, or empty
+    except OSError:  # missing or empty
         return False

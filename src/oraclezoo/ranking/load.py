@@ -1,4 +1,4 @@
-"""Load: results with their predictions, from folders and files."""
+"""Loading of results with their predictions from folders and files."""
 
 from __future__ import annotations
 
@@ -17,54 +17,63 @@ _FAMILY = "oraclezoo/result/"
 
 
 class Entry(NamedTuple):
-    """A result and its predictions, None if no seed of it succeeded."""
+    """A result and its predictions, None if all its seeds failed."""
 
     result: Result
     predictions: Predictions | None
 
 
 def entry_of(result: Result) -> Entry:
-    """The entry of a result that was loaded from, or saved to, a file. Raises ResultError."""
+    """Return the entry of a result that was loaded from or saved to a file.
+
+    Raises:
+        ResultError: The result has no file, or its predictions are missing or wrong.
+    """
     if result.predictions is None:
         return Entry(result, None)
     if result.path is None:
         raise ResultError(
-            f"result {result.id} is in no folder to read its predictions from: save it, or load it"
+            f"result {result.id} has no file next to its predictions; save or load it first"
         )
     return Entry(result, load_predictions(result, result.path.parent))
 
 
 def load_results(sources: Iterable[str | Path]) -> list[Entry]:
-    """All results in folders (not in folders within) and files; none twice.
+    """Load all results from files and folders (not their subfolders), without duplicates.
 
-    JSON files of another schema in a folder are passed over. Raises ResultError for what is not
-    there, for a broken file, and if there is no result at all.
+    Skips JSON files of other schemas in folders.
+
+    Args:
+        sources: Files and folders.
+
+    Raises:
+        ResultError: A source does not exist, a file is invalid, or there are no results.
     """
     listed = [Path(source) for source in sources]
-    found: dict[str, list[Entry]] = defaultdict(list)
+    by_id: dict[str, list[Entry]] = defaultdict(list)
     for path, named in _files(listed):
         document = read_json(path)
         if not named and _is_other(document):
             continue
         result = Result.read(document, path)
-        if all(result != seen.result for seen in found[result.id]):
-            found[result.id].append(entry_of(result))
-    if not found:
+        if all(result != seen.result for seen in by_id[result.id]):
+            by_id[result.id].append(entry_of(result))
+    if not by_id:
         where = ", ".join(str(path) for path in listed)
-        raise ResultError(f"no results in {where}; run 'oraclezoo bench' to make some")
-    return [entry for entries in found.values() for entry in entries]
+        raise ResultError(f"no results in {where}; run 'oraclezoo bench' to create some")
+    return [entry for entries in by_id.values() for entry in entries]
 
 
 def published_folder() -> Path:
-    """Where this installation keeps the published results. Raises ResultError if it has none."""
+    """Return the folder of the published results; raise ResultError if there is none."""
     for folder in (PACKAGE / "_published", PACKAGE.parents[1] / "benchmarks" / "results"):
         if folder.is_dir():
             return folder
-    raise ResultError("this oraclezoo came without published results; leave --published out")
+    raise ResultError("this installation has no published results; omit --published")
 
 
 def _files(listed: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
-    """Each JSON file, and whether it was asked for by name."""
+    """Yield each JSON file and whether it was named explicitly."""
     for path in listed:
         if path.is_dir():
             files = (
@@ -77,11 +86,11 @@ def _files(listed: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
             yield path, True
         else:
             raise ResultError(
-                f"{path}: there is no such file or folder; run 'oraclezoo bench' to make results"
+                f"{path}: no such file or folder; run 'oraclezoo bench' to create results"
             )
 
 
 def _is_other(document: Any) -> bool:
-    """Whether a JSON value openly belongs to another schema than results."""
+    """Return whether a JSON value declares a schema other than that of results."""
     schema = document.get("schema") if isinstance(document, dict) else None
     return isinstance(schema, str) and not schema.startswith(_FAMILY)

@@ -1,4 +1,4 @@
-"""Paired: one model before and after a change, on the same images."""
+"""Paired comparison of a model before and after a change, on the same images."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from scipy import special
 from oraclezoo.ranking.stats import interval_of_differences
 
 ONE_SIDED = 0.05
-"""One minus the confidence of the one-sided limit."""
+"""Significance level of the one-sided limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Accuracy after less accuracy before, as shares in [-1, 1].
+    """Accuracy after minus accuracy before, in [-1, 1].
 
-    ``low`` and ``high`` bound it with 95%; ``limit`` is the one-sided 95% limit of the loss, that
-    is of ``-difference``. ``lost`` and ``gained`` count answers, ``over`` names what is taken as
-    drawn at random: images, or images and seeds where there are several seeds.
+    ``low`` and ``high`` are its 95% interval; ``limit`` is the one-sided 95% upper limit of the
+    loss ``-difference``. ``lost`` and ``gained`` count predictions that became wrong or right.
+    ``over`` names the random factors: images, or images and seeds if there are several seeds.
     """
 
     difference: float
@@ -34,18 +34,37 @@ class Paired:
 
 
 def paired(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Paired:
-    """Compare right answers, bool ``(images,)`` or ``(seeds, images)``, matched one to one.
+    """Compare matched predictions before and after a change.
 
-    The protocol's closed form on the differences (:mod:`oraclezoo.ranking.stats`). With one
-    seed only the images' part of it is known, and the interval is over images alone.
+    Applies the protocol's closed form (:mod:`oraclezoo.ranking.stats`) to the differences. With one
+    seed the interval covers the variance over images only.
+
+    Args:
+        before: Whether each prediction is correct, bool ``(images,)`` or ``(seeds, images)``.
+        after: The same after the change.
+
+    Raises:
+        ValueError: The shapes differ, or there are fewer than two images.
+
+    >>> import numpy as np
+    >>> before, after = np.array([True, True, False, True]), np.array([True, False, False, True])
+    >>> result = paired(before, after)
+    >>> result.difference, result.lost, result.gained
+    (-0.25, 1, 0)
     """
     first, second = np.atleast_2d(before), np.atleast_2d(after)
     if first.shape != second.shape or first.shape[1] < 2:
-        raise ValueError(f"answers {first.shape} and {second.shape}: at least two images, matched")
-    found = interval_of_differences(second, first)
-    endless = np.isinf(found.df)
-    t = -special.ndtri(ONE_SIDED) if endless else -special.stdtrit(found.df, ONE_SIDED)
-    limit = -found.mean + float(t) * found.se
+        raise ValueError(
+            f"shapes {first.shape} and {second.shape} must be equal, with at least two images"
+        )
+    interval = interval_of_differences(second, first)
+    if np.isinf(interval.df):
+        t = -float(special.ndtri(ONE_SIDED))
+    else:
+        t = -float(special.stdtrit(interval.df, ONE_SIDED))
+    limit = -interval.mean + t * interval.se
     lost, gained = int((first & ~second).sum()), int((~first & second).sum())
     over = "images" if first.shape[0] == 1 else "images and seeds"
-    return Paired(found.mean, found.se, found.low, found.high, limit, lost, gained, over)
+    return Paired(
+        interval.mean, interval.se, interval.low, interval.high, limit, lost, gained, over
+    )

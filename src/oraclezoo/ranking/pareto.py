@@ -1,9 +1,8 @@
-"""Pareto: which rows of a table nothing beats, at once in accuracy and in what it costs.
+"""Pareto fronts of accuracy and a cost (latency, size or training time) among a table's rows.
 
-A cost is bytes, training time or latency, and less is better. A row is *on the front* when no other
-one of its group is at least as accurate and at most as costly, and better in one of the two. A row
-off the front may still be *not beaten*: each row that costs at most as much is not significantly
-more accurate by the protocol's comparison (:mod:`oraclezoo.ranking.stats`).
+A row is *on the front* if no other row of its group dominates it, i.e. is at least as good in both
+and better in one. A row off the front may still be *not beaten*: no row of the same or lower cost
+is significantly more accurate by the protocol's comparison (:mod:`oraclezoo.ranking.stats`).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from oraclezoo.ranking.table import Row
+from oraclezoo.ranking.rows import Row
 
 Cost = Literal["latency_ms", "size_bytes", "train_s"]
 COSTS: tuple[Cost, ...] = ("latency_ms", "size_bytes", "train_s")
@@ -21,9 +20,9 @@ COSTS: tuple[Cost, ...] = ("latency_ms", "size_bytes", "train_s")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A row with its cost, and how it stands among the rows it may be held against.
+    """A row with its cost and its position relative to comparable rows.
 
-    ``group`` says what these have in common; a cost is compared within one group only.
+    Costs are compared within a ``group`` only, e.g. on the same hardware.
     """
 
     row: Row
@@ -34,53 +33,56 @@ class Point:
 
 
 def points(rows: Sequence[Row], cost: Cost) -> list[Point]:
-    """Rows that have an accuracy and this cost, in their order; the others are left out."""
+    """Return a point for each row that has an accuracy and this cost, in the order of rows."""
     groups: dict[str, list[tuple[Row, float]]] = defaultdict(list)
     for row in rows:
         value = cost_of(row, cost)
         if row.accuracy_percent is not None and value is not None:
             groups[group_of(row, cost)].append((row, value))
-    made = []
+    placed = []
     for group, members in groups.items():
         accuracy = [row.accuracy_percent or 0.0 for row, _ in members]
         on_front = front(accuracy, [value for _, value in members])
         for (row, value), first in zip(members, on_front, strict=True):
             cheaper = {other.number for other, theirs in members if theirs <= value}
             beaten = bool(cheaper & set(row.beaten_by))
-            made.append(Point(row, value, group, first, beaten))
-    return sorted(made, key=lambda point: point.row.number)
+            placed.append(Point(row, value, group, first, beaten))
+    return sorted(placed, key=lambda point: point.row.number)
 
 
 def front(accuracy: Sequence[float], cost: Sequence[float]) -> list[bool]:
-    """Whether each of some points is non-dominated: no other is as good in both, better in one.
+    """Return whether each point is non-dominated; O(n log n).
 
-    Points that are equal in both do not dominate each other. Takes the time of sorting.
+    Points that are equal in accuracy and cost do not dominate each other.
+
+    >>> front([90.0, 95.0, 94.0], [1.0, 2.0, 3.0])
+    [True, True, False]
     """
     order = sorted(range(len(accuracy)), key=lambda i: (cost[i], -accuracy[i]))
-    kept = [False] * len(accuracy)
+    on_front = [False] * len(accuracy)
     best, best_cost = float("-inf"), float("nan")
     for index in order:
         if accuracy[index] > best:
             best, best_cost = accuracy[index], cost[index]
-            kept[index] = True
+            on_front[index] = True
         else:
-            kept[index] = accuracy[index] == best and cost[index] == best_cost
-    return kept
+            on_front[index] = accuracy[index] == best and cost[index] == best_cost
+    return on_front
 
 
 def cost_of(row: Row, cost: Cost) -> float | None:
-    """The cost of a row: latency is the p50 of one image; None if it was not measured."""
+    """Return a row's cost, or None if not measured; latency is the p50 of batch size 1."""
     if cost == "latency_ms":
         return None if row.latency is None else row.latency.p50_ms
     return row.size_bytes if cost == "size_bytes" else row.train_s
 
 
 def group_of(row: Row, cost: Cost) -> str:
-    """What rows must have in common for this cost to be compared; bytes are bytes anywhere."""
+    """Return the group within which a row's cost is comparable; sizes compare everywhere."""
     if cost == "size_bytes":
         return "all rows"
     if cost == "train_s" or row.latency is None:
         return row.hardware_class
-    found = row.latency
-    threads = f"{found.threads} thread{'s' * (found.threads > 1)}"
-    return f"{row.hardware_class}: {found.runtime}, {found.device}, {threads}"
+    latency = row.latency
+    threads = f"{latency.threads} thread{'s' * (latency.threads > 1)}"
+    return f"{row.hardware_class}: {latency.runtime}, {latency.device}, {threads}"

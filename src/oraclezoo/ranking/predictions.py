@@ -1,7 +1,7 @@
-"""Predictions: the probabilities a result rests on, kept beside it and checked when read.
+"""Stored predictions of a result: float16 probabilities, verified when read.
 
-The protocol's accuracy is taken from what is kept: an image counts as right when its label is the
-first largest of its stored float16 probabilities.
+The protocol computes accuracy from them: a prediction is the class with the largest stored float16
+probability, the first one if several are equal.
 """
 
 from __future__ import annotations
@@ -32,56 +32,81 @@ class Predictions:
 
     @cached_property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """Whether each image was classified rightly at each seed: bool ``(seeds, images)``."""
+        """Whether each prediction is correct, bool ``(seeds, images)``."""
         return _correct(self.probabilities, self.labels)
 
 
 def accuracy_of(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """The protocol's accuracy, in [0, 1], of probabilities ``(images, classes)`` and labels.
+    """Return the protocol's accuracy in [0, 1]; probabilities are rounded to float16 first.
 
-    Probabilities are rounded to float16 first; the first of equal ones counts.
+    Args:
+        probabilities: ``(images, classes)``.
+        labels: Integers ``(images,)``.
+
+    >>> accuracy_of([[0.9, 0.1], [0.4, 0.6]], [0, 0])
+    0.5
     """
     return float(_correct(np.asarray(probabilities), np.asarray(labels)).mean())
 
 
 def losses(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Mean negative log-likelihood, nats, of ``(..., images, classes)``: one number a seed.
+    """Return the mean negative log-likelihood in nats over images.
 
-    From probabilities as they are stored: a float16 zero counts as 1e-7.
+    Args:
+        probabilities: ``(..., images, classes)``; rounded to float16, and 0 is clipped to 1e-7.
+        labels: Integers ``(images,)``.
+
+    Returns:
+        Float64 of the leading shape, e.g. one value per seed.
     """
-    kept, truth = np.asarray(probabilities, dtype=np.float16), np.asarray(labels)
-    picked = np.broadcast_to(truth[:, None], (*kept.shape[:-1], 1))
-    likelihood = np.take_along_axis(kept, picked, axis=-1)[..., 0].astype(np.float64)
-    found: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, 1e-7)).mean(axis=-1)
-    return found
+    stored, truth = np.asarray(probabilities, dtype=np.float16), np.asarray(labels)
+    indices = np.broadcast_to(truth[:, None], (*stored.shape[:-1], 1))
+    likelihood = np.take_along_axis(stored, indices, axis=-1)[..., 0].astype(np.float64)
+    loss: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, 1e-7)).mean(axis=-1)
+    return loss
 
 
 def save_predictions(path: Path, probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> str:
-    """Write predictions atomically; returns the SHA-256 (hex) of the file.
+    """Write predictions atomically as safetensors.
 
-    ``probabilities`` is ``(seeds, images, classes)`` of any float type, ``labels`` integers
-    ``(images,)``. Raises ResultError if they cannot be predictions.
+    Args:
+        path: The file.
+        probabilities: Float ``(seeds, images, classes)``; stored as float16.
+        labels: Integers ``(images,)``.
+
+    Returns:
+        The SHA-256 (hex) of the file.
+
+    Raises:
+        ResultError: The arrays are not valid predictions.
     """
-    kept = np.ascontiguousarray(probabilities, dtype=np.float16)
+    stored = np.ascontiguousarray(probabilities, dtype=np.float16)
     truth = np.ascontiguousarray(labels)
-    fault = _fault(kept, truth)
+    fault = _fault(stored, truth)
     if fault:
         raise ResultError(f"predictions {path}: {fault}")
-    narrow = truth.astype(np.uint8 if kept.shape[2] <= 256 else np.int64)
-    content = safetensors.save({"probabilities": kept, "labels": narrow})
+    narrow = truth.astype(np.uint8 if stored.shape[2] <= 256 else np.int64)
+    content = safetensors.save({"probabilities": stored, "labels": narrow})
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
 
 
 def load_predictions(result: Result, folder: Path) -> Predictions:
-    """The predictions of a result from the folder that its document lies in.
+    """Load and verify the predictions of a result.
 
-    The file's hash is checked before it is parsed; then its shapes, that its rows are
-    probabilities, and that they give each seed's stated accuracy. Raises ResultError.
+    Verifies the hash before parsing the file, then the shapes, that rows are probabilities, and
+    that they give the stated accuracy of each seed.
+
+    Args:
+        result: The result.
+        folder: Folder of the result's file.
+
+    Raises:
+        ResultError: The result has no predictions, or a check fails.
     """
     stated = result.predictions
     if stated is None:
-        raise ResultError(f"result {result.id} has no predictions: none of its seeds succeeded")
+        raise ResultError(f"result {result.id} has no predictions: all seeds failed")
     path = folder / stated.file
     arrays = _parse(path, _read(path, stated, len(result.seeds)))
     probabilities, labels = arrays["probabilities"], arrays["labels"]
@@ -92,11 +117,11 @@ def load_predictions(result: Result, folder: Path) -> Predictions:
     if fault:
         raise ResultError(f"predictions {path}: {fault}")
     loaded = Predictions(probabilities, labels.astype(np.int64))
-    for score, found in zip(result.seeds, loaded.correct.mean(axis=1), strict=True):
-        if abs(score.accuracy - found) > 1e-9:
+    for score, accuracy in zip(result.seeds, loaded.correct.mean(axis=1), strict=True):
+        if abs(score.accuracy - accuracy) > 1e-9:
             raise ResultError(
                 f"predictions {path}: seed {score.seed} states accuracy {score.accuracy:.6f}, "
-                f"its predictions give {found:.6f}"
+                f"its predictions give {accuracy:.6f}"
             )
     return loaded
 
@@ -111,16 +136,16 @@ def _correct(
 
 
 def _read(path: Path, stated: PredictionsFile, seeds: int) -> bytes:
-    """The file's bytes, once their number and hash are as stated."""
+    """Return the file's bytes after checking size and hash."""
     most = seeds * stated.images * stated.classes * 2 + stated.images * 8 + _OVERHEAD_BYTES
     try:
         if path.stat().st_size > most:
-            raise ResultError(f"predictions {path}: larger than its result says it can be")
+            raise ResultError(f"predictions {path}: larger than the result allows")
         content = path.read_bytes()
     except OSError as error:
         raise ResultError(f"predictions {path}: {error.strerror or error}") from error
     if hashlib.sha256(content).hexdigest() != stated.sha256:
-        raise ResultError(f"predictions {path}: not the file its result was made with (sha256)")
+        raise ResultError(f"predictions {path}: SHA-256 differs from the one in its result")
     return content
 
 
@@ -130,22 +155,22 @@ def _parse(path: Path, content: bytes) -> dict[str, npt.NDArray[Any]]:
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ResultError(f"predictions {path}: not a safetensors file ({error})") from error
     if set(arrays) != {"probabilities", "labels"}:
-        raise ResultError(f"predictions {path}: must hold 'probabilities' and 'labels' alone")
+        raise ResultError(f"predictions {path}: must contain exactly 'probabilities' and 'labels'")
     return arrays
 
 
 def _fault(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]) -> str:
-    """What keeps the arrays from being predictions, or nothing."""
+    """Return why the arrays are not valid predictions, or an empty string."""
     if probabilities.dtype != np.float16 or probabilities.ndim != 3 or 0 in probabilities.shape:
         return "probabilities must be float16 of shape (seeds, images, classes)"
     classes = probabilities.shape[2]
     if labels.dtype.kind not in "iu" or labels.shape != probabilities.shape[1:2]:
-        return "labels must be integers, one an image"
+        return "labels must be integers, one per image"
     if labels.min() < 0 or labels.max() >= classes:
         return f"a label lies outside 0..{classes - 1}"
     if not np.isfinite(probabilities).all() or probabilities.min() < 0:
         return "a probability is negative or not finite"
-    rounding = 1e-3 + classes * 2.0**-25  # of float16, of large and of tiny probabilities
+    rounding = 1e-3 + classes * 2.0**-25  # float16: relative for large, absolute for tiny values
     if np.abs(probabilities.sum(axis=2, dtype=np.float64) - 1).max() > rounding:
         return "the probabilities of an image do not sum to 1"
     return ""

@@ -1,93 +1,90 @@
-"""Render: a table as Markdown, HTML, CSV, JSON, or for a terminal.
+"""Rendering of a leaderboard as Markdown, HTML, CSV, JSON, or for a terminal.
 
-Names and messages in results come from strangers: each form escapes them in its own way.
+Names and messages in results are untrusted, and every format escapes them.
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import html
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from oraclezoo.ranking.rows import Row, Rows
+from oraclezoo.ranking.text import NONE, ranges, short
 
 if TYPE_CHECKING:
     import rich.table
 
-    from oraclezoo.ranking.table import Row, Table
-
 Cell = tuple[str, ...]
 """The lines of a cell."""
-NONE = "–"
 
 
-def title(table: Table) -> str:
-    """Track, division and, in capitals, that generated data are not real."""
+def title(table: Rows) -> str:
+    """Return the title: track, division and a mark for synthetic data."""
     data = f", data {table.data}" if table.data else ""
     mark = " · SYNTHETIC data: generated characters, not real ones" if table.synthetic else ""
     return f"Leaderboard: {table.track}, {table.division} division{data}{mark}"
 
 
-def caption(table: Table, *, robust: bool = False) -> list[str]:
-    """What the figures are, in sentences."""
+def caption(table: Rows, *, robust: bool = False) -> list[str]:
+    """Return the notes that define the figures, one string each."""
     classes = sorted({row.hardware_class for row in table.rows})
     hardware = f"hardware class {classes[0]}"
     if len(classes) > 1:
-        hardware = "times compare within one hardware class only, and here are several"
+        hardware = "times are comparable within one hardware class only; this table has several"
     lines = [
         f"Test accuracy: mean over seeds on {table.test:,} test images; [95% interval] over images "
         "and seeds, SE² = var_images/n + var_seeds/S with Satterthwaite's degrees of freedom; SD: "
-        "sample standard deviation over seeds. One seed gives no interval.",
-        "Rank: 1 + the number of rows significantly better, paired by image and seed, Holm at 5% "
-        "over the row's own comparisons. Two rows are compared on five or more common seeds; a row "
-        f"compared with none has no rank ({NONE}). Ties: the # of each row compared and not "
-        "separated; that is not being equal, and it is not transitive.",
-        "Size: parameters, multiply-accumulates (MACs) of one image, bytes of the saved weights "
-        "or, of a compressed net, of its ONNX file. "
-        "Times: training is the median over seeds (range), compilation included; latency the p50 "
-        "(p95) of one image, on the fewest threads measured, to be compared within one runtime, "
+        "sample standard deviation over seeds. A single seed gives no interval.",
+        "Rank: 1 + the number of significantly better rows, paired by image and seed, with Holm's "
+        "correction at 5% over the row's comparisons. Two rows are compared if they share five or "
+        f"more seeds; a row without comparisons has no rank ({NONE}). Ties: the # of each compared "
+        "row without a significant difference; a tie does not mean equality and is not transitive.",
+        "Size: parameters, multiply-accumulates (MACs) per image, and bytes of the saved weights "
+        "or, for a compressed model, of its ONNX file. "
+        "Times: training is the median over seeds (range), including compilation; latency is the "
+        "p50 (p95) of one image on the fewest threads measured, comparable within one runtime, "
         f"precision and device only; {hardware}.",
     ]
     if table.recipes_scored is not None:
         lines.append(
-            f"Ledger: {table.recipes_scored} distinct recipes have been scored on this test split "
-            "here; the best of many looks better than it is."
+            f"Ledger: {table.recipes_scored} distinct recipes have been scored on this test split; "
+            "the best of many looks better than it is."
         )
     if any(row.refit for row in table.rows):
-        lines.append("Refit: trained on training and validation images together.")
+        lines.append("Refit: trained on the training and validation images.")
     if any(row.seeds and row.train_s is None for row in table.rows):
-        lines.append(
-            f"No times ({NONE}): seeds trained at once (bench --accuracy-only), which takes none."
-        )
+        lines.append(f"No times ({NONE}): seeds were trained concurrently (bench --accuracy-only).")
     if any(row.replicates for row in table.rows):
         lines.append("Replicates: further results of the same recipe, merged into its row.")
     if any(row.reproductions or row.reproductions_differing for row in table.rows):
         lines.append(
-            "Reproduced: run again from its recipe (oraclezoo reproduce) in so many environments, "
-            "that is hardware classes and sets of library versions; the same or within its spread."
+            "Reproduced N×: oraclezoo reproduce gave the same result, or one within its spread, in "
+            "N environments (hardware class and library versions)."
         )
     if robust:
         versions = sorted({row.corruptions_version for row in table.rows} - {""})
         lines.append(
-            "Calibration: expected calibration error over 15 bins of equal width (of equally many "
-            "images), and mean negative log-likelihood, from the stored probabilities. Corrupted: "
-            "mean accuracy over all corruptions, five severities and seeds (bench --robust), "
-            f"compared within one version of the corruptions only ({', '.join(versions) or NONE})."
+            "Calibration: expected calibration error over 15 bins of equal width (equal mass) and "
+            "mean negative log-likelihood, from the stored probabilities. Corrupted: mean accuracy "
+            "over all corruptions, five severities and seeds (bench --robust), comparable within "
+            f"one version of the corruptions only ({', '.join(versions) or NONE})."
         )
     return lines
 
 
-def columns(table: Table, *, robust: bool = False) -> list[tuple[str, Callable[[Row], Cell]]]:
-    """Header and cell of each column to show."""
+def columns(table: Rows, *, robust: bool = False) -> list[tuple[str, Callable[[Row], Cell]]]:
+    """Return the header and the cell function of each column."""
     shown: list[tuple[str, Callable[[Row], Cell]]] = [
         ("#", lambda row: (str(row.number),)),
         ("Rank", lambda row: (NONE if row.rank is None else str(row.rank),)),
         ("Ties", lambda row: (ranges(row.ties_with) if row.compared_with else NONE,)),
         ("Recipe", _recipe),
-        ("Parts", _parts),
+        ("Components", _components),
         ("Test accuracy, %", _accuracy),
         ("Size", _size),
         ("Times", _times),
@@ -99,8 +96,8 @@ def columns(table: Table, *, robust: bool = False) -> list[tuple[str, Callable[[
     return shown
 
 
-def markdown(table: Table, *, robust: bool = False) -> str:
-    """GitHub-flavoured Markdown."""
+def markdown(table: Rows, *, robust: bool = False) -> str:
+    """Return the table as GitHub-flavoured Markdown."""
     shown = columns(table, robust=robust)
     lines = [f"**{_markdown(title(table))}**", ""]
     lines.append("| " + " | ".join(name for name, _ in shown) + " |")
@@ -112,13 +109,13 @@ def markdown(table: Table, *, robust: bool = False) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def rich_table(table: Table, *, robust: bool = False) -> rich.table.Table:
-    """For a terminal; nothing in it is read as markup."""
+def rich_table(table: Rows, *, robust: bool = False) -> rich.table.Table:
+    """Return the table for rich to print, without interpreting markup in its cells."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    made = RichTable(
+    rendered = RichTable(
         title=Text(title(table), style="bold"),
         caption=Text("\n".join(caption(table, robust=robust))),
         caption_justify="left",
@@ -129,14 +126,14 @@ def rich_table(table: Table, *, robust: bool = False) -> rich.table.Table:
     )
     shown = columns(table, robust=robust)
     for name, _ in shown:
-        made.add_column(name, overflow="fold", min_width=len(name.split()[0]))
+        rendered.add_column(name, overflow="fold", min_width=len(name.split()[0]))
     for row in table.rows:
-        made.add_row(*(Text("\n".join(cell(row))) for _, cell in shown))
-    return made
+        rendered.add_row(*(Text("\n".join(cell(row))) for _, cell in shown))
+    return rendered
 
 
-def html_text(table: Table) -> str:
-    """An HTML table, for notebooks."""
+def html_text(table: Rows) -> str:
+    """Return the table as HTML, for notebooks."""
     shown = columns(table)
     head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in shown)
     body = "".join(
@@ -154,8 +151,8 @@ def html_text(table: Table) -> str:
     )
 
 
-def csv_text(table: Table, *, header: bool) -> str:
-    """Every field; the setting of a latency in columns of its own."""
+def csv_text(table: Rows, *, header: bool) -> str:
+    """Return all fields as CSV; the settings of a latency have separate columns."""
     rows = [{"track": table.track, "division": table.division, **_flat(row)} for row in table.rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -165,8 +162,8 @@ def csv_text(table: Table, *, header: bool) -> str:
     return text.getvalue()
 
 
-def json_dict(table: Table) -> dict[str, Any]:
-    """Every field, with title and caption."""
+def json_dict(table: Rows) -> dict[str, Any]:
+    """Return all fields, title and caption as a JSON document."""
     document: dict[str, Any] = {"title": title(table), "caption": caption(table)}
     document |= dataclasses.asdict(table)
     document["rows"] = [
@@ -176,39 +173,6 @@ def json_dict(table: Table) -> dict[str, Any]:
     return document
 
 
-def short(name: str) -> str:
-    """A qualified name without the distribution that bare names mean anyway."""
-    return name.removeprefix("oraclezoo:")
-
-
-def clean(text: str, limit: int = 120) -> str:
-    """A stranger's text in one printable line."""
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def digest8(text: str) -> str:
-    """Eight digits that tell texts apart."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Ascending numbers in few words: ``1-3, 5``; ``none`` if there are none."""
-    parts = (str(a) if a == b else f"{a}-{b}" for a, b in runs(numbers))
-    return ", ".join(parts) or "none"
-
-
-def runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """The first and the last of each run of neighbours among ascending numbers."""
-    found: list[tuple[int, int]] = []
-    for number in numbers:
-        if found and number == found[-1][1] + 1:
-            found[-1] = found[-1][0], number
-        else:
-            found.append((number, number))
-    return found
-
-
 def _recipe(row: Row) -> Cell:
     marks = ["refit"] if row.refit else []
     if row.replicates:
@@ -216,12 +180,12 @@ def _recipe(row: Row) -> Cell:
     if row.reproductions:
         marks.append(f"reproduced {row.reproductions}×")
     if row.reproductions_differing:
-        marks.append(f"came out otherwise {row.reproductions_differing}×")
+        marks.append(f"differed {row.reproductions_differing}×")
     return (row.label, row.hash12, *marks)
 
 
-def _parts(row: Row) -> Cell:
-    """Backbone, optimizer, scheduler; then the plugins behind them, with their versions."""
+def _components(row: Row) -> Cell:
+    """Return backbone, optimizer and scheduler, then the plugins that provide them."""
     names = (short(row.backbone), short(row.optimizer), short(row.scheduler))
     return (*names, f"({row.plugins})") if row.plugins else names
 
@@ -258,10 +222,10 @@ def _times(row: Row) -> Cell:
         if row.seeds > 1:
             lines.append(f"({row.train_min_s:.1f} to {row.train_max_s:.1f})")
     if row.latency is not None:
-        found = row.latency
-        threads = f"{found.threads} thread{'s' * (found.threads > 1)}"
-        lines += [f"latency {found.p50_ms:.2f} ms", f"({found.p95_ms:.2f})"]
-        lines += [f"{found.runtime} {found.precision}", f"{found.device}, {threads}"]
+        latency = row.latency
+        threads = f"{latency.threads} thread{'s' * (latency.threads > 1)}"
+        lines += [f"latency {latency.p50_ms:.2f} ms", f"({latency.p95_ms:.2f})"]
+        lines += [f"{latency.runtime} {latency.precision}", f"{latency.device}, {threads}"]
     return tuple(lines) or (NONE,)
 
 
@@ -280,8 +244,8 @@ def _corrupted(row: Row) -> Cell:
         return (NONE,)
     if row.accuracy_percent is None:
         return (f"{row.corrupted_percent:.2f}",)
-    lost = row.corrupted_percent - row.accuracy_percent
-    return (f"{row.corrupted_percent:.2f}", f"({lost:+.2f} points)")
+    change = row.corrupted_percent - row.accuracy_percent
+    return (f"{row.corrupted_percent:.2f}", f"({change:+.2f} points)")
 
 
 def _flat(row: Row) -> dict[str, Any]:
@@ -295,12 +259,12 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def _csv(value: Any) -> Any:
-    """A spreadsheet runs a cell that begins like a formula: such text gets a quote in front."""
+    """Quote text that a spreadsheet would evaluate as a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
 def _line(cell: Cell) -> str:
-    """The lines of a cell in one; what is in brackets belongs to what is before it."""
+    """Join the lines of a cell with commas; parenthesised lines follow without a comma."""
     return "".join(
         part if not index else f" {part}" if part[0] in "([" else f", {part}"
         for index, part in enumerate(cell)

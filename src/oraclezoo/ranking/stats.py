@@ -1,17 +1,17 @@
-"""Statistics of the protocol: intervals, paired comparisons, ranks; closed form over matrices.
+"""Statistics of the protocol in closed form: confidence intervals, paired comparisons and ranks.
 
-A row is one recipe: whether each of ``n`` images was classified rightly at each of ``S`` seeds.
-With images and seeds both drawn at random,
+A row is one recipe: whether each of ``n`` images is classified correctly at each of ``S`` seeds.
+With images and seeds as random factors,
 
     SE^2 = var_images / n + var_seeds / S
 
 where ``var_images`` is the sample variance over images of the mean over seeds, and ``var_seeds``
-that over seeds of the mean over images. Degrees of freedom after Satterthwaite (Biometrics
+that over seeds of the mean over images. The degrees of freedom are Satterthwaite's (Biometrics
 Bulletin 2(6), 1946): SE^4 / ((var_images/n)^2/(n-1) + (var_seeds/S)^2/(S-1)). Two rows are compared
-by the same formula on their differences, image by image and seed by seed.
+by the same formula on their differences, matched by image and seed.
 
-Right answers are counted, and variances formed from those whole numbers, which float64 holds
-exactly: rows that answer alike differ by exactly nothing, with a variance of exactly nothing.
+Variances are computed from counts of correct predictions, which float64 represents exactly, so rows
+with identical predictions have exactly zero difference and variance.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import numpy.typing as npt
 from scipy import special
 
 LEVEL = 0.05
-"""Of Holm's procedure, and one minus the confidence of intervals."""
+"""Significance level of Holm's procedure and of the confidence intervals."""
 MIN_COMMON_SEEDS = 5
-"""Rows that share fewer seeds are not compared."""
+"""Minimum number of common seeds for a comparison."""
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -34,10 +34,10 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Mean, standard error, degrees of freedom and 95% interval of a row's accuracy, as shares.
+    """Mean, standard error, degrees of freedom and 95% interval of a row's accuracy, in [0, 1].
 
-    With one seed (or one image) the variance over seeds (images) is unknown: all but ``mean`` are
-    NaN. Without any variance the interval is the mean itself, and ``df`` is infinite.
+    With one seed or one image the variance over seeds or images is unknown, and all fields except
+    ``mean`` are NaN. With zero variance the interval has zero width and ``df`` is infinite.
     ``seed_std`` is the sample standard deviation of accuracy over seeds.
     """
 
@@ -51,10 +51,11 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparisons:
-    """All pairs of rows, as ``(rows, rows)`` matrices; NaN where two rows are not compared.
+    """Comparisons of all pairs of rows, as ``(rows, rows)`` matrices; NaN if not compared.
 
-    ``difference`` is accuracy of the first less that of the second, over their common seeds;
-    ``p`` two-sided; ``separated`` whether the first row's own Holm procedure tells them apart.
+    ``difference`` is the accuracy of the first minus that of the second over their common seeds;
+    ``p`` is two-sided; ``separated`` is whether the difference is significant by Holm's procedure
+    over the comparisons of the first row.
     """
 
     difference: Floats
@@ -63,19 +64,26 @@ class Comparisons:
 
     @property
     def compared(self) -> Bools:
-        """Which pairs are compared."""
+        """Whether each pair is compared, bool ``(rows, rows)``."""
         return ~np.isnan(self.p)
 
     @property
     def rank(self) -> npt.NDArray[np.int64]:
-        """1 + the number of rows that are significantly better, for each row."""
+        """1 + the number of significantly better rows, int64 ``(rows,)``."""
         better = self.separated & (np.nan_to_num(self.difference) < 0)
         ranks: npt.NDArray[np.int64] = better.sum(axis=1) + 1
         return ranks
 
 
 def interval(correct: Bools) -> Interval:
-    """The interval of one row; ``correct`` is bool ``(seeds, images)``."""
+    """Return the confidence interval of one row.
+
+    Args:
+        correct: Whether each prediction is correct, bool ``(seeds, images)``.
+
+    >>> interval(np.array([[True, True, False, True], [True, False, False, True]])).mean
+    0.625
+    """
     seeds, images = correct.shape
     by_image = correct.sum(axis=0, dtype=np.int64).astype(np.float64)
     by_seed = correct.sum(axis=1, dtype=np.int64).astype(np.float64)
@@ -91,9 +99,13 @@ def interval(correct: Bools) -> Interval:
 
 
 def interval_of_differences(a: Bools, b: Bools) -> Interval:
-    """The interval of ``a``'s accuracy less ``b``'s, matched: bool ``(seeds, images)`` both.
+    """Return the confidence interval of ``a``'s accuracy minus ``b``'s.
 
-    With one seed it is over images alone: the spread of seeds is unknown, and left out.
+    With one seed the variance over seeds is unknown, and the interval covers images only.
+
+    Args:
+        a: Whether each prediction is correct, bool ``(seeds, images)``.
+        b: The same for the other row, with the same seeds and images.
     """
     seeds, images = a.shape
     differences = a.astype(np.int64) - b.astype(np.int64)
@@ -113,10 +125,14 @@ def interval_of_differences(a: Bools, b: Bools) -> Interval:
 
 
 def compare(correct: Sequence[Bools], seeds: Sequence[Sequence[int]]) -> Comparisons:
-    """Compare every row with every other, matched by seed.
+    """Compare every pair of rows on their common seeds.
 
-    ``correct[r]`` is bool ``(len(seeds[r]), images)`` with the same images, in the same order, in
-    all rows. Rows of equal seeds are compared together by one matrix product.
+    Rows with equal seeds are compared by one matrix product.
+
+    Args:
+        correct: For each row ``r``, whether each prediction is correct, bool
+            ``(len(seeds[r]), images)`` with the same images in the same order.
+        seeds: The seeds of each row.
     """
     rows = len(correct)
     difference, p = np.full((rows, rows), np.nan), np.full((rows, rows), np.nan)
@@ -142,15 +158,23 @@ def compare(correct: Sequence[Bools], seeds: Sequence[Sequence[int]]) -> Compari
 
 
 def holm(p: Floats, level: float = LEVEL) -> Bools:
-    """Holm's step-down procedure in each row of ``p``, over its values that are not NaN.
+    """Apply Holm's step-down procedure to each row (Holm, Scand. J. Statist. 6, 1979).
 
-    Returns which are rejected, bool of the shape of ``p``. (Holm, Scand. J. Statist. 6, 1979.)
+    Args:
+        p: p-values ``(rows, hypotheses)``; NaN is not a hypothesis.
+        level: Family-wise significance level.
+
+    Returns:
+        Which hypotheses are rejected, bool of the shape of ``p``.
+
+    >>> holm(np.array([[0.01, 0.04, np.nan, 0.03]]))
+    array([[ True, False, False, False]])
     """
     order = np.argsort(p, axis=1, kind="stable")  # NaN last
     ascending = np.take_along_axis(p, order, axis=1)
     family = (~np.isnan(p)).sum(axis=1, keepdims=True)
-    left = family - np.arange(p.shape[1])  # hypotheses not yet rejected
-    passes = ascending <= level / np.maximum(left, 1)  # NaN passes nothing
+    remaining = family - np.arange(p.shape[1])  # hypotheses not yet rejected
+    passes = ascending <= level / np.maximum(remaining, 1)  # false for NaN
     rejected = np.zeros(p.shape, dtype=bool)
     np.put_along_axis(rejected, order, np.logical_and.accumulate(passes, axis=1), axis=1)
     return rejected
@@ -158,7 +182,7 @@ def holm(p: Floats, level: float = LEVEL) -> Bools:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Counts:
-    """Right answers of some rows at common seeds: by image, over seeds; and by seed."""
+    """Correct predictions of some rows at common seeds, counted by image and by seed."""
 
     by_image: Floats
     by_seed: Floats
@@ -170,14 +194,14 @@ def _counts(
     by_image, by_seed = [], []
     for row in rows:
         position = {seed: index for index, seed in enumerate(seeds[row])}
-        picked = correct[row][[position[seed] for seed in common]]
-        by_image.append(picked.sum(axis=0, dtype=np.int64))
-        by_seed.append(picked.sum(axis=1, dtype=np.int64))
+        matched = correct[row][[position[seed] for seed in common]]
+        by_image.append(matched.sum(axis=0, dtype=np.int64))
+        by_seed.append(matched.sum(axis=1, dtype=np.int64))
     return _Counts(np.array(by_image, dtype=np.float64), np.array(by_seed, dtype=np.float64))
 
 
 def _compare_blocks(a: _Counts, b: _Counts) -> tuple[Floats, Floats]:
-    """Difference of accuracy and two-sided p of each row of ``a`` against each of ``b``."""
+    """Return accuracy difference and two-sided p of each row of ``a`` against each of ``b``."""
     images, seeds = a.by_image.shape[1], a.by_seed.shape[1]
     total = a.by_seed.sum(axis=1)[:, None] - b.by_seed.sum(axis=1)[None, :]
     difference = total / (seeds * images)
@@ -186,22 +210,22 @@ def _compare_blocks(a: _Counts, b: _Counts) -> tuple[Floats, Floats]:
     se, df = _error(var_images, var_seeds, images, seeds)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(difference) / se
-    exact = np.where(difference == 0, 1.0, 0.0)  # without variance
+    exact = np.where(difference == 0, 1.0, 0.0)  # p for zero variance
     p = np.where(se > 0, 2 * special.stdtr(df, -t), exact)
     return difference, np.where(np.isnan(se), np.nan, p)
 
 
 def _squares(a: Floats, b: Floats) -> Floats:
-    """Sum of squared differences between each row of ``a`` and each of ``b``; whole numbers."""
+    """Return sums of squared differences between rows of ``a`` and of ``b``; exact integers."""
     products: Floats = a @ b.T
     squares: Floats = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * products
     return squares
 
 
 def _variance(squares: Floats, total: Floats, units: int, repeats: int) -> Floats:
-    """Sample variance over ``units`` of count / ``repeats``, from the sums of counts.
+    """Return the sample variance over ``units`` of count / ``repeats``, from sums of counts.
 
-    The numerator is a whole number, hence exact (below 2^53). NaN with a single unit.
+    The numerator is an integer below 2^53, hence exact. NaN for a single unit.
     """
     if units < 2:
         return np.full_like(squares, np.nan)
@@ -210,7 +234,7 @@ def _variance(squares: Floats, total: Floats, units: int, repeats: int) -> Float
 
 
 def _error(var_images: Floats, var_seeds: Floats, images: int, seeds: int) -> tuple[Floats, Floats]:
-    """Standard error and Satterthwaite's degrees of freedom."""
+    """Return the standard error and Satterthwaite's degrees of freedom."""
     of_images, of_seeds = var_images / images, var_seeds / seeds
     square = of_images + of_seeds
     if images < 2 or seeds < 2:
@@ -222,6 +246,6 @@ def _error(var_images: Floats, var_seeds: Floats, images: int, seeds: int) -> tu
 
 
 def _t_quantile(df: Floats) -> Floats:
-    """Student's t beyond which ``LEVEL`` lies, both sides together; the normal's at infinity."""
+    """Return the two-sided ``LEVEL`` quantile of Student's t; the normal's for infinite ``df``."""
     upper = 1 - LEVEL / 2
     return np.where(np.isinf(df), special.ndtri(upper), special.stdtrit(df, upper))

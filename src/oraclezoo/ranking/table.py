@@ -1,4 +1,4 @@
-"""Table: results of one track and division, ranked; ties said to be ties."""
+"""Leaderboard tables: results of one track and division, ranked with ties."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +13,10 @@ import numpy as np
 from oraclezoo.errors import ResultError, UsageError, nearest
 from oraclezoo.ranking import groups, ledger, render, stats
 from oraclezoo.ranking.calibration import calibration
-from oraclezoo.ranking.compression import UNCOMPRESSED, compression
 from oraclezoo.ranking.load import Entry, entry_of
-from oraclezoo.ranking.reproduction import record
-from oraclezoo.result import Failure, Latency, Result
+from oraclezoo.ranking.rows import Row, Rows, row_of
+from oraclezoo.ranking.text import digest8, short
+from oraclezoo.result import Result
 
 if TYPE_CHECKING:
     import rich.table
@@ -27,105 +25,30 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One recipe. ``ties_with`` holds the ``number`` of each row it is not separated from.
+class Table(Rows):
+    """The leaderboard of one track and division on the same data files.
 
-    ``beaten_by`` holds the number of each row that is significantly better: ``rank`` less one.
-
-    Percentages are of test images; ``seed_std_points`` is the sample standard deviation over seeds,
-    in percentage points. ``rank`` is None where nothing could be compared, ``accuracy_percent``
-    where every training failed (``failed`` says how). Times are medians over seeds with their
-    range, ``latency`` a batch of one. ``replicates`` counts further results of the same recipe.
-
-    ``ece_percent`` (15 bins of equal width), ``ece_equal_mass_percent`` and ``nll_nats`` are of the
-    stored probabilities; ``corrupted_percent`` is the mean accuracy on corrupted images, None where
-    it was not measured. ``reproductions`` counts environments in which the result was run again and
-    came out the same or within its spread, ``reproductions_differing`` those where it did not.
-    ``plugins`` names each distribution, with its version, that is behind a part and is not
-    oraclezoo itself. ``compression`` is ``none``, or the steps that made a variant of the net.
+    The fields are those of :class:`~oraclezoo.ranking.rows.Rows`.
     """
-
-    number: int
-    rank: int | None
-    ties_with: tuple[int, ...]
-    beaten_by: tuple[int, ...]
-    compared_with: int
-    recipe: str
-    hash12: str
-    backbone: str
-    optimizer: str
-    scheduler: str
-    accuracy_percent: float | None
-    ci95_low_percent: float | None
-    ci95_high_percent: float | None
-    seed_std_points: float | None
-    seeds: int
-    failures: int
-    failed: str
-    train_s: float | None
-    train_min_s: float | None
-    train_max_s: float | None
-    parameters: int | None
-    macs: int | None
-    size_bytes: int | None
-    latency: Latency | None
-    hardware_class: str
-    calibration_s: float | None
-    synthetic: bool
-    refit: bool
-    replicates: int
-    id: str
-    ece_percent: float | None = None
-    ece_equal_mass_percent: float | None = None
-    nll_nats: float | None = None
-    corrupted_percent: float | None = None
-    corruptions_version: str = ""
-    reproductions: int = 0
-    reproductions_differing: int = 0
-    plugins: str = ""
-    compression: str = UNCOMPRESSED
-
-    @property
-    def label(self) -> str:
-        """The recipe's name and, in brackets, what compresses its net: ``tiny (int8)``."""
-        steps = render.clean(self.compression, 40)
-        return self.recipe if steps == UNCOMPRESSED else f"{self.recipe} ({steps})"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The leaderboard of one track and division on the same data.
-
-    ``test`` is the number of test images. ``recipes_scored`` counts the distinct recipes that the
-    ledgers beside the results know for this test split; None without a ledger. ``data`` tells
-    tables of one track apart that were made on different files; else it is empty.
-    """
-
-    track: str
-    division: str
-    synthetic: bool
-    test: int
-    rows: tuple[Row, ...]
-    recipes_scored: int | None = None
-    data: str = ""
 
     def to_markdown(self, *, robust: bool = False) -> str:
-        """A GitHub-flavoured Markdown table with its title and caption.
+        """Return a GitHub-flavoured Markdown table with title and caption.
 
-        ``robust`` adds columns of calibration and of accuracy on corrupted images.
+        Args:
+            robust: Add columns for calibration and accuracy on corrupted images.
         """
         return render.markdown(self, robust=robust)
 
     def to_rich(self, *, robust: bool = False) -> rich.table.Table:
-        """A table that rich prints on a terminal; ``robust`` as for :meth:`to_markdown`."""
+        """Return a table for rich to print; ``robust`` as for :meth:`to_markdown`."""
         return render.rich_table(self, robust=robust)
 
     def to_csv(self, *, header: bool = True) -> str:
-        """One line a row, every field; units are in the names of the columns."""
+        """Return CSV text with one line per row and all fields; column names include units."""
         return render.csv_text(self, header=header)
 
     def to_json(self) -> dict[str, Any]:
-        """All fields as plain dicts, lists, numbers and strings."""
+        """Return all fields as a JSON-serialisable dictionary."""
         return render.json_dict(self)
 
     def _repr_html_(self) -> str:
@@ -135,45 +58,54 @@ class Table:
 def leaderboard(
     results: Iterable[Result | Entry], *, track: str | None = None, division: str | None = None
 ) -> Table:
-    """The one table that results of a track and division make.
+    """Return the table of results of one track and division.
 
-    Raises UsageError if they belong to several, or to none that was asked for; ResultError if a
-    result's predictions are not what it says they are.
+    Args:
+        results: Results, or entries with their predictions already loaded.
+        track: Keep the results of this track only.
+        division: Keep the results of this division only.
+
+    Raises:
+        UsageError: The results belong to several tables, or none matches.
+        ResultError: There are no results, or the predictions of one are missing or wrong.
     """
-    found = tables(results, track=track, division=division)
-    if len(found) > 1:
-        listed = "; ".join(f"{t.track}, {t.division}{t.data and ', data ' + t.data}" for t in found)
-        raise UsageError(
-            f"these results make several tables, choose by track and division: {listed}"
+    several = tables(results, track=track, division=division)
+    if len(several) > 1:
+        names = "; ".join(
+            f"{t.track}, {t.division}{t.data and ', data ' + t.data}" for t in several
         )
-    return found[0]
+        raise UsageError(f"these results belong to several tables, choose one: {names}")
+    return several[0]
 
 
 def tables(
     results: Iterable[Result | Entry], *, track: str | None = None, division: str | None = None
 ) -> list[Table]:
-    """One table for each track, division and set of data files; never mixed. Raises as above."""
+    """Return one table per track, division and version of the data files.
+
+    Arguments and exceptions are those of :func:`leaderboard`, which expects a single table.
+    """
     entries = [r if isinstance(r, Entry) else entry_of(r) for r in results]
     if not entries:
-        raise ResultError("no results to show; run 'oraclezoo bench' to make some")
-    known = sorted({render.short(e.result.track.name) for e in entries})
-    if track is not None and render.short(track) not in known:
-        raise UsageError(f"no result is of track '{track}'{nearest(track, known)}")
+        raise ResultError("no results to show; run 'oraclezoo bench' to create some")
+    known = sorted({short(e.result.track.name) for e in entries})
+    if track is not None and short(track) not in known:
+        raise UsageError(f"no results for track '{track}'{nearest(track, known)}")
     chosen = [
         e
         for e in entries
-        if (track is None or render.short(e.result.track.name) == render.short(track))
+        if (track is None or short(e.result.track.name) == short(track))
         and (division is None or e.result.track.division == division)
     ]
     if not chosen:
-        raise UsageError(f"no result is of the {division} division of {track or 'any track'}")
+        raise UsageError(f"no results in the {division} division of {track or 'any track'}")
     by_data = groups.split(chosen)
-    per_track = Counter((name, kind) for name, kind, _ in by_data)
-    made = []
-    for (name, kind, key), members in sorted(by_data.items()):
-        several = per_track[name, kind] > 1
-        made.append(_table(members, render.digest8(key) if several else ""))
-    return made
+    versions = Counter((group.track, group.division) for group in by_data)
+    ranked = []
+    for group, members in sorted(by_data.items(), key=lambda item: item[0]):
+        several = versions[group.track, group.division] > 1
+        ranked.append(_table(members, digest8(group.data_key) if several else ""))
+    return ranked
 
 
 def _table(entries: list[Entry], data: str) -> Table:
@@ -182,11 +114,11 @@ def _table(entries: list[Entry], data: str) -> Table:
     groups.check_same_test(scored)
     rows = _ranked(scored)
     rows += sorted(
-        (_row(e.result) for e in best if e.predictions is None), key=lambda r: (r.recipe, r.id)
+        (row_of(e.result) for e in best if e.predictions is None), key=lambda r: (r.recipe, r.id)
     )
     track = best[0].result.track
     return Table(
-        track=render.short(track.name),
+        track=short(track.name),
         division=track.division,
         synthetic=any(e.result.track.synthetic for e in entries),
         test=max(e.result.track.test for e in best),
@@ -200,9 +132,10 @@ def _table(entries: list[Entry], data: str) -> Table:
 
 
 def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
-    """Rows by mean accuracy, those that were compared first; with rank, ties and interval.
+    """Return rows sorted by mean accuracy, compared rows first, with rank, ties and interval.
 
-    Not by rank: a row that varies much over seeds is separated from few, and would stand too high.
+    Rows are not sorted by rank, because few rows are significantly better than one with a large
+    variance over seeds, which would then be listed too high.
     """
     correct = [predictions.correct for _, predictions in scored]
     pairs = stats.compare(correct, [[s.seed for s in result.seeds] for result, _ in scored])
@@ -228,8 +161,8 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
     position[order] = np.arange(1, len(order) + 1)
     rows = []
     for index in order:
-        found, trust = intervals[index], calibration(scored[index][1])
-        row = _row(scored[index][0])
+        interval, errors = intervals[index], calibration(scored[index][1])
+        row = row_of(scored[index][0])
         rows.append(
             replace(
                 row,
@@ -237,95 +170,25 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
                 ties_with=tuple(sorted(position[ties[index]].tolist())),
                 beaten_by=tuple(sorted(position[better[index]].tolist())),
                 compared_with=int(compared[index].sum()),
-                accuracy_percent=100 * found.mean,
-                ci95_low_percent=_percent(found.low),
-                ci95_high_percent=_percent(found.high),
-                seed_std_points=_percent(found.seed_std),
-                ece_percent=100 * trust.ece,
-                ece_equal_mass_percent=100 * trust.ece_equal_mass,
-                nll_nats=trust.nll,
+                accuracy_percent=100 * interval.mean,
+                ci95_low_percent=_percent(interval.low),
+                ci95_high_percent=_percent(interval.high),
+                seed_std_points=_percent(interval.seed_std),
+                ece_percent=100 * errors.ece,
+                ece_equal_mass_percent=100 * errors.ece_equal_mass,
+                nll_nats=errors.nll,
             )
         )
     return rows
 
 
-def _row(result: Result) -> Row:
-    """What a row has of the result alone."""
-    again = record.count(record.of_result(result.path) if result.path else ())
-    worn = result.robustness
-    times = [score.train_s for score in result.seeds if score.train_s is not None]
-    return Row(
-        number=0,
-        rank=None,
-        ties_with=(),
-        beaten_by=(),
-        compared_with=0,
-        recipe=result.recipe.name,
-        hash12=result.recipe.hash12,
-        backbone=result.components["backbone"].name,
-        optimizer=result.components["optimizer"].name,
-        scheduler=result.components["scheduler"].name,
-        accuracy_percent=None,
-        ci95_low_percent=None,
-        ci95_high_percent=None,
-        seed_std_points=None,
-        seeds=len(result.seeds),
-        failures=len(result.failures),
-        failed=_reasons(result.failures, spell_out=not result.seeds),
-        train_s=median(times) if times else None,
-        train_min_s=min(times, default=None),
-        train_max_s=max(times, default=None),
-        parameters=result.model.parameters if result.model else None,
-        macs=result.model.macs if result.model else None,
-        size_bytes=result.model.size_bytes if result.model else None,
-        latency=_batch_one(result.latency),
-        hardware_class=result.hardware.class_,
-        calibration_s=result.hardware.calibration_s,
-        synthetic=result.track.synthetic,
-        refit=result.recipe.refit,
-        replicates=0,
-        id=result.id,
-        corrupted_percent=None if worn is None else 100 * worn.mean_accuracy,
-        corruptions_version="" if worn is None else worn.version,
-        reproductions=again.confirmed,
-        reproductions_differing=again.differing,
-        plugins=_plugins(result),
-        compression=compression(result.recipe.content),
-    )
-
-
-def _plugins(result: Result) -> str:
-    """``distribution version`` of the plugins behind a result, joined by commas."""
-    parts = [result.components[kind] for kind in ("backbone", "optimizer", "scheduler", "dataset")]
-    others = {f"{p.distribution} {p.version}": None for p in parts if p.distribution != "oraclezoo"}
-    return ", ".join(others)
-
-
-def _reasons(failures: tuple[Failure, ...], *, spell_out: bool) -> str:
-    """Each reason and how often, e.g. ``2 diverged, 1 killed``; and what the first one said."""
-    counts = Counter(failure.reason for failure in failures)
-    text = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
-    said = render.clean(failures[0].message) if failures and spell_out else ""
-    return f"{text}: {said}" if said else text
-
-
-def _batch_one(latency: tuple[Latency, ...]) -> Latency | None:
-    """The latency of one image: on the fewest threads, there the fastest."""
-    single = [row for row in latency if row.batch_size == 1]
-    return min(single, key=lambda row: (row.threads, row.p50_ms), default=None)
-
-
 def _recipes_scored(entries: list[Entry]) -> int | None:
-    """What the ledgers in the results' folders say, or None if there are none."""
+    """Return the count of the ledgers in the results' folders, or None without a ledger."""
     track = entries[0].result.track
     folders = {e.result.path.parent for e in entries if e.result.path is not None}
-    kept = [folder for folder in folders if _has_ledger(folder)]
-    return ledger.count(kept, track.name, track.data_key) if kept else None
+    folders = {folder for folder in folders if (folder / ledger.FILE).is_file()}
+    return ledger.count(folders, track.name, track.data_key) if folders else None
 
 
-def _has_ledger(folder: Path) -> bool:
-    return (folder / ledger.FILE).is_file()
-
-
-def _percent(share: float) -> float | None:
-    return None if math.isnan(share) else 100 * share
+def _percent(fraction: float) -> float | None:
+    return None if math.isnan(fraction) else 100 * fraction

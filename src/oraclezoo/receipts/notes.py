@@ -1,73 +1,67 @@
-"""Notes of a receipt: what a reader of its figures must not overlook, in plain words."""
+"""Notes of a receipt: caveats that a reader of its figures should know."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+
+from oraclezoo.receipts.records import Receipt
 
 CERTAIN = 1.05
-"""A factor of time smaller than this is not told from none."""
+"""A smaller speed-up is not distinguished from none."""
 NOISE = 1.25
-"""Rounds of one measurement that differ by this factor are worth a remark."""
+"""A larger ratio between rounds of the same measurement gets a note."""
 
 
-def notes(made: dict[str, Any]) -> list[str]:
-    """All that there is to say of a receipt, the worst first."""
-    return [*_worse(made), *_missing(made), *_weak(made)]
+def notes(receipt: Receipt) -> tuple[str, ...]:
+    """Return all notes of a receipt, the most important first."""
+    return (*_worse(receipt), *_missing(receipt), *_weak(receipt))
 
 
-def setting(row: dict[str, Any]) -> str:
-    """A setting of a latency row in words."""
-    threads = "1 thread" if row["threads"] == 1 else f"{row['threads']} threads"
-    return f"batch {row['batch_size']}, {threads}"
-
-
-def _worse(made: dict[str, Any]) -> Iterator[str]:
-    for row in made["speedups"]:
-        slow, fast = 1 / CERTAIN, CERTAIN
-        if max(row["high"], row["speedup"]) < slow:
+def _worse(receipt: Receipt) -> Iterator[str]:
+    for row in receipt.speedups:
+        where = f"{row.runtime}, {row.setting_text}"
+        if max(row.high, row.speedup) < 1 / CERTAIN:
             yield (
-                f"slower than before on this machine: {row['runtime']}, {setting(row)}, takes "
-                f"{1 / row['speedup']:.2f} times as long"
+                f"slower than before on this machine: {where}, takes "
+                f"{1 / row.speedup:.2f} times as long"
             )
-        elif min(row["low"], row["speedup"]) < fast:
+        elif min(row.low, row.speedup) < CERTAIN:
             yield (
-                f"no faster for certain on this machine: {row['runtime']}, {setting(row)}, "
-                f"{row['low']:.2f} to {row['high']:.2f} times from round to round"
+                f"no certain speed-up on this machine: {where}, "
+                f"{row.low:.2f} to {row.high:.2f} times over the rounds"
             )
-    before, after = made["before"], made["after"]
-    if after["size_bytes"] > before["size_bytes"]:
-        bytes_ = f"{after['size_bytes']:,} bytes after {before['size_bytes']:,}"
-        yield f"larger than before on disk: {after['file']} has {bytes_}"
-
-
-def _missing(made: dict[str, Any]) -> Iterator[str]:
-    for side in ("before", "after"):
-        for runtime, reason in made[side]["not_run"].items():
-            yield f"no times of {runtime} {side} the step: {reason}"
-    if not made["before"]["latency"]:
-        yield "no times were taken"
-
-
-def _weak(made: dict[str, Any]) -> Iterator[str]:
-    accuracy = made["accuracy"]
-    if accuracy["lost"] == accuracy["gained"] == 0:
+    before, after = receipt.before, receipt.after
+    if after.size_bytes > before.size_bytes:
         yield (
-            f"no answer of {made['images']} became right or wrong: the interval of no width says "
-            "nothing of changes too rare for so few images"
+            f"larger than before on disk: {after.file} has {after.size_bytes:,} bytes, "
+            f"before {before.size_bytes:,}"
         )
-    if made["learned"]:
+
+
+def _missing(receipt: Receipt) -> Iterator[str]:
+    for name, side in (("before", receipt.before), ("after", receipt.after)):
+        for runtime, reason in side.not_run.items():
+            yield f"no latency of {runtime} {name} the step: {reason}"
+    if not receipt.before.latency:
+        yield "latency was not measured"
+
+
+def _weak(receipt: Receipt) -> Iterator[str]:
+    if receipt.accuracy.lost == receipt.accuracy.gained == 0:
         yield (
-            "the model was trained on the validation images too: accuracy there is flattered, and "
-            "a loss may be larger elsewhere"
+            f"no prediction changed on {receipt.images} images between right and wrong: the "
+            "zero-width interval does not rule out rare changes"
         )
-    if made["synthetic"]:
+    if receipt.learned:
+        yield (
+            "the model was also trained on the validation images: accuracy there is "
+            "overestimated, and the loss on new images may be larger"
+        )
+    if receipt.synthetic:
         yield "measured on generated characters, not on real ones"
-    if any(row["runtime"] != row["from_runtime"] for row in made["speedups"]):
-        yield "speed is compared across runtimes, for want of a common one"
-    for side in ("before", "after"):
-        spread = [
-            max(row["p50_ms_rounds"]) / min(row["p50_ms_rounds"]) for row in made[side]["latency"]
-        ]
-        if spread and max(spread) > NOISE:
-            yield f"times {side} the step differ by up to {max(spread):.1f} times between rounds"
+    if any(row.runtime != row.from_runtime for row in receipt.speedups):
+        yield "speed is compared across runtimes because the two models have none in common"
+    for name, side in (("before", receipt.before), ("after", receipt.after)):
+        ratios = [max(row.p50_ms_rounds) / min(row.p50_ms_rounds) for row in side.latency]
+        if ratios and max(ratios) > NOISE:
+            yield f"latency {name} the step varies by up to {max(ratios):.1f} times between rounds"

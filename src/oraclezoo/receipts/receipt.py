@@ -1,11 +1,11 @@
-"""Receipt: what a step did to a model, measured before and after in the same way."""
+"""Receipts: a model measured in the same way before and after a step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,276 +16,290 @@ from oraclezoo.artifacts.model import GRAPH, WEIGHTS, Model
 from oraclezoo.artifacts.resolve import learned_validation, note_look, track_of
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.device import exact_float32
-from oraclezoo.errors import UsageError, VerificationError
+from oraclezoo.errors import UsageError
 from oraclezoo.measure import hardware, size
 from oraclezoo.ranking.paired import paired
 from oraclezoo.ranking.predictions import accuracy_of
-from oraclezoo.receipts import notes as receipt_notes
-from oraclezoo.receipts.timing import ROUNDS, Subject, runtimes_of, summarise, time_in_turn
+from oraclezoo.receipts.measurement import Measurement
+from oraclezoo.receipts.notes import notes
+from oraclezoo.receipts.records import (
+    NO_OPTIONS,
+    Change,
+    LatencyRow,
+    Metrics,
+    Parity,
+    Ratios,
+    Receipt,
+    Speedup,
+    StepOptions,
+)
+from oraclezoo.receipts.timing import Subject, runtimes_of, summarise, time_in_turn
 from oraclezoo.result import timestamp
 
-SCHEMA = "oraclezoo/receipt/1"
-
 TIE = 1e-3
-"""Two classes whose probabilities are nearer than this are tied: rounding may swap them."""
+"""Classes whose probabilities differ by less are tied: rounding may swap them."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """A model as it was measured: ``facts`` for the receipt, and what they rest on.
+    """Measurements of a model: ``metrics`` for the receipt, and the raw data they come from.
 
-    ``probabilities`` float32 ``(N, C)`` and ``labels`` int64 ``(N,)`` of ``split`` of ``track``;
-    ``learned``: the model was trained on these images; ``rounds`` the latency rows of each round,
-    none where no time was taken.
+    ``probabilities`` are float32 ``(N, C)`` and ``labels`` int64 ``(N,)``, of ``split`` of
+    ``track``. ``learned`` says that the model was trained on these images. ``rounds`` holds the
+    latency rows of each round; it is empty if the model was not timed.
     """
 
-    facts: dict[str, Any]
+    metrics: Metrics
     track: str
     split: str
     synthetic: bool
     learned: bool
     probabilities: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
-    rounds: list[list[dict[str, Any]]]
+    rounds: tuple[tuple[LatencyRow, ...], ...] = ()
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """Whether each image is classified rightly, as the protocol has it: bool ``(N,)``."""
-        kept = self.probabilities.astype(np.float16)
-        right: npt.NDArray[np.bool_] = kept.argmax(1) == self.labels
-        return right
+        """Whether each image is classified correctly in the benchmark's float16: bool ``(N,)``."""
+        stored = self.probabilities.astype(np.float16)
+        correct: npt.NDArray[np.bool_] = stored.argmax(1) == self.labels
+        return correct
 
-    def with_probabilities(self, found: npt.NDArray[np.float32], **facts: Any) -> Side:
-        """The same model in another form that gave these probabilities, and was not timed."""
-        scores = {"accuracy": accuracy_of(found, self.labels), "loss": _loss(found, self.labels)}
-        without: dict[str, Any] = {"latency": [], "peak_memory_bytes": {}, "not_run": {}}
-        return replace(
-            self,
-            facts={**self.facts, **scores, **without, **facts},
-            probabilities=found,
-            rounds=[],
+    def in_form(
+        self, probabilities: npt.NDArray[np.float32], *, form: str, file: str, size_bytes: int
+    ) -> Side:
+        """Return the untimed measurements of the same model in another file format."""
+        metrics = replace(
+            self.metrics,
+            form=form,
+            accuracy=accuracy_of(probabilities, self.labels),
+            loss=_loss(probabilities, self.labels),
+            file=file,
+            size_bytes=size_bytes,
+            latency=(),
+            peak_memory_bytes={},
+            not_run={},
         )
+        return replace(self, metrics=metrics, probabilities=probabilities, rounds=())
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step to measure: its name, its options, and the model before and after it.
+
+    ``runtimes`` are those to time each model with; by default ONNX Runtime, and eager for a model
+    without an ONNX file. PyTorch runs on ``device``.
+    """
+
+    name: str
+    before: Model
+    after: Model
+    options: StepOptions = NO_OPTIONS
+    runtimes: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    device: str = "cpu"
 
 
 def measure(
     model: Model,
     dataset: Dataset,
-    *,
-    split: str = "validation",
-    results: str | Path = "results",
-    track: str | None = None,
-    timed: bool = True,
-    rounds: int = ROUNDS,
-    settings: Sequence[tuple[int, int]] | None = None,
+    measurement: Measurement,
     progress: Callable[[str], None] | None = None,
 ) -> Side:
-    """Measure one model on the CPU; see :func:`prove` for two, whose times are taken in turn."""
+    """Measure one model on the CPU; use :func:`prove` for two that are to be compared."""
     subject = Subject(model, runtimes_of(model))
-    if timed:
-        time_in_turn([subject], settings=settings, rounds=rounds, progress=progress)
-    return side(subject, dataset, split, results, track)
+    if measurement.timed:
+        time_in_turn(
+            [subject],
+            settings=measurement.settings,
+            rounds=measurement.rounds,
+            progress=progress,
+        )
+    return side(subject, dataset, measurement)
 
 
 def prove(
-    step: str,
-    options: dict[str, Any],
-    before: Model,
-    after: Model,
+    step: Step,
     dataset: Dataset,
-    *,
-    split: str = "validation",
-    results: str | Path = "results",
-    track: str | None = None,
-    timed: bool = True,
-    rounds: int = ROUNDS,
-    settings: Sequence[tuple[int, int]] | None = None,
-    runtimes: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
-    device: str = "cpu",
+    measurement: Measurement,
     progress: Callable[[str], None] | None = None,
-) -> dict[str, Any]:
-    """Measure a model before and after a step, and make the receipt.
+) -> Receipt:
+    """Measure a model before and after a step, and return the receipt.
 
-    ``options`` are the step's own. ``settings`` are pairs of batch size and threads; times are
-    taken by ``runtimes``, by default ONNX Runtime and, of models without an ONNX file, eager.
-    Torch's runtimes, and models without an ONNX file, run on ``device``. A look at the test split
-    is noted in the ledger of the ``results`` folder.
+    Args:
+        step: The models, the step's options, and the runtimes to time.
+        dataset: The data set that the models are scored on.
+        measurement: Split, latency settings, and the folder whose ledger records a test-set
+            evaluation.
+        progress: Called with a line of text for each stage.
+
+    Raises:
+        JobError: A timing process failed.
     """
-    chosen = runtimes or (runtimes_of(before), runtimes_of(after))
+    models = (step.before, step.after)
+    runtimes = step.runtimes or (runtimes_of(step.before), runtimes_of(step.after))
     subjects = [
-        Subject(model, by, device=device) for model, by in zip((before, after), chosen, strict=True)
+        Subject(model, names, device=step.device)
+        for model, names in zip(models, runtimes, strict=True)
     ]
-    if timed:
-        time_in_turn(subjects, settings=settings, rounds=rounds, progress=progress)
+    if measurement.timed:
+        time_in_turn(
+            subjects, settings=measurement.settings, rounds=measurement.rounds, progress=progress
+        )
     if progress:
-        progress(f"scoring on the {split} images")
-    sides = [side(subject, dataset, split, results, track) for subject in subjects]
-    return receipt(step, options, *sides, device=device)
+        progress(f"scoring on the {measurement.split} images")
+    before, after = (side(subject, dataset, measurement) for subject in subjects)
+    return receipt(step.name, before, after, step.options, device=step.device)
 
 
 def receipt(
-    step: str, options: dict[str, Any], before: Side, after: Side, *, device: str = "cpu"
-) -> dict[str, Any]:
-    """The receipt of a step as a JSON document. Accuracies are shares, sizes bytes, times ms.
+    step: str,
+    before: Side,
+    after: Side,
+    options: StepOptions = NO_OPTIONS,
+    *,
+    device: str = "cpu",
+) -> Receipt:
+    """Compare two sides, measured on ``device``, and return the receipt of the step.
 
-    The interval is over images, paired; ``device`` is what both were measured on. Raises UsageError
-    if the two sides were measured on different images.
+    Raises:
+        UsageError: The two sides were measured on different images.
     """
     if (before.track, before.split) != (after.track, after.split) or not np.array_equal(
         before.labels, after.labels
     ):
         raise UsageError("before and after were measured on different images")
-    found = paired(before.correct, after.correct)
-    made = {
-        "schema": SCHEMA,
-        "step": step,
-        "created": timestamp(),
-        "oraclezoo": __version__,
-        "options": options,
-        "track": before.track,
-        "synthetic": before.synthetic,
-        "split": before.split,
-        "images": len(before.labels),
-        "learned": before.learned,
-        "before": before.facts,
-        "after": after.facts,
-        "accuracy": {
-            "difference": found.difference,
-            "ci95": [found.low, found.high],
-            "loss_limit95": found.limit,
-            "over": found.over,
-            "lost": found.lost,
-            "gained": found.gained,
-        },
-        "parity": parity(before.probabilities, after.probabilities),
-        "ratios": {
-            key: _ratio(before.facts[key], after.facts[key])
-            for key in ("parameters", "macs", "size_bytes")
-        },
-        "speedups": _speedups(before, after),
-        "hardware": hardware.describe(torch.device(device)),
-        "libraries": hardware.libraries(),
-    }
-    return {**made, "notes": receipt_notes.notes(made)}
+    change = paired(before.correct, after.correct)
+    figures = before.metrics, after.metrics
+    unannotated = Receipt(
+        step=step,
+        created=timestamp(),
+        oraclezoo=__version__,
+        options=options,
+        track=before.track,
+        synthetic=before.synthetic,
+        split=before.split,
+        images=len(before.labels),
+        learned=before.learned,
+        before=before.metrics,
+        after=after.metrics,
+        accuracy=Change(
+            difference=change.difference,
+            ci95=(change.low, change.high),
+            loss_limit95=change.limit,
+            over=change.over,
+            lost=change.lost,
+            gained=change.gained,
+        ),
+        parity=parity(before.probabilities, after.probabilities),
+        ratios=Ratios(
+            parameters=_ratio(*(side.parameters for side in figures)),
+            macs=_ratio(*(side.macs for side in figures)),
+            size_bytes=_ratio(*(side.size_bytes for side in figures)),
+        ),
+        speedups=_speedups(before, after),
+        hardware=hardware.describe(torch.device(device)),
+        libraries=hardware.libraries(),
+    )
+    return dataclasses.replace(unannotated, notes=notes(unannotated))
 
 
 def parity(
     before: npt.NDArray[np.float32], after: npt.NDArray[np.float32], tie: float = TIE
-) -> dict[str, Any]:
-    """How two sets of probabilities ``(N, C)`` agree.
+) -> Parity:
+    """Compare two arrays of probabilities ``(N, C)``.
 
-    ``agreement``: share of images with the same first class; of the ``disagreeing`` ones, ``ties``
-    have two classes nearer than ``tie`` before. ``largest_difference``: of any probability.
+    Where the top classes differ, the image counts as a tie if their probabilities before differ by
+    less than ``tie``.
     """
     first, second = before.argmax(1), after.argmax(1)
     rows = np.flatnonzero(first != second)
     gap = before[rows, first[rows]] - before[rows, second[rows]]
-    return {
-        "agreement": 1 - len(rows) / len(before),
-        "disagreeing": len(rows),
-        "ties": int((gap < tie).sum()),
-        "largest_difference": float(np.abs(before - after).max()),
-        "mean_difference": float(np.abs(before - after).mean()),
-    }
+    return Parity(
+        agreement=1 - len(rows) / len(before),
+        disagreeing=len(rows),
+        ties=int((gap < tie).sum()),
+        largest_difference=float(np.abs(before - after).max()),
+        mean_difference=float(np.abs(before - after).mean()),
+    )
 
 
-def gate(made: dict[str, Any], *, max_drop: float | None, max_limit: float | None) -> None:
-    """Raise VerificationError if accuracy fell by more than ``max_drop`` points.
-
-    ``max_limit`` bounds the one-sided 95% limit of that loss in the same way.
-    """
-    accuracy = made["accuracy"]
-    drop, limit = -100 * accuracy["difference"], 100 * accuracy["loss_limit95"]
-    where = f"of {made['images']} {made['split']} images"
-    failed = []
-    if max_drop is not None and drop > max_drop + 1e-9:
-        failed.append(f"{made['step']} lost {drop:.2f} points {where}, more than {max_drop:g}")
-    if max_limit is not None and limit > max_limit + 1e-9:
-        failed.append(
-            f"the 95% limit of the loss is {limit:.2f} points {where}, more than {max_limit:g}"
-        )
-    if failed:
-        raise VerificationError("; ".join(failed) + "; nothing was written")
-
-
-def side(
-    subject: Subject, dataset: Dataset, split: str, results: str | Path, track: str | None
-) -> Side:
-    """Score and count a model, and join that with the times that were taken of it."""
-    model = subject.model
-    if split == "test":
-        note_look(model, dataset, Path(results), track)
-    part = dataset.split(split)
+def side(subject: Subject, dataset: Dataset, measurement: Measurement) -> Side:
+    """Score a model and count its operations; add the latency that was measured before."""
+    model, track = subject.model, measurement.track
+    if measurement.split == "test":
+        note_look(model, dataset, Path(measurement.results), track)
+    part = dataset.split(measurement.split)
     with exact_float32():
         probabilities = model.to(subject.device).predict(part.images).probabilities
     labels = np.asarray(part.labels)
-    given = model.card["input"]
-    shape = {"in_chans": given["in_chans"], "image_size": given["image_size"]}
-    rounds = subject.rows
-    facts: dict[str, Any] = {
-        "form": "onnx" if model.onnx else "torch",
-        "precision": model.precision,
-        "accuracy": accuracy_of(probabilities, labels),
-        "loss": _loss(probabilities, labels),
-        "parameters": size.parameters(model.module),
-        "macs": size.macs(model.classifier, **shape),
-        "file": GRAPH if model.onnx else WEIGHTS,
-        "size_bytes": len(model.onnx) if model.onnx else len(model.weights()),
-        "latency": summarise(rounds) if rounds else [],
-        "peak_memory_bytes": dict(subject.peak),
-        "not_run": dict(subject.failed),
-    }
-    if subject.device_peak:
-        facts["peak_device_memory_bytes"] = dict(subject.device_peak)
-    if subject.compile_s:
-        facts["compile_s"] = dict(subject.compile_s)
+    shape = {key: model.card["input"][key] for key in ("in_chans", "image_size")}
+    metrics = Metrics(
+        form="onnx" if model.onnx else "torch",
+        precision=model.precision,
+        accuracy=accuracy_of(probabilities, labels),
+        loss=_loss(probabilities, labels),
+        parameters=size.parameters(model.module),
+        macs=size.macs(model.classifier, **shape),
+        file=GRAPH if model.onnx else WEIGHTS,
+        size_bytes=len(model.onnx) if model.onnx else len(model.weights()),
+        latency=summarise(subject.rows) if subject.rows else (),
+        peak_memory_bytes=dict(subject.peak),
+        not_run=dict(subject.failed),
+        peak_device_memory_bytes=dict(subject.device_peak),
+        compile_s=dict(subject.compile_s),
+    )
     name = track_of(model, track)
-    learned = split == "validation" and name == track_of(model) and learned_validation(model)
-    return Side(facts, name, split, dataset.synthetic, learned, probabilities, labels, rounds)
+    own_validation = measurement.split == "validation" and name == track_of(model)
+    return Side(
+        metrics=metrics,
+        track=name,
+        split=measurement.split,
+        synthetic=dataset.synthetic,
+        learned=own_validation and learned_validation(model),
+        probabilities=probabilities,
+        labels=labels,
+        rounds=tuple(tuple(rows) for rows in subject.rows),
+    )
 
 
 def _loss(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
-    """Mean negative log-likelihood, nats."""
+    """Return the mean negative log-likelihood in nats."""
     likelihood = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(likelihood, 1e-12)).mean())
 
 
 def _ratio(before: float, after: float) -> float | None:
-    """How many times less there is after; None where there is nothing to divide."""
     return before / after if after else None
 
 
-def _speedups(before: Side, after: Side) -> list[dict[str, Any]]:
-    """How many times faster at each setting: by the calmest rounds; ``low``, ``high`` by each.
+def _speedups(before: Side, after: Side) -> tuple[Speedup, ...]:
+    """Compare latency setting by setting: by the fastest rounds, with the range over rounds.
 
-    Within one runtime; where the two sides have none in common, across them, and it says so.
+    Compares within one runtime; across runtimes only if the two sides have none in common.
     """
     if not before.rounds or not after.rounds:
-        return []
-    ran = [[row["runtime"] for row in side.rounds[0]] for side in (before, after)]
-    same = set(ran[0]) & set(ran[1])
-    found = []
-    for number, row in enumerate(after.rounds[0]):
-        for other, old in enumerate(before.rounds[0]):
-            fits = all(row[key] == old[key] for key in ("batch_size", "threads"))
-            if not fits or (same and row["runtime"] != old["runtime"]):
+        return ()
+    runtimes = [{row.runtime for row in side.rounds[0]} for side in (before, after)]
+    common = runtimes[0] & runtimes[1]
+    speedups = []
+    for new_index, new in enumerate(after.rounds[0]):
+        for old_index, old in enumerate(before.rounds[0]):
+            if (new.batch_size, new.threads) != (old.batch_size, old.threads):
                 continue
-            ratios = [
-                first[other]["p50_ms"] / second[number]["p50_ms"]
-                for first, second in zip(before.rounds, after.rounds, strict=True)
-            ]
-            calmest = [
-                min(round_[place]["p50_ms"] for round_ in side.rounds)
-                for side, place in ((before, other), (after, number))
-            ]
-            found.append(
-                {
-                    "runtime": row["runtime"],
-                    "from_runtime": old["runtime"],
-                    "batch_size": row["batch_size"],
-                    "threads": row["threads"],
-                    "speedup": calmest[0] / calmest[1],
-                    "low": min(ratios),
-                    "high": max(ratios),
-                }
+            if common and new.runtime != old.runtime:
+                continue
+            old_ms = [rows[old_index].p50_ms for rows in before.rounds]
+            new_ms = [rows[new_index].p50_ms for rows in after.rounds]
+            ratios = [first / second for first, second in zip(old_ms, new_ms, strict=True)]
+            speedups.append(
+                Speedup(
+                    runtime=new.runtime,
+                    from_runtime=old.runtime,
+                    batch_size=new.batch_size,
+                    threads=new.threads,
+                    speedup=min(old_ms) / min(new_ms),
+                    low=min(ratios),
+                    high=max(ratios),
+                )
             )
-    return found
+    return tuple(speedups)

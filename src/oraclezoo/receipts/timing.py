@@ -1,12 +1,12 @@
-"""Timing: models side by side, each time in a process of its own, in rounds that alternate."""
+"""Latency of models, timed in alternating rounds in processes of their own."""
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,31 +14,36 @@ from oraclezoo.artifacts.model import GRAPH, Model
 from oraclezoo.artifacts.onnx import graph_of
 from oraclezoo.errors import JobError, UsageError
 from oraclezoo.jobs import run_job
+from oraclezoo.receipts.actions import Timing
+from oraclezoo.receipts.records import LatencyRow, LatencySummary
+
+Setting = tuple[int, int]
+"""Batch size and number of threads."""
 
 TORCH = ("eager", "compiled")
-"""Runtimes that are torch: as it is, and with torch.compile."""
+"""Runtimes of PyTorch: without and with torch.compile."""
 
 ROUNDS = 3
-"""Times are taken before, after, before, after, ...: a machine's good and bad minutes hit both."""
+"""Rounds alternate between the models, so that a slow spell of the machine affects all of them."""
 BUDGET_S = 1.0
 """Seconds for each setting, over all rounds."""
 REPEATS = 30
-"""At least so many for each setting, over all rounds."""
+"""Minimum number of batches for each setting, over all rounds."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to be timed, by which runtimes, and on which ``device`` torch's run.
+    """A model to time, with the runtimes to use; PyTorch runs on ``device``.
 
-    The others come to hold what is found: ``rows`` one list a round; ``peak`` the peak resident
-    bytes of a process by runtime, ``device_peak`` the same of a device's own memory; ``compile_s``
-    the most seconds that compiling took, by runtime; ``failed`` the reason why a runtime cannot run
-    the model.
+    :func:`time_in_turn` fills in the other fields: ``rows`` has one list for each round; ``peak``
+    is the peak resident memory of a process in bytes by runtime, ``device_peak`` that of the
+    device's memory; ``compile_s`` the longest compilation time by runtime; ``failed`` the reason
+    why a runtime cannot run the model.
     """
 
     model: Model
     runtimes: tuple[str, ...]
-    rows: list[list[dict[str, Any]]] = field(default_factory=list)
+    rows: list[list[LatencyRow]] = field(default_factory=list)
     peak: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     device: str = "cpu"
@@ -47,40 +52,45 @@ class Subject:
 
 
 def runtimes_of(model: Model) -> tuple[str, ...]:
-    """ONNX Runtime for a model with an ONNX file; else eager, and ONNX Runtime on its export."""
+    """Return ONNX Runtime for a model with an ONNX file, otherwise eager and ONNX Runtime."""
     return ("onnxruntime",) if model.onnx else ("eager", "onnxruntime")
 
 
 def time_in_turn(
     subjects: Sequence[Subject],
     *,
-    settings: Sequence[tuple[int, int]] | None = None,
+    settings: Sequence[Setting] | None = None,
     rounds: int = ROUNDS,
     progress: Callable[[str], None] | None = None,
 ) -> None:
-    """Fill in the subjects. ``settings`` are pairs of batch size and threads.
+    """Time models in turn, round by round, and fill in the subjects.
 
-    By default batch 1 on one thread and 256 on as many as torch takes. Raises JobError if a
-    process dies.
+    Args:
+        subjects: The models; their fields for results are filled in.
+        settings: Pairs of batch size and threads. By default batch 1 on one thread, and batch 256
+            on PyTorch's number of threads.
+        rounds: Number of rounds.
+        progress: Called with a line of text for each round.
+
+    Raises:
+        JobError: A timing process failed.
     """
-    chosen = list(settings or ((1, 1), (256, torch.get_num_threads())))
-    with tempfile.TemporaryDirectory(prefix="oraclezoo-timing-") as place:
+    pairs = list(settings or ((1, 1), (256, torch.get_num_threads())))
+    with tempfile.TemporaryDirectory(prefix="oraclezoo-timing-") as folder:
         requests = [
-            _requests(subject, Path(place) / str(number), chosen, rounds)
+            _requests(subject, Path(folder) / str(number), pairs, rounds)
             for number, subject in enumerate(subjects)
         ]
         for number in range(rounds):
             if progress:
                 progress(f"timing, round {number + 1} of {rounds}")
-            for subject, several in zip(subjects, requests, strict=True):
-                subject.rows.append(_round(subject, several))
+            for subject, own_requests in zip(subjects, requests, strict=True):
+                subject.rows.append(_round(subject, own_requests))
 
 
-def _requests(
-    subject: Subject, folder: Path, settings: list[tuple[int, int]], rounds: int
-) -> list[dict[str, Any]]:
-    """What the processes are asked, once the files that they need are written."""
-    model, asked = subject.model, []
+def _requests(subject: Subject, folder: Path, settings: list[Setting], rounds: int) -> list[Timing]:
+    """Write the files that the timing processes read, and return their requests."""
+    model, requests = subject.model, []
     size = model.card["input"]["image_size"]
     bare = Model(model.module, model.card, form=model.form)
     for runtime in subject.runtimes:
@@ -96,49 +106,52 @@ def _requests(
             path.mkdir(parents=True)
             path = path / GRAPH
             path.write_bytes(content)
-        asked.append(
-            {
-                "action": "time",
-                "runtime": runtime,
-                "path": str(path),
-                "image_size": size,
-                "precision": model.precision,
-                "device": subject.device,
-                "settings": settings,
-                "budget_s": BUDGET_S / rounds,
-                "min_repeats": -(-REPEATS // rounds),
-            }
+        requests.append(
+            Timing(
+                runtime=runtime,
+                path=path,
+                image_size=size,
+                precision=model.precision,
+                device=subject.device,
+                settings=tuple(settings),
+                budget_s=BUDGET_S / rounds,
+                min_repeats=-(-REPEATS // rounds),
+            )
         )
-    return asked
+    return requests
 
 
-def _round(subject: Subject, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _round(subject: Subject, requests: list[Timing]) -> list[LatencyRow]:
     rows = []
     for request in requests:
         event = run_job(request)
         if event["event"] != "timed":
-            raise JobError(f"timing with {request['runtime']} failed: {event.get('message')}")
-        rows += event["rows"]
-        runtime = request["runtime"]
-        for found, kept in (
+            raise JobError(f"timing with {request.runtime} failed: {event.get('message')}")
+        rows += [LatencyRow.from_json(row) for row in event["rows"]]
+        runtime = request.runtime
+        for value, maxima in (
             (event["peak_memory_bytes"], subject.peak),
             (event["peak_device_memory_bytes"], subject.device_peak),
             (event["compile_s"], subject.compile_s),
         ):
-            if found is not None:
-                kept[runtime] = max(found, kept.get(runtime, 0))
+            if value is not None:
+                maxima[runtime] = max(value, maxima.get(runtime, 0))
     return rows
 
 
-def summarise(rounds: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """One row a setting: the calmest round, beside the p50 of each, and images a second.
+def summarise(rounds: Sequence[Sequence[LatencyRow]]) -> tuple[LatencySummary, ...]:
+    """Reduce rounds to one row for each setting: the round with the lowest median.
 
-    Other work on a machine only ever adds time, so the least disturbed round tells most.
+    Other load on the machine only ever adds time, so the fastest round is the least disturbed.
     """
-    found = []
-    for same in zip(*rounds, strict=True):
-        calm = min(same, key=lambda row: float(row["p50_ms"]))
-        p50 = [row["p50_ms"] for row in same]
-        rate = calm["batch_size"] / calm["p50_ms"] * 1e3
-        found.append({**calm, "p50_ms_rounds": p50, "images_per_s": rate})
-    return found
+    summaries = []
+    for rows in zip(*rounds, strict=True):
+        fastest = min(rows, key=lambda row: row.p50_ms)
+        summaries.append(
+            LatencySummary(
+                **dataclasses.asdict(fastest),
+                p50_ms_rounds=tuple(row.p50_ms for row in rows),
+                images_per_s=fastest.batch_size / fastest.p50_ms * 1e3,
+            )
+        )
+    return tuple(summaries)

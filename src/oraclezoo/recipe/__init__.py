@@ -1,8 +1,8 @@
-"""Recipe: everything that decides a training, as a strict, hashable record.
+"""Recipe: the complete configuration of a training run, as a strict, hashable record.
 
-A recipe is read from TOML, from a mapping, or by the name of a shipped one. Unknown sections and
-keys are refused with the nearest name. Names of components are qualified, and their options
-checked, by :func:`oraclezoo.recipe.resolve.resolve`; only a resolved recipe has a hash.
+A recipe is loaded from TOML, from a mapping, or by the name of a bundled one. Unknown sections and
+keys are errors that suggest similar names. :func:`oraclezoo.recipe.resolve.resolve` qualifies
+component names and checks their options; only a resolved recipe has a hash.
 """
 
 from __future__ import annotations
@@ -44,9 +44,14 @@ _NAME = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training but seed, device and paths.
+    """Complete configuration of a training run, except seed, device and paths.
 
-    Make one with :meth:`load` or :meth:`from_dict`; change one with :meth:`override`.
+    Create one with :meth:`load` or :meth:`from_dict`, and change it with :meth:`override`.
+
+    >>> import oraclezoo as oz
+    >>> recipe = oz.Recipe.load("quick", {"optimizer.lr": 0.02})
+    >>> recipe.optimizer.options["lr"]
+    0.02
     """
 
     name: str
@@ -67,10 +72,15 @@ class Recipe:
 
     @classmethod
     def load(cls, source: str | Path, overrides: Mapping[str, object] | None = None) -> Self:
-        """A shipped recipe by name, or a TOML file by path, with ``overrides`` applied.
+        """Load a bundled recipe or a TOML file.
 
-        Overrides map dotted keys to values, e.g. ``{"optimizer.lr": 0.05}``. Raises RecipeError or
-        UnknownNameError.
+        Args:
+            source: Name of a bundled recipe, or path of a ``.toml`` file.
+            overrides: Dotted keys and their values, e.g. ``{"optimizer.lr": 0.05}``.
+
+        Raises:
+            RecipeError: The file cannot be read, or a section, key or value is invalid.
+            UnknownNameError: No bundled recipe has this name.
         """
         path = find(source)
         try:
@@ -86,7 +96,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """A recipe from the mapping that its TOML file holds."""
+        """Create a recipe from the mapping of its TOML file. Raises RecipeError or UsageError."""
         known = (*_TOP, *COMPONENTS, *SECTIONS)
         parts: dict[str, Any] = {}
         for key, value in document.items():
@@ -111,9 +121,9 @@ class Recipe:
         return cls(**parts)
 
     def override(self, changes: Mapping[str, object]) -> Self:
-        """A copy with dotted keys replaced.
+        """Return a copy with dotted keys replaced.
 
-        Naming another component drops the options that were meant for the one it replaces.
+        Replacing a component by another drops the options of the old one.
         """
         document = self.to_dict()
         for path in sorted(changes, key=lambda k: not k.endswith(".name")):  # names first
@@ -134,27 +144,27 @@ class Recipe:
         return changed if changes else self
 
     def to_dict(self) -> dict[str, Any]:
-        """The mapping that the TOML file holds; options that are None are left out."""
+        """Return the mapping of the TOML file, without options that are None."""
         document: dict[str, Any] = {"name": self.name, "summary": self.summary}
         for key in COMPONENTS:
             component: Component = getattr(self, key)
-            given = {k: v for k, v in component.options.items() if v is not None}
-            document[key] = {"name": component.name, **given}
+            options = {k: v for k, v in component.options.items() if v is not None}
+            document[key] = {"name": component.name, **options}
         for section in SECTIONS:
             document[section] = dataclasses.asdict(getattr(self, section))
         return document
 
     def to_toml(self) -> str:
-        """The recipe as the text of a TOML file that :meth:`load` reads back equal."""
+        """Return the recipe as TOML; :meth:`load` reads it back equal."""
         import tomli_w
 
         return tomli_w.dumps(self.to_dict())
 
     def canonical(self) -> dict[str, Any]:
-        """What the hash is taken over: all that decides a training, and nothing else."""
+        """Return the hashed content: everything that affects training, and nothing else."""
         if not self.resolved:
             raise UsageError(
-                "only a resolved recipe has a hash: see oraclezoo.recipe.resolve.resolve"
+                "the recipe is not resolved; call oraclezoo.recipe.resolve.resolve first"
             )
         document = self.to_dict()
         del document["name"], document["summary"]
@@ -173,20 +183,20 @@ class Recipe:
 
     @property
     def uncompressed(self) -> Self:
-        """The recipe of the net as it is trained, before anything is made of it."""
+        """The recipe without its compression steps."""
         return dataclasses.replace(self, compress=Compress()) if self.compress.steps else self
 
     @property
     def label(self) -> str:
-        """The name and, in brackets, what compresses the net: ``tiny (int8)``."""
+        """The name, with compression steps in parentheses: ``tiny (int8)``."""
         return f"{self.name} ({self.compress.steps})" if self.compress.steps else self.name
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 (hex) of the canonical JSON: sorted keys, defaults filled in, names qualified.
 
-        Keys and options that came later than the first published recipes are in it where they are
-        not at their default.
+        Keys and options added after the first published recipes count only if they differ from
+        their default.
         """
         text = json.dumps(
             self.canonical(), sort_keys=True, separators=(",", ":"), allow_nan=False, default=list
@@ -195,30 +205,30 @@ class Recipe:
 
     @property
     def hash12(self) -> str:
-        """The first twelve digits of :attr:`hash`, as file names carry it."""
+        """The first twelve digits of :attr:`hash`, as used in file names."""
         return self.hash[:12]
 
 
 def shipped() -> list[str]:
-    """Names of the recipes that come with oraclezoo."""
+    """Return the names of the bundled recipes."""
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
 def find(source: str | Path) -> Path:
-    """The file behind a recipe's name or path."""
+    """Return the file of a recipe's name or path. Raises RecipeError or UnknownNameError."""
     if isinstance(source, Path) or str(source).endswith(".toml"):
         path = Path(source)
         if not path.is_file():
-            raise RecipeError(f"recipe {path}: there is no such file")
+            raise RecipeError(f"recipe {path}: no such file")
         return path
     path = SHIPPED / f"{source}.toml"
     if source not in shipped():
-        raise UnknownNameError("recipe", source, shipped(), "or give the path of a .toml file")
+        raise UnknownNameError("recipe", source, shipped(), "or pass the path of a .toml file")
     return path
 
 
 def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
-    """Overrides from ``key=value`` texts; a value is TOML, or else a plain string."""
+    """Parse ``key=value`` texts into overrides; a value that is not TOML is a plain string."""
     changes: dict[str, object] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -229,7 +239,7 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
 
 
 def parse_value(text: str) -> object:
-    """``text`` as a TOML value, or as the string it is."""
+    """Parse ``text`` as a TOML value; return it unchanged if it is not TOML."""
     try:
         document = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
@@ -238,7 +248,7 @@ def parse_value(text: str) -> object:
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
-    """Overrides from ``ORACLEZOO_<SECTION>__<KEY>`` variables, e.g. ORACLEZOO_OPTIMIZER__LR=0.1."""
+    """Read overrides from ``ORACLEZOO_<SECTION>__<KEY>``, e.g. ORACLEZOO_OPTIMIZER__LR=0.1."""
     changes: dict[str, object] = {}
     for name, text in environ.items():
         prefix, _, rest = name.partition("_")
@@ -247,7 +257,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
             known = (*COMPONENTS, *SECTIONS)
             if section.lower() not in known:
                 near = nearest(section.lower(), known)
-                raise UsageError(f"environment variable {name} names no section of a recipe{near}")
+                raise UsageError(f"environment variable {name}: unknown recipe section{near}")
             changes[f"{section.lower()}.{key.lower()}"] = parse_value(text)
     return changes
 
@@ -258,8 +268,8 @@ def _text(key: str, value: object) -> str:
     return value
 
 
-def _component(key: str, given: Mapping[str, Any]) -> Component:
-    options = dict(given)
+def _component(key: str, entries: Mapping[str, Any]) -> Component:
+    options = dict(entries)
     name = options.pop("name", None)
     if not isinstance(name, str) or not name:
         raise RecipeError(f"[{key}] needs a name, e.g. name = \"...\" ('oraclezoo list {key}s')")
@@ -269,9 +279,9 @@ def _component(key: str, given: Mapping[str, Any]) -> Component:
     return Component(name, {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
 
 
-def _section(key: str, given: Mapping[str, Any]) -> object:
+def _section(key: str, entries: Mapping[str, Any]) -> object:
     known = keys(SECTIONS[key])
-    for entry in given:
+    for entry in entries:
         if entry not in known:
             raise RecipeError(f"[{key}] has no key '{entry}'{nearest(entry, known)}")
-    return SECTIONS[key](**{entry: known[entry].check(given[entry], key) for entry in given})
+    return SECTIONS[key](**{entry: known[entry].check(entries[entry], key) for entry in entries})

@@ -1,4 +1,4 @@
-"""Resolve: a recipe whose names are qualified and whose options are checked and filled in."""
+"""Resolution of recipes: qualify component names, check options and fill in defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def resolve(recipe: Recipe, registry: Registry) -> Recipe:
-    """``recipe`` with every name qualified by its distribution and every option filled in.
+    """Return ``recipe`` with qualified names and all options filled in.
 
     Raises UnknownNameError, AmbiguousNameError, UnknownOptionError or UsageError.
     """
@@ -21,8 +21,8 @@ def resolve(recipe: Recipe, registry: Registry) -> Recipe:
         return recipe
     parts: dict[str, Component] = {}
     for kind in COMPONENTS:
-        given: Component = getattr(recipe, kind)
-        name, options = registry.resolve(kind, given.name, given.options)
+        component: Component = getattr(recipe, kind)
+        name, options = registry.resolve(kind, component.name, component.options)
         parts[kind] = Component(name, options)
     data = dataclasses.replace(recipe.data, track=registry.qualified("dataset", recipe.data.track))
     pretrain = recipe.pretrain

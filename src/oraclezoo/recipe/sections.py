@@ -1,4 +1,4 @@
-"""Sections of a recipe: their keys, each with a type, a default, bounds and what it means."""
+"""Recipe sections. Each key has a type, a default, bounds and a help text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from oraclezoo.choices import IMPORTANCES, SCOPES
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.specs import Kind, Option, OptionType, Value
 
@@ -20,10 +21,11 @@ def _key(
     choices: tuple[str, ...] = (),
     later: bool = False,
 ) -> Any:
-    """A key of a fixed section; ``later`` marks one added after recipes had been published.
+    """Return the field of a key in a fixed section.
 
-    A later key is left out of the canonical JSON while it has its default (a section without keys
-    too), so that published recipes keep their hashes. Its default must mean: as before the key.
+    ``later`` marks a key added after the first published recipes. The canonical JSON omits a later
+    key with its default value (and a section that becomes empty), so that published recipes keep
+    their hashes. Its default must therefore give the behaviour before the key existed.
     """
     bounds = {"low": low, "high": high, "choices": choices}
     return field(default=default, metadata={"help": help, "later": later, **bounds})
@@ -31,134 +33,153 @@ def _key(
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What is learned from."""
+    """Training data."""
 
-    track: str = _key("glyphs-3k", "data set with its fixed split")
-    refit: bool = _key(False, "train on training and validation images together")
+    track: str = _key("glyphs-3k", "data set with a fixed split")
+    refit: bool = _key(False, "train on the union of training and validation images")
 
 
 @dataclass(frozen=True, slots=True)
 class Pretrain:
-    """What the net learns before; nothing if there are no epochs. Puts a result into "open"."""
+    """Pre-training on another track; off when ``epochs = 0``. Open division only."""
 
-    track: str = _key("glyphs", "data set, with the same classes and image size", later=True)
-    epochs: int = _key(0, "passes over its training images, by the same recipe", low=0, later=True)
+    track: str = _key("glyphs", "data set with the same classes and image size", later=True)
+    epochs: int = _key(0, "epochs of pre-training with the same recipe", low=0, later=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much is learned from it."""
+    """Training budget."""
 
     epochs: int = _key(50, "passes over the training images", low=1)
-    batch_size: int = _key(256, "images a step; an incomplete last batch is left out", low=1)
+    batch_size: int = _key(256, "images per step; an incomplete last batch is dropped", low=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Augment:
-    """Random changes of each training image; each is drawn evenly from -x to +x."""
+    """Data augmentation. Geometric parameters are drawn uniformly from [-x, x] per image."""
 
-    shift: float = _key(0.0, "translation, pixels", low=0, high=512)
-    rotate: float = _key(0.0, "rotation, degrees", low=0, high=180)
-    scale: float = _key(0.0, "zoom, as a fraction of 1", low=0, high=0.9)
-    shear: float = _key(0.0, "horizontal shear, as a tangent", low=0, high=2)
-    elastic: float = _key(0.0, "smooth displacement field, pixels", low=0, high=512)
-    elastic_grid: int = _key(4, "control points of that field along each axis", low=2, high=64)
-    flip: bool = _key(False, "mirror half of the images, if the data set allows it")
-    cutout: int = _key(0, "edge of a blanked square, pixels", low=0, high=512)
+    shift: float = _key(0.0, "translation in pixels", low=0, high=512)
+    rotate: float = _key(0.0, "rotation in degrees", low=0, high=180)
+    scale: float = _key(0.0, "scaling as a fraction of 1", low=0, high=0.9)
+    shear: float = _key(0.0, "horizontal shear as a tangent", low=0, high=2)
+    elastic: float = _key(
+        0.0, "elastic deformation: maximum displacement in pixels", low=0, high=512
+    )
+    elastic_grid: int = _key(
+        4, "control points of the elastic deformation per axis", low=2, high=64
+    )
+    flip: bool = _key(False, "mirror images with probability 0.5, if the data set allows it")
+    cutout: int = _key(0, "side of the erased square in pixels", low=0, high=512)
     interpolation: str = _key(
         "bilinear",
-        "between pixels; bicubic leaves an image as sharp as those that are evaluated",
+        "interpolation of geometric changes; bicubic preserves the sharpness of evaluation images",
         choices=("bilinear", "bicubic"),
         later=True,
     )
     jpeg: float = _key(
-        0.0, "share of the images that lose what JPEG does", low=0, high=1, later=True
+        0.0,
+        "probability of applying JPEG compression to a training image",
+        low=0,
+        high=1,
+        later=True,
     )
     jpeg_quality: int = _key(
-        30, "lowest quality; each is drawn evenly up to 95", low=1, high=95, later=True
+        30, "minimum JPEG quality; drawn uniformly up to 95", low=1, high=95, later=True
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Cross-entropy."""
+    """Cross-entropy loss."""
 
-    label_smoothing: float = _key(0.0, "probability spread over all classes", low=0, high=0.99)
+    label_smoothing: float = _key(0.0, "probability mass spread over all classes", low=0, high=0.99)
 
 
 @dataclass(frozen=True, slots=True)
 class Distill:
-    """Whom the net learns from beside the labels; nobody if there are no teachers."""
+    """Knowledge distillation from teacher models; off when ``teachers = 0``."""
 
     teachers: int = _key(
         0,
-        "nets of this recipe that are trained first, at other seeds; they count, so: open division",
+        "teachers trained first with this recipe and other seeds; above 0: open division",
         low=0,
         high=32,
         later=True,
     )
     weight: float = _key(
-        0.5, "share of the loss that goes by the teachers' labels", low=0, high=1, later=True
+        0.5, "weight of the distillation term in the loss", low=0, high=1, later=True
     )
     temperature: float = _key(
-        1.0, "divides the logits of both before they are compared", low=0.1, high=100, later=True
+        1.0, "softmax temperature of distillation", low=0.1, high=100, later=True
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How the steps are taken."""
+    """Training loop."""
 
-    precision: str = _key("fp32", "arithmetic of the passes", choices=("fp32", "bf16", "fp16"))
-    channels_last: bool = _key(True, "memory layout NHWC")
-    clip_norm: float = _key(0.0, "largest global gradient norm; 0 clips nothing", low=0)
-    ema: float = _key(0.0, "decay a step of averaged weights; 0 averages nothing", low=0, high=1)
-    keep: str = _key("last", "which weights become the model", choices=("last", "best"))
-    evaluate_every: int = _key(1, "epochs between validations; the last one always is", low=1)
+    precision: str = _key(
+        "fp32", "arithmetic of forward and backward passes", choices=("fp32", "bf16", "fp16")
+    )
+    channels_last: bool = _key(True, "use the NHWC memory layout")
+    clip_norm: float = _key(0.0, "maximum global gradient norm; 0 disables clipping", low=0)
+    ema: float = _key(
+        0.0,
+        "per-step decay of the exponential moving average of weights; 0 disables it",
+        low=0,
+        high=1,
+    )
+    keep: str = _key("last", "weights to keep as the model", choices=("last", "best"))
+    evaluate_every: int = _key(
+        1, "epochs between validations; the last epoch is always validated", low=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
-    """What the trained model does with an image; the model's card carries it."""
+    """Test-time augmentation; stored in the model card."""
 
     shifts: int = _key(
         0,
-        "pixels; average over an image and its shifts up, down, left and right; 0 shifts nothing",
+        "average predictions over the image and four shifts of this many pixels; 0 disables it",
         low=0,
         high=8,
         later=True,
     )
     flip: bool = _key(
-        False, "average over these mirrored as well, if the data set allows it", later=True
+        False, "also average over mirrored images, if the data set allows it", later=True
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Compress:
-    """What bench makes of each trained net before it is scored; nothing if there are no steps."""
+    """Compression of the trained model before evaluation in bench; off without ``steps``."""
 
     steps: str = _key(
-        "", "pruneNN (percent of MACs left), int8, fp16, joined by +: prune50+int8", later=True
+        "",
+        "pruneNN (keeps NN percent of MACs), int8 or fp16, joined by +: prune50+int8",
+        later=True,
     )
-    epochs: int = _key(10, "passes of fine-tuning after a pruning", low=0, later=True)
+    epochs: int = _key(10, "epochs of fine-tuning after pruning", low=0, later=True)
     importance: str = _key(
         "taylor",
-        "what channels are ranked by",
-        choices=("magnitude", "bn-scale", "taylor", "lamp", "random"),
+        "channel importance measure",
+        choices=IMPORTANCES,
         later=True,
     )
     scope: str = _key(
         "auto",
-        "within what they are ranked; auto is uniform, of transformers isomorphic",
-        choices=("auto", "uniform", "global", "isomorphic"),
+        "scope of the channel ranking; auto is uniform, isomorphic for transformers",
+        choices=("auto", *SCOPES),
         later=True,
     )
     lr_scale: float = _key(
-        1.0, "learning rates of the fine-tuning, as a share of [optimizer]'s", low=1e-6, later=True
+        1.0, "factor on the learning rates of [optimizer] in fine-tuning", low=1e-6, later=True
     )
     distill: float = _key(
         0.0,
-        "share of its loss that goes by the unpruned net's labels; above 0: open division",
+        "weight of distillation from the unpruned model in fine-tuning; above 0: open division",
         low=0,
         high=1,
         later=True,
@@ -170,7 +191,7 @@ class Compress:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Keys that decide nothing here: those of a pruning where there is none."""
+        """Keys without effect: those of pruning if there is no pruning step."""
         if self.steps and Variant.parse(self.steps).left is not None:
             return () if self.epochs else ("lr_scale", "distill")
         return tuple(f.name for f in dataclasses.fields(self) if f.name != "steps")
@@ -178,7 +199,7 @@ class Compress:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A backbone, optimizer or scheduler by name, with the options given to it."""
+    """Name and options of a backbone, optimizer or scheduler."""
 
     name: str
     options: Mapping[str, Value] = field(default_factory=dict)
@@ -199,7 +220,7 @@ COMPONENTS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler")
 
 
 def keys(section: type) -> dict[str, Option]:
-    """The keys of a fixed section, as options."""
+    """Return the keys of a fixed section as options, by name."""
     return {
         f.name: Option(
             f.name,

@@ -1,8 +1,8 @@
-"""Suite: a named list of recipes, read from TOML.
+"""Suite: a named list of recipes, loaded from TOML.
 
-A suite names recipes, or makes them from one: ``base`` is a recipe, ``[all.SECTION]`` what all
-change of it, and ``[each.NAME.SECTION]`` what the one called NAME changes beside. A recipe made so
-is known as ``suite/NAME``.
+A suite lists recipes, or derives them from one: ``base`` is that recipe, ``[all.SECTION]`` holds
+changes common to all derived recipes, and ``[each.NAME.SECTION]`` the changes of recipe NAME. A
+derived recipe is called ``suite/NAME``.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _KEYS = ("summary", "recipes", "base", "all", "each")
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A name, what it is for, and its recipes.
+    """A named list of recipes.
 
-    ``recipes``   all of them, as :func:`load_recipe` takes them; names, paths or suite/name
-    ``base``      name or path of the recipe that others are made from
-    ``variants``  what each of those changes, as :meth:`Recipe.override` takes it
+    ``recipes``   names, paths or suite/name of all recipes, as :func:`load_recipe` accepts them
+    ``base``      name or path of the recipe that others are derived from
+    ``variants``  overrides of each derived recipe, as :meth:`Recipe.override` accepts them
     """
 
     name: str
@@ -38,7 +38,7 @@ class Suite:
 
     @classmethod
     def load(cls, source: str | Path) -> Suite:
-        """A shipped suite by name, or a TOML file; paths in it are relative to that file."""
+        """Load a bundled suite or a TOML file, with paths relative to it. Raises RecipeError."""
         path = Path(source)
         if path.suffix != ".toml":
             if str(source) not in shipped():
@@ -60,9 +60,9 @@ class Suite:
             raise ValueError("'recipes' must be a list of names or paths")
         each = document.get("each", {})
         if not names and not each:
-            raise ValueError("it has neither 'recipes' nor [each.NAME.SECTION]")
+            raise ValueError("it needs 'recipes' or [each.NAME.SECTION]")
         if bool(each) != isinstance(document.get("base"), str):
-            raise ValueError("'base', a recipe, and [each.NAME.SECTION] go together")
+            raise ValueError("'base' (a recipe) and [each.NAME.SECTION] require each other")
         common = _changes(document.get("all", {}), "all")
         variants = {
             name: {**common, **_changes(part, f"each.{name}")} for name, part in each.items()
@@ -78,24 +78,24 @@ class Suite:
         )
 
     def recipe(self, name: str) -> Recipe:
-        """The recipe that is made under a name. Raises UnknownNameError or another UsageError."""
+        """Return the derived recipe ``name``. Raises UnknownNameError or another UsageError."""
         if name not in self.variants:
             raise UnknownNameError(f"recipe of suite '{self.name}'", name, self.variants)
-        suite = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("._-")  # a file's name, maybe
+        suite = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("._-")  # may be a file path
         named = {"name": f"{suite}/{name}" if suite else name}
-        made = Recipe.load(self.base).override({**self.variants[name], **named})
-        return made.override({"summary": f"{self.summary}: {name}"})
+        derived = Recipe.load(self.base).override({**self.variants[name], **named})
+        return derived.override({"summary": f"{self.summary}: {name}"})
 
 
 def shipped() -> list[str]:
-    """Names of the suites that come with oraclezoo."""
+    """Return the names of the bundled suites."""
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
 def load_recipe(source: str | Path, overrides: Mapping[str, object] | None = None) -> Recipe:
-    """What :meth:`Recipe.load` loads, or a recipe that a suite makes, as ``suite/name``.
+    """Load a recipe as :meth:`Recipe.load` does, or a suite's derived recipe as ``suite/name``.
 
-    ``suite`` is a shipped suite's name, or the path of a suite's TOML file.
+    ``suite`` is the name of a bundled suite or the path of a suite's TOML file.
     """
     suite, slash, name = str(source).rpartition("/")
     if isinstance(source, str) and slash and not name.endswith(".toml"):
@@ -108,7 +108,7 @@ def gather(
     suites: Iterable[str | Path] = (),
     overrides: Mapping[str, object] | None = None,
 ) -> list[Recipe]:
-    """The recipes, then those of the suites, each given by name or path; none twice."""
+    """Load recipes and then those of suites, by name or path, without duplicates."""
     names = [str(recipe) for recipe in recipes]
     for suite in suites:
         names += Suite.load(suite).recipes
@@ -116,9 +116,9 @@ def gather(
 
 
 def _changes(sections: object, where: str) -> dict[str, object]:
-    """Dotted keys of sections."""
+    """Flatten sections into dotted keys."""
     if not isinstance(sections, Mapping):
-        raise ValueError(f"[{where}] must hold sections")
+        raise ValueError(f"[{where}] must contain sections")
     changes: dict[str, object] = {}
     for section, values in sections.items():
         if not isinstance(values, Mapping):

@@ -1,7 +1,7 @@
-"""Result: one benchmark entry, as a frozen record and as a JSON document.
+"""Benchmark results, as frozen records and JSON documents.
 
-The document's layout, fields and units are those of ``schemas/result-1.json``. A result is
-validated whenever it is read and before it is written, and never evaluated.
+``schemas/result-1.json`` defines fields and units. Results are validated when read and before
+written; their content is never executed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from oraclezoo.errors import ResultError
 from oraclezoo.result.check import SCHEMA, read_json, validate
 
 PROTOCOL = 1
-"""Version of the benchmark protocol that this oraclezoo follows."""
+"""Version of the benchmark protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Track:
 
     @property
     def data_key(self) -> str:
-        """What tells data apart: equal when all source files are the same bytes."""
+        """Identity of the data: equal if all source files have the same bytes."""
         return data_key(self.data_sha256)
 
 
@@ -55,13 +55,13 @@ class RecipeRecord:
 
     @property
     def hash12(self) -> str:
-        """The first twelve digits of the hash."""
+        """First twelve digits of the hash."""
         return self.hash[:12]
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentRecord:
-    """A component's qualified name and the distribution behind it."""
+    """Qualified name of a component, with its distribution and version."""
 
     name: str
     distribution: str
@@ -70,9 +70,9 @@ class ComponentRecord:
 
 @dataclass(frozen=True, slots=True)
 class SeedScore:
-    """One training that ended well. ``accuracy`` is on test images, as a share of 1.
+    """Scores of one successful training run. ``accuracy`` is on the test split, in [0, 1].
 
-    Times are None where seeds were trained at once (``bench --accuracy-only``).
+    Times are None if seeds were trained concurrently (``bench --accuracy-only``).
     """
 
     seed: int
@@ -87,7 +87,7 @@ class SeedScore:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One training, or the measurement of its model, that did not end well."""
+    """Failed training run or measurement."""
 
     seed: int
     reason: str
@@ -96,9 +96,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """Parameters, multiply-accumulates an image, and bytes of what is deployed.
+    """Number of parameters, multiply-accumulates per image, and size in bytes.
 
-    That is the saved weights or, of a compressed net, its ONNX file.
+    The size is that of the saved weights, or of the ONNX file of a compressed model.
     """
 
     parameters: int
@@ -108,7 +108,7 @@ class ModelSize:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds of a forward pass in one setting."""
+    """Latency of a forward pass in milliseconds, in one setting."""
 
     runtime: str
     precision: str
@@ -123,7 +123,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The machine. ``class_`` (``class`` in JSON) groups comparable ones."""
+    """Hardware of a result. ``class_`` (``class`` in JSON) groups comparable machines."""
 
     class_: str
     device: str
@@ -138,7 +138,7 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class PredictionsFile:
-    """The file of kept predictions, beside the JSON document."""
+    """File of stored predictions, next to the JSON document."""
 
     file: str
     sha256: str
@@ -148,7 +148,7 @@ class PredictionsFile:
 
 @dataclass(frozen=True, slots=True)
 class CorruptionScores:
-    """Accuracy under one corruption, shares of 1: ``accuracy[seed's place][severity - 1]``."""
+    """Accuracy under one corruption, in [0, 1]: ``accuracy[seed index][severity - 1]``."""
 
     name: str
     accuracy: tuple[tuple[float, ...], ...]
@@ -156,7 +156,7 @@ class CorruptionScores:
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """Accuracy on corrupted test images; ``version`` and ``seed`` are those of the corruptions."""
+    """Accuracy on corrupted test images; ``version`` and ``seed`` belong to the corruptions."""
 
     version: str
     seed: int
@@ -164,18 +164,18 @@ class Robustness:
 
     @property
     def mean_accuracy(self) -> float:
-        """Mean over corruptions, severities and seeds, as a share of 1."""
-        shares = [share for one in self.corruptions for row in one.accuracy for share in row]
-        return sum(shares) / len(shares)
+        """Mean accuracy over corruptions, severities and seeds, in [0, 1]."""
+        accuracies = [value for one in self.corruptions for row in one.accuracy for value in row]
+        return sum(accuracies) / len(accuracies)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One recipe on one track, trained once for each seed on one machine.
+    """Result of one recipe on one track, trained with several seeds on one machine.
 
     ``components`` is keyed by kind: backbone, optimizer, scheduler, dataset. ``path`` is the file
-    it was loaded from or saved to, not part of the document nor of equality. ``robustness`` is None
-    where it was not measured, and then absent from the document.
+    that the result was loaded from or saved to; it is neither in the document nor compared.
+    ``robustness`` is None and absent from the document if it was not measured.
     """
 
     id: str
@@ -199,10 +199,10 @@ class Result:
     path: Path | None = field(default=None, compare=False, repr=False)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """The document: plain dicts, lists, strings, numbers, booleans and None."""
+        """Return the JSON document: dicts, lists, strings, numbers, booleans and None."""
         document = {"schema": SCHEMA, **dataclasses.asdict(self)}
         del document["path"]
-        if self.robustness is None:  # so that an older oraclezoo reads it too
+        if self.robustness is None:  # older versions of oraclezoo reject the key
             del document["robustness"]
         else:
             document["robustness"] = json.loads(json.dumps(document["robustness"]))
@@ -212,7 +212,7 @@ class Result:
 
     @classmethod
     def from_json_dict(cls, document: Mapping[str, Any], path: Path | None = None) -> Self:
-        """The record of a document. Raises ResultError if :func:`validate` does."""
+        """Create a result from its JSON document. Raises ResultError if it is invalid."""
         validate(document)
         parts: dict[str, Any] = {k: v for k, v in document.items() if k != "schema"}
         hardware = {"class_" if k == "class" else k: v for k, v in parts["hardware"].items()}
@@ -235,12 +235,12 @@ class Result:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """The result in a JSON file. Raises ResultError: which file, which field, what is wrong."""
+        """Load a JSON file. Raises ResultError that names the file, the field and the fault."""
         return cls.read(read_json(Path(path)), Path(path))
 
     @classmethod
     def read(cls, document: Any, path: Path) -> Self:
-        """As :meth:`load`, of the JSON value that was in the file ``path``. Raises ResultError."""
+        """Like :meth:`load`, for the JSON value that was read from ``path``."""
         try:
             return cls.from_json_dict(document, path)
         except ResultError as error:
@@ -249,15 +249,17 @@ class Result:
             raise ResultError(f"result {path}: nested too deeply to be a result") from error
 
     def save(self, folder: str | Path) -> Path:
-        """Validate and write ``<folder>/<id>.json`` atomically; returns its path.
+        """Validate and write ``<folder>/<id>.json`` atomically; return its path.
 
-        The predictions file must be there first: a result never points at what is not.
+        Write the predictions file first, so that a result never refers to a missing file.
+
+        Raises ResultError if the result is invalid.
         """
         document = self.to_json_dict()
         validate(document)
         text = json.dumps(document, indent=2, allow_nan=False) + "\n"
         path = write_atomically(Path(folder) / f"{self.id}.json", text.encode("ascii"))
-        object.__setattr__(self, "path", path)  # where it lies is no part of what it is
+        object.__setattr__(self, "path", path)  # the path is not part of the value
         return path
 
 
@@ -270,23 +272,23 @@ def _robustness(part: Mapping[str, Any]) -> Robustness:
 
 
 def make_id(track: str, recipe: str, recipe_hash: str, hardware_class: str) -> str:
-    """A result's id, fit for a file name; what does not fit becomes a dash."""
+    """Return a result's id, safe as a file name; other characters become dashes."""
     text = f"{track}-{recipe}-{recipe_hash[:12]}-{hardware_class}"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:200].strip("-")
 
 
 def data_key(data_sha256: Mapping[str, str]) -> str:
-    """What tells data apart: the digests of all source files by name, as canonical JSON."""
+    """Return the identity of the data: digests of all source files as canonical JSON."""
     return json.dumps(dict(data_sha256), sort_keys=True, separators=(",", ":"))
 
 
 def timestamp() -> str:
-    """The time now, as documents carry it: ISO 8601 in UTC, to the second."""
+    """Return the current time for documents: ISO 8601, UTC, in seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def write_atomically(path: Path, content: bytes) -> Path:
-    """Write a file so that it is there whole or not at all; makes its folder. Returns ``path``."""
+    """Write a file atomically, creating its folder. Return ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

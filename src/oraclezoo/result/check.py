@@ -1,4 +1,4 @@
-"""Validation of a result document: the published JSON Schema, and what a schema cannot say."""
+"""Validation of result documents: the JSON Schema and cross-field checks."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ if TYPE_CHECKING:
 SCHEMA = "oraclezoo/result/1"
 SCHEMA_FILE = Path(__file__).parent / "schemas" / "result-1.json"
 CLOSED_EPOCHS = 50
-"""The closed division's budget: this many epochs' worth of examples."""
+"""Budget of the closed division: number of epochs over the training images."""
 _PLAIN_KEYS = {"description", "type", "minimum", "maximum"}
 _NUMBERS: Mapping[str, tuple[type, ...]] = {"number": (int, float), "integer": (int,)}
 MAX_FILE_BYTES = 32 * 2**20
-"""A larger file is refused unread."""
+"""Larger files are rejected without reading."""
 
 
 def validate(document: Any) -> None:
-    """Raise ResultError, one line that names the field, unless ``document`` is a valid result.
+    """Validate a result document.
 
-    Beyond the JSON Schema: every number is finite, the recipe's hash is that of its content, and
-    the parts agree with each other.
+    Besides the JSON Schema, checks that every number is finite, that the recipe's hash matches its
+    content, and that fields agree with each other.
+
+    Raises:
+        ResultError: One line that names the invalid field.
     """
     fault = schema_fault(document, SCHEMA, SCHEMA_FILE)
     if fault:
@@ -41,13 +44,13 @@ def validate(document: Any) -> None:
 
 
 def schema_fault(document: Any, schema: str, file: Path) -> str:
-    """What keeps ``document`` from being one of ``schema``, in one line that names the field.
+    """Return why ``document`` violates ``schema``, as one line that names the field, or "".
 
-    ``file`` holds the JSON Schema; every number must be finite. "" if it is one.
+    ``file`` is the JSON Schema. Numbers must be finite.
     """
     if not isinstance(document, Mapping) or "schema" not in document:
         kind = schema.split("/")[1]
-        return f"not a {kind} document: there is no 'schema' of '{schema}'"
+        return f"not a {kind} document: the key 'schema' with '{schema}' is missing"
     if document["schema"] != schema:
         return f"schema is {_short(document['schema'])}; this oraclezoo reads '{schema}'"
     for where, number in _numbers(document, ""):
@@ -58,7 +61,7 @@ def schema_fault(document: Any, schema: str, file: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value in a file from anywhere. Raises ResultError."""
+    """Read an untrusted JSON file. Raises ResultError."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ResultError(f"result {path}: larger than {MAX_FILE_BYTES} bytes; not a result")
@@ -66,7 +69,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise ResultError(f"result {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise ResultError(f"result {path}: not JSON: {error}; make it again") from error
+        raise ResultError(f"result {path}: not JSON: {error}; create it again") from error
 
 
 @cache
@@ -81,7 +84,7 @@ def _validator(file: Path) -> Validator:
             yield from stock["items"](validator, schema, values, parent)
 
     def properties(validator: Any, schemas: Any, value: Any, parent: Any) -> Any:
-        if isinstance(value, dict):  # most of a result is numbers: a schema's machinery is slow
+        if isinstance(value, dict):  # fast path: jsonschema is slow, and most values are numbers
             schemas = {
                 key: schema
                 for key, schema in schemas.items()
@@ -91,7 +94,7 @@ def _validator(file: Path) -> Validator:
 
     checker = Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    )  # the standard also calls 5.0 an integer
+    )  # by the standard, 5.0 is an integer too
     quick = {"items": items, "properties": properties}
     strict = extend(Draft202012Validator, quick, type_checker=checker)  # type: ignore[no-untyped-call]  # the stubs leave it untyped
     validator: Validator = strict(json.loads(file.read_text(encoding="utf-8")))
@@ -99,9 +102,9 @@ def _validator(file: Path) -> Validator:
 
 
 def surely_fits(value: Any, schema: Any) -> bool:
-    """Whether a number or a truth value plainly fits a schema of type and bounds alone.
+    """Return whether a number or boolean satisfies a schema that has only type and bounds.
 
-    False leaves the question to jsonschema, which also says what is wrong.
+    False means that jsonschema must decide.
     """
     if not isinstance(schema, dict) or not schema.keys() <= _PLAIN_KEYS:
         return False
@@ -115,27 +118,27 @@ def surely_fits(value: Any, schema: Any) -> bool:
 
 
 def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Field and fault of what the schema cannot say."""
+    """Yield (field, fault) of cross-field checks, which the schema cannot express."""
     track, recipe, seeds = document["track"], document["recipe"], document["seeds"]
     try:
         datetime.fromisoformat(document["created"])
     except ValueError as error:
         yield "created", str(error)
     if recipe["hash"] != digest(recipe["content"]):
-        yield "recipe.hash", "is not the hash of recipe.content"
+        yield "recipe.hash", "does not match recipe.content"
     numbers = [row["seed"] for row in seeds]
     if len(set(numbers)) != len(numbers):
-        yield "seeds", "a seed is there twice"
+        yield "seeds", "contains a seed twice"
     if not seeds and not document["failures"]:
-        yield "seeds", "there is neither a seed nor a failure"
+        yield "seeds", "there are neither seeds nor failures"
     if bool(seeds) != (document["predictions"] is not None):
-        yield "predictions", "must be null without seeds, and must be there with them"
+        yield "predictions", "must be null if and only if there are no seeds"
     for key, count in (("images", track["test"]), ("classes", track["classes"])):
         if seeds and document["predictions"][key] != count:
-            yield f"predictions.{key}", f"must be the track's {count}"
+            yield f"predictions.{key}", f"must be {count}, as in the track"
     budget = CLOSED_EPOCHS * (track["train"] + recipe["refit"] * track["validation"])
     if track["division"] == "closed" and document["examples"] > budget:
-        yield "examples", f"the closed division allows {budget}, {CLOSED_EPOCHS} epochs' worth"
+        yield "examples", f"the closed division allows {budget} ({CLOSED_EPOCHS} epochs)"
     beyond = beyond_closed(recipe["content"])
     if track["division"] == "closed" and beyond:
         yield "track.division", f"must be open: {beyond}"
@@ -144,37 +147,37 @@ def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"robustness.corruptions[{index}].accuracy", f"must have {len(seeds)} rows"
     for index, row in enumerate(document["latency"]):
         if not row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]:
-            yield f"latency[{index}]", "its percentiles are not in order"
+            yield f"latency[{index}]", "percentiles are not in ascending order"
 
 
 def beyond_closed(content: Any) -> str:
-    """What keeps a recipe out of the closed division, whatever its budget; "" if nothing does.
+    """Return why a recipe is not allowed in the closed division, regardless of budget, or "".
 
-    ``content`` is that of ``Recipe.canonical()``, or anybody's JSON.
+    ``content`` is ``Recipe.canonical()``, or untrusted JSON.
     """
     if _at(content, "backbone", "options", "pretrained"):
-        return "the backbone starts from weights learned elsewhere"
+        return "the backbone uses pretrained weights"
     if _at(content, "pretrain", "epochs"):
-        return "the net learns another track first"
+        return "the model is pre-trained on another track"
     if _at(content, "distill", "teachers"):
-        return "it learns from teachers, and one model is trained there"
+        return "the model is distilled from teachers"
     if _at(content, "compress", "distill"):
-        return "its fine-tuning learns from a teacher"
+        return "fine-tuning uses distillation"
     return ""
 
 
 def _at(content: Any, *keys: str) -> Any:
-    """A value inside nested mappings; None where something is no mapping or lacks the key."""
+    """Return a nested value, or None if a key is missing or a level is not a mapping."""
     for key in keys:
         content = content.get(key) if isinstance(content, Mapping) else None
     return content
 
 
 def digest(content: Any) -> str:
-    """SHA-256 (hex) of canonical JSON: keys sorted, no blanks. A recipe's hash is one."""
+    """Return the SHA-256 (hex) of canonical JSON: sorted keys, no spaces. Equals Recipe.hash."""
     text = json.dumps(
         content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=list
-    )  # as Recipe.hash has it
+    )  # same as in Recipe.hash
     return hashlib.sha256(text.encode()).hexdigest()
 
 

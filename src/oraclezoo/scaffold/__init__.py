@@ -1,6 +1,6 @@
-"""Scaffold: writes a plugin package to begin with. Imports light.
+"""Plugin package templates. Imports nothing heavy.
 
-The templates lie beside this file; ``$words`` in them are replaced.
+The templates are next to this file; ``$words`` in them are replaced.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ _TRY = {
     "scheduler": "bench quick -s scheduler.name={component}",
     "dataset": "bench quick --track {component}",
 }
-"""How each kind is benched at once."""
+"""Benchmark command of each kind."""
 
 
 def try_it(kind: Scaffolded, name: str) -> str:
-    """The command that benches a fresh package's component."""
+    """Return the command that benchmarks a new package's component."""
     return "oraclezoo " + _TRY[kind].format(component=component(name))
 
 
 def component(name: str) -> str:
-    """The component's name in package ``name``: without a leading ``oraclezoo-``."""
+    """Return the component's name in package ``name``: without a leading ``oraclezoo-``."""
     return name.removeprefix(_PREFIX)
 
 
 def write(name: str, kind: Scaffolded, parent: Path) -> Path:
-    """Write package ``name``, which brings one component of a kind, into ``parent / name``.
+    """Write package ``name`` with one component of a kind to ``parent / name``.
 
-    It installs, passes its tests and benches as it is. Returns its folder. Raises UsageError for a
-    name that cannot be a package's, that a module here has already, or a folder that is there.
+    The package installs, passes its tests and can be benchmarked unchanged. Returns its folder.
+    Raises UsageError for an invalid or taken package name, or an existing folder.
     """
     _check_name(name)
     folder = parent / name
     if folder.exists():
-        raise UsageError(f"{folder} is there already; choose another name or --folder")
+        raise UsageError(f"{folder} already exists; choose another name or --out")
     if not parent.is_dir():
-        raise UsageError(f"{parent} is not a folder; make it first, or choose another --folder")
+        raise UsageError(f"{parent} is not a folder; create it, or choose another --out")
     module = name.replace("-", "_")
     words = {
         "name": name,
@@ -78,7 +78,7 @@ def write(name: str, kind: Scaffolded, parent: Path) -> Path:
 
 
 def _class_name(name: str, kind: Scaffolded) -> str:
-    """``my-rex`` is MyRexScheduler: a name that nothing else in the module has."""
+    """Return the class name, e.g. MyRexScheduler for ``my-rex``; unique in the module."""
     title = "".join(part.capitalize() for part in component(name).split("-"))
     suffix = kind.capitalize()
     if title == suffix:
@@ -90,10 +90,12 @@ def _check_name(name: str) -> None:
     module = name.replace("-", "_")
     if not _NAME.fullmatch(name) or name == "oraclezoo" or not component(name)[0].isalpha():
         raise UsageError(
-            f"'{name}' is no name for a package: small letters and digits, joined by '-', "
-            "a letter first, e.g. my-scheduler"
+            f"'{name}' is not a valid package name; use lowercase letters and digits, joined "
+            "by '-' and starting with a letter, e.g. my-scheduler"
         )
     if keyword.iskeyword(module) or module in sys.stdlib_module_names:
-        raise UsageError(f"'{module}' is a word of Python's; choose another name, e.g. my-{name}")
+        raise UsageError(
+            f"'{module}' is a name of Python itself; choose another name, e.g. my-{name}"
+        )
     if PathFinder.find_spec(module) is not None:
-        raise UsageError(f"there is a module '{module}' here already; choose another name")
+        raise UsageError(f"a module '{module}' is already installed; choose another name")

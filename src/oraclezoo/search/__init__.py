@@ -1,1 +1,1 @@
-"""The search for the smallest model that still reads well."""
+"""Search for the smallest or fastest compressed model within bounds on accuracy."""

@@ -1,43 +1,43 @@
-"""Compress: the chain of prune, export and quantize, searched for the best model within goals."""
+"""Compression: search over pruning, export and quantization for the best model within bounds."""
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.choices import AUTO
 from oraclezoo.contracts import Dataset
-from oraclezoo.engine.records import Epoch
+from oraclezoo.engine.records import Callbacks, Epoch
 from oraclezoo.errors import InterruptedRunError, UsageError, VerificationError
 from oraclezoo.plugins.registry import Registry, build_registry
-from oraclezoo.pruning.prune import EPOCHS, check_declared, recipe_given
-from oraclezoo.pruning.steps import Wish
+from oraclezoo.pruning.options import EPOCHS, Pruning
+from oraclezoo.pruning.prune import check_prunable, tuning_recipe
 from oraclezoo.pruning.workspace import working
-from oraclezoo.quantization.export import export
-from oraclezoo.quantization.onnx import AUTO, IMAGES
+from oraclezoo.quantization.export import export_model
+from oraclezoo.quantization.options import IMAGES, Export, Int8
+from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.receipt import receipt, side
 from oraclezoo.receipts.timing import ROUNDS, Subject, time_in_turn
 from oraclezoo.recipe import Recipe
 from oraclezoo.search import report
 from oraclezoo.search.goals import Goals, best
 from oraclezoo.search.journal import Candidate, Journal, Trial
+from oraclezoo.search.options import TRIALS, Compression, Timing
 from oraclezoo.search.proposals import next_share
-from oraclezoo.search.trial import RUNTIME, Chain, is_original, share_of_time
+from oraclezoo.search.trial import RUNTIME, Chain, is_original, relative_latency
 from oraclezoo.training.finetune import Tuning, milder
 
 FOLDER, JOURNAL = "compression", "journal.jsonl"
-"""The work's folder in the model's, until that is written; and the file in it that tells of it."""
-TRIALS = 8
-"""At most so many strengths, if nothing is said."""
+"""Name of the working directory in the model's folder, and of the journal in it."""
 LARGE_BATCH = 256
 
 
@@ -50,9 +50,9 @@ def compress(
     max_drop: float | None = None,
     max_limit: float | None = None,
     trials: int = TRIALS,
-    importance: str = Wish.importance,
+    importance: str = Pruning.importance,
     scope: str | None = None,
-    round_to: int = Wish.round_to,
+    round_to: int = Pruning.round_to,
     steps: int = 1,
     epochs: int = EPOCHS,
     lr_scale: float = Tuning.lr_scale,
@@ -78,136 +78,171 @@ def compress(
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Find the best model that comes down to the targets within the gates.
+    """Find the best compressed model that meets targets for latency and size within gates.
 
-    Targets, one at least, are shares of the model's own float ONNX file: ``latency``, the median
-    time of a pass in ONNX Runtime at ``batch_size`` and ``threads``, the two timed in turn; and
-    ``size``, the bytes of the file. Gates bound the accuracy that is lost on validation images, in
-    points: ``max_drop`` the mean, ``max_limit`` its one-sided 95% limit. A trial prunes to a share
-    of the multiply-accumulates (the first to none of them), fine-tunes, exports and quantizes: a
-    float and an int8 candidate. There are ``trials`` at most, and fewer where none is left that
-    could tell anything. The other options are those of :func:`oraclezoo.prune` and
-    :func:`oraclezoo.quantize`. All choices are made on validation images; what is chosen is timed
-    once more and, if it then misses the target, the next best is taken.
+    Each trial prunes to a fraction of the multiply-accumulates (the first trial prunes nothing),
+    fine-tunes, exports and quantizes, which gives a float and an int8 candidate. All choices are
+    made on validation images. The selected candidate is timed again; if it then misses the latency
+    target, the next best is selected. A backbone that cannot be pruned is only quantized.
 
-    The model, written to ``out`` with ``pareto.svg`` if that is given, has the receipts of its
-    steps and one of the whole chain, measured on ``split``, that lists all candidates. Stopped
-    before it is done, it leaves in ``out`` what ``resume`` goes on from, without a finished trial
-    being repeated. Raises VerificationError, and writes no model, if no candidate is within all
-    bounds; UsageError without a target, or for a model that is quantized already. A backbone that
-    cannot be pruned is quantized only.
+    Args:
+        model: A model, a run, the folder of either, or a model's name.
+        out: Folder to write the model and ``pareto.svg`` to. An interrupted compression leaves its
+            state there.
+        latency: Target: fraction of the median latency of the model's float ONNX file, in ONNX
+            Runtime. Give ``latency``, ``size`` or both.
+        size: Target: fraction of the bytes of the model's float ONNX file.
+        max_drop: Largest accepted loss of validation accuracy, in percentage points.
+        max_limit: Largest accepted one-sided 95% limit of that loss, in percentage points.
+        trials: Maximum number of trials; fewer are made if none would be informative.
+        importance: See :func:`oraclezoo.prune`; so are ``scope``, ``round_to``, ``steps``,
+            ``epochs``, ``lr_scale``, ``distill``, ``temperature``, ``recipe`` and ``device``.
+        calibration: See :func:`oraclezoo.quantize`; so are ``images`` and ``sensitivity``.
+        seed: Seed of fine-tuning and of importance random and taylor.
+        batch_size: Batch size that latency is timed at.
+        threads: Threads that latency is timed with.
+        rounds: Rounds of timing.
+        resume: Continue the unfinished compression in ``out`` without repeating finished trials.
+        overwrite: Replace a model or an unfinished compression in ``out``.
+        split: Split that the last receipt is measured on: validation or test.
+        track: Data set; by default the one that the model was trained on.
+        data_dir: Folder of the data set's files.
+        results: Folder whose ledger records a test-set evaluation.
+        registry: Registry of components; by default one with all installed plugins.
+        on_epoch: Called after each epoch of fine-tuning.
+        should_stop: Asked regularly; if it returns True, the search stops and keeps its state.
+        progress: Called with lines of text.
+
+    Returns:
+        The selected model. It has the receipts of its steps, and one for the whole compression that
+        lists all candidates.
+
+    Raises:
+        UsageError: An option is invalid, there is no target, or the model is already quantized.
+        VerificationError: No candidate meets the targets within the gates; no model is written.
+        InterruptedRunError: ``should_stop`` returned True; ``resume`` continues from there.
+
+    Example:
+        >>> small = oraclezoo.compress("runs/quick-0123456789ab-s0", latency=0.5, max_drop=0.5)
     """
-    registry = registry or build_registry()
-    goals = Goals(latency, size, max_drop, max_limit)
-    wish = Wish("macs", 1.0, importance, scope, round_to, steps, seed)
-    tuning = Tuning(epochs, lr_scale, distill, temperature)
-    _check(trials, epochs, steps, batch_size, threads, rounds)
-    say = progress or (lambda text: None)
+    compression = Compression(
+        goals=Goals(latency, size, max_drop, max_limit),
+        pruning=Pruning("macs", 1.0, importance, scope, round_to, steps, seed),
+        tuning=Tuning(epochs, lr_scale, distill, temperature),
+        int8=Int8(calibration, images, sensitivity),
+        timing=Timing(batch_size, threads, rounds),
+        trials=trials,
+        recipe=recipe,
+        device=device,
+        measurement=Measurement(track=track, data_dir=data_dir, split=split, results=results),
+        resume=resume,
+        overwrite=overwrite,
+    )
+    callbacks = Callbacks(on_epoch, should_stop, progress)
+    return compress_model(model, out, compression, registry or build_registry(), callbacks)
+
+
+def compress_model(
+    model: Model | Run | str | Path,
+    out: str | Path | None,
+    options: Compression,
+    registry: Registry,
+    callbacks: Callbacks,
+) -> Model:
+    """Compress a model; as :func:`compress`, with the options as a record."""
     opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
         raise UsageError(
-            f"this model is {opened.precision} already: export it anew, and compress that"
+            f"this model is {opened.precision} already: export the float model and compress that"
         )
     bare = Model(copy.deepcopy(opened.module).to("cpu"), opened.card, opened.onnx)
-    whole = _unprunable(bare, registry)
-    common = {"track": track, "data_dir": data_dir}
-    dataset = open_data(bare, registry, progress=progress, **common)  # type: ignore[arg-type]  # as they came
-    by = recipe_given(recipe, model, bare, registry, needed=epochs > 0 and not whole)
-    pruning = {**dataclasses.asdict(wish), **dataclasses.asdict(tuning)}
-    for fixed in ("what", "target", "runtime", "setting"):
-        del pruning[fixed]
-    rounding = {"calibration": calibration, "images": images, "sensitivity": sensitivity}
-    measured = {"batch_size": batch_size, "threads": threads, "rounds": rounds}
-    mild = milder(by, tuning, registry) if epochs and by is not None else None
-    asked = _digest(bare, dataset, mild, {**pruning, **rounding, **measured, "track": track})
-    place = None if out is None else Path(out)
-    with working(place, asked, resume=resume, overwrite=overwrite, name=FOLDER) as work:
+    unprunable = _unprunable(bare, registry)
+    measurement = options.measurement
+    dataset = open_data(
+        bare,
+        registry,
+        track=measurement.track,
+        data_dir=measurement.data_dir,
+        progress=callbacks.progress,
+    )
+    needed = options.tuning.epochs > 0 and not unprunable
+    recipe = tuning_recipe(options.recipe, model, bare, registry, needed=needed)
+    tunes = options.tuning.epochs and recipe is not None
+    mild = milder(recipe, options.tuning, registry) if tunes and recipe is not None else None
+    digest, folder = _digest(bare, dataset, mild, options), None if out is None else Path(out)
+    with working(
+        folder, digest, resume=options.resume, overwrite=options.overwrite, name=FOLDER
+    ) as work:
         if bare.onnx is None:
-            bare = export(bare, timed=False, registry=registry, progress=progress, **common)  # type: ignore[arg-type]  # as above
-        before = side(Subject(bare, RUNTIME), dataset, "validation", results, track)
-        chain = Chain(
-            source=model,
-            original=bare,
-            before=before,
-            dataset=dataset,
-            pruning={
-                **pruning,
-                "recipe": recipe,
-                "device": device,
-                "on_epoch": on_epoch,
-                "should_stop": should_stop,
-            },
-            rounding=rounding,
-            common=common,
-            setting=(batch_size, threads),
-            rounds=rounds,
-            registry=registry,
-            work=work,
-            say=say,
-        )
+            bare = export_model(
+                bare, None, Export(), options.data_only, registry, callbacks.progress
+            )
+        before = side(Subject(bare, RUNTIME), dataset, replace(measurement, split="validation"))
+        chain = Chain(model, bare, before, dataset, options, registry, work, callbacks)
         journal = Journal(work / JOURNAL)
         if not journal.trials:
-            journal.begin(backbone=bare.card["backbone"], setting=chain.setting)
-        if whole:
-            say(f"{whole}; only int8 is tried")
+            journal.begin(bare.card["backbone"], options.timing.setting)
+        if unprunable:
+            callbacks.say(f"{unprunable}; only int8 is tried")
         if before.learned:
-            say("the model has learned the validation images: a loss there may mislead")
-        found = _find(chain, journal, goals, 1 if whole else trials, should_stop)
-        story = report.Story(chain, tuple(journal.trials), goals, found and found[:2])
-        if found is None:
-            failure = report.failure(story, whole)
-            if place is not None:
-                report.figure(story, work, say)
-                failure += f"; {work} has the plot, --resume goes on from there"
+            callbacks.say(
+                "the model was trained on the validation images: losses measured there may mislead"
+            )
+        selected = _select(chain, journal, 1 if unprunable else options.trials)
+        summary = report.Summary(chain, tuple(journal.trials), selected and selected[:2])
+        if selected is None:
+            failure = report.failure(summary, unprunable)
+            if folder is not None:
+                report.figure(summary, work, callbacks.say)
+                failure += f"; {work} has the plot, --resume continues from there"
             raise VerificationError(failure)
-        _, made, pair = found
-        sides = [side(each, dataset, split, results, track) for each in pair]
-        options = {"latency": latency, "size": size, "max_drop": max_drop, "max_limit": max_limit}
-        options = {key: value for key, value in options.items() if value is not None}
-        told = {"macs": made.macs, "precision": made.precision, "trials": story.document()}
-        proof = receipt("compress", {**options, **measured, **pruning, **rounding, **told}, *sides)
-        proof["notes"] = [*report.notes(story, split, whole), *proof["notes"]]
-        done = pair[1].model.with_receipt(proof)
-        if place is not None:
-            report.figure(story, place, say)
-            done.save(place)
-    return done
+        _, candidate, pair = selected
+        first, last = (side(subject, dataset, measurement) for subject in pair)
+        findings = report.CompressionReport(options, candidate, summary)
+        proof = receipt("compress", first, last, findings)
+        proof = proof.with_notes(first=tuple(report.notes(summary, measurement.split, unprunable)))
+        compressed = pair[1].model.with_receipt(proof.to_json())
+        if folder is not None:
+            report.figure(summary, folder, callbacks.say)
+            compressed.save(folder)
+    return compressed
 
 
-def _find(
-    chain: Chain, journal: Journal, goals: Goals, trials: int, should_stop: Callable[[], bool]
+def _select(
+    chain: Chain, journal: Journal, trials: int
 ) -> tuple[Trial, Candidate, tuple[Subject, Subject]] | None:
-    """Spend the budget, and time the best candidate beside the original once more.
+    """Make the trials, and return the best candidate, timed again next to the original.
 
-    The winner of many noisy times is likely one that was lucky: one that is not as fast the second
-    time is passed over, and the search goes on without it.
+    The fastest of many noisy measurements was probably lucky. A candidate that misses the target
+    the second time is rejected, and the search continues without it.
     """
     settings = [chain.setting, (LARGE_BATCH, torch.get_num_threads())]
+    goals = chain.goals
     while True:
-        _search(chain, journal, goals, trials, should_stop)
-        found = best(journal.trials, goals)
-        if found is None:
+        _search(chain, journal, trials)
+        choice = best(journal.trials, goals)
+        if choice is None:
             return None
-        trial, made = found
-        chain.say(f"timing the best again: {report.words(made)}")
-        pair = Subject(chain.original, RUNTIME), Subject(chain.model(trial, made), RUNTIME)
-        time_in_turn(pair, settings=list(dict.fromkeys(settings)), rounds=chain.rounds)
-        again, _ = share_of_time(*pair)
-        if goals.latency is None or again <= goals.latency or is_original(trial, made):
-            return trial, made, pair
-        chain.say(f"this time it took {again:.3f} of the time: it is passed over")
-        journal.again(trial, made, again)
+        trial, candidate = choice
+        chain.say(f"timing the best again: {report.words(candidate)}")
+        pair = Subject(chain.original, RUNTIME), Subject(chain.model(trial, candidate), RUNTIME)
+        time_in_turn(
+            pair, settings=list(dict.fromkeys(settings)), rounds=chain.options.timing.rounds
+        )
+        again, _ = relative_latency(*pair)
+        if goals.latency is None or again <= goals.latency or is_original(trial, candidate):
+            return trial, candidate, pair
+        chain.say(f"its latency is now {again:.3f} of the original's: it is rejected")
+        journal.again(trial, candidate, again)
 
 
-def _search(
-    chain: Chain, journal: Journal, goals: Goals, trials: int, should_stop: Callable[[], bool]
-) -> None:
-    """Make trials until the budget is spent or nothing is left to be learned."""
+def _search(chain: Chain, journal: Journal, trials: int) -> None:
+    """Run trials until their number is reached or no further one would be informative."""
     while len(journal.trials) < trials:
-        share = next_share(journal.trials, goals)
+        share = next_share(journal.trials, chain.goals)
         if share is None:
             return
-        if should_stop():
+        if chain.callbacks.should_stop():
             raise InterruptedRunError(
                 f"stopped after {len(journal.trials)} trials, which are kept: run the same command "
                 "with --resume"
@@ -215,33 +250,23 @@ def _search(
         number = len(journal.trials) + 1
         chain.say(f"trial {number} of {trials} at most: {share:g} of the multiply-accumulates")
         journal.end(chain.run(number, share))
-        chain.say(report.told(journal.trials[-1], goals))
+        chain.say(report.outcome(journal.trials[-1], chain.goals))
 
 
 def _unprunable(model: Model, registry: Registry) -> str | None:
-    """Why the backbone cannot be pruned; None if it can, or may be tried."""
+    """Return the reason why the backbone cannot be pruned, or None if pruning may be tried."""
     try:
-        check_declared(model, registry)
+        check_prunable(model, registry)
     except UsageError as error:
         return str(error).partition(";")[0]
     return None
 
 
-def _check(trials: int, epochs: int, steps: int, batch: int, threads: int, rounds: int) -> None:
-    for name, value in (
-        ("trials", trials),
-        ("batch_size", batch),
-        ("threads", threads),
-        ("rounds", rounds),
-    ):
-        if value < 1:
-            raise UsageError(f"{name} is {value}; it must be at least 1")
-    if epochs and epochs < steps:
-        raise UsageError(f"{epochs} epochs are too few for {steps} steps: one each at least")
+def _digest(model: Model, dataset: Dataset, recipe: Recipe | None, options: Compression) -> str:
+    """Return the SHA-256 of every input that affects a trial; ``--resume`` requires a match.
 
-
-def _digest(model: Model, dataset: Dataset, recipe: Recipe | None, options: dict[str, Any]) -> str:
-    """Of all that decides what a trial comes to: neither targets, gates, nor how many there are."""
-    asked = [options, dict(dataset.sha256), None if recipe is None else recipe.hash]
-    text = json.dumps(asked, sort_keys=True)
+    Targets, gates and the number of trials do not, so that they may change on ``--resume``.
+    """
+    inputs = [options.hashed(), dict(dataset.sha256), None if recipe is None else recipe.hash]
+    text = json.dumps(inputs, sort_keys=True)
     return hashlib.sha256(text.encode() + model.weights() + (model.onnx or b"")).hexdigest()

@@ -1,11 +1,10 @@
-"""Goals of a compression: what a candidate must keep to, and which one is best."""
+"""Targets and gates of a compression, and the choice of the best candidate."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from oraclezoo.errors import UsageError
 from oraclezoo.search.journal import Candidate, Trial
@@ -13,8 +12,9 @@ from oraclezoo.search.journal import Candidate, Trial
 _ROUNDING = 1e-9
 
 
-class Crossed(NamedTuple):
-    """A bound that is not kept: the option that sets it, the value found, and both in words."""
+@dataclass(frozen=True)
+class Crossed:
+    """A bound that a candidate crosses: its option, the candidate's value, and both in words."""
 
     option: str
     value: float
@@ -23,16 +23,17 @@ class Crossed(NamedTuple):
 
     @property
     def excess(self) -> float:
-        """How far beyond: relative to a target, in points of accuracy for a gate."""
+        """The distance beyond the bound: relative for a target, in points for a gate."""
         gate = self.option.startswith("--max")
         return self.value - self.bound if gate else self.value / self.bound - 1
 
 
 @dataclass(frozen=True)
 class Goals:
-    """Targets (shares of the original's latency and bytes) and gates (points of accuracy).
+    """Targets (fractions of the original's latency and bytes) and gates (points of accuracy).
 
-    Raises UsageError without a target, or for one that is not above 0 and at most 1.
+    Raises:
+        UsageError: There is no target, or a value is out of range.
     """
 
     latency: float | None = None
@@ -44,8 +45,7 @@ class Goals:
         targets = {"latency": self.latency, "size": self.size}
         if all(value is None for value in targets.values()):
             raise UsageError(
-                "say what the model is to come down to: --latency SHARE, --size SHARE or both, "
-                "e.g. --latency 0.5"
+                "give a target: --latency SHARE, --size SHARE or both, e.g. --latency 0.5"
             )
         for name, value in targets.items():
             if value is not None and not 0 < value <= 1:
@@ -54,72 +54,71 @@ class Goals:
             if value is not None and not 0 <= value <= 100:
                 raise UsageError(f"{name} is {value:g}; it must be from 0 to 100 points")
 
-    def missed(self, made: Candidate) -> list[Crossed]:
-        """Targets that a candidate does not come down to."""
-        found = []
-        latency = max(made.latency, made.again or 0.0)
+    def missed(self, candidate: Candidate) -> list[Crossed]:
+        """Return the targets that a candidate misses."""
+        missed = []
+        latency = max(candidate.latency, candidate.again or 0.0)
         if self.latency is not None and latency > self.latency:
-            words = f"{latency:.3f} of the time, not {self.latency:g}"
-            found.append(Crossed("--latency", latency, self.latency, words))
-        if self.size is not None and made.size > self.size:
-            words = f"{made.size:.3f} of the bytes, not {self.size:g}"
-            found.append(Crossed("--size", made.size, self.size, words))
-        return found
+            words = f"{latency:.3f} of the latency, not {self.latency:g}"
+            missed.append(Crossed("--latency", latency, self.latency, words))
+        if self.size is not None and candidate.size > self.size:
+            words = f"{candidate.size:.3f} of the bytes, not {self.size:g}"
+            missed.append(Crossed("--size", candidate.size, self.size, words))
+        return missed
 
-    def lost(self, made: Candidate) -> list[Crossed]:
-        """Gates on accuracy that a candidate crosses."""
-        found = []
-        drop, limit = -100 * made.difference, 100 * made.loss_limit95
+    def lost(self, candidate: Candidate) -> list[Crossed]:
+        """Return the gates on accuracy that a candidate crosses."""
+        lost = []
+        drop, limit = -100 * candidate.difference, 100 * candidate.loss_limit95
         if self.max_drop is not None and drop > self.max_drop + _ROUNDING:
             words = f"lost {drop:.2f} points, more than {self.max_drop:g}"
-            found.append(Crossed("--max-drop", drop, self.max_drop, words))
+            lost.append(Crossed("--max-drop", drop, self.max_drop, words))
         if self.max_limit is not None and limit > self.max_limit + _ROUNDING:
             words = f"95% limit of the loss {limit:.2f} points, more than {self.max_limit:g}"
-            found.append(Crossed("--max-limit", limit, self.max_limit, words))
-        return found
+            lost.append(Crossed("--max-limit", limit, self.max_limit, words))
+        return lost
 
-    def crossed(self, made: Candidate) -> list[Crossed]:
-        """All bounds that a candidate does not keep; none if it is within."""
-        return [*self.missed(made), *self.lost(made)]
+    def crossed(self, candidate: Candidate) -> list[Crossed]:
+        """Return all bounds that a candidate crosses."""
+        return [*self.missed(candidate), *self.lost(candidate)]
 
 
 def pairs(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Candidate]]:
-    """Every candidate with its trial."""
+    """Yield every candidate with its trial."""
     for trial in trials:
-        for made in trial.candidates:
-            yield trial, made
+        for candidate in trial.candidates:
+            yield trial, candidate
 
 
 def best(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate] | None:
-    """The least pruned of those within all goals whose cross-entropy is next to the least.
+    """Return the best candidate within all bounds, or None if there is none.
 
-    Among a handful of candidates the highest accuracy on some hundred images is often luck; the
-    cross-entropy of the same images also tells how sure each answer was, and varies less. What is
-    within one standard error of the least cannot be told from it (the rule of Breiman et al.,
-    Classification and Regression Trees, 1984); then the one that keeps more is the safer guess: in
-    folds (``benchmarks/finetuning.py``) a net loses more, the more of it goes. Of equally pruned
-    ones the faster, the smaller.
+    Candidates are compared by cross-entropy, which varies less over a few hundred images than
+    accuracy does. Candidates within one standard error of the lowest are considered equivalent (the
+    one-standard-error rule; Breiman et al., Classification and Regression Trees, 1984). The least
+    pruned of them is selected, then the fastest, then the smallest: in cross-validation
+    (``benchmarks/finetuning.py``), loss grows with the amount of pruning.
     """
     within = [pair for pair in pairs(trials) if not goals.crossed(pair[1])]
-    least = min((made for _, made in within), key=lambda made: made.loss, default=None)
-    if least is None:
+    lowest = min((candidate for _, candidate in within), key=lambda c: c.loss, default=None)
+    if lowest is None:
         return None
-    near = [pair for pair in within if pair[1].loss <= least.loss + least.loss_se]
+    near = [pair for pair in within if pair[1].loss <= lowest.loss + lowest.loss_se]
     return min(near, key=lambda pair: (-pair[1].macs, pair[1].latency, pair[1].size))
 
 
 def nearest(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate]:
-    """The candidate that crosses the fewest bounds, and those by least."""
+    """Return the candidate that crosses the fewest bounds, by the least excess."""
 
-    def far(pair: tuple[Trial, Candidate]) -> tuple[int, float]:
+    def distance(pair: tuple[Trial, Candidate]) -> tuple[int, float]:
         crossed = goals.crossed(pair[1])
-        return len(crossed), sum(each.excess for each in crossed)
+        return len(crossed), sum(bound.excess for bound in crossed)
 
-    return min(pairs(trials), key=far)
+    return min(pairs(trials), key=distance)
 
 
 def loosened(crossed: Sequence[Crossed]) -> str:
-    """The options that would let a candidate through, rounded up."""
+    """Return the options that would accept a candidate, rounded up."""
     return " ".join(
-        f"{each.option} {math.ceil(each.value * 100 - _ROUNDING) / 100:.2f}" for each in crossed
+        f"{bound.option} {math.ceil(bound.value * 100 - _ROUNDING) / 100:.2f}" for bound in crossed
     )

@@ -1,32 +1,35 @@
-"""Journal of a compression: each trial as it was measured, so that none is made twice.
+"""Journal of a compression: measurements of finished trials, so that none is repeated.
 
-``compression`` says what is compressed, ``trial`` ends one with what it made, ``failed`` with why
-it made nothing, and ``again`` has the latency of a candidate that was timed a second time.
+Each line is a JSON object with an ``event``: ``compression`` names the model, ``trial`` lists the
+candidates of a trial, ``failed`` has the reason why a trial failed, and ``again`` has the latency
+of a candidate that was timed a second time.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from oraclezoo.artifacts.jsonl import append, rows
 from oraclezoo.errors import ResultError
+from oraclezoo.receipts.timing import Setting
 
 SCHEMA = "oraclezoo/compression-journal/1"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that a trial made, and how it stands against the original's float ONNX file.
+    """A model that a trial made, compared with the original's float ONNX file.
 
-    ``accuracy`` and ``difference`` are shares of the validation images, with the paired 95%
-    interval and the one-sided limit of the loss; ``latency``, ``size`` and ``macs`` shares of the
-    original's: of the median time of a pass (the calmest round; lowest and highest of the rounds),
-    of the bytes of the file, of the multiply-accumulates. ``again`` is the latency when it was
-    timed a second time. ``loss`` is the cross-entropy in nats, ``loss_se`` the standard error over
-    images of how far it is from the original's.
+    ``accuracy`` and ``difference`` are fractions of the validation images; ``ci95`` is the paired
+    95% interval of the difference, ``loss_limit95`` the one-sided 95% limit of the loss.
+    ``latency``, ``size`` and ``macs`` are fractions of the original's latency (the fastest round;
+    ``latency_rounds`` has the lowest and the highest), bytes, and multiply-accumulates. ``again``
+    is the latency in the second timing. ``loss`` is the cross-entropy in nats, and ``loss_se`` the
+    standard error of its difference from the original's.
     """
 
     precision: str
@@ -46,12 +49,18 @@ class Candidate:
     again: float | None = None
     loss_se: float = 0.0
 
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Self:
+        """Parse an entry of the journal. Raises TypeError, KeyError or ValueError."""
+        (low, high), (first, last) = entry["ci95"], entry["latency_rounds"]
+        return cls(**{**entry, "ci95": (low, high), "latency_rounds": (first, last)})
+
 
 @dataclass(frozen=True)
 class Trial:
-    """One strength: the share of the multiply-accumulates asked for, and what came of it.
+    """A trial with the requested fraction of the multiply-accumulates, and its candidates.
 
-    ``candidates`` has float first; it is empty, and ``reason`` says why, if the trial failed.
+    The float candidate comes first. A failed trial has no candidates but a ``reason``.
     """
 
     number: int
@@ -61,60 +70,55 @@ class Trial:
 
     @property
     def reached(self) -> float:
-        """Share of the multiply-accumulates that is left; what was asked if the trial failed."""
+        """Fraction of the multiply-accumulates left; the requested one if the trial failed."""
         return self.candidates[0].macs if self.candidates else self.asked
 
 
 class Journal:
-    """The file, and what it tells: ``trials`` in their order."""
+    """A journal file; ``trials`` holds its trials in order."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: list[Trial] = []
         for row in rows(path):
-            self._take(row)
+            self._add(row)
 
-    def begin(self, **told: Any) -> None:
-        """Say what is compressed, for those who read the file."""
-        append(self.path, {"event": "compression", "schema": SCHEMA, **told})
+    def begin(self, backbone: Any, setting: Setting) -> None:
+        """Write which backbone is compressed, for readers of the file."""
+        row = {"backbone": backbone, "setting": setting}
+        append(self.path, {"event": "compression", "schema": SCHEMA, **row})
 
     def end(self, trial: Trial) -> None:
-        """Note what a trial came to."""
+        """Write a finished trial."""
         event = "failed" if trial.reason else "trial"
-        made = [dataclasses.asdict(candidate) for candidate in trial.candidates]
-        row = {"trial": trial.number, "asked": trial.asked, "candidates": made}
-        self._take(append(self.path, {"event": event, **row, "reason": trial.reason}))
+        candidates = [dataclasses.asdict(candidate) for candidate in trial.candidates]
+        row = {"trial": trial.number, "asked": trial.asked, "candidates": candidates}
+        self._add(append(self.path, {"event": event, **row, "reason": trial.reason}))
 
     def again(self, trial: Trial, candidate: Candidate, latency: float) -> None:
-        """Note that a candidate was timed again."""
+        """Write the latency of the second timing of a candidate."""
         row = {"trial": trial.number, "precision": candidate.precision, "latency": latency}
-        self._take(append(self.path, {"event": "again", **row}))
+        self._add(append(self.path, {"event": "again", **row}))
 
-    def _take(self, row: dict[str, Any]) -> None:
+    def _add(self, row: Mapping[str, Any]) -> None:
         try:
             if row["event"] in ("trial", "failed"):
-                made = tuple(_candidate(entry) for entry in row["candidates"])
-                self.trials.append(Trial(row["trial"], row["asked"], made, row["reason"]))
+                candidates = tuple(Candidate.from_json(entry) for entry in row["candidates"])
+                self.trials.append(Trial(row["trial"], row["asked"], candidates, row["reason"]))
             elif row["event"] == "again":
-                number = int(row["trial"]) - 1
-                self.trials[number] = _timed_again(self.trials[number], row)
+                index, latency = int(row["trial"]) - 1, float(row["latency"])
+                self.trials[index] = _timed_again(self.trials[index], row["precision"], latency)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ResultError(
-                f"{self.path} is damaged ({error!r}); --overwrite starts anew"
+                f"{self.path} is damaged ({error!r}): restart the compression with --overwrite"
             ) from error
 
 
-def _candidate(entry: dict[str, Any]) -> Candidate:
-    low, high = entry.pop("ci95")
-    first, last = entry.pop("latency_rounds")
-    return Candidate(**entry, ci95=(low, high), latency_rounds=(first, last))
-
-
-def _timed_again(trial: Trial, row: dict[str, Any]) -> Trial:
-    made = tuple(
-        dataclasses.replace(candidate, again=float(row["latency"]))
-        if candidate.precision == row["precision"]
+def _timed_again(trial: Trial, precision: str, latency: float) -> Trial:
+    candidates = tuple(
+        dataclasses.replace(candidate, again=latency)
+        if candidate.precision == precision
         else candidate
         for candidate in trial.candidates
     )
-    return dataclasses.replace(trial, candidates=made)
+    return dataclasses.replace(trial, candidates=candidates)

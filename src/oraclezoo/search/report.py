@@ -1,4 +1,4 @@
-"""Report of a compression: its candidates in words, as a table, as plain data and as a figure."""
+"""Report of a compression: its candidates in words, as a table, as JSON and as a figure."""
 
 from __future__ import annotations
 
@@ -6,122 +6,164 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oraclezoo.data.sheet import FONT
 from oraclezoo.errors import OracleZooError
 from oraclezoo.ranking.pareto import front
-from oraclezoo.receipts.notes import setting
+from oraclezoo.receipts.records import setting_text
 from oraclezoo.search.goals import Goals, loosened, nearest, pairs
 from oraclezoo.search.journal import Candidate, Trial
+from oraclezoo.search.options import Compression
 from oraclezoo.search.trial import Chain
+
+if TYPE_CHECKING:
+    from oraclezoo.plots.pareto import Field
 
 
 @dataclass(frozen=True)
-class Story:
-    """What a compression came to; ``chosen`` is None if nothing is within the goals."""
+class Summary:
+    """The trials of a compression and the selected candidate, None if none is within the bounds."""
 
     chain: Chain
     trials: tuple[Trial, ...]
-    goals: Goals
-    chosen: tuple[Trial, Candidate] | None
+    selected: tuple[Trial, Candidate] | None
+
+    @property
+    def goals(self) -> Goals:
+        """The targets and gates."""
+        return self.chain.goals
+
+    def is_selected(self, candidate: Candidate) -> bool:
+        """Return whether a candidate is the selected one."""
+        return self.selected is not None and candidate is self.selected[1]
 
     def document(self) -> list[dict[str, Any]]:
-        """A record a candidate, and one a failed trial."""
+        """Return one JSON record for each candidate and each failed trial."""
         return [row for trial in self.trials for row in self._records(trial)]
 
     def _records(self, trial: Trial) -> Iterator[dict[str, Any]]:
         number = {"trial": trial.number, "asked": trial.asked}
-        for made in trial.candidates:
-            crossed = [each.words for each in self.goals.crossed(made)]
-            verdict = {"within": not crossed, "crossed": crossed}
-            chosen = self.chosen is not None and made is self.chosen[1]
-            yield {**number, **dataclasses.asdict(made), **verdict, "chosen": chosen}
+        for candidate in trial.candidates:
+            crossed = [bound.words for bound in self.goals.crossed(candidate)]
+            yield {
+                **number,
+                **dataclasses.asdict(candidate),
+                "within": not crossed,
+                "crossed": crossed,
+                "chosen": self.is_selected(candidate),
+            }
         if trial.reason:
             yield {**number, "within": False, "failed": trial.reason}
 
 
+@dataclass(frozen=True)
+class CompressionReport:
+    """The options and findings of a compression, for its receipt."""
+
+    options: Compression
+    selected: Candidate
+    summary: Summary
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry ``options`` of the receipt."""
+        goals = dataclasses.asdict(self.options.goals)
+        return {
+            **{name: value for name, value in goals.items() if value is not None},
+            **self.options.timing.document(),
+            **self.options.pruning_document(),
+            **self.options.int8_document(),
+            "macs": self.selected.macs,
+            "precision": self.selected.precision,
+            "trials": self.summary.document(),
+        }
+
+
 def header() -> tuple[str, ...]:
-    """Of :func:`rows`."""
+    """Return the header of :func:`rows`."""
     return ("TRIAL", "MACS", "PRECISION", "ACCURACY %", "POINTS", "TIME", "BYTES", "WITHIN")
 
 
 def rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """A row of text a candidate, from :meth:`Story.document`; shares are of the original's."""
-    found: list[tuple[str, ...]] = []
-    for each in records:
-        number = str(each["trial"])
-        if "failed" in each:
-            found.append((number, f"{each['asked']:.3f}", "", "", "", "", "", each["failed"]))
+    """Return a table row for each record of :meth:`Summary.document`, as a receipt holds them.
+
+    MACs, time and bytes are fractions of the original's.
+    """
+    table: list[tuple[str, ...]] = []
+    for record in records:
+        number = str(record["trial"])
+        if "failed" in record:
+            table.append((number, f"{record['asked']:.3f}", *[""] * 5, record["failed"]))
             continue
-        low, high = each["latency_rounds"]
-        why = "; ".join(each["crossed"]) or ("the best" if each["chosen"] else "yes")
-        found.append(
+        low, high = record["latency_rounds"]
+        verdict = "; ".join(record["crossed"]) or ("the best" if record["chosen"] else "yes")
+        table.append(
             (
                 number,
-                f"{each['macs']:.3f}",
-                each["precision"],
-                f"{100 * each['accuracy']:.2f}",
-                f"{100 * each['difference']:+.2f}",
-                f"{each['latency']:.3f} ({low:.3f} to {high:.3f})",
-                f"{each['size']:.3f}",
-                why,
+                f"{record['macs']:.3f}",
+                record["precision"],
+                f"{100 * record['accuracy']:.2f}",
+                f"{100 * record['difference']:+.2f}",
+                f"{record['latency']:.3f} ({low:.3f} to {high:.3f})",
+                f"{record['size']:.3f}",
+                verdict,
             )
         )
-    return found
+    return table
 
 
-def words(made: Candidate) -> str:
-    """A candidate's figures in a line."""
+def words(candidate: Candidate) -> str:
+    """Describe the figures of a candidate in one line."""
     return (
-        f"{made.precision} with {made.macs:.3f} of the multiply-accumulates, validation "
-        f"{100 * made.accuracy:.2f}% ({100 * made.difference:+.2f} points), {made.latency:.3f} of "
-        f"the time, {made.size:.3f} of the bytes"
+        f"{candidate.precision} with {candidate.macs:.3f} of the multiply-accumulates, validation "
+        f"{100 * candidate.accuracy:.2f}% ({100 * candidate.difference:+.2f} points), "
+        f"{candidate.latency:.3f} of the latency, {candidate.size:.3f} of the bytes"
     )
 
 
-def told(trial: Trial, goals: Goals) -> str:
-    """What a trial came to, a line a candidate."""
+def outcome(trial: Trial, goals: Goals) -> str:
+    """Describe the result of a trial, with one line for each candidate."""
     if trial.reason:
         return f"trial {trial.number} failed: {trial.reason}"
     return "\n".join(
-        f"  {words(made)}: {'; '.join(c.words for c in goals.crossed(made)) or 'within'}"
-        for made in trial.candidates
+        f"  {words(candidate)}: "
+        f"{'; '.join(bound.words for bound in goals.crossed(candidate)) or 'within the bounds'}"
+        for candidate in trial.candidates
     )
 
 
-def failure(story: Story, whole: str | None) -> str:
-    """That nothing is within the goals: the nearest candidate's figures, and what to loosen."""
-    count = sum(len(trial.candidates) for trial in story.trials)
-    images = len(story.chain.before.labels)
-    _, made = nearest(story.trials, story.goals)
-    crossed = story.goals.crossed(made)
-    why = "; ".join(each.words for each in crossed)
-    only = f" ({whole}; only int8 was tried)" if whole else ""
+def failure(summary: Summary, unprunable: str | None) -> str:
+    """Describe the nearest candidate, and the bounds to loosen, if none is within the bounds."""
+    count = sum(len(trial.candidates) for trial in summary.trials)
+    images = len(summary.chain.before.labels)
+    _, candidate = nearest(summary.trials, summary.goals)
+    crossed = summary.goals.crossed(candidate)
+    reasons = "; ".join(bound.words for bound in crossed)
+    only = f" ({unprunable}; only int8 was tried)" if unprunable else ""
     return (
         f"none of {count} candidates is within the bounds on {images} validation images{only}; "
-        f"nearest is {words(made)}: {why}; {loosened(crossed)} would take it, more --trials may "
-        "find another; no model was written"
+        f"nearest is {words(candidate)}: {reasons}; {loosened(crossed)} would accept it, more "
+        "--trials may find another; no model was written"
     )
 
 
-def notes(story: Story, split: str, whole: str | None) -> Iterator[str]:
-    """What a reader of the chain's receipt must not overlook."""
-    within = sum(not story.goals.crossed(made) for _, made in pairs(story.trials))
-    if whole:
-        yield f"not pruned: {whole}"
+def notes(summary: Summary, split: str, unprunable: str | None) -> Iterator[str]:
+    """Yield the notes of the receipt of the whole compression."""
+    within = sum(not summary.goals.crossed(candidate) for _, candidate in pairs(summary.trials))
+    if unprunable:
+        yield f"not pruned: {unprunable}"
     if split == "validation" and within > 1:
         yield (
-            f"the best of {within} candidates within the bounds, chosen on these very images: its "
-            "figures here are a little flattered; --split test has others"
+            f"the best of {within} candidates within the bounds, selected on these images: its "
+            "figures are slightly optimistic; --split test gives unbiased ones"
         )
-    for trial in story.trials:
+    for trial in summary.trials:
         if trial.reason:
             yield f"trial {trial.number} ({trial.asked:g} of the MACs) failed: {trial.reason}"
 
 
-def figure(story: Story, folder: Path, say: Callable[[str], None]) -> None:
-    """Draw ``pareto.svg`` and ``.png`` into a folder; without matplotlib, say so."""
+def figure(summary: Summary, folder: Path, say: Callable[[str], None]) -> None:
+    """Draw ``pareto.svg`` and ``pareto.png`` into a folder, if matplotlib is installed."""
     from oraclezoo.plots.style import Letters, drawing, need_matplotlib
 
     try:
@@ -132,34 +174,36 @@ def figure(story: Story, folder: Path, say: Callable[[str], None]) -> None:
     from oraclezoo.plots.pareto import pareto
 
     with drawing(Letters(FONT, [])):
-        pareto(_field(story), folder)
+        pareto(_field(summary), folder)
 
 
-def _field(story: Story) -> Any:
+def _field(summary: Summary) -> Field:
     from oraclezoo.plots.pareto import Field, Panel, Spot
 
-    chain, goals = story.chain, story.goals
-    found = list(pairs(story.trials))
+    chain, goals = summary.chain, summary.goals
+    candidates = [candidate for _, candidate in pairs(summary.trials)]
+    baseline = chain.before.metrics.accuracy
     spots = [
         Spot(
-            label=f"{100 * made.macs:.0f}%",
-            int8=made.precision != "fp32",
-            accuracy=100 * made.accuracy,
-            low=100 * (chain.before.facts["accuracy"] + made.ci95[0]),
-            high=100 * (chain.before.facts["accuracy"] + made.ci95[1]),
-            within=not goals.crossed(made),
-            chosen=story.chosen is not None and made is story.chosen[1],
+            label=f"{100 * candidate.macs:.0f}%",
+            int8=candidate.precision != "fp32",
+            accuracy=100 * candidate.accuracy,
+            low=100 * (baseline + candidate.ci95[0]),
+            high=100 * (baseline + candidate.ci95[1]),
+            within=not goals.crossed(candidate),
+            chosen=summary.is_selected(candidate),
         )
-        for _, made in found
+        for candidate in candidates
     ]
-    accuracy = [made.accuracy for _, made in found]
-    costs = {"latency": [made.latency for _, made in found], "size": [m.size for _, m in found]}
-    rounds = [(100 * low, 100 * high) for low, high in (m.latency_rounds for _, m in found)]
-    original = found[0][1]
-    batch, threads = chain.setting
-    at = setting({"batch_size": batch, "threads": threads})
+    accuracy = [candidate.accuracy for candidate in candidates]
+    costs = {
+        "latency": [candidate.latency for candidate in candidates],
+        "size": [candidate.size for candidate in candidates],
+    }
+    rounds = [(100 * low, 100 * high) for low, high in (c.latency_rounds for c in candidates)]
+    original = candidates[0]
     names = {
-        "latency": f"time of a pass (p50, {at}; bars: rounds), "
+        "latency": f"latency (p50, {setting_text(*chain.setting)}; bars: rounds), "
         f"% of the original's {original.p50_ms:.3g} ms",
         "size": f"bytes of the file, % of the original's {original.size_bytes:,}",
     }
@@ -177,10 +221,10 @@ def _field(story: Story) -> Any:
     name = chain.original.card["backbone"]["name"].removeprefix("oraclezoo:")
     part = chain.before
     return Field(
-        title=f"{name} compressed: {len(found)} candidates of {len(story.trials)} trials",
+        title=f"{name} compressed: {len(candidates)} candidates of {len(summary.trials)} trials",
         subtitle=f"{len(part.labels)} validation images of {part.track}; bars: 95% of the paired "
-        "difference\nbeside each point: the share of multiply-accumulates that is left",
+        "difference\nlabels: fraction of multiply-accumulates left",
         spots=spots,
         panels=panels,
-        gate=None if goals.max_drop is None else 100 * part.facts["accuracy"] - goals.max_drop,
+        gate=None if goals.max_drop is None else 100 * baseline - goals.max_drop,
     )

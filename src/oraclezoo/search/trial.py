@@ -1,130 +1,146 @@
-"""Trial of a compression: pruned to one strength, exported, quantized, and held to the original."""
+"""One trial of a compression: prune to a given fraction, export, quantize, and measure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from oraclezoo.artifacts.model import CARD, Model, load
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
+from oraclezoo.engine.records import Callbacks
 from oraclezoo.errors import DivergedError, OutOfMemoryError, UsageError, VerificationError
 from oraclezoo.plugins.registry import Registry
-from oraclezoo.pruning.prune import prune
-from oraclezoo.quantization.export import export
-from oraclezoo.quantization.onnx import quantize
+from oraclezoo.pruning.options import PruneOptions
+from oraclezoo.pruning.prune import prune_model
+from oraclezoo.quantization.export import export_model
+from oraclezoo.quantization.onnx import quantize_onnx
+from oraclezoo.quantization.options import Export, Quantization
 from oraclezoo.ranking.paired import paired
 from oraclezoo.receipts.receipt import Side, side
-from oraclezoo.receipts.timing import Subject, time_in_turn
+from oraclezoo.receipts.timing import Setting, Subject, time_in_turn
+from oraclezoo.search.goals import Goals
 from oraclezoo.search.journal import Candidate, Trial
+from oraclezoo.search.options import Compression
 
 RUNTIME = ("onnxruntime",)
 FLOAT, INT8 = "fp32", "int8"
 TINY = 1e-9
-"""No probability is taken for less, as its logarithm would have no bound."""
+"""Lower bound on probabilities, so that their logarithms are finite."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """What all trials share.
+    """The steps that every trial runs, with what they share.
 
-    ``source`` is what is pruned, ``original`` the same with its float ONNX file, ``before`` that on
-    the validation images. ``pruning`` and ``rounding`` are options of the steps, ``common`` of all.
-    ``setting``: batch size and threads.
+    ``source`` is the model to prune, ``original`` the same with its float ONNX file, and ``before``
+    the measurements of the original on the validation images. ``work`` is the working directory.
     """
 
     source: Model | Run | str | Path
     original: Model
     before: Side
     dataset: Dataset
-    pruning: Mapping[str, Any]
-    rounding: Mapping[str, Any]
-    common: Mapping[str, Any]
-    setting: tuple[int, int]
-    rounds: int
+    options: Compression
     registry: Registry
     work: Path
-    say: Callable[[str], None]
+    callbacks: Callbacks
+
+    @property
+    def goals(self) -> Goals:
+        """The targets and gates."""
+        return self.options.goals
+
+    @property
+    def setting(self) -> Setting:
+        """The batch size and threads that latency is timed at."""
+        return self.options.timing.setting
+
+    def say(self, text: str) -> None:
+        """Report a line of progress."""
+        self.callbacks.say(text)
 
     def run(self, number: int, share: float) -> Trial:
-        """Make and measure the models of one share; a failed trial where pruning cannot do it."""
+        """Make and measure the candidates with a fraction ``share`` of the multiply-accumulates.
+
+        If pruning fails, the trial that is returned has the reason and no candidates.
+        """
         if share == 1:
-            forms = {INT8: self._quantized(self.original)}
+            models = {INT8: self._quantized(self.original)}
         else:
             try:
-                forms = self._pruned(number, share)
+                models = self._pruned(number, share)
             except (UsageError, DivergedError, OutOfMemoryError, VerificationError) as error:
                 return Trial(number, share, (), f"{type(error).__name__}: {error}")
         original = Subject(self.original, RUNTIME)
-        subjects = {form: Subject(model, RUNTIME) for form, model in forms.items()}
-        self.say("timing it beside the original")
-        together = [original, *subjects.values()]
-        time_in_turn(together, settings=[self.setting], rounds=self.rounds)
-        made = [self._candidate(original, subject) for subject in subjects.values()]
-        for form, model in forms.items():
+        subjects = {form: Subject(model, RUNTIME) for form, model in models.items()}
+        self.say("timing next to the original")
+        time_in_turn(
+            [original, *subjects.values()],
+            settings=[self.setting],
+            rounds=self.options.timing.rounds,
+        )
+        candidates = [self._candidate(original, subject) for subject in subjects.values()]
+        for form, model in models.items():
             model.save(self._folder(number) / form)
         if share == 1:
-            made = [_itself(self.before, original), *made]
-        return Trial(number, share, tuple(made))
+            candidates = [_original_candidate(self.before, original), *candidates]
+        return Trial(number, share, tuple(candidates))
 
-    def model(self, trial: Trial, made: Candidate) -> Model:
-        """The model of a candidate, as its trial left it. Raises ResultError."""
-        if is_original(trial, made):
+    def model(self, trial: Trial, candidate: Candidate) -> Model:
+        """Load the model of a candidate. Raises ResultError."""
+        if is_original(trial, candidate):
             return self.original
-        return load(self._folder(trial.number) / made.precision, self.registry)
+        return load(self._folder(trial.number) / candidate.precision, self.registry)
 
     def _folder(self, number: int) -> Path:
         return self.work / f"trial-{number}"
 
     def _pruned(self, number: int, share: float) -> dict[str, Model]:
-        place = self._folder(number) / "pruned"
-        if (place / CARD).is_file():  # left by a trial that was killed later on
-            model = load(place, self.registry)
+        """Return the pruned model as float and as int8."""
+        folder, options = self._folder(number) / "pruned", self.options
+        if (folder / CARD).is_file():  # an earlier process was stopped after pruning
+            model = load(folder, self.registry)
         else:
-            model = prune(
-                self.source,
-                place,
-                macs=share,
+            pruning = PruneOptions(
+                pruning=replace(options.pruning, target=share),
+                tuning=options.tuning,
+                recipe=options.recipe,
+                device=options.device,
+                measurement=options.data_only,
                 resume=True,
-                timed=False,
-                progress=self.say,
-                **self.pruning,
-                **self._given,
             )
-        whole = self.original.card["onnx"].get("input", "uint8") == "uint8"
-        exported = export(model, preprocess=whole, timed=False, **self._given)
+            model = prune_model(self.source, folder, pruning, self.registry, self.callbacks)
+        preprocess = self.original.card["onnx"].get("input", "uint8") == "uint8"
+        export = Export(preprocess=preprocess)
+        exported = export_model(model, None, export, options.data_only, self.registry)
         return {FLOAT: exported, INT8: self._quantized(exported)}
 
     def _quantized(self, model: Model) -> Model:
-        return quantize(model, timed=False, **self.rounding, **self._given)
-
-    @property
-    def _given(self) -> dict[str, Any]:
-        return {**self.common, "registry": self.registry}
+        options = Quantization(int8=self.options.int8, measurement=self.options.data_only)
+        return quantize_onnx(model, None, options, self.registry)
 
     def _candidate(self, original: Subject, subject: Subject) -> Candidate:
-        after = side(subject, self.dataset, "validation", "", self.common["track"])
-        found = paired(self.before.correct, after.correct)
-        facts, whole = after.facts, self.before.facts
-        latency, rounds = share_of_time(original, subject)
+        after = side(subject, self.dataset, self.options.data_only)
+        change = paired(self.before.correct, after.correct)
+        metrics, original_metrics = after.metrics, self.before.metrics
+        latency, rounds = relative_latency(original, subject)
         return Candidate(
-            precision=facts["precision"],
-            accuracy=facts["accuracy"],
-            loss=facts["loss"],
-            difference=found.difference,
-            ci95=(found.low, found.high),
-            loss_limit95=found.limit,
-            lost=found.lost,
-            gained=found.gained,
-            macs=facts["macs"] / whole["macs"],
-            size_bytes=facts["size_bytes"],
-            size=facts["size_bytes"] / whole["size_bytes"],
-            p50_ms=calmest_ms(subject),
+            precision=metrics.precision,
+            accuracy=metrics.accuracy,
+            loss=metrics.loss,
+            difference=change.difference,
+            ci95=(change.low, change.high),
+            loss_limit95=change.limit,
+            lost=change.lost,
+            gained=change.gained,
+            macs=metrics.macs / original_metrics.macs,
+            size_bytes=metrics.size_bytes,
+            size=metrics.size_bytes / original_metrics.size_bytes,
+            p50_ms=fastest_ms(subject),
             latency=latency,
             latency_rounds=rounds,
             loss_se=standard_error(self.before, after),
@@ -132,49 +148,54 @@ class Chain:
 
 
 def standard_error(before: Side, after: Side) -> float:
-    """Over images, of the mean difference of two models' cross-entropies, in nats."""
-    places = np.arange(len(before.labels)), before.labels
-    apart = np.log(np.maximum(before.probabilities[places], TINY)) - np.log(
-        np.maximum(after.probabilities[places], TINY)
+    """Return the standard error of the mean difference in cross-entropy over images, in nats."""
+    indices = np.arange(len(before.labels)), before.labels
+    differences = np.log(np.maximum(before.probabilities[indices], TINY)) - np.log(
+        np.maximum(after.probabilities[indices], TINY)
     )
-    return float(apart.std(ddof=1) / math.sqrt(len(apart))) if len(apart) > 1 else 0.0
+    if len(differences) < 2:
+        return 0.0
+    return float(differences.std(ddof=1) / math.sqrt(len(differences)))
 
 
-def is_original(trial: Trial, made: Candidate) -> bool:
-    """Whether a candidate is the model itself, neither pruned nor quantized."""
-    return trial.asked == 1 and made.precision == FLOAT
+def is_original(trial: Trial, candidate: Candidate) -> bool:
+    """Return whether a candidate is the original model, neither pruned nor quantized."""
+    return trial.asked == 1 and candidate.precision == FLOAT
 
 
-def calmest_ms(subject: Subject) -> float:
-    """Median time of a pass at the first setting, in the calmest round."""
-    return min(float(rows[0]["p50_ms"]) for rows in subject.rows)
+def fastest_ms(subject: Subject) -> float:
+    """Return the median latency at the first setting, in the fastest round."""
+    return min(rows[0].p50_ms for rows in subject.rows)
 
 
-def share_of_time(original: Subject, subject: Subject) -> tuple[float, tuple[float, float]]:
-    """Time at the first setting as a share of the original's; and its lowest and highest round."""
-    shares = [
-        float(after[0]["p50_ms"] / before[0]["p50_ms"])
+def relative_latency(original: Subject, subject: Subject) -> tuple[float, tuple[float, float]]:
+    """Return the latency as a fraction of the original's, and the lowest and highest round.
+
+    Latency is taken at the first setting, and in the fastest rounds.
+    """
+    ratios = [
+        after[0].p50_ms / before[0].p50_ms
         for before, after in zip(original.rows, subject.rows, strict=True)
     ]
-    return calmest_ms(subject) / calmest_ms(original), (min(shares), max(shares))
+    return fastest_ms(subject) / fastest_ms(original), (min(ratios), max(ratios))
 
 
-def _itself(before: Side, original: Subject) -> Candidate:
-    """The original as a candidate: all shares are 1, and nothing is lost."""
-    facts = before.facts
+def _original_candidate(before: Side, original: Subject) -> Candidate:
+    """Return the original as a candidate: all its relative figures are 1."""
+    metrics = before.metrics
     return Candidate(
-        precision=facts["precision"],
-        accuracy=facts["accuracy"],
-        loss=facts["loss"],
+        precision=metrics.precision,
+        accuracy=metrics.accuracy,
+        loss=metrics.loss,
         difference=0.0,
         ci95=(0.0, 0.0),
         loss_limit95=0.0,
         lost=0,
         gained=0,
         macs=1.0,
-        size_bytes=facts["size_bytes"],
+        size_bytes=metrics.size_bytes,
         size=1.0,
-        p50_ms=calmest_ms(original),
+        p50_ms=fastest_ms(original),
         latency=1.0,
         latency_rounds=(1.0, 1.0),
     )

@@ -1,1 +1,1 @@
-"""Serving: a deployed model reads images of any kind. NumPy, Pillow and ONNX Runtime, no torch."""
+"""Inference with a deployed model by ONNX Runtime; needs NumPy and Pillow, not torch."""

@@ -1,4 +1,4 @@
-"""The models that come with oraclezoo, as specs read from ``models/index.toml``. Light."""
+"""Bundled and downloadable models, as specs read from ``models/index.toml``; a light import."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from oraclezoo.errors import ResultError
 from oraclezoo.specs import SHIPPED_MODEL, Spec, fetched_model
 
 MODELS = Path(__file__).parents[1] / "models"
-"""Where the shipped models lie, each in a folder of its name."""
+"""Folder of the bundled models, each in a folder of its name."""
 
 INDEX = MODELS / "index.toml"
 
 
 def models(index: Path = INDEX) -> list[Spec]:
-    """A spec for each entry of an index. Raises ResultError if it cannot be read."""
+    """Return a spec for each entry of an index. Raises ResultError if it cannot be read."""
     try:
         document = tomllib.loads(index.read_text(encoding="utf-8"))
         return [_spec(name, entry) for name, entry in document.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ResultError(f"{index}: this is no index of models ({error!r})") from error
+        raise ResultError(f"{index}: not an index of models ({error!r})") from error
 
 
 @cache
 def shipped() -> dict[str, Spec]:
-    """The shipped models by name."""
+    """Return the bundled models by name."""
     return {spec.name: spec for spec in models() if spec.target == SHIPPED_MODEL}
 
 

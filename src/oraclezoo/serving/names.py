@@ -1,4 +1,4 @@
-"""Names: which folder a model's name or path stands for."""
+"""Resolution of a model's name or path to its folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oraclezoo.serving import store
 from oraclezoo.serving.listing import shipped
 
 DEFAULT = "oraclenet_s"
-"""The model that reads when none is named."""
+"""The default model."""
 
 
 def locate(
@@ -19,11 +19,19 @@ def locate(
     registry: Callable[[], Registry] = build_registry,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
-    """The folder of ``model``: a path, or the name of a shipped or a fetched one.
+    """Return the folder of a model.
 
-    A shipped model's name means that model, always; ``./name`` is a folder. ``registry`` is called
-    for neither, since it would load the plugins. Fetched models are fetched if need be. Raises
-    UnknownNameError, AmbiguousNameError; ResultError, DownloadError.
+    Args:
+        model: A folder, or the name of a bundled or downloadable model. A bundled model's name
+            always means that model; ``./name`` is a folder.
+        registry: Called only for names of other models, because it loads the plugins.
+        progress: Receives messages while a model is downloaded.
+
+    Raises:
+        UnknownNameError: No model has this name.
+        AmbiguousNameError: Several plugins have a model of this name.
+        ResultError: The model's folder is damaged.
+        DownloadError: The download failed.
     """
     if isinstance(model, Path):
         return model

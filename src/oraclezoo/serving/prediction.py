@@ -1,4 +1,4 @@
-"""Prediction: what a model says of images."""
+"""The output of a model for a batch of images."""
 
 from __future__ import annotations
 

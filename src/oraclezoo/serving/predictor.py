@@ -1,4 +1,4 @@
-"""Predictor: a deployed model that reads images by ONNX Runtime."""
+"""A deployed model that runs in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.serving.prediction import Prediction
 
 MAX_BYTES = 1 << 30
-"""Largest ONNX file that is read: 1 GiB."""
+"""Size limit of an ONNX file: 1 GiB."""
 
 
 class Predictor:
     """The ONNX file of a model folder; torch is never imported.
 
-    The file is held against the digest in the card before anything of it is used. ``threads`` is
-    how many ONNX Runtime may use, 0 as many as there are cores. Raises ResultError for a folder
-    that is no model's, has no ONNX file, or is damaged.
+    The file must match the SHA-256 in the model card.
+
+    Args:
+        folder: A model folder with an ONNX file.
+        threads: Number of ONNX Runtime threads; 0 for one per core.
+
+    Raises:
+        ResultError: The folder is not a model folder, has no ONNX file or is damaged.
     """
 
     def __init__(self, folder: str | Path, *, threads: int = 0) -> None:
@@ -45,41 +50,53 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What each class means."""
+        """Return a name for each class."""
         return self.card.classes
 
     @property
     def glyphs(self) -> tuple[str, ...]:
-        """The modern form of each class's character, or ""."""
+        """Return the modern form of each class's character, or ""."""
         return self.card.glyphs
 
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
-        """Labels and probabilities, calibrated where the model's card says so.
+        """Classify images; the probabilities are calibrated if the model card says so.
 
-        ``images`` is uint8 ``(N, S, S)`` of the model's size, taken as prepared (bright strokes on
-        black), or a picture, or an iterable of pictures of any size, colour and ``polarity``:
-        files, the bytes of one, images of Pillow's, uint8 ``(H, W)`` or ``(H, W, 3 or 4)``.
-        Raises DataError for a picture that cannot be read, UsageError for what is none.
+        Args:
+            images: uint8 ``(N, S, S)`` of the model's input size counts as preprocessed (light
+                strokes on black). Otherwise a picture or an iterable of pictures: file names, the
+                bytes of files, Pillow images, uint8 ``(H, W)`` or ``(H, W, 3 or 4)``.
+            polarity: ``auto`` detects the polarity of each picture.
+
+        Returns:
+            Labels int64 ``(N,)`` and probabilities float32 ``(N, C)``.
+
+        Raises:
+            DataError: A picture cannot be read.
+            UsageError: ``images`` are not images.
         """
-        found = self.probabilities(
-            as_batch(images, self.card.image_size, polarity, self.card.jpeg_smoothing)
-        )
-        return Prediction(found.argmax(1).astype(np.int64), found)
+        card = self.card
+        batch = as_batch(images, card.image_size, polarity, card.jpeg_smoothing)
+        probabilities = self.probabilities(batch)
+        return Prediction(probabilities.argmax(1).astype(np.int64), probabilities)
 
     def probabilities(self, images: Images) -> npt.NDArray[np.float32]:
-        """Of prepared images uint8 ``(N, S, S)``, float32 ``(N, C)``.
+        """Return class probabilities float32 ``(N, C)`` of preprocessed images uint8 ``(N, S, S)``.
 
-        Raises ResultError if what the model gives are none.
+        Raises ResultError if the model's output is not a probability distribution.
         """
-        found = self._net.probabilities(images)
+        output = self._net.probabilities(images)
         shape = (len(images), len(self.classes))
-        if found.shape != shape or not (abs(found.sum(1) - 1) <= 1e-3).all() or (found < 0).any():
-            raise ResultError(f"{self.folder}: what the model gives are no probabilities")
-        return found
+        if (
+            output.shape != shape
+            or not (abs(output.sum(1) - 1) <= 1e-3).all()
+            or (output < 0).any()
+        ):
+            raise ResultError(f"{self.folder}: the model's output is not probabilities")
+        return output
 
 
 def _verified(path: Path, sha256: str) -> bytes:
-    """The file's bytes, if they are those. Raises ResultError."""
+    """Return the content of a file with this SHA-256. Raises ResultError."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

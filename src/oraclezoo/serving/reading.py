@@ -1,4 +1,4 @@
-"""Reading: many images, a batch at a time; one that cannot be read does not stop the others."""
+"""Prediction for many images, batch by batch; an unreadable image does not stop the others."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from oraclezoo.serving.predictor import Predictor
 from oraclezoo.serving.sources import Source
 
 BATCH = 256
-"""Images that are held at once."""
+"""Number of images in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One image's outcome: float32 ``(C,)`` probabilities, or None and ``reason`` says why.
+    """The outcome of an image.
 
-    ``inverted``: it was dark on light.
+    ``probabilities`` is float32 ``(C,)``, or None with a ``reason``; ``inverted`` is true if the
+    image was dark on light.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Reading:
     reason: str = ""
 
     def top(self, number: int) -> list[int]:
-        """The labels with the highest probabilities, highest first."""
+        """Return the labels with the highest probabilities, highest first."""
         if self.probabilities is None:
             return []
         return [int(label) for label in np.argsort(-self.probabilities, kind="stable")[:number]]
@@ -42,7 +43,7 @@ class Reading:
 def read(
     predictor: Predictor, sources: Iterable[Source], polarity: Polarity = "auto"
 ) -> Iterator[Reading]:
-    """A reading for each of ``sources``, in order."""
+    """Return an iterator over the outcome of each source, in order."""
     pending = iter(sources)
     while batch := list(islice(pending, BATCH)):
         yield from _read(predictor, batch, polarity)
@@ -51,19 +52,19 @@ def read(
 def _read(predictor: Predictor, batch: list[Source], polarity: Polarity) -> Iterator[Reading]:
     outcomes = [_prepare(source, predictor.card, polarity) for source in batch]
     grays = [outcome.gray for outcome in outcomes if isinstance(outcome, Prepared)]
-    found = iter(predictor.probabilities(np.stack(grays)) if grays else ())
+    probabilities = iter(predictor.probabilities(np.stack(grays)) if grays else ())
     for source, outcome in zip(batch, outcomes, strict=True):
         if isinstance(outcome, Prepared):
-            yield Reading(source.name, next(found), outcome.inverted)
+            yield Reading(source.name, next(probabilities), outcome.inverted)
         else:
             yield Reading(source.name, None, reason=outcome)
 
 
 def _prepare(source: Source, card: Card, polarity: Polarity) -> Prepared | str:
-    """The prepared image, or the reason why there is none."""
+    """Return the preprocessed image, or the reason why there is none."""
     try:
         return prepare(source.read(), card.image_size, polarity, card.jpeg_smoothing)
     except DataError as error:
         return str(error)
     except MemoryError:
-        return "there is not enough memory for it"
+        return "there is not enough memory to read the image"

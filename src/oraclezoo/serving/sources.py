@@ -1,4 +1,4 @@
-"""Sources: which images the arguments of ``predict`` stand for, one after another."""
+"""The images that the arguments of ``predict`` name."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ STDIN = "-"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One image: what it is called, and where its bytes come from or why there are none."""
+    """An image: its name, and a stream to read it from or the reason why it cannot be read."""
 
     name: str
     stream: BinaryIO | None = None
     reason: str = ""
 
     def read(self) -> bytes:
-        """Its bytes. Raises DataError, whose message is the reason alone."""
+        """Return the bytes. Raises DataError, whose message gives the reason without the name."""
         if self.reason:
             raise DataError(self.reason)
         if self.stream is None:
@@ -36,12 +36,11 @@ class Source:
 
 
 def expand(arguments: Iterable[str], stdin: BinaryIO) -> Iterator[Source]:
-    """The images that ``arguments`` name, in order; found as they are asked for.
+    """Return a lazy iterator over the images that the arguments name, in order.
 
-    A file is taken whatever its name. A folder stands for the image files in it and below it, in
-    natural order, without hidden ones and without following links to folders; a pattern (``*``,
-    ``?``, ``[``, and ``**`` for any depth) for the files that it matches; ``-`` for an image on
-    ``stdin``.
+    A file is accepted whatever its extension. A folder means the image files below it, in natural
+    order, without hidden files and without following links to folders. A pattern (``*``, ``?``,
+    ``[``, and ``**`` for any depth) means the files that match it, ``-`` an image on ``stdin``.
     """
     for argument in arguments:
         if argument == STDIN:
@@ -55,18 +54,18 @@ def expand(arguments: Iterable[str], stdin: BinaryIO) -> Iterator[Source]:
 
 
 def paths_in(file: BinaryIO) -> Iterator[str]:
-    """The paths in a list, one a line; empty lines are passed over."""
+    """Return the paths in a list, one per line; empty lines are skipped."""
     for line in file:
         path = os.fsdecode(line.rstrip(b"\r\n"))
         if path:
             yield path
 
 
-def _or_nothing(found: Iterator[Source], name: str, reason: str) -> Iterator[Source]:
-    """``found``, or where that is empty a source that says so."""
-    first = next(found, Source(name, reason=reason))
+def _or_nothing(sources: Iterator[Source], name: str, reason: str) -> Iterator[Source]:
+    """Return ``sources``, or a source with a reason if there are none."""
+    first = next(sources, Source(name, reason=reason))
     yield first
-    yield from found
+    yield from sources
 
 
 def _matches(pattern: str) -> Iterator[Source]:
@@ -82,4 +81,6 @@ def _walk(folder: str) -> Iterator[Source]:
             if is_image(name) and not is_hidden(name):
                 yield Source(str(Path(place, name)))
     for error in errors:
-        yield Source(str(error.filename), reason=f"it cannot be read ({error.strerror or error})")
+        yield Source(
+            str(error.filename), reason=f"the folder cannot be read ({error.strerror or error})"
+        )

@@ -1,4 +1,4 @@
-"""Store: the folders of models, each verified whenever it is asked for."""
+"""Folders of bundled and downloaded models, verified on each use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from oraclezoo.serving.listing import MODELS
 CARD = "model.json"
 MAX_FILES = 1_000
 MAX_GROWTH = 20
-"""How many times an archive's size its files may have together."""
+"""Limit of the size of an archive's files together, in multiples of the archive's size."""
 
 INSTEAD = "Instead: copy the model's folder from a machine that has it, and name it by its path."
 
@@ -29,14 +29,14 @@ Received = Callable[[str, int, int | None], None]
 
 
 def store_folder() -> Path:
-    """Where fetched models lie; it need not exist."""
+    """Return the folder of downloaded models, which may not exist."""
     return cache_folder() / "models"
 
 
 def shipped(*, name: str, files: Mapping[str, str], progress: Say | None = None) -> Path:
-    """The folder of a model that came with oraclezoo, its ``files`` (name -> sha256) verified.
+    """Return the folder of a bundled model after verifying its ``files`` (name -> SHA-256).
 
-    Raises ResultError.
+    Raises ResultError if a file is missing or damaged.
     """
     folder = MODELS / name
     for file, sha256 in files.items():
@@ -51,12 +51,12 @@ def shipped(*, name: str, files: Mapping[str, str], progress: Say | None = None)
 
 
 def place(name: str, sha256: str) -> Path:
-    """The folder that a fetched model has, or will have."""
+    """Return the folder of a downloaded model, whether it exists or not."""
     return store_folder() / f"{name.replace('/', '-')}-{sha256[:16]}"
 
 
 def is_fetched(name: str, sha256: str) -> bool:
-    """Whether a model is there, whole and as its archive had it."""
+    """Return whether a model is present and matches its archive."""
     return _is_whole(place(name, sha256), sha256)
 
 
@@ -69,11 +69,11 @@ def fetched(
     progress: Say | None = None,
     received: Received | None = None,
 ) -> Path:
-    """The folder of a model in the user's cache, fetched unless it is there.
+    """Return the folder of a model in the user's cache, downloading it if necessary.
 
-    The archive is unpacked once its digest fits, into its place whole or not at all; the digests of
-    what was in it are kept, and whatever differs from them later is fetched anew. Processes that
-    want the same model take turns. Raises DownloadError, ResultError.
+    The archive is unpacked, completely or not at all, once its digest matches. The digests of its
+    files are stored; a folder that no longer matches them is downloaded again. Processes that need
+    the same model take turns. Raises DownloadError, ResultError.
     """
     say = progress or (lambda _: None)
     folder = place(name, sha256)
@@ -103,7 +103,7 @@ def fetched(
 def _obtain(
     file: UpstreamFile, archive: Path, url: str, say: Say, received: Received | None
 ) -> None:
-    """The archive, verified. Raises DownloadError, OSError."""
+    """Download or copy the archive and verify it. Raises DownloadError, OSError."""
     if not url.startswith("file:"):
         obtain(file, archive, url, instead=INSTEAD, progress=say, received=received)
         return
@@ -129,7 +129,7 @@ def _obtain(
 
 
 def _unpack(archive: Path, folder: Path, sha256: str, max_bytes: int) -> None:
-    """Put what is in ``archive`` in the place of ``folder``. Raises ResultError, OSError."""
+    """Replace ``folder`` with the content of ``archive``. Raises ResultError, OSError."""
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         try:
@@ -152,7 +152,7 @@ def _unpack(archive: Path, folder: Path, sha256: str, max_bytes: int) -> None:
 
 
 def _checked(tar: tarfile.TarFile, max_bytes: int) -> list[tarfile.TarInfo]:
-    """The archive's files and folders. Raises ValueError if it has anything else, or too much."""
+    """Return the archive's files and folders. Raises ValueError for other members or too many."""
     members: list[tarfile.TarInfo] = []
     total = 0
     for member in tar:
@@ -166,7 +166,7 @@ def _checked(tar: tarfile.TarFile, max_bytes: int) -> list[tarfile.TarInfo]:
 
 
 def _root(folder: Path, name: str) -> Path:
-    """``folder``, or the one in it, that has a card. Raises ResultError."""
+    """Return ``folder`` or its subfolder with the model card. Raises ResultError."""
     places = [folder, *(path for path in folder.iterdir() if path.is_dir())]
     found = [path for path in places if (path / CARD).is_file()]
     if len(found) != 1:
@@ -175,7 +175,7 @@ def _root(folder: Path, name: str) -> Path:
 
 
 def _note(folder: Path) -> Path:
-    """The file beside a fetched model that holds the digests of its files."""
+    """Return the file next to a downloaded model with the digests of its files."""
     return folder.with_name(f"{folder.name}.json")
 
 
@@ -185,7 +185,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _is_whole(folder: Path, sha256: str) -> bool:
-    """Whether ``folder`` holds what its archive had, and nothing else."""
+    """Return whether ``folder`` holds exactly the files of its archive."""
     try:
         document = json.loads(_note(folder).read_bytes())
         return bool(document == {"archive": sha256, "files": _digests(folder)})

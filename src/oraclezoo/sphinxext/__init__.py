@@ -1,14 +1,14 @@
-"""A Sphinx extension that puts a leaderboard of committed results on a page.
+"""Sphinx extension that renders a leaderboard of committed results.
 
-In ``conf.py``: ``extensions = ["oraclezoo.sphinxext"]``; on a page, with a folder or files of
-results, relative to the page (or, with a slash in front, to the documentation's root)::
+Add ``extensions = ["oraclezoo.sphinxext"]`` to ``conf.py``. On a page, pass a folder or files of
+results, relative to the page (or, with a leading slash, to the documentation's root)::
 
     .. oraclezoo-leaderboard:: ../results
        :track: oracle-mnist-3k
        :division: closed
 
-The page is whole without a script, loads nothing from elsewhere, and offers the tables as JSON and
-CSV. Sphinx is no dependency of oraclezoo itself: whoever builds documentation has it.
+The page works without JavaScript, loads nothing from other hosts, and links to the tables as JSON
+and CSV. Sphinx is not a dependency of oraclezoo.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STATIC = Path(__file__).with_name("static")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect to Sphinx."""
+    """Register the extension with Sphinx."""
     app.add_directive("oraclezoo-leaderboard", board.Leaderboard)
     app.add_node(
         board.leaderboard,

@@ -1,4 +1,4 @@
-"""Board: the directive, its place in a page, and the files to download beside it."""
+"""The leaderboard directive, its document node and its downloadable files."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from sphinx.writers.html5 import HTML5Translator
 
 FOLDER = "_static/oraclezoo"
-"""Where a built site keeps what is to be downloaded."""
+"""Folder of downloadable files in the built site."""
 KIND = "oraclezoo_leaderboards"
-"""The document metadata that says how many boards a page has."""
+"""Metadata key for the number of leaderboards on a page."""
 
 
 class leaderboard(nodes.General, nodes.Element):  # noqa: N801  # docutils names nodes so
-    """A leaderboard; its children are what builders other than HTML show."""
+    """Leaderboard node; builders other than HTML render its children."""
 
 
 class Leaderboard(SphinxDirective):
-    """``oraclezoo-leaderboard``: tables made of the results in folders and files."""
+    """Directive ``oraclezoo-leaderboard``: tables of the results in folders and files."""
 
     required_arguments = 1
     optional_arguments = 1000
@@ -45,23 +45,23 @@ class Leaderboard(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
-        """The node; an error that names file and fault where results cannot be read."""
+        """Return the node. Raises a directive error if results cannot be read."""
         sources = [self._path(given) for given in self.arguments]
-        self._depend(sources)  # before they are read: a page with a fault is read anew too
+        self._depend(sources)  # first, so that a page with an error is rebuilt too
         number = self.env.metadata[self.env.docname].get(KIND, 0) + 1
         self.env.metadata[self.env.docname][KIND] = number
         chosen = {name: self.options.get(name) for name in ("track", "division")}
         try:
             entries = load_results(sources)
-            made = tables(entries, **chosen)
+            boards = tables(entries, **chosen)
             name = f"{self.env.docname.replace('/', '-')}-{number}"
-            files = {f"{name}.json": _json(made), f"{name}.csv": _csv(made)}
+            files = {f"{name}.json": _json(boards), f"{name}.csv": _csv(boards)}
             names = {f"the tables as {file.rpartition('.')[2].upper()}": file for file in files}
             marked = {title: f"{FOLDER}/{file}" for title, file in names.items()}
             html = board(entries, downloads=marked, **chosen)
         except OracleZooError as error:
             raise self.error(str(error)) from error
-        text = "\n".join(table.to_markdown() for table in made)
+        text = "\n".join(table.to_markdown() for table in boards)
         child = nodes.literal_block(text, text, language="none")
         return [leaderboard("", child, html=html, files=files)]
 
@@ -78,17 +78,17 @@ class Leaderboard(SphinxDirective):
 def outdated(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """Read pages with a board anew at each build: a result may have come since."""
+    """Return pages with leaderboards, to rebuild them: results may have been added."""
     return [name for name, data in env.metadata.items() if data.get(KIND) and name not in removed]
 
 
 def visit_html(translator: HTML5Translator, node: leaderboard) -> None:
-    """The HTML made from results, with links as seen from this page."""
+    """Write the HTML with links relative to this page."""
     builder = translator.builder
     here = builder.get_target_uri(builder.current_docname)
     html = re.sub(
         rf'(?<=href="){FOLDER}/([^"]+)',
-        lambda found: relative_uri(here, found[0]),
+        lambda match: relative_uri(here, match[0]),
         node["html"],
     )
     translator.body.append(html)
@@ -96,24 +96,24 @@ def visit_html(translator: HTML5Translator, node: leaderboard) -> None:
 
 
 def enter(translator: nodes.NodeVisitor, node: leaderboard) -> None:
-    """Other builders show the tables as text: the node's children."""
+    """Do nothing: other builders render the node's children, the tables as text."""
 
 
 def leave(translator: nodes.NodeVisitor, node: leaderboard) -> None:
-    """Nothing is left to do."""
+    """Do nothing."""
 
 
 def add_assets(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """The page's style and script, on pages with a board only."""
+    """Add style and script to pages with a leaderboard."""
     if doctree is not None and any(doctree.findall(leaderboard)):
         app.add_css_file("oraclezoo-leaderboard.css")
         app.add_js_file("oraclezoo-leaderboard.js", loading_method="defer")
 
 
 def write_downloads(app: Sphinx, exception: Exception | None) -> None:
-    """Write each board's tables where its page links to."""
+    """Write the downloadable tables of each leaderboard."""
     if exception is not None or app.builder.format != "html":
         return
     folder = Path(app.outdir) / FOLDER
@@ -126,12 +126,12 @@ def write_downloads(app: Sphinx, exception: Exception | None) -> None:
                 (folder / file).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _json(made: Sequence[Table]) -> str:
-    """The document that ``oraclezoo leaderboard --json`` prints."""
-    data = {"tables": [table.to_json() for table in made]}
+def _json(boards: Sequence[Table]) -> str:
+    """Return the same document as ``oraclezoo leaderboard --json``."""
+    data = {"tables": [table.to_json() for table in boards]}
     document = {"schema": "oraclezoo/leaderboard/1", "data": data}
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _csv(made: Sequence[Table]) -> str:
-    return "".join(table.to_csv(header=table is made[0]) for table in made)
+def _csv(boards: Sequence[Table]) -> str:
+    return "".join(table.to_csv(header=table is boards[0]) for table in boards)

@@ -6,7 +6,6 @@ import math
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from oraclezoo.errors import UsageError, nearest
@@ -55,17 +54,6 @@ class Settings:
     def maximise(self) -> bool:
         """Whether a larger value of the metric is better."""
         return self.metric == "accuracy"
-
-
-@dataclass(frozen=True)
-class Execution:
-    """Where and how trials are trained; changes no result beyond rounding."""
-
-    data_dir: Path | None = None
-    device: str = "auto"
-    stream_above: int | str | None = None
-    compile: str = "auto"
-    keep_runs: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from oraclezoo.artifacts.run import Run, folder_name
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.folds import deal
+from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import (
     DivergedError,
@@ -24,7 +25,7 @@ from oraclezoo.errors import (
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
-from oraclezoo.sweeping.records import Execution, Part, Point, Settings, Trial, Watch
+from oraclezoo.sweeping.records import Part, Point, Settings, Trial, Watch
 from oraclezoo.training.train import train
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Search:
-    """The trials of one sweep. ``ends`` is on the monotonic clock; None for no time limit."""
+    """The trials of one sweep.
+
+    ``ends`` is on the monotonic clock, None for no time limit; ``keep_runs`` keeps run folders.
+    """
 
     folder: Path
     base: Recipe
@@ -63,6 +67,7 @@ class Search:
     watch: Watch
     trainings: list[Training]
     ends: float | None
+    keep_runs: bool = False
 
     def run(self, wanted: int) -> bool:
         """Finish the first ``wanted`` trials; False if the time limit came first.
@@ -183,7 +188,7 @@ class Search:
             return ""
 
     def _clear(self, run: Run) -> None:
-        if not self.execution.keep_runs:
+        if not self.keep_runs:
             shutil.rmtree(run.folder, ignore_errors=True)
 
     def _late(self) -> bool:

@@ -17,14 +17,13 @@ import filelock
 from oraclezoo.artifacts.build import components, open_dataset
 from oraclezoo.artifacts.run import writable
 from oraclezoo.contracts import Dataset
-from oraclezoo.engine.device import pick
-from oraclezoo.engine.streaming import stream_limit
+from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import OracleZooError, UsageError
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 from oraclezoo.result import write_atomically
-from oraclezoo.sweeping.records import TRIALS, Execution, Importance, Settings, Trial, Watch
+from oraclezoo.sweeping.records import TRIALS, Importance, Settings, Trial, Watch
 from oraclezoo.sweeping.search import RUNS, Search, plan
 from oraclezoo.sweeping.space import Axis, check_grid, grid_size, read_space
 
@@ -127,7 +126,7 @@ def sweep(
     ends = None if timeout_s is None else time.monotonic() + timeout_s
     settings = Settings(sampler, pruner, metric, trials, seeds, folds, seed)
     place = None if data_dir is None else Path(data_dir)
-    execution = Execution(place, device, stream_above, compile, keep_runs)
+    execution = Execution(place, device, compile, stream_above=stream_above)
     watch = Watch(on_trial, should_stop, progress or logger.warning)
     registry = registry or build_registry()
     base = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
@@ -137,8 +136,7 @@ def sweep(
     _need_optuna()
     tried = dataclasses.replace(base, data=dataclasses.replace(base.data, refit=False))
     resolved = resolve(tried, registry)
-    limit = stream_limit(stream_above, pick(device))
-    dataset = open_dataset(resolved, registry, place, progress, limit)
+    dataset = open_dataset(resolved, registry, place, progress, execution.stream_limit())
     definition = _definition(resolved, axes, settings, registry, dataset)
     folder = Path("sweeps") / base.name if out is None else Path(out)
     writable(folder)
@@ -148,7 +146,9 @@ def sweep(
         _refuse_old_journal(folder)
         study = Study(folder / JOURNAL, axes, settings, definition)
         trainings = plan(dataset, folder / FOLDS, settings, place)
-        search = Search(folder, tried, registry, study, settings, execution, watch, trainings, ends)
+        search = Search(
+            folder, tried, registry, study, settings, execution, watch, trainings, ends, keep_runs
+        )
         try:
             complete = search.run(_wanted(settings, axes))
         finally:

@@ -1,6 +1,6 @@
-"""The conformance kit: whether a component keeps its contract, as verdicts and as pytest tests.
+"""Conformance checks of component contracts, as verdicts and as pytest tests.
 
-Built-ins and plugins are held to the same checks. For a test file of a plugin's::
+Built-in components and plugins run the same checks. In a plugin's test file::
 
     from oraclezoo.testing import conformance
 

@@ -1,4 +1,4 @@
-"""What a backbone is held to: small batches of images, on the CPU."""
+"""Conformance checks for backbones (small CPU batches)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from oraclezoo.onnx_export.onnx_file import to_onnx
 from oraclezoo.testing.subject import Subject, broken, listed, skip, through_checkpoint
 
 SIZES = (28, 32, 64)
-"""Images are of the first of these sizes that the backbone does not refuse."""
+"""Candidate image sizes; the checks use the first one that the backbone accepts."""
 CLASSES = 10
 TOLERANCE = 1e-3
-"""Of logits that are computed in another order, relative to the largest of them."""
+"""Tolerance for logits computed in another order, relative to the largest logit."""
 
 
 def forward(subject: Subject) -> None:
-    """Finite logits (N, classes) for batches of 1, 2 and 5, in either memory layout.
+    """Returns finite logits (N, classes) for batches of 1, 2 and 5 in both memory layouts.
 
-    An image's logits do not depend on its neighbours, in evaluation.
+    In evaluation mode, an image's logits must not depend on the rest of the batch.
     """
     net, size = _built(subject)
     images = _images(5, size)
@@ -42,33 +42,36 @@ def forward(subject: Subject) -> None:
 
 
 def other_shapes(subject: Subject) -> str | None:
-    """Three channels, seven classes and another image size are as good, or refused plainly."""
+    """Supports or rejects three channels, seven classes and another image size.
+
+    Rejection means UsageError.
+    """
     _, first = _built(subject)
     size = next(size for size in SIZES if size != first)
     try:
         net = _module(subject.create(in_chans=3, num_classes=7, image_size=size)).eval()
     except UsageError as error:
-        return f"refuses 3x{size}x{size}: {error}"
+        return f"rejects 3x{size}x{size}: {error}"
     with torch.no_grad():
         _logits(net, torch.randn(2, 3, size, size), classes=7)
     return None
 
 
 def options(subject: Subject) -> None:
-    """Each choice of an option and each flag builds and gives logits, or is refused plainly.
+    """Builds and runs with each choice and flag of its options, or raises UsageError.
 
-    But for ``pretrained``, which may fetch what is not here.
+    Skips ``pretrained``, which may download weights.
     """
     size = _built(subject)[1]
-    ways: list[tuple[str, Any]] = []
+    settings: list[tuple[str, Any]] = []
     for option in subject.spec.options:
         if option.name == "pretrained":
             continue
         others: tuple[Any, ...] = (True, False) if option.type == "bool" else option.choices
-        ways += [(option.name, value) for value in others if value != option.default]
-    if not ways:
-        skip("no option is a flag or has choices")
-    for name, value in ways:
+        settings += [(option.name, value) for value in others if value != option.default]
+    if not settings:
+        skip("it has no flag and no option with choices")
+    for name, value in settings:
         try:
             net = _module(subject.create(**_shape(size), **{name: value})).eval()
         except UsageError:
@@ -78,10 +81,10 @@ def options(subject: Subject) -> None:
 
 
 def gradient(subject: Subject) -> None:
-    """A gradient reaches every parameter that requires one, and no other.
+    """A gradient reaches exactly the parameters that require one.
 
-    Noise lifts the zeros that some branches start from; random layers may leave one out, so that
-    three batches are tried.
+    Adds noise, since some branches are initialised to zero, and runs three batches, since random
+    layers may skip a branch.
     """
     net, size = _fresh(subject)
     net.train()
@@ -102,66 +105,66 @@ def gradient(subject: Subject) -> None:
     if missed:
         broken(f"no gradient reaches {listed(missed)}")
     if frozen:
-        broken(f"a gradient reaches {listed(frozen)}, which require none")
+        broken(f"a gradient reaches the frozen parameters {listed(frozen)}")
     if not any(parameter.requires_grad for parameter in net.parameters()):
-        broken("it has no parameter that can be trained")
+        broken("it has no trainable parameters")
 
 
 def determinism(subject: Subject) -> None:
-    """The same seed gives the same weights; they are drawn from torch's global generator."""
+    """The seed of torch's global generator determines the initial weights."""
     net, size = _fresh(subject)
     again, _ = _fresh(subject)
     for (name, one), other in zip(
         net.state_dict().items(), again.state_dict().values(), strict=True
     ):
         if not torch.equal(one, other):
-            broken(f"the same seed gives other weights: {name} differs")
+            broken(f"the same seed gives different weights: {name} differs")
     other_seed = _module(subject.create(seed=1, **_shape(size)))
     pairs = zip(net.parameters(), other_seed.parameters(), strict=True)
     if all(torch.equal(one, other) for one, other in pairs):
-        broken("another seed gives the same weights: draw them from torch's global generator")
+        broken("another seed gives the same weights; draw them from torch's global generator")
 
 
 def state(subject: Subject) -> None:
-    """Its state goes through a checkpoint, and a net of another seed then gives equal logits."""
+    """A checkpoint restores equal logits in a model with another seed."""
     net, size = _fresh(subject)
-    net.train()(_images(4, size))  # moves running averages
+    net.train()(_images(4, size))  # updates running averages
     saved = through_checkpoint(net.state_dict())
     other = _module(subject.create(seed=1, **_shape(size)))
     other.load_state_dict(saved)
     images = _images(3, size)
     with torch.no_grad():
         if not torch.equal(net.eval()(images), other.eval()(images)):
-            broken("with the same state it gives other logits: something is not in the state")
+            broken("the same state gives different logits; some state is missing from state_dict")
 
 
 def initialize(subject: Subject) -> None:
-    """With the fact data_init it has initialize(images), which gives the same weights twice."""
+    """With the fact data_init, initialize(images) exists and is deterministic."""
     net, size = _fresh(subject)
     method = getattr(net, "initialize", None)
     if not subject.facts.get("data_init"):
         skip("it does not declare data_init")
     if not callable(method):
-        broken("it declares data_init and has no method initialize")
+        broken("it declares data_init but has no method initialize")
     again, _ = _fresh(subject)
     images = _images(64, size)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     for each in (net, again):
         torch.manual_seed(0)
-        each.initialize(images)  # type: ignore[operator]  # looked at above
+        each.initialize(images)  # type: ignore[operator]  # checked above
     after = net.state_dict()
     if not all(map(torch.equal, after.values(), again.state_dict().values())):
-        broken("initialize gives other weights for the same images")
+        broken("initialize gives different weights for the same images")
     if all(torch.equal(before[name], value) for name, value in after.items()):
-        broken("initialize changes nothing: declare data_init = False")
+        broken("initialize changes nothing; declare data_init = False")
     with torch.no_grad():
         _logits(net.eval(), _images(2, size))
 
 
 def prunable(subject: Subject) -> str | None:
-    """Declared prunable, half of each group of channels can go, and a plan rebuilds what is left.
+    """If declared prunable, half of the channels can be pruned and the plan rebuilds the model.
 
-    As by ``oraclezoo prune``, without its fine-tuning.
+    Same as ``oraclezoo prune``, without fine-tuning.
     """
     if not subject.facts.get("prunable"):
         skip("it is not declared prunable")
@@ -169,34 +172,34 @@ def prunable(subject: Subject) -> str | None:
     before = sum(p.numel() for p in net.parameters())
     groups = coupled(net, _images(1, size)).groups
     scores = score("magnitude", net, groups, (), 0)
-    going = choose(groups, scores, 0.5, scope="uniform", round_to=1)
-    made = plan.make(net, places(groups, going), {})
+    pruned = choose(groups, scores, 0.5, scope="uniform", round_to=1)
+    pruning_plan = plan.make(net, places(groups, pruned), {})
     after = sum(p.numel() for p in net.parameters())
     if after >= before:
-        broken("no channel of it can go: declare prunable = False")
+        broken("no channel can be pruned; declare prunable = False")
     images = _images(2, size)
     with torch.no_grad():
         logits = _logits(net.eval(), images, where="pruned: ")
-        again = plan.Plan.from_json(made.to_json()).apply(_fresh(subject)[0])
+        again = plan.Plan.from_json(pruning_plan.to_json()).apply(_fresh(subject)[0])
         again.load_state_dict(net.state_dict())
         if not torch.equal(again.eval()(images), logits):
-            broken("rebuilt from its plan, the pruned net gives other logits")
+            broken("the pruned model rebuilt from its plan gives different logits")
     return f"{before:,} parameters to {after:,}"
 
 
 def onnx(subject: Subject) -> str | None:
-    """Exported to ONNX for any number of images, onnxruntime gives the same logits."""
+    """ONNX Runtime gives the same logits after export with a dynamic batch size."""
     import onnxruntime
 
     net, size = _fresh(subject)
     images = _images(3, size)
     content = to_onnx(net.eval(), in_chans=1, image_size=size, card={})
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    found = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    logits = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
     with torch.no_grad():
         expected = net(images)
-    _near(found, expected, "in onnxruntime")
-    return f"largest difference {float((found - expected).abs().max()):.1e}"
+    _near(logits, expected, "in onnxruntime")
+    return f"largest difference {float((logits - expected).abs().max()):.1e}"
 
 
 CHECKS = (
@@ -222,7 +225,7 @@ def _images(count: int, size: int) -> Tensor:
 
 
 def _fresh(subject: Subject) -> tuple[nn.Module, int]:
-    """A net of the kit's seed, and the size of its images."""
+    """Return a new model with the kit's seed, and its image size."""
     for size in SIZES:
         try:
             return _module(subject.create(**_shape(size))), size
@@ -233,24 +236,24 @@ def _fresh(subject: Subject) -> tuple[nn.Module, int]:
 
 
 def _built(subject: Subject) -> tuple[nn.Module, int]:
-    """One such net for the checks that leave it as it is, in evaluation."""
+    """Return a shared model in evaluation mode, for checks that do not change it."""
     if "net" not in subject.kept:
         net, size = _fresh(subject)
         subject.kept["net"] = net.eval(), size
-    found: tuple[nn.Module, int] = subject.kept["net"]
-    return found
+    shared: tuple[nn.Module, int] = subject.kept["net"]
+    return shared
 
 
 def _module(built: object) -> nn.Module:
     if not isinstance(built, nn.Module):
-        broken(f"it gives a {type(built).__name__}, not a torch module")
+        broken(f"it returns a {type(built).__name__}, not a torch module")
     return built
 
 
 def _logits(net: nn.Module, images: Tensor, *, classes: int = CLASSES, where: str = "") -> Tensor:
     logits = net(images)
     if not isinstance(logits, Tensor):
-        broken(f"{where}it gives a {type(logits).__name__}, not logits")
+        broken(f"{where}it returns a {type(logits).__name__}, not logits")
     if logits.shape != (len(images), classes):
         broken(f"{where}logits are {tuple(logits.shape)}, not {(len(images), classes)}")
     if not torch.isfinite(logits).all():
@@ -258,9 +261,9 @@ def _logits(net: nn.Module, images: Tensor, *, classes: int = CLASSES, where: st
     return logits
 
 
-def _near(found: Tensor, expected: Tensor, how: str) -> None:
-    if found.shape != expected.shape:
-        broken(f"{how} logits are {tuple(found.shape)}, not {tuple(expected.shape)}")
-    difference = float((found - expected).abs().max())
+def _near(logits: Tensor, expected: Tensor, how: str) -> None:
+    if logits.shape != expected.shape:
+        broken(f"{how} logits are {tuple(logits.shape)}, not {tuple(expected.shape)}")
+    difference = float((logits - expected).abs().max())
     if difference > TOLERANCE * max(1.0, float(expected.abs().max())):
         broken(f"{how} logits differ by {difference:.1e}")

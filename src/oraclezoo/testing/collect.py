@@ -1,4 +1,4 @@
-"""The kit for pytest: one test for each check of each component."""
+"""Conformance checks as pytest tests, one for each check of each component."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from oraclezoo.testing.subject import Subject
 def conformance(
     *names: str, data_dir: Path | None = None, kinds: tuple[str, ...] = ()
 ) -> Callable[..., None]:
-    """A test function, parametrised over the checks of the components that ``names`` mean.
+    """Return a test function, parametrised over the checks of components.
 
-    A name is a distribution or a component; ``kinds`` keeps to some kinds. ``data_dir`` is where a
-    data set's files are. Assign it to a name that begins with ``test_``. Checks that may take more
-    than ten seconds are marked ``slow``: register the marker, or load the fixtures of
-    ``oraclezoo.testing.fixtures``, which do. Raises UnknownNameError while tests are collected
-    if a name means nothing.
+    Assign it to a name that begins with ``test_``. Checks that may take more than ten seconds are
+    marked ``slow``; register the marker, or load ``oraclezoo.testing.fixtures``, which does.
+
+    Args:
+        names: Distributions or components.
+        data_dir: Folder of a data set's files.
+        kinds: Restrict the checks to these kinds; all if empty.
+
+    Raises:
+        UnknownNameError: A name is unknown; raised during collection.
     """
     import pytest
 
@@ -38,14 +43,14 @@ def conformance(
         for check in checks_of(entry)
     ]
 
-    @lru_cache(maxsize=1)  # checks of one component follow each other
+    @lru_cache(maxsize=1)  # checks of one component are consecutive
     def subject_of(entry_name: tuple[str, str]) -> Subject:
         kind, name = entry_name
         return Subject(registry, registry.get(kind, name), data_dir)  # type: ignore[arg-type]  # a kind
 
     @pytest.mark.parametrize(("check", "entry"), cases)
     def test(check: Check, entry: Entry) -> None:
-        """The component keeps this law of its contract."""
+        """The component passes this conformance check."""
         verdict = judge(check, subject_of((entry.spec.kind, entry.qualified)))
         if verdict.outcome == "skip":
             pytest.skip(verdict.reason)

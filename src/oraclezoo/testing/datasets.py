@@ -1,4 +1,4 @@
-"""What a data set is held to: its three parts, and what it says of itself."""
+"""Conformance checks for data sets: splits and metadata."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from oraclezoo.testing.subject import Subject, broken, listed, skip
 
 SPLITS = ("train", "validation", "test")
 LARGE = 5000
-"""Images; reading or making more may take more than ten seconds."""
+"""Number of images above which the checks may take more than ten seconds."""
 SHARED = 0.01
-"""Part of a split whose images may occur in another one: real collections hold some copies."""
+"""Maximum share of images shared by two splits; real collections contain some duplicates."""
 
 
 def splits(subject: Subject) -> str:
-    """Train, validation and test: images uint8 (N, H, W), square, of one size; labels int64 (N,).
+    """Each split has square uint8 images (N, H, W) of one size and int64 labels (N,).
 
-    None is empty; each class has training images; labels are numbers of classes.
+    No split is empty, each class has training images, and labels are class indices.
     """
     dataset, sizes, counts = _opened(subject), set(), []
     for name in SPLITS:
@@ -34,11 +34,13 @@ def splits(subject: Subject) -> str:
         if not len(images):
             broken(f"{name} has no images")
         if labels.min() < 0 or labels.max() >= len(dataset.classes):
-            broken(f"{name} labels go from {labels.min()} to {labels.max()}")
+            broken(f"{name} labels range from {labels.min()} to {labels.max()}")
         sizes.add(tuple(images.shape[1:]))
         counts.append(len(images))
     if len(sizes) > 1 or len({*next(iter(sizes))}) > 1:
-        broken(f"images are {', '.join(f'{h} x {w}' for h, w in sorted(sizes))}: one square size")
+        broken(
+            f"images are {', '.join(f'{h} x {w}' for h, w in sorted(sizes))}; use one square size"
+        )
     absent = set(range(len(dataset.classes))) - set(
         np.unique(dataset.split("train").labels).tolist()
     )
@@ -48,20 +50,20 @@ def splits(subject: Subject) -> str:
 
 
 def complete(subject: Subject) -> None:
-    """The numbers of images that its facts declare are there."""
+    """The splits have the declared numbers of images."""
     declared = {name: subject.facts.get(name) for name in SPLITS}
-    told = {name: count for name, count in declared.items() if isinstance(count, int)}
-    if not told:
-        skip("its facts declare no numbers of images")
+    counts = {name: count for name, count in declared.items() if isinstance(count, int)}
+    if not counts:
+        skip("its facts declare no image counts")
     dataset = _opened(subject)
-    for name, count in told.items():
-        found = len(dataset.split(name).images)
-        if found != count:
-            broken(f"{name} has {found:,} images; {count:,} are declared")
+    for name, count in counts.items():
+        actual = len(dataset.split(name).images)
+        if actual != count:
+            broken(f"{name} has {actual:,} images, but {count:,} are declared")
 
 
 def disjoint(subject: Subject) -> str:
-    """No image is in two splits; up to one in a hundred may be a copy in the data itself."""
+    """Splits are disjoint, except for up to one percent duplicates."""
     dataset = _opened(subject)
     digests = {}
     for name in SPLITS:
@@ -73,58 +75,58 @@ def disjoint(subject: Subject) -> str:
             shared = len(digests[first] & digests[second])
             smaller = min(len(digests[first]), len(digests[second]))
             if shared > SHARED * smaller:
-                broken(f"{shared} images are in {first} and in {second}")
+                broken(f"{shared} images are in both {first} and {second}")
             if shared:
                 remarks.append(f"{shared} in {first} and {second}")
-    return "copies: " + ", ".join(remarks) if remarks else ""
+    return "duplicates: " + ", ".join(remarks) if remarks else ""
 
 
 def repeatable(subject: Subject) -> None:
-    """Opened again, it has the same images and labels in the same order."""
+    """A second instance has the same images and labels in the same order."""
     first, again = _opened(subject), subject.create(data_dir=subject.data_dir)
     for name in SPLITS:
         one, other = first.split(name), again.split(name)
         if not np.array_equal(one.labels, other.labels):
-            broken(f"opened again, the {name} labels are others")
+            broken(f"a second instance has different {name} labels")
         if not np.array_equal(np.asarray(one.images), np.asarray(other.images)):
-            broken(f"opened again, the {name} images are others")
+            broken(f"a second instance has different {name} images")
 
 
 def access(subject: Subject) -> None:
-    """Images are read by a number, a slice, and an array of numbers in any order."""
+    """Images support indexing by an integer, a slice and an index array."""
     for name in SPLITS:
         images = _opened(subject).split(name).images
         whole = np.asarray(images)
         order = np.arange(len(whole) - 1, -1, -2, dtype=np.int64)
-        for what, key in (("a number", -1), ("a slice", slice(1, 4)), ("an array", order)):
+        for what, key in (("an integer", -1), ("a slice", slice(1, 4)), ("an array", order)):
             if not np.array_equal(np.asarray(images[key]), whole[key]):
-                broken(f"{name} images read by {what} are others")
+                broken(f"{name} images indexed by {what} are wrong")
         if sum(1 for _ in images) != len(whole):
-            broken(f"{name} images gone through one by one are not {len(whole)}")
+            broken(f"iterating over the {name} images does not yield {len(whole)} images")
 
 
 def description(subject: Subject) -> None:
-    """Classes, characters, flags and digests are there and of their type, true to the facts."""
+    """Classes, glyphs, flags and digests are valid and agree with the facts."""
     dataset = _opened(subject)
     for name in SPLITS:
         dataset.split(name)
     classes, glyphs = tuple(dataset.classes), tuple(dataset.glyphs)
     if len(classes) < 2 or len(set(classes)) != len(classes):
-        broken(f"classes are {classes}: two at least, and each has a name of its own")
+        broken(f"classes are {classes}; at least two, with different names, are required")
     if len(glyphs) != len(classes) or not all(isinstance(g, str) for g in (*classes, *glyphs)):
-        broken(f"there are {len(glyphs)} glyphs for {len(classes)} classes; each is text, or ''")
+        broken(f"there are {len(glyphs)} glyphs for {len(classes)} classes; each must be a string")
     for flag in ("flip_keeps_label", "synthetic"):
         if not isinstance(getattr(dataset, flag), bool):
-            broken(f"{flag} is {getattr(dataset, flag)!r}, not true or false")
-    fixed = subject.facts.get("train") is not None  # else the user's folder decides
+            broken(f"{flag} is {getattr(dataset, flag)!r}, not a bool")
+    fixed = subject.facts.get("train") is not None  # else it depends on the user's folder
     if fixed and subject.facts.get("synthetic", dataset.synthetic) != dataset.synthetic:
-        broken(f"it says synthetic = {dataset.synthetic}, and its facts say otherwise")
+        broken(f"its attribute synthetic is {dataset.synthetic}, which contradicts its facts")
     digests = dataset.sha256
     if not isinstance(digests, Mapping) or not digests:
-        broken("sha256 is empty after all parts are read: results name data by it")
+        broken("sha256 is empty after all splits are read; results identify data by it")
     wrong = [name for name, digest in digests.items() if not _is_sha256(digest)]
     if wrong:
-        broken(f"sha256 of {listed(wrong)} is not 64 hexadecimal digits")
+        broken(f"sha256 of {listed(wrong)} is not 64 lowercase hex digits")
 
 
 CHECKS = (splits, complete, disjoint, repeatable, access, description)
@@ -132,19 +134,19 @@ SLOW: tuple[object, ...] = ()
 
 
 def is_large(facts: Mapping[str, Any]) -> bool:
-    """Whether the facts declare more images than are looked at in seconds, or do not say."""
+    """Return whether the declared number of images is large or unknown."""
     counts = [facts.get(name) for name in SPLITS]
     return any(not isinstance(count, int) for count in counts) or sum(counts) > LARGE  # type: ignore[arg-type]  # all are numbers
 
 
 def _opened(subject: Subject) -> Any:
-    if "closed" in subject.kept:  # not asked for again: it may have waited for a server
+    if "closed" in subject.kept:  # do not retry: a download may have timed out
         skip(subject.kept["closed"])
     try:
         return subject.dataset
     except DataError as error:
         text = " ".join(str(error).split())
-        subject.kept["closed"] = f"the data cannot be had here: {text}"
+        subject.kept["closed"] = f"the data is not available: {text}"
         skip(subject.kept["closed"])
 
 

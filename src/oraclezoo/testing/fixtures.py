@@ -1,4 +1,4 @@
-"""Fixtures for the tests of a plugin: import them into a ``conftest.py``, or ``-p`` this module."""
+"""Fixtures for plugin tests: import them in ``conftest.py``, or load this module with ``-p``."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ CLASSES, SIDE = 4, 28
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker ``slow``."""
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
 
 
 @pytest.fixture(scope="session")
 def oraclezoo_registry() -> Registry:
-    """The registry of this installation; a quarantined plugin is an error."""
+    """Return the registry of this installation; a quarantined plugin is an error."""
     return build_registry(strict=True)
 
 
 @pytest.fixture(scope="session")
 def oraclezoo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for ``--track idx --data-dir``: made images 28 x 28 that are learned in seconds.
+    """Return a folder for ``--track idx --data-dir`` with synthetic images that train in seconds.
 
-    160 training and 40 test images of four classes, each a bright bar on noise.
+    160 training and 40 test images (28 x 28) of four classes, each a bright bar on noise.
     """
     folder = tmp_path_factory.mktemp("oraclezoo-data")
     generator = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The kit: every check, by kind, and the verdicts that they come to."""
+"""Conformance kit: all checks by kind, and their verdicts."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from oraclezoo.testing import backbones, datasets, optimizers, schedulers, track
 from oraclezoo.testing.subject import BrokenError, SkippedError, Subject, broken
 
 Outcome = Literal["pass", "fail", "skip"]
-Look = Callable[[Subject], str | None]
-"""Ends in BrokenError or SkippedError, or returns a remark or nothing."""
+Function = Callable[[Subject], str | None]
+"""Check function: raises BrokenError or SkippedError, or returns an optional remark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One law of a kind's contract. ``slow``: it may take more than ten seconds."""
+    """One conformance check of a kind. ``slow``: it may take more than ten seconds."""
 
     kind: Kind
     name: str
     law: str
-    look: Look
+    function: Function
     slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one check found of one component; ``reason`` says why, where there is more to say."""
+    """Outcome of one check for one component, with an optional ``reason``."""
 
-    kind: Kind
+    kind: Kind | Literal["plugin"]
     name: str
     check: str
     outcome: Outcome
@@ -47,24 +47,24 @@ class Verdict:
 
 
 def target(subject: Subject) -> None:
-    """The target can be imported, and takes what it will be called with."""
+    """The target can be imported and accepts its arguments."""
     factory = subject.spec.load()
     try:
         signature = inspect.signature(factory)
-    except (TypeError, ValueError):  # of a class in C: building it will tell
+    except (TypeError, ValueError):  # a class in C: the other checks build it
         return
     positional, keyword = CONTRACT[subject.spec.kind]
     names = [option.name for option in subject.spec.options]
-    given = dict.fromkeys([*keyword, *subject.spec.fixed, *names])
+    keywords = dict.fromkeys([*keyword, *subject.spec.fixed, *names])
     try:
-        signature.bind(*([None] * len(positional)), **given)
+        signature.bind(*([None] * len(positional)), **keywords)
     except TypeError as error:
-        broken(f"{subject.spec.target} cannot be called by the contract: {error}")
+        broken(f"{subject.spec.target} cannot be called as the contract requires: {error}")
 
 
 def _checks() -> Iterator[Check]:
     for kind in KINDS:
-        yield Check(kind, "target", "can be imported and takes its arguments and options", target)
+        yield Check(kind, "target", "can be imported and accepts its arguments and options", target)
     for kind, module in (
         ("backbone", backbones),
         ("optimizer", optimizers),
@@ -72,10 +72,10 @@ def _checks() -> Iterator[Check]:
         ("dataset", datasets),
         ("tracker", trackers),
     ):
-        for look in module.CHECKS:
-            name = look.__name__.replace("_", "-")
-            law = " ".join((look.__doc__ or "").split(".")[0].split())
-            yield Check(kind, name, law, look, slow=look in module.SLOW)
+        for function in module.CHECKS:
+            name = function.__name__.replace("_", "-")
+            law = " ".join((function.__doc__ or "").split(".")[0].split())
+            yield Check(kind, name, law, function, slow=function in module.SLOW)
 
 
 CHECKS: tuple[Check, ...] = tuple(_checks())
@@ -83,38 +83,38 @@ CHECKS: tuple[Check, ...] = tuple(_checks())
 
 
 def find(registry: Registry, name: str) -> list[Entry]:
-    """The entries that a name means: all of a distribution, or each kind's component.
+    """Return all entries of a distribution, or the components of all kinds with a name.
 
-    Raises UnknownNameError, or AmbiguousNameError for a bare name that two plugins offer.
+    Raises UnknownNameError, or AmbiguousNameError for a bare name that two plugins provide.
     """
     of_distribution = [entry for entry in registry if entry.distribution == normalise(name)]
     if of_distribution:
         return of_distribution
-    found, failures = [], []
+    entries, failures = [], []
     for kind in KINDS:
         try:
-            found.append(registry.get(kind, name))
+            entries.append(registry.get(kind, name))
         except UnknownNameError:
             continue
         except UsageError as error:
             failures.append(error)
     if failures:
         raise failures[0]
-    if not found:
+    if not entries:
         known = {plugin.distribution for plugin in registry.plugins}
         for kind in KINDS:
             known |= set(registry.names(kind))
         raise UnknownNameError("distribution or component", name, known)
-    return found
+    return entries
 
 
 def checks_of(entry: Entry) -> list[Check]:
-    """The checks that the kit has for a component."""
+    """Return the checks of a component's kind."""
     return [check for check in CHECKS if check.kind == entry.spec.kind]
 
 
 def is_slow(check: Check, entry: Entry) -> bool:
-    """Whether a check may take more than ten seconds on this component."""
+    """Return whether a check may take more than ten seconds for this component."""
     return check.slow or (check.kind == "dataset" and datasets.is_large(entry.spec.facts))
 
 
@@ -125,10 +125,13 @@ def check(
     data_dir: Path | None = None,
     slow: bool = True,
 ) -> Iterator[Verdict]:
-    """A verdict of each check, as it is found.
+    """Run all checks of a component and yield their verdicts.
 
-    ``data_dir`` is where a data set's files are. Without ``slow`` the checks that may take more
-    than ten seconds are left out, and their verdict says so.
+    Args:
+        registry: Registry of the entry.
+        entry: Component to check.
+        data_dir: Folder of a data set's files.
+        slow: Run checks that may take more than ten seconds; otherwise their verdict is "skip".
     """
     subject = Subject(registry, entry, data_dir)
     first, *others = checks_of(entry)
@@ -136,20 +139,20 @@ def check(
     yield verdict
     for each in others:
         if verdict.outcome == "fail":
-            yield _verdict(each, subject, "skip", f"its {first.name} fails")
+            yield _verdict(each, subject, "skip", f"its check {first.name} fails")
         elif slow or not is_slow(each, entry):
             yield judge(each, subject)
         else:
-            yield _verdict(each, subject, "skip", "slow, left out")
+            yield _verdict(each, subject, "skip", "slow check, not run")
 
 
 def judge(check: Check, subject: Subject) -> Verdict:
-    """The verdict of one check. Whatever a component raises is a failure, and told."""
+    """Run one check. Any exception of the component is a failure with that reason."""
     try:
         with torch.random.fork_rng([]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.manual_seed(0)
-            remark = check.look(subject)
+            remark = check.function(subject)
     except SkippedError as error:
         return _verdict(check, subject, "skip", str(error))
     except BrokenError as error:
@@ -165,7 +168,7 @@ def _verdict(check: Check, subject: Subject, outcome: Outcome, reason: str) -> V
 
 
 def document(verdict: Verdict) -> dict[str, Any]:
-    """A verdict for JSON."""
+    """Return a verdict as a JSON document."""
     return {
         "kind": verdict.kind,
         "name": verdict.name,

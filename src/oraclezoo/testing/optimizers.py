@@ -1,4 +1,4 @@
-"""What an optimizer is held to: a small net and a convex loss, on the CPU."""
+"""Conformance checks for optimizers: a small network and a convex loss, on the CPU."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ CONVEX_STEPS = 200
 
 
 def parameters(subject: Subject) -> None:
-    """Each trainable parameter is in one group with a learning rate, and moves; a frozen one stays.
+    """Trainable parameters are in exactly one group and change; frozen ones do not.
 
-    Of a net with convolutions, a norm and linear layers, its first layer frozen.
+    Uses a network with convolutions, batch norm and linear layers, whose first layer is frozen.
     """
     net = _net()
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
@@ -37,13 +37,13 @@ def parameters(subject: Subject) -> None:
     still = [n for n, p in net.named_parameters() if p.requires_grad and torch.equal(p, before[n])]
     moved = [n for n, p in net.named_parameters() if not p.requires_grad and p.ne(before[n]).any()]
     if still:
-        broken(f"{2 * STEPS} steps leave {listed(still)} where they were")
+        broken(f"{2 * STEPS} steps do not change {listed(still)}")
     if moved:
-        broken(f"frozen parameters move: {listed(moved)}")
+        broken(f"frozen parameters change: {listed(moved)}")
 
 
 def convex(subject: Subject) -> str:
-    """At its defaults it lowers a convex loss: logistic regression, 200 steps."""
+    """Default options reduce a convex loss (logistic regression, 200 steps)."""
     net = nn.Linear(8, 2)
     nn.init.zeros_(net.weight)
     inputs = torch.randn(200, 8)
@@ -56,12 +56,12 @@ def convex(subject: Subject) -> str:
     if not math.isfinite(last):
         broken(f"the loss goes from {first:.3f} to {last}")
     if last > 0.995 * first:
-        broken(f"{CONVEX_STEPS} steps take the loss from {first:.4f} to {last:.4f} only")
+        broken(f"{CONVEX_STEPS} steps reduce the loss only from {first:.4f} to {last:.4f}")
     return f"{first:.3f} to {last:.3f}"
 
 
 def resume(subject: Subject) -> None:
-    """Stopped and gone on with from a checkpoint, it ends at the same weights bit for bit."""
+    """Resuming from a checkpoint gives bit-identical weights."""
     nets = [_net() for _ in range(2)]
     optimizers = [_build(subject, net) for net in nets]
     for net, optimizer in zip(nets, optimizers, strict=True):
@@ -74,24 +74,24 @@ def resume(subject: Subject) -> None:
     load_optimizer(optimizers[1], saved[1])
     for net, optimizer in zip(nets, optimizers, strict=True):
         _train(subject, net, optimizer, STEPS)
-    _same(nets, "resumed, it ends at other weights")
+    _same(nets, "resuming gives different weights")
 
 
 def determinism(subject: Subject) -> None:
-    """Two trainings from the same weights end at the same weights."""
+    """Training is deterministic."""
     nets = [_net() for _ in range(2)]
     for net in nets:
         torch.manual_seed(0)
         _train(subject, net, _build(subject, net), STEPS)
-    _same(nets, "the same training twice ends at other weights")
+    _same(nets, "two identical trainings give different weights")
 
 
 def options(subject: Subject) -> str:
-    """Each choice, each flag and each bound of an option builds and steps, or is refused plainly.
+    """Option choices, flags and bounds allow steps, or raise UsageError.
 
-    Whether it then still trains well is for its user to see.
+    Does not check whether training still converges.
     """
-    ways: list[tuple[str, Any]] = []
+    settings: list[tuple[str, Any]] = []
     for option in subject.spec.options:
         values: tuple[Any, ...] = option.choices
         if option.type == "bool":
@@ -99,10 +99,10 @@ def options(subject: Subject) -> str:
         elif option.type in ("float", "int"):
             kind = int if option.type == "int" else float
             values = tuple(kind(end) for end in (option.low, option.high) if end is not None)
-        ways += [(option.name, value) for value in values if value != option.default]
-    if not ways:
-        skip("it has no bounded option")
-    for name, value in ways:
+        settings += [(option.name, value) for value in values if value != option.default]
+    if not settings:
+        skip("it has no option with choices or bounds")
+    for name, value in settings:
         net = _net()
         try:
             optimizer = _build(subject, net, **{name: value})
@@ -113,11 +113,11 @@ def options(subject: Subject) -> str:
         except Exception as error:
             text = " ".join(str(error).split())[:200]
             broken(f"with {name} = {value!r}, a step raises {type(error).__name__}: {text}")
-    return f"{len(ways)} settings"
+    return f"{len(settings)} settings"
 
 
 def closure(subject: Subject) -> None:
-    """It needs a closure if the fact says so, and steps without one if not."""
+    """step() requires a closure exactly if the fact needs_closure is declared."""
     net = _net()
     optimizer = _build(subject, net)
     _mode(subject, optimizer, "train")
@@ -131,19 +131,21 @@ def closure(subject: Subject) -> None:
             broken(f"without a closure, step raises {type(error).__name__}: {text}")
     else:
         if declared:
-            broken("it declares needs_closure, but steps without: declare needs_closure = False")
+            broken(
+                "it declares needs_closure, but steps without one; declare needs_closure = False"
+            )
 
 
 def train_eval(subject: Subject) -> str | None:
-    """It has train() and eval() if the fact says so; one after the other changes little."""
+    """train() and eval() exist exactly if the fact train_eval is declared, and are inverse."""
     net = _net()
     optimizer = _build(subject, net)
     has = [callable(getattr(optimizer, name, None)) for name in ("train", "eval")]
     declared = bool(subject.facts.get("train_eval"))
     if declared and not all(has):
-        broken("it declares train_eval and has no train() or no eval()")
+        broken("it declares train_eval but lacks train() or eval()")
     if not declared and all(has):
-        broken("it has train() and eval(), which nobody calls: declare train_eval = True")
+        broken("it has train() and eval(), which are not called; declare train_eval = True")
     if not declared:
         skip("it does not declare train_eval")
     _train(subject, net, optimizer, STEPS)
@@ -153,29 +155,29 @@ def train_eval(subject: Subject) -> str | None:
     _mode(subject, optimizer, "train")
     for p, q in zip(net.parameters(), trained, strict=True):
         if not torch.allclose(p, q, rtol=1e-3, atol=1e-5):
-            broken("eval() and train() in turn do not bring the weights back")
-    return None if moved else "eval() leaves the weights as they are"
+            broken("eval() followed by train() does not restore the weights")
+    return None if moved else "eval() does not change the weights"
 
 
 def separable(subject: Subject) -> None:
-    """Declared separable, one optimizer steps two nets as two optimizers do."""
+    """If declared separable, one optimizer updates two networks like two optimizers."""
     if not subject.facts.get("separable"):
         skip("it is not declared separable")
     if subject.facts.get("needs_closure") or subject.facts.get("train_eval"):
-        skip("with a closure or train() and eval(), each net is stepped by its own")
-    alone, together = ([_net(seed) for seed in (0, 1)] for _ in range(2))
-    for net in alone:
+        skip("not used with a closure or with train() and eval()")
+    separate, joint = ([_net(seed) for seed in (0, 1)] for _ in range(2))
+    for net in separate:
         _train(subject, net, _build(subject, net), STEPS)
-    merged = Merged([_build(subject, net) for net in together])
+    merged = Merged([_build(subject, net) for net in joint])
     for _ in range(STEPS):
-        for net in together:
+        for net in joint:
             net.zero_grad()
             _loss(net, *_batch()).backward()  # type: ignore[no-untyped-call]  # torch's own gap
         merged.step()
-    for one, other in zip(alone, together, strict=True):
+    for one, other in zip(separate, joint, strict=True):
         for (name, p), q in zip(one.named_parameters(), other.parameters(), strict=True):
             if not torch.allclose(p, q, rtol=1e-3, atol=1e-5):
-                broken(f"stepped together with another net's, {name} ends elsewhere")
+                broken(f"{name} differs if it is updated jointly with another network")
 
 
 CHECKS = (parameters, convex, resume, determinism, options, closure, train_eval, separable)
@@ -183,12 +185,12 @@ SLOW: tuple[object, ...] = ()
 
 
 def _net(seed: int = 0) -> nn.Sequential:
-    """Convolutions, a norm, a hidden and a last layer; the first is frozen."""
+    """Return a small network whose first layer is frozen."""
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         net = nn.Sequential(
             nn.Conv2d(1, 4, 3),
-            nn.Conv2d(4, 8, 3, stride=2, bias=False),  # before a norm a bias gets no gradient
+            nn.Conv2d(4, 8, 3, stride=2, bias=False),  # a bias before batch norm gets no gradient
             nn.BatchNorm2d(8),
             nn.Flatten(),
             nn.Linear(32, 16),
@@ -207,7 +209,7 @@ def _batch() -> tuple[Tensor, Tensor]:
 def _build(subject: Subject, net: nn.Module, **options: Any) -> torch.optim.Optimizer:
     built = subject.create(list(net.named_parameters()), **options)
     if not isinstance(built, torch.optim.Optimizer):
-        broken(f"it gives a {type(built).__name__}, not a torch optimizer")
+        broken(f"it returns a {type(built).__name__}, not a torch optimizer")
     return built
 
 
@@ -216,7 +218,7 @@ def _loss(net: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def _mode(subject: Subject, optimizer: torch.optim.Optimizer, mode: str) -> None:
-    """Call train() or eval() as the engine does: where the fact says that it is there."""
+    """Call train() or eval() if the fact train_eval is declared, as the engine does."""
     if subject.facts.get("train_eval"):
         getattr(optimizer, mode)()
 
@@ -229,7 +231,7 @@ def _train(
     inputs: Tensor | None = None,
     labels: Tensor | None = None,
 ) -> None:
-    """Steps as the engine takes them."""
+    """Run optimizer steps as the engine does."""
     if inputs is None or labels is None:
         inputs, labels = _batch()
 

@@ -1,4 +1,4 @@
-"""What a scheduler is held to: the learning rates of two parameter groups, step by step."""
+"""Conformance checks for schedulers: learning rates of two parameter groups per step."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from oraclezoo.testing.subject import Subject, broken, skip, through_checkpoint
 LRS = (0.1, 0.5)
 """Learning rates of the two groups."""
 TOTALS = (1, 2, 7, 60)
-"""Lengths of a training, in steps."""
+"""Training lengths in steps."""
 EXTRA = 20
-"""Steps past the end that are looked at as well."""
+"""Steps after the end that are also checked."""
 PER_EPOCH = 5
 LOSSES = (1.0, 0.5, 0.6, 0.6, 0.6, 0.4)
-"""What a scheduler that steps on a metric is given, over and over."""
+"""Cyclic validation losses for schedulers that step on a metric."""
 
 
 def bounds(subject: Subject) -> str:
-    """Every learning rate is finite, from 0 to lr_peak times the optimizer's, also past the end.
+    """Learning rates are finite and within [0, lr_peak times the optimizer's], also after the end.
 
-    In trainings of 1 to 60 steps; lr_peak is a fact, 1 where it is not declared.
+    Checks trainings of 1 to 60 steps. The fact lr_peak defaults to 1.
     """
     peak = float(subject.facts.get("lr_peak") or 1.0)
     low, high = math.inf, 0.0
@@ -38,40 +38,44 @@ def bounds(subject: Subject) -> str:
         low, high = min(low, *ratios), max(high, *ratios)
     if high > peak * (1 + 1e-6):
         broken(
-            f"the learning rate reaches {high:g} times the optimizer's, and lr_peak is {peak:g}: "
+            f"the learning rate reaches {high:g} times the optimizer's, but lr_peak is {peak:g}; "
             "declare the fact lr_peak"
         )
     return f"{low:g} to {high:g} times the optimizer's"
 
 
 def proportion(subject: Subject) -> None:
-    """All parameter groups keep the ratio of their learning rates."""
+    """Parameter groups keep the ratio of their learning rates."""
     for step, (first, second) in enumerate(_course(subject, 60)):
         if not math.isclose(second, first * LRS[1] / LRS[0], rel_tol=1e-5, abs_tol=1e-12):
             broken(
                 f"at step {step} the groups' learning rates are {first:g} and {second:g}; "
-                f"they began at {LRS[0]:g} and {LRS[1]:g}"
+                f"they started at {LRS[0]:g} and {LRS[1]:g}"
             )
 
 
 def options(subject: Subject) -> str | None:
-    """Each option at each of its bounds gives finite learning rates, or is refused plainly."""
-    refused = 0
-    ways = list(_ways(subject))
-    if not ways:
-        skip("it has no bounded option")
-    for name, value in ways:
+    """Option bounds give finite learning rates, or raise UsageError."""
+    rejected = 0
+    settings = list(_settings(subject))
+    if not settings:
+        skip("it has no option with bounds")
+    for name, value in settings:
         try:
             rates = _course(subject, 12, **{name: value})
         except UsageError:
-            refused += 1
+            rejected += 1
         else:
             _finite(rates, f"with {name} = {value!r}")
-    return f"{len(ways)} settings, {refused} refused" if refused else f"{len(ways)} settings"
+    return (
+        f"{len(settings)} settings, {rejected} rejected"
+        if rejected
+        else f"{len(settings)} settings"
+    )
 
 
 def resume(subject: Subject) -> None:
-    """Stopped at any step and gone on with from a checkpoint, the learning rates are the same."""
+    """Resuming from a checkpoint at any step gives the same learning rates."""
     whole = _course(subject, 12)
     for cut in (0, 1, 5, 12):
         optimizer = _optimizer()
@@ -91,17 +95,17 @@ def resume(subject: Subject) -> None:
             step = next(
                 i for i, pair in enumerate(zip(rates, whole, strict=True)) if len({*pair}) > 1
             )
-            broken(f"resumed at step {cut}, the learning rate at step {step} is another")
+            broken(f"after resuming at step {cut}, the learning rate at step {step} differs")
 
 
 def determinism(subject: Subject) -> None:
-    """The same course twice."""
+    """The schedule is deterministic."""
     if _course(subject, 60) != _course(subject, 60):
-        broken("two trainings have different learning rates")
+        broken("two identical trainings have different learning rates")
 
 
 def metric(subject: Subject) -> None:
-    """It steps on a metric if the fact says so, and without one if not."""
+    """step() takes a metric exactly if the fact metric is declared."""
     optimizer = _optimizer()
     scheduler = _build(subject, optimizer, 12)
     optimizer.step()
@@ -115,7 +119,7 @@ def metric(subject: Subject) -> None:
             scheduler.step()
         except TypeError:
             return
-        broken("metric is declared, but it steps without one: declare metric = False")
+        broken("metric is declared, but step() works without one; declare metric = False")
 
 
 CHECKS = (bounds, proportion, options, resume, determinism, metric)
@@ -132,7 +136,7 @@ def _build(subject: Subject, optimizer: torch.optim.Optimizer, total: int, **opt
 
 
 def _course(subject: Subject, total: int, **options: Any) -> list[tuple[float, ...]]:
-    """The groups' learning rates at step 0, 1, ... ``total`` and beyond."""
+    """Return the groups' learning rates at steps 0, 1, ..., ``total`` and beyond."""
     optimizer = _optimizer()
     scheduler = _build(subject, optimizer, total, **options)
     rates = [_rates(optimizer)]
@@ -161,7 +165,7 @@ def _finite(rates: list[tuple[float, ...]], where: str) -> None:
                 broken(f"{where}, the learning rate at step {step} is {value:g}")
 
 
-def _ways(subject: Subject) -> Iterator[tuple[str, Value]]:
+def _settings(subject: Subject) -> Iterator[tuple[str, Value]]:
     for option in subject.spec.options:
         values: tuple[Value, ...] = option.choices
         if option.type == "bool":

@@ -1,4 +1,4 @@
-"""Subject: the component that checks look at, and what they say of it."""
+"""The component under test, and the outcomes of checks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from oraclezoo.engine.checkpoint import load_state, save_state
 from oraclezoo.plugins.registry import Entry, Registry
 
 SEED = 20260000
-"""What a check starts from; any number would do."""
+"""Seed of the checks; arbitrary."""
 
 
 class BrokenError(Exception):
-    """The component does not keep its contract: in what, in one line."""
+    """Contract violation, described in one line."""
 
 
 class SkippedError(Exception):
-    """The check has nothing to say here: why, in one line."""
+    """Check that does not apply, with the reason in one line."""
 
 
 def broken(reason: str) -> NoReturn:
@@ -35,30 +35,30 @@ def skip(reason: str) -> NoReturn:
 
 
 class Subject:
-    """An entry of a registry, built when a check asks for it.
+    """Registry entry under test, built on demand.
 
-    ``data_dir`` is where a data set's files are, or None.
+    ``data_dir`` is the folder of a data set's files, or None.
     """
 
     def __init__(self, registry: Registry, entry: Entry, data_dir: Path | None = None) -> None:
         self.registry, self.entry, self.data_dir = registry, entry, data_dir
         self.spec, self.facts = entry.spec, entry.spec.facts
         self.kept: dict[str, Any] = {}
-        """What checks of one component share."""
+        """State shared by the checks of one component."""
 
     def create(self, *args: Any, **kwargs: Any) -> Any:
-        """Build the component, as ``Registry.create`` does, from a fixed seed."""
+        """Build the component with ``Registry.create`` and a fixed seed."""
         torch.manual_seed(kwargs.pop("seed", SEED))
         return self.registry.create(self.spec.kind, self.entry.qualified, *args, **kwargs)
 
     @cached_property
     def dataset(self) -> Any:
-        """The data set, opened once."""
+        """The data set, created once."""
         return self.create(data_dir=self.data_dir)
 
 
 def through_checkpoint(state: Any) -> Any:
-    """A state tree, written and read as a training's checkpoint is."""
+    """Return a state tree after writing and reading it as a checkpoint."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "state.safetensors"
         save_state(path, state)
@@ -66,6 +66,6 @@ def through_checkpoint(state: Any) -> Any:
 
 
 def listed(names: list[str]) -> str:
-    """Up to three names, and how many more there are."""
+    """Format up to three names and the number of others."""
     more = len(names) - 3
     return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""What a tracker is held to: the record of one short training, kept in a folder of its own."""
+"""Conformance checks for trackers: one short run in a temporary folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONFIG = {"optimizer.lr": 0.1, "seed": 0, "data.track": "made", "resumed_step": 
 
 
 def course(subject: Subject) -> None:
-    """It begins, logs, takes a file and a folder, and ends; then goes on with the same run."""
+    """A run starts, logs, records a file and a folder, and finishes; then it resumes."""
     with TemporaryDirectory() as name:
         folder = Path(name) / "made-run"
         (folder / "model").mkdir(parents=True)
@@ -31,7 +31,7 @@ def course(subject: Subject) -> None:
             tracker.artifact(folder / "model")
             tracker.finish(status)
         if recipe.read_text() != "[optimizer]\nlr = 0.1\n" or card.read_text() != "{}":
-            broken("it changes files that it is only shown")
+            broken("it changes files of the run")
 
 
 CHECKS = (course,)

@@ -1,1 +1,1 @@
-"""The built-in trackers: where a training's course is written down as it goes."""
+"""Built-in trackers: destinations for training metrics."""

@@ -1,4 +1,4 @@
-"""Tracker ``jsonl``: one JSON object a line, for whatever reads that; needs nothing installed."""
+"""Tracker ``jsonl``: one JSON object per line; no dependencies."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FILE = "tracker.jsonl"
 class JsonLines:
     """Appends ``start``, ``log``, ``artifact`` and ``finish`` lines, each with time and run.
 
-    A line is one write in append mode, so that runs that share a file keep their lines whole.
-    ``start`` has the settings; ``artifact`` the file's size in bytes and SHA-256, or those of each
-    file in a folder.
+    Each line is one write in append mode, so that several runs can share a file. ``start`` contains
+    the configuration, ``artifact`` size in bytes and SHA-256 of a file, one line per file of a
+    folder.
     """
 
     def __init__(
@@ -29,15 +29,15 @@ class JsonLines:
         self.path = folder / FILE if path is None else Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if path is None and not config.get("resumed_step"):
-            self.path.unlink(missing_ok=True)  # of a run that this one replaces
+            self.path.unlink(missing_ok=True)  # from a run that this one replaces
         self._append("start", config=dict(config))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """A line of figures."""
+        """Append a line of metrics."""
         self._append("log", step=step, values=dict(values))
 
     def artifact(self, path: Path) -> None:
-        """A line a file."""
+        """Append a line per file."""
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
             with file.open("rb") as opened:
@@ -46,7 +46,7 @@ class JsonLines:
             self._append("artifact", path=str(file), size_bytes=size, sha256=digest)
 
     def finish(self, status: str) -> None:
-        """The last line."""
+        """Append the last line."""
         self._append("finish", status=status)
 
     def _append(self, event: str, **fields: Any) -> None:

@@ -1,6 +1,6 @@
-"""The built-in trackers as specs. Light: nothing is imported until one begins.
+"""Specs of the built-in trackers. Light: a tracker is imported when it starts.
 
-Fact ``needs``: what must be installed or at hand, in words.
+Fact ``needs``: requirements, as text.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ TRACKERS: tuple[Spec, ...] = (
         kind="tracker",
         name="jsonl",
         target="oraclezoo.trackers.jsonl:JsonLines",
-        summary="a file of JSON lines: settings, figures, system, digests of what came of it",
+        summary="JSON Lines file: configuration, metrics, system statistics, artifact digests",
         options=(
             Option(
-                "path", "str", None, "file that many runs share; by default one in the run's folder"
+                "path",
+                "str",
+                None,
+                "file shared by several runs; by default a file in the run's folder",
             ),
         ),
         facts={"needs": "nothing"},
@@ -25,7 +28,7 @@ TRACKERS: tuple[Spec, ...] = (
         kind="tracker",
         name="tensorboard",
         target="oraclezoo.trackers.tensorboard:TensorBoard",
-        summary="event files for TensorBoard in the run's folder: tensorboard --logdir runs",
+        summary="TensorBoard event files in the run's folder; view with tensorboard --logdir runs",
         facts={"needs": "pip install 'oraclezoo[trackers]'"},
         source="TensorBoard's event files, as torch.utils.tensorboard writes them",
     ),

@@ -1,4 +1,4 @@
-"""Tracker ``tensorboard``: event files that TensorBoard shows, in the run's folder."""
+"""Tracker ``tensorboard``: TensorBoard event files in the run's folder."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from oraclezoo.errors import OracleZooError
 
 FOLDER = "tensorboard"
 HEADLINES = ("validation/accuracy", "validation/loss", "train/loss")
-"""The figures that the table of runs (HPARAMS) has columns for."""
+"""Metrics shown as columns in the HPARAMS table."""
 
 TEXT_BYTES = 1 << 16
-"""Text files up to this size are shown; of others, name and size."""
+"""Maximum size of a text file to show; larger files are listed by name and size."""
 
 
 class TensorBoard:
-    """Figures as scalars, settings as hyperparameters, text files such as the recipe as text.
+    """Logs metrics as scalars, configuration as hyperparameters, and text files as text.
 
-    Event files cannot hold a model: of one, the files' names and sizes are shown. Raises
+    Event files cannot store models; a model's files are listed by name and size. Raises
     OracleZooError if the package tensorboard is not installed.
     """
 
@@ -33,26 +33,26 @@ class TensorBoard:
             ) from error
         place, resumed = folder / FOLDER, int(config.get("resumed_step", 0))
         if not resumed:
-            shutil.rmtree(place, ignore_errors=True)  # of a run that this one replaces
-        torch_side: Any = tensorboard  # it has no types
-        # what was written after the step that a run goes on from is no longer shown
+            shutil.rmtree(place, ignore_errors=True)  # from a run that this one replaces
+        torch_side: Any = tensorboard  # untyped
+        # TensorBoard hides events after the step from which the run resumes
         first = resumed + 1 if resumed else None
         self.writer = torch_side.SummaryWriter(str(place), purge_step=first)
-        given = {key: _hyperparameter(value) for key, value in config.items()}
+        hyperparameters = {key: _hyperparameter(value) for key, value in config.items()}
         shown = dict.fromkeys(HEADLINES, 0.0)
-        session, begin, self._end = torch_side.summary.hparams(given, shown)
+        session, begin, self._end = torch_side.summary.hparams(hyperparameters, shown)
         self.writer.file_writer.add_summary(session)
         self.writer.file_writer.add_summary(begin)
         self.writer.flush()
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """A scalar a figure."""
+        """Write one scalar per metric."""
         for name, value in values.items():
             self.writer.add_scalar(name, value, step)
         self.writer.flush()
 
     def artifact(self, path: Path) -> None:
-        """The text of a text file; a list of what is in a folder."""
+        """Write a text file as text, and a folder as a list of files."""
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         listed = []
         for file in files:
@@ -67,7 +67,7 @@ class TensorBoard:
         self.writer.flush()
 
     def finish(self, status: str) -> None:
-        """Close the files; a run that is done is marked so."""
+        """Write the status and close the files."""
         self.writer.add_text("status", status)
         if status == "done":
             self.writer.file_writer.add_summary(self._end)
@@ -75,7 +75,7 @@ class TensorBoard:
 
 
 def _hyperparameter(value: Any) -> Any:
-    """A value of a type that TensorBoard has."""
+    """Return ``value`` as a type that TensorBoard supports."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return str(value)

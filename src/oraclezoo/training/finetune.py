@@ -1,11 +1,9 @@
-"""Fine-tuning: a model with changed weights is trained on, by its own recipe made milder."""
+"""Fine-tuning: train a modified model further with an adapted version of its recipe."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.checkpoint import load_state
-from oraclezoo.engine.records import Epoch, TrainingData
+from oraclezoo.engine.records import Callbacks, Checkpoint, TrainerOptions, TrainingData
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import UsageError
@@ -26,22 +24,24 @@ from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe, shipped
 from oraclezoo.recipe.resolve import resolve
 
-logger = logging.getLogger(__name__)
-
 LR_SCALE = 1.0
-"""Learning rates of a fine-tuning, as a share of the recipe's own.
+"""Learning rates of fine-tuning, relative to the recipe's.
 
-The recipe's own again, as in learning rate rewinding (Renda et al. 2020, arXiv:2003.02389): in
-folds (``benchmarks/finetuning.py``), half of them lose more, the more was pruned.
+The recipe's own are best, as in learning rate rewinding (Renda et al. 2020, arXiv:2003.02389): in
+cross-validation (``benchmarks/finetuning.py``), halving them costs more accuracy the more channels
+are pruned.
 """
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a model is fine-tuned: passes over the training images, and changes of the recipe.
+    """Settings of fine-tuning.
 
-    ``distill`` is the share of the loss that goes by the labels of the teacher at ``temperature``;
-    0 has none.
+    Attributes:
+        epochs: Passes over the training images.
+        lr_scale: Factor for the recipe's learning rates.
+        distill: Weight of the distillation loss, from 0 to 1; 0 for no teacher.
+        temperature: Temperature of the distillation loss.
     """
 
     epochs: int
@@ -51,10 +51,15 @@ class Tuning:
 
 
 def recipe_of(source: Model | Run | str | Path, model: Model, registry: Registry) -> Recipe:
-    """The recipe that a model was trained by, opened from ``source``.
+    """Return the recipe that a model was trained with.
 
-    A run has it. A card has it or, of a recipe that ships with oraclezoo, its name and hash. Raises
-    UsageError where nothing tells.
+    Args:
+        source: What the model was opened from; a run holds its recipe.
+        model: The model; its card holds a recipe, or name and hash of one from oraclezoo.
+        registry: Registry of components.
+
+    Raises:
+        UsageError: The recipe is not known.
     """
     if isinstance(source, Run):
         return source.recipe
@@ -66,32 +71,32 @@ def recipe_of(source: Model | Run | str | Path, model: Model, registry: Registry
     name = origin.get("recipe", {}).get("name")
     track = origin.get("components", {}).get("dataset", {}).get("name")
     if name in shipped() and track:
-        found = resolve(Recipe.load(name, {"data.track": track}), registry)
-        if found.hash == origin["recipe"].get("hash"):
-            return found
+        recipe = resolve(Recipe.load(name, {"data.track": track}), registry)
+        if recipe.hash == origin["recipe"].get("hash"):
+            return recipe
     raise UsageError(
-        "the model does not tell the recipe it was trained by: give the folder of its run, or a "
-        "recipe to fine-tune by (--recipe), or no epochs (--epochs 0)"
+        "the model's card does not say which recipe it was trained with: give the folder of its "
+        "run, a recipe for fine-tuning (--recipe), or no epochs (--epochs 0)"
     )
 
 
 def milder(recipe: Recipe, tuning: Tuning, registry: Registry) -> Recipe:
-    """The recipe of a fine-tuning: the model's own, with these changes.
+    """Return the recipe of fine-tuning: the model's own, with changes.
 
-    All learning rates of the optimizer times ``lr_scale``, falling linearly to nothing (constant
-    for an optimizer that needs no schedule); its own epochs; training images only, no pre-training,
-    and no other teacher than the one given.
+    Learning rates are multiplied by ``lr_scale`` and decay linearly to zero (they stay constant for
+    an optimizer that needs no schedule). The number of epochs is that of ``tuning``. There is no
+    training on validation images, no pre-training and no teacher but the original model.
     """
     resolved = resolve(recipe, registry)
     optimizer = resolved.optimizer
-    free = registry.get("optimizer", optimizer.name).spec.facts.get("train_eval")
+    schedule_free = registry.get("optimizer", optimizer.name).spec.facts.get("train_eval")
     changes: dict[str, object] = {
         f"optimizer.{key}": tuning.lr_scale * value
         for key, value in optimizer.options.items()
         if (key == "lr" or key.endswith("_lr")) and isinstance(value, float)
     }
     changes |= {
-        "scheduler.name": "constant" if free else "linear",
+        "scheduler.name": "constant" if schedule_free else "linear",
         "budget.epochs": tuning.epochs,
         "data.refit": False,
         "pretrain.epochs": 0,
@@ -105,7 +110,7 @@ def milder(recipe: Recipe, tuning: Tuning, registry: Registry) -> Recipe:
 def images_for(
     model: Model, recipe: Recipe, dataset: Dataset, device: torch.device
 ) -> TrainingData:
-    """Training and validation images on the device, standardised as the model's card says."""
+    """Return images on the device, standardised with the statistics of the model's card."""
     limit = stream_limit(None, device)
     data = build.training_data(recipe, dataset, device, limit)
     scale = model.card["preprocessing"]
@@ -118,19 +123,31 @@ def finetune(
     data: TrainingData,
     registry: Registry,
     *,
-    folder: Path,
     seed: int,
-    resume: bool,
+    checkpoint: Checkpoint,
     teacher: nn.Module | None = None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-    should_stop: Callable[[], bool] = lambda: False,
-    say: Callable[[str], None] = logger.warning,
+    callbacks: Callbacks | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Train a copy of ``module`` by a recipe from :func:`milder`; its state, and what it took.
+    """Train a copy of ``module`` with a recipe from :func:`milder`.
 
-    The state lies on the CPU. ``folder`` keeps the checkpoint from which ``resume`` goes on; an
-    InterruptedRunError leaves one there. The teacher is used as it is, without gradients.
+    Args:
+        module: The model to fine-tune; it is not changed.
+        recipe: The recipe.
+        data: Images on the device that is used.
+        registry: Registry of components.
+        seed: Seed of data order and augmentation.
+        checkpoint: Where the state is saved, and whether training continues from it.
+        teacher: Teacher for the distillation loss, used without gradients.
+        callbacks: Functions to call.
+
+    Returns:
+        The state of the fine-tuned module on the CPU, and the cost: epochs, examples, seconds,
+        validation accuracy and device.
+
+    Raises:
+        InterruptedRunError: ``should_stop`` returned True; the state is saved.
     """
+    callbacks = callbacks or Callbacks()
     device = data.images.device
     net = copy.deepcopy(module).to(device)
     if teacher is not None:
@@ -140,22 +157,22 @@ def finetune(
             if each is not None:
                 each.to(memory_format=torch.channels_last)
     parts = build.build_steppers(recipe, registry, data, net)
+    folder = checkpoint.folder
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(
-        recipe, parts, data, seed=seed, device=device, folder=folder, teacher=teacher, say=say
-    )
-    if resume:
+    options = TrainerOptions(teacher=teacher, warn=callbacks.warn)
+    trainer = Trainer(recipe, parts, data, seed=seed, device=device, folder=folder, options=options)
+    if checkpoint.resume:
         trainer.resume()
-    trainer.fit(on_epoch=on_epoch, should_stop=should_stop)
+    trainer.fit(on_epoch=callbacks.on_epoch, should_stop=callbacks.should_stop)
     state = trainer.kept.state_dict()
     if recipe.train.keep == "best":
         state = load_state(folder / "best.safetensors")["model"]
     progress = trainer.progress
-    took = {
+    cost = {
         "epochs": recipe.budget.epochs,
         "examples": progress.examples,
         "train_s": progress.train_s,
         "validation_accuracy": progress.validation_accuracy,
         "device": str(device),
     }
-    return {key: value.detach().cpu().contiguous() for key, value in state.items()}, took
+    return {key: value.detach().cpu().contiguous() for key, value in state.items()}, cost

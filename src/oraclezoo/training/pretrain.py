@@ -1,77 +1,83 @@
-"""Pre-training: the recipe's net learns another track first, then the recipe's own."""
+"""Pre-training: the recipe's model is trained on another track first."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from oraclezoo.artifacts import build
-from oraclezoo.engine.trainer import Trainer, TrainingData
+from oraclezoo.data.dataset import digests
+from oraclezoo.engine.records import Callbacks, Checkpoint
+from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import UsageError
-from oraclezoo.plugins.registry import Registry
-from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
+from oraclezoo.training.prepared import Prepared, prepare
 
 FOLDER = "pretrain"
-"""Folder in the run's, with the state of its pre-training until the run is done."""
+"""Subfolder of a run folder with the checkpoint of its pre-training, until the run is done."""
 
 
 def pretrain(
-    recipe: Recipe,
-    registry: Registry,
+    prepared: Prepared,
     model: nn.Module,
-    data: TrainingData,
     *,
     seed: int,
-    folder: Path,
-    resume: bool,
-    should_stop: Callable[[], bool],
-    progress: Callable[[str], None] | None,
-    stream_above: int | None,
+    checkpoint: Checkpoint,
+    callbacks: Callbacks,
 ) -> dict[str, Any]:
-    """Train ``model`` in place by the recipe, but on ``[pretrain]``'s track and epochs.
+    """Train ``model`` in place on the track of ``[pretrain]`` for its number of epochs.
 
-    The images are standardised as the recipe's own are, which come next; optimizer and scheduler
-    start anew for these. Returns what the run's record says of it: track, digests, examples, steps
-    and seconds. Raises UsageError if the track has other classes or another image size.
+    Images are standardised with the statistics of the recipe's own track. Optimizer and scheduler
+    are new, and are used for the pre-training alone.
+
+    Args:
+        prepared: The recipe and its own data.
+        model: The model, on the device.
+        seed: Seed of the run.
+        checkpoint: The run's folder; the pre-training keeps its state in a subfolder.
+        callbacks: ``should_stop`` and ``progress`` are used.
+
+    Returns:
+        The record of the pre-training for ``run.json``: track, digests, examples, steps, seconds.
+
+    Raises:
+        UsageError: The track has fewer classes or another image size.
     """
-    settings = recipe.pretrain
-    device = data.images.device
+    recipe, settings, data = prepared.recipe, prepared.recipe.pretrain, prepared.data
     changes = {
         "data.track": settings.track,
         "data.refit": False,
         "budget.epochs": settings.epochs,
         "pretrain.epochs": 0,
     }
-    first = resolve(recipe.override(changes), registry)
-    dataset = build.open_dataset(first, registry, None, progress, stream_above)
-    other = build.training_data(first, dataset, device, stream_above)
+    first = resolve(recipe.override(changes), prepared.registry)
+    # another track is not in the data folder of the recipe's own
+    execution = dataclasses.replace(prepared.execution, data_dir=None)
+    source = prepare(first, prepared.registry, execution, callbacks.progress)
     size, classes = int(data.images.shape[-1]), int(data.labels.max()) + 1
-    if int(other.images.shape[-1]) != size or len(dataset.classes) < classes:
+    source_size = int(source.data.images.shape[-1])
+    if source_size != size or len(source.dataset.classes) < classes:
         raise UsageError(
-            f"pretrain.track {settings.track} has {len(dataset.classes)} classes of "
-            f"{int(other.images.shape[-1])} pixels; {recipe.data.track} has others"
+            f"pretrain.track {settings.track} has {len(source.dataset.classes)} classes of "
+            f"{source_size} pixels; {recipe.data.track} needs {classes} classes of {size} pixels"
         )
-    other = dataclasses.replace(other, mean=data.mean, std=data.std)
-    parts = build.build_steppers(first, registry, other, model)
-    place = folder / FOLDER
-    place.mkdir(exist_ok=True)
-    trainer = Trainer(first, parts, other, seed=seed, device=device, folder=place)
-    if resume:
+    images = dataclasses.replace(source.data, mean=data.mean, std=data.std)
+    parts = build.build_steppers(first, prepared.registry, images, model)
+    folder = checkpoint.folder / FOLDER
+    folder.mkdir(exist_ok=True)
+    trainer = Trainer(first, parts, images, seed=seed, device=prepared.device, folder=folder)
+    if checkpoint.resume:
         trainer.resume()
-    if progress is not None:
-        progress(f"pre-training on {settings.track}, {settings.epochs} epochs")
-    trainer.fit(should_stop=should_stop)
+    callbacks.say(f"pre-training on {settings.track} for {settings.epochs} epochs")
+    trainer.fit(should_stop=callbacks.should_stop)
     if trainer.ema is not None:
         model.load_state_dict(trainer.kept.state_dict())
     return {
         "track": settings.track,
         "epochs": settings.epochs,
-        "data_sha256": dict(dataset.sha256),
+        "data_sha256": digests(source.dataset, "train", "validation"),
         "examples": trainer.progress.examples,
         "steps": trainer.step,
         "train_s": trainer.progress.train_s,

@@ -1,66 +1,70 @@
-"""Teachers: nets of a recipe that are trained before its student, which learns from them."""
+"""Teachers for distillation: models of the recipe that are trained before their student."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-from torch import nn
+from torch import channels_last, nn
 
 from oraclezoo.artifacts.run import Run
 from oraclezoo.engine.distill import Ensemble
+from oraclezoo.engine.records import Checkpoint
 from oraclezoo.engine.seeds import derive
-from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
+from oraclezoo.training.prepared import Prepared
 
 FOLDER = "teachers"
-"""Folder in the run's, with the teachers' runs until the run is done."""
+"""Subfolder of a run folder with the runs of its teachers, until the run is done."""
 
 
-class Taught(NamedTuple):
-    """The teachers as one module, and what the run's record says of them."""
+@dataclass(frozen=True)
+class Teachers:
+    """The ensemble of teachers, and its record for ``run.json``."""
 
     module: nn.Module
     record: dict[str, Any]
 
 
-def teach(
-    recipe: Recipe,
+def train_teachers(
+    prepared: Prepared,
     seed: int,
-    folder: Path,
-    device: torch.device,
-    *,
+    checkpoint: Checkpoint,
     train: Callable[[Recipe, int, Path], Run],
-    registry: Registry,
-    resume: bool,
-) -> Taught:
-    """Train the recipe's teachers, each at a seed of its own that follows from ``seed``.
+) -> Teachers:
+    """Train the recipe's teachers, each at a seed derived from ``seed``.
 
-    ``train(recipe, seed, out)`` trains one, or goes on with it. They are nets of the same recipe
-    without teachers, and see the same images. Their runs stay in ``folder`` for a resumption.
+    Teachers are models of the same recipe without teachers, and see the same images.
+
+    Args:
+        prepared: Recipe and data of the student.
+        seed: Seed of the student.
+        checkpoint: The student's folder; runs of teachers in it are continued on resume.
+        train: Trains a recipe at a seed into a folder, or continues a run there.
     """
-    place = folder / FOLDER
-    if not resume:
-        shutil.rmtree(place, ignore_errors=True)
-    alone = recipe.override({"distill.teachers": 0})
+    recipe = prepared.recipe
+    folder = checkpoint.folder / FOLDER
+    if not checkpoint.resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    teacher = recipe.override({"distill.teachers": 0})
     runs = [
-        train(alone, derive(seed, "teacher", number) % 2**31, place)
+        train(teacher, derive(seed, "teacher", number) % 2**31, folder)
         for number in range(recipe.distill.teachers)
     ]
     outcomes = [run.record["outcome"] for run in runs]
-    module = Ensemble([run.model(registry=registry).module for run in runs])
-    module.requires_grad_(False).eval().to(device)
+    module = Ensemble([run.model(registry=prepared.registry).module for run in runs])
+    module.requires_grad_(False).eval().to(prepared.device)
     if recipe.train.channels_last:
-        module.to(memory_format=torch.channels_last)
-    counted = ("examples", "steps", "train_s", "compile_s")
-    return Taught(
+        module.to(memory_format=channels_last)
+    totals = ("examples", "steps", "train_s", "compile_s")
+    return Teachers(
         module,
         {
             "teachers": len(runs),
-            **{key: sum(outcome[key] for outcome in outcomes) for key in counted},
+            **{key: sum(outcome[key] for outcome in outcomes) for key in totals},
             "validation_accuracy": [outcome["validation_accuracy"] for outcome in outcomes],
         },
     )

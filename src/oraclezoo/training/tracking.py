@@ -1,8 +1,7 @@
-"""Tracking: hands the course of a training to trackers, whatever they do.
+"""Experiment tracking: passes metrics and files of a training run to trackers.
 
-A tracker that raises, at its start, in the middle or at its end, or that does not return, is named
-once and left out from then on. Nothing that it does changes the training: torch's random state is
-put back, and no step is taken while it works.
+A tracker that raises or does not return is reported once and dropped; training continues. Trackers
+cannot affect the result: PyTorch's random state is restored, and no step is taken while they work.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -27,41 +25,45 @@ from oraclezoo.plugins.registry import Registry
 from oraclezoo.specs import Value
 
 Trackers = str | Iterable[str] | Mapping[str, Mapping[str, object]]
-"""Names, one text separated by commas or several, or names with the options of each."""
+"""Names (separated by commas, or several), or a mapping of names to options."""
 
 PATIENCE_S = 120.0
-"""How long a tracker may take to begin, or over the figures of an epoch."""
+"""Time limit for starting a tracker, and for the metrics of an epoch."""
 
 LAST_PATIENCE_S = 600.0
-"""How long it may take over a file or its end: the model may have to be sent somewhere."""
+"""Time limit for a file and for the end: the model may have to be uploaded."""
 
 
 def choose(trackers: Trackers, registry: Registry) -> dict[str, dict[str, Value]]:
-    """Qualified name -> all options of each tracker that was asked for.
+    """Return the options of each requested tracker by its qualified name.
 
-    Raises UnknownNameError, AmbiguousNameError, UnknownOptionError or UsageError.
+    Raises:
+        UsageError: A name or an option is unknown or ambiguous, or a tracker is named twice.
     """
     if isinstance(trackers, str):
         trackers = [trackers]
-    given: Mapping[str, Mapping[str, object]]
+    requested: Mapping[str, Mapping[str, object]]
     if isinstance(trackers, Mapping):
-        given = trackers
+        requested = trackers
     else:
         names = [name.strip() for text in trackers for name in text.split(",")]
-        given = {name: {} for name in names if name}
-    found: dict[str, dict[str, Value]] = {}
-    for name, options in given.items():
+        requested = {name: {} for name in names if name}
+    chosen: dict[str, dict[str, Value]] = {}
+    for name, options in requested.items():
         qualified, filled = registry.resolve("tracker", name, options)
-        if qualified in found:
-            raise UsageError(f"tracker {qualified} is asked for twice")
-        found[qualified] = filled
-    return found
+        if qualified in chosen:
+            raise UsageError(f"tracker {qualified} is named twice; name it once")
+        chosen[qualified] = filled
+    return chosen
 
 
 class Tracking:
-    """The trackers of one training; without any it does nothing.
+    """The trackers of one training run; does nothing without trackers.
 
-    ``say`` is told in a line of each one that fails.
+    Args:
+        trackers: Options of each tracker by its qualified name.
+        registry: Registry of trackers.
+        say: Called with one line of text for each tracker that fails.
     """
 
     def __init__(
@@ -75,40 +77,29 @@ class Tracking:
         self._running: dict[str, _Caller] = {}
         self._run: Run | None = None
 
-    @contextmanager
-    def of(
-        self, run: Run, device: torch.device, resumed_step: int
-    ) -> Iterator[Callable[[Epoch], None]]:
-        """From the beginning to the end of the block; gives what is to be called each epoch."""
-        self.begin(run, device, resumed_step)
-        try:
-            yield self.epoch
-        finally:
-            self.end()
-
     def begin(self, run: Run, device: torch.device, resumed_step: int) -> None:
-        """Begin all, with the settings of a run whose folder and record are there."""
+        """Start all trackers with the settings of a run, whose record must exist."""
         if not self._waiting:
             return
         self._run, self._system = run, System(device)
         config = {**settings(run), "resumed_step": resumed_step}
         for name, options in self._waiting.items():
-            given = {"run_name": run.folder.name, "folder": run.folder, "config": dict(config)}
+            start = {"run_name": run.folder.name, "folder": run.folder, "config": dict(config)}
             caller = self._running[name] = _Caller(name)
-            begin = partial(self.registry.create, "tracker", name, **given, **options)
+            begin = partial(self.registry.create, "tracker", name, **start, **options)
             self._call(name, "begin", partial(caller.begin, begin), PATIENCE_S)
         self._waiting = {}
         self._all("take the recipe", lambda t: t.artifact(run.folder / "recipe.toml"), PATIENCE_S)
 
     def epoch(self, record: Epoch) -> None:
-        """Hand on what is known after an epoch, and what the system says."""
+        """Log the metrics of an epoch and of the system."""
         if not self._running:
             return
         values = {**figures(record), **self._system.figures()}
         self._all("log", lambda tracker: tracker.log(record.step, values), PATIENCE_S)
 
     def end(self) -> None:
-        """Hand on the model of a run that is done, and end all; does nothing the second time."""
+        """Pass on the model of a finished run and end all trackers; a second call does nothing."""
         if self._run is None or not self._running:
             return
         record = self._run.record
@@ -119,17 +110,17 @@ class Tracking:
             self._all(
                 "log", lambda tracker: tracker.log(record["outcome"]["steps"], values), PATIENCE_S
             )
-            self._hand_on_model(self._run)
+            self._pass_model(self._run)
         self._all("finish", lambda tracker: tracker.finish(status), LAST_PATIENCE_S)
         for caller in self._running.values():
             caller.close()
         self._running = {}
 
-    def _hand_on_model(self, run: Run) -> None:
+    def _pass_model(self, run: Run) -> None:
         try:
             folder = run.model(registry=self.registry).save(run.folder / MODEL)
-        except Exception as error:  # of a full disk, perhaps: the run itself is done and kept
-            self.say(f"the model is not handed to trackers: {type(error).__name__}: {error}")
+        except Exception as error:  # e.g. a full disk; the run itself is saved
+            self.say(f"the model could not be passed to trackers: {type(error).__name__}: {error}")
             return
         self._all("take the model", lambda tracker: tracker.artifact(folder), LAST_PATIENCE_S)
 
@@ -145,53 +136,53 @@ class Tracking:
         if failure:
             del self._running[name]
             caller.close()
-            self.say(f"tracker {name} failed to {what}: {failure}; the training goes on without it")
+            self.say(f"tracker {name} failed to {what}: {failure}; training continues without it")
 
 
 class _Caller:
-    """Calls one tracker's methods in a thread of its own, and waits for each, but not for ever."""
+    """Calls the methods of one tracker in a separate thread, with a time limit."""
 
     tracker: Tracker
 
     def __init__(self, name: str) -> None:
-        self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._answered: SimpleQueue[str] = SimpleQueue()
-        # a daemon: one that never returns must not keep the program from ending
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._results: SimpleQueue[str] = SimpleQueue()
+        # a daemon, so that a tracker that never returns does not keep the program running
         Thread(target=self._work, name=f"tracker {name}", daemon=True).start()
 
     def begin(self, create: Callable[[], Tracker]) -> None:
-        """In the thread: make the tracker."""
+        """Create the tracker; runs in the thread."""
         self.tracker = create()
 
     def give(self, call: Callable[[Tracker], None]) -> None:
-        """In the thread: call something of the tracker."""
+        """Call a function with the tracker; runs in the thread."""
         call(self.tracker)
 
     def call(self, function: Callable[[], None], patience_s: float) -> str:
-        """Why the call failed, in a line; "" if it did not."""
-        self._asked.put(function)
+        """Call a function in the thread; return the reason of a failure in one line, or ""."""
+        self._calls.put(function)
         try:
-            return self._answered.get(timeout=patience_s)
+            return self._results.get(timeout=patience_s)
         except Empty:
-            return f"no answer in {patience_s:g} s"
+            return f"no response within {patience_s:g} s"
 
     def close(self) -> None:
-        """Let the thread end when it comes to it."""
-        self._asked.put(None)
+        """End the thread after the calls that are queued."""
+        self._calls.put(None)
 
     def _work(self) -> None:
-        while (call := self._asked.get()) is not None:
+        while (call := self._calls.get()) is not None:
             try:
                 call()
-                self._answered.put("")
+                self._results.put("")
             except BaseException as error:  # a tracker may raise anything, SystemExit too
                 text = " ".join(str(error).split())[:200]
-                ours = isinstance(error, OracleZooError)
-                self._answered.put(text if ours else f"{type(error).__name__}: {text}")
+                expected = isinstance(error, OracleZooError)
+                self._results.put(text if expected else f"{type(error).__name__}: {text}")
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """What a run trains and on what, flat, as trackers get it."""
+    """Return recipe, components and hardware of a run as a flat mapping for trackers."""
     record = run.record
     recipe = run.recipe.to_dict()
     named = {f"recipe.{key}": recipe.pop(key) for key in ("name", "summary")}
@@ -210,7 +201,7 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def figures(record: Epoch) -> dict[str, float]:
-    """An epoch's figures by the names that trackers get; what was not measured is left out."""
+    """Return the metrics of an epoch by their tracker names, without missing ones."""
     names = {
         "epoch": "epoch",
         "lr": "train/lr",
@@ -225,7 +216,7 @@ def figures(record: Epoch) -> dict[str, float]:
 
 
 def finite(values: Mapping[str, Any]) -> dict[str, float]:
-    """Those that are finite numbers; true and false count as 1 and 0."""
+    """Return the values that are finite numbers; booleans become 1 and 0."""
     return {
         name: float(value)
         for name, value in values.items()

@@ -1,50 +1,28 @@
-"""Training one recipe at one seed, from names to a run folder."""
+"""Training of one recipe at one seed, into a run folder."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
-import os
-import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from oraclezoo.artifacts import build
-from oraclezoo.artifacts.record import (
-    card,
-    earlier_parts,
-    open_folder,
-    outcome,
-    provenance,
-    refuse_other,
-)
-from oraclezoo.artifacts.run import ANEW, SCHEMA, Run, folder_name, writable
+from oraclezoo.artifacts.record import refuse_other
+from oraclezoo.artifacts.run import OVERWRITE, Run, folder_name, writable
 from oraclezoo.engine.compiled import wanted
 from oraclezoo.engine.deterministic import deterministic as deterministically
-from oraclezoo.engine.device import pick
-from oraclezoo.engine.images import Streamed
-from oraclezoo.engine.memory import is_out_of_memory
-from oraclezoo.engine.profile import Profiler
-from oraclezoo.engine.records import Epoch
-from oraclezoo.engine.streaming import stream_limit
+from oraclezoo.engine.execution import Execution
+from oraclezoo.engine.records import Callbacks, Checkpoint, Epoch, TrainerOptions
 from oraclezoo.engine.trainer import Trainer
-from oraclezoo.errors import (
-    DivergedError,
-    InterruptedRunError,
-    OutOfMemoryError,
-    ResultError,
-    UsageError,
-)
+from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 from oraclezoo.recipe.suite import load_recipe
-from oraclezoo.result import timestamp, write_atomically
-from oraclezoo.training.pretrain import FOLDER as PRETRAIN
+from oraclezoo.training.prepared import Prepared, prepare
 from oraclezoo.training.pretrain import pretrain
-from oraclezoo.training.teachers import FOLDER as TEACHERS
-from oraclezoo.training.teachers import teach
+from oraclezoo.training.session import Session, recording_failure
+from oraclezoo.training.teachers import Teachers, train_teachers
 from oraclezoo.training.tracking import Trackers, Tracking, choose
 
 logger = logging.getLogger(__name__)
@@ -69,180 +47,199 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Run:
-    """Train a recipe at a seed and leave a run folder under ``out``.
+    """Train a recipe at one seed and save the run in a folder under ``out``.
 
-    What the recipe compresses (``[compress]``) is left to :func:`oraclezoo.bench`: the run is that
-    of the recipe without it.
+    ``[compress]`` of the recipe is ignored: :func:`oraclezoo.bench` compresses trained runs.
 
-    A folder that holds a run already is an error, unless ``resume`` (go on where it stopped; a
-    finished one is returned as it is) or ``overwrite`` says otherwise. ``stream_above``: images of
-    a split that take more bytes (or "512MB", "2GiB") are streamed from their file, with the same
-    outcome; by default half of the free memory. ``compile``: torch.compile, "on", "off" or "auto",
-    which is on for long trainings on CUDA. ``deterministic``: the same weights twice on a GPU too.
-    ``profile``: leave ``trace.json`` and ``profile.json`` of a few steps in the run folder, or in
-    the folder given. ``trackers`` are told the course of it (docs/trackers.md): names, or a mapping
-    of names to options; one that fails is left out. ``on_epoch`` is called after each epoch;
-    ``should_stop`` is asked after each step (see :class:`Trainer`).
+    Args:
+        recipe: A recipe, its name, or the path of a TOML file.
+        data_dir: Folder with the data set's files; None for the default places.
+        seed: Seed of initial weights, data order, augmentation and dropout.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
+        out: Folder for run folders.
+        resume: Continue the run from its checkpoint; a finished run is returned as it is.
+        overwrite: Replace a run in the same folder.
+        stream_above: Size in bytes, or text such as ``"512MB"``, above which the images of a split
+            are streamed from their file; by default half of the free memory. Results are the same.
+        compile: Use of ``torch.compile``: ``"on"``, ``"off"`` or ``"auto"`` (long runs on CUDA).
+        deterministic: Use deterministic algorithms, so that weights are the same on a GPU too.
+        profile: Write ``trace.json`` and ``profile.json`` of a few steps to the run folder, or to
+            this folder.
+        trackers: Names of experiment trackers, or a mapping of names to options. A tracker that
+            fails is dropped; training continues.
+        registry: Registry of components; by default all that are installed.
+        on_epoch: Called with the metrics of each epoch.
+        should_stop: Called after each step; True saves the state and ends the run.
+        progress: Called with one line of text at a time.
 
-    Raises UsageError, DataError, PluginError (a component that breaks its contract), ResultError (a
-    folder that cannot be read or written), DivergedError, OutOfMemoryError or InterruptedRunError.
+    Returns:
+        The finished run.
+
+    Raises:
+        UsageError: An option is invalid, or the folder holds a run.
+        DataError: The data set is missing or cannot be used.
+        PluginError: A component breaks its contract.
+        ResultError: A folder cannot be read or written.
+        DivergedError: The loss is no longer finite.
+        OutOfMemoryError: A batch does not fit into memory.
+        InterruptedRunError: ``should_stop`` returned True.
+
+    Example:
+        >>> run = oz.train("quick", seed=1, device="cpu")  # doctest: +SKIP
+        >>> run.record["outcome"]["validation_accuracy"]  # doctest: +SKIP
+        0.93
     """
     registry = registry or build_registry()
-    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    recipe = resolve(recipe, registry)
-    if recipe.compress.steps and progress:
-        progress(f"the net is trained as it is; bench makes the {recipe.compress.steps} of it")
-    recipe = recipe.uncompressed
-    place = pick(device)
-    wanted(compile, place, 0)
-    limit = stream_limit(stream_above, place)
-    tracking = Tracking(choose(trackers, registry), registry, progress or logger.warning)
-    run = Run(Path(out) / folder_name(recipe, seed))
-    found = (run.folder / "run.json").is_file()
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
-    if found and not (resume or overwrite):
-        raise UsageError(
-            f"{run.folder} holds a run: --resume goes on with it, --overwrite trains anew"
+    resolved = resolve(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), registry)
+    execution = Execution(
+        data_dir=None if data_dir is None else Path(data_dir),
+        device=device,
+        compile=compile,
+        deterministic=deterministic,
+        stream_above=stream_above,
+        trackers=choose(trackers, registry),
+    )
+    destination = Destination(
+        Path(out), resume, overwrite, profile if isinstance(profile, bool) else Path(profile)
+    )
+    callbacks = Callbacks(on_epoch, should_stop, progress)
+    return train_resolved(resolved, seed, registry, execution, destination, callbacks)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a run is saved, and what happens to a run that is already there.
+
+    ``profile`` is False, True for a profile in the run folder, or another folder for it.
+    """
+
+    out: Path
+    resume: bool = False
+    overwrite: bool = False
+    profile: bool | Path = False
+
+    def run(self, recipe: Recipe, seed: int) -> Run:
+        """Return the run of a recipe at a seed; its folder may not exist yet."""
+        return Run(self.out / folder_name(recipe, seed))
+
+    def traces(self, run: Run) -> Path | None:
+        """Return the folder for the profile of a run, or None without a profile."""
+        if not self.profile:
+            return None
+        return run.folder if self.profile is True else self.profile
+
+
+def train_resolved(
+    recipe: Recipe,
+    seed: int,
+    registry: Registry,
+    execution: Execution,
+    destination: Destination,
+    callbacks: Callbacks,
+) -> Run:
+    """Train a resolved recipe; otherwise as :func:`train`."""
+    if recipe.compress.steps:
+        callbacks.say(
+            f"training without compression; bench compresses it ({recipe.compress.steps})"
         )
-    traces = (run.folder if profile is True else Path(profile)) if profile else None
-    dataset = build.open_dataset(
-        recipe, registry, None if data_dir is None else Path(data_dir), progress, limit
-    )
-    data = build.training_data(recipe, dataset, place, limit)
-    identity = provenance(
-        recipe, registry, dataset, place, seed, compile=compile, deterministic=deterministic
-    )
-    if found and resume:
-        refuse_other(run, identity)
+    recipe = recipe.uncompressed
+    wanted(execution.compile, execution.torch_device(), 0)
+    execution.stream_limit()
+    run = destination.run(recipe, seed)
+    exists = (run.folder / "run.json").is_file()
+    if destination.resume and destination.overwrite:
+        raise UsageError("--resume and --overwrite exclude each other; give one of them")
+    if exists and not (destination.resume or destination.overwrite):
+        raise UsageError(
+            f"{run.folder} holds a run: --resume continues it, --overwrite trains again"
+        )
+    prepared = prepare(recipe, registry, execution, callbacks.progress)
+    if exists and destination.resume:
+        refuse_other(run, prepared.provenance(seed))
         if run.record.get("status") == "done":
             run.check()
-            if traces is not None:
-                raise UsageError(f"{run.folder} is finished: nothing to profile; {ANEW}")
+            if destination.profile:
+                raise UsageError(f"{run.folder} is finished and cannot be profiled; {OVERWRITE}")
             return run
-    shape = {
-        "in_chans": 1,
-        "num_classes": len(dataset.classes),
-        "image_size": int(data.images.shape[-1]),
-    }
-    with deterministically(deterministic):
-        try:
-            parts = build.build_parts(recipe, registry, data, shape, seed)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            raise OutOfMemoryError(
-                f"out of memory on {place.type} while the model is built, before any batch\n"
-                "free some memory, or use a smaller model or another device"
-            ) from error
-        for folder in (Path(out), *([] if traces is None else [traces])):
-            writable(folder)
-        run.folder.mkdir(exist_ok=True)
-        begun = resume and (run.folder / "last.safetensors").is_file()
-        pretrained = run.record.get("pretrained") if begun else None
-        if recipe.pretrain.epochs and not begun:
-            pretrained = pretrain(
-                recipe,
-                registry,
-                parts.model,
-                data,
-                seed=seed,
-                folder=run.folder,
-                resume=resume,
-                should_stop=should_stop,
-                progress=progress,
-                stream_above=limit,
-            )
-            parts = build.build_steppers(recipe, registry, data, parts.model)
-        taught = None
-        if recipe.distill.teachers:
-            taught = teach(
-                recipe,
-                seed,
-                run.folder,
-                place,
-                train=lambda recipe, seed, out: train(
-                    recipe,
-                    data_dir=data_dir,
-                    seed=seed,
-                    device=device,
-                    out=out,
-                    resume=True,
-                    stream_above=stream_above,
-                    compile=compile,
-                    deterministic=deterministic,
-                    registry=registry,
-                    should_stop=should_stop,
-                ),
-                registry=registry,
-                resume=resume,
-            )
-        trainer = Trainer(
+    with deterministically(execution.deterministic):
+        session = begin(prepared, seed, destination, callbacks)
+        fit(session, callbacks)
+        return session.finish()
+
+
+def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Callbacks) -> Session:
+    """Build the model, pre-train it, train its teachers, and open the run folder."""
+    recipe, run = prepared.recipe, destination.run(prepared.recipe, seed)
+    traces = destination.traces(run)
+    checkpoint = Checkpoint(run.folder, destination.resume)
+    parts = prepared.parts(seed)
+    for folder in (destination.out, *([] if traces is None else [traces])):
+        writable(folder)
+    run.folder.mkdir(exist_ok=True)
+    started = destination.resume and (run.folder / "last.safetensors").is_file()
+    pretrained = run.record.get("pretrained") if started else None
+    if recipe.pretrain.epochs and not started:
+        pretrained = pretrain(
+            prepared, parts.model, seed=seed, checkpoint=checkpoint, callbacks=callbacks
+        )
+        parts = prepared.steppers(parts.model)
+    teachers = _teachers(prepared, seed, checkpoint, callbacks) if recipe.distill.teachers else None
+    options = TrainerOptions(
+        compile=prepared.execution.compile,
+        profile=traces,
+        teacher=None if teachers is None else teachers.module,
+        warn=callbacks.progress or logger.warning,
+    )
+    trainer = Trainer(
+        recipe,
+        parts,
+        prepared.data,
+        seed=seed,
+        device=prepared.device,
+        folder=run.folder,
+        options=options,
+    )
+    try:
+        resumed = destination.resume and trainer.resume()
+    except ResultError as error:
+        raise ResultError(f"{error}; {OVERWRITE}") from error
+    tracking = Tracking(prepared.execution.trackers, prepared.registry, options.warn)
+    teacher_record = None if teachers is None else teachers.record
+    preparation = tuple(each for each in (pretrained, teacher_record) if each)
+    session = Session(prepared, trainer, run, tracking, preparation)
+    session.open(
+        resumed=resumed,
+        profiled=traces is not None,
+        pretrained=pretrained,
+        taught=teacher_record,
+    )
+    return session
+
+
+def fit(session: Session, callbacks: Callbacks) -> None:
+    """Train an open run to its end, or record in it why training ended early."""
+
+    def on_epoch(epoch: Epoch) -> None:
+        session.log(epoch)
+        callbacks.on_epoch(epoch)
+
+    with recording_failure([session]):
+        session.trainer.fit(on_epoch=on_epoch, should_stop=callbacks.should_stop)
+
+
+def _teachers(
+    prepared: Prepared, seed: int, checkpoint: Checkpoint, callbacks: Callbacks
+) -> Teachers:
+    execution = replace(prepared.execution, trackers={})
+
+    def train_teacher(recipe: Recipe, seed: int, out: Path) -> Run:
+        return train_resolved(
             recipe,
-            parts,
-            data,
-            seed=seed,
-            device=place,
-            folder=run.folder,
-            compile=compile,
-            profile=traces,
-            teacher=None if taught is None else taught.module,
-            say=progress or logger.warning,
-        )
-        try:
-            resumed = resume and trainer.resume()
-        except ResultError as error:
-            raise ResultError(f"{error}; {ANEW}") from error
-        open_folder(run, recipe, trainer.progress.epoch if resumed else None)
-        built = card(recipe, registry, dataset, data.mean, data.std, shape, seed)
-        run.update(
-            **identity,
-            schema=SCHEMA,
-            started=timestamp(),
-            pid=os.getpid(),
-            parts=earlier_parts(run, identity) if resumed else [],
-            model=built,
-            status="running",
-            reason=None,
-            pretrained=pretrained,
-            taught=None if taught is None else taught.record,
-            train_images=len(data.images),
-            validation_images=len(data.validation_images),
-            flip=trainer.augment.flip,
-            streamed=isinstance(data.images, Streamed),
-            profiled=traces is not None,
+            seed,
+            prepared.registry,
+            execution,
+            Destination(out, resume=True),
+            Callbacks(should_stop=callbacks.should_stop),
         )
 
-        def note(record: Epoch) -> None:
-            with (run.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(dataclasses.asdict(record)) + "\n")
-            track(record)
-            on_epoch(record)
-
-        with tracking.of(run, place, trainer.step if resumed else 0) as track:
-            try:
-                trainer.fit(on_epoch=note, should_stop=should_stop)
-            except (InterruptedRunError, KeyboardInterrupt):
-                run.update(status="interrupted")
-                raise
-            except DivergedError as error:
-                run.update(status="diverged", reason=str(error))
-                raise
-            except BaseException as error:
-                run.update(status="failed", reason=f"{type(error).__name__}: {error}")
-                raise
-            if traces is not None:
-                _write_profile(trainer, traces)
-            before = (pretrained, None if taught is None else taught.record)
-            run.update(status="done", finished=timestamp(), outcome=outcome(trainer, place, before))
-        for done_with in (PRETRAIN, TEACHERS):
-            shutil.rmtree(run.folder / done_with, ignore_errors=True)
-        return run
-
-
-def _write_profile(trainer: Trainer, folder: Path) -> None:
-    """What the trainer's profiler found, beside the trace that it has left there."""
-    assert isinstance(trainer.watch, Profiler)
-    report = trainer.watch.report(trainer.recipe.train.precision)
-    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(folder / "profile.json", text.encode())
+    return train_teachers(prepared, seed, checkpoint, train_teacher)

@@ -1,1 +1,1 @@
-"""The built-in backbones, optimizers, schedulers and tracks; :mod:`.builtin` lists them."""
+"""Built-in backbones, optimizers and schedulers; :mod:`.builtin` registers them."""

@@ -1,4 +1,4 @@
-"""The built-in components, registered through the same hooks as every plugin's. Imports light."""
+"""Built-in components, registered through the plugin hooks. No heavy imports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from oraclezoo.specs import Spec
 
 @hookimpl
 def oraclezoo_backbones() -> list[Spec]:
-    """The built-in backbones."""
+    """Return the specs of the built-in backbones."""
     from oraclezoo.zoo.backbones.specs import BACKBONES
 
     return list(BACKBONES)
@@ -16,7 +16,7 @@ def oraclezoo_backbones() -> list[Spec]:
 
 @hookimpl
 def oraclezoo_optimizers() -> list[Spec]:
-    """The built-in optimizers."""
+    """Return the specs of the built-in optimizers."""
     from oraclezoo.zoo.optimizers.specs import OPTIMIZERS
 
     return list(OPTIMIZERS)
@@ -24,7 +24,7 @@ def oraclezoo_optimizers() -> list[Spec]:
 
 @hookimpl
 def oraclezoo_schedulers() -> list[Spec]:
-    """The built-in schedulers."""
+    """Return the specs of the built-in schedulers."""
     from oraclezoo.zoo.schedulers.specs import SCHEDULERS
 
     return list(SCHEDULERS)
@@ -32,7 +32,7 @@ def oraclezoo_schedulers() -> list[Spec]:
 
 @hookimpl
 def oraclezoo_datasets() -> list[Spec]:
-    """The built-in tracks."""
+    """Return the specs of the built-in tracks."""
     from oraclezoo.data.listing import DATASETS
 
     return list(DATASETS)
@@ -40,7 +40,7 @@ def oraclezoo_datasets() -> list[Spec]:
 
 @hookimpl
 def oraclezoo_trackers() -> list[Spec]:
-    """The built-in trackers."""
+    """Return the specs of the built-in trackers."""
     from oraclezoo.trackers.listing import TRACKERS
 
     return list(TRACKERS)
@@ -48,7 +48,7 @@ def oraclezoo_trackers() -> list[Spec]:
 
 @hookimpl
 def oraclezoo_models() -> list[Spec]:
-    """The models of the shipped index."""
+    """Return the specs of the models in the bundled index."""
     from oraclezoo.serving.listing import models
 
     return models()

@@ -20,7 +20,7 @@ from oraclezoo.cli import cli
 from oraclezoo.cli.data import convert as module
 from oraclezoo.data.scans.layout import Naming
 from oraclezoo.data.tracks import MAX_IMAGE_SIZE, idx
-from oraclezoo.imaging.decode import prepare
+from oraclezoo.imaging.prepare import prepare
 
 BENCHMARK = runpy.run_path(
     str(Path(__file__).resolve().parents[3] / "benchmarks" / "convert.py"), run_name="convert"
@@ -55,7 +55,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_every_listed_format_is_converted(scans: Path, tmp_path: Path) -> None:
     """Ten classes in eleven ways of storing: all there, bright on dark, with a summary."""
-    done = run(scans, tmp_path / "out", "--size", "28", "--jobs", "2")
+    done = run(scans, "--out", tmp_path / "out", "--size", "28", "--jobs", "2")
     assert done.returncode == 0, done.stderr
     assert "rejected    0 files, 0.0%" in done.stdout
     assert "28 x 28" in done.stdout
@@ -69,7 +69,7 @@ def test_every_listed_format_is_converted(scans: Path, tmp_path: Path) -> None:
 
 def test_json_is_one_document_and_the_report(scans: Path, tmp_path: Path) -> None:
     """On stdout alone, the same as in the folder."""
-    done = run(scans, tmp_path / "out", "--json", "--jobs", "1", "--validation", "20")
+    done = run(scans, "--out", tmp_path / "out", "--json", "--jobs", "1", "--validation", "20")
     document = json.loads(done.stdout)
     assert document == json.loads((tmp_path / "out" / "report.json").read_text())
     assert document["schema"] == "oraclezoo/convert/1"
@@ -88,7 +88,7 @@ def spoil(scans: Path) -> list[Path]:
 def test_a_tenth_broken_is_status_3_unless_allowed(scans: Path, tmp_path: Path) -> None:
     """The rule of the help: the others are written, the report names each, a share may pass."""
     broken = spoil(scans)
-    done = run(scans, tmp_path / "out", "--jobs", "2")
+    done = run(scans, "--out", tmp_path / "out", "--jobs", "2")
     assert done.returncode == 3
     first, second = done.stderr.strip().splitlines()[-2:]
     assert first.startswith("oraclezoo: 33 files (10.0%) were rejected, 0% are allowed")
@@ -104,7 +104,7 @@ def test_a_tenth_broken_is_status_3_unless_allowed(scans: Path, tmp_path: Path) 
     assert len(idx(data_dir=tmp_path / "out").split("train").labels) == report["images"]["train"]
     assert sum(report["images"].values()) == 297
     for share, status in (("10", 0), ("9.9", 3), ("100", 0)):
-        again = convert(scans, tmp_path / "out", "--jobs", 1, "--allow-rejected", share)
+        again = convert(scans, "--out", tmp_path / "out", "--jobs", 1, "--allow-rejected", share)
         assert again.exit_code == status
 
 
@@ -112,15 +112,19 @@ def test_mistakes_are_one_clear_line(scans: Path, tmp_path: Path) -> None:
     """Wrong values are status 2, what cannot be converted is status 1; nothing is written."""
     out = tmp_path / "out"
     for arguments, status, says in (
-        ((tmp_path / "absent", out), 1, "absent: No such file or directory"),
-        ((scans, out, "--size", "0"), 2, "not in the range"),
-        ((scans, out, "--size", "513"), 2, "not in the range"),
-        ((scans, out, "--test", "0"), 2, "not in the range"),
-        ((scans, out, "--validation", "60", "--test", "40"), 2, "leave no percent for training"),
-        ((scans, scans), 2, "give another folder for the output"),
-        ((scans / "0", out), 1, "two class folders with images are the least"),
-        ((__file__, out), 1, "neither a folder nor a whole tar or zip archive"),
-        ((scans, out, "--jobs", "0"), 2, "not in the range"),
+        ((tmp_path / "absent", "--out", out), 1, "absent: No such file or directory"),
+        ((scans, "--out", out, "--size", "0"), 2, "not in the range"),
+        ((scans, "--out", out, "--size", "513"), 2, "not in the range"),
+        ((scans, "--out", out, "--test", "0"), 2, "not in the range"),
+        (
+            (scans, "--out", out, "--validation", "60", "--test", "40"),
+            2,
+            "leave no percent for training",
+        ),
+        ((scans, "--out", scans), 2, "give another folder for the output"),
+        ((scans / "0", "--out", out), 1, "two class folders with images are the least"),
+        ((__file__, "--out", out), 1, "neither a folder nor a whole tar or zip archive"),
+        ((scans, "--out", out, "--jobs", "0"), 2, "not in the range"),
     ):
         done = convert(*arguments)
         assert (done.exit_code, says in done.stderr) == (status, True), done.stderr
@@ -143,10 +147,10 @@ def test_folders_named_as_oracle_mnists_classes_are_pointed_out(
 
     for label, name in enumerate(CLASSES):
         (scans / str(label)).rename(scans / name)
-    done = convert(scans, tmp_path / "out", "--jobs", 1)
-    assert "--classes oracle-mnist gives them its label order" in done.stderr
+    done = convert(scans, "--out", tmp_path / "out", "--jobs", 1)
+    assert "--classes oracle-mnist uses its label order" in done.stderr
     assert idx(data_dir=tmp_path / "out").classes == tuple(sorted(CLASSES))
-    done = convert(scans, tmp_path / "out", "--jobs", 1, "--classes", "oracle-mnist")
+    done = convert(scans, "--out", tmp_path / "out", "--jobs", 1, "--classes", "oracle-mnist")
     assert "label order" not in done.stderr
     assert idx(data_dir=tmp_path / "out").classes == CLASSES
 
@@ -155,7 +159,7 @@ def test_folders_named_as_oracle_mnists_classes_are_pointed_out(
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     """Status 130, one line that says how to go on, no traceback of any process; then it goes on."""
     BENCHMARK["make"](tmp_path / "scans", 1500)
-    arguments = [str(tmp_path / "scans"), str(tmp_path / "out"), "--jobs", "2"]
+    arguments = [str(tmp_path / "scans"), "--out", str(tmp_path / "out"), "--jobs", "2"]
     program = [sys.executable, "-m", "oraclezoo", "data", "convert", *arguments]
     process = subprocess.Popen(
         program, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -190,8 +194,8 @@ def test_light_help() -> None:
 
 def test_a_prepared_image_is_what_prepare_gives(scans: Path, tmp_path: Path) -> None:
     """What is trained on and what is predicted from go the same way."""
-    convert(scans, tmp_path / "out", "--jobs", 1, "--validation", 0)
+    convert(scans, "--out", tmp_path / "out", "--jobs", 1, "--validation", 0)
     dataset = idx(data_dir=tmp_path / "out")
     held = {image.tobytes() for image in dataset.split("test").images}
-    ours = {prepare(path, 28).tobytes() for path in scans.rglob("*.*")}
+    ours = {prepare(path, 28, smoothing=0.0).gray.tobytes() for path in scans.rglob("*.*")}
     assert held <= ours

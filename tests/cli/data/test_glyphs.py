@@ -30,14 +30,26 @@ def test_characters_of_ones_own_become_a_track(tmp_path: Path) -> None:
     out = tmp_path / "out"
     few = ["--train", "20", "--validation", "5", "--test", "5"]
     made = CliRunner().invoke(
-        cli, ["data", "glyphs", str(out), "--classes", str(tmp_path / "mine.toml"), *few, "--json"]
+        cli,
+        [
+            "data",
+            "glyphs",
+            "--out",
+            str(out),
+            "--classes",
+            str(tmp_path / "mine.toml"),
+            *few,
+            "--json",
+        ],
     )
     assert made.exit_code == 0, made.output
     data = json.loads(made.stdout)["data"]
     assert data["classes"] == ["bar", "dash"]
     assert data["per_class"] == {"train": 20, "validation": 5, "test": 5}
     sheet = tmp_path / "sheet.png"
-    shown = CliRunner().invoke(cli, ["data", "preview", "idx", str(sheet), "--data-dir", str(out)])
+    shown = CliRunner().invoke(
+        cli, ["data", "preview", "idx", "--out", str(sheet), "--data-dir", str(out)]
+    )
     assert shown.exit_code == 0, shown.output
     assert Image.open(sheet).size[0] > 100
 
@@ -45,7 +57,16 @@ def test_characters_of_ones_own_become_a_track(tmp_path: Path) -> None:
 def test_two_tracks_are_shown_beside_each_other(tmp_path: Path) -> None:
     """One picture with both; other classes are refused."""
     sheet = tmp_path / "sheet.png"
-    arguments = ["data", "preview", "glyphs-3k", str(sheet), "--per-class", "3", "--beside"]
+    arguments = [
+        "data",
+        "preview",
+        "glyphs-3k",
+        "--out",
+        str(sheet),
+        "--per-class",
+        "3",
+        "--beside",
+    ]
     shown = CliRunner().invoke(cli, [*arguments, "glyphs-3k"])
     assert shown.exit_code == 0, shown.output
     picture = Image.open(sheet)
@@ -60,7 +81,7 @@ def test_two_tracks_are_shown_beside_each_other(tmp_path: Path) -> None:
     out = tmp_path / "out"
     few = ["--train", "20", "--validation", "5", "--test", "5"]
     CliRunner().invoke(
-        cli, ["data", "glyphs", str(out), "--classes", str(tmp_path / "mine.toml"), *few]
+        cli, ["data", "glyphs", "--out", str(out), "--classes", str(tmp_path / "mine.toml"), *few]
     )
     with pytest.raises(Exception, match="same classes"):
         CliRunner().invoke(

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from helpers.prune_nets import groups_of, net
-from oraclezoo.compression.channels.choose import LEAST, SCOPES, choose
+from oraclezoo.choices import IMPORTANCES, SCOPES
+from oraclezoo.compression.channels.choose import LEAST, choose
 from oraclezoo.compression.channels.coupled import Group, coupled
-from oraclezoo.compression.channels.importance import METHODS, score
+from oraclezoo.compression.channels.importance import score
 from oraclezoo.compression.channels.strength import find
 from oraclezoo.errors import UsageError
 from oraclezoo.measure import size
@@ -75,7 +76,7 @@ def test_isomorphic_layers_are_ranked_among_themselves() -> None:
     assert parts["blocks.1.mlp.fc2"] > 70
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "random"])
+@pytest.mark.parametrize("method", [method for method in IMPORTANCES if method != "random"])
 def test_a_channel_that_does_nothing_is_the_first_to_go(method: str) -> None:
     """Its weights are nothing wherever it is."""
     module, found = net("oraclenet"), groups_of("oraclenet")
@@ -168,7 +169,7 @@ def test_a_target_out_of_reach_says_how_far_it_goes() -> None:
     """The frozen layer and the tenth that stays cost something."""
     module, found = net("oraclenet"), groups_of("oraclenet")
     before = size.parameters(module)
-    with pytest.raises(UsageError, match=r"0\.0001 cannot be reached: .* it is 0\.0"):
+    with pytest.raises(UsageError, match=r"0\.0001 cannot be reached: .* reaches 0\.0"):
         find(
             module,
             found.groups,

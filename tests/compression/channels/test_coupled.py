@@ -124,7 +124,7 @@ def test_attention_of_unknown_form_is_left_alone() -> None:
         "backbone", "timm/vit_base_patch16_xp_224", in_chans=1, num_classes=10, image_size=32
     )
     found = coupled(made, torch.zeros(1, 1, 32, 32))
-    assert "unknown form" in found.whole["blocks.0.in_proj"]
+    assert "not supported" in found.whole["blocks.0.in_proj"]
 
 
 def test_finding_groups_leaves_the_net_as_it_was() -> None:

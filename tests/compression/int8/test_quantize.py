@@ -133,14 +133,14 @@ def test_a_scan_finds_the_layer_that_suffers_and_spares_it(images: Pixels) -> No
         prepared,
         reference,
         lambda model: classify(model, images),
-        max_divergence=1e9,
+        quantize_scan.Limits(1e9),
     )
     assert (whole.keep_float, whole.layers) == ((), ()), "nothing to spare, so no scan"
     spared = quantize_scan.choose(
         prepared,
         reference,
         lambda model: classify(model, images),
-        max_divergence=whole.divergence / 2,
+        quantize_scan.Limits(whole.divergence / 2),
     )
     assert spared.keep_float[0] == layers[0].name
     assert spared.divergence < whole.divergence
@@ -157,7 +157,7 @@ def test_one_layer_at_least_is_quantized(images: Pixels) -> None:
         prepared,
         classify(content, images),
         lambda model: classify(model, images),
-        max_divergence=0.0,
+        quantize_scan.Limits(0.0),
     )
     assert len(chosen.keep_float) == len(prepared.layers) - 1
     assert chosen.keep_float == tuple(layer.name for layer in chosen.layers[:-1])
@@ -213,7 +213,7 @@ def test_names_are_matched_or_refused(images: Pixels) -> None:
         "conv_2",
         "head",
     )
-    with pytest.raises(UsageError, match="no layer is called 'x\\*'; there is conv_1, head"):
+    with pytest.raises(UsageError, match="no layer is called 'x\\*'; the layers are conv_1, head"):
         quantize.matching(["conv_1", "head"], ["x*"])
     with pytest.raises(UsageError, match="calibration is 'mean'"):
         quantize.prepare(exported(), feeds(images), "mean")

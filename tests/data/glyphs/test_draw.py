@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from oraclezoo.data.glyphs import CHUNK, draw, generate
 from oraclezoo.data.glyphs.exact import Draws
 from oraclezoo.data.glyphs.forms import SAMPLES, arranged, oracle
-from oraclezoo.data.glyphs.written import Character, Form, Stroke
+from oraclezoo.data.glyphs.strokes import Character, Form, Stroke
 from oraclezoo.errors import UsageError
 
 CLASSES = 10

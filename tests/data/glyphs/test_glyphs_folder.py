@@ -17,7 +17,7 @@ from oraclezoo.data import tracks
 from oraclezoo.data.glyphs import folder
 from oraclezoo.data.glyphs.folder import write_folder
 from oraclezoo.data.glyphs.forms import oracle
-from oraclezoo.data.glyphs.written import Character, Form, Stroke
+from oraclezoo.data.glyphs.strokes import Character, Form, Stroke
 from oraclezoo.errors import DataError
 
 KILLS = int(os.environ.get("ORACLEZOO_TEST_KILLS", "4"))
@@ -45,8 +45,8 @@ def test_track_idx_opens_it(tmp_path: Path) -> None:
         part = dataset.split(split)
         assert np.bincount(part.labels).tolist() == [count, count]
         assert part.images.shape == (2 * count, 28, 28)
-    assert json.loads((tmp_path / "out" / folder.RECORD).read_text()) == record
-    assert {name: digest for name, digest in record["files"].items() if "train" in name} == {  # type: ignore[attr-defined]  # a mapping, as the record says
+    assert json.loads((tmp_path / "out" / folder.RECORD).read_text()) == record.to_json_dict()
+    assert {name: digest for name, digest in record.files.items() if "train" in name} == {
         name: digest for name, digest in dataset.sha256.items() if "train" in name
     }
 
@@ -69,11 +69,11 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     write_folder(tmp_path / "out", TWO, PER_CLASS, 0, flip_keeps_label=False)
     before = content(tmp_path / "out")
-    with pytest.raises(DataError, match="holds something already"):
+    with pytest.raises(DataError, match="is not empty"):
         write_folder(tmp_path / "out", TWO, PER_CLASS, 1, flip_keeps_label=False)
     assert content(tmp_path / "out") == before
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(DataError, match="holds something already"):
+    with pytest.raises(DataError, match="is not empty"):
         write_folder(tmp_path / "file", TWO, PER_CLASS, 1, flip_keeps_label=False)
     assert (tmp_path / "file").read_text() == "mine"
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.glyphs import generate, written
+from oraclezoo.data.glyphs import generate
 from oraclezoo.data.glyphs.forms import arranged, oracle
-from oraclezoo.data.glyphs.written import Stroke, digest, form, read
+from oraclezoo.data.glyphs.strokes import KINDS, Character, Stroke
+from oraclezoo.data.glyphs.written import MAX_POINTS, digest, form, read
 from oraclezoo.errors import DataError
 
 GOOD = """
@@ -126,7 +127,7 @@ def test_one_class_is_no_data_set(tmp_path: Path) -> None:
 
 def test_too_many_points_are_refused() -> None:
     """Each point costs memory in every image."""
-    points = tuple((float(i), float(i % 7)) for i in range(written.MAX_POINTS + 1))
+    points = tuple((float(i), float(i % 7)) for i in range(MAX_POINTS + 1))
     with pytest.raises(DataError, match="201 points"):
         form((Stroke("line", points),), "here")
 
@@ -134,7 +135,7 @@ def test_too_many_points_are_refused() -> None:
 coordinates = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: round(x, 3))
 strokes = st.builds(
     Stroke,
-    st.sampled_from(written.KINDS),
+    st.sampled_from(KINDS),
     st.lists(st.tuples(coordinates, coordinates), min_size=2, max_size=8).map(tuple),
 )
 
@@ -150,7 +151,7 @@ def test_any_strokes_fill_the_box_and_can_be_arranged(made: list[Stroke]) -> Non
     assert points.max() <= 1 + 1e-9
     assert np.ptp(points, axis=0).max() == pytest.approx(1)
     assert 0.05 - 1e-9 <= fitted.aspect <= 20 + 1e-9
-    arrays = arranged((written.Character("a", (fitted,)), written.Character("b", (fitted,))))
+    arrays = arranged((Character("a", (fitted,)), Character("b", (fitted,))))
     np.testing.assert_allclose(arrays.weight.sum(2), 1, atol=1e-9)
     assert np.isfinite(arrays.weight).all()
 

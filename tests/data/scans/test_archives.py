@@ -130,8 +130,8 @@ def test_hostile_members_are_rejected_one_by_one(upstream: Path, tmp_path: Path)
         "train/0/hard.bmp": link,
         "train/0/pipe.bmp": link,
         "train/0/device.bmp": link,
-        "train/1/large.bmp": "it has more than 64 MiB",
-        "train/1/name\\n\\x1b[31m.bmp": "it is no BMP, PNG, JPEG, TIFF or WebP image",
+        "train/1/large.bmp": "the file is larger than 64 MiB",
+        "train/1/name\\n\\x1b[31m.bmp": "the file is not a BMP, PNG, JPEG, TIFF or WebP image",
     }
     assert dict(report.ignored) == {"readme.md": "its name is not an image's"}
     assert report.usable == 90
@@ -163,7 +163,7 @@ def test_hostile_zip_members_are_rejected_one_by_one(upstream: Path, tmp_path: P
     assert "Bad CRC-32" in reasons.pop("train/0/wrong.bmp")
     assert reasons == {
         "../../evil.bmp": "its path leads out of the archive",
-        "train/0/large.bmp": "it has more than 64 MiB",
+        "train/0/large.bmp": "the file is larger than 64 MiB",
         "train/0/link.bmp": "it is a link or a device, not a file",
         "train/0/locked.bmp": "it is encrypted",
     }

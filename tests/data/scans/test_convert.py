@@ -25,7 +25,7 @@ from oraclezoo.data.scans.workers import spread
 from oraclezoo.data.splits import by_image_hash
 from oraclezoo.data.tracks import idx
 from oraclezoo.errors import DataError, InterruptedRunError, UsageError
-from oraclezoo.imaging.decode import prepare
+from oraclezoo.imaging.prepare import prepare
 from oraclezoo.plugins.registry import build_registry
 
 Write = Callable[..., Path]
@@ -58,7 +58,7 @@ def test_a_converted_folder_is_a_data_set(pool: Path, tmp_path: Path) -> None:
     assert not dataset.flip_keeps_label
     found = sides(tmp_path / "out")
     expected = {
-        prepare(path, 28).tobytes(): label
+        prepare(path, 28, smoothing=0.0).gray.tobytes(): label
         for label, name in enumerate(dataset.classes)
         for path in (pool / name).iterdir()
     }
@@ -82,7 +82,7 @@ def test_the_order_is_by_class_and_number(pool: Path, tmp_path: Path) -> None:
     held = {i.tobytes() for i in dataset.split("test").images}
     assert len(labels) + len(held) == 120
     files = sorted((pool / "ma").iterdir(), key=lambda path: int(path.stem))
-    prepared = [prepare(path, 28).tobytes() for path in files]
+    prepared = [prepare(path, 28, smoothing=0.0).gray.tobytes() for path in files]
     expected = [image for image in prepared if image not in held]
     ours = [i.tobytes() for i in _training_file(tmp_path / "out")[: len(expected)]]
     assert ours == expected
@@ -160,7 +160,7 @@ def test_a_changed_file_is_read_again(pool: Path, tmp_path: Path, write: Write) 
     (pool / "ma" / "1.png").unlink()
     report = convert(pool, out, Settings())
     assert (report.prepared, report.kept, report.usable) == (1, 118, 119)
-    image = prepare(pool / "ma" / "0.bmp", 28).tobytes()
+    image = prepare(pool / "ma" / "0.bmp", 28, smoothing=0.0).gray.tobytes()
     assert image in set().union(*sides(out).values())
 
 
@@ -351,10 +351,10 @@ def test_odd_files_in_a_folder(pool: Path, tmp_path: Path, write: Write) -> None
         shutil.copy(pool / "ma" / "1.png", os.fsencode(pool / "ma") + b"/caf\xe9\n.png")
     report = convert(pool, tmp_path / "out", Settings())
     assert dict(report.rejected) == {
-        "ri/huge.png": "it has more than 64 MiB",
+        "ri/huge.png": "the file is larger than 64 MiB",
         "ri/pipe.png": "it is not a file",
         "stray.png": "it lies in no class folder",
-        "yu/gone.png": "it cannot be read (No such file or directory)",
+        "yu/gone.png": "the file cannot be read (No such file or directory)",
     }
     assert dict(report.ignored) == {
         "ma/notes.txt": "its name is not an image's",

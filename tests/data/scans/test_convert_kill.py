@@ -24,7 +24,7 @@ KILLS = int(os.environ.get("ORACLEZOO_TEST_KILLS", "6"))
 
 def command(source: Path, out: Path, *more: str) -> list[str]:
     program = [sys.executable, "-m", "oraclezoo", "data", "convert"]
-    return [*program, str(source), str(out), "--jobs", "2", *more]
+    return [*program, str(source), "--out", str(out), "--jobs", "2", *more]
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -80,13 +80,13 @@ def test_kill_at_random_moments(
     subprocess.run(command(pool, out), check=True)
     seed = random.SystemRandom().randrange(2**32)
     draw = random.Random(seed)
-    lasts = {"--fresh": 1.5, "kept": 1.0}
+    lasts = {"--overwrite": 1.5, "kept": 1.0}
     seen = set()
     for number in range(kills):
-        turn, how = number % 2, "--fresh" if number % 4 < 2 else "kept"
+        turn, how = number % 2, "--overwrite" if number % 4 < 2 else "kept"
         source, target = states[1 - turn], wanted[1 - turn]
         delay = draw.uniform(0, lasts[how])
-        more = ["--fresh"] if how == "--fresh" else []
+        more = ["--overwrite"] if how == "--overwrite" else []
         process = subprocess.Popen(
             command(source, out, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -36,7 +36,7 @@ ACT = """
   const board = document.querySelector(".oz-board");
   const form = board.querySelector("form");
   const table = board.querySelector('[data-track="glyphs-3k"] table');
-  const told = { sorted: {}, chosen: {} };
+  const observed = { sorted: {}, chosen: {} };
   const values = (key) => Array.from(table.tBodies, (body) => {
     const cell = body.rows[0].querySelector(`[data-key="${key}"]`);
     return cell.dataset.value ?? (cell.classList.contains("oz-number") ? null : cell.textContent);
@@ -49,36 +49,36 @@ ACT = """
       head.querySelector("button").click();
       twice.push([head.getAttribute("aria-sort"), values(key)]);
     }
-    told.sorted[key] = Object.fromEntries(twice);
+    observed.sorted[key] = Object.fromEntries(twice);
   }
   const shown = () => Array.from(board.querySelectorAll("tbody[data-row]"))
     .filter((body) => body.offsetParent !== null).map((body) => body.id);
-  told.all = shown();
+  observed.all = shown();
   for (const select of form.querySelectorAll("label:not(.oz-sort) select"))
     for (const option of select.options) {
       select.value = option.value;
       form.dispatchEvent(new Event("input", { bubbles: true }));
-      if (option.value) told.chosen[`${select.name}=${option.value}`] = shown();
+      if (option.value) observed.chosen[`${select.name}=${option.value}`] = shown();
       select.value = "";
     }
   form.elements.words.value = "NEAR other";
   form.dispatchEvent(new Event("input", { bubbles: true }));
-  told.words = shown();
-  told.status = form.querySelector(".oz-status").textContent;
+  observed.words = shown();
+  observed.status = form.querySelector(".oz-status").textContent;
   form.elements.words.value = "";
   form.dispatchEvent(new Event("input", { bubbles: true }));
   const open = board.querySelector(".oz-open");
   const more = document.getElementById(open.getAttribute("aria-controls"));
-  told.folded = more.offsetParent === null;
+  observed.folded = more.offsetParent === null;
   open.click();
-  told.opened = more.open && more.offsetParent !== null;
-  told.expanded = open.getAttribute("aria-expanded");
-  told.resources = performance.getEntriesByType("resource").map((entry) => entry.name);
-  told.ids = Object.fromEntries(Array.from(board.querySelectorAll("tbody[data-row]"),
+  observed.opened = more.open && more.offsetParent !== null;
+  observed.expanded = open.getAttribute("aria-expanded");
+  observed.resources = performance.getEntriesByType("resource").map((entry) => entry.name);
+  observed.ids = Object.fromEntries(Array.from(board.querySelectorAll("tbody[data-row]"),
     (body) => [body.id, { ...body.dataset }]));
   const out = document.createElement("pre");
-  out.id = "told";
-  out.textContent = JSON.stringify(told);
+  out.id = "observed";
+  out.textContent = JSON.stringify(observed);
   document.body.append(out);
 });</script>
 """
@@ -118,7 +118,7 @@ def site(make_entry: MakeEntry, tmp_path: Path) -> Path:
 class Quiet(SimpleHTTPRequestHandler):
     """Serves files, and notes for which host each request of a page was meant."""
 
-    hosts: set[str] = set()  # noqa: RUF012  # of one test, set anew by it
+    hosts: set[str] = set()  # noqa: RUF012  # set by each test
 
     def send_head(self) -> Any:
         if self.headers.get("Referer"):  # the browser's own errands have none
@@ -130,7 +130,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def told(site: Path, tmp_path: Path) -> dict[str, Any]:
+def observed(site: Path, tmp_path: Path) -> dict[str, Any]:
     """What the page's own actions showed; every host name leads to the server of this test."""
     Quiet.hosts = set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
@@ -152,40 +152,40 @@ def told(site: Path, tmp_path: Path) -> dict[str, Any]:
     finally:
         server.shutdown()
         server.server_close()
-    found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
+    found = re.search(r'<pre id="observed">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
     return json.loads(html.unescape(found[1])) | {"hosts": Quiet.hosts, "port": port}
 
 
-def test_the_page_works_in_a_browser(told: dict[str, Any]) -> None:
+def test_the_page_works_in_a_browser(observed: dict[str, Any]) -> None:
     """Numbers sort as numbers with what is missing last; choices, words and folding; one host."""
     for key in NUMERIC:
         for way, turn in (("ascending", 1), ("descending", -1)):
-            given = told["sorted"][key][way]
+            given = observed["sorted"][key][way]
             numbers = [float(value) for value in given if value is not None]
             assert numbers == sorted(numbers, reverse=turn < 0), (key, way)
             assert None not in given[: len(numbers)], (key, way)
-    assert None in told["sorted"]["accuracy"]["ascending"]
-    latency = [float(v) for v in told["sorted"]["latency"]["ascending"] if v is not None]
+    assert None in observed["sorted"]["accuracy"]["ascending"]
+    latency = [float(v) for v in observed["sorted"]["latency"]["ascending"] if v is not None]
     assert latency[:4] == [2e-5, 0.10, 0.8, 0.9]
-    names = told["sorted"]["recipe"]["ascending"]
+    names = observed["sorted"]["recipe"]["ascending"]
     assert names == sorted(names)
 
-    rows = told["ids"]
-    assert set(told["all"]) == set(rows)
-    assert {choice.split("=")[0] for choice in told["chosen"]} == {"track", "hardware"}
-    for choice, shown in told["chosen"].items():
+    rows = observed["ids"]
+    assert set(observed["all"]) == set(rows)
+    assert {choice.split("=")[0] for choice in observed["chosen"]} == {"track", "hardware"}
+    for choice, shown in observed["chosen"].items():
         name, value = choice.split("=")
         assert set(shown) == {row for row, data in rows.items() if data[name] == value}, choice
         assert 0 < len(shown) < len(rows)
-    assert len(told["words"]) == 1
-    assert told["status"].startswith("1 of 6 rows")
+    assert len(observed["words"]) == 1
+    assert observed["status"].startswith("1 of 6 rows")
 
-    assert told["folded"]
-    assert told["opened"]
-    assert told["expanded"] == "true"
+    assert observed["folded"]
+    assert observed["opened"]
+    assert observed["expanded"] == "true"
 
-    assert told["hosts"] == {f"page.invalid:{told['port']}"}
-    assert told["resources"]
-    own = f"http://page.invalid:{told['port']}/"
-    assert all(name.startswith((own, "data:")) for name in told["resources"])
+    assert observed["hosts"] == {f"page.invalid:{observed['port']}"}
+    assert observed["resources"]
+    own = f"http://page.invalid:{observed['port']}/"
+    assert all(name.startswith((own, "data:")) for name in observed["resources"])

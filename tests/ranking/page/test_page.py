@@ -16,7 +16,8 @@ from oraclezoo.ranking.page import bars, chart, facts
 from oraclezoo.ranking.page.board import board
 from oraclezoo.ranking.page.columns import columns, lines
 from oraclezoo.ranking.pareto import points
-from oraclezoo.ranking.table import Row, leaderboard
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.table import leaderboard
 from oraclezoo.result import Failure
 
 MakeEntry = Callable[..., Entry]
@@ -232,20 +233,21 @@ def recipe_cell(row: Row) -> str:
     return column.show(found[0])
 
 
-def test_a_row_says_how_often_it_was_run_again(make_entry: MakeEntry) -> None:
-    """Only where it was; with how often it came out otherwise."""
+def test_a_row_shows_how_often_it_was_reproduced(make_entry: MakeEntry) -> None:
+    """Without reproductions there is no mark; differing ones are counted separately."""
     shown = leaderboard([make_entry("first", np.ones((5, 40), dtype=bool))]).rows[0]
     assert "reproduced" not in recipe_cell(shown)
     again = recipe_cell(replace(shown, reproductions=2, reproductions_differing=1))
     assert "reproduced 2×" in again
-    assert "came out otherwise 1×" in again
+    assert "differed 1×" in again
 
 
-def test_labels_of_a_crowded_plot_leave_each_other_room() -> None:
-    """The highest of labels that would overlap stays; those with room of their own stay too."""
+def test_overlapping_labels_of_a_crowded_plot_are_omitted() -> None:
+    """Of overlapping labels the highest is kept; labels that do not overlap are kept."""
     places = [(100.0, 60.0), (104.0, 58.0), (300.0, 60.0), (104.0, 80.0), (0.0, 0.0)]
-    told = chart._with_room(["long-name", "another-name", "far", "below", ""], places)
-    assert told == ["", "another-name", "far", "below", ""]
+    labels = ["long-name", "another-name", "far", "below", ""]
+    visible = chart._without_overlaps(labels, places)
+    assert visible == ["", "another-name", "far", "below", ""]
 
 
 def test_many_scattered_ties_are_counted(entries: list[Entry]) -> None:

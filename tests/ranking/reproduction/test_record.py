@@ -38,7 +38,7 @@ def result(make_entry: MakeEntry) -> Path:
 
 
 def record(path: Path, hardware: str = "here-2t", **changes: object) -> Reproduction:
-    """A record of that file: one answer of the first seed came out otherwise."""
+    """A record of that file in which one prediction of the first seed changed."""
     pairs = tuple(SeedPair(s, 0.8, 0.8, int(s == 0), 0.5) for s in range(5))
     made = Reproduction(
         created="2026-02-01T00:00:00Z",
@@ -105,11 +105,11 @@ def test_a_row_counts_the_records_of_its_very_file(result: Path) -> None:
     table = leaderboard(load_results([result.parent]))
     assert (table.rows[0].reproductions, table.rows[0].reproductions_differing) == (2, 1)
     assert "reproduced 2×" in table.to_markdown()
-    assert "came out otherwise 1×" in table.to_markdown()
+    assert "differed 1×" in table.to_markdown()
 
 
 def test_an_edited_result_loses_its_records(result: Path) -> None:
-    """One byte more, and nobody has run that file again."""
+    """One more byte makes it a different file without reproductions."""
     record(result).save(result.parent / FOLDER)
     result.write_text(result.read_text() + "\n")
     assert of_result(result) == []
@@ -117,6 +117,6 @@ def test_an_edited_result_loses_its_records(result: Path) -> None:
 
 
 def test_one_that_differs_in_a_place_outweighs_that_place(result: Path) -> None:
-    """A place where it once came out otherwise is not counted as confirming."""
+    """An environment with one differing record does not count as confirming."""
     found = [record(result), record(result, difference=-0.1, verdict="differs")]
     assert count(found) == Count(confirmed=0, differing=1)

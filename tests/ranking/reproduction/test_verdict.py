@@ -24,7 +24,7 @@ CLASSES, IMAGES = 5, 400
 def trainings(
     rng: np.random.Generator, hard: npt.NDArray[np.float64], seeds: int = 5, skill: float = 2.0
 ) -> Predictions:
-    """Predictions of one process: images differ in difficulty, mistakes are made anew each time.
+    """Predictions of one process: images differ in difficulty, and errors are drawn independently.
 
     An image that is missed is mostly taken for the same wrong class.
     """

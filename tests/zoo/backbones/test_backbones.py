@@ -1,4 +1,4 @@
-"""The built-in backbones, beside what the conformance kit holds them to; all in one process."""
+"""Built-in backbones: checks beyond the conformance kit, all in one process."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def spec_of(name: str) -> Spec:
 
 @functools.cache
 def built(name: str) -> nn.Module:
-    """A net shared by the tests that leave it as it is."""
+    """Return a model shared by tests that do not modify it."""
     return build(spec_of(name)).eval()
 
 
 def test_there_are_enough_of_them() -> None:
-    """The breadth that was promised."""
+    """The documented number and families of backbones are available."""
     assert len(BACKBONES) >= 30
 
 
 @PER_SPEC
 def test_two_steps_train_it(spec: Spec) -> None:
-    """The loss is finite, weights move, and a batch may be two images."""
+    """A training step on two images gives a finite loss and changes the weights."""
     net = build(spec).train()
     before = [p.detach().clone() for p in net.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
@@ -80,7 +80,7 @@ def test_two_cores_can_train_it(spec: Spec) -> None:
 
 @pytest.mark.parametrize("spec", [*RESNETS, *MOBILE, *CONVNETS], ids=lambda spec: spec.name)
 def test_adapted_nets_keep_some_of_the_image_to_the_end(spec: Spec) -> None:
-    """At timm's own strides one pixel is left of 28, or none; adapted, the last map is larger."""
+    """timm's strides reduce 28 pixels to one or none; adapted models keep a larger feature map."""
     with torch.no_grad():
         features = built(spec.name).forward_features(torch.randn(1, 1, 28, 28))  # type: ignore[operator]  # timm's
     assert min(features.shape[2:]) >= 2
@@ -115,7 +115,7 @@ def test_unstriding_leaves_pools_out_and_weights_as_they_are() -> None:
 
 @pytest.mark.parametrize("spec", [*RESNETS, *MOBILE, *CONVNETS], ids=lambda spec: spec.name)
 def test_first_logits_are_of_a_size_to_learn_from(spec: Spec) -> None:
-    """In training the loss starts near ln 10: no net is sure of itself before it has learned."""
+    """The initial training loss is near ln 10, so that no model starts out overconfident."""
     net = build(spec).train()
     with torch.no_grad():
         logits = net(torch.randn(16, 1, 28, 28))
@@ -123,7 +123,7 @@ def test_first_logits_are_of_a_size_to_learn_from(spec: Spec) -> None:
 
 
 def test_any_timm_net_gives_logits() -> None:
-    """What is not listed works by its name in timm, in gray and in colour."""
+    """Unlisted timm architectures work by name, for one and three channels."""
     for in_chans in (1, 3):
         net = build(timm_spec("timm/resnet10t"), in_chans=in_chans, image_size=32)
         assert net(torch.randn(2, in_chans, 32, 32)).shape == (2, 10)
@@ -146,8 +146,8 @@ def test_timm_options_reach_the_net(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["vit_tiny", "mlp_mixer", "convmixer"])
 def test_patches_that_do_not_fill_the_image_are_refused(name: str) -> None:
-    """A border that no patch sees is an error that names the numbers."""
-    with pytest.raises(UsageError, match=r"patches of 5 pixels.*28"):
+    """A patch size that does not divide the image size is an error that states both."""
+    with pytest.raises(UsageError, match=r"patch_size 5 does not divide.*28"):
         build(spec_of(name), patch_size=5)
     assert build(spec_of(name), patch_size=7, depth=1)(torch.randn(1, 1, 28, 28)).shape == (1, 10)
 
@@ -155,39 +155,39 @@ def test_patches_that_do_not_fill_the_image_are_refused(name: str) -> None:
 @pytest.mark.parametrize("image_size", [8, 15])
 @pytest.mark.parametrize("name", ["lenet5", "oraclenet"])
 def test_too_small_an_image_is_refused(name: str, image_size: int) -> None:
-    """Below 16 pixels nothing would be left after pooling."""
+    """Below 16 pixels pooling would leave no resolution."""
     with pytest.raises(UsageError, match="at least 16x16"):
         build(spec_of(name), image_size=image_size)
 
 
 def test_an_unknown_timm_architecture_is_refused_with_the_nearest() -> None:
-    """A typing error gets a suggestion, before anything is built."""
+    """A misspelt name gets a suggestion before anything is built."""
     with pytest.raises(UnknownNameError, match=r"did you mean .*'resnet18'"):
         build(timm_spec("timm/resnet81"))
 
 
 @pytest.mark.parametrize("name", ["timm/", "timm/a b", "timm/hf-hub:x/y", "timm/../x"])
 def test_a_name_no_architecture_can_have_is_refused(name: str) -> None:
-    """Hub addresses and paths never reach timm, which would fetch or open them."""
+    """Hub addresses and paths never reach timm, which would download or open them."""
     with pytest.raises(UnknownNameError, match="timm/<architecture>"):
         timm_spec(name)
 
 
 def test_a_timm_vit_gets_the_image_size() -> None:
-    """timm nets made for one image size are built for ours."""
+    """Architectures with a fixed image size are built for the requested one."""
     net = build(timm_spec("timm/test_vit"), image_size=32)
     assert net(torch.randn(2, 1, 32, 32)).shape == (2, 10)
 
 
 def test_a_timm_net_that_runs_out_of_pixels_is_refused() -> None:
-    """What would fail in the first training step fails when it is built, in one line."""
-    with pytest.raises(UsageError, match=r"timm/dla46_c does not work on 28x28 images") as caught:
+    """A model that would fail in the first training step fails when built, in one line."""
+    with pytest.raises(UsageError, match=r"timm/dla46_c does not support 28x28 images") as caught:
         build(timm_spec("timm/dla46_c"))
     assert "\n" not in str(caught.value)
 
 
 def test_an_option_that_timm_does_not_take_is_refused() -> None:
-    """An option the architecture has no use for is an error, not silence."""
+    """An option that the architecture does not support is an error."""
     with pytest.raises(UsageError, match=r"timm/ghostnet_050 .*'drop_path_rate'"):
         build(timm_spec("timm/ghostnet_050"), drop_path_rate=0.1)
     assert build(timm_spec("timm/ghostnet_050"), drop_rate=0.1)
@@ -216,7 +216,7 @@ def test_weights_that_do_not_fit_are_refused_with_the_reason() -> None:
     """resnet18 has another stem here; an architecture without weights has none."""
     with pytest.raises(UsageError, match=r"conv1 has another kernel size.*'timm/resnet18'"):
         build(spec_of("resnet18"), pretrained=True)
-    with pytest.raises(UsageError, match="no pretrained weights of resnet50t"):
+    with pytest.raises(UsageError, match="no pretrained weights for resnet50t"):
         build(timm_spec("timm/resnet50t"), image_size=32, pretrained=True)
 
 

@@ -1,4 +1,4 @@
-"""OracleNet: the whitening whitens, and the rest rests on it."""
+"""OracleNet: whitening, architecture and scaling."""
 
 from __future__ import annotations
 

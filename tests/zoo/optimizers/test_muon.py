@@ -1,4 +1,4 @@
-"""Muon orthogonalises the updates of hidden weights, and leaves the rest to SGD."""
+"""Muon orthogonalises the updates of hidden weights; SGD updates the rest."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_the_gram_form_equals_the_plain_iteration(shape: tuple[int, int], seed: 
 def test_a_batch_is_orthogonalised_matrix_by_matrix() -> None:
     """Stacking matrices of one shape changes their results by rounding only."""
     stack = torch.randn(3, 8, 12)
-    apart = torch.stack([orthogonalise(m, 5) for m in stack])
-    assert torch.allclose(orthogonalise(stack, 5), apart, atol=1e-5)
+    separate = torch.stack([orthogonalise(m, 5) for m in stack])
+    assert torch.allclose(orthogonalise(stack, 5), separate, atol=1e-5)
 
 
 def test_a_zero_gradient_gives_a_zero_update() -> None:
-    """No division by the norm of nothing."""
+    """A zero matrix stays zero, without division by its norm."""
     assert torch.equal(orthogonalise(torch.zeros(4, 6), 5), torch.zeros(4, 6))
 
 

@@ -1,4 +1,4 @@
-"""All built-in optimizers keep their contract."""
+"""Built-in optimizers satisfy their contract."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def train(
     inputs: torch.Tensor = IMAGES,
     labels: torch.Tensor = LABELS,
 ) -> float:
-    """The loss before the last of so many steps; each with a closure, which all may be given."""
+    """Return the loss before the last of ``steps`` steps, each with a closure."""
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
@@ -63,7 +63,7 @@ def train(
 
 
 def test_there_are_enough_of_them() -> None:
-    """The breadth that was promised."""
+    """The documented number of optimizers is available."""
     assert len(OPTIMIZERS) >= 20
 
 
@@ -93,7 +93,7 @@ def test_trainable_parameters_move_and_frozen_ones_stay(spec: Spec) -> None:
 
 @PER_SPEC
 def test_a_saved_state_continues_bit_for_bit(spec: Spec) -> None:
-    """Loading the state out of a checkpoint continues as if never interrupted."""
+    """Training resumed from a checkpoint equals uninterrupted training."""
     options: dict[str, object] = {"weight_decay": 0.01}
     model = net()
     optimizer = build(spec, model, **options)
@@ -202,10 +202,10 @@ def test_separable_is_what_it_says(spec: Spec) -> None:
         assert not spec.facts["separable"]
         return
 
-    def end(beside: bool) -> torch.Tensor:
+    def end(with_other: bool) -> torch.Tensor:
         generator = torch.Generator().manual_seed(3)
         weights = {"a.weight": nn.Parameter(torch.randn(6, 4, generator=generator))}
-        if beside:
+        if with_other:
             weights = {"0.weight": nn.Parameter(torch.ones(5, 4)), **weights}
         weights["z.weight"] = nn.Parameter(torch.ones(2, 4))  # the last, which muon leaves to SGD
         optimizer = spec.load()(weights.items(), **spec.fixed, **spec.fill({}))
@@ -225,7 +225,7 @@ def test_separable_is_what_it_says(spec: Spec) -> None:
 
 
 def test_kron_leaves_torchs_random_numbers_alone() -> None:
-    """Its noise comes from a generator of its own: augmentation stays a function of the seed."""
+    """It uses a separate generator, so that augmentation depends on the seed only."""
     model = net()
     optimizer = build(spec_of("kron"), model)
     before = torch.get_rng_state()
@@ -281,5 +281,5 @@ def test_nesterov_without_momentum_is_refused_with_the_way_out() -> None:
 @pytest.mark.parametrize("name", ["adam", "adamw", "radam", "lion", "adan"])
 def test_betas_are_as_many_as_the_method_has(name: str) -> None:
     """One beta is an error that says how many there are."""
-    with pytest.raises(UsageError, match=r"betas are [23] numbers, not 1"):
+    with pytest.raises(UsageError, match=r"betas must be [23] numbers, not 1"):
         build(spec_of(name), net(), betas=(0.9,))

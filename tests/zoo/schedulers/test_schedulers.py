@@ -1,4 +1,4 @@
-"""All built-in schedulers keep their contract, and each follows its definition."""
+"""Built-in schedulers satisfy their contract and follow their definitions."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_learning_rates_stay_in_bounds_in_proportion_and_without_warnings(
 @settings(max_examples=25, deadline=None)
 @given(data=st.data(), total_steps=st.integers(2, 60))
 def test_a_saved_state_continues_exactly(spec: Spec, data: st.DataObject, total_steps: int) -> None:
-    """Scheduler and optimizer state, through JSON, go on as if never interrupted."""
+    """Scheduler and optimizer resume from a state stored as JSON without a difference."""
     options = data.draw(options_of(spec))
     cut = data.draw(st.integers(0, total_steps))
     expected = course(spec, total_steps, **options)
@@ -244,7 +244,7 @@ def test_momentum_is_cycled_only_when_asked(cycle_momentum: bool) -> None:
 
 
 def test_cycling_a_momentum_that_is_not_there_is_refused() -> None:
-    """An optimizer without momentum or betas gets one clear line."""
+    """An optimizer without momentum or betas gives a one-line error."""
     optimizer = torch.optim.Adagrad([nn.Parameter(torch.zeros(1))])
     with pytest.raises(UsageError, match="needs an optimizer with momentum or betas"):
         build(spec_of("onecycle"), optimizer, 10, cycle_momentum=True)
@@ -297,8 +297,8 @@ def test_a_floor_above_the_learning_rate_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["constant", "linear", "cosine", "wsd", "onecycle"])
 def test_a_schedule_of_no_steps_is_refused(name: str) -> None:
-    """At least one step."""
-    with pytest.raises(UsageError, match="at least one step, not 0"):
+    """``total_steps`` must be at least 1."""
+    with pytest.raises(UsageError, match="total_steps must be at least 1, not 0"):
         build(spec_of(name), optimizer_of(), 0)
 
 
@@ -313,8 +313,8 @@ def test_step_and_multistep_cut_at_fractions_of_the_training() -> None:
 
 
 def test_milestones_that_do_not_rise_are_refused() -> None:
-    """Nothing is sorted in silence."""
-    with pytest.raises(UsageError, match="must rise"):
+    """Milestones are not sorted silently."""
+    with pytest.raises(UsageError, match="must be strictly increasing"):
         first_group("multistep", 20, milestones=(0.75, 0.5))
 
 

@@ -1,4 +1,4 @@
-"""``oraclezoo data audit``: what is odd about a data set."""
+"""``oraclezoo data audit``: find problems in a data set."""
 
 from __future__ import annotations
 
@@ -26,20 +26,18 @@ if TYPE_CHECKING:
 @click.command("audit")
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
 @options.data_dir
-@click.option(
-    "--out", type=click.Path(file_okay=False), help="Folder for report.json and suspicious.png."
-)
+@options.out("Folder for report.json and suspicious.png.")
 @json_option
 @pass_app
 def command(app: App, track: str, data_dir: str | None, out: str | None, as_json: bool) -> None:
-    """Audit TRACK: files, class balance, copies, lookalikes, blank images, odd labels.
+    """Audit TRACK: files, class balance, duplicates, near-duplicates, blank images, labels.
 
-    All splits are looked at, test images too. Of images of your own: --data-dir FOLDER with TRACK
-    idx.
+    Examines all splits, including the test images. To audit your own images, use --data-dir FOLDER
+    with the track idx.
 
-    Exit status 3 when something serious is found: a file that is not the published one, equal
-    images in two splits or with two labels (mirrored ones too where a flip keeps the label), an
-    image of one value, or a class that has images but none to train on. The rest is for your eyes.
+    Exit status 3 if there is a serious finding: a file that differs from the published one, equal
+    images in two splits or with two labels (also mirrored ones if flips keep the label), a constant
+    image, or a class without training images. The other findings need a look by eye.
     """
     from pathlib import Path
 
@@ -67,7 +65,7 @@ def command(app: App, track: str, data_dir: str | None, out: str | None, as_json
 
 
 def _write(found: Audit, track: str, folder: Path) -> list[Path]:
-    """The report and, if there are images to show, the sheet."""
+    """Write the report and, if there are images to show, the contact sheet."""
     import json
 
     from oraclezoo.data.audit.sheet import suspicious

@@ -1,4 +1,4 @@
-"""``oraclezoo data convert``: scans to IDX files."""
+"""``oraclezoo data convert``: convert scanned images to IDX files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
+from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import emit_json, json_option, say
 
 if TYPE_CHECKING:
@@ -15,44 +16,65 @@ if TYPE_CHECKING:
 Naming = Literal["folders", "oracle-mnist"]
 
 _SHOWN = 10
-"""Rejected files that are listed on the terminal; the report lists all."""
+"""Number of rejected files to print; the report lists all of them."""
 
 
 @click.command("convert")
 @click.argument("source", type=click.Path())
-@click.argument("out", type=click.Path(file_okay=False))
+@options.out("Folder for the IDX files.", required=True)
 @click.option(
-    "--size", type=click.IntRange(1, 512), default=28, show_default=True, help="Pixels a side."
+    "--size",
+    type=click.IntRange(1, 512),
+    default=28,
+    show_default=True,
+    help="Image size in pixels.",
 )
 @click.option(
     "--validation",
     type=click.IntRange(0, 90),
     metavar="PERCENT",
-    help="Share of validation, by hash; 10 unless SOURCE has a folder for it.",
+    help="Validation split, chosen by hash.  [default: 10, unless SOURCE has validation/]",
 )
 @click.option(
     "--test",
     type=click.IntRange(1, 90),
     metavar="PERCENT",
-    help="Share of the test, by hash; 10 unless SOURCE has a folder for it.",
+    help="Test split, chosen by hash.  [default: 10, unless SOURCE has test/]",
 )
 @click.option(
     "--classes",
     type=click.Choice(get_args(Naming)),
     default="folders",
     show_default=True,
-    help="Names of classes: the folders', or Oracle-MNIST's with its characters and flips.",
+    help="Class names: folder names, or Oracle-MNIST's classes with their label order.",
 )
-@click.option("--flip-keeps-label", is_flag=True, help="Mirrored characters are of the same class.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes; else one for each core.")
+@click.option(
+    "--flip-keeps-label", is_flag=True, help="Declare that mirroring an image keeps its label."
+)
+@click.option(
+    "--polarity",
+    type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
+    default="auto",
+    show_default=True,
+    help="Polarity of the scans; auto detects it for each.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Worker processes.  [default: number of cores]",
+)
 @click.option(
     "--allow-rejected",
     type=click.FloatRange(0, 100),
     default=0.0,
+    show_default=True,
     metavar="PERCENT",
-    help="Share of rejected files that is no failure; 0 by default.",
+    help="Maximum share of rejected files; beyond it exit with status 3.",
 )
-@click.option("--fresh", is_flag=True, help="Prepare all again, also what an earlier run has kept.")
+@click.option(
+    "--overwrite", is_flag=True, help="Convert every file again, including those converted earlier."
+)
 @json_option
 def command(
     source: str,
@@ -62,21 +84,22 @@ def command(
     test: int | None,
     classes: Naming,
     flip_keeps_label: bool,
+    polarity: Any,
     jobs: int | None,
     allow_rejected: float,
-    fresh: bool,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Convert scans to IDX files in the folder OUT, for --track idx.
+    """Convert scanned images in SOURCE to IDX files, for --track idx.
 
-    SOURCE is a folder or a tar or zip archive with a folder of images for each class, or with
-    train/ and test/ (and validation/) that have those in them. Images are BMP, PNG, JPEG, TIFF or
-    WebP of any size, colour and polarity.
+    SOURCE is a folder or a tar or zip archive with one folder of images per class, or with train/
+    and test/ (and validation/) that contain such folders. Images are BMP, PNG, JPEG, TIFF or WebP
+    of any size, colour mode and polarity.
 
-    After a stop or a kill the same command goes on; files added later are all that it prepares.
-    Files that cannot be used are left out and listed in OUT/report.json. Exit status 3 if their
-    share is more than --allow-rejected, with all others written; 1 if a class has no training
-    image left, with nothing written.
+    After an interruption, run the same command again to resume; files that were added later are
+    converted, the others reused. Unusable files are skipped and listed in report.json. Exit status
+    3 if their share exceeds --allow-rejected (the other files are written); 1 if a class has no
+    training image left (nothing is written).
     """
     from pathlib import Path
 
@@ -84,7 +107,7 @@ def command(
     from oraclezoo.data.scans.convert import Settings, convert
     from oraclezoo.errors import VerificationError
 
-    settings = Settings(size, validation, test, classes, flip_keeps_label)
+    settings = Settings(size, validation, test, classes, flip_keeps_label, polarity)
     with progress("convert", 100) as lines, stop_on_interrupt(lines.say) as stop:
 
         def report_step(step: Step) -> None:
@@ -96,7 +119,7 @@ def command(
             Path(out),
             settings,
             jobs=jobs or _cores(),
-            fresh=fresh,
+            fresh=overwrite,
             progress=report_step,
             stop=stop,
         )
@@ -109,12 +132,12 @@ def command(
         raise VerificationError(
             f"{len(report.rejected):,} files ({report.rejected_percent:.1f}%) were rejected, "
             f"{allow_rejected:g}% are allowed; the others are in {out}\n"
-            f"Reasons are in {Path(out, 'report.json')}; --allow-rejected PERCENT accepts a share."
+            f"Reasons: {Path(out, 'report.json')}. --allow-rejected PERCENT raises the limit."
         )
 
 
 def _show(report: Report, out: str) -> None:
-    """The report in a few lines."""
+    """Print a summary of the report."""
     sides: Any = report.to_json_dict()["images"]
     size = report.settings["size"]
     rows = [
@@ -128,18 +151,18 @@ def _show(report: Report, out: str) -> None:
         *(("", f"{name}: {reason}") for name, reason in report.rejected[:_SHOWN]),
     ]
     if len(report.rejected) > _SHOWN:
-        rows.append(("", f"... all are in {out}/report.json"))
+        rows.append(("", f"... see {out}/report.json for all"))
     if report.ignored:
-        rows.append(("ignored", f"{len(report.ignored):,} files or links that are no images"))
+        rows.append(("ignored", f"{len(report.ignored):,} files or links that are not images"))
     if report.duplicates:
-        twice = sum(len(group.files) - 1 for group in report.duplicates)
+        copies = sum(len(group.files) - 1 for group in report.duplicates)
         conflicts = sum(group.conflicting for group in report.duplicates)
         across = sum(group.across_sides for group in report.duplicates)
         rows.append(
             (
                 "duplicates",
-                f"{twice:,} images equal another (all kept); {conflicts:,} of them under two "
-                f"classes, {across:,} on two sides",
+                f"{copies:,} images duplicate another (all kept); {conflicts:,} in two "
+                f"classes, {across:,} in two splits",
             )
         )
     rate = "" if report.images_per_s is None else f", {report.images_per_s:,.0f} files/s"
@@ -147,12 +170,12 @@ def _show(report: Report, out: str) -> None:
         (
             "time",
             f"{report.seconds:.1f} s for {report.prepared:,} files{rate}, {report.jobs} jobs; "
-            f"{report.kept:,} files kept from before",
+            f"{report.kept:,} files reused from earlier runs",
         )
     )
-    rows.append(("use it by", f"--track idx --data-dir {out}"))
+    rows.append(("use it with", f"--track idx --data-dir {out}"))
     for name, text in rows:
-        click.echo(f"{name:<10}  {text}")
+        click.echo(f"{name:<11} {text}")
 
 
 def _hint(report: Report) -> None:
@@ -160,7 +183,7 @@ def _hint(report: Report) -> None:
 
     names = [each.name for each in report.classes]
     if report.settings["classes"] == "folders" and looks_like_oracle_mnist(names):
-        say("these are Oracle-MNIST's classes: --classes oracle-mnist gives them its label order")
+        say("the classes are Oracle-MNIST's: --classes oracle-mnist uses its label order")
 
 
 def _cores() -> int:

@@ -1,4 +1,4 @@
-"""``oraclezoo data corrupt``: a sheet of what the corruptions do."""
+"""``oraclezoo data corrupt``: write a contact sheet of the corruptions."""
 
 from __future__ import annotations
 
@@ -10,27 +10,35 @@ from oraclezoo.cli._base import App, complete_names, emit_json, json_option, pas
 
 @click.command("corrupt")
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
-@click.argument("output", type=click.Path(dir_okay=False), default="corruptions.png")
+@options.out_file("PNG file to write.", "corruptions.png")
 @options.data_dir
-@click.option("--name", metavar="NAME", help="One corruption, on more images; else all of them.")
-@click.option("--split", type=click.Choice(["train", "validation"]), default="train")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--name", metavar="NAME", help="Show one corruption on more images.  [default: all]")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation"]),
+    default="train",
+    show_default=True,
+    help="Split to show.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
 @json_option
 @pass_app
 def command(
     app: App,
     track: str,
-    output: str,
+    out: str,
     data_dir: str | None,
     name: str | None,
     split: str,
     seed: int,
     as_json: bool,
 ) -> None:
-    """Write a sheet of corrupted images of TRACK to OUTPUT, a PNG.
+    """Write a contact sheet of corrupted images of TRACK.
 
-    A row is a corruption: some images, each as it is and at severities 1 to 5. With --name, a row
-    is a severity, from none to 5. Test images are not shown.
+    Each row shows one corruption: some images, clean and at severities 1 to 5. With --name, each
+    row shows one severity, from 0 (clean) to 5. Test images are never shown.
     """
     from pathlib import Path
 
@@ -44,14 +52,14 @@ def command(
         sheet = overview(part.images, part.labels, seed=seed)
     else:
         sheet = severities(part.images, part.labels, name, seed=seed)
-    sheet.save(output, format="PNG")
+    sheet.save(out, format="PNG")
     if as_json:
         rows = [
             {"name": c.name, "summary": c.summary, "unit": c.unit, "strengths": list(c.strengths)}
             for c in CORRUPTIONS.values()
         ]
         size = [sheet.width, sheet.height]
-        data = {"file": output, "size": size, "version": VERSION, "corruptions": rows}
+        data = {"file": out, "size": size, "version": VERSION, "corruptions": rows}
         emit_json("oraclezoo/corruptions/1", data)
         return
-    click.echo(f"{output}: {sheet.width} x {sheet.height} pixels")
+    click.echo(f"{out}: {sheet.width} x {sheet.height} pixels")

@@ -1,4 +1,4 @@
-"""``oraclezoo data fetch``: download Oracle-MNIST."""
+"""``oraclezoo data fetch``: download and verify Oracle-MNIST."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import time
 
 import click
 
+from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import emit_json, json_option
 from oraclezoo.cli._progress import QUIET_S, Bar, Lines, progress
 
 
 @click.command("fetch")
+@options.out("Folder to download to.  [default: the user's cache]")
 @click.option(
-    "--dest", type=click.Path(file_okay=False), help="Folder to download to; else the user's cache."
+    "--url",
+    envvar="ORACLEZOO_DATA_URL",
+    metavar="URL",
+    help="Base URL of a mirror to download from.",
 )
-@click.option("--url", envvar="ORACLEZOO_DATA_URL", help="Folder of a mirror to download from.")
-@click.option("--only-3k", is_flag=True, help="Just the two files of oracle-mnist-3k (1.5 MB).")
+@click.option(
+    "--only-3k", is_flag=True, help="Download only the two files of oracle-mnist-3k (1.5 MB)."
+)
 @json_option
-def command(dest: str | None, url: str | None, only_3k: bool, as_json: bool) -> None:
+def command(out: str | None, url: str | None, only_3k: bool, as_json: bool) -> None:
     """Download Oracle-MNIST from its authors' repository, verified.
 
     Files that exist are verified and kept.
@@ -31,7 +37,7 @@ def command(dest: str | None, url: str | None, only_3k: bool, as_json: bool) -> 
     with progress("downloading", 1) as shown:
         places = download(
             names,
-            dest=Path(dest) if dest else None,
+            dest=Path(out) if out else None,
             url=url,
             progress=shown.say,
             received=_Received(shown),
@@ -44,7 +50,7 @@ def command(dest: str | None, url: str | None, only_3k: bool, as_json: bool) -> 
 
 
 class _Received:
-    """Shows bytes as they come: by the bar on a terminal, elsewhere by a line now and then."""
+    """Reports received bytes: in the bar on a terminal, elsewhere in occasional lines."""
 
     def __init__(self, shown: Lines) -> None:
         self._shown = shown
@@ -54,7 +60,9 @@ class _Received:
         of = "" if total is None else f" of {total / 1e3:,.0f}"
         text = f"{done / 1e3:,.0f}{of} kB"
         if isinstance(self._shown, Bar):
-            self._shown.total = total or 2 * done  # half full, when the server does not say
+            self._shown.total = (
+                total or 2 * done
+            )  # shows half if the server does not state the size
             self._shown.update(done, text)
         elif time.monotonic() - self._last >= QUIET_S:
             self._last = time.monotonic()

@@ -1,25 +1,52 @@
-"""``oraclezoo data glyphs``: a data set of generated characters."""
+"""``oraclezoo data glyphs``: generate a synthetic data set."""
 
 from __future__ import annotations
 
 import click
 
+from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import emit_json, json_option, say
 
 
 @click.command("glyphs")
-@click.argument("out", type=click.Path(file_okay=False))
+@options.out("New folder for the data set.", required=True)
 @click.option(
     "--classes",
     type=click.Path(),
     metavar="FILE",
-    help="Your characters: a TOML file of strokes, or a folder CLASS/FORM.svg; else the ten.",
+    help="Your characters: a TOML file of strokes, or a folder with CLASS/FORM.svg.  "
+    "[default: ten oracle bone characters]",
 )
-@click.option("--train", type=click.IntRange(10), default=1000, show_default=True, metavar="N")
-@click.option("--validation", type=click.IntRange(1), default=100, show_default=True, metavar="N")
-@click.option("--test", type=click.IntRange(1), default=200, show_default=True, metavar="N")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--flip-keeps-label", is_flag=True, help="Mirrored characters are of the same class.")
+@click.option(
+    "--train",
+    type=click.IntRange(10),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Training images per class.",
+)
+@click.option(
+    "--validation",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Validation images per class.",
+)
+@click.option(
+    "--test",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Test images per class.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
+@click.option(
+    "--flip-keeps-label", is_flag=True, help="Declare that mirroring an image keeps its label."
+)
 @json_option
 def command(
     out: str,
@@ -31,10 +58,10 @@ def command(
     flip_keeps_label: bool,
     as_json: bool,
 ) -> None:
-    """Generate characters into the new folder OUT, for --track idx; N images of each class.
+    """Generate a synthetic data set for --track idx, with N images per class.
 
-    The images are strokes that were written down, then warped, broken, framed and worn as old
-    rubbings are. docs/glyphs.md says how to write strokes down.
+    Renders stroke descriptions, then warps, breaks, frames and degrades them like old rubbings.
+    docs/glyphs.md describes the stroke format.
     """
     from pathlib import Path
 
@@ -47,10 +74,10 @@ def command(
         oracle() if classes is None else read(Path(classes)),
         {"train": train, "validation": validation, "test": test},
         seed,
-        flip_keeps_label=flip_keeps_label or classes is None,  # true of oracle bone characters
+        flip_keeps_label=flip_keeps_label or classes is None,  # holds for oracle bone characters
         progress=lambda split, images: say(f"generating {images:,} characters for {split}"),
     )
     if as_json:
-        emit_json("oraclezoo/glyphs/1", {"folder": out, **record})
+        emit_json("oraclezoo/glyphs/1", {"folder": out, **record.to_json_dict()})
         return
-    click.echo(f"{out}\nuse it by --track idx --data-dir {out}")
+    click.echo(f"{out}\nuse it with --track idx --data-dir {out}")

@@ -1,4 +1,4 @@
-"""``oraclezoo data list``: the tracks."""
+"""``oraclezoo data list``: list the tracks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oraclezoo.cli._base import App, emit_json, json_option, pass_app, print_tab
 @json_option
 @pass_app
 def command(app: App, as_json: bool) -> None:
-    """List the tracks: data sets with a fixed split."""
+    """List the tracks (data sets with a fixed split)."""
     entries = app.registry.entries("dataset")
     if as_json:
         rows = [

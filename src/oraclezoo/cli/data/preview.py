@@ -1,4 +1,4 @@
-"""``oraclezoo data preview``: a contact sheet."""
+"""``oraclezoo data preview``: write a contact sheet of labelled images."""
 
 from __future__ import annotations
 
@@ -7,58 +7,70 @@ import click
 from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, complete_names, emit_json, json_option, pass_app, say
 
-_HELD_BYTES = 1 << 26
-"""Larger files are not read whole for the few images that are shown."""
+_STREAM_ABOVE_BYTES = 1 << 26
+"""Larger arrays are streamed, since only a few images are shown."""
 
 
 @click.command("preview")
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
-@click.argument("output", type=click.Path(dir_okay=False), default="preview.png")
+@options.out_file("PNG file to write.", "preview.png")
 @options.data_dir
-@click.option("--split", type=click.Choice(["train", "validation"]), default="train")
-@click.option("--per-class", type=click.IntRange(1, 200), default=12, show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation"]),
+    default="train",
+    show_default=True,
+    help="Split to show.",
+)
+@click.option(
+    "--per-class",
+    type=click.IntRange(1, 200),
+    default=12,
+    show_default=True,
+    help="Images per class.",
+)
 @click.option(
     "--beside",
     metavar="TRACK",
     shell_complete=complete_names("dataset"),
-    help="Another track with the same classes, shown at the right.",
+    help="Second track with the same classes, shown on the right.",
 )
 @json_option
 @pass_app
 def command(
     app: App,
     track: str,
-    output: str,
+    out: str,
     data_dir: str | None,
     split: str,
     per_class: int,
     beside: str | None,
     as_json: bool,
 ) -> None:
-    """Write a labelled contact sheet of TRACK to OUTPUT, a PNG. Test images are not shown."""
+    """Write a contact sheet of labelled images of TRACK. Test images are never shown."""
     from pathlib import Path
 
     from oraclezoo.data.atomic import replacing
     from oraclezoo.data.sheet import contact_sheet
     from oraclezoo.data.tiles import classes_beside
 
-    given = {
+    arguments = {
         "data_dir": Path(data_dir) if data_dir else None,
         "progress": say,
-        "stream_above": _HELD_BYTES,
+        "stream_above": _STREAM_ABOVE_BYTES,
     }
-    dataset = app.registry.create("dataset", track, **given)
+    dataset = app.registry.create("dataset", track, **arguments)
     part = dataset.split(split)
     if beside is None:
         sheet = contact_sheet(
             part.images, part.labels, dataset.classes, dataset.glyphs, per_class=per_class
         )
     else:
-        other = app.registry.create("dataset", beside, **given)
+        other = app.registry.create("dataset", beside, **arguments)
         sheet = classes_beside(dataset, other, split, per_class)
-    with replacing(Path(output)) as file:
+    with replacing(Path(out)) as file:
         sheet.save(file, format="PNG")
     if as_json:
-        emit_json("oraclezoo/preview/1", {"file": output, "size": [sheet.width, sheet.height]})
+        emit_json("oraclezoo/preview/1", {"file": out, "size": [sheet.width, sheet.height]})
         return
-    click.echo(f"{output}: {sheet.width} x {sheet.height} pixels")
+    click.echo(f"{out}: {sheet.width} x {sheet.height} pixels")

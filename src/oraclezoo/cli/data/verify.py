@@ -1,4 +1,4 @@
-"""``oraclezoo data verify``: the files at hand against their published digests."""
+"""``oraclezoo data verify``: verify files by their published digests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from oraclezoo.cli._base import emit_json, json_option, print_table
 @click.argument("folder", type=click.Path(file_okay=False), required=False)
 @json_option
 def command(folder: str | None, as_json: bool) -> None:
-    """Hold the Oracle-MNIST files in FOLDER (else the user's cache) against their digests.
+    """Verify the Oracle-MNIST files in FOLDER (default: the user's cache) by their digests.
 
-    Exit status 3 if one is not what it should be; a missing file is reported, and no failure as
-    long as another is there.
+    Exit status 3 if a digest differs or all files are missing. A single missing file is reported,
+    but is not a failure.
     """
     from pathlib import Path
 
@@ -43,5 +43,5 @@ def command(folder: str | None, as_json: bool) -> None:
         )
     bad = [c.name for c in checks if c.status not in ("ok", "missing")]
     if bad or all(c.status == "missing" for c in checks):
-        what = ", ".join(bad) + " is not the published file" if bad else "no file is there"
-        raise VerificationError(f"{place}: {what}; get it by 'oraclezoo data fetch'")
+        what = ", ".join(bad) + ": not the published file" if bad else "no files found"
+        raise VerificationError(f"{place}: {what}; run 'oraclezoo data fetch'")

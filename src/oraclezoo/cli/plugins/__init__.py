@@ -1,4 +1,4 @@
-"""``oraclezoo plugins``: what is installed, what is wrong with it, a new one, a check of one."""
+"""``oraclezoo plugins``: list, diagnose, create and check plugins."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ if TYPE_CHECKING:
     from oraclezoo.plugins.host import Plugin
 
 COMMANDS = {
-    "doctor": ("oraclezoo.cli.plugins.doctor:command", "Explain every problem and its fix."),
-    "new": ("oraclezoo.cli.plugins.new:command", "Write a plugin package to begin with."),
-    "check": ("oraclezoo.cli.plugins.check:command", "Hold components to their contract."),
+    "doctor": (
+        "oraclezoo.cli.plugins.doctor:command",
+        "Diagnose plugin problems and suggest fixes.",
+    ),
+    "new": ("oraclezoo.cli.plugins.new:command", "Create a plugin package from a template."),
+    "check": ("oraclezoo.cli.plugins.check:command", "Run the conformance checks on components."),
 }
-"""Each command's target and its line in the help."""
+"""Import target and help line of each command."""
 
 
 @click.group("plugins", cls=LazyGroup, targets=COMMANDS, invoke_without_command=True)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Show the plugins: where each comes from, whether it works, what it offers."""
+    """List plugins: origin, status and components."""
     if ctx.invoked_subcommand is not None:
         return
-    from oraclezoo.plugins.registry import build_registry  # not strict: to show is what this is for
+    from oraclezoo.plugins.registry import build_registry  # not strict, to list broken ones too
 
     with stdout_to_stderr():
         plugins = build_registry().plugins

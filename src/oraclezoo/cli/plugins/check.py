@@ -1,9 +1,9 @@
-"""``oraclezoo plugins check``: components held to the contract of their kind."""
+"""``oraclezoo plugins check``: run the conformance checks on components."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,16 +22,17 @@ from oraclezoo.specs import KINDS
 
 if TYPE_CHECKING:
     from oraclezoo.plugins.registry import Registry
+    from oraclezoo.testing.kit import Verdict
 
 
 @click.command("check")
 @click.argument("name", shell_complete=complete_names(*KINDS))
-@click.option("--quick", is_flag=True, help="Leave out what may take more than ten seconds.")
+@click.option("--quick", is_flag=True, help="Skip checks that may take more than ten seconds.")
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Where a data set's files are.",
+    help="Folder of a data set's files.",
 )
 @json_option
 @pass_app
@@ -39,15 +40,18 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, app: App, name: str, quick: bool, data_dir: Path | None, as_json: bool
 ) -> None:
-    """Hold a plugin to the contract: NAME is a distribution, or a component.
+    """Check that a plugin satisfies its contract. NAME is a distribution or a component.
 
-    Prints a verdict of each check: pass, fail or skip, and why. Exit status 3 when one fails.
+    Prints pass, fail or skip for each check, with a reason. Exit status 3 if one fails.
     """
-    rows = _quarantined(app.registry, name)
-    if not rows or any(entry.distribution == normalise(name) for entry in app.registry):
+    from oraclezoo.testing.kit import document
+
+    verdicts = _quarantined(app.registry, name)
+    if not verdicts or any(entry.distribution == normalise(name) for entry in app.registry):
         with stdout_to_stderr():
-            rows += _verdicts(app.registry, name, data_dir, slow=not quick)
-    failed = sum(row["verdict"] == "fail" for row in rows)
+            verdicts += _verdicts(app.registry, name, data_dir, slow=not quick)
+    rows = list(map(document, verdicts))
+    failed = sum(verdict.outcome == "fail" for verdict in verdicts)
     if as_json:
         emit_json("oraclezoo/plugins-check/1", {"passed": not failed, "verdicts": rows})
     else:
@@ -55,36 +59,35 @@ def command(
         table = [[row[column] for column in columns] for row in rows]
         print_table([column.upper() for column in columns], table)
     if failed:
-        for row in rows:
-            if row["verdict"] == "fail":  # a terminal may have cut the reason
-                say(f"{row['name']}, {row['check']}: {row['reason']}")
+        for verdict in verdicts:
+            if verdict.outcome == "fail":  # the table may have truncated the reason
+                say(f"{verdict.name}, {verdict.check}: {verdict.reason}")
         say(f"oraclezoo: {failed} of {len(rows)} checks failed")
     ctx.exit(3 if failed else 0)
 
 
-def _quarantined(registry: Registry, name: str) -> list[dict[str, Any]]:
-    """A failed verdict of each entry point of a distribution that did not load."""
+def _quarantined(registry: Registry, name: str) -> list[Verdict]:
+    """Return a failed verdict for each entry point of the distribution that did not load."""
+    from oraclezoo.testing.kit import Verdict
+
     return [
-        {
-            "kind": "plugin",
-            "name": plugin.name,
-            "check": "loads",
-            "verdict": "fail",
-            "reason": f"{plugin.status}: {plugin.reason}; {plugin.fix}",
-        }
+        Verdict(
+            "plugin",
+            plugin.name,
+            "loads",
+            "fail",
+            f"{plugin.status}: {plugin.reason}; {plugin.fix}",
+        )
         for plugin in registry.plugins
         if plugin.status != "ok" and normalise(name) in (plugin.distribution, plugin.name)
     ]
 
 
-def _verdicts(
-    registry: Registry, name: str, data_dir: Path | None, *, slow: bool
-) -> list[dict[str, Any]]:
-    from oraclezoo.testing.kit import check, document, find
+def _verdicts(registry: Registry, name: str, data_dir: Path | None, *, slow: bool) -> list[Verdict]:
+    from oraclezoo.testing.kit import check, find
 
-    rows = []
+    verdicts: list[Verdict] = []
     for entry in find(registry, name):
         say(f"{entry.spec.kind} {entry.qualified}, {entry.distribution} {entry.version}")
-        found = check(registry, entry, data_dir=data_dir, slow=slow)
-        rows += [document(verdict) for verdict in found]
-    return rows
+        verdicts += check(registry, entry, data_dir=data_dir, slow=slow)
+    return verdicts

@@ -1,8 +1,9 @@
-"""``oraclezoo plugins doctor``: everything about the plugins that somebody may want to mend."""
+"""``oraclezoo plugins doctor``: diagnose plugin problems and suggest fixes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
@@ -13,10 +14,18 @@ if TYPE_CHECKING:
 
     from oraclezoo.plugins.registry import Registry
 
-Problem = dict[str, str]
-"""Its keys are ``level`` (error, warning or note), ``what``, ``why``, ``fix``, ``traceback``."""
+Level = Literal["error", "warning", "note"]
 
-LEVELS = ("error", "warning", "note")
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem of a plugin, with its cause and a fix."""
+
+    level: Level
+    what: str
+    why: str
+    fix: str
+    traceback: str = ""
 
 
 @click.command("doctor")
@@ -24,90 +33,89 @@ LEVELS = ("error", "warning", "note")
 @pass_app
 @click.pass_context
 def command(ctx: click.Context, app: App, as_json: bool) -> None:
-    """Explain every problem and how to mend it.
+    """Diagnose plugin problems and suggest fixes.
 
-    Exit status 1 when a plugin is quarantined, or offers what cannot be there.
+    Exit status 1 if a plugin is quarantined or declares a component whose target does not exist.
     """
     from oraclezoo.plugins.registry import build_registry
 
     with stdout_to_stderr():
         registry = build_registry()
     problems = diagnose(registry)
-    healthy = all(problem["level"] != "error" for problem in problems)
+    healthy = all(problem.level != "error" for problem in problems)
     if as_json:
-        emit_json("oraclezoo/plugins-doctor/1", {"healthy": healthy, "problems": problems})
+        emit_json(
+            "oraclezoo/plugins-doctor/1",
+            {"healthy": healthy, "problems": list(map(asdict, problems))},
+        )
     else:
         for problem in problems:
-            click.echo(click.style(f"{problem['level']}: {problem['what']}", bold=True))
-            click.echo(f"  why: {problem['why']}\n  fix: {problem['fix']}")
-            if app.debug and problem["traceback"]:
-                click.echo("  " + problem["traceback"].strip().replace("\n", "\n  "))
+            click.echo(click.style(f"{problem.level}: {problem.what}", bold=True))
+            click.echo(f"  why: {problem.why}\n  fix: {problem.fix}")
+            if app.debug and problem.traceback:
+                click.echo("  " + problem.traceback.strip().replace("\n", "\n  "))
         if healthy:
             count = sum(plugin.status == "ok" for plugin in registry.plugins) - 1
-            click.echo(f"nothing is quarantined; plugins beside the built-in one: {count}")
-        elif not app.debug and any(problem["traceback"] for problem in problems):
+            click.echo(f"no plugin is quarantined; plugins besides the built-in one: {count}")
+        elif not app.debug and any(problem.traceback for problem in problems):
             click.echo("tracebacks: oraclezoo --debug plugins doctor", err=True)
     ctx.exit(0 if healthy else 1)
 
 
 def diagnose(registry: Registry) -> list[Problem]:
-    """Everything about the plugins that somebody may want to mend, errors first."""
+    """Return all problems of the installed plugins, errors first."""
     found = [*_failed(registry), *_targets(registry), *_clashes(registry), *_disabled(registry)]
-    return sorted(found, key=lambda problem: LEVELS.index(problem["level"]))
-
-
-def _problem(level: str, what: str, why: str, fix: str, traceback: str = "") -> Problem:
-    return {"level": level, "what": what, "why": why, "fix": fix, "traceback": traceback}
+    return sorted(found, key=lambda problem: get_args(Level).index(problem.level))
 
 
 def _failed(registry: Registry) -> Iterator[Problem]:
-    """Quarantined and disabled plugins, and what is odd about those that work."""
+    """Yield quarantined and disabled plugins, and warnings about working ones."""
     for plugin in registry.plugins:
         what = f"{plugin.name} ({plugin.distribution} {plugin.version}, {plugin.value})"
         if plugin.status == "quarantined":
             what = f"quarantined: {what}"
-            yield _problem("error", what, plugin.reason, plugin.fix, plugin.traceback)
+            yield Problem("error", what, plugin.reason, plugin.fix, plugin.traceback)
         elif plugin.status == "disabled":
-            yield _problem("note", f"disabled: {what}", plugin.reason, plugin.fix)
+            yield Problem("note", f"disabled: {what}", plugin.reason, plugin.fix)
         for why, fix in plugin.notes:
-            yield _problem("warning", what, why, fix)
+            yield Problem("warning", what, why, fix)
 
 
 def _targets(registry: Registry) -> Iterator[Problem]:
-    """Components of plugins whose target is not where they say."""
+    """Yield plugin components whose target does not exist."""
     from oraclezoo.plugins.targets import missing
 
     for entry in registry:
         why = "" if entry.builtin else missing(entry.spec.target)
         if why:
-            yield _problem(
+            yield Problem(
                 "error",
                 f"{entry.spec.kind} '{entry.qualified}' ({entry.distribution} {entry.version})",
                 f"its target is '{entry.spec.target}', but {why}",
-                f"update it (pip install -U {entry.distribution}); its author corrects the "
+                f"update it (pip install -U {entry.distribution}); its author must correct the "
                 f"target of {entry.spec.kind} '{entry.spec.name}'",
             )
 
 
 def _clashes(registry: Registry) -> Iterator[Problem]:
-    """Names that more than one distribution offers."""
+    """Yield names that several distributions use."""
     for first, *rest in registry.clashes():
         what = f"{first.spec.kind} '{first.spec.name}'"
         others = ", ".join(entry.qualified for entry in rest)
         if first.builtin:
-            why = f"{others} goes by a built-in name"
-            yield _problem("note", what, why, f"say {others} to mean it")
+            why = f"{others} has the name of a built-in component"
+            yield Problem("note", what, why, f"use {others} to select it")
         else:
-            why = f"more than one offers it: {first.qualified}, {others}"
-            yield _problem("warning", what, why, "say which by its full name")
+            why = f"several distributions provide it: {first.qualified}, {others}"
+            yield Problem("warning", what, why, "use the qualified name")
 
 
 def _disabled(registry: Registry) -> Iterator[Problem]:
-    """Names that are to be disabled and that nothing goes by."""
+    """Yield names in ORACLEZOO_DISABLE_PLUGINS that match no plugin."""
     for name in registry.unknown_disabled:
-        yield _problem(
+        yield Problem(
             "warning",
             f"ORACLEZOO_DISABLE_PLUGINS lists '{name}'",
-            "no plugin goes by that name",
-            "correct it; 'oraclezoo plugins' shows the names",
+            "no plugin has this name",
+            "correct it; 'oraclezoo plugins' lists the names",
         )

@@ -1,4 +1,4 @@
-"""``oraclezoo plugins new``: a plugin package to begin with."""
+"""``oraclezoo plugins new``: create a plugin package from a template."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from oraclezoo.cli import _options as options
 from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say
 from oraclezoo.errors import UsageError
 from oraclezoo.scaffold import KINDS, Scaffolded, component, try_it, write
@@ -13,31 +14,24 @@ from oraclezoo.scaffold import KINDS, Scaffolded, component, try_it, write
 
 @click.command("new")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(KINDS), required=True, help="What it brings.")
-@click.option(
-    "--folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=".",
-    show_default=True,
-    help="Where the package's folder is made.",
-)
+@click.option("--kind", type=click.Choice(KINDS), required=True, help="Kind of the component.")
+@options.out("Parent folder of the new package.", ".")
 @json_option
 @pass_app
-def command(app: App, name: str, kind: Scaffolded, folder: Path, as_json: bool) -> None:
-    """Write a package that brings one component: NAME is the distribution, e.g. my-scheduler.
+def command(app: App, name: str, kind: Scaffolded, out: str, as_json: bool) -> None:
+    """Create a plugin package with one component. NAME is the distribution, e.g. my-scheduler.
 
-    It installs, passes its tests and benches as it is.
+    The package installs, passes its tests and can be benchmarked unchanged.
     """
     short = component(name)
     if (kind, short) in app.registry and app.registry.get(kind, short).builtin:
         raise UsageError(
-            f"'{short}' is a built-in {kind}, which its bare name would go on to mean; "
-            "choose another name"
+            f"'{short}' is a built-in {kind}, which would shadow the new one; choose another name"
         )
-    written = write(name, kind, folder)
+    written = write(name, kind, Path(out))
     if as_json:
         emit_json("oraclezoo/plugins-new/1", {"name": name, "kind": kind, "folder": str(written)})
     else:
         click.echo(written)
-    say(f"next: pip install -e {folder / name}; oraclezoo plugins check {name}")
+    say(f"next: pip install -e {Path(out) / name}; oraclezoo plugins check {name}")
     say(f"then: {try_it(kind, name)}")

@@ -1,1 +1,1 @@
-"""Which channels of a net go."""
+"""Structured pruning: coupled channels, importance, selection, and pruning plans."""

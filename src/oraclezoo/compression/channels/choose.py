@@ -1,4 +1,4 @@
-"""Choice: which channels go at a given strength, from their scores."""
+"""Selection of the channels to prune at a given strength, from their scores."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from torch import Tensor
 from oraclezoo.compression.channels.coupled import Group
 from oraclezoo.compression.channels.plan import Place
 
-SCOPES = ("global", "isomorphic", "uniform")
-
 LEAST = 0.1
-"""Share of a group's channels that stays at least, so that no layer is cut off."""
+"""Minimum fraction of a group's channels to keep, so that no layer becomes empty."""
 
 Choice = tuple[tuple[int, ...], ...]
-"""For each group the channels that go."""
+"""The channels to remove from each group."""
 
 
 def choose(
@@ -27,14 +25,22 @@ def choose(
     scope: str,
     round_to: int,
 ) -> Choice:
-    """The channels that go at a strength from 0, nothing, to 1, all that may go.
+    """Select the channels to remove at a strength between 0 (none) and 1 (as many as possible).
 
-    Channels go in blocks, a group's least important first: what stays of it is a multiple of
-    ``round_to``, and not less than a tenth. Blocks are ranked by their mean score, within each
-    group (uniform), over all groups (global) or over all groups of the same build (isomorphic; Fang
-    et al. 2024, arXiv:2407.04616), and ``strength`` is the share of the blocks of each ranking that
-    goes. A group without scores stays whole. A greater strength takes what a smaller one does, and
-    more.
+    Channels are removed in blocks, the least important of a group first, so that each group keeps a
+    multiple of ``round_to`` channels and at least a tenth. Blocks are ranked by their mean score,
+    and the fraction ``strength`` of each ranking is removed. A greater strength removes a superset
+    of the channels.
+
+    Args:
+        groups: The coupled channels of a network.
+        scores: Importance of each channel, float64 ``(size,)`` for each group; a group with None
+            is left whole.
+        strength: Fraction of the blocks to remove.
+        scope: Groups that are ranked together: ``uniform`` ranks each group alone, ``global`` all
+            groups, ``isomorphic`` those of the same structure (Fang et al. 2024,
+            arXiv:2407.04616).
+        round_to: Size of a block.
     """
     pools: dict[object, list[tuple[float, int, int]]] = {}
     for number, (group, values) in enumerate(zip(groups, scores, strict=True)):
@@ -45,30 +51,30 @@ def choose(
                 mean = float(ascending[first : first + length].mean())
                 pools.setdefault(key, []).append((mean, number, length))
                 first += length
-    going = [0] * len(groups)
+    removed = [0] * len(groups)
     for blocks in pools.values():
         blocks.sort(key=lambda block: block[0])
         for _, number, length in blocks[: round(strength * len(blocks))]:
-            going[number] += length
+            removed[number] += length
     return tuple(
         () if values is None else tuple(sorted(values.argsort(stable=True)[:count].tolist()))
-        for values, count in zip(scores, going, strict=True)
+        for values, count in zip(scores, removed, strict=True)
     )
 
 
 def _blocks(size: int, round_to: int) -> list[int]:
-    """How many channels go at a time, as long as enough stay."""
-    stays = max(1, math.ceil(LEAST * size / round_to)) * round_to
-    first = [size % round_to] if size % round_to and size > stays else []
-    return first + [round_to] * ((size - stays) // round_to)
+    """Return the sizes of a group's blocks, in the order of removal."""
+    kept = max(1, math.ceil(LEAST * size / round_to)) * round_to
+    first = [size % round_to] if size % round_to and size > kept else []
+    return first + [round_to] * ((size - kept) // round_to)
 
 
 def places(groups: Sequence[Group], choice: Choice) -> dict[Place, set[int]]:
-    """Where the channels of a choice are: indices of each tensor's dimensions."""
-    found: dict[Place, set[int]] = {}
+    """Return the indices to remove from each dimension of each tensor."""
+    indices_by_place: dict[Place, set[int]] = {}
     for group, channels in zip(groups, choice, strict=True):
-        going = set(channels)
+        removed = set(channels)
         for cut in group.cuts:
-            indices = {index for index, root in enumerate(cut.roots) if root in going}
-            found.setdefault(cut.place, set()).update(indices)
-    return found
+            indices = {index for index, root in enumerate(cut.roots) if root in removed}
+            indices_by_place.setdefault(cut.place, set()).update(indices)
+    return indices_by_place

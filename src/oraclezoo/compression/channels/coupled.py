@@ -1,4 +1,4 @@
-"""Coupled channels: which parts of a net's tensors go together, by torch-pruning's graph.
+"""Coupled channels: parts of tensors that must be pruned together, from torch-pruning's graph.
 
 Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, arXiv:2301.12900.
 """
@@ -20,10 +20,11 @@ from oraclezoo.errors import UsageError
 
 @dataclass(frozen=True)
 class Cut:
-    """How one dimension of a tensor hangs on a group: index ``i`` goes with root ``roots[i]``.
+    """The dependence of one dimension of a tensor on a group.
 
-    -1 stands for an index that another group, or none, decides. ``layer`` is the type of the layer
-    that holds the tensor, ``kind`` what the dimension is to it: out, in, norm or scale.
+    Index ``i`` is removed with channel ``roots[i]`` of the group; -1 marks an index that does not
+    belong to the group. ``layer`` is the type of the layer that holds the tensor, ``kind`` the role
+    of the dimension: out, in, norm or scale.
     """
 
     place: Place
@@ -34,9 +35,9 @@ class Cut:
 
 @dataclass(frozen=True)
 class Group:
-    """``size`` channels that exist once or more; each goes everywhere or nowhere.
+    """``size`` channels that are each removed from all layers of the group or from none.
 
-    ``name`` is the layer that the group is found by, ``shape`` alike for groups of the same build.
+    ``name`` is the layer that the group was found by.
     """
 
     name: str
@@ -45,75 +46,78 @@ class Group:
 
     @property
     def shape(self) -> tuple[tuple[str, str], ...]:
-        """The layers along the group, without their names: isomorphic groups have it in common."""
+        """The layer types and roles along the group; isomorphic groups have the same shape."""
         return tuple((cut.layer, cut.kind) for cut in self.cuts)
 
 
 @dataclass(frozen=True)
 class Coupled:
-    """The groups of a net, and for each layer that is left whole the reason."""
+    """The groups of a network, and the layers that are left whole with the reason for each."""
 
     groups: tuple[Group, ...]
     whole: dict[str, str]
 
 
 class _LeaveWholeError(Exception):
-    """A group that is not to be touched, and why."""
+    """A group must be left whole; the message is the reason."""
 
 
 def coupled(module: nn.Module, image: Tensor) -> Coupled:
-    """The groups of ``module``, found by one forward pass over ``image`` ``(1, C, H, W)``.
+    """Find the coupled channels of a network by a forward pass over ``image`` ``(1, C, H, W)``.
 
-    Left whole are the classifier's outputs, layers whose weights are frozen, and what hangs on a
-    layer of unknown form. The module is untouched. Raises UsageError if it cannot be traced.
+    The outputs of the classifier, frozen layers, and groups with a layer of unsupported type are
+    left whole. The module is not changed.
+
+    Raises:
+        UsageError: The module cannot be traced.
     """
     import torch_pruning
 
     net = copy.deepcopy(module).eval()
     frozen = {name for name, parameter in net.named_parameters() if not parameter.requires_grad}
-    net.requires_grad_(True)  # the graph is autograd's
+    net.requires_grad_(True)  # torch-pruning traces the graph of autograd
     last = _last_layers(net, image)
     groups, whole = list[Group](), dict[str, str]()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             graph = torch_pruning.DependencyGraph().build_dependency(net, image, verbose=False)
-            found = list(graph.get_all_groups())
-    except Exception as error:  # whatever it meets in a net it does not know
+            traced = list(graph.get_all_groups())
+    except Exception as error:  # tracing an unknown network can raise errors of any type
         text = " ".join(str(error).split())[:120]
         raise UsageError(
             f"this backbone cannot be traced for pruning ({type(error).__name__}: {text})"
         ) from error
     names: dict[Any, str] = {layer: name for name, layer in net.named_modules()}
     names |= {parameter: name for name, parameter in net.named_parameters()}
-    for each in found:
-        name = names[each[0].dep.target.module]
+    for members in traced:
+        name = names[members[0].dep.target.module]
         try:
-            groups.append(_group(name, each, graph, names, net, frozen, last))
+            groups.append(_group(name, members, graph, names, net, frozen, last))
         except _LeaveWholeError as reason:
             whole[name] = str(reason)
     return Coupled(tuple(groups), whole)
 
 
 def _last_layers(net: nn.Module, image: Tensor) -> set[str]:
-    """The layers whose output is the logits, or becomes them without another layer."""
+    """Return the layers whose output becomes the logits without passing another layer."""
     seen: dict[Any, str] = {}
 
-    def note(name: str) -> Any:
-        def hook(layer: nn.Module, given: Any, output: Any) -> None:
+    def record(name: str) -> Any:
+        def hook(layer: nn.Module, inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and output.grad_fn is not None:
                 seen[output.grad_fn] = name
 
         return hook
 
     hooks = [
-        layer.register_forward_hook(note(name))
+        layer.register_forward_hook(record(name))
         for name, layer in net.named_modules()
         if isinstance(layer, (nn.Linear, nn.Conv2d))
     ]
     step: Any = net(image).grad_fn
-    for each in hooks:
-        each.remove()
+    for handle in hooks:
+        handle.remove()
     last, ahead = set[str](), [step]
     while ahead:
         step = ahead.pop()
@@ -126,22 +130,22 @@ def _last_layers(net: nn.Module, image: Tensor) -> set[str]:
 
 def _group(
     name: str,
-    found: Any,
+    members: Any,
     graph: Any,
     names: dict[Any, str],
     net: nn.Module,
     frozen: set[str],
     last: set[str],
 ) -> Group:
-    """A group of torch-pruning's as tensors and indices. Raises _LeaveWholeError."""
+    """Convert a group of torch-pruning to tensors and indices. Raises _LeaveWholeError."""
     parts: list[tuple[nn.Module, str, str, list[int], list[int]]] = []
-    for number, (dependency, indices) in enumerate(found):
-        layer, roots = dependency.target.module, found[number].root_idxs
+    for number, (dependency, indices) in enumerate(members):
+        layer, roots = dependency.target.module, members[number].root_idxs
         is_out = graph.is_out_channel_pruning_fn(dependency.handler)
         if layer not in names:
-            continue  # an operation without weights
+            continue  # operations without weights
         if any(root is None for root in roots):
-            raise _LeaveWholeError(f"its channels cannot be followed to {names[layer]}")
+            raise _LeaveWholeError(f"its channels cannot be traced to {names[layer]}")
         kind = _kind(layer, is_out)
         if kind == "out" and names[layer] in last:
             raise _LeaveWholeError("the classifier's outputs are the classes")
@@ -150,7 +154,7 @@ def _group(
         own = _own(layer, where)
         if kind != "in" and own and all(each in frozen for each in own):
             raise _LeaveWholeError(f"{where} is frozen")
-    size = len(found[0].idxs)
+    size = len(members[0].idxs)
     attention = _attention(parts, net)
     if attention is not None:
         return attention
@@ -175,7 +179,7 @@ def _group(
 
 
 def _own(layer: Any, name: str) -> list[str]:
-    """Names of a layer's parameters, or of the parameter itself."""
+    """Return the names of a layer's parameters, or that of a parameter itself."""
     if isinstance(layer, nn.Parameter):
         return [name]
     return [f"{name}.{key}" for key, _ in layer.named_parameters(recurse=False)]
@@ -194,7 +198,7 @@ def _is_depthwise(layer: Any) -> bool:
 
 
 def _blocks(layer: Any, kind: str) -> int:
-    """Into how many channel groups of one size a layer's channels fall."""
+    """Return the number of equal channel groups of a layer."""
     if isinstance(layer, nn.GroupNorm):
         return layer.num_groups
     if isinstance(layer, nn.Conv2d) and kind in ("in", "out"):
@@ -203,7 +207,7 @@ def _blocks(layer: Any, kind: str) -> int:
 
 
 def _places(layer: Any, name: str, kind: str, graph: Any) -> Iterator[tuple[Place, int]]:
-    """The tensors, their dimensions and lengths, in which a layer's channels are."""
+    """Yield the tensors and dimensions that hold a layer's channels, with their lengths."""
     if isinstance(layer, nn.Parameter):
         dim = graph.module2node[layer].pruning_dim
         yield (name, dim), layer.shape[dim]
@@ -215,7 +219,7 @@ def _places(layer: Any, name: str, kind: str, graph: Any) -> Iterator[tuple[Plac
     known = (nn.Conv2d, nn.Linear, *BATCH_NORMS, nn.LayerNorm, nn.GroupNorm, nn.PReLU)
     if not isinstance(layer, known):
         if any(True for _ in layer.parameters()):
-            raise _LeaveWholeError(f"{name} is a {type(layer).__name__}, of unknown form")
+            raise _LeaveWholeError(f"{name} is a {type(layer).__name__}, which is not supported")
         return
     if isinstance(layer, nn.PReLU) and layer.num_parameters == 1:
         return
@@ -224,20 +228,20 @@ def _places(layer: Any, name: str, kind: str, graph: Any) -> Iterator[tuple[Plac
     lengths = {key: tensor.shape[dim] for key, tensor in own.items() if tensor.ndim > dim}
     for key, length in lengths.items():
         if length != lengths.get("weight", length) and length > 1:
-            raise _LeaveWholeError(f"{name}.{key} has another size than its weight")
+            raise _LeaveWholeError(f"{name}.{key} and its weight have different sizes")
         if key == "weight" or length > 1:
             yield (f"{name}.{key}", dim), length
 
 
 def _attention(parts: list[Any], net: nn.Module) -> Group | None:
-    """The widths of the heads of timm's attention, which all heads and q, k and v share."""
+    """Return the group of a timm attention: the head width, shared by all heads, q, k and v."""
     for layer, where, kind, *_ in parts:
         around = where.rpartition(".")[0]
         form: Any = net.get_submodule(around)
         if kind != "out" or not hasattr(form, "num_heads") or layer is getattr(form, "proj", None):
             continue
         if not _is_plain(form) or layer is not form.qkv:
-            raise _LeaveWholeError(f"{where} is of an attention of unknown form")
+            raise _LeaveWholeError(f"{where} belongs to an attention that is not supported")
         head = form.head_dim
         cuts = [
             Cut((f"{where}.{key}", 0), tuple(i % head for i in range(len(tensor))), "qkv", "out")
@@ -250,7 +254,7 @@ def _attention(parts: list[Any], net: nn.Module) -> Group | None:
 
 
 def _is_plain(form: Any) -> bool:
-    """Whether it is timm's attention with one matrix for q, k and v, and nothing in between."""
+    """Return whether it is a timm attention with one matrix for q, k and v and no norms or gate."""
     needs = ("qkv", "proj", "head_dim", "attn_dim", "scale", "q_norm", "k_norm", "norm")
     if not all(hasattr(form, key) for key in needs) or getattr(form, "gate", None) is not None:
         return False

@@ -1,7 +1,7 @@
-"""Importance: how much each channel of a group matters, by its weights or by the loss.
+"""Importance of channels, from weights or from the gradient of the loss.
 
-All scores are float64 ``(size,)`` a group, larger for what is to stay; None where a method has
-nothing to go by.
+Scores are float64 ``(size,)`` for each group; channels with higher scores are kept. A group that a
+method cannot score has None.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from oraclezoo.compression.channels.coupled import Cut, Group
 from oraclezoo.compression.channels.plan import BATCH_NORMS
 from oraclezoo.errors import UsageError
 
-METHODS = ("magnitude", "bn-scale", "taylor", "lamp", "random")
-
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Standardised images ``(N, C, H, W)`` and labels int64 ``(N,)``."""
 
@@ -28,16 +26,17 @@ Scores = list[Tensor | None]
 def score(
     method: str, module: nn.Module, groups: tuple[Group, ...], batches: Batches, seed: int
 ) -> Scores:
-    """Scores of ``groups`` by a method; ``batches`` are for taylor, ``seed`` is for random.
+    """Score the channels of ``groups``; taylor uses ``batches``, random uses ``seed``.
 
-    - magnitude: sum of squared weights of a channel, as a share of its layer's mean, averaged over
-      the layers that it is in (Li et al. 2017, arXiv:1608.08710; over groups as in
+    - magnitude: sum of squared weights of a channel relative to the layer's mean, averaged over
+      the layers of the group (Li et al. 2017, arXiv:1608.08710; over groups as in
       arXiv:2301.12900)
     - bn-scale: absolute scale of its batch norms (Liu et al. 2017, arXiv:1708.06519)
-    - taylor: squared change of the loss, to the first order, were its weights nothing, averaged
-      over batches, as a share of its group's mean (Molchanov et al. 2019, arXiv:1906.10771)
-    - lamp: magnitude over the sum of those that are not smaller (Lee et al. 2021, arXiv:2010.07611)
-    - random: the control
+    - taylor: squared first-order change of the loss if the channel's weights were zero, averaged
+      over batches, relative to the group's mean (Molchanov et al. 2019, arXiv:1906.10771)
+    - lamp: magnitude divided by the sum of all magnitudes that are not smaller (Lee et al. 2021,
+      arXiv:2010.07611)
+    - random: a control
     """
     if method == "taylor":
         return _taylor(module, groups, batches)
@@ -47,12 +46,12 @@ def score(
     tensors = dict(module.named_parameters())
     if method == "bn-scale":
         return [_bn_scale(module, tensors, group) for group in groups]
-    found = [_mean_share(group, _weights(group, tensors), _squares(tensors)) for group in groups]
-    return found if method == "magnitude" else [_lamp(each) for each in found]
+    scores = [_mean_share(group, _weights(group, tensors), _squares(tensors)) for group in groups]
+    return scores if method == "magnitude" else [_lamp(values) for values in scores]
 
 
 def _weights(group: Group, tensors: Mapping[str, Tensor]) -> list[Cut]:
-    """Where a group's weights are: of layers, norms' scales and layer scales, not biases."""
+    """Return the cuts of a group's weights, scales of norms and layer scales, but not of biases."""
     return [
         cut
         for cut in group.cuts
@@ -68,20 +67,20 @@ def _squares(tensors: Mapping[str, Tensor]) -> Callable[[Cut], Tensor]:
 
 
 def _sum_others(tensor: Tensor, dim: int) -> Tensor:
-    """Sums over all dimensions but one."""
+    """Sum over all dimensions but one."""
     return tensor.movedim(dim, 0).reshape(tensor.shape[dim], -1).sum(1)
 
 
 def _to_roots(group: Group, cut: Cut, values: Tensor) -> Tensor:
-    """Sum over a dimension's indices to the channels that they go with."""
+    """Sum the values of a dimension's indices for each channel of the group."""
     roots = torch.tensor(cut.roots, device=values.device)
-    there = roots >= 0
+    assigned = roots >= 0
     total = torch.zeros(group.size, dtype=values.dtype, device=values.device)
-    return total.index_add(0, roots[there], values[there])
+    return total.index_add(0, roots[assigned], values[assigned])
 
 
 def _mean_share(group: Group, cuts: list[Cut], of: Callable[[Cut], Tensor]) -> Tensor | None:
-    """Mean over ``cuts`` of each channel's value as a share of the cut's own mean."""
+    """Return each channel's value relative to the mean of its cut, averaged over cuts."""
     shares = []
     for cut in cuts:
         values = _to_roots(group, cut, of(cut)).cpu()
@@ -105,9 +104,9 @@ def _lamp(scores: Tensor | None) -> Tensor | None:
         return None
     ascending, order = scores.sort(stable=True)
     not_smaller = ascending.flip(0).cumsum(0).flip(0)
-    found = torch.empty_like(scores)
-    found[order] = ascending / not_smaller
-    return found
+    relative = torch.empty_like(scores)
+    relative[order] = ascending / not_smaller
+    return relative
 
 
 def _taylor(module: nn.Module, groups: tuple[Group, ...], batches: Batches) -> Scores:
@@ -128,8 +127,8 @@ def _taylor(module: nn.Module, groups: tuple[Group, ...], batches: Batches) -> S
                     change = _sum_others(weight.double() * grad.double(), dim)
                     parts.append(_to_roots(group, cut, change).square().cpu())
             if parts:
-                now, before = torch.stack(parts).mean(0), totals[number]
-                totals[number] = now if before is None else before + now
+                change, total = torch.stack(parts).mean(0), totals[number]
+                totals[number] = change if total is None else total + change
     if empty:
         raise UsageError("importance taylor needs training images")
     return [None if total is None else total / (float(total.mean()) or 1.0) for total in totals]

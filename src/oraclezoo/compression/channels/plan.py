@@ -1,6 +1,6 @@
-"""Plan: which channels of which tensors of a net went, as JSON, and how a fresh net is cut by it.
+"""Pruning plans: the channels removed from each tensor, as JSON, and their application.
 
-A net is rebuilt from its spec and its plan alone, without the graph by which the plan was found.
+A pruned network is rebuilt from its spec and its plan alone, without tracing its graph again.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ SCHEMA = "oraclezoo/plan/1"
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 Place = tuple[str, int]
-"""A tensor's name and one of its dimensions."""
+"""Name of a tensor, and one of its dimensions."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Indices of the whole net that are gone, in ascending order, for each place.
+    """Indices removed from each dimension of each tensor of the unpruned network, ascending.
 
-    ``sizes`` is how long each dimension was, ``attributes`` what layers then say of themselves,
-    ``versions`` what the plan was made by.
+    ``sizes`` are the lengths of the dimensions before, ``attributes`` the attributes of the layers
+    after, and ``versions`` those of the libraries that made the plan.
     """
 
     gone: Mapping[Place, tuple[int, ...]]
@@ -37,10 +37,10 @@ class Plan:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As a card holds it: places that lose the same channels stand together."""
+        """Return the entry of a model's card; places that lose the same channels share a cut."""
         cuts = [
             {"tensors": [list(place) for place in places], "of": of, "gone": list(indices)}
-            for (indices, of), places in self._together().items()
+            for (indices, of), places in self._by_indices().items()
         ]
         attributes = {name: dict(values) for name, values in self.attributes.items()}
         return {
@@ -52,39 +52,41 @@ class Plan:
 
     @classmethod
     def from_json(cls, document: object) -> Plan:
-        """What :meth:`to_json` gave. Raises ResultError for anything else."""
+        """Parse the result of :meth:`to_json`. Raises ResultError if it is invalid."""
         try:
             return cls(**_read(document))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ResultError(f"the pruning plan cannot be read ({error})") from error
 
     def apply(self, module: nn.Module) -> nn.Module:
-        """Cut a net that was built from its spec, in place; returns it.
+        """Prune a network that was built from its spec, in place, and return it.
 
-        Works without memory behind the tensors too (device ``meta``). Raises ResultError if the
-        plan was not made for such a net; it is then to be thrown away.
+        Works on device ``meta`` too.
+
+        Raises:
+            ResultError: The plan was made for another network; discard ``module``.
         """
         tensors = _tensors(module)
         for (name, dim), size in self.sizes.items():
             if name not in tensors:
                 raise ResultError(f"the pruning plan does not fit: there is no {name}")
-            found = tensors[name].shape[dim] if dim < tensors[name].ndim else None
-            if found != size:
+            length = tensors[name].shape[dim] if dim < tensors[name].ndim else None
+            if length != size:
                 raise ResultError(
-                    f"the pruning plan does not fit: dimension {dim} of {name} is {found}, "
+                    f"the pruning plan does not fit: dimension {dim} of {name} is {length}, "
                     f"in the plan {size}"
                 )
-        told = _cut(module, self.gone)
-        for name in {**told, **self.attributes}:
-            if told.get(name) != self.attributes.get(name):
+        attributes = _cut(module, self.gone)
+        for name in {**attributes, **self.attributes}:
+            if attributes.get(name) != self.attributes.get(name):
                 raise ResultError(
-                    f"the pruning plan does not fit: {name} comes to {told.get(name)}, "
+                    f"the pruning plan does not fit: {name} has {attributes.get(name)}, "
                     f"in the plan {self.attributes.get(name)}"
                 )
         return module
 
     def then(self, later: Plan) -> Plan:
-        """One plan for this one and ``later``, which was made for the net that this one leaves."""
+        """Combine this plan with a ``later`` one, made for the network that this one leaves."""
         gone, sizes = dict(self.gone), {**later.sizes, **self.sizes}
         for place, indices in later.gone.items():
             before = set(self.gone.get(place, ()))
@@ -93,22 +95,22 @@ class Plan:
         attributes = {**self.attributes, **later.attributes}
         return Plan(gone, sizes, attributes, later.versions)
 
-    def _together(self) -> dict[tuple[tuple[int, ...], int], list[Place]]:
-        found: dict[tuple[tuple[int, ...], int], list[Place]] = {}
+    def _by_indices(self) -> dict[tuple[tuple[int, ...], int], list[Place]]:
+        places: dict[tuple[tuple[int, ...], int], list[Place]] = {}
         for place, indices in self.gone.items():
-            found.setdefault((indices, self.sizes[place]), []).append(place)
-        return found
+            places.setdefault((indices, self.sizes[place]), []).append(place)
+        return places
 
 
 def make(
     module: nn.Module, gone: Mapping[Place, Iterable[int]], versions: Mapping[str, str]
 ) -> Plan:
-    """The plan by which ``module`` loses these channels; the module itself is cut, in place."""
-    some = {place: tuple(sorted(set(indices))) for place, indices in gone.items()}
-    some = {place: indices for place, indices in some.items() if indices}
+    """Remove channels from ``module`` in place, and return the plan that does so."""
+    removed = {place: tuple(sorted(set(indices))) for place, indices in gone.items()}
+    removed = {place: indices for place, indices in removed.items() if indices}
     tensors = _tensors(module)
-    sizes = {(name, dim): tensors[name].shape[dim] for name, dim in some}
-    return Plan(some, sizes, _cut(module, some), versions)
+    sizes = {(name, dim): tensors[name].shape[dim] for name, dim in removed}
+    return Plan(removed, sizes, _cut(module, removed), versions)
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -116,19 +118,19 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _cut(module: nn.Module, gone: Mapping[Place, tuple[int, ...]]) -> dict[str, dict[str, Any]]:
-    """Take the channels out; what the layers then say of themselves, by name."""
+    """Remove the channels, and return the new attributes of the layers by name."""
     tensors, kept = _tensors(module), dict[str, dict[int, list[int]]]()
     for (name, dim), indices in gone.items():
         without = set(indices)
-        rest = [index for index in range(tensors[name].shape[dim]) if index not in without]
-        kept.setdefault(name, {})[dim] = rest
+        remaining = [index for index in range(tensors[name].shape[dim]) if index not in without]
+        kept.setdefault(name, {})[dim] = remaining
     for name, dims in kept.items():
         _replace(module, name, _take(tensors[name], dims))
-    return dict(_tell_layers(module, {name.rpartition(".")[0] for name in kept}))
+    return dict(_update_layers(module, {name.rpartition(".")[0] for name in kept}))
 
 
 def _take(tensor: Tensor, kept: Mapping[int, list[int]]) -> Tensor:
-    """The part of a tensor at the kept indices of some dimensions."""
+    """Return the part of a tensor at the kept indices of some dimensions."""
     part = tensor.detach()
     for dim, indices in kept.items():
         part = part.index_select(dim, torch.tensor(indices, device=part.device))
@@ -145,8 +147,8 @@ def _replace(module: nn.Module, name: str, value: Tensor) -> None:
         setattr(owner, leaf, value)
 
 
-def _tell_layers(module: nn.Module, touched: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Make layers, and attentions around them, say the sizes that their tensors now have."""
+def _update_layers(module: nn.Module, touched: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Update the attributes of layers and attention modules to the sizes of their tensors."""
     for name, layer in module.named_modules():
         within = any(f"{name}.{part}" in touched for part in ("qkv", "proj"))
         values = _attention(layer) if within else _sizes(layer) if name in touched else {}
@@ -157,7 +159,7 @@ def _tell_layers(module: nn.Module, touched: set[str]) -> Iterator[tuple[str, di
 
 
 def _sizes(layer: nn.Module) -> dict[str, Any]:
-    """What a layer's attributes are to be, by its weights."""
+    """Return the attributes of a layer that follow from its weights."""
     if isinstance(layer, nn.Conv2d):
         outs, ins = layer.weight.shape[:2]
         if layer.groups == layer.in_channels and ins == 1 and layer.groups > 1:
@@ -166,9 +168,9 @@ def _sizes(layer: nn.Module) -> dict[str, Any]:
     if isinstance(layer, nn.Linear):
         return {"in_features": layer.weight.shape[1], "out_features": layer.weight.shape[0]}
     if isinstance(layer, BATCH_NORMS):
-        found = layer.weight if layer.affine else layer.running_mean
-        assert found is not None
-        return {"num_features": len(found)}
+        channels = layer.weight if layer.affine else layer.running_mean
+        assert channels is not None
+        return {"num_features": len(channels)}
     if isinstance(layer, nn.LayerNorm):
         return {"normalized_shape": list(layer.weight.shape)}
     if isinstance(layer, nn.GroupNorm):
@@ -179,7 +181,7 @@ def _sizes(layer: nn.Module) -> dict[str, Any]:
 
 
 def _attention(layer: nn.Module) -> dict[str, Any]:
-    """Of timm's attention: the width of its heads, of all together, and the scale of a product."""
+    """Return the widths and the scale of timm's attention that follow from its weights."""
     parts: Any = layer
     if not all(hasattr(layer, key) for key in ("num_heads", "head_dim", "attn_dim", "scale")):
         return {}
@@ -196,13 +198,17 @@ def _read(document: Any) -> dict[str, Any]:
     for cut in document["cuts"]:
         indices, of = tuple(cut["gone"]), cut["of"]
         if type(of) is not int or not all(type(index) is int for index in indices):
-            raise ValueError("a cut's numbers are not whole")
+            raise ValueError("the numbers of a cut are not integers")
         ordered = all(one < next_ for one, next_ in pairwise((-1, *indices, of)))
         if not ordered or not 0 < len(indices) < of:
-            raise ValueError(f"a cut of {of} channels does not name some of them in order")
+            raise ValueError(
+                f"a cut of {of} channels does not list some of them in ascending order"
+            )
         for name, dim in cut["tensors"]:
             if type(name) is not str or type(dim) is not int or dim < 0 or (name, dim) in gone:
-                raise ValueError(f"a cut is of {name!r}, dimension {dim!r}")
+                raise ValueError(
+                    f"a cut has the invalid or repeated tensor {name!r}, dimension {dim!r}"
+                )
             gone[name, dim], sizes[name, dim] = indices, of
     attributes = {str(key): dict(value) for key, value in document["attributes"].items()}
     versions = {str(key): str(value) for key, value in document["versions"].items()}

@@ -1,4 +1,4 @@
-"""Strength: how much is to go for a net to cost what it may, found by bisection."""
+"""Bisection over the strength of a pruning, for a network to meet a target cost."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from oraclezoo.compression.channels.choose import Choice, choose, places
 from oraclezoo.compression.channels.coupled import Group
 from oraclezoo.errors import UsageError
 
-Try = Callable[[Choice, float], "Found"]
+Try = Callable[[Choice, float], "Solution"]
 
 HALVINGS = 12
-"""Of the interval of strengths: 1 in 4,096 of all channels is told apart."""
+"""Bisection steps: the strength is resolved to 1 in 4,096."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A plan, the strength that it stands for, and what the net then costs, before being 1."""
+class Solution:
+    """A pruning plan, its strength, and the cost of the network relative to the unpruned one."""
 
     plan: plan.Plan
     strength: float
@@ -39,30 +39,39 @@ def find(
     cost: Callable[[nn.Module], float],
     scope: str,
     round_to: int,
-) -> Found:
-    """The weakest pruning after which ``cost`` is at most ``target``; the module is untouched.
+) -> Solution:
+    """Find the weakest pruning that brings the cost of a network down to a target.
 
-    ``cost`` is asked for cut copies, each structure once. Raises UsageError if the strongest
-    pruning costs more than that.
+    Args:
+        module: The network; it is not changed.
+        groups: Its coupled channels.
+        scores: Importance of each channel, float64 ``(size,)`` for each group, or None.
+        target: Maximum cost.
+        cost: Returns the cost of a pruned copy; called once for each structure.
+        scope: See :func:`oraclezoo.compression.channels.choose.choose`; so is ``round_to``.
+        round_to: Channels in a block.
+
+    Raises:
+        UsageError: The strongest pruning still costs more than ``target``.
     """
-    known: dict[Choice, Found] = {}
+    known: dict[Choice, Solution] = {}
 
     def at(strength: float) -> Choice:
         return choose(groups, scores, strength, scope=scope, round_to=round_to)
 
-    def try_(choice: Choice, strength: float) -> Found:
+    def try_(choice: Choice, strength: float) -> Solution:
         if choice not in known:
-            cut = copy.deepcopy(module)
-            made = plan.make(cut, places(groups, choice), versions())
-            known[choice] = Found(made, strength, cost(cut))
+            pruned = copy.deepcopy(module)
+            pruning_plan = plan.make(pruned, places(groups, choice), versions())
+            known[choice] = Solution(pruning_plan, strength, cost(pruned))
         return known[choice]
 
     weak, strong = 0.0, 1.0
     enough = at(strong)
     if (least := try_(enough, strong).cost) > target:
         raise UsageError(
-            f"{target:g} cannot be reached: pruned as far as it goes it is {least:.3f}; "
-            "ask for less, or round to fewer channels"
+            f"{target:g} cannot be reached: the strongest pruning reaches {least:.3f}; "
+            "choose a larger target or a smaller round_to"
         )
     for _ in range(HALVINGS):
         middle = (weak + strong) / 2
@@ -74,23 +83,24 @@ def find(
     return _between(at(weak), enough, strong, target, try_)
 
 
-def _between(weak: Choice, enough: Choice, strength: float, target: float, try_: Try) -> Found:
-    """Go from a choice that is too weak to one that is enough, a group at a time.
+def _between(weak: Choice, enough: Choice, strength: float, target: float, try_: Try) -> Solution:
+    """Move from a choice that is too weak to one that is sufficient, one group at a time.
 
-    Rounding lets many groups lose channels at one strength, which may be more than was asked for.
+    Because of rounding, many groups can lose channels at the same strength, and together overshoot
+    the target.
     """
     best = try_(enough, strength)
     now = list(weak)
     for number, channels in enumerate(enough):
         if now[number] != channels:
             now[number] = channels
-            found = try_(tuple(now), strength)
-            if found.cost <= target:
-                return found if found.cost > best.cost else best
+            partial = try_(tuple(now), strength)
+            if partial.cost <= target:
+                return partial if partial.cost > best.cost else best
     return best
 
 
 def versions() -> dict[str, str]:
-    """What a plan is made by."""
+    """Return the versions of the libraries that make a plan."""
     names = ("torch", "torch-pruning")
     return {"oraclezoo": __version__} | {name: metadata.version(name) for name in names}

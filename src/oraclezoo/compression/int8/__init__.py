@@ -1,1 +1,1 @@
-"""Graphs in int8."""
+"""Static int8 quantization of ONNX graphs."""

@@ -1,4 +1,4 @@
-"""Quantize, graph: which nodes are the net, and which stand around it and stay in float."""
+"""Nodes of an ONNX graph that int8 quantization covers, and those that stay in float."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import onnx
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-"""Operators that carry weights and nearly all of the arithmetic."""
+"""Operators with weights, which do nearly all of the arithmetic."""
 
 
 def layers(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes of :data:`WEIGHTED` operators whose weights are constants, in the graph's order."""
+    """Return the nodes of :data:`WEIGHTED` operators with constant weights, in graph order."""
     constants = {tensor.name for tensor in graph.initializer}
     return [
         node
@@ -21,47 +21,47 @@ def layers(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def outside(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes that are not between two layers: preprocessing, softmax and the like."""
-    carrying = {node.name for node in layers(graph)}
-    after = _reached(graph.node, carrying, forwards=True)
-    before = _reached(list(reversed(graph.node)), carrying, forwards=False)
-    return [node.name for node in graph.node if node.name not in (after & before) | carrying]
+    """Return the names of nodes before the first or after the last layer, such as softmax."""
+    weighted = {node.name for node in layers(graph)}
+    after = _reached(graph.node, weighted, forwards=True)
+    before = _reached(list(reversed(graph.node)), weighted, forwards=False)
+    return [node.name for node in graph.node if node.name not in (after & before) | weighted]
 
 
 def serving(graph: onnx.GraphProto, names: Iterable[str]) -> list[str]:
-    """Names of the nodes without weights whose results only the layers ``names`` are made from.
+    """Return the names of nodes without weights whose results only reach the layers ``names``.
 
-    What such a node hands on reaches no other layer first; to round it would gain nothing.
+    Their output reaches no other layer first, so quantizing them would gain nothing.
     """
     weighted, chosen = {node.name for node in layers(graph)}, set(names)
-    next_layers: dict[str, set[str]] = {}  # of a tensor: the first ones on each way on
-    found = []
+    next_layers: dict[str, set[str]] = {}  # the first layers after each tensor, on each path
+    nodes = []
     for node in reversed(graph.node):
         reached = set().union(*(next_layers.get(name, set()) for name in node.output))
         if node.name not in weighted and reached and reached <= chosen:
-            found.append(node.name)
+            nodes.append(node.name)
         for name in node.input:
-            behind = {node.name} if node.name in weighted else reached
-            next_layers.setdefault(name, set()).update(behind)
-    return found
+            following = {node.name} if node.name in weighted else reached
+            next_layers.setdefault(name, set()).update(following)
+    return nodes
 
 
 def _reached(nodes: Iterable[onnx.NodeProto], start: set[str], *, forwards: bool) -> set[str]:
-    """Nodes that come after one of ``start``, or before one; ``nodes`` are in that order."""
+    """Return the nodes after those of ``start``, or before them; ``nodes`` are in that order."""
     tensors: set[str] = set()
-    found = set()
+    reached = set()
     for node in nodes:
-        given, made = (node.input, node.output) if forwards else (node.output, node.input)
-        if any(name in tensors for name in given):
-            found.add(node.name)
-            tensors.update(made)
+        sources, targets = (node.input, node.output) if forwards else (node.output, node.input)
+        if any(name in tensors for name in sources):
+            reached.add(node.name)
+            tensors.update(targets)
         elif node.name in start:
-            tensors.update(made)
-    return found
+            tensors.update(targets)
+    return reached
 
 
 def name_nodes(graph: onnx.GraphProto) -> None:
-    """Give every node a name of its own, by which it can be left out."""
+    """Give every node a unique name, so that it can be excluded."""
     taken: set[str] = set()
     for number, node in enumerate(graph.node):
         if not node.name or node.name in taken:
@@ -70,12 +70,12 @@ def name_nodes(graph: onnx.GraphProto) -> None:
 
 
 def unround_ends(graph: onnx.GraphProto, names: Iterable[str]) -> None:
-    """Take out the rounding of tensors that only nodes of ``names`` read.
+    """Remove the quantization of layer outputs that only nodes of ``names`` read.
 
-    Works in place. What leaves the net, such as logits, so keeps the precision that it was
-    computed with; nothing behind it gains from fewer bits.
+    Works in place. Outputs of the network, such as logits, keep the precision in which they were
+    computed, since no later node gains from int8.
     """
-    around = set(names)
+    outside_names = set(names)
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
@@ -85,7 +85,7 @@ def unround_ends(graph: onnx.GraphProto, names: Iterable[str]) -> None:
         ends = [end for second in seconds for end in readers.get(second.output[0], [])]
         if not ends or any(node.op_type != "DequantizeLinear" for node in seconds):
             continue
-        if any(end.name not in around for end in ends) or not _made_by_layer(graph, first):
+        if any(end.name not in outside_names for end in ends) or not _made_by_layer(graph, first):
             continue
         for second in seconds:
             for end in readers[second.output[0]]:

@@ -1,4 +1,4 @@
-"""Quantize: an ONNX graph with 8-bit weights and activations, or with half the bits of float."""
+"""Quantization of an ONNX graph to int8 weights and activations, or to fp16."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from oraclezoo.choices import CALIBRATIONS
 from oraclezoo.compression.int8 import graph as quantize_graph
 from oraclezoo.errors import UsageError
 
@@ -29,26 +30,27 @@ Feed = Mapping[str, npt.NDArray[Any]]
 Probabilities = npt.NDArray[np.float32]
 Classify = Callable[[onnx.ModelProto], Probabilities]
 
-CALIBRATIONS = {
-    "minmax": CalibrationMethod.MinMax,
-    "entropy": CalibrationMethod.Entropy,
-    "percentile": CalibrationMethod.Percentile,
-}
-"""How the range of an activation is chosen from what it was seen to be."""
+_METHODS = dict(
+    zip(
+        CALIBRATIONS,
+        (CalibrationMethod.MinMax, CalibrationMethod.Entropy, CalibrationMethod.Percentile),
+        strict=True,
+    )
+)
 
 OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
-"""What is computed on integers: layers, and what lies between them and would else need float."""
+"""Operators that are computed on integers: layers, and operators between them."""
 
 PERCENTILE = 99.99
-"""Of all values of an activation, those that its range holds under percentile calibration."""
+"""Percentage of an activation's values within its range under percentile calibration."""
 
 
 @dataclass(frozen=True)
 class Prepared:
     """A float graph ready to be quantized: shapes inferred, norms folded, nodes named.
 
-    ``ranges`` are those of its activations on the calibration images; ``outside`` names nodes that
-    stay in float whatever is asked, ``layers`` those with weights, in order.
+    ``ranges`` are the ranges of the activations on the calibration images; ``outside`` names the
+    nodes that always stay in float, ``layers`` those with weights, in order.
     """
 
     model: onnx.ModelProto
@@ -58,11 +60,17 @@ class Prepared:
 
 
 def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") -> Prepared:
-    """Prepare the bytes of a float ONNX file; ``feeds`` are batches of calibration images.
+    """Calibrate and prepare a float ONNX file for quantization.
 
-    ``calibration``: ``minmax`` keeps all values seen; ``percentile`` all but the outermost 0.01%;
-    ``entropy`` the range that loses least by Kullback-Leibler divergence (Migacz, "8-bit inference
-    with TensorRT", GTC 2017). Raises UsageError for another one, or a graph without layers.
+    Args:
+        content: The bytes of the file.
+        feeds: Batches of calibration images.
+        calibration: ``minmax`` covers all observed values; ``percentile`` all but the outermost
+            0.01%; ``entropy`` the range with the least Kullback-Leibler divergence (Migacz, "8-bit
+            inference with TensorRT", GTC 2017).
+
+    Raises:
+        UsageError: The calibration is unknown, or the graph has no layers.
     """
     if calibration not in CALIBRATIONS:
         known = ", ".join(CALIBRATIONS)
@@ -71,8 +79,8 @@ def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") 
         model = _simplified(content, Path(folder))
         path = Path(folder) / "float.onnx"
         onnx.save(model, path)
-        found = quantize_graph.layers(model.graph)
-        if not found:
+        layers = quantize_graph.layers(model.graph)
+        if not layers:
             raise UsageError("the graph has no convolution or matrix product to quantize")
         options: dict[str, Any] = {"symmetric": False}
         if calibration == "percentile":
@@ -81,13 +89,13 @@ def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") 
             path,
             list(OPERATORS),
             augmented_model_path=str(Path(folder) / "augmented.onnx"),
-            calibrate_method=CALIBRATIONS[calibration],
+            calibrate_method=_METHODS[calibration],
             extra_options=options,
         )
-        for feed in feeds:  # one at a time: the histograms want batches of one size, in memory
+        for feed in feeds:  # one at a time: histograms need batches of equal size in memory
             calibrator.collect_data(_Reader([feed]))
         ranges = calibrator.compute_data()
-    names = tuple(node.name for node in found)
+    names = tuple(node.name for node in layers)
     return Prepared(model, ranges, tuple(quantize_graph.outside(model.graph)), names)
 
 
@@ -98,12 +106,15 @@ def to_int8(
     only: Sequence[str] | None = None,
     reduce_range: bool = False,
 ) -> onnx.ModelProto:
-    """The graph with rounding nodes (QDQ): uint8 activations, int8 weights by output channel.
+    """Return the graph with QDQ nodes: uint8 activations, int8 weights per output channel.
 
-    ``keep_float`` names layers that are left as they are, and with them what lies before them and
-    serves no other; ``only`` the layers that are quantized, and nothing else then is.
-    ``reduce_range`` keeps weights to 7 bits, for processors that sum
-    8-bit products in 16 bits. (Jacob et al. 2018, arXiv:1712.05877.)
+    Args:
+        prepared: The calibrated float graph.
+        keep_float: Layers that stay in float, together with the nodes that only they depend on.
+        only: The only layers to quantize; by default all.
+        reduce_range: Use 7-bit weights, for processors that sum 8-bit products in 16 bits.
+
+    The scheme is that of Jacob et al. 2018, arXiv:1712.05877.
     """
     before = quantize_graph.serving(prepared.model.graph, keep_float)
     excluded = {*prepared.outside, *keep_float, *before}
@@ -111,7 +122,7 @@ def to_int8(
     with quietly():
         quantizer = QDQQuantizer(
             copy.deepcopy(prepared.model),
-            True,  # weights by output channel
+            True,  # weights per output channel
             reduce_range,
             QuantType.QInt8,
             QuantType.QUInt8,
@@ -130,9 +141,9 @@ def to_int8(
 
 
 def to_fp16(content: bytes) -> onnx.ModelProto:
-    """The graph with 16-bit floats between its first and its last layer, weights included.
+    """Return the graph with fp16 weights and arithmetic between its first and last layer.
 
-    Input and output keep their types; preprocessing and softmax stay in float32.
+    Inputs and outputs keep their types; preprocessing and softmax stay in float32.
     """
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -143,29 +154,29 @@ def to_fp16(content: bytes) -> onnx.ModelProto:
             convert_float_to_float16(model, keep_io_types=True, node_block_list=around)
         )
         half.topological_sort()
-        del half.model.graph.value_info[:]  # the types of before
+        del half.model.graph.value_info[:]  # these are the float32 types
     assert isinstance(half.model, onnx.ModelProto)
     return half.model
 
 
 def _simplified(content: bytes, folder: Path) -> onnx.ModelProto:
-    """Shapes inferred, constants and norms folded, every node named."""
-    given, done = folder / "given.onnx", folder / "simplified.onnx"
-    given.write_bytes(content)  # the tool mangles a model that it is handed in memory
-    quant_pre_process(str(given), str(done), skip_symbolic_shape=True)
-    model = onnx.load(done)
+    """Infer shapes, fold constants and norms, and name every node."""
+    source, target = folder / "given.onnx", folder / "simplified.onnx"
+    source.write_bytes(content)  # quant_pre_process corrupts a model that is passed in memory
+    quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
+    model = onnx.load(target)
     quantize_graph.name_nodes(model.graph)
     return model
 
 
 def matching(names: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
-    """The names that one of the shell-like patterns fits. Raises UsageError if one fits none."""
+    """Return the names that match a shell-like pattern; UsageError if a pattern matches none."""
     from fnmatch import fnmatchcase
 
     every = list(names)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in every):
-            raise UsageError(f"no layer is called '{pattern}'; there is {', '.join(every)}")
+            raise UsageError(f"no layer is called '{pattern}'; the layers are {', '.join(every)}")
     return tuple(n for n in every if any(fnmatchcase(n, pattern) for pattern in patterns))
 
 
@@ -174,13 +185,13 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # the package ships
         self.feeds = iter(feeds)
 
     def get_next(self) -> Feed | None:
-        """The next batch, None after the last."""
+        """Return the next batch, or None after the last."""
         return next(self.feeds, None)
 
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """ONNX Runtime's tools print and log advice that is followed here already."""
+    """Suppress the advice that ONNX Runtime's tools print and log."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Quantize, scan: what rounding each layer alone does to the probabilities, and which it spares."""
+"""Sensitivity of the layers of a graph to int8, and the choice of those that stay in float."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer, its operator, and the divergence in nats that rounding it alone brings about."""
+    """A layer, its operator, and the divergence in nats when it alone is quantized."""
 
     name: str
     operator: str
@@ -23,10 +23,25 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A quantized graph, the layers that it leaves in float, and its divergence from float.
+class Limits:
+    """Limits of a quantization.
 
-    ``layers`` is the scan, the most sensitive first; empty where none was needed.
+    If the probabilities diverge by more than ``max_divergence`` nats, the most sensitive layers
+    stay in float. ``sensitivity`` ``always`` scans the layers in any case, ``off`` keeps none in
+    float. Layers in ``keep_float`` stay in float; ``reduce_range`` uses 7-bit weights.
+    """
+
+    max_divergence: float
+    sensitivity: str = "auto"
+    keep_float: tuple[str, ...] = ()
+    reduce_range: bool = False
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A quantized graph, the layers that it keeps in float, and its divergence in nats.
+
+    ``layers`` is the scan, the most sensitive layer first; empty if no scan was made.
     """
 
     model: onnx.ModelProto
@@ -36,12 +51,12 @@ class Chosen:
 
 
 def divergence(before: Probabilities, after: Probabilities) -> float:
-    """Mean over images of the Kullback-Leibler divergence of ``after`` from ``before``, in nats."""
+    """Return the mean Kullback-Leibler divergence of ``after`` from ``before``, in nats."""
     p, q = (np.maximum(side.astype(np.float64), 1e-9) for side in (before, after))
     return float((p * (np.log(p) - np.log(q))).sum(1).mean())
 
 
-def held_apart(
+def divergences(
     candidates: Mapping[str, Prepared],
     reference: Probabilities,
     classify: Classify,
@@ -49,9 +64,9 @@ def held_apart(
     keep_float: Sequence[str] = (),
     reduce_range: bool = False,
 ) -> dict[str, float]:
-    """The divergence from ``reference``, in nats, that each brings about with its layers rounded.
+    """Return the divergence of each candidate, quantized but for ``keep_float``, in nats.
 
-    All layers but ``keep_float``; the other arguments are those of :func:`scan`.
+    The other arguments are those of :func:`scan`.
     """
     return {
         name: divergence(
@@ -70,62 +85,63 @@ def scan(
     reduce_range: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Layer, ...]:
-    """Each layer quantized alone, the most sensitive first.
+    """Quantize each layer alone, and return the layers with the most sensitive first.
 
-    ``reference`` holds the float graph's probabilities, ``classify`` gives those of a graph for the
-    same images.
+    Args:
+        prepared: The float graph.
+        reference: Probabilities of the float graph, float32 ``(N, C)``.
+        classify: Returns the probabilities of a graph on the same images.
+        reduce_range: Use 7-bit weights.
+        progress: Called with a line of text for each layer.
     """
     operators = {node.name: node.op_type for node in prepared.model.graph.node}
-    found = []
+    layers = []
     for number, name in enumerate(prepared.layers):
         if progress:
-            progress(f"rounding layer {number + 1} of {len(prepared.layers)} alone: {name}")
+            progress(f"quantizing layer {number + 1} of {len(prepared.layers)} alone: {name}")
         model = to_int8(prepared, only=[name], reduce_range=reduce_range)
-        found.append(Layer(name, operators[name], divergence(reference, classify(model))))
-    return tuple(sorted(found, key=lambda layer: -layer.divergence))
+        layers.append(Layer(name, operators[name], divergence(reference, classify(model))))
+    return tuple(sorted(layers, key=lambda layer: -layer.divergence))
 
 
 def choose(
     prepared: Prepared,
     reference: Probabilities,
     classify: Classify,
-    *,
-    max_divergence: float,
-    sensitivity: str = "auto",
-    keep_float: Sequence[str] = (),
-    reduce_range: bool = False,
+    limits: Limits,
     progress: Progress | None = None,
 ) -> Chosen:
-    """Quantize all layers but ``keep_float``; where that costs too much, spare the worst ones.
+    """Quantize a graph, and keep the most sensitive layers in float if it diverges too much.
 
-    Too much is a divergence above ``max_divergence`` nats. Then the layers are scanned, and the
-    fewest of the most sensitive stay in float that bring it down, found by bisection; all but
-    one if none do. ``sensitivity``: ``auto`` as said; ``always`` scans in any case; ``off`` spares
-    none.
+    Bisection finds the fewest layers that bring the divergence within the limit. If there is no
+    such number, all but the least sensitive layer stay in float. The other arguments are those of
+    :func:`scan`.
     """
 
-    def attempt(spared: Sequence[str]) -> tuple[onnx.ModelProto, float]:
-        model = to_int8(prepared, keep_float=spared, reduce_range=reduce_range)
+    def attempt(keep_float: Sequence[str]) -> tuple[onnx.ModelProto, float]:
+        model = to_int8(prepared, keep_float=keep_float, reduce_range=limits.reduce_range)
         return model, divergence(reference, classify(model))
 
-    kept = list(keep_float)
+    kept = list(limits.keep_float)
     model, cost = attempt(kept)
-    enough = cost <= max_divergence
-    if sensitivity == "off" or (enough and sensitivity == "auto"):
+    enough = cost <= limits.max_divergence
+    if limits.sensitivity == "off" or (enough and limits.sensitivity == "auto"):
         return Chosen(model, tuple(kept), cost, ())
-    layers = scan(prepared, reference, classify, reduce_range=reduce_range, progress=progress)
+    layers = scan(
+        prepared, reference, classify, reduce_range=limits.reduce_range, progress=progress
+    )
     if enough:
         return Chosen(model, tuple(kept), cost, layers)
     order = [layer.name for layer in layers if layer.name not in kept]
-    low, high = 0, len(order) - 1  # one layer at least is quantized
+    low, high = 0, len(order) - 1  # at least one layer is quantized
     best: tuple[onnx.ModelProto, float] | None = None
     while low < high:
         middle = (low + 1 + high) // 2 if high - low > 1 else high
         if progress:
-            progress(f"leaving the {middle} most sensitive layers in float")
-        found = attempt([*kept, *order[:middle]])
-        if found[1] <= max_divergence:
-            best, high = found, middle
+            progress(f"keeping the {middle} most sensitive layers in float")
+        result = attempt([*kept, *order[:middle]])
+        if result[1] <= limits.max_divergence:
+            best, high = result, middle
             if middle - low == 1:
                 break
         else:

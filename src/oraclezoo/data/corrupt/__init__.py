@@ -140,8 +140,8 @@ def corrupt(
     ``shift`` and ``rotate`` move the image whole. What an image becomes follows from its own bytes,
     ``name``, ``severity``, ``seed`` and :data:`VERSION` alone: not from the others in the array,
     their order or number. Random numbers do not depend on ``severity``, so a higher one is more of
-    the same damage. The same anywhere, but that a gray level may round the other way with another
-    numpy or scipy.
+    the same damage. With another numpy, scipy or processor a pixel may round the other way, by one
+    gray level.
 
     Raises UnknownNameError, UsageError for a severity or seed that cannot be, and DataError for
     images of another type or shape, or with an edge below :data:`MIN_EDGE`.

@@ -28,8 +28,8 @@ from oraclezoo.data.glyphs.exact import (
     exp_steps,
 )
 from oraclezoo.data.glyphs.forms import NEIGHBOURS, SAMPLES, Forms, arranged, oracle
+from oraclezoo.data.glyphs.strokes import Character
 from oraclezoo.data.glyphs.wear import SIZE, weather
-from oraclezoo.data.glyphs.written import Character
 from oraclezoo.errors import UsageError
 
 VERSION = "3"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tomli_w
@@ -14,14 +17,35 @@ import tomli_w
 from oraclezoo.data import folder
 from oraclezoo.data.atomic import alone
 from oraclezoo.data.glyphs.draw import VERSION, generate
-from oraclezoo.data.glyphs.written import Character, digest
+from oraclezoo.data.glyphs.strokes import Character
+from oraclezoo.data.glyphs.written import digest
 from oraclezoo.data.idx import write_idx
 from oraclezoo.errors import DataError
 
 RECORD = "glyphs.json"
-"""What the images were made of, beside them."""
+"""File next to the images that records how they were generated."""
 
 _ROLES = {"train": "training", "validation": "validation", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How a folder of characters was generated: the content of ``glyphs.json``.
+
+    ``generator`` is the version of the generator, ``per_class`` the number of images of each class
+    by split, ``files`` the SHA-256 of each file by name.
+    """
+
+    generator: str
+    seed: int
+    characters_sha256: str
+    per_class: Mapping[str, int]
+    classes: tuple[str, ...]
+    files: Mapping[str, str]
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return the record as a JSON document."""
+        return {**dataclasses.asdict(self), "classes": list(self.classes)}
 
 
 def write_folder(
@@ -32,23 +56,41 @@ def write_folder(
     *,
     flip_keeps_label: bool,
     progress: Callable[[str, int], None] = lambda split, images: None,
-) -> dict[str, object]:
-    """Generate ``per_class[split]`` images of each class into a new folder; the record of it.
+) -> Generation:
+    """Generate images of characters into a new folder.
 
-    The splits are train, validation and test, each from a seed of its own. The folder is there
-    whole or not at all. ``progress`` is told of each split before it is made, with its number of
-    images. Raises DataError if ``out`` holds something already or cannot be written.
+    The folder is created completely or not at all.
+
+    Args:
+        out: The folder; it must not exist or must be empty.
+        characters: One for each class.
+        per_class: Number of images of each class by split: train, validation and test.
+        seed: Each split has its own generator, seeded from this.
+        flip_keeps_label: Whether a mirrored character keeps its class.
+        progress: Called before a split is generated, with its name and number of images.
+
+    Raises:
+        DataError: ``out`` is not empty or cannot be written.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with alone(out, lambda: None):
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
-                raise DataError(f"{out} holds something already; give a new folder")
+                raise DataError(f"{out} is not empty; give a new folder")
             staged = out.with_name(f".{out.name}.making")
-            shutil.rmtree(staged, ignore_errors=True)  # of a process that was killed
+            shutil.rmtree(staged, ignore_errors=True)  # left by a process that was killed
             staged.mkdir()
             try:
-                record = _fill(staged, characters, per_class, seed, flip_keeps_label, progress)
+                files = _write_splits(staged, characters, per_class, seed, progress)
+                (staged / folder.ABOUT).write_text(
+                    _about(characters, flip_keeps_label), encoding="utf-8"
+                )
+                names = tuple(each.name for each in characters)
+                record = Generation(
+                    VERSION, seed, digest(characters), dict(per_class), names, files
+                )
+                text = json.dumps(record.to_json_dict(), indent=2) + "\n"
+                (staged / RECORD).write_text(text, encoding="utf-8")
                 if out.exists():
                     out.rmdir()
                 staged.rename(out)
@@ -59,41 +101,31 @@ def write_folder(
     return record
 
 
-def _fill(
+def _write_splits(
     staged: Path,
     characters: tuple[Character, ...],
     per_class: Mapping[str, int],
     seed: int,
-    flip_keeps_label: bool,
     progress: Callable[[str, int], None],
-) -> dict[str, object]:
+) -> dict[str, str]:
+    """Generate and write the splits; return the SHA-256 of each file."""
     names = {**folder.FILES, **folder.VALIDATION}
     digests = {}
     for number, (split, role) in enumerate(_ROLES.items()):
         count = per_class[split]
         progress(split, count * len(characters))
-        images, labels = generate([count] * len(characters), _seed(seed, number), characters)
+        images, labels = generate([count] * len(characters), 3 * seed + number, characters)
         for what, array in (("images", images), ("labels", labels.astype(np.uint8))):
             path = staged / f"{names[f'{role} {what}']}.gz"
             write_idx(path, array)
             digests[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    record: dict[str, object] = {
-        "generator": VERSION,
-        "seed": seed,
-        "characters_sha256": digest(characters),
-        "per_class": dict(per_class),
-        "classes": [each.name for each in characters],
-        "files": digests,
-    }
-    about: dict[str, object] = {"classes": [each.name for each in characters]}
+    return digests
+
+
+def _about(characters: tuple[Character, ...], flip_keeps_label: bool) -> str:
+    """Return the content of ``dataset.toml``."""
+    classes = {"classes": [each.name for each in characters]}
     if any(each.glyph for each in characters):
-        about["glyphs"] = [each.glyph for each in characters]
-    about |= {"flip_keeps_label": flip_keeps_label, "synthetic": True}
-    (staged / folder.ABOUT).write_text(tomli_w.dumps(about), encoding="utf-8")
-    (staged / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return record
-
-
-def _seed(seed: int, part: int) -> int:
-    """A seed for one part: no two pairs share one."""
-    return 3 * seed + part
+        classes["glyphs"] = [each.glyph for each in characters]
+    flags = {"flip_keeps_label": flip_keeps_label, "synthetic": True}
+    return tomli_w.dumps({**classes, **flags})

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from oraclezoo.data.glyphs import written
 from oraclezoo.data.glyphs.exact import Doubles, Floats
-from oraclezoo.data.glyphs.written import Character, Form, Stroke
+from oraclezoo.data.glyphs.strokes import Character, Form, Stroke
 
 ORACLE = Path(__file__).with_name("oracle.toml")
 """The written forms of Oracle-MNIST's ten characters, drawn by eye."""

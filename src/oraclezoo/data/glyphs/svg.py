@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from oraclezoo.data.glyphs.written import Kind, Point, Stroke
+from oraclezoo.data.glyphs.strokes import Kind, Point, Stroke
 from oraclezoo.errors import DataError
 
 MAX_BYTES = 1 << 20

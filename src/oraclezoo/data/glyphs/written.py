@@ -11,57 +11,18 @@ import json
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from oraclezoo.data.glyphs.strokes import KINDS, Character, Form, Stroke
+from oraclezoo.data.glyphs.svg import read_svg
 from oraclezoo.errors import DataError, nearest
-
-Kind = Literal["line", "ring", "curve", "loop"]
-KINDS: tuple[Kind, ...] = ("line", "ring", "curve", "loop")
-Point = tuple[float, float]
 
 MAX_POINTS = 200
 """Different points that a form may have: each costs memory in every image drawn."""
 MAX_CLASSES = 256
 """IDX labels are one byte."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stroke:
-    """Points (x, y), y downward, joined straight or smoothly, open or closed (ring, loop)."""
-
-    kind: Kind
-    points: tuple[Point, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """One way of writing a character.
-
-    ``weight``: how often, relative to the class's other forms. ``aspect``: width over height of the
-    strokes' bounding box, into which any coordinates are fitted.
-    """
-
-    strokes: tuple[Stroke, ...]
-    aspect: float
-    weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Character:
-    """One class: its name, the character it stands for (or ""), its forms, and how it is written.
-
-    ``thickness``: pixels, where the longer edge is 28. ``margin``: share of the longer edge around
-    the ink, on each side. ``mirrored``: share of images that are mirrored.
-    """
-
-    name: str
-    forms: tuple[Form, ...]
-    glyph: str = ""
-    thickness: float = 1.9
-    margin: float = 0.08
-    mirrored: float = 0.0
 
 
 _CLASS_KEYS = ("name", "glyph", "thickness", "margin", "mirrored", "form")
@@ -133,8 +94,6 @@ def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
     if ("strokes" in entry) == ("svg" in entry):
         raise DataError(f'{where}: give either strokes = [...] or svg = "FILE"')
     if "svg" in entry:
-        from oraclezoo.data.glyphs.svg import read_svg
-
         if not isinstance(entry["svg"], str):
             raise DataError(f"{where}: svg must be the name of a file")
         strokes = read_svg(folder / entry["svg"])
@@ -202,8 +161,6 @@ def _stroke(text: object, where: str) -> Stroke:
 
 
 def _read_folder(path: Path) -> tuple[Character, ...]:
-    from oraclezoo.data.glyphs.svg import read_svg
-
     found = []
     for place in sorted(each for each in path.iterdir() if each.is_dir()):
         files = sorted(place.glob("*.svg"))

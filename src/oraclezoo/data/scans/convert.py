@@ -28,18 +28,20 @@ from oraclezoo.data.scans.layout import (
     arrange,
     name_classes,
 )
+from oraclezoo.data.scans.prepare import Preparation
 from oraclezoo.data.scans.report import SCHEMA, Report
 from oraclezoo.data.scans.store import Store
 from oraclezoo.errors import DataError, UsageError
+from oraclezoo.imaging.polarity import Polarity
 
-_RULES = 1
-"""Raised when the same file is prepared otherwise than before."""
+_RULES = 2
+"""Version of the preprocessing rules; cached images of another version are not used."""
 _USUAL_PERCENT = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides the output: image size in pixels, shares in percent, names, and flips.
+    """What decides the output: image size in pixels, shares in percent, names, flips and polarity.
 
     The shares are None for ten percent, or for none where the source has a folder for that side.
     """
@@ -49,6 +51,7 @@ class Settings:
     test_percent: int | None = None
     naming: Naming = "folders"
     flip_keeps_label: bool = False
+    polarity: Polarity = "auto"
 
 
 def convert(
@@ -77,13 +80,14 @@ def convert(
     classes = name_classes(layout, settings.naming)
     shares = _shares(layout, settings)
     with target.work_folder(out) as work:
-        folder = work / f"images-{settings.size}-{_RULES}-{PIL.__version__}"
+        rules = Preparation(settings.size, settings.polarity)
+        folder = work / f"images-{rules.size}-{rules.polarity}-{_RULES}-{PIL.__version__}"
         for path in work.glob("images-*"):
             if fresh or path != folder:
                 shutil.rmtree(path)
         store = Store(folder, settings.size)
         try:
-            outcome = gather(opened, layout.scans, store, settings.size, jobs, progress, stop)
+            outcome = gather(opened, layout.scans, store, rules, jobs, progress, stop)
             unused = [*listing.rejected, *layout.rejected, *outcome.unused(layout.scans)]
             placed = _placed(layout, classes, shares, outcome, unused, work)
             report = Report(
@@ -157,6 +161,7 @@ def _recorded(settings: Settings, shares: Shares) -> dict[str, object]:
         "test_percent": shares.test,
         "classes": settings.naming,
         "flip_keeps_label": settings.flip_keeps_label or settings.naming == "oracle-mnist",
+        "polarity": settings.polarity,
         "rules": _RULES,
         "oraclezoo": __version__,
         "pillow": PIL.__version__,

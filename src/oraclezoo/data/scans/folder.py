@@ -43,7 +43,7 @@ class Folder:
             try:
                 status = entry.stat()
             except OSError as error:
-                rejected.append(Unused(name, f"it cannot be read ({error.strerror})"))
+                rejected.append(Unused(name, f"the file cannot be read ({error.strerror})"))
                 continue
             if not stat.S_ISREG(status.st_mode):  # opening a pipe might wait for ever
                 rejected.append(Unused(name, "it is not a file"))

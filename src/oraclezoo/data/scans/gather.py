@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from oraclezoo.data.scans.files import Content, ScanFile, Source, Unused
 from oraclezoo.data.scans.layout import Scan
-from oraclezoo.data.scans.prepare import Prepared, prepare_files
+from oraclezoo.data.scans.prepare import Preparation, Prepared, prepare_files
 from oraclezoo.data.scans.store import Kept, Store
 from oraclezoo.data.scans.workers import spread
 from oraclezoo.errors import DataError, InterruptedRunError
@@ -58,7 +58,7 @@ def gather(
     source: Source,
     scans: Sequence[Scan],
     store: Store,
-    size: int,
+    rules: Preparation,
     jobs: int,
     progress: Callable[[Step], None],
     stop: Callable[[], bool],
@@ -69,10 +69,10 @@ def gather(
     waiting = [scan.file for scan in scans if found[scan.file.key] is None]
     begun, before = time.monotonic(), len(outcome.kept)
     even = max(_FEWEST_FILES, len(waiting) // (4 * jobs))  # enough for all to be busy to the end
-    most = min(even, _FILES_A_TASK, _BYTES_A_TASK // size**2)
+    most = min(even, _FILES_A_TASK, _BYTES_A_TASK // rules.size**2)
     jobs = max(1, min(jobs, len(waiting) // most))
     tasks = _tasks(source, waiting, most)
-    for done in spread(partial(prepare_files, size), tasks, jobs, stop):
+    for done in spread(partial(prepare_files, rules), tasks, jobs, stop):
         store.add(done)
         for one in done:
             kept = store.get(one.key) if one.image is not None else None

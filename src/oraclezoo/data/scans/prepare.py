@@ -1,20 +1,20 @@
-"""What a worker does: read image files and prepare them."""
+"""The work of one process: read image files and preprocess them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 from oraclezoo.data.scans.files import Content
 from oraclezoo.errors import DataError
-from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE, prepare_gray, read_image, to_gray
+from oraclezoo.imaging.polarity import Polarity
+from oraclezoo.imaging.prepare import prepare, read_bytes
 
 
 class Prepared(NamedTuple):
-    """A file's outcome: ``image`` is its ``size * size`` bytes, or None and ``reason`` says why.
+    """The outcome of a file: ``image`` is its ``size * size`` bytes, or None with a ``reason``.
 
     ``source_sha256`` is the digest of the file, "" if it could not be read.
     """
@@ -25,33 +25,29 @@ class Prepared(NamedTuple):
     reason: str
 
 
-def prepare_files(size: int, tasks: Sequence[tuple[str, Content]]) -> list[Prepared]:
-    """The outcome of each of ``tasks``, pairs of a file's key and its content, in order."""
-    return [_prepare(size, key, content) for key, content in tasks]
+class Preparation(NamedTuple):
+    """How images are preprocessed: edge of the output in pixels, polarity of the scans."""
+
+    size: int
+    polarity: Polarity = "auto"
 
 
-def _prepare(size: int, key: str, content: Content) -> Prepared:
-    data = _read(content)
-    if isinstance(data, str):
-        return Prepared(key, "", None, data)
-    digest = hashlib.sha256(data).hexdigest()
-    if not data:
-        return Prepared(key, digest, None, "it is empty")
+def prepare_files(rules: Preparation, tasks: Sequence[tuple[str, Content]]) -> list[Prepared]:
+    """Return the outcome of each task, a pair of a file's key and its content, in order."""
+    return [_prepare(rules, key, content) for key, content in tasks]
+
+
+def _prepare(rules: Preparation, key: str, content: Content) -> Prepared:
+    if isinstance(content, str):
+        return Prepared(key, "", None, content)
+    digest = ""
     try:
-        image = prepare_gray(to_gray(read_image(BytesIO(data))), size)
+        data = read_bytes(content) if isinstance(content, Path) else content
+        digest = hashlib.sha256(data).hexdigest()
+        # not smoothed: a data set keeps what its scans show
+        image = prepare(data, rules.size, rules.polarity, smoothing=0.0).gray
     except DataError as error:
         return Prepared(key, digest, None, str(error))
     except MemoryError:
-        return Prepared(key, digest, None, "there is not enough memory for it")
+        return Prepared(key, digest, None, "there is not enough memory to read the image")
     return Prepared(key, digest, image.tobytes(), "")
-
-
-def _read(content: Content) -> bytes | str:
-    if not isinstance(content, Path):
-        return content
-    try:
-        with content.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        return f"it cannot be read ({error.strerror or error})"
-    return TOO_LARGE if len(data) > MAX_FILE_BYTES else data

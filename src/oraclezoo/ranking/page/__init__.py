@@ -1,1 +1,1 @@
-"""The leaderboard's page: HTML and SVG as text, the same for the same results; no template."""
+"""The leaderboard page: deterministic HTML and SVG text, without templates."""

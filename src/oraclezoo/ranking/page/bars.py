@@ -1,4 +1,4 @@
-"""Bars: an interval on a scale that all rows share, and which rows a row ties with."""
+"""Inline SVG of a row: its confidence interval on a common scale, and its ties."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oraclezoo.ranking.page.text import element, empty
-from oraclezoo.ranking.render import ranges, runs
-from oraclezoo.ranking.table import Row
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.text import ranges, runs
 
 WIDTH, HEIGHT = 96, 14
 CELL, STRIP = 8, 80
-"""Widest a row, and all rows together, are drawn in the strip of ties."""
+"""Maximum width of a row and of all rows in the strip of ties, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """From ``low`` to ``high`` percent, spaced by the logarithm of the error as the plots are.
+    """A scale from ``low`` to ``high`` percent, logarithmic in the error like the charts.
 
-    ``least`` is the least error that is told from none, in percent.
+    ``least`` is the smallest error shown, in percent.
     """
 
     low: float
@@ -27,13 +27,13 @@ class Scale:
     least: float
 
     def __call__(self, accuracy: float) -> float:
-        """Where an accuracy lies, from 0 to WIDTH."""
+        """Return the position of an accuracy, from 0 to WIDTH."""
         low, high, here = (spaced(v, self.least) for v in (self.low, self.high, accuracy))
         return WIDTH * min(max((here - low) / (high - low), 0.0), 1.0)
 
 
 def scale_of(rows: Sequence[Row], images: int) -> Scale:
-    """The scale that holds each row's interval, on whole percents; ``images`` of the test part."""
+    """Return the scale that covers all intervals; ``images`` is the number of test images."""
     ends = [
         value
         for row in rows
@@ -47,17 +47,17 @@ def scale_of(rows: Sequence[Row], images: int) -> Scale:
 
 
 def spaced(accuracy: float, least: float) -> float:
-    """Minus the logarithm of the error; ``accuracy`` and the least error in percent."""
+    """Return minus the logarithm of the error; arguments in percent."""
     return -math.log10(min(max(100 - accuracy, least), 100))
 
 
 def interval(row: Row, scale: Scale) -> str:
-    """The 95% interval as a bar, the mean as a line across it; the mean alone without interval."""
+    """Return the 95% interval as a bar with the mean as a line, or the mean alone."""
     if row.accuracy_percent is None:
         return ""
     mean = scale(row.accuracy_percent)
     parts = [empty("line", class_="oz-track", x1=0, y1=7, x2=WIDTH, y2=7)]
-    said = f"mean {row.accuracy_percent:.2f}%, no interval"
+    label = f"mean {row.accuracy_percent:.2f}%, no interval"
     if row.ci95_low_percent is not None and row.ci95_high_percent is not None:
         low, high = scale(row.ci95_low_percent), scale(row.ci95_high_percent)
         parts.append(
@@ -66,19 +66,19 @@ def interval(row: Row, scale: Scale) -> str:
                 height=6, rx=1,
             )
         )  # fmt: skip
-        said = (
+        label = (
             f"mean {row.accuracy_percent:.2f}%, 95% interval {row.ci95_low_percent:.2f} to "
             f"{row.ci95_high_percent:.2f}"
         )
     parts.append(
         empty("line", class_="oz-mean", x1=f"{mean:.1f}", y1=1, x2=f"{mean:.1f}", y2=HEIGHT - 1)
     )
-    said += f"; bar from {scale.low:g} to {scale.high:g}%"
-    return _svg("oz-bar", WIDTH, said, parts)
+    label += f"; bar from {scale.low:g} to {scale.high:g}%"
+    return _svg("oz-bar", WIDTH, label, parts)
 
 
 def ties(row: Row, rows: Sequence[Row]) -> str:
-    """A strip with a place for each row of the table: this one, and those it is not told from."""
+    """Return a strip with a cell per row of the table that marks this row and its ties."""
     if not row.compared_with:
         return ""
     width = min(CELL, STRIP / len(rows))
@@ -86,20 +86,20 @@ def ties(row: Row, rows: Sequence[Row]) -> str:
     parts = [_cells("oz-apart", 1, len(rows), width, gap)]
     parts += [_cells("oz-tie", first, last, width, gap) for first, last in runs(row.ties_with)]
     parts.append(_cells("oz-self", row.number, row.number, width, gap))
-    said = f"row {row.number} of {len(rows)}; ties with {ranges(row.ties_with)}"
-    return _svg("oz-strip", round(width * len(rows)), said, parts)
+    label = f"row {row.number} of {len(rows)}; ties with {ranges(row.ties_with)}"
+    return _svg("oz-strip", round(width * len(rows)), label, parts)
 
 
 def _cells(kind: str, first: int, last: int, width: float, gap: int) -> str:
-    """Neighbouring rows as one rectangle."""
+    """Return consecutive rows as one rectangle."""
     wide = max((last - first + 1) * width - gap, 0.8)
     left = (first - 1) * width
     return empty("rect", class_=kind, x=f"{left:.2f}", y=3, width=f"{wide:.2f}", height=8)
 
 
-def _svg(kind: str, width: int, said: str, parts: Sequence[str]) -> str:
-    drawn = element("title", said) + "".join(parts)
+def _svg(kind: str, width: int, label: str, parts: Sequence[str]) -> str:
+    content = element("title", label) + "".join(parts)
     return element(
-        "svg", drawn, class_=kind, viewBox=f"0 0 {width} {HEIGHT}", width=width, height=HEIGHT,
-        role="img", aria_label=said,
+        "svg", content, class_=kind, viewBox=f"0 0 {width} {HEIGHT}", width=width, height=HEIGHT,
+        role="img", aria_label=label,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Board: the whole page's HTML, from results alone; a script may add sorting and choosing."""
+"""HTML of the whole leaderboard page; a script adds sorting and filtering."""
 
 from __future__ import annotations
 
@@ -30,58 +30,66 @@ def board(
     track: str | None = None,
     division: str | None = None,
 ) -> str:
-    """HTML for a page: a form to choose rows by, then a section for each table.
+    """Return the page's HTML: a filter form, then a section per table.
 
-    ``downloads`` maps what a file is called to where it lies. The form is hidden until the page's
-    script shows it. Raises as :func:`oraclezoo.ranking.table.tables` does.
+    The form is hidden until the page's script shows it.
+
+    Args:
+        entries: Results with their predictions.
+        downloads: Addresses of downloadable files by label.
+        track: Keep the results of this track only.
+        division: Keep the results of this division only.
+
+    Raises:
+        UsageError, ResultError: As :func:`oraclezoo.ranking.table.tables`.
     """
-    made = sorted(
+    shown = sorted(
         tables(entries, track=track, division=division), key=lambda table: table.synthetic
-    )  # real characters first, else in their order
+    )  # real data first
     results = {entry.result.id: entry.result for entry in reversed(entries)}
-    facts = [[facts_of(row, results[row.id]) for row in table.rows] for table in made]
-    parts = [_form(choices(each for several in facts for each in several)), _contents(made)]
-    parts += [_section(table, each, results) for table, each in zip(made, facts, strict=True)]
+    facts = [[facts_of(row, results[row.id]) for row in table.rows] for table in shown]
+    parts = [_form(choices(each for several in facts for each in several)), _contents(shown)]
+    parts += [_section(table, each, results) for table, each in zip(shown, facts, strict=True)]
     if downloads:
         parts.append(_downloads(downloads))
     return element("div", "".join(parts), class_="oz-board")
 
 
 def slug(table: Table) -> str:
-    """A table's name as part of an address."""
+    """Return a table's name as a URL fragment."""
     return re.sub(r"[^a-z0-9]+", "-", f"{table.track}-{table.division}-{table.data}".lower()).strip(
         "-"
     )
 
 
-def _contents(made: Sequence[Table]) -> str:
-    """Links to the tables, where there are several."""
+def _contents(shown: Sequence[Table]) -> str:
+    """Return links to the tables if there are several."""
     links = [
         element("li", element("a", safe(f"{t.track}, {t.division}"), href=f"#board-{slug(t)}"))
-        for t in made
+        for t in shown
     ]
     listed = element("ul", "".join(links))
-    return element("nav", listed, aria_label="Tables") if len(made) > 1 else ""
+    return element("nav", listed, aria_label="Tables") if len(shown) > 1 else ""
 
 
-def _form(given: Mapping[str, Sequence[str]]) -> str:
+def _form(facets: Mapping[str, Sequence[str]]) -> str:
     parts = []
-    for name, values in given.items():
+    for name, values in facets.items():
         options = element("option", "all", value="")
         options += "".join(element("option", safe(v), value=v) for v in values)
         select = element("select", options, name=name)
         parts.append(element("label", element("span", FACETS[name]) + select))
     search = '<input type="search" name="words" placeholder="any part of a name">'
-    parts.append(element("label", element("span", "Name has") + search))
+    parts.append(element("label", element("span", "Name contains") + search))
     sort = element("select", "", name="sort")
     parts.append(element("label", element("span", "Sort by") + sort, class_="oz-sort"))
     parts.append(element("button", "Show all", type="reset"))
     parts.append(element("p", "", role="status", class_="oz-status"))
-    return element("form", "".join(parts), class_="oz-form", hidden=True, aria_label="Choose rows")
+    return element("form", "".join(parts), class_="oz-form", hidden=True, aria_label="Filter rows")
 
 
 def _section(table: Table, facts: Sequence[Facts], results: Mapping[str, Result]) -> str:
-    name, found = slug(table), lines(table.rows, facts)
+    name, body = slug(table), lines(table.rows, facts)
     mark = element("span", "synthetic data", class_="oz-mark oz-synthetic")
     data = f", data {table.data}" if table.data else ""
     title = (
@@ -91,7 +99,7 @@ def _section(table: Table, facts: Sequence[Facts], results: Mapping[str, Result]
         element("h3", title.strip(), id=f"board-{name}"),
         element("p", safe(_about(table))),
         _charts(table),
-        _table(table, name, found, results),
+        _table(table, name, body, results),
         element("ul", "".join(element("li", safe(note)) for note in _notes(table))),
     ]
     return element(
@@ -102,24 +110,24 @@ def _section(table: Table, facts: Sequence[Facts], results: Mapping[str, Result]
 
 def _about(table: Table) -> str:
     rows = f"{len(table.rows)} row{'s' * (len(table.rows) != 1)}"
-    said = f"{rows}, scored on {table.test:,} test images."
+    text = f"{rows}, evaluated on {table.test:,} test images."
     if table.recipes_scored is not None:
-        said += (
+        text += (
             f" {table.recipes_scored} distinct recipes have been scored on this test split; the "
             "best of many looks better than it is."
         )
     if table.synthetic:
-        said += " Generated characters, not real ones."
-    return said
+        text += " Generated characters, not real ones."
+    return text
 
 
 def _notes(table: Table) -> list[str]:
-    """What the caption has to say of this table alone."""
+    """Return the notes of the caption that are specific to this table."""
     return [line for line in render.caption(table) if re.match("(Refit|No times|Replicates)", line)]
 
 
-def _table(table: Table, name: str, found: Sequence[Line], results: Mapping[str, Result]) -> str:
-    shown = columns(found, table.test)
+def _table(table: Table, name: str, rows: Sequence[Line], results: Mapping[str, Result]) -> str:
+    shown = columns(rows, table.test)
     head = "".join(
         element(
             "th", safe(column.head), scope="col", title=column.title, data_key=column.key,
@@ -127,11 +135,11 @@ def _table(table: Table, name: str, found: Sequence[Line], results: Mapping[str,
         )
         for column in shown
     )  # fmt: skip
-    body = "".join(_row(line, shown, name, results[line.row.id]) for line in found)
+    body = "".join(_row(line, shown, name, results[line.row.id]) for line in rows)
     caption = element("caption", safe(render.title(table)))
-    made = element("table", caption + element("thead", element("tr", head)) + body)
+    rendered = element("table", caption + element("thead", element("tr", head)) + body)
     return element(
-        "div", made, class_="oz-scroll", tabindex=0, role="region",
+        "div", rendered, class_="oz-scroll", tabindex=0, role="region",
         aria_label=f"{table.track}, {table.division} division",
     )  # fmt: skip
 
@@ -153,23 +161,23 @@ def _cell(column: Column, line: Line) -> str:
     value = column.value(line)
     kind = "oz-number" if column.numeric else None
     content = column.show(line)
-    given = {"class_": kind, "data_key": column.key, "data_head": column.head}
+    attributes = {"class_": kind, "data_key": column.key, "data_head": column.head}
     if column.numeric:
-        given["data_value"] = None if value is None else f"{value!r}"
+        attributes["data_value"] = None if value is None else f"{value!r}"
     if column.key == "recipe":
-        return element("th", content, scope="row", **given)
-    return element("td", content, **given)
+        return element("th", content, scope="row", **attributes)
+    return element("td", content, **attributes)
 
 
 def _charts(table: Table) -> str:
     figures = []
     for cost in COSTS:
-        found = points(table.rows, cost)
-        if len(found) < 2:
+        placed = points(table.rows, cost)
+        if len(placed) < 2:
             continue
-        drawn = chart.scatter(found, cost, images=table.test)
+        drawn = chart.scatter(placed, cost, images=table.test)
         keys = "".join(
-            element("li", symbol + " " + safe(group)) for symbol, group in chart.legend(found)
+            element("li", symbol + " " + safe(group)) for symbol, group in chart.legend(placed)
         )
         legend = element("ul", keys, class_="oz-legend")
         caption = element("figcaption", element("strong", CHARTS[cost]) + legend)
@@ -177,8 +185,8 @@ def _charts(table: Table) -> str:
     return element("div", "".join(figures), class_="oz-charts") if figures else ""
 
 
-def _downloads(given: Mapping[str, str]) -> str:
+def _downloads(files: Mapping[str, str]) -> str:
     links = ", ".join(
-        element("a", safe(name), href=where, download="") for name, where in given.items()
+        element("a", safe(name), href=where, download="") for name, where in files.items()
     )
     return element("p", f"Download: {links}.", class_="oz-downloads")

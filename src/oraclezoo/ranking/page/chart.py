@@ -1,7 +1,7 @@
-"""Chart: accuracy against a cost as SVG, byte for byte the same for the same rows.
+"""Scatter plot of accuracy against a cost as deterministic SVG.
 
-The vertical axis is spaced by the logarithm of the error, so that 98 and 99% stand as far apart as
-80 and 90; the horizontal one by the logarithm of the cost.
+The vertical axis is logarithmic in the error, so that 98 and 99% are as far apart as 80 and 90%;
+the horizontal axis is logarithmic in the cost.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from oraclezoo.ranking.pareto import Cost, Point
 WIDTH, HEIGHT = 480, 340
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 46
 LABELLED = 24
-"""With more points than this, those off the front have no label."""
+"""With more points than this, only those on the front are labelled."""
 GLYPH = 7
-"""Pixels across that a letter of a label takes at most."""
+"""Maximum width of a letter in a label, in pixels."""
 SHAPES = ("circle", "square", "diamond", "up", "down", "plus")
 AXES: dict[Cost, tuple[str, float]] = {
     "latency_ms": ("latency of one image, ms (p50)", 1.0),
     "size_bytes": ("saved weights or ONNX file, MB", 1e6),
     "train_s": ("training time, s (median over seeds)", 1.0),
 }
-"""The name of each cost's axis, and what its values are divided by."""
+"""Axis label and unit divisor of each cost."""
 TICKS = (0, 20, 40, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 99, 99.5, 99.8, 99.9)
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A linear map from [low, high] to pixels from ``start`` to ``end``."""
+    """A linear map from [low, high] to pixels [start, end]."""
 
     low: float
     high: float
@@ -41,16 +41,19 @@ class Axis:
     end: float
 
     def __call__(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
+        fraction = (value - self.low) / (self.high - self.low)
+        return self.start + fraction * (self.end - self.start)
 
 
 def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = False) -> str:
-    """The points, their 95% intervals, and a line along the front of each group.
+    """Return an SVG of the points, their 95% intervals and the front of each group.
 
-    ``images`` is the number of test images: nothing is drawn above half an error among them. Points
-    have the number of their row beside them, or with ``names`` those on the front their recipe's;
-    of many, those whose labels leave each other room, the most accurate first.
+    Args:
+        points: The points to draw.
+        cost: The cost on the horizontal axis.
+        images: Number of test images; the axis ends at half an error among them.
+        names: Label points on the front with recipe names instead of all with row numbers. Labels
+            that would overlap a more accurate point's are omitted.
     """
     name, unit = AXES[cost]
     least = 50 / images
@@ -65,11 +68,13 @@ def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = F
     places = [
         (across(math.log10(point.cost / unit)), _height(point, upright, least)) for point in points
     ]
-    told = [point.row.label if names else str(point.row.number) for point in points]
+    labels = [point.row.label if names else str(point.row.number) for point in points]
     if not few:
-        told = [label if point.on_front else "" for point, label in zip(points, told, strict=True)]
-        told = _with_room(told, places)
-    for point, place, label in zip(points, places, told, strict=True):
+        labels = [
+            label if point.on_front else "" for point, label in zip(points, labels, strict=True)
+        ]
+        labels = _without_overlaps(labels, places)
+    for point, place, label in zip(points, places, labels, strict=True):
         index = groups.index(point.group)
         parts.append(_mark(point, place, upright, least, index, label))
     return element(
@@ -78,9 +83,9 @@ def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = F
     )  # fmt: skip
 
 
-def _with_room(labels: Sequence[str], places: Sequence[tuple[float, float]]) -> list[str]:
-    """The labels without those that would lie on another's: the highest one stays."""
-    kept = [""] * len(labels)
+def _without_overlaps(labels: Sequence[str], places: Sequence[tuple[float, float]]) -> list[str]:
+    """Return the labels, omitting those that overlap a higher one."""
+    visible = [""] * len(labels)
     taken: list[tuple[float, float, float]] = []
     for index in sorted(range(len(labels)), key=lambda i: (places[i][1], i)):
         if not labels[index]:
@@ -90,28 +95,28 @@ def _with_room(labels: Sequence[str], places: Sequence[tuple[float, float]]) -> 
         left = x - wide if anchor == "end" else x
         if all(abs(y - b) >= 11 or left > end or left + wide < start for start, end, b in taken):
             taken.append((left, left + wide, y))
-            kept[index] = labels[index]
-    return kept
+            visible[index] = labels[index]
+    return visible
 
 
 def _beside(label: str, place: tuple[float, float]) -> tuple[float, float, str]:
-    """Where the label of a mark begins, or by its anchor ends."""
+    """Return position and text anchor of a mark's label."""
     x, y = place
     flip = x + 7 + GLYPH * len(label) > WIDTH
     return x - 7 if flip else x + 7, y - 5, "end" if flip else "start"
 
 
 def legend(points: Sequence[Point]) -> list[tuple[str, str]]:
-    """Each group with its symbol as SVG, in the order of :func:`scatter`."""
+    """Return each group with its SVG symbol, in the order of :func:`scatter`."""
     groups = sorted({point.group for point in points})
-    made = []
+    entries = []
     for index, group in enumerate(groups):
         symbol = element(
             "g", _symbol(index, 7, 7), class_=f"oz-point oz-front oz-group{index % len(SHAPES)}"
         )
         drawn = element("svg", symbol, viewBox="0 0 14 14", width=14, height=14, aria_hidden="true")
-        made.append((drawn, group))
-    return made
+        entries.append((drawn, group))
+    return entries
 
 
 def _across(costs: Sequence[float]) -> Axis:
@@ -163,7 +168,7 @@ def _grid(across: Axis, upright: Axis, least: float, name: str) -> list[str]:
 
 
 def _ticks(across: Axis) -> list[float]:
-    """Powers of ten within the axis; with 2 and 5 of each where these leave room."""
+    """Return the finest of several sets of round numbers that fits the axis."""
     decades = range(math.floor(across.low), math.ceil(across.high) + 1)
     steps: tuple[tuple[int, ...], ...] = ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
     for each in steps:
@@ -178,7 +183,7 @@ def _ticks(across: Axis) -> list[float]:
 def _front(
     members: Sequence[Point], across: Axis, upright: Axis, unit: float, least: float, index: int
 ) -> str:
-    """Steps along the front of a group: what accuracy is to be had for a cost."""
+    """Return the Pareto front of a group as a step line."""
     first = sorted((p for p in members if p.on_front), key=lambda p: p.cost)
     places = [(across(math.log10(p.cost / unit)), _height(p, upright, least)) for p in first]
     path = f"M{places[0][0]:.1f} {places[0][1]:.1f}"
@@ -198,8 +203,8 @@ def _mark(
     row, (x, y) = point.row, place
     low, high = (upright(spaced(end, least)) for end in _ends(point))
     state = "oz-front" if point.on_front else "oz-beaten" if point.beaten else "oz-open"
-    said = f"{row.number}: {row.label}, {row.accuracy_percent:.2f}%"
-    drawn = element("title", safe(said))
+    title = f"{row.number}: {row.label}, {row.accuracy_percent:.2f}%"
+    drawn = element("title", safe(title))
     drawn += _line("oz-whisker", x, low, x, high) + _symbol(index, x, y)
     if label:
         drawn += _text(label, *_beside(label, place))
@@ -223,7 +228,7 @@ def _symbol(index: int, x: float, y: float) -> str:
 
 
 def _start(outline: str) -> tuple[float, float, str]:
-    """The first two numbers of an outline, and what is after them."""
+    """Split an outline into its first two numbers and the rest."""
     dx, _, after = outline.partition(" ")
     end = next(i for i, c in enumerate(after) if c.isalpha())
     return float(dx), float(after[:end]), after[end:]

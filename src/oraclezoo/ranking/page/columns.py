@@ -1,4 +1,4 @@
-"""Columns: what a table of the page shows of a row, and by what value it is sorted."""
+"""Columns of a table on the page: cell contents and sort values."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from oraclezoo.ranking.page import bars
 from oraclezoo.ranking.page.facts import Facts
 from oraclezoo.ranking.page.text import element, number, safe
 from oraclezoo.ranking.pareto import COSTS, Cost, cost_of, points
-from oraclezoo.ranking.render import NONE, ranges, short
-from oraclezoo.ranking.table import Row
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.text import NONE, ranges, short
 
 LISTED = 4
-"""With more runs of rows than this, ties are counted; the strip shows which they are."""
+"""With more ranges than this, ties are only counted; the strip shows which they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row with its facts, and the costs in which it is on the front of its group."""
+    """A row with its facets and the costs in which it is on the Pareto front of its group."""
 
     row: Row
     facts: Facts
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: ``value`` is a number or None where ``numeric``, else a text."""
+    """A column; ``value`` returns a number or None if ``numeric``, otherwise text."""
 
     key: str
     head: str
@@ -40,7 +40,7 @@ class Column:
 
 
 def lines(rows: Sequence[Row], facts: Sequence[Facts]) -> list[Line]:
-    """Rows, in order, with what is known of them; a row alone in its group is on no front."""
+    """Return the rows with facets and fronts; a row alone in its group is on no front."""
     fronts = {cost: _on_front(rows, cost) for cost in COSTS}
     return [
         Line(row, fact, frozenset(cost for cost in COSTS if row.number in fronts[cost]))
@@ -49,37 +49,37 @@ def lines(rows: Sequence[Row], facts: Sequence[Facts]) -> list[Line]:
 
 
 def _on_front(rows: Sequence[Row], cost: Cost) -> set[int]:
-    found = points(rows, cost)
-    members = Counter(point.group for point in found)
-    return {p.row.number for p in found if p.on_front and members[p.group] > 1}
+    placed = points(rows, cost)
+    members = Counter(point.group for point in placed)
+    return {p.row.number for p in placed if p.on_front and members[p.group] > 1}
 
 
 def columns(shown: Sequence[Line], images: int) -> list[Column]:
-    """The columns that these rows need; ``images`` is the number of test images."""
+    """Return the columns that these rows need; ``images`` is the number of test images."""
     rows = [line.row for line in shown]
     scale = bars.scale_of(rows, images)
-    made = [
-        Column("number", "#", "number of the row", True, lambda x: x.row.number, _number),
-        Column("rank", "Rank", "1 + the rows significantly better", True, _rank, _show_rank),
+    shown_columns = [
+        Column("number", "#", "row number", True, lambda x: x.row.number, _number),
+        Column("rank", "Rank", "1 + number of significantly better rows", True, _rank, _show_rank),
         Column(
-            "ties", "Ties", "rows compared with this one and not separated from it", True,
+            "ties", "Ties", "compared rows without a significant difference", True,
             lambda x: len(x.row.ties_with) if x.row.compared_with else None,
             lambda x: _show_ties(x, rows),
         ),
-        Column("recipe", "Recipe", "name of the recipe", False, lambda x: x.row.recipe, _recipe),
+        Column("recipe", "Recipe", "recipe name", False, lambda x: x.row.recipe, _recipe),
         _text("backbone", "Backbone", lambda x: short(x.row.backbone)),
         _text("optimizer", "Optimizer", lambda x: short(x.row.optimizer)),
         _text("scheduler", "Scheduler", lambda x: short(x.row.scheduler)),
         Column(
-            "accuracy", "Accuracy, %", "mean test accuracy and its 95% interval", True,
+            "accuracy", "Accuracy, %", "mean test accuracy with 95% interval", True,
             lambda x: x.row.accuracy_percent, lambda x: _accuracy(x, scale),
         ),
         Column(
-            "latency", "Latency, ms", "latency of one image, p50, fewest threads", True,
+            "latency", "Latency, ms", "p50 latency of one image, fewest threads measured", True,
             lambda x: cost_of(x.row, "latency_ms"), _latency,
         ),
         Column(
-            "size", "Size, MB", "bytes of the saved weights or ONNX file, in megabytes", True,
+            "size", "Size, MB", "size of the saved weights or ONNX file, megabytes", True,
             lambda x: x.row.size_bytes,
             lambda x: _cost(x, "size_bytes", number(x.row.size_bytes, 2, 1e6)),
         ),
@@ -92,23 +92,23 @@ def columns(shown: Sequence[Line], images: int) -> list[Column]:
             lambda x: number(x.row.parameters, 2, 1e6),
         ),
         Column(
-            "macs", "MACs, M", "multiply-accumulates of one image, millions", True,
+            "macs", "MACs, M", "multiply-accumulates per image, millions", True,
             lambda x: x.row.macs, lambda x: number(x.row.macs, 1, 1e6),
         ),
         _text("hardware", "Hardware", lambda x: x.row.hardware_class),
     ]  # fmt: skip
     if any(row.ece_percent is not None for row in rows):
-        made.insert(
+        shown_columns.insert(
             -1, _figure("ece", "ECE, %", "expected calibration error", lambda x: x.row.ece_percent)
         )
     if any(row.corrupted_percent is not None for row in rows):
-        told = "mean accuracy over all corruptions and severities"
-        made.insert(
-            -1, _figure("corrupted", "Corrupted, %", told, lambda x: x.row.corrupted_percent)
+        title = "mean accuracy over all corruptions and severities"
+        shown_columns.insert(
+            -1, _figure("corrupted", "Corrupted, %", title, lambda x: x.row.corrupted_percent)
         )
     if any(line.facts.compression != UNCOMPRESSED for line in shown):
-        made.insert(7, _text("compression", "Compression", lambda x: x.facts.compression))
-    return made
+        shown_columns.insert(7, _text("compression", "Compression", lambda x: x.facts.compression))
+    return shown_columns
 
 
 def _text(key: str, head: str, value: Callable[[Line], str]) -> Column:
@@ -120,7 +120,7 @@ def _figure(key: str, head: str, title: str, value: Callable[[Line], float | Non
 
 
 def breakable(name: str) -> str:
-    """A name as HTML that may go on in a new line after a mark within it."""
+    """Return a name as HTML with line break opportunities after punctuation."""
     return "".join(f"{c}<wbr>" if c in "_-/:+" else safe(c) for c in name)
 
 
@@ -157,7 +157,7 @@ def _recipe(line: Line) -> str:
     if row.reproductions:
         marks.append(f"reproduced {row.reproductions}×")
     if row.reproductions_differing:
-        marks.append(f"came out otherwise {row.reproductions_differing}×")
+        marks.append(f"differed {row.reproductions_differing}×")
     if row.seeds and row.seeds < 5:
         marks.append(f"{row.seeds} seed{'s' * (row.seeds > 1)}")
     badges = "".join(" " + element("span", safe(mark), class_="oz-mark") for mark in marks)
@@ -178,16 +178,18 @@ def _accuracy(line: Line, scale: bars.Scale) -> str:
 
 
 def _latency(line: Line) -> str:
-    found = line.row.latency
-    if found is None:
+    latency = line.row.latency
+    if latency is None:
         return NONE
-    setting = f"{found.runtime} {found.precision}"
-    shown = _cost(line, "latency_ms", number(found.p50_ms, 2))
+    setting = f"{latency.runtime} {latency.precision}"
+    shown = _cost(line, "latency_ms", number(latency.p50_ms, 2))
     return shown + element("span", safe(setting), class_="oz-setting")
 
 
 def _cost(line: Line, cost: str, figure: str) -> str:
     if cost not in line.fronts:
         return figure
-    said = "on the front: no other row of its group is as accurate and as cheap"
-    return element("span", "◆", class_="oz-best", title=said, role="img", aria_label=said) + figure
+    label = "on the Pareto front: no comparable row is as accurate at this cost"
+    return (
+        element("span", "◆", class_="oz-best", title=label, role="img", aria_label=label) + figure
+    )

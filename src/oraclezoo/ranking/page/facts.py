@@ -1,4 +1,4 @@
-"""Facts: what a page's reader may choose rows by."""
+"""Facets by which the reader of a leaderboard page filters rows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from oraclezoo.ranking.compression import compression
-from oraclezoo.ranking.render import short
-from oraclezoo.ranking.table import Row
+from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.text import short
 from oraclezoo.result import Result
 
 FACETS: Mapping[str, str] = {
@@ -20,7 +20,7 @@ FACETS: Mapping[str, str] = {
     "compression": "Compression",
     "hardware": "Hardware class",
 }
-"""What rows are filtered by, and how it is called."""
+"""Facets and their labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Facts:
 
 
 def facts_of(row: Row, result: Result) -> Facts:
-    """The facets of a row of a table and of the result that it stands for."""
+    """Return the facets of a row and its result."""
     return Facts(
         track=short(result.track.name),
         division=result.track.division,
@@ -50,17 +50,20 @@ def facts_of(row: Row, result: Result) -> Facts:
 
 
 def choices(facts: Iterable[Facts]) -> dict[str, list[str]]:
-    """The values of each facet that has more than one, in order: one alone is no choice."""
+    """Return the sorted values of each facet that has more than one."""
     listed = list(facts)
-    found = {name: sorted({getattr(each, name) for each in listed}) for name in FACETS}
-    return {name: values for name, values in found.items() if len(values) > 1}
+    by_facet = {name: sorted({getattr(each, name) for each in listed}) for name in FACETS}
+    return {name: values for name, values in by_facet.items() if len(values) > 1}
 
 
 def family(backbone: str) -> str:
-    """The family of a backbone, told by its name: ``timm/resnet18`` and ``resnet10t`` are resnet.
+    """Return the family of a backbone, derived from its name.
 
-    Left out are the distribution, ``timm/``, timm's marks of origin, and what follows the first
-    underscore or number, versions (``mobilenetv3``) apart.
+    Removes the distribution, ``timm/``, timm's origin prefixes, and everything from the first
+    underscore or number; versions such as ``mobilenetv3`` are kept.
+
+    >>> family("timm/resnet18"), family("mobilenetv3_small_100")
+    ('resnet', 'mobilenetv3')
     """
     name = backbone.rpartition(":")[2].removeprefix("timm/")
     name = re.sub(r"^(?:tf|ese|nf)_", "", name)

@@ -1,33 +1,39 @@
-"""Text: HTML elements and numbers, escaped and written in one way."""
+"""HTML elements and formatted numbers."""
 
 from __future__ import annotations
 
 import html
 
-from oraclezoo.ranking.render import NONE
+from oraclezoo.ranking.text import NONE
 
 
 def element(name: str, content: str = "", /, **attributes: object) -> str:
-    """An element around HTML that is safe already; its attributes are escaped here.
+    """Return an HTML element.
 
-    ``class_`` is ``class``, other underscores become dashes; None leaves an attribute out, True
-    writes its name alone.
+    Args:
+        name: Tag name.
+        content: Escaped HTML.
+        **attributes: Escaped here. ``class_`` becomes ``class``, other underscores become dashes;
+            None and False omit an attribute, True writes its name alone.
+
+    >>> element("td", safe("<1"), class_="oz-number", hidden=True)
+    '<td class="oz-number" hidden>&lt;1</td>'
     """
     return f"<{name}{_attributes(attributes)}>{content}</{name}>"
 
 
 def empty(name: str, /, **attributes: object) -> str:
-    """An element of SVG without content."""
+    """Return an SVG element without content; attributes as for :func:`element`."""
     return f"<{name}{_attributes(attributes)}/>"
 
 
 def safe(text: object) -> str:
-    """A stranger's text as HTML."""
+    """Escape untrusted text for HTML."""
     return html.escape(str(text))
 
 
 def number(value: float | None, digits: int, scale: float = 1.0) -> str:
-    """A number with its decimals and thousands, or the mark of none."""
+    """Format a number with thousands separators, or a dash for None."""
     return NONE if value is None else f"{value / scale:,.{digits}f}"
 
 

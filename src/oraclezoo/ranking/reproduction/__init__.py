@@ -1,1 +1,1 @@
-"""Results that were run again."""
+"""Reproductions of results: records and verdicts."""

@@ -1,7 +1,7 @@
-"""Reproduction: a record of a result that was run again, kept beside it and counted by the table.
+"""Reproduction records, stored beside a result and counted by the leaderboard.
 
-A record lies in the folder ``reproductions`` of the result's folder and names the result by the
-SHA-256 of its file: it counts for that file alone, not for one that was edited or measured again.
+A record lies in the folder ``reproductions`` of the result's folder and identifies the result by
+the SHA-256 of its file, so it does not count for an edited or repeated result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ FOLDER = "reproductions"
 
 @dataclass(frozen=True, slots=True)
 class SeedPair:
-    """One seed, stated and found; accuracies are shares of 1 of the test images."""
+    """The original and reproduced test accuracy of one seed, in [0, 1].
+
+    ``answers_changed`` counts images with another prediction; ``largest_change`` is the largest
+    absolute change of a probability.
+    """
 
     seed: int
     accuracy_stated: float
@@ -40,7 +44,7 @@ class SeedPair:
 class Reproduction:
     """One record; units as in ``result/schemas/reproduction-1.json``.
 
-    ``complete`` says whether every seed of the result was run again: only then it counts.
+    ``complete`` is whether every seed of the result was run; only complete records count.
     """
 
     created: str
@@ -66,7 +70,7 @@ class Reproduction:
 
     @property
     def figures(self) -> Figures:
-        """What the verdict goes by."""
+        """The figures that determine the verdict."""
         return Figures(
             changed=tuple(pair.answers_changed for pair in self.seeds),
             largest=tuple(pair.largest_change for pair in self.seeds),
@@ -80,11 +84,11 @@ class Reproduction:
 
     @property
     def environment(self) -> str:
-        """What tells one place where a result was run again from another."""
+        """Digest of hardware class and library versions, which identifies an environment."""
         return digest([self.hardware.class_, dict(self.libraries)])
 
     def to_json_dict(self) -> dict[str, Any]:
-        """The document: plain dicts, lists, strings, numbers, booleans and None."""
+        """Return the JSON document of this record."""
         document = {"schema": SCHEMA, **dataclasses.asdict(self)}
         document["hardware"] = {k.rstrip("_"): v for k, v in document["hardware"].items()}
         plain: dict[str, Any] = json.loads(json.dumps(document, allow_nan=False))
@@ -92,9 +96,11 @@ class Reproduction:
 
     @classmethod
     def from_json_dict(cls, document: Any) -> Self:
-        """The record of a document. Raises ResultError if it is none.
+        """Return the record of a JSON document.
 
-        Its verdict must be the one that its own figures give.
+        Raises:
+            ResultError: The document violates the schema, or its verdict does not follow from its
+                figures.
         """
         fault = schema_fault(document, SCHEMA, SCHEMA_FILE)
         if fault:
@@ -111,14 +117,14 @@ class Reproduction:
             datetime.fromisoformat(record.created)
         except ValueError as error:
             raise ResultError(f"created: {error}") from error
-        due = verdict(record.figures)[0]
-        if record.verdict != due:
-            raise ResultError(f"verdict: is '{record.verdict}', its figures give '{due}'")
+        expected = verdict(record.figures)[0]
+        if record.verdict != expected:
+            raise ResultError(f"verdict is '{record.verdict}', but its figures give '{expected}'")
         return record
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """The record in a file. Raises ResultError: which file, and what is wrong."""
+        """Load the record in a file; raise ResultError if it is not a valid record."""
         document = read_json(path)
         try:
             return cls.from_json_dict(document)
@@ -126,7 +132,7 @@ class Reproduction:
             raise ResultError(f"reproduction {path}: {error}") from error
 
     def save(self, folder: Path) -> Path:
-        """Write ``<folder>/<result's id>-<8 digits>.json`` atomically; returns its path."""
+        """Write ``<folder>/<result id>-<8 digits>.json`` atomically and return its path."""
         document = self.to_json_dict()
         type(self).from_json_dict(document)
         text = json.dumps(document, indent=2) + "\n"
@@ -136,44 +142,44 @@ class Reproduction:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """In how many environments a result was run again, wholly: found so, and found otherwise."""
+    """Number of environments with a complete reproduction, by outcome."""
 
     confirmed: int = 0
     differing: int = 0
 
 
 def of_result(path: Path) -> list[Reproduction]:
-    """The records beside a result's file that name its very bytes, complete or not.
+    """Return the records of a result's file, complete or not.
 
-    Those that cannot be read, or are of another file, are passed over: they prove nothing.
+    Skips invalid records and records of another version of the file.
     """
     folder = path.parent / FOLDER
     if not folder.is_dir():
         return []
     sha256 = sha256_of(path)
-    found = []
+    records = []
     for file in sorted(folder.glob("*.json")):
         try:
             record = Reproduction.load(file)
         except ResultError:
             continue
         if record.result_sha256 == sha256:
-            found.append(record)
-    return found
+            records.append(record)
+    return records
 
 
 def count(records: Iterable[Reproduction]) -> Count:
-    """Count environments; one in which it once came out otherwise is a differing one."""
-    by_place: dict[str, list[Verdict]] = {}
+    """Count environments by outcome; one differing record makes its environment differ."""
+    by_environment: dict[str, list[Verdict]] = {}
     for record in records:
         if record.complete:
-            by_place.setdefault(record.environment, []).append(record.verdict)
-    differing = sum("differs" in verdicts for verdicts in by_place.values())
-    return Count(len(by_place) - differing, differing)
+            by_environment.setdefault(record.environment, []).append(record.verdict)
+    differing = sum("differs" in verdicts for verdicts in by_environment.values())
+    return Count(len(by_environment) - differing, differing)
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 (hex) of a file's bytes. Raises ResultError."""
+    """Return the SHA-256 (hex) of a file; raise ResultError if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

@@ -1,22 +1,23 @@
-"""Verdict: whether a result that was run again came out the same, within its spread, or otherwise.
+"""Verdict of a reproduction: same, within spread, or differs.
 
-``same``           every answer is the same, or every stored probability within ``TOLERANCE``
-``within spread``  none of four looks finds more than chance gives one time in a hundred:
+``same``           all predictions are equal, or all stored probabilities within ``TOLERANCE``
+``within spread``  none of four tests at level ``LEVEL`` rejects:
 
-    1. the protocol's paired comparison, matched by seed and image (:mod:`.stats`);
-    2. the difference of mean accuracy, held against a limit from the result alone. Two sets of k
-       trainings of one process differ by t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) or less but for
-       ``LEVEL`` of the time: a prediction limit, s the standard deviation over the result's S
-       seeds. What is found cannot widen it, however noisy it is; and it is one image at least;
-    3. the answers themselves: whether those stated differ from those found by more than trainings
-       differ among themselves. A permutation test on the energy distance (Szekely and Rizzo,
-       InterStat 2004) of shares of answers that differ, from five seeds on. This is what finds
-       predictions that were invented to fit an accuracy;
-    4. where the result has accuracies on corrupted images, their mean over seeds, as in 2.
+    1. the protocol's paired comparison, matched by seed and image
+       (:mod:`oraclezoo.ranking.stats`);
+    2. the difference of mean accuracy against a prediction limit computed from the original result
+       alone, so that a noisy reproduction cannot widen it: two sets of k trainings of one process
+       differ by at most t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) with probability 1 - ``LEVEL``,
+       where s is the standard deviation over the result's S seeds. The limit is at least one image;
+    3. with five or more seeds, whether original and reproduced predictions differ more than
+       trainings differ among themselves: a permutation test on the energy distance (Szekely and
+       Rizzo, InterStat 2004) of disagreement rates. It detects predictions fabricated to match an
+       accuracy;
+    4. if the result has accuracies on corrupted images, test 2 on their mean.
 
-``differs``        anything else.
+``differs``        otherwise.
 
-Trainings at one seed share initial weights and order, which makes 1 and 3 err towards no finding.
+Trainings at one seed share initial weights and data order, which makes tests 1 and 3 conservative.
 """
 
 from __future__ import annotations
@@ -36,20 +37,20 @@ from oraclezoo.ranking.stats import MIN_COMMON_SEEDS, interval_of_differences
 Verdict = Literal["same", "within spread", "differs"]
 
 TOLERANCE = 2.0**-9
-"""Stored probabilities that differ by less are the same: four steps of a float16 below 1."""
+"""Largest difference of probabilities that counts as equal: four float16 steps just below 1."""
 LEVEL = 0.01
-"""Of each look: an honest result is called different once in a hundred times by each."""
+"""Significance level of each test."""
 MOST_SPLITS = 10_000
-"""Beyond so many ways to divide the trainings in two, that many are drawn."""
+"""Maximum number of permutations; beyond it, this many are sampled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the verdict goes by; shares of 1, found less stated.
+    """The figures that determine the verdict; differences are reproduced minus original.
 
-    ``changed`` and ``largest`` hold, seed by seed, how many answers are others and the largest
-    change of a probability. ``limit`` is None for a result of one seed, ``answers_p`` below five
-    common seeds, the ``corrupted`` ones where nothing of the kind is stated.
+    ``changed`` and ``largest`` hold, per seed, the number of changed predictions and the largest
+    change of a probability. Accuracies are in [0, 1]. ``limit`` is None for a result of one seed,
+    ``answers_p`` below five common seeds, the ``corrupted`` fields without such accuracies.
     """
 
     changed: tuple[int, ...]
@@ -63,27 +64,31 @@ class Figures:
 
 
 def figures(
-    stated: Predictions,
-    found: Predictions,
+    original: Predictions,
+    reproduced: Predictions,
     seed_accuracies: npt.ArrayLike,
     corrupted: tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike] | None = None,
 ) -> Figures:
-    """Compare predictions of the same seeds, in the same order, on the same images.
+    """Compare original and reproduced predictions of the same seeds and images, in the same order.
 
-    ``seed_accuracies`` are those of all seeds that the result states, also of such as were not run
-    again. ``corrupted`` holds mean corrupted accuracies by seed: stated and found of these seeds,
-    and stated of all.
+    Args:
+        original: Predictions of the original result at the reproduced seeds.
+        reproduced: Predictions of the reproduction.
+        seed_accuracies: Original accuracies of all seeds of the result, ``(S,)`` in [0, 1].
+        corrupted: Mean accuracies on corrupted images per seed: original and reproduced at the
+            reproduced seeds, and original at all seeds.
     """
-    before, after = stated.probabilities, found.probabilities
-    answers = [kept.argmax(axis=2) for kept in (before, after)]
+    before, after = original.probabilities, reproduced.probabilities
+    answers = [probabilities.argmax(axis=2) for probabilities in (before, after)]
     gap = np.abs(before.astype(np.float32) - after.astype(np.float32)).max(axis=(1, 2))
-    paired = interval_of_differences(found.correct, stated.correct)
+    paired = interval_of_differences(reproduced.correct, original.correct)
     seeds, images = answers[0].shape
     one_image = 1 / images
-    worn: tuple[float | None, float | None] = (None, None)
+    corruption: tuple[float | None, float | None] = (None, None)
     if corrupted is not None:
         first, second, every = (np.asarray(part, dtype=np.float64) for part in corrupted)
-        worn = (float(second.mean() - first.mean()), limit_of(every, seeds, one_image))
+        difference = float(second.mean() - first.mean())
+        corruption = (difference, limit_of(every, seeds, one_image))
     return Figures(
         changed=tuple(int(n) for n in (answers[0] != answers[1]).sum(axis=1)),
         largest=tuple(float(g) for g in gap),
@@ -91,67 +96,78 @@ def figures(
         p=_two_sided(paired.mean, paired.se, paired.df),
         limit=limit_of(seed_accuracies, seeds, one_image),
         answers_p=answers_p(*answers) if seeds >= MIN_COMMON_SEEDS else None,
-        corrupted_difference=worn[0],
-        corrupted_limit=worn[1],
+        corrupted_difference=corruption[0],
+        corrupted_limit=corruption[1],
     )
 
 
-def verdict(found: Figures) -> tuple[Verdict, tuple[str, ...]]:
-    """The verdict, and in words each look that speaks against the result."""
-    if not any(found.changed):
+def verdict(measured: Figures) -> tuple[Verdict, tuple[str, ...]]:
+    """Return the verdict and a sentence for each test that rejects."""
+    if not any(measured.changed):
         return "same", ()
-    if max(found.largest) <= TOLERANCE:
+    if max(measured.largest) <= TOLERANCE:
         return "same", ()
     against = []
-    if found.p < LEVEL:
+    if measured.p < LEVEL:
         against.append(
-            f"accuracy differs by {100 * found.difference:+.2f} points, paired p = {found.p:.2g}"
+            f"accuracy differs by {100 * measured.difference:+.2f} points, "
+            f"paired p = {measured.p:.2g}"
         )
-    if found.limit is None:
-        against.append("answers differ, and a result of one seed has no spread to be within")
-    elif abs(found.difference) > found.limit:
+    if measured.limit is None:
+        against.append("predictions differ, and a result of one seed has no spread")
+    elif abs(measured.difference) > measured.limit:
         against.append(
-            f"accuracy differs by {100 * found.difference:+.2f} points; the spread over the "
-            f"result's seeds allows {100 * found.limit:.2f}"
+            f"accuracy differs by {100 * measured.difference:+.2f} points; the spread over the "
+            f"result's seeds allows {100 * measured.limit:.2f}"
         )
-    if found.answers_p is not None and found.answers_p < LEVEL:
+    if measured.answers_p is not None and measured.answers_p < LEVEL:
         against.append(
-            "the answers stated are of another kind than those found, "
-            f"permutation p = {found.answers_p:.2g}"
+            "original and reproduced predictions differ more than trainings among themselves, "
+            f"permutation p = {measured.answers_p:.2g}"
         )
-    worn, allowed = found.corrupted_difference, found.corrupted_limit
-    if worn is not None and allowed is not None and abs(worn) > allowed:
+    change, allowed = measured.corrupted_difference, measured.corrupted_limit
+    if change is not None and allowed is not None and abs(change) > allowed:
         against.append(
-            f"accuracy on corrupted images differs by {100 * worn:+.2f} points; the spread over "
+            f"accuracy on corrupted images differs by {100 * change:+.2f} points; the spread over "
             f"the result's seeds allows {100 * allowed:.2f}"
         )
     return ("differs", tuple(against)) if against else ("within spread", ())
 
 
-def limit_of(stated: npt.ArrayLike, again: int, least: float = 0.0) -> float | None:
-    """How far the mean of ``again`` seeds may lie from the mean of the same ones as stated.
+def limit_of(original: npt.ArrayLike, again: int, least: float = 0.0) -> float | None:
+    """Return the prediction limit of the difference of mean accuracies (test 2).
 
-    ``stated`` holds an accuracy a seed; None if there is just one.
+    Args:
+        original: Original accuracy of each seed, in [0, 1].
+        again: Number of reproduced seeds.
+        least: Lower bound of the limit.
+
+    Returns:
+        The limit in [0, 1], or None for a single seed.
     """
-    values = np.asarray(stated, dtype=np.float64)
+    values = np.asarray(original, dtype=np.float64)
     if len(values) < 2:
         return None
     t = float(special.stdtrit(len(values) - 1, 1 - LEVEL / 2))
     return max(least, t * float(values.std(ddof=1)) * math.sqrt(2 / again))
 
 
-def answers_p(stated: npt.NDArray[np.integer], found: npt.NDArray[np.integer]) -> float:
-    """One-sided p that two sets of answers ``(seeds, images)`` are trainings of one process.
+def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.integer]) -> float:
+    """Return the one-sided p that two sets of predictions are trainings of one process (test 3).
 
-    Exact over all divisions into two halves up to ``MOST_SPLITS`` of them, beyond over as many
-    drawn from a fixed seed; the smallest is one over their number.
+    Exact over all splits into halves up to ``MOST_SPLITS``, otherwise over that many splits
+    sampled with a fixed seed; the smallest possible p is one over their number.
+
+    Args:
+        original: Original predicted classes ``(seeds, images)``.
+        reproduced: Reproduced predicted classes ``(seeds, images)``.
     """
-    seeds, every = len(stated), np.arange(2 * len(stated))
-    pooled = np.concatenate([stated, found])
+    seeds, every = len(original), np.arange(2 * len(original))
+    pooled = np.concatenate([original, reproduced])
     distance = np.array([(pooled != one).mean(axis=1) for one in pooled])
     observed = _energy(distance, every < seeds)
     if math.comb(2 * seeds, seeds) // 2 <= MOST_SPLITS:
-        rest = range(1, 2 * seeds)  # the first training stays: a split and its mirror are one
+        rest = range(1, 2 * seeds)  # the first training is fixed: mirrored splits are equal
         halves = [
             np.isin(np.arange(2 * seeds), (0, *part)) for part in combinations(rest, seeds - 1)
         ]
@@ -166,7 +182,7 @@ def answers_p(stated: npt.NDArray[np.integer], found: npt.NDArray[np.integer]) -
 
 
 def _energy(distance: npt.NDArray[np.float64], half: npt.NDArray[np.bool_]) -> float:
-    """Twice the mean distance across less the means within, of pairs of different trainings."""
+    """Return the energy distance: twice the mean distance between halves minus those within."""
     size = int(half.sum())
     across = distance[half][:, ~half].mean()
     within = [distance[part][:, part].sum() / (size * (size - 1)) for part in (half, ~half)]

@@ -1,1 +1,1 @@
-"""The built-in backbones; their specs, which are light, in ``specs``."""
+"""Built-in backbones; ``specs`` describes them without heavy imports."""

@@ -1,4 +1,4 @@
-"""A CNN with bilinear pooling: products of channels, averaged over the places of the last map."""
+"""A CNN with bilinear pooling."""
 
 from __future__ import annotations
 
@@ -8,20 +8,31 @@ from torch import nn
 
 from oraclezoo.errors import UsageError
 
-_EPS = 1e-5  # under the square root, whose slope at 0 has no bound
+_EPS = 1e-5  # added under the square root, whose gradient is unbounded at 0
 
 
 class BilinearCNN(nn.Module):
-    """Three stages of two convolutions, then bilinear pooling of the last map with itself.
+    """Three stages of two convolutions, then bilinear pooling of the last feature map.
 
-    The stages have ``width``, twice and four times as many channels; a max-pool halves the image
-    after the first and the second. A 1x1 convolution leaves C = ``channels``, and the map X of
-    shape (C, places) becomes the C * C numbers X X' / places, of which the signed square root is
-    taken and which are scaled to length 1 before the linear classifier. Lin, RoyChowdhury and
-    Maji 2015, arXiv:1504.07889, with one stream of features instead of two.
+    The stages have ``width``, ``2 * width`` and ``4 * width`` channels; max-pooling halves the
+    resolution after the first two. A 1x1 convolution projects to C = ``channels``. The feature map
+    X of shape (C, H * W) is pooled to the C x C matrix X X' / (H * W), followed by a signed square
+    root, L2 normalisation and the linear classifier. Lin, RoyChowdhury and Maji 2015,
+    arXiv:1504.07889, with a single feature stream instead of two.
 
-    Input ``(N, in_chans, image_size, image_size)`` float, output logits ``(N, num_classes)``.
-    Raises UsageError if ``image_size`` is below 8.
+    Args:
+        in_chans: Channels of the images.
+        num_classes: Number of classes.
+        image_size: Edge of the square images in pixels.
+        width: Channels of the first stage.
+        channels: Channels C that are multiplied pairwise.
+        drop_rate: Dropout probability before the classifier.
+
+    Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
+    ``(N, num_classes)``.
+
+    Raises:
+        UsageError: ``image_size`` is below 8.
     """
 
     def __init__(
@@ -48,7 +59,7 @@ class BilinearCNN(nn.Module):
         )
         self.drop = nn.Dropout(drop_rate)
         self.head = nn.Linear(channels**2, num_classes)
-        # the pooled numbers have length 1, not a length that grows with how many there are
+        # The pooled vector has unit norm whatever its dimension, so the weights start larger.
         nn.init.normal_(self.head.weight, std=1.0)
         nn.init.zeros_(self.head.bias)
 

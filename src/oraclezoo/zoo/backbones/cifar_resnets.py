@@ -1,4 +1,4 @@
-"""Residual nets made for images of CIFAR's size: He's, and wide ones."""
+"""Residual networks for images of CIFAR size: ResNet and Wide ResNet."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ _STAGES = (16, 32, 64)
 
 
 class ResNet(nn.Module):
-    """A 3x3 convolution, three stages of (depth - 2) / 6 basic blocks, the mean, a classifier.
+    """CIFAR ResNet: 3x3 stem, three stages of (depth - 2) / 6 basic blocks, global average pooling.
 
-    16, 32 and 64 channels; the second and the third stage halve the image. He et al. 2016,
-    arXiv:1512.03385, section 4.2, but for shortcuts by 1x1 convolution where the shape changes,
-    which pruning can follow. Input ``(N, in_chans, image_size, image_size)`` float, output logits
+    The stages have 16, 32 and 64 channels; the second and third halve the resolution. He et al.
+    2016, arXiv:1512.03385, section 4.2, except that shortcuts are 1x1 convolutions where the shape
+    changes, so that pruning can trace the channels.
+
+    Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
     ``(N, num_classes)``.
     """
 
@@ -56,11 +58,13 @@ class _BasicBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """A residual net of (depth - 4) / 6 blocks a stage with ``width`` times the channels.
+    """Wide ResNet: (depth - 4) / 6 pre-activation blocks per stage, ``width`` times the channels.
 
-    Norm and ReLU come before each convolution, dropout between the two of a block. Zagoruyko and
-    Komodakis 2016, arXiv:1605.07146. Input ``(N, in_chans, image_size, image_size)`` float, output
-    logits ``(N, num_classes)``.
+    Batch norm and ReLU precede each convolution; dropout lies between the two convolutions of a
+    block. Zagoruyko and Komodakis 2016, arXiv:1605.07146.
+
+    Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
+    ``(N, num_classes)``.
     """
 
     def __init__(
@@ -106,10 +110,10 @@ class _WideBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = F.relu(self.norm1(x))
-        kept = x if self.shortcut is None else self.shortcut(y)
+        identity = x if self.shortcut is None else self.shortcut(y)
         y = self.drop(F.relu(self.norm2(self.conv1(y))))
-        added: torch.Tensor = kept + self.conv2(y)
-        return added
+        total: torch.Tensor = identity + self.conv2(y)
+        return total
 
 
 def _initialise(net: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""LeNet-5 as the authors of Oracle-MNIST trained it."""
+"""LeNet-5, the baseline CNN of the Oracle-MNIST authors."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from oraclezoo.errors import UsageError
 
 
 class LeNet5(nn.Module):
-    """conv 20@5x5, max-pool 2, conv 50@5x5, max-pool 2, fc 500, fc classes; ReLU after each.
+    """conv 20@5x5, max-pool 2, conv 50@5x5, max-pool 2, fc 500, fc classes; ReLU after each layer.
 
-    Wang and Deng 2024, arXiv:2205.09442. Input ``(N, in_chans, image_size, image_size)`` float,
-    output logits ``(N, num_classes)``. Raises UsageError if ``image_size`` is below 16.
+    Wang and Deng 2024, arXiv:2205.09442.
+
+    Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
+    ``(N, num_classes)``.
+
+    Raises:
+        UsageError: ``image_size`` is below 16.
     """
 
     def __init__(self, *, in_chans: int, num_classes: int, image_size: int) -> None:

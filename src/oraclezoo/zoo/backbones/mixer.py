@@ -1,4 +1,4 @@
-"""Nets that cut the image into patches and mix them, without attention."""
+"""Patch-based architectures without attention: MLP-Mixer and ConvMixer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from oraclezoo.errors import UsageError
 
 
 class MLPMixer(nn.Module):
-    """Patches, then ``depth`` blocks that mix across places and across channels, then their mean.
+    """MLP-Mixer: patch embedding, ``depth`` blocks of token and channel mixing, average pooling.
 
-    Hidden layers are half of ``dim`` wide across places and four times across channels. Tolstikhin
-    et al. 2021, arXiv:2105.01601. Input ``(N, in_chans, image_size, image_size)`` float, output
-    logits ``(N, num_classes)``. Raises UsageError if patches do not fill the image.
+    Token-mixing MLPs have ``dim / 2`` hidden units, channel-mixing MLPs ``4 * dim``. Tolstikhin et
+    al. 2021, arXiv:2105.01601.
+
+    Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
+    ``(N, num_classes)``.
+
+    Raises:
+        UsageError: ``patch_size`` does not divide ``image_size``.
     """
 
     def __init__(
@@ -26,10 +31,10 @@ class MLPMixer(nn.Module):
         dim: int = 128,
         depth: int = 6,
     ) -> None:
-        places = _places(image_size, patch_size) ** 2
+        tokens = _patches_per_side(image_size, patch_size) ** 2
         super().__init__()
         self.embed = nn.Conv2d(in_chans, dim, patch_size, stride=patch_size)
-        self.blocks = nn.Sequential(*[_MixerBlock(places, dim) for _ in range(depth)])
+        self.blocks = nn.Sequential(*[_MixerBlock(tokens, dim) for _ in range(depth)])
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, num_classes)
 
@@ -40,12 +45,12 @@ class MLPMixer(nn.Module):
 
 
 class _MixerBlock(nn.Module):
-    """``(N, places, dim)`` -> the same."""
+    """Token mixing, then channel mixing; ``(N, tokens, dim)``, shape unchanged."""
 
-    def __init__(self, places: int, dim: int) -> None:
+    def __init__(self, tokens: int, dim: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.across_places = _mlp(places, max(1, dim // 2))
+        self.across_places = _mlp(tokens, max(1, dim // 2))
         self.across_channels = _mlp(dim, 4 * dim)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -55,10 +60,15 @@ class _MixerBlock(nn.Module):
 
 
 class ConvMixer(nn.Module):
-    """Patches, then ``depth`` blocks of a depthwise and a pointwise convolution, then their mean.
+    """ConvMixer: patch embedding, ``depth`` depthwise-separable blocks, global average pooling.
 
-    Trockman and Kolter 2022, arXiv:2201.09792. Input ``(N, in_chans, image_size, image_size)``
-    float, output logits ``(N, num_classes)``. Raises UsageError if patches do not fill the image.
+    Trockman and Kolter 2022, arXiv:2201.09792.
+
+    Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
+    ``(N, num_classes)``.
+
+    Raises:
+        UsageError: ``patch_size`` does not divide ``image_size``.
     """
 
     def __init__(
@@ -72,7 +82,7 @@ class ConvMixer(nn.Module):
         depth: int = 6,
         kernel_size: int = 5,
     ) -> None:
-        _places(image_size, patch_size)
+        _patches_per_side(image_size, patch_size)
         super().__init__()
         self.embed = _activated(nn.Conv2d(in_chans, dim, patch_size, stride=patch_size))
         self.blocks = nn.Sequential(*[_ConvMixerBlock(dim, kernel_size) for _ in range(depth)])
@@ -84,7 +94,7 @@ class ConvMixer(nn.Module):
 
 
 class _ConvMixerBlock(nn.Module):
-    """``(N, dim, H, W)`` -> the same."""
+    """Depthwise convolution with a skip, then a pointwise one; ``(N, dim, H, W)`` unchanged."""
 
     def __init__(self, dim: int, kernel_size: int) -> None:
         super().__init__()
@@ -96,11 +106,11 @@ class _ConvMixerBlock(nn.Module):
         return mixed
 
 
-def _places(image_size: int, patch_size: int) -> int:
-    """Patches along an edge of the image."""
+def _patches_per_side(image_size: int, patch_size: int) -> int:
+    """Return the number of patches along an edge of the image."""
     if image_size % patch_size:
         raise UsageError(
-            f"patches of {patch_size} pixels do not fill an image of {image_size}; "
+            f"patch_size {patch_size} does not divide the image size {image_size}; "
             f"choose a patch_size that divides {image_size}"
         )
     return image_size // patch_size

@@ -1,4 +1,4 @@
-"""A multilayer perceptron over the pixels."""
+"""A multilayer perceptron on the pixels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from torch import nn
 class MLP(nn.Module):
     """``depth`` hidden layers of ``hidden`` ReLU units with dropout, then a linear classifier.
 
-    Input ``(N, in_chans, image_size, image_size)`` float, output logits ``(N, num_classes)``.
-    Weights start as He et al. 2015, arXiv:1502.01852, have it; biases at 0.
+    He initialisation (He et al. 2015, arXiv:1502.01852), zero biases.
+
+    Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
+    ``(N, num_classes)``.
     """
 
     def __init__(

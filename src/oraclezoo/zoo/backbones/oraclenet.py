@@ -1,4 +1,4 @@
-"""OracleNet: a small residual CNN behind a frozen whitening of 3x3 patches."""
+"""OracleNet: a small residual CNN on top of a frozen patch-whitening convolution."""
 
 from __future__ import annotations
 
@@ -17,26 +17,39 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "hardswish": nn.Hardswish,
 }
 _STAGES = (32, 64, 128)
-_CHUNK = 1024  # images unfolded into patches at a time; bounds the memory of `initialize`
+_CHUNK = 1024  # images per unfold; bounds the memory of `initialize`
 
 
 class OracleNet(nn.Module):
-    """Whitening, three stages, global pooling, linear head, scaled logits.
+    """Patch whitening, three stages, global pooling, linear head, scaled logits.
 
-    Input ``(N, in_chans, image_size, image_size)`` float, output logits ``(N, num_classes)``.
+    At 28x28x1 with the defaults: 0.29M parameters, 16M multiply-accumulates. Whitening and logit
+    scale follow K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024,
+    arXiv:2404.00498.
 
-    ``width``       multiplies the channels 32, 64, 128 of the stages (to multiples of 8)
-    ``depth``       residual convolutions in each stage
-    ``activation``  after the first convolution and each batch norm: gelu, relu, silu or hardswish
-    ``pool``        of the last stage's map to a vector: max or avg
-    ``whiten``      the first convolution is frozen, its filters set from training images by
-                    :meth:`initialize` (random before that); False: it is learned like the others
+    Args:
+        in_chans: Channels of the images.
+        num_classes: Number of classes.
+        image_size: Edge of the square images in pixels.
+        width: Multiplier of the stages' channels 32, 64, 128 (rounded to multiples of 8).
+        depth: Residual convolutions per stage.
+        activation: Activation after the first convolution and each batch norm: gelu, relu, silu or
+            hardswish.
+        pool: Global pooling of the last feature map: max or avg.
+        whiten: Freeze the first convolution; :meth:`initialize` sets its filters from training
+            images (random before that). False trains it like the others.
+        whiten_eps: Added to the eigenvalues of the patch covariance before their square root.
+        logit_scale: Factor on the logits.
 
-    At 28x28x1 and the defaults: 0.29M parameters, 16M multiply-accumulates. Raises UsageError if
-    ``image_size`` is below 16.
+    Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
+    ``(N, num_classes)``.
 
-    Whitening and logit scale are ideas of K. Jordan, "94% on CIFAR-10 in 3.29
-    seconds on a single GPU", 2024, arXiv:2404.00498.
+    Raises:
+        UsageError: ``image_size`` is below 16.
+
+    >>> net = OracleNet(in_chans=1, num_classes=10, image_size=28)
+    >>> net(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 10])
     """
 
     def __init__(
@@ -77,11 +90,15 @@ class OracleNet(nn.Module):
     def initialize(self, images: torch.Tensor) -> None:
         """Set the frozen convolution to whiten the 3x3 patches of ``images``.
 
-        ``images``: float ``(N, in_chans, H, W)``, prepared as for training. The filters are the
-        eigenvectors of the patches' covariance over the square roots of their eigenvalues (plus
-        ``whiten_eps``), and the negatives of these; the biases subtract the mean patch. Raises
-        DataError for images of another shape or with values that are not finite. Without ``whiten``
-        nothing happens.
+        The filters are the eigenvectors of the patch covariance divided by the square roots of
+        their eigenvalues (plus ``whiten_eps``), and their negatives; the biases subtract the mean
+        patch. Does nothing if ``whiten`` is false.
+
+        Args:
+            images: Float ``(N, in_chans, H, W)``, prepared as for training.
+
+        Raises:
+            DataError: The images have the wrong shape or contain non-finite values.
         """
         if not self.whitens:
             return
@@ -90,10 +107,10 @@ class OracleNet(nn.Module):
             raise DataError(f"initialize needs (N, {weight.shape[1]}, H, W), not {images.shape}")
         mean, covariance = _patch_moments(images)
         if not torch.isfinite(covariance).all():
-            raise DataError("initialize needs finite images")
+            raise DataError("initialize needs images without NaN or infinite values")
         values, vectors = torch.linalg.eigh(covariance)
         values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
-        # The sign of an eigenvector is arbitrary: fix it, so that machines agree.
+        # The sign of an eigenvector is arbitrary: fix it for reproducibility across machines.
         largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
         filters = (vectors * largest.sign() / (values + self.whiten_eps).sqrt()).T
         filters = torch.cat([filters, -filters])
@@ -111,7 +128,7 @@ class OracleNet(nn.Module):
 class Stage(nn.Module):
     """conv 3x3, max-pool 2, BN, activation; then ``depth`` residual conv 3x3, BN, activation.
 
-    ``(N, before, H, W)`` -> ``(N, after, H // 2, W // 2)``.
+    Shape: ``(N, before, H, W)`` to ``(N, after, H // 2, W // 2)``.
     """
 
     def __init__(self, before: int, after: int, depth: int, activation: type[nn.Module]) -> None:
@@ -142,14 +159,14 @@ class Residual(nn.Module):
 
 
 def _conv(before: int, after: int) -> nn.Conv2d:
-    """A 3x3 convolution that keeps the size of the map, with unit gain at the start."""
+    """Return a 3x3 convolution without bias, padded to keep the resolution, with unit gain."""
     conv = nn.Conv2d(before, after, 3, padding=1, bias=False)
     nn.init.normal_(conv.weight, std=conv.weight[0].numel() ** -0.5)
     return conv
 
 
 def _patch_moments(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean ``(D,)`` and covariance ``(D, D)`` of all 3x3 patches, float64; D = 9 * channels."""
+    """Return mean ``(D,)`` and covariance ``(D, D)`` of all 3x3 patches, float64; D = 9 * C."""
     count = 0
     total: torch.Tensor | float = 0.0
     square: torch.Tensor | float = 0.0

@@ -1,7 +1,8 @@
-"""timm's nets: any as it is, and those listed, whose early strides are changed for small images.
+"""timm architectures, unchanged or with smaller strides for small images.
 
-timm's strides are made for 224 pixels: at 28 they leave next to nothing to look at. What a listed
-net changes stands in the ``fixed`` arguments of its spec, so that one factory builds them all.
+timm's architectures are designed for 224 pixels; at 28 pixels their early strides leave almost no
+resolution. The ``fixed`` arguments of each built-in spec hold its changes, so that one factory
+builds them all.
 """
 
 from __future__ import annotations
@@ -32,28 +33,41 @@ def create(
     pretrained: bool = False,
     **options: Any,
 ) -> nn.Module:
-    """timm's ``architecture``, with changes.
+    """Build timm's ``architecture``, with changes.
 
-    ``arguments``       given to timm beside ``options``; options that are None are left to timm
-    ``convolutions``    new ``stride``, ``padding`` or ``kernel_size`` of a convolution, by its name
-    ``unstride``        names of modules: every convolution in them gets stride 1, and every pooling
-                        layer with a stride is left out
-    ``classifier_std``  the classifier's weights start normal with this deviation, its bias at 0;
-                        None leaves it as timm has it
-    ``pretrained``      start from timm's weights, out of the local cache or from the hub; the first
-                        layer is adapted to ``in_chans``, the classifier starts anew
+    Args:
+        in_chans: Channels of the images.
+        num_classes: Number of classes.
+        image_size: Edge of the square images in pixels.
+        architecture: Name of the model in timm.
+        arguments: Further arguments of ``timm.create_model``.
+        convolutions: New ``stride``, ``padding`` or ``kernel_size`` of convolutions, by module
+            name.
+        unstride: Names of modules in which every convolution gets stride 1 and every strided
+            pooling layer is removed.
+        classifier_std: Standard deviation of the classifier's initial weights, with zero bias;
+            None keeps timm's initialisation.
+        pretrained: Load timm's pretrained weights from the local cache or the Hugging Face Hub;
+            timm adapts the first layer to ``in_chans`` and reinitialises the classifier.
+        **options: Options of the spec; None selects timm's default.
 
-    Raises UnknownNameError if timm has no such architecture; UsageError if it does not work on
-    images of this size, does not take an option that was given, or has no weights to start from.
+    Returns:
+        The model in training mode; input ``(N, in_chans, image_size, image_size)`` float, output
+        logits ``(N, num_classes)``.
+
+    Raises:
+        UnknownNameError: timm has no such architecture.
+        UsageError: The architecture does not support this image size or one of the options, or has
+            no pretrained weights.
     """
     if not timm.is_model(architecture):
         raise UnknownNameError("timm architecture", architecture, timm.list_models())
-    given = {name: value for name, value in options.items() if value is not None}
-    given = {**(arguments or {}), **given, "in_chans": in_chans, "num_classes": num_classes}
-    patch_size = given.get("patch_size")
+    chosen = {name: value for name, value in options.items() if value is not None}
+    kwargs = {**(arguments or {}), **chosen, "in_chans": in_chans, "num_classes": num_classes}
+    patch_size = kwargs.get("patch_size")
     if isinstance(patch_size, int) and image_size % patch_size:
         raise UsageError(
-            f"patches of {patch_size} pixels do not fill an image of {image_size}; "
+            f"patch_size {patch_size} does not divide the image size {image_size}; "
             f"choose a patch_size that divides {image_size}"
         )
     changes = convolutions or {}
@@ -67,28 +81,31 @@ def create(
         return model
 
     try:
-        model = change(_build(architecture, image_size, given))
-        with torch.no_grad():  # many run out of pixels, which shows only in a forward pass
+        model = change(_build(architecture, image_size, kwargs))
+        with torch.no_grad():  # too small an image shows only in a forward pass
             model.eval()(torch.zeros(1, in_chans, image_size, image_size))
         if pretrained:
             _check_weights(architecture, changes)
-            model = change(_load(architecture, image_size, given))
+            model = change(_load(architecture, image_size, kwargs))
     except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(
-            f"timm/{architecture} does not work on {image_size}x{image_size} images with these "
+            f"timm/{architecture} does not support {image_size}x{image_size} images with these "
             f"options ({type(error).__name__}: {reason})"
         ) from error
     return model.train()
 
 
-def _build(architecture: str, image_size: int, given: Mapping[str, Any], **more: Any) -> nn.Module:
+def _build(
+    architecture: str, image_size: int, kwargs: Mapping[str, Any], *, pretrained: bool = False
+) -> nn.Module:
+    kwargs = {**kwargs, "pretrained": pretrained}
     try:
-        model = timm.create_model(architecture, img_size=image_size, **given, **more)
+        model = timm.create_model(architecture, img_size=image_size, **kwargs)
     except TypeError as error:
         if "img_size" not in str(error):
             raise
-        model = timm.create_model(architecture, **given, **more)
+        model = timm.create_model(architecture, **kwargs)
     assert isinstance(model, nn.Module)
     return model
 
@@ -113,12 +130,12 @@ def _change(
 
 
 def _with_kernel(old: nn.Conv2d, size: int) -> nn.Conv2d:
-    """A convolution like ``old`` of another kernel size, padded to keep the image's size at 1."""
+    """Return ``old`` with a new kernel size and initialisation, padded to keep the resolution."""
     new = nn.Conv2d(
         old.in_channels,
         old.out_channels,
         size,
-        stride=old.stride,  # type: ignore[arg-type]  # a tuple of two, typed as of any length
+        stride=old.stride,  # type: ignore[arg-type]  # a pair, typed as a tuple of any length
         padding=size // 2,
         groups=old.groups,
         bias=old.bias is not None,
@@ -131,26 +148,26 @@ def _check_weights(architecture: str, convolutions: Mapping[str, Mapping[str, in
     reshaped = [name for name, values in convolutions.items() if "kernel_size" in values]
     if reshaped:
         raise UsageError(
-            f"pretrained weights of timm's {architecture} do not fit: {reshaped[0]} has another "
-            f"kernel size here; 'timm/{architecture}' takes them"
+            f"timm's pretrained weights of {architecture} do not fit: {reshaped[0]} has another "
+            f"kernel size here; use 'timm/{architecture}' instead"
         )
     config = get_pretrained_cfg(architecture)
     if config is None or not config.has_weights:
-        raise UsageError(f"timm has no pretrained weights of {architecture}; leave pretrained out")
+        raise UsageError(f"timm has no pretrained weights for {architecture}; omit pretrained")
 
 
-def _load(architecture: str, image_size: int, given: Mapping[str, Any]) -> nn.Module:
-    """The net with timm's weights. Raises UsageError if they can't be had."""
+def _load(architecture: str, image_size: int, kwargs: Mapping[str, Any]) -> nn.Module:
+    """Build the model with timm's pretrained weights; raise UsageError if they are unavailable."""
     try:
-        return _build(architecture, image_size, given, pretrained=True)
+        return _build(architecture, image_size, kwargs, pretrained=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:120]
         raise UsageError(
-            f"pretrained weights of timm's {architecture} do not fit with these options ({reason})"
+            f"timm's pretrained weights of {architecture} do not fit these options ({reason})"
         ) from error
-    except Exception as error:  # the hub's client raises what its version and its HTTP library do
+    except Exception as error:  # the exception types depend on the Hub client and HTTP library
         raise UsageError(
-            f"pretrained weights of timm's {architecture} are not in the local cache, and the hub "
-            f"gives none ({type(error).__name__}); fetch them once online, or point HF_HOME to a "
-            "cache that has them"
+            f"timm's pretrained weights of {architecture} are not in the local cache and the "
+            f"download failed ({type(error).__name__}); download them once while online, or set "
+            "HF_HOME to a cache that contains them"
         ) from error

@@ -1,1 +1,1 @@
-"""The built-in optimizers; their specs, which are light, in ``specs``."""
+"""Built-in optimizers; ``specs`` describes them without heavy imports."""

@@ -1,4 +1,4 @@
-"""Muon: momentum, orthogonalised by Newton-Schulz iterations."""
+"""Muon: momentum orthogonalised by Newton-Schulz iterations."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 
 from oraclezoo.zoo.optimizers.torch_optimizers import NamedParameters, trainable
 
-_QUINTIC = (3.4445, -4.7750, 2.0315)  # K. Jordan's coefficients: steep at 0, within 0.3 of 1 after
-_EPS = 1e-7  # added to a norm, so that a gradient of zero gives an update of zero
+_QUINTIC = (3.4445, -4.7750, 2.0315)  # K. Jordan's: steep at 0, then within 0.3 of 1
+_EPS = 1e-7  # added to a norm, so that a zero gradient gives a zero update
 
 
 def muon(
@@ -27,23 +27,35 @@ def muon(
     sgd_lr: float = 0.3,
     sgd_momentum: float = 0.85,
 ) -> Muon:
-    """A :class:`Muon` over a net: hidden weights by Muon, the rest by Nesterov SGD.
+    """Return a :class:`Muon` that updates hidden weights by Muon and the rest by Nesterov SGD.
 
-    Muon takes parameters named ``...weight`` of a convolution or a linear layer (2, 4 or 5
-    dimensions, or 3 for Conv1d). The last of them with two dimensions is the classifier head and
-    left to SGD, with biases, norms, embeddings and tables. ``weight_decay`` spares parameters of
-    one dimension unless ``decay_norms``.
+    Muon updates parameters named ``...weight`` with two or more dimensions (convolutions and linear
+    layers), except the last two-dimensional one, which is the classifier. SGD updates the
+    classifier, biases, norms and other parameters.
+
+    Args:
+        named_parameters: Names and parameters of the model; frozen ones are skipped.
+        lr: Learning rate of Muon's weights.
+        momentum: Momentum of Muon's weights.
+        ns_steps: Newton-Schulz iterations.
+        weight_decay: Decoupled weight decay.
+        decay_norms: Decay one-dimensional parameters too.
+        sgd_lr: Learning rate of the other parameters.
+        sgd_momentum: Nesterov momentum of the other parameters.
+
+    Raises:
+        UsageError: The model has no trainable parameters.
     """
     parameters = trainable(named_parameters)
     hidden = [(name, p) for name, p in parameters if _is_hidden_weight(name, p)]
     linear = [p for _, p in hidden if p.ndim == 2]
     head = linear[-1] if linear else None
-    taken = [p for _, p in hidden if p is not head]
-    ids = {id(p) for p in taken}
+    matrices = [p for _, p in hidden if p is not head]
+    ids = {id(p) for p in matrices}
     rest = [p for _, p in parameters if id(p) not in ids]
     sgd = {"method": "sgd", "lr": sgd_lr, "momentum": sgd_momentum}
     groups: list[dict[str, Any]] = [
-        {"params": taken, "method": "muon", "lr": lr, "momentum": momentum},
+        {"params": matrices, "method": "muon", "lr": lr, "momentum": momentum},
         {"params": [p for p in rest if p.ndim >= 2], **sgd},
         {
             "params": [p for p in rest if p.ndim < 2],
@@ -61,19 +73,20 @@ def muon(
 
 
 class Muon(Optimizer):
-    """Muon for the groups with ``method="muon"``, Nesterov SGD for those with ``"sgd"``.
+    """Muon for groups with ``method="muon"``, Nesterov SGD for those with ``method="sgd"``.
 
-    For a weight W of shape (out, ...), seen as a matrix of out rows, with gradient G::
+    For a weight W of shape (out, ...), flattened to a matrix of out rows, with gradient G::
 
         B <- momentum * B + G
         W <- (1 - lr * weight_decay) * W
         W <- W - lr * sqrt(max(1, rows / columns)) * orthogonalise(G + momentum * B)
 
-    so that the Frobenius norm of an update is about ``lr * sqrt(rows)``, whatever the gradient's.
-    Keller Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. Weights
-    are not renormalised after a step, since nets without normalisation layers are taken too.
+    so that the Frobenius norm of an update is about ``lr * sqrt(rows)``, independent of the
+    gradient's. Keller Jordan et al., "Muon: An optimizer for hidden layers in neural networks",
+    2024. Weights are not renormalised after a step, because that would change models without
+    normalisation layers.
 
-    The state is one float buffer per parameter; a saved and loaded state continues bit for bit.
+    The state is one float buffer per parameter. Training resumed from a saved state is bit-equal.
     """
 
     def __init__(
@@ -96,7 +109,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update each parameter that has a gradient; the closure's loss, if one is given."""
+        """Update every parameter that has a gradient; return the closure's loss, or None."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -114,7 +127,7 @@ class Muon(Optimizer):
         return loss
 
     def _nesterov(self, parameters: list[nn.Parameter], momentum: float) -> list[torch.Tensor]:
-        """Add each gradient to its buffer; the gradients plus ``momentum`` times the buffers."""
+        """Add each gradient to its buffer; return gradients plus ``momentum`` times buffers."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         for p in parameters:
             if "momentum_buffer" not in self.state[p]:
@@ -126,11 +139,18 @@ class Muon(Optimizer):
 
 
 def orthogonalise(matrices: torch.Tensor, steps: int) -> torch.Tensor:
-    """``(..., m, n)`` floating -> the same shape, singular values near 1, same singular vectors.
+    """Return matrices with the same singular vectors and singular values near 1.
 
     Newton-Schulz with K. Jordan's quintic: X <- aX + b(XX')X + c(XX')^2 X. The iteration runs on
-    the smaller Gram matrix alone (X stays P times the start, and XX' is a polynomial in the first
-    XX'), a third of the arithmetic for a wide X. In float32, which the Gram matrix needs.
+    the smaller Gram matrix only: X remains P times its initial value, and XX' remains a polynomial
+    in the initial XX'. For a wide X this takes a third of the arithmetic.
+
+    Args:
+        matrices: Floating-point ``(..., m, n)``.
+        steps: Number of iterations.
+
+    Returns:
+        The same shape and dtype; computed in float32, which the Gram matrix needs.
     """
     a, b, c = _QUINTIC
     tall = matrices.shape[-2] > matrices.shape[-1]
@@ -149,7 +169,7 @@ def orthogonalise(matrices: torch.Tensor, steps: int) -> torch.Tensor:
 
 
 def _orthogonal_updates(updates: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
-    """Each update, as a matrix of its first dimension's rows, orthogonalised and scaled."""
+    """Orthogonalise and scale each update, flattened to a matrix of its first dimension's rows."""
     same_shape: dict[torch.Size, list[int]] = defaultdict(list)
     for index, update in enumerate(updates):
         same_shape[update.flatten(1).shape].append(index)
@@ -163,5 +183,5 @@ def _orthogonal_updates(updates: list[torch.Tensor], steps: int) -> list[torch.T
 
 
 def _is_hidden_weight(name: str, parameter: nn.Parameter) -> bool:
-    """Whether this is the weight of a convolution or linear layer, by name and shape."""
+    """Return whether name and shape are those of a convolution's or linear layer's weight."""
     return name.rpartition(".")[2] == "weight" and parameter.ndim >= 2

@@ -1,4 +1,4 @@
-"""Sharpness-aware minimisation: descend by the gradient of the worst place nearby."""
+"""Sharpness-aware minimisation (SAM and ASAM)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from oraclezoo.errors import UsageError
 from oraclezoo.zoo.optimizers.torch_optimizers import NamedParameters, adamw, sgd, trainable
 
-_EPS = 1e-12  # added to a norm, so that a gradient of zero moves nothing
+_EPS = 1e-12  # added to a norm, so that a zero gradient gives a zero perturbation
 
 
 def sam(
@@ -25,7 +25,21 @@ def sam(
     weight_decay: float = 5e-4,
     decay_norms: bool = False,
 ) -> SAM:
-    """:class:`SAM` around SGD with Nesterov momentum, or AdamW with ``momentum`` as its beta1."""
+    """Return :class:`SAM` around SGD with Nesterov momentum, or around AdamW.
+
+    Args:
+        named_parameters: Names and parameters of the model; frozen ones are skipped.
+        base: ``sgd`` or ``adamw``.
+        lr: Learning rate.
+        momentum: Nesterov momentum of SGD, or beta1 of AdamW.
+        rho: Radius of the neighbourhood.
+        adaptive: Scale the neighbourhood by the weights (ASAM).
+        weight_decay: Weight decay of the base optimizer.
+        decay_norms: Decay biases and one-dimensional parameters too.
+
+    Raises:
+        UsageError: The model has no trainable parameters.
+    """
     parameters = trainable(named_parameters)
     inner: Optimizer
     if base == "sgd":
@@ -49,15 +63,15 @@ def sam(
 
 
 class SAM(Optimizer):
-    """Around an optimizer: of the weights w with gradient g, the step is taken by the gradient at
+    """SAM around an optimizer, which steps with the gradient at the perturbed weights
 
         w + rho * g / |g|                     or, adaptive, at
         w + rho * |w| * |w| * g / | |w| g |   (products and |w| element by element)
 
-    the norm being that of all parameters together. Foret et al. 2021, arXiv:2010.01412; adaptive:
-    Kwon et al. 2021, arXiv:2102.11600. The closure is called twice a step, and running averages of
-    batch norms move in both passes. Parameter groups and state are those of the inner optimizer;
-    between steps the weights are where it has left them.
+    where w are the weights, g their gradient, and the norm is over all parameters. Foret et al.
+    2021, arXiv:2010.01412; adaptive (ASAM): Kwon et al. 2021, arXiv:2102.11600. Each step calls the
+    closure twice, and both passes update the running statistics of batch norms. Parameter groups
+    and state are those of the inner optimizer; between steps the weights are unperturbed.
     """
 
     def __init__(self, inner: Optimizer, *, rho: float, adaptive: bool = False) -> None:
@@ -70,9 +84,13 @@ class SAM(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step; the closure's loss at the weights as they were. Raises UsageError without one.
+        """Take one step and return the closure's loss at the unperturbed weights.
 
-        The closure clears the gradients, computes the loss and its gradients, and returns the loss.
+        Args:
+            closure: Clears the gradients, computes the loss, backpropagates and returns the loss.
+
+        Raises:
+            UsageError: No closure is given.
         """
         if closure is None:
             raise UsageError("sam needs a closure: step(closure)")
@@ -80,27 +98,27 @@ class SAM(Optimizer):
             loss = closure()
         weights = [p for g in self.param_groups for p in g["params"] if p.grad is not None]
         before = [p.clone() for p in weights]
-        torch._foreach_add_(weights, self._away(weights))
+        torch._foreach_add_(weights, self._perturbation(weights))
         with torch.enable_grad():
             closure()
         torch._foreach_copy_(weights, before)
         self.inner.step()
         return loss
 
-    def _away(self, weights: list[torch.Tensor]) -> list[torch.Tensor]:
-        """From each weight to where the loss is about the worst within reach."""
+    def _perturbation(self, weights: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the ascent step to the approximately worst loss within ``rho``."""
         gradients = [p.grad for p in weights if p.grad is not None]
         sizes = torch._foreach_abs(weights)
         scaled = torch._foreach_mul(gradients, sizes) if self.adaptive else gradients
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(scaled)))
-        away = torch._foreach_mul(scaled, sizes) if self.adaptive else scaled
-        return list(torch._foreach_mul(away, self.rho / (norm + _EPS)))
+        ascent = torch._foreach_mul(scaled, sizes) if self.adaptive else scaled
+        return list(torch._foreach_mul(ascent, self.rho / (norm + _EPS)))
 
     def state_dict(self) -> dict[str, Any]:
-        """The inner optimizer's."""
+        """Return the state of the inner optimizer."""
         return self.inner.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """What :meth:`state_dict` gave."""
+        """Restore a state returned by :meth:`state_dict`."""
         self.inner.load_state_dict(state_dict)
         self._share()

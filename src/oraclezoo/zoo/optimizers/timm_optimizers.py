@@ -1,4 +1,4 @@
-"""timm's optimizers under the contract of oraclezoo."""
+"""Adapters for timm's optimizers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from oraclezoo.zoo.optimizers.torch_optimizers import NamedParameters, build, gr
 
 
 class EagerKron(Kron):
-    """timm's Kron, which compiles parts of its step for each shape, run without compiling.
+    """timm's Kron with compilation disabled.
 
-    On a net of many shapes compiling takes minutes, and needs a C++ compiler.
+    timm compiles parts of the step for every parameter shape, which takes minutes for most models
+    and needs a C++ compiler.
     """
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step; the closure's loss, if one is given."""
+        """Take one step; return the closure's loss, or None."""
         with torch.compiler.set_stance("force_eager"):
             return super().step(closure)  # type: ignore[no-untyped-call]  # timm is untyped
 
@@ -27,13 +28,14 @@ class EagerKron(Kron):
 def kron(
     named_parameters: NamedParameters, *, weight_decay: float, decay_norms: bool, **options: Any
 ) -> torch.optim.Optimizer:
-    """:class:`EagerKron` with decoupled decay; its own random numbers do not change torch's.
+    """Return :class:`EagerKron` with decoupled decay and a random generator separate from torch's.
 
-    Convolutions are seen as (out, in, places). Raises as :func:`from_timm`.
+    Convolution weights are flattened to (out, in, kernel positions). Arguments and exceptions are
+    those of :func:`from_timm`.
     """
-    made = groups(named_parameters, weight_decay, decay_norms=decay_norms)
+    param_groups = groups(named_parameters, weight_decay, decay_norms=decay_norms)
     fixed = {"decoupled_decay": True, "deterministic": True, "flatten": True}
-    return build(EagerKron, "kron", made, {**options, **fixed})
+    return build(EagerKron, "kron", param_groups, {**options, **fixed})
 
 
 def from_timm(
@@ -44,13 +46,20 @@ def from_timm(
     decay_norms: bool,
     **options: Any,
 ) -> torch.optim.Optimizer:
-    """The optimizer that timm calls ``algorithm``; timm's own defaults where nothing is given.
+    """Return timm's optimizer ``algorithm``, with timm's defaults for omitted options.
 
-    Raises UsageError for options that contradict each other, and as
-    :func:`oraclezoo.zoo.optimizers.torch_optimizers.groups`.
+    Args:
+        named_parameters: Names and parameters of the model; frozen ones are skipped.
+        algorithm: Name of the optimizer in timm.
+        weight_decay: Weight decay of the parameters that are decayed.
+        decay_norms: Decay biases and one-dimensional parameters too.
+        **options: Arguments of timm's class.
+
+    Raises:
+        UsageError: The options contradict each other, or the model has no trainable parameters.
     """
     return build(
-        optim.get_optimizer_class(algorithm, bind_defaults=True),  # type: ignore[attr-defined]  # timm does not mark it as its own
+        optim.get_optimizer_class(algorithm, bind_defaults=True),  # type: ignore[attr-defined]  # timm does not re-export it explicitly
         algorithm,
         groups(named_parameters, weight_decay, decay_norms=decay_norms),
         options,

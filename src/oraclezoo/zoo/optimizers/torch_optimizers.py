@@ -1,4 +1,4 @@
-"""torch's own optimizers under the contract of oraclezoo: named parameters in, frozen ones out."""
+"""Adapters for PyTorch's optimizers: named parameters to parameter groups, without frozen ones."""
 
 from __future__ import annotations
 
@@ -15,29 +15,36 @@ NamedParameters = Iterable[tuple[str, nn.Parameter]]
 
 
 def trainable(named_parameters: NamedParameters) -> list[tuple[str, nn.Parameter]]:
-    """The named parameters that want a gradient. Raises UsageError if there are none."""
-    found = [(name, p) for name, p in named_parameters if p.requires_grad]
-    if not found:
-        raise UsageError("the backbone has no trainable parameter")
-    return found
+    """Return the named parameters that require a gradient.
+
+    Raises:
+        UsageError: There are none.
+    """
+    parameters = [(name, p) for name, p in named_parameters if p.requires_grad]
+    if not parameters:
+        raise UsageError("the backbone has no trainable parameters")
+    return parameters
 
 
 def groups(
     named_parameters: NamedParameters, weight_decay: float, *, decay_norms: bool
 ) -> list[dict[str, Any]]:
-    """Parameter groups with their weight decay: none for biases and norms unless ``decay_norms``.
+    """Return parameter groups with and without weight decay; empty groups are omitted.
 
-    A norm's parameters are taken to be those of one dimension, as timm takes them; a bias is one
-    that is called so. Raises UsageError if there is no trainable parameter.
+    Without ``decay_norms`` biases (by name) and one-dimensional parameters, which norms have, are
+    not decayed, as in timm.
+
+    Raises:
+        UsageError: There are no trainable parameters.
     """
     parameters = trainable(named_parameters)
-    spared = [] if decay_norms else [p for name, p in parameters if _is_bias_or_norm(name, p)]
-    ids = {id(p) for p in spared}
-    found = [
+    undecayed = [] if decay_norms else [p for name, p in parameters if _is_bias_or_norm(name, p)]
+    ids = {id(p) for p in undecayed}
+    param_groups = [
         {"params": [p for _, p in parameters if id(p) not in ids], "weight_decay": weight_decay},
-        {"params": spared, "weight_decay": 0.0},
+        {"params": undecayed, "weight_decay": 0.0},
     ]
-    return [group for group in found if group["params"]]
+    return [group for group in param_groups if group["params"]]
 
 
 def sgd(
@@ -49,11 +56,17 @@ def sgd(
     weight_decay: float = 5e-4,
     decay_norms: bool = True,
 ) -> torch.optim.SGD:
-    """torch.optim.SGD. Raises UsageError for Nesterov momentum without momentum."""
+    """Return torch.optim.SGD; ``weight_decay`` is an L2 penalty.
+
+    Raises:
+        UsageError: ``nesterov`` is set with zero momentum, or no parameter is trainable.
+    """
     if nesterov and momentum == 0:
         raise UsageError("sgd: nesterov needs a momentum above 0; set nesterov = false")
-    made = groups(named_parameters, weight_decay, decay_norms=decay_norms)
-    return torch.optim.SGD(made, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(made))
+    param_groups = groups(named_parameters, weight_decay, decay_norms=decay_norms)
+    return torch.optim.SGD(
+        param_groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(param_groups)
+    )
 
 
 def adam(
@@ -65,9 +78,11 @@ def adam(
     weight_decay: float = 0.0,
     decay_norms: bool = True,
 ) -> torch.optim.Adam:
-    """torch.optim.Adam; ``weight_decay`` is an L2 penalty."""
-    made = groups(named_parameters, weight_decay, decay_norms=decay_norms)
-    return torch.optim.Adam(made, lr=lr, betas=_pair(betas), eps=eps, fused=_fused(made))
+    """Return torch.optim.Adam; ``weight_decay`` is an L2 penalty."""
+    param_groups = groups(named_parameters, weight_decay, decay_norms=decay_norms)
+    return torch.optim.Adam(
+        param_groups, lr=lr, betas=_pair(betas), eps=eps, fused=_fused(param_groups)
+    )
 
 
 def adamw(
@@ -79,9 +94,11 @@ def adamw(
     weight_decay: float = 0.05,
     decay_norms: bool = False,
 ) -> torch.optim.AdamW:
-    """torch.optim.AdamW; ``weight_decay`` is decoupled, and spares biases and norms."""
-    made = groups(named_parameters, weight_decay, decay_norms=decay_norms)
-    return torch.optim.AdamW(made, lr=lr, betas=_pair(betas), eps=eps, fused=_fused(made))
+    """Return torch.optim.AdamW; by default biases and norms are not decayed."""
+    param_groups = groups(named_parameters, weight_decay, decay_norms=decay_norms)
+    return torch.optim.AdamW(
+        param_groups, lr=lr, betas=_pair(betas), eps=eps, fused=_fused(param_groups)
+    )
 
 
 def from_torch(
@@ -92,27 +109,39 @@ def from_torch(
     decay_norms: bool,
     **options: Any,
 ) -> torch.optim.Optimizer:
-    """The class of torch.optim called ``algorithm``, with its own defaults where nothing is given.
+    """Return ``torch.optim.<algorithm>``, with its defaults for omitted options.
 
-    Raises UsageError for options that contradict each other, and as :func:`groups`.
+    Args:
+        named_parameters: Names and parameters of the model; frozen ones are skipped.
+        algorithm: Name of a class of ``torch.optim``.
+        weight_decay: Weight decay of the parameters that are decayed.
+        decay_norms: Decay biases and one-dimensional parameters too.
+        **options: Arguments of the class.
+
+    Raises:
+        UsageError: The options contradict each other, or no parameter is trainable.
     """
-    made = groups(named_parameters, weight_decay, decay_norms=decay_norms)
-    return build(getattr(torch.optim, algorithm), algorithm, made, options)
+    param_groups = groups(named_parameters, weight_decay, decay_norms=decay_norms)
+    return build(getattr(torch.optim, algorithm), algorithm, param_groups, options)
 
 
 def build(
     factory: Callable[..., torch.optim.Optimizer],
     algorithm: str,
-    made: list[dict[str, Any]],
+    param_groups: list[dict[str, Any]],
     options: Mapping[str, Any],
 ) -> torch.optim.Optimizer:
-    """``factory`` over parameter groups. Raises UsageError for what it does not take."""
+    """Return ``factory(param_groups, **options)``; ``algorithm`` names it in messages.
+
+    Raises:
+        UsageError: The factory rejects an option.
+    """
     default = inspect.signature(factory).parameters.get("betas")
     count = len(options.get("betas", ()))
     if default is not None and count and count != len(default.default):
-        raise UsageError(f"{algorithm}: betas are {len(default.default)} numbers, not {count}")
+        raise UsageError(f"{algorithm}: betas must be {len(default.default)} numbers, not {count}")
     try:
-        return factory(made, **options)
+        return factory(param_groups, **options)
     except ValueError as error:
         raise UsageError(f"{algorithm}: {error}") from error
 
@@ -121,18 +150,18 @@ def _is_bias_or_norm(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim < 2 or name.rpartition(".")[2] == "bias"
 
 
-def _fused(made: list[dict[str, Any]]) -> bool | None:
-    """True where torch has one kernel for a whole step; None lets torch choose.
+def _fused(param_groups: list[dict[str, Any]]) -> bool | None:
+    """Return True where PyTorch has a fused kernel; None leaves the choice to PyTorch.
 
-    It is also the way that never reads a step count back: nothing is waited for. On the CPU such a
-    kernel takes memory as it lies, so weights must fill theirs.
+    The fused kernel never reads a step count back, so it needs no synchronisation. On the CPU it
+    requires dense weights.
     """
-    known = all(
+    supported = all(
         p.device.type in ("cpu", "cuda") and p.is_floating_point() and _is_dense(p)
-        for group in made
+        for group in param_groups
         for p in group["params"]
     )
-    return True if known else None
+    return True if supported else None
 
 
 def _is_dense(parameter: nn.Parameter) -> bool:
@@ -144,5 +173,5 @@ def _is_dense(parameter: nn.Parameter) -> bool:
 
 def _pair(betas: Sequence[float]) -> tuple[float, float]:
     if len(betas) != 2:
-        raise UsageError(f"betas are 2 numbers, not {len(betas)}")
+        raise UsageError(f"betas must be 2 numbers, not {len(betas)}")
     return betas[0], betas[1]

@@ -1,1 +1,1 @@
-"""The built-in schedulers; their specs, which are light, in ``specs``."""
+"""Built-in schedulers; ``specs`` describes them without heavy imports."""

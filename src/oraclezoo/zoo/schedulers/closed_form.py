@@ -1,4 +1,4 @@
-"""Learning rates in closed form: the optimizer's, times a factor that depends on the step alone."""
+"""Closed-form schedules: the base learning rate times a factor of the step alone."""
 
 from __future__ import annotations
 
@@ -13,59 +13,68 @@ from oraclezoo.errors import UsageError
 
 
 class ClosedForm(LRScheduler, ABC):
-    """Warm-up to the optimizer's learning rate, then a course of its own to the last step.
+    """Linear warm-up to the base learning rate, then a decay that subclasses define.
 
-    Of W = round(warmup * total_steps) warm-up steps, step s (from 0) runs at (s + 1) / W of the
-    learning rate; the first step after them runs at all of it. The course reaches its end at
-    ``total_steps`` and stays there. The state is plain numbers; all parameter groups keep their
-    ratios. Subclasses define :meth:`course`.
+    With W = round(warmup * total_steps), step s < W (from 0) uses (s + 1) / W of the base learning
+    rate, and step W all of it. After ``total_steps`` the learning rate stays at its last value. The
+    parameter groups keep their ratios, and the state holds plain numbers only. Subclasses implement
+    :meth:`remaining`.
+
+    Args:
+        optimizer: The optimizer; its learning rates are the base learning rates.
+        total_steps: Number of optimizer steps of the training.
+        warmup: Fraction of the steps that warm up.
+        lr_min_ratio: Final learning rate as a fraction of the base learning rate.
+
+    Raises:
+        UsageError: ``total_steps`` is below 1.
     """
 
     def __init__(
         self, optimizer: Optimizer, *, total_steps: int, warmup: float, lr_min_ratio: float
     ) -> None:
         if total_steps < 1:
-            raise UsageError(f"a schedule needs at least one step, not {total_steps}")
+            raise UsageError(f"total_steps must be at least 1, not {total_steps}")
         self.total_steps = total_steps
         self.warmup_steps = round(warmup * total_steps)
         self.lr_min_ratio = lr_min_ratio
         super().__init__(optimizer)
 
     @abstractmethod
-    def course(self, step: int) -> float:
-        """From 1 to 0: the part of the way that is left at ``warmup_steps <= step <= total``."""
+    def remaining(self, step: int) -> float:
+        """Return the decay factor, 1 at first and 0 at the end, for a step after the warm-up."""
 
     def factor(self, step: int) -> float:
-        """What the optimizer's learning rate is multiplied by at ``step``, from 0."""
+        """Return the multiplier of the base learning rate at ``step``, counted from 0."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
-        left = self.course(min(step, self.total_steps))
-        return self.lr_min_ratio + (1 - self.lr_min_ratio) * left
+        remaining = self.remaining(min(step, self.total_steps))
+        return self.lr_min_ratio + (1 - self.lr_min_ratio) * remaining
 
     def get_lr(self) -> list[float | torch.Tensor]:
-        """The learning rate of each parameter group at the present step."""
+        """Return the learning rate of each parameter group at the current step."""
         factor = self.factor(self.last_epoch)
         return [base_lr * factor for base_lr in self.base_lrs]
 
     def progress(self, step: int, start: int) -> float:
-        """The part of the way from ``start`` to the last step that lies behind ``step``."""
+        """Return the fraction of the steps from ``start`` to the last that precede ``step``."""
         return (step - start) / (self.total_steps - start) if self.total_steps > start else 1.0
 
 
 class Constant(ClosedForm):
-    """After the warm-up the optimizer's learning rate at every step."""
+    """Constant learning rate after the warm-up."""
 
     def __init__(
         self, optimizer: Optimizer, *, total_steps: int, steps_per_epoch: int, warmup: float = 0.0
     ) -> None:
         super().__init__(optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=1.0)
 
-    def course(self, step: int) -> float:
+    def remaining(self, step: int) -> float:
         return 1.0
 
 
 class Linear(ClosedForm):
-    """After the warm-up, a line down to ``lr_min_ratio``."""
+    """Linear decay to ``lr_min_ratio`` after the warm-up; Defazio et al. 2023, arXiv:2310.07831."""
 
     def __init__(
         self,
@@ -80,12 +89,15 @@ class Linear(ClosedForm):
             optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=lr_min_ratio
         )
 
-    def course(self, step: int) -> float:
+    def remaining(self, step: int) -> float:
         return 1 - self.progress(step, self.warmup_steps)
 
 
 class Cosine(ClosedForm):
-    """After the warm-up, half a cosine down to ``lr_min_ratio``."""
+    """Cosine decay to ``lr_min_ratio`` after the warm-up; Loshchilov and Hutter, arXiv:1608.03983.
+
+    One half-cosine, without restarts.
+    """
 
     def __init__(
         self,
@@ -100,14 +112,17 @@ class Cosine(ClosedForm):
             optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=lr_min_ratio
         )
 
-    def course(self, step: int) -> float:
+    def remaining(self, step: int) -> float:
         return (1 + math.cos(math.pi * self.progress(step, self.warmup_steps))) / 2
 
 
 class WSD(ClosedForm):
-    """Warm-up, stable, decay: the last ``decay`` of the steps fall, by one of three shapes.
+    """Warmup-stable-decay: constant until the last ``decay`` of the steps, then a decay.
 
-    Raises UsageError if warm-up and decay together are more than the whole.
+    Hu et al. 2024, arXiv:2404.06395; the 1-sqrt shape: Haegele et al. 2024, arXiv:2405.18392.
+
+    Raises:
+        UsageError: ``warmup`` and ``decay`` sum to more than 1.
     """
 
     def __init__(
@@ -131,7 +146,7 @@ class WSD(ClosedForm):
             optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=lr_min_ratio
         )
 
-    def course(self, step: int) -> float:
+    def remaining(self, step: int) -> float:
         if step <= self.decay_start:
             return 1.0
         progress = self.progress(step, self.decay_start)

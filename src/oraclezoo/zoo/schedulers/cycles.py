@@ -1,4 +1,4 @@
-"""Learning rates that rise again: cosines with restarts, and triangles."""
+"""Cyclic schedules: cosine annealing with restarts, and triangular."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from oraclezoo.zoo.schedulers.closed_form import ClosedForm
 
 
 class Cycles(ClosedForm):
-    """After the warm-up ``cycles`` cycles, each ``mult`` times as long as the one before.
+    """``cycles`` cycles after the warm-up, each ``mult`` times as long as the previous one.
 
-    Together they fill the training. Subclasses define what a cycle looks like: :meth:`within`.
+    Together they span the remaining steps; each peak is ``decay`` times the previous one.
+    Subclasses implement the shape of a cycle, :meth:`within`.
     """
 
     def __init__(
@@ -29,14 +30,14 @@ class Cycles(ClosedForm):
     ) -> None:
         self.decay = decay
         first = min(round(warmup * total_steps), total_steps)
-        whole = sum(mult**number for number in range(cycles))
-        ends = [sum(mult**i for i in range(number + 1)) / whole for number in range(cycles)]
-        self.starts = [first, *(first + round(part * (total_steps - first)) for part in ends)]
+        total = sum(mult**number for number in range(cycles))
+        ends = [sum(mult**i for i in range(number + 1)) / total for number in range(cycles)]
+        self.starts = [first, *(first + round(end * (total_steps - first)) for end in ends)]
         super().__init__(
             optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=lr_min_ratio
         )
 
-    def course(self, step: int) -> float:
+    def remaining(self, step: int) -> float:
         if step >= self.total_steps:
             return self._at(len(self.starts) - 2, 1.0)
         number = max(i for i, start in enumerate(self.starts) if start <= step)
@@ -48,11 +49,11 @@ class Cycles(ClosedForm):
 
     @abstractmethod
     def within(self, progress: float) -> float:
-        """The height, in [0, 1], at a progress in [0, 1] of a cycle."""
+        """Return the factor in [0, 1] at a progress in [0, 1] within a cycle."""
 
 
 class CosineRestarts(Cycles):
-    """Half a cosine down, and again from ``decay`` times the height."""
+    """Cosine annealing with warm restarts (SGDR); Loshchilov and Hutter 2017, arXiv:1608.03983."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class CosineRestarts(Cycles):
 
 
 class Triangular(Cycles):
-    """Up in a line and down again, and again to ``decay`` times the height."""
+    """Triangular cyclical learning rate; Smith 2017, arXiv:1506.01186."""
 
     def __init__(
         self,

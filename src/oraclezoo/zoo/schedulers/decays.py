@@ -1,4 +1,4 @@
-"""Learning rates that only fall: in steps, exponentially, as a power, a root or a tanh."""
+"""Decay schedules: step, exponential, polynomial, inverse square root and tanh."""
 
 from __future__ import annotations
 
@@ -12,9 +12,18 @@ from oraclezoo.zoo.schedulers.closed_form import ClosedForm
 
 
 class MultiStep(ClosedForm):
-    """After the warm-up the learning rate, times ``gamma`` from each milestone on.
+    """Multiply the learning rate by ``gamma`` at each milestone.
 
-    ``milestones`` are fractions of the training, rising. Raises UsageError if they do not rise.
+    Args:
+        optimizer: The optimizer.
+        total_steps: Number of optimizer steps of the training.
+        steps_per_epoch: Optimizer steps per epoch; not used.
+        milestones: Fractions of the training, strictly increasing.
+        gamma: Factor at each milestone.
+        warmup: Fraction of the steps that warm up.
+
+    Raises:
+        UsageError: ``milestones`` are not strictly increasing.
     """
 
     def __init__(
@@ -28,18 +37,20 @@ class MultiStep(ClosedForm):
         warmup: float = 0.0,
     ) -> None:
         if list(milestones) != sorted(set(milestones)):
-            raise UsageError(f"multistep: milestones must rise, not be {list(milestones)}")
-        self.steps = [round(part * total_steps) for part in milestones]
+            raise UsageError(
+                f"multistep: milestones must be strictly increasing, not {list(milestones)}"
+            )
+        self.steps = [round(fraction * total_steps) for fraction in milestones]
         self.gamma = gamma
         super().__init__(optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=0.0)
 
-    def course(self, step: int) -> float:
+    def remaining(self, step: int) -> float:
         passed = sum(step >= milestone for milestone in self.steps)
         return float(self.gamma**passed)
 
 
 class Step(MultiStep):
-    """After the warm-up the learning rate, times ``gamma`` after each ``every`` of the steps."""
+    """Multiply the learning rate by ``gamma`` at intervals of ``every`` of the training."""
 
     def __init__(
         self,
@@ -51,19 +62,19 @@ class Step(MultiStep):
         gamma: float = 0.1,
         warmup: float = 0.0,
     ) -> None:
-        times = math.ceil(1 / every - 1e-9)
+        intervals = math.ceil(1 / every - 1e-9)
         super().__init__(
             optimizer,
             total_steps=total_steps,
             steps_per_epoch=steps_per_epoch,
-            milestones=[every * number for number in range(1, times)],
+            milestones=[every * number for number in range(1, intervals)],
             gamma=gamma,
             warmup=warmup,
         )
 
 
 class Exponential(ClosedForm):
-    """After the warm-up, the same factor a step, down to ``lr_end_ratio`` at the last."""
+    """Exponential decay after the warm-up, to ``lr_end_ratio`` at the last step."""
 
     def __init__(
         self,
@@ -77,12 +88,12 @@ class Exponential(ClosedForm):
         self.lr_end_ratio = lr_end_ratio
         super().__init__(optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=0.0)
 
-    def course(self, step: int) -> float:
+    def remaining(self, step: int) -> float:
         return float(self.lr_end_ratio ** self.progress(step, self.warmup_steps))
 
 
 class Polynomial(ClosedForm):
-    """After the warm-up, ``power`` of the part of the way that is left."""
+    """Polynomial decay after the warm-up: the remaining fraction to the power ``power``."""
 
     def __init__(
         self,
@@ -99,14 +110,14 @@ class Polynomial(ClosedForm):
             optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=lr_min_ratio
         )
 
-    def course(self, step: int) -> float:
+    def remaining(self, step: int) -> float:
         return float((1 - self.progress(step, self.warmup_steps)) ** self.power)
 
 
 class InverseSqrt(ClosedForm):
-    """After W warm-up steps, the root of W over the steps taken; it does not know of an end.
+    """Inverse square root decay sqrt(W / step) after W warm-up steps (1 without a warm-up).
 
-    Without warm-up W is 1.
+    It does not depend on the length of the training. Vaswani et al. 2017, arXiv:1706.03762.
     """
 
     def __init__(
@@ -119,13 +130,16 @@ class InverseSqrt(ClosedForm):
     ) -> None:
         super().__init__(optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=0.0)
 
-    def course(self, step: int) -> float:
+    def remaining(self, step: int) -> float:
         scale = max(1, self.warmup_steps)
         return math.sqrt(scale / (scale + step - self.warmup_steps))
 
 
 class Tanh(ClosedForm):
-    """After the warm-up, 1 - tanh over [lower, upper], halved: flat, a fall, and nearly flat."""
+    """Hyperbolic tangent decay, (1 - tanh) / 2 over [lower, upper], after the warm-up.
+
+    Hsueh et al. 2019, arXiv:1806.01593.
+    """
 
     def __init__(
         self,
@@ -143,6 +157,6 @@ class Tanh(ClosedForm):
             optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=lr_min_ratio
         )
 
-    def course(self, step: int) -> float:
+    def remaining(self, step: int) -> float:
         progress = self.progress(step, self.warmup_steps)
         return (1 - math.tanh(self.lower + (self.upper - self.lower) * progress)) / 2

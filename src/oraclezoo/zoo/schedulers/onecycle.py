@@ -1,4 +1,4 @@
-"""torch's OneCycleLR, alone or followed by cosine annealing with warm restarts."""
+"""PyTorch's OneCycleLR, alone or followed by cosine annealing with warm restarts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from oraclezoo.errors import UsageError
 
 
 class OneCycle(OneCycleLR):
-    """torch's OneCycleLR, which also holds its last learning rate after ``total_steps``.
+    """PyTorch's OneCycleLR that keeps its last learning rate after ``total_steps``.
 
-    torch's own runs on past its last value at step ``total_steps`` and raises after that.
+    PyTorch's own overshoots its last value at step ``total_steps`` and raises after that.
     """
 
     def get_lr(self) -> list[float | torch.Tensor]:
-        """The learning rate of each parameter group at the present step."""
+        """Return the learning rate of each parameter group at the current step."""
         step = self.last_epoch
         self.last_epoch = min(step, self.total_steps - 1)
         try:
@@ -26,10 +26,10 @@ class OneCycle(OneCycleLR):
 
 
 class WarmRestarts(CosineAnnealingWarmRestarts):
-    """torch's CosineAnnealingWarmRestarts with the floor in proportion in each parameter group."""
+    """PyTorch's CosineAnnealingWarmRestarts with ``eta_min`` scaled per parameter group."""
 
     def get_lr(self) -> list[float | torch.Tensor]:
-        """The learning rate of each parameter group at the present step."""
+        """Return the learning rate of each parameter group at the current step."""
         first = super().get_lr()[0]
         return [first * (base_lr / self.base_lrs[0]) for base_lr in self.base_lrs]
 
@@ -45,10 +45,21 @@ def onecycle(
     final_div_factor: float = 1e4,
     cycle_momentum: bool = False,
 ) -> OneCycle:
-    """One cycle over the whole training, to ``max_lr_ratio`` times each group's learning rate.
+    """Return a one-cycle schedule over the whole training; Smith and Topin 2018, arXiv:1708.07120.
 
-    Smith and Topin 2018, arXiv:1708.07120. Raises UsageError if momentum is to be cycled and the
-    optimizer has none.
+    Args:
+        optimizer: The optimizer.
+        total_steps: Number of optimizer steps of the training.
+        steps_per_epoch: Optimizer steps per epoch; not used.
+        max_lr_ratio: Peak as a multiple of each parameter group's learning rate.
+        pct_start: Fraction of the steps that increase the learning rate.
+        div_factor: Peak divided by the first learning rate.
+        final_div_factor: First learning rate divided by the last.
+        cycle_momentum: Cycle momentum (or beta1) inversely to the learning rate.
+
+    Raises:
+        UsageError: ``cycle_momentum`` is set and the optimizer has no momentum, or ``total_steps``
+            is below 1.
     """
     return _one_cycle(
         optimizer,
@@ -73,14 +84,29 @@ def onecycle_restarts(
     lr_min: float = 1e-5,
     cycle_momentum: bool = False,
 ) -> SequentialLR:
-    """One cycle over ``lr_warmup_period`` steps, then cosine annealing with warm restarts.
+    """Return a one-cycle schedule followed by cosine annealing with warm restarts.
 
-    The cycle rises to ``lr_warmup_max`` and falls back to nearly 0. At step ``lr_warmup_period``
-    the learning rate starts again at the optimizer's and falls to ``lr_min`` within
-    ``lr_half_period`` steps, then again within ``lr_mult_period`` times as many, and so on.
-    ``lr_warmup_max`` and ``lr_min`` are those of the first parameter group; the others' are in
-    proportion. A training of no more than ``lr_warmup_period`` steps stays within the cycle.
-    Raises UsageError if ``lr_min`` is above the optimizer's learning rate.
+    The one cycle rises to ``lr_warmup_max`` and falls to nearly 0 at step ``lr_warmup_period``.
+    There the learning rate restarts at the optimizer's and decays to ``lr_min``, first over
+    ``lr_half_period`` steps; each following period is ``lr_mult_period`` times as long. Trainings
+    of up to ``lr_warmup_period`` steps consist of the one cycle only.
+
+    Args:
+        optimizer: The optimizer.
+        total_steps: Number of optimizer steps of the training; not used.
+        steps_per_epoch: Optimizer steps per epoch; not used.
+        lr_warmup_period: Steps of the one cycle.
+        lr_warmup_max: Peak of the one cycle for the first parameter group; other groups scale
+            proportionally.
+        lr_half_period: Steps of the first cosine period.
+        lr_mult_period: Ratio of the lengths of consecutive periods.
+        lr_min: Final learning rate of each period for the first parameter group; other groups
+            scale proportionally.
+        cycle_momentum: Cycle momentum (or beta1) inversely to the learning rate.
+
+    Raises:
+        UsageError: ``lr_min`` exceeds the optimizer's learning rate, or ``cycle_momentum`` is set
+            and the optimizer has no momentum.
     """
     first_lr = optimizer.param_groups[0]["lr"]
     if lr_min > first_lr:
@@ -89,7 +115,7 @@ def onecycle_restarts(
             "lower lr_min or raise lr"
         )
     peaks = [group["lr"] * (lr_warmup_max / first_lr) for group in optimizer.param_groups]
-    # Built first: the one cycle replaces the groups' initial learning rate with its own.
+    # Built first, because OneCycleLR overwrites the initial learning rate of the groups.
     restarts = WarmRestarts(optimizer, T_0=lr_half_period, T_mult=lr_mult_period, eta_min=lr_min)
     cycle = _one_cycle(
         optimizer, peaks, total_steps=lr_warmup_period, cycle_momentum=cycle_momentum
@@ -108,10 +134,10 @@ def _one_cycle(
     final_div_factor: float = 1e4,
 ) -> OneCycle:
     if total_steps < 1:
-        raise UsageError(f"a schedule needs at least one step, not {total_steps}")
+        raise UsageError(f"total_steps must be at least 1, not {total_steps}")
     if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
         raise UsageError("cycle_momentum needs an optimizer with momentum or betas")
-    # torch divides by zero where the rise is one step long, or all of them.
+    # PyTorch divides by zero if the increase takes exactly one step, or all of them.
     if float(pct_start * total_steps) == 1.0:
         pct_start *= 1 + 1e-9 if pct_start < 1 else 1 - 1e-9
     return OneCycle(

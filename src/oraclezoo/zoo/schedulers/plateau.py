@@ -1,4 +1,4 @@
-"""torch's ReduceLROnPlateau, in units of the training."""
+"""PyTorch's ReduceLROnPlateau, with durations as fractions of the training."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ def plateau(
     cooldown: float = 0.0,
     lr_min_ratio: float = 1e-3,
 ) -> ReduceLROnPlateau:
-    """Times ``factor`` when the validation loss has not fallen for ``patience`` of the epochs.
+    """Return PyTorch's ReduceLROnPlateau on the validation loss, stepped once per epoch.
 
-    Stepped once an epoch with that loss. It counts as fallen if it is ``threshold`` of itself below
-    the lowest so far; for ``cooldown`` of the epochs after a reduction nothing is counted.
+    Args:
+        optimizer: The optimizer.
+        total_steps: Number of optimizer steps of the training.
+        steps_per_epoch: Optimizer steps per epoch.
+        factor: Multiplier of the learning rate at each reduction.
+        patience: Fraction of the epochs without improvement before a reduction.
+        threshold: Minimum relative improvement on the lowest loss so far.
+        cooldown: Fraction of the epochs after a reduction that are ignored.
+        lr_min_ratio: Lower bound as a fraction of each group's learning rate.
     """
     epochs = total_steps / steps_per_epoch
     return ReduceLROnPlateau(
@@ -30,5 +37,5 @@ def plateau(
         threshold=threshold,
         cooldown=round(cooldown * epochs),
         min_lr=[group["lr"] * lr_min_ratio for group in optimizer.param_groups],
-        eps=0.0,  # else small learning rates would be cut in some groups and not in others
+        eps=0.0,  # otherwise groups with a small learning rate would skip reductions
     )

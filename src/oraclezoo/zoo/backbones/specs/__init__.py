@@ -1,4 +1,4 @@
-"""Specs of the built-in backbones, by family, and of any timm architecture. Imports light."""
+"""Specs of the built-in backbones, by family, and of any timm architecture. No heavy imports."""
 
 from __future__ import annotations
 

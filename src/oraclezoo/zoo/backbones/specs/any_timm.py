@@ -1,4 +1,4 @@
-"""The spec of any timm architecture by name. Imports light."""
+"""The spec of any timm architecture by name. No heavy imports."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ _ARCHITECTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def timm_spec(name: str) -> Spec:
-    """The spec of backbone ``timm/<architecture>``, at timm's own strides. timm is not imported.
+    """Return the spec of backbone ``timm/<architecture>``, which is timm's model unchanged.
 
-    Whether timm has the architecture shows when it is built. Raises UnknownNameError for a name
-    that no architecture can have.
+    Does not import timm, so an unknown architecture fails only when the backbone is built.
+
+    Args:
+        name: ``timm/<architecture>``, or the architecture alone.
+
+    Raises:
+        UnknownNameError: No timm architecture can have this name.
+
+    >>> timm_spec("timm/resnet18").summary
+    "timm's resnet18, unchanged"
     """
     architecture = name.removeprefix(TIMM_PREFIX)
     if not _ARCHITECTURE.fullmatch(architecture):
@@ -26,7 +34,7 @@ def timm_spec(name: str) -> Spec:
             option.name,
             option.type,
             None,
-            f"{option.help}; timm's default if left out",
+            f"{option.help}; timm's default if omitted",
             low=option.low,
             high=option.high,
         )

@@ -1,17 +1,17 @@
-"""Specs of timm's other convolutional nets: dense, large kernels, patchwise. Imports light."""
+"""Specs of other convolutional networks in timm: ConvNeXt and kin, DenseNet. No heavy imports."""
 
 from __future__ import annotations
 
 from oraclezoo.specs import Option, Spec
-from oraclezoo.zoo.backbones.specs.shared import DROP_PATH, DROP_RATE, made, timm
+from oraclezoo.zoo.backbones.specs.shared import DROP_PATH, DROP_RATE, timm, timm_variant
 
 _SMALL_STEM = {"stem.0": {"stride": 2, "padding": 3}}
-_STEM = "4x4 stem of stride 2, padding 3 (was 4, 0): 28 pixels become 16"
+_STEM = "4x4 stem with stride 2 and padding 3 (was 4 and 0), 28 pixels to 16"
 _LAYER_SCALE = Option(
     "ls_init_value",
     "float",
     0.1,
-    "start of the layer scale of each residual branch",
+    "initial layer scale of each residual branch",
     low=1e-6,
     high=1.0,
 )
@@ -45,14 +45,14 @@ CONVNETS: tuple[Spec, ...] = (
         f"{_STEM}; layer scale starts at 0.1 (was 1e-6)",
         "Yu et al. 2024, arXiv:2303.16900",
         (DROP_RATE, DROP_PATH, _LAYER_SCALE),
-        prunable="it cuts its channels into parts at fixed places",
+        prunable="it splits its channels at fixed indices",
         convolutions=_SMALL_STEM,
     ),
     timm(
         "edgenext_xx_small",
-        f"{_STEM}",
+        _STEM,
         "Maaz et al. 2022, arXiv:2206.10589",
-        prunable="it cuts its channels into parts at fixed places",
+        prunable="it splits its channels at fixed indices",
         convolutions=_SMALL_STEM,
     ),
     timm(
@@ -62,11 +62,11 @@ CONVNETS: tuple[Spec, ...] = (
         prunable=True,
         unstride=("stem.stem1",),
     ),
-    made(
+    timm_variant(
         "densenet_bc_34",
         "densenet121",
-        "3x3 stem of stride 1 and no pooling after it (was 7x7, 2); three blocks of 5 layers that "
-        "grow by 12 channels (was 6, 12, 24, 16 by 32)",
+        "3x3 stem with stride 1 (was 7x7, stride 2) and no pooling after it; three dense blocks of "
+        "5 layers with growth rate 12 (was 6, 12, 24, 16 layers with growth rate 32)",
         "Huang et al. 2017, arXiv:1608.06993",
         (DROP_RATE,),
         prunable=True,

@@ -1,4 +1,4 @@
-"""Specs of oraclenet. Imports light."""
+"""Specs of OracleNet. No heavy imports."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from oraclezoo.specs import Option, Spec
 
 _ORACLENET = "oraclezoo.zoo.backbones.oraclenet:OracleNet"
 _ORACLENET_FACTS = {"data_init": True, "prunable": True}
-_ORACLENET_SOURCE = "this project; ideas of Jordan 2024, arXiv:2404.00498 (whitening, logit scale)"
+_ORACLENET_SOURCE = "this project; whitening and logit scale after Jordan 2024, arXiv:2404.00498"
 _ORACLENET_SCALES = (
     Option(
         "whiten_eps",
         "float",
         5e-4,
-        "added to each eigenvalue of the patch covariance before its root is divided by",
+        "added to the eigenvalues of the patch covariance before their square root",
         low=1e-8,
         high=1.0,
     ),
@@ -20,7 +20,7 @@ _ORACLENET_SCALES = (
         "logit_scale",
         "float",
         1 / 9,
-        "factor on the logits; small values keep early predictions soft",
+        "factor on the logits; small values keep early predictions uncertain",
         low=1e-3,
         high=100.0,
     ),
@@ -28,13 +28,13 @@ _ORACLENET_SCALES = (
 
 
 def _size(letter: str, width: float, about: str) -> Spec:
-    """One of the three sizes that are trained and shipped."""
+    """Return the spec of one of the three sizes with bundled weights."""
     channels = ", ".join(f"{stage * width:g}" for stage in (32, 64, 128))
     return Spec(
         kind="backbone",
         name=f"oraclenet_{letter}",
         target=_ORACLENET,
-        summary=f"oraclenet with stages of {channels} channels: {about}",
+        summary=f"OracleNet with stages of {channels} channels, {about}",
         options=_ORACLENET_SCALES,
         facts=_ORACLENET_FACTS,
         source=_ORACLENET_SOURCE,
@@ -47,13 +47,13 @@ ORACLENETS: tuple[Spec, ...] = (
         kind="backbone",
         name="oraclenet",
         target=_ORACLENET,
-        summary="residual CNN for small images on a frozen patch whitening, of any width and depth",
+        summary="small residual CNN with a frozen patch-whitening layer, of any width and depth",
         options=(
             Option(
                 "width",
                 "float",
                 1.0,
-                "multiplies the channels 32, 64, 128 of the stages (to multiples of 8)",
+                "multiplier of the stages' channels 32, 64, 128 (rounded to multiples of 8)",
                 low=0.25,
                 high=8.0,
             ),
@@ -61,7 +61,7 @@ ORACLENETS: tuple[Spec, ...] = (
                 "depth",
                 "int",
                 1,
-                "residual convolutions in each stage",
+                "residual convolutions per stage",
                 low=0,
                 high=16,
                 later=True,
@@ -70,7 +70,7 @@ ORACLENETS: tuple[Spec, ...] = (
                 "activation",
                 "str",
                 "gelu",
-                "after the first convolution and each batch norm",
+                "activation after the first convolution and each batch norm",
                 choices=("gelu", "relu", "silu", "hardswish"),
                 later=True,
             ),
@@ -78,7 +78,7 @@ ORACLENETS: tuple[Spec, ...] = (
                 "pool",
                 "str",
                 "max",
-                "of the last map to a vector",
+                "global pooling of the last feature map",
                 choices=("max", "avg"),
                 later=True,
             ),
@@ -86,7 +86,7 @@ ORACLENETS: tuple[Spec, ...] = (
                 "whiten",
                 "bool",
                 True,
-                "freeze the first convolution to whiten patches; false: learn it",
+                "freeze the first convolution as patch whitening; false trains it",
                 later=True,
             ),
             *_ORACLENET_SCALES,

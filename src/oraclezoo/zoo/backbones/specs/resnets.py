@@ -1,4 +1,4 @@
-"""Specs of timm's residual nets with full convolutions. Imports light."""
+"""Specs of residual networks with full convolutions in timm. No heavy imports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESNETS: tuple[Spec, ...] = (
     ),
     timm(
         "resnet18",
-        "3x3 stem of stride 1 (was 7x7, 2); max-pool kept",
+        "3x3 stem with stride 1 (was 7x7, stride 2); max-pool kept",
         "He et al. 2016, arXiv:1512.03385",
         prunable=True,
         convolutions={"conv1": {"kernel_size": 3, "stride": 1}},

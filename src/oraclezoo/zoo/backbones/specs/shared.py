@@ -1,4 +1,4 @@
-"""What specs of backbones have in common. Imports light."""
+"""Helpers for backbone specs. No heavy imports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DROP_PATH = Option(
     "drop_path_rate",
     "float",
     0.0,
-    "stochastic depth: probability of skipping the last residual branch, less for earlier ones",
+    "stochastic depth: drop probability of the last residual branch, smaller for earlier ones",
     low=0.0,
     high=0.9,
 )
@@ -25,21 +25,23 @@ PRETRAINED = Option(
     "pretrained",
     "bool",
     False,
-    "start from timm's weights, out of the local cache or from the hub; the result is open",
+    "load timm's pretrained weights from the local cache or the Hub; open division only",
     later=True,
 )
 
 
 def facts(*, prunable: bool | str, data_init: bool = False) -> Mapping[str, bool | str]:
-    """The facts of a backbone; ``prunable`` is True, False, or the reason why it is not."""
-    found: dict[str, bool | str] = {"data_init": data_init, "prunable": prunable is True}
+    """Return the facts of a backbone; a string as ``prunable`` is the reason why it is not."""
+    table: dict[str, bool | str] = {"data_init": data_init, "prunable": prunable is True}
     if isinstance(prunable, str):
-        found["not_prunable_because"] = prunable
-    return found
+        table["not_prunable_because"] = prunable
+    return table
 
 
-def own(name: str, target: str, summary: str, source: str, *options: Option, **more: Any) -> Spec:
-    """The spec of a net that is written here; ``more`` are other fields of a spec."""
+def native(
+    name: str, target: str, summary: str, source: str, *options: Option, **more: Any
+) -> Spec:
+    """Return the spec of a network implemented here; ``more`` are further fields of the spec."""
     more = {"facts": facts(prunable=True), **more}
     return Spec(
         "backbone",
@@ -61,15 +63,17 @@ def timm(
     prunable: bool | str,
     **fixed: Any,
 ) -> Spec:
-    """The spec of a net of timm's that takes timm's weights too.
+    """Return the spec of a timm architecture that accepts timm's pretrained weights.
 
-    ``change`` says what is other than in timm; ``fixed`` does it, see
-    :func:`oraclezoo.zoo.backbones.timm_nets.create`.
+    ``change`` describes the differences from timm, and ``fixed`` holds the arguments of
+    :func:`oraclezoo.zoo.backbones.timm_nets.create` that make them.
     """
-    return made(name, name, change, source, (*options, PRETRAINED), prunable=prunable, **fixed)
+    return timm_variant(
+        name, name, change, source, (*options, PRETRAINED), prunable=prunable, **fixed
+    )
 
 
-def made(
+def timm_variant(
     name: str,
     architecture: str,
     change: str,
@@ -79,7 +83,7 @@ def made(
     prunable: bool | str,
     **fixed: Any,
 ) -> Spec:
-    """The spec of a net made from timm's ``architecture`` by changes that no weights would fit."""
+    """Return the spec of a changed timm architecture that pretrained weights do not fit."""
     return Spec(
         kind="backbone",
         name=name,

@@ -1,11 +1,18 @@
-"""Specs of nets with attention or with layers that mix patches. Imports light."""
+"""Specs of vision transformers, hybrids and mixers. No heavy imports."""
 
 from __future__ import annotations
 
 from oraclezoo.specs import Option, Spec
-from oraclezoo.zoo.backbones.specs.shared import DROP_PATH, DROP_RATE, facts, made, own, timm
+from oraclezoo.zoo.backbones.specs.shared import (
+    DROP_PATH,
+    DROP_RATE,
+    facts,
+    native,
+    timm,
+    timm_variant,
+)
 
-_PATCH_SIZE = Option("patch_size", "int", 4, "edge of a patch, in pixels", low=2, high=32)
+_PATCH_SIZE = Option("patch_size", "int", 4, "patch edge in pixels", low=2, high=32)
 
 
 def _depth(default: int, what: str = "transformer blocks") -> Option:
@@ -13,31 +20,31 @@ def _depth(default: int, what: str = "transformer blocks") -> Option:
 
 
 TOKENS: tuple[Spec, ...] = (
-    made(
+    timm_variant(
         "vit_tiny",
         "vit_tiny_patch16_224",
-        "patches of 4x4 (was 16x16), depth 4 (was 12), mean of the tokens instead of a class token",
+        "4x4 patches (was 16x16), depth 4 (was 12), average pooling instead of a class token",
         "Dosovitskiy et al. 2021, arXiv:2010.11929",
         (DROP_RATE, DROP_PATH, _PATCH_SIZE, _depth(4)),
         prunable=True,
         arguments={"class_token": False, "global_pool": "avg"},
     ),
-    made(
+    timm_variant(
         "vit_micro",
         "vit_tiny_patch16_224",
-        "patches of 4x4 (was 16x16), 96 wide (was 192), depth 6 (was 12), mean of the tokens "
-        "instead of a class token",
+        "4x4 patches (was 16x16), width 96 (was 192), depth 6 (was 12), average pooling instead of "
+        "a class token",
         "Dosovitskiy et al. 2021, arXiv:2010.11929",
         (DROP_RATE, DROP_PATH, _PATCH_SIZE, _depth(6)),
         prunable=True,
         arguments={"class_token": False, "global_pool": "avg", "embed_dim": 96},
     ),
-    made(
+    timm_variant(
         "swin_micro",
         "swin_tiny_patch4_window7_224",
-        "patches of 2x2 (was 4x4), 48 wide (was 96), stages of 2, 4 blocks (was 2, 2, 6, 2)",
+        "2x2 patches (was 4x4), width 48 (was 96), stages of 2, 4 blocks (was 2, 2, 6, 2)",
         "Liu et al. 2021, arXiv:2103.14030",
-        prunable="the heads of its attention have a fixed width",
+        prunable="its attention heads have a fixed width",
         arguments={
             "patch_size": 2,
             "window_size": 7,
@@ -50,7 +57,7 @@ TOKENS: tuple[Spec, ...] = (
         "mobilevitv2_050",
         "stride 1 (was 2) in the stem",
         "Mehta and Rastegari 2022, arXiv:2206.02680",
-        prunable="it cuts its channels into parts at fixed places",
+        prunable="it splits its channels at fixed indices",
         unstride=("stem",),
     ),
     timm(
@@ -58,27 +65,29 @@ TOKENS: tuple[Spec, ...] = (
         "stride 1 (was 2) in the stem and the first stage",
         "Cai et al. 2023, arXiv:2205.14756",
         (DROP_RATE,),
-        prunable="the heads of its attention have a fixed width",
+        prunable="its attention heads have a fixed width",
         unstride=("stem", "stages.0.blocks.0"),
     ),
-    own(
+    native(
         "mlp_mixer",
         "mixer:MLPMixer",
-        "patches, mixed across the image and across channels by MLPs in turn",
+        "alternating token-mixing and channel-mixing MLPs on patches",
         "Tolstikhin et al. 2021, arXiv:2105.01601",
         _PATCH_SIZE,
-        Option("dim", "int", 128, "channels of a patch", low=8, high=1024),
+        Option("dim", "int", 128, "embedding dimension of a patch", low=8, high=1024),
         _depth(6, "mixer blocks"),
-        facts=facts(prunable="it mixes the places of a map, which pruning takes for channels"),
+        facts=facts(prunable="pruning would mistake its token dimension for channels"),
     ),
-    own(
+    native(
         "convmixer",
         "mixer:ConvMixer",
-        "patches, mixed by depthwise and pointwise convolutions in turn",
+        "alternating depthwise and pointwise convolutions on patches",
         "Trockman and Kolter 2022, arXiv:2201.09792",
-        Option("patch_size", "int", 2, "edge of a patch, in pixels", low=1, high=32),
-        Option("dim", "int", 96, "channels of a patch", low=8, high=1024),
+        Option("patch_size", "int", 2, "patch edge in pixels", low=1, high=32),
+        Option("dim", "int", 96, "embedding dimension of a patch", low=8, high=1024),
         _depth(6, "mixer blocks"),
-        Option("kernel_size", "int", 5, "edge of the depthwise convolutions", low=1, high=15),
+        Option(
+            "kernel_size", "int", 5, "kernel size of the depthwise convolutions", low=1, high=15
+        ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Specs of the built-in optimizers, by where their code comes from. Imports light."""
+"""Specs of the built-in optimizers, by origin of their code. No heavy imports."""
 
 from __future__ import annotations
 

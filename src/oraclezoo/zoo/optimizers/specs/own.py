@@ -1,4 +1,4 @@
-"""Specs of the optimizers that are written here. Imports light."""
+"""Specs of the optimizers implemented in this package. No heavy imports."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ OWN: tuple[Spec, ...] = (
         target="oraclezoo.zoo.optimizers.muon:muon",
         summary="orthogonalised Nesterov momentum on convolutions and hidden layers, SGD elsewhere",
         options=(
-            lr(0.2, "learning rate of Muon's weights: length of a step relative to them"),
-            momentum(0.6, "momentum of Muon's weights"),
+            lr(0.2, "learning rate of the weights that Muon updates"),
+            momentum(0.6, "momentum of the weights that Muon updates"),
             Option(
                 "ns_steps",
                 "int",
                 5,
-                "Newton-Schulz iterations; fewer leave the update less orthogonal",
+                "Newton-Schulz iterations; fewer make the update less orthogonal",
                 low=1,
                 high=12,
             ),
@@ -49,7 +49,7 @@ OWN: tuple[Spec, ...] = (
         ),
         facts={
             **facts(),
-            "takes": "weights of convolutions and of linear layers but the last",
+            "takes": "weights of convolutions and of all linear layers except the last",
             "others": "Nesterov SGD: biases, norms, embeddings, the last linear layer",
         },
         source="Jordan et al. 2024, Muon: https://kellerjordan.github.io/posts/muon/",
@@ -58,14 +58,14 @@ OWN: tuple[Spec, ...] = (
         kind="optimizer",
         name="sam",
         target="oraclezoo.zoo.optimizers.sam:sam",
-        summary="sharpness-aware minimisation around SGD or AdamW: the gradient is taken where the "
-        "loss is worst nearby; two passes a step, each counted as examples",
+        summary="sharpness-aware minimisation around SGD or AdamW; each step takes two passes, "
+        "both of which count as examples",
         options=(
-            Option("base", "str", "sgd", "what takes the step", choices=("sgd", "adamw")),
+            Option("base", "str", "sgd", "base optimizer", choices=("sgd", "adamw")),
             lr(0.1),
             momentum(0.9, "Nesterov momentum of sgd, or beta1 of adamw"),
-            number("rho", 0.05, "distance at which the worst loss is looked for", 0.0, 10.0),
-            flag("adaptive", False, "measure that distance relative to each weight (ASAM)"),
+            number("rho", 0.05, "radius of the neighbourhood", 0.0, 10.0),
+            flag("adaptive", False, "scale the neighbourhood by the weights (ASAM)"),
             *decay(5e-4, f"{PENALTY}; adamw: {DECOUPLED}"),
         ),
         facts=facts(separable=False, needs_closure=True),

@@ -1,4 +1,4 @@
-"""What specs of optimizers have in common. Imports light."""
+"""Helpers for optimizer specs. No heavy imports."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from oraclezoo.specs import Option
 
-DECOUPLED = "decoupled: weights shrink by lr times this, beside the step"
-PENALTY = "L2 penalty: added to the gradient, times the weight"
+DECOUPLED = "decoupled weight decay, scaled by lr"
+PENALTY = "L2 penalty: this times the weight is added to the gradient"
 
 
 def facts(*, separable: bool = True, needs_closure: bool = False) -> Mapping[str, Any]:
-    """The facts of an optimizer that updates every parameter in one way."""
+    """Return the facts of an optimizer that treats all parameters alike."""
     return {
         "needs_closure": needs_closure,
         "train_eval": False,
@@ -23,46 +23,46 @@ def facts(*, separable: bool = True, needs_closure: bool = False) -> Mapping[str
 
 
 def lr(default: float, help: str = "learning rate") -> Option:
-    """The learning rate."""
+    """Return the option for the learning rate."""
     return Option("lr", "float", default, help, low=1e-8, high=100.0)
 
 
-def betas(*default: float, what: str = "of the mean of gradients and of their squares") -> Option:
-    """Decay rates of running means."""
+def betas(*default: float, what: str = "of the gradient and of its square") -> Option:
+    """Return the option for the decay rates of running averages."""
     count = {2: "two", 3: "three"}[len(default)]
-    help = f"{count} decay rates: {what}"
+    help = f"{count} decay rates of running averages: {what}"
     return Option("betas", "floats", default, help, low=0.0, high=0.999999)
 
 
 def eps(default: float, help: str = "added to the denominator") -> Option:
-    """A small number that keeps a quotient finite."""
+    """Return the option for the term added to a denominator."""
     return Option("eps", "float", default, help, low=1e-30, high=1.0)
 
 
 def momentum(default: float, help: str = "momentum") -> Option:
-    """Momentum."""
+    """Return the option for momentum."""
     return Option("momentum", "float", default, help, low=0.0, high=0.9999)
 
 
 def flag(name: str, default: bool, help: str) -> Option:
-    """A switch."""
+    """Return a boolean option."""
     return Option(name, "bool", default, help)
 
 
 def number(name: str, default: float, help: str, low: float, high: float) -> Option:
-    """Any other number."""
+    """Return an option for any other number."""
     return Option(name, "float", default, help, low=low, high=high)
 
 
 def decay(default: float, help: str, *, norms: bool = False) -> tuple[Option, Option]:
-    """Weight decay, and whether biases and norms are decayed too."""
+    """Return the options for weight decay and for decaying biases and norms too."""
     return (
         Option("weight_decay", "float", default, help, low=0.0, high=1.0),
         Option(
             "decay_norms",
             "bool",
             norms,
-            "decay biases and parameters of one dimension too, as norms have",
+            "decay biases and one-dimensional parameters (norms) too",
             later=True,
         ),
     )

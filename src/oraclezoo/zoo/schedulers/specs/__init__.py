@@ -1,4 +1,4 @@
-"""Specs of the built-in schedulers. Imports light."""
+"""Specs of the built-in schedulers. No heavy imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Specs of schedulers that go up and down. Imports light."""
+"""Specs of cyclic schedulers. No heavy imports."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ _CYCLE_MOMENTUM = Option(
     "cycle_momentum",
     "bool",
     False,
-    "move momentum (or beta1) from 0.95 to 0.85 and back, against the learning rate",
+    "cycle momentum (or beta1) from 0.95 to 0.85 and back, inversely to the learning rate",
 )
 
 
 def _cycles(default: int) -> Option:
-    return Option("cycles", "int", default, "cycles that fill the training", low=1, high=100)
+    return Option("cycles", "int", default, "number of cycles", low=1, high=100)
 
 
 def _decay(default: float) -> Option:
-    return number("decay", default, "height of each cycle's peak, relative to the last", 0.0, 1.0)
+    return number("decay", default, "peak of each cycle relative to the previous one", 0.0, 1.0)
 
 
 CYCLES: tuple[Spec, ...] = (
     scheduler(
         "cosine-restarts",
         "cycles:CosineRestarts",
-        "linear warm-up, then cosines down, each from the top again (SGDR), to the last step",
+        "linear warm-up, then cosine annealing with warm restarts (SGDR)",
         "Loshchilov and Hutter 2017, arXiv:1608.03983; timm's CosineLRScheduler",
         _cycles(3),
-        number("mult", 2.0, "each cycle is this many times as long as the last", 0.1, 10.0),
+        number("mult", 2.0, "length of each cycle relative to the previous one", 0.1, 10.0),
         _decay(1.0),
         warmup(),
         lr_min_ratio(),
@@ -36,34 +36,41 @@ CYCLES: tuple[Spec, ...] = (
     scheduler(
         "triangular",
         "cycles:Triangular",
-        "up in a line and down again, a few times, each time less high",
+        "triangular cyclical learning rate with decaying peaks",
         "Smith 2017, arXiv:1506.01186; torch.optim.lr_scheduler.CyclicLR",
         _cycles(4),
         _decay(0.5),
         number(
-            "lr_min_ratio", 0.05, "lowest learning rate, as a fraction of the optimizer's", 0.0, 1.0
+            "lr_min_ratio", 0.05, "minimum learning rate as a fraction of the optimizer's", 0.0, 1.0
         ),
     ),
     Spec(
         kind="scheduler",
         name="onecycle",
         target="oraclezoo.zoo.schedulers.onecycle:onecycle",
-        summary="torch's OneCycleLR over the whole training: cosine up, cosine down",
+        summary="PyTorch's OneCycleLR over the whole training, with cosine annealing",
         options=(
             Option(
                 "max_lr_ratio",
                 "float",
                 1.0,
-                "peak, as a multiple of the optimizer's learning rate",
+                "peak as a multiple of the optimizer's learning rate",
                 low=1e-6,
                 high=1e4,
             ),
-            Option("pct_start", "float", 0.3, "fraction of the steps that rise", low=0.0, high=1.0),
+            Option(
+                "pct_start",
+                "float",
+                0.3,
+                "fraction of the steps that increase it",
+                low=0.0,
+                high=1.0,
+            ),
             Option(
                 "div_factor",
                 "float",
                 25.0,
-                "the first learning rate is the peak divided by this",
+                "peak divided by the initial learning rate",
                 low=1.0,
                 high=1e8,
             ),
@@ -71,7 +78,7 @@ CYCLES: tuple[Spec, ...] = (
                 "final_div_factor",
                 "float",
                 1e4,
-                "the last learning rate is the first divided by this",
+                "initial divided by the final learning rate",
                 low=1.0,
                 high=1e8,
             ),
@@ -84,7 +91,7 @@ CYCLES: tuple[Spec, ...] = (
         kind="scheduler",
         name="onecycle-restarts",
         target="oraclezoo.zoo.schedulers.onecycle:onecycle_restarts",
-        summary="a OneCycleLR first, then cosine annealing with warm restarts from the "
+        summary="OneCycleLR as warm-up, then cosine annealing with warm restarts from the "
         "optimizer's learning rate",
         options=(
             Option(
@@ -94,8 +101,7 @@ CYCLES: tuple[Spec, ...] = (
                 "lr_warmup_max",
                 "float",
                 3e-3,
-                "peak of the one cycle, for the optimizer's first parameter group; the peaks of "
-                "the others are in proportion",
+                "peak of the one cycle for the first parameter group; others scale proportionally",
                 low=1e-8,
                 high=100.0,
             ),
@@ -111,7 +117,7 @@ CYCLES: tuple[Spec, ...] = (
                 "lr_mult_period",
                 "int",
                 2,
-                "each cosine period is this many times as long as the one before",
+                "length of each cosine period relative to the previous one",
                 low=1,
                 high=100,
             ),
@@ -119,15 +125,15 @@ CYCLES: tuple[Spec, ...] = (
                 "lr_min",
                 "float",
                 1e-5,
-                "learning rate that each cosine period falls to, for the first parameter group; "
-                "at most the optimizer's",
+                "final learning rate of each cosine period, for the first parameter group; at most "
+                "the optimizer's",
                 low=0.0,
                 high=100.0,
             ),
             _CYCLE_MOMENTUM,
         ),
         facts=FACTS,
-        source="torch's OneCycleLR (arXiv:1708.07120) and CosineAnnealingWarmRestarts "
+        source="PyTorch's OneCycleLR (arXiv:1708.07120) and CosineAnnealingWarmRestarts "
         "(arXiv:1608.03983), joined by SequentialLR",
     ),
 )

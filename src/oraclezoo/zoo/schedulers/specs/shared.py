@@ -1,4 +1,4 @@
-"""What specs of schedulers have in common. Imports light."""
+"""Helpers for scheduler specs. No heavy imports."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ FACTS = {"metric": False}
 
 
 def warmup(default: float = 0.0, *, later: bool = False) -> Option:
-    """The part of the training that warms up."""
-    help = "fraction of the steps over which the learning rate rises linearly"
+    """Return the option for the length of the warm-up."""
+    help = "fraction of the steps with linear warm-up"
     return Option("warmup", "float", default, help, low=0.0, high=1.0, later=later)
 
 
 def lr_min_ratio(default: float = 0.0) -> Option:
-    """Where the learning rate ends."""
-    help = "last learning rate, as a fraction of the optimizer's"
+    """Return the option for the final learning rate."""
+    help = "final learning rate as a fraction of the optimizer's"
     return Option("lr_min_ratio", "float", default, help, low=0.0, high=1.0)
 
 
 def number(name: str, default: float, help: str, low: float, high: float) -> Option:
-    """Any other number."""
+    """Return an option for any other number."""
     return Option(name, "float", default, help, low=low, high=high)
 
 
 def scheduler(name: str, target: str, summary: str, source: str, *options: Option) -> Spec:
-    """The spec of a scheduler that is stepped with the optimizer."""
+    """Return the spec of a scheduler that steps with the optimizer."""
     return Spec(
         kind="scheduler",
         name=name,

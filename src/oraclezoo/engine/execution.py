@@ -1,0 +1,53 @@
+"""Execution settings: where and how a recipe is run. They change time and memory, not the recipe.
+
+Imports no torch, so that a process that only parses a job request starts quickly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oraclezoo.specs import Value
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Settings of a training run that are not part of its recipe.
+
+    Attributes:
+        data_dir: Folder with the data set's files; None for the default places.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
+        compile: Use of ``torch.compile``: ``"auto"``, ``"on"`` or ``"off"``.
+        deterministic: Use deterministic algorithms on a GPU too.
+        stream_above: Size in bytes (or text such as ``"2GiB"``) above which a split is streamed
+            from its file; None for half of the free memory.
+        trackers: Options of each tracker, by its qualified name.
+    """
+
+    data_dir: Path | None = None
+    device: str = "auto"
+    compile: str = "auto"
+    deterministic: bool = False
+    stream_above: int | str | None = None
+    trackers: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+
+    def torch_device(self) -> torch.device:
+        """Return the device. Raises UsageError if this machine does not have it."""
+        from oraclezoo.engine.device import pick
+
+        return pick(self.device)
+
+    def stream_limit(self) -> int:
+        """Return the size in bytes above which a split is streamed to the device.
+
+        Raises UsageError if ``stream_above`` is not a size.
+        """
+        from oraclezoo.engine.streaming import stream_limit
+
+        return stream_limit(self.stream_above, self.torch_device())

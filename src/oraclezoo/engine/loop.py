@@ -1,0 +1,61 @@
+"""The loop over epochs: checkpoints, interruption and a random state that does not leak out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+
+from oraclezoo.engine.device import exact_float32
+from oraclezoo.errors import InterruptedRunError
+
+CHECKPOINT_EVERY_S = 15.0
+"""Minimum time between two checkpoints; the last epoch is always saved."""
+
+
+class EpochLoop(Protocol):
+    """What :func:`run_epochs` drives: one training run, or several stacked ones."""
+
+    @property
+    def done(self) -> bool:
+        """Whether no epoch is left."""
+
+    def train_epoch(self, should_stop: Callable[[], bool]) -> bool:
+        """Train the rest of an epoch; return True if ``should_stop`` ended it early."""
+
+    def end_epoch(self) -> None:
+        """Validate and report the epoch that was just trained."""
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+
+    def interruption(self) -> str:
+        """Return the message of the error that an early stop raises."""
+
+
+def run_epochs(loop: EpochLoop, should_stop: Callable[[], bool]) -> None:
+    """Train until the loop is done, saving its state regularly.
+
+    Raises InterruptedRunError, after a checkpoint, if ``should_stop`` returned True.
+    """
+    saved_at, done = time.monotonic(), loop.done
+    while not done:
+        if loop.train_epoch(should_stop):
+            loop.save()
+            raise InterruptedRunError(loop.interruption())
+        loop.end_epoch()
+        done = loop.done
+        if done or time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+            loop.save()
+            saved_at = time.monotonic()
+
+
+@contextmanager
+def isolated(device: torch.device) -> Iterator[None]:
+    """Compute in exact float32 and restore the caller's random state afterwards."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices), exact_float32():
+        yield

@@ -1,0 +1,174 @@
+"""Options of a pruning, as records that are passed whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.choices import IMPORTANCES, PRUNING_RUNTIMES, SCOPES
+from oraclezoo.errors import UsageError
+from oraclezoo.receipts.measurement import Gates, Measurement
+from oraclezoo.receipts.timing import Setting
+from oraclezoo.recipe import Recipe
+from oraclezoo.training.finetune import Tuning
+
+EPOCHS = 10
+"""Default number of epochs of fine-tuning."""
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """How much to prune, and how channels are chosen.
+
+    ``target`` is the fraction of ``what`` (macs, params or latency) that may remain after the last
+    of ``steps``. ``scope`` None means isomorphic for transformers and uniform for other models.
+    Latency is measured with ``runtime`` at ``setting``.
+
+    Raises:
+        UsageError: A value is out of range, or a name is unknown.
+    """
+
+    what: str
+    target: float
+    importance: str = "taylor"
+    scope: str | None = None
+    round_to: int = 8
+    steps: int = 1
+    seed: int = 0
+    runtime: str = PRUNING_RUNTIMES[0]
+    setting: Setting = (1, 1)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target <= 1:
+            raise UsageError(f"{self.what} is {self.target}; it must be above 0 and at most 1")
+        for name, value, choices in (
+            ("importance", self.importance, IMPORTANCES),
+            ("scope", self.scope or SCOPES[0], SCOPES),
+            ("runtime", self.runtime, PRUNING_RUNTIMES),
+        ):
+            if value not in choices:
+                raise UsageError(f"{name} is '{value}'; it must be one of {', '.join(choices)}")
+        for name, number in (("round_to", self.round_to), ("steps", self.steps)):
+            if number < 1:
+                raise UsageError(f"{name} is {number}; it must be at least 1")
+
+    @classmethod
+    def of_target(
+        cls, macs: float | None, params: float | None, latency: float | None, **choices: Any
+    ) -> Pruning:
+        """Return a pruning to the one target that is not None. Raises UsageError otherwise."""
+        targets = {"macs": macs, "params": params, "latency": latency}
+        set_targets = [(name, value) for name, value in targets.items() if value is not None]
+        if len(set_targets) != 1:
+            raise UsageError("give exactly one of macs, params and latency, e.g. macs 0.5")
+        return cls(*set_targets[0], **choices)
+
+    def selection(self) -> dict[str, Any]:
+        """Return the options that select channels, without target and latency measurement."""
+        return {
+            "importance": self.importance,
+            "scope": self.scope,
+            "round_to": self.round_to,
+            "steps": self.steps,
+            "seed": self.seed,
+        }
+
+    def document(self) -> dict[str, Any]:
+        """Return all options under the names that 0.1 hashed, which ``--resume`` must match."""
+        return {
+            "what": self.what,
+            "target": self.target,
+            **self.selection(),
+            "runtime": self.runtime,
+            "setting": list(self.setting),
+        }
+
+
+def tuning_document(tuning: Tuning) -> dict[str, Any]:
+    """Return the options of fine-tuning under the names that 0.1 hashed and put in receipts."""
+    return {
+        "epochs": tuning.epochs,
+        "lr_scale": tuning.lr_scale,
+        "distill": tuning.distill,
+        "temperature": tuning.temperature,
+    }
+
+
+def check_epochs(tuning: Tuning, steps: int) -> None:
+    """Raise UsageError unless each pruning step gets an epoch of fine-tuning, or none does."""
+    if tuning.epochs and tuning.epochs < steps:
+        raise UsageError(
+            f"{tuning.epochs} epochs are too few for {steps} steps: give one epoch per step"
+        )
+
+
+@dataclass(frozen=True)
+class PruneOptions:
+    """All options of one pruning.
+
+    ``recipe`` is used for fine-tuning instead of the model's own, on ``device``. ``resume``
+    continues an unfinished pruning in the output folder, ``overwrite`` discards it.
+    """
+
+    pruning: Pruning
+    tuning: Tuning = field(default_factory=lambda: Tuning(EPOCHS))
+    recipe: Recipe | str | Path | None = None
+    device: str = "auto"
+    gates: Gates = field(default_factory=Gates)
+    measurement: Measurement = field(default_factory=Measurement)
+    resume: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The result of choosing channels: ``reached`` is the fraction of the target figure left.
+
+    ``strength`` is the position between no pruning (0) and the most possible (1); ``whole`` names
+    the layers that were left whole, with the reasons.
+    """
+
+    scope: str
+    strength: float
+    reached: float
+    whole: dict[str, str]
+
+    def document(self) -> dict[str, Any]:
+        """Return the record as JSON data."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """Cost and result of fine-tuning after one pruning step."""
+
+    epochs: int
+    examples: int
+    train_s: float
+    validation_accuracy: float | None
+    device: str
+
+
+@dataclass(frozen=True)
+class PruneReport:
+    """The options and findings of a pruning, for its receipt; the cut is that of the last step."""
+
+    pruning: Pruning
+    tuning: Tuning
+    cut: Cut
+    fine_tuned: tuple[FineTuned, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry ``options`` of the receipt."""
+        pruning = self.pruning
+        entry = {pruning.what: pruning.target, **pruning.selection()}
+        if pruning.what == "latency":
+            entry |= {"runtime": pruning.runtime, "setting": list(pruning.setting)}
+        return {
+            **entry,
+            **tuning_document(self.tuning),
+            **self.cut.document(),
+            "fine_tuned": [dataclasses.asdict(step) for step in self.fine_tuned],
+        }

@@ -1,0 +1,94 @@
+"""Job of the receipts: time one model in one runtime (:mod:`oraclezoo.jobs`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from oraclezoo.jobs import Channel
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Request to time a model.
+
+    Attributes:
+        runtime: ``"onnxruntime"``, ``"eager"`` or ``"compiled"``.
+        path: An ONNX file for ONNX Runtime, otherwise a model folder.
+        image_size: Width and height of the model's input in pixels.
+        precision: Precision of the ONNX file, copied to the rows.
+        device: Device of PyTorch.
+        settings: Pairs of batch size and threads.
+        budget_s: Approximate seconds for each setting.
+        min_repeats: Minimum number of timed passes for each setting.
+    """
+
+    ACTION: ClassVar[str] = "oraclezoo.receipts.actions:time_model"
+
+    runtime: str
+    path: Path
+    image_size: int
+    precision: str
+    device: str
+    settings: tuple[tuple[int, int], ...]
+    budget_s: float
+    min_repeats: int
+
+
+def time_model(request: Timing, channel: Channel) -> None:
+    """Time a model and send one ``timed`` event. ONNX Runtime is timed without importing torch."""
+    from oraclezoo.measure.memory import peak_bytes
+
+    compile_s = device_bytes = None
+    if request.runtime == "onnxruntime":
+        from oraclezoo.measure.ort import onnx
+
+        rows = onnx(
+            request.path,
+            image_size=request.image_size,
+            precision=request.precision,
+            settings=request.settings,
+            budget_s=request.budget_s,
+            min_repeats=request.min_repeats,
+        )
+    else:
+        rows, compile_s, device_bytes = _time_torch(request)
+    channel.send(
+        "timed",
+        rows=rows,
+        peak_memory_bytes=peak_bytes(),
+        peak_device_memory_bytes=device_bytes,
+        compile_s=compile_s,
+    )
+
+
+def _time_torch(request: Timing) -> tuple[list[dict[str, Any]], float | None, int | None]:
+    """Return latency rows, seconds of compilation and peak device memory in bytes."""
+    import torch
+
+    from oraclezoo.artifacts.model import load
+    from oraclezoo.engine.device import exact_float32, peak_memory_bytes, pick
+    from oraclezoo.measure import latency
+    from oraclezoo.measure.repeats import Repeats
+
+    device, model = pick(request.device), load(request.path)
+    shape = {key: model.card["input"][key] for key in ("in_chans", "image_size")}
+    model.module.to(device).to(memory_format=torch.channels_last)
+    compiled = request.runtime == "compiled"
+    net, compile_s = model.in_form(compile=compiled), None
+    with exact_float32():
+        if compiled:
+            compile_s = latency.first_passes_s(
+                net, device=device, settings=request.settings, **shape
+            )
+        rows = latency.passes(
+            net,
+            device=device,
+            runtime=request.runtime,
+            precision=model.precision,
+            settings=request.settings,
+            repeats=Repeats(request.budget_s, request.min_repeats),
+            **shape,
+        )
+    return rows, compile_s, peak_memory_bytes(device) if device.type == "cuda" else None

@@ -1,0 +1,64 @@
+"""Options of every command that measures a model before and after a change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from oraclezoo.errors import VerificationError
+from oraclezoo.receipts.records import GateEntry, Receipt
+from oraclezoo.receipts.timing import ROUNDS, Setting
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The data that a receipt is measured on, and how latency is timed.
+
+    ``track`` is the model's own if None; its files are in ``data_dir``. Accuracy is measured on
+    ``split``; a test-set evaluation is recorded in the ledger of the folder ``results``. If
+    ``timed``, latency is measured in ``rounds`` rounds at each of ``settings``, pairs of batch size
+    and threads (None: batch 1 on one thread, and 256 on all).
+    """
+
+    track: str | None = None
+    data_dir: str | Path | None = None
+    split: str = "validation"
+    results: str | Path = "results"
+    timed: bool = True
+    rounds: int = ROUNDS
+    settings: tuple[Setting, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Largest accepted loss of accuracy, in percentage points; None accepts any loss.
+
+    ``max_drop`` bounds the mean loss, ``max_limit`` its one-sided 95% confidence limit.
+    """
+
+    max_drop: float | None = None
+    max_limit: float | None = None
+
+    def check(self, receipt: Receipt) -> None:
+        """Raise VerificationError if the loss of accuracy in a receipt exceeds a gate."""
+        change = receipt.accuracy
+        drop, limit = -100 * change.difference, 100 * change.loss_limit95
+        images = f"{receipt.images} {receipt.split} images"
+        failures = []
+        if self.max_drop is not None and drop > self.max_drop + _ROUNDING:
+            failures.append(
+                f"{receipt.step} lost {drop:.2f} points on {images}, more than {self.max_drop:g}"
+            )
+        if self.max_limit is not None and limit > self.max_limit + _ROUNDING:
+            failures.append(
+                f"the 95% limit of the loss is {limit:.2f} points on {images}, "
+                f"more than {self.max_limit:g}"
+            )
+        if failures:
+            raise VerificationError("; ".join(failures) + "; nothing was written")
+
+    def passed(self, receipt: Receipt) -> Receipt:
+        """Return a receipt that records these gates."""
+        return replace(receipt, gates=GateEntry(self.max_drop, self.max_limit))

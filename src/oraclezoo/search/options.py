@@ -1,0 +1,97 @@
+"""Options of a compression, as records that are passed whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oraclezoo.errors import UsageError
+from oraclezoo.pruning.options import Pruning, check_epochs, tuning_document
+from oraclezoo.quantization.options import Int8
+from oraclezoo.receipts.measurement import Measurement
+from oraclezoo.receipts.timing import ROUNDS, Setting
+from oraclezoo.recipe import Recipe
+from oraclezoo.search.goals import Goals
+from oraclezoo.training.finetune import Tuning
+
+TRIALS = 8
+"""Default maximum number of trials."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The batch size and threads that latency is timed at, and the number of rounds."""
+
+    batch_size: int = 1
+    threads: int = 1
+    rounds: int = ROUNDS
+
+    def __post_init__(self) -> None:
+        for name, value in self.document().items():
+            if value < 1:
+                raise UsageError(f"{name} is {value}; it must be at least 1")
+
+    @property
+    def setting(self) -> Setting:
+        """The batch size and the number of threads."""
+        return self.batch_size, self.threads
+
+    def document(self) -> dict[str, int]:
+        """Return the options under the names that 0.1 hashed and put in receipts."""
+        return {"batch_size": self.batch_size, "threads": self.threads, "rounds": self.rounds}
+
+
+@dataclass(frozen=True)
+class Compression:
+    """All options of one compression; see :func:`oraclezoo.compress`.
+
+    ``pruning`` has the options of every trial but its target. ``measurement`` gives the data set
+    and the split of the last receipt; it does not set what is timed, ``timing`` does.
+
+    Raises:
+        UsageError: ``trials`` is less than 1, or there are fewer epochs than steps.
+    """
+
+    goals: Goals
+    pruning: Pruning
+    tuning: Tuning
+    int8: Int8 = field(default_factory=Int8)
+    timing: Timing = field(default_factory=Timing)
+    trials: int = TRIALS
+    recipe: Recipe | str | Path | None = None
+    device: str = "auto"
+    measurement: Measurement = field(default_factory=Measurement)
+    resume: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise UsageError(f"trials is {self.trials}; it must be at least 1")
+        check_epochs(self.tuning, self.pruning.steps)
+
+    @property
+    def data_only(self) -> Measurement:
+        """The measurement of a trial: validation images, untimed, without a ledger."""
+        return Measurement(self.measurement.track, self.measurement.data_dir, timed=False)
+
+    def pruning_document(self) -> dict[str, Any]:
+        """Return the options of pruning and fine-tuning under the names that 0.1 used."""
+        return {**self.pruning.selection(), **tuning_document(self.tuning)}
+
+    def int8_document(self) -> dict[str, Any]:
+        """Return the options of quantization under the names that 0.1 used."""
+        return {
+            "calibration": self.int8.calibration,
+            "images": self.int8.images,
+            "sensitivity": self.int8.sensitivity,
+        }
+
+    def hashed(self) -> dict[str, Any]:
+        """Return the options that affect a trial, as 0.1 hashed them."""
+        return {
+            **self.pruning_document(),
+            **self.int8_document(),
+            **self.timing.document(),
+            "track": self.measurement.track,
+        }
