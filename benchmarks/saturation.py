@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import torch
 from _measured import Figures, emit, positive, spread
 from onnx import TensorProto, helper, numpy_helper
@@ -145,6 +144,8 @@ def session(model: onnx.ModelProto, option: str, shown: tuple[str, ...] = ()) ->
     graph = separate(model)
     for name in shown:
         graph.graph.output.append(helper.make_tensor_value_info(name, TensorProto.UINT8, None))
+    import onnxruntime  # after oraclezoo, which turns its telemetry off
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     if option != PLAIN:

@@ -16,12 +16,14 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+import oraclezoo
 
 ROOT = Path(__file__).parents[1]
 
@@ -100,10 +102,10 @@ int connect(int fd, const struct sockaddr *address, socklen_t size) {
 }
 """
 
-# runs the command line, says that it is done, and stays as long as an uploader needs to start
+# runs the command line, writes its exit status, and stays until its standard input is closed
 COMMAND = """
-import pathlib, sys, time
-done, seconds, *arguments = sys.argv[1:]
+import pathlib, sys
+done, *arguments = sys.argv[1:]
 from oraclezoo.cli import main
 try:
     main(arguments)
@@ -111,16 +113,16 @@ try:
 except SystemExit as stop:
     status = stop.code or 0
 pathlib.Path(done).write_text(str(status))
-time.sleep(float(seconds))
+sys.stdin.read()
 """
 IMPORTS = """
-import importlib, pathlib, sys, time
-done, seconds, *modules = sys.argv[1:]
+import importlib, pathlib, sys
+done, *modules = sys.argv[1:]
 import oraclezoo
 for module in modules:
     importlib.import_module(module)
 pathlib.Path(done).write_text("0")
-time.sleep(float(seconds))
+sys.stdin.read()
 """
 ALONE = """
 import pathlib, sys, time
@@ -131,6 +133,8 @@ while time.monotonic() - began < float(longest) and not pathlib.Path(log).exists
     time.sleep(0.2)
 pathlib.Path(done).write_text(str(time.monotonic() - began))
 """
+Codes = dict[str, tuple[str | Path, ...]]
+"""Code and its arguments by name."""
 LONGEST_S = 60.0
 """How long the bare onnxruntime may take to look up its host."""
 
@@ -171,13 +175,19 @@ class Home:
                 "ORACLEZOO_TEST_LOOKUPS": str(self.log),
             }
 
-    def start(self, code: str, *arguments: str | Path, **variables: str) -> subprocess.Popen[bytes]:
-        """Start Python code in this home; ``self.done`` appears when its work is done."""
+    def start(
+        self, code: str, *arguments: str | Path, stay: bool = False, **variables: str
+    ) -> subprocess.Popen[bytes]:
+        """Start Python code in this home; ``self.done`` appears when its work is done.
+
+        With ``stay`` its standard input is a pipe, which the caller closes to let it end.
+        """
         with self.output.open("wb") as output:
             return subprocess.Popen(
                 [sys.executable, "-c", code, str(self.done), *map(str, arguments)],
                 cwd=self.work,
                 env={**self.environment, **variables},
+                stdin=subprocess.PIPE if stay else subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -226,10 +236,21 @@ def home(tmp_path: Path, library: Path | None) -> Home:
 
 
 @pytest.fixture(scope="module")
-def alone(library: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Alone:
-    """The bare onnxruntime in a home of its own."""
+def control(
+    library: Path | None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Home, subprocess.Popen[bytes]]]:
+    """Start the bare onnxruntime in a home of its own."""
     home = Home(tmp_path_factory.mktemp("alone"), library)
     process = home.start(ALONE, home.log, "0" if library is None else LONGEST_S)
+    yield home, process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def alone(control: tuple[Home, subprocess.Popen[bytes]]) -> Alone:
+    """Wait until the bare onnxruntime has looked up its host."""
+    home, process = control
     home.wait(process)
     process.wait()
     found = Alone(home.files(), home.lookups(), float(home.done.read_text()))
@@ -249,29 +270,20 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def watched(
-    alone: Alone,
-    library: Path | None,
-    picture: Path,
-    tiny_run: Path,
-    tiny_idx: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, Home]:
-    """Commands by name, each in a home of its own, after twice the time that the control took.
+def light(picture: Path) -> Codes:
+    """Return what is watched in the default suite: a command, and all dependencies."""
+    return {"predict": (COMMAND, "predict", picture), "imports": (IMPORTS, *direct_modules())}
 
-    One begins when the work of the one before is done; all stay for their uploaders together.
-    """
+
+@pytest.fixture(scope="module")
+def heavy(tiny_run: Path, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Codes:
+    """Return the commands that need minutes of CPU time, with their jobs."""
     place = tmp_path_factory.mktemp("models")
+    oraclezoo.export(tiny_run, place / "model", data_dir=tiny_idx, timed=False)
     commands: dict[str, Sequence[str | Path]] = {
-        "predict": ("predict", picture),
         "export": (
-            "export",
-            tiny_run,
-            "--out",
-            place / "model",
-            "--data-dir",
-            tiny_idx,
-            "--no-timed",
+            *("export", tiny_run, "--out", place / "other"),
+            *("--data-dir", tiny_idx, "--no-timed"),
         ),
         "quantize": ("quantize", place / "model", "--data-dir", tiny_idx, "--no-timed"),
         "bench": (
@@ -279,22 +291,35 @@ def watched(
             *("--compress", "int8", "--set", "backbone.name=lenet5", "--set", "budget.epochs=1"),
         ),
     }
-    homes, processes = {}, []
-    stay = str(2 * alone.seconds)
+    return {name: (COMMAND, *arguments) for name, arguments in commands.items()}
+
+
+@pytest.fixture(scope="module", params=["light", pytest.param("heavy", marks=pytest.mark.full)])
+def watched(
+    control: tuple[Home, subprocess.Popen[bytes]],
+    library: Path | None,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> dict[str, Home]:
+    """Run code concurrently, each in a home of its own, beside the control.
+
+    After their work all stay for twice the time that the control took to look up its host.
+    """
+    codes: Codes = request.getfixturevalue(request.param)
+    homes = {name: Home(tmp_path_factory.mktemp(name), library) for name in codes}
+    processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        for name, arguments in commands.items():
-            homes[name] = Home(tmp_path_factory.mktemp(name), library)
-            processes.append(homes[name].start(COMMAND, stay, *arguments))
-            homes[name].wait(processes[-1])
+        for name, (code, *arguments) in codes.items():
+            processes[name] = homes[name].start(str(code), *arguments, stay=True)
+        for name, process in processes.items():
+            homes[name].wait(process)
             assert homes[name].done.read_text() == "0", homes[name].output.read_text()
-        names = tuple(direct_modules())
-        homes["imports"] = Home(tmp_path_factory.mktemp("imports"), library)
-        processes.append(homes["imports"].start(IMPORTS, stay, *names))
-        homes["imports"].wait(processes[-1])
-        for process in processes:
-            assert process.wait() == 0
+        time.sleep(2 * request.getfixturevalue("alone").seconds)
+        for process in processes.values():
+            process.communicate()
+            assert process.returncode == 0
     finally:
-        for process in processes:
+        for process in processes.values():
             process.kill()
             process.wait()
     return homes
@@ -327,6 +352,26 @@ def name_of(requirement: str) -> str:
     return re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-")
 
 
+# these come first: the control works while the commands do
+@pytest.mark.slow
+def test_commands_leave_nothing(watched: dict[str, Home]) -> None:
+    """No file outside oraclezoo's own cache."""
+    left = {name: home.files() for name, home in watched.items()}
+    # matplotlib lists the machine's fonts once
+    if "imports" in left:
+        left["imports"] = [path for path in left["imports"] if "matplotlib" not in path]
+    assert left == {name: [] for name in watched}
+
+
+@pytest.mark.slow
+def test_commands_look_up_nothing(watched: dict[str, Home], library: Path | None) -> None:
+    """No host name, and no connection past the loopback."""
+    if library is None:
+        pytest.skip("look-ups are recorded on Linux with a C compiler (cc) only")
+    found = {name: home.lookups() for name, home in watched.items()}
+    assert found == {name: [] for name in watched}
+
+
 @pytest.mark.slow
 def test_the_control_sees_a_bare_onnxruntime(alone: Alone) -> None:
     """Without the switch it leaves a device id, and looks up a host; else all below is vacuous."""
@@ -343,30 +388,9 @@ def test_the_control_sees_a_look_up(alone: Alone, library: Path | None) -> None:
     assert any(line.startswith("getaddrinfo ") for line in alone.lookups)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["predict", "export", "quantize", "bench", "imports"])
-def test_a_command_leaves_nothing(watched: dict[str, Home], name: str) -> None:
-    """No file outside oraclezoo's own cache."""
-    left = watched[name].files()
-    if name == "imports":  # matplotlib lists the machine's fonts once
-        left = [path for path in left if "matplotlib" not in path]
-    assert left == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["predict", "export", "quantize", "bench", "imports"])
-def test_a_command_looks_up_nothing(
-    watched: dict[str, Home], library: Path | None, name: str
-) -> None:
-    """No host name, and no connection past the loopback."""
-    if library is None:
-        pytest.skip("look-ups are recorded on Linux with a C compiler (cc) only")
-    assert watched[name].lookups() == []
-
-
 def test_one_prediction_leaves_nothing(home: Home, picture: Path) -> None:
     """The same without waiting for uploaders: the store is there before anything is sent."""
-    process = home.start(COMMAND, "0", "predict", picture)
+    process = home.start(COMMAND, "predict", picture)
     assert process.wait() == 0
     assert home.done.read_text() == "0", home.output.read_text()
     assert (home.files(), home.lookups()) == ([], [])
@@ -376,7 +400,7 @@ def test_one_prediction_leaves_nothing(home: Home, picture: Path) -> None:
 def test_a_user_who_wants_telemetry_keeps_it(alone: Alone, home: Home, picture: Path) -> None:
     """ORT_DISABLE_TELEMETRY=0 is respected, and what comes of it is seen here."""
     skip_if_silent(alone)
-    process = home.start(COMMAND, "0", "predict", picture, ORT_DISABLE_TELEMETRY="0")
+    process = home.start(COMMAND, "predict", picture, ORT_DISABLE_TELEMETRY="0")
     assert process.wait() == 0
     assert home.files() == alone.files
 

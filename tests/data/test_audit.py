@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from click.testing import CliRunner, Result
 from scipy.ndimage import gaussian_filter
 from scipy.ndimage import shift as resampled
 
 from helpers.drawn import characters
+from oraclezoo.cli import cli
 from oraclezoo.data.audit import KINDS, Audit, audit, counts, damaged
 from oraclezoo.data.audit.features import contrast, moved, strokes, unit
 from oraclezoo.data.audit.files import published, unpublished
@@ -342,9 +342,8 @@ def test_files_are_held_against_their_digests(tmp_path: Path) -> None:
     assert [row.name for row in others] == ["own"]
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "oraclezoo", "data", "audit", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["data", "audit", *arguments])
 
 
 def own(folder: Path, clean: Parts, *, leak: bool) -> Path:
@@ -364,12 +363,12 @@ def own(folder: Path, clean: Parts, *, leak: bool) -> Path:
 def test_the_command_reports_and_exits_by_the_rule(tmp_path: Path, clean: Parts) -> None:
     """0 for clean data; 3 with a leak: report on stdout, reason on stderr, files written."""
     fine = run("idx", "--data-dir", str(own(tmp_path / "fine", clean, leak=False)))
-    assert fine.returncode == 0, fine.stderr
+    assert fine.exit_code == 0, fine.stderr
     assert "exact-duplicate" in fine.stdout
     out = tmp_path / "out"
     folder = own(tmp_path / "leak", clean, leak=True)
     leak = run("idx", "--data-dir", str(folder), "--out", str(out), "--json")
-    assert leak.returncode == 3
+    assert leak.exit_code == 3
     assert "1 serious" in leak.stderr
     document = json.loads(leak.stdout)
     assert document["schema"] == "oraclezoo/audit/1"
@@ -383,7 +382,7 @@ def test_the_command_names_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / TEST_IMAGES).write_bytes(b"x")
     (tmp_path / TEST_LABELS).write_bytes(b"y")
     bad = run("oracle-mnist-3k", "--data-dir", str(tmp_path), "--json")
-    assert bad.returncode == 3
+    assert bad.exit_code == 3
     assert json.loads(bad.stdout)["data"]["numbers"]["checksum"] == 2
 
 
@@ -393,7 +392,7 @@ def test_the_real_images_are_as_the_documentation_says(oracle_dir: Path) -> None
     committed = Path(__file__).parents[2] / "benchmarks/measurements/audit-oracle-mnist-3k.json"
     before = json.loads(committed.read_text(encoding="utf-8"))["data"]
     now = run("oracle-mnist-3k", "--data-dir", str(oracle_dir), "--json")
-    assert now.returncode == 0, now.stderr
+    assert now.exit_code == 0, now.stderr
     after = json.loads(now.stdout)["data"]
     for key in ("splits", "balance", "classes", "files", "numbers", "serious"):
         assert after[key] == before[key]

@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from oraclezoo.cli import cli
 
 LIGHT = """
 from oraclezoo.hookspecs import hookimpl
@@ -109,11 +112,20 @@ def test_what_plugins_print_never_reaches_stdout(
     ],
 )
 def test_a_backbone_that_breaks_its_contract_is_named(
-    backbone: str, says: str, environment: dict[str, str], tiny_idx: Path, tmp_path: Path
+    backbone: str,
+    says: str,
+    environment: dict[str, str],
+    tiny_idx: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One line with the plugin's name, before any training."""
-    done = run(environment, tmp_path, "train", "authors-cnn", *small(tiny_idx, backbone))
-    assert done.returncode == 1
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(environment["PYTHONPATH"])
+    done = CliRunner().invoke(cli, ["train", "authors-cnn", *small(tiny_idx, backbone)])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rude"]:
+        del sys.modules[name]
+    assert done.exit_code == 1
     line = done.stderr.strip().splitlines()[-1]
     assert f"'rude:{backbone}'" in line
     assert says in line
