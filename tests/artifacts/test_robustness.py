@@ -80,16 +80,15 @@ def test_the_number_of_images_at_a_time_changes_nothing(
 def test_a_result_has_it_only_if_each_seed_does(model: Model, dataset: ArrayDataset) -> None:
     """And of the corruptions that there are now."""
     kept = robust.robustness(model, dataset, "cpu")
-    found = robust.together([{"robust": kept}, {"robust": kept}])
+    found = robust.together([kept, kept])
     assert found is not None
     assert found["corruptions"][0] == {
         "name": next(iter(CORRUPTIONS)),
         "accuracy": [kept["accuracy"][next(iter(CORRUPTIONS))]] * 2,
     }
-    assert robust.together([{"robust": kept}, {"robust": None}]) is None
-    assert robust.together([{"robust": kept}, {}]) is None
+    assert robust.together([kept, None]) is None
     assert robust.together([]) is None
-    assert robust.together([{"robust": {**kept, "version": "0"}}]) is None
+    assert robust.together([{**kept, "version": "0"}]) is None
 
 
 def test_images_too_small_are_refused_before_any_training(tmp_path: Path) -> None:
@@ -99,7 +98,7 @@ def test_images_too_small_are_refused_before_any_training(tmp_path: Path) -> Non
     for name, count in (("train", 40), ("t10k", 8)):
         write_idx(data / f"{name}-images-idx3-ubyte", np.ones((count, 6, 6), np.uint8))
         write_idx(data / f"{name}-labels-idx1-ubyte", (np.arange(count) % 2).astype(np.uint8))
-    with pytest.raises(UsageError, match="8 pixels or more a side, these have 6 x 6"):
+    with pytest.raises(UsageError, match="at least 8 x 8 pixels, these have 6 x 6"):
         oz.bench(
             ["authors-cnn"],
             track="idx",

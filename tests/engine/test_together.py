@@ -443,7 +443,7 @@ def test_an_optimizer_that_replaces_parameters_is_found_out(
     """Its steps would not reach the stack."""
     trainers = make(registry, data, tmp_path, {"optimizer.name": "replacing"}, (0, 1))
     together.check(trainers)
-    with pytest.raises(CannotStackError, match="other parameters"):
+    with pytest.raises(CannotStackError, match="replaces parameters"):
         Together(trainers, separable=False).fit()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,11 @@ def is_current(kept: Any) -> bool:
     )
 
 
-def together(records: list[dict[str, Any]]) -> dict[str, Any] | None:
+def together(measured: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
     """Return the robustness section of a result from its seeds; None if a seed lacks it."""
-    kept = [record.get("robust") for record in records]
-    if not kept or not all(map(is_current, kept)):
+    if not measured or not all(map(is_current, measured)):
         return None
-    rows = [one["accuracy"] for one in kept if one is not None]
+    rows = [one["accuracy"] for one in measured if one is not None]
     return {
         "version": VERSION,
         "seed": SEED,

@@ -30,6 +30,35 @@ PLOTS = "plots"
 
 
 @dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Totals of a finished run, including pre-training, teachers and fine-tuning."""
+
+    steps: int
+    examples: int
+    train_s: float
+    compile_s: float
+    validation_accuracy: float
+    peak_memory_bytes: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoredRecord:
+    """The record of a run that has been trained and scored on the test split.
+
+    Attributes:
+        outcome: Totals of the training.
+        data_sha256: SHA-256 of each file that it was trained and scored on.
+        calibration_s: Machine speed when it was trained; None if it was not timed.
+        robust: Accuracy on corrupted test images; None if it was not measured.
+    """
+
+    outcome: Outcome
+    data_sha256: dict[str, str]
+    calibration_s: float | None
+    robust: dict[str, Any] | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
     """A run folder: ``recipe.toml``, ``run.json``, ``metrics.jsonl`` and two weight files."""
 
@@ -59,6 +88,23 @@ class Run:
         if not isinstance(record, dict):
             raise ResultError(f"{path}: not a run record")
         return record
+
+    def scored(self) -> ScoredRecord:
+        """Read the record of a scored run. Raises ResultError if it is not scored."""
+        record = self.record
+        try:
+            outcome = record["outcome"]
+            fields = {each.name: outcome[each.name] for each in dataclasses.fields(Outcome)}
+            return ScoredRecord(
+                outcome=Outcome(**fields),
+                data_sha256={**record["data_sha256"], **record["test_sha256"]},
+                calibration_s=record["calibration_s"],
+                robust=record.get("robust"),
+            )
+        except (KeyError, TypeError) as error:
+            raise ResultError(
+                f"{self.folder} is not a scored run ({error!r}); {OVERWRITE}"
+            ) from error
 
     @property
     def recipe(self) -> Recipe:

@@ -14,7 +14,7 @@ import numpy as np
 from oraclezoo._version import __version__
 from oraclezoo.artifacts import build
 from oraclezoo.artifacts import robustness as robust
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, ScoredRecord
 from oraclezoo.artifacts.score import Score
 from oraclezoo.artifacts.sources import code_sha256
 from oraclezoo.contracts import Dataset
@@ -54,22 +54,26 @@ def compose_result(
 ) -> Result:
     """Compose the result of a recipe's jobs and save it in ``folder`` with its predictions."""
     recipe, measured = jobs.recipe, jobs.measured
-    records = {seed: run.record for seed, run in jobs.runs.items()}
+    records = {seed: run.scored() for seed, run in jobs.runs.items()}
     scores = [Score.load(run.folder / "score.safetensors") for run in jobs.runs.values()]
     description = hardware.describe(pick(device))
     first = next(iter(records.values()), None)
-    examples = first["outcome"]["examples"] if first else 0
-    digests = data_sha256(first) if first else dict(jobs.dataset.sha256)
-    if any(data_sha256(record) != digests for record in records.values()):
+    examples = first.outcome.examples if first else 0
+    digests = first.data_sha256 if first else dict(jobs.dataset.sha256)
+    if any(record.data_sha256 != digests for record in records.values()):
         raise ResultError(
             f"{recipe.name}: its seeds were scored on different test files; run all of them again "
             "with --overwrite"
         )
     identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
-    robustness = robust.together(list(records.values()))
+    robustness = robust.together([record.robust for record in records.values()])
     keeps = (jobs.timed, robustness is not None)
     identity = _free(folder, identity, set(records), data_key(digests), *keeps)
-    speeds = [record["calibration_s"] for record in records.values() if jobs.timed]
+    speeds = [
+        record.calibration_s
+        for record in records.values()
+        if jobs.timed and record.calibration_s is not None
+    ]
     document = {
         "schema": SCHEMA,
         "id": identity,
@@ -163,20 +167,15 @@ def _keep_predictions(folder: Path, identity: str, scores: list[Score]) -> dict[
     return {"file": file, "sha256": digest, "images": images, "classes": classes}
 
 
-def data_sha256(record: dict[str, Any]) -> dict[str, str]:
-    """Return the SHA-256 of all files that a run was trained and scored on."""
-    return {**record["data_sha256"], **record["test_sha256"]}
-
-
-def _seed_row(seed: int, record: dict[str, Any], score: Score, timed: bool) -> dict[str, Any]:
-    outcome = record["outcome"]
+def _seed_row(seed: int, record: ScoredRecord, score: Score, timed: bool) -> dict[str, Any]:
+    outcome = record.outcome
     return {
         "seed": seed,
         "accuracy": score.accuracy,
         "loss": score.loss,
-        "validation_accuracy": outcome["validation_accuracy"],
-        "train_s": outcome["train_s"] if timed else None,
-        "compile_s": outcome["compile_s"] if timed else None,
-        "steps": outcome["steps"],
-        "peak_memory_bytes": outcome["peak_memory_bytes"] if timed else None,
+        "validation_accuracy": outcome.validation_accuracy,
+        "train_s": outcome.train_s if timed else None,
+        "compile_s": outcome.compile_s if timed else None,
+        "steps": outcome.steps,
+        "peak_memory_bytes": outcome.peak_memory_bytes if timed else None,
     }

@@ -15,7 +15,7 @@ from oraclezoo.artifacts.record import provenance
 from oraclezoo.artifacts.robustness import is_current
 from oraclezoo.artifacts.run import Run, folder_name
 from oraclezoo.artifacts.score import Score
-from oraclezoo.benching.entry import Jobs, compose_result, data_sha256
+from oraclezoo.benching.entry import Jobs, compose_result
 from oraclezoo.benching.requests import Measurement, Scoring, Training
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.execution import Execution
@@ -247,7 +247,7 @@ class RecipeBench:
         ledger.note(
             self.shared.results,
             track=self.recipe.data.track,
-            data_key=data_key(data_sha256(self.jobs.run(seed).record)),
+            data_key=data_key(self.jobs.run(seed).scored().data_sha256),
             recipe_hash=self.recipe.hash,
         )
         self.finish(seed, "kept")

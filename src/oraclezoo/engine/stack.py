@@ -144,7 +144,7 @@ def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
 
 
 def _passes(models: Sequence[nn.Module], images: Tensor) -> list[Tensor]:
-    """Each model's logits in the second of two passes over images of its own."""
+    """Return each model's logits in the second of two passes over separate images."""
     return [[model(part) for _ in range(2)][1] for model, part in zip(models, images, strict=True)]
 
 
@@ -154,7 +154,7 @@ def _close(a: Tensor, b: Tensor) -> bool:
 
 
 class Merged:
-    """One step for S optimizers of one build, each of which treats every parameter apart.
+    """One step for S equal optimizers that update each parameter independently.
 
     The parameters of all are put into one optimizer of their class, whose batched operations then
     serve S models in one call. Learning rates and other settings are those of the first, which its
@@ -177,14 +177,14 @@ class Merged:
             each._opt_called = True  # type: ignore[attr-defined]  # else its scheduler warns
 
     def step(self) -> None:
-        """Update the parameters of all."""
+        """Update the parameters of all models."""
         first = self.optimizers[0].param_groups
         for mine, theirs in zip(self.one.param_groups, first, strict=True):
             mine.update({key: value for key, value in theirs.items() if key != "params"})
         self.one.step()
 
     def give_back(self) -> None:
-        """Let each optimizer have the state of its own parameters, for a checkpoint."""
+        """Give each optimizer the state of its own model's parameters, e.g. for a checkpoint."""
         for each in self.optimizers:
             for group in each.param_groups:
                 for parameter in group["params"]:

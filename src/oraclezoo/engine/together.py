@@ -209,7 +209,7 @@ def unfit(recipe: Recipe, parts: Parts) -> str:
     if recipe.pretrain.epochs:
         return "it pre-trains its model"
     if recipe.distill.teachers:
-        return "it uses distillation"
+        return "it is trained with teachers"
     if recipe.train.precision == "fp16":
         return "fp16 scales the gradients of each seed separately"
     return ""
