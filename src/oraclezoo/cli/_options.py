@@ -26,14 +26,16 @@ def combine(*options: Callable[[Any], Any]) -> Callable[[F], F]:
 
 def out(text: str, default: str | None = None, *, required: bool = False) -> Callable[[F], F]:
     """Add ``--out FOLDER``, the folder that a command writes to."""
+    # With an explicit default of None click takes a required option for given.
+    defaults: dict[str, Any] = {} if default is None else {"default": default}
     return click.option(
         "--out",
         type=click.Path(file_okay=False),
         metavar="FOLDER",
         required=required,
-        default=default,
         show_default=default is not None,
         help=text,
+        **defaults,
     )
 
 
