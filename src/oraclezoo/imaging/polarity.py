@@ -37,7 +37,7 @@ FRAME_SHARE_BY_MAJORITY = 0.75
 
 _SOLID_SHARE = 0.97
 """Share of a rectangle's area above which no character is visible in it."""
-_MAX_ASPECT = 2
+_MAX_ASPECT = 1.75
 """Largest aspect ratio of a scan without a visible character; a longer bar is a stroke."""
 _STRAY_SHARE = 0.02
 """Rows and columns with at most this share of other pixels still belong to the margin."""
