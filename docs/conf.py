@@ -55,6 +55,7 @@ nitpick_ignore = [
     ("py:class", "Trainer"),
     ("py:func", "validate"),
     # what functions of the API give or name, described in their guides
+    ("py:class", "oraclezoo.artifacts.run.ScoredRecord"),
     ("py:class", "oraclezoo.compression.torch_form.Form"),
     ("py:class", "oraclezoo.testing.kit.Check"),
     ("py:mod", "oraclezoo.testing.fixtures"),

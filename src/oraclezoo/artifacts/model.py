@@ -118,7 +118,7 @@ class Model:
 
     @property
     def precision(self) -> str:
-        """Precision of predictions: fp32, fp16 or int8, or bf16 in PyTorch."""
+        """Precision of predictions (fp32, fp16 or int8, or bf16 in PyTorch)."""
         if self.onnx:
             return str(self.card["onnx"]["precision"])
         return self.form.precision if self.form else "fp32"

@@ -188,12 +188,14 @@ class Recipe:
 
     @property
     def label(self) -> str:
-        """The name, with compression steps in parentheses: ``tiny (int8)``."""
+        """The name, with compression steps in parentheses, such as ``tiny (int8)``."""
         return f"{self.name} ({self.compress.steps})" if self.compress.steps else self.name
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 (hex) of the canonical JSON: sorted keys, defaults filled in, names qualified.
+        """SHA-256 (hex) of the canonical JSON.
+
+        Its keys are sorted, defaults filled in and names qualified.
 
         Keys and options added after the first published recipes count only if they differ from
         their default.
