@@ -123,7 +123,7 @@ class Registry:
     ) -> tuple[str, dict[str, Value]]:
         """Return the qualified name and the options as a recipe stores them.
 
-        See ``Spec.decide`` in :mod:`oraclezoo.specs`. Raises the same errors as :meth:`get` and
+        See ``oraclezoo.specs.Spec.decide``. Raises the same errors as :meth:`get` and
         :meth:`oraclezoo.specs.Spec.fill`.
         """
         entry = self.get(kind, name)
