@@ -18,7 +18,7 @@ from typing import Any
 from _measured import emit, names, options, positive
 
 import oraclezoo as oz
-from oraclezoo.cli._receipt import receipt_text
+from oraclezoo.cli._shared.receipt import receipt_text
 from oraclezoo.errors import OracleZooError
 
 SCHEMA = "oraclezoo/torch-receipts/1"

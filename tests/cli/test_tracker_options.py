@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oraclezoo.cli import cli
-from oraclezoo.cli._options import chosen_trackers
+from oraclezoo.cli._shared.options import chosen_trackers
 from oraclezoo.errors import UsageError
 
 

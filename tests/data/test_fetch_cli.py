@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from helpers.file_server import FileServer
 from oraclezoo.cli import cli
-from oraclezoo.cli._progress import Lines
+from oraclezoo.cli._shared.progress import Lines
 from oraclezoo.cli.data import fetch
 from oraclezoo.data.upstream import FILES
 

@@ -22,7 +22,7 @@ import oraclezoo as oz
 from oraclezoo.artifacts.build import build_backbone
 from oraclezoo.artifacts.model import CARD, WEIGHTS, Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.cli._receipt import receipt_text
+from oraclezoo.cli._shared.receipt import receipt_text
 from oraclezoo.compression.torch_form import Form
 from oraclezoo.errors import ResultError, UsageError, VerificationError
 from oraclezoo.plugins.registry import build_registry

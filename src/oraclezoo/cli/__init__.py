@@ -10,8 +10,8 @@ from typing import NoReturn
 import click
 
 from oraclezoo._version import __version__
-from oraclezoo.cli._base import App
-from oraclezoo.cli._group import LazyGroup
+from oraclezoo.cli._shared.app import App
+from oraclezoo.cli._shared.group import LazyGroup
 
 COMMANDS = {
     "list": (

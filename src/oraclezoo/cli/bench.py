@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 
 if TYPE_CHECKING:
     from oraclezoo.result import Result
@@ -104,7 +104,7 @@ def command(
     run the same command again to resume. Exit status 1 if any job failed.
     """
     from oraclezoo.benching.bench import bench
-    from oraclezoo.cli._progress import bench_reporter, progress
+    from oraclezoo.cli._shared.progress import bench_reporter, progress
     from oraclezoo.errors import JobError
     from oraclezoo.recipe.suite import gather
 

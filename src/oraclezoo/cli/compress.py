@@ -8,11 +8,18 @@ from typing import Any, TypeVar
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, print_table, stdout_to_stderr
-from oraclezoo.cli._measuring import gates
-from oraclezoo.cli._pruning import pruning
-from oraclezoo.cli._rounding import rounding
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import (
+    App,
+    emit_json,
+    json_option,
+    pass_app,
+    print_table,
+    stdout_to_stderr,
+)
+from oraclezoo.cli._shared.measuring import gates
+from oraclezoo.cli._shared.pruning import pruning
+from oraclezoo.cli._shared.rounding import rounding
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,8 +104,8 @@ def command(
     on validation images. Writes the model, the receipts of each step and of the whole chain, and
     pareto.svg. Exit status 3, without a model, if no candidate meets the limits.
     """
-    from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
-    from oraclezoo.cli._receipt import receipt_text
+    from oraclezoo.cli._shared.progress import epoch_text, progress, stop_on_interrupt
+    from oraclezoo.cli._shared.receipt import receipt_text
     from oraclezoo.quantization.export import default_folder
     from oraclezoo.search.compress import compress
     from oraclezoo.search.report import header, rows

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from oraclezoo._version import __version__
-from oraclezoo.cli._base import emit_json, json_option
+from oraclezoo.cli._shared.app import emit_json, json_option
 
 
 @click.command("env")

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from oraclezoo.choices import EXPORT_FORMATS
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
-from oraclezoo.cli._measuring import measuring, parse_settings
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.measuring import measuring, parse_settings
 
 
 @click.command("export")
@@ -56,7 +56,7 @@ def command(
     Verifies the file with the ONNX checker and against eager PyTorch on validation images.
     """
     at = parse_settings(settings)
-    from oraclezoo.cli._receipt import show_step
+    from oraclezoo.cli._shared.receipt import show_step
     from oraclezoo.quantization.export import default_folder, export
 
     folder = out or default_folder(model)

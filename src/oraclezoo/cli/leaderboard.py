@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oraclezoo.cli._base import emit_json, json_option
+from oraclezoo.cli._shared.app import emit_json, json_option
 
 FORMATS = ("rich", "markdown", "json", "csv")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, print_table
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, print_table
 from oraclezoo.errors import UnknownNameError, UsageError, nearest
 from oraclezoo.specs import KINDS, Kind, Option
 
@@ -21,7 +21,7 @@ def _complete_kind(ctx: click.Context, parameter: click.Parameter, incomplete: s
 
 
 def _complete_name(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    from oraclezoo.cli._base import complete_names
+    from oraclezoo.cli._shared.app import complete_names
 
     kind = _KINDS.get(ctx.params.get("kind") or "")
     return complete_names(*([kind] if kind else KINDS))(ctx, parameter, incomplete)

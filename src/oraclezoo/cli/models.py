@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oraclezoo.cli._base import (
+from oraclezoo.cli._shared.app import (
     App,
     complete_names,
     emit_json,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say, stdout_to_stderr
 
 
 @click.command("plot")

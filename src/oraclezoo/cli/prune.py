@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import click
 
 from oraclezoo.choices import PRUNING_RUNTIMES
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, json_option, pass_app, stdout_to_stderr
-from oraclezoo.cli._measuring import gates, measuring, parse_settings
-from oraclezoo.cli._pruning import pruning
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, json_option, pass_app, stdout_to_stderr
+from oraclezoo.cli._shared.measuring import gates, measuring, parse_settings
+from oraclezoo.cli._shared.pruning import pruning
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,8 +68,8 @@ def command(
     result with the original. Exactly one of --macs, --params and --latency is required.
     """
     at = parse_settings(settings)
-    from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
-    from oraclezoo.cli._receipt import show_step
+    from oraclezoo.cli._shared.progress import epoch_text, progress, stop_on_interrupt
+    from oraclezoo.cli._shared.receipt import show_step
     from oraclezoo.pruning.prune import prune
     from oraclezoo.quantization.export import default_folder
 

@@ -8,10 +8,10 @@ import click
 from click.core import ParameterSource
 
 from oraclezoo.choices import BACKENDS, COMPILE, PRECISIONS
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, json_option, pass_app, say, stdout_to_stderr
-from oraclezoo.cli._measuring import gates, measuring, parse_settings
-from oraclezoo.cli._rounding import rounding
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.measuring import gates, measuring, parse_settings
+from oraclezoo.cli._shared.rounding import rounding
 
 OPTIONS = {
     "torch": ("device", "compile"),
@@ -107,7 +107,7 @@ def command(
     """
     at = parse_settings(settings)
     _keep(backend, arguments)
-    from oraclezoo.cli._receipt import show_step
+    from oraclezoo.cli._shared.receipt import show_step
     from oraclezoo.quantization.export import default_folder
     from oraclezoo.quantization.onnx import quantize
 

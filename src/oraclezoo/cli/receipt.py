@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli._base import emit_json, json_option
+from oraclezoo.cli._shared.app import emit_json, json_option
 
 
 @click.command("receipt")
@@ -13,7 +13,7 @@ from oraclezoo.cli._base import emit_json, json_option
 def command(model: str, as_json: bool) -> None:
     """Show the receipts of MODEL (a model folder): the effect of each compression step."""
     from oraclezoo.card import read_card, receipts
-    from oraclezoo.cli._receipt import receipt_text
+    from oraclezoo.cli._shared.receipt import receipt_text
 
     documents = receipts(read_card(model))
     if as_json:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, print_table
-from oraclezoo.cli._options import assignments, overrides
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, print_table
+from oraclezoo.cli._shared.options import assignments, overrides
 
 
 @click.group("recipe")

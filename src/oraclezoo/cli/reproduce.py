@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app
 
 if TYPE_CHECKING:
     from oraclezoo.ranking.reproduction.record import Reproduction
@@ -61,7 +61,7 @@ def command(
     """
     from pathlib import Path
 
-    from oraclezoo.cli._progress import bench_reporter, progress
+    from oraclezoo.cli._shared.progress import bench_reporter, progress
     from oraclezoo.errors import VerificationError
     from oraclezoo.publish.reproduce import Rerun, reproduce
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app
 
 if TYPE_CHECKING:
     from oraclezoo.publish.checks import Checked

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import (
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import (
     App,
     emit_json,
     json_option,
@@ -19,7 +19,7 @@ from oraclezoo.cli._base import (
 )
 
 if TYPE_CHECKING:
-    from oraclezoo.cli._progress import Lines
+    from oraclezoo.cli._shared.progress import Lines
     from oraclezoo.sweeping.records import Trial
     from oraclezoo.sweeping.sweep import Sweep
 
@@ -106,7 +106,7 @@ def command(
     """
     from dataclasses import asdict, replace
 
-    from oraclezoo.cli._progress import progress, stop_on_interrupt
+    from oraclezoo.cli._shared.progress import progress, stop_on_interrupt
     from oraclezoo.errors import JobError
     from oraclezoo.recipe import Recipe
     from oraclezoo.sweeping.file import SweepFile, read_sweep

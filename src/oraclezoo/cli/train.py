@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to_stderr
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, stdout_to_stderr
 
 
 @click.command("train")
@@ -50,8 +50,8 @@ def command(
     """Train RECIPE (a name, SUITE/NAME or a .toml file) and write a run folder."""
     import json
 
-    from oraclezoo.cli._profile import profile_text
-    from oraclezoo.cli._progress import epoch_text, progress, stop_on_interrupt
+    from oraclezoo.cli._shared.profile import profile_text
+    from oraclezoo.cli._shared.progress import epoch_text, progress, stop_on_interrupt
     from oraclezoo.recipe.suite import load_recipe
     from oraclezoo.training.train import train
 

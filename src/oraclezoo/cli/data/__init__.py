@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli._group import LazyGroup
+from oraclezoo.cli._shared.group import LazyGroup
 
 COMMANDS = {
     "list": ("oraclezoo.cli.data.list_:command", "List the tracks (data sets with a fixed split)."),

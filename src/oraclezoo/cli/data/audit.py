@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import (
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import (
     App,
     complete_names,
     emit_json,

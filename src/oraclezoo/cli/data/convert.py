@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import emit_json, json_option, say
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import emit_json, json_option, say
 
 if TYPE_CHECKING:
     from oraclezoo.data.scans.gather import Step
@@ -103,7 +103,7 @@ def command(
     """
     from pathlib import Path
 
-    from oraclezoo.cli._progress import progress, stop_on_interrupt
+    from oraclezoo.cli._shared.progress import progress, stop_on_interrupt
     from oraclezoo.data.scans.convert import Settings, convert
     from oraclezoo.errors import VerificationError
 

@@ -6,9 +6,9 @@ import time
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import emit_json, json_option
-from oraclezoo.cli._progress import QUIET_S, Bar, Lines, progress
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import emit_json, json_option
+from oraclezoo.cli._shared.progress import QUIET_S, Bar, Lines, progress
 
 
 @click.command("fetch")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import emit_json, json_option, say
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import emit_json, json_option, say
 
 
 @click.command("glyphs")

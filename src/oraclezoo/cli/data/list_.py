@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, print_table
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, print_table
 
 
 @click.command("list")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, complete_names, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, complete_names, emit_json, json_option, pass_app, say
 
 _STREAM_ABOVE_BYTES = 1 << 26
 """Larger arrays are streamed, since only a few images are shown."""

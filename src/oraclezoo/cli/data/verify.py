@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli._base import emit_json, json_option, print_table
+from oraclezoo.cli._shared.app import emit_json, json_option, print_table
 
 
 @click.command("verify")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oraclezoo.cli._base import emit_json, json_option, print_table, stdout_to_stderr
-from oraclezoo.cli._group import LazyGroup
+from oraclezoo.cli._shared.app import emit_json, json_option, print_table, stdout_to_stderr
+from oraclezoo.cli._shared.group import LazyGroup
 from oraclezoo.specs import KINDS
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oraclezoo.cli._base import (
+from oraclezoo.cli._shared.app import (
     App,
     complete_names,
     emit_json,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, stdout_to_stderr
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, stdout_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from oraclezoo.cli import _options as options
-from oraclezoo.cli._base import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 from oraclezoo.errors import UsageError
 from oraclezoo.scaffold import KINDS, Scaffolded, component, try_it, write
 

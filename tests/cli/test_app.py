@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oraclezoo.cli._base import App, complete_names, console_err, emit_json, print_table
+from oraclezoo.cli._shared.app import App, complete_names, console_err, emit_json, print_table
 
 CELL = st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"]), min_size=1)
 

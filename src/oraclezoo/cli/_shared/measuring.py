@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from oraclezoo.cli._options import combine
+from oraclezoo.cli._shared.options import combine
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from oraclezoo.cli._base import console_err, say
+from oraclezoo.cli._shared.app import console_err, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

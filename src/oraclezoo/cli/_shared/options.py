@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from oraclezoo.cli._base import complete_names
+from oraclezoo.cli._shared.app import complete_names
 
 F = TypeVar("F", bound=Callable[..., Any])
 

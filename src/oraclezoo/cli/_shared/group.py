@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from oraclezoo.cli._base import App
+from oraclezoo.cli._shared.app import App
 from oraclezoo.errors import OracleZooError, nearest
 
 RENAMED_OPTIONS = {

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from oraclezoo.choices import AUTO, CALIBRATIONS, SENSITIVITIES
-from oraclezoo.cli._options import combine
+from oraclezoo.cli._shared.options import combine
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from oraclezoo.cli._base import emit_json
+from oraclezoo.cli._shared.app import emit_json
 
 
 def show_step(step: str, folder: object, receipts: Sequence[dict[str, Any]], as_json: bool) -> None:
