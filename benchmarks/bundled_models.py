@@ -1,6 +1,6 @@
 """Build the bundled models: train, calibrate, export, quantize and describe them.
 
-    python benchmarks/animals.py --data-dir FOLDER [--only n] [--seed 0] [--runs FOLDER]
+    python benchmarks/bundled_models.py --data-dir FOLDER [--only n] [--seed 0] [--runs FOLDER]
 
 Each of oraclenet_n, _s and _b is one training of its recipe. The script rounds the weights to
 float16, fits the temperature on validation images, and quantizes the model to an int8 ONNX file. If
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 import torch
-from _animal_card import readme
+from _bundled_card import readme
 from safetensors.torch import load_file, save
 
 import oraclezoo as oz

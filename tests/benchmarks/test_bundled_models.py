@@ -17,12 +17,12 @@ def test_pins_are_added_to_the_index_and_others_kept(
     script: Callable[[str], Any], tmp_path: Path
 ) -> None:
     """In the order of size, with the comment at the head, and what is listed is what lies there."""
-    animals = script("animals")
+    bundled_models = script("bundled_models")
     for name in ("oraclenet_s", "oraclenet_n"):
         write_model(tmp_path / name)
-        animals.pin(tmp_path, name)
+        bundled_models.pin(tmp_path, name)
     write_model(tmp_path / "oraclenet_s", classes=list("abcd"))
-    animals.pin(tmp_path, "oraclenet_s")
+    bundled_models.pin(tmp_path, "oraclenet_s")
     index = tmp_path / "index.toml"
     specs = models(index)
     assert [spec.name for spec in specs] == ["oraclenet_n", "oraclenet_s", "oraclenet_b"]
@@ -31,7 +31,7 @@ def test_pins_are_added_to_the_index_and_others_kept(
     assert index.read_text(encoding="utf-8").startswith(head)
     for spec in specs[:2]:
         folder = tmp_path / spec.name
-        assert spec.facts["size_bytes"] == animals.size(folder)
+        assert spec.facts["size_bytes"] == bundled_models.size(folder)
         assert set(spec.fixed["files"]) == {path.name for path in folder.iterdir()}
 
 
@@ -80,10 +80,10 @@ def card(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["oraclenet_n", "oraclenet_s", "oraclenet_b"])
 def test_a_model_card_has_what_a_reader_needs(script: Callable[[str], Any], name: str) -> None:
     """Recipe, data and licence, splits, result, receipt and limits, as the recipe has them."""
-    animals = script("animals")
-    changes = animals.CHANGES[name]
-    loaded = oz.Recipe.load(animals.RECIPES[name], {"data.track": "glyphs-3k", **changes})
-    text = script("_animal_card").readme(card(name=name), loaded)
+    bundled_models = script("bundled_models")
+    changes = bundled_models.CHANGES[name]
+    loaded = oz.Recipe.load(bundled_models.RECIPES[name], {"data.track": "glyphs-3k", **changes})
+    text = script("_bundled_card").readme(card(name=name), loaded)
     parts = ["Recipe", "Data and licence", "Splits", "Result", "Receipt", "Limitations"]
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == parts
     assert "**93.1%** (95% interval over images 91.0 to 95.0)" in text
