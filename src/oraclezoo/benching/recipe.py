@@ -1,4 +1,4 @@
-"""One row of a benchmark: the jobs of a recipe at all its seeds, and their result.
+"""Benchmark of one recipe: its jobs at all seeds, and their result.
 
 Finished jobs are kept in the runs folder and reused; failed ones are run again.
 """

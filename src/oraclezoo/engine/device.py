@@ -77,7 +77,7 @@ def _free_on_host() -> int:
         limit = int((group / "memory.max").read_text())
         used = int((group / "memory.current").read_text())
         files = re.findall(r"^(?:in)?active_file (\d+)$", (group / "memory.stat").read_text(), re.M)
-        estimates.append(limit - used + sum(map(int, files)))  # cached files give way
+        estimates.append(limit - used + sum(map(int, files)))  # the page cache can be evicted
     with suppress(OSError, ValueError, ImportError):
         import resource
 

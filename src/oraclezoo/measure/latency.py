@@ -99,7 +99,7 @@ def passes(
         images = _images(batch_size, in_chans, image_size, device)
         with _threads(threads), torch.inference_mode():
             times = measure(
-                lambda images=images: model(images),  # type: ignore[misc]  # bound now
+                lambda images=images: model(images),  # type: ignore[misc]  # bound early
                 device=device,
                 budget_s=limits.budget_s,
                 min_repeats=limits.min_repeats,
