@@ -14,7 +14,7 @@ _SESSIONS = {
 
 
 def saturation() -> str:
-    """Predictions and times by kind of session, and where the sums saturate."""
+    """Return predictions and times by kind of session, and where the sums saturate."""
     data = read("saturation.json")
     models: list[dict[str, Any]] = data["models"]
     rows = [

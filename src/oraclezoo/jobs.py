@@ -74,7 +74,7 @@ class Channel:
         self._stopping = True
 
     def should_stop(self) -> bool:
-        """Return True after Ctrl-C, and if the parent process is gone."""
+        """Return True after Ctrl-C or if the parent process has ended."""
         return self._stopping or os.getppid() != self._parent
 
     def send(self, event: str, **fields: Any) -> None:

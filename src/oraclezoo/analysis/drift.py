@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ClassShare:
-    """Share of predictions of a class, of 1: in the reference and in the images."""
+    """Share of predictions of a class in [0, 1], in the reference and in the images."""
 
     name: str
     reference: float

@@ -67,7 +67,7 @@ def free_memory_bytes(device: torch.device) -> int:
 
 
 def _free_on_host() -> int:
-    """Return Linux's estimate, or less if a control group (container) or ulimit sets a limit."""
+    """Return free memory by Linux's estimate, or less under a limit of a cgroup or ulimit."""
     estimates = []
     with suppress(OSError, AttributeError):
         line = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)

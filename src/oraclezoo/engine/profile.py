@@ -36,7 +36,7 @@ class Unwatched:
         return _NOTHING
 
     def epoch(self, step: int) -> AbstractContextManager[object]:
-        """Return a context for the steps of an epoch; its first step has the number ``step``."""
+        """Return a context for the steps of an epoch, which starts at ``step``."""
         return _NOTHING
 
     def step(self) -> None:

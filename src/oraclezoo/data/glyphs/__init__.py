@@ -1,4 +1,4 @@
-"""Synthetic characters: written strokes, then warped, framed and weathered."""
+"""Synthetic characters: written strokes, then warped, framed and degraded."""
 
 from oraclezoo.data.glyphs.draw import CHUNK, VERSION, generate
 
