@@ -92,7 +92,7 @@ def passes(
 ) -> list[dict[str, Any]]:
     """Time the forward pass of a module as it is on the device, e.g. compiled or in bf16.
 
-    ``runtime`` and ``precision`` are copied to the rows; otherwise as :func:`eager`.
+    ``runtime`` and ``precision`` are copied to the rows; everything else is as in :func:`eager`.
     """
     rows, limits = [], repeats or Repeats()
     for batch_size, threads in settings or ((1, 1), (256, torch.get_num_threads())):
