@@ -46,7 +46,7 @@ def saturation() -> str:
         f"exceed 16 bits, reaching up to {max(layer['largest_sum'] for layer in layers):,}.",
         f"On {data['images_by_layer']} of the images, saturation changes up to {100 * first:.1f}%",
         f"of the sums in the first layer and up to {100 * later:.2g}% in later ones. Emulating the",
-        f"16-bit additions reproduces at least {100 * same:g}% of the values of ONNX Runtime's",
-        "default in every layer.",
+        f"16-bit additions reproduces {'all' if same == 1 else f'at least {100 * same:g}% of the'}",
+        "values of ONNX Runtime's default in every layer.",
     )
     return "\n".join([table(header, rows), *about]) + "\n"

@@ -163,9 +163,9 @@ def corrupt(
     purpose = f"oraclezoo corrupt {VERSION} {name} {int(seed)}"
     strength = kind.strengths[severity - 1]
     chunk = max(1, _CHUNK_PIXELS // (images.shape[1] * images.shape[2]))
-    made = np.empty_like(images)
+    output = np.empty_like(images)
     for start in range(0, len(images), chunk):
         part = images[start : start + chunk]
-        worn = kind.apply(part.astype(np.float32), strength, Draws(part, purpose))
-        made[start : start + chunk] = np.rint(np.clip(worn, 0, 255))
-    return made
+        corrupted = kind.apply(part.astype(np.float32), strength, Draws(part, purpose))
+        output[start : start + chunk] = np.rint(np.clip(corrupted, 0, 255))
+    return output

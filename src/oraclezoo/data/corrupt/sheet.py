@@ -24,8 +24,8 @@ def overview(images: Images, labels: Labels, *, seed: int = 0) -> Image.Image:
     chosen = images[_spread(labels, _GROUPS)]
     rows = []
     for name in CORRUPTIONS:
-        worn = [chosen, *(corrupt(chosen, name, severity, seed) for severity in SEVERITIES)]
-        rows.append((name, list(np.stack(worn, axis=1))))
+        columns = [chosen, *(corrupt(chosen, name, severity, seed) for severity in SEVERITIES)]
+        rows.append((name, list(np.stack(columns, axis=1))))
     return rows_sheet(rows)
 
 
