@@ -27,7 +27,7 @@ class Unused(NamedTuple):
 class ScanFile:
     """A file to read. ``where`` is its path, or its position in an archive.
 
-    ``key`` changes with the file's content, so an image stored under it is still valid.
+    ``key`` changes if the file does, so an image stored under the key is valid.
     """
 
     name: str

@@ -64,8 +64,8 @@ def arrange(files: Sequence[ScanFile]) -> Layout:
     """Sort the files of a source by split, class folder and name, in natural order.
 
     A folder that contains everything else is skipped. If the folders below are named train and
-    test or validation and contain only folders, those are the classes. Otherwise each folder is a
-    class, with everything below it.
+    test or validation and contain only folders, their subfolders are the classes. Otherwise each
+    folder is a class, with everything below it.
     """
     prefix = _prefix([tuple(file.name.split("/")) for file in files])
     inner = {file: _below(tuple(file.name.split("/")), prefix) for file in files}
