@@ -5,7 +5,7 @@ what one core generates without other work on it.
 
     python benchmarks/glyphs_speed.py [--images 4000] [--turns 5] [--json] [--out FILE]
 
-Output: benchmarks/measurements/glyphs-speed.json.
+--out FILE writes the measurements as JSON.
 """
 
 from __future__ import annotations

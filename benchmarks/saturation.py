@@ -126,7 +126,7 @@ def layers(model: onnx.ModelProto) -> Iterator[Layer]:
 
 
 def separate(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph, each reader of a constant with a copy of its own: UNSIGNED asks for it."""
+    """Return the graph with a separate copy of each constant per reader, as UNSIGNED requires."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}

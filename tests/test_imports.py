@@ -1,4 +1,4 @@
-"""Imports point one way: LAYOUT's order, held against every module's source."""
+"""Imports follow the order of packages in CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "__init__ __main__",
     )
 )
-"""Which folders stand on which, from the ground up: LAYOUT's order."""
+"""Packages from the ground up, as in CONTRIBUTING.md; each imports only those before it."""
 
 SIDEWAYS = {
     ("card", "errors"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "specs", "hookspecs", "contracts", "card"),
+    ("errors", "choices", "specs", "hookspecs", "contracts", "card"),
     ("recipe", "result", "plugins", "scaffold"),
     (
         "imaging",

@@ -14,7 +14,7 @@ _SESSIONS = {
 
 
 def saturation() -> str:
-    """Predictions and times by kind of session, and where the sums saturate."""
+    """Return predictions and times by kind of session, and where the sums saturate."""
     data = read("saturation.json")
     models: list[dict[str, Any]] = data["models"]
     rows = [
@@ -37,16 +37,16 @@ def saturation() -> str:
     same = min(layer.get("as_computed_in_16_bits", 1) for layer in layers)
     about = (
         f"{data['images']} validation images of `{data['track']}`. The models were trained on them",
-        "too, so their accuracy is flattered. Changes are counted against computing in float.",
+        "too, so their accuracy is optimistic. Changes are relative to computation in float32.",
         f"{data['hardware']['cpu']} without VNNI, one thread, onnxruntime",
         f"{data['libraries']['onnxruntime']}.",
         "",
-        f"By their weights, {can:,} of {pairs:,} pairs of products in",
+        f"Given their weights, {can:,} of {pairs:,} pairs of products in",
         f"{sum(layer['pairs_that_can'] > 0 for layer in layers)} of {len(layers)} layers can",
         f"exceed 16 bits, reaching up to {max(layer['largest_sum'] for layer in layers):,}.",
         f"On {data['images_by_layer']} of the images, saturation changes up to {100 * first:.1f}%",
-        f"of the sums in the first layer, up to {100 * later:.2g}% in a later one. Computing the",
-        "layers with pairs added in 16 bits gives the values of ONNX Runtime's default,",
-        f"{100 * same:g}% of them in the worst layer.",
+        f"of the sums in the first layer and up to {100 * later:.2g}% in later ones. Emulating the",
+        f"16-bit additions reproduces {'all' if same == 1 else f'at least {100 * same:g}% of the'}",
+        "values of ONNX Runtime's default in every layer.",
     )
     return "\n".join([table(header, rows), *about]) + "\n"

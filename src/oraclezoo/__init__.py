@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from oraclezoo.sweeping.sweep import sweep
     from oraclezoo.training.train import train
 
-# Libraries that report their own use read these variables when they are imported. Python runs this
-# file before any submodule, and subprocesses inherit the environment, so this place covers every
-# process of oraclezoo. A value that the user has set stays. docs/privacy.md has the list.
+# Libraries with telemetry read these variables when they are imported. Python runs this file
+# before any submodule, and subprocesses inherit the environment, so this covers every process.
+# Values set by the user take precedence. docs/privacy.md has the list.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.29 or newer, on Linux and macOS
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # huggingface_hub and hf-xet, through timm
 

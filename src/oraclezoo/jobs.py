@@ -1,4 +1,4 @@
-"""Jobs: functions that run in a process of their own, so that measurements do not interfere.
+"""Jobs: functions that run in separate processes, so that measurements do not interfere.
 
 A job is started as ``python -m oraclezoo.jobs``. It reads one JSON document from standard input:
 the function to call, as ``module:function``, and the fields of its request. It writes one JSON
@@ -74,7 +74,7 @@ class Channel:
         self._stopping = True
 
     def should_stop(self) -> bool:
-        """Return True after Ctrl-C, and if the parent process is gone."""
+        """Return True after Ctrl-C or if the parent process has ended."""
         return self._stopping or os.getppid() != self._parent
 
     def send(self, event: str, **fields: Any) -> None:
@@ -185,7 +185,7 @@ class _Process:
 
     def stop(self) -> None:
         """Ask the job to save its state and end."""
-        # a second time if the terminal did it already; Windows has no SIGINT for others
+        # redundant if the terminal already sent it; Windows cannot send SIGINT to other processes
         self.process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
 
     def end(self) -> Event:

@@ -1,1 +1,1 @@
-"""What a trained model gets right and wrong, and on which images it can be trusted."""
+"""Analysis of trained models: evaluation, figures and drift detection."""

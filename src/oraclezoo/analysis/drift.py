@@ -27,7 +27,7 @@ from oraclezoo.serving.names import locate
 from oraclezoo.serving.sources import expand
 
 MIN_IMAGES = 10
-"""Fewest images; the tests have hardly any power below."""
+"""Minimum number of images; below it, the tests have almost no power."""
 LEVEL = 0.05
 """Significance level of the verdict over both tests, by Holm's procedure."""
 
@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ClassShare:
-    """Share of predictions of a class, of 1: in the reference and in the images."""
+    """Share of predictions of a class in [0, 1], in the reference and in the images."""
 
     name: str
     reference: float
@@ -67,7 +67,7 @@ class Drift:
         tests = {"features": self.features.p, "classes": self.classes.p}
         if min(tests.values()) > LEVEL / 2:
             return ()
-        # the smaller p has passed half of the level; the larger one is compared with all of it
+        # Holm: the smaller p is below half of the level, so the larger one is compared with LEVEL
         return tuple(name for name, p in tests.items() if p <= LEVEL)
 
 

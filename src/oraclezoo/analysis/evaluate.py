@@ -22,7 +22,7 @@ from oraclezoo.recipe.resolve import resolve
 
 @dataclass(frozen=True, slots=True)
 class ClassRecall:
-    """Number of images of a class and the share of them that is classified correctly."""
+    """Number of images and recall of a class."""
 
     name: str
     glyph: str
@@ -34,7 +34,7 @@ class ClassRecall:
 class Evaluation:
     """Scores of a run's model on a split.
 
-    ``accuracy`` is a share of 1 with Wilson's 95% interval over images, ``loss`` the cross-entropy
+    ``accuracy`` is in [0, 1], with Wilson's 95% interval over images, ``loss`` the cross-entropy
     in nats. ``classes`` lists the classes with images in the split.
     """
 

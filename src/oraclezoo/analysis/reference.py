@@ -24,7 +24,7 @@ from oraclezoo.result import write_atomically
 
 SCHEMA = "oraclezoo/reference/1"
 MAX_SAMPLE = 1000
-"""Largest sample; larger sets are subsampled with a fixed seed."""
+"""Maximum sample size; larger sets are subsampled with a fixed seed."""
 MAX_FILE_BYTES = 256 * 2**20
 
 

@@ -1,1 +1,1 @@
-"""What a training leaves on disk, and how it is opened again: runs, models, graphs, scores."""
+"""Artifacts of training on disk: run folders, models, ONNX graphs and scores."""

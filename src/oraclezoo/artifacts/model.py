@@ -82,7 +82,7 @@ class Model:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The display name of each class."""
+        """Display name of each class."""
         return tuple(self.card["classes"])
 
     @property
@@ -346,5 +346,5 @@ def _outline(
             return (module if plan is None else plan.apply(module)).state_dict()
     except OracleZooError:
         raise
-    except Exception:  # a plugin's constructor may do anything, such as look at values
+    except Exception:  # a plugin's constructor may read values, for instance
         return {}

@@ -1,4 +1,4 @@
-"""Graph: a model as the bytes of an ONNX file, with what its card says of itself."""
+"""Export of a model to the bytes of an ONNX file, with metadata from its card."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from oraclezoo.onnx_export.shipped import Shipped
 
 
 def shipped(model: Model, *, preprocess: bool = True) -> nn.Module:
-    """The module that is exported, on the CPU: uint8 images to probabilities, or to logits.
+    """Return the module to export, on the CPU: uint8 images to probabilities, or to logits.
 
-    Without ``preprocess`` it takes standardised images and ends before the softmax. Averaging over
-    shifts and the temperature of the card are inside both.
+    Without ``preprocess`` it takes standardised images and omits the softmax. Both variants include
+    test-time augmentation and temperature scaling.
     """
     on_cpu = model
     if any(tensor.device.type != "cpu" for tensor in model.module.state_dict().values()):
@@ -30,7 +30,7 @@ def shipped(model: Model, *, preprocess: bool = True) -> nn.Module:
 
 
 def graph_of(model: Model, *, preprocess: bool = True, opset: int = onnx_file.OPSET) -> bytes:
-    """The float32 ONNX file of a model. Raises UsageError if it cannot be exported."""
+    """Return the float32 ONNX file of a model. Raises UsageError if it cannot be exported."""
     given = model.card["input"]
     return onnx_file.to_onnx(
         shipped(model, preprocess=preprocess),

@@ -1,4 +1,4 @@
-"""Opens a model by path or name, and the data set that a model was trained on."""
+"""Opening of models by path or name, and of the data sets that they were trained on."""
 
 from __future__ import annotations
 

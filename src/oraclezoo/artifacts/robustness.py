@@ -1,4 +1,4 @@
-"""Robustness: the accuracy of a trained model on corrupted test images."""
+"""Robustness: accuracy of a trained model on corrupted test images."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Score:
 
 
 def score(model: Model, dataset: Dataset, split: str = "test", device: str = "auto") -> Score:
-    """Return the model's probabilities on a split of a data set, which is read here."""
+    """Return the model's probabilities on a split of a data set; reads the split."""
     part = dataset.split(split)
     model.to(pick(device))
     prediction = model.predict(part.images)

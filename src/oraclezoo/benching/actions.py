@@ -1,6 +1,6 @@
-"""Jobs of the benchmark: train, compress, score and measure, each in a process of its own.
+"""Jobs of the benchmark: train, compress, score and measure, each in a separate process.
 
-They import what they need when they run, so that a job starts quickly. See :mod:`oraclezoo.jobs`.
+Functions import packages when called, so that a job starts quickly. See :mod:`oraclezoo.jobs`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The benchmark protocol: from a list of recipes to results that can be ranked.
 
-Each job runs in a process of its own, and reads test images only after training. Finished jobs are
+Each job runs in a separate process and reads test images only after training. Finished jobs are
 kept in the runs folder, so that a stopped benchmark continues; failed jobs are run again.
 """
 

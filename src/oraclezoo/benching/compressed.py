@@ -112,7 +112,7 @@ def make(
 ) -> Made:
     """Compress a finished run and return the folder of the variant.
 
-    The recipe equals the run's but for ``[compress]``. A pruned model is fine-tuned by the run's
+    The recipe equals the run's except for ``[compress]``. A pruned model is fine-tuned by the run's
     recipe on its training images; int8 is calibrated on training images. Receipts are measured on
     validation images and have no latency. The test split is not read.
 
@@ -212,10 +212,10 @@ def _pruned(
     registry: Registry,
     callbacks: Callbacks,
 ) -> Model:
-    """Prune and fine-tune, or load the result that an earlier variant left.
+    """Prune and fine-tune, or load the result of an earlier variant.
 
-    All variants that begin with the same pruning share it, in the folder of the variant that only
-    prunes.
+    All variants that start with the same pruning step share its model, in the folder of the
+    variant that only prunes.
     """
     folder = request.runs / folder_name(recipe, request.seed) / PRUNED
     stamp = folder / "asked.json"
@@ -265,7 +265,7 @@ def _check_stop(should_stop: Callable[[], bool], variant: Made) -> None:
 def _outcome(
     trained: dict[str, Any], fine_tuned: list[FineTuned], after: dict[str, Any], batch_size: int
 ) -> dict[str, Any]:
-    """Return the outcome in the form of a run's: training and fine-tuning are added up."""
+    """Return the outcome in the format of a run's, summed over training and fine-tuning."""
     examples = sum(step.examples for step in fine_tuned)
     return {
         "steps": trained["steps"] + examples // batch_size,

@@ -118,7 +118,7 @@ def compose_result(
 
 
 def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, robust: bool) -> str:
-    """Return an id that replaces no result with other data or with more content.
+    """Return an id that does not overwrite a result with other data or with more content.
 
     More content means further seeds, times or robustness.
     """

@@ -1,4 +1,4 @@
-"""One row of a benchmark: the jobs of a recipe at all its seeds, and their result.
+"""Benchmark of one recipe: its jobs at all seeds, and their result.
 
 Finished jobs are kept in the runs folder and reused; failed ones are run again.
 """
@@ -88,7 +88,7 @@ class JobKind(Protocol):
         """Return the run of a seed; its folder may not exist yet."""
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """Return what the record of a run must hold for the run to be reused here and now."""
+        """Return the provenance that a run must have to be reused."""
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Request:
         """Return the request of a job; ``processes`` is the number of concurrent ones."""
@@ -101,19 +101,19 @@ class Mode(Protocol):
     """Whether its result has times."""
 
     def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
-        """Return whether a kept run can replace one that would be made now."""
+        """Return whether an existing run can be reused."""
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
         """Run the jobs of the seeds that are not kept."""
 
 
 class Sequential:
-    """One job after another, each with the machine to itself; times are reported."""
+    """Runs one job at a time, alone on the machine; times are reported."""
 
     timed = True
 
     def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
-        """Accept a run of equal provenance that was trained in one piece and by itself."""
+        """Accept an uninterrupted single run of equal provenance."""
         same = all(record.get(key) == value for key, value in identity.items())
         return same and not record.get("parts") and not record.get("together")
 
@@ -141,7 +141,7 @@ class Trainings:
         return Run(self.shared.runs / folder_name(self.recipe, seed))
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """Return the provenance of a run that would be made here and now."""
+        """Return the provenance of a run started now on this machine."""
         execution = self.shared.execution
         return provenance(
             self.recipe,
@@ -182,7 +182,7 @@ class RecipeBench:
         self._trained = False
 
     def result(self, seeds: Sequence[int]) -> Result:
-        """Train what is not kept, measure one model, and save the result."""
+        """Train missing seeds, measure one model, and save the result."""
         self.train(seeds)
         measured = self._measure()
         return compose_result(
@@ -194,7 +194,7 @@ class RecipeBench:
         )
 
     def train(self, seeds: Sequence[int]) -> None:
-        """Train and score what is not kept; does nothing the second time."""
+        """Train and score missing seeds; does nothing the second time."""
         if not self._trained:
             self.mode.run(self, seeds)
             self._trained = True
@@ -213,7 +213,7 @@ class RecipeBench:
             self.finish(seed, "done")
 
     def status(self, seed: int) -> str:
-        """Return how far a reusable run of a seed has got; "" if there is none.
+        """Return the status of a seed's reusable run; "" if there is none.
 
         Returns:
             ``"scored"``, ``"done"``, ``"running"``, ``"interrupted"`` or ``""``.

@@ -1,6 +1,6 @@
 """Concurrent training of several seeds, for benchmarks of accuracy alone.
 
-On a CPU each seed is trained in a process of its own with a share of the cores. On an accelerator
+On a CPU each seed is trained in a separate process with a share of the cores. On an accelerator
 one process trains all seeds as a stack (:mod:`oraclezoo.training.stacked`). The choice rests on
 ``benchmarks/seeds_at_once.py``. Times are not reported, and the runs are marked, so that no timed
 benchmark reuses them.
@@ -65,7 +65,7 @@ class Concurrent:
         """Train each pending seed in a process; the value says whether it resumes."""
         seeds, cores = list(pending), usable_cores()
         at_once = min(row.shared.at_once or processes(cores), max(1, len(seeds)))
-        if at_once == 1:  # alone on the machine, as in a timed benchmark
+        if at_once == 1:  # sequentially, as in a timed benchmark
             _one_by_one(row, pending)
             return
 

@@ -33,7 +33,7 @@ class Compressions:
         return Made(self.source.shared.runs / folder_name(self.recipe, seed))
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """Return the provenance of a variant that would be made here and now."""
+        """Return the provenance of a variant made now on this machine."""
         execution = self.source.shared.execution
         return identity(
             self.source.runs[seed],

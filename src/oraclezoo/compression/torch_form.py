@@ -142,7 +142,7 @@ class _InForm(nn.Module):
 def compiled(net: nn.Module, device: torch.device) -> nn.Module:
     """Return ``net`` compiled for each batch size that it meets; on CUDA with CUDA graphs."""
     mode = "reduce-overhead" if device.type == "cuda" else None
-    module: nn.Module = torch.compile(net, mode=mode, dynamic=False)  # type: ignore[assignment]  # a module for a module
+    module: nn.Module = torch.compile(net, mode=mode, dynamic=False)  # type: ignore[assignment]  # compiles a module to a module
     return module
 
 

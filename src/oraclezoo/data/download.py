@@ -1,6 +1,6 @@
-"""Verified downloads: one file over HTTP, complete and correct at its place, or not there at all.
+"""Verified HTTP downloads: a file is complete and correct at its path, or not there at all.
 
-Retries, a size limit and a time limit bound what a server can do; requests takes proxies and
+Retries, a size limit and a time limit bound what a server can do. requests reads proxies and
 certificates from the environment.
 """
 
@@ -31,7 +31,7 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"oraclezoo/{__version_
 _BUSY = {408, 425, 429}
 
 Received = Callable[[str, int, int | None], None]
-"""Called with a file's name, its bytes so far and in all (None if the server does not say)."""
+"""Called with a file's name, the bytes received so far and the total (None if not known)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Settings:
 
 
 class _TryAgainError(Exception):
-    """Worth another attempt, after ``wait_s`` if the server asks for that."""
+    """Failure worth another attempt, after ``wait_s`` if the server asks for a pause."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         super().__init__(reason)
@@ -72,10 +72,10 @@ def obtain(
     received: Received | None = None,
     settings: Settings | None = None,
 ) -> None:
-    """Download ``file`` from ``url`` to ``path`` unless it is there, and verify it.
+    """Download ``file`` from ``url`` to ``path`` unless it is already there, and verify it.
 
-    Processes that want the same file take turns. ``instead`` ends an error message: what else the
-    user can do. Raises DownloadError, with ``path`` as it was before.
+    Processes that need the same file take turns. Error messages end with ``instead``: what else
+    the user can do. Raises DownloadError and leaves ``path`` unchanged.
     """
     if _is_there(file, path):
         return
@@ -97,7 +97,7 @@ def obtain(
 
 
 def without_password(url: str) -> str:
-    """Return ``url`` as it may be shown."""
+    """Return ``url`` without its password, for display."""
     return re.sub(r"//[^/]*@", "//", url)
 
 
@@ -107,7 +107,7 @@ def _is_there(file: UpstreamFile, path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Download:
-    """One file on its way to ``path``; to be run by one process at a time."""
+    """Download of one file to ``path``, for one process at a time."""
 
     file: UpstreamFile
     path: Path
@@ -206,10 +206,10 @@ class _Download:
 def _arriving(
     source: Callable[[], Iterator[bytes | int]], deadline: float
 ) -> Iterator[bytes | int]:
-    """Yield what a thread takes from ``source`` until ``deadline`` on the monotonic clock.
+    """Yield items that a thread reads from ``source``, until ``deadline`` on the monotonic clock.
 
-    A thread, because a timeout of sockets counts from byte to byte: a server that sends its header
-    a byte at a time would never exceed it. Raises queue.Empty at the deadline.
+    Socket timeouts apply to each read: without a thread, a server that sends its header byte by
+    byte would never exceed one. Raises queue.Empty at the deadline.
     """
     items: queue.SimpleQueue[bytes | int | Exception | None] = queue.SimpleQueue()
     abandoned = threading.Event()

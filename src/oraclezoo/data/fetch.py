@@ -62,9 +62,9 @@ def ensure(
     data_dir: Path | None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Path]:
-    """Where upstream's files ``names`` are; those found nowhere are downloaded into the cache.
+    """Return the paths of upstream's files ``names``; download missing ones to the cache.
 
-    With ``data_dir`` nothing is downloaded. Raises DataError, DownloadError.
+    With ``data_dir``, nothing is downloaded. Raises DataError, DownloadError.
     """
     if data_dir is not None:
         return find(names, data_dir)
@@ -74,7 +74,7 @@ def ensure(
 
 
 def verified(file: UpstreamFile, path: Path) -> Path:
-    """``path``, once its bytes are the published ones. Raises DataError."""
+    """Return ``path`` after verifying that it is the published file. Raises DataError."""
     result = check(file, path)
     if result.status == "ok":
         return path

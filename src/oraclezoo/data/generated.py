@@ -28,7 +28,7 @@ _SIZE = 28
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One split to generate: its seed and how many images of each class."""
+    """One split to generate: its seed and the number of images per class."""
 
     seed: int
     counts: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Where Oracle-MNIST's files lie on this machine, and whether they are the published ones."""
+"""Location and verification of Oracle-MNIST's files on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Status = Literal["ok", "missing", "mismatch", "unreadable"]
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """One file held against its published digest; ``actual`` is "" where there is none."""
+    """Verification of a file; ``actual`` is "" if its digest cannot be computed."""
 
     name: str
     path: Path | None
@@ -32,19 +32,19 @@ class FileCheck:
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for oraclezoo; it need not exist."""
+    """Return the user's cache folder for oraclezoo; it need not exist."""
     return Path(platformdirs.user_cache_dir("oraclezoo", appauthor=False))
 
 
 def download_folder() -> Path:
-    """Where downloads of Oracle-MNIST land; it need not exist."""
+    """Return the download folder of Oracle-MNIST; it need not exist."""
     return cache_folder() / "oracle-mnist"
 
 
 def folders(data_dir: Path | None) -> tuple[Path, ...]:
-    """Folders to search, in order: ``data_dir`` alone if given, else $ORACLEZOO_DATA, the cache.
+    """Return the folders to search: ``data_dir`` alone if given, else $ORACLEZOO_DATA, the cache.
 
-    Raises DataError if a folder that the user named is not there.
+    Raises DataError if a folder that the user named does not exist.
     """
     variable = os.environ.get(VARIABLE)
     if data_dir is not None:
@@ -59,7 +59,10 @@ def folders(data_dir: Path | None) -> tuple[Path, ...]:
 
 
 def in_folder(file: UpstreamFile, folder: Path) -> Path | None:
-    """``file`` in ``folder``, as .gz or else unpacked if that form can be verified, or None."""
+    """Return the path of ``file`` in ``folder``, or None if it is missing.
+
+    The .gz file takes precedence; an unpacked one counts only if it can be verified.
+    """
     packed, unpacked = folder / file.name, folder / file.unpacked_name
     if packed.is_file():
         return packed
@@ -69,9 +72,9 @@ def in_folder(file: UpstreamFile, folder: Path) -> Path | None:
 
 
 def search(names: Iterable[str], data_dir: Path | None) -> dict[str, Path | None]:
-    """Upstream's name of each file -> the first place where it is, or None.
+    """Return the first path of each of upstream's files, or None for missing ones.
 
-    Raises DataError if a folder that the user named is not there; UnknownNameError.
+    Raises DataError if a folder that the user named does not exist; UnknownNameError.
     """
     places = folders(data_dir)
     found: dict[str, Path | None] = {}
@@ -82,9 +85,9 @@ def search(names: Iterable[str], data_dir: Path | None) -> dict[str, Path | None
 
 
 def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
-    """As :func:`search`, but every file must be there. Raises DataError that names those missing.
+    """Return the paths of all files as :func:`search` does, without opening them.
 
-    Nothing is opened.
+    Raises DataError, which names the missing files.
     """
     found: dict[str, Path] = {}
     missing: list[str] = []
@@ -108,12 +111,12 @@ def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
 
 
 def verify(folder: Path) -> list[FileCheck]:
-    """Each of upstream's four files in ``folder``, held against its published digest."""
+    """Verify each of upstream's four files in ``folder`` against its published digest."""
     return [check(file, in_folder(file, folder)) for file in FILES.values()]
 
 
 def check(file: UpstreamFile, path: Path | None) -> FileCheck:
-    """``path`` held against the digest that ``file`` must have. Raises nothing for a bad file."""
+    """Verify ``path`` against the digest of ``file``; failures are reported in the status."""
     if path is None:
         return FileCheck(file.name, None, "missing", file.kind, file.digest, "")
     kind, expected = file.expected(path)

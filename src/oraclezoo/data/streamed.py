@@ -82,13 +82,13 @@ class ImagesInFile:
 
 @dataclass(frozen=True, slots=True)
 class FileSplit:
-    """Images in a file and labels int64 ``(N,)`` in memory. Keeps contracts.Split."""
+    """Images in a file and labels int64 ``(N,)`` in memory. Implements contracts.Split."""
 
     images: ImagesInFile
     labels: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> FileSplit:
-        """The images and labels where ``chosen``, bool ``(N,)``, is true, in order."""
+        """Return the images and labels where ``chosen``, bool ``(N,)``, is true, in order."""
         return FileSplit(self.images.take(chosen), self.labels[chosen])
 
 
@@ -125,7 +125,7 @@ class _Records:
         try:
             if self._state() != self.opened:
                 raise DataError(f"{self.path}: the file changed while images were read from it")
-            # what the system does not hold already is fetched all at once, not one by one
+            # fetch what is not in the page cache with parallel reads
             waiting = [run for run in runs if not self._at_once(*run)]
             for part, place in waiting:
                 _expect(self.file, place, part.nbytes)

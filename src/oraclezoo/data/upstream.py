@@ -1,4 +1,4 @@
-"""Oracle-MNIST's four files as its authors publish them, and the digests they are known by.
+"""Oracle-MNIST's four files as published by its authors, with their digests.
 
 Source: Wang and Deng, "A dataset of oracle characters for benchmarking machine learning
 algorithms", Scientific Data 11:87 (2024); repository wm-bupt/oracle-mnist, Apache-2.0.
@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 from oraclezoo.errors import UnknownNameError
 
 URL = "https://raw.githubusercontent.com/wm-bupt/oracle-mnist/main/data/oracle"
-"""The folder of upstream's git repository that holds the files."""
+"""URL of the folder with the files in upstream's git repository."""
 
 DigestKind = Literal["sha256", "git-blob"]
 
@@ -23,9 +23,9 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class UpstreamFile:
-    """A file: its name, its digest, a bound on its size in bytes, and the sha256 when unpacked.
+    """A file: its name, digest and maximum size in bytes, and the SHA-256 of its unpacked form.
 
-    ``unpacked_sha256`` is None where it is not known; that file is accepted as .gz only.
+    ``unpacked_sha256`` is None if it is not known; that file is accepted as .gz only.
     """
 
     name: str
@@ -40,7 +40,7 @@ class UpstreamFile:
         return self.name.removesuffix(".gz")
 
     def expected(self, path: Path) -> tuple[DigestKind, str]:
-        """Kind and value of the digest that ``path``, packed or not, must have."""
+        """Return kind and value of the digest that ``path``, packed or not, must have."""
         if path.name == self.unpacked_name and self.unpacked_sha256 is not None:
             return "sha256", self.unpacked_sha256
         return self.kind, self.digest
@@ -87,20 +87,20 @@ FILES: dict[str, UpstreamFile] = {
 
 
 def known(name: str) -> UpstreamFile:
-    """The record of upstream's file ``name`` (with .gz). Raises UnknownNameError."""
+    """Return the record of upstream's file ``name`` (with .gz). Raises UnknownNameError."""
     if name not in FILES:
         raise UnknownNameError("file", name, FILES)
     return FILES[name]
 
 
 def digest(path: Path, kind: DigestKind = "sha256") -> str:
-    """Hex digest of a file, as :func:`digest_stream`. Raises OSError."""
+    """Return the hex digest of a file, as :func:`digest_stream` does. Raises OSError."""
     with path.open("rb") as file:
         return digest_stream(file, kind)
 
 
 def digest_stream(file: BinaryIO, kind: DigestKind) -> str:
-    """Hex digest of an open file, from its start: sha256, or the name git gives it (SHA-1)."""
+    """Return the hex digest of an open file: SHA-256, or its git blob id (SHA-1)."""
     size = file.seek(0, 2)
     file.seek(0)
     if kind == "sha256":

@@ -1,1 +1,1 @@
-"""Training: the engine, augmentation, checkpoints."""
+"""Training engine: training loop, augmentation, checkpoints and profiling."""

@@ -64,7 +64,7 @@ def load_optimizer(optimizer: Optimizer, state: Any) -> None:
 
 def _flatten(node: Any, where: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(node, Tensor):
-        # a copy of its own storage: safetensors refuses shared and strided memory
+        # a contiguous copy, since safetensors rejects shared and strided memory
         while where in tensors:  # keys 0 and "0" have the same text
             where += "'"
         tensors[where] = node.detach().cpu().contiguous().clone()

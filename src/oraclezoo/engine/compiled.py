@@ -47,21 +47,21 @@ def compile_and_warm_up(
     Returns:
         The compiled forward pass.
     """
-    torch.compiler.reset()  # earlier trainings in this process count towards torch's limit
+    torch.compiler.reset()  # earlier trainings count towards torch's recompilation limit
     mode = "reduce-overhead" if device.type == "cuda" else None
     compiled = torch.compile(model, mode=mode, dynamic=False)
     graphs = device.type == "cuda"
 
     def forward(images: Tensor) -> Tensor:
-        if graphs:  # what the last step's graph holds may be overwritten
-            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # torch's own gap
+        if graphs:  # outputs of the last step's graph may be overwritten
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]  # untyped in torch
         logits: Tensor = compiled(images)
         return logits
 
     with kept_state(model, device):
         for _ in range(PASSES):
             passes(forward)
-            for parameter in model.parameters():  # as before a step: a graph may own the memory
+            for parameter in model.parameters():  # a CUDA graph may own this memory
                 parameter.grad = None
     return forward
 

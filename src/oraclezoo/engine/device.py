@@ -67,7 +67,7 @@ def free_memory_bytes(device: torch.device) -> int:
 
 
 def _free_on_host() -> int:
-    """Return Linux's estimate, or less if a control group (container) or ulimit sets a limit."""
+    """Return free memory by Linux's estimate, or less under a limit of a cgroup or ulimit."""
     estimates = []
     with suppress(OSError, AttributeError):
         line = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
@@ -77,7 +77,7 @@ def _free_on_host() -> int:
         limit = int((group / "memory.max").read_text())
         used = int((group / "memory.current").read_text())
         files = re.findall(r"^(?:in)?active_file (\d+)$", (group / "memory.stat").read_text(), re.M)
-        estimates.append(limit - used + sum(map(int, files)))  # cached files give way
+        estimates.append(limit - used + sum(map(int, files)))  # the page cache can be evicted
     with suppress(OSError, ValueError, ImportError):
         import resource
 

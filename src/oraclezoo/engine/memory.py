@@ -47,14 +47,14 @@ def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> 
     """
     first = f"out of memory on {device.type} at a batch of {failed} images"
     try:
-        few, more = (peak_bytes(device, lambda count=count: passes(count)) for count in PROBES)  # type: ignore[misc]  # bound now
+        few, more = (peak_bytes(device, lambda count=count: passes(count)) for count in PROBES)  # type: ignore[misc]  # bound early
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         return f"{first}\nnot even {PROBES[-1]} fit: use a smaller model or another device"
     each = max(1.0, (more - few) / (PROBES[1] - PROBES[0]))
     always = max(0.0, few - PROBES[0] * each)
-    with suppress(OSError, AttributeError):  # the GNU C library keeps what was freed
+    with suppress(OSError, AttributeError):  # glibc retains freed memory
         ctypes.CDLL(None).malloc_trim(0)
     free = free_memory_bytes(device)
     fits = batch_that_fits(SHARES.get(device.type, 0.4) * free - always, each, failed)
@@ -87,11 +87,11 @@ def peak_bytes(device: torch.device, work: Callable[[], None]) -> int:
     return int(torch.cuda.max_memory_allocated(device) - before)
 
 
-class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own gap
+class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
     """Tracks the memory of all tensors that are created in the context until they are freed."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch's own gap
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch
         self.peak_bytes = self._now_bytes = 0
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
 

@@ -37,7 +37,7 @@ def regather(model: nn.Module, images: Iterable[Tensor]) -> None:
     counts = dict.fromkeys(norms, 0)
 
     def average(norm: _BatchNorm, inputs: object) -> None:
-        # as torch does for a momentum of None, but torch reads the count back from the device
+        # like momentum=None in torch, which reads the count back from the device
         counts[norm] += 1
         norm.momentum = 1 / counts[norm]
 

@@ -36,7 +36,7 @@ class Unwatched:
         return _NOTHING
 
     def epoch(self, step: int) -> AbstractContextManager[object]:
-        """Return a context for the steps of an epoch; its first step has the number ``step``."""
+        """Return a context for the steps of an epoch, which starts at ``step``."""
         return _NOTHING
 
     def step(self) -> None:
@@ -172,7 +172,7 @@ class Profiler(Unwatched):
             ms = {phase: 1e3 * self._self_s[phase] / steps for phase in PHASES}
         ms["other"] = max(0.0, 1e3 * step_s - sum(ms.values()))
         reached = self.flops_per_step / step_s
-        # again, and the better of the two: other work on the machine can only have slowed it
+        # the best of two measurements, since other load can only slow one down
         dtype = DTYPES[precision]
         best = max(self.matrix_flops_per_s, matrix_flops_per_s(self.device, dtype))
         return {
@@ -202,7 +202,7 @@ def _started_tracer(device: torch.device) -> profile:
         activities.append(ProfilerActivity.CUDA)
     tracer = profile(activities=activities, with_flops=True)
     level = os.environ.get("KINETO_LOG_LEVEL")
-    os.environ["KINETO_LOG_LEVEL"] = level or "6"  # else it talks on stderr, once it is loaded here
+    os.environ["KINETO_LOG_LEVEL"] = level or "6"  # otherwise Kineto logs to stderr
     try:
         tracer.start()
     finally:

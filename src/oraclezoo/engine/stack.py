@@ -59,7 +59,7 @@ class Stack:
         """Set the gradient of each parameter of each model; None if the loss does not use it."""
         wanted = {name: w for name, w in self.parameters.items() if w.requires_grad}
         grads = torch.autograd.grad(losses.sum(), list(wanted.values()), allow_unused=True)
-        optional: tuple[Tensor | None, ...] = grads  # None is where torch's own types leave it out
+        optional: tuple[Tensor | None, ...] = grads  # torch's types omit None
         for name, grad in zip(wanted, optional, strict=True):
             parts: Sequence[Tensor | None] = [None] * len(self.models)
             if grad is not None:
@@ -107,7 +107,7 @@ def _bind(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _laid_out_as(weights: Tensor, grad: Tensor) -> Tensor:
-    """The gradient, its memory in the weights' order: fused optimizers take both as they lie."""
+    """Return the gradient in the memory layout of the weights, which fused optimizers require."""
     if grad.stride() == weights.stride():
         return grad
     return torch.empty_strided(
@@ -116,11 +116,11 @@ def _laid_out_as(weights: Tensor, grad: Tensor) -> Tensor:
 
 
 def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
-    """Why these models cannot be stacked, or "" if they can.
+    """Return why these models cannot be stacked, or "" if they can.
 
-    Tried on copies of the first two, in training, with images ``(2, N, 1, H, W)``: logits and
-    state after two passes must be those of the models alone, and what the models then predict.
-    Models that draw random numbers are compared in evaluation only.
+    Tests copies of the first two in training mode with images ``(2, N, 1, H, W)``. Logits and state
+    after two passes, and subsequent predictions, must equal those of separate models. Models that
+    draw random numbers are compared in evaluation mode only.
     """
     alone, again = ([copy.deepcopy(m).train() for m in models[:2]] for _ in range(2))
     with torch.no_grad():
@@ -149,23 +149,23 @@ def _passes(models: Sequence[nn.Module], images: Tensor) -> list[Tensor]:
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
-    """Equal but for rounding in float32."""
+    """Return whether tensors are equal up to float32 rounding."""
     return torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-4)
 
 
 class Merged:
     """One step for S equal optimizers that update each parameter independently.
 
-    The parameters of all are put into one optimizer of their class, whose batched operations then
-    serve S models in one call. Learning rates and other settings are those of the first, which its
-    scheduler moves.
+    All parameters are put into one optimizer of the same class, whose batched operations then
+    update S models in one call. Learning rates and other settings are those of the first optimizer,
+    which its scheduler updates.
     """
 
     def __init__(self, optimizers: Sequence[Optimizer]) -> None:
         self.optimizers = optimizers
         first = optimizers[0]
         self.one = object.__new__(type(first))
-        # a scheduler has wrapped the first one's step on the instance; the class's is wanted
+        # a scheduler wraps step on the first instance, so call the method of the class
         self.one.__dict__.update({k: v for k, v in vars(first).items() if k != "step"})
         self.one.param_groups = [
             {**group, "params": [p for each in optimizers for p in each.param_groups[i]["params"]]}
@@ -174,7 +174,7 @@ class Merged:
         self.one.state = defaultdict(dict)
         for each in optimizers:
             self.one.state.update(each.state)
-            each._opt_called = True  # type: ignore[attr-defined]  # else its scheduler warns
+            each._opt_called = True  # type: ignore[attr-defined]  # otherwise its scheduler warns
 
     def step(self) -> None:
         """Update the parameters of all models."""

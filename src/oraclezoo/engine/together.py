@@ -228,10 +228,10 @@ def check(trainers: Sequence[Trainer]) -> None:
 
 
 def fitting(trainer: Trainer, share: float = 0.5) -> int:
-    """Return how many such runs fit into ``share`` of the free memory; at least one.
+    """Return how many runs fit into ``share`` of the free memory; at least one.
 
     The estimate for a run is twice the activations that a batch keeps for its backward pass (once
-    for their gradients), and five copies of the weights (stack, gradients, optimizer state, moving
+    for their gradients), plus five copies of the weights (stack, gradients, optimizer state, moving
     average).
     """
     images = _sample(trainer.data, 2)

@@ -127,7 +127,7 @@ class Trainer:
         except Exception as error:
             if not memory.is_out_of_memory(error):
                 raise
-            traceback.clear_frames(error.__traceback__)  # they hold what fills the memory
+            traceback.clear_frames(error.__traceback__)  # frames keep tensors alive
         self.parts.optimizer.zero_grad(set_to_none=True)
         self.net = self.parts.model
         size = self.recipe.budget.batch_size
@@ -203,7 +203,7 @@ class Trainer:
             with span("forward"):
                 loss = self.objective(self.net, images, labels)
             with span("backward"):
-                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # untyped in torch
             if self.recipe.train.clip_norm:
                 scaler.unscale_(optimizer)
                 parameters = self.parts.model.parameters()
@@ -222,7 +222,7 @@ class Trainer:
     def dummy_pass(self, size: int, net: Callable[[Tensor], Tensor] | None = None) -> None:
         """Run a forward and a backward pass over ``size`` black images, without a step."""
         labels = torch.zeros(size, dtype=torch.int64, device=self.device)
-        self.objective(net or self.parts.model, self.inputs.blank(size), labels).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        self.objective(net or self.parts.model, self.inputs.blank(size), labels).backward()  # type: ignore[no-untyped-call]  # untyped in torch
 
     def _compile(self) -> None:
         """Compile and warm up, or continue without; counts as training time."""

@@ -1,1 +1,1 @@
-"""From an image file of any kind to a model's input."""
+"""Image preprocessing: from an image file of any format to a model's input."""

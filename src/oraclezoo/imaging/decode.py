@@ -81,7 +81,7 @@ def _as_data_errors() -> Iterator[None]:
     """Convert any exception that Pillow raises for an image to a DataError with the reason."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # harmless oddities; errors stay errors
+            warnings.simplefilter("ignore")  # suppress warnings only
             yield
     except DataError:
         raise

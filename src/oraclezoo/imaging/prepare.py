@@ -106,7 +106,7 @@ def as_batch(
     shape = tuple(getattr(images, "shape", ()))
     if getattr(images, "dtype", None) == np.uint8 and shape[-2:] == (size, size):
         if len(shape) == 3:
-            return images  # type: ignore[no-any-return]  # it has a shape and a dtype
+            return images  # type: ignore[no-any-return]  # shape and dtype were checked
         if len(shape) == 2:
             return np.asarray(images)[None]
     if isinstance(images, (str, Path, bytes, Image.Image)) or _is_picture(images):
@@ -156,7 +156,7 @@ def read_bytes(path: str | Path) -> bytes:
     try:
         with Path(path).open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: an invalid file name
         text = getattr(error, "strerror", None) or error
         raise DataError(f"the file cannot be read ({text})") from error
     if len(data) > MAX_FILE_BYTES:

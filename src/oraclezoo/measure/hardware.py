@@ -72,7 +72,7 @@ def libraries() -> dict[str, str]:
             continue
     if torch.cuda.is_available():
         versions["cuda"] = str(torch.version.cuda)
-        versions["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]  # torch's own gap
+        versions["cudnn"] = str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]  # untyped in torch
     return versions
 
 
@@ -93,7 +93,7 @@ def calibrate(device: torch.device, repeats: int = 3) -> float:
         _synchronise(device)
         start = time.perf_counter()
         hidden = F.gelu(F.max_pool2d(F.conv2d(images, weights[0], padding=1), 2))
-        F.conv2d(hidden, weights[1], padding=1).square().mean().backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        F.conv2d(hidden, weights[1], padding=1).square().mean().backward()  # type: ignore[no-untyped-call]  # untyped in torch
         _synchronise(device)
         times.append(time.perf_counter() - start)
     return median(times[1:])  # the first warms up

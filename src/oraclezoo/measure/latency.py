@@ -92,14 +92,14 @@ def passes(
 ) -> list[dict[str, Any]]:
     """Time the forward pass of a module as it is on the device, e.g. compiled or in bf16.
 
-    ``runtime`` and ``precision`` are copied to the rows; otherwise as :func:`eager`.
+    ``runtime`` and ``precision`` are copied to the rows; everything else is as in :func:`eager`.
     """
     rows, limits = [], repeats or Repeats()
     for batch_size, threads in settings or ((1, 1), (256, torch.get_num_threads())):
         images = _images(batch_size, in_chans, image_size, device)
         with _threads(threads), torch.inference_mode():
             times = measure(
-                lambda images=images: model(images),  # type: ignore[misc]  # bound now
+                lambda images=images: model(images),  # type: ignore[misc]  # bound early
                 device=device,
                 budget_s=limits.budget_s,
                 min_repeats=limits.min_repeats,

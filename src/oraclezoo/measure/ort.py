@@ -45,7 +45,7 @@ def onnx(
         for _ in range(WARMUP):
             session.run(None, feed)
         times = repeat(
-            lambda session=session, feed=feed: clock_ms(lambda: session.run(None, feed)),  # type: ignore[misc]  # bound now
+            lambda session=session, feed=feed: clock_ms(lambda: session.run(None, feed)),  # type: ignore[misc]  # bound early
             Repeats(budget_s, min_repeats),
         )
         row = {"runtime": "onnxruntime", "precision": precision, "device": "cpu"}

@@ -8,23 +8,23 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 UNSIGNED = "session.x64quantprecision"
-"""Session option: multiply unsigned weights in place of signed ones, adding up in 32 bits."""
+"""Session option: multiply unsigned instead of signed weights, and accumulate in 32 bits."""
 IN_FLOAT = "session.disable_quant_qdq"
-"""Session option: compute a layer between roundings in float32, in place of integers."""
+"""Session option: compute layers between quantization nodes in float32 instead of integers."""
 
 _SILENT = 4
-"""Log fatal errors only: an attempt that fails and is followed by another is nothing to report."""
+"""Log level for fatal errors only: a failed attempt is followed by another and needs no report."""
 
 
 def open_session(content: bytes, threads: int = 0) -> onnxruntime.InferenceSession:
-    """Open an ONNX file for the CPU; ``threads`` 0 leaves their number to the runtime.
+    """Open an ONNX file for the CPU; with ``threads`` 0, ONNX Runtime chooses their number.
 
     On x86 without VNNI, ONNX Runtime's fast kernels add pairs of unsigned-by-signed 8-bit products
-    in 16 bits. These sums saturate, and predictions of int8 models change. There, the session has
-    the option :data:`UNSIGNED`, or :data:`IN_FLOAT` if the graph does not allow that. Processors
-    with VNNI add in 32 bits, and keep their faster kernels.
+    in 16 bits. These sums saturate and change the predictions of int8 models. On such processors,
+    the session has the option :data:`UNSIGNED`, or :data:`IN_FLOAT` if the graph does not allow
+    that. Processors with VNNI accumulate in 32 bits and keep the faster kernels.
 
-    Raises what :class:`onnxruntime.InferenceSession` raises.
+    Raises the same errors as :class:`onnxruntime.InferenceSession`.
     """
     if has_fast_int8():
         return _session(content, threads)
@@ -32,14 +32,15 @@ def open_session(content: bytes, threads: int = 0) -> onnxruntime.InferenceSessi
         return _session(content, threads, UNSIGNED)
     except failures.Fail:
         # ONNX Runtime 1.32 names unsigned weights and zero points after the signed ones. If two
-        # layers share one, it makes the same name twice, and refuses the graph.
+        # layers share one, it creates the same name twice and rejects the graph.
         return _session(content, threads, IN_FLOAT)
 
 
 def has_fast_int8() -> bool | None:
-    """Whether this processor adds 8-bit products in 32 bits (VNNI, or Arm's dot product).
+    """Return whether this processor accumulates 8-bit products in 32 bits.
 
-    None if the operating system does not say.
+    That is, whether it has VNNI or Arm's dot product; None if the operating system does not report
+    it.
     """
     info = Path("/proc/cpuinfo")
     if not info.is_file():

@@ -1,4 +1,4 @@
-"""Options of a pruning, as records that are passed whole."""
+"""Options of pruning, as records."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def prune_model(
     registry: Registry,
     callbacks: Callbacks,
 ) -> Model:
-    """Prune a model; as :func:`prune`, with the options as a record."""
+    """Prune a model like :func:`prune`, with the options as a record."""
     pruning, tuning, measurement = options.pruning, options.tuning, options.measurement
     check_epochs(tuning, pruning.steps)
     opened = open_model(model, registry)

@@ -95,7 +95,7 @@ def write_start(folder: Path, start: Start) -> None:
 
 
 def read_start(folder: Path) -> Start | None:
-    """Return the state that :func:`write_start` wrote, or None if it was not reached.
+    """Return the state that :func:`write_start` wrote, or None if there is none.
 
     Raises:
         ResultError: The files are damaged.

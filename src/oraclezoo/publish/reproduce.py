@@ -246,9 +246,10 @@ def _judge(stated: Entry, again: Entry, path: Path, command: str) -> Reproductio
 def _corrupted(
     stated: Result, again: Result, positions: Sequence[int]
 ) -> tuple[list[float], list[float], list[float]] | None:
-    """Return mean accuracies on corrupted images by seed, if both results have them.
+    """Return mean accuracies on corrupted images by seed, or None unless both results have them.
 
-    Those reported for the repeated seeds, those of the repetition, and those reported for all.
+    The three lists are the published accuracies of the repeated seeds, those of the rerun, and
+    the published accuracies of all seeds.
     """
     if stated.robustness is None or again.robustness is None:
         return None

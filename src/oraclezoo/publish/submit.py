@@ -89,7 +89,7 @@ def submit(
 
 
 def _results(listed: Iterable[Path]) -> list[Path]:
-    """Return files as they are, and the results in folders."""
+    """Return the listed files, and the results in the listed folders."""
     found = []
     for path in listed:
         if not path.is_dir():

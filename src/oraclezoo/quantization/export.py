@@ -109,7 +109,7 @@ def export_model(
     registry: Registry,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Export a model; as :func:`export`, with the options as records."""
+    """Export a model like :func:`export`, with the options as records."""
     opened = open_model(model, registry)
     if out is not None and opened.precision != "fp32" and _same_folder(model, out):
         raise UsageError(

@@ -150,7 +150,7 @@ def quantize_onnx(
     registry: Registry,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Quantize a model for ONNX Runtime; as :func:`quantize`, with the options as a record."""
+    """Quantize a model for ONNX Runtime like :func:`quantize`, with the options as a record."""
     measurement = options.measurement
     opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":

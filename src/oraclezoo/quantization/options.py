@@ -110,7 +110,7 @@ class Int8:
 
 @dataclass(frozen=True)
 class Quantization:
-    """Options of a quantization for ONNX Runtime: ``int8`` is used by precision int8 only."""
+    """Options of a quantization for ONNX Runtime; ``int8`` is used by precision int8 only."""
 
     precision: str = "int8"
     int8: Int8 = field(default_factory=Int8)

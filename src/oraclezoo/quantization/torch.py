@@ -37,7 +37,7 @@ def quantize_torch(
     registry: Registry,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Quantize a model for PyTorch; as :func:`oraclezoo.quantize` with ``backend="torch"``."""
+    """Quantize a model for PyTorch, like :func:`oraclezoo.quantize` with ``backend="torch"``."""
     device = pick(target.device)
     form = Form.make(target.precision, target.compile, device)
     opened = open_model(model, registry)

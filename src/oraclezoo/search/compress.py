@@ -149,7 +149,7 @@ def compress_model(
     registry: Registry,
     callbacks: Callbacks,
 ) -> Model:
-    """Compress a model; as :func:`compress`, with the options as a record."""
+    """Compress a model like :func:`compress`, with the options as a record."""
     opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
         raise UsageError(

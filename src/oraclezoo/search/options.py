@@ -1,4 +1,4 @@
-"""Options of a compression, as records that are passed whole."""
+"""Options of a compression, as records."""
 
 from __future__ import annotations
 

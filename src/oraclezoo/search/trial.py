@@ -169,9 +169,9 @@ def fastest_ms(subject: Subject) -> float:
 
 
 def relative_latency(original: Subject, subject: Subject) -> tuple[float, tuple[float, float]]:
-    """Return the latency as a fraction of the original's, and the lowest and highest round.
+    """Return the latency relative to the original, with the lowest and highest ratio of a round.
 
-    Latency is taken at the first setting, and in the fastest rounds.
+    The ratio is that of the fastest rounds at the first setting.
     """
     ratios = [
         after[0].p50_ms / before[0].p50_ms

@@ -22,7 +22,7 @@ BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The outcome of an image.
+    """Outcome for one image.
 
     ``probabilities`` is float32 ``(C,)``, or None with a ``reason``; ``inverted`` is true if the
     image was dark on light.

@@ -1,4 +1,4 @@
-"""Records of a sweep: what the user chooses, and what each trial comes to."""
+"""Records of a sweep: settings, trials and their results."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ TRIALS = 20
 """Default number of trials, except for a grid."""
 
 Point = dict[str, Any]
-"""A recipe key -> its value in one trial."""
+"""Values of one trial by recipe key."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a sweep searches and how it judges; ``seed`` is the sampler's.
+    """Settings of the search and of the evaluation of trials; ``seed`` is the sampler's.
 
     ``trials`` is None for the default: the whole grid, otherwise 20. Raises UsageError.
     """
@@ -99,7 +99,7 @@ class Trial:
 
     @property
     def train_s(self) -> float:
-        """Seconds of all parts."""
+        """Training time of all parts in seconds."""
         return sum(part.train_s for part in self.parts.values())
 
     def value(self, metric: str) -> float:
@@ -118,7 +118,10 @@ class Watch:
 
 @dataclass(frozen=True)
 class Importance:
-    """Share in [0, 1] of the variance between trials by key, largest first; ``method`` names it."""
+    """Share in [0, 1] of the variance between trials per key, in descending order.
+
+    ``method`` is the name of the importance measure.
+    """
 
     method: str
     shares: Mapping[str, float]

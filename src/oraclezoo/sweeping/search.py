@@ -1,4 +1,4 @@
-"""Search loop of a sweep: trains one trial after another, each from where the journal left it."""
+"""Search loop of a sweep, which trains one trial after another and resumes from the journal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RUNS = "runs"
 
 
 class _PrunedError(Exception):
-    """The pruner gives the trial up; the message says when."""
+    """The pruner stopped the trial; the message states the step."""
 
 
 class _LateError(Exception):
@@ -44,7 +44,7 @@ class _LateError(Exception):
 
 @dataclass(frozen=True)
 class Training:
-    """One training that every trial consists of: its seed, and the data it is judged on."""
+    """One of the trainings that make up a trial: its seed and its evaluation data."""
 
     seed: int
     data_dir: Path | None
@@ -70,9 +70,9 @@ class Search:
     keep_runs: bool = False
 
     def run(self, wanted: int) -> bool:
-        """Finish the first ``wanted`` trials; False if the time limit came first.
+        """Finish the first ``wanted`` trials; return False if the time limit came first.
 
-        Raises InterruptedRunError when stopped on request.
+        Raises InterruptedRunError if stopped on request.
         """
         trials = self.study.trials()
         for number in range(wanted):
@@ -106,7 +106,7 @@ class Search:
 
     def _train_all(self, trial: Trial) -> None:
         recipe = resolve(self.base.override(trial.point), self.registry)
-        if trial.curve and len(self.trainings) == 1:  # killed before the pruner's word was kept
+        if trial.curve and len(self.trainings) == 1:  # killed before the pruner decided
             step, value = max(trial.curve.items())
             self._consult_pruner(trial, step, value, f"after epoch {step}")
         values: list[float] = []
@@ -170,12 +170,12 @@ class Search:
         return part
 
     def _consult_pruner(self, trial: Trial, step: int, value: float, when: str) -> None:
-        """Report a value. Raises _PrunedError if the trial is to be given up."""
+        """Report a value to the pruner. Raises _PrunedError if the trial should stop."""
         if self.study.should_prune(trial.number, step, value):
             raise _PrunedError(when)
 
     def _earlier(self, trial: Trial, part: int) -> Part | None:
-        """The same training of an earlier trial with the same recipe, if there is one."""
+        """Return the same training of an earlier trial with the same recipe, or None."""
         for other in self.study.trials():
             if other.hash == trial.hash and part in other.parts:
                 return other.parts[part]

@@ -32,7 +32,7 @@ FIXED = {
 
 LARGEST_GRID = 10_000
 CHECKED = 500
-"""Number of points whose recipes are checked before anything is trained, at most."""
+"""Maximum number of points whose recipes are checked before training starts."""
 
 _RANGE = re.compile(r"(?P<log>log:)?(?P<low>[^:]+):(?P<high>[^:]+)(:(?P<count>\d+))?")
 
@@ -45,29 +45,29 @@ class Choices:
     values: tuple[Any, ...]
 
     def grid(self) -> tuple[Any, ...]:
-        """All values."""
+        """Return all values."""
         return self.values
 
     def ends(self) -> tuple[Any, ...]:
-        """Values to check a recipe with."""
+        """Return the values to check a recipe with."""
         return self.values
 
     def encode(self, value: Any) -> Any:
-        """``value`` as a categorical choice of Optuna's: a number, a truth value or text."""
+        """Return ``value`` as a categorical choice for Optuna: a number, boolean or string."""
         return value if isinstance(value, (bool, int, float, str)) else str(value)
 
     def decode(self, param: Any) -> Any:
-        """The value that Optuna's ``param`` stands for. Raises ValueError."""
+        """Return the value of Optuna's ``param``. Raises ValueError."""
         return self.values[[self.encode(value) for value in self.values].index(param)]
 
     def text(self) -> str:
-        """The values as a user writes them."""
+        """Return the values in the notation of the command line."""
         return ",".join(map(str, self.values))
 
 
 @dataclass(frozen=True)
 class Range:
-    """A key with values from ``low`` to ``high``: all of them, or ``count`` spaced ones."""
+    """A key with values from ``low`` to ``high``: all of them, or ``count`` evenly spaced ones."""
 
     key: str
     low: float
@@ -77,7 +77,7 @@ class Range:
     whole: bool
 
     def grid(self) -> tuple[float, ...] | None:
-        """All values, ends included; None if there are too many."""
+        """Return all values including both ends, or None if there are too many."""
         if self.count is None:
             if self.whole and not self.log and self.high - self.low < LARGEST_GRID:
                 return tuple(range(int(self.low), int(self.high) + 1))
@@ -87,20 +87,20 @@ class Range:
         return tuple(dict.fromkeys(self.decode(float(value)) for value in values))
 
     def ends(self) -> tuple[float, ...]:
-        """Values to check a recipe with."""
+        """Return the values to check a recipe with."""
         return self.decode(self.low), self.decode(self.high)
 
     def encode(self, value: float) -> float:
-        """``value`` as Optuna's parameter."""
+        """Return ``value`` as a parameter for Optuna."""
         return value
 
     def decode(self, param: float) -> float:
-        """Optuna's parameter as the recipe has it: a whole number, or six significant digits."""
+        """Round Optuna's parameter to an integer, or to six significant digits."""
         value = round(param) if self.whole else float(f"{param:.6g}")
-        return min(max(value, self.low), self.high)  # rounding may have left the range
+        return min(max(value, self.low), self.high)  # rounding may leave the range
 
     def text(self) -> str:
-        """The range as a user writes it."""
+        """Return the range in the notation of the command line."""
         count = "" if self.count is None else f":{self.count}"
         return f"{'log:' if self.log else ''}{self.low:g}:{self.high:g}{count}"
 
@@ -134,7 +134,7 @@ def grid_size(axes: Sequence[Axis]) -> int | None:
 
 
 def check_grid(axes: Sequence[Axis]) -> None:
-    """Raise UsageError if some range does not say how many values it has."""
+    """Raise UsageError if some range has no count."""
     for axis in axes:
         if axis.grid() is None:
             raise UsageError(
@@ -162,7 +162,7 @@ def _axis(
         return _choices(key, list(given))
     text = str(given).strip()
     found = _RANGE.fullmatch(text) if isinstance(given, str) else None
-    if key.endswith(".name") or found is None:  # a name may have a colon in it
+    if key.endswith(".name") or found is None:  # names may contain colons
         return _choices(key, _values(text) if isinstance(given, str) else [given])
     option = _option(key, entries, recipe, registry)
     if option.type not in ("int", "float"):
@@ -226,7 +226,7 @@ def _corners(axes: Sequence[Axis]) -> Iterator[Point]:
 
 
 def _one_by_one(axes: Sequence[Axis]) -> Iterator[Point]:
-    """Each checked value of each key, with the first values of the other keys."""
+    """Yield a point for each value to check, with the first values of the other keys."""
     first = {axis.key: axis.ends()[0] for axis in axes}
     for axis in axes:
         for value in axis.ends():

@@ -1,8 +1,8 @@
-"""A sweep's Optuna study in a journal file.
+"""Optuna study of a sweep, in a journal file.
 
 Each proposal depends only on the sampler's seed, the trial's number and the finished trials, and
-each trial starts with one record that holds its whole point. A sweep that was killed therefore
-continues exactly as if it had not been.
+the first record of a trial contains its whole point. A killed sweep therefore continues exactly as
+if it had not been killed.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ NAME = "sweep"
 """The study's name; Hyperband assigns trials to brackets by it, so it must not change."""
 
 DEFINITION, HASH, REASON, PART = "definition", "recipe_hash", "reason", "training_"
-"""Optuna's user attributes: the study's definition, and what a trial has beside its point."""
+"""Optuna user attributes: the study's definition, and the fields of a trial besides its point."""
 
 RECORD = b'{"op_code":'
-"""How each record of Optuna's journal begins."""
+"""First bytes of each record in Optuna's journal."""
 
 FEWEST = 4
-"""Fewest finished trials that importance is computed from."""
+"""Minimum number of finished trials to compute importance."""
 
 _STATES = {
     TrialState.COMPLETE: "done",
@@ -53,10 +53,10 @@ _STATES = {
 
 
 class Study:
-    """Trials of one sweep; to be used by one process at a time.
+    """Trials of one sweep, for one process at a time.
 
-    ``definition`` is JSON data of what the sweep searches. Raises UsageError if the journal at
-    ``path`` is of another sweep, ResultError if it cannot be read.
+    ``definition`` is JSON data that identifies the search. Raises UsageError if the journal at
+    ``path`` belongs to another sweep, ResultError if it cannot be read.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class Study:
             self.trials()
 
     def trials(self) -> list[Trial]:
-        """All trials in the order in which they started."""
+        """Return all trials in the order in which they started."""
         with self._reading():
             return [self._trial(frozen) for frozen in self._study.trials]
 
     def propose(self) -> Point:
-        """The next trial's point. All trials must have ended."""
+        """Return the next trial's point. All trials must have ended."""
         scratch = self._create(None, self._sampler(len(self._study.trials)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -110,9 +110,9 @@ class Study:
         return self.trials()[number]
 
     def should_prune(self, number: int, step: int, value: float) -> bool:
-        """Report a running trial's value after ``step``; whether the pruner gives it up.
+        """Report a running trial's value after ``step``; return whether to prune the trial.
 
-        A step that was reported before keeps its value.
+        The value of a step that was already reported does not change.
         """
         live = self._live(number)
         if step not in self.trials()[number].curve:
@@ -132,7 +132,7 @@ class Study:
         return self.trials()[number]
 
     def importance(self) -> Importance | None:
-        """Importance of each key by fANOVA; None for fewer than four trials, or equal ones."""
+        """Return each key's importance by fANOVA; None for too few trials or equal ones."""
         values = [frozen.value for frozen in self._study.trials if _STATES[frozen.state] == "done"]
         if len(values) < FEWEST or len(set(values)) < 2:
             return None
@@ -155,7 +155,7 @@ class Study:
         )
 
     def _sampler(self, number: int) -> BaseSampler:
-        """The sampler of trial ``number``."""
+        """Return the sampler of trial ``number``."""
         name, seed = self.settings.sampler, (self.settings.seed * 1_000_003 + number) % 2**31
         size = grid_size(self.axes)
         if name == "tpe":
@@ -165,7 +165,7 @@ class Study:
             if name == "gp":
                 return optuna.samplers.GPSampler(seed=seed)
             if size is not None and (name == "grid" or size <= LARGEST_GRID):
-                return optuna.samplers.BruteForceSampler(seed=seed)  # no point twice
+                return optuna.samplers.BruteForceSampler(seed=seed)  # never repeats a point
         return optuna.samplers.RandomSampler(seed=seed)
 
     def _define(self, definition: Mapping[str, object]) -> None:
@@ -184,13 +184,13 @@ class Study:
                 )
 
     def _live(self, number: int) -> optuna.Trial:
-        """Optuna's handle of a running trial, also of one that a killed process started."""
+        """Return Optuna's handle of a running trial, even if a killed process started it."""
         return optuna.Trial(
             self._study, self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
         )
 
     def _trial(self, frozen: FrozenTrial) -> Trial:
-        """The record of one of Optuna's trials. Raises whatever a damaged journal leads to."""
+        """Return the record of an Optuna trial. A damaged journal may raise any exception."""
         for axis in self.axes:
             if frozen.distributions[axis.key] != self._distributions[axis.key]:
                 raise ValueError(f"trial {frozen.number} has another range of {axis.key}")
@@ -218,7 +218,7 @@ class Study:
             yield
         except (OracleZooError, OSError):
             raise
-        except Exception as error:  # Optuna raises whatever a damaged line leads to
+        except Exception as error:  # a damaged line makes Optuna raise anything
             cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             raise ResultError(
                 f"{self.path}: not a readable journal of a sweep ({cause}); "
@@ -228,7 +228,7 @@ class Study:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Optuna's own log handler silent; the user's verbosity comes back at the end."""
+    """Silence Optuna's log handler; restore the user's verbosity at the end."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:
@@ -238,10 +238,10 @@ def quiet() -> Iterator[None]:
 
 
 def _discard_torn_record(path: Path) -> None:
-    """Remove what a killed process left: half a line at the end, and Optuna's lock file.
+    """Remove an incomplete last line and Optuna's lock file, which a killed process left.
 
-    Optuna would append its next record to that half line. The sweep's own lock is held meanwhile.
-    Raises ValueError if the end is of something else.
+    Otherwise Optuna would append its next record to that line. The caller holds the sweep's own
+    lock. Raises ValueError if the end of the file is not part of a journal.
     """
     for lock in path.parent.glob(f"{path.name}.lock*"):
         lock.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 JOURNAL, BEST, FOLDS = "journal.log", "best.toml", "folds"
 OLD_JOURNAL, OLD_SCHEMA = "journal.jsonl", b"oraclezoo/sweep-journal/"
-"""The journal of 0.1.0, before Optuna's: its name, and what its first line contains."""
+"""Journal of version 0.1.0: its name, and a part of its first line."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _wanted(settings: Settings, axes: tuple[Axis, ...]) -> int:
     size = grid_size(axes)
     wanted = settings.trials or (size if settings.sampler == "grid" else None) or TRIALS
     if size is not None and settings.sampler in ("grid", "random"):
-        return min(wanted, size)  # no point twice
+        return min(wanted, size)  # a grid never repeats a point
     return wanted
 
 
@@ -185,7 +185,7 @@ def _definition(
     registry: Registry,
     dataset: Dataset,
 ) -> dict[str, object]:
-    """Return everything that decides a trial's result, as JSON data."""
+    """Return everything that affects a trial's result, as JSON data."""
     dataset.split("train"), dataset.split("validation")  # digests are known once these are read
     definition: dict[str, object] = {
         "recipe": recipe.canonical(),
@@ -236,7 +236,7 @@ def _need_optuna() -> None:
 
 
 def _refuse_old_journal(folder: Path) -> None:
-    """Raise UsageError for a sweep of 0.1.0, whose journal was not Optuna's."""
+    """Raise UsageError for a sweep of 0.1.0, which has another journal format."""
     for path in (folder / OLD_JOURNAL, folder / JOURNAL):
         if path.is_file():
             with path.open("rb") as file:

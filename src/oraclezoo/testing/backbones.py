@@ -94,7 +94,7 @@ def gradient(subject: Subject) -> None:
                 parameter.add_(torch.randn_like(parameter) * 0.01)
     for _ in range(3):
         loss = nn.functional.cross_entropy(net(_images(8, size)), torch.arange(8) % CLASSES)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
     missed, frozen = [], []
     for name, parameter in net.named_parameters():
         reached = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)

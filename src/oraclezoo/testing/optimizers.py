@@ -121,7 +121,7 @@ def closure(subject: Subject) -> None:
     net = _net()
     optimizer = _build(subject, net)
     _mode(subject, optimizer, "train")
-    _loss(net, *_batch()).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+    _loss(net, *_batch()).backward()  # type: ignore[no-untyped-call]  # untyped in torch
     declared = bool(subject.facts.get("needs_closure"))
     try:
         optimizer.step()
@@ -172,7 +172,7 @@ def separable(subject: Subject) -> None:
     for _ in range(STEPS):
         for net in joint:
             net.zero_grad()
-            _loss(net, *_batch()).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+            _loss(net, *_batch()).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         merged.step()
     for one, other in zip(separate, joint, strict=True):
         for (name, p), q in zip(one.named_parameters(), other.parameters(), strict=True):
@@ -238,7 +238,7 @@ def _train(
     def closure() -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         loss = _loss(net, inputs, labels)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         return loss
 
     _mode(subject, optimizer, "train")

@@ -1,1 +1,1 @@
-"""Training a recipe: from its parts and data to a finished run."""
+"""Training of recipes: data, pre-training, teachers, fine-tuning and concurrent seeds."""

@@ -53,7 +53,7 @@ def pretrain(
         "pretrain.epochs": 0,
     }
     first = resolve(recipe.override(changes), prepared.registry)
-    # another track is not in the data folder of the recipe's own
+    # the data folder belongs to the recipe's own track
     execution = dataclasses.replace(prepared.execution, data_dir=None)
     source = prepare(first, prepared.registry, execution, callbacks.progress)
     size, classes = int(data.images.shape[-1]), int(data.labels.max()) + 1

@@ -1,4 +1,4 @@
-"""Stacked training: several seeds of one recipe at once on one device, one run folder each."""
+"""Stacked training: several seeds of one recipe on one device, each with its run folder."""
 
 from __future__ import annotations
 

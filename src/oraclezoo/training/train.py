@@ -137,7 +137,7 @@ def train_resolved(
     destination: Destination,
     callbacks: Callbacks,
 ) -> Run:
-    """Train a resolved recipe; otherwise as :func:`train`."""
+    """Train a resolved recipe like :func:`train`."""
     if recipe.compress.steps:
         callbacks.say(
             f"training without compression; bench compresses it ({recipe.compress.steps})"

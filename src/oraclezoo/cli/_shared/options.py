@@ -26,7 +26,7 @@ def combine(*options: Callable[[Any], Any]) -> Callable[[F], F]:
 
 def out(text: str, default: str | None = None, *, required: bool = False) -> Callable[[F], F]:
     """Add ``--out FOLDER``, the folder that a command writes to."""
-    # With an explicit default of None click takes a required option for given.
+    # With an explicit default of None, click treats a required option as given.
     defaults: dict[str, Any] = {} if default is None else {"default": default}
     return click.option(
         "--out",

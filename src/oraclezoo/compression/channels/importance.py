@@ -116,7 +116,7 @@ def _taylor(module: nn.Module, groups: tuple[Group, ...], batches: Batches) -> S
     empty = True
     for images, labels in batches:
         net.zero_grad(set_to_none=True)
-        F.cross_entropy(net(images).float(), labels).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        F.cross_entropy(net(images).float(), labels).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         empty = False
         for number, group in enumerate(groups):
             parts = []

@@ -1,7 +1,7 @@
-"""Audit of a data set: files, balance, copies, lookalikes, blank and odd images, odd labels.
+"""Audit of a data set: files, class balance, duplicates, blank and unusual images, wrong labels.
 
-It is about the data and looks at all three splits, the test images too; nothing that trains or
-chooses a model reads what it finds.
+The audit reads all three splits, including the test images. No code that trains or selects a model
+uses its findings.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found. ``pool`` is None when the files are not fit to be opened."""
+    """Findings of an audit. ``pool`` is None if the files are too damaged to be opened."""
 
     files: tuple[FileRow, ...]
     findings: tuple[Finding, ...]
@@ -49,17 +49,17 @@ class Audit:
 
     @property
     def serious(self) -> int:
-        """How many findings are serious."""
+        """Number of serious findings."""
         return sum(finding.serious for finding in self.findings)
 
     @property
     def numbers(self) -> dict[str, int]:
-        """Findings of each kind, zeros included."""
+        """Number of findings of each kind, including zeros."""
         found = Counter(finding.kind for finding in self.findings)
         return {kind: found[kind] for kind in KINDS}
 
     def as_json(self) -> dict[str, Any]:
-        """The report, without images."""
+        """Return the report as JSON data, without images."""
         return {
             **self.summary,
             "files": [row.as_json() for row in self.files],
@@ -70,7 +70,7 @@ class Audit:
 
 
 def damaged(files: list[FileRow]) -> Audit | None:
-    """The audit of files that are not what they should be, or None if they all are."""
+    """Return an audit of the files that do not match their digests, or None if all match."""
     bad = [row for row in files if row.status != "ok"]
     if not bad:
         return None
@@ -81,10 +81,10 @@ def damaged(files: list[FileRow]) -> Audit | None:
 def audit(
     dataset: Dataset, files: list[FileRow], *, progress: Callable[[str], None] | None = None
 ) -> Audit:
-    """Look at every image of ``dataset``. ``files`` are those already held against their digests.
+    """Audit every image of ``dataset``; ``files`` are those already verified.
 
-    Mirror images are compared as well where the data set says that a flip keeps the label.
-    Deterministic on one machine. Raises DataError.
+    Mirror images are compared too if flips keep the labels of this data set. Deterministic on one
+    machine. Raises DataError.
     """
     pool = Pool.of(dataset)
     flips = dataset.flip_keeps_label
@@ -93,7 +93,7 @@ def audit(
     findings = counts.label_sets(pool) + looks.faint(pool, seen, strength)
     equal, members = copies.exact_copies(pool, mirrored=flips)
     findings += equal
-    # an image without strokes is like any other such one
+    # images without strokes all look alike
     members = members[strength[members] >= near.MIN_CONTRAST]
     found = None
     if len(members) > 1:
@@ -134,7 +134,7 @@ def audit(
 
 
 def _neighbours(pool: Pool, members: Any, found: Neighbours | None) -> dict[str, Any] | None:
-    """Quantiles of the distance to the nearest image, and how often neighbours agree in label."""
+    """Return quantiles of the nearest-neighbour distance, and the share of equal labels."""
     if found is None:
         return None
     first = found.distance[:, 0]

@@ -1,4 +1,4 @@
-"""Exact copies: images whose bytes are equal, as they are or mirrored."""
+"""Exact duplicates: images with equal bytes, optionally after mirroring."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from oraclezoo.data.audit.records import Finding, Pool
 
 
 def exact_copies(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.NDArray[np.int64]]:
-    """A finding for each group of equal images, and the first image of every group, in order.
+    """Return a finding for each group of equal images, and the first image of each group, in order.
 
-    With ``mirrored``, left-right mirror images count as equal too. A group is serious when it
+    With ``mirrored``, left-right mirror images count as equal too. A group is serious if it
     crosses splits or has more than one label.
     """
     groups: dict[bytes, list[int]] = defaultdict(list)
@@ -42,15 +42,15 @@ def exact_copies(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.NDAr
 
 
 def crosses(pool: Pool, group: list[int]) -> bool:
-    """Whether the images stand in more than one split."""
+    """Return whether the images are in more than one split."""
     return len({int(pool.splits[at]) for at in group}) > 1
 
 
 def conflicts(pool: Pool, group: list[int]) -> bool:
-    """Whether the images have more than one label."""
+    """Return whether the images have more than one label."""
     return len({int(pool.labels[at]) for at in group}) > 1
 
 
 def tail(across: bool, conflict: bool) -> str:
-    """The end of a note."""
+    """Return the end of a note."""
     return (", across splits" if across else "") + (", labels differ" if conflict else "")

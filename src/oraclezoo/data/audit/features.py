@@ -1,8 +1,8 @@
-"""What two images are compared by: their strokes, whatever brightness, bars and framing they have.
+"""Features for comparing images by their strokes, independent of brightness, bars and framing.
 
-An image is brought to at most 28 pixels a side, its black bars and one pixel beside them are set to
-0, and what is left is band-passed: a blur of 0.7 pixels, which takes the grain away, less one of 3
-pixels, which takes stains and brightness away (within the picture, so that no bar shows).
+An image is scaled down to at most 28 pixels a side. Black bars and the pixel next to each are set
+to 0. The rest is band-passed: a Gaussian blur of 0.7 pixels, which removes grain, minus one of 3
+pixels, which removes stains and brightness. Both blur within the picture, so bars leave no edge.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from oraclezoo.data.corrupt.primitives import between
 Floats = npt.NDArray[np.float32]
 
 EDGE = 28
-"""Images with a longer edge, in pixels, are scaled down to it."""
+"""Images are scaled down to this longer edge, in pixels."""
 CONTRAST_FLOOR = 3.0
-"""Gray levels, root mean square after the band-pass: below it, likeness fades to none."""
-_BAR = 6.0  # gray levels: an outer row or column with a lower mean is a black bar
+"""Root mean square after the band-pass, in gray levels; below it, similarity fades to zero."""
+_BAR = 6.0  # gray levels; an outer row or column with a lower mean is part of a black bar
 _FINE, _COARSE = 0.7, 3.0  # pixels
 
 
 def strokes(images: npt.NDArray[np.uint8]) -> Floats:
-    """Band-passed images, float32 ``(N, h, w)``, of uint8 ``(N, H, W)``; gray levels."""
+    """Return band-passed images, float32 ``(N, h, w)`` in gray levels, of uint8 ``(N, H, W)``."""
     small = _reduced(images)
     within = _box(small).astype(np.float32)
     within = minimum_filter(within, (1, 3, 3), mode="nearest")
@@ -35,14 +35,15 @@ def strokes(images: npt.NDArray[np.uint8]) -> Floats:
 
 
 def contrast(band: Floats) -> Floats:
-    """Root mean square, gray levels ``(N,)``, of band-passed images ``(N, h, w)``."""
+    """Return the root mean square, gray levels ``(N,)``, of band-passed images ``(N, h, w)``."""
     return cast(Floats, np.sqrt((band * band).mean((1, 2))))
 
 
 def unit(band: Floats) -> Floats:
-    """``(N, h, w)`` as rows ``(N, h * w)`` of length 1, shorter below :data:`CONTRAST_FLOOR`.
+    """Normalise ``(N, h, w)`` to rows ``(N, h * w)``.
 
-    The product of two such rows is their likeness, 1 for equal strokes.
+    Rows have length 1, or less below :data:`CONTRAST_FLOOR`. The dot product of two rows is their
+    similarity, 1 for equal strokes.
     """
     rows = band.reshape(len(band), -1)
     floor = CONTRAST_FLOOR * np.sqrt(rows.shape[1])
@@ -51,7 +52,7 @@ def unit(band: Floats) -> Floats:
 
 
 def moved(band: Floats, down: int, right: int) -> Floats:
-    """``(N, h, w)`` moved by whole pixels; 0 comes in."""
+    """Return ``(N, h, w)`` shifted by whole pixels, padded with 0."""
     result = np.zeros_like(band)
     height, width = band.shape[1:]
     if abs(down) < height and abs(right) < width:
@@ -86,7 +87,7 @@ def _reduced(images: npt.NDArray[np.uint8]) -> Floats:
 
 
 def _box(images: Floats) -> npt.NDArray[np.bool_]:
-    """The picture within its bars: a bar's mean is low, not 0, once an image was resampled."""
+    """Return the picture within its bars. Resampling leaves the mean of a bar low but not 0."""
     rows = between(images.mean(2) >= _BAR)
     columns = between(images.mean(1) >= _BAR)
     return rows[:, :, None] & columns[:, None, :]

@@ -1,4 +1,4 @@
-"""The files that a track is read from, held against their published digests."""
+"""Verification of a track's files against their published digests."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
     "oracle-mnist": tuple(upstream.FILES),
     "oracle-mnist-3k": (upstream.TEST_IMAGES, upstream.TEST_LABELS),
 }
-"""The built-in tracks whose files have published digests, and which files those are."""
+"""Built-in tracks whose files have published digests, and those files."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A file, its digest, and what is known of it.
+    """A file, its digest and the result of its verification.
 
-    ``status``: "ok" as published, "mismatch", "unreadable", or "unpublished" where no digest is
-    known to hold it against. ``kind`` is "sha256" or "git-blob".
+    ``status``: "ok", "mismatch", "unreadable", or "unpublished" if there is no published digest.
+    ``kind`` is "sha256" or "git-blob".
     """
 
     name: str
@@ -31,7 +31,7 @@ class FileRow:
     digest: str
 
     def as_json(self) -> dict[str, Any]:
-        """For the report."""
+        """Return the row of the report as JSON data."""
         return {
             "name": self.name,
             "status": self.status,
@@ -41,7 +41,7 @@ class FileRow:
 
 
 def published(track: str, data_dir: Path | None) -> list[FileRow]:
-    """The files of built-in ``track`` that are at hand, against their digests. Raises DataError."""
+    """Verify the local files of built-in ``track`` against their digests. Raises DataError."""
     rows = []
     for name, path in search(PUBLISHED.get(track, ()), data_dir).items():
         if path is not None:
@@ -51,7 +51,7 @@ def published(track: str, data_dir: Path | None) -> list[FileRow]:
 
 
 def unpublished(digests: Mapping[str, str], known: list[FileRow]) -> list[FileRow]:
-    """The other files (or generators) that a data set was read from, by ``Dataset.sha256``."""
+    """Return the other files (or generators) of a data set, from ``Dataset.sha256``."""
     names = {row.name for row in known}
     return [
         FileRow(name, "unpublished", "sha256", digest)

@@ -1,4 +1,4 @@
-"""Single images: their statistics by class; those that are blank, white or unlike their class."""
+"""Statistics of single images by class, and blank, white and outlying images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oraclezoo.data.corrupt.primitives import box
 Floats = npt.NDArray[np.float64]
 
 SATURATED = 0.5
-"""Share of pixels at 255 from which an image is burnt out."""
+"""Share of pixels at 255 from which an image counts as overexposed."""
 FAR = 5.0
 """Robust z-score beyond which an image is an outlier of its class."""
 _CHUNK = 4096
@@ -23,11 +23,11 @@ _CHUNK = 4096
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """Of each of N images, float64 ``(N,)``.
+    """Statistics of N images, float64 ``(N,)``.
 
-    ``mean`` and ``std`` are gray levels; ``bars`` is the share of pixels in black bars; ``ink`` the
-    share of the picture brighter than halfway from its darkest to its brightest pixel; ``white``
-    the share of pixels at 255; ``extent`` the brightest less the darkest pixel.
+    ``mean`` and ``std`` are in gray levels. ``bars`` is the share of pixels in black bars. ``ink``
+    is the share of the picture brighter than the midpoint between its darkest and brightest pixel.
+    ``white`` is the share of pixels at 255. ``extent`` is the brightest minus the darkest pixel.
     """
 
     mean: Floats
@@ -39,11 +39,11 @@ class Looks:
 
 
 MEASURES = ("mean", "std", "bars", "ink")
-"""The statistics reported by class and searched for outliers."""
+"""Statistics that are reported by class and searched for outliers."""
 
 
 def looks(pool: Pool) -> Looks:
-    """The statistics of every image."""
+    """Return the statistics of every image."""
     parts = [
         _looks(pool.images[first : first + _CHUNK]) for first in range(0, len(pool.images), _CHUNK)
     ]
@@ -69,7 +69,7 @@ def _looks(images: npt.NDArray[np.uint8]) -> tuple[Floats, ...]:
 
 
 def by_class(pool: Pool, found: Looks) -> list[dict[str, Any]]:
-    """Mean and standard deviation of each measure over the images of each class; None if none."""
+    """Return mean and standard deviation of each measure by class; None for an empty class."""
     rows = []
     for label in range(pool.num_classes):
         of_class = pool.labels == label
@@ -86,9 +86,9 @@ def by_class(pool: Pool, found: Looks) -> list[dict[str, Any]]:
 
 
 def faint(pool: Pool, found: Looks, contrast: npt.NDArray[np.float32]) -> list[Finding]:
-    """Blank images (one value: serious), almost blank ones (no strokes to speak of), white ones.
+    """Return findings for blank images (one value; serious), almost blank ones, and white ones.
 
-    ``contrast`` ``(N,)`` as of :func:`oraclezoo.data.audit.features.contrast`.
+    ``contrast`` ``(N,)`` comes from :func:`oraclezoo.data.audit.features.contrast`.
     """
     findings = []
     for at in range(len(pool.images)):
@@ -106,10 +106,10 @@ def faint(pool: Pool, found: Looks, contrast: npt.NDArray[np.float32]) -> list[F
 
 
 def outliers(pool: Pool, found: Looks) -> list[Finding]:
-    """Images far from the median of their class, in median absolute deviations, scaled as usual.
+    """Return images far from the median of their class, in scaled median absolute deviations.
 
-    |x - median| / (1.4826 MAD) above :data:`FAR` (Iglewicz and Hoaglin 1993), on the measure where
-    it is largest. A measure without spread in a class finds nothing.
+    The threshold is |x - median| / (1.4826 MAD) above :data:`FAR` (Iglewicz and Hoaglin 1993), on
+    the measure where it is largest. Measures without spread in a class are skipped.
     """
     score, which = np.zeros(len(pool.labels)), np.zeros(len(pool.labels), np.int64)
     for number, name in enumerate(MEASURES):

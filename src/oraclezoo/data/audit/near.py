@@ -1,4 +1,4 @@
-"""What the nearest images say: near duplicates, and labels that the neighbours contradict."""
+"""Near duplicates and suspicious labels, by nearest neighbours."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from oraclezoo.data.audit.neighbours import Neighbours
 from oraclezoo.data.audit.records import Finding, Pool
 
 NEAR_DISTANCE = 0.04
-"""Two images at most so far apart are near duplicates, however crowded their surroundings."""
+"""Two images at most this distance apart are near duplicates, whatever their surroundings."""
 NEAR_RATIO = 0.3
-"""So are two whose distance is at most this share of that to the fifth nearest image, for each of
-the two: the ratio test of Lowe (2004), by which a copy is nearer than any lookalike."""
+"""So are two images whose distance is at most this share of the distance to the fifth nearest
+image, for both of them. In this ratio test (Lowe 2004), a copy is nearer than any merely similar
+image."""
 MIN_CONTRAST = CONTRAST_FLOOR
-"""Gray levels: images with less of strokes are not compared."""
+"""Gray levels; images with lower stroke contrast are not compared."""
 FIFTH = 5
 VOTERS = 10
-"""Nearest images that vote on a label."""
+"""Number of nearest images that vote on a label."""
 AGAINST = 9
 """Votes for one other label that make a label suspicious."""
 
 
 def ratios(found: Neighbours) -> npt.NDArray[np.float32]:
-    """Each distance ``(N, K)`` over that to the fifth nearest of the two images, the smaller one.
+    """Divide distances ``(N, K)`` by the smaller of both images' distances to their fifth nearest.
 
-    Infinite where there are fewer than five others.
+    Infinite if an image has fewer than five others.
     """
     if found.distance.shape[1] < FIFTH:
         return np.full(found.distance.shape, np.inf, np.float32)
@@ -37,10 +38,10 @@ def ratios(found: Neighbours) -> npt.NDArray[np.float32]:
 
 
 def near_duplicates(pool: Pool, members: npt.NDArray[np.int64], found: Neighbours) -> list[Finding]:
-    """A finding for each pair that is near, nearest first.
+    """Return a finding for each near-duplicate pair, nearest first.
 
-    ``members`` ``(N,)`` are the images of the pool that ``found`` is about. None is serious: it
-    takes an eye to tell a copy from a lookalike.
+    ``members`` ``(N,)`` are the images of the pool that ``found`` refers to. No finding is
+    serious: only a person can distinguish a copy from a similar image.
     """
     ratio = ratios(found)
     near = (found.distance <= NEAR_DISTANCE) | (ratio <= NEAR_RATIO)
@@ -66,7 +67,7 @@ def near_duplicates(pool: Pool, members: npt.NDArray[np.int64], found: Neighbour
 def suspicious_labels(
     pool: Pool, members: npt.NDArray[np.int64], found: Neighbours
 ) -> list[Finding]:
-    """Images of which :data:`AGAINST` of the :data:`VOTERS` nearest have one and another label."""
+    """Return images of which :data:`AGAINST` of the :data:`VOTERS` nearest share another label."""
     if found.index.shape[1] < VOTERS:
         return []
     labels = pool.labels[members]

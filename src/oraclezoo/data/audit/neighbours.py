@@ -1,7 +1,8 @@
-"""The nearest images of each image, over small shifts and mirroring, in blocks of flat memory.
+"""Nearest neighbours of each image, over small shifts and mirroring, in blocks of bounded memory.
 
-Two steps, as nearest-neighbour searches do: all pairs in a projection on the principal axes of the
-strokes, by matrix products over blocks; then the best candidates in full and by half pixels.
+The search has two stages. The first compares all pairs in a projection on the principal axes of
+the strokes, by matrix products over blocks. The second compares the best candidates in full, at
+half-pixel shifts.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import numpy.typing as npt
 from oraclezoo.data.audit.features import Floats, moved, unit
 
 REACH = 2
-"""Shifts are tried up to so many pixels each way."""
+"""Maximum shift in each direction, in pixels."""
 COUNT = 12
-"""Neighbours kept of each image."""
+"""Number of neighbours kept per image."""
 
-_BLOCK = 1024  # images a side of a block
-_AXES = 64  # of the projection
-_SAMPLE = 2000  # images that the axes are made from
+_BLOCK = 1024  # images along each side of a block
+_AXES = 64  # number of principal axes
+_SAMPLE = 2000  # images that the axes are computed from
 _REFINED = 128  # images refined at a time
 
 Whole = npt.NDArray[np.int64]
@@ -29,10 +30,11 @@ Whole = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Of N images, nearest first: ``index`` int64, ``distance`` float32 and ``mirrored`` bool.
+    """Neighbours of N images, nearest first.
 
-    Each is ``(N, K)`` with K = min(COUNT, N - 1). A distance is 1 less the correlation of the
-    strokes at the best shift: 0 for equal ones, about 1 for unrelated ones.
+    ``index`` int64, ``distance`` float32 and ``mirrored`` bool are ``(N, K)``, with K = min(COUNT,
+    N - 1). A distance is 1 minus the correlation of the strokes at the best shift: 0 for equal
+    images, about 1 for unrelated ones.
     """
 
     index: Whole
@@ -43,9 +45,9 @@ class Neighbours:
 def nearest(
     band: Floats, *, mirrored: bool, progress: Callable[[str], None] | None = None
 ) -> Neighbours:
-    """The neighbours of band-passed images float32 ``(N, h, w)``, N at least 2.
+    """Return the neighbours of band-passed images float32 ``(N, h, w)``, N at least 2.
 
-    ``mirrored``: left-right mirror images are compared as well.
+    With ``mirrored``, left-right mirror images are compared too.
     """
     count = len(band)
     keep = min(COUNT, count - 1)
@@ -73,7 +75,7 @@ def nearest(
 
 
 def _moved(band: Floats, mirrored: bool) -> Iterator[tuple[Floats, bool]]:
-    """``band`` at every shift, as it is and mirrored, and whether it is mirrored."""
+    """Return ``band`` at every shift, plain and mirrored, and whether each is mirrored."""
     for flip in (False, True) if mirrored else (False,):
         seen = band[:, :, ::-1] if flip else band
         for down in range(-REACH, REACH + 1):
@@ -82,7 +84,7 @@ def _moved(band: Floats, mirrored: bool) -> Iterator[tuple[Floats, bool]]:
 
 
 def _axes(band: Floats) -> Floats:
-    """Principal axes ``(h * w, A)`` of the strokes, moved a little, of a sample of the images."""
+    """Return principal axes ``(h * w, A)`` of slightly shifted strokes in a sample of images."""
     sample = band[:: -(-len(band) // _SAMPLE)]
     shifts = ((0, 0), (REACH, 0), (-REACH, 0), (0, REACH), (0, -REACH))
     rows = np.concatenate([unit(moved(sample, down, right)) for down, right in shifts])
@@ -91,7 +93,7 @@ def _axes(band: Floats) -> Floats:
 
 
 def _merge(index: Whole, likeness: Floats, found: Floats, first: int) -> None:
-    """Put the most alike of ``found`` (n, m), images from ``first`` on, among the best so far."""
+    """Merge the nearest of ``found`` (n, m), images from ``first`` on, into the best so far."""
     keep = index.shape[1]
     if found.shape[1] > keep:
         columns = np.argpartition(found, found.shape[1] - keep, axis=1)[:, -keep:]
@@ -105,7 +107,7 @@ def _merge(index: Whole, likeness: Floats, found: Floats, first: int) -> None:
 
 
 def _refined(band: Floats, index: Whole, mirrored: bool) -> Neighbours:
-    """The candidates ``index`` (N, K) with their distances in full, sorted."""
+    """Return candidates ``index`` (N, K) with full-resolution distances, sorted."""
     rows = unit(band)
     distance = np.empty(index.shape, np.float32)
     flips = np.empty(index.shape, bool)
@@ -128,7 +130,7 @@ def _refined(band: Floats, index: Whole, mirrored: bool) -> Neighbours:
 
 
 def _half_shifts(band: Floats) -> Iterator[Floats]:
-    """``band`` as it is, and half a pixel down, right, and both (bilinear)."""
+    """Return ``band`` unshifted, and shifted half a pixel down, right and both (bilinear)."""
     half = np.float32(0.5)
     down = (band + moved(band, 1, 0)) * half
     yield band

@@ -1,4 +1,4 @@
-"""What an audit is given and what it finds, as frozen records."""
+"""Input and findings of an audit, as frozen records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oraclezoo.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image stands: its split, its number there from 0 up, and its label."""
+    """Position of an image: its split, its index in the split, and its label."""
 
     split: str
     index: int
@@ -25,9 +25,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to look at: what ``kind``, whether ``serious``, where, and a measure in words.
+    """One finding: its kind, whether it is serious, its images, and a measure in words.
 
-    ``value`` is the number that the rule of its kind looked at (a distance, a share, a count).
+    ``value`` is the number that the rule of its kind compares (a distance, a share, a count).
     """
 
     kind: str
@@ -37,7 +37,7 @@ class Finding:
     note: str
 
     def as_json(self) -> dict[str, Any]:
-        """For the report."""
+        """Return the finding as JSON data."""
         return {
             "kind": self.kind,
             "serious": self.serious,
@@ -49,10 +49,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Pool:
-    """All images of a data set, one split after another.
+    """All images of a data set, split by split.
 
-    ``images`` uint8 ``(N, H, W)``, ``labels`` and ``splits`` (numbers of :data:`SPLITS`) int64
-    ``(N,)``; ``num_classes`` as the data set declares.
+    ``images`` are uint8 ``(N, H, W)``; ``labels`` and ``splits`` (indices into :data:`SPLITS`) are
+    int64 ``(N,)``. ``num_classes`` is as declared by the data set.
     """
 
     images: npt.NDArray[np.uint8]
@@ -75,15 +75,15 @@ class Pool:
         )
 
     def place(self, at: int) -> Place:
-        """Where image ``at`` of the pool stands."""
+        """Return the position of image ``at`` of the pool."""
         split = int(self.splits[at])
         first = int(np.searchsorted(self.splits, split))
         return Place(SPLITS[split], int(at) - first, int(self.labels[at]))
 
     def places(self, many: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Place, ...]:
-        """:meth:`place` of each."""
+        """Return the position of each image."""
         return tuple(self.place(int(at)) for at in many)
 
     def at(self, place: Place) -> int:
-        """The inverse of :meth:`place`."""
+        """Return the index of an image in the pool, the inverse of :meth:`place`."""
         return int(np.searchsorted(self.splits, SPLITS.index(place.split))) + place.index

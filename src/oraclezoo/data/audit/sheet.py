@@ -1,4 +1,4 @@
-"""A sheet of what an audit found suspicious: image pairs side by side, with where they stand."""
+"""Contact sheet of suspicious images: pairs side by side, with their positions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from PIL import Image
 from oraclezoo.data.audit.records import Finding, Pool
 from oraclezoo.data.tiles import captioned_sheet
 
-_SHOWN = 3  # images of a group
-_LETTERS = 34  # of a line
+_SHOWN = 3  # images shown per group
+_LETTERS = 34  # characters per line
 
 
 def suspicious(
     pool: Pool, findings: Sequence[Finding], *, per_kind: int = 48, scale: int = 3
 ) -> Image.Image | None:
-    """A cell a finding that has images, at most ``per_kind`` of a kind; None if there is none."""
+    """Return a sheet with one cell per finding that has images, at most ``per_kind`` of a kind.
+
+    None if there is no such finding.
+    """
     cells: list[tuple[list[str], npt.NDArray[np.uint8]]] = []
     shown: dict[str, int] = {}
     for finding in findings:

@@ -1,11 +1,11 @@
-"""Corruptions: what a character may suffer, in five severities each, for measuring robustness.
+"""Corruptions of character images at five severities, to measure robustness.
 
 >>> import numpy as np
 >>> from oraclezoo.data.corrupt import CORRUPTIONS, corrupt
 >>> image = np.zeros((1, 28, 28), np.uint8)
 >>> image[0, 4:24, 12:16] = 200
->>> worn = {name: corrupt(image, name, severity=3) for name in CORRUPTIONS}
->>> worn["grain"].shape, worn["grain"].dtype
+>>> corrupted = {name: corrupt(image, name, severity=3) for name in CORRUPTIONS}
+>>> corrupted["grain"].shape, corrupted["grain"].dtype
 ((1, 28, 28), dtype('uint8'))
 """
 
@@ -25,23 +25,23 @@ from oraclezoo.errors import DataError, UnknownNameError, UsageError
 __all__ = ["CORRUPTIONS", "MIN_EDGE", "SEVERITIES", "VERSION", "Corruption", "corrupt"]
 
 VERSION = "1"
-"""Names the pixels that images, name, severity and seed give. Raise it with every change that
-alters one: figures of robustness are compared within a version only."""
+"""Version of the output pixels for given images, name, severity and seed. Increase it with every
+change to them: robustness figures are comparable only within a version."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
-"""1 is hardly noticed; at 5 a person can mostly still read the character."""
+"""1 is barely noticeable; at 5 a person can still read most characters."""
 
 MIN_EDGE = 8
-"""The least height and width, in pixels."""
+"""Minimum height and width, in pixels."""
 
-_CHUNK_PIXELS = 1 << 20  # at a time: bounds the memory, changes nothing else
+_CHUNK_PIXELS = 1 << 20  # pixels per chunk; bounds memory and does not affect the result
 
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A corruption: its name, what it does, and its strength at each severity, in ``unit``.
+    """A corruption: its name, a summary, and its strength at each severity in ``unit``.
 
-    Lengths in pixels are for images whose longer edge is 28; they grow with that edge.
+    Lengths in pixels are for images whose longer edge is 28; they scale with that edge.
     """
 
     name: str
@@ -128,23 +128,25 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
         )
     }
 )
-"""The corruptions by name, in the order in which they are shown."""
+"""Corruptions by name, in display order."""
 
 
 def corrupt(
     images: npt.NDArray[np.uint8], name: str, severity: int, seed: int = 0
 ) -> npt.NDArray[np.uint8]:
-    """Images uint8 ``(N, H, W)`` with corruption ``name`` at ``severity`` 1 to 5; a new array.
+    """Return a corrupted copy of images uint8 ``(N, H, W)``, at ``severity`` 1 to 5.
 
-    Bright strokes on dark are expected. Black bars around a picture stay black, except that
-    ``shift`` and ``rotate`` move the image whole. What an image becomes follows from its own bytes,
-    ``name``, ``severity``, ``seed`` and :data:`VERSION` alone: not from the others in the array,
-    their order or number. Random numbers do not depend on ``severity``, so a higher one is more of
-    the same damage. With another numpy, scipy or processor a pixel may round the other way, by one
-    gray level.
+    Characters must be bright on a dark background. Black bars around a picture stay black, except
+    that ``shift`` and ``rotate`` move the entire image. The result for an image depends only on its
+    bytes, ``name``, ``severity``, ``seed`` and :data:`VERSION`, not on the rest of the batch.
+    Random numbers do not depend on ``severity``, so a higher severity is a stronger version of the
+    same corruption. On another machine or with other numpy and scipy versions, a pixel may differ
+    by one gray level because of rounding.
 
-    Raises UnknownNameError, UsageError for a severity or seed that cannot be, and DataError for
-    images of another type or shape, or with an edge below :data:`MIN_EDGE`.
+    Raises:
+        UnknownNameError: There is no such corruption.
+        UsageError: Severity or seed are out of range.
+        DataError: The images have another type or shape, or an edge below :data:`MIN_EDGE`.
     """
     if name not in CORRUPTIONS:
         raise UnknownNameError("corruption", name, CORRUPTIONS)
@@ -161,9 +163,9 @@ def corrupt(
     purpose = f"oraclezoo corrupt {VERSION} {name} {int(seed)}"
     strength = kind.strengths[severity - 1]
     chunk = max(1, _CHUNK_PIXELS // (images.shape[1] * images.shape[2]))
-    made = np.empty_like(images)
+    output = np.empty_like(images)
     for start in range(0, len(images), chunk):
         part = images[start : start + chunk]
-        worn = kind.apply(part.astype(np.float32), strength, Draws(part, purpose))
-        made[start : start + chunk] = np.rint(np.clip(worn, 0, 255))
-    return made
+        corrupted = kind.apply(part.astype(np.float32), strength, Draws(part, purpose))
+        output[start : start + chunk] = np.rint(np.clip(corrupted, 0, 255))
+    return output

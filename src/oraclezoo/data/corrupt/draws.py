@@ -1,4 +1,4 @@
-"""Random numbers that belong to an image: the same in any batch, order, process or machine."""
+"""Random numbers per image, independent of batch, order, process and machine."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MIX = (
 
 
 class Draws:
-    """A stream of random numbers for each of N images, keyed by the image's own bytes.
+    """A stream of random numbers for each of N images, seeded with the image's bytes.
 
-    Counter-based: number ``c`` of an image is SplitMix64's output number ``c`` for its key (Steele,
-    Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+    The generator is counter-based: number ``c`` of an image is SplitMix64's output ``c`` for its
+    key (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
     """
 
     def __init__(self, images: npt.NDArray[np.uint8], purpose: str) -> None:
@@ -35,19 +35,19 @@ class Draws:
         self._keys, self._used = keys, 0
 
     def uniform(self, low: float, high: float, *shape: int) -> Floats:
-        """Uniform on (low, high), float32 ``(N, *shape)``."""
+        """Return uniform numbers on (low, high), float32 ``(N, *shape)``."""
         return (self._unit(*shape) * (high - low) + low).astype(np.float32)
 
     def normal(self, *shape: int) -> Floats:
-        """Standard normal, float32 ``(N, *shape)``."""
+        """Return standard normal numbers, float32 ``(N, *shape)``."""
         return cast(Floats, ndtri(self._unit(*shape)).astype(np.float32))
 
     def _unit(self, *shape: int) -> npt.NDArray[np.float64]:
-        """Uniform on (0, 1), neither end included, float64 ``(N, *shape)``."""
+        """Return uniform numbers on the open interval (0, 1), float64 ``(N, *shape)``."""
         count = int(np.prod(shape, dtype=np.int64))
         counter = np.arange(self._used + 1, self._used + count + 1, dtype=np.uint64)
         self._used += count
-        bits = self._keys[:, None] + counter * _STEP  # wraps, as it should
+        bits = self._keys[:, None] + counter * _STEP  # wraps modulo 2^64 on purpose
         for shift, factor in _MIX:
             bits = (bits ^ (bits >> shift)) * factor
         bits ^= bits >> np.uint64(31)

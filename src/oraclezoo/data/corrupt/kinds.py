@@ -1,8 +1,9 @@
-"""The corruptions, one function each: what wear, scanning and cutting out do to a character.
+"""Corruption functions: effects of weathering, scanning and cropping.
 
-Each takes images float32 ``(N, H, W)``, gray levels from 0 to 255, a strength and the images'
-random numbers, and returns images of the same shape, not yet clipped. What is drawn does not depend
-on the strength: a higher severity is more of the same damage.
+Each takes images float32 ``(N, H, W)`` with gray levels from 0 to 255, a strength, and random
+numbers per image. It returns images of the same shape, not yet clipped. The random numbers drawn do
+not depend on the strength, so a higher severity is a stronger version of the same corruption. A
+reference pixel is a pixel of an image whose longer edge is 28.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from oraclezoo.data.corrupt.primitives import (
 
 
 def grain(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Normal noise of ``strength`` gray levels, its grains a reference pixel wide."""
+    """Add Gaussian noise of ``strength`` gray levels, with grains one reference pixel wide."""
     noise = texture(draws, size_of(images), grain_width(images))
     return cast(Floats, images + np.float32(strength) * noise * box(images))
 
 
 def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Specks on a share ``strength`` of the picture: three bright ones to a dark one."""
+    """Add specks on a share ``strength`` of the picture, three bright ones per dark one."""
     field = texture(draws, size_of(images), max(0.45 * scale_of(images), grain_width(images)))
     within = box(images)
     bright = within & (field > ndtri(1 - 0.75 * strength))
@@ -45,7 +46,7 @@ def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def blots(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Soft bright stains, several pixels wide, on about a share ``strength`` of the picture."""
+    """Add soft bright stains, several pixels wide, on about a share ``strength`` of the picture."""
     field = texture(draws, size_of(images), 1.6 * scale_of(images))
     edge = np.float32(ndtri(1 - strength))
     stain = np.clip((field - edge) * 2 + np.float32(0.5), 0, 1) * box(images)
@@ -53,28 +54,29 @@ def blots(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
-    """White beyond a ragged, tilted edge that takes about a share ``strength`` of the picture."""
+    """Whiten about a share ``strength`` of the picture, beyond a ragged and tilted edge."""
     within = box(images)
     across, along = box_coordinates(within)
     side, tilt, level = draws.uniform(0, 4), draws.uniform(-0.5, 0.5), draws.uniform(225, 255)
     upright = each(side % 2 < 1)
     inward = np.where(upright, across, along)
-    inward = np.where(each(side < 2), inward, 1 - inward)  # 0 at its side, 1 at the opposite one
+    inward = np.where(each(side < 2), inward, 1 - inward)  # 0 at the white side
     rag = texture(draws, size_of(images), 1.2 * scale_of(images)) * np.float32(0.035)
     slope = each(tilt) * (np.where(upright, along, across) - 0.5) * min(1.0, 3 * strength)
-    pixels = 20 * scale_of(images)  # about the extent of a picture: the edge is a pixel wide
+    pixels = 20 * scale_of(images)  # about the size of a picture, so that the edge is a pixel wide
     white = np.clip((strength + slope + rag - inward) * pixels + 0.5, 0, 1) * within
     return _covered(images, level, white.astype(np.float32))
 
 
 def blur(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Gaussian blur of ``strength`` reference pixels, within the picture. Draws nothing."""
+    """Apply a Gaussian blur of ``strength`` reference pixels within the picture. Not random."""
     return blur_within(images, box(images), strength * scale_of(images))
 
 
 def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Gray levels brought nearer to the picture's mean; a share ``strength`` of their differences
-    from it goes. Draws nothing.
+    """Reduce the difference of gray levels from the picture's mean by a share ``strength``.
+
+    Not random.
     """
     within = box(images)
     mean = images.sum((1, 2)) / within.sum((1, 2), dtype=np.float32)
@@ -82,9 +84,9 @@ def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Strokes thinned and broken: gray-level erosion over a reference pixel's neighbours.
+    """Thin and break strokes by gray-level erosion within one reference pixel.
 
-    It is mixed in by a share of ``strength`` on average, here more, there less.
+    The eroded image is blended in with a locally varying weight, ``strength`` on average.
     """
     scale = scale_of(images)
     reach = max(1, round(scale))
@@ -98,15 +100,19 @@ def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def shift(images: Floats, strength: float, draws: Draws) -> Floats:
-    """The whole image, bars and all, moved ``strength`` reference pixels in some direction."""
+    """Shift the entire image, bars included, in a random direction.
+
+    The distance is ``strength`` reference pixels.
+    """
     angle = draws.uniform(0, 2 * np.pi)
     far = np.float32(strength * scale_of(images))
     return resample(images, np.zeros_like(angle), far * np.cos(angle), far * np.sin(angle))
 
 
 def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
-    """The whole image turned about its middle, one way or the other, by ``strength`` degrees on
-    average and at most a fifth more or less.
+    """Rotate the entire image about its centre, in a random direction.
+
+    The angle is ``strength`` degrees on average, and at most a fifth more or less.
     """
     way = np.where(draws.uniform(-1, 1) < 0, -1, 1).astype(np.float32)
     angle = draws.uniform(0.8, 1.2) * np.float32(np.radians(strength))
@@ -114,7 +120,10 @@ def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
-    """A flat square, ``strength`` reference pixels a side, of some gray level, near the middle."""
+    """Cover part of the picture near its centre by a uniform gray square.
+
+    Its edge is ``strength`` reference pixels.
+    """
     within = box(images)
     across, along = box_coordinates(within)
     level = draws.uniform(0, 255)
@@ -128,5 +137,5 @@ def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def _covered(images: Floats, level: Floats, share: Floats) -> Floats:
-    """``images`` under something of gray ``level`` (N,), opaque where ``share`` is 1."""
+    """Blend ``images`` with gray ``level`` (N,), with opacity ``share``."""
     return cast(Floats, images + (each(level) - images) * share)

@@ -1,6 +1,6 @@
-"""What several corruptions are made of: the picture's box, noise, blur and resampling.
+"""Building blocks of corruptions: the picture's box, noise, blur and resampling.
 
-Images are float32 ``(N, H, W)``, gray levels from 0 to 255; lengths are in pixels.
+Images are float32 ``(N, H, W)`` with gray levels from 0 to 255; lengths are in pixels.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ from scipy.ndimage import gaussian_filter
 from oraclezoo.data.corrupt.draws import Draws, Floats
 
 REFERENCE_EDGE = 28
-"""The longer edge, in pixels, for which strengths are given."""
+"""Longer edge, in pixels, for which strengths are specified."""
 
 
 def scale_of(images: npt.NDArray[np.generic]) -> float:
-    """Longer edge over the reference edge: what lengths in pixels are multiplied by."""
+    """Return the longer edge divided by the reference edge, a factor for lengths in pixels."""
     height, width = size_of(images)
     return max(height, width) / REFERENCE_EDGE
 
 
 def size_of(images: npt.NDArray[np.generic]) -> tuple[int, int]:
-    """Height and width, pixels."""
+    """Return height and width in pixels."""
     return int(images.shape[1]), int(images.shape[2])
 
 
 def box(images: npt.NDArray[np.uint8] | Floats) -> npt.NDArray[np.bool_]:
-    """The picture within its black bars, bool ``(N, H, W)``.
+    """Return the mask of the picture within its black bars, bool ``(N, H, W)``.
 
-    Rows and columns from the first to the last that hold a pixel above 0; all of a black image.
+    It spans the rows and columns from the first to the last with a pixel above 0. If the image is
+    black, it covers the entire image.
     """
     lit = images > 0
     rows, columns = between(_any(lit, 2)), between(_any(lit, 1))
@@ -47,16 +48,16 @@ def _any(lit: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
 
 
 def between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """True from the first to the last true entry of each row of ``(N, L)``."""
+    """Return a mask of ``(N, L)`` from the first to the last true entry of each row."""
     after = np.logical_or.accumulate(lit, 1)
     before = np.logical_or.accumulate(lit[:, ::-1], 1)[:, ::-1]
     return after & before
 
 
 def box_coordinates(within: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Where each pixel lies in its picture, as shares of its width and of its height.
+    """Return the position of each pixel in its picture, relative to its width and its height.
 
-    Of boxes ``(N, H, W)``: ``(N, 1, W)`` from 0 at the left edge to 1 at the right, and
+    For boxes ``(N, H, W)``: ``(N, 1, W)`` from 0 at the left edge to 1 at the right, and
     ``(N, H, 1)`` from 0 at the top to 1 at the bottom; below 0 and above 1 outside.
     """
 
@@ -69,12 +70,12 @@ def box_coordinates(within: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
 
 
 def grain_width(images: npt.NDArray[np.generic]) -> float:
-    """Blur, in pixels, that turns noise of single pixels into grains of a reference pixel."""
+    """Return the blur in pixels that gives single-pixel noise grains one reference pixel wide."""
     return 0.4 * math.sqrt(max(scale_of(images) ** 2 - 1, 0))
 
 
 def blur_within(images: Floats, where: npt.NDArray[np.bool_], sigma: float) -> Floats:
-    """Gaussian blur of what lies in ``where``; nothing leaks in from outside."""
+    """Apply a Gaussian blur inside ``where``, without influence from outside."""
     weight = where.astype(np.float32)
     spread = gaussian_filter(weight, (0, sigma, sigma), mode="constant")
     blurred = gaussian_filter(images * weight, (0, sigma, sigma), mode="constant")
@@ -82,9 +83,9 @@ def blur_within(images: Floats, where: npt.NDArray[np.bool_], sigma: float) -> F
 
 
 def texture(draws: Draws, shape: tuple[int, int], sigma: float) -> Floats:
-    """Normal noise ``(N, *shape)`` of unit variance, correlated over ``sigma`` pixels."""
+    """Return Gaussian noise ``(N, *shape)`` of unit variance, correlated over ``sigma`` pixels."""
     noise = draws.normal(*shape)
-    if sigma < 0.3:  # narrower than a pixel: a blur would change nothing
+    if sigma < 0.3:  # much narrower than a pixel: a blur would have no effect
         return noise
     smooth = gaussian_filter(noise, (0, sigma, sigma), mode="wrap")
     impulse = np.zeros(shape, np.float32)
@@ -94,16 +95,16 @@ def texture(draws: Draws, shape: tuple[int, int], sigma: float) -> Floats:
 
 
 def resample(images: Floats, turn: Floats, right: Floats, down: Floats) -> Floats:
-    """Each image turned about its middle by ``turn`` (N,), radians, then moved; black comes in.
+    """Rotate each image about its centre by ``turn`` (N,) radians, then shift it; pad with black.
 
-    Bilinear. ``right`` and ``down`` (N,) are in pixels.
+    Interpolation is bilinear. ``right`` and ``down`` (N,) are in pixels.
     """
     count, height, width = images.shape
     x = np.arange(width, dtype=np.float32) - (width - 1) / 2
     y = np.arange(height, dtype=np.float32) - (height - 1) / 2
     x, y = x[None, None, :] - each(right), y[None, :, None] - each(down)
     cos, sin = each(np.cos(turn)), each(np.sin(turn))
-    from_x = cos * x + sin * y + (width - 1) / 2 + 1  # + 1: the frame of black below
+    from_x = cos * x + sin * y + (width - 1) / 2 + 1  # + 1 for the black padding below
     from_y = cos * y - sin * x + (height - 1) / 2 + 1
     framed = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     from_x, from_y = np.clip(from_x, 0, width + 1), np.clip(from_y, 0, height + 1)
@@ -117,5 +118,5 @@ def resample(images: Floats, turn: Floats, right: Floats, down: Floats) -> Float
 
 
 def each(values: npt.NDArray[np.generic]) -> Floats:
-    """One value an image, ``(N,)``, as float32 ``(N, 1, 1)``."""
+    """Reshape one value per image ``(N,)`` to float32 ``(N, 1, 1)``."""
     return cast(Floats, values.astype(np.float32).reshape(-1, 1, 1))

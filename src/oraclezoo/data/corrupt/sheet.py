@@ -1,4 +1,4 @@
-"""Sheets of corrupted images, to judge severities by eye."""
+"""Contact sheets of corrupted images, to judge severities by eye."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from oraclezoo.data.tiles import rows_sheet
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
-_GROUPS = 3  # images of an overview
-_COLUMNS = 16  # images of the sheet of one corruption
+_GROUPS = 3  # images per row of the overview
+_COLUMNS = 16  # images per row of one corruption's sheet
 
 
 def overview(images: Images, labels: Labels, *, seed: int = 0) -> Image.Image:
-    """A row a corruption: for each of three images, as it is and at severities 1 to 5.
+    """Return a sheet with one row per corruption: three images, clean and at severities 1 to 5.
 
-    ``images`` uint8 ``(N, H, W)``, ``labels`` int64 ``(N,)``. Raises DataError.
+    ``images`` are uint8 ``(N, H, W)``, ``labels`` int64 ``(N,)``. Raises DataError.
     """
     chosen = images[_spread(labels, _GROUPS)]
     rows = []
     for name in CORRUPTIONS:
-        worn = [chosen, *(corrupt(chosen, name, severity, seed) for severity in SEVERITIES)]
-        rows.append((name, list(np.stack(worn, axis=1))))
+        columns = [chosen, *(corrupt(chosen, name, severity, seed) for severity in SEVERITIES)]
+        rows.append((name, list(np.stack(columns, axis=1))))
     return rows_sheet(rows)
 
 
 def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> Image.Image:
-    """A row a severity, from none to 5, of images of every class. Raises as :func:`corrupt`."""
+    """Return a sheet with one row per severity, clean to 5, and images of every class.
+
+    Raises the same errors as :func:`corrupt`.
+    """
     chosen = images[_spread(labels, _COLUMNS)]
     rows = [("as it is", [chosen])]
     rows += [(f"{name} {s}", [corrupt(chosen, name, s, seed)]) for s in SEVERITIES]
@@ -38,7 +41,7 @@ def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> I
 
 
 def _spread(labels: Labels, count: int) -> npt.NDArray[np.int64]:
-    """Up to ``count`` places in ``labels``: the first of each class, then the second, and so on."""
+    """Return up to ``count`` indices into ``labels``, cycling through the classes."""
     seen: dict[int, int] = {}
     ranks = []
     for label in labels.tolist():

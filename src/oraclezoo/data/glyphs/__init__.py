@@ -1,4 +1,4 @@
-"""Synthetic characters: strokes written down, then warped, framed and worn."""
+"""Synthetic characters: written strokes, then warped, framed and degraded."""
 
 from oraclezoo.data.glyphs.draw import CHUNK, VERSION, generate
 

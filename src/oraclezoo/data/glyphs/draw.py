@@ -1,7 +1,7 @@
-"""Synthetic oracle bone characters: strokes of this project, warped, framed and worn.
+"""Synthetic oracle bone characters: strokes defined in this package, warped, framed and degraded.
 
-An image is bright strokes on a dark, noisy ground, its longer edge scaled to 28 pixels and its
-shorter one centred between black bars, as Oracle-MNIST's images are (arXiv 2205.09442).
+An image has bright strokes on a dark, noisy background. Its longer edge is scaled to 28 pixels and
+its shorter one is centred between black bars, as in Oracle-MNIST (arXiv 2205.09442).
 
 The images of a seed are the same bytes on every machine: all arithmetic here and in
 :mod:`~oraclezoo.data.glyphs.wear` is elementwise, or exact (:mod:`~oraclezoo.data.glyphs.exact`).
@@ -33,19 +33,18 @@ from oraclezoo.data.glyphs.wear import SIZE, weather
 from oraclezoo.errors import UsageError
 
 VERSION = "3"
-"""Identifies the images that a seed gives. Raise it with every change that alters a pixel: of any
-module of this folder, or of ``oracle.toml`` or ``traced.toml``. It is part of cache keys and
-results."""
+"""Version of the images that a seed generates, part of cache keys and results. Increase it with
+every change to a pixel, whether by a module of this folder, ``oracle.toml`` or ``traced.toml``."""
 
 CHUNK = 256
-"""Images made at a time: bounds the memory and is part of what a seed means."""
+"""Images generated at a time; bounds memory, and affects the images of a seed."""
 
 _THREADS = 4
 _STRAYS = 2  # strokes of neighbours and cracks: at most this many in an image
 _STRAY_SAMPLES = 20
 _INK_STEP = 2.0**-12  # grid of a sample point's ink
 _INK_LIMIT = 16.0  # largest ink of a sample point; usual ones stay below 1
-_AT_ONCE = 8  # images whose samples fit a CPU's cache
+_AT_ONCE = 8  # images whose samples fit into a CPU cache
 _SQRT_PI = 1.7724538509055159
 _FWHM = 2.355  # full width at half maximum of a Gaussian, in standard deviations
 
@@ -216,7 +215,7 @@ def _middle_lines(places: Doubles, sigma: Doubles, force: npt.NDArray[np.floatin
     leap = np.diff(places, axis=1)
     step = np.sqrt(leap[:, :, 0] * leap[:, :, 0] + leap[:, :, 1] * leap[:, :, 1])
     step = np.concatenate([step, step[:, -1:]], axis=1)
-    # the leap from a stroke to the next is no step of either: it stands out from the usual
+    # the jump from one stroke to the next is not a step; it is longer than usual steps
     step = np.minimum(step, 1.6 * np.median(step, axis=1, keepdims=True))
     amount = force * force * step / (sigma * _SQRT_PI)
     squares = np.empty((len(places), SIZE, SIZE))

@@ -1,11 +1,11 @@
 """Arithmetic and random numbers with the same result on every CPU, operating system and numpy.
 
-numpy's ``exp``, ``sin`` and ``@`` round differently from one CPU to the next, because each CPU gets
-kernels of its own. This module uses only operations whose result is fixed:
+numpy's ``exp``, ``sin`` and ``@`` round differently from one CPU to the next, because each CPU
+has separate kernels. This module uses only operations whose result is fixed:
 
 - ``+ - * /``, ``sqrt``, rounding and comparisons of arrays, which IEEE 754 defines to the last bit;
 - sums of whole numbers held in float64 below 2^53, or in float32 below 2^24, which are exact in any
-  order, so that BLAS may add them as it likes;
+  order, so BLAS may add them in any order;
 - tables whose entries are rounded so coarsely that no difference in the last bits of a maths
   library can change one (:data:`EXP_STEP`, :data:`NORMAL_STEP`);
 - the raw 64-bit words of PCG64, which numpy guarantees not to change (NEP 19), instead of the

@@ -1,7 +1,7 @@
-"""Written characters as arrays, ready to be drawn by the batch.
+"""Written characters as arrays, for drawing in batches.
 
-Every sample point of a stroke is a fixed weighting of a few of the control points it was described
-by (linear, or Catmull-Rom for curves), so a whole batch of jittered forms is drawn by few sums.
+Every sample point of a stroke is a fixed weighted sum of a few of its control points (linear, or
+Catmull-Rom for curves), so a batch of jittered forms needs few sums.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from oraclezoo.data.glyphs.strokes import Character, Form, Stroke
 ORACLE = Path(__file__).with_name("oracle.toml")
 """The written forms of Oracle-MNIST's ten characters, drawn by eye."""
 TRACED = Path(__file__).with_name("traced.toml")
-"""More of them, read off training images by benchmarks/trace_forms.py."""
+"""Further forms, traced from training images by benchmarks/trace_forms.py."""
 TRACED_SHARE = 0.9
-"""How many images of a character are drawn from traced forms."""
+"""Share of a character's images drawn from traced forms."""
 
 SAMPLES = 224
 """Sample points of a form, spread over its strokes in proportion to their length."""
 NEIGHBOURS = 4
-"""Control points that a sample point depends on: as many as a Catmull-Rom segment has."""
+"""Number of control points that a sample point depends on, as in a Catmull-Rom segment."""
 
 
 @dataclass(frozen=True, slots=True)

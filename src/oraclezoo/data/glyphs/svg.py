@@ -1,6 +1,6 @@
-"""Strokes from an SVG file: the middle lines of its shapes, whatever their width and colour.
+"""Strokes from an SVG file: the outlines and paths of its shapes, whatever their width and colour.
 
-svgelements reads the file: paths and basic shapes, groups, transforms, ``use``.
+svgelements reads paths, basic shapes, groups, transforms and ``use``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from oraclezoo.data.glyphs.strokes import Kind, Point, Stroke
 from oraclezoo.errors import DataError
 
 MAX_BYTES = 1 << 20
-"""Largest SVG file that is read."""
+"""Maximum size of an SVG file."""
 
 _INNER = (1 / 3, 2 / 3)
-"""Where a curved segment gets points of its own: the smooth curve through them stays near it."""
+"""Positions on a curved segment that become points; a smooth curve through them stays near it."""
 _CORNER = math.cos(math.radians(50))
-"""Curves whose chords meet at a larger turn than this meet in a corner."""
+"""Curves whose chords meet at a larger angle than this form a corner."""
 
 
 def read_svg(path: Path) -> tuple[Stroke, ...]:
-    """The strokes of an SVG file, in pixels of its viewport, y downward. Raises DataError."""
+    """Return the strokes of an SVG file, in viewport pixels with y downward. Raises DataError."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path}: an SVG file of over {MAX_BYTES:,} bytes; simplify it")
@@ -43,7 +43,7 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
             for walk in _walks(svgelements.Path(shape))
             for stroke in _split(*walk)
         )
-    except Exception as error:  # svgelements has no error of its own: anything may come
+    except Exception as error:  # svgelements has no exception class; it may raise anything
         raise DataError(f"{path}: cannot be read as SVG ({error})") from error
     if not strokes:
         raise DataError(f"{path}: no path, line or other shape in it")
@@ -51,11 +51,11 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
 
 
 Segment = tuple[bool, list[Point]]
-"""Whether it is curved, and its points with both ends."""
+"""Whether the segment is curved, and its points with both ends."""
 
 
 def _walks(path: Any) -> Iterator[tuple[list[Segment], bool]]:
-    """The segments of each subpath of an svgelements.Path, and whether it is closed."""
+    """Yield the segments of each subpath of an svgelements.Path, and whether it is closed."""
     segments: list[Segment] = []
     for piece in path:
         name = type(piece).__name__
@@ -78,14 +78,14 @@ def _walks(path: Any) -> Iterator[tuple[list[Segment], bool]]:
 
 
 def _rounded(point: Any) -> Point:
-    """So that ends which meet are equal, whatever sums led there."""
+    """Round a point, so that ends that meet are equal despite floating-point error."""
     return round(float(point.x), 4), round(float(point.y), 4)
 
 
 def _split(segments: list[Segment], closed: bool) -> Iterator[Stroke]:
-    """Strokes of a subpath: straight runs apart from smooth ones, which end at corners.
+    """Yield the strokes of a subpath: straight runs, and smooth runs that end at corners.
 
-    Strokes that meet share a point, and so stay joined.
+    Strokes that meet share a point, so they stay joined.
     """
     runs = [segments[:1]]
     for before, after in itertools.pairwise(segments):
@@ -103,7 +103,7 @@ def _split(segments: list[Segment], closed: bool) -> Iterator[Stroke]:
 
 
 def _turns(before: list[Point], after: list[Point]) -> bool:
-    """Whether two curves meet in a corner, by the chords on both sides."""
+    """Return whether two curves meet in a corner, judged by the chords on both sides."""
     (ax, ay), (bx, by), (cx, cy) = before[-2], before[-1], after[1]
     ux, uy, vx, vy = bx - ax, by - ay, cx - bx, cy - by
     size = math.hypot(ux, uy) * math.hypot(vx, vy)

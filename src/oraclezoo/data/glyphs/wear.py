@@ -1,11 +1,11 @@
-"""What time and rubbing did to a character: from the ink of clean strokes to a gray image.
+"""Degradation of characters by time and rubbing: from clean strokes to a gray image.
 
 All arrays are float32 over N images of SIZE x SIZE pixels; positions are in pixels, (x, y), with
 pixel centres at whole numbers.
 
-The strengths were searched for so that features of the images (of a net trained on the training
-part of oracle-mnist-3k, and gray levels) have the means and covariances that they have on that part
-(the Frechet distance of Heusel et al. 2017, arXiv 1706.08500), then widened a little by hand.
+The strengths minimise the Frechet distance (Heusel et al. 2017, arXiv 1706.08500) to the training
+split of oracle-mnist-3k, over gray levels and features of a network trained on that split, and were
+then widened slightly by hand.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ def texture(draws: Draws, sigma: Floats) -> Floats:
 def cover(draws: Draws, count: int, chance: float, wide: bool) -> Floats:
     """Return white rubbing patches (count, SIZE, SIZE), 0 to 1, in a share ``chance`` of images.
 
-    ``wide`` patches take everything beyond a ragged edge that cuts off part of the image; the
-    others are ragged bands, as cracks leave them.
+    ``wide`` patches cover everything beyond a ragged edge; the others are ragged bands that
+    resemble cracks.
     """
     patch = np.zeros((count, SIZE, SIZE), np.float32)
     here = np.flatnonzero(draws.happens(chance, count))
     n = len(here)
     step = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2
-    # edges mostly run along the image's own sides
+    # edges are mostly parallel to the image's sides
     side = np.floor(draws.uniform(0, 4, n))
     x, y = cos_sin(side * (np.pi / 2) + draws.normal(n) * 0.35)
     across = (x[:, None, None] * step + y[:, None, None] * step[:, None]).astype(np.float32)
@@ -110,10 +110,10 @@ def blots(draws: Draws, count: int, chance: float) -> Floats:
 
 
 def weather(draws: Draws, strokes: Floats) -> Floats:
-    """Return worn gray images, 0 to 255, of ``strokes`` (N, SIZE, SIZE): 1 on a middle line.
+    """Return degraded gray images, 0 to 255, of ``strokes`` (N, SIZE, SIZE): 1 on a middle line.
 
     A stroke's edge lies where ``strokes`` is one half. Noise is added before that threshold, so
-    that it eats strokes away and speckles the ground alike.
+    that it both erodes strokes and speckles the background.
     """
     n = len(strokes)
 

@@ -1,7 +1,7 @@
-"""Written characters: what a stroke file says, as records.
+"""Stroke files of characters, parsed to records.
 
-A file is TOML with one ``[[class]]`` for each character and one ``[[class.form]]`` for each way of
-writing it; docs/glyphs.md describes it. A folder holds a folder of SVG files for each class.
+A file is TOML with one ``[[class]]`` per character and one ``[[class.form]]`` per way of writing
+it; docs/glyphs.md describes the format. A folder has a subfolder of SVG files for each class.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from oraclezoo.data.glyphs.svg import read_svg
 from oraclezoo.errors import DataError, nearest
 
 MAX_POINTS = 200
-"""Different points that a form may have: each costs memory in every image drawn."""
+"""Maximum number of distinct points of a form; each costs memory in every image drawn."""
 MAX_CLASSES = 256
 """IDX labels are one byte."""
 
@@ -31,9 +31,9 @@ _RANGES = {"thickness": (0.3, 12.0), "margin": (0.0, 1.0), "mirrored": (0.0, 1.0
 
 
 def read(path: Path) -> tuple[Character, ...]:
-    """The characters of a stroke file, or of a folder with a folder of SVG files for each class.
+    """Return the characters of a stroke file, or of a folder with a folder of SVG files per class.
 
-    Raises DataError, which names the place and what is wrong there.
+    Raises DataError, which names the place of the fault.
     """
     found = _read_folder(path) if path.is_dir() else _read_toml(path)
     if not 2 <= len(found) <= MAX_CLASSES:
@@ -46,7 +46,7 @@ def read(path: Path) -> tuple[Character, ...]:
 
 
 def digest(characters: tuple[Character, ...]) -> str:
-    """SHA-256 (hex) of all that the records say."""
+    """Return the SHA-256 (hex) of the records' content."""
     text = json.dumps([asdict(character) for character in characters], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -115,9 +115,9 @@ def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
 def form(
     strokes: tuple[Stroke, ...], where: str, *, weight: float = 1.0, aspect: float | None = None
 ) -> Form:
-    """A form, its strokes fitted into the unit box; ``aspect`` is theirs unless given.
+    """Return a form with its strokes scaled to the unit box; ``aspect`` is theirs by default.
 
-    Raises DataError if they are all at one place, or too many.
+    Raises DataError if all points coincide, or there are too many.
     """
     places = {point for stroke in strokes for point in stroke.points}
     if len(places) > MAX_POINTS:
@@ -145,7 +145,7 @@ def form(
 
 
 def _stroke(text: object, where: str) -> Stroke:
-    """``"line 0 .5  1 .5"`` -> its record."""
+    """Parse a stroke such as ``"line 0 .5  1 .5"``."""
     kind, *numbers = text.split() if isinstance(text, str) else [""]
     try:
         values = [float(number) for number in numbers]

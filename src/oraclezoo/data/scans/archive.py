@@ -1,6 +1,6 @@
-"""Archives of scans, read as streams: nothing is unpacked to disk, so no name can lead anywhere.
+"""Archives of scans, read as streams: nothing is extracted to disk, so member paths are harmless.
 
-A tar archive is read from its start to its end, once to list it and once for its images.
+A tar archive is read twice from start to end: once to list it and once for its images.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from oraclezoo.errors import DataError
 from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
 
 MAX_MEMBERS = 2_000_000
-"""Most files in an archive."""
+"""Maximum number of files in an archive."""
 
 _MIN_LIMIT = 16 << 30
 _MAX_RATIO = 100
@@ -43,7 +43,7 @@ _LINK = "it is a link or a device, not a file"
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a file begins as zip archives do. Raises OSError."""
+    """Return whether a file starts like a zip archive. Raises OSError."""
     with path.open("rb") as file:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -57,7 +57,7 @@ class Zip:
         self._path = path
 
     def listing(self) -> Listing:
-        """The archive's own list of its members. Raises DataError, OSError."""
+        """List the members by the archive's index. Raises DataError, OSError."""
         found = _Found()
         with _explained(self._path), zipfile.ZipFile(self._path) as archive:
             limit = _limit(self._path)
@@ -77,7 +77,7 @@ class Zip:
         return found.listing()
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """The bytes of each, or why there are none. Raises DataError, OSError."""
+        """Yield the bytes of each file, or why it cannot be read. Raises DataError, OSError."""
         with _explained(self._path), zipfile.ZipFile(self._path) as archive:
             infos = archive.infolist()
             for file in files:
@@ -88,7 +88,7 @@ class Zip:
         try:
             with archive.open(info) as member:
                 data = member.read(MAX_FILE_BYTES + 1)
-        except Exception as error:  # zipfile raises many kinds for broken members
+        except Exception as error:  # zipfile raises many types for broken members
             return f"it cannot be unpacked ({' '.join(str(error).split())[:120]})"
         return TOO_LARGE if len(data) > MAX_FILE_BYTES else data
 
@@ -102,7 +102,7 @@ class Tar:
         self._path = path
 
     def listing(self) -> Listing:
-        """All members, from a first reading of the whole. Raises DataError, OSError."""
+        """List the members by reading the archive once. Raises DataError, OSError."""
         found, status = _Found(), self._path.stat()
         with _explained(self._path), self._open() as (archive, stream):
             for position, member in enumerate(_members(archive, stream)):
@@ -118,7 +118,7 @@ class Tar:
         return found.listing()
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """The bytes of each, in the archive's order. Raises DataError, OSError."""
+        """Yield the bytes of each file, in the archive's order. Raises DataError, OSError."""
         wanted = {file.where: file for file in files}
         with _explained(self._path), self._open() as (archive, stream):
             for position, member in enumerate(_members(archive, stream)):
@@ -128,7 +128,7 @@ class Tar:
                 if file is None:
                     continue
                 data = archive.extractfile(member) if member.size <= MAX_FILE_BYTES else None
-                if data is None:  # of the listing's members these are none
+                if data is None:  # not a member of the listing
                     raise DataError("it changed while it was read; run the same command again")
                 yield file, data.read()
 
@@ -138,34 +138,34 @@ class Tar:
             start = file.read(8)
             file.seek(0)
             opens = [unpack for magic, unpack in _STREAMS.items() if start.startswith(magic)]
-            unpacked: IO[bytes] = opens[0](file, "rb") if opens else file  # type: ignore[operator]  # modules' open functions are told apart by their modes
+            unpacked: IO[bytes] = opens[0](file, "rb") if opens else file  # type: ignore[operator]  # the modules' open functions differ in their modes
             stream = _Stream(unpacked, _limit(self._path), self._path)
             with tarfile.open(fileobj=stream, mode="r:") as archive:  # type: ignore[call-overload]  # _Stream has what reading needs
                 yield archive, stream
 
 
 class _Stream:
-    """An unpacked tar stream with bounds: on each read, and on how far it goes."""
+    """Decompressed tar stream with limits on each read and on the total."""
 
     def __init__(self, file: IO[bytes], limit: int, path: Path) -> None:
         self._file, self._limit, self._path = file, limit, path
         self.last = b""
 
     def read(self, count: int) -> bytes:
-        """Up to ``count`` bytes; a header that asks for gigabytes is refused."""
+        """Read up to ``count`` bytes; reject a header that asks for gigabytes."""
         if not 0 <= count <= MAX_FILE_BYTES + tarfile.RECORDSIZE:
             raise DataError(f"{self._path}: a header of {count:,} bytes; this is no usual archive")
         self.last = self._file.read(count)
         return self.last
 
     def seek(self, position: int) -> int:
-        """Go to ``position``, unpacking what lies before it."""
+        """Skip to ``position``, decompressing the bytes before it."""
         if position > self._limit:
             raise DataError(_bomb(self._path, self._limit))
         return self._file.seek(position)
 
     def tell(self) -> int:
-        """The position."""
+        """Return the position."""
         return self._file.tell()
 
     def drain(self) -> None:
@@ -176,7 +176,7 @@ class _Stream:
 
 
 class _Found:
-    """Members sorted into the three parts of a listing; of two of one name the later counts."""
+    """Members sorted into the parts of a listing; of several with one name, the last counts."""
 
     def __init__(self) -> None:
         self._files: dict[str, ScanFile] = {}
@@ -184,7 +184,7 @@ class _Found:
         self._ignored: dict[str, Unused] = {}
 
     def add(self, path: str, size_bytes: int, key: str, position: int, why: str) -> None:
-        """Take in a member; ``why`` is the reason for which it is rejected, if there is one."""
+        """Add a member; ``why`` is the reason for its rejection, if any."""
         pure = PurePosixPath(path)
         if is_hidden(path) and ".." not in pure.parts:
             return
@@ -204,7 +204,7 @@ class _Found:
             self._files[name] = ScanFile(name, key, position)
 
     def listing(self) -> Listing:
-        """What was taken in."""
+        """Return the listing of the members added."""
         return Listing(
             tuple(self._files.values()),
             tuple(self._rejected.values()),
@@ -213,15 +213,15 @@ class _Found:
 
 
 def _members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile.TarInfo]:
-    """The members one by one; only an end that is one ends them. Raises DataError."""
+    """Yield the members, and check that the archive is complete. Raises DataError."""
     count = 0
     while (member := archive.next()) is not None:
         count += 1
         if count > MAX_MEMBERS:
             raise DataError(f"more than {MAX_MEMBERS:,} members")
-        archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+        archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep them all
         yield member
-    if stream.last.strip(b"\0"):  # tarfile takes a broken header for the end
+    if stream.last.strip(b"\0"):  # tarfile treats a broken header as the end
         raise DataError("a header in its middle is broken")
 
 
@@ -235,7 +235,7 @@ def _bomb(path: Path, limit: int) -> str:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turns what the readers of archives raise into a DataError."""
+    """Convert exceptions of the archive readers to DataError."""
     try:
         yield
     except DataError as error:
@@ -245,7 +245,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise DataError(
             f"{path}: it is neither a folder nor a whole tar or zip archive ({error})"
         ) from error
-    except Exception as error:  # readers of archives raise whatever broken bytes lead them to
+    except Exception as error:  # broken archives make the readers raise anything
         if isinstance(error, OSError) and error.errno is not None:
             raise
         text = " ".join(str(error).split()) or type(error).__name__

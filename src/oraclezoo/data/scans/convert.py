@@ -1,4 +1,4 @@
-"""Scans in, a folder for track ``idx`` out: listing, preparing, dividing, writing."""
+"""Conversion of scans to a folder for track ``idx``: list, preprocess, split, write."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _USUAL_PERCENT = 10
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides the output: image size in pixels, shares in percent, names, flips and polarity.
+    """Settings that determine the output; image size in pixels, shares in percent.
 
-    The shares are None for ten percent, or for none where the source has a folder for that side.
+    By default a share is ten percent, or zero if the source has a folder for that split.
     """
 
     size: int = 28
@@ -66,12 +66,14 @@ def convert(
 ) -> Report:
     """Convert the scans in ``source``, a folder or archive, to IDX files in the folder ``out``.
 
-    What an earlier run into ``out`` has prepared is kept, unless ``fresh``; so a stopped or killed
-    run goes on where it was. The files are the same for any number of ``jobs``. A file that cannot
-    be used is named in the report and left out.
+    An interrupted conversion resumes: images that an earlier run into ``out`` preprocessed are
+    reused unless ``fresh``. The output does not depend on ``jobs``. The report lists files that
+    cannot be used.
 
-    Raises DataError if there is nothing to make a data set of, and then writes none; UsageError;
-    InterruptedRunError once ``stop`` says so, with the images so far kept.
+    Raises:
+        DataError: The scans do not make a data set; nothing is written.
+        UsageError: A setting is invalid.
+        InterruptedRunError: ``stop`` returned True; the images so far are kept.
     """
     started = time.monotonic()
     opened = _open(source, out)
@@ -142,7 +144,7 @@ def _placed(
     unused: Sequence[Unused],
     work: Path,
 ) -> list[Placed]:
-    """The images with label and side. A DataError says where the reasons for it are."""
+    """Return the images with label and split. A DataError names the file with the rejections."""
     try:
         return divide.divide(layout, classes, shares, outcome.kept)
     except DataError as error:
@@ -177,7 +179,7 @@ def _write(
     about: bytes,
     started: float,
 ) -> Report:
-    """Write the files aside, and put them in place together. The report with all it lacked."""
+    """Write the files to a staging folder, move them into place, and return the full report."""
     staged = work / "staged"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()

@@ -1,4 +1,4 @@
-"""Sides and labels of the prepared images, and what there is to say of them as a whole."""
+"""Splits and labels of the preprocessed images, and their counts and duplicates."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from oraclezoo.errors import DataError
 
 
 class Shares(NamedTuple):
-    """Percent of images that a hash sends to validation and to the test."""
+    """Percent of images that a hash assigns to validation and to test."""
 
     validation: int
     test: int
 
 
 class Placed(NamedTuple):
-    """An image of the data set: the scan behind it, its label and side, where it is kept."""
+    """An image of the data set: its scan, label and split, and where it is stored."""
 
     scan: Scan
     label: int
@@ -30,11 +30,11 @@ class Placed(NamedTuple):
 
 
 def side_of(image_sha256: str, shares: Shares) -> Side:
-    """The side of an image, by the SHA-256 of its bytes, row by row, and nothing else.
+    """Return the split of an image, which depends only on the SHA-256 of its bytes, row by row.
 
-    So equal images fall on the same side, and all stay where they are when others are added, or
-    when the other side's share changes. Ten percent of validation is what track ``oracle-mnist``
-    holds out: the digest, read as a big-endian integer, is divisible by ten.
+    Equal images are therefore in the same split, and an image keeps its split when others are added
+    or the share of the other split changes. With ten percent, validation follows the rule of track
+    ``oracle-mnist``: the digest, read as a big-endian integer, is divisible by ten.
     """
     tens, ones = divmod(int(image_sha256, 16) % 100, 10)
     rank = 10 * ones + tens
@@ -46,10 +46,10 @@ def side_of(image_sha256: str, shares: Shares) -> Side:
 def divide(
     layout: Layout, classes: ClassNames, shares: Shares, kept: Mapping[str, Kept]
 ) -> list[Placed]:
-    """Every scan that became an image, by label and then in natural order of its path.
+    """Return the usable scans by label, then in natural order of their paths.
 
-    Scans of test and validation folders stay on their side; the hash divides the others. Raises
-    DataError if a class has no training image, or a side that is asked for has none at all.
+    Scans in test and validation folders keep that split; the hash assigns the others. Raises
+    DataError if a class has no training image, or a requested split is empty.
     """
     labels = {folder: label for label, folder in enumerate(classes.folders)}
     placed = []
@@ -67,7 +67,7 @@ def divide(
 def counts(
     layout: Layout, classes: ClassNames, placed: Sequence[Placed]
 ) -> tuple[ClassCounts, ...]:
-    """The numbers of each class, in label order."""
+    """Return the counts of each class, in label order."""
     images = Counter((one.label, one.side) for one in placed)
     files = Counter(scan.folder for scan in layout.scans)
     rows = zip(classes.folders, classes.names, classes.glyphs, strict=True)
@@ -83,7 +83,7 @@ def counts(
 
 
 def duplicates(classes: ClassNames, placed: Sequence[Placed]) -> tuple[Duplicates, ...]:
-    """The groups of files that give the same image."""
+    """Return the groups of files whose images are equal."""
     groups: dict[str, list[Placed]] = defaultdict(list)
     for one in placed:
         groups[one.kept.image_sha256].append(one)

@@ -22,7 +22,7 @@ from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
 
 
 class Folder:
-    """All files below ``root`` but those below ``apart``. Links to folders are not followed."""
+    """All files below ``root`` except those below ``apart``. Links to folders are not followed."""
 
     kind = "folder"
 
@@ -30,7 +30,7 @@ class Folder:
         self._root, self._apart = root, apart.resolve()
 
     def listing(self) -> Listing:
-        """Names, sizes and times; no file is opened. Raises OSError if ``root`` cannot be read."""
+        """List the files without opening them. Raises OSError if ``root`` cannot be read."""
         files: list[ScanFile] = []
         rejected: list[Unused] = []
         ignored: list[Unused] = []
@@ -45,7 +45,7 @@ class Folder:
             except OSError as error:
                 rejected.append(Unused(name, f"the file cannot be read ({error.strerror})"))
                 continue
-            if not stat.S_ISREG(status.st_mode):  # opening a pipe might wait for ever
+            if not stat.S_ISREG(status.st_mode):  # opening a pipe could block
                 rejected.append(Unused(name, "it is not a file"))
             elif status.st_size > MAX_FILE_BYTES:
                 rejected.append(Unused(name, TOO_LARGE))
@@ -55,7 +55,7 @@ class Folder:
         return Listing(tuple(files), tuple(rejected), tuple(ignored))
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """The path of each: whoever prepares the image reads it."""
+        """Yield the path of each file; the worker that preprocesses the image reads it."""
         for file in files:
             assert isinstance(file.where, Path)
             yield file, file.where

@@ -1,4 +1,4 @@
-"""Which class and which side of the data set each file belongs to."""
+"""Class and split of each file, from its path."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Side = Literal["train", "validation", "test"]
 SIDES: tuple[Side, ...] = ("train", "validation", "test")
 
 Naming = Literal["folders", "oracle-mnist"]
-"""Where the names of classes come from."""
+"""Source of the class names."""
 
 MAX_CLASSES = 256
-"""IDX holds a label in one byte."""
+"""IDX labels are one byte."""
 
 _WORDS: dict[str, Side] = {
     "train": "train",
@@ -31,9 +31,9 @@ _WORDS: dict[str, Side] = {
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """An image file with its class folder; ``side`` is None where a hash shall decide.
+    """An image file with its class folder; ``side`` is None if the hash determines the split.
 
-    ``path`` is its name below the folder in which the layout begins.
+    ``path`` is relative to the folder in which the layout begins.
     """
 
     file: ScanFile
@@ -44,7 +44,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The scans of a source in order, and the sides that it has folders for."""
+    """The scans of a source in order, and the splits that have a folder."""
 
     scans: tuple[Scan, ...]
     rejected: tuple[Unused, ...]
@@ -53,7 +53,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ClassNames:
-    """The classes in label order: the folder of each, its name, its character."""
+    """Folder, name and character of each class, in label order."""
 
     folders: tuple[str, ...]
     names: tuple[str, ...]
@@ -61,11 +61,11 @@ class ClassNames:
 
 
 def arrange(files: Sequence[ScanFile]) -> Layout:
-    """Sort the files of a source by side, class folder and name, numbers by their value.
+    """Sort the files of a source by split, class folder and name, in natural order.
 
-    Folders that hold everything are passed through. If the others are named train and test or
-    validation and hold folders only, those are the classes; else each folder is a class, with all
-    that is below it.
+    A folder that contains everything else is skipped. If the folders below are named train and
+    test or validation and contain only folders, their subfolders are the classes. Otherwise each
+    folder is a class, with everything below it.
     """
     prefix = _prefix([tuple(file.name.split("/")) for file in files])
     inner = {file: _below(tuple(file.name.split("/")), prefix) for file in files}
@@ -84,10 +84,10 @@ def arrange(files: Sequence[ScanFile]) -> Layout:
 
 
 def name_classes(layout: Layout, naming: Naming) -> ClassNames:
-    """The classes of a layout, by their folders' names in natural order or as Oracle-MNIST's.
+    """Return the classes: the folders in natural order, or Oracle-MNIST's.
 
-    A folder named by one character that is not ASCII has it for its glyph. Raises DataError if
-    there are too few or too many, or if they are not Oracle-MNIST's though they should be.
+    A folder named by a single non-ASCII character uses it as its glyph. Raises DataError if there
+    are too few or too many classes, or if ``naming`` requires Oracle-MNIST's and they are others.
     """
     folders = tuple(sorted({scan.folder for scan in layout.scans}, key=natural))
     if naming == "oracle-mnist":
@@ -105,7 +105,7 @@ def name_classes(layout: Layout, naming: Naming) -> ClassNames:
 
 
 def looks_like_oracle_mnist(folders: Iterable[str]) -> bool:
-    """Whether folders have the ten characters' names; plain digits could be anything."""
+    """Return whether folders have the ten characters' names; plain digits are ambiguous."""
     return set(folders) in (set(CLASSES), set(GLYPHS))
 
 
@@ -120,7 +120,7 @@ def _as_oracle_mnist(folders: tuple[str, ...]) -> ClassNames:
 
 
 def _prefix(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """The folders, one in the other, that hold all there is, and have folders in them."""
+    """Return the nested folders that contain all files and have folders in them."""
     prefix: tuple[str, ...] = ()
     while True:
         inner = [below for path in paths if len(below := _below(path, prefix)) > 1]
@@ -131,17 +131,17 @@ def _prefix(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _below(path: tuple[str, ...], prefix: tuple[str, ...]) -> tuple[str, ...]:
-    """``path`` from ``prefix`` on; empty if it is not below it."""
+    """Return ``path`` relative to ``prefix``, or an empty path if it is not below it."""
     return path[len(prefix) :] if path[: len(prefix)] == prefix else ()
 
 
 def _side_folders(paths: Iterable[tuple[str, ...]]) -> dict[str, Side]:
-    """Folders that stand for a side of the data set, or none."""
+    """Return the folders that stand for a split, if there are any."""
     found: dict[str, Side] = {}
     for path in paths:
         side = _WORDS.get(path[0].lower()) if len(path) > 1 else None
         if side is not None:
-            if len(path) == 2:  # an image right in it: a class of that name
+            if len(path) == 2:  # it directly contains an image, so it is a class
                 return {}
             found[path[0]] = side
     return found if "train" in found.values() and len(set(found.values())) > 1 else {}

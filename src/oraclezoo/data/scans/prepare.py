@@ -44,7 +44,7 @@ def _prepare(rules: Preparation, key: str, content: Content) -> Prepared:
     try:
         data = read_bytes(content) if isinstance(content, Path) else content
         digest = hashlib.sha256(data).hexdigest()
-        # not smoothed: a data set keeps what its scans show
+        # not smoothed: a data set keeps the detail of its scans
         image = prepare(data, rules.size, rules.polarity, smoothing=0.0).gray
     except DataError as error:
         return Prepared(key, digest, None, str(error))

@@ -1,4 +1,4 @@
-"""Putting a converted data set in its folder, so that no reader ever meets halves of two."""
+"""Replacement of a converted data set, safe against readers and kills halfway."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IDX = {**folder.FILES, **folder.VALIDATION}
 
 IMAGES: dict[Side, str] = {side: f"{_IDX[f'{_ROLES[side]} images']}.gz" for side in SIDES}
 LABELS: dict[Side, str] = {side: f"{_IDX[f'{_ROLES[side]} labels']}.gz" for side in SIDES}
-"""Each side's files in the folder."""
+"""File name of each split's labels."""
 
 REPORT = "report.json"
 ABOUT = folder.ABOUT
@@ -27,19 +27,19 @@ _GZIP_LEVEL = 6
 
 
 def write_images(path: Path, images: Iterable[bytes], count: int, size: int) -> str:
-    """Write ``count`` images of ``size * size`` bytes as gzipped IDX; the file's SHA-256."""
+    """Write ``count`` images of ``size * size`` bytes as gzipped IDX; return the file's SHA-256."""
     header = bytes((0, 0, 8, 3)) + b"".join(n.to_bytes(4, "big") for n in (count, size, size))
     return _write(path, header, images)
 
 
 def write_labels(path: Path, labels: Sequence[int]) -> str:
-    """Write labels as gzipped IDX; the file's SHA-256."""
+    """Write labels as gzipped IDX; return the file's SHA-256."""
     header = bytes((0, 0, 8, 1)) + len(labels).to_bytes(4, "big")
     return _write(path, header, [bytes(labels)])
 
 
 def about(classes: ClassNames, flip_keeps_label: bool) -> bytes:
-    """What ``dataset.toml`` says of the data set."""
+    """Return the content of ``dataset.toml``."""
     document: dict[str, object] = {"classes": list(classes.names)}
     if any(classes.glyphs):
         document["glyphs"] = list(classes.glyphs)
@@ -48,7 +48,10 @@ def about(classes: ClassNames, flip_keeps_label: bool) -> bytes:
 
 
 def foreign(out: Path, ours: bool) -> str:
-    """A data file in ``out`` that is none of ours, all of which are packed; "" if there is none."""
+    """Return the name of a data file in ``out`` that this command did not write, or "".
+
+    It writes compressed files only.
+    """
     packed = {*IMAGES.values(), *LABELS.values()}
     names = {name.removesuffix(".gz") for name in packed} | (set() if ours else packed)
     present = {path.name for path in out.iterdir()} if out.is_dir() else set()
@@ -56,7 +59,7 @@ def foreign(out: Path, ours: bool) -> str:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, "" if there is none. Raises OSError."""
+    """Return the SHA-256 of a file, "" if it does not exist. Raises OSError."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -65,12 +68,12 @@ def digest(path: Path) -> str:
 
 
 def swap(staged: Path, out: Path, before: Path) -> None:
-    """Move the files of ``staged`` into ``out``; the report there goes to ``before`` first.
+    """Move the files of ``staged`` into ``out``, and its old report to ``before``.
 
-    Files that would only be replaced by equal ones stay: where all data are in place already, the
-    report alone moves. Else, between the first step and the last, there is no file of test labels,
-    without which nothing opens the folder; and a side's labels come after its images. So a kill
-    leaves the old data set, or none, or the new one, never a part of each. Raises OSError.
+    If the data files are unchanged, only the report is replaced. Otherwise the test labels are
+    removed first and moved last, so the folder cannot be opened in between, and the labels of a
+    split follow its images. After a kill, the folder therefore has the old data set, none, or the
+    new one, but never a mixture. Raises OSError.
     """
     new = {path.name for path in staged.iterdir()}
     data = [*IMAGES.values(), *LABELS.values()]
@@ -90,7 +93,7 @@ def swap(staged: Path, out: Path, before: Path) -> None:
 
 
 def settle(path: Path, content: bytes) -> str:
-    """Write a file down to the disk; its SHA-256. Raises OSError."""
+    """Write a file and flush it to disk; return its SHA-256. Raises OSError."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()

@@ -1,4 +1,4 @@
-"""What a conversion did, as ``report.json`` and the command line tell it."""
+"""Report of a conversion, for ``report.json`` and the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMA = "oraclezoo/convert/1"
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """A class with its numbers of images on each side, and of files rejected."""
+    """A class with its number of images in each split, and of rejected files."""
 
     name: str
     glyph: str
@@ -24,7 +24,7 @@ class ClassCounts:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Files that give the same image, with the class and the side of each."""
+    """Files whose images are equal, with the class and split of each."""
 
     files: tuple[str, ...]
     classes: tuple[str, ...]
@@ -32,12 +32,12 @@ class Duplicates:
 
     @property
     def conflicting(self) -> bool:
-        """Whether they are not all of one class."""
+        """Whether they have more than one class."""
         return len(set(self.classes)) > 1
 
     @property
     def across_sides(self) -> bool:
-        """Whether they are not all on one side."""
+        """Whether they are in more than one split."""
         return len(set(self.sides)) > 1
 
 
@@ -46,8 +46,8 @@ class Report:
     """A finished conversion.
 
     ``source_sha256`` is the SHA-256 over path and SHA-256 of every image file that was read, in
-    order: a folder and its archive have the same. ``kept`` files were prepared by an earlier run,
-    ``prepared`` ones by this; ``seconds`` is the whole of it, from listing to writing.
+    order; a folder and its archive have the same. ``kept`` files were preprocessed by an earlier
+    run, ``prepared`` ones by this run. ``seconds`` covers everything from listing to writing.
     """
 
     source: str
@@ -66,26 +66,26 @@ class Report:
     jobs: int
 
     def count(self, side: Side) -> int:
-        """Number of images on a side."""
+        """Return the number of images in a split."""
         return sum(each.images[side] for each in self.classes)
 
     @property
     def usable(self) -> int:
-        """Number of images on all sides."""
+        """Number of images in all splits."""
         return sum(self.count(side) for side in SIDES)
 
     @property
     def rejected_percent(self) -> float:
-        """Share of rejected files among the image files."""
+        """Percentage of image files that were rejected."""
         return 100 * len(self.rejected) / max(1, self.usable + len(self.rejected))
 
     @property
     def images_per_s(self) -> float | None:
-        """Files prepared by this run a second; None if there were none."""
+        """Files per second preprocessed by this run; None if there were none."""
         return self.prepared / self.seconds if self.prepared else None
 
     def to_json_dict(self) -> dict[str, Any]:
-        """The report as JSON holds it."""
+        """Return the report as JSON data."""
         return {
             "source": {
                 "path": self.source,

@@ -1,4 +1,4 @@
-"""Prepared images kept between runs: files of some images each, whole or not taken for any."""
+"""Cache of preprocessed images between runs: files of several images, discarded if incomplete."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPEN_FILES = 64
 
 
 class Kept(NamedTuple):
-    """Where an image is kept, its digest, and the digest of the file that it was made from."""
+    """Position of a stored image, its digest, and the digest of its source file."""
 
     path: Path
     offset: int
@@ -25,10 +25,10 @@ class Kept(NamedTuple):
 
 
 class Store:
-    """Images of ``size * size`` bytes in ``folder``, found by the key of the file behind each.
+    """Store of images of ``size * size`` bytes in ``folder``, by the keys of their source files.
 
-    A file's name is the SHA-256 of its content: a line of JSON with keys and digests, then the
-    images. One process at a time may use a folder. Raises OSError.
+    A file is named by the SHA-256 of its content: a line of JSON with keys and digests, then the
+    images. Only one process may use a folder at a time. Raises OSError.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
@@ -41,14 +41,14 @@ class Store:
             if hashlib.sha256(content).hexdigest() == path.stem:
                 self._index(path, content)
             else:
-                path.unlink()  # cut short by a kill, or damaged since
+                path.unlink()  # truncated by a kill, or damaged
 
     def get(self, key: str) -> Kept | None:
-        """Where the image of a file is, if it is kept."""
+        """Return the position of a file's image, or None if it is not stored."""
         return self._kept.get(key)
 
     def add(self, prepared: Sequence[Prepared]) -> None:
-        """Keep those of ``prepared`` that became images."""
+        """Store the usable images among ``prepared``."""
         usable = [one for one in prepared if one.image is not None]
         if not usable:
             return
@@ -66,7 +66,7 @@ class Store:
         self._index(path, content)
 
     def read(self, kept: Kept) -> bytes:
-        """An image's bytes."""
+        """Return an image's bytes."""
         file = self._open.get(kept.path)
         if file is None:
             file = self._open[kept.path] = kept.path.open("rb")
@@ -77,7 +77,7 @@ class Store:
         return file.read(self._image_bytes)
 
     def forget_all_but(self, keys: Collection[str]) -> None:
-        """Remove the files that hold none of the images of ``keys``."""
+        """Remove files without images of ``keys``."""
         needed = {kept.path for key in keys if (kept := self._kept.get(key)) is not None}
         for path in {kept.path for kept in self._kept.values()} - needed:
             path.unlink(missing_ok=True)

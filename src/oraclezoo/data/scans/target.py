@@ -1,4 +1,4 @@
-"""The folder that a conversion writes into: one at a time, and none that holds other data."""
+"""Output folder of a conversion, locked and checked for foreign data."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from oraclezoo.data.scans.report import SCHEMA
 from oraclezoo.errors import DataError
 
 WORK = ".convert"
-"""Folder within, with what is needed to go on; it may be removed when no conversion runs."""
+"""Subfolder with the state for resuming; it may be removed when no conversion is running."""
 
 _BEFORE = "report-before.json"
 
 
 @contextmanager
 def work_folder(out: Path) -> Iterator[Path]:
-    """The work folder in ``out``, made if need be, for this process alone.
+    """Create and lock the work folder in ``out``.
 
-    Raises DataError if another process has it, or if ``out`` holds data that are not ours.
+    Raises DataError if another process holds it, or if ``out`` has data of another origin.
     """
     ours = (out / WORK).is_dir() or previous(out) is not None
     stranger = publish.foreign(out, ours)
@@ -49,7 +49,7 @@ def work_folder(out: Path) -> Iterator[Path]:
 
 
 def previous(out: Path) -> dict[str, Any] | None:
-    """The report of the conversion that wrote ``out`` last, if there is one to be read."""
+    """Return the report of the last conversion into ``out``, or None if it cannot be read."""
     for path in (out / publish.REPORT, out / WORK / _BEFORE):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
@@ -62,14 +62,14 @@ def previous(out: Path) -> dict[str, Any] | None:
 
 
 def before(work: Path) -> Path:
-    """Where the report of the last conversion goes while the next one is put in place."""
+    """Return the path of the previous report while a new one is put in place."""
     return work / _BEFORE
 
 
 def keeps_about(out: Path, content: bytes, num_classes: int) -> bool:
-    """Whether ``dataset.toml`` in ``out`` was changed by hand, and so is not written over.
+    """Return whether ``dataset.toml`` in ``out`` was edited by hand, so that it is not overwritten.
 
-    ``content`` is what would be written. Raises DataError if the number of classes has changed.
+    ``content`` is the new content. Raises DataError if the number of classes has changed.
     """
     last, path = previous(out), out / publish.ABOUT
     there = publish.digest(path)

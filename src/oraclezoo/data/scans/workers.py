@@ -23,10 +23,10 @@ R = TypeVar("R")
 def spread(
     function: Callable[[T], R], tasks: Iterable[T], jobs: int, stop: Callable[[], bool]
 ) -> Iterator[R]:
-    """``function`` of each task, as they get done; ``tasks`` are taken as they are needed.
+    """Yield ``function`` of each task in order of completion; ``tasks`` are read as needed.
 
-    With one job it happens in this process. Once ``stop`` says so no task is begun; those begun
-    are finished. Raises DataError if a process dies.
+    With one job, everything runs in this process. After ``stop`` returns True, running tasks are
+    finished and no new ones start. Raises DataError if a process dies.
     """
     if jobs == 1:
         for task in tasks:
@@ -56,10 +56,10 @@ def spread(
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    context = multiprocessing.get_context("spawn")  # alike everywhere, and safe beside threads
+    context = multiprocessing.get_context("spawn")  # on every platform; safe with threads
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
     try:
-        with _sigint_ignored():  # which processes inherit, from their very start
+        with _sigint_ignored():  # inherited by new processes from their start
             for _ in range(jobs):
                 pool.submit(os.getpid)
         yield pool
@@ -69,7 +69,7 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def _sigint_ignored() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # others may not set it
+    if threading.current_thread() is not threading.main_thread():  # signals need it
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -80,7 +80,7 @@ def _sigint_ignored() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """In a worker: leave Ctrl-C to the parent, and do not outlive it."""
+    """Initialise a worker: ignore Ctrl-C, and do not outlive the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(
         target=_end_with, args=(multiprocessing.parent_process(),), daemon=True

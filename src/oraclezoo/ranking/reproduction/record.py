@@ -29,7 +29,7 @@ FOLDER = "reproductions"
 class SeedPair:
     """The original and reproduced test accuracy of one seed, in [0, 1].
 
-    ``answers_changed`` counts images with another prediction; ``largest_change`` is the largest
+    ``answers_changed`` counts images whose prediction differs; ``largest_change`` is the largest
     absolute change of a probability.
     """
 

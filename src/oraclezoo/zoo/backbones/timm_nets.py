@@ -82,7 +82,7 @@ def create(
 
     try:
         model = change(_build(architecture, image_size, kwargs))
-        with torch.no_grad():  # too small an image shows only in a forward pass
+        with torch.no_grad():  # only a forward pass reveals that images are too small
             model.eval()(torch.zeros(1, in_chans, image_size, image_size))
         if pretrained:
             _check_weights(architecture, changes)

@@ -50,7 +50,7 @@ class MultiStep(ClosedForm):
 
 
 class Step(MultiStep):
-    """Multiply the learning rate by ``gamma`` at intervals of ``every`` of the training."""
+    """Multiply the learning rate by ``gamma`` after each fraction ``every`` of the training."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Specs of other convolutional networks in timm: ConvNeXt and kin, DenseNet. No heavy imports."""
+"""Specs of further convolutional networks in timm: ConvNeXt, DenseNet etc. No heavy imports."""
 
 from __future__ import annotations
 
