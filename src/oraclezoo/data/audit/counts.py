@@ -1,4 +1,4 @@
-"""Numbers of images: balance of the classes, and whether the splits agree."""
+"""Class counts: imbalance, and a test that the splits have equal class proportions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,25 @@ from oraclezoo.data.dataset import SPLITS
 
 
 def table(pool: Pool) -> Any:
-    """Images of each class in each split, int64 ``(classes, 3)``."""
+    """Return the number of images of each class in each split, int64 ``(classes, 3)``."""
     counts = np.zeros((pool.num_classes, len(SPLITS)), np.int64)
     np.add.at(counts, (pool.labels, pool.splits), 1)
     return counts
 
 
 def balance(pool: Pool) -> dict[str, Any]:
-    """Imbalance, and Pearson's chi-square test that the splits have the classes in one proportion.
+    """Return the class imbalance and a chi-square test of homogeneity across the splits.
 
-    ``imbalance`` is the largest class over the smallest that has an image, all splits together.
+    The null hypothesis of Pearson's chi-square test (without Yates's correction) is that the splits
+    have the same class proportions. Classes and splits without images are left out.
+
+    Args:
+        pool: The images.
+
+    Returns:
+        ``imbalance`` (largest class count over the smallest positive one, all splits),
+        ``chi_square``, ``degrees_of_freedom`` and ``p_value``; 0, 0 and 1 if there is nothing to
+        test.
     """
     counts = table(pool)
     totals = counts.sum(1)
@@ -36,7 +45,10 @@ def balance(pool: Pool) -> dict[str, Any]:
 
 
 def label_sets(pool: Pool) -> list[Finding]:
-    """A finding for each class that training lacks (serious if another split has it), or others."""
+    """Return a finding for each class that lacks images in a split.
+
+    It is serious if the training split lacks the class and another split has it.
+    """
     findings = []
     for label, row in enumerate(table(pool)):
         lacking = [name for name, count in zip(SPLITS, row, strict=True) if not count]

@@ -1,8 +1,9 @@
-"""What two images are compared by: their strokes, whatever brightness, bars and framing they have.
+"""Band-passed images, for comparison by strokes independently of brightness and bars.
 
-An image is brought to at most 28 pixels a side, its black bars and one pixel beside them are set to
-0, and what is left is band-passed: a blur of 0.7 pixels, which takes the grain away, less one of 3
-pixels, which takes stains and brightness away (within the picture, so that no bar shows).
+An image is scaled down to at most 28 pixels a side. Its black bars, and one pixel next to them,
+are set to 0. The rest is band-passed with a difference of Gaussians: a blur of 0.7 pixels, which
+removes grain, minus a blur of 3 pixels, which holds stains and brightness. Both are normalised
+within the picture, so that the bars leave no edge.
 """
 
 from __future__ import annotations
@@ -18,15 +19,22 @@ from oraclezoo.data.corrupt.primitives import between
 Floats = npt.NDArray[np.float32]
 
 EDGE = 28
-"""Images with a longer edge, in pixels, are scaled down to it."""
+"""Longer edge, in pixels, to which larger images are scaled down."""
 CONTRAST_FLOOR = 3.0
-"""Gray levels, root mean square after the band-pass: below it, likeness fades to none."""
+"""RMS gray levels after the band-pass below which the similarity of images fades to 0."""
 _BAR = 6.0  # gray levels: an outer row or column with a lower mean is a black bar
 _FINE, _COARSE = 0.7, 3.0  # pixels
 
 
 def strokes(images: npt.NDArray[np.uint8]) -> Floats:
-    """Band-passed images, float32 ``(N, h, w)``, of uint8 ``(N, H, W)``; gray levels."""
+    """Return band-passed images.
+
+    Args:
+        images: uint8 ``(N, H, W)``.
+
+    Returns:
+        float32 ``(N, h, w)``, gray levels, with a longer edge of at most :data:`EDGE`.
+    """
     small = _reduced(images)
     within = _box(small).astype(np.float32)
     within = minimum_filter(within, (1, 3, 3), mode="nearest")
@@ -35,14 +43,19 @@ def strokes(images: npt.NDArray[np.uint8]) -> Floats:
 
 
 def contrast(band: Floats) -> Floats:
-    """Root mean square, gray levels ``(N,)``, of band-passed images ``(N, h, w)``."""
+    """Return the root mean square ``(N,)``, gray levels, of band-passed images ``(N, h, w)``."""
     return cast(Floats, np.sqrt((band * band).mean((1, 2))))
 
 
 def unit(band: Floats) -> Floats:
-    """``(N, h, w)`` as rows ``(N, h * w)`` of length 1, shorter below :data:`CONTRAST_FLOOR`.
+    """Return images as rows of unit length, for cosine similarity.
 
-    The product of two such rows is their likeness, 1 for equal strokes.
+    Args:
+        band: Band-passed images ``(N, h, w)``.
+
+    Returns:
+        float32 ``(N, h * w)``. Rows of images with a contrast below :data:`CONTRAST_FLOOR` are
+        shorter than 1. The dot product of two rows is their similarity, 1 for equal strokes.
     """
     rows = band.reshape(len(band), -1)
     floor = CONTRAST_FLOOR * np.sqrt(rows.shape[1])
@@ -51,7 +64,7 @@ def unit(band: Floats) -> Floats:
 
 
 def moved(band: Floats, down: int, right: int) -> Floats:
-    """``(N, h, w)`` moved by whole pixels; 0 comes in."""
+    """Return images ``(N, h, w)`` translated by whole pixels, with zeros shifted in."""
     result = np.zeros_like(band)
     height, width = band.shape[1:]
     if abs(down) < height and abs(right) < width:
@@ -72,7 +85,7 @@ def _reduced(images: npt.NDArray[np.uint8]) -> Floats:
     factor = EDGE / max(height, width)
     if factor >= 1:
         return images.astype(np.float32)
-    made = [
+    reduced = [
         zoom(
             gaussian_filter(image.astype(np.float32), 0.4 / factor),
             factor,
@@ -82,11 +95,14 @@ def _reduced(images: npt.NDArray[np.uint8]) -> Floats:
         )
         for image in images
     ]
-    return np.stack(made)
+    return np.stack(reduced)
 
 
 def _box(images: Floats) -> npt.NDArray[np.bool_]:
-    """The picture within its bars: a bar's mean is low, not 0, once an image was resampled."""
+    """Return the mask of the picture within its bars, bool ``(N, h, w)``.
+
+    Resampling leaves bars with a low mean rather than 0.
+    """
     rows = between(images.mean(2) >= _BAR)
     columns = between(images.mean(1) >= _BAR)
     return rows[:, :, None] & columns[:, None, :]

@@ -1,4 +1,4 @@
-"""What an audit is given and what it finds, as frozen records."""
+"""Records of an audit: its images and its findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oraclezoo.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image stands: its split, its number there from 0 up, and its label."""
+    """Position of an image: its split, its index in the split (from 0) and its label."""
 
     split: str
     index: int
@@ -25,9 +25,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to look at: what ``kind``, whether ``serious``, where, and a measure in words.
+    """A finding of the audit.
 
-    ``value`` is the number that the rule of its kind looked at (a distance, a share, a count).
+    Attributes:
+        kind: A key of :data:`oraclezoo.data.audit.KINDS`.
+        serious: Whether the audit's command fails because of it.
+        places: The images concerned; empty if it concerns a class or a file.
+        value: The number that the rule thresholds: a distance, a share or a count.
+        note: Description for people.
     """
 
     kind: str
@@ -37,7 +42,7 @@ class Finding:
     note: str
 
     def as_json(self) -> dict[str, Any]:
-        """For the report."""
+        """Return the finding as a JSON document."""
         return {
             "kind": self.kind,
             "serious": self.serious,
@@ -49,10 +54,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Pool:
-    """All images of a data set, one split after another.
+    """All images of a data set, concatenated in the order of :data:`SPLITS`.
 
-    ``images`` uint8 ``(N, H, W)``, ``labels`` and ``splits`` (numbers of :data:`SPLITS`) int64
-    ``(N,)``; ``num_classes`` as the data set declares.
+    Attributes:
+        images: uint8 ``(N, H, W)``.
+        labels: int64 ``(N,)``.
+        splits: Index into :data:`SPLITS` of each image, int64 ``(N,)``.
+        num_classes: Number of classes that the data set declares.
     """
 
     images: npt.NDArray[np.uint8]
@@ -62,7 +70,17 @@ class Pool:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Pool:
-        """Read all three splits. Raises DataError."""
+        """Read all three splits of a data set.
+
+        Args:
+            dataset: The data set.
+
+        Returns:
+            The pool.
+
+        Raises:
+            DataError: If a split cannot be read, or the splits differ in image size.
+        """
         parts = [dataset.split(name) for name in SPLITS]
         sizes = {tuple(part.images.shape[1:]) for part in parts if len(part.labels)}
         if len(sizes) != 1:
@@ -75,15 +93,15 @@ class Pool:
         )
 
     def place(self, at: int) -> Place:
-        """Where image ``at`` of the pool stands."""
+        """Return the position of image ``at`` of the pool."""
         split = int(self.splits[at])
         first = int(np.searchsorted(self.splits, split))
         return Place(SPLITS[split], int(at) - first, int(self.labels[at]))
 
     def places(self, many: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Place, ...]:
-        """:meth:`place` of each."""
+        """Return the position of each image, as :meth:`place`."""
         return tuple(self.place(int(at)) for at in many)
 
     def at(self, place: Place) -> int:
-        """The inverse of :meth:`place`."""
+        """Return the pool index of a position; the inverse of :meth:`place`."""
         return int(np.searchsorted(self.splits, SPLITS.index(place.split))) + place.index

@@ -1,4 +1,4 @@
-"""A sheet of what an audit found suspicious: image pairs side by side, with where they stand."""
+"""Contact sheet of an audit's findings."""
 
 from __future__ import annotations
 
@@ -11,14 +11,27 @@ from PIL import Image
 from oraclezoo.data.audit.records import Finding, Pool
 from oraclezoo.data.tiles import captioned_sheet
 
-_SHOWN = 3  # images of a group
-_LETTERS = 34  # of a line
+_SHOWN = 3  # images per finding
+_LETTERS = 34  # per line
 
 
 def suspicious(
     pool: Pool, findings: Sequence[Finding], *, per_kind: int = 48, scale: int = 3
 ) -> Image.Image | None:
-    """A cell a finding that has images, at most ``per_kind`` of a kind; None if there is none."""
+    """Draw a contact sheet of the findings that have images, one cell per finding.
+
+    Args:
+        pool: The images.
+        findings: The findings, in order.
+        per_kind: Largest number of cells per kind.
+        scale: Zoom factor, screen pixels per image pixel.
+
+    Returns:
+        A gray picture, or None if no finding has images.
+
+    Raises:
+        DataError: If the sheet would be too large.
+    """
     cells: list[tuple[list[str], npt.NDArray[np.uint8]]] = []
     shown: dict[str, int] = {}
     for finding in findings:

@@ -1,11 +1,11 @@
-"""Corruptions: what a character may suffer, in five severities each, for measuring robustness.
+"""Ten image corruptions at five severity levels each, for measuring robustness.
 
 >>> import numpy as np
 >>> from oraclezoo.data.corrupt import CORRUPTIONS, corrupt
 >>> image = np.zeros((1, 28, 28), np.uint8)
 >>> image[0, 4:24, 12:16] = 200
->>> worn = {name: corrupt(image, name, severity=3) for name in CORRUPTIONS}
->>> worn["grain"].shape, worn["grain"].dtype
+>>> corrupted = {name: corrupt(image, name, severity=3) for name in CORRUPTIONS}
+>>> corrupted["grain"].shape, corrupted["grain"].dtype
 ((1, 28, 28), dtype('uint8'))
 """
 
@@ -25,23 +25,29 @@ from oraclezoo.errors import DataError, UnknownNameError, UsageError
 __all__ = ["CORRUPTIONS", "MIN_EDGE", "SEVERITIES", "VERSION", "Corruption", "corrupt"]
 
 VERSION = "1"
-"""Names the pixels that images, name, severity and seed give. Raise it with every change that
-alters one: figures of robustness are compared within a version only."""
+"""Version of the corrupted pixels. Increase it with every change that alters a pixel: robustness is
+comparable within a version only."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
-"""1 is hardly noticed; at 5 a person can mostly still read the character."""
+"""Severity levels, from 1, barely noticeable, to 5, where a person can still read most images."""
 
 MIN_EDGE = 8
-"""The least height and width, in pixels."""
+"""Smallest height and width, in pixels."""
 
-_CHUNK_PIXELS = 1 << 20  # at a time: bounds the memory, changes nothing else
+_CHUNK_PIXELS = 1 << 20  # processed at a time; bounds memory without affecting the result
 
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A corruption: its name, what it does, and its strength at each severity, in ``unit``.
+    """A corruption and its parameters.
 
-    Lengths in pixels are for images whose longer edge is 28; they grow with that edge.
+    Attributes:
+        name: Name, a key of :data:`CORRUPTIONS`.
+        summary: One-line description.
+        unit: Unit of the strengths. Lengths in pixels are for images with a longer edge of 28 and
+            scale with that edge.
+        strengths: Strength at each of the five severities.
+        apply: Maps images float32 ``(N, H, W)``, a strength and random numbers to corrupted images.
     """
 
     name: str
@@ -128,23 +134,33 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
         )
     }
 )
-"""The corruptions by name, in the order in which they are shown."""
+"""Corruptions by name, in display order."""
 
 
 def corrupt(
     images: npt.NDArray[np.uint8], name: str, severity: int, seed: int = 0
 ) -> npt.NDArray[np.uint8]:
-    """Images uint8 ``(N, H, W)`` with corruption ``name`` at ``severity`` 1 to 5; a new array.
+    """Apply a corruption to images of bright strokes on a dark background.
 
-    Bright strokes on dark are expected. Black bars around a picture stay black, except that
-    ``shift`` and ``rotate`` move the image whole. What an image becomes follows from its own bytes,
-    ``name``, ``severity``, ``seed`` and :data:`VERSION` alone: not from the others in the array,
-    their order or number. Random numbers do not depend on ``severity``, so a higher one is more of
-    the same damage. With another numpy, scipy or processor a pixel may round the other way, by one
-    gray level.
+    Black bars around a picture stay black, except that ``shift`` and ``rotate`` transform the whole
+    image. The result for an image depends only on its bytes, ``name``, ``severity``, ``seed`` and
+    :data:`VERSION`, not on the rest of the batch. Random numbers do not depend on ``severity``, so
+    a higher severity is a stronger version of the same corruption. Other versions of NumPy, SciPy
+    or another processor may change a pixel by one gray level (rounding).
 
-    Raises UnknownNameError, UsageError for a severity or seed that cannot be, and DataError for
-    images of another type or shape, or with an edge below :data:`MIN_EDGE`.
+    Args:
+        images: uint8 ``(N, H, W)``, with edges of at least :data:`MIN_EDGE` pixels.
+        name: A key of :data:`CORRUPTIONS`.
+        severity: 1 to 5.
+        seed: Random seed, at least 0.
+
+    Returns:
+        Corrupted images, a new uint8 array ``(N, H, W)``.
+
+    Raises:
+        UnknownNameError: If there is no such corruption.
+        UsageError: If ``severity`` or ``seed`` is out of range.
+        DataError: If the images have another dtype or shape, or are too small.
     """
     if name not in CORRUPTIONS:
         raise UnknownNameError("corruption", name, CORRUPTIONS)
@@ -161,9 +177,9 @@ def corrupt(
     purpose = f"oraclezoo corrupt {VERSION} {name} {int(seed)}"
     strength = kind.strengths[severity - 1]
     chunk = max(1, _CHUNK_PIXELS // (images.shape[1] * images.shape[2]))
-    made = np.empty_like(images)
+    result = np.empty_like(images)
     for start in range(0, len(images), chunk):
         part = images[start : start + chunk]
-        worn = kind.apply(part.astype(np.float32), strength, Draws(part, purpose))
-        made[start : start + chunk] = np.rint(np.clip(worn, 0, 255))
-    return made
+        corrupted = kind.apply(part.astype(np.float32), strength, Draws(part, purpose))
+        result[start : start + chunk] = np.rint(np.clip(corrupted, 0, 255))
+    return result

@@ -1,8 +1,10 @@
-"""The corruptions, one function each: what wear, scanning and cutting out do to a character.
+"""Corruption functions: effects of wear, scanning and cropping on a character.
 
-Each takes images float32 ``(N, H, W)``, gray levels from 0 to 255, a strength and the images'
-random numbers, and returns images of the same shape, not yet clipped. What is drawn does not depend
-on the strength: a higher severity is more of the same damage.
+Each takes ``images``, float32 ``(N, H, W)`` with gray levels from 0 to 255, a ``strength`` and the
+images' random numbers ``draws``, and returns float32 images of the same shape, not yet clipped.
+Random numbers do not depend on the strength, so a higher severity is a stronger version of the same
+corruption. A reference pixel is a pixel of an image with a longer edge of
+:data:`~oraclezoo.data.corrupt.primitives.REFERENCE_EDGE`.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ from oraclezoo.data.corrupt.primitives import (
 
 
 def grain(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Normal noise of ``strength`` gray levels, its grains a reference pixel wide."""
+    """Add Gaussian noise of ``strength`` gray levels, correlated over a reference pixel."""
     noise = texture(draws, size_of(images), grain_width(images))
     return cast(Floats, images + np.float32(strength) * noise * box(images))
 
 
 def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Specks on a share ``strength`` of the picture: three bright ones to a dark one."""
+    """Cover a share ``strength`` of the picture with specks, three bright ones to a dark one."""
     field = texture(draws, size_of(images), max(0.45 * scale_of(images), grain_width(images)))
     within = box(images)
     bright = within & (field > ndtri(1 - 0.75 * strength))
@@ -45,7 +47,7 @@ def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def blots(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Soft bright stains, several pixels wide, on about a share ``strength`` of the picture."""
+    """Cover about a share ``strength`` of the picture with soft bright stains."""
     field = texture(draws, size_of(images), 1.6 * scale_of(images))
     edge = np.float32(ndtri(1 - strength))
     stain = np.clip((field - edge) * 2 + np.float32(0.5), 0, 1) * box(images)
@@ -53,7 +55,7 @@ def blots(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
-    """White beyond a ragged, tilted edge that takes about a share ``strength`` of the picture."""
+    """Cover about a share ``strength`` of the picture with white, up to a ragged edge."""
     within = box(images)
     across, along = box_coordinates(within)
     side, tilt, level = draws.uniform(0, 4), draws.uniform(-0.5, 0.5), draws.uniform(225, 255)
@@ -68,23 +70,21 @@ def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def blur(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Gaussian blur of ``strength`` reference pixels, within the picture. Draws nothing."""
+    """Apply a Gaussian blur with sigma ``strength`` reference pixels; not random."""
     return blur_within(images, box(images), strength * scale_of(images))
 
 
 def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Gray levels brought nearer to the picture's mean; a share ``strength`` of their differences
-    from it goes. Draws nothing.
-    """
+    """Reduce contrast: move gray levels towards their mean by a share ``strength``; not random."""
     within = box(images)
     mean = images.sum((1, 2)) / within.sum((1, 2), dtype=np.float32)
     return cast(Floats, images + np.float32(strength) * (each(mean) - images) * within)
 
 
 def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Strokes thinned and broken: gray-level erosion over a reference pixel's neighbours.
+    """Thin and break strokes by gray-level erosion over the neighbours of a reference pixel.
 
-    It is mixed in by a share of ``strength`` on average, here more, there less.
+    The eroded image is blended in with a spatially varying weight of mean ``strength``.
     """
     scale = scale_of(images)
     reach = max(1, round(scale))
@@ -98,15 +98,16 @@ def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def shift(images: Floats, strength: float, draws: Draws) -> Floats:
-    """The whole image, bars and all, moved ``strength`` reference pixels in some direction."""
+    """Translate the whole image by ``strength`` reference pixels in a random direction."""
     angle = draws.uniform(0, 2 * np.pi)
     far = np.float32(strength * scale_of(images))
     return resample(images, np.zeros_like(angle), far * np.cos(angle), far * np.sin(angle))
 
 
 def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
-    """The whole image turned about its middle, one way or the other, by ``strength`` degrees on
-    average and at most a fifth more or less.
+    """Rotate the whole image about its centre in a random direction.
+
+    The angle is ``strength`` degrees, varied by up to a fifth.
     """
     way = np.where(draws.uniform(-1, 1) < 0, -1, 1).astype(np.float32)
     angle = draws.uniform(0.8, 1.2) * np.float32(np.radians(strength))
@@ -114,7 +115,7 @@ def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
-    """A flat square, ``strength`` reference pixels a side, of some gray level, near the middle."""
+    """Cover the picture near its centre with a square, ``strength`` reference pixels a side."""
     within = box(images)
     across, along = box_coordinates(within)
     level = draws.uniform(0, 255)
@@ -122,11 +123,11 @@ def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
     covered = within.astype(np.float32)
     for coordinate, axis in ((across, 2), (along, 1)):
         extent = within.any(3 - axis).sum(1).astype(np.float32)
-        apart = np.abs(coordinate - each(draws.uniform(0.25, 0.75))) * each(extent)
-        covered = covered * np.clip(half - apart + 0.5, 0, 1)
+        distance = np.abs(coordinate - each(draws.uniform(0.25, 0.75))) * each(extent)
+        covered = covered * np.clip(half - distance + 0.5, 0, 1)
     return _covered(images, level, covered)
 
 
 def _covered(images: Floats, level: Floats, share: Floats) -> Floats:
-    """``images`` under something of gray ``level`` (N,), opaque where ``share`` is 1."""
+    """Blend ``images`` with gray ``level`` (N,), opaque where ``share`` is 1."""
     return cast(Floats, images + (each(level) - images) * share)
