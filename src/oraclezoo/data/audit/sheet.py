@@ -28,9 +28,6 @@ def suspicious(
 
     Returns:
         A gray picture, or None if no finding has images.
-
-    Raises:
-        DataError: If the sheet would be too large.
     """
     cells: list[tuple[list[str], npt.NDArray[np.uint8]]] = []
     shown: dict[str, int] = {}

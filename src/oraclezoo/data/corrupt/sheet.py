@@ -28,7 +28,7 @@ def overview(images: Images, labels: Labels, *, seed: int = 0) -> Image.Image:
         A gray picture.
 
     Raises:
-        DataError: If the images cannot be corrupted, or the sheet would be too large.
+        DataError: If the images cannot be corrupted.
     """
     chosen = images[_spread(labels, _GROUPS)]
     rows = []
@@ -52,7 +52,7 @@ def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> I
 
     Raises:
         UnknownNameError: If there is no such corruption.
-        DataError: If the images cannot be corrupted, or the sheet would be too large.
+        DataError: If the images cannot be corrupted.
     """
     chosen = images[_spread(labels, _COLUMNS)]
     rows = [("as it is", [chosen])]

@@ -1,4 +1,4 @@
-"""Synthetic characters: strokes written down, then warped, framed and worn."""
+"""Synthetic characters: strokes that are warped, framed and degraded."""
 
 from oraclezoo.data.glyphs.draw import CHUNK, VERSION, generate
 

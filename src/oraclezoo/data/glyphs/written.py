@@ -1,7 +1,7 @@
-"""Written characters: what a stroke file says, as records.
+"""Stroke files: written characters as TOML or SVG, parsed to records.
 
-A file is TOML with one ``[[class]]`` for each character and one ``[[class.form]]`` for each way of
-writing it; docs/glyphs.md describes it. A folder holds a folder of SVG files for each class.
+A TOML file has one ``[[class]]`` for each character and one ``[[class.form]]`` for each written
+form; docs/glyphs.md describes the format. A folder has a subfolder of SVG files for each class.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from oraclezoo.data.glyphs.svg import read_svg
 from oraclezoo.errors import DataError, nearest
 
 MAX_POINTS = 200
-"""Different points that a form may have: each costs memory in every image drawn."""
+"""Largest number of distinct points of a form: each costs memory in every image drawn."""
 MAX_CLASSES = 256
-"""IDX labels are one byte."""
+"""Limit of IDX files, whose labels are single bytes."""
 
 
 _CLASS_KEYS = ("name", "glyph", "thickness", "margin", "mirrored", "form")
@@ -31,22 +31,29 @@ _RANGES = {"thickness": (0.3, 12.0), "margin": (0.0, 1.0), "mirrored": (0.0, 1.0
 
 
 def read(path: Path) -> tuple[Character, ...]:
-    """The characters of a stroke file, or of a folder with a folder of SVG files for each class.
+    """Read the characters of a stroke file or of a folder of SVG files.
 
-    Raises DataError, which names the place and what is wrong there.
+    Args:
+        path: A TOML file, or a folder with a subfolder of SVG files for each class.
+
+    Returns:
+        The characters, in label order.
+
+    Raises:
+        DataError: If it cannot be read or is invalid; the message names the place.
     """
-    found = _read_folder(path) if path.is_dir() else _read_toml(path)
-    if not 2 <= len(found) <= MAX_CLASSES:
-        raise DataError(f"{path}: {len(found)} classes; write 2 to {MAX_CLASSES}")
-    names = [character.name for character in found]
+    characters = _read_folder(path) if path.is_dir() else _read_toml(path)
+    if not 2 <= len(characters) <= MAX_CLASSES:
+        raise DataError(f"{path}: {len(characters)} classes; write 2 to {MAX_CLASSES}")
+    names = [character.name for character in characters]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{path}: two classes are named '{twice[0]}'; each needs its own name")
-    return found
+    return characters
 
 
 def digest(characters: tuple[Character, ...]) -> str:
-    """SHA-256 (hex) of all that the records say."""
+    """Return the SHA-256 (hex) of characters, all fields included."""
     text = json.dumps([asdict(character) for character in characters], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -115,9 +122,16 @@ def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
 def form(
     strokes: tuple[Stroke, ...], where: str, *, weight: float = 1.0, aspect: float | None = None
 ) -> Form:
-    """A form, its strokes fitted into the unit box; ``aspect`` is theirs unless given.
+    """Make a form of strokes, scaled to the unit box.
 
-    Raises DataError if they are all at one place, or too many.
+    Args:
+        strokes: Strokes in any coordinates, y downward.
+        where: Place named in error messages.
+        weight: Frequency relative to the class's other forms.
+        aspect: Width over height; that of the strokes by default.
+
+    Raises:
+        DataError: If all points coincide, or there are more than :data:`MAX_POINTS`.
     """
     places = {point for stroke in strokes for point in stroke.points}
     if len(places) > MAX_POINTS:
@@ -127,7 +141,7 @@ def form(
     longest = max(size)
     if not longest > 0:
         raise DataError(f"{where}: all its points are at one place")
-    own = max(size[0], 0.05 * longest) / max(size[1], 0.05 * longest)
+    natural = max(size[0], 0.05 * longest) / max(size[1], 0.05 * longest)
     fitted = tuple(
         Stroke(
             stroke.kind,
@@ -141,11 +155,11 @@ def form(
         )
         for stroke in strokes
     )
-    return Form(fitted, own if aspect is None else aspect, weight)
+    return Form(fitted, natural if aspect is None else aspect, weight)
 
 
 def _stroke(text: object, where: str) -> Stroke:
-    """``"line 0 .5  1 .5"`` -> its record."""
+    """Parse a stroke such as ``"line 0 .5  1 .5"``."""
     kind, *numbers = text.split() if isinstance(text, str) else [""]
     try:
         values = [float(number) for number in numbers]
@@ -161,20 +175,20 @@ def _stroke(text: object, where: str) -> Stroke:
 
 
 def _read_folder(path: Path) -> tuple[Character, ...]:
-    found = []
+    characters = []
     for place in sorted(each for each in path.iterdir() if each.is_dir()):
         files = sorted(place.glob("*.svg"))
         if files:
             forms = tuple(form(read_svg(file), str(file)) for file in files)
-            found.append(Character(place.name, forms))
-    if not found:
+            characters.append(Character(place.name, forms))
+    if not characters:
         raise DataError(f"{path}: no SVG file in it; put them as CLASS/FORM.svg, a folder a class")
-    return tuple(found)
+    return tuple(characters)
 
 
 def _number(value: object, low: float, high: float, where: str) -> float:
     good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not good or not low <= value <= high:  # type: ignore[operator]  # a number if good
+    if not good or not low <= value <= high:  # type: ignore[operator]  # a number if ``good``
         raise DataError(f"{where} must be a number from {low:g} to {high:g}, not {value!r}")
     return float(value)  # type: ignore[arg-type]  # a number by now
 

@@ -1,4 +1,4 @@
-"""Scans in, a folder for track ``idx`` out: listing, preparing, dividing, writing."""
+"""Conversion of scans to a folder for track ``idx``: list, preprocess, split, write."""
 
 from __future__ import annotations
 
@@ -41,9 +41,16 @@ _USUAL_PERCENT = 10
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides the output: image size in pixels, shares in percent, names, flips and polarity.
+    """Settings that determine the output of a conversion.
 
-    The shares are None for ten percent, or for none where the source has a folder for that side.
+    Attributes:
+        size: Edge of the square output images, pixels.
+        validation_percent: Share of validation images; None for 10%, or 0% if the source has a
+            validation folder.
+        test_percent: Share of test images; None for 10%, or 0% if the source has a test folder.
+        naming: Where class names come from.
+        flip_keeps_label: Whether a mirrored character keeps its class.
+        polarity: Whether strokes are bright or dark; "auto" decides for each image.
     """
 
     size: int = 28
@@ -64,14 +71,28 @@ def convert(
     progress: Callable[[Step], None] = lambda step: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Convert the scans in ``source``, a folder or archive, to IDX files in the folder ``out``.
+    """Convert scans to IDX files.
 
-    What an earlier run into ``out`` has prepared is kept, unless ``fresh``; so a stopped or killed
-    run goes on where it was. The files are the same for any number of ``jobs``. A file that cannot
-    be used is named in the report and left out.
+    Images prepared by an earlier, possibly interrupted run into ``out`` are reused unless
+    ``fresh``. The files do not depend on ``jobs``. Files that cannot be used are listed in the
+    report.
 
-    Raises DataError if there is nothing to make a data set of, and then writes none; UsageError;
-    InterruptedRunError once ``stop`` says so, with the images so far kept.
+    Args:
+        source: Folder or archive with a folder of images per class.
+        out: Output folder.
+        settings: Settings that determine the output.
+        jobs: Number of worker processes.
+        fresh: Whether to discard prepared images of earlier runs.
+        progress: Called after each batch of files.
+        stop: Polled between batches; True stops the conversion.
+
+    Returns:
+        The report, as saved in ``out``.
+
+    Raises:
+        UsageError: If the folders or shares contradict each other.
+        DataError: If no data set can be made of the source; nothing is written.
+        InterruptedRunError: If ``stop`` returned True; the images prepared so far are kept.
     """
     started = time.monotonic()
     opened = _open(source, out)
@@ -123,9 +144,9 @@ def _open(source: Path, out: Path) -> Source:
 
 
 def _shares(layout: Layout, settings: Settings) -> Shares:
-    asked = {"validation": settings.validation_percent, "test": settings.test_percent}
+    percents = {"validation": settings.validation_percent, "test": settings.test_percent}
     shares = {}
-    for side, percent in asked.items():
+    for side, percent in percents.items():
         if side in layout.sides and percent is not None:
             raise UsageError(f"the source has a {side} folder: leave --{side} out")
         shares[side] = 0 if side in layout.sides else _USUAL_PERCENT if percent is None else percent
@@ -142,7 +163,7 @@ def _placed(
     unused: Sequence[Unused],
     work: Path,
 ) -> list[Placed]:
-    """The images with label and side. A DataError says where the reasons for it are."""
+    """Return the images with label and side; an error refers to the list of rejected files."""
     try:
         return divide.divide(layout, classes, shares, outcome.kept)
     except DataError as error:
@@ -177,7 +198,7 @@ def _write(
     about: bytes,
     started: float,
 ) -> Report:
-    """Write the files aside, and put them in place together. The report with all it lacked."""
+    """Write the files to a staging folder, swap them in, and return the completed report."""
     staged = work / "staged"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()

@@ -1,4 +1,4 @@
-"""What a source of scans is: files with names and identities, listed first and read later."""
+"""Interface of a source of scans: files that are listed first and read later."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
 SUFFIXES = frozenset({".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
-"""A file of another name is not taken for an image."""
+"""File name extensions of images; other files are ignored."""
 
 NOT_AN_IMAGE = "its name is not an image's"
 
 
 class Unused(NamedTuple):
-    """A file that was left out, and why."""
+    """A file that was left out, and the reason."""
 
     name: str
     reason: str
@@ -25,9 +25,13 @@ class Unused(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScanFile:
-    """A file to read. ``where`` finds it in its source: a path, or a position in an archive.
+    """A file of a source.
 
-    ``key`` changes when the file does: what was made of it holds as long as the key does.
+    Attributes:
+        name: Printable path in the source.
+        key: Identifies path and state of the file; results cached by it are valid while it is the
+            same.
+        where: Path of the file, or its position in an archive.
     """
 
     name: str
@@ -37,7 +41,7 @@ class ScanFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Image files, those rejected unread, and what is no image and so ignored."""
+    """Files of a source: images, images rejected unread, and other files."""
 
     files: tuple[ScanFile, ...]
     rejected: tuple[Unused, ...]
@@ -45,7 +49,7 @@ class Listing:
 
 
 Content = Path | bytes | str
-"""A file to read, the bytes of one, or the reason why it cannot be read."""
+"""Content of a file: its path, its bytes, or the reason why it cannot be read."""
 
 
 class Source(Protocol):
@@ -54,26 +58,39 @@ class Source(Protocol):
     kind: str
 
     def listing(self) -> Listing:
-        """All that is in it. Raises DataError, OSError."""
+        """List all files.
+
+        Raises:
+            DataError: If an archive is broken.
+            OSError: If the source cannot be read.
+        """
         ...
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """What is in each of ``files``, in any order. Raises DataError, OSError."""
+        """Yield each of ``files`` with its content, in any order.
+
+        Args:
+            files: Files of :meth:`listing`.
+
+        Raises:
+            DataError: If an archive is broken.
+            OSError: If the source cannot be read.
+        """
         ...
 
 
 def identity(*parts: object) -> str:
-    """A key made of whatever tells one state of a file from another."""
+    """Return the SHA-256 (hex) of JSON values that identify the state of a file."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def printable(name: str) -> str:
-    """``name`` with what a terminal, or UTF-8, cannot take as an escape, on one line."""
+    """Return ``name`` with unprintable and unencodable characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a path is one of those that systems leave about: never listed."""
+    """Return whether a path is hidden or a system file such as ``__MACOSX``; never listed."""
     parts = PurePosixPath(name).parts
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or (
         bool(parts) and parts[-1].lower() in ("thumbs.db", "desktop.ini")
@@ -81,12 +98,12 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name says that it is an image."""
+    """Return whether a file name has an extension of :data:`SUFFIXES`."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
-    """A sort key by which 2.png comes before 10.png."""
+    """Return a sort key for natural order, in which 2.png comes before 10.png."""
     pieces = re.split("([0-9]+)", name)
     numbers = (piece.lstrip("0") if i % 2 else piece for i, piece in enumerate(pieces))
     return tuple((len(p) if i % 2 else 0, p) for i, p in enumerate(numbers)), name

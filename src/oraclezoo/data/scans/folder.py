@@ -1,4 +1,4 @@
-"""A folder of scans."""
+"""Folders of scans."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
 
 
 class Folder:
-    """All files below ``root`` but those below ``apart``. Links to folders are not followed."""
+    """Files below ``root``, except those below ``excluded``; links to folders are not followed."""
 
     kind = "folder"
 
-    def __init__(self, root: Path, apart: Path) -> None:
-        self._root, self._apart = root, apart.resolve()
+    def __init__(self, root: Path, excluded: Path) -> None:
+        self._root, self._apart = root, excluded.resolve()
 
     def listing(self) -> Listing:
-        """Names, sizes and times; no file is opened. Raises OSError if ``root`` cannot be read."""
+        """List names, sizes and modification times without opening a file.
+
+        Raises:
+            OSError: If the folder cannot be read.
+        """
         files: list[ScanFile] = []
         rejected: list[Unused] = []
         ignored: list[Unused] = []
@@ -45,7 +49,7 @@ class Folder:
             except OSError as error:
                 rejected.append(Unused(name, f"the file cannot be read ({error.strerror})"))
                 continue
-            if not stat.S_ISREG(status.st_mode):  # opening a pipe might wait for ever
+            if not stat.S_ISREG(status.st_mode):  # opening a pipe could block
                 rejected.append(Unused(name, "it is not a file"))
             elif status.st_size > MAX_FILE_BYTES:
                 rejected.append(Unused(name, TOO_LARGE))
@@ -55,7 +59,7 @@ class Folder:
         return Listing(tuple(files), tuple(rejected), tuple(ignored))
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """The path of each: whoever prepares the image reads it."""
+        """Yield each file with its path, to be read by the worker that prepares the image."""
         for file in files:
             assert isinstance(file.where, Path)
             yield file, file.where
@@ -68,8 +72,8 @@ class Folder:
             folder = waiting.pop()
             name = printable(folder.relative_to(self._root).as_posix())
             try:
-                with os.scandir(folder) as found:
-                    entries = list(found)
+                with os.scandir(folder) as iterator:
+                    entries = list(iterator)
             except OSError as error:
                 if folder == self._root:
                     raise

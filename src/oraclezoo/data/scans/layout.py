@@ -1,4 +1,4 @@
-"""Which class and which side of the data set each file belongs to."""
+"""Folder layout of a source: the class and the side of each file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Side = Literal["train", "validation", "test"]
 SIDES: tuple[Side, ...] = ("train", "validation", "test")
 
 Naming = Literal["folders", "oracle-mnist"]
-"""Where the names of classes come from."""
+"""Source of the class names."""
 
 MAX_CLASSES = 256
-"""IDX holds a label in one byte."""
+"""Limit of IDX files, whose labels are single bytes."""
 
 _WORDS: dict[str, Side] = {
     "train": "train",
@@ -31,9 +31,13 @@ _WORDS: dict[str, Side] = {
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """An image file with its class folder; ``side`` is None where a hash shall decide.
+    """An image file and its place in the layout.
 
-    ``path`` is its name below the folder in which the layout begins.
+    Attributes:
+        file: The file.
+        path: Its path below the folder in which the layout begins.
+        side: Side of its folder; None if a hash decides.
+        folder: Name of its class folder.
     """
 
     file: ScanFile
@@ -44,7 +48,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The scans of a source in order, and the sides that it has folders for."""
+    """Scans of a source, in order, the files rejected, and the sides that have folders."""
 
     scans: tuple[Scan, ...]
     rejected: tuple[Unused, ...]
@@ -53,7 +57,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ClassNames:
-    """The classes in label order: the folder of each, its name, its character."""
+    """Classes in label order: folder, name and character of each."""
 
     folders: tuple[str, ...]
     names: tuple[str, ...]
@@ -61,11 +65,17 @@ class ClassNames:
 
 
 def arrange(files: Sequence[ScanFile]) -> Layout:
-    """Sort the files of a source by side, class folder and name, numbers by their value.
+    """Assign a side and a class folder to each file.
 
-    Folders that hold everything are passed through. If the others are named train and test or
-    validation and hold folders only, those are the classes; else each folder is a class, with all
-    that is below it.
+    Enclosing folders that contain everything are skipped. If the remaining folders are named train
+    and test or validation and contain only folders, those are the classes. Otherwise each folder is
+    a class, with everything below it.
+
+    Args:
+        files: Files of a source.
+
+    Returns:
+        The scans by side, class folder and path, in natural order.
     """
     prefix = _prefix([tuple(file.name.split("/")) for file in files])
     inner = {file: _below(tuple(file.name.split("/")), prefix) for file in files}
@@ -84,10 +94,19 @@ def arrange(files: Sequence[ScanFile]) -> Layout:
 
 
 def name_classes(layout: Layout, naming: Naming) -> ClassNames:
-    """The classes of a layout, by their folders' names in natural order or as Oracle-MNIST's.
+    """Return the classes of a layout.
 
-    A folder named by one character that is not ASCII has it for its glyph. Raises DataError if
-    there are too few or too many, or if they are not Oracle-MNIST's though they should be.
+    Args:
+        layout: The scans.
+        naming: "folders" for folder names in natural order, or "oracle-mnist" for its names and
+            order.
+
+    Returns:
+        The classes. A folder named by a single non-ASCII character has it as its glyph.
+
+    Raises:
+        DataError: If there are fewer than two classes or more than :data:`MAX_CLASSES`, or if the
+            folders are not Oracle-MNIST's classes although ``naming`` says so.
     """
     folders = tuple(sorted({scan.folder for scan in layout.scans}, key=natural))
     if naming == "oracle-mnist":
@@ -105,7 +124,10 @@ def name_classes(layout: Layout, naming: Naming) -> ClassNames:
 
 
 def looks_like_oracle_mnist(folders: Iterable[str]) -> bool:
-    """Whether folders have the ten characters' names; plain digits could be anything."""
+    """Return whether folders are named after Oracle-MNIST's ten characters.
+
+    Digits as names do not count, since they could stand for anything.
+    """
     return set(folders) in (set(CLASSES), set(GLYPHS))
 
 
@@ -120,7 +142,7 @@ def _as_oracle_mnist(folders: tuple[str, ...]) -> ClassNames:
 
 
 def _prefix(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """The folders, one in the other, that hold all there is, and have folders in them."""
+    """Return the nested folders that contain everything and have folders in them."""
     prefix: tuple[str, ...] = ()
     while True:
         inner = [below for path in paths if len(below := _below(path, prefix)) > 1]
@@ -131,17 +153,17 @@ def _prefix(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _below(path: tuple[str, ...], prefix: tuple[str, ...]) -> tuple[str, ...]:
-    """``path`` from ``prefix`` on; empty if it is not below it."""
+    """Return ``path`` relative to ``prefix``; empty if it is not below it."""
     return path[len(prefix) :] if path[: len(prefix)] == prefix else ()
 
 
 def _side_folders(paths: Iterable[tuple[str, ...]]) -> dict[str, Side]:
-    """Folders that stand for a side of the data set, or none."""
-    found: dict[str, Side] = {}
+    """Return the folders that stand for a side of the data set; empty if there are none."""
+    sides: dict[str, Side] = {}
     for path in paths:
         side = _WORDS.get(path[0].lower()) if len(path) > 1 else None
         if side is not None:
-            if len(path) == 2:  # an image right in it: a class of that name
+            if len(path) == 2:  # an image directly in it: it is a class of that name
                 return {}
-            found[path[0]] = side
-    return found if "train" in found.values() and len(set(found.values())) > 1 else {}
+            sides[path[0]] = side
+    return sides if "train" in sides.values() and len(set(sides.values())) > 1 else {}

@@ -1,4 +1,4 @@
-"""Putting a converted data set in its folder, so that no reader ever meets halves of two."""
+"""Atomic replacement of a converted data set: readers never see a mixture of two."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IDX = {**folder.FILES, **folder.VALIDATION}
 
 IMAGES: dict[Side, str] = {side: f"{_IDX[f'{_ROLES[side]} images']}.gz" for side in SIDES}
 LABELS: dict[Side, str] = {side: f"{_IDX[f'{_ROLES[side]} labels']}.gz" for side in SIDES}
-"""Each side's files in the folder."""
+"""File names by side."""
 
 REPORT = "report.json"
 ABOUT = folder.ABOUT
@@ -27,19 +27,34 @@ _GZIP_LEVEL = 6
 
 
 def write_images(path: Path, images: Iterable[bytes], count: int, size: int) -> str:
-    """Write ``count`` images of ``size * size`` bytes as gzipped IDX; the file's SHA-256."""
+    """Write images as gzip-compressed IDX.
+
+    Args:
+        path: The file.
+        images: ``count`` images of ``size * size`` bytes.
+        count: Number of images.
+        size: Edge in pixels.
+
+    Returns:
+        SHA-256 (hex) of the file.
+    """
     header = bytes((0, 0, 8, 3)) + b"".join(n.to_bytes(4, "big") for n in (count, size, size))
     return _write(path, header, images)
 
 
 def write_labels(path: Path, labels: Sequence[int]) -> str:
-    """Write labels as gzipped IDX; the file's SHA-256."""
+    """Write labels, below 256, as gzip-compressed IDX; return the SHA-256 (hex) of the file."""
     header = bytes((0, 0, 8, 1)) + len(labels).to_bytes(4, "big")
     return _write(path, header, [bytes(labels)])
 
 
 def about(classes: ClassNames, flip_keeps_label: bool) -> bytes:
-    """What ``dataset.toml`` says of the data set."""
+    """Return the content of ``dataset.toml``.
+
+    Args:
+        classes: Classes in label order.
+        flip_keeps_label: Whether a mirrored character keeps its class.
+    """
     document: dict[str, object] = {"classes": list(classes.names)}
     if any(classes.glyphs):
         document["glyphs"] = list(classes.glyphs)
@@ -48,7 +63,12 @@ def about(classes: ClassNames, flip_keeps_label: bool) -> bytes:
 
 
 def foreign(out: Path, ours: bool) -> str:
-    """A data file in ``out`` that is none of ours, all of which are packed; "" if there is none."""
+    """Return the name of a data file that a conversion would not have written, or "".
+
+    Args:
+        out: The output folder.
+        ours: Whether a conversion wrote the folder; only unpacked files are foreign then.
+    """
     packed = {*IMAGES.values(), *LABELS.values()}
     names = {name.removesuffix(".gz") for name in packed} | (set() if ours else packed)
     present = {path.name for path in out.iterdir()} if out.is_dir() else set()
@@ -56,7 +76,11 @@ def foreign(out: Path, ours: bool) -> str:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, "" if there is none. Raises OSError."""
+    """Return the SHA-256 (hex) of a file, "" if it does not exist.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -65,12 +89,20 @@ def digest(path: Path) -> str:
 
 
 def swap(staged: Path, out: Path, before: Path) -> None:
-    """Move the files of ``staged`` into ``out``; the report there goes to ``before`` first.
+    """Move staged files into the output folder.
 
-    Files that would only be replaced by equal ones stay: where all data are in place already, the
-    report alone moves. Else, between the first step and the last, there is no file of test labels,
-    without which nothing opens the folder; and a side's labels come after its images. So a kill
-    leaves the old data set, or none, or the new one, never a part of each. Raises OSError.
+    Files that are already there with equal content stay; if all data files do, only the report is
+    replaced. Otherwise the file of test labels is removed first and written last, since the folder
+    cannot be opened without it, and the labels of a side are written after its images. A kill
+    therefore leaves the old data set, no data set or the new one, never a mixture.
+
+    Args:
+        staged: Folder of the new files.
+        out: The output folder.
+        before: Path to which the old report is moved first.
+
+    Raises:
+        OSError: If a file cannot be moved.
     """
     new = {path.name for path in staged.iterdir()}
     data = [*IMAGES.values(), *LABELS.values()]
@@ -90,7 +122,11 @@ def swap(staged: Path, out: Path, before: Path) -> None:
 
 
 def settle(path: Path, content: bytes) -> str:
-    """Write a file down to the disk; its SHA-256. Raises OSError."""
+    """Write a file and flush it to disk; return its SHA-256 (hex).
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
     with path.open("wb") as file:
         file.write(content)
         file.flush()

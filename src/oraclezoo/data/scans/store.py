@@ -1,4 +1,4 @@
-"""Prepared images kept between runs: files of some images each, whole or not taken for any."""
+"""Store of prepared images between runs, in files that are verified by their digest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPEN_FILES = 64
 
 
 class Kept(NamedTuple):
-    """Where an image is kept, its digest, and the digest of the file that it was made from."""
+    """Location of a stored image, its digest, and the digest of its source file."""
 
     path: Path
     offset: int
@@ -25,10 +25,14 @@ class Kept(NamedTuple):
 
 
 class Store:
-    """Images of ``size * size`` bytes in ``folder``, found by the key of the file behind each.
+    """Prepared images of ``size * size`` bytes, by the key of their source file.
 
-    A file's name is the SHA-256 of its content: a line of JSON with keys and digests, then the
-    images. One process at a time may use a folder. Raises OSError.
+    The name of a file is the SHA-256 of its content: a line of JSON with keys and digests, then the
+    images. Only one process at a time may use a folder. Methods raise OSError.
+
+    Args:
+        folder: The folder; incomplete and damaged files in it are removed.
+        size: Edge of the images, pixels.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
@@ -41,14 +45,18 @@ class Store:
             if hashlib.sha256(content).hexdigest() == path.stem:
                 self._index(path, content)
             else:
-                path.unlink()  # cut short by a kill, or damaged since
+                path.unlink()  # truncated by a kill, or damaged since
 
     def get(self, key: str) -> Kept | None:
-        """Where the image of a file is, if it is kept."""
+        """Return the location of the image of a file, or None if it is not stored."""
         return self._kept.get(key)
 
     def add(self, prepared: Sequence[Prepared]) -> None:
-        """Keep those of ``prepared`` that became images."""
+        """Store the accepted images of a batch.
+
+        Args:
+            prepared: Outcomes of the batch; rejected files are skipped.
+        """
         usable = [one for one in prepared if one.image is not None]
         if not usable:
             return
@@ -66,7 +74,7 @@ class Store:
         self._index(path, content)
 
     def read(self, kept: Kept) -> bytes:
-        """An image's bytes."""
+        """Return the bytes of a stored image."""
         file = self._open.get(kept.path)
         if file is None:
             file = self._open[kept.path] = kept.path.open("rb")
@@ -77,13 +85,13 @@ class Store:
         return file.read(self._image_bytes)
 
     def forget_all_but(self, keys: Collection[str]) -> None:
-        """Remove the files that hold none of the images of ``keys``."""
+        """Remove the files that hold no image of ``keys``."""
         needed = {kept.path for key in keys if (kept := self._kept.get(key)) is not None}
         for path in {kept.path for kept in self._kept.values()} - needed:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the files."""
+        """Close all open files."""
         while self._open:
             self._open.popitem()[1].close()
 

@@ -1,4 +1,4 @@
-"""The folder that a conversion writes into: one at a time, and none that holds other data."""
+"""Output folder of a conversion: exclusive access, and protection of other data in it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,25 @@ from oraclezoo.data.scans.report import SCHEMA
 from oraclezoo.errors import DataError
 
 WORK = ".convert"
-"""Folder within, with what is needed to go on; it may be removed when no conversion runs."""
+"""Folder in the output folder with the state of a conversion, for resuming; it can be deleted when
+no conversion is running."""
 
 _BEFORE = "report-before.json"
 
 
 @contextmanager
 def work_folder(out: Path) -> Iterator[Path]:
-    """The work folder in ``out``, made if need be, for this process alone.
+    """Create the work folder in ``out`` and lock it during the block.
 
-    Raises DataError if another process has it, or if ``out`` holds data that are not ours.
+    Args:
+        out: The output folder.
+
+    Yields:
+        The work folder.
+
+    Raises:
+        DataError: If another process has the lock, the file system has none, or ``out`` holds data
+            that no conversion wrote.
     """
     ours = (out / WORK).is_dir() or previous(out) is not None
     stranger = publish.foreign(out, ours)
@@ -49,7 +58,11 @@ def work_folder(out: Path) -> Iterator[Path]:
 
 
 def previous(out: Path) -> dict[str, Any] | None:
-    """The report of the conversion that wrote ``out`` last, if there is one to be read."""
+    """Return the report of the last conversion into ``out``, or None.
+
+    Args:
+        out: The output folder.
+    """
     for path in (out / publish.REPORT, out / WORK / _BEFORE):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
@@ -62,14 +75,24 @@ def previous(out: Path) -> dict[str, Any] | None:
 
 
 def before(work: Path) -> Path:
-    """Where the report of the last conversion goes while the next one is put in place."""
+    """Return the path of the previous report while the files are swapped.
+
+    Args:
+        work: The work folder.
+    """
     return work / _BEFORE
 
 
 def keeps_about(out: Path, content: bytes, num_classes: int) -> bool:
-    """Whether ``dataset.toml`` in ``out`` was changed by hand, and so is not written over.
+    """Return whether ``dataset.toml`` was edited by hand and must be kept.
 
-    ``content`` is what would be written. Raises DataError if the number of classes has changed.
+    Args:
+        out: The output folder.
+        content: The content that would be written.
+        num_classes: Number of classes of the new data set.
+
+    Raises:
+        DataError: If the edited file has another number of classes.
     """
     last, path = previous(out), out / publish.ABOUT
     there = publish.digest(path)
