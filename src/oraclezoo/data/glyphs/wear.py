@@ -60,7 +60,7 @@ def _kernels(sigma: Floats) -> Floats:
     offset = np.arange(SIZE)
     wide = np.maximum(sigma, np.float32(0.05))[:, None]
     ray = exp_steps(offset * offset * (EXP_PER_UNIT / 2) / (wide * wide))
-    # sums of whole numbers: exact in any order
+    # sums of integers: exact in any order
     total = np.cumsum(ray, axis=1) + np.cumsum(ray, axis=1)[:, ::-1] - ray[:, :1]
     rows = ray.astype(np.float32)[:, np.abs(offset[:, None] - offset)]
     kernels: Floats = np.rint(rows * (_WEIGHTS / total).astype(np.float32)[:, :, None])
@@ -84,7 +84,7 @@ def texture(draws: Draws, sigma: Floats) -> Floats:
     noise = np.rint(noise * (_LEVELS / peak)) @ kernel.transpose(0, 2, 1)
     whole = np.rint(noise * np.float32(1 / _WEIGHTS)).astype(np.float64)
     pixels = SIZE * SIZE
-    mean = whole.sum((1, 2)) / pixels  # sums of whole numbers: exact in any order
+    mean = whole.sum((1, 2)) / pixels  # sums of integers: exact in any order
     variance = (whole * whole).sum((1, 2)) / pixels - mean * mean
     gain = 1 / (_WEIGHTS * np.sqrt(np.maximum(variance, 1)))
     scaled: Floats = noise * gain.astype(np.float32)[:, None, None]

@@ -90,10 +90,10 @@ def _character(entry: Mapping[str, Any], where: str, folder: Path) -> Character:
     forms = entry.get("form")
     if not isinstance(forms, list) or not forms or not all(isinstance(f, dict) for f in forms):
         raise DataError(f"{where}: write at least one [[class.form]]")
-    made = tuple(
+    written = tuple(
         _form(form, f"{where}, form {number}", folder) for number, form in enumerate(forms, start=1)
     )
-    return Character(name, made, glyph, **numbers)
+    return Character(name, written, glyph, **numbers)
 
 
 def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
