@@ -1,4 +1,4 @@
-"""Compose: from the names in a recipe to the objects that a stage is given."""
+"""Construction of a recipe's components: data set, model, optimizer and scheduler."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from oraclezoo.recipe.sections import COMPONENTS
 from oraclezoo.specs import Kind
 
 INITIALISE_ON = 5000
-"""Training images, at most, that a backbone with data-dependent initialisation is shown."""
+"""Largest number of training images for a data-dependent initialisation of a backbone."""
 
 CHUNK_BYTES = 1 << 18
-"""Counted at a time; numpy takes eight times as much for it."""
+"""Bytes counted at a time; NumPy needs eight times as much memory for it."""
 
 
 def open_dataset(
@@ -37,9 +37,21 @@ def open_dataset(
     progress: Callable[[str], None] | None = None,
     stream_above: int | None = None,
 ) -> Dataset:
-    """The data set that the recipe's track names. Raises DataError with what to do.
+    """Open the data set of the recipe's track.
 
-    Images of a file that take more than ``stream_above`` bytes stay in it, if the track can that.
+    Args:
+        recipe: The recipe.
+        registry: Registry of components.
+        data_dir: Folder with the data set's files; None for the default folders.
+        progress: Receives lines of text.
+        stream_above: Size of images in bytes above which they are streamed, if the track supports
+            it; None for never.
+
+    Returns:
+        The data set; splits are read on first use.
+
+    Raises:
+        DataError: If files are missing or invalid.
     """
     dataset: Dataset = registry.create(
         "dataset",
@@ -54,9 +66,20 @@ def open_dataset(
 def training_data(
     recipe: Recipe, dataset: Dataset, device: torch.device, stream_above: int | None = None
 ) -> TrainingData:
-    """Training and validation images on the device; the test split is not touched.
+    """Move training and validation images to the device; the test split is not read.
 
-    Each of the two is streamed instead if it takes more than ``stream_above`` bytes.
+    Args:
+        recipe: The recipe.
+        dataset: Its data set.
+        device: Device of the training.
+        stream_above: Size of images in bytes above which a split is streamed to the device; None
+            for never.
+
+    Returns:
+        The images and labels, with mean and standard deviation of the gray levels.
+
+    Raises:
+        DataError: If a split is empty, or images are not square uint8 images of one size.
     """
     train, validation = dataset.split("train"), dataset.split("validation")
     parts = (train, validation) if recipe.data.refit else (train,)
@@ -86,7 +109,7 @@ def training_data(
 def _place(
     parts: Sequence[Images], device: torch.device, stream_above: int | None
 ) -> Tensor | Streamed:
-    """All images on the device, or streamed to it."""
+    """Return the images of all parts on the device, or streamed to it."""
     size_bytes = sum(math.prod(part.shape) for part in parts)
     if stream_above is not None and size_bytes > stream_above:
         return Streamed(parts, device)
@@ -96,13 +119,13 @@ def _place(
 
 
 def _mean_and_std(parts: Sequence[Images]) -> tuple[float, float]:
-    """Of all gray levels, black 0 and white 1; exact, since they are counted first."""
+    """Return mean and standard deviation of the gray levels in [0, 1], exact by counting."""
     counts = np.zeros(256, np.int64)
     for images in parts:
         step = max(1, CHUNK_BYTES // math.prod(images.shape[1:]))
         for first in range(0, len(images), step):
             counts += np.bincount(images[first : first + step].reshape(-1), minlength=256)
-    levels = list(enumerate(counts.tolist()))  # whole numbers, of any size
+    levels = list(enumerate(counts.tolist()))  # Python integers, of any size
     pixels = sum(count for _, count in levels)
     total = sum(level * count for level, count in levels)
     squares = sum(level * level * count for level, count in levels)
@@ -117,9 +140,22 @@ def build_backbone(
     shape: dict[str, int],
     seed: int = 0,
 ) -> nn.Module:
-    """A backbone on the CPU, its weights drawn from the seed's own stream.
+    """Build a backbone on the CPU, with weights from a separate random stream of the seed.
 
-    ``shape`` holds in_chans, num_classes and image_size. The caller's random state is untouched.
+    The caller's random state does not change.
+
+    Args:
+        registry: Registry of components.
+        name: Name of the backbone.
+        options: Its options.
+        shape: ``in_chans``, ``num_classes`` and ``image_size``.
+        seed: Random seed.
+
+    Returns:
+        The module, mapping images ``(N, in_chans, H, W)`` to logits ``(N, num_classes)``.
+
+    Raises:
+        PluginError: If the backbone is not a torch module.
     """
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(derive(seed, "initialisation"))
@@ -132,8 +168,20 @@ def build_backbone(
 def build_parts(
     recipe: Recipe, registry: Registry, data: TrainingData, shape: dict[str, int], seed: int
 ) -> Parts:
-    """Model, optimizer and scheduler of a resolved recipe, on the data's device."""
-    steps_per_epoch(recipe, len(data.images))  # refuses a batch that is too large, before any work
+    """Build model, optimizer and scheduler of a recipe, on the data's device.
+
+    Args:
+        recipe: A resolved recipe.
+        registry: Registry of components.
+        data: Training data.
+        shape: ``in_chans``, ``num_classes`` and ``image_size``.
+        seed: Random seed of the initial weights.
+
+    Raises:
+        PluginError: If a component does not meet its contract.
+        UsageError: If the batch size or an option does not fit.
+    """
+    steps_per_epoch(recipe, len(data.images))  # rejects a batch size that is too large early
     model = _build_model(recipe, registry, data, shape, seed)
     return build_steppers(recipe, registry, data, model)
 
@@ -141,17 +189,17 @@ def build_parts(
 def _build_model(
     recipe: Recipe, registry: Registry, data: TrainingData, shape: dict[str, int], seed: int
 ) -> nn.Module:
-    """The recipe's backbone on the data's device, shown training images if it wants them."""
+    """Build the backbone on the data's device, with data-dependent initialisation if it has one."""
     backbone = registry.get("backbone", recipe.backbone.name).spec
     model = build_backbone(
         registry, recipe.backbone.name, dict(recipe.backbone.options), shape, seed
     )
     if backbone.facts.get("data_init"):
         sample = _sample(data, seed).cpu()
-        model.initialize(standardise(sample, data.mean, data.std))  # type: ignore[operator]  # the fact says it is a method
+        model.initialize(standardise(sample, data.mean, data.std))  # type: ignore[operator]  # declared by the fact
     device = data.images.device
     model.to(device)
-    if recipe.train.channels_last:  # before the optimizer: it may look at the weights' layout
+    if recipe.train.channels_last:  # before the optimizer, which may depend on the weights' layout
         model.to(memory_format=torch.channels_last)
     _check_output(model, recipe.backbone.name, shape, device)
     return model
@@ -160,7 +208,18 @@ def _build_model(
 def build_steppers(
     recipe: Recipe, registry: Registry, data: TrainingData, model: nn.Module
 ) -> Parts:
-    """A fresh optimizer and scheduler for ``model``, for the whole of the recipe's budget."""
+    """Build an optimizer and a scheduler for a model, for the recipe's whole budget.
+
+    Args:
+        recipe: A resolved recipe.
+        registry: Registry of components.
+        data: Training data.
+        model: The model, on the data's device.
+
+    Raises:
+        UsageError: If scheduler or ``train.keep`` need validation images but ``data.refit`` trains on
+            them, or the batch size does not fit.
+    """
     optimizer_facts = registry.get("optimizer", recipe.optimizer.name).spec.facts
     scheduler_facts = registry.get("scheduler", recipe.scheduler.name).spec.facts
     per_epoch = steps_per_epoch(recipe, len(data.images))
@@ -195,23 +254,25 @@ def build_steppers(
 
 
 def _check_output(model: nn.Module, name: str, shape: dict[str, int], device: torch.device) -> None:
-    """Two blank images must give two rows of logits. Raises PluginError."""
+    """Raise PluginError unless two blank images give two rows of logits."""
     size, classes = shape["image_size"], shape["num_classes"]
     images = torch.zeros(2, shape["in_chans"], size, size, device=device)
     model.eval()
     try:
         with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             logits = model(images)
-    except torch.OutOfMemoryError:  # the device's fault, not the backbone's
+    except torch.OutOfMemoryError:  # a limit of the device, not a fault of the backbone
         raise
     except (TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())[:200]
         raise PluginError(
             f"backbone '{name}' fails on images of {size} x {size}: {type(error).__name__}: {text}"
         ) from error
-    found = tuple(getattr(logits, "shape", ()))
-    if found != (2, classes):
-        raise PluginError(f"backbone '{name}' gives {found} for 2 images, not (2, {classes})")
+    logits_shape = tuple(getattr(logits, "shape", ()))
+    if logits_shape != (2, classes):
+        raise PluginError(
+            f"backbone '{name}' gives {logits_shape} for 2 images, not (2, {classes})"
+        )
 
 
 def _sample(data: TrainingData, seed: int) -> Tensor:
@@ -221,11 +282,19 @@ def _sample(data: TrainingData, seed: int) -> Tensor:
 
 
 def components(recipe: Recipe, registry: Registry) -> dict[str, dict[str, str]]:
-    """Which distribution and version is behind each name of a resolved recipe."""
+    """Return distribution and version of each component of a recipe.
+
+    Args:
+        recipe: A resolved recipe.
+        registry: Registry of components.
+
+    Returns:
+        ``name``, ``distribution`` and ``version`` by kind of component.
+    """
     names: dict[Kind, str] = {kind: getattr(recipe, kind).name for kind in COMPONENTS}
     names["dataset"] = recipe.data.track
-    found: dict[str, dict[str, str]] = {}
+    sources: dict[str, dict[str, str]] = {}
     for kind, name in names.items():
         entry = registry.get(kind, name)
-        found[kind] = {"name": name, "distribution": entry.distribution, "version": entry.version}
-    return found
+        sources[kind] = {"name": name, "distribution": entry.distribution, "version": entry.version}
+    return sources

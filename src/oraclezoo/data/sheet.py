@@ -57,7 +57,7 @@ def contact_sheet(
 
     Raises:
         UsageError: If ``per_class`` or ``scale`` is less than 1.
-        DataError: If the sheet cannot be drawn.
+        DataError: If the shapes of the arguments do not match.
     """
     if per_class < 1 or scale < 1:
         raise UsageError("a contact sheet needs at least one image a class, and a scale from 1 up")
