@@ -177,6 +177,9 @@ def build_parts(
         shape: ``in_chans``, ``num_classes`` and ``image_size``.
         seed: Random seed of the initial weights.
 
+    Returns:
+        The components.
+
     Raises:
         PluginError: If a component does not meet its contract.
         UsageError: If the batch size or an option does not fit.
@@ -216,9 +219,12 @@ def build_steppers(
         data: Training data.
         model: The model, on the data's device.
 
+    Returns:
+        The model with its optimizer and scheduler.
+
     Raises:
-        UsageError: If scheduler or ``train.keep`` need validation images but ``data.refit`` trains on
-            them, or the batch size does not fit.
+        UsageError: If scheduler or ``train.keep`` depend on validation images that ``data.refit``
+            trains on, or the batch size does not fit.
     """
     optimizer_facts = registry.get("optimizer", recipe.optimizer.name).spec.facts
     scheduler_facts = registry.get("scheduler", recipe.scheduler.name).spec.facts

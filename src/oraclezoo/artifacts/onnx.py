@@ -22,6 +22,9 @@ def shipped(model: Model, *, preprocess: bool = True) -> nn.Module:
         model: The model.
         preprocess: Whether it maps uint8 images to probabilities; otherwise it maps standardised
             images to logits.
+
+    Returns:
+        The module.
     """
     on_cpu = model
     if any(tensor.device.type != "cpu" for tensor in model.module.state_dict().values()):

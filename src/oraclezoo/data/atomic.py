@@ -86,7 +86,10 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
     Args:
         path: The file to lock.
-        waiting: Called once if the lock is held by another process or thread.
+        waiting: Called once if another process or thread has the lock.
+
+    Yields:
+        None, while the lock is held.
 
     Raises:
         OSError: If the file system has no locks or the lock file cannot be written.

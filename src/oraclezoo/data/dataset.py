@@ -28,10 +28,13 @@ class ArraySplit:
     labels: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> ArraySplit:
-        """Return the images and labels selected by a mask, in order.
+        """Select images and labels by a mask.
 
         Args:
             chosen: bool ``(N,)``.
+
+        Returns:
+            The selected images and labels, in order.
         """
         return ArraySplit(self.images[chosen], self.labels[chosen])
 
@@ -70,6 +73,9 @@ class ArrayDataset:
 
         Args:
             name: "train", "validation" or "test".
+
+        Returns:
+            The images and labels.
 
         Raises:
             UsageError: If there is no such split.

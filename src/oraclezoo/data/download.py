@@ -114,10 +114,13 @@ def obtain(
 
 
 def without_password(url: str) -> str:
-    """Return ``url`` without credentials, for messages.
+    """Remove credentials from a URL, for messages.
 
     Args:
         url: The address.
+
+    Returns:
+        The address without user name and password.
     """
     return re.sub(r"//[^/]*@", "//", url)
 
@@ -259,7 +262,7 @@ def _arriving(
 
 
 def _session() -> requests.Session:
-    """Return a session that follows no redirects: requests reads their bodies without a limit."""
+    """Return a session that follows no redirects: requests reads their bodies without limit."""
     import requests
 
     class Session(requests.Session):

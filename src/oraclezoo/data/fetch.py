@@ -95,11 +95,14 @@ def ensure(
 
 
 def verified(file: UpstreamFile, path: Path) -> Path:
-    """Return ``path`` if its digest is the published one.
+    """Return a path after a check of its digest.
 
     Args:
         file: The published file.
         path: The local file.
+
+    Returns:
+        ``path``.
 
     Raises:
         DataError: If the digest differs or the file cannot be read.

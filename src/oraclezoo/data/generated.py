@@ -67,10 +67,13 @@ def open_generated(
 
 
 def split_sha256(split: ArraySplit) -> str:
-    """Return the SHA-256 (hex) of a split: image bytes, then labels as little-endian int64.
+    """Compute the digest of a split.
 
     Args:
         split: The split.
+
+    Returns:
+        SHA-256 (hex) of the image bytes, followed by the labels as little-endian int64.
     """
     state = hashlib.sha256(split.images.tobytes())
     state.update(split.labels.astype("<i8").tobytes())

@@ -77,6 +77,9 @@ def read_header(path: Path) -> Header:
     Args:
         path: The file.
 
+    Returns:
+        The header.
+
     Raises:
         DataError: If the file cannot be read or is not IDX.
     """
@@ -94,6 +97,9 @@ def unpacked(path: Path) -> Iterator[bytes]:
 
     Args:
         path: The file, compressed or not.
+
+    Yields:
+        Chunks of bytes.
 
     Raises:
         DataError: If the file is broken; chunks yielded before must then be discarded.

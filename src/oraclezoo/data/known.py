@@ -96,10 +96,13 @@ KNOWN: Mapping[str, KnownTrack] = MappingProxyType(
 
 
 def canonical(digests: Mapping[str, str]) -> dict[str, str]:
-    """Return digests with unpacked official files listed as their packed forms.
+    """Replace unpacked official files by their packed forms.
 
     Args:
         digests: Digests (hex) by file name.
+
+    Returns:
+        Digests (hex) by file name.
     """
     packed = {}
     for name, sha256 in digests.items():

@@ -51,10 +51,13 @@ def download_folder() -> Path:
 
 
 def folders(data_dir: Path | None) -> tuple[Path, ...]:
-    """Return the folders to search for Oracle-MNIST's files, in order.
+    """Return the folders to search for Oracle-MNIST's files.
 
     Args:
         data_dir: The only folder to search; None for $ORACLEZOO_DATA, then the cache.
+
+    Returns:
+        The folders, in order of the search.
 
     Raises:
         DataError: If ``data_dir`` or $ORACLEZOO_DATA does not exist.

@@ -25,10 +25,13 @@ _MIN_ROW = 34  # pixels: a row holds two lines of text
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with characters missing from the label font written as U+XXXX.
+    """Replace characters that are missing from the label font.
 
     Args:
         text: The text.
+
+    Returns:
+        The text with missing characters written as U+XXXX.
     """
     return "".join(c if c in COVERED else f"U+{ord(c):04X}" for c in text)
 

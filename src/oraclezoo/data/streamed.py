@@ -50,10 +50,13 @@ class ImagesInFile:
         self._records = _Records(path, header.offset, height * width)
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> ImagesInFile:
-        """Return the images selected by a mask, in order, without reading them.
+        """Select images by a mask, without reading them.
 
         Args:
             chosen: bool ``(N,)``.
+
+        Returns:
+            The selected images, in order.
         """
         part = object.__new__(ImagesInFile)
         part._rows, part._records = self._rows[chosen], self._records
@@ -97,10 +100,13 @@ class FileSplit:
     labels: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> FileSplit:
-        """Return the images and labels selected by a mask, in order.
+        """Select images and labels by a mask; images are not read.
 
         Args:
             chosen: bool ``(N,)``.
+
+        Returns:
+            The selected images and labels, in order.
         """
         return FileSplit(self.images.take(chosen), self.labels[chosen])
 
@@ -222,6 +228,9 @@ def open_images_labels(
         num_classes: Upper bound of labels, exclusive; unchecked if None.
         stream_above: As for :func:`open_images`.
         progress: Receives lines of text.
+
+    Returns:
+        Images uint8 ``(N, H, W)``, in memory or streamed, and labels int64 ``(N,)``.
 
     Raises:
         DataError: If a file cannot be read, the counts differ, or a label is out of range.

@@ -45,6 +45,9 @@ def oracle_mnist(
         progress: Receives lines of text.
         stream_above: Size of images in bytes above which they are streamed; None for never.
 
+    Returns:
+        The data set; splits are read on first use.
+
     Raises:
         DataError: If a file is missing or not the published one.
         DownloadError: If a file cannot be downloaded.
@@ -89,6 +92,9 @@ def oracle_mnist_3k(
         progress: Receives lines of text.
         stream_above: As for :func:`oracle_mnist`.
 
+    Returns:
+        The data set; splits are read on first use.
+
     Raises:
         DataError: If a file is missing or not the published one.
         DownloadError: If a file cannot be downloaded.
@@ -120,6 +126,9 @@ def glyphs(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
     Args:
         data_dir: Ignored.
         progress: Receives lines of text.
+
+    Returns:
+        The data set; splits are generated on first use and cached.
     """
     validation = tuple(count // 10 for count in TRAIN_COUNTS)
     train = tuple(a - b for a, b in zip(TRAIN_COUNTS, validation, strict=True))
@@ -141,8 +150,11 @@ def glyphs_3k(*, data_dir: Path | None, progress: Progress = None) -> ArrayDatas
         data_dir: Ignored.
         progress: Ignored.
 
+    Returns:
+        The data set; splits are read on first use.
+
     Raises:
-        DataError: If the files are damaged.
+        DataError: If the files do not match their digests.
     """
     stated = KNOWN["glyphs-3k"].sha256
     digests = {"generated": str(stated["generated"])}
@@ -179,6 +191,9 @@ def idx(
         data_dir: The folder.
         progress: Receives lines of text.
         stream_above: Size of images in bytes above which they are streamed; None for never.
+
+    Returns:
+        The data set; splits are read on first use.
 
     Raises:
         DataError: If no folder is specified, or its files are missing or invalid.

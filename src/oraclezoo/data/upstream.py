@@ -46,10 +46,13 @@ class UpstreamFile:
         return self.name.removesuffix(".gz")
 
     def expected(self, path: Path) -> tuple[DigestKind, str]:
-        """Return kind and value of the digest that a local file must have.
+        """Return the digest that a local file must have.
 
         Args:
             path: The local file, compressed or not, by its name.
+
+        Returns:
+            Kind and value (hex) of the digest.
         """
         if path.name == self.unpacked_name and self.unpacked_sha256 is not None:
             return "sha256", self.unpacked_sha256
@@ -97,10 +100,13 @@ FILES: dict[str, UpstreamFile] = {
 
 
 def known(name: str) -> UpstreamFile:
-    """Return an official file by name.
+    """Look up an official file by name.
 
     Args:
         name: File name, with .gz.
+
+    Returns:
+        The file.
 
     Raises:
         UnknownNameError: If there is no such file.
@@ -111,11 +117,14 @@ def known(name: str) -> UpstreamFile:
 
 
 def digest(path: Path, kind: DigestKind = "sha256") -> str:
-    """Return the digest (hex) of a file.
+    """Compute the digest of a file.
 
     Args:
         path: The file.
         kind: As for :func:`digest_stream`.
+
+    Returns:
+        The digest, hex.
 
     Raises:
         OSError: If the file cannot be read.
@@ -125,11 +134,14 @@ def digest(path: Path, kind: DigestKind = "sha256") -> str:
 
 
 def digest_stream(file: BinaryIO, kind: DigestKind) -> str:
-    """Return the digest (hex) of an open file, from its start.
+    """Compute the digest of an open file, from its start.
 
     Args:
         file: The file, open in binary mode.
         kind: "sha256", or "git-blob" for Git's object name (SHA-1 with a header).
+
+    Returns:
+        The digest, hex.
     """
     size = file.seek(0, 2)
     file.seek(0)

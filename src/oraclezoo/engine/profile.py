@@ -36,6 +36,9 @@ class Unwatched:
 
         Args:
             phase: One of :data:`PHASES`.
+
+        Returns:
+            A context manager.
         """
         return _NOTHING
 
@@ -44,6 +47,9 @@ class Unwatched:
 
         Args:
             step: Number of its first step.
+
+        Returns:
+            A context manager.
         """
         return _NOTHING
 
@@ -69,6 +75,9 @@ def choose_window(first: int, per_epoch: int, total: int) -> Window:
         first: First step of the run.
         per_epoch: Steps per epoch.
         total: Number of the step at which the run ends.
+
+    Returns:
+        The ranges of steps.
 
     Raises:
         UsageError: If fewer than two steps are left.
@@ -125,7 +134,11 @@ class Profiler(Unwatched):
 
     @contextmanager
     def epoch(self, step: int) -> Iterator[None]:
-        """See :class:`Unwatched`; time between two epochs is not counted."""
+        """Time the steps of an epoch, without the time between epochs.
+
+        Args:
+            step: Number of the first step.
+        """
         self._step = step
         self._begin()
         try:
@@ -159,7 +172,14 @@ class Profiler(Unwatched):
             self._since = None
 
     def span(self, phase: str) -> AbstractContextManager[object]:
-        """See :class:`Unwatched`."""
+        """Time or trace a phase; see :meth:`Unwatched.span`.
+
+        Args:
+            phase: One of :data:`PHASES`.
+
+        Returns:
+            A context manager.
+        """
         if self._step in self.window.traced:
             return record_function(PREFIX + phase)
         if self._step in self.window.timed and self.device.type == "cpu":

@@ -40,7 +40,8 @@ class Stack:
         buffers = [dict(model.named_buffers()) for model in models]
         self.own = {name: [each[name] for each in parameters] for name in parameters[0]}
         self.parameters = {
-            name: _bind(own).requires_grad_(own[0].requires_grad) for name, own in self.own.items()
+            name: _bind(tensors).requires_grad_(tensors[0].requires_grad)
+            for name, tensors in self.own.items()
         }
         self.buffers = {name: _bind([each[name] for each in buffers]) for name in buffers[0]}
 
@@ -91,11 +92,15 @@ class Stack:
                 parameter.grad = part
 
     def is_bound(self) -> bool:
-        """Return whether the parameters are still views; an optimizer may have replaced them."""
+        """Return whether the parameters are still views of the stack.
+
+        Returns:
+            False if an optimizer has replaced a parameter.
+        """
         return all(
             parameter.data_ptr() == part.data_ptr()
-            for name, own in self.own.items()
-            for parameter, part in zip(own, self.parameters[name].unbind(), strict=True)
+            for name, tensors in self.own.items()
+            for parameter, part in zip(tensors, self.parameters[name].unbind(), strict=True)
         )
 
     def _logits(
@@ -139,7 +144,7 @@ def _laid_out_as(weights: Tensor, grad: Tensor) -> Tensor:
 
 
 def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
-    """Return why models cannot be stacked, or "" if they can.
+    """Return why models cannot be stacked.
 
     Copies of the first two models make two forward passes in training mode, stacked and separately:
     logits and state must agree, and so must the predictions afterwards. Models that draw random
@@ -148,6 +153,9 @@ def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
     Args:
         models: The models, of one architecture.
         images: ``(2, N, 1, H, W)``.
+
+    Returns:
+        The reason, or "" if they can be stacked.
     """
     alone, again = ([copy.deepcopy(m).train() for m in models[:2]] for _ in range(2))
     with torch.no_grad():

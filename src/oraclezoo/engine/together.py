@@ -213,11 +213,14 @@ class Together:
 
 
 def unfit(recipe: Recipe, parts: Parts) -> str:
-    """Return why runs of a recipe cannot be stacked, or "" if no reason is known.
+    """Return why runs of a recipe cannot be stacked.
 
     Args:
         recipe: The resolved recipe.
         parts: Model, optimizer and scheduler of a run.
+
+    Returns:
+        The reason, or "" if none is known.
     """
     if parts.needs_closure:
         return "its optimizer needs a closure"

@@ -48,15 +48,30 @@ def exact_copies(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.NDAr
 
 
 def crosses(pool: Pool, group: list[int]) -> bool:
-    """Return whether the images ``group`` of the pool belong to more than one split."""
+    """Return whether a group of images belongs to more than one split.
+
+    Args:
+        pool: The images.
+        group: Indices into the pool.
+    """
     return len({int(pool.splits[at]) for at in group}) > 1
 
 
 def conflicts(pool: Pool, group: list[int]) -> bool:
-    """Return whether the images ``group`` of the pool have more than one label."""
+    """Return whether a group of images has more than one label.
+
+    Args:
+        pool: The images.
+        group: Indices into the pool.
+    """
     return len({int(pool.labels[at]) for at in group}) > 1
 
 
 def tail(across: bool, conflict: bool) -> str:
-    """Return the suffix of a finding's note."""
+    """Return the suffix of a finding's note.
+
+    Args:
+        across: Whether the images belong to more than one split.
+        conflict: Whether they have more than one label.
+    """
     return (", across splits" if across else "") + (", labels differ" if conflict else "")

@@ -12,7 +12,14 @@ from oraclezoo.data.dataset import SPLITS
 
 
 def table(pool: Pool) -> Any:
-    """Return the number of images of each class in each split, int64 ``(classes, 3)``."""
+    """Count the images of each class in each split.
+
+    Args:
+        pool: The images.
+
+    Returns:
+        int64 ``(classes, 3)``.
+    """
     counts = np.zeros((pool.num_classes, len(SPLITS)), np.int64)
     np.add.at(counts, (pool.labels, pool.splits), 1)
     return counts
@@ -45,9 +52,13 @@ def balance(pool: Pool) -> dict[str, Any]:
 
 
 def label_sets(pool: Pool) -> list[Finding]:
-    """Return a finding for each class that lacks images in a split.
+    """Find classes that lack images in a split.
 
-    It is serious if the training split lacks the class and another split has it.
+    Args:
+        pool: The images.
+
+    Returns:
+        A finding per class, serious if the training split lacks it and another split has it.
     """
     findings = []
     for label, row in enumerate(table(pool)):

@@ -43,7 +43,14 @@ def strokes(images: npt.NDArray[np.uint8]) -> Floats:
 
 
 def contrast(band: Floats) -> Floats:
-    """Return the root mean square ``(N,)``, gray levels, of band-passed images ``(N, h, w)``."""
+    """Return the root mean square of each band-passed image.
+
+    Args:
+        band: Band-passed images, float32 ``(N, h, w)``.
+
+    Returns:
+        float32 ``(N,)``, gray levels.
+    """
     return cast(Floats, np.sqrt((band * band).mean((1, 2))))
 
 
@@ -64,7 +71,16 @@ def unit(band: Floats) -> Floats:
 
 
 def moved(band: Floats, down: int, right: int) -> Floats:
-    """Return images ``(N, h, w)`` translated by whole pixels, with zeros shifted in."""
+    """Translate images by whole pixels, with zeros shifted in.
+
+    Args:
+        band: float32 ``(N, h, w)``.
+        down: Vertical shift in pixels.
+        right: Horizontal shift in pixels.
+
+    Returns:
+        float32 ``(N, h, w)``.
+    """
     result = np.zeros_like(band)
     height, width = band.shape[1:]
     if abs(down) < height and abs(right) < width:

@@ -66,11 +66,14 @@ def published(track: str, data_dir: Path | None) -> list[FileRow]:
 
 
 def unpublished(digests: Mapping[str, str], known: list[FileRow]) -> list[FileRow]:
-    """Return rows for the source files or generators without a published digest.
+    """List the source files or generators without a published digest.
 
     Args:
         digests: ``Dataset.sha256``.
         known: Rows of files that have been checked, which are left out.
+
+    Returns:
+        A row per file.
     """
     names = {row.name for row in known}
     return [

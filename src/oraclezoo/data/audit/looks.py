@@ -47,7 +47,14 @@ MEASURES = ("mean", "std", "bars", "ink")
 
 
 def looks(pool: Pool) -> Looks:
-    """Compute the statistics of every image of the pool."""
+    """Compute the statistics of every image.
+
+    Args:
+        pool: The images.
+
+    Returns:
+        The statistics.
+    """
     parts = [
         _looks(pool.images[first : first + _CHUNK]) for first in range(0, len(pool.images), _CHUNK)
     ]

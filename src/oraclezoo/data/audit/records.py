@@ -93,15 +93,27 @@ class Pool:
         )
 
     def place(self, at: int) -> Place:
-        """Return the position of image ``at`` of the pool."""
+        """Return the position of an image.
+
+        Args:
+            at: Index into the pool.
+        """
         split = int(self.splits[at])
         first = int(np.searchsorted(self.splits, split))
         return Place(SPLITS[split], int(at) - first, int(self.labels[at]))
 
     def places(self, many: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Place, ...]:
-        """Return the position of each image, as :meth:`place`."""
+        """Return the position of each image.
+
+        Args:
+            many: Indices into the pool.
+        """
         return tuple(self.place(int(at)) for at in many)
 
     def at(self, place: Place) -> int:
-        """Return the pool index of a position; the inverse of :meth:`place`."""
+        """Return the pool index of an image; the inverse of :meth:`place`.
+
+        Args:
+            place: Its position.
+        """
         return int(np.searchsorted(self.splits, SPLITS.index(place.split))) + place.index

@@ -39,11 +39,27 @@ class Draws:
         self._keys, self._used = keys, 0
 
     def uniform(self, low: float, high: float, *shape: int) -> Floats:
-        """Draw uniform numbers on (``low``, ``high``), float32 ``(N, *shape)``."""
+        """Draw uniform numbers.
+
+        Args:
+            low: Lower bound.
+            high: Upper bound.
+            shape: Shape of the numbers of one image.
+
+        Returns:
+            float32 ``(N, *shape)``.
+        """
         return (self._unit(*shape) * (high - low) + low).astype(np.float32)
 
     def normal(self, *shape: int) -> Floats:
-        """Draw standard normal numbers, float32 ``(N, *shape)``."""
+        """Draw standard normal numbers.
+
+        Args:
+            shape: Shape of the numbers of one image.
+
+        Returns:
+            float32 ``(N, *shape)``.
+        """
         return cast(Floats, ndtri(self._unit(*shape)).astype(np.float32))
 
     def _unit(self, *shape: int) -> npt.NDArray[np.float64]:

@@ -19,13 +19,21 @@ REFERENCE_EDGE = 28
 
 
 def scale_of(images: npt.NDArray[np.generic]) -> float:
-    """Return the scale factor of lengths: the longer edge over :data:`REFERENCE_EDGE`."""
+    """Return the scale factor of lengths: the longer edge over :data:`REFERENCE_EDGE`.
+
+    Args:
+        images: ``(N, H, W)``.
+    """
     height, width = size_of(images)
     return max(height, width) / REFERENCE_EDGE
 
 
 def size_of(images: npt.NDArray[np.generic]) -> tuple[int, int]:
-    """Return height and width in pixels."""
+    """Return height and width in pixels.
+
+    Args:
+        images: ``(N, H, W)``.
+    """
     return int(images.shape[1]), int(images.shape[2])
 
 
@@ -52,7 +60,14 @@ def _any(lit: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
 
 
 def between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return a mask, true from the first to the last true entry of each row of ``(N, L)``."""
+    """Return a mask of the range of true entries in each row.
+
+    Args:
+        lit: bool ``(N, L)``.
+
+    Returns:
+        bool ``(N, L)``, true from the first to the last true entry of each row.
+    """
     after = np.logical_or.accumulate(lit, 1)
     before = np.logical_or.accumulate(lit[:, ::-1], 1)[:, ::-1]
     return after & before
@@ -79,7 +94,11 @@ def box_coordinates(within: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
 
 
 def grain_width(images: npt.NDArray[np.generic]) -> float:
-    """Return the sigma, in pixels, that correlates white noise over a reference pixel."""
+    """Return the sigma, in pixels, that correlates white noise over a reference pixel.
+
+    Args:
+        images: ``(N, H, W)``.
+    """
     return 0.4 * math.sqrt(max(scale_of(images) ** 2 - 1, 0))
 
 
@@ -152,5 +171,12 @@ def resample(images: Floats, turn: Floats, right: Floats, down: Floats) -> Float
 
 
 def each(values: npt.NDArray[np.generic]) -> Floats:
-    """Reshape values ``(N,)`` to float32 ``(N, 1, 1)``, for broadcasting over images."""
+    """Reshape one value per image for broadcasting over pixels.
+
+    Args:
+        values: ``(N,)``.
+
+    Returns:
+        float32 ``(N, 1, 1)``.
+    """
     return cast(Floats, values.astype(np.float32).reshape(-1, 1, 1))

@@ -47,20 +47,51 @@ class Draws:
         self._bits = np.random.PCG64(np.random.SeedSequence([seed, *purpose.encode()]))
 
     def uniform(self, low: float, high: float, *shape: int) -> Floats:
-        """Draw uniform numbers on [``low``, ``high``), float32, with 2^24 levels."""
+        """Draw uniform numbers with 2^24 levels.
+
+        Args:
+            low: Lower bound.
+            high: Upper bound.
+            shape: Shape of the result.
+
+        Returns:
+            float32.
+        """
         return self._unit(*shape) * np.float32(high - low) + np.float32(low)
 
     def normal(self, *shape: int) -> Floats:
-        """Draw standard normal numbers, float32: multiples of NORMAL_STEP, at most 4.33."""
+        """Draw standard normal numbers: multiples of :data:`NORMAL_STEP`, at most 4.33.
+
+        Args:
+            shape: Shape of the result.
+
+        Returns:
+            float32.
+        """
         words = self._words(math.prod(shape), 4).view("<u2")[: math.prod(shape)]
         return _normal_quantiles().take(words).reshape(shape)
 
     def happens(self, chance: float, *shape: int) -> Floats:
-        """Draw Bernoulli variables: 1.0 with probability ``chance``, else 0.0; float32."""
+        """Draw Bernoulli variables.
+
+        Args:
+            chance: Probability of 1.
+            shape: Shape of the result.
+
+        Returns:
+            float32, 1.0 or 0.0.
+        """
         return (self._unit(*shape) < np.float32(chance)).astype(np.float32)
 
     def permutation(self, count: int) -> npt.NDArray[np.int64]:
-        """Draw a permutation of the integers below ``count``, int64 ``(count,)``."""
+        """Draw a permutation of the integers below ``count``.
+
+        Args:
+            count: Number of integers.
+
+        Returns:
+            int64 ``(count,)``.
+        """
         return np.argsort(self._words(count, 1), kind="stable").astype(np.int64)
 
     def _unit(self, *shape: int) -> Floats:
@@ -109,9 +140,15 @@ def exp_steps(place: npt.NDArray[np.floating]) -> Doubles:
 
 
 def exp(x: npt.NDArray[np.floating]) -> Doubles:
-    """Return e^x as float64, to about 15 digits, for ``x`` between -700 and 700.
+    """Compute e^x to about 15 digits.
 
     The argument is reduced by multiples of ln 2; the Taylor series is evaluated by Horner's rule.
+
+    Args:
+        x: Arguments between -700 and 700, of any shape.
+
+    Returns:
+        float64.
     """
     x = x.astype(np.float64)
     power = np.rint(x * (1 / _LN2))
@@ -124,10 +161,13 @@ def exp(x: npt.NDArray[np.floating]) -> Doubles:
 
 
 def cos_sin(angle: npt.NDArray[np.floating]) -> tuple[Doubles, Doubles]:
-    """Return cosine and sine as float64, to about 14 digits, of angles within a few turns of 0.
+    """Compute cosine and sine to about 14 digits, for angles within a few turns of 0.
 
     Args:
         angle: Angles in radians, of any shape.
+
+    Returns:
+        Cosines and sines, float64.
     """
     angle = angle.astype(np.float64)
     quarter = np.rint(angle * (1 / _HALF_PI))

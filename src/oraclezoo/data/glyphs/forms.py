@@ -89,7 +89,14 @@ def _weighted(forms: tuple[Form, ...], share: float) -> Iterator[Form]:
 
 @cache
 def arranged(characters: tuple[Character, ...]) -> Forms:
-    """Return characters as arrays; label k is ``characters[k]``."""
+    """Convert characters to arrays.
+
+    Args:
+        characters: The classes; label k is ``characters[k]``.
+
+    Returns:
+        The arrays.
+    """
     owners = [(label, each) for label, each in enumerate(characters) for _ in each.forms]
     forms = [form for each in characters for form in each.forms]
     label = np.array([number for number, _ in owners], np.int64)

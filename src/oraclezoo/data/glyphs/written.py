@@ -53,7 +53,14 @@ def read(path: Path) -> tuple[Character, ...]:
 
 
 def digest(characters: tuple[Character, ...]) -> str:
-    """Return the SHA-256 (hex) of characters, all fields included."""
+    """Compute the digest of characters, all fields included.
+
+    Args:
+        characters: The characters.
+
+    Returns:
+        SHA-256, hex.
+    """
     text = json.dumps([asdict(character) for character in characters], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -129,6 +136,9 @@ def form(
         where: Place named in error messages.
         weight: Frequency relative to the class's other forms.
         aspect: Width over height; that of the strokes by default.
+
+    Returns:
+        The form.
 
     Raises:
         DataError: If all points coincide, or there are more than :data:`MAX_POINTS`.

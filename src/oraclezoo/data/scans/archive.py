@@ -67,6 +67,9 @@ class Zip:
     def listing(self) -> Listing:
         """Read the archive's central directory.
 
+        Returns:
+            The files of the archive.
+
         Raises:
             DataError: If the archive is broken or unpacks to too much.
             OSError: If it cannot be read.
@@ -126,6 +129,9 @@ class Tar:
 
     def listing(self) -> Listing:
         """List all members by reading the whole archive once.
+
+        Returns:
+            The files of the archive.
 
         Raises:
             DataError: If the archive is broken or unpacks to too much.

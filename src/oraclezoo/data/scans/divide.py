@@ -110,11 +110,14 @@ def counts(
 
 
 def duplicates(classes: ClassNames, placed: Sequence[Placed]) -> tuple[Duplicates, ...]:
-    """Return the groups of files that give the same image.
+    """Find groups of files that give the same image.
 
     Args:
         classes: Classes in label order.
         placed: The images of the data set.
+
+    Returns:
+        The groups.
     """
     groups: dict[str, list[Placed]] = defaultdict(list)
     for one in placed:

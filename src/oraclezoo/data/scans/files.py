@@ -80,17 +80,35 @@ class Source(Protocol):
 
 
 def identity(*parts: object) -> str:
-    """Return the SHA-256 (hex) of JSON values that identify the state of a file."""
+    """Compute a key that identifies the state of a file.
+
+    Args:
+        parts: JSON values, e.g. path, size and modification time.
+
+    Returns:
+        SHA-256, hex.
+    """
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def printable(name: str) -> str:
-    """Return ``name`` with unprintable and unencodable characters escaped."""
+    """Escape unprintable and unencodable characters of a file name.
+
+    Args:
+        name: The name.
+
+    Returns:
+        The escaped name, on one line.
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a path is hidden or a system file such as ``__MACOSX``; never listed."""
+    """Return whether a path is hidden or a system file such as ``__MACOSX``; never listed.
+
+    Args:
+        name: Path, with "/" between folders.
+    """
     parts = PurePosixPath(name).parts
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or (
         bool(parts) and parts[-1].lower() in ("thumbs.db", "desktop.ini")
@@ -98,12 +116,20 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(name: str) -> bool:
-    """Return whether a file name has an extension of :data:`SUFFIXES`."""
+    """Return whether a file name has an extension of :data:`SUFFIXES`.
+
+    Args:
+        name: Path, with "/" between folders.
+    """
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
-    """Return a sort key for natural order, in which 2.png comes before 10.png."""
+    """Return a sort key for natural order, in which 2.png comes before 10.png.
+
+    Args:
+        name: The name.
+    """
     pieces = re.split("([0-9]+)", name)
     numbers = (piece.lstrip("0") if i % 2 else piece for i, piece in enumerate(pieces))
     return tuple((len(p) if i % 2 else 0, p) for i, p in enumerate(numbers)), name

@@ -59,7 +59,11 @@ class Folder:
         return Listing(tuple(files), tuple(rejected), tuple(ignored))
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """Yield each file with its path, to be read by the worker that prepares the image."""
+        """Yield each file with its path, to be read by the worker that prepares the image.
+
+        Args:
+            files: Files of :meth:`listing`.
+        """
         for file in files:
             assert isinstance(file.where, Path)
             yield file, file.where

@@ -112,9 +112,9 @@ def name_classes(layout: Layout, naming: Naming) -> ClassNames:
     if naming == "oracle-mnist":
         return _as_oracle_mnist(folders)
     if len(folders) < 2:
-        found = f"only '{folders[0]}'" if folders else "none"
+        present = f"only '{folders[0]}'" if folders else "none"
         raise DataError(
-            f"two class folders with images are the least; there is {found}\n"
+            f"two class folders with images are the least; there is {present}\n"
             "SOURCE has a folder for each class, or train/ and test/ with those in them."
         )
     if len(folders) > MAX_CLASSES:
@@ -126,7 +126,10 @@ def name_classes(layout: Layout, naming: Naming) -> ClassNames:
 def looks_like_oracle_mnist(folders: Iterable[str]) -> bool:
     """Return whether folders are named after Oracle-MNIST's ten characters.
 
-    Digits as names do not count, since they could stand for anything.
+    Digits as names do not count, since they are ambiguous.
+
+    Args:
+        folders: Names of all class folders.
     """
     return set(folders) in (set(CLASSES), set(GLYPHS))
 

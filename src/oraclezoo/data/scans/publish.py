@@ -43,7 +43,15 @@ def write_images(path: Path, images: Iterable[bytes], count: int, size: int) -> 
 
 
 def write_labels(path: Path, labels: Sequence[int]) -> str:
-    """Write labels, below 256, as gzip-compressed IDX; return the SHA-256 (hex) of the file."""
+    """Write labels as gzip-compressed IDX.
+
+    Args:
+        path: The file.
+        labels: Labels below 256.
+
+    Returns:
+        SHA-256 (hex) of the file.
+    """
     header = bytes((0, 0, 8, 1)) + len(labels).to_bytes(4, "big")
     return _write(path, header, [bytes(labels)])
 
@@ -77,6 +85,9 @@ def foreign(out: Path, ours: bool) -> str:
 
 def digest(path: Path) -> str:
     """Return the SHA-256 (hex) of a file, "" if it does not exist.
+
+    Args:
+        path: The file.
 
     Raises:
         OSError: If the file cannot be read.
@@ -122,7 +133,14 @@ def swap(staged: Path, out: Path, before: Path) -> None:
 
 
 def settle(path: Path, content: bytes) -> str:
-    """Write a file and flush it to disk; return its SHA-256 (hex).
+    """Write a file and flush it to disk.
+
+    Args:
+        path: The file.
+        content: Its content.
+
+    Returns:
+        SHA-256 (hex) of the content.
 
     Raises:
         OSError: If the file cannot be written.

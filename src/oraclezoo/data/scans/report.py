@@ -79,7 +79,11 @@ class Report:
     jobs: int
 
     def count(self, side: Side) -> int:
-        """Return the number of images on a side."""
+        """Return the number of images on a side.
+
+        Args:
+            side: The side.
+        """
         return sum(each.images[side] for each in self.classes)
 
     @property

@@ -48,7 +48,11 @@ class Store:
                 path.unlink()  # truncated by a kill, or damaged since
 
     def get(self, key: str) -> Kept | None:
-        """Return the location of the image of a file, or None if it is not stored."""
+        """Return the location of the image of a file, or None if it is not stored.
+
+        Args:
+            key: Key of the file.
+        """
         return self._kept.get(key)
 
     def add(self, prepared: Sequence[Prepared]) -> None:
@@ -74,7 +78,11 @@ class Store:
         self._index(path, content)
 
     def read(self, kept: Kept) -> bytes:
-        """Return the bytes of a stored image."""
+        """Return the bytes of a stored image.
+
+        Args:
+            kept: Its location.
+        """
         file = self._open.get(kept.path)
         if file is None:
             file = self._open[kept.path] = kept.path.open("rb")
@@ -85,7 +93,11 @@ class Store:
         return file.read(self._image_bytes)
 
     def forget_all_but(self, keys: Collection[str]) -> None:
-        """Remove the files that hold no image of ``keys``."""
+        """Remove the files that hold no image of ``keys``.
+
+        Args:
+            keys: Keys of source files.
+        """
         needed = {kept.path for key in keys if (kept := self._kept.get(key)) is not None}
         for path in {kept.path for kept in self._kept.values()} - needed:
             path.unlink(missing_ok=True)
