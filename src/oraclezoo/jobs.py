@@ -74,7 +74,11 @@ class Channel:
         self._stopping = True
 
     def should_stop(self) -> bool:
-        """Return True after Ctrl-C, and if the parent process is gone."""
+        """Return True after Ctrl-C, and if the parent process is gone.
+
+        Returns:
+            True if the job should save its state and end.
+        """
         return self._stopping or os.getppid() != self._parent
 
     def send(self, event: str, **fields: Any) -> None:
@@ -239,6 +243,9 @@ def to_json(request: Request) -> str:
 
     Args:
         request: The request.
+
+    Returns:
+        The document.
     """
     return json.dumps({"action": request.ACTION, "request": _encoded(request)})
 
@@ -275,7 +282,11 @@ def _decoded(kind: Any, value: Any) -> Any:
 
 
 def main() -> int:
-    """Read a request from standard input and run its function; return the exit status."""
+    """Read a request from standard input and run its function; return the exit status.
+
+    Returns:
+        0, or the exit code of the error.
+    """
     channel = Channel()
     try:
         document = json.load(sys.stdin)

@@ -69,6 +69,9 @@ class Made(Run):
         Args:
             keep: Ignored; there is only one model.
             registry: Registry of components; by default all that are installed.
+
+        Returns:
+            The model.
         """
         return load(self.folder, registry)
 

@@ -101,6 +101,9 @@ class JobKind(Protocol):
 
         Args:
             seed: The seed.
+
+        Returns:
+            The run.
         """
 
     def identity(self, seed: int) -> dict[str, Any]:
@@ -108,6 +111,9 @@ class JobKind(Protocol):
 
         Args:
             seed: The seed.
+
+        Returns:
+            A JSON document.
         """
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Request:
@@ -117,6 +123,9 @@ class JobKind(Protocol):
             seed: The seed.
             resume: Whether the job continues from a checkpoint.
             processes: Number of concurrent jobs; None for one at a time.
+
+        Returns:
+            The request.
         """
 
 
@@ -132,6 +141,9 @@ class Mode(Protocol):
         Args:
             record: Record of the kept run.
             identity: Provenance of a new run.
+
+        Returns:
+            True if the kept run is reused.
         """
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
@@ -154,6 +166,9 @@ class Sequential:
         Args:
             record: Record of the kept run.
             identity: Provenance of a new run.
+
+        Returns:
+            True if the kept run is reused.
         """
         same = all(record.get(key) == value for key, value in identity.items())
         return same and not record.get("parts") and not record.get("together")
@@ -187,6 +202,9 @@ class Trainings:
 
         Args:
             seed: The seed.
+
+        Returns:
+            The run.
         """
         return Run(self.shared.runs / folder_name(self.recipe, seed))
 
@@ -195,6 +213,9 @@ class Trainings:
 
         Args:
             seed: The seed.
+
+        Returns:
+            A JSON document.
         """
         execution = self.shared.execution
         return provenance(
@@ -214,6 +235,9 @@ class Trainings:
             seed: The seed.
             resume: Whether the job continues from a checkpoint.
             processes: Number of concurrent jobs; None for one at a time.
+
+        Returns:
+            The request.
         """
         shared = self.shared
         scoring = Scoring(shared.results, shared.robust, timed=processes is None)

@@ -36,6 +36,9 @@ class Concurrent:
         Args:
             record: Record of the kept run.
             identity: Provenance of a new run.
+
+        Returns:
+            True if the kept run is reused.
         """
         wanted = _without_times(identity)
         return all(
@@ -180,6 +183,9 @@ def processes(cores: int) -> int:
 
     Args:
         cores: Number of usable cores.
+
+    Returns:
+        Number of processes.
     """
     free = free_memory_bytes(pick("cpu"))
     return max(1, min(cores, free // PROCESS_BYTES))

@@ -33,6 +33,9 @@ class Compressions:
 
         Args:
             seed: The seed.
+
+        Returns:
+            The variant.
         """
         return Made(self.source.shared.runs / folder_name(self.recipe, seed))
 
@@ -41,6 +44,9 @@ class Compressions:
 
         Args:
             seed: The seed.
+
+        Returns:
+            A JSON document.
         """
         execution = self.source.shared.execution
         return identity(
@@ -61,6 +67,9 @@ class Compressions:
             seed: The seed.
             resume: Whether an unfinished variant is continued.
             processes: Ignored; variants are compressed one at a time.
+
+        Returns:
+            The request.
         """
         shared = self.source.shared
         scoring = Scoring(shared.results, shared.robust, self.source.mode.timed)
@@ -84,6 +93,9 @@ class AfterTraining:
         Args:
             record: Record of the kept variant.
             identity: Provenance of a new variant.
+
+        Returns:
+            True if the kept variant is reused.
         """
         return self.source.mode.serves(record, identity)
 

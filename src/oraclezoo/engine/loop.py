@@ -71,6 +71,9 @@ def isolated(device: torch.device) -> Iterator[None]:
 
     Args:
         device: Device of the computation.
+
+    Yields:
+        None, during the computation.
     """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), exact_float32():

@@ -138,6 +138,9 @@ class Profiler(Unwatched):
 
         Args:
             step: Number of the first step.
+
+        Yields:
+            None, during the epoch.
         """
         self._step = step
         self._begin()

@@ -53,6 +53,9 @@ def crosses(pool: Pool, group: list[int]) -> bool:
     Args:
         pool: The images.
         group: Indices into the pool.
+
+    Returns:
+        True if the group crosses splits.
     """
     return len({int(pool.splits[at]) for at in group}) > 1
 
@@ -63,6 +66,9 @@ def conflicts(pool: Pool, group: list[int]) -> bool:
     Args:
         pool: The images.
         group: Indices into the pool.
+
+    Returns:
+        True if the labels differ.
     """
     return len({int(pool.labels[at]) for at in group}) > 1
 
@@ -73,5 +79,8 @@ def tail(across: bool, conflict: bool) -> str:
     Args:
         across: Whether the images belong to more than one split.
         conflict: Whether they have more than one label.
+
+    Returns:
+        The suffix, "" if neither holds.
     """
     return (", across splits" if across else "") + (", labels differ" if conflict else "")

@@ -97,6 +97,9 @@ class Pool:
 
         Args:
             at: Index into the pool.
+
+        Returns:
+            Split, index in the split, and label.
         """
         split = int(self.splits[at])
         first = int(np.searchsorted(self.splits, split))
@@ -107,6 +110,9 @@ class Pool:
 
         Args:
             many: Indices into the pool.
+
+        Returns:
+            Split, index in the split, and label of each.
         """
         return tuple(self.place(int(at)) for at in many)
 
@@ -115,5 +121,8 @@ class Pool:
 
         Args:
             place: Its position.
+
+        Returns:
+            Index into the pool.
         """
         return int(np.searchsorted(self.splits, SPLITS.index(place.split))) + place.index

@@ -30,13 +30,31 @@ from oraclezoo.data.corrupt.primitives import (
 
 
 def grain(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Add Gaussian noise of ``strength`` gray levels, correlated over a reference pixel."""
+    """Add Gaussian noise of ``strength`` gray levels, correlated over a reference pixel.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Standard deviation, gray levels.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     noise = texture(draws, size_of(images), grain_width(images))
     return cast(Floats, images + np.float32(strength) * noise * box(images))
 
 
 def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover a share ``strength`` of the picture with specks, three bright ones to a dark one."""
+    """Cover a share ``strength`` of the picture with specks, three bright ones to a dark one.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Share of the picture.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     field = texture(draws, size_of(images), max(0.45 * scale_of(images), grain_width(images)))
     within = box(images)
     bright = within & (field > ndtri(1 - 0.75 * strength))
@@ -47,7 +65,16 @@ def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def blots(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover about a share ``strength`` of the picture with soft bright stains."""
+    """Cover about a share ``strength`` of the picture with soft bright stains.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Share of the picture.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     field = texture(draws, size_of(images), 1.6 * scale_of(images))
     edge = np.float32(ndtri(1 - strength))
     stain = np.clip((field - edge) * 2 + np.float32(0.5), 0, 1) * box(images)
@@ -55,7 +82,16 @@ def blots(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover about a share ``strength`` of the picture with white, up to a ragged edge."""
+    """Cover about a share ``strength`` of the picture with white, up to a ragged edge.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Share of the picture.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     within = box(images)
     across, along = box_coordinates(within)
     side, tilt, level = draws.uniform(0, 4), draws.uniform(-0.5, 0.5), draws.uniform(225, 255)
@@ -70,12 +106,30 @@ def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def blur(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Apply a Gaussian blur with sigma ``strength`` reference pixels; not random."""
+    """Apply a Gaussian blur with sigma ``strength`` reference pixels; not random.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Sigma in reference pixels.
+        draws: Unused.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     return blur_within(images, box(images), strength * scale_of(images))
 
 
 def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Reduce contrast: move gray levels towards their mean by a share ``strength``; not random."""
+    """Reduce contrast: move gray levels towards their mean by a share ``strength``; not random.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Share of the contrast that is lost.
+        draws: Unused.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     within = box(images)
     mean = images.sum((1, 2)) / within.sum((1, 2), dtype=np.float32)
     return cast(Floats, images + np.float32(strength) * (each(mean) - images) * within)
@@ -85,6 +139,14 @@ def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
     """Thin and break strokes by gray-level erosion over the neighbours of a reference pixel.
 
     The eroded image is blended in with a spatially varying weight of mean ``strength``.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Mean weight of the eroded image, 0 to 1.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
     """
     scale = scale_of(images)
     reach = max(1, round(scale))
@@ -98,7 +160,16 @@ def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def shift(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Translate the whole image by ``strength`` reference pixels in a random direction."""
+    """Translate the whole image by ``strength`` reference pixels in a random direction.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Distance in reference pixels.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     angle = draws.uniform(0, 2 * np.pi)
     far = np.float32(strength * scale_of(images))
     return resample(images, np.zeros_like(angle), far * np.cos(angle), far * np.sin(angle))
@@ -108,6 +179,14 @@ def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
     """Rotate the whole image about its centre in a random direction.
 
     The angle is ``strength`` degrees, varied by up to a fifth.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Angle in degrees.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
     """
     way = np.where(draws.uniform(-1, 1) < 0, -1, 1).astype(np.float32)
     angle = draws.uniform(0.8, 1.2) * np.float32(np.radians(strength))
@@ -115,7 +194,16 @@ def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover the picture near its centre with a square, ``strength`` reference pixels a side."""
+    """Cover the picture near its centre with a square, ``strength`` reference pixels a side.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Edge of the square in reference pixels.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     within = box(images)
     across, along = box_coordinates(within)
     level = draws.uniform(0, 255)

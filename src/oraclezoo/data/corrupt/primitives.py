@@ -23,6 +23,9 @@ def scale_of(images: npt.NDArray[np.generic]) -> float:
 
     Args:
         images: ``(N, H, W)``.
+
+    Returns:
+        The factor, 1 for a longer edge of 28 pixels.
     """
     height, width = size_of(images)
     return max(height, width) / REFERENCE_EDGE
@@ -33,6 +36,9 @@ def size_of(images: npt.NDArray[np.generic]) -> tuple[int, int]:
 
     Args:
         images: ``(N, H, W)``.
+
+    Returns:
+        ``(H, W)``.
     """
     return int(images.shape[1]), int(images.shape[2])
 
@@ -98,6 +104,9 @@ def grain_width(images: npt.NDArray[np.generic]) -> float:
 
     Args:
         images: ``(N, H, W)``.
+
+    Returns:
+        Sigma in pixels; 0 for images of at most the reference size.
     """
     return 0.4 * math.sqrt(max(scale_of(images) ** 2 - 1, 0))
 

@@ -49,6 +49,9 @@ def is_zip(path: Path) -> bool:
     Args:
         path: The file.
 
+    Returns:
+        True for zip archives.
+
     Raises:
         OSError: If the file cannot be read.
     """
@@ -97,6 +100,9 @@ class Zip:
 
         Args:
             files: Files of :meth:`listing`.
+
+        Yields:
+            Pairs of file and content.
 
         Raises:
             DataError: If the archive is broken.
@@ -156,6 +162,9 @@ class Tar:
 
         Args:
             files: Files of :meth:`listing`.
+
+        Yields:
+            Pairs of file and content.
 
         Raises:
             DataError: If the archive is broken or has changed since it was listed.

@@ -60,6 +60,9 @@ class Source(Protocol):
     def listing(self) -> Listing:
         """List all files.
 
+        Returns:
+            The files of the source.
+
         Raises:
             DataError: If an archive is broken.
             OSError: If the source cannot be read.
@@ -71,6 +74,9 @@ class Source(Protocol):
 
         Args:
             files: Files of :meth:`listing`.
+
+        Yields:
+            Pairs of file and content.
 
         Raises:
             DataError: If an archive is broken.
@@ -108,6 +114,9 @@ def is_hidden(name: str) -> bool:
 
     Args:
         name: Path, with "/" between folders.
+
+    Returns:
+        True for hidden and system files.
     """
     parts = PurePosixPath(name).parts
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or (
@@ -120,6 +129,9 @@ def is_image(name: str) -> bool:
 
     Args:
         name: Path, with "/" between folders.
+
+    Returns:
+        True for names of images.
     """
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
@@ -129,6 +141,9 @@ def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
 
     Args:
         name: The name.
+
+    Returns:
+        The key.
     """
     pieces = re.split("([0-9]+)", name)
     numbers = (piece.lstrip("0") if i % 2 else piece for i, piece in enumerate(pieces))

@@ -32,6 +32,9 @@ class Folder:
     def listing(self) -> Listing:
         """List names, sizes and modification times without opening a file.
 
+        Returns:
+            The files of the folder.
+
         Raises:
             OSError: If the folder cannot be read.
         """
@@ -63,6 +66,9 @@ class Folder:
 
         Args:
             files: Files of :meth:`listing`.
+
+        Yields:
+            Pairs of file and path.
         """
         for file in files:
             assert isinstance(file.where, Path)

@@ -49,6 +49,9 @@ class Outcome:
 
         Args:
             scans: The scans to look up.
+
+        Yields:
+            Name and reason of each rejected scan.
         """
         for scan in scans:
             one = self.rejected.get(scan.file.key)
@@ -60,6 +63,9 @@ class Outcome:
 
         Args:
             scans: The scans, in order.
+
+        Returns:
+            The digest, hex.
         """
         state = hashlib.sha256()
         for scan in scans:

@@ -130,6 +130,9 @@ def looks_like_oracle_mnist(folders: Iterable[str]) -> bool:
 
     Args:
         folders: Names of all class folders.
+
+    Returns:
+        True if all ten names occur and no others.
     """
     return set(folders) in (set(CLASSES), set(GLYPHS))
 

@@ -62,6 +62,9 @@ def about(classes: ClassNames, flip_keeps_label: bool) -> bytes:
     Args:
         classes: Classes in label order.
         flip_keeps_label: Whether a mirrored character keeps its class.
+
+    Returns:
+        The document, TOML in UTF-8.
     """
     document: dict[str, object] = {"classes": list(classes.names)}
     if any(classes.glyphs):
@@ -76,6 +79,9 @@ def foreign(out: Path, ours: bool) -> str:
     Args:
         out: The output folder.
         ours: Whether a conversion wrote the folder; only unpacked files are foreign then.
+
+    Returns:
+        The name, "" if there is none.
     """
     packed = {*IMAGES.values(), *LABELS.values()}
     names = {name.removesuffix(".gz") for name in packed} | (set() if ours else packed)
@@ -88,6 +94,9 @@ def digest(path: Path) -> str:
 
     Args:
         path: The file.
+
+    Returns:
+        The digest.
 
     Raises:
         OSError: If the file cannot be read.

@@ -83,6 +83,9 @@ class Report:
 
         Args:
             side: The side.
+
+        Returns:
+            Number of images of all classes.
         """
         return sum(each.images[side] for each in self.classes)
 

@@ -52,6 +52,9 @@ class Store:
 
         Args:
             key: Key of the file.
+
+        Returns:
+            The location, or None.
         """
         return self._kept.get(key)
 
@@ -82,6 +85,9 @@ class Store:
 
         Args:
             kept: Its location.
+
+        Returns:
+            ``size * size`` bytes.
         """
         file = self._open.get(kept.path)
         if file is None:

@@ -62,6 +62,9 @@ def previous(out: Path) -> dict[str, Any] | None:
 
     Args:
         out: The output folder.
+
+    Returns:
+        The report as a JSON document, or None.
     """
     for path in (out / publish.REPORT, out / WORK / _BEFORE):
         try:
@@ -79,6 +82,9 @@ def before(work: Path) -> Path:
 
     Args:
         work: The work folder.
+
+    Returns:
+        The path.
     """
     return work / _BEFORE
 
@@ -90,6 +96,9 @@ def keeps_about(out: Path, content: bytes, num_classes: int) -> bool:
         out: The output folder.
         content: The content that would be written.
         num_classes: Number of classes of the new data set.
+
+    Returns:
+        False if the file is missing or has the content of a conversion.
 
     Raises:
         DataError: If the edited file has another number of classes.
