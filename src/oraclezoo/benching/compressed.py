@@ -259,7 +259,7 @@ def _pruned(
     if same_inputs:
         try:
             return load(folder, registry)
-        except ResultError:  # not finished, or damaged
+        except ResultError:  # unfinished or unreadable
             (folder / CARD).unlink(missing_ok=True)
     else:
         shutil.rmtree(folder, ignore_errors=True)

@@ -22,7 +22,7 @@ PROCESS_BYTES = 1 << 30
 """Estimated memory of a training process."""
 
 TIME_ONLY = {"provenance": ("compile",), "hardware": ("threads", "class")}
-"""Entries of a run's provenance that affect its time, but its accuracy only by rounding."""
+"""Entries of a run's provenance that affect its time; they affect its accuracy only by rounding."""
 
 
 class Concurrent:

@@ -194,7 +194,7 @@ class _Download:
             )
 
     def _chunks(self) -> Iterator[bytes | int]:
-        """Yield the file's size if the server says it, then its bytes as they arrive."""
+        """Yield the file's size if the server reports it, then its bytes as they arrive."""
         import urllib3.exceptions
 
         with _session() as session, self._answer(session) as response:

@@ -100,7 +100,7 @@ def search(names: Iterable[str], data_dir: Path | None) -> dict[str, Path | None
         data_dir: The only folder to search; None for the default folders.
 
     Returns:
-        First path of each file, by name; None if it is not found.
+        First path of each file, by name; None if it is missing.
 
     Raises:
         DataError: If ``data_dir`` or $ORACLEZOO_DATA does not exist.

@@ -11,10 +11,10 @@ from oraclezoo.data.audit.neighbours import Neighbours
 from oraclezoo.data.audit.records import Finding, Pool
 
 NEAR_DISTANCE = 0.04
-"""Distance up to which two images are near duplicates, whatever their other neighbours."""
+"""Distance up to which two images are near duplicates, regardless of other neighbours."""
 NEAR_RATIO = 0.3
 """Ratio of a distance to that of the fifth nearest image up to which two images are near
-duplicates, whatever the distance itself: a form of the ratio test of Lowe (2004)."""
+duplicates, regardless of the distance: a form of the ratio test of Lowe (2004)."""
 MIN_CONTRAST = CONTRAST_FLOOR
 """Contrast, gray levels, below which images are not compared."""
 FIFTH = 5
@@ -82,7 +82,7 @@ def suspicious_labels(
     """Find images whose neighbours agree on another label.
 
     An image is suspicious if at least :data:`AGAINST` of its :data:`VOTERS` nearest images have one
-    and the same other label. None is found if there are fewer than :data:`VOTERS` neighbours.
+    and the same other label. There are no findings with fewer than :data:`VOTERS` neighbours.
 
     Args:
         pool: The images.

@@ -1,4 +1,4 @@
-"""Strokes from SVG files: the centre lines of shapes, whatever their width and colour.
+"""Strokes from SVG files: the centre lines of shapes, regardless of width and colour.
 
 svgelements parses the file: paths and basic shapes, groups, transforms, ``use``.
 """

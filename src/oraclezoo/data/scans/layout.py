@@ -164,7 +164,7 @@ def _below(path: tuple[str, ...], prefix: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _side_folders(paths: Iterable[tuple[str, ...]]) -> dict[str, Side]:
-    """Return the folders that stand for a side of the data set; empty if there are none."""
+    """Return the folders named after a side of the data set; empty if there are none."""
     sides: dict[str, Side] = {}
     for path in paths:
         side = _WORDS.get(path[0].lower()) if len(path) > 1 else None

@@ -31,7 +31,7 @@ class Store:
     images. Only one process at a time may use a folder. Methods raise OSError.
 
     Args:
-        folder: The folder; incomplete and damaged files in it are removed.
+        folder: The folder; incomplete and corrupted files in it are removed.
         size: Edge of the images, pixels.
     """
 
@@ -45,7 +45,7 @@ class Store:
             if hashlib.sha256(content).hexdigest() == path.stem:
                 self._index(path, content)
             else:
-                path.unlink()  # truncated by a kill, or damaged since
+                path.unlink()  # truncated by a kill, or corrupted
 
     def get(self, key: str) -> Kept | None:
         """Return the location of the image of a file, or None if it is not stored.
