@@ -60,7 +60,7 @@ class Request(Protocol):
 
 
 class Channel:
-    """A job's connection to the process that started it."""
+    """A job's connection to its parent process."""
 
     def __init__(self) -> None:
         self._events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
@@ -74,25 +74,46 @@ class Channel:
         self._stopping = True
 
     def should_stop(self) -> bool:
-        """Return True after Ctrl-C or if the parent process has ended."""
+        """Return True after Ctrl-C, and if the parent process is gone.
+
+        Returns:
+            True if the job should save its state and end.
+        """
         return self._stopping or os.getppid() != self._parent
 
     def send(self, event: str, **fields: Any) -> None:
-        """Send an event; if nobody listens any more, the job stops and keeps its state."""
+        """Send an event; if the parent process no longer reads, the job saves its state and stops.
+
+        Args:
+            event: Kind of the event.
+            fields: JSON values of the event.
+        """
         try:
             self._events.write(json.dumps({"event": event, **fields}) + "\n")
         except BrokenPipeError:
             self._stopping = True
 
     def message(self, text: str) -> None:
-        """Send a line of text for the user."""
+        """Send a line of text for the user.
+
+        Args:
+            text: The line.
+        """
         self.send("message", message=text)
 
 
 def run_job(request: Request, on_event: Callable[[Event], None] = lambda event: None) -> Event:
-    """Run one job and return its last event, which is ``failed`` if the job failed or died.
+    """Run one job in a separate process.
 
-    Raises InterruptedRunError if Ctrl-C stopped it; the job has saved its state.
+    Args:
+        request: The request.
+        on_event: Called with each event.
+
+    Returns:
+        The last event, which is ``failed`` if the job failed or its process died.
+
+    Raises:
+        InterruptedRunError: If Ctrl-C stopped the job; it has saved its state.
     """
     (last,) = run_jobs([request], lambda index, event: on_event(event))
     return last
@@ -107,7 +128,7 @@ def run_jobs(
     at_once: int = 1,
     threads: int | None = None,
 ) -> list[Event]:
-    """Run several jobs and return the last event of each, as :func:`run_job` does.
+    """Run several jobs in separate processes.
 
     Args:
         requests: One request per job.
@@ -117,8 +138,11 @@ def run_jobs(
         at_once: Number of jobs that run concurrently.
         threads: CPU threads of each job; None for the default.
 
+    Returns:
+        The last event of each job, as from :func:`run_job`.
+
     Raises:
-        InterruptedRunError: Ctrl-C stopped the jobs; all have saved their state.
+        InterruptedRunError: If Ctrl-C stopped the jobs; all have saved their state.
     """
     ended: dict[int, Event] = {}
     events: Queue[tuple[int, Event | None]] = Queue()
@@ -152,7 +176,7 @@ def _put(queue: Queue[tuple[int, Event | None]], index: int, event: Event | None
 
 
 class _Process:
-    """A running job and a thread that passes its events on, followed by None at its end."""
+    """A running job and a thread that forwards its events, followed by None at its end."""
 
     def __init__(
         self, request: Request, on_event: Callable[[Event | None], None], threads: int | None
@@ -185,11 +209,11 @@ class _Process:
 
     def stop(self) -> None:
         """Ask the job to save its state and end."""
-        # redundant if the terminal already sent it; Windows cannot send SIGINT to other processes
+        # harmless if the terminal has sent it already; Windows cannot send it to others
         self.process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
 
     def end(self) -> Event:
-        """Wait for the end of the job; return its last event, or one that says how it died."""
+        """Wait for the end of the job; return its last event, or one that describes how it died."""
         status = self.process.wait()
         self.thread.join()
         assert self.process.stdout is not None
@@ -215,7 +239,14 @@ def _post_mortem(status: int, stderr: str) -> dict[str, str]:
 
 
 def to_json(request: Request) -> str:
-    """Return a request as the JSON document that :func:`main` reads."""
+    """Return a request as the JSON document that :func:`main` reads.
+
+    Args:
+        request: The request.
+
+    Returns:
+        The document.
+    """
     return json.dumps({"action": request.ACTION, "request": _encoded(request)})
 
 
@@ -251,7 +282,11 @@ def _decoded(kind: Any, value: Any) -> Any:
 
 
 def main() -> int:
-    """Read a request, run its function and return the exit status."""
+    """Read a request from standard input and run its function; return the exit status.
+
+    Returns:
+        0, or the exit code of the error.
+    """
     channel = Channel()
     try:
         document = json.load(sys.stdin)

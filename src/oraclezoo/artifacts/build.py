@@ -1,4 +1,4 @@
-"""Construction of data, model, optimizer and scheduler from the names in a recipe."""
+"""Construction of a recipe's components: data set, model, optimizer and scheduler."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from oraclezoo.recipe.sections import COMPONENTS
 from oraclezoo.specs import Kind
 
 INITIALISE_ON = 5000
-"""Maximum number of training images for data-dependent initialisation."""
+"""Largest number of training images for a data-dependent initialisation of a backbone."""
 
 CHUNK_BYTES = 1 << 18
-"""Bytes counted at a time; numpy needs eight times as much memory."""
+"""Bytes counted at a time; NumPy needs eight times as much memory for it."""
 
 
 def open_dataset(
@@ -37,10 +37,21 @@ def open_dataset(
     progress: Callable[[str], None] | None = None,
     stream_above: int | None = None,
 ) -> Dataset:
-    """Open the recipe's track. Raises DataError with a suggested fix.
+    """Open the data set of the recipe's track.
 
-    Images that take more than ``stream_above`` bytes are streamed from their file if the track
-    supports it.
+    Args:
+        recipe: The recipe.
+        registry: Registry of components.
+        data_dir: Folder with the data set's files; None for the default folders.
+        progress: Receives lines of text.
+        stream_above: Size of images in bytes above which they are streamed, if the track supports
+            it; None for never.
+
+    Returns:
+        The data set; splits are read on first use.
+
+    Raises:
+        DataError: If files are missing or invalid.
     """
     dataset: Dataset = registry.create(
         "dataset",
@@ -55,9 +66,20 @@ def open_dataset(
 def training_data(
     recipe: Recipe, dataset: Dataset, device: torch.device, stream_above: int | None = None
 ) -> TrainingData:
-    """Load training and validation images to the device, without reading the test split.
+    """Move training and validation images to the device; the test split is not read.
 
-    Either is streamed if it takes more than ``stream_above`` bytes.
+    Args:
+        recipe: The recipe.
+        dataset: Its data set.
+        device: Device of the training.
+        stream_above: Size of images in bytes above which a split is streamed to the device; None
+            for never.
+
+    Returns:
+        The images and labels, with mean and standard deviation of the gray levels.
+
+    Raises:
+        DataError: If a split is empty, or images are not square uint8 images of one size.
     """
     train, validation = dataset.split("train"), dataset.split("validation")
     parts = (train, validation) if recipe.data.refit else (train,)
@@ -87,7 +109,7 @@ def training_data(
 def _place(
     parts: Sequence[Images], device: torch.device, stream_above: int | None
 ) -> Tensor | Streamed:
-    """Return all images on the device, or streamed to it."""
+    """Return the images of all parts on the device, or streamed to it."""
     size_bytes = sum(math.prod(part.shape) for part in parts)
     if stream_above is not None and size_bytes > stream_above:
         return Streamed(parts, device)
@@ -97,13 +119,13 @@ def _place(
 
 
 def _mean_and_std(parts: Sequence[Images]) -> tuple[float, float]:
-    """Return mean and standard deviation of all gray levels in [0, 1], exactly from a histogram."""
+    """Return mean and standard deviation of the gray levels in [0, 1], exact by counting."""
     counts = np.zeros(256, np.int64)
     for images in parts:
         step = max(1, CHUNK_BYTES // math.prod(images.shape[1:]))
         for first in range(0, len(images), step):
             counts += np.bincount(images[first : first + step].reshape(-1), minlength=256)
-    levels = list(enumerate(counts.tolist()))  # Python integers, which cannot overflow
+    levels = list(enumerate(counts.tolist()))  # Python integers, of any size
     pixels = sum(count for _, count in levels)
     total = sum(level * count for level, count in levels)
     squares = sum(level * level * count for level, count in levels)
@@ -118,9 +140,22 @@ def build_backbone(
     shape: dict[str, int],
     seed: int = 0,
 ) -> nn.Module:
-    """Build a backbone on the CPU, with weights drawn from the seed's initialisation stream.
+    """Build a backbone on the CPU, with weights from a separate random stream of the seed.
 
-    ``shape`` contains in_chans, num_classes and image_size. The global random state is restored.
+    The caller's random state does not change.
+
+    Args:
+        registry: Registry of components.
+        name: Name of the backbone.
+        options: Its options.
+        shape: ``in_chans``, ``num_classes`` and ``image_size``.
+        seed: Random seed.
+
+    Returns:
+        The module, mapping images ``(N, in_chans, H, W)`` to logits ``(N, num_classes)``.
+
+    Raises:
+        PluginError: If the backbone is not a torch module.
     """
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(derive(seed, "initialisation"))
@@ -133,8 +168,23 @@ def build_backbone(
 def build_parts(
     recipe: Recipe, registry: Registry, data: TrainingData, shape: dict[str, int], seed: int
 ) -> Parts:
-    """Build model, optimizer and scheduler of a resolved recipe on the data's device."""
-    steps_per_epoch(recipe, len(data.images))  # rejects a batch that is too large, before any work
+    """Build model, optimizer and scheduler of a recipe, on the data's device.
+
+    Args:
+        recipe: A resolved recipe.
+        registry: Registry of components.
+        data: Training data.
+        shape: ``in_chans``, ``num_classes`` and ``image_size``.
+        seed: Random seed of the initial weights.
+
+    Returns:
+        The components.
+
+    Raises:
+        PluginError: If a component does not meet its contract.
+        UsageError: If the batch size or an option does not fit.
+    """
+    steps_per_epoch(recipe, len(data.images))  # rejects a batch size that is too large early
     model = _build_model(recipe, registry, data, shape, seed)
     return build_steppers(recipe, registry, data, model)
 
@@ -142,17 +192,17 @@ def build_parts(
 def _build_model(
     recipe: Recipe, registry: Registry, data: TrainingData, shape: dict[str, int], seed: int
 ) -> nn.Module:
-    """Build and initialise the recipe's backbone on the data's device."""
+    """Build the backbone on the data's device, with data-dependent initialisation if it has one."""
     backbone = registry.get("backbone", recipe.backbone.name).spec
     model = build_backbone(
         registry, recipe.backbone.name, dict(recipe.backbone.options), shape, seed
     )
     if backbone.facts.get("data_init"):
         sample = _sample(data, seed).cpu()
-        model.initialize(standardise(sample, data.mean, data.std))  # type: ignore[operator]  # the fact declares the method
+        model.initialize(standardise(sample, data.mean, data.std))  # type: ignore[operator]  # declared by the fact
     device = data.images.device
     model.to(device)
-    if recipe.train.channels_last:  # before the optimizer, which may depend on the layout
+    if recipe.train.channels_last:  # before the optimizer, which may depend on the weights' layout
         model.to(memory_format=torch.channels_last)
     _check_output(model, recipe.backbone.name, shape, device)
     return model
@@ -161,7 +211,21 @@ def _build_model(
 def build_steppers(
     recipe: Recipe, registry: Registry, data: TrainingData, model: nn.Module
 ) -> Parts:
-    """Build a new optimizer and scheduler for ``model`` and the recipe's whole budget."""
+    """Build an optimizer and a scheduler for a model, for the recipe's whole budget.
+
+    Args:
+        recipe: A resolved recipe.
+        registry: Registry of components.
+        data: Training data.
+        model: The model, on the data's device.
+
+    Returns:
+        The model with its optimizer and scheduler.
+
+    Raises:
+        UsageError: If scheduler or ``train.keep`` depend on validation images that ``data.refit``
+            trains on, or the batch size does not fit.
+    """
     optimizer_facts = registry.get("optimizer", recipe.optimizer.name).spec.facts
     scheduler_facts = registry.get("scheduler", recipe.scheduler.name).spec.facts
     per_epoch = steps_per_epoch(recipe, len(data.images))
@@ -203,16 +267,18 @@ def _check_output(model: nn.Module, name: str, shape: dict[str, int], device: to
     try:
         with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             logits = model(images)
-    except torch.OutOfMemoryError:  # caused by the device, not the backbone
+    except torch.OutOfMemoryError:  # a limit of the device, not a fault of the backbone
         raise
     except (TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())[:200]
         raise PluginError(
             f"backbone '{name}' fails on images of {size} x {size}: {type(error).__name__}: {text}"
         ) from error
-    found = tuple(getattr(logits, "shape", ()))
-    if found != (2, classes):
-        raise PluginError(f"backbone '{name}' gives {found} for 2 images, not (2, {classes})")
+    logits_shape = tuple(getattr(logits, "shape", ()))
+    if logits_shape != (2, classes):
+        raise PluginError(
+            f"backbone '{name}' gives {logits_shape} for 2 images, not (2, {classes})"
+        )
 
 
 def _sample(data: TrainingData, seed: int) -> Tensor:
@@ -222,11 +288,19 @@ def _sample(data: TrainingData, seed: int) -> Tensor:
 
 
 def components(recipe: Recipe, registry: Registry) -> dict[str, dict[str, str]]:
-    """Return distribution and version of each component of a resolved recipe."""
+    """Return distribution and version of each component of a recipe.
+
+    Args:
+        recipe: A resolved recipe.
+        registry: Registry of components.
+
+    Returns:
+        ``name``, ``distribution`` and ``version`` by kind of component.
+    """
     names: dict[Kind, str] = {kind: getattr(recipe, kind).name for kind in COMPONENTS}
     names["dataset"] = recipe.data.track
-    found: dict[str, dict[str, str]] = {}
+    sources: dict[str, dict[str, str]] = {}
     for kind, name in names.items():
         entry = registry.get(kind, name)
-        found[kind] = {"name": name, "distribution": entry.distribution, "version": entry.version}
-    return found
+        sources[kind] = {"name": name, "distribution": entry.distribution, "version": entry.version}
+    return sources

@@ -1,4 +1,4 @@
-"""Export of a model to the bytes of an ONNX file, with metadata from its card."""
+"""Export of a model to ONNX."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ from oraclezoo.onnx_export.shipped import Shipped
 
 
 def shipped(model: Model, *, preprocess: bool = True) -> nn.Module:
-    """Return the module to export, on the CPU: uint8 images to probabilities, or to logits.
+    """Return the module to export, on the CPU.
 
-    Without ``preprocess`` it takes standardised images and omits the softmax. Both variants include
-    test-time augmentation and temperature scaling.
+    Averaging over shifts and the card's temperature are part of it.
+
+    Args:
+        model: The model.
+        preprocess: Whether it maps uint8 images to probabilities; otherwise it maps standardised
+            images to logits.
+
+    Returns:
+        The module.
     """
     on_cpu = model
     if any(tensor.device.type != "cpu" for tensor in model.module.state_dict().values()):
@@ -30,12 +37,24 @@ def shipped(model: Model, *, preprocess: bool = True) -> nn.Module:
 
 
 def graph_of(model: Model, *, preprocess: bool = True, opset: int = onnx_file.OPSET) -> bytes:
-    """Return the float32 ONNX file of a model. Raises UsageError if it cannot be exported."""
-    given = model.card["input"]
+    """Export a model as a float32 ONNX graph.
+
+    Args:
+        model: The model.
+        preprocess: As for :func:`shipped`.
+        opset: ONNX operator set.
+
+    Returns:
+        The bytes of the ONNX file.
+
+    Raises:
+        UsageError: If the model cannot be exported.
+    """
+    spec = model.card["input"]
     return onnx_file.to_onnx(
         shipped(model, preprocess=preprocess),
-        in_chans=given["in_chans"],
-        image_size=given["image_size"],
+        in_chans=spec["in_chans"],
+        image_size=spec["image_size"],
         card=metadata(model.card),
         opset=opset,
     )

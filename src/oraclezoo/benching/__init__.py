@@ -1,1 +1,1 @@
-"""The benchmark: recipes trained at several seeds, measured, and written as results."""
+"""The benchmark: recipes are trained with several seeds, measured and saved as results."""

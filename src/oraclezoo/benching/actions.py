@@ -1,6 +1,6 @@
 """Jobs of the benchmark: train, compress, score and measure, each in a separate process.
 
-Functions import packages when called, so that a job starts quickly. See :mod:`oraclezoo.jobs`.
+Imports are local, so that a job starts quickly. See :mod:`oraclezoo.jobs`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def train_and_score(request: Training, channel: Channel) -> None:
-    """Measure the machine's speed and train; only then read the test images and score the run."""
+    """Measure the machine's speed and train; only then read the test images and score the run.
+
+    Args:
+        request: The request.
+        channel: Receives ``epoch`` events.
+    """
     from oraclezoo.engine.records import Callbacks
     from oraclezoo.plugins.registry import build_registry
     from oraclezoo.recipe.resolve import resolve
@@ -53,6 +58,10 @@ def train_stacked_and_score(request: Stacked, channel: Channel) -> None:
 
     Sends ``epoch``, ``diverged`` and ``scored`` events with their seed, or one ``apart`` event with
     the reason if the seeds must be trained one by one.
+
+    Args:
+        request: The request.
+        channel: Receives the events.
     """
     from oraclezoo.engine.together import CannotStackError
     from oraclezoo.plugins.registry import build_registry
@@ -87,7 +96,12 @@ def train_stacked_and_score(request: Stacked, channel: Channel) -> None:
 
 
 def compress_and_score(request: Compression, channel: Channel) -> None:
-    """Compress a finished run; only then read the test images and score the variant."""
+    """Compress a finished run; only then read the test images and score the variant.
+
+    Args:
+        request: The request.
+        channel: Receives ``epoch`` events of fine-tuning.
+    """
     from oraclezoo.benching.compressed import VariantRequest, make
     from oraclezoo.engine.records import Callbacks
     from oraclezoo.plugins.registry import build_registry
@@ -113,7 +127,7 @@ def _sender(channel: Channel) -> Callable[[Epoch], None]:
 
 
 def _calibration_s(request: Training | Compression) -> float | None:
-    """Return the seconds of the fixed workload on this machine now; None if nothing is timed."""
+    """Return the seconds of the calibration workload on this machine; None if nothing is timed."""
     if not request.scoring.timed:
         return None
     from oraclezoo.engine.device import exact_float32
@@ -151,10 +165,14 @@ def _scorer(
 
 
 def measure(request: Measurement, channel: Channel) -> None:
-    """Measure size, arithmetic and latency of a model and send one ``measured`` event.
+    """Measure size, operations and latency of a model and send one ``measured`` event.
 
-    A model with an ONNX file is timed in ONNX Runtime, another in PyTorch. The job is short and
-    does not stop early.
+    A model with an ONNX file is timed in ONNX Runtime, others in PyTorch. The job is short and
+    ignores stop requests.
+
+    Args:
+        request: The request.
+        channel: Receives the event.
     """
     from oraclezoo.artifacts.resolve import open_model
     from oraclezoo.engine.device import exact_float32, pick

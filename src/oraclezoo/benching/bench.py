@@ -1,6 +1,6 @@
 """The benchmark protocol: from a list of recipes to results that can be ranked.
 
-Each job runs in a separate process and reads test images only after training. Finished jobs are
+Each job runs in a separate process, and reads test images only after training. Finished jobs are
 kept in the runs folder, so that a stopped benchmark continues; failed jobs are run again.
 """
 
@@ -68,9 +68,9 @@ def bench(
 
     Args:
         recipes: Recipes, their names, or paths of TOML files.
-        track: Track that replaces the recipes' own.
+        track: Track that replaces those of the recipes.
         seeds: Number of seeds (0, 1, ...), or the seeds themselves.
-        data_dir: Folder with the data set's files; None for the default places.
+        data_dir: Folder with the data set's files; None for the default folders.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
         out: Folder for results, predictions and the ledger of test-set evaluations.
         runs: Folder for run folders; finished runs in it are reused.
@@ -81,8 +81,8 @@ def bench(
         accuracy_only: Train several seeds concurrently; times are not reported.
         jobs: Number of concurrent seeds with ``accuracy_only``; chosen automatically by default.
         robust: Also score each model on corrupted test images.
-        compress: Variants to add for each recipe, e.g. ``("int8", "prune50+int8")``; they are made
-            from the same trained runs.
+        compress: Compressed variants of each recipe to add, e.g. ``("int8", "prune50+int8")``; the
+            same trained runs are compressed.
         trackers: As for :func:`oraclezoo.train`; they receive no test metrics.
         registry: Registry of components; by default all that are installed.
         report: Called with each event.

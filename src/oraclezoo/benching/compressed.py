@@ -40,10 +40,15 @@ PRUNED = "pruned"
 
 @dataclass(frozen=True)
 class VariantRequest:
-    """A variant to make: the recipe with ``[compress]``, the seed of the run, and the folders.
+    """Request for a compressed variant.
 
-    ``runs`` is the folder that gets the variant's folder. With ``resume``, a finished variant is
-    kept and an unfinished one continued, if it was made from the same run.
+    Attributes:
+        recipe: The recipe, with ``[compress]``.
+        seed: Seed of the run.
+        runs: Folder that receives the variant's folder.
+        execution: How and where the variant is computed.
+        resume: Whether a finished variant is kept and an unfinished one continued, if the run is
+            the same.
     """
 
     recipe: Recipe
@@ -54,16 +59,28 @@ class VariantRequest:
 
 
 class Made(Run):
-    """A model folder made from a run, with ``variant.json`` in place of ``run.json``."""
+    """Folder of a compressed model, with ``variant.json`` in place of ``run.json``."""
 
     FILE: ClassVar[str] = "variant.json"
 
     def model(self, keep: str | None = None, registry: Registry | None = None) -> Model:
-        """Load the compressed model; there is only one, so ``keep`` is ignored."""
+        """Load the compressed model.
+
+        Args:
+            keep: Ignored; there is only one model.
+            registry: Registry of components; by default all that are installed.
+
+        Returns:
+            The model.
+        """
         return load(self.folder, registry)
 
     def check(self) -> None:
-        """Raise ResultError unless the variant is finished and its files can be read."""
+        """Check that the variant is finished and its files can be read.
+
+        Raises:
+            ResultError: If it is not.
+        """
         try:
             if self.record["status"] != "done" or "examples" not in self.record["outcome"]:
                 raise ResultError("it is not finished")
@@ -83,10 +100,25 @@ def identity(
     compile: str = "auto",
     deterministic: bool = False,
 ) -> dict[str, Any]:
-    """Return the inputs that determine a variant, timing included.
+    """Return the inputs that determine a variant, those that affect timing included.
 
-    ``run`` is the finished training run, ``recipe`` the recipe that compresses it. The training and
-    validation splits of the data set must have been read.
+    The training and validation splits of the data set must have been read.
+
+    Args:
+        run: The finished training run.
+        recipe: The recipe that compresses it.
+        registry: Registry of components.
+        dataset: The data set.
+        device: Name of the device.
+        seed: Seed of the run.
+        compile: As for :func:`oraclezoo.train`.
+        deterministic: As for :func:`oraclezoo.train`.
+
+    Returns:
+        A JSON document.
+
+    Raises:
+        ResultError: If the run is not finished.
     """
     weights = run.folder / f"{recipe.train.keep}.safetensors"
     try:
@@ -110,23 +142,26 @@ def identity(
 def make(
     run: Run | str | Path, request: VariantRequest, registry: Registry, callbacks: Callbacks
 ) -> Made:
-    """Compress a finished run and return the folder of the variant.
+    """Compress a finished run.
 
     The recipe equals the run's except for ``[compress]``. A pruned model is fine-tuned by the run's
-    recipe on its training images; int8 is calibrated on training images. Receipts are measured on
-    validation images and have no latency. The test split is not read.
+    recipe on its training images; int8 quantization is calibrated on training images. Receipts are
+    measured on validation images and have no latency. The test split is not read.
 
     Args:
         run: The finished run, or its folder.
-        request: The recipe, the seed, and where and how to make the variant.
+        request: The recipe, the seed, and where and how to compress.
         registry: Registry of components.
         callbacks: Called during fine-tuning and between steps.
 
+    Returns:
+        The folder of the variant.
+
     Raises:
-        UsageError: The backbone cannot be pruned or exported.
-        VerificationError: The ONNX file does not match the model.
-        ResultError: The run is not finished.
-        InterruptedRunError: ``callbacks.should_stop`` returned True.
+        UsageError: If the backbone cannot be pruned or exported.
+        VerificationError: If the ONNX file does not match the model.
+        ResultError: If the run is not finished.
+        InterruptedRunError: If ``callbacks.should_stop`` returned True.
     """
     recipe = resolve(request.recipe, registry)
     steps = Variant.parse(recipe.compress.steps)
@@ -140,7 +175,7 @@ def make(
         callbacks.progress,
         request.execution.stream_limit(),
     )
-    dataset.split("train"), dataset.split("validation")  # the identity has their digests
+    dataset.split("train"), dataset.split("validation")  # the identity includes their digests
     inputs = _identity(run, recipe, registry, dataset, request)
     if request.resume and _is_finished(variant, inputs):
         return variant
@@ -195,7 +230,7 @@ def _identity(
 
 
 def _is_finished(variant: Made, inputs: dict[str, Any]) -> bool:
-    """Return whether a variant was made from these inputs, and is finished."""
+    """Return whether a variant is finished and has these inputs."""
     try:
         variant.check()
         record = variant.record
@@ -214,8 +249,8 @@ def _pruned(
 ) -> Model:
     """Prune and fine-tune, or load the result of an earlier variant.
 
-    All variants that start with the same pruning step share its model, in the folder of the
-    variant that only prunes.
+    All variants that begin with the same pruning share it, in the folder of the variant that only
+    prunes.
     """
     folder = request.runs / folder_name(recipe, request.seed) / PRUNED
     stamp = folder / "asked.json"
@@ -224,7 +259,7 @@ def _pruned(
     if same_inputs:
         try:
             return load(folder, registry)
-        except ResultError:  # not finished, or damaged
+        except ResultError:  # unfinished or unreadable
             (folder / CARD).unlink(missing_ok=True)
     else:
         shutil.rmtree(folder, ignore_errors=True)
@@ -265,7 +300,7 @@ def _check_stop(should_stop: Callable[[], bool], variant: Made) -> None:
 def _outcome(
     trained: dict[str, Any], fine_tuned: list[FineTuned], after: dict[str, Any], batch_size: int
 ) -> dict[str, Any]:
-    """Return the outcome in the format of a run's, summed over training and fine-tuning."""
+    """Return the outcome in the form of a run's, with training and fine-tuning summed."""
     examples = sum(step.examples for step in fine_tuned)
     return {
         "steps": trained["steps"] + examples // batch_size,

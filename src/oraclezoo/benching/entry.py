@@ -52,7 +52,21 @@ class Jobs:
 def compose_result(
     jobs: Jobs, registry: Registry, folder: Path, *, device: str, command: str
 ) -> Result:
-    """Compose the result of a recipe's jobs and save it in ``folder`` with its predictions."""
+    """Compose the result of a recipe's jobs and save it with its predictions.
+
+    Args:
+        jobs: Outcome of the jobs.
+        registry: Registry of components.
+        folder: Folder of the results.
+        device: Name of the device.
+        command: Command recorded in the result.
+
+    Returns:
+        The result.
+
+    Raises:
+        ResultError: If the runs were scored on different test files.
+    """
     recipe, measured = jobs.recipe, jobs.measured
     records = {seed: run.scored() for seed, run in jobs.runs.items()}
     scores = [Score.load(run.folder / "score.safetensors") for run in jobs.runs.values()]
@@ -118,15 +132,15 @@ def compose_result(
 
 
 def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, robust: bool) -> str:
-    """Return an id that does not overwrite a result with other data or with more content.
+    """Return an id whose result, if it exists, has the same data and no further content.
 
-    More content means further seeds, times or robustness.
+    Further content means other seeds, times or robustness.
     """
     taken = identity
     for number in count(2):
         try:
             old = Result.load(folder / f"{taken}.json")
-        except ResultError:  # not there, or broken
+        except ResultError:  # missing, or unreadable
             return taken
         further = {score.seed for score in old.seeds} - seeds
         loses = not timed and any(score.train_s is not None for score in old.seeds)

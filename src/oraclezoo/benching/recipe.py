@@ -1,4 +1,4 @@
-"""Benchmark of one recipe: its jobs at all seeds, and their result.
+"""A row of a benchmark: the jobs of a recipe with all its seeds, and their result.
 
 Finished jobs are kept in the runs folder and reused; failed ones are run again.
 """
@@ -52,7 +52,19 @@ class Progress:
 
 @dataclass(frozen=True)
 class Shared:
-    """Settings of a benchmark that all its jobs share."""
+    """Settings that all jobs of a benchmark share.
+
+    Attributes:
+        registry: Registry of components.
+        execution: How and where jobs compute.
+        results: Folder of the results.
+        runs: Folder of the run folders.
+        fresh: Whether finished runs are ignored.
+        robust: Whether corrupted test images are scored too.
+        at_once: Number of concurrent seeds; None for an automatic choice.
+        command: Command recorded in the results.
+        report: Called with each event.
+    """
 
     registry: Registry
     execution: Execution
@@ -85,47 +97,96 @@ class JobKind(Protocol):
         """Number of epochs of one job, for progress."""
 
     def run(self, seed: int) -> Run:
-        """Return the run of a seed; its folder may not exist yet."""
+        """Return the run of a seed; its folder may not exist yet.
+
+        Args:
+            seed: The seed.
+
+        Returns:
+            The run.
+        """
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """Return the provenance that a run must have to be reused."""
+        """Return the provenance that the record of a run must have for the run to be reused.
+
+        Args:
+            seed: The seed.
+
+        Returns:
+            A JSON document.
+        """
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Request:
-        """Return the request of a job; ``processes`` is the number of concurrent ones."""
+        """Return the request of a job.
+
+        Args:
+            seed: The seed.
+            resume: Whether the job continues from a checkpoint.
+            processes: Number of concurrent jobs; None for one at a time.
+
+        Returns:
+            The request.
+        """
 
 
 class Mode(Protocol):
-    """How the jobs of a row are run."""
+    """Strategy that runs the jobs of a row."""
 
     timed: bool
-    """Whether its result has times."""
+    """Whether times are reported."""
 
     def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
-        """Return whether an existing run can be reused."""
+        """Return whether a kept run can replace a new one.
+
+        Args:
+            record: Record of the kept run.
+            identity: Provenance of a new run.
+
+        Returns:
+            True if the kept run is reused.
+        """
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
-        """Run the jobs of the seeds that are not kept."""
+        """Run the jobs of the seeds that are not kept.
+
+        Args:
+            row: The row.
+            seeds: All its seeds.
+        """
 
 
 class Sequential:
-    """Runs one job at a time, alone on the machine; times are reported."""
+    """One job after another, without concurrent work; times are reported."""
 
     timed = True
 
     def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
-        """Accept an uninterrupted single run of equal provenance."""
+        """Accept a run of equal provenance that was trained in one piece and not in a stack.
+
+        Args:
+            record: Record of the kept run.
+            identity: Provenance of a new run.
+
+        Returns:
+            True if the kept run is reused.
+        """
         same = all(record.get(key) == value for key, value in identity.items())
         return same and not record.get("parts") and not record.get("together")
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
-        """Run the seeds one by one."""
+        """Run the seeds one by one.
+
+        Args:
+            row: The row.
+            seeds: All its seeds.
+        """
         for seed in seeds:
             row.run_seed(seed)
 
 
 @dataclass(frozen=True)
 class Trainings:
-    """Jobs that train the recipe at each seed and score it."""
+    """Jobs that train the recipe with each seed and score it."""
 
     shared: Shared
     recipe: Recipe
@@ -137,11 +198,25 @@ class Trainings:
         return self.recipe.budget.epochs
 
     def run(self, seed: int) -> Run:
-        """Return the run of a seed."""
+        """Return the run of a seed.
+
+        Args:
+            seed: The seed.
+
+        Returns:
+            The run.
+        """
         return Run(self.shared.runs / folder_name(self.recipe, seed))
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """Return the provenance of a run started now on this machine."""
+        """Return the provenance of a new run.
+
+        Args:
+            seed: The seed.
+
+        Returns:
+            A JSON document.
+        """
         execution = self.shared.execution
         return provenance(
             self.recipe,
@@ -154,7 +229,16 @@ class Trainings:
         )
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Training:
-        """Return the request of a job."""
+        """Return the request of a job.
+
+        Args:
+            seed: The seed.
+            resume: Whether the job continues from a checkpoint.
+            processes: Number of concurrent jobs; None for one at a time.
+
+        Returns:
+            The request.
+        """
         shared = self.shared
         scoring = Scoring(shared.results, shared.robust, timed=processes is None)
         return Training(
@@ -165,7 +249,14 @@ class Trainings:
 class RecipeBench:
     """A row of the benchmark: jobs of one kind, run in one mode.
 
-    ``exported`` says whether the model's ONNX export is timed too, for comparison with variants.
+    ``exported`` is True if the model's ONNX export is timed too, for comparison with variants.
+
+    Args:
+        shared: Settings of the benchmark.
+        jobs: The jobs.
+        dataset: The data set.
+        position: Place of the row in the benchmark.
+        mode: Strategy that runs the jobs.
     """
 
     def __init__(
@@ -178,11 +269,22 @@ class RecipeBench:
         self.runs: dict[int, Run] = {}
         self.failures: list[dict[str, Any]] = []
         self.fractions: dict[int, float] = {}
-        """Finished fraction of each concurrent job that is running."""
+        """Finished fraction of each running concurrent job."""
         self._trained = False
 
     def result(self, seeds: Sequence[int]) -> Result:
-        """Train missing seeds, measure one model, and save the result."""
+        """Train what is not kept, measure one model, and save the result.
+
+        Args:
+            seeds: The seeds.
+
+        Returns:
+            The result.
+
+        Raises:
+            InterruptedRunError: If Ctrl-C stopped a job.
+            ResultError: If the runs were scored on different test files.
+        """
         self.train(seeds)
         measured = self._measure()
         return compose_result(
@@ -194,13 +296,24 @@ class RecipeBench:
         )
 
     def train(self, seeds: Sequence[int]) -> None:
-        """Train and score missing seeds; does nothing the second time."""
+        """Train and score what is not kept; further calls do nothing.
+
+        Args:
+            seeds: The seeds.
+        """
         if not self._trained:
             self.mode.run(self, seeds)
             self._trained = True
 
     def run_seed(self, seed: int) -> None:
-        """Run the job of a seed, unless it is kept, and record its outcome."""
+        """Run the job of a seed, unless it is kept, and record its outcome.
+
+        Args:
+            seed: The seed.
+
+        Raises:
+            InterruptedRunError: If Ctrl-C stopped the job.
+        """
         status = self.status(seed)
         if status == "scored":
             self.keep(seed)
@@ -213,10 +326,13 @@ class RecipeBench:
             self.finish(seed, "done")
 
     def status(self, seed: int) -> str:
-        """Return the status of a seed's reusable run; "" if there is none.
+        """Return the state of a reusable run of a seed.
+
+        Args:
+            seed: The seed.
 
         Returns:
-            ``"scored"``, ``"done"``, ``"running"``, ``"interrupted"`` or ``""``.
+            ``"scored"``, ``"done"``, ``"running"``, ``"interrupted"``, or ``""`` if there is none.
         """
         if self.shared.fresh:
             return ""
@@ -243,7 +359,11 @@ class RecipeBench:
         return "scored" if "score" in record and "calibration_s" in record else "done"
 
     def keep(self, seed: int) -> None:
-        """Reuse the scored run of a seed; the ledger of a new results folder records it too."""
+        """Reuse the scored run of a seed and record it in the ledger of the results folder.
+
+        Args:
+            seed: The seed.
+        """
         ledger.note(
             self.shared.results,
             track=self.recipe.data.track,
@@ -253,14 +373,25 @@ class RecipeBench:
         self.finish(seed, "kept")
 
     def finish(self, seed: int, event: str) -> None:
-        """Record the scored run of a seed and report ``event``, ``kept`` or ``done``."""
+        """Record the scored run of a seed and report it.
+
+        Args:
+            seed: The seed.
+            event: ``kept`` or ``done``.
+        """
         self.fractions.pop(seed, None)
         run = self.runs[seed] = self.jobs.run(seed)
         self.tell(event, seed, run.record["score"], part=1)
         self.offset += 1
 
     def fail(self, last: Event, seed: int, *, reported_seed: bool = True) -> None:
-        """Record a failure by the job's last event."""
+        """Record and report a failure.
+
+        Args:
+            last: Last event of the job.
+            seed: The seed.
+            reported_seed: Whether the reported event has the seed.
+        """
         self.fractions.pop(seed, None)
         failure = {"reason": last["reason"], "message": last["message"]}
         self.failures.append({"seed": seed, **failure})
@@ -269,7 +400,12 @@ class RecipeBench:
         self.offset += 1
 
     def pass_message(self, event: Event, seed: int | None) -> None:
-        """Report the text of a ``message`` event; other events are ignored."""
+        """Report the text of a ``message`` event; other events are ignored.
+
+        Args:
+            event: The event.
+            seed: Seed of the job; None for all seeds.
+        """
         if event["event"] == "message":
             self.tell("message", seed, {"message": event["message"]})
 
@@ -318,7 +454,11 @@ class RecipeBench:
     ) -> None:
         """Report an event and, except for epochs, append it to the journal.
 
-        ``part`` is the finished fraction of the current job.
+        Args:
+            event: Kind of the event.
+            seed: Seed of the job; None for events that concern all seeds.
+            fields: Further values of the event.
+            part: Finished fraction of the current job.
         """
         values = fields or {}
         done = self.offset + part + sum(self.fractions.values())

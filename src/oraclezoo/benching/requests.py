@@ -27,9 +27,16 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Training:
-    """Request to train a resolved recipe at one seed and score it.
+    """Request to train a recipe with one seed and score it.
 
-    ``processes`` is the number of such jobs that run concurrently, None for one at a time.
+    Attributes:
+        recipe: The resolved recipe.
+        seed: The seed.
+        runs: Folder that receives the run folder.
+        resume: Whether to continue from a checkpoint.
+        execution: How and where to train.
+        scoring: How the run is scored.
+        processes: Number of such jobs that run concurrently; None for one at a time.
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:train_and_score"
@@ -45,10 +52,16 @@ class Training:
 
 @dataclass(frozen=True)
 class Stacked:
-    """Request to train a resolved recipe at several seeds as a stack, and score each.
+    """Request to train a recipe with several seeds as a stack, and score each.
 
-    ``resume`` are the seeds that continue from a checkpoint; ``at_once`` is the size of a stack,
-    None for as many as fit into memory.
+    Attributes:
+        recipe: The resolved recipe.
+        seeds: The seeds.
+        resume: Seeds that continue from a checkpoint.
+        at_once: Size of a stack; None for as many as fit into memory.
+        runs: Folder that receives the run folders.
+        execution: How and where to train.
+        scoring: How the runs are scored.
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:train_stacked_and_score"
@@ -64,7 +77,17 @@ class Stacked:
 
 @dataclass(frozen=True)
 class Compression:
-    """Request to compress the finished run in the folder ``run``, and score the variant."""
+    """Request to compress a finished run and score the variant.
+
+    Attributes:
+        run: Folder of the run.
+        recipe: The resolved recipe, with ``[compress]``.
+        seed: Seed of the run.
+        runs: Folder that receives the variant's folder.
+        resume: Whether to continue an unfinished variant.
+        execution: How and where to fine-tune.
+        scoring: How the variant is scored.
+    """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:compress_and_score"
 
@@ -79,9 +102,13 @@ class Compression:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Request to measure size, arithmetic and latency of the model in ``folder``.
+    """Request to measure size, operations and latency of a model.
 
-    Latency is measured if ``timed``; ``exported`` measures the ONNX export of a run as well.
+    Attributes:
+        folder: Folder of the model.
+        device: Name of the device.
+        timed: Whether latency is measured.
+        exported: Whether the ONNX export of a run is measured too.
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:measure"

@@ -1,9 +1,9 @@
-"""Concurrent training of several seeds, for benchmarks of accuracy alone.
+"""Concurrent training of several seeds, for accuracy-only benchmarks.
 
-On a CPU each seed is trained in a separate process with a share of the cores. On an accelerator
-one process trains all seeds as a stack (:mod:`oraclezoo.training.stacked`). The choice rests on
-``benchmarks/seeds_at_once.py``. Times are not reported, and the runs are marked, so that no timed
-benchmark reuses them.
+On a CPU each seed is trained in a separate process with a share of the cores. On an accelerator one
+process trains all seeds as a stack (:mod:`oraclezoo.training.stacked`).
+``benchmarks/seeds_at_once.py`` compares the strategies. Times are not reported, and the runs are
+marked, so that timed benchmarks do not reuse them.
 """
 
 from __future__ import annotations
@@ -22,16 +22,24 @@ PROCESS_BYTES = 1 << 30
 """Estimated memory of a training process."""
 
 TIME_ONLY = {"provenance": ("compile",), "hardware": ("threads", "class")}
-"""Entries of a run's provenance that affect its time, but its accuracy only by rounding."""
+"""Entries of a run's provenance that affect its time; they affect its accuracy only by rounding."""
 
 
 class Concurrent:
-    """Trains several seeds at a time; times are not reported."""
+    """Strategy that trains several seeds concurrently; times are not reported."""
 
     timed = False
 
     def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
-        """Accept a run whose parts all have this provenance, apart from what affects time only."""
+        """Accept a run whose parts all have this provenance, up to entries that affect time only.
+
+        Args:
+            record: Record of the kept run.
+            identity: Provenance of a new run.
+
+        Returns:
+            True if the kept run is reused.
+        """
         wanted = _without_times(identity)
         return all(
             _without_times({key: part.get(key) for key in identity}) == wanted
@@ -39,7 +47,15 @@ class Concurrent:
         )
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
-        """Reuse scored runs and train the other seeds."""
+        """Reuse scored runs and train the other seeds.
+
+        Args:
+            row: The row.
+            seeds: All its seeds.
+
+        Raises:
+            InterruptedRunError: If Ctrl-C stopped a job; finished jobs and checkpoints are kept.
+        """
         row.fractions.clear()
         pending: dict[int, bool] = {}
         for seed in seeds:
@@ -62,10 +78,15 @@ class Concurrent:
         row.runs = {seed: row.runs[seed] for seed in seeds if seed in row.runs}
 
     def in_processes(self, row: RecipeBench, pending: Mapping[int, bool]) -> None:
-        """Train each pending seed in a process; the value says whether it resumes."""
+        """Train each pending seed in a process.
+
+        Args:
+            row: The row.
+            pending: For each seed to train, whether it resumes.
+        """
         seeds, cores = list(pending), usable_cores()
         at_once = min(row.shared.at_once or processes(cores), max(1, len(seeds)))
-        if at_once == 1:  # sequentially, as in a timed benchmark
+        if at_once == 1:  # without concurrent work, as in a timed benchmark
             _one_by_one(row, pending)
             return
 
@@ -94,7 +115,12 @@ class Concurrent:
         )
 
     def stacked(self, row: RecipeBench, pending: Mapping[int, bool]) -> None:
-        """Train all pending seeds in one process; one by one if they cannot be stacked."""
+        """Train all pending seeds in one process; one by one if they cannot be stacked.
+
+        Args:
+            row: The row.
+            pending: For each seed to train, whether it resumes.
+        """
         shared, reason = row.shared, ""
         if shared.execution.deterministic:
             reason = "--deterministic gives the weights of a separate training"
@@ -153,13 +179,20 @@ def _epoch(row: RecipeBench, seed: int, event: Event) -> None:
 
 
 def processes(cores: int) -> int:
-    """Return the number of concurrent trainings on a CPU: one per core and free gigabyte."""
+    """Return the number of concurrent trainings on a CPU: one per core and free GiB, at least one.
+
+    Args:
+        cores: Number of usable cores.
+
+    Returns:
+        Number of processes.
+    """
     free = free_memory_bytes(pick("cpu"))
     return max(1, min(cores, free // PROCESS_BYTES))
 
 
 def usable_cores() -> int:
-    """Return the number of processors that this process may use."""
+    """Return the number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,6 +1,6 @@
 """Rows of compressed variants: the trained runs of a recipe are compressed and scored.
 
-The runs are those of the recipe without ``[compress]``; they are trained once for all variants.
+The runs are those of the recipe without ``[compress]``; all variants share them.
 """
 
 from __future__ import annotations
@@ -29,11 +29,25 @@ class Compressions:
         return max(1, self.recipe.compress.epochs)
 
     def run(self, seed: int) -> Run:
-        """Return the variant of a seed."""
+        """Return the variant of a seed.
+
+        Args:
+            seed: The seed.
+
+        Returns:
+            The variant.
+        """
         return Made(self.source.shared.runs / folder_name(self.recipe, seed))
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """Return the provenance of a variant made now on this machine."""
+        """Return the provenance of a new variant.
+
+        Args:
+            seed: The seed.
+
+        Returns:
+            A JSON document.
+        """
         execution = self.source.shared.execution
         return identity(
             self.source.runs[seed],
@@ -47,7 +61,16 @@ class Compressions:
         )
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Compression:
-        """Return the request of a job; variants are made one at a time."""
+        """Return the request of a job.
+
+        Args:
+            seed: The seed.
+            resume: Whether an unfinished variant is continued.
+            processes: Ignored; variants are compressed one at a time.
+
+        Returns:
+            The request.
+        """
         shared = self.source.shared
         scoring = Scoring(shared.results, shared.robust, self.source.mode.timed)
         run = self.source.runs[seed].folder
@@ -55,17 +78,34 @@ class Compressions:
 
 
 class AfterTraining:
-    """Runs the jobs of a variant one by one, after those of the row that it compresses."""
+    """Strategy that runs the jobs of a variant one by one, after those of its source row.
+
+    Args:
+        source: Row of the uncompressed recipe.
+    """
 
     def __init__(self, source: RecipeBench) -> None:
         self.source, self.timed = source, source.mode.timed
 
     def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
-        """Accept what the source row accepts."""
+        """Accept what the source row accepts.
+
+        Args:
+            record: Record of the kept variant.
+            identity: Provenance of a new variant.
+
+        Returns:
+            True if the kept variant is reused.
+        """
         return self.source.mode.serves(record, identity)
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
-        """Train the source row, then compress its runs; a seed without a run fails."""
+        """Train the source row, then compress its runs; a seed without a run fails.
+
+        Args:
+            row: The row.
+            seeds: All its seeds.
+        """
         self.source.train(seeds)
         failures = {failure["seed"]: failure for failure in reversed(self.source.failures)}
         for seed in seeds:

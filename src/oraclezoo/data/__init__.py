@@ -1,1 +1,1 @@
-"""Data: IDX files, tracks with their fixed splits, downloads, generated characters, previews."""
+"""Data: IDX files, tracks with fixed splits, downloads, generated characters, contact sheets."""

@@ -27,7 +27,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """Yield a temporary file, open for reading and writing, that replaces ``path`` afterwards.
 
     If the block raises, the temporary file is removed and ``path`` is unchanged. Temporary files
-    that killed processes left in the folder are removed first. Raises OSError.
+    left in the folder by killed processes are removed first.
+
+    Args:
+        path: The file to write.
+
+    Yields:
+        The temporary file, in binary mode.
+
+    Raises:
+        OSError: If the file cannot be written.
     """
     sweep(path.parent)
     temporary, file = _temporary(path)
@@ -46,14 +55,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def settle(file: BinaryIO) -> None:
-    """Flush a file to disk, so that a power failure after the rename cannot lose its content."""
+    """Flush a file to disk, so that a power failure after the rename cannot lose its content.
+
+    Args:
+        file: The open file.
+    """
     os.fsync(file.fileno())
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files that killed processes left in ``folder`` (see :func:`replacing`).
+    """Remove temporary files left in ``folder`` by killed processes (see :func:`replacing`).
 
     A running process holds a lock on its temporary file, which ends with the process.
+
+    Args:
+        folder: The folder; it need not exist.
     """
     with suppress(OSError):  # writing reports a missing or unwritable folder
         for path in folder.iterdir():
@@ -65,8 +81,18 @@ def sweep(folder: Path) -> None:
 def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Hold an exclusive lock for ``path`` among processes and threads during the block.
 
-    ``waiting`` is called once if the lock is taken. The lock is an empty file next to ``path``. It
-    is never removed, because waiting processes could then lock different files. Raises OSError.
+    The lock is an empty file next to ``path``. It is never removed, because waiting processes could
+    then lock different files.
+
+    Args:
+        path: The file to lock.
+        waiting: Called once if another process or thread has the lock.
+
+    Yields:
+        None, while the lock is held.
+
+    Raises:
+        OSError: If the file system has no locks or the lock file cannot be written.
     """
     import filelock  # 40 ms, only needed to write
 

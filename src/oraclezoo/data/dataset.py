@@ -17,21 +17,39 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class ArraySplit:
-    """Images uint8 ``(N, H, W)`` and labels int64 ``(N,)``. Implements contracts.Split."""
+    """Images and labels in memory; implements contracts.Split.
+
+    Attributes:
+        images: uint8 ``(N, H, W)``.
+        labels: int64 ``(N,)``.
+    """
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> ArraySplit:
-        """Return the images and labels where ``chosen``, bool ``(N,)``, is true, in order."""
+        """Select images and labels by a mask.
+
+        Args:
+            chosen: bool ``(N,)``.
+
+        Returns:
+            The selected images and labels, in order.
+        """
         return ArraySplit(self.images[chosen], self.labels[chosen])
 
 
 class ArrayDataset:
     """A contracts.Dataset with one reading function for each of the three splits.
 
-    The readers add digests to ``sha256`` as they read, so it covers exactly what was read; users
-    see a read-only view.
+    Args:
+        classes: Class names, in label order.
+        glyphs: The modern character of each class.
+        flip_keeps_label: Whether a mirrored image keeps its label.
+        synthetic: Whether the images are generated.
+        sha256: Digests by file name. Readers add to it as they read, so that it covers exactly the
+            files that were read; the attribute is a read-only view.
+        readers: Function that reads each split, by name.
     """
 
     def __init__(
@@ -51,7 +69,18 @@ class ArrayDataset:
         self._splits: dict[str, Split] = {}
 
     def split(self, name: str) -> Split:
-        """Return the split "train", "validation" or "test". Raises UsageError, DataError."""
+        """Return a split, read on first use.
+
+        Args:
+            name: "train", "validation" or "test".
+
+        Returns:
+            The images and labels.
+
+        Raises:
+            UsageError: If there is no such split.
+            DataError: If it cannot be read.
+        """
         if name not in self._readers:
             raise UsageError(f"there is no split '{name}'{nearest(name, self._readers)}")
         if name not in self._splits:
@@ -62,7 +91,16 @@ class ArrayDataset:
 def digests(dataset: Dataset, *splits: str) -> dict[str, str]:
     """Return the SHA-256 of each source file that has been read, after reading ``splits``.
 
-    Reading is cached, so that a split costs time only once. Raises UsageError, DataError.
+    Args:
+        dataset: The data set.
+        splits: Names of splits; reading is cached, so a split is read only once.
+
+    Returns:
+        Digests (hex) by file name.
+
+    Raises:
+        UsageError: If there is no such split.
+        DataError: If a split cannot be read.
     """
     for name in splits:
         dataset.split(name)

@@ -1,7 +1,7 @@
-"""Verified HTTP downloads: a file is complete and correct at its path, or not there at all.
+"""Verified downloads over HTTP: a file is either complete and correct, or absent.
 
-Retries, a size limit and a time limit bound what a server can do. requests reads proxies and
-certificates from the environment.
+Retries, a size limit and a time limit bound what a server can do. Proxies and certificates are
+taken from the environment by requests.
 """
 
 from __future__ import annotations
@@ -24,24 +24,30 @@ from oraclezoo.data.upstream import UpstreamFile, digest_stream
 from oraclezoo.errors import DownloadError
 
 if TYPE_CHECKING:
-    import requests  # 0.2 s, which a file that is there already need not pay
+    import requests  # 0.2 s, not needed if the file exists
 
 _CHUNK = 1 << 16
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"oraclezoo/{__version__}"}
 _BUSY = {408, 425, 429}
 
 Received = Callable[[str, int, int | None], None]
-"""Called with a file's name, the bytes received so far and the total (None if not known)."""
+"""Called with a file's name, the bytes received and the total (None if unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Limits of a download.
 
-    ``read_timeout_s`` is how long a server may send nothing; ``attempts`` counts the first one;
-    ``pause_s`` comes before the second and doubles from then on. A server that asks for a pause of
-    more than ``max_pause_s`` is given up. All attempts together may take ``total_s`` plus the time
-    that the file's largest size takes at ``slowest_bytes_per_s``.
+    Attributes:
+        connect_timeout_s: Timeout of a connection.
+        read_timeout_s: Longest time without data from the server.
+        attempts: Number of attempts, the first one included.
+        pause_s: Pause before the second attempt; doubled for each further one.
+        max_pause_s: A server that asks for a longer pause is given up.
+        max_redirects: Largest number of redirects.
+        total_s: Time limit of all attempts, in addition to the time that the largest allowed size
+            takes at ``slowest_bytes_per_s``.
+        slowest_bytes_per_s: Lowest transfer rate, bytes per second.
     """
 
     connect_timeout_s: float = 10.0
@@ -55,7 +61,7 @@ class Settings:
 
 
 class _TryAgainError(Exception):
-    """Failure worth another attempt, after ``wait_s`` if the server asks for a pause."""
+    """A failure that may be temporary; retried, after ``wait_s`` if the server asks for it."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         super().__init__(reason)
@@ -72,10 +78,21 @@ def obtain(
     received: Received | None = None,
     settings: Settings | None = None,
 ) -> None:
-    """Download ``file`` from ``url`` to ``path`` unless it is already there, and verify it.
+    """Download a file unless a verified copy exists, and verify it.
 
-    Processes that need the same file take turns. Error messages end with ``instead``: what else
-    the user can do. Raises DownloadError and leaves ``path`` unchanged.
+    Processes that want the same file take turns. On failure ``path`` is unchanged.
+
+    Args:
+        file: The file, with its digest and largest size.
+        path: Destination.
+        url: Address of the file.
+        instead: Last line of error messages: alternatives to the download.
+        progress: Receives lines of text.
+        received: Receives the number of bytes as they arrive.
+        settings: Limits; defaults if None.
+
+    Raises:
+        DownloadError: If the file cannot be downloaded, verified or written.
     """
     if _is_there(file, path):
         return
@@ -97,7 +114,14 @@ def obtain(
 
 
 def without_password(url: str) -> str:
-    """Return ``url`` without its password, for display."""
+    """Remove credentials from a URL, for messages.
+
+    Args:
+        url: The address.
+
+    Returns:
+        The address without user name and password.
+    """
     return re.sub(r"//[^/]*@", "//", url)
 
 
@@ -107,7 +131,7 @@ def _is_there(file: UpstreamFile, path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Download:
-    """Download of one file to ``path``, for one process at a time."""
+    """Download of one file to ``path``; at most one process at a time runs it."""
 
     file: UpstreamFile
     path: Path
@@ -117,7 +141,7 @@ class _Download:
     settings: Settings
 
     def run(self) -> None:
-        """Raises DownloadError; OSError if the file cannot be written."""
+        """Download with retries. Raises DownloadError; OSError if the file cannot be written."""
         source = without_password(self.url).rpartition("/")[0]
         self.say(f"downloading {self.file.name} from {source}")
         settings = self.settings
@@ -170,7 +194,7 @@ class _Download:
             )
 
     def _chunks(self) -> Iterator[bytes | int]:
-        """Yield the file's size if the server says it, then its bytes as they arrive."""
+        """Yield the file's size if the server reports it, then its bytes as they arrive."""
         import urllib3.exceptions
 
         with _session() as session, self._answer(session) as response:
@@ -180,7 +204,7 @@ class _Download:
             if re.fullmatch(r"\d{1,15}", length, re.ASCII):
                 yield int(length)
             try:
-                # not decoded: many servers call a .gz file's own compression an encoding
+                # not decoded: many servers declare the compression of a .gz file as an encoding
                 while chunk := response.raw.read1(_CHUNK, decode_content=False):
                     yield chunk
             except urllib3.exceptions.ReadTimeoutError as error:
@@ -206,10 +230,10 @@ class _Download:
 def _arriving(
     source: Callable[[], Iterator[bytes | int]], deadline: float
 ) -> Iterator[bytes | int]:
-    """Yield items that a thread reads from ``source``, until ``deadline`` on the monotonic clock.
+    """Yield what a thread takes from ``source`` until ``deadline`` on the monotonic clock.
 
-    Socket timeouts apply to each read: without a thread, a server that sends its header byte by
-    byte would never exceed one. Raises queue.Empty at the deadline.
+    A thread, because a timeout of sockets counts from byte to byte: a server that sends its header
+    a byte at a time would never exceed it. Raises queue.Empty at the deadline.
     """
     items: queue.SimpleQueue[bytes | int | Exception | None] = queue.SimpleQueue()
     abandoned = threading.Event()
@@ -238,6 +262,7 @@ def _arriving(
 
 
 def _session() -> requests.Session:
+    """Return a session that follows no redirects: requests reads their bodies without limit."""
     import requests
 
     class Session(requests.Session):
@@ -274,7 +299,7 @@ def _get(session: requests.Session, url: str, settings: Settings) -> requests.Re
         raise _TryAgainError("no connection to the server") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         raise DownloadError("this is not a valid address") from error
-    except OSError as error:  # requests' own for a bundle that is not there
+    except OSError as error:  # raised by requests for a missing certificate bundle
         raise DownloadError("the certificates named in the environment are missing") from error
 
 
@@ -282,7 +307,7 @@ def _refusal(response: requests.Response) -> Exception:
     """Return the error for a response without a file."""
     status = response.status_code
     known = status in {known.value for known in HTTPStatus}
-    # the standard's words, since the server's may hold anything
+    # the standard phrase, since the server's could contain anything
     reason = f"the server answers {status}" + (f" {HTTPStatus(status).phrase}" if known else "")
     if status in _BUSY or status >= 500:
         return _TryAgainError(reason, _retry_after_s(response))

@@ -1,4 +1,4 @@
-"""Oracle-MNIST's files from upstream's repository or a mirror, verified."""
+"""Download of Oracle-MNIST's files from the official repository or a mirror."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oraclezoo.data.upstream import UpstreamFile, known
 from oraclezoo.errors import DataError
 
 VARIABLE = "ORACLEZOO_DATA_URL"
-"""Environment variable that names a mirror: the URL of a folder with the four .gz files."""
+"""Environment variable with the URL of a mirror, a folder with the four .gz files."""
 
 INSTEAD = (
     "Instead: --data-dir FOLDER with the files, a mirror's folder in $ORACLEZOO_DATA_URL, "
@@ -30,14 +30,24 @@ def fetch(
     received: Received | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Path]:
-    """Download upstream's files ``names`` (all four by default) and return their paths.
+    """Download Oracle-MNIST's files and verify them.
 
-    ``dest`` is the folder (default: the user's cache), ``url`` the folder to download from
-    (default: $ORACLEZOO_DATA_URL, otherwise upstream's repository). A file in ``dest`` that matches
-    its digest is kept; any other is replaced. ``progress`` gets lines, ``received`` the bytes as
-    they arrive.
+    Files in ``dest`` that match their digests are kept; others are replaced.
 
-    Raises DownloadError, with ``dest``'s file as it was before; UnknownNameError.
+    Args:
+        names: Names of the files; all four by default.
+        dest: Destination folder; the user's cache by default.
+        url: Folder to download from; $ORACLEZOO_DATA_URL or the official repository by default.
+        progress: Receives lines of text.
+        received: Receives the number of bytes as they arrive.
+        settings: Limits of the downloads; defaults if None.
+
+    Returns:
+        Path of each file, by name.
+
+    Raises:
+        UnknownNameError: If there is no such file.
+        DownloadError: If a file cannot be downloaded; it is left as it was.
     """
     files = [known(name) for name in (upstream.FILES if names is None else names)]
     folder = dest or download_folder()
@@ -62,19 +72,41 @@ def ensure(
     data_dir: Path | None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Path]:
-    """Return the paths of upstream's files ``names``; download missing ones to the cache.
+    """Locate Oracle-MNIST's files, downloading missing ones into the cache.
 
-    With ``data_dir``, nothing is downloaded. Raises DataError, DownloadError.
+    Args:
+        names: Names of the files.
+        data_dir: Folder that must contain the files, without downloads; None for the default
+            folders.
+        progress: Receives lines of text.
+
+    Returns:
+        Path of each file, by name.
+
+    Raises:
+        DataError: If ``data_dir`` lacks a file, or a folder does not exist.
+        DownloadError: If a file cannot be downloaded.
     """
     if data_dir is not None:
         return find(names, data_dir)
-    found = search(names, None)
-    fetched = fetch([name for name, path in found.items() if path is None], progress=progress)
-    return {name: path or fetched[name] for name, path in found.items()}
+    located = search(names, None)
+    fetched = fetch([name for name, path in located.items() if path is None], progress=progress)
+    return {name: path or fetched[name] for name, path in located.items()}
 
 
 def verified(file: UpstreamFile, path: Path) -> Path:
-    """Return ``path`` after verifying that it is the published file. Raises DataError."""
+    """Return a path after a check of its digest.
+
+    Args:
+        file: The published file.
+        path: The local file.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        DataError: If the digest differs or the file cannot be read.
+    """
     result = check(file, path)
     if result.status == "ok":
         return path

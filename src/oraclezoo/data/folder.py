@@ -1,4 +1,4 @@
-"""Folders of IDX files: the role of each file, and the content of ``dataset.toml``."""
+"""Folders of IDX files: roles of the files, and the content of ``dataset.toml``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FILES = {
     "test images": "t10k-images-idx3-ubyte",
     "test labels": "t10k-labels-idx1-ubyte",
 }
-"""The content of a file -> its name in MNIST, with or without .gz."""
+"""File name in MNIST by role; names may end with .gz."""
 
 VALIDATION = {
     "validation images": "validation-images-idx3-ubyte",
     "validation labels": "validation-labels-idx1-ubyte",
 }
-"""Two optional files, recognised by these names only; both or neither."""
+"""Two optional files by role, recognised by these names only; both or neither."""
 
 _WORDS = {
     "training": {"train", "training"},
@@ -45,10 +45,16 @@ class About:
 
 
 def discover(folder: Path) -> dict[str, Path]:
-    """Return the file for each key of :data:`FILES`, by MNIST's name or the words in its name.
+    """Find the file of each role, by MNIST's file name or by the words in its name.
 
-    The files of :data:`VALIDATION` are added if the folder has them. Raises DataError if a file is
-    missing or ambiguous.
+    Args:
+        folder: The folder.
+
+    Returns:
+        Path for each key of :data:`FILES`, and of :data:`VALIDATION` if the folder has these files.
+
+    Raises:
+        DataError: If a file is missing or ambiguous.
     """
     try:
         present = sorted(path for path in folder.iterdir() if path.is_file())
@@ -56,7 +62,7 @@ def discover(folder: Path) -> dict[str, Path]:
         raise DataError(f"data folder {folder}: {error.strerror or error}") from error
     # hidden files are locks and unfinished downloads
     present = [path for path in present if not path.name.startswith(".")]
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for role, name in FILES.items():
         usual = [path for path in present if path.name in (name, f"{name}.gz")]
         fitting = usual or [path for path in present if _fits(path.name, role)]
@@ -67,25 +73,25 @@ def discover(folder: Path) -> dict[str, Path]:
             raise DataError(
                 f"{folder}: {listed} could each hold the {role}; leave one of them in the folder"
             )
-        found[role] = fitting[0]
-    return found | _validation(folder, present)
+        files[role] = fitting[0]
+    return files | _validation(folder, present)
 
 
 def _validation(folder: Path, present: list[Path]) -> dict[str, Path]:
     """Return the files of :data:`VALIDATION`, or an empty dictionary."""
-    found = {
+    candidates = {
         role: [path for path in present if path.name in (name, f"{name}.gz")]
         for role, name in VALIDATION.items()
     }
-    counts = {len(paths) for paths in found.values()}
+    counts = {len(paths) for paths in candidates.values()}
     if counts == {0}:
         return {}
     if counts != {1}:
-        listed = ", ".join(path.name for paths in found.values() for path in paths)
+        listed = ", ".join(path.name for paths in candidates.values() for path in paths)
         raise DataError(
             f"{folder}: {listed}: validation needs one file of images and one of labels, or neither"
         )
-    return {role: paths[0] for role, paths in found.items()}
+    return {role: paths[0] for role, paths in candidates.items()}
 
 
 def _fits(name: str, role: str) -> bool:
@@ -96,7 +102,17 @@ def _fits(name: str, role: str) -> bool:
 
 
 def read_about(folder: Path) -> About:
-    """Read the folder's ``dataset.toml``; defaults if it has none. Raises DataError."""
+    """Read the folder's ``dataset.toml``.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        Its content; defaults if there is no such file.
+
+    Raises:
+        DataError: If the file cannot be read or is invalid.
+    """
     path = folder / ABOUT
     if not path.exists():
         return About()

@@ -18,11 +18,22 @@ MAX_CLASSES = 256
 
 
 def deal(dataset: Dataset, out: Path, folds: int) -> list[Path]:
-    """Write a folder for track ``idx`` for each fold, whose validation split is the fold.
+    """Write a folder for track ``idx`` for each fold, with the fold as its validation split.
 
     Image ``i`` of each class goes to fold ``i % folds``; training images come before validation
     images. The test split is not read; the test files that the track requires repeat the fold.
-    Raises UsageError or DataError.
+
+    Args:
+        dataset: The data set.
+        out: Folder for the folders.
+        folds: Number of folds, at least 2.
+
+    Returns:
+        The folders, in order.
+
+    Raises:
+        UsageError: If there are too few or too many folds.
+        DataError: If the data set cannot be read or has more than :data:`MAX_CLASSES` classes.
     """
     parts = [dataset.split("train"), dataset.split("validation")]
     images = np.concatenate([np.asarray(part.images) for part in parts])
@@ -45,9 +56,9 @@ def deal(dataset: Dataset, out: Path, folds: int) -> list[Path]:
     for number in range(folds):
         folder = out / f"fold{number}"
         folder.mkdir(parents=True, exist_ok=True)
-        held = fold == number
+        in_fold = fold == number
         for role, name in {**FILES, **VALIDATION}.items():
-            chosen = ~held if role.startswith("training") else held
+            chosen = ~in_fold if role.startswith("training") else in_fold
             values = images if role.endswith("images") else labels.astype(np.uint8)
             write_idx(folder / name, values[chosen])
         (folder / ABOUT).write_text(tomli_w.dumps(about), encoding="utf-8")

@@ -28,7 +28,7 @@ _SIZE = 28
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One split to generate: its seed and the number of images per class."""
+    """A split to generate: seed and number of images of each class."""
 
     seed: int
     counts: tuple[int, ...]
@@ -37,10 +37,17 @@ class Part:
 def open_generated(
     parts: Mapping[str, Part], progress: Callable[[str], None] | None
 ) -> ArrayDataset:
-    """Return a data set with one part per split, generated or read from the cache on first use.
+    """Return a data set of generated characters.
 
-    ``sha256["generated"]`` identifies generator, version, seeds and counts of all splits;
-    ``sha256["generated train"]`` etc. are digests of the splits that were read.
+    Each split is generated, or read from the cache, on first use.
+
+    Args:
+        parts: The part of each split, by name.
+        progress: Receives lines of text.
+
+    Returns:
+        The data set. ``sha256["generated"]`` identifies generator, version, seeds and counts of all
+        splits; ``sha256["generated train"]`` etc. are digests of the splits that were read.
     """
     digests = {"generated": _key(parts)}
 
@@ -60,7 +67,14 @@ def open_generated(
 
 
 def split_sha256(split: ArraySplit) -> str:
-    """Return the SHA-256 (hex) of the images' bytes, then of the labels as little-endian int64."""
+    """Compute the digest of a split.
+
+    Args:
+        split: The split.
+
+    Returns:
+        SHA-256 (hex) of the image bytes, followed by the labels as little-endian int64.
+    """
     state = hashlib.sha256(split.images.tobytes())
     state.update(split.labels.astype("<i8").tobytes())
     return state.hexdigest()

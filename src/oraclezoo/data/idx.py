@@ -1,8 +1,8 @@
 """The IDX format of MNIST: strict reading, reproducible writing.
 
 Two zero bytes, a type code, the number of dimensions, each size as a big-endian uint32, then the
-values, big-endian, last index fastest (http://yann.lecun.com/exdb/mnist). A file may be
-gzip-compressed; its first bytes decide, not its name.
+values, big-endian, last index fastest (http://yann.lecun.com/exdb/mnist). Files may be compressed
+by gzip, which is detected by their first bytes, not by name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TYPES: dict[int, np.dtype[Any]] = {
     0x0D: np.dtype(">f4"),
     0x0E: np.dtype(">f8"),
 }
-"""Type code -> data type of the values."""
+"""Data type of the values by type code."""
 
 MAX_DIMENSIONS = 8
 MAX_BYTES = 1 << 32
@@ -51,7 +51,11 @@ _NOT_IDX = (
 class Header(NamedTuple):
     """Type, shape and position of an IDX file's values.
 
-    The values begin ``offset`` bytes into the uncompressed file; ``packed`` is true for gzip.
+    Attributes:
+        dtype: Data type, big-endian.
+        shape: Size of each dimension.
+        offset: Position of the values in the uncompressed file, bytes.
+        packed: Whether the file is compressed by gzip.
     """
 
     dtype: np.dtype[Any]
@@ -61,28 +65,44 @@ class Header(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """Return the uncompressed size of the values."""
+        """Uncompressed size of the values in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def read_header(path: Path) -> Header:
     """Read the header of an IDX file of any size and check it against the file size.
 
-    For a compressed file, against the largest content that its size allows. Raises DataError.
+    The check of a compressed file uses the largest content that its size allows.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The header.
+
+    Raises:
+        DataError: If the file cannot be read or is not IDX.
     """
     with _opened(path) as (file, size, packed), _stream(file, packed) as values:
         dtype, shape, expected = _header(path, values, max_bytes=None)
-        found = Header(dtype, shape, values.tell(), packed)
-        present = size * _DEFLATE_LIMIT if packed else size - found.offset
+        header = Header(dtype, shape, values.tell(), packed)
+        present = size * _DEFLATE_LIMIT if packed else size - header.offset
         if expected > present or (expected < present and not packed):
             _wrong_length(path, shape, expected, f"{'at most ' * packed}{present:,}")
-        return found
+        return header
 
 
 def unpacked(path: Path) -> Iterator[bytes]:
     """Yield the uncompressed bytes of an IDX file in chunks.
 
-    Raises DataError, possibly after some chunks, which must then be discarded.
+    Args:
+        path: The file, compressed or not.
+
+    Yields:
+        Chunks of bytes.
+
+    Raises:
+        DataError: If the file is broken; chunks yielded before must then be discarded.
     """
     _, shape, offset, _ = header = read_header(path)
     left = offset + header.size_bytes
@@ -99,10 +119,18 @@ def unpacked(path: Path) -> Iterator[bytes]:
 
 
 def read_idx(path: Path) -> npt.NDArray[Any]:
-    """Read the array in an IDX file, in native byte order; any type code, 1 to 8 dimensions.
+    """Read an IDX file of any type and 1 to 8 dimensions.
 
-    The header is checked against the file size before memory is allocated. Raises DataError, which
-    names the file and the fault.
+    The header is checked against the file size before memory is allocated.
+
+    Args:
+        path: The file, compressed or not.
+
+    Returns:
+        The array, in native byte order.
+
+    Raises:
+        DataError: If the file cannot be read, is not IDX or is larger than :data:`MAX_BYTES`.
     """
     with _opened(path) as (file, size, packed):
         return (_read_gzip if packed else _read_plain)(path, file, size)
@@ -193,16 +221,22 @@ def _array(values: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> n
 
 
 def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write an array (1 to 8 dimensions, one of IDX's types); as gzip if named ``*.gz``.
+    """Write an array as IDX, compressed by gzip if the name ends with ``.gz``.
 
-    The file is written atomically, and equal arrays give equal bytes. Raises DataError if the
-    format cannot hold the array or the file cannot be written.
+    The file is written atomically, and equal arrays give equal bytes.
+
+    Args:
+        path: The file.
+        array: 1 to 8 dimensions of a type in :data:`TYPES`.
+
+    Raises:
+        DataError: If the format does not support the array or the file cannot be written.
     """
     stored = array.dtype.newbyteorder(">")
     codes = {dtype: code for code, dtype in TYPES.items()}
     if stored not in codes:
-        held = ", ".join(dtype.newbyteorder("=").name for dtype in codes)
-        _refuse(path, f"IDX cannot hold {array.dtype}; convert to one of {held}")
+        supported = ", ".join(dtype.newbyteorder("=").name for dtype in codes)
+        _refuse(path, f"IDX cannot hold {array.dtype}; convert to one of {supported}")
     if not 1 <= array.ndim <= MAX_DIMENSIONS or max(array.shape) >= 1 << 32:
         _refuse(path, f"IDX cannot hold the shape {_shape(array.shape)}")
     header = bytes((0, 0, codes[stored], array.ndim))
@@ -222,10 +256,19 @@ def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
 def read_images_labels(
     images_path: Path, labels_path: Path, num_classes: int | None = None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Read images uint8 ``(N, H, W)`` and labels int64 ``(N,)`` from a pair of IDX files.
+    """Read a pair of IDX files.
 
-    Raises DataError if the type or shape is different, the counts differ, there are no images, or a
-    label is not below ``num_classes``.
+    Args:
+        images_path: File of the images.
+        labels_path: File of the labels.
+        num_classes: Upper bound of labels, exclusive; unchecked if None.
+
+    Returns:
+        Images uint8 ``(N, H, W)`` and labels int64 ``(N,)``.
+
+    Raises:
+        DataError: If type or shape are wrong, the counts differ, there are no images, or a label is
+            out of range.
     """
     images, labels = read_images(images_path), read_labels(labels_path, num_classes)
     check_pair(images_path, len(images), labels_path, len(labels))
@@ -233,7 +276,17 @@ def read_images_labels(
 
 
 def check_pair(images_path: Path, images: int, labels_path: Path, labels: int) -> None:
-    """Raise DataError unless there are as many labels as images."""
+    """Check that there are as many labels as images.
+
+    Args:
+        images_path: File of the images, for the message.
+        images: Number of images.
+        labels_path: File of the labels, for the message.
+        labels: Number of labels.
+
+    Raises:
+        DataError: If the numbers differ.
+    """
     if images != labels:
         raise DataError(
             f"{images_path} and {labels_path}: {images} images but {labels} labels; "
@@ -242,22 +295,51 @@ def check_pair(images_path: Path, images: int, labels_path: Path, labels: int) -
 
 
 def read_images(path: Path) -> npt.NDArray[np.uint8]:
-    """Read images uint8 ``(N, H, W)``, at least one. Raises DataError."""
+    """Read images from an IDX file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        uint8 ``(N, H, W)``, N at least 1.
+
+    Raises:
+        DataError: If the file cannot be read or has no images.
+    """
     images = read_idx(path)
     check_images(path, images)
     return images
 
 
-def check_images(path: Path, found: npt.NDArray[Any] | Header) -> None:
-    """Raise DataError unless the file contains at least one image."""
-    if len(found.shape) != 3 or found.dtype != np.uint8:
-        _refuse(path, f"images are 3 dimensions of uint8; these are {_form(found)}")
-    if 0 in found.shape:
-        _refuse(path, f"there are no images in it: {_form(found)}")
+def check_images(path: Path, content: npt.NDArray[Any] | Header) -> None:
+    """Check that a file contains at least one uint8 image.
+
+    Args:
+        path: The file, for the message.
+        content: Its array or header.
+
+    Raises:
+        DataError: If type or shape are wrong, or there are no images.
+    """
+    if len(content.shape) != 3 or content.dtype != np.uint8:
+        _refuse(path, f"images are 3 dimensions of uint8; these are {_form(content)}")
+    if 0 in content.shape:
+        _refuse(path, f"there are no images in it: {_form(content)}")
 
 
 def read_labels(path: Path, num_classes: int | None = None) -> npt.NDArray[np.int64]:
-    """Read labels int64 ``(N,)``, each below ``num_classes`` if given. Raises DataError."""
+    """Read labels from an IDX file.
+
+    Args:
+        path: The file.
+        num_classes: Upper bound of labels, exclusive; unchecked if None.
+
+    Returns:
+        int64 ``(N,)``.
+
+    Raises:
+        DataError: If the file cannot be read, has another form, or a label is out of range.
+    """
     labels = read_idx(path)
     if labels.ndim != 1 or labels.dtype != np.uint8:
         _refuse(path, f"labels are 1 dimension of uint8; these are {_form(labels)}")
@@ -268,8 +350,8 @@ def read_labels(path: Path, num_classes: int | None = None) -> npt.NDArray[np.in
     return labels.astype(np.int64)
 
 
-def _form(found: npt.NDArray[Any] | Header) -> str:
-    return f"{_shape(found.shape)} {found.dtype.newbyteorder('=')}"
+def _form(content: npt.NDArray[Any] | Header) -> str:
+    return f"{_shape(content.shape)} {content.dtype.newbyteorder('=')}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -11,10 +11,16 @@ from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGE
 
 @dataclass(frozen=True, slots=True)
 class KnownTrack:
-    """Facts of a track: numbers of images, and digests by the names that results use.
+    """Facts of a built-in track.
 
-    ``learning`` counts training and validation images together. A digest is None if it is not
-    known. ``labels_sha256`` is of the test labels as little-endian int64, in the split's order.
+    Attributes:
+        synthetic: Whether the images are generated.
+        classes: Number of classes.
+        image_size: Edge of the images, pixels.
+        learning: Number of training and validation images.
+        test: Number of test images.
+        sha256: Digests by the names that results use; None if a digest is not known.
+        labels_sha256: SHA-256 of the test labels as little-endian int64, in the split's order.
     """
 
     synthetic: bool
@@ -90,7 +96,14 @@ KNOWN: Mapping[str, KnownTrack] = MappingProxyType(
 
 
 def canonical(digests: Mapping[str, str]) -> dict[str, str]:
-    """Return digests by name, with unpacked official files under their packed names."""
+    """Replace unpacked official files by their packed forms.
+
+    Args:
+        digests: Digests (hex) by file name.
+
+    Returns:
+        Digests (hex) by file name.
+    """
     packed = {}
     for name, sha256 in digests.items():
         file = FILES.get(f"{name}.gz")
@@ -101,6 +114,14 @@ def canonical(digests: Mapping[str, str]) -> dict[str, str]:
 
 
 def differing(stated: Mapping[str, str], actual: Mapping[str, str]) -> list[str]:
-    """Return the names of files whose digests differ between two records of a data set."""
+    """Return the names of files whose digests differ between two records of a data set.
+
+    Args:
+        stated: Digests (hex) by file name.
+        actual: Digests (hex) by file name.
+
+    Returns:
+        Sorted names, including those in one record only; packed and unpacked forms are equal.
+    """
     first, second = canonical(stated), canonical(actual)
     return sorted(name for name in first | second if first.get(name) != second.get(name))

@@ -14,14 +14,23 @@ from oraclezoo.data.upstream import FILES, DigestKind, UpstreamFile, digest, kno
 from oraclezoo.errors import DataError
 
 VARIABLE = "ORACLEZOO_DATA"
-"""Environment variable that names a folder with the files."""
+"""Environment variable with the path of a folder with the files."""
 
 Status = Literal["ok", "missing", "mismatch", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """Verification of a file; ``actual`` is "" if its digest cannot be computed."""
+    """Outcome of a digest check.
+
+    Attributes:
+        name: Official name of the file.
+        path: The local file; None if it is missing.
+        status: Outcome.
+        kind: Kind of the digests.
+        expected: Published digest, hex.
+        actual: Digest of the local file, hex; "" if it cannot be computed.
+    """
 
     name: str
     path: Path | None
@@ -37,14 +46,21 @@ def cache_folder() -> Path:
 
 
 def download_folder() -> Path:
-    """Return the download folder of Oracle-MNIST; it need not exist."""
+    """Return the folder of Oracle-MNIST downloads; it need not exist."""
     return cache_folder() / "oracle-mnist"
 
 
 def folders(data_dir: Path | None) -> tuple[Path, ...]:
-    """Return the folders to search: ``data_dir`` alone if given, else $ORACLEZOO_DATA, the cache.
+    """Return the folders to search for Oracle-MNIST's files.
 
-    Raises DataError if a folder that the user named does not exist.
+    Args:
+        data_dir: The only folder to search; None for $ORACLEZOO_DATA, then the cache.
+
+    Returns:
+        The folders, in order of the search.
+
+    Raises:
+        DataError: If ``data_dir`` or $ORACLEZOO_DATA does not exist.
     """
     variable = os.environ.get(VARIABLE)
     if data_dir is not None:
@@ -59,9 +75,14 @@ def folders(data_dir: Path | None) -> tuple[Path, ...]:
 
 
 def in_folder(file: UpstreamFile, folder: Path) -> Path | None:
-    """Return the path of ``file`` in ``folder``, or None if it is missing.
+    """Return the path of a file in a folder, or None.
 
-    The .gz file takes precedence; an unpacked one counts only if it can be verified.
+    Args:
+        file: The official file.
+        folder: The folder.
+
+    Returns:
+        The .gz file if it exists, otherwise the unpacked file if its digest is known.
     """
     packed, unpacked = folder / file.name, folder / file.unpacked_name
     if packed.is_file():
@@ -72,30 +93,48 @@ def in_folder(file: UpstreamFile, folder: Path) -> Path | None:
 
 
 def search(names: Iterable[str], data_dir: Path | None) -> dict[str, Path | None]:
-    """Return the first path of each of upstream's files, or None for missing ones.
+    """Search for Oracle-MNIST's files.
 
-    Raises DataError if a folder that the user named does not exist; UnknownNameError.
+    Args:
+        names: Official names of the files.
+        data_dir: The only folder to search; None for the default folders.
+
+    Returns:
+        First path of each file, by name; None if it is missing.
+
+    Raises:
+        DataError: If ``data_dir`` or $ORACLEZOO_DATA does not exist.
+        UnknownNameError: If there is no such file.
     """
     places = folders(data_dir)
-    found: dict[str, Path | None] = {}
+    paths: dict[str, Path | None] = {}
     for name in names:
         file = known(name)
-        found[name] = next((p for f in places if (p := in_folder(file, f)) is not None), None)
-    return found
+        paths[name] = next((p for f in places if (p := in_folder(file, f)) is not None), None)
+    return paths
 
 
 def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
-    """Return the paths of all files as :func:`search` does, without opening them.
+    """Search for Oracle-MNIST's files, all of which must exist; none is opened.
 
-    Raises DataError, which names the missing files.
+    Args:
+        names: Official names of the files.
+        data_dir: The only folder to search; None for the default folders.
+
+    Returns:
+        Path of each file, by name.
+
+    Raises:
+        DataError: If a file or folder does not exist; the message lists the missing files.
+        UnknownNameError: If there is no such file.
     """
-    found: dict[str, Path] = {}
+    located: dict[str, Path] = {}
     missing: list[str] = []
     for name, path in search(names, data_dir).items():
         if path is None:
             missing.append(name)
         else:
-            found[name] = path
+            located[name] = path
     if missing:
         places = folders(data_dir)
         unpacked = [folder / known(name).unpacked_name for name in missing for folder in places]
@@ -107,16 +146,31 @@ def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
             f"{' or '.join(map(str, places))}: no {', no '.join(missing)}{useless}\n"
             f"Put the files there, or {how} to have them downloaded."
         )
-    return found
+    return located
 
 
 def verify(folder: Path) -> list[FileCheck]:
-    """Verify each of upstream's four files in ``folder`` against its published digest."""
+    """Check the digests of Oracle-MNIST's four files in a folder.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The outcome for each file.
+    """
     return [check(file, in_folder(file, folder)) for file in FILES.values()]
 
 
 def check(file: UpstreamFile, path: Path | None) -> FileCheck:
-    """Verify ``path`` against the digest of ``file``; failures are reported in the status."""
+    """Check a local file against its published digest.
+
+    Args:
+        file: The official file.
+        path: The local file; None if it is missing.
+
+    Returns:
+        The outcome; a missing or unreadable file does not raise.
+    """
     if path is None:
         return FileCheck(file.name, None, "missing", file.kind, file.digest, "")
     kind, expected = file.expected(path)

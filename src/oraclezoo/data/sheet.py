@@ -25,7 +25,14 @@ _MIN_ROW = 34  # pixels: a row holds two lines of text
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with characters missing from the label font written as U+XXXX."""
+    """Replace characters that are missing from the label font.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The text with missing characters written as U+XXXX.
+    """
     return "".join(c if c in COVERED else f"U+{ord(c):04X}" for c in text)
 
 
@@ -38,10 +45,22 @@ def contact_sheet(
     per_class: int = 10,
     scale: int = 3,
 ) -> Image.Image:
-    """Return a gray picture with the first ``per_class`` images of each class, one row per class.
+    """Draw a contact sheet with one row per class, which starts with label, name and glyph.
 
-    ``images`` are uint8 ``(N, H, W)``, each enlarged ``scale`` times; ``labels`` int64 ``(N,)``
-    below ``len(classes)``. A row begins with label, name and glyph. Raises UsageError, DataError.
+    Args:
+        images: uint8 ``(N, H, W)``.
+        labels: int64 ``(N,)``, below ``len(classes)``.
+        classes: Class names, in label order.
+        glyphs: Character of each class.
+        per_class: Number of images per class.
+        scale: Zoom factor, screen pixels per image pixel.
+
+    Returns:
+        A gray picture.
+
+    Raises:
+        UsageError: If ``per_class`` or ``scale`` is less than 1.
+        DataError: If the shapes of the arguments do not match.
     """
     if per_class < 1 or scale < 1:
         raise UsageError("a contact sheet needs at least one image a class, and a scale from 1 up")

@@ -12,17 +12,30 @@ Mask = npt.NDArray[np.bool_]
 
 
 def by_image_hash(images: Iterable[npt.NDArray[np.uint8]]) -> Mask:
-    """Return the validation mask of ``oracle-mnist``, bool ``(N,)``, for images ``(N, H, W)``.
+    """Return the mask of the validation split of track ``oracle-mnist``.
 
-    True where the SHA-256 of an image's bytes, row by row, read as one big-endian integer, is
-    divisible by ten. Identical images always fall into the same split.
+    An image is in it if the SHA-256 of its bytes, row by row, as a big-endian integer, is divisible
+    by ten. Identical images are always in the same split.
+
+    Args:
+        images: Images uint8 ``(H, W)``.
+
+    Returns:
+        bool ``(N,)``.
     """
     digests = (hashlib.sha256(image.tobytes()).digest() for image in images)
     return np.array([int.from_bytes(digest, "big") % 10 == 0 for digest in digests], dtype=bool)
 
 
 def position_in_class(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the number of equal labels before each of ``labels`` ``(N,)``."""
+    """Return the position of each image among those of its class.
+
+    Args:
+        labels: int64 ``(N,)``.
+
+    Returns:
+        Number of equal labels before each label, int64 ``(N,)``.
+    """
     positions = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         of_class = np.flatnonzero(labels == label)
@@ -31,15 +44,29 @@ def position_in_class(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def every_tenth(labels: npt.NDArray[np.int64]) -> Mask:
-    """Return a stratified tenth, bool ``(N,)``: positions 9, 19, 29, ... of each class."""
+    """Return the mask of a stratified tenth: positions 9, 19, 29, ... of each class.
+
+    Args:
+        labels: int64 ``(N,)``.
+
+    Returns:
+        bool ``(N,)``.
+    """
     chosen: Mask = position_in_class(labels) % 10 == 9
     return chosen
 
 
 def three_of_test_file(labels: npt.NDArray[np.int64]) -> dict[str, Mask]:
-    """Return masks of the splits of ``oracle-mnist-3k``, bool ``(N,)``, from a file's labels.
+    """Return the masks of the splits of track ``oracle-mnist-3k``.
 
-    In each class the first 100 are test; of the others, positions 9, 19, ... are validation.
+    In each class, the first 100 images are the test split. Of the others, positions 9, 19, ... are
+    the validation split.
+
+    Args:
+        labels: Labels of the official test file, int64 ``(N,)``.
+
+    Returns:
+        bool ``(N,)`` by name of the split.
     """
     positions = position_in_class(labels)
     test = positions < 100

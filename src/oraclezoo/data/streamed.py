@@ -1,8 +1,8 @@
-"""Images streamed from their file, with constant memory.
+"""Images streamed from their file, in constant memory.
 
 Reads use preadv instead of a memory map: the pages of a map count as memory of the process until
 they are released, releasing them after each batch costs more than it saves, and a truncated file
-ends the process by a signal instead of an error (docs/memory.md has measurements).
+terminates the process by a signal instead of an error (docs/memory.md has measurements).
 """
 
 from __future__ import annotations
@@ -50,7 +50,14 @@ class ImagesInFile:
         self._records = _Records(path, header.offset, height * width)
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> ImagesInFile:
-        """Return the images where ``chosen``, bool ``(N,)``, is true, in order, without reading."""
+        """Select images by a mask, without reading them.
+
+        Args:
+            chosen: bool ``(N,)``.
+
+        Returns:
+            The selected images, in order.
+        """
         part = object.__new__(ImagesInFile)
         part._rows, part._records = self._rows[chosen], self._records
         part.shape = (len(part._rows), *self.shape[1:])
@@ -62,9 +69,9 @@ class ImagesInFile:
     def __getitem__(self, key: Any) -> npt.NDArray[np.uint8]:
         """Read the images of an index, a slice, a mask or an array of indices."""
         rows = np.asarray(self._rows[key])
-        found = np.empty((rows.size, *self.shape[1:]), np.uint8)
-        self._records.read(rows.reshape(-1), found)
-        return found.reshape(rows.shape + self.shape[1:])
+        images = np.empty((rows.size, *self.shape[1:]), np.uint8)
+        self._records.read(rows.reshape(-1), images)
+        return images.reshape(rows.shape + self.shape[1:])
 
     def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
         step = max(1, CHUNK_BYTES // (self.shape[1] * self.shape[2]))
@@ -82,13 +89,25 @@ class ImagesInFile:
 
 @dataclass(frozen=True, slots=True)
 class FileSplit:
-    """Images in a file and labels int64 ``(N,)`` in memory. Implements contracts.Split."""
+    """Images in a file and labels in memory; implements contracts.Split.
+
+    Attributes:
+        images: uint8 ``(N, H, W)``.
+        labels: int64 ``(N,)``.
+    """
 
     images: ImagesInFile
     labels: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> FileSplit:
-        """Return the images and labels where ``chosen``, bool ``(N,)``, is true, in order."""
+        """Select images and labels by a mask; images are not read.
+
+        Args:
+            chosen: bool ``(N,)``.
+
+        Returns:
+            The selected images and labels, in order.
+        """
         return FileSplit(self.images.take(chosen), self.labels[chosen])
 
 
@@ -96,7 +115,7 @@ AnySplit = ArraySplit | FileSplit
 
 
 class _Records:
-    """Records of one size in an open file, from byte ``offset`` on."""
+    """Fixed-size records in an open file, from byte ``offset`` on."""
 
     def __init__(self, path: Path, offset: int, size_bytes: int) -> None:
         self.path, self.offset, self.size_bytes = path, offset, size_bytes
@@ -125,7 +144,7 @@ class _Records:
         try:
             if self._state() != self.opened:
                 raise DataError(f"{self.path}: the file changed while images were read from it")
-            # fetch what is not in the page cache with parallel reads
+            # ask for all uncached records first, so that the system reads them concurrently
             waiting = [run for run in runs if not self._at_once(*run)]
             for part, place in waiting:
                 _expect(self.file, place, part.nbytes)
@@ -150,9 +169,9 @@ class _Records:
             else:  # Windows
                 with self.lock:
                     os.lseek(self.file, place, os.SEEK_SET)
-                    found = os.read(self.file, len(part))
-                count = len(found)
-                part[:count] = found
+                    chunk = os.read(self.file, len(part))
+                count = len(chunk)
+                part[:count] = chunk
             if not count:
                 raise DataError(f"{self.path}: the file became shorter while it was read")
             part, place = part[count:], place + count
@@ -171,10 +190,19 @@ def _expect(file: int, place: int, size_bytes: int) -> None:
 def open_images(
     path: Path, stream_above: int | None, progress: Progress = None
 ) -> npt.NDArray[np.uint8] | ImagesInFile:
-    """Open the images of an IDX file; stream them if they take more than ``stream_above`` bytes.
+    """Open the images of an IDX file, in memory or streamed.
 
-    A compressed file is then decompressed into the user's cache once. With None, the images are
-    read into memory, up to idx.MAX_BYTES. Raises DataError.
+    Args:
+        path: The file; if it is compressed and streamed, it is decompressed into the user's cache
+            once.
+        stream_above: Size in bytes above which images are streamed; None for never.
+        progress: Receives lines of text.
+
+    Returns:
+        Images uint8 ``(N, H, W)``.
+
+    Raises:
+        DataError: If the file cannot be read, or is not streamed and exceeds idx.MAX_BYTES.
     """
     if stream_above is None:
         return idx.read_images(path)
@@ -192,7 +220,21 @@ def open_images_labels(
     stream_above: int | None,
     progress: Progress = None,
 ) -> AnySplit:
-    """Open a pair of IDX files, images by :func:`open_images`. Raises DataError."""
+    """Open a pair of IDX files.
+
+    Args:
+        images_path: File of the images, opened by :func:`open_images`.
+        labels_path: File of the labels.
+        num_classes: Upper bound of labels, exclusive; unchecked if None.
+        stream_above: As for :func:`open_images`.
+        progress: Receives lines of text.
+
+    Returns:
+        Images uint8 ``(N, H, W)``, in memory or streamed, and labels int64 ``(N,)``.
+
+    Raises:
+        DataError: If a file cannot be read, the counts differ, or a label is out of range.
+    """
     images = open_images(images_path, stream_above, progress)
     labels = idx.read_labels(labels_path, num_classes)
     idx.check_pair(images_path, len(images), labels_path, len(labels))
@@ -202,7 +244,7 @@ def open_images_labels(
 
 
 def unpacked_folder() -> Path:
-    """Return the folder of decompressed files, which can be deleted at any time."""
+    """Return the folder of decompressed files; it can be deleted at any time."""
     return cache_folder() / "unpacked"
 
 

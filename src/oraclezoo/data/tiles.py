@@ -16,14 +16,21 @@ Images = npt.NDArray[np.uint8]
 
 _PAPER, _INK = 255, 0  # gray levels
 _GAP, _GROUP_GAP, _MARGIN = 2, 10, 12  # pixels
-_TEXT, _LINE = 13, 16  # pixels: size of the text, height of a line
+_TEXT, _LINE = 13, 16  # pixels: font size, line height
 
 
 def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) -> Image.Image:
-    """Return a picture with a row per entry: its text, then its groups of images with gaps.
+    """Draw a picture with one row per entry: its text, then its groups of images with gaps.
 
-    Groups are uint8 ``(K, H, W)``; images are enlarged ``scale`` times. Raises DataError if there
-    are no images.
+    Args:
+        rows: Text and groups of images, uint8 ``(K, H, W)``, of each row.
+        scale: Zoom factor, screen pixels per image pixel.
+
+    Returns:
+        A gray picture.
+
+    Raises:
+        DataError: If there are no images.
     """
     if not rows or not rows[0][1]:
         raise DataError("no sheet of no images")
@@ -49,9 +56,20 @@ def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) 
 
 
 def classes_beside(left: Dataset, right: Dataset, split: str, per_class: int) -> Image.Image:
-    """Return the first ``per_class`` images of each class of two data sets, one row per class.
+    """Draw images of two data sets side by side, one row per class.
 
-    Raises UsageError if their classes differ.
+    Args:
+        left: A data set.
+        right: A data set with the same classes.
+        split: Name of the split.
+        per_class: Number of images per class and data set.
+
+    Returns:
+        A gray picture.
+
+    Raises:
+        UsageError: If the classes differ.
+        DataError: If a split cannot be read.
     """
     if left.classes != right.classes:
         raise UsageError(
@@ -72,10 +90,19 @@ def classes_beside(left: Dataset, right: Dataset, split: str, per_class: int) ->
 def captioned_sheet(
     cells: Sequence[tuple[Sequence[str], Images]], *, columns: int = 6, scale: int = 3
 ) -> Image.Image:
-    """Return a picture with cells in reading order: images side by side above lines of text.
+    """Draw a picture of cells in reading order: images side by side above lines of text.
 
-    Images are uint8 ``(K, H, W)``; ``K``, the size and the number of lines may differ between
-    cells. Raises DataError if there are no cells.
+    Args:
+        cells: Lines and images, uint8 ``(K, H, W)``, of each cell; K, the image size and the number
+            of lines may differ between cells.
+        columns: Number of cells per row.
+        scale: Zoom factor, screen pixels per image pixel.
+
+    Returns:
+        A gray picture.
+
+    Raises:
+        DataError: If there are no cells.
     """
     if not cells:
         raise DataError("no sheet of no images")

@@ -1,4 +1,4 @@
-"""Oracle-MNIST's four files as published by its authors, with their digests.
+"""Oracle-MNIST's four official files and their digests.
 
 Source: Wang and Deng, "A dataset of oracle characters for benchmarking machine learning
 algorithms", Scientific Data 11:87 (2024); repository wm-bupt/oracle-mnist, Apache-2.0.
@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 from oraclezoo.errors import UnknownNameError
 
 URL = "https://raw.githubusercontent.com/wm-bupt/oracle-mnist/main/data/oracle"
-"""URL of the folder with the files in upstream's git repository."""
+"""Folder of the files in the official git repository."""
 
 DigestKind = Literal["sha256", "git-blob"]
 
@@ -23,9 +23,15 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class UpstreamFile:
-    """A file: its name, digest and maximum size in bytes, and the SHA-256 of its unpacked form.
+    """An official file.
 
-    ``unpacked_sha256`` is None if it is not known; that file is accepted as .gz only.
+    Attributes:
+        name: File name, with .gz.
+        kind: Kind of the digest.
+        digest: Digest of the compressed file, hex.
+        max_bytes: Upper bound of its size, bytes.
+        unpacked_sha256: SHA-256 of the unpacked file; None if unknown, and then only the compressed
+            file is accepted.
     """
 
     name: str
@@ -36,11 +42,18 @@ class UpstreamFile:
 
     @property
     def unpacked_name(self) -> str:
-        """The name without ``.gz``."""
+        """File name without ``.gz``."""
         return self.name.removesuffix(".gz")
 
     def expected(self, path: Path) -> tuple[DigestKind, str]:
-        """Return kind and value of the digest that ``path``, packed or not, must have."""
+        """Return the digest that a local file must have.
+
+        Args:
+            path: The local file, compressed or not, by its name.
+
+        Returns:
+            Kind and value (hex) of the digest.
+        """
         if path.name == self.unpacked_name and self.unpacked_sha256 is not None:
             return "sha256", self.unpacked_sha256
         return self.kind, self.digest
@@ -87,20 +100,49 @@ FILES: dict[str, UpstreamFile] = {
 
 
 def known(name: str) -> UpstreamFile:
-    """Return the record of upstream's file ``name`` (with .gz). Raises UnknownNameError."""
+    """Look up an official file by name.
+
+    Args:
+        name: File name, with .gz.
+
+    Returns:
+        The file.
+
+    Raises:
+        UnknownNameError: If there is no such file.
+    """
     if name not in FILES:
         raise UnknownNameError("file", name, FILES)
     return FILES[name]
 
 
 def digest(path: Path, kind: DigestKind = "sha256") -> str:
-    """Return the hex digest of a file, as :func:`digest_stream` does. Raises OSError."""
+    """Compute the digest of a file.
+
+    Args:
+        path: The file.
+        kind: As for :func:`digest_stream`.
+
+    Returns:
+        The digest, hex.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
     with path.open("rb") as file:
         return digest_stream(file, kind)
 
 
 def digest_stream(file: BinaryIO, kind: DigestKind) -> str:
-    """Return the hex digest of an open file: SHA-256, or its git blob id (SHA-1)."""
+    """Compute the digest of an open file, from its start.
+
+    Args:
+        file: The file, open in binary mode.
+        kind: "sha256", or "git-blob" for Git's object name (SHA-1 with a header).
+
+    Returns:
+        The digest, hex.
+    """
     size = file.seek(0, 2)
     file.seek(0)
     if kind == "sha256":

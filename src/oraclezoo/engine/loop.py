@@ -1,4 +1,4 @@
-"""The loop over epochs: checkpoints, interruption and a random state that does not leak out."""
+"""The loop over epochs: checkpoints, interruption and isolation of random state."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ CHECKPOINT_EVERY_S = 15.0
 
 
 class EpochLoop(Protocol):
-    """What :func:`run_epochs` drives: one training run, or several stacked ones."""
+    """A training that :func:`run_epochs` drives: one run, or several stacked ones."""
 
     @property
     def done(self) -> bool:
         """Whether no epoch is left."""
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> bool:
-        """Train the rest of an epoch; return True if ``should_stop`` ended it early."""
+        """Train the rest of an epoch.
+
+        Args:
+            should_stop: Polled after each step; True ends the epoch early.
+
+        Returns:
+            Whether the epoch ended early.
+        """
 
     def end_epoch(self) -> None:
         """Validate and report the epoch that was just trained."""
@@ -37,9 +44,14 @@ class EpochLoop(Protocol):
 
 
 def run_epochs(loop: EpochLoop, should_stop: Callable[[], bool]) -> None:
-    """Train until the loop is done, saving its state regularly.
+    """Train until the loop is done, with regular checkpoints.
 
-    Raises InterruptedRunError, after a checkpoint, if ``should_stop`` returned True.
+    Args:
+        loop: The training.
+        should_stop: Polled after each step; True stops the training.
+
+    Raises:
+        InterruptedRunError: If ``should_stop`` returned True; a checkpoint has been written.
     """
     saved_at, done = time.monotonic(), loop.done
     while not done:
@@ -55,7 +67,14 @@ def run_epochs(loop: EpochLoop, should_stop: Callable[[], bool]) -> None:
 
 @contextmanager
 def isolated(device: torch.device) -> Iterator[None]:
-    """Compute in exact float32 and restore the caller's random state afterwards."""
+    """Compute in full float32 precision and restore the caller's random state afterwards.
+
+    Args:
+        device: Device of the computation.
+
+    Yields:
+        None, during the computation.
+    """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), exact_float32():
         yield

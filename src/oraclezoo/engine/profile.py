@@ -1,4 +1,4 @@
-"""Profiling: a trace of a few steps, the slowest operations, and the time of a step by phase."""
+"""Profiling: a trace of a few steps, the slowest operations, and the time per phase of a step."""
 
 from __future__ import annotations
 
@@ -32,11 +32,25 @@ class Unwatched:
     """Profiler that does nothing."""
 
     def span(self, phase: str) -> AbstractContextManager[object]:
-        """Return a context for the work of one of :data:`PHASES`."""
+        """Return a context for the work of a phase.
+
+        Args:
+            phase: One of :data:`PHASES`.
+
+        Returns:
+            A context manager.
+        """
         return _NOTHING
 
     def epoch(self, step: int) -> AbstractContextManager[object]:
-        """Return a context for the steps of an epoch, which starts at ``step``."""
+        """Return a context for the steps of an epoch.
+
+        Args:
+            step: Number of its first step.
+
+        Returns:
+            A context manager.
+        """
         return _NOTHING
 
     def step(self) -> None:
@@ -52,11 +66,21 @@ class Window:
 
 
 def choose_window(first: int, per_epoch: int, total: int) -> Window:
-    """Choose the steps to profile in a run from step ``first`` to ``total``.
+    """Choose the steps to profile.
 
-    After :data:`WARMUP_STEPS`, :data:`STEPS` steps are timed and as many traced, or fewer if the
-    run is short. Traced steps are in one epoch, so that validation is not in the trace. Raises
-    UsageError if fewer than two steps are left.
+    After :data:`WARMUP_STEPS`, :data:`STEPS` steps are timed and as many are traced, or fewer if
+    the run is short. Traced steps are in one epoch, so that validation is not in the trace.
+
+    Args:
+        first: First step of the run.
+        per_epoch: Steps per epoch.
+        total: Number of the step at which the run ends.
+
+    Returns:
+        The ranges of steps.
+
+    Raises:
+        UsageError: If fewer than two steps are left.
     """
     left = total - first
     if left < 2:
@@ -74,10 +98,15 @@ def choose_window(first: int, per_epoch: int, total: int) -> Window:
 
 
 class Profiler(Unwatched):
-    """Profiles a training run and writes ``trace.json``; weights are not affected.
+    """Profiler of a training run, which writes ``trace.json``; weights are not affected.
 
-    Tracing slows every operation down. The time of a step, and on the CPU of its phases, is
-    therefore measured by a clock on steps that are not traced.
+    Tracing slows down every operation. The time of a step, and on the CPU of its phases, is
+    therefore measured on steps that are not traced.
+
+    Args:
+        folder: Folder of ``trace.json``.
+        device: Device of the training.
+        window: The steps to profile.
     """
 
     def __init__(self, folder: Path, device: torch.device, window: Window) -> None:
@@ -93,13 +122,26 @@ class Profiler(Unwatched):
         self._tracing = False
 
     def count_flops(self, model: nn.Module, images: Tensor, precision: str) -> None:
-        """Count the operations of a step on prepared images; measure the device's peak rate."""
+        """Count the operations of a step, and measure the device's peak rate.
+
+        Args:
+            model: The model.
+            images: A batch of prepared images.
+            precision: Precision of the training, e.g. "bf16".
+        """
         self.flops_per_step = pass_flops(model, images)
         self.matrix_flops_per_s = matrix_flops_per_s(self.device, DTYPES[precision])
 
     @contextmanager
     def epoch(self, step: int) -> Iterator[None]:
-        """See :class:`Unwatched`; time between two epochs is not counted."""
+        """Time the steps of an epoch, without the time between epochs.
+
+        Args:
+            step: Number of the first step.
+
+        Yields:
+            None, during the epoch.
+        """
         self._step = step
         self._begin()
         try:
@@ -133,7 +175,14 @@ class Profiler(Unwatched):
             self._since = None
 
     def span(self, phase: str) -> AbstractContextManager[object]:
-        """See :class:`Unwatched`."""
+        """Time or trace a phase; see :meth:`Unwatched.span`.
+
+        Args:
+            phase: One of :data:`PHASES`.
+
+        Returns:
+            A context manager.
+        """
         if self._step in self.window.traced:
             return record_function(PREFIX + phase)
         if self._step in self.window.timed and self.device.type == "cpu":
@@ -142,7 +191,7 @@ class Profiler(Unwatched):
 
     @contextmanager
     def _clock(self, phase: str) -> Iterator[None]:
-        """Adds the time inside, less that of spans inside, to the phase's."""
+        """Add the time of the block, without nested spans, to the phase's time."""
         self._nested_s.append(0.0)
         start = time.perf_counter()
         yield
@@ -152,14 +201,21 @@ class Profiler(Unwatched):
             self._nested_s[-1] += took
 
     def _finish_trace(self) -> None:
-        """Stop the tracer, if it runs; what it found is written out after the training."""
+        """Stop the tracer if it is running; the trace is written after the training."""
         if self._tracing and self._tracer is not None:
             synchronise(self.device)
             self._tracer.stop()
             self._tracing = False
 
     def report(self, precision: str) -> dict[str, Any]:
-        """Write ``trace.json``; the figures, as JSON holds them. For after the training."""
+        """Write ``trace.json`` and return the profile; call it after the training.
+
+        Args:
+            precision: Precision of the training, e.g. "bf16".
+
+        Returns:
+            The profile as a JSON document; times in milliseconds, rates in operations per second.
+        """
         assert self._tracer is not None
         self._tracer.export_chrome_trace(str(self.folder / "trace.json"))
         operations = _operations(self._tracer, self.device, len(self.window.traced))
@@ -172,7 +228,7 @@ class Profiler(Unwatched):
             ms = {phase: 1e3 * self._self_s[phase] / steps for phase in PHASES}
         ms["other"] = max(0.0, 1e3 * step_s - sum(ms.values()))
         reached = self.flops_per_step / step_s
-        # the best of two measurements, since other load can only slow one down
+        # the better of two measurements, since other work on the machine can only slow it down
         dtype = DTYPES[precision]
         best = max(self.matrix_flops_per_s, matrix_flops_per_s(self.device, dtype))
         return {
@@ -202,7 +258,7 @@ def _started_tracer(device: torch.device) -> profile:
         activities.append(ProfilerActivity.CUDA)
     tracer = profile(activities=activities, with_flops=True)
     level = os.environ.get("KINETO_LOG_LEVEL")
-    os.environ["KINETO_LOG_LEVEL"] = level or "6"  # otherwise Kineto logs to stderr
+    os.environ["KINETO_LOG_LEVEL"] = level or "6"  # otherwise it logs to stderr
     try:
         tracer.start()
     finally:
@@ -212,11 +268,11 @@ def _started_tracer(device: torch.device) -> profile:
 
 
 def _operations(tracer: profile, device: torch.device, steps: int) -> list[dict[str, Any]]:
-    """Those that take longest themselves, calls of others not counted; on CUDA by device time.
+    """Return the operations with the longest self time; on CUDA by device time.
 
-    ``flops`` is the tracer's own count of forward passes; 0 where it has none.
+    ``flops`` is the tracer's count for forward passes; 0 where it has none.
     """
-    own_us: Callable[[Any], float] = lambda row: (  # noqa: E731  # two names for one thing
+    own_us: Callable[[Any], float] = lambda row: (  # noqa: E731  # a short key function
         row.self_device_time_total if device.type == "cuda" else row.self_cpu_time_total
     )
     rows = [row for row in tracer.key_averages() if not row.key.startswith(PREFIX)]

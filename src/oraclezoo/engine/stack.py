@@ -19,9 +19,14 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 class Stack:
     """S models of one architecture, whose parameters and buffers become views of stacked tensors.
 
-    An optimizer that updates a model's parameters in place, or a checkpoint that is loaded into it,
-    changes the stack. A pass over the stack uses :func:`torch.vmap`: convolutions become grouped
-    ones and linear layers batched products; each batch norm sees the images of its own model.
+    In-place updates of a model's parameters, by an optimizer or a checkpoint, change the stack. A
+    pass uses :func:`torch.vmap`: convolutions become grouped convolutions and linear layers batched
+    matrix products; each batch norm sees the images of its model only.
+
+    Args:
+        models: The models, on one device.
+        loss: Loss function of one model.
+        autocast: Returns the context of a forward pass, e.g. for mixed precision.
     """
 
     def __init__(
@@ -35,28 +40,47 @@ class Stack:
         buffers = [dict(model.named_buffers()) for model in models]
         self.own = {name: [each[name] for each in parameters] for name in parameters[0]}
         self.parameters = {
-            name: _bind(own).requires_grad_(own[0].requires_grad) for name, own in self.own.items()
+            name: _bind(tensors).requires_grad_(tensors[0].requires_grad)
+            for name, tensors in self.own.items()
         }
         self.buffers = {name: _bind([each[name] for each in buffers]) for name in buffers[0]}
 
     def logits(self, images: Tensor) -> Tensor:
-        """Return the logits ``(S, N, C)`` of each model on its images ``(S, N, 1, H, W)``.
+        """Return the logits of each model on its images.
 
-        Buffers are updated as in a pass of each model. Random layers draw separately for each
-        model, but not the numbers of a separate pass.
+        Buffers are updated as in separate passes. Random layers draw separate numbers for each
+        model, which differ from those of separate passes.
+
+        Args:
+            images: float ``(S, N, 1, H, W)``.
+
+        Returns:
+            ``(S, N, C)``.
         """
         stacked_pass = vmap(self._logits, randomness="different")
         result: Tensor = stacked_pass(self.parameters, self.buffers, images)
         return result
 
     def losses(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss ``(S,)`` of each model for labels ``(S, N)``; see :meth:`logits`."""
+        """Return the loss of each model; see :meth:`logits`.
+
+        Args:
+            images: float ``(S, N, 1, H, W)``.
+            labels: int64 ``(S, N)``.
+
+        Returns:
+            ``(S,)``.
+        """
         stacked_pass = vmap(self._loss, randomness="different")
         result: Tensor = stacked_pass(self.parameters, self.buffers, images, labels)
         return result
 
     def backward(self, losses: Tensor) -> None:
-        """Set the gradient of each parameter of each model; None if the loss does not use it."""
+        """Set the gradient of each parameter of each model; None if the loss does not depend on it.
+
+        Args:
+            losses: ``(S,)``, from :meth:`losses`.
+        """
         wanted = {name: w for name, w in self.parameters.items() if w.requires_grad}
         grads = torch.autograd.grad(losses.sum(), list(wanted.values()), allow_unused=True)
         optional: tuple[Tensor | None, ...] = grads  # torch's types omit None
@@ -68,11 +92,15 @@ class Stack:
                 parameter.grad = part
 
     def is_bound(self) -> bool:
-        """Return whether the parameters are still views; an optimizer may have replaced them."""
+        """Return whether the parameters are still views of the stack.
+
+        Returns:
+            False if an optimizer has replaced a parameter.
+        """
         return all(
             parameter.data_ptr() == part.data_ptr()
-            for name, own in self.own.items()
-            for parameter, part in zip(own, self.parameters[name].unbind(), strict=True)
+            for name, tensors in self.own.items()
+            for parameter, part in zip(tensors, self.parameters[name].unbind(), strict=True)
         )
 
     def _logits(
@@ -116,11 +144,18 @@ def _laid_out_as(weights: Tensor, grad: Tensor) -> Tensor:
 
 
 def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
-    """Return why these models cannot be stacked, or "" if they can.
+    """Return why models cannot be stacked.
 
-    Tests copies of the first two in training mode with images ``(2, N, 1, H, W)``. Logits and state
-    after two passes, and subsequent predictions, must equal those of separate models. Models that
-    draw random numbers are compared in evaluation mode only.
+    Copies of the first two models make two forward passes in training mode, stacked and separately:
+    logits and state must agree, and so must the predictions afterwards. Models that draw random
+    numbers are compared in evaluation mode only.
+
+    Args:
+        models: The models, of one architecture.
+        images: ``(2, N, 1, H, W)``.
+
+    Returns:
+        The reason, or "" if they can be stacked.
     """
     alone, again = ([copy.deepcopy(m).train() for m in models[:2]] for _ in range(2))
     with torch.no_grad():
@@ -132,13 +167,13 @@ def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
         stack = Stack(stacked, lambda logits, labels: logits.sum())
         try:
             stack.logits(images)
-            together = list(stack.logits(images))
+            vectorised = list(stack.logits(images))
             predicted = _passes([model.eval() for model in stacked], images)
         except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
             return f"its backbone cannot be vectorised ({str(error).strip().splitlines()[0][:120]})"
         expected = _passes([model.eval() for model in alone], images)
     states = [[v for m in each for v in m.state_dict().values()] for each in (alone, stacked)]
-    pairs = zip([*lone, *expected, *states[0]], [*together, *predicted, *states[1]], strict=True)
+    pairs = zip([*lone, *expected, *states[0]], [*vectorised, *predicted, *states[1]], strict=True)
     same = all(_close(one, other) for one, other in pairs)
     return "" if same else "its backbone gives other outputs when vectorised"
 
@@ -149,23 +184,26 @@ def _passes(models: Sequence[nn.Module], images: Tensor) -> list[Tensor]:
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
-    """Return whether tensors are equal up to float32 rounding."""
+    """Return whether two tensors are equal up to float32 rounding."""
     return torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-4)
 
 
 class Merged:
     """One step for S equal optimizers that update each parameter independently.
 
-    All parameters are put into one optimizer of the same class, whose batched operations then
-    update S models in one call. Learning rates and other settings are those of the first optimizer,
-    which its scheduler updates.
+    The parameters of all models form one optimizer of the same class, whose batched operations
+    update S models in one call. Learning rate and other settings are those of the first optimizer,
+    which its scheduler changes.
+
+    Args:
+        optimizers: The optimizers, of one class and with equal settings.
     """
 
     def __init__(self, optimizers: Sequence[Optimizer]) -> None:
         self.optimizers = optimizers
         first = optimizers[0]
         self.one = object.__new__(type(first))
-        # a scheduler wraps step on the first instance, so call the method of the class
+        # call the class's method: a scheduler has wrapped step on the first instance
         self.one.__dict__.update({k: v for k, v in vars(first).items() if k != "step"})
         self.one.param_groups = [
             {**group, "params": [p for each in optimizers for p in each.param_groups[i]["params"]]}
@@ -184,7 +222,7 @@ class Merged:
         self.one.step()
 
     def give_back(self) -> None:
-        """Give each optimizer the state of its own model's parameters, e.g. for a checkpoint."""
+        """Give each optimizer the state of its model's parameters, e.g. for a checkpoint."""
         for each in self.optimizers:
             for group in each.param_groups:
                 for parameter in group["params"]:

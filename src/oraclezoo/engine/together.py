@@ -1,8 +1,8 @@
-"""Stacked training: S runs of one recipe at S seeds share forward and backward passes.
+"""Stacked training: S runs of one recipe with S seeds share forward and backward passes.
 
-Each run keeps its own initial weights, data order, augmentation, optimizer, schedule, moving
+Each run keeps separate initial weights, data order, augmentation, optimizer, schedule, moving
 average, checkpoint and best weights. The runs share the passes and, if the optimizer allows it, the
-optimizer step. Times are those of the whole stack, so they say nothing about one run.
+optimizer step. Times are those of the whole stack and do not apply to a single run.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Together:
 
     Args:
         trainers: One trainer per seed, of the same recipe and data.
-        separable: Whether the optimizer updates each parameter from its own gradient and state
-            alone, so that one optimizer step can update all runs.
+        separable: Whether the optimizer updates each parameter from its gradient and state alone,
+            so that one optimizer step can update all runs.
     """
 
     def __init__(self, trainers: Sequence[Trainer], *, separable: bool) -> None:
@@ -67,17 +67,19 @@ class Together:
         on_diverged: Callable[[Trainer, DivergedError], None] | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Train all runs to the end of the recipe's budget, as :meth:`Trainer.fit` does one.
+        """Train all runs to the end of the recipe's budget, as :meth:`Trainer.fit` does for one.
 
         Args:
             on_epoch: Called with each run and the metrics of its epoch.
-            on_diverged: Called with a run that diverged, which is left out from then on. Without
-                it the error is raised.
-            should_stop: Called after each step; True saves the state of all runs and ends.
+            on_diverged: Called with a run that diverged, which leaves the stack. By default the
+                error is raised.
+            should_stop: Called after each step; True saves the state of all runs and ends the
+                training.
 
         Raises:
-            InterruptedRunError: ``should_stop`` returned True.
-            CannotStackError: The optimizer does not update parameters in place.
+            DivergedError: If a run diverged and there is no ``on_diverged``.
+            InterruptedRunError: If ``should_stop`` returned True.
+            CannotStackError: If the optimizer does not update parameters in place.
         """
         self._on_epoch, self._on_diverged = on_epoch, on_diverged
         with isolated(self.device):
@@ -97,7 +99,14 @@ class Together:
         )
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> bool:
-        """Train the rest of an epoch; return True if ``should_stop`` ended it early."""
+        """Train the rest of an epoch.
+
+        Args:
+            should_stop: Polled after each step; True ends the epoch early.
+
+        Returns:
+            Whether the epoch ended early.
+        """
         trainers, parts = self.trainers, [trainer.parts for trainer in self.trainers]
         for each in parts:
             each.model.train()
@@ -170,7 +179,8 @@ class Together:
     def end_epoch(self) -> None:
         """Validate each run; runs that diverged leave the stack.
 
-        Raises CannotStackError if the optimizer has replaced the parameters.
+        Raises:
+            CannotStackError: If the optimizer has replaced the parameters.
         """
         if not self.stack.is_bound():
             raise CannotStackError("its optimizer replaces parameters instead of updating them")
@@ -191,7 +201,7 @@ class Together:
                 self._stack()
 
     def _split_optimizer(self) -> None:
-        """Give each optimizer its own state back."""
+        """Copy the state of the merged optimizer back to each run's optimizer."""
         if self.merged is not None:
             self.merged.give_back()
 
@@ -203,7 +213,15 @@ class Together:
 
 
 def unfit(recipe: Recipe, parts: Parts) -> str:
-    """Return why runs of these parts cannot be stacked, or "" if nothing is known against it."""
+    """Return why runs of a recipe cannot be stacked.
+
+    Args:
+        recipe: The resolved recipe.
+        parts: Model, optimizer and scheduler of a run.
+
+    Returns:
+        The reason, or "" if none is known.
+    """
     if parts.needs_closure:
         return "its optimizer needs a closure"
     if recipe.pretrain.epochs:
@@ -216,7 +234,14 @@ def unfit(recipe: Recipe, parts: Parts) -> str:
 
 
 def check(trainers: Sequence[Trainer]) -> None:
-    """Raise CannotStackError unless these runs can be stacked, tested on their first images."""
+    """Test whether runs can be stacked, on their first images.
+
+    Args:
+        trainers: The runs.
+
+    Raises:
+        CannotStackError: If they cannot be stacked; the message is the reason.
+    """
     first = trainers[0]
     reason = unfit(first.recipe, first.parts)
     if not reason and len(trainers) > 1:
@@ -228,11 +253,18 @@ def check(trainers: Sequence[Trainer]) -> None:
 
 
 def fitting(trainer: Trainer, share: float = 0.5) -> int:
-    """Return how many runs fit into ``share`` of the free memory; at least one.
+    """Estimate how many runs fit into memory as a stack.
 
     The estimate for a run is twice the activations that a batch keeps for its backward pass (once
-    for their gradients), plus five copies of the weights (stack, gradients, optimizer state, moving
+    for their gradients), and five copies of the weights (stack, gradients, optimizer state, moving
     average).
+
+    Args:
+        trainer: One of the runs.
+        share: Share of the free memory to use.
+
+    Returns:
+        Number of runs, at least 1.
     """
     images = _sample(trainer.data, 2)
     kept: dict[int, int] = {}

@@ -1,7 +1,7 @@
-"""Audit of a data set: files, class balance, duplicates, blank and unusual images, wrong labels.
+"""Data set audit: file digests, class balance, duplicates, blank images, outliers, label errors.
 
-The audit reads all three splits, including the test images. No code that trains or selects a model
-uses its findings.
+The audit reads all three splits, including the test images. Training and model selection never
+read its report.
 """
 
 from __future__ import annotations
@@ -40,7 +40,14 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Audit:
-    """Findings of an audit. ``pool`` is None if the files are too damaged to be opened."""
+    """Report of an audit.
+
+    Attributes:
+        files: The source files and their digests.
+        findings: All findings, by rule.
+        summary: Image counts, class statistics and thresholds, as in the JSON report.
+        pool: The images; None if a file failed its digest check, so that nothing was opened.
+    """
 
     files: tuple[FileRow, ...]
     findings: tuple[Finding, ...]
@@ -54,12 +61,12 @@ class Audit:
 
     @property
     def numbers(self) -> dict[str, int]:
-        """Number of findings of each kind, including zeros."""
-        found = Counter(finding.kind for finding in self.findings)
-        return {kind: found[kind] for kind in KINDS}
+        """Number of findings of each kind, zeros included, in the order of :data:`KINDS`."""
+        counter = Counter(finding.kind for finding in self.findings)
+        return {kind: counter[kind] for kind in KINDS}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report as JSON data, without images."""
+        """Return the report as a JSON document, without images."""
         return {
             **self.summary,
             "files": [row.as_json() for row in self.files],
@@ -70,7 +77,14 @@ class Audit:
 
 
 def damaged(files: list[FileRow]) -> Audit | None:
-    """Return an audit of the files that do not match their digests, or None if all match."""
+    """Return the report of files that fail their digest check.
+
+    Args:
+        files: The checked files.
+
+    Returns:
+        A report with a serious finding for each bad file, or None if every status is "ok".
+    """
     bad = [row for row in files if row.status != "ok"]
     if not bad:
         return None
@@ -81,26 +95,37 @@ def damaged(files: list[FileRow]) -> Audit | None:
 def audit(
     dataset: Dataset, files: list[FileRow], *, progress: Callable[[str], None] | None = None
 ) -> Audit:
-    """Audit every image of ``dataset``; ``files`` are those already verified.
+    """Audit every image of a data set. Deterministic on one machine.
 
-    Mirror images are compared too if flips keep the labels of this data set. Deterministic on one
-    machine. Raises DataError.
+    Mirror images are compared too if the data set declares that a flip keeps the label.
+
+    Args:
+        dataset: The data set.
+        files: The files whose digests have been checked
+            (:func:`~oraclezoo.data.audit.files.published`).
+        progress: Receives lines of text about the progress.
+
+    Returns:
+        The report.
+
+    Raises:
+        DataError: If a split cannot be read, or the splits differ in image size.
     """
     pool = Pool.of(dataset)
     flips = dataset.flip_keeps_label
     band = strokes(pool.images)
-    strength, seen = contrast(band), looks.looks(pool)
-    findings = counts.label_sets(pool) + looks.faint(pool, seen, strength)
+    strength, statistics = contrast(band), looks.looks(pool)
+    findings = counts.label_sets(pool) + looks.faint(pool, statistics, strength)
     equal, members = copies.exact_copies(pool, mirrored=flips)
     findings += equal
-    # images without strokes all look alike
+    # images without strokes resemble each other and would all match
     members = members[strength[members] >= near.MIN_CONTRAST]
-    found = None
+    neighbours = None
     if len(members) > 1:
-        found = nearest(band[members], mirrored=flips, progress=progress)
-        findings += near.near_duplicates(pool, members, found)
-        findings += near.suspicious_labels(pool, members, found)
-    findings += looks.outliers(pool, seen)
+        neighbours = nearest(band[members], mirrored=flips, progress=progress)
+        findings += near.near_duplicates(pool, members, neighbours)
+        findings += near.suspicious_labels(pool, members, neighbours)
+    findings += looks.outliers(pool, statistics)
     table = counts.table(pool)
     summary = {
         "synthetic": dataset.synthetic,
@@ -117,7 +142,7 @@ def audit(
                 **dict(zip(SPLITS, table[label].tolist(), strict=True)),
                 **row,
             }
-            for label, row in enumerate(looks.by_class(pool, seen))
+            for label, row in enumerate(looks.by_class(pool, statistics))
         ],
         "rules": {
             "near_distance": near.NEAR_DISTANCE,
@@ -127,20 +152,20 @@ def audit(
             "saturated": looks.SATURATED,
             "min_contrast": near.MIN_CONTRAST,
         },
-        "neighbours": _neighbours(pool, members, found),
+        "neighbours": _neighbours(pool, members, neighbours),
     }
     rows = (*files, *unpublished(dataset.sha256, files))
     return Audit(rows, tuple(findings), summary, pool)
 
 
-def _neighbours(pool: Pool, members: Any, found: Neighbours | None) -> dict[str, Any] | None:
-    """Return quantiles of the nearest-neighbour distance, and the share of equal labels."""
-    if found is None:
+def _neighbours(pool: Pool, members: Any, neighbours: Neighbours | None) -> dict[str, Any] | None:
+    """Return quantiles of the nearest-neighbour distance and the share of equal labels."""
+    if neighbours is None:
         return None
-    first = found.distance[:, 0]
-    ratio = near.ratios(found)
+    first = neighbours.distance[:, 0]
+    ratio = near.ratios(neighbours)
     shares = (0, 0.001, 0.01, 0.1, 0.5, 0.9)
-    agree = pool.labels[members][found.index[:, 0]] == pool.labels[members]
+    agree = pool.labels[members][neighbours.index[:, 0]] == pool.labels[members]
     least = float(ratio.min())
     return {
         "compared": len(members),

@@ -1,4 +1,4 @@
-"""Exact duplicates: images with equal bytes, optionally after mirroring."""
+"""Exact duplicates: images with equal bytes, optionally up to mirroring."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from oraclezoo.data.audit.records import Finding, Pool
 
 
 def exact_copies(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.NDArray[np.int64]]:
-    """Return a finding for each group of equal images, and the first image of each group, in order.
+    """Find groups of images with equal bytes.
 
-    With ``mirrored``, left-right mirror images count as equal too. A group is serious if it
-    crosses splits or has more than one label.
+    Args:
+        pool: The images.
+        mirrored: Whether left-right mirror images count as equal.
+
+    Returns:
+        A finding per group of two or more images, serious if the group crosses splits or has more
+        than one label; and the index of the first image of every group, singletons included, int64
+        ``(G,)``.
     """
     groups: dict[bytes, list[int]] = defaultdict(list)
     for at, image in enumerate(pool.images):
@@ -42,15 +48,39 @@ def exact_copies(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.NDAr
 
 
 def crosses(pool: Pool, group: list[int]) -> bool:
-    """Return whether the images are in more than one split."""
+    """Return whether a group of images belongs to more than one split.
+
+    Args:
+        pool: The images.
+        group: Indices into the pool.
+
+    Returns:
+        True if the group crosses splits.
+    """
     return len({int(pool.splits[at]) for at in group}) > 1
 
 
 def conflicts(pool: Pool, group: list[int]) -> bool:
-    """Return whether the images have more than one label."""
+    """Return whether a group of images has more than one label.
+
+    Args:
+        pool: The images.
+        group: Indices into the pool.
+
+    Returns:
+        True if the labels differ.
+    """
     return len({int(pool.labels[at]) for at in group}) > 1
 
 
 def tail(across: bool, conflict: bool) -> str:
-    """Return the end of a note."""
+    """Return the suffix of a finding's note.
+
+    Args:
+        across: Whether the images belong to more than one split.
+        conflict: Whether they have more than one label.
+
+    Returns:
+        The suffix, "" if neither holds.
+    """
     return (", across splits" if across else "") + (", labels differ" if conflict else "")

@@ -1,4 +1,4 @@
-"""Class balance, and agreement of the splits in it."""
+"""Class counts: imbalance, and a test that the splits have equal class proportions."""
 
 from __future__ import annotations
 
@@ -12,17 +12,32 @@ from oraclezoo.data.dataset import SPLITS
 
 
 def table(pool: Pool) -> Any:
-    """Return the number of images of each class in each split, int64 ``(classes, 3)``."""
+    """Count the images of each class in each split.
+
+    Args:
+        pool: The images.
+
+    Returns:
+        int64 ``(classes, 3)``.
+    """
     counts = np.zeros((pool.num_classes, len(SPLITS)), np.int64)
     np.add.at(counts, (pool.labels, pool.splits), 1)
     return counts
 
 
 def balance(pool: Pool) -> dict[str, Any]:
-    """Return the class imbalance, and a chi-square test of equal class proportions across splits.
+    """Return the class imbalance and a chi-square test of homogeneity across the splits.
 
-    ``imbalance`` is the size of the largest class divided by that of the smallest non-empty one,
-    over all splits.
+    The null hypothesis of Pearson's chi-square test (without Yates's correction) is that the splits
+    have the same class proportions. Classes and splits without images are left out.
+
+    Args:
+        pool: The images.
+
+    Returns:
+        ``imbalance`` (largest class count over the smallest positive one, all splits),
+        ``chi_square``, ``degrees_of_freedom`` and ``p_value``; 0, 0 and 1 if there is nothing to
+        test.
     """
     counts = table(pool)
     totals = counts.sum(1)
@@ -37,9 +52,13 @@ def balance(pool: Pool) -> dict[str, Any]:
 
 
 def label_sets(pool: Pool) -> list[Finding]:
-    """Return a finding for each class missing from a split.
+    """Find classes that lack images in a split.
 
-    It is serious if the class is missing from training but another split has it.
+    Args:
+        pool: The images.
+
+    Returns:
+        A finding per class, serious if the training split lacks it and another split has it.
     """
     findings = []
     for label, row in enumerate(table(pool)):

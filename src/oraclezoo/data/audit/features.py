@@ -1,8 +1,9 @@
-"""Features for comparing images by their strokes, independent of brightness, bars and framing.
+"""Band-passed images, for comparison by strokes independently of brightness and bars.
 
-An image is scaled down to at most 28 pixels a side. Black bars and the pixel next to each are set
-to 0. The rest is band-passed: a Gaussian blur of 0.7 pixels, which removes grain, minus one of 3
-pixels, which removes stains and brightness. Both blur within the picture, so bars leave no edge.
+An image is scaled down to at most 28 pixels a side. Its black bars, and one pixel next to them,
+are set to 0. The rest is band-passed with a difference of Gaussians: a blur of 0.7 pixels, which
+removes grain, minus a blur of 3 pixels, which holds stains and brightness. Both are normalised
+within the picture, so that the bars leave no edge.
 """
 
 from __future__ import annotations
@@ -18,15 +19,22 @@ from oraclezoo.data.corrupt.primitives import between
 Floats = npt.NDArray[np.float32]
 
 EDGE = 28
-"""Images are scaled down to this longer edge, in pixels."""
+"""Longer edge, in pixels, to which larger images are scaled down."""
 CONTRAST_FLOOR = 3.0
-"""Root mean square after the band-pass, in gray levels; below it, similarity fades to zero."""
-_BAR = 6.0  # gray levels; an outer row or column with a lower mean is part of a black bar
+"""RMS gray levels after the band-pass below which the similarity of images fades to 0."""
+_BAR = 6.0  # gray levels: an outer row or column with a lower mean is a black bar
 _FINE, _COARSE = 0.7, 3.0  # pixels
 
 
 def strokes(images: npt.NDArray[np.uint8]) -> Floats:
-    """Return band-passed images, float32 ``(N, h, w)`` in gray levels, of uint8 ``(N, H, W)``."""
+    """Return band-passed images.
+
+    Args:
+        images: uint8 ``(N, H, W)``.
+
+    Returns:
+        float32 ``(N, h, w)``, gray levels, with a longer edge of at most :data:`EDGE`.
+    """
     small = _reduced(images)
     within = _box(small).astype(np.float32)
     within = minimum_filter(within, (1, 3, 3), mode="nearest")
@@ -35,15 +43,26 @@ def strokes(images: npt.NDArray[np.uint8]) -> Floats:
 
 
 def contrast(band: Floats) -> Floats:
-    """Return the root mean square, gray levels ``(N,)``, of band-passed images ``(N, h, w)``."""
+    """Return the root mean square of each band-passed image.
+
+    Args:
+        band: Band-passed images, float32 ``(N, h, w)``.
+
+    Returns:
+        float32 ``(N,)``, gray levels.
+    """
     return cast(Floats, np.sqrt((band * band).mean((1, 2))))
 
 
 def unit(band: Floats) -> Floats:
-    """Normalise ``(N, h, w)`` to rows ``(N, h * w)``.
+    """Return images as rows of unit length, for cosine similarity.
 
-    Rows have length 1, or less below :data:`CONTRAST_FLOOR`. The dot product of two rows is their
-    similarity, 1 for equal strokes.
+    Args:
+        band: Band-passed images ``(N, h, w)``.
+
+    Returns:
+        float32 ``(N, h * w)``. Rows of images with a contrast below :data:`CONTRAST_FLOOR` are
+        shorter than 1. The dot product of two rows is their similarity, 1 for equal strokes.
     """
     rows = band.reshape(len(band), -1)
     floor = CONTRAST_FLOOR * np.sqrt(rows.shape[1])
@@ -52,7 +71,16 @@ def unit(band: Floats) -> Floats:
 
 
 def moved(band: Floats, down: int, right: int) -> Floats:
-    """Return ``(N, h, w)`` shifted by whole pixels, padded with 0."""
+    """Translate images by whole pixels, with zeros shifted in.
+
+    Args:
+        band: float32 ``(N, h, w)``.
+        down: Vertical shift in pixels.
+        right: Horizontal shift in pixels.
+
+    Returns:
+        float32 ``(N, h, w)``.
+    """
     result = np.zeros_like(band)
     height, width = band.shape[1:]
     if abs(down) < height and abs(right) < width:
@@ -73,7 +101,7 @@ def _reduced(images: npt.NDArray[np.uint8]) -> Floats:
     factor = EDGE / max(height, width)
     if factor >= 1:
         return images.astype(np.float32)
-    made = [
+    reduced = [
         zoom(
             gaussian_filter(image.astype(np.float32), 0.4 / factor),
             factor,
@@ -83,11 +111,14 @@ def _reduced(images: npt.NDArray[np.uint8]) -> Floats:
         )
         for image in images
     ]
-    return np.stack(made)
+    return np.stack(reduced)
 
 
 def _box(images: Floats) -> npt.NDArray[np.bool_]:
-    """Return the picture within its bars. Resampling leaves the mean of a bar low but not 0."""
+    """Return the mask of the picture within its bars, bool ``(N, h, w)``.
+
+    Resampling leaves bars with a low mean rather than 0.
+    """
     rows = between(images.mean(2) >= _BAR)
     columns = between(images.mean(1) >= _BAR)
     return rows[:, :, None] & columns[:, None, :]

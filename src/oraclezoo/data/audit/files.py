@@ -1,4 +1,4 @@
-"""Verification of a track's files against their published digests."""
+"""Digest checks of a track's source files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
     "oracle-mnist": tuple(upstream.FILES),
     "oracle-mnist-3k": (upstream.TEST_IMAGES, upstream.TEST_LABELS),
 }
-"""Built-in tracks whose files have published digests, and those files."""
+"""Files with published digests, by built-in track."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A file, its digest and the result of its verification.
+    """A source file and the outcome of its digest check.
 
-    ``status``: "ok", "mismatch", "unreadable", or "unpublished" if there is no published digest.
-    ``kind`` is "sha256" or "git-blob".
+    Attributes:
+        name: File name.
+        status: "ok", "mismatch", "unreadable", or "unpublished" if no published digest is known.
+        kind: Kind of the digest, "sha256" or "git-blob".
+        digest: The file's digest, hex.
     """
 
     name: str
@@ -31,7 +34,7 @@ class FileRow:
     digest: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return the row of the report as JSON data."""
+        """Return the row as a JSON document."""
         return {
             "name": self.name,
             "status": self.status,
@@ -41,17 +44,37 @@ class FileRow:
 
 
 def published(track: str, data_dir: Path | None) -> list[FileRow]:
-    """Verify the local files of built-in ``track`` against their digests. Raises DataError."""
+    """Check the local files of a built-in track against their published digests.
+
+    Args:
+        track: Name of the track.
+        data_dir: The only folder to search; by default the folders of
+            :func:`oraclezoo.data.locate.folders`.
+
+    Returns:
+        A row per file that exists; empty for tracks without published digests.
+
+    Raises:
+        DataError: If ``data_dir`` is not a folder.
+    """
     rows = []
     for name, path in search(PUBLISHED.get(track, ()), data_dir).items():
         if path is not None:
-            found = check(upstream.known(name), path)
-            rows.append(FileRow(path.name, found.status, found.kind, found.actual))
+            outcome = check(upstream.known(name), path)
+            rows.append(FileRow(path.name, outcome.status, outcome.kind, outcome.actual))
     return rows
 
 
 def unpublished(digests: Mapping[str, str], known: list[FileRow]) -> list[FileRow]:
-    """Return the other files (or generators) of a data set, from ``Dataset.sha256``."""
+    """List the source files or generators without a published digest.
+
+    Args:
+        digests: ``Dataset.sha256``.
+        known: Rows of files that have been checked, which are left out.
+
+    Returns:
+        A row per file.
+    """
     names = {row.name for row in known}
     return [
         FileRow(name, "unpublished", "sha256", digest)

@@ -1,4 +1,4 @@
-"""Statistics of single images by class, and blank, white and outlying images."""
+"""Per-image statistics: class summaries, blank and saturated images, outliers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oraclezoo.data.corrupt.primitives import box
 Floats = npt.NDArray[np.float64]
 
 SATURATED = 0.5
-"""Share of pixels at 255 from which an image counts as overexposed."""
+"""Share of pixels at 255 from which an image counts as saturated."""
 FAR = 5.0
 """Robust z-score beyond which an image is an outlier of its class."""
 _CHUNK = 4096
@@ -23,11 +23,15 @@ _CHUNK = 4096
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """Statistics of N images, float64 ``(N,)``.
+    """Statistics of N images, each float64 ``(N,)``.
 
-    ``mean`` and ``std`` are in gray levels. ``bars`` is the share of pixels in black bars. ``ink``
-    is the share of the picture brighter than the midpoint between its darkest and brightest pixel.
-    ``white`` is the share of pixels at 255. ``extent`` is the brightest minus the darkest pixel.
+    Attributes:
+        mean: Mean, gray levels.
+        std: Standard deviation, gray levels.
+        bars: Share of pixels in black bars.
+        ink: Share of the picture brighter than the midpoint of its darkest and brightest pixel.
+        white: Share of pixels at 255.
+        extent: Brightest minus darkest pixel, gray levels.
     """
 
     mean: Floats
@@ -43,7 +47,14 @@ MEASURES = ("mean", "std", "bars", "ink")
 
 
 def looks(pool: Pool) -> Looks:
-    """Return the statistics of every image."""
+    """Compute the statistics of every image.
+
+    Args:
+        pool: The images.
+
+    Returns:
+        The statistics.
+    """
     parts = [
         _looks(pool.images[first : first + _CHUNK]) for first in range(0, len(pool.images), _CHUNK)
     ]
@@ -68,14 +79,22 @@ def _looks(images: npt.NDArray[np.uint8]) -> tuple[Floats, ...]:
     )
 
 
-def by_class(pool: Pool, found: Looks) -> list[dict[str, Any]]:
-    """Return mean and standard deviation of each measure by class; None for an empty class."""
+def by_class(pool: Pool, statistics: Looks) -> list[dict[str, Any]]:
+    """Summarise each of :data:`MEASURES` by class.
+
+    Args:
+        pool: The images.
+        statistics: Their statistics.
+
+    Returns:
+        For each class, the mean and standard deviation of each measure, or None without images.
+    """
     rows = []
     for label in range(pool.num_classes):
         of_class = pool.labels == label
         row: dict[str, Any] = {}
         for name in MEASURES:
-            values = cast(Floats, getattr(found, name))[of_class]
+            values = cast(Floats, getattr(statistics, name))[of_class]
             row[name] = (
                 [round(float(values.mean()), 4), round(float(values.std()), 4)]
                 if len(values)
@@ -85,49 +104,63 @@ def by_class(pool: Pool, found: Looks) -> list[dict[str, Any]]:
     return rows
 
 
-def faint(pool: Pool, found: Looks, contrast: npt.NDArray[np.float32]) -> list[Finding]:
-    """Return findings for blank images (one value; serious), almost blank ones, and white ones.
+def faint(pool: Pool, statistics: Looks, contrast: npt.NDArray[np.float32]) -> list[Finding]:
+    """Find blank, almost blank and saturated images.
 
-    ``contrast`` ``(N,)`` comes from :func:`oraclezoo.data.audit.features.contrast`.
+    Args:
+        pool: The images.
+        statistics: Their statistics.
+        contrast: float32 ``(N,)``, from :func:`oraclezoo.data.audit.features.contrast`.
+
+    Returns:
+        ``blank`` findings (a single value; serious), ``almost-blank`` (contrast below
+        :data:`~oraclezoo.data.audit.features.CONTRAST_FLOOR`) and ``saturated``.
     """
     findings = []
     for at in range(len(pool.images)):
         place = pool.places([at])
-        if found.extent[at] == 0:
+        if statistics.extent[at] == 0:
             note = f"every pixel is {pool.images[at].flat[0]}"
             findings.append(Finding("blank", True, place, 0.0, note))
         elif contrast[at] < CONTRAST_FLOOR:
             note = f"strokes of {contrast[at]:.2f} gray levels, root mean square"
             findings.append(Finding("almost-blank", False, place, float(contrast[at]), note))
-        elif found.white[at] >= SATURATED:
-            note = f"{100 * found.white[at]:.0f}% of the pixels are white"
-            findings.append(Finding("saturated", False, place, float(found.white[at]), note))
+        elif statistics.white[at] >= SATURATED:
+            note = f"{100 * statistics.white[at]:.0f}% of the pixels are white"
+            findings.append(Finding("saturated", False, place, float(statistics.white[at]), note))
     return findings
 
 
-def outliers(pool: Pool, found: Looks) -> list[Finding]:
-    """Return images far from the median of their class, in scaled median absolute deviations.
+def outliers(pool: Pool, statistics: Looks) -> list[Finding]:
+    """Find images far from the median of their class.
 
-    The threshold is |x - median| / (1.4826 MAD) above :data:`FAR` (Iglewicz and Hoaglin 1993), on
-    the measure where it is largest. Measures without spread in a class are skipped.
+    The score is the modified z-score |x - median| / (1.4826 MAD) (Iglewicz and Hoaglin 1993), for
+    the measure where it is largest. Measures with no spread in a class are skipped.
+
+    Args:
+        pool: The images.
+        statistics: Their statistics.
+
+    Returns:
+        A finding for each image with a score above :data:`FAR`.
     """
     score, which = np.zeros(len(pool.labels)), np.zeros(len(pool.labels), np.int64)
     for number, name in enumerate(MEASURES):
-        values = cast(Floats, getattr(found, name))
+        values = cast(Floats, getattr(statistics, name))
         for label in range(pool.num_classes):
             of_class = np.flatnonzero(pool.labels == label)
             if not len(of_class):
                 continue
-            apart = np.abs(values[of_class] - np.median(values[of_class]))
-            spread = 1.4826 * np.median(apart)
+            deviation = np.abs(values[of_class] - np.median(values[of_class]))
+            spread = 1.4826 * np.median(deviation)
             if spread > 1e-9:
-                better = apart / spread > score[of_class]
-                score[of_class[better]] = (apart / spread)[better]
+                better = deviation / spread > score[of_class]
+                score[of_class[better]] = (deviation / spread)[better]
                 which[of_class[better]] = number
     findings = []
     for at in np.flatnonzero(score > FAR):
         name = MEASURES[which[at]]
-        value = cast(Floats, getattr(found, name))[at]
+        value = cast(Floats, getattr(statistics, name))[at]
         note = f"{name} {value:.3g}: {score[at]:.1f} robust deviations from its class's median"
         findings.append(Finding("outlier", False, pool.places([int(at)]), float(score[at]), note))
     return findings

@@ -1,4 +1,4 @@
-"""Near duplicates and suspicious labels, by nearest neighbours."""
+"""Nearest-neighbour rules: near duplicates and suspicious labels."""
 
 from __future__ import annotations
 
@@ -11,47 +11,59 @@ from oraclezoo.data.audit.neighbours import Neighbours
 from oraclezoo.data.audit.records import Finding, Pool
 
 NEAR_DISTANCE = 0.04
-"""Two images at most this distance apart are near duplicates, whatever their surroundings."""
+"""Distance up to which two images are near duplicates, regardless of other neighbours."""
 NEAR_RATIO = 0.3
-"""So are two images whose distance is at most this share of the distance to the fifth nearest
-image, for both of them. In this ratio test (Lowe 2004), a copy is nearer than any merely similar
-image."""
+"""Ratio of a distance to that of the fifth nearest image up to which two images are near
+duplicates, regardless of the distance: a form of the ratio test of Lowe (2004)."""
 MIN_CONTRAST = CONTRAST_FLOOR
-"""Gray levels; images with lower stroke contrast are not compared."""
+"""Contrast, gray levels, below which images are not compared."""
 FIFTH = 5
 VOTERS = 10
 """Number of nearest images that vote on a label."""
 AGAINST = 9
-"""Votes for one other label that make a label suspicious."""
+"""Number of votes for one other label that make a label suspicious."""
 
 
-def ratios(found: Neighbours) -> npt.NDArray[np.float32]:
-    """Divide distances ``(N, K)`` by the smaller of both images' distances to their fifth nearest.
+def ratios(neighbours: Neighbours) -> npt.NDArray[np.float32]:
+    """Return each distance divided by the smaller fifth-neighbour distance of the two images.
 
-    Infinite if an image has fewer than five others.
+    Args:
+        neighbours: Neighbours of N images.
+
+    Returns:
+        float32 ``(N, K)``; infinite if K is less than five.
     """
-    if found.distance.shape[1] < FIFTH:
-        return np.full(found.distance.shape, np.inf, np.float32)
-    fifth = found.distance[:, FIFTH - 1]
-    around = np.minimum(fifth[:, None], fifth[found.index])
-    return (found.distance / np.maximum(around, 1e-6)).astype(np.float32)
+    if neighbours.distance.shape[1] < FIFTH:
+        return np.full(neighbours.distance.shape, np.inf, np.float32)
+    fifth = neighbours.distance[:, FIFTH - 1]
+    around = np.minimum(fifth[:, None], fifth[neighbours.index])
+    return (neighbours.distance / np.maximum(around, 1e-6)).astype(np.float32)
 
 
-def near_duplicates(pool: Pool, members: npt.NDArray[np.int64], found: Neighbours) -> list[Finding]:
-    """Return a finding for each near-duplicate pair, nearest first.
+def near_duplicates(
+    pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours
+) -> list[Finding]:
+    """Find pairs of near duplicates by :data:`NEAR_DISTANCE` or :data:`NEAR_RATIO`.
 
-    ``members`` ``(N,)`` are the images of the pool that ``found`` refers to. No finding is
-    serious: only a person can distinguish a copy from a similar image.
+    No pair is serious, since only a person can distinguish a copy from a lookalike.
+
+    Args:
+        pool: The images.
+        members: Indices int64 ``(N,)`` into the pool of the images that were compared.
+        neighbours: Their neighbours; ``neighbours.index`` refers to ``members``.
+
+    Returns:
+        A finding per pair, by increasing distance.
     """
-    ratio = ratios(found)
-    near = (found.distance <= NEAR_DISTANCE) | (ratio <= NEAR_RATIO)
+    ratio = ratios(neighbours)
+    near = (neighbours.distance <= NEAR_DISTANCE) | (ratio <= NEAR_RATIO)
     pairs: dict[tuple[int, int], tuple[float, float, bool]] = {}
     for row, column in np.argwhere(near):
-        one, other = sorted((int(row), int(found.index[row, column])))
+        one, other = sorted((int(row), int(neighbours.index[row, column])))
         entry = (
-            float(found.distance[row, column]),
+            float(neighbours.distance[row, column]),
             float(ratio[row, column]),
-            bool(found.mirrored[row, column]),
+            bool(neighbours.mirrored[row, column]),
         )
         pairs[one, other] = min(entry, pairs.get((one, other), entry))
     findings = []
@@ -65,20 +77,32 @@ def near_duplicates(pool: Pool, members: npt.NDArray[np.int64], found: Neighbour
 
 
 def suspicious_labels(
-    pool: Pool, members: npt.NDArray[np.int64], found: Neighbours
+    pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours
 ) -> list[Finding]:
-    """Return images of which :data:`AGAINST` of the :data:`VOTERS` nearest share another label."""
-    if found.index.shape[1] < VOTERS:
+    """Find images whose neighbours agree on another label.
+
+    An image is suspicious if at least :data:`AGAINST` of its :data:`VOTERS` nearest images have one
+    and the same other label. There are no findings with fewer than :data:`VOTERS` neighbours.
+
+    Args:
+        pool: The images.
+        members: Indices int64 ``(N,)`` into the pool of the images that were compared.
+        neighbours: Their neighbours; ``neighbours.index`` refers to ``members``.
+
+    Returns:
+        A finding per suspicious image.
+    """
+    if neighbours.index.shape[1] < VOTERS:
         return []
     labels = pool.labels[members]
-    votes = labels[found.index[:, :VOTERS]]
+    votes = labels[neighbours.index[:, :VOTERS]]
     findings = []
     for row in range(len(members)):
         counts = np.bincount(votes[row], minlength=pool.num_classes)
         counts[labels[row]] = 0
         other = int(counts.argmax())
         if counts[other] >= AGAINST:
-            voter = found.index[row, int(np.flatnonzero(votes[row] == other)[0])]
+            voter = neighbours.index[row, int(np.flatnonzero(votes[row] == other)[0])]
             nearest = int(members[voter])
             findings.append(
                 Finding(

@@ -1,8 +1,8 @@
-"""Nearest neighbours of each image, over small shifts and mirroring, in blocks of bounded memory.
+"""K nearest neighbours of each image, up to small shifts and mirroring, in bounded memory.
 
-The search has two stages. The first compares all pairs in a projection on the principal axes of
-the strokes, by matrix products over blocks. The second compares the best candidates in full, at
-half-pixel shifts.
+The search has two stages: all pairs are compared in a projection on principal components, with
+matrix products over blocks of images; the best candidates are then re-ranked by the full
+similarity, with shifts of half pixels.
 """
 
 from __future__ import annotations
@@ -16,25 +16,27 @@ import numpy.typing as npt
 from oraclezoo.data.audit.features import Floats, moved, unit
 
 REACH = 2
-"""Maximum shift in each direction, in pixels."""
+"""Largest shift tried, pixels in each direction."""
 COUNT = 12
-"""Number of neighbours kept per image."""
+"""Number of neighbours kept for each image."""
 
-_BLOCK = 1024  # images along each side of a block
-_AXES = 64  # number of principal axes
-_SAMPLE = 2000  # images that the axes are computed from
-_REFINED = 128  # images refined at a time
+_BLOCK = 1024  # images per side of a block
+_AXES = 64  # principal components
+_SAMPLE = 2000  # images from which the components are estimated
+_REFINED = 128  # images re-ranked at a time
 
 Whole = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Neighbours of N images, nearest first.
+    """Nearest neighbours of N images, by increasing distance; K is ``min(COUNT, N - 1)``.
 
-    ``index`` int64, ``distance`` float32 and ``mirrored`` bool are ``(N, K)``, with K = min(COUNT,
-    N - 1). A distance is 1 minus the correlation of the strokes at the best shift: 0 for equal
-    images, about 1 for unrelated ones.
+    Attributes:
+        index: Neighbour indices, int64 ``(N, K)``.
+        distance: 1 minus the correlation of the strokes at the best shift, float32 ``(N, K)``: 0
+            for equal images, about 1 for unrelated ones.
+        mirrored: Whether the mirrored image is the closer one, bool ``(N, K)``.
     """
 
     index: Whole
@@ -45,9 +47,15 @@ class Neighbours:
 def nearest(
     band: Floats, *, mirrored: bool, progress: Callable[[str], None] | None = None
 ) -> Neighbours:
-    """Return the neighbours of band-passed images float32 ``(N, h, w)``, N at least 2.
+    """Find the nearest neighbours of each image.
 
-    With ``mirrored``, left-right mirror images are compared too.
+    Args:
+        band: Band-passed images, float32 ``(N, h, w)``, N at least 2.
+        mirrored: Whether left-right mirror images are compared as well.
+        progress: Receives lines of text about the progress.
+
+    Returns:
+        The neighbours.
     """
     count = len(band)
     keep = min(COUNT, count - 1)
@@ -75,7 +83,7 @@ def nearest(
 
 
 def _moved(band: Floats, mirrored: bool) -> Iterator[tuple[Floats, bool]]:
-    """Return ``band`` at every shift, plain and mirrored, and whether each is mirrored."""
+    """Yield ``band`` at every shift, plain and optionally mirrored, and whether it is mirrored."""
     for flip in (False, True) if mirrored else (False,):
         seen = band[:, :, ::-1] if flip else band
         for down in range(-REACH, REACH + 1):
@@ -84,7 +92,7 @@ def _moved(band: Floats, mirrored: bool) -> Iterator[tuple[Floats, bool]]:
 
 
 def _axes(band: Floats) -> Floats:
-    """Return principal axes ``(h * w, A)`` of slightly shifted strokes in a sample of images."""
+    """Return the principal axes ``(h * w, A)`` of a sample of the images and shifts of them."""
     sample = band[:: -(-len(band) // _SAMPLE)]
     shifts = ((0, 0), (REACH, 0), (-REACH, 0), (0, REACH), (0, -REACH))
     rows = np.concatenate([unit(moved(sample, down, right)) for down, right in shifts])
@@ -92,14 +100,14 @@ def _axes(band: Floats) -> Floats:
     return np.ascontiguousarray(vectors[:, -_AXES:], dtype=np.float32)
 
 
-def _merge(index: Whole, likeness: Floats, found: Floats, first: int) -> None:
-    """Merge the nearest of ``found`` (n, m), images from ``first`` on, into the best so far."""
+def _merge(index: Whole, likeness: Floats, block: Floats, first: int) -> None:
+    """Merge the most similar of ``block`` (n, m), images from ``first`` on, into the best."""
     keep = index.shape[1]
-    if found.shape[1] > keep:
-        columns = np.argpartition(found, found.shape[1] - keep, axis=1)[:, -keep:]
+    if block.shape[1] > keep:
+        columns = np.argpartition(block, block.shape[1] - keep, axis=1)[:, -keep:]
     else:
-        columns = np.broadcast_to(np.arange(found.shape[1]), found.shape)
-    all_likeness = np.concatenate([likeness, np.take_along_axis(found, columns, 1)], 1)
+        columns = np.broadcast_to(np.arange(block.shape[1]), block.shape)
+    all_likeness = np.concatenate([likeness, np.take_along_axis(block, columns, 1)], 1)
     all_index = np.concatenate([index, columns + first], 1)
     best = np.argpartition(all_likeness, all_likeness.shape[1] - keep, axis=1)[:, -keep:]
     likeness[:] = np.take_along_axis(all_likeness, best, 1)
@@ -107,7 +115,7 @@ def _merge(index: Whole, likeness: Floats, found: Floats, first: int) -> None:
 
 
 def _refined(band: Floats, index: Whole, mirrored: bool) -> Neighbours:
-    """Return candidates ``index`` (N, K) with full-resolution distances, sorted."""
+    """Return the candidates ``index`` (N, K) sorted by their full distance."""
     rows = unit(band)
     distance = np.empty(index.shape, np.float32)
     flips = np.empty(index.shape, bool)
@@ -130,7 +138,7 @@ def _refined(band: Floats, index: Whole, mirrored: bool) -> Neighbours:
 
 
 def _half_shifts(band: Floats) -> Iterator[Floats]:
-    """Return ``band`` unshifted, and shifted half a pixel down, right and both (bilinear)."""
+    """Yield ``band`` as it is, then shifted by half a pixel down, right and both (bilinear)."""
     half = np.float32(0.5)
     down = (band + moved(band, 1, 0)) * half
     yield band

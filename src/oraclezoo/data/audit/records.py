@@ -1,4 +1,4 @@
-"""Input and findings of an audit, as frozen records."""
+"""Records of an audit: its images and its findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oraclezoo.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Position of an image: its split, its index in the split, and its label."""
+    """Position of an image: its split, its index in the split (from 0) and its label."""
 
     split: str
     index: int
@@ -25,9 +25,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding: its kind, whether it is serious, its images, and a measure in words.
+    """A finding of the audit.
 
-    ``value`` is the number that the rule of its kind compares (a distance, a share, a count).
+    Attributes:
+        kind: A key of :data:`oraclezoo.data.audit.KINDS`.
+        serious: Whether the audit's command fails because of it.
+        places: The images concerned; empty if it concerns a class or a file.
+        value: The number that the rule thresholds: a distance, a share or a count.
+        note: Description for people.
     """
 
     kind: str
@@ -37,7 +42,7 @@ class Finding:
     note: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return the finding as JSON data."""
+        """Return the finding as a JSON document."""
         return {
             "kind": self.kind,
             "serious": self.serious,
@@ -49,10 +54,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Pool:
-    """All images of a data set, split by split.
+    """All images of a data set, concatenated in the order of :data:`SPLITS`.
 
-    ``images`` are uint8 ``(N, H, W)``; ``labels`` and ``splits`` (indices into :data:`SPLITS`) are
-    int64 ``(N,)``. ``num_classes`` is as declared by the data set.
+    Attributes:
+        images: uint8 ``(N, H, W)``.
+        labels: int64 ``(N,)``.
+        splits: Index into :data:`SPLITS` of each image, int64 ``(N,)``.
+        num_classes: Number of classes that the data set declares.
     """
 
     images: npt.NDArray[np.uint8]
@@ -62,7 +70,17 @@ class Pool:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Pool:
-        """Read all three splits. Raises DataError."""
+        """Read all three splits of a data set.
+
+        Args:
+            dataset: The data set.
+
+        Returns:
+            The pool.
+
+        Raises:
+            DataError: If a split cannot be read, or the splits differ in image size.
+        """
         parts = [dataset.split(name) for name in SPLITS]
         sizes = {tuple(part.images.shape[1:]) for part in parts if len(part.labels)}
         if len(sizes) != 1:
@@ -75,15 +93,36 @@ class Pool:
         )
 
     def place(self, at: int) -> Place:
-        """Return the position of image ``at`` of the pool."""
+        """Return the position of an image.
+
+        Args:
+            at: Index into the pool.
+
+        Returns:
+            Split, index in the split, and label.
+        """
         split = int(self.splits[at])
         first = int(np.searchsorted(self.splits, split))
         return Place(SPLITS[split], int(at) - first, int(self.labels[at]))
 
     def places(self, many: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Place, ...]:
-        """Return the position of each image."""
+        """Return the position of each image.
+
+        Args:
+            many: Indices into the pool.
+
+        Returns:
+            Split, index in the split, and label of each.
+        """
         return tuple(self.place(int(at)) for at in many)
 
     def at(self, place: Place) -> int:
-        """Return the index of an image in the pool, the inverse of :meth:`place`."""
+        """Return the pool index of an image; the inverse of :meth:`place`.
+
+        Args:
+            place: Its position.
+
+        Returns:
+            Index into the pool.
+        """
         return int(np.searchsorted(self.splits, SPLITS.index(place.split))) + place.index

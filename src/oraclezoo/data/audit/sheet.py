@@ -1,4 +1,4 @@
-"""Contact sheet of suspicious images: pairs side by side, with their positions."""
+"""Contact sheet of an audit's findings."""
 
 from __future__ import annotations
 
@@ -11,16 +11,23 @@ from PIL import Image
 from oraclezoo.data.audit.records import Finding, Pool
 from oraclezoo.data.tiles import captioned_sheet
 
-_SHOWN = 3  # images shown per group
-_LETTERS = 34  # characters per line
+_SHOWN = 3  # images per finding
+_LETTERS = 34  # per line
 
 
 def suspicious(
     pool: Pool, findings: Sequence[Finding], *, per_kind: int = 48, scale: int = 3
 ) -> Image.Image | None:
-    """Return a sheet with one cell per finding that has images, at most ``per_kind`` of a kind.
+    """Draw a contact sheet of the findings that have images, one cell per finding.
 
-    None if there is no such finding.
+    Args:
+        pool: The images.
+        findings: The findings, in order.
+        per_kind: Largest number of cells per kind.
+        scale: Zoom factor, screen pixels per image pixel.
+
+    Returns:
+        A gray picture, or None if no finding has images.
     """
     cells: list[tuple[list[str], npt.NDArray[np.uint8]]] = []
     shown: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Corruptions of character images at five severities, to measure robustness.
+"""Ten image corruptions at five severity levels each, for measuring robustness.
 
 >>> import numpy as np
 >>> from oraclezoo.data.corrupt import CORRUPTIONS, corrupt
@@ -25,23 +25,29 @@ from oraclezoo.errors import DataError, UnknownNameError, UsageError
 __all__ = ["CORRUPTIONS", "MIN_EDGE", "SEVERITIES", "VERSION", "Corruption", "corrupt"]
 
 VERSION = "1"
-"""Version of the output pixels for given images, name, severity and seed. Increase it with every
-change to them: robustness figures are comparable only within a version."""
+"""Version of the corrupted pixels. Increase it with every change that alters a pixel: robustness is
+comparable within a version only."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
-"""1 is barely noticeable; at 5 a person can still read most characters."""
+"""Severity levels, from 1, barely noticeable, to 5, where a person can still read most images."""
 
 MIN_EDGE = 8
-"""Minimum height and width, in pixels."""
+"""Smallest height and width, in pixels."""
 
-_CHUNK_PIXELS = 1 << 20  # pixels per chunk; bounds memory and does not affect the result
+_CHUNK_PIXELS = 1 << 20  # processed at a time; bounds memory without affecting the result
 
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A corruption: its name, a summary, and its strength at each severity in ``unit``.
+    """A corruption and its parameters.
 
-    Lengths in pixels are for images whose longer edge is 28; they scale with that edge.
+    Attributes:
+        name: Name, a key of :data:`CORRUPTIONS`.
+        summary: One-line description.
+        unit: Unit of the strengths. Lengths in pixels are for images with a longer edge of 28 and
+            scale with that edge.
+        strengths: Strength at each of the five severities.
+        apply: Maps images float32 ``(N, H, W)``, a strength and random numbers to corrupted images.
     """
 
     name: str
@@ -134,19 +140,27 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
 def corrupt(
     images: npt.NDArray[np.uint8], name: str, severity: int, seed: int = 0
 ) -> npt.NDArray[np.uint8]:
-    """Return a corrupted copy of images uint8 ``(N, H, W)``, at ``severity`` 1 to 5.
+    """Apply a corruption to images of bright strokes on a dark background.
 
-    Characters must be bright on a dark background. Black bars around a picture stay black, except
-    that ``shift`` and ``rotate`` move the entire image. The result for an image depends only on its
-    bytes, ``name``, ``severity``, ``seed`` and :data:`VERSION`, not on the rest of the batch.
-    Random numbers do not depend on ``severity``, so a higher severity is a stronger version of the
-    same corruption. On another machine or with other numpy and scipy versions, a pixel may differ
-    by one gray level because of rounding.
+    Black bars around a picture stay black, except that ``shift`` and ``rotate`` transform the whole
+    image. The result for an image depends only on its bytes, ``name``, ``severity``, ``seed`` and
+    :data:`VERSION`, not on the rest of the batch. Random numbers do not depend on ``severity``, so
+    a higher severity is a stronger version of the same corruption. Other versions of NumPy, SciPy
+    or another processor may change a pixel by one gray level (rounding).
+
+    Args:
+        images: uint8 ``(N, H, W)``, with edges of at least :data:`MIN_EDGE` pixels.
+        name: A key of :data:`CORRUPTIONS`.
+        severity: 1 to 5.
+        seed: Random seed, at least 0.
+
+    Returns:
+        Corrupted images, a new uint8 array ``(N, H, W)``.
 
     Raises:
-        UnknownNameError: There is no such corruption.
-        UsageError: Severity or seed are out of range.
-        DataError: The images have another type or shape, or an edge below :data:`MIN_EDGE`.
+        UnknownNameError: If there is no such corruption.
+        UsageError: If ``severity`` or ``seed`` is out of range.
+        DataError: If the images have another dtype or shape, or are too small.
     """
     if name not in CORRUPTIONS:
         raise UnknownNameError("corruption", name, CORRUPTIONS)
@@ -163,9 +177,9 @@ def corrupt(
     purpose = f"oraclezoo corrupt {VERSION} {name} {int(seed)}"
     strength = kind.strengths[severity - 1]
     chunk = max(1, _CHUNK_PIXELS // (images.shape[1] * images.shape[2]))
-    output = np.empty_like(images)
+    result = np.empty_like(images)
     for start in range(0, len(images), chunk):
         part = images[start : start + chunk]
         corrupted = kind.apply(part.astype(np.float32), strength, Draws(part, purpose))
-        output[start : start + chunk] = np.rint(np.clip(corrupted, 0, 255))
-    return output
+        result[start : start + chunk] = np.rint(np.clip(corrupted, 0, 255))
+    return result

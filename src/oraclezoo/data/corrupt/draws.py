@@ -1,4 +1,4 @@
-"""Random numbers per image, independent of batch, order, process and machine."""
+"""Random numbers keyed by image content: independent of batch, order, process and machine."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ _MIX = (
 
 
 class Draws:
-    """A stream of random numbers for each of N images, seeded with the image's bytes.
+    """Counter-based random streams, one for each of N images, keyed by the image's bytes.
 
-    The generator is counter-based: number ``c`` of an image is SplitMix64's output ``c`` for its
-    key (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+    Output ``c`` of an image is output ``c`` of SplitMix64 with the image's key as seed (Steele, Lea
+    and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+
+    Args:
+        images: uint8 ``(N, H, W)``.
+        purpose: Part of every key; distinguishes independent streams for the same images.
     """
 
     def __init__(self, images: npt.NDArray[np.uint8], purpose: str) -> None:
@@ -35,19 +39,35 @@ class Draws:
         self._keys, self._used = keys, 0
 
     def uniform(self, low: float, high: float, *shape: int) -> Floats:
-        """Return uniform numbers on (low, high), float32 ``(N, *shape)``."""
+        """Draw uniform numbers.
+
+        Args:
+            low: Lower bound.
+            high: Upper bound.
+            shape: Shape of the numbers of one image.
+
+        Returns:
+            float32 ``(N, *shape)``.
+        """
         return (self._unit(*shape) * (high - low) + low).astype(np.float32)
 
     def normal(self, *shape: int) -> Floats:
-        """Return standard normal numbers, float32 ``(N, *shape)``."""
+        """Draw standard normal numbers.
+
+        Args:
+            shape: Shape of the numbers of one image.
+
+        Returns:
+            float32 ``(N, *shape)``.
+        """
         return cast(Floats, ndtri(self._unit(*shape)).astype(np.float32))
 
     def _unit(self, *shape: int) -> npt.NDArray[np.float64]:
-        """Return uniform numbers on the open interval (0, 1), float64 ``(N, *shape)``."""
+        """Draw uniform numbers on the open interval (0, 1), float64 ``(N, *shape)``."""
         count = int(np.prod(shape, dtype=np.int64))
         counter = np.arange(self._used + 1, self._used + count + 1, dtype=np.uint64)
         self._used += count
-        bits = self._keys[:, None] + counter * _STEP  # wraps modulo 2^64 on purpose
+        bits = self._keys[:, None] + counter * _STEP  # overflow wraps by design
         for shift, factor in _MIX:
             bits = (bits ^ (bits >> shift)) * factor
         bits ^= bits >> np.uint64(31)

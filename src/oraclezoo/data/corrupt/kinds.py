@@ -1,9 +1,10 @@
-"""Corruption functions: effects of weathering, scanning and cropping.
+"""Corruption functions: effects of wear, scanning and cropping on a character.
 
-Each takes images float32 ``(N, H, W)`` with gray levels from 0 to 255, a strength, and random
-numbers per image. It returns images of the same shape, not yet clipped. The random numbers drawn do
-not depend on the strength, so a higher severity is a stronger version of the same corruption. A
-reference pixel is a pixel of an image whose longer edge is 28.
+Each takes ``images``, float32 ``(N, H, W)`` with gray levels from 0 to 255, a ``strength`` and the
+images' random numbers ``draws``, and returns float32 images of the same shape, not yet clipped.
+Random numbers do not depend on the strength, so a higher severity is a stronger version of the same
+corruption. A reference pixel is a pixel of an image with a longer edge of
+:data:`~oraclezoo.data.corrupt.primitives.REFERENCE_EDGE`.
 """
 
 from __future__ import annotations
@@ -29,13 +30,31 @@ from oraclezoo.data.corrupt.primitives import (
 
 
 def grain(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Add Gaussian noise of ``strength`` gray levels, with grains one reference pixel wide."""
+    """Add Gaussian noise of ``strength`` gray levels, correlated over a reference pixel.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Standard deviation, gray levels.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     noise = texture(draws, size_of(images), grain_width(images))
     return cast(Floats, images + np.float32(strength) * noise * box(images))
 
 
 def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Add specks on a share ``strength`` of the picture, three bright ones per dark one."""
+    """Cover a share ``strength`` of the picture with specks, three bright ones to a dark one.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Share of the picture.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     field = texture(draws, size_of(images), max(0.45 * scale_of(images), grain_width(images)))
     within = box(images)
     bright = within & (field > ndtri(1 - 0.75 * strength))
@@ -46,7 +65,16 @@ def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def blots(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Add soft bright stains, several pixels wide, on about a share ``strength`` of the picture."""
+    """Cover about a share ``strength`` of the picture with soft bright stains.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Share of the picture.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     field = texture(draws, size_of(images), 1.6 * scale_of(images))
     edge = np.float32(ndtri(1 - strength))
     stain = np.clip((field - edge) * 2 + np.float32(0.5), 0, 1) * box(images)
@@ -54,29 +82,53 @@ def blots(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Whiten about a share ``strength`` of the picture, beyond a ragged and tilted edge."""
+    """Cover about a share ``strength`` of the picture with white, up to a ragged edge.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Share of the picture.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     within = box(images)
     across, along = box_coordinates(within)
     side, tilt, level = draws.uniform(0, 4), draws.uniform(-0.5, 0.5), draws.uniform(225, 255)
     upright = each(side % 2 < 1)
     inward = np.where(upright, across, along)
-    inward = np.where(each(side < 2), inward, 1 - inward)  # 0 at the white side
+    inward = np.where(each(side < 2), inward, 1 - inward)  # 0 at its side, 1 at the opposite one
     rag = texture(draws, size_of(images), 1.2 * scale_of(images)) * np.float32(0.035)
     slope = each(tilt) * (np.where(upright, along, across) - 0.5) * min(1.0, 3 * strength)
-    pixels = 20 * scale_of(images)  # about the size of a picture, so that the edge is a pixel wide
+    pixels = 20 * scale_of(images)  # about the extent of a picture: the edge is a pixel wide
     white = np.clip((strength + slope + rag - inward) * pixels + 0.5, 0, 1) * within
     return _covered(images, level, white.astype(np.float32))
 
 
 def blur(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Apply a Gaussian blur of ``strength`` reference pixels within the picture. Not random."""
+    """Apply a Gaussian blur with sigma ``strength`` reference pixels; not random.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Sigma in reference pixels.
+        draws: Unused.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
+    """
     return blur_within(images, box(images), strength * scale_of(images))
 
 
 def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Reduce the difference of gray levels from the picture's mean by a share ``strength``.
+    """Reduce contrast: move gray levels towards their mean by a share ``strength``; not random.
 
-    Not random.
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Share of the contrast that is lost.
+        draws: Unused.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
     """
     within = box(images)
     mean = images.sum((1, 2)) / within.sum((1, 2), dtype=np.float32)
@@ -84,9 +136,17 @@ def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Thin and break strokes by gray-level erosion within one reference pixel.
+    """Thin and break strokes by gray-level erosion over the neighbours of a reference pixel.
 
-    The eroded image is blended in with a locally varying weight, ``strength`` on average.
+    The eroded image is blended in with a spatially varying weight of mean ``strength``.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Mean weight of the eroded image, 0 to 1.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
     """
     scale = scale_of(images)
     reach = max(1, round(scale))
@@ -100,9 +160,15 @@ def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def shift(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Shift the entire image, bars included, in a random direction.
+    """Translate the whole image by ``strength`` reference pixels in a random direction.
 
-    The distance is ``strength`` reference pixels.
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Distance in reference pixels.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
     """
     angle = draws.uniform(0, 2 * np.pi)
     far = np.float32(strength * scale_of(images))
@@ -110,9 +176,17 @@ def shift(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Rotate the entire image about its centre, in a random direction.
+    """Rotate the whole image about its centre in a random direction.
 
-    The angle is ``strength`` degrees on average, and at most a fifth more or less.
+    The angle is ``strength`` degrees, varied by up to a fifth.
+
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Angle in degrees.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
     """
     way = np.where(draws.uniform(-1, 1) < 0, -1, 1).astype(np.float32)
     angle = draws.uniform(0.8, 1.2) * np.float32(np.radians(strength))
@@ -120,9 +194,15 @@ def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover part of the picture near its centre by a uniform gray square.
+    """Cover the picture near its centre with a square, ``strength`` reference pixels a side.
 
-    Its edge is ``strength`` reference pixels.
+    Args:
+        images: float32 ``(N, H, W)``, gray levels from 0 to 255.
+        strength: Edge of the square in reference pixels.
+        draws: Random numbers of the images.
+
+    Returns:
+        float32 ``(N, H, W)``, not clipped.
     """
     within = box(images)
     across, along = box_coordinates(within)
@@ -131,11 +211,11 @@ def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
     covered = within.astype(np.float32)
     for coordinate, axis in ((across, 2), (along, 1)):
         extent = within.any(3 - axis).sum(1).astype(np.float32)
-        apart = np.abs(coordinate - each(draws.uniform(0.25, 0.75))) * each(extent)
-        covered = covered * np.clip(half - apart + 0.5, 0, 1)
+        distance = np.abs(coordinate - each(draws.uniform(0.25, 0.75))) * each(extent)
+        covered = covered * np.clip(half - distance + 0.5, 0, 1)
     return _covered(images, level, covered)
 
 
 def _covered(images: Floats, level: Floats, share: Floats) -> Floats:
-    """Blend ``images`` with gray ``level`` (N,), with opacity ``share``."""
+    """Blend ``images`` with gray ``level`` (N,), opaque where ``share`` is 1."""
     return cast(Floats, images + (each(level) - images) * share)

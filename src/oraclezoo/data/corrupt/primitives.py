@@ -1,6 +1,6 @@
-"""Building blocks of corruptions: the picture's box, noise, blur and resampling.
+"""Building blocks of corruptions: bounding box, noise, blur and resampling.
 
-Images are float32 ``(N, H, W)`` with gray levels from 0 to 255; lengths are in pixels.
+Images are float32 ``(N, H, W)``, gray levels from 0 to 255; lengths are in pixels.
 """
 
 from __future__ import annotations
@@ -15,25 +15,43 @@ from scipy.ndimage import gaussian_filter
 from oraclezoo.data.corrupt.draws import Draws, Floats
 
 REFERENCE_EDGE = 28
-"""Longer edge, in pixels, for which strengths are specified."""
+"""Longer edge, in pixels, of the images for which strengths are defined."""
 
 
 def scale_of(images: npt.NDArray[np.generic]) -> float:
-    """Return the longer edge divided by the reference edge, a factor for lengths in pixels."""
+    """Return the scale factor of lengths: the longer edge over :data:`REFERENCE_EDGE`.
+
+    Args:
+        images: ``(N, H, W)``.
+
+    Returns:
+        The factor, 1 for a longer edge of 28 pixels.
+    """
     height, width = size_of(images)
     return max(height, width) / REFERENCE_EDGE
 
 
 def size_of(images: npt.NDArray[np.generic]) -> tuple[int, int]:
-    """Return height and width in pixels."""
+    """Return height and width in pixels.
+
+    Args:
+        images: ``(N, H, W)``.
+
+    Returns:
+        ``(H, W)``.
+    """
     return int(images.shape[1]), int(images.shape[2])
 
 
 def box(images: npt.NDArray[np.uint8] | Floats) -> npt.NDArray[np.bool_]:
-    """Return the mask of the picture within its black bars, bool ``(N, H, W)``.
+    """Return the mask of the picture within its black bars.
 
-    It spans the rows and columns from the first to the last with a pixel above 0. If the image is
-    black, it covers the entire image.
+    Args:
+        images: ``(N, H, W)``.
+
+    Returns:
+        bool ``(N, H, W)``: the rows and columns from the first to the last with a pixel above 0;
+        all true for a black image.
     """
     lit = images > 0
     rows, columns = between(_any(lit, 2)), between(_any(lit, 1))
@@ -43,22 +61,34 @@ def box(images: npt.NDArray[np.uint8] | Floats) -> npt.NDArray[np.bool_]:
 
 
 def _any(lit: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = np.logical_or.reduce(lit, axis=axis)
-    return found
+    reduced: npt.NDArray[np.bool_] = np.logical_or.reduce(lit, axis=axis)
+    return reduced
 
 
 def between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return a mask of ``(N, L)`` from the first to the last true entry of each row."""
+    """Return a mask of the range of true entries in each row.
+
+    Args:
+        lit: bool ``(N, L)``.
+
+    Returns:
+        bool ``(N, L)``, true from the first to the last true entry of each row.
+    """
     after = np.logical_or.accumulate(lit, 1)
     before = np.logical_or.accumulate(lit[:, ::-1], 1)[:, ::-1]
     return after & before
 
 
 def box_coordinates(within: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return the position of each pixel in its picture, relative to its width and its height.
+    """Return the normalised coordinates of each pixel in its picture.
 
-    For boxes ``(N, H, W)``: ``(N, 1, W)`` from 0 at the left edge to 1 at the right, and
-    ``(N, H, 1)`` from 0 at the top to 1 at the bottom; below 0 and above 1 outside.
+    Args:
+        within: Masks from :func:`box`, bool ``(N, H, W)``.
+
+    Returns:
+        Horizontal coordinates float32 ``(N, 1, W)``, from 0 at the left edge to 1 at the right, and
+        vertical ones ``(N, H, 1)``, from 0 at the top to 1 at the bottom. Pixels outside the box
+        have coordinates below 0 or above 1.
     """
 
     def shares(inside: npt.NDArray[np.bool_]) -> Floats:
@@ -70,12 +100,28 @@ def box_coordinates(within: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
 
 
 def grain_width(images: npt.NDArray[np.generic]) -> float:
-    """Return the blur in pixels that gives single-pixel noise grains one reference pixel wide."""
+    """Return the sigma, in pixels, that correlates white noise over a reference pixel.
+
+    Args:
+        images: ``(N, H, W)``.
+
+    Returns:
+        Sigma in pixels; 0 for images of at most the reference size.
+    """
     return 0.4 * math.sqrt(max(scale_of(images) ** 2 - 1, 0))
 
 
 def blur_within(images: Floats, where: npt.NDArray[np.bool_], sigma: float) -> Floats:
-    """Apply a Gaussian blur inside ``where``, without influence from outside."""
+    """Apply a Gaussian blur within a mask, normalised so that nothing leaks in from outside.
+
+    Args:
+        images: float32 ``(N, H, W)``.
+        where: Mask, bool ``(N, H, W)``.
+        sigma: Standard deviation of the kernel in pixels.
+
+    Returns:
+        float32 ``(N, H, W)``, 0 outside the mask.
+    """
     weight = where.astype(np.float32)
     spread = gaussian_filter(weight, (0, sigma, sigma), mode="constant")
     blurred = gaussian_filter(images * weight, (0, sigma, sigma), mode="constant")
@@ -83,9 +129,18 @@ def blur_within(images: Floats, where: npt.NDArray[np.bool_], sigma: float) -> F
 
 
 def texture(draws: Draws, shape: tuple[int, int], sigma: float) -> Floats:
-    """Return Gaussian noise ``(N, *shape)`` of unit variance, correlated over ``sigma`` pixels."""
+    """Return Gaussian noise of unit variance.
+
+    Args:
+        draws: Random numbers of N images.
+        shape: Height and width.
+        sigma: Correlation length in pixels; below 0.3 the noise is white.
+
+    Returns:
+        float32 ``(N, *shape)``.
+    """
     noise = draws.normal(*shape)
-    if sigma < 0.3:  # much narrower than a pixel: a blur would have no effect
+    if sigma < 0.3:  # narrower than a pixel: a blur would change nothing
         return noise
     smooth = gaussian_filter(noise, (0, sigma, sigma), mode="wrap")
     impulse = np.zeros(shape, np.float32)
@@ -95,16 +150,23 @@ def texture(draws: Draws, shape: tuple[int, int], sigma: float) -> Floats:
 
 
 def resample(images: Floats, turn: Floats, right: Floats, down: Floats) -> Floats:
-    """Rotate each image about its centre by ``turn`` (N,) radians, then shift it; pad with black.
+    """Rotate each image about its centre, then translate it; bilinear, with black padding.
 
-    Interpolation is bilinear. ``right`` and ``down`` (N,) are in pixels.
+    Args:
+        images: float32 ``(N, H, W)``.
+        turn: Angles in radians, ``(N,)``.
+        right: Horizontal shifts in pixels, ``(N,)``.
+        down: Vertical shifts in pixels, ``(N,)``.
+
+    Returns:
+        float32 ``(N, H, W)``.
     """
     count, height, width = images.shape
     x = np.arange(width, dtype=np.float32) - (width - 1) / 2
     y = np.arange(height, dtype=np.float32) - (height - 1) / 2
     x, y = x[None, None, :] - each(right), y[None, :, None] - each(down)
     cos, sin = each(np.cos(turn)), each(np.sin(turn))
-    from_x = cos * x + sin * y + (width - 1) / 2 + 1  # + 1 for the black padding below
+    from_x = cos * x + sin * y + (width - 1) / 2 + 1  # + 1: the black padding below
     from_y = cos * y - sin * x + (height - 1) / 2 + 1
     framed = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     from_x, from_y = np.clip(from_x, 0, width + 1), np.clip(from_y, 0, height + 1)
@@ -118,5 +180,12 @@ def resample(images: Floats, turn: Floats, right: Floats, down: Floats) -> Float
 
 
 def each(values: npt.NDArray[np.generic]) -> Floats:
-    """Reshape one value per image ``(N,)`` to float32 ``(N, 1, 1)``."""
+    """Reshape one value per image for broadcasting over pixels.
+
+    Args:
+        values: ``(N,)``.
+
+    Returns:
+        float32 ``(N, 1, 1)``.
+    """
     return cast(Floats, values.astype(np.float32).reshape(-1, 1, 1))

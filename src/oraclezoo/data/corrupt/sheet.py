@@ -1,4 +1,4 @@
-"""Contact sheets of corrupted images, to judge severities by eye."""
+"""Contact sheets of corrupted images, for visual inspection of severities."""
 
 from __future__ import annotations
 
@@ -12,27 +12,47 @@ from oraclezoo.data.tiles import rows_sheet
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
-_GROUPS = 3  # images per row of the overview
-_COLUMNS = 16  # images per row of one corruption's sheet
+_GROUPS = 3  # images in the overview
+_COLUMNS = 16  # images in the sheet of one corruption
 
 
 def overview(images: Images, labels: Labels, *, seed: int = 0) -> Image.Image:
-    """Return a sheet with one row per corruption: three images, clean and at severities 1 to 5.
+    """Draw one row per corruption: three images, each clean and at severities 1 to 5.
 
-    ``images`` are uint8 ``(N, H, W)``, ``labels`` int64 ``(N,)``. Raises DataError.
+    Args:
+        images: uint8 ``(N, H, W)``.
+        labels: int64 ``(N,)``; the images shown are of different classes where possible.
+        seed: Seed of the corruptions.
+
+    Returns:
+        A gray picture.
+
+    Raises:
+        DataError: If the images cannot be corrupted.
     """
     chosen = images[_spread(labels, _GROUPS)]
     rows = []
     for name in CORRUPTIONS:
-        columns = [chosen, *(corrupt(chosen, name, severity, seed) for severity in SEVERITIES)]
-        rows.append((name, list(np.stack(columns, axis=1))))
+        versions = [chosen, *(corrupt(chosen, name, severity, seed) for severity in SEVERITIES)]
+        rows.append((name, list(np.stack(versions, axis=1))))
     return rows_sheet(rows)
 
 
 def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> Image.Image:
-    """Return a sheet with one row per severity, clean to 5, and images of every class.
+    """Draw one row per severity of a corruption, clean images first.
 
-    Raises the same errors as :func:`corrupt`.
+    Args:
+        images: uint8 ``(N, H, W)``.
+        labels: int64 ``(N,)``; the images shown cover every class where possible.
+        name: Name of the corruption.
+        seed: Seed of the corruptions.
+
+    Returns:
+        A gray picture.
+
+    Raises:
+        UnknownNameError: If there is no such corruption.
+        DataError: If the images cannot be corrupted.
     """
     chosen = images[_spread(labels, _COLUMNS)]
     rows = [("as it is", [chosen])]
@@ -41,7 +61,7 @@ def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> I
 
 
 def _spread(labels: Labels, count: int) -> npt.NDArray[np.int64]:
-    """Return up to ``count`` indices into ``labels``, cycling through the classes."""
+    """Return up to ``count`` indices: the first image of each class, then the second, and so on."""
     seen: dict[int, int] = {}
     ranks = []
     for label in labels.tolist():

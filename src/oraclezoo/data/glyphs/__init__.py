@@ -1,4 +1,4 @@
-"""Synthetic characters: written strokes, then warped, framed and degraded."""
+"""Synthetic characters: strokes that are warped, framed and degraded."""
 
 from oraclezoo.data.glyphs.draw import CHUNK, VERSION, generate
 

@@ -1,10 +1,10 @@
-"""Synthetic oracle bone characters: strokes defined in this package, warped, framed and degraded.
+"""Synthetic oracle bone characters: strokes that are warped, framed and degraded.
 
-An image has bright strokes on a dark, noisy background. Its longer edge is scaled to 28 pixels and
+An image shows bright strokes on a dark, noisy background. Its longer edge is scaled to 28 pixels,
 its shorter one is centred between black bars, as in Oracle-MNIST (arXiv 2205.09442).
 
-The images of a seed are the same bytes on every machine: all arithmetic here and in
-:mod:`~oraclezoo.data.glyphs.wear` is elementwise, or exact (:mod:`~oraclezoo.data.glyphs.exact`).
+The images of a seed are bit-identical on every machine: all arithmetic here and in
+:mod:`~oraclezoo.data.glyphs.wear` is elementwise or exact (:mod:`~oraclezoo.data.glyphs.exact`).
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from oraclezoo.data.glyphs.wear import SIZE, weather
 from oraclezoo.errors import UsageError
 
 VERSION = "3"
-"""Version of the images that a seed generates, part of cache keys and results. Increase it with
-every change to a pixel, whether by a module of this folder, ``oracle.toml`` or ``traced.toml``."""
+"""Version of the generated images, part of cache keys and results. Increase it with every change
+that alters a pixel: in a module of this package, ``oracle.toml`` or ``traced.toml``."""
 
 CHUNK = 256
-"""Images generated at a time; bounds memory, and affects the images of a seed."""
+"""Images generated at a time: bounds memory. The images of a seed depend on it."""
 
 _THREADS = 4
-_STRAYS = 2  # strokes of neighbours and cracks: at most this many in an image
+_STRAYS = 2  # most stray strokes (of neighbours, and cracks) in an image
 _STRAY_SAMPLES = 20
 _INK_STEP = 2.0**-12  # grid of a sample point's ink
 _INK_LIMIT = 16.0  # largest ink of a sample point; usual ones stay below 1
-_AT_ONCE = 8  # images whose samples fit into a CPU cache
+_AT_ONCE = 8  # images whose samples fit into a CPU's cache
 _SQRT_PI = 1.7724538509055159
 _FWHM = 2.355  # full width at half maximum of a Gaussian, in standard deviations
 
@@ -54,19 +54,20 @@ def generate(
     seed: int,
     characters: tuple[Character, ...] | None = None,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Generate ``class_counts[label]`` images of each class, shuffled.
+    """Generate images of characters, shuffled.
 
     Args:
-        class_counts: images of each class, in the classes' order.
-        seed: any whole number from 0 up.
-        characters: what the labels stand for, in order; by default Oracle-MNIST's ten.
+        class_counts: Number of images of each class, in label order.
+        seed: Random seed, at least 0.
+        characters: The classes, in label order; Oracle-MNIST's ten by default.
 
     Returns:
-        Images uint8 (N, 28, 28) and labels int64 (N,). The same arguments and :data:`VERSION` give
-        the same bytes on every CPU, operating system and version of numpy.
+        Images uint8 ``(N, 28, 28)`` and labels int64 ``(N,)``. The same arguments and
+        :data:`VERSION` give the same bytes on every CPU, operating system and version of NumPy.
 
     Raises:
-        UsageError: unless there is one count for each class and no number is negative.
+        UsageError: If the number of counts differs from that of the classes, or a number is
+            negative.
     """
     known = arranged(oracle() if characters is None else characters)
     counts = _whole_numbers(class_counts, seed, known.classes)
@@ -78,7 +79,7 @@ def generate(
         part = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
         images[part] = _draw(_draws(seed, f"chunk {chunk}"), known, labels[part])
 
-    # numpy releases the interpreter lock; each chunk has its own random numbers
+    # NumPy releases the interpreter lock; each chunk has a separate random stream
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         list(pool.map(fill, range(-(-len(labels) // CHUNK))))
     return images, labels
@@ -119,7 +120,7 @@ def _draw(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.NDAr
 
 
 def _choose(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return a form (N,) for each label, by the forms' shares: forms are sorted by label."""
+    """Draw a form (N,) for each label, by the forms' shares; forms are sorted by label."""
     cumulative = np.cumsum(known.share)
     first = np.searchsorted(known.label, labels)
     last = np.searchsorted(known.label, labels, side="right") - 1
@@ -129,13 +130,13 @@ def _choose(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.ND
 
 
 def _warp(draws: Draws, known: Forms, form: npt.NDArray[np.int64]) -> tuple[Doubles, Doubles]:
-    """Return sample points (N, S, 2) in the unit box, and its size (N, 2), longer edge 1."""
+    """Return sample points (N, S, 2) in the unit box and its size (N, 2), with longer edge 1."""
     n = len(form)
     jitter = draws.normal(n, known.control.shape[1], 2) * draws.uniform(0.01, 0.03, n, 1, 1)
     control = known.control[form] + jitter
     row = np.arange(n)[:, None]
     points = np.zeros((n, SAMPLES, 2))
-    for k in range(NEIGHBOURS):  # in a fixed order, so that sums round alike everywhere
+    for k in range(NEIGHBOURS):  # fixed order, so that sums round the same way everywhere
         near = control[row, known.neighbour[form, :, k]]
         points += near * known.weight[form, :, k, None]
     points -= 0.5
@@ -156,10 +157,10 @@ def _warp(draws: Draws, known: Forms, form: npt.NDArray[np.int64]) -> tuple[Doub
 def _frame(
     draws: Draws, points: Doubles, size: Doubles, margin: Floats
 ) -> tuple[Doubles, Doubles, Doubles]:
-    """Return places (N, S, 2) and box (N, 2) in pixels, and pixels a longer edge of ink (N,).
+    """Return positions (N, S, 2), box (N, 2) and the ink's longer edge (N,), all in pixels.
 
-    The box is the ink with a margin on each side, as a person cut it from the rubbing; its longer
-    edge becomes SIZE pixels, its shorter an even number of them.
+    The box is the ink with a margin on each side, like a character cut from a rubbing by hand. Its
+    longer edge is SIZE pixels, its shorter one an even number of pixels.
     """
     n = len(points)
     share = exp(0.4 + draws.normal(n, 1, 1) * 0.5 + draws.normal(n, 2, 2) * 0.5)
@@ -174,7 +175,7 @@ def _frame(
 
 
 def _pressure(draws: Draws, stroke: npt.NDArray[np.int64]) -> Doubles:
-    """Return how strongly each sample point (N, S) is written: unevenly, or not at all."""
+    """Return the pressure of each sample point (N, S): uneven, 0 where a stroke is interrupted."""
     n = len(stroke)
     along = np.arange(SAMPLES)
     _, wave = cos_sin(along * draws.uniform(0.03, 0.15, n, 1) + draws.uniform(0, 6.28, n, 1))
@@ -190,7 +191,7 @@ def _pressure(draws: Draws, stroke: npt.NDArray[np.int64]) -> Doubles:
 
 
 def _strays(draws: Draws, sigma: Doubles) -> Doubles:
-    """Return depths (N, SIZE, SIZE) of a few short strokes that don't belong to the character."""
+    """Return intensities (N, SIZE, SIZE) of a few short strokes foreign to the character."""
     n = len(sigma)
     start = draws.uniform(-2, SIZE + 2, n, _STRAYS, 1, 2)
     cosine, sine = cos_sin(draws.uniform(0, 6.28, n, _STRAYS, 1))
@@ -206,16 +207,17 @@ def _strays(draws: Draws, sigma: Doubles) -> Doubles:
 
 
 def _middle_lines(places: Doubles, sigma: Doubles, force: npt.NDArray[np.floating]) -> Doubles:
-    """Return depths (N, SIZE, SIZE): exp(-d^2 / 2 sigma^2) at distance d from a middle line.
+    """Return intensities (N, SIZE, SIZE): exp(-d^2 / 2 sigma^2) at distance d from a centre line.
 
-    The root of the line integral of the squared Gaussian, as a sum over sample points: a Gaussian
-    is a product of x and y parts, so the sum over points is one matrix product an image. Squares
-    add up where strokes meet, which rounds the corner between them, yet keeps close strokes apart.
+    This is the square root of the line integral of the squared Gaussian, as a sum over sample
+    points. A 2-D Gaussian is a product of x and y parts, so the sum is one matrix product per
+    image. Squares add up where strokes meet, which rounds the corner between them, while close
+    strokes stay separate.
     """
     leap = np.diff(places, axis=1)
     step = np.sqrt(leap[:, :, 0] * leap[:, :, 0] + leap[:, :, 1] * leap[:, :, 1])
     step = np.concatenate([step, step[:, -1:]], axis=1)
-    # the jump from one stroke to the next is not a step; it is longer than usual steps
+    # jumps from one stroke to the next belong to neither; they are outliers among the steps
     step = np.minimum(step, 1.6 * np.median(step, axis=1, keepdims=True))
     amount = force * force * step / (sigma * _SQRT_PI)
     squares = np.empty((len(places), SIZE, SIZE))
@@ -226,12 +228,12 @@ def _middle_lines(places: Doubles, sigma: Doubles, force: npt.NDArray[np.floatin
 
 
 def _sum_of_squares(places: Doubles, sigma: Doubles, amount: Doubles) -> Doubles:
-    """Return the squared Gaussians (N, SIZE, SIZE) around ``places``, times ``amount``, added."""
+    """Return the sum (N, SIZE, SIZE) of squared Gaussians around ``places``, times ``amount``."""
     narrow = (np.sqrt(float(EXP_PER_UNIT)) / sigma).astype(np.float32)[:, :, None, None]
     away = (places.astype(np.float32)[:, :, :, None] - np.arange(SIZE, dtype=np.float32)) * narrow
     near = exp_steps(away * away)  # (N, S, 2, SIZE), x then y
     ink = np.rint(np.minimum(amount, _INK_LIMIT) * (1 / _INK_STEP))
     down = near[:, :, 1] * ink[:, :, None]
-    # whole numbers, 2^14 * 2^14 * 2^16 times some hundred points: exact in any order
+    # integers below 2^14 * 2^14 * 2^16 times a few hundred points: exact in any order
     squares = down.transpose(0, 2, 1) @ near[:, :, 0]
     return squares * (_INK_STEP * EXP_STEP * EXP_STEP)

@@ -1,15 +1,15 @@
-"""Arithmetic and random numbers with the same result on every CPU, operating system and numpy.
+"""Arithmetic and random numbers with bit-identical results on every CPU, system and NumPy version.
 
-numpy's ``exp``, ``sin`` and ``@`` round differently from one CPU to the next, because each CPU
-has separate kernels. This module uses only operations whose result is fixed:
+NumPy's ``exp``, ``sin`` and ``@`` round differently from one CPU to the next, because their kernels
+are CPU-specific. This module uses only operations with a fixed result:
 
 - ``+ - * /``, ``sqrt``, rounding and comparisons of arrays, which IEEE 754 defines to the last bit;
-- sums of whole numbers held in float64 below 2^53, or in float32 below 2^24, which are exact in any
-  order, so BLAS may add them in any order;
-- tables whose entries are rounded so coarsely that no difference in the last bits of a maths
-  library can change one (:data:`EXP_STEP`, :data:`NORMAL_STEP`);
-- the raw 64-bit words of PCG64, which numpy guarantees not to change (NEP 19), instead of the
-  methods of ``Generator``, which it does not.
+- sums of integers in float64 below 2^53, or in float32 below 2^24, which are exact in any order, so
+  that BLAS may reorder them;
+- tables whose entries are rounded so coarsely that differences in the last bits of a maths library
+  cannot change them (:data:`EXP_STEP`, :data:`NORMAL_STEP`);
+- the raw 64-bit words of PCG64, which NumPy guarantees not to change (NEP 19), instead of the
+  methods of ``Generator``, which may change.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 NORMAL_STEP = 2.0**-9
-"""Grid of the normal quantiles: fine against their spread of 1, coarse against rounding errors."""
+"""Grid of the normal quantiles: fine compared with their spread, coarse compared with rounding."""
 EXP_STEP = 2.0**-14
-"""Grid of the tabulated negative exponentials, which lie between 0 and 1."""
+"""Grid of the tabulated values of exp(-x), which lie between 0 and 1."""
 EXP_PER_UNIT = 1024
-"""Table entries between an argument of :func:`exp_steps` and the next whole number."""
+"""Table entries per unit of the exponent of :func:`exp_steps`."""
 
 _LEVELS = 1 << 16  # equally likely values of a normal number
 _EXP_LAST = 11  # exp(-11) is below half of EXP_STEP
@@ -38,29 +38,60 @@ _HALF_PI = 1.5707963267948966
 
 
 class Draws:
-    """A stream of random numbers from ``seed`` and a ``purpose``; other purposes are independent.
+    """A random stream, keyed by ``seed`` and ``purpose``; other purposes give independent streams.
 
-    Arguments named ``shape`` are the shape of the array to return.
+    ``shape`` arguments are the shape of the returned array.
     """
 
     def __init__(self, seed: int, purpose: str) -> None:
         self._bits = np.random.PCG64(np.random.SeedSequence([seed, *purpose.encode()]))
 
     def uniform(self, low: float, high: float, *shape: int) -> Floats:
-        """Return uniform numbers from ``low`` to ``high``, float32, in 2^24 steps."""
+        """Draw uniform numbers with 2^24 levels.
+
+        Args:
+            low: Lower bound.
+            high: Upper bound.
+            shape: Shape of the result.
+
+        Returns:
+            float32.
+        """
         return self._unit(*shape) * np.float32(high - low) + np.float32(low)
 
     def normal(self, *shape: int) -> Floats:
-        """Return standard normal numbers, float32: multiples of NORMAL_STEP, at most 4.33."""
+        """Draw standard normal numbers: multiples of :data:`NORMAL_STEP`, at most 4.33.
+
+        Args:
+            shape: Shape of the result.
+
+        Returns:
+            float32.
+        """
         words = self._words(math.prod(shape), 4).view("<u2")[: math.prod(shape)]
         return _normal_quantiles().take(words).reshape(shape)
 
     def happens(self, chance: float, *shape: int) -> Floats:
-        """Return 1.0 with probability ``chance``, else 0.0; float32."""
+        """Draw Bernoulli variables.
+
+        Args:
+            chance: Probability of 1.
+            shape: Shape of the result.
+
+        Returns:
+            float32, 1.0 or 0.0.
+        """
         return (self._unit(*shape) < np.float32(chance)).astype(np.float32)
 
     def permutation(self, count: int) -> npt.NDArray[np.int64]:
-        """Return the numbers below ``count`` in random order, int64 (count,)."""
+        """Draw a permutation of the integers below ``count``.
+
+        Args:
+            count: Number of integers.
+
+        Returns:
+            int64 ``(count,)``.
+        """
         return np.argsort(self._words(count, 1), kind="stable").astype(np.int64)
 
     def _unit(self, *shape: int) -> Floats:
@@ -74,7 +105,7 @@ class Draws:
 
 @cache
 def _normal_quantiles() -> Floats:
-    """Return the standard normal quantiles of _LEVELS equally likely levels."""
+    """Return the standard normal quantiles of _LEVELS equally probable levels."""
     upper = [
         round(NormalDist().inv_cdf((level + 0.5) / _LEVELS) / NORMAL_STEP)
         for level in range(_LEVELS // 2, _LEVELS)
@@ -85,16 +116,23 @@ def _normal_quantiles() -> Floats:
 
 @cache
 def _exp_table() -> Doubles:
-    """Return exp(-u) in whole EXP_STEPs in the middles of steps of 1 / EXP_PER_UNIT, 0 at last."""
+    """Return exp(-u) in units of EXP_STEP at the midpoints of bins of 1 / EXP_PER_UNIT, then 0."""
     count = _EXP_LAST * EXP_PER_UNIT
     steps = [round(math.exp(-(i + 0.5) / EXP_PER_UNIT) / EXP_STEP) for i in range(count)]
     return np.array([*steps, 0], np.float64)
 
 
 def exp_steps(place: npt.NDArray[np.floating]) -> Doubles:
-    """Return exp(-place / EXP_PER_UNIT) in whole EXP_STEPs, for ``place`` >= 0, from a table.
+    """Look up exp(-place / EXP_PER_UNIT) in a table.
 
-    The error is at most 0.0006: good for ink and for filter kernels, and faster than :func:`exp`.
+    The error is at most 0.0006, which is enough for ink and filter kernels; it is faster than
+    :func:`exp`.
+
+    Args:
+        place: Arguments, at least 0, of any shape.
+
+    Returns:
+        float64, integers in units of :data:`EXP_STEP`.
     """
     table = _exp_table()
     values: Doubles = table.take(np.minimum(place, len(table) - 1).astype(np.intp))
@@ -102,7 +140,16 @@ def exp_steps(place: npt.NDArray[np.floating]) -> Doubles:
 
 
 def exp(x: npt.NDArray[np.floating]) -> Doubles:
-    """Return e^x, float64, to about 15 digits, for ``x`` between -700 and 700."""
+    """Compute e^x to about 15 digits.
+
+    The argument is reduced by multiples of ln 2; the Taylor series is evaluated by Horner's rule.
+
+    Args:
+        x: Arguments between -700 and 700, of any shape.
+
+    Returns:
+        float64.
+    """
     x = x.astype(np.float64)
     power = np.rint(x * (1 / _LN2))
     rest = x - power * _LN2
@@ -114,7 +161,14 @@ def exp(x: npt.NDArray[np.floating]) -> Doubles:
 
 
 def cos_sin(angle: npt.NDArray[np.floating]) -> tuple[Doubles, Doubles]:
-    """Return cosine and sine, float64, to about 14 digits, of angles within a few turns of 0."""
+    """Compute cosine and sine to about 14 digits, for angles within a few turns of 0.
+
+    Args:
+        angle: Angles in radians, of any shape.
+
+    Returns:
+        Cosines and sines, float64.
+    """
     angle = angle.astype(np.float64)
     quarter = np.rint(angle * (1 / _HALF_PI))
     rest = angle - quarter * _HALF_PI

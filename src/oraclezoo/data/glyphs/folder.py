@@ -1,4 +1,4 @@
-"""Generated characters as a folder of IDX files, for track ``idx`` and for other programs."""
+"""Generated characters as a folder of IDX files, for track ``idx`` and other programs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,15 @@ _ROLES = {"train": "training", "validation": "validation", "test": "test"}
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How a folder of characters was generated: the content of ``glyphs.json``.
+    """Record of a generated folder, the content of ``glyphs.json``.
 
-    ``generator`` is the version of the generator, ``per_class`` the number of images of each class
-    by split, ``files`` the SHA-256 of each file by name.
+    Attributes:
+        generator: Version of the generator.
+        seed: Random seed.
+        characters_sha256: SHA-256 of the characters.
+        per_class: Number of images of each class, by split.
+        classes: Class names, in label order.
+        files: SHA-256 of each file, by name.
     """
 
     generator: str
@@ -63,14 +68,17 @@ def write_folder(
 
     Args:
         out: The folder; it must not exist or must be empty.
-        characters: One for each class.
+        characters: The classes, in label order.
         per_class: Number of images of each class by split: train, validation and test.
-        seed: Each split has its own generator, seeded from this.
+        seed: Random seed; each split has a separate generator derived from it.
         flip_keeps_label: Whether a mirrored character keeps its class.
         progress: Called before a split is generated, with its name and number of images.
 
+    Returns:
+        The record, as saved in ``glyphs.json``.
+
     Raises:
-        DataError: ``out`` is not empty or cannot be written.
+        DataError: If ``out`` is not empty or cannot be written.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

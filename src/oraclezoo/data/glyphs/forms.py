@@ -1,7 +1,7 @@
 """Written characters as arrays, for drawing in batches.
 
-Every sample point of a stroke is a fixed weighted sum of a few of its control points (linear, or
-Catmull-Rom for curves), so a batch of jittered forms needs few sums.
+Every sample point of a stroke is a fixed linear combination of a few control points (linear
+interpolation, or a Catmull-Rom spline for curves), so a batch of jittered forms needs few sums.
 """
 
 from __future__ import annotations
@@ -20,28 +20,37 @@ from oraclezoo.data.glyphs.exact import Doubles, Floats
 from oraclezoo.data.glyphs.strokes import Character, Form, Stroke
 
 ORACLE = Path(__file__).with_name("oracle.toml")
-"""The written forms of Oracle-MNIST's ten characters, drawn by eye."""
+"""Forms of Oracle-MNIST's ten characters, drawn by hand."""
 TRACED = Path(__file__).with_name("traced.toml")
-"""Further forms, traced from training images by benchmarks/trace_forms.py."""
+"""Forms traced from training images by benchmarks/trace_forms.py."""
 TRACED_SHARE = 0.9
-"""Share of a character's images drawn from traced forms."""
+"""Share of a character's images that are drawn from traced forms."""
 
 SAMPLES = 224
-"""Sample points of a form, spread over its strokes in proportion to their length."""
+"""Number of sample points of a form, distributed over its strokes in proportion to length."""
 NEIGHBOURS = 4
-"""Number of control points that a sample point depends on, as in a Catmull-Rom segment."""
+"""Number of control points of a sample point, as in a Catmull-Rom segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """F written forms of K classes; S is :data:`SAMPLES`.
+    """F written forms of K classes; S is :data:`SAMPLES`, M is :data:`NEIGHBOURS`.
 
-    ``label`` int (F,), ascending; ``share`` of each form within its label (F,), ``aspect`` width
-    over height (F,), ``control`` (F, C, 2) in the unit box, padded to C control points. Sample
-    point s of form f is the sum of ``weight[f, s, k] * control[f, neighbour[f, s, k]]``, both (F,
-    S, :data:`NEIGHBOURS`). ``stroke`` int (F, S): the stroke each sample belongs to, numbered from
-    0 in each form. ``thickness`` in pixels, ``margin`` as a share of the longer edge and
-    ``mirrored`` share are (F,), by label.
+    Sample point s of form f is the sum over k of ``weight[f, s, k] * control[f, neighbour[f, s,
+    k]]``.
+
+    Attributes:
+        classes: K.
+        label: Label of each form, int64 ``(F,)``, ascending.
+        share: Probability of each form within its label, ``(F,)``.
+        aspect: Width over height, ``(F,)``.
+        control: Control points in the unit box, ``(F, C, 2)``, padded to C points.
+        neighbour: Indices of control points, int64 ``(F, S, M)``.
+        weight: Weights of control points, ``(F, S, M)``.
+        stroke: Index of each sample's stroke in its form, int64 ``(F, S)``.
+        thickness: Stroke width in pixels, ``(F,)``, by label.
+        margin: Margin as a share of the longer edge, ``(F,)``, by label.
+        mirrored: Share of mirrored images, ``(F,)``, by label.
     """
 
     classes: int
@@ -59,7 +68,7 @@ class Forms:
 
 @cache
 def oracle() -> tuple[Character, ...]:
-    """Return Oracle-MNIST's ten characters: forms drawn by eye, then traced ones, weighted."""
+    """Return Oracle-MNIST's ten characters: hand-drawn forms, then traced ones, with weights."""
     return tuple(
         replace(
             drawn,
@@ -74,13 +83,20 @@ def oracle() -> tuple[Character, ...]:
 
 def _weighted(forms: tuple[Form, ...], share: float) -> Iterator[Form]:
     """Yield the forms with weights that sum to ``share``."""
-    total = math.fsum(form.weight for form in forms)  # sum() rounds otherwise from Python 3.12 on
+    total = math.fsum(form.weight for form in forms)  # sum() rounds differently from Python 3.12 on
     return (replace(form, weight=form.weight * share / total) for form in forms)
 
 
 @cache
 def arranged(characters: tuple[Character, ...]) -> Forms:
-    """Return the arrays of ``characters``, labelled in their order."""
+    """Convert characters to arrays.
+
+    Args:
+        characters: The classes; label k is ``characters[k]``.
+
+    Returns:
+        The arrays.
+    """
     owners = [(label, each) for label, each in enumerate(characters) for _ in each.forms]
     forms = [form for each in characters for form in each.forms]
     label = np.array([number for number, _ in owners], np.int64)
@@ -106,7 +122,7 @@ def arranged(characters: tuple[Character, ...]) -> Forms:
 
 @dataclass(frozen=True, slots=True)
 class _Arrays:
-    """One form as arrays, with the names and shapes of :class:`Forms` but for F."""
+    """Arrays of one form, named and shaped as in :class:`Forms` without F."""
 
     control: Doubles
     neighbour: npt.NDArray[np.int64]
@@ -116,10 +132,10 @@ class _Arrays:
 
 def _form(form: Form) -> _Arrays:
     places = sorted({place for stroke in form.strokes for place in stroke.points})
-    # per stroke, weights of points dense enough to measure its length by
+    # per stroke, the weights of points dense enough to measure its length
     fine = [_weights(each) for each in form.strokes]
     stretch = np.array([form.aspect, 1.0])
-    walks = []  # per stroke, the length walked up to each of its dense points
+    walks = []  # per stroke, the arc length up to each dense point
     for each, rows in zip(form.strokes, fine, strict=True):
         leaps = np.diff(_weighted_sum(rows, np.array(each.points)) * stretch, axis=0)
         steps = np.sqrt(leaps[:, 0] * leaps[:, 0] + leaps[:, 1] * leaps[:, 1])
@@ -131,7 +147,7 @@ def _form(form: Form) -> _Arrays:
     weight = np.zeros((SAMPLES, NEIGHBOURS))
     for i, (rows, walk) in enumerate(zip(fine, walks, strict=True)):
         here = np.flatnonzero(stroke == i)
-        # from end to end, so that joints are reached and even a dot has both its ends
+        # both ends included, so that joints are reached and even a dot has two points
         walked = np.linspace(0, walk[-1], max(len(here), 2))[: len(here)]
         low = np.clip(np.searchsorted(walk, walked, side="right") - 1, 0, len(rows) - 2)
         length = walk[low + 1] - walk[low]
@@ -145,7 +161,7 @@ def _form(form: Form) -> _Arrays:
 
 
 def _weighted_sum(rows: Doubles, points: Doubles) -> Doubles:
-    """Return ``rows @ points``, added column by column: BLAS would round otherwise elsewhere."""
+    """Return ``rows @ points``, summed column by column, since the rounding of BLAS varies."""
     total = np.zeros((len(rows), 2))
     for column, point in zip(rows.T, points, strict=True):
         total += column[:, None] * point
@@ -159,11 +175,11 @@ def _weights(stroke: Stroke) -> Doubles:
     return weights(len(stroke.points), closed)
 
 
-_FINE = 16  # dense points from one control point to the next
+_FINE = 16  # dense points per pair of control points
 
 
 def _segments(count: int, closed: bool) -> tuple[npt.NDArray[np.int64], Doubles]:
-    """Return, for each dense point, its segment and the share of it passed (0 to 1)."""
+    """Return the segment of each dense point and its relative position in it (0 to 1)."""
     last = count if closed else count - 1
     at = np.arange(last * _FINE + 1) / _FINE
     segment = np.minimum(at.astype(np.int64), last - 1)
@@ -171,7 +187,7 @@ def _segments(count: int, closed: bool) -> tuple[npt.NDArray[np.int64], Doubles]
 
 
 def _line(count: int, closed: bool) -> Doubles:
-    """Return weights (rows, count) of straight lines through ``count`` points."""
+    """Return weights (rows, count) of the polyline through ``count`` points."""
     segment, t = _segments(count, closed)
     weights = np.zeros((len(t), count))
     rows = np.arange(len(t))

@@ -12,7 +12,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """Points (x, y), y downward, joined straight or smoothly, open or closed (ring, loop)."""
+    """Points (x, y), y downward, joined by lines or a spline, open or closed (ring, loop)."""
 
     kind: Kind
     points: tuple[Point, ...]
@@ -20,10 +20,12 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One way of writing a character.
+    """A written form of a character.
 
-    ``weight``: how often, relative to the class's other forms. ``aspect``: width over height of the
-    strokes' bounding box, into which any coordinates are fitted.
+    Attributes:
+        strokes: Its strokes, in the unit box.
+        aspect: Width over height of the strokes' bounding box.
+        weight: Frequency relative to the class's other forms.
     """
 
     strokes: tuple[Stroke, ...]
@@ -33,10 +35,15 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """One class: its name, the character it stands for (or ""), its forms, and how it is written.
+    """A class of characters.
 
-    ``thickness``: pixels, where the longer edge is 28. ``margin``: share of the longer edge around
-    the ink, on each side. ``mirrored``: share of images that are mirrored.
+    Attributes:
+        name: Class name.
+        forms: Written forms.
+        glyph: The modern character, or "".
+        thickness: Stroke width in pixels, for a longer edge of 28.
+        margin: Margin around the ink on each side, as a share of the longer edge.
+        mirrored: Share of images that are mirrored.
     """
 
     name: str

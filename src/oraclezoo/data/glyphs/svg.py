@@ -1,6 +1,6 @@
-"""Strokes from an SVG file: the outlines and paths of its shapes, whatever their width and colour.
+"""Strokes from SVG files: the centre lines of shapes, regardless of width and colour.
 
-svgelements reads paths, basic shapes, groups, transforms and ``use``.
+svgelements parses the file: paths and basic shapes, groups, transforms, ``use``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,26 @@ from oraclezoo.data.glyphs.strokes import Kind, Point, Stroke
 from oraclezoo.errors import DataError
 
 MAX_BYTES = 1 << 20
-"""Maximum size of an SVG file."""
+"""Largest SVG file that is read."""
 
 _INNER = (1 / 3, 2 / 3)
-"""Positions on a curved segment that become points; a smooth curve through them stays near it."""
+"""Curve parameters at which points are added, so that the spline stays close to the curve."""
 _CORNER = math.cos(math.radians(50))
-"""Curves whose chords meet at a larger angle than this form a corner."""
+"""Cosine of the largest turn between the chords of two curves that join smoothly."""
 
 
 def read_svg(path: Path) -> tuple[Stroke, ...]:
-    """Return the strokes of an SVG file, in viewport pixels with y downward. Raises DataError."""
+    """Read the strokes of an SVG file.
+
+    Args:
+        path: The file, of at most :data:`MAX_BYTES`.
+
+    Returns:
+        The strokes, in pixels of the viewport, y downward.
+
+    Raises:
+        DataError: If the file cannot be read, is too large or has no shapes.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path}: an SVG file of over {MAX_BYTES:,} bytes; simplify it")
@@ -43,7 +53,7 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
             for walk in _walks(svgelements.Path(shape))
             for stroke in _split(*walk)
         )
-    except Exception as error:  # svgelements has no exception class; it may raise anything
+    except Exception as error:  # svgelements raises exceptions of many types
         raise DataError(f"{path}: cannot be read as SVG ({error})") from error
     if not strokes:
         raise DataError(f"{path}: no path, line or other shape in it")
@@ -51,7 +61,7 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
 
 
 Segment = tuple[bool, list[Point]]
-"""Whether the segment is curved, and its points with both ends."""
+"""Whether a segment is curved, and its points, both ends included."""
 
 
 def _walks(path: Any) -> Iterator[tuple[list[Segment], bool]]:
@@ -78,14 +88,14 @@ def _walks(path: Any) -> Iterator[tuple[list[Segment], bool]]:
 
 
 def _rounded(point: Any) -> Point:
-    """Round a point, so that ends that meet are equal despite floating-point error."""
+    """Return a point rounded to 4 digits, so that ends which meet are equal."""
     return round(float(point.x), 4), round(float(point.y), 4)
 
 
 def _split(segments: list[Segment], closed: bool) -> Iterator[Stroke]:
     """Yield the strokes of a subpath: straight runs, and smooth runs that end at corners.
 
-    Strokes that meet share a point, so they stay joined.
+    Strokes that meet share a point, and so stay joined.
     """
     runs = [segments[:1]]
     for before, after in itertools.pairwise(segments):
@@ -103,7 +113,7 @@ def _split(segments: list[Segment], closed: bool) -> Iterator[Stroke]:
 
 
 def _turns(before: list[Point], after: list[Point]) -> bool:
-    """Return whether two curves meet in a corner, judged by the chords on both sides."""
+    """Return whether two curves meet in a corner, by the chords on both sides."""
     (ax, ay), (bx, by), (cx, cy) = before[-2], before[-1], after[1]
     ux, uy, vx, vy = bx - ax, by - ay, cx - bx, cy - by
     size = math.hypot(ux, uy) * math.hypot(vx, vy)

@@ -1,7 +1,7 @@
-"""Stroke files of characters, parsed to records.
+"""Stroke files: written characters as TOML or SVG, parsed to records.
 
-A file is TOML with one ``[[class]]`` per character and one ``[[class.form]]`` per way of writing
-it; docs/glyphs.md describes the format. A folder has a subfolder of SVG files for each class.
+A TOML file has one ``[[class]]`` for each character and one ``[[class.form]]`` for each written
+form; docs/glyphs.md describes the format. A folder has a subfolder of SVG files for each class.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from oraclezoo.data.glyphs.svg import read_svg
 from oraclezoo.errors import DataError, nearest
 
 MAX_POINTS = 200
-"""Maximum number of distinct points of a form; each costs memory in every image drawn."""
+"""Largest number of distinct points of a form: each costs memory in every image drawn."""
 MAX_CLASSES = 256
-"""IDX labels are one byte."""
+"""Limit of IDX files, whose labels are single bytes."""
 
 
 _CLASS_KEYS = ("name", "glyph", "thickness", "margin", "mirrored", "form")
@@ -31,22 +31,36 @@ _RANGES = {"thickness": (0.3, 12.0), "margin": (0.0, 1.0), "mirrored": (0.0, 1.0
 
 
 def read(path: Path) -> tuple[Character, ...]:
-    """Return the characters of a stroke file, or of a folder with a folder of SVG files per class.
+    """Read the characters of a stroke file or of a folder of SVG files.
 
-    Raises DataError, which names the place of the fault.
+    Args:
+        path: A TOML file, or a folder with a subfolder of SVG files for each class.
+
+    Returns:
+        The characters, in label order.
+
+    Raises:
+        DataError: If it cannot be read or is invalid; the message names the place.
     """
-    found = _read_folder(path) if path.is_dir() else _read_toml(path)
-    if not 2 <= len(found) <= MAX_CLASSES:
-        raise DataError(f"{path}: {len(found)} classes; write 2 to {MAX_CLASSES}")
-    names = [character.name for character in found]
+    characters = _read_folder(path) if path.is_dir() else _read_toml(path)
+    if not 2 <= len(characters) <= MAX_CLASSES:
+        raise DataError(f"{path}: {len(characters)} classes; write 2 to {MAX_CLASSES}")
+    names = [character.name for character in characters]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"{path}: two classes are named '{twice[0]}'; each needs its own name")
-    return found
+    return characters
 
 
 def digest(characters: tuple[Character, ...]) -> str:
-    """Return the SHA-256 (hex) of the records' content."""
+    """Compute the digest of characters, all fields included.
+
+    Args:
+        characters: The characters.
+
+    Returns:
+        SHA-256, hex.
+    """
     text = json.dumps([asdict(character) for character in characters], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -83,10 +97,10 @@ def _character(entry: Mapping[str, Any], where: str, folder: Path) -> Character:
     forms = entry.get("form")
     if not isinstance(forms, list) or not forms or not all(isinstance(f, dict) for f in forms):
         raise DataError(f"{where}: write at least one [[class.form]]")
-    made = tuple(
+    written = tuple(
         _form(form, f"{where}, form {number}", folder) for number, form in enumerate(forms, start=1)
     )
-    return Character(name, made, glyph, **numbers)
+    return Character(name, written, glyph, **numbers)
 
 
 def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
@@ -115,9 +129,19 @@ def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
 def form(
     strokes: tuple[Stroke, ...], where: str, *, weight: float = 1.0, aspect: float | None = None
 ) -> Form:
-    """Return a form with its strokes scaled to the unit box; ``aspect`` is theirs by default.
+    """Make a form of strokes, scaled to the unit box.
 
-    Raises DataError if all points coincide, or there are too many.
+    Args:
+        strokes: Strokes in any coordinates, y downward.
+        where: Place named in error messages.
+        weight: Frequency relative to the class's other forms.
+        aspect: Width over height; that of the strokes by default.
+
+    Returns:
+        The form.
+
+    Raises:
+        DataError: If all points coincide, or there are more than :data:`MAX_POINTS`.
     """
     places = {point for stroke in strokes for point in stroke.points}
     if len(places) > MAX_POINTS:
@@ -127,7 +151,7 @@ def form(
     longest = max(size)
     if not longest > 0:
         raise DataError(f"{where}: all its points are at one place")
-    own = max(size[0], 0.05 * longest) / max(size[1], 0.05 * longest)
+    natural = max(size[0], 0.05 * longest) / max(size[1], 0.05 * longest)
     fitted = tuple(
         Stroke(
             stroke.kind,
@@ -141,7 +165,7 @@ def form(
         )
         for stroke in strokes
     )
-    return Form(fitted, own if aspect is None else aspect, weight)
+    return Form(fitted, natural if aspect is None else aspect, weight)
 
 
 def _stroke(text: object, where: str) -> Stroke:
@@ -161,20 +185,20 @@ def _stroke(text: object, where: str) -> Stroke:
 
 
 def _read_folder(path: Path) -> tuple[Character, ...]:
-    found = []
+    characters = []
     for place in sorted(each for each in path.iterdir() if each.is_dir()):
         files = sorted(place.glob("*.svg"))
         if files:
             forms = tuple(form(read_svg(file), str(file)) for file in files)
-            found.append(Character(place.name, forms))
-    if not found:
+            characters.append(Character(place.name, forms))
+    if not characters:
         raise DataError(f"{path}: no SVG file in it; put them as CLASS/FORM.svg, a folder a class")
-    return tuple(found)
+    return tuple(characters)
 
 
 def _number(value: object, low: float, high: float, where: str) -> float:
     good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not good or not low <= value <= high:  # type: ignore[operator]  # a number if good
+    if not good or not low <= value <= high:  # type: ignore[operator]  # a number if ``good``
         raise DataError(f"{where} must be a number from {low:g} to {high:g}, not {value!r}")
     return float(value)  # type: ignore[arg-type]  # a number by now
 

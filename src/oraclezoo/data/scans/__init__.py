@@ -1,1 +1,1 @@
-"""Scans in class folders or archives, converted to a folder of IDX files."""
+"""Conversion of scans, in class folders or an archive, to a folder of IDX files."""

@@ -1,6 +1,7 @@
-"""Archives of scans, read as streams: nothing is extracted to disk, so member paths are harmless.
+"""Zip and tar archives of scans, read as streams.
 
-A tar archive is read twice from start to end: once to list it and once for its images.
+Nothing is unpacked to disk, so member names cannot cause writes outside a folder. A tar archive is
+read sequentially twice: once to list it and once for its images.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from oraclezoo.errors import DataError
 from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
 
 MAX_MEMBERS = 2_000_000
-"""Maximum number of files in an archive."""
+"""Largest number of files in an archive."""
 
 _MIN_LIMIT = 16 << 30
 _MAX_RATIO = 100
-"""An archive may unpack to 16 GiB, or to this many times its size if that is more."""
+"""An archive may unpack to 16 GiB or to this multiple of its size, whichever is larger."""
 
 _STREAMS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _OUTSIDE = "its path leads out of the archive"
@@ -43,13 +44,23 @@ _LINK = "it is a link or a device, not a file"
 
 
 def is_zip(path: Path) -> bool:
-    """Return whether a file starts like a zip archive. Raises OSError."""
+    """Return whether a file starts with a zip signature.
+
+    Args:
+        path: The file.
+
+    Returns:
+        True for zip archives.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
     with path.open("rb") as file:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
 class Zip:
-    """A zip archive."""
+    """A zip archive; implements :class:`~oraclezoo.data.scans.files.Source`."""
 
     kind = "zip archive"
 
@@ -57,8 +68,16 @@ class Zip:
         self._path = path
 
     def listing(self) -> Listing:
-        """List the members by the archive's index. Raises DataError, OSError."""
-        found = _Found()
+        """Read the archive's central directory.
+
+        Returns:
+            The files of the archive.
+
+        Raises:
+            DataError: If the archive is broken or unpacks to too much.
+            OSError: If it cannot be read.
+        """
+        members = _Found()
         with _explained(self._path), zipfile.ZipFile(self._path) as archive:
             limit = _limit(self._path)
             if sum(info.file_size for info in archive.infolist()) > limit:
@@ -72,12 +91,23 @@ class Zip:
                 elif info.flag_bits & 1:
                     why = "it is encrypted"
                 key = identity("zip", info.filename, info.CRC, info.file_size)
-                name = info.filename.replace("\\", "/")  # as some programs write them
-                found.add(name, info.file_size, key, position, why)
-        return found.listing()
+                name = info.filename.replace("\\", "/")  # some programs write backslashes
+                members.add(name, info.file_size, key, position, why)
+        return members.listing()
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """Yield the bytes of each file, or why it cannot be read. Raises DataError, OSError."""
+        """Yield each file with its bytes, or with the reason why it cannot be read.
+
+        Args:
+            files: Files of :meth:`listing`.
+
+        Yields:
+            Pairs of file and content.
+
+        Raises:
+            DataError: If the archive is broken.
+            OSError: If it cannot be read.
+        """
         with _explained(self._path), zipfile.ZipFile(self._path) as archive:
             infos = archive.infolist()
             for file in files:
@@ -88,13 +118,15 @@ class Zip:
         try:
             with archive.open(info) as member:
                 data = member.read(MAX_FILE_BYTES + 1)
-        except Exception as error:  # zipfile raises many types for broken members
+        except Exception as error:  # zipfile raises many kinds for broken members
             return f"it cannot be unpacked ({' '.join(str(error).split())[:120]})"
         return TOO_LARGE if len(data) > MAX_FILE_BYTES else data
 
 
 class Tar:
-    """A tar archive, plain or compressed by gzip, bzip2 or xz."""
+    """A tar archive, uncompressed or with gzip, bzip2 or xz; implements
+    :class:`~oraclezoo.data.scans.files.Source`.
+    """
 
     kind = "tar archive"
 
@@ -102,8 +134,16 @@ class Tar:
         self._path = path
 
     def listing(self) -> Listing:
-        """List the members by reading the archive once. Raises DataError, OSError."""
-        found, status = _Found(), self._path.stat()
+        """List all members by reading the whole archive once.
+
+        Returns:
+            The files of the archive.
+
+        Raises:
+            DataError: If the archive is broken or unpacks to too much.
+            OSError: If it cannot be read.
+        """
+        members, status = _Found(), self._path.stat()
         with _explained(self._path), self._open() as (archive, stream):
             for position, member in enumerate(_members(archive, stream)):
                 if member.isdir():
@@ -113,12 +153,23 @@ class Tar:
                     *("tar", status.st_size, status.st_mtime_ns),
                     *(position, member.name.encode("utf-8", "backslashreplace").decode()),
                 )
-                found.add(member.name, member.size, key, position, why)
+                members.add(member.name, member.size, key, position, why)
             stream.drain()
-        return found.listing()
+        return members.listing()
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """Yield the bytes of each file, in the archive's order. Raises DataError, OSError."""
+        """Yield each file with its bytes, in the archive's order.
+
+        Args:
+            files: Files of :meth:`listing`.
+
+        Yields:
+            Pairs of file and content.
+
+        Raises:
+            DataError: If the archive is broken or has changed since it was listed.
+            OSError: If it cannot be read.
+        """
         wanted = {file.where: file for file in files}
         with _explained(self._path), self._open() as (archive, stream):
             for position, member in enumerate(_members(archive, stream)):
@@ -128,7 +179,7 @@ class Tar:
                 if file is None:
                     continue
                 data = archive.extractfile(member) if member.size <= MAX_FILE_BYTES else None
-                if data is None:  # not a member of the listing
+                if data is None:  # listed members are regular files
                     raise DataError("it changed while it was read; run the same command again")
                 yield file, data.read()
 
@@ -138,28 +189,28 @@ class Tar:
             start = file.read(8)
             file.seek(0)
             opens = [unpack for magic, unpack in _STREAMS.items() if start.startswith(magic)]
-            unpacked: IO[bytes] = opens[0](file, "rb") if opens else file  # type: ignore[operator]  # the modules' open functions differ in their modes
+            unpacked: IO[bytes] = opens[0](file, "rb") if opens else file  # type: ignore[operator]  # overloads differ by mode
             stream = _Stream(unpacked, _limit(self._path), self._path)
-            with tarfile.open(fileobj=stream, mode="r:") as archive:  # type: ignore[call-overload]  # _Stream has what reading needs
+            with tarfile.open(fileobj=stream, mode="r:") as archive:  # type: ignore[call-overload]  # _Stream implements what reading needs
                 yield archive, stream
 
 
 class _Stream:
-    """Decompressed tar stream with limits on each read and on the total."""
+    """An unpacked tar stream that limits the size of each read and the total size."""
 
     def __init__(self, file: IO[bytes], limit: int, path: Path) -> None:
         self._file, self._limit, self._path = file, limit, path
         self.last = b""
 
     def read(self, count: int) -> bytes:
-        """Read up to ``count`` bytes; reject a header that asks for gigabytes."""
+        """Read up to ``count`` bytes; refuse headers that declare gigabytes."""
         if not 0 <= count <= MAX_FILE_BYTES + tarfile.RECORDSIZE:
             raise DataError(f"{self._path}: a header of {count:,} bytes; this is no usual archive")
         self.last = self._file.read(count)
         return self.last
 
     def seek(self, position: int) -> int:
-        """Skip to ``position``, decompressing the bytes before it."""
+        """Move forward to ``position``, unpacking the bytes before it."""
         if position > self._limit:
             raise DataError(_bomb(self._path, self._limit))
         return self._file.seek(position)
@@ -176,7 +227,7 @@ class _Stream:
 
 
 class _Found:
-    """Members sorted into the parts of a listing; of several with one name, the last counts."""
+    """Collects the members of an archive; of two members with one name the later one wins."""
 
     def __init__(self) -> None:
         self._files: dict[str, ScanFile] = {}
@@ -184,7 +235,7 @@ class _Found:
         self._ignored: dict[str, Unused] = {}
 
     def add(self, path: str, size_bytes: int, key: str, position: int, why: str) -> None:
-        """Add a member; ``why`` is the reason for its rejection, if any."""
+        """Add a member; ``why`` is the reason to reject it, "" if there is none."""
         pure = PurePosixPath(path)
         if is_hidden(path) and ".." not in pure.parts:
             return
@@ -204,7 +255,7 @@ class _Found:
             self._files[name] = ScanFile(name, key, position)
 
     def listing(self) -> Listing:
-        """Return the listing of the members added."""
+        """Return the collected members."""
         return Listing(
             tuple(self._files.values()),
             tuple(self._rejected.values()),
@@ -213,13 +264,13 @@ class _Found:
 
 
 def _members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile.TarInfo]:
-    """Yield the members, and check that the archive is complete. Raises DataError."""
+    """Yield the members; raise DataError unless the archive ends with an end-of-archive block."""
     count = 0
     while (member := archive.next()) is not None:
         count += 1
         if count > MAX_MEMBERS:
             raise DataError(f"more than {MAX_MEMBERS:,} members")
-        archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep them all
+        archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every member otherwise
         yield member
     if stream.last.strip(b"\0"):  # tarfile treats a broken header as the end
         raise DataError("a header in its middle is broken")
@@ -235,7 +286,7 @@ def _bomb(path: Path, limit: int) -> str:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Convert exceptions of the archive readers to DataError."""
+    """Convert the errors of archive readers to DataError."""
     try:
         yield
     except DataError as error:
@@ -245,7 +296,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise DataError(
             f"{path}: it is neither a folder nor a whole tar or zip archive ({error})"
         ) from error
-    except Exception as error:  # broken archives make the readers raise anything
+    except Exception as error:  # broken archives raise exceptions of many types
         if isinstance(error, OSError) and error.errno is not None:
             raise
         text = " ".join(str(error).split()) or type(error).__name__

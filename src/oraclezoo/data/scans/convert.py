@@ -41,9 +41,16 @@ _USUAL_PERCENT = 10
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings that determine the output; image size in pixels, shares in percent.
+    """Settings that determine the output of a conversion.
 
-    By default a share is ten percent, or zero if the source has a folder for that split.
+    Attributes:
+        size: Edge of the square output images, pixels.
+        validation_percent: Share of validation images; None for 10%, or 0% if the source has a
+            validation folder.
+        test_percent: Share of test images; None for 10%, or 0% if the source has a test folder.
+        naming: Where class names come from.
+        flip_keeps_label: Whether a mirrored character keeps its class.
+        polarity: Whether strokes are bright or dark; "auto" decides for each image.
     """
 
     size: int = 28
@@ -64,16 +71,28 @@ def convert(
     progress: Callable[[Step], None] = lambda step: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Convert the scans in ``source``, a folder or archive, to IDX files in the folder ``out``.
+    """Convert scans to IDX files.
 
-    An interrupted conversion resumes: images that an earlier run into ``out`` preprocessed are
-    reused unless ``fresh``. The output does not depend on ``jobs``. The report lists files that
-    cannot be used.
+    Images prepared by an earlier, possibly interrupted run into ``out`` are reused unless
+    ``fresh``. The files do not depend on ``jobs``. Files that cannot be used are listed in the
+    report.
+
+    Args:
+        source: Folder or archive with a folder of images per class.
+        out: Output folder.
+        settings: Settings that determine the output.
+        jobs: Number of worker processes.
+        fresh: Whether to discard prepared images of earlier runs.
+        progress: Called after each batch of files.
+        stop: Polled between batches; True stops the conversion.
+
+    Returns:
+        The report, as saved in ``out``.
 
     Raises:
-        DataError: The scans do not make a data set; nothing is written.
-        UsageError: A setting is invalid.
-        InterruptedRunError: ``stop`` returned True; the images so far are kept.
+        UsageError: If the folders or shares contradict each other.
+        DataError: If no data set can be made of the source; nothing is written.
+        InterruptedRunError: If ``stop`` returned True; the images prepared so far are kept.
     """
     started = time.monotonic()
     opened = _open(source, out)
@@ -125,9 +144,9 @@ def _open(source: Path, out: Path) -> Source:
 
 
 def _shares(layout: Layout, settings: Settings) -> Shares:
-    asked = {"validation": settings.validation_percent, "test": settings.test_percent}
+    percents = {"validation": settings.validation_percent, "test": settings.test_percent}
     shares = {}
-    for side, percent in asked.items():
+    for side, percent in percents.items():
         if side in layout.sides and percent is not None:
             raise UsageError(f"the source has a {side} folder: leave --{side} out")
         shares[side] = 0 if side in layout.sides else _USUAL_PERCENT if percent is None else percent
@@ -144,7 +163,7 @@ def _placed(
     unused: Sequence[Unused],
     work: Path,
 ) -> list[Placed]:
-    """Return the images with label and split. A DataError names the file with the rejections."""
+    """Return the images with label and side; an error refers to the list of rejected files."""
     try:
         return divide.divide(layout, classes, shares, outcome.kept)
     except DataError as error:
@@ -179,7 +198,7 @@ def _write(
     about: bytes,
     started: float,
 ) -> Report:
-    """Write the files to a staging folder, move them into place, and return the full report."""
+    """Write the files to a staging folder, swap them in, and return the completed report."""
     staged = work / "staged"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()

@@ -1,4 +1,4 @@
-"""Splits and labels of the preprocessed images, and their counts and duplicates."""
+"""Train, validation and test split of the prepared images, class counts and duplicates."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from oraclezoo.errors import DataError
 
 
 class Shares(NamedTuple):
-    """Percent of images that a hash assigns to validation and to test."""
+    """Percentages of images that the hash assigns to validation and test."""
 
     validation: int
     test: int
 
 
 class Placed(NamedTuple):
-    """An image of the data set: its scan, label and split, and where it is stored."""
+    """An image of the data set: its scan, label and side, and where it is stored."""
 
     scan: Scan
     label: int
@@ -30,11 +30,18 @@ class Placed(NamedTuple):
 
 
 def side_of(image_sha256: str, shares: Shares) -> Side:
-    """Return the split of an image, which depends only on the SHA-256 of its bytes, row by row.
+    """Return the side of an image as a function of its SHA-256 alone.
 
-    Equal images are therefore in the same split, and an image keeps its split when others are added
-    or the share of the other split changes. With ten percent, validation follows the rule of track
-    ``oracle-mnist``: the digest, read as a big-endian integer, is divisible by ten.
+    Identical images are always on the same side. Images keep their side when others are added, or
+    when the share of the other side changes. With 10% validation, the validation images are those
+    of track ``oracle-mnist``: the digest, as a big-endian integer, is divisible by ten.
+
+    Args:
+        image_sha256: SHA-256 (hex) of the image's bytes, row by row.
+        shares: Percentages of validation and test.
+
+    Returns:
+        "train", "validation" or "test".
     """
     tens, ones = divmod(int(image_sha256, 16) % 100, 10)
     rank = 10 * ones + tens
@@ -46,18 +53,29 @@ def side_of(image_sha256: str, shares: Shares) -> Side:
 def divide(
     layout: Layout, classes: ClassNames, shares: Shares, kept: Mapping[str, Kept]
 ) -> list[Placed]:
-    """Return the usable scans by label, then in natural order of their paths.
+    """Assign a label and a side to every prepared image.
 
-    Scans in test and validation folders keep that split; the hash assigns the others. Raises
-    DataError if a class has no training image, or a requested split is empty.
+    Scans in test and validation folders stay there; the others are split by :func:`side_of`.
+
+    Args:
+        layout: The scans.
+        classes: Classes in label order.
+        shares: Percentages of validation and test.
+        kept: The stored images, by the key of their file.
+
+    Returns:
+        The images by label, then in natural order of their paths.
+
+    Raises:
+        DataError: If a class has no training image, or a requested side has no image.
     """
     labels = {folder: label for label, folder in enumerate(classes.folders)}
     placed = []
     for scan in layout.scans:
         image = kept.get(scan.file.key)
         if image is not None:
-            own = scan.side if scan.side in ("validation", "test") else None
-            side = own or side_of(image.image_sha256, shares)
+            fixed = scan.side if scan.side in ("validation", "test") else None
+            side = fixed or side_of(image.image_sha256, shares)
             placed.append(Placed(scan, labels[scan.folder], side, image))
     placed.sort(key=lambda one: (one.label, natural(one.scan.path)))
     _check(layout, classes, shares, placed)
@@ -67,7 +85,16 @@ def divide(
 def counts(
     layout: Layout, classes: ClassNames, placed: Sequence[Placed]
 ) -> tuple[ClassCounts, ...]:
-    """Return the counts of each class, in label order."""
+    """Count the images and rejected files of each class.
+
+    Args:
+        layout: The scans.
+        classes: Classes in label order.
+        placed: The images of the data set.
+
+    Returns:
+        The counts, in label order.
+    """
     images = Counter((one.label, one.side) for one in placed)
     files = Counter(scan.folder for scan in layout.scans)
     rows = zip(classes.folders, classes.names, classes.glyphs, strict=True)
@@ -83,7 +110,15 @@ def counts(
 
 
 def duplicates(classes: ClassNames, placed: Sequence[Placed]) -> tuple[Duplicates, ...]:
-    """Return the groups of files whose images are equal."""
+    """Find groups of files that give the same image.
+
+    Args:
+        classes: Classes in label order.
+        placed: The images of the data set.
+
+    Returns:
+        The groups.
+    """
     groups: dict[str, list[Placed]] = defaultdict(list)
     for one in placed:
         groups[one.kept.image_sha256].append(one)

@@ -1,4 +1,4 @@
-"""Sources of scans: files with names and identities, listed first and read later."""
+"""Interface of a source of scans: files that are listed first and read later."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
 SUFFIXES = frozenset({".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
-"""Suffixes of image files; other files are ignored."""
+"""File name extensions of images; other files are ignored."""
 
 NOT_AN_IMAGE = "its name is not an image's"
 
 
 class Unused(NamedTuple):
-    """A file that was not used, and the reason."""
+    """A file that was left out, and the reason."""
 
     name: str
     reason: str
@@ -25,9 +25,13 @@ class Unused(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScanFile:
-    """A file to read. ``where`` is its path, or its position in an archive.
+    """A file of a source.
 
-    ``key`` changes if the file does, so an image stored under the key is valid.
+    Attributes:
+        name: Printable path in the source.
+        key: Identifies path and state of the file; results cached by it are valid while it is the
+            same.
+        where: Path of the file, or its position in an archive.
     """
 
     name: str
@@ -37,7 +41,7 @@ class ScanFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Image files, those rejected without reading, and other files, which are ignored."""
+    """Files of a source: images, images rejected unread, and other files."""
 
     files: tuple[ScanFile, ...]
     rejected: tuple[Unused, ...]
@@ -45,7 +49,7 @@ class Listing:
 
 
 Content = Path | bytes | str
-"""The path of a file, its bytes, or the reason why it cannot be read."""
+"""Content of a file: its path, its bytes, or the reason why it cannot be read."""
 
 
 class Source(Protocol):
@@ -54,26 +58,66 @@ class Source(Protocol):
     kind: str
 
     def listing(self) -> Listing:
-        """List all files. Raises DataError, OSError."""
+        """List all files.
+
+        Returns:
+            The files of the source.
+
+        Raises:
+            DataError: If an archive is broken.
+            OSError: If the source cannot be read.
+        """
         ...
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """Yield the content of each of ``files``, in any order. Raises DataError, OSError."""
+        """Yield each of ``files`` with its content, in any order.
+
+        Args:
+            files: Files of :meth:`listing`.
+
+        Yields:
+            Pairs of file and content.
+
+        Raises:
+            DataError: If an archive is broken.
+            OSError: If the source cannot be read.
+        """
         ...
 
 
 def identity(*parts: object) -> str:
-    """Return a key that changes if any of ``parts`` does."""
+    """Compute a key that identifies the state of a file.
+
+    Args:
+        parts: JSON values, e.g. path, size and modification time.
+
+    Returns:
+        SHA-256, hex.
+    """
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def printable(name: str) -> str:
-    """Return ``name`` on one line, with unprintable characters escaped."""
+    """Escape unprintable and unencodable characters of a file name.
+
+    Args:
+        name: The name.
+
+    Returns:
+        The escaped name, on one line.
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a path is hidden or a system file, which is never listed."""
+    """Return whether a path is hidden or a system file such as ``__MACOSX``; never listed.
+
+    Args:
+        name: Path, with "/" between folders.
+
+    Returns:
+        True for hidden and system files.
+    """
     parts = PurePosixPath(name).parts
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or (
         bool(parts) and parts[-1].lower() in ("thumbs.db", "desktop.ini")
@@ -81,12 +125,26 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(name: str) -> bool:
-    """Return whether a file has the suffix of an image."""
+    """Return whether a file name has an extension of :data:`SUFFIXES`.
+
+    Args:
+        name: Path, with "/" between folders.
+
+    Returns:
+        True for names of images.
+    """
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
-    """Return a sort key that puts 2.png before 10.png."""
+    """Return a sort key for natural order, in which 2.png comes before 10.png.
+
+    Args:
+        name: The name.
+
+    Returns:
+        The key.
+    """
     pieces = re.split("([0-9]+)", name)
     numbers = (piece.lstrip("0") if i % 2 else piece for i, piece in enumerate(pieces))
     return tuple((len(p) if i % 2 else 0, p) for i, p in enumerate(numbers)), name

@@ -1,4 +1,4 @@
-"""A folder of scans."""
+"""Folders of scans."""
 
 from __future__ import annotations
 
@@ -22,15 +22,22 @@ from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
 
 
 class Folder:
-    """All files below ``root`` except those below ``apart``. Links to folders are not followed."""
+    """Files below ``root``, except those below ``excluded``; links to folders are not followed."""
 
     kind = "folder"
 
-    def __init__(self, root: Path, apart: Path) -> None:
-        self._root, self._apart = root, apart.resolve()
+    def __init__(self, root: Path, excluded: Path) -> None:
+        self._root, self._apart = root, excluded.resolve()
 
     def listing(self) -> Listing:
-        """List the files without opening them. Raises OSError if ``root`` cannot be read."""
+        """List names, sizes and modification times without opening a file.
+
+        Returns:
+            The files of the folder.
+
+        Raises:
+            OSError: If the folder cannot be read.
+        """
         files: list[ScanFile] = []
         rejected: list[Unused] = []
         ignored: list[Unused] = []
@@ -55,7 +62,14 @@ class Folder:
         return Listing(tuple(files), tuple(rejected), tuple(ignored))
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """Yield the path of each file; the worker that preprocesses the image reads it."""
+        """Yield each file with its path, to be read by the worker that prepares the image.
+
+        Args:
+            files: Files of :meth:`listing`.
+
+        Yields:
+            Pairs of file and path.
+        """
         for file in files:
             assert isinstance(file.where, Path)
             yield file, file.where
@@ -68,8 +82,8 @@ class Folder:
             folder = waiting.pop()
             name = printable(folder.relative_to(self._root).as_posix())
             try:
-                with os.scandir(folder) as found:
-                    entries = list(found)
+                with os.scandir(folder) as iterator:
+                    entries = list(iterator)
             except OSError as error:
                 if folder == self._root:
                     raise

@@ -1,4 +1,4 @@
-"""Preprocessing of all scans, with results cached in the store."""
+"""Preparation of all scans, with reuse of images prepared by earlier runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BYTES_A_TASK = 8 << 20
 
 
 class Step(NamedTuple):
-    """Progress of a conversion: files done, total files, files preprocessed per second."""
+    """Progress of a conversion: files done, files in total, files prepared per second."""
 
     done: int
     total: int
@@ -32,21 +32,41 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """Outcome of the files, by their keys."""
+    """Outcome of each file, by its key.
+
+    Attributes:
+        kept: Stored images.
+        rejected: Files that could not be used, with the reason.
+        prepared: Number of files prepared by this run.
+    """
 
     kept: dict[str, Kept] = field(default_factory=dict)
     rejected: dict[str, Prepared] = field(default_factory=dict)
     prepared: int = 0
 
     def unused(self, scans: Iterable[Scan]) -> Iterator[Unused]:
-        """Yield the rejected scans with the reasons."""
+        """Yield the rejected scans and the reasons.
+
+        Args:
+            scans: The scans to look up.
+
+        Yields:
+            Name and reason of each rejected scan.
+        """
         for scan in scans:
             one = self.rejected.get(scan.file.key)
             if one is not None:
                 yield Unused(scan.file.name, one.reason)
 
     def source_sha256(self, scans: Iterable[Scan]) -> str:
-        """Return the SHA-256 over path and SHA-256 of each file, in order."""
+        """Return the SHA-256 (hex) over path and SHA-256 of each file.
+
+        Args:
+            scans: The scans, in order.
+
+        Returns:
+            The digest, hex.
+        """
         state = hashlib.sha256()
         for scan in scans:
             one = self.kept.get(scan.file.key) or self.rejected[scan.file.key]
@@ -63,15 +83,31 @@ def gather(
     progress: Callable[[Step], None],
     stop: Callable[[], bool],
 ) -> Outcome:
-    """Preprocess the scans that are not in the store yet, and store them.
+    """Prepare the scans that are not in the store, and add them to it.
 
-    Raises the same errors as convert.
+    Args:
+        source: The folder or archive.
+        scans: Its scans.
+        store: Prepared images of this and earlier runs.
+        rules: How images are preprocessed.
+        jobs: Number of worker processes.
+        progress: Called after each batch of files.
+        stop: Polled between batches; True stops.
+
+    Returns:
+        The outcome of each file.
+
+    Raises:
+        DataError: If the source changed, or a worker process died.
+        InterruptedRunError: If ``stop`` returned True; prepared images are kept.
     """
-    found = {scan.file.key: store.get(scan.file.key) for scan in scans}
-    outcome = Outcome({key: kept for key, kept in found.items() if kept is not None})
-    waiting = [scan.file for scan in scans if found[scan.file.key] is None]
+    stored = {scan.file.key: store.get(scan.file.key) for scan in scans}
+    outcome = Outcome({key: kept for key, kept in stored.items() if kept is not None})
+    waiting = [scan.file for scan in scans if stored[scan.file.key] is None]
     begun, before = time.monotonic(), len(outcome.kept)
-    even = max(_FEWEST_FILES, len(waiting) // (4 * jobs))  # keeps all workers busy
+    even = max(
+        _FEWEST_FILES, len(waiting) // (4 * jobs)
+    )  # small enough for all workers to stay busy
     most = min(even, _FILES_A_TASK, _BYTES_A_TASK // rules.size**2)
     jobs = max(1, min(jobs, len(waiting) // most))
     tasks = _tasks(source, waiting, most)
@@ -99,7 +135,7 @@ def gather(
 def _tasks(
     source: Source, files: Sequence[ScanFile], most: int
 ) -> Iterator[list[tuple[str, Content]]]:
-    """Yield the files with their contents, grouped into tasks for the workers."""
+    """Yield the files with their contents, in batches for the workers."""
     task: list[tuple[str, Content]] = []
     size_bytes = 0
     for file, content in source.contents(files):

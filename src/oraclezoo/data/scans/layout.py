@@ -1,4 +1,4 @@
-"""Class and split of each file, from its path."""
+"""Folder layout of a source: the class and the side of each file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Naming = Literal["folders", "oracle-mnist"]
 """Source of the class names."""
 
 MAX_CLASSES = 256
-"""IDX labels are one byte."""
+"""Limit of IDX files, whose labels are single bytes."""
 
 _WORDS: dict[str, Side] = {
     "train": "train",
@@ -31,9 +31,13 @@ _WORDS: dict[str, Side] = {
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """An image file with its class folder; ``side`` is None if the hash determines the split.
+    """An image file and its place in the layout.
 
-    ``path`` is relative to the folder in which the layout begins.
+    Attributes:
+        file: The file.
+        path: Its path below the folder in which the layout begins.
+        side: Side of its folder; None if a hash decides.
+        folder: Name of its class folder.
     """
 
     file: ScanFile
@@ -44,7 +48,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The scans of a source in order, and the splits that have a folder."""
+    """Scans of a source, in order, the files rejected, and the sides that have folders."""
 
     scans: tuple[Scan, ...]
     rejected: tuple[Unused, ...]
@@ -53,7 +57,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ClassNames:
-    """Folder, name and character of each class, in label order."""
+    """Classes in label order: folder, name and character of each."""
 
     folders: tuple[str, ...]
     names: tuple[str, ...]
@@ -61,11 +65,17 @@ class ClassNames:
 
 
 def arrange(files: Sequence[ScanFile]) -> Layout:
-    """Sort the files of a source by split, class folder and name, in natural order.
+    """Assign a side and a class folder to each file.
 
-    A folder that contains everything else is skipped. If the folders below are named train and
-    test or validation and contain only folders, their subfolders are the classes. Otherwise each
-    folder is a class, with everything below it.
+    Enclosing folders that contain everything are skipped. If the remaining folders are named train
+    and test or validation and contain only folders, those are the classes. Otherwise each folder is
+    a class, with everything below it.
+
+    Args:
+        files: Files of a source.
+
+    Returns:
+        The scans by side, class folder and path, in natural order.
     """
     prefix = _prefix([tuple(file.name.split("/")) for file in files])
     inner = {file: _below(tuple(file.name.split("/")), prefix) for file in files}
@@ -84,18 +94,27 @@ def arrange(files: Sequence[ScanFile]) -> Layout:
 
 
 def name_classes(layout: Layout, naming: Naming) -> ClassNames:
-    """Return the classes: the folders in natural order, or Oracle-MNIST's.
+    """Return the classes of a layout.
 
-    A folder named by a single non-ASCII character uses it as its glyph. Raises DataError if there
-    are too few or too many classes, or if ``naming`` requires Oracle-MNIST's and they are others.
+    Args:
+        layout: The scans.
+        naming: "folders" for folder names in natural order, or "oracle-mnist" for its names and
+            order.
+
+    Returns:
+        The classes. A folder named by a single non-ASCII character has it as its glyph.
+
+    Raises:
+        DataError: If there are fewer than two classes or more than :data:`MAX_CLASSES`, or if the
+            folders are not Oracle-MNIST's classes although ``naming`` says so.
     """
     folders = tuple(sorted({scan.folder for scan in layout.scans}, key=natural))
     if naming == "oracle-mnist":
         return _as_oracle_mnist(folders)
     if len(folders) < 2:
-        found = f"only '{folders[0]}'" if folders else "none"
+        present = f"only '{folders[0]}'" if folders else "none"
         raise DataError(
-            f"two class folders with images are the least; there is {found}\n"
+            f"two class folders with images are the least; there is {present}\n"
             "SOURCE has a folder for each class, or train/ and test/ with those in them."
         )
     if len(folders) > MAX_CLASSES:
@@ -105,7 +124,16 @@ def name_classes(layout: Layout, naming: Naming) -> ClassNames:
 
 
 def looks_like_oracle_mnist(folders: Iterable[str]) -> bool:
-    """Return whether folders have the ten characters' names; plain digits are ambiguous."""
+    """Return whether folders are named after Oracle-MNIST's ten characters.
+
+    Digits as names do not count, since they are ambiguous.
+
+    Args:
+        folders: Names of all class folders.
+
+    Returns:
+        True if all ten names occur and no others.
+    """
     return set(folders) in (set(CLASSES), set(GLYPHS))
 
 
@@ -120,7 +148,7 @@ def _as_oracle_mnist(folders: tuple[str, ...]) -> ClassNames:
 
 
 def _prefix(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the nested folders that contain all files and have folders in them."""
+    """Return the nested folders that contain everything and have folders in them."""
     prefix: tuple[str, ...] = ()
     while True:
         inner = [below for path in paths if len(below := _below(path, prefix)) > 1]
@@ -131,17 +159,17 @@ def _prefix(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _below(path: tuple[str, ...], prefix: tuple[str, ...]) -> tuple[str, ...]:
-    """Return ``path`` relative to ``prefix``, or an empty path if it is not below it."""
+    """Return ``path`` relative to ``prefix``; empty if it is not below it."""
     return path[len(prefix) :] if path[: len(prefix)] == prefix else ()
 
 
 def _side_folders(paths: Iterable[tuple[str, ...]]) -> dict[str, Side]:
-    """Return the folders that stand for a split, if there are any."""
-    found: dict[str, Side] = {}
+    """Return the folders named after a side of the data set; empty if there are none."""
+    sides: dict[str, Side] = {}
     for path in paths:
         side = _WORDS.get(path[0].lower()) if len(path) > 1 else None
         if side is not None:
-            if len(path) == 2:  # it directly contains an image, so it is a class
+            if len(path) == 2:  # an image directly in it: it is a class of that name
                 return {}
-            found[path[0]] = side
-    return found if "train" in found.values() and len(set(found.values())) > 1 else {}
+            sides[path[0]] = side
+    return sides if "train" in sides.values() and len(set(sides.values())) > 1 else {}

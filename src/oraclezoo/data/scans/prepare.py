@@ -1,4 +1,4 @@
-"""The work of one process: read image files and preprocess them."""
+"""Work of one process: read and preprocess image files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from oraclezoo.imaging.prepare import prepare, read_bytes
 
 
 class Prepared(NamedTuple):
-    """The outcome of a file: ``image`` is its ``size * size`` bytes, or None with a ``reason``.
+    """Outcome of a file.
 
-    ``source_sha256`` is the digest of the file, "" if it could not be read.
+    Attributes:
+        key: Key of the file.
+        source_sha256: SHA-256 of the file, "" if it could not be read.
+        image: ``size * size`` bytes; None if the file was rejected.
+        reason: Reason of the rejection, "" otherwise.
     """
 
     key: str
@@ -26,14 +30,22 @@ class Prepared(NamedTuple):
 
 
 class Preparation(NamedTuple):
-    """How images are preprocessed: edge of the output in pixels, polarity of the scans."""
+    """Preprocessing parameters: edge of the output in pixels, and polarity of the scans."""
 
     size: int
     polarity: Polarity = "auto"
 
 
 def prepare_files(rules: Preparation, tasks: Sequence[tuple[str, Content]]) -> list[Prepared]:
-    """Return the outcome of each task, a pair of a file's key and its content, in order."""
+    """Read and preprocess a batch of files.
+
+    Args:
+        rules: Preprocessing parameters.
+        tasks: Key and content of each file.
+
+    Returns:
+        The outcome of each file, in order.
+    """
     return [_prepare(rules, key, content) for key, content in tasks]
 
 
@@ -44,7 +56,7 @@ def _prepare(rules: Preparation, key: str, content: Content) -> Prepared:
     try:
         data = read_bytes(content) if isinstance(content, Path) else content
         digest = hashlib.sha256(data).hexdigest()
-        # not smoothed: a data set keeps the detail of its scans
+        # no smoothing: the data set keeps the details of its scans
         image = prepare(data, rules.size, rules.polarity, smoothing=0.0).gray
     except DataError as error:
         return Prepared(key, digest, None, str(error))

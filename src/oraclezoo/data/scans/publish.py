@@ -1,4 +1,4 @@
-"""Replacement of a converted data set, safe against readers and kills halfway."""
+"""Atomic replacement of a converted data set: readers never see a mixture of two."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IDX = {**folder.FILES, **folder.VALIDATION}
 
 IMAGES: dict[Side, str] = {side: f"{_IDX[f'{_ROLES[side]} images']}.gz" for side in SIDES}
 LABELS: dict[Side, str] = {side: f"{_IDX[f'{_ROLES[side]} labels']}.gz" for side in SIDES}
-"""File name of each split's labels."""
+"""File names by side."""
 
 REPORT = "report.json"
 ABOUT = folder.ABOUT
@@ -27,19 +27,45 @@ _GZIP_LEVEL = 6
 
 
 def write_images(path: Path, images: Iterable[bytes], count: int, size: int) -> str:
-    """Write ``count`` images of ``size * size`` bytes as gzipped IDX; return the file's SHA-256."""
+    """Write images as gzip-compressed IDX.
+
+    Args:
+        path: The file.
+        images: ``count`` images of ``size * size`` bytes.
+        count: Number of images.
+        size: Edge in pixels.
+
+    Returns:
+        SHA-256 (hex) of the file.
+    """
     header = bytes((0, 0, 8, 3)) + b"".join(n.to_bytes(4, "big") for n in (count, size, size))
     return _write(path, header, images)
 
 
 def write_labels(path: Path, labels: Sequence[int]) -> str:
-    """Write labels as gzipped IDX; return the file's SHA-256."""
+    """Write labels as gzip-compressed IDX.
+
+    Args:
+        path: The file.
+        labels: Labels below 256.
+
+    Returns:
+        SHA-256 (hex) of the file.
+    """
     header = bytes((0, 0, 8, 1)) + len(labels).to_bytes(4, "big")
     return _write(path, header, [bytes(labels)])
 
 
 def about(classes: ClassNames, flip_keeps_label: bool) -> bytes:
-    """Return the content of ``dataset.toml``."""
+    """Return the content of ``dataset.toml``.
+
+    Args:
+        classes: Classes in label order.
+        flip_keeps_label: Whether a mirrored character keeps its class.
+
+    Returns:
+        The document, TOML in UTF-8.
+    """
     document: dict[str, object] = {"classes": list(classes.names)}
     if any(classes.glyphs):
         document["glyphs"] = list(classes.glyphs)
@@ -48,9 +74,14 @@ def about(classes: ClassNames, flip_keeps_label: bool) -> bytes:
 
 
 def foreign(out: Path, ours: bool) -> str:
-    """Return the name of a data file in ``out`` that this command did not write, or "".
+    """Return the name of a data file that a conversion would not have written, or "".
 
-    It writes compressed files only.
+    Args:
+        out: The output folder.
+        ours: Whether a conversion wrote the folder; only unpacked files are foreign then.
+
+    Returns:
+        The name, "" if there is none.
     """
     packed = {*IMAGES.values(), *LABELS.values()}
     names = {name.removesuffix(".gz") for name in packed} | (set() if ours else packed)
@@ -59,7 +90,17 @@ def foreign(out: Path, ours: bool) -> str:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, "" if it does not exist. Raises OSError."""
+    """Return the SHA-256 (hex) of a file, "" if it does not exist.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The digest.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -68,12 +109,20 @@ def digest(path: Path) -> str:
 
 
 def swap(staged: Path, out: Path, before: Path) -> None:
-    """Move the files of ``staged`` into ``out``, and its old report to ``before``.
+    """Move staged files into the output folder.
 
-    If the data files are unchanged, only the report is replaced. Otherwise the test labels are
-    removed first and moved last, so the folder cannot be opened in between, and the labels of a
-    split follow its images. After a kill, the folder therefore has the old data set, none, or the
-    new one, but never a mixture. Raises OSError.
+    Files that are already there with equal content stay; if all data files do, only the report is
+    replaced. Otherwise the file of test labels is removed first and written last, since the folder
+    cannot be opened without it, and the labels of a side are written after its images. A kill
+    therefore leaves the old data set, no data set or the new one, never a mixture.
+
+    Args:
+        staged: Folder of the new files.
+        out: The output folder.
+        before: Path to which the old report is moved first.
+
+    Raises:
+        OSError: If a file cannot be moved.
     """
     new = {path.name for path in staged.iterdir()}
     data = [*IMAGES.values(), *LABELS.values()]
@@ -93,7 +142,18 @@ def swap(staged: Path, out: Path, before: Path) -> None:
 
 
 def settle(path: Path, content: bytes) -> str:
-    """Write a file and flush it to disk; return its SHA-256. Raises OSError."""
+    """Write a file and flush it to disk.
+
+    Args:
+        path: The file.
+        content: Its content.
+
+    Returns:
+        SHA-256 (hex) of the content.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
     with path.open("wb") as file:
         file.write(content)
         file.flush()

@@ -1,4 +1,4 @@
-"""Report of a conversion, for ``report.json`` and the command line."""
+"""Report of a conversion, as saved in ``report.json``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMA = "oraclezoo/convert/1"
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """A class with its number of images in each split, and of rejected files."""
+    """Counts of a class: images on each side, and rejected files."""
 
     name: str
     glyph: str
@@ -24,7 +24,7 @@ class ClassCounts:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Files whose images are equal, with the class and split of each."""
+    """Files that give the same image, with class and side of each."""
 
     files: tuple[str, ...]
     classes: tuple[str, ...]
@@ -32,22 +32,35 @@ class Duplicates:
 
     @property
     def conflicting(self) -> bool:
-        """Whether they have more than one class."""
+        """Whether the files belong to more than one class."""
         return len(set(self.classes)) > 1
 
     @property
     def across_sides(self) -> bool:
-        """Whether they are in more than one split."""
+        """Whether the files are on more than one side."""
         return len(set(self.sides)) > 1
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A finished conversion.
+    """Report of a finished conversion.
 
-    ``source_sha256`` is the SHA-256 over path and SHA-256 of every image file that was read, in
-    order; a folder and its archive have the same. ``kept`` files were preprocessed by an earlier
-    run, ``prepared`` ones by this run. ``seconds`` covers everything from listing to writing.
+    Attributes:
+        source: Path of the source.
+        source_kind: "folder", "zip archive" or "tar archive".
+        source_sha256: SHA-256 over path and SHA-256 of every image file that was read, in order;
+            equal for a folder and an archive of it.
+        side_folders: Sides that have folders in the source.
+        settings: Settings and versions that determine the output.
+        classes: Counts in label order.
+        rejected: Image files that could not be used.
+        ignored: Files that are not images.
+        duplicates: Groups of files that give the same image.
+        files: SHA-256 of each output file, by name.
+        prepared: Number of files prepared by this run.
+        kept: Number of files reused from earlier runs.
+        seconds: Duration of the conversion, from listing to writing.
+        jobs: Number of worker processes.
     """
 
     source: str
@@ -66,12 +79,19 @@ class Report:
     jobs: int
 
     def count(self, side: Side) -> int:
-        """Return the number of images in a split."""
+        """Return the number of images on a side.
+
+        Args:
+            side: The side.
+
+        Returns:
+            Number of images of all classes.
+        """
         return sum(each.images[side] for each in self.classes)
 
     @property
     def usable(self) -> int:
-        """Number of images in all splits."""
+        """Number of images on all sides."""
         return sum(self.count(side) for side in SIDES)
 
     @property
@@ -81,11 +101,11 @@ class Report:
 
     @property
     def images_per_s(self) -> float | None:
-        """Files per second preprocessed by this run; None if there were none."""
+        """Files prepared by this run per second; None if there were none."""
         return self.prepared / self.seconds if self.prepared else None
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Return the report as JSON data."""
+        """Return the report as a JSON document."""
         return {
             "source": {
                 "path": self.source,

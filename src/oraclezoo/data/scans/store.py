@@ -1,4 +1,4 @@
-"""Cache of preprocessed images between runs: files of several images, discarded if incomplete."""
+"""Store of prepared images between runs, in files that are verified by their digest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPEN_FILES = 64
 
 
 class Kept(NamedTuple):
-    """Position of a stored image, its digest, and the digest of its source file."""
+    """Location of a stored image, its digest, and the digest of its source file."""
 
     path: Path
     offset: int
@@ -25,10 +25,14 @@ class Kept(NamedTuple):
 
 
 class Store:
-    """Store of images of ``size * size`` bytes in ``folder``, by the keys of their source files.
+    """Prepared images of ``size * size`` bytes, by the key of their source file.
 
-    A file is named by the SHA-256 of its content: a line of JSON with keys and digests, then the
-    images. Only one process may use a folder at a time. Raises OSError.
+    The name of a file is the SHA-256 of its content: a line of JSON with keys and digests, then the
+    images. Only one process at a time may use a folder. Methods raise OSError.
+
+    Args:
+        folder: The folder; incomplete and corrupted files in it are removed.
+        size: Edge of the images, pixels.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
@@ -41,14 +45,25 @@ class Store:
             if hashlib.sha256(content).hexdigest() == path.stem:
                 self._index(path, content)
             else:
-                path.unlink()  # truncated by a kill, or damaged
+                path.unlink()  # truncated by a kill, or corrupted
 
     def get(self, key: str) -> Kept | None:
-        """Return the position of a file's image, or None if it is not stored."""
+        """Return the location of the image of a file, or None if it is not stored.
+
+        Args:
+            key: Key of the file.
+
+        Returns:
+            The location, or None.
+        """
         return self._kept.get(key)
 
     def add(self, prepared: Sequence[Prepared]) -> None:
-        """Store the usable images among ``prepared``."""
+        """Store the accepted images of a batch.
+
+        Args:
+            prepared: Outcomes of the batch; rejected files are skipped.
+        """
         usable = [one for one in prepared if one.image is not None]
         if not usable:
             return
@@ -66,7 +81,14 @@ class Store:
         self._index(path, content)
 
     def read(self, kept: Kept) -> bytes:
-        """Return an image's bytes."""
+        """Return the bytes of a stored image.
+
+        Args:
+            kept: Its location.
+
+        Returns:
+            ``size * size`` bytes.
+        """
         file = self._open.get(kept.path)
         if file is None:
             file = self._open[kept.path] = kept.path.open("rb")
@@ -77,13 +99,17 @@ class Store:
         return file.read(self._image_bytes)
 
     def forget_all_but(self, keys: Collection[str]) -> None:
-        """Remove files without images of ``keys``."""
+        """Remove the files that hold no image of ``keys``.
+
+        Args:
+            keys: Keys of source files.
+        """
         needed = {kept.path for key in keys if (kept := self._kept.get(key)) is not None}
         for path in {kept.path for kept in self._kept.values()} - needed:
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the files."""
+        """Close all open files."""
         while self._open:
             self._open.popitem()[1].close()
 

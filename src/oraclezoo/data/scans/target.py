@@ -1,4 +1,4 @@
-"""Output folder of a conversion, locked and checked for foreign data."""
+"""Output folder of a conversion: exclusive access, and protection of other data in it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,25 @@ from oraclezoo.data.scans.report import SCHEMA
 from oraclezoo.errors import DataError
 
 WORK = ".convert"
-"""Subfolder with the state for resuming; it may be removed when no conversion is running."""
+"""Folder in the output folder with the state of a conversion, for resuming; it can be deleted when
+no conversion is running."""
 
 _BEFORE = "report-before.json"
 
 
 @contextmanager
 def work_folder(out: Path) -> Iterator[Path]:
-    """Create and lock the work folder in ``out``.
+    """Create the work folder in ``out`` and lock it during the block.
 
-    Raises DataError if another process holds it, or if ``out`` has data of another origin.
+    Args:
+        out: The output folder.
+
+    Yields:
+        The work folder.
+
+    Raises:
+        DataError: If another process has the lock, the file system has none, or ``out`` holds data
+            that no conversion wrote.
     """
     ours = (out / WORK).is_dir() or previous(out) is not None
     stranger = publish.foreign(out, ours)
@@ -49,7 +58,14 @@ def work_folder(out: Path) -> Iterator[Path]:
 
 
 def previous(out: Path) -> dict[str, Any] | None:
-    """Return the report of the last conversion into ``out``, or None if it cannot be read."""
+    """Return the report of the last conversion into ``out``, or None.
+
+    Args:
+        out: The output folder.
+
+    Returns:
+        The report as a JSON document, or None.
+    """
     for path in (out / publish.REPORT, out / WORK / _BEFORE):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
@@ -62,14 +78,30 @@ def previous(out: Path) -> dict[str, Any] | None:
 
 
 def before(work: Path) -> Path:
-    """Return the path of the previous report while a new one is put in place."""
+    """Return the path of the previous report while the files are swapped.
+
+    Args:
+        work: The work folder.
+
+    Returns:
+        The path.
+    """
     return work / _BEFORE
 
 
 def keeps_about(out: Path, content: bytes, num_classes: int) -> bool:
-    """Return whether ``dataset.toml`` in ``out`` was edited by hand, so that it is not overwritten.
+    """Return whether ``dataset.toml`` was edited by hand and must be kept.
 
-    ``content`` is the new content. Raises DataError if the number of classes has changed.
+    Args:
+        out: The output folder.
+        content: The content that would be written.
+        num_classes: Number of classes of the new data set.
+
+    Returns:
+        False if the file is missing or has the content of a conversion.
+
+    Raises:
+        DataError: If the edited file has another number of classes.
     """
     last, path = previous(out), out / publish.ABOUT
     there = publish.digest(path)

@@ -1,4 +1,4 @@
-"""Work in several processes that end with this one, however it ends."""
+"""Pool of worker processes that never outlive this process."""
 
 from __future__ import annotations
 
@@ -23,10 +23,21 @@ R = TypeVar("R")
 def spread(
     function: Callable[[T], R], tasks: Iterable[T], jobs: int, stop: Callable[[], bool]
 ) -> Iterator[R]:
-    """Yield ``function`` of each task in order of completion; ``tasks`` are read as needed.
+    """Apply a function to tasks in several processes.
 
-    With one job, everything runs in this process. After ``stop`` returns True, running tasks are
-    finished and no new ones start. Raises DataError if a process dies.
+    With one job, the function runs in this process.
+
+    Args:
+        function: Picklable function of one task.
+        tasks: The tasks; taken only as workers become free.
+        jobs: Number of processes.
+        stop: Polled before tasks are started; after True, only running tasks are finished.
+
+    Yields:
+        The results, in order of completion.
+
+    Raises:
+        DataError: If a worker process dies.
     """
     if jobs == 1:
         for task in tasks:
@@ -39,8 +50,8 @@ def spread(
         waiting = iter(tasks)
         try:
             while True:
-                room = 0 if stop() else 2 * jobs - len(running)
-                for task in islice(waiting, room):
+                slots = 0 if stop() else 2 * jobs - len(running)
+                for task in islice(waiting, slots):
                     running.add(pool.submit(function, task))
                 if not running:
                     return
@@ -56,10 +67,12 @@ def spread(
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    context = multiprocessing.get_context("spawn")  # on every platform; safe with threads
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # the same on every system, and safe with threads
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
     try:
-        with _sigint_ignored():  # inherited by new processes from their start
+        with _sigint_ignored():  # workers inherit this from their start
             for _ in range(jobs):
                 pool.submit(os.getpid)
         yield pool
@@ -69,7 +82,9 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def _sigint_ignored() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # signals need it
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # only the main thread may set handlers
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -80,7 +95,7 @@ def _sigint_ignored() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """Initialise a worker: ignore Ctrl-C, and do not outlive the parent."""
+    """Initialise a worker: leave Ctrl-C to the parent process and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(
         target=_end_with, args=(multiprocessing.parent_process(),), daemon=True
