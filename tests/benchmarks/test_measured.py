@@ -64,7 +64,7 @@ def test_options_refuse_what_means_nothing(script: Script) -> None:
     assert measured.names("a, b,") == ["a", "b"]
     with pytest.raises(argparse.ArgumentTypeError, match="at least 1"):
         measured.positive("0")
-    with pytest.raises(argparse.ArgumentTypeError, match="commas"):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected comma-separated names"):
         measured.names(" ,")
 
 

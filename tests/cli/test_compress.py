@@ -100,7 +100,7 @@ def test_a_parity_that_is_not_met_exits_with_3(
         (["export", "."], 1, "has neither model.json nor run.json"),
         (["quantize", "m", "--at", "1x1"], 2, "'1x1' is not BATCH:THREADS"),
         (["quantize", "m", "--precision", "int4"], 2, "int4"),
-        (["export", "m", "--opset", "7"], 1, "m is not there"),
+        (["export", "m", "--opset", "7"], 1, "m does not exist"),
     ],
 )
 def test_wrong_usage_is_one_clear_line(

@@ -73,7 +73,7 @@ def test_a_folder_is_shown(tmp_path: Path) -> None:
     assert "calibration: temperature 1.250" in lines
     assert "onnx: fp32, uint8 in, opset 20" in lines
     broken = run("show", write_model(tmp_path / "broken", input=None))
-    assert (broken.exit_code, "not one of a model" in broken.stderr) == (1, True)
+    assert (broken.exit_code, "not a valid model card" in broken.stderr) == (1, True)
 
 
 def test_an_unknown_model_is_told_before_anything_is_fetched(offered: Path) -> None:

@@ -106,7 +106,7 @@ def test_standard_input_is_an_image_or_a_list(folder: Path, model: str) -> None:
     done = run("--files-from", "-", "--model", model, given=listed)
     assert [line.split()[1] for line in done.stdout.splitlines()] == ["四", "二"]
     both = run("-", "--files-from", "-", "--model", model, given=b"")
-    assert (both.exit_code, "not both" in both.stderr) == (2, True)
+    assert (both.exit_code, "cannot be both" in both.stderr) == (2, True)
     path = folder / "list.txt"
     path.write_bytes(listed)
     assert run("--files-from", path, "--model", model).stdout == done.stdout

@@ -82,7 +82,7 @@ def test_a_second_training_is_refused_and_nothing_is_lost(here: Path, tiny_idx: 
         (["bench", "--suite", "referense"], 2, "'reference'"),
         (["evaluate", "runs/none"], 1, "not a run folder"),
         (["leaderboard", "none"], 1, "none"),
-        (["recipe", "show", "zzzzzz"], 2, "there is authors-cnn"),
+        (["recipe", "show", "zzzzzz"], 2, "available: authors-cnn"),
     ],
 )
 def test_bad_input_is_one_or_two_clear_lines(

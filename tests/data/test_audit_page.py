@@ -58,7 +58,7 @@ def test_the_cost_is_of_several_tracks(page: ModuleType) -> None:
     """With the share of planted copies that is found."""
     text = page.audit_cost()
     assert "| `oracle-mnist-3k` | 3,000 |" in text
-    assert "scanned again" in text
+    assert "rescanned" in text
 
 
 def test_the_command_writes_a_sheet(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ probe = hashlib.sha256(b"".join(values.tobytes() for values in raw)).hexdigest()
 """
 
 CORRUPT = """
-import drawn
+from helpers import drawn
 from oraclezoo.data.corrupt import CORRUPTIONS, corrupt
 images = drawn.characters((8,) * 10, seed=7)[0]
 worn = np.stack([corrupt(images, name, 3, 5) for name in CORRUPTIONS])
@@ -43,7 +43,7 @@ np.save(sys.argv[1], worn)
 
 AUDIT = """
 import dataclasses
-import drawn
+from helpers import drawn
 from oraclezoo.data.audit import audit
 from oraclezoo.data.characters import CLASSES, GLYPHS
 from oraclezoo.data.dataset import ArrayDataset, ArraySplit

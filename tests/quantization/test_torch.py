@@ -116,7 +116,7 @@ def test_int8_says_how_little_it_covers(model: Model, tiny_idx: Path, tmp_path: 
     assert (told["int8_layers"], told["layers"]) == (1, 8)
     assert 0 < told["int8_macs_share"] < 0.01
     assert made["notes"][0].startswith("int8 covers 1 of 8 layers, the linear ones, with 0.")
-    assert made["notes"][0].endswith("all else is fp32")
+    assert made["notes"][0].endswith("the rest is fp32")
     again = oz.load(tmp_path / "m")
     assert again.precision == "int8"
     found = again.predict(IMAGES).probabilities
@@ -276,7 +276,7 @@ def test_a_shipped_model_opens_by_its_name() -> None:
     """Its card's words on the published files are not this form's."""
     opened = open_model("oraclenet_s", REGISTRY)
     assert opened.card["name"] == "oraclenet_s"
-    with pytest.raises(ResultError, match="or a model's name"):
+    with pytest.raises(ResultError, match="or the name of a model"):
         open_model("nothing-here", REGISTRY)
 
 

@@ -45,7 +45,7 @@ class Goals:
         targets = {"latency": self.latency, "size": self.size}
         if all(value is None for value in targets.values()):
             raise UsageError(
-                "give a target: --latency SHARE, --size SHARE or both, e.g. --latency 0.5"
+                "pass a target: --latency RATIO, --size RATIO or both, e.g. --latency 0.5"
             )
         for name, value in targets.items():
             if value is not None and not 0 < value <= 1:

@@ -15,6 +15,7 @@ from oraclezoo.engine.distill import Ensemble
 from oraclezoo.engine.records import Checkpoint
 from oraclezoo.engine.seeds import derive
 from oraclezoo.recipe import Recipe
+from oraclezoo.recipe.resolve import resolve
 from oraclezoo.training.prepared import Prepared
 
 FOLDER = "teachers"
@@ -49,7 +50,7 @@ def train_teachers(
     folder = checkpoint.folder / FOLDER
     if not checkpoint.resume:
         shutil.rmtree(folder, ignore_errors=True)
-    teacher = recipe.override({"distill.teachers": 0})
+    teacher = resolve(recipe.override({"distill.teachers": 0}), prepared.registry)
     runs = [
         train(teacher, derive(seed, "teacher", number) % 2**31, folder)
         for number in range(recipe.distill.teachers)
