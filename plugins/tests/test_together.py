@@ -68,7 +68,7 @@ def test_the_shared_name_asks_for_the_distribution(oraclezoo_data: Path, tmp_pat
     """An ambiguous bare name raises an error with both; qualified names train."""
     refused = train(oraclezoo_data, tmp_path, "-s", "scheduler.name=rex")
     assert refused.exit_code == 2
-    assert f"say 'oraclezoo-rex:rex' or '{CLASH}:rex'" in refused.stderr
+    assert f"use 'oraclezoo-rex:rex' or '{CLASH}:rex'" in refused.stderr
     rates = []
     for name in ("oraclezoo-rex:rex", f"{CLASH}:rex"):
         out = tmp_path / name.partition(":")[0]
