@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,24 @@ def images(tmp_path: Path) -> Path:
 
 
 def records(folder: Path) -> list[Any]:
-    """Return the records of the offline runs in a run folder, in order."""
+    """Return the records of the offline runs in a run folder, in order.
+
+    W&B's service writes the files in a process of its own, sometimes after ``finish`` returns: wait
+    for the last record of each, its exit.
+    """
+    until = time.monotonic() + 120
+    while True:
+        runs = [_records(file) for file in sorted(folder.glob("wandb/offline-run-*/*.wandb"))]
+        complete = all(run and run[-1].HasField("exit") for run in runs)
+        if complete or time.monotonic() > until:
+            return [record for run in runs for record in run]
+        time.sleep(0.1)
+
+
+def _records(file: Path) -> list[Any]:
     from wandb.proto import wandb_internal_pb2
 
-    files = sorted(folder.glob("wandb/offline-run-*/*.wandb"))
-    return [wandb_internal_pb2.Record.FromString(text) for file in files for text in _texts(file)]
+    return [wandb_internal_pb2.Record.FromString(text) for text in _texts(file)]
 
 
 def _texts(path: Path) -> Iterator[bytes]:
@@ -65,6 +79,8 @@ def _texts(path: Path) -> Iterator[bytes]:
             at += left
             continue
         length, kind = struct.unpack_from("<HB", data, at + 4)
+        if at + 7 + length > len(data):
+            return  # still being written
         whole += data[at + 7 : at + 7 + length]
         at += 7 + length
         if kind in (1, 4):  # a full or a last fragment
