@@ -140,7 +140,7 @@ def test_damaged_files_are_read_or_refused_in_little_memory(data: bytes, place: 
 
 
 @given(
-    promised=st.integers(0, 1 << 20) | st.integers(0, 1 << 32),
+    promised=st.integers(0, 1 << 20) | st.integers(0, (1 << 32) - 1),
     present=st.integers(0, 1 << 23),
     members=st.integers(1, 3),
     honest=st.booleans(),

@@ -197,7 +197,7 @@ def test_a_model_that_cannot_be_pruned_is_quantized_only(
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"size": None}, "give a target"),
+        ({"size": None}, "pass a target"),
         ({"size": 1.5}, "size is 1.5"),
         ({"trials": 0}, "trials is 0"),
         ({"threads": 0}, "threads is 0"),
