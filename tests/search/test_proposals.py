@@ -193,8 +193,8 @@ def test_the_nearest_says_what_to_loosen() -> None:
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ({}, "--latency SHARE, --size SHARE"),
-        ({"max_drop": 1.0}, "--latency SHARE"),
+        ({}, "--latency RATIO, --size RATIO"),
+        ({"max_drop": 1.0}, "--latency RATIO"),
         ({"latency": 1.1}, "latency is 1.1; it must be above 0 and at most 1"),
         ({"size": 0.0}, "size is 0"),
         ({"size": float("nan")}, "size is nan"),
