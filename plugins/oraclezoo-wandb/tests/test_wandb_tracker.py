@@ -52,7 +52,7 @@ def images(tmp_path: Path) -> Path:
 def records(folder: Path) -> list[Any]:
     """Return the records of the offline runs in a run folder, in order.
 
-    W&B's service writes the files in a process of its own, sometimes after ``finish`` returns: wait
+    W&B's service writes the files in a separate process, sometimes after ``finish`` returns: wait
     for the last record of each, its exit.
     """
     until = time.monotonic() + 120
