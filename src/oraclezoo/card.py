@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from oraclezoo.documents import read_json
 from oraclezoo.errors import ResultError
+from oraclezoo.storage import current
 
 SCHEMA = "oraclezoo/model/1"
 MAX_BYTES = 4 << 20
@@ -121,18 +123,15 @@ def read_document(folder: Path) -> dict[str, Any]:
 
     Raises ResultError if it is missing or is not a card.
     """
-    path = folder / "model.json"
+    path = current(folder, "model.json")
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        content = read_json(path, MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ResultError(f"{folder} is not a model folder: model.json is missing") from error
     except OSError as error:
         raise ResultError(f"{path}: cannot be read ({error.strerror or error})") from error
-    try:
-        content = json.loads(data) if len(data) <= MAX_BYTES else None
-    except (ValueError, RecursionError) as error:
-        raise ResultError(f"{path}: broken or cut short ({error})") from error
+    except ValueError as error:
+        raise ResultError(f"{path}: corrupt or truncated ({error})") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise ResultError(f"{path}: this is no card of a model ({SCHEMA})")
     return content
@@ -142,9 +141,9 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     """Return the card of a model folder or of a run folder. Raises ResultError."""
     path = Path(folder)
     for name in ("model.json", "run.json"):
-        file = path / name
+        file = current(path, name)
         try:
-            document = json.loads(file.read_text(encoding="utf-8"))
+            document = read_json(file)
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
