@@ -76,7 +76,7 @@ def _seed(
     whole, auto = as_onnx(bench, label, asked, run)
     _, every = as_onnx(bench, label, asked, run, sensitivity="off")
     sides = bench.side(whole), bench.side(auto), bench.side(every)
-    return whole, sides, len(auto.card["receipts"][-1]["options"]["kept_float"])
+    return whole, sides, len(auto.card.receipts[-1].options["kept_float"])
 
 
 def _confidence(sides: Sequence[Side]) -> Figures:
@@ -128,13 +128,12 @@ class Held:
 
 def opened(model: Model, content: bytes) -> OnnxClassifier:
     """Open a graph as a classifier with the model's preprocessing."""
-    scale = model.card["preprocessing"]
     return OnnxClassifier(
         content,
-        image_size=model.card["input"]["image_size"],
+        image_size=model.card.input.image_size,
         classes=len(model.classes),
-        mean=scale["mean"],
-        std=scale["std"],
+        mean=model.card.preprocessing.mean,
+        std=model.card.preprocessing.std,
         threads=1,
     )
 

@@ -58,7 +58,7 @@ def train(name: str, data: Path, out: Path, above: int | None) -> float:
         overwrite=True,
         stream_above=1 << 50 if above is None else above,
     )
-    assert run.record["streamed"] == (above == 0)
+    assert run.record.streamed == (above == 0)
     return float(run.metrics[-1]["images_per_s"])
 
 

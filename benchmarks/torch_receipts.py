@@ -75,7 +75,7 @@ def receipt(precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
         settings=arguments.settings,
         progress=lambda text: print(text, file=sys.stderr),
     )
-    found: dict[str, Any] = made.card["receipts"][-1]
+    found: dict[str, Any] = made.card.receipts[-1].to_json()
     return found
 
 

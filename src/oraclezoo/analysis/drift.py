@@ -15,7 +15,7 @@ from oraclezoo.analysis.reference import Reference, drawn
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import learned_validation, open_data, open_model, track_of
 from oraclezoo.artifacts.run import Run
-from oraclezoo.card import SMOOTH, smoothing_of
+from oraclezoo.card import SMOOTH
 from oraclezoo.data.idx import read_images
 from oraclezoo.engine.device import pick
 from oraclezoo.errors import DataError, UsageError
@@ -142,9 +142,8 @@ def drift(
     against = held_to if isinstance(held_to, Reference) else Reference.load(held_to, opened)
     unreadable: list[str] = []
     if not isinstance(images, np.ndarray):
-        size = opened.card["input"]["image_size"]
-        smoothing = smoothing_of(opened.card["preprocessing"])
-        images = gather(images, size, polarity, unreadable, smoothing)
+        size = opened.card.input.image_size
+        images = gather(images, size, polarity, unreadable, opened.card.preprocessing.smoothing)
     if len(images) < MIN_IMAGES:
         raise DataError(
             f"{len(images)} readable images; drift detection takes at least {MIN_IMAGES}"

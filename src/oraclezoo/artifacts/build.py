@@ -20,8 +20,6 @@ from oraclezoo.engine.trainer import steps_per_epoch
 from oraclezoo.errors import DataError, PluginError, UsageError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
-from oraclezoo.recipe.sections import COMPONENTS
-from oraclezoo.specs import Kind
 
 INITIALISE_ON = 5000
 """Largest number of training images for a data-dependent initialisation of a backbone."""
@@ -285,22 +283,3 @@ def _sample(data: TrainingData, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(derive(seed, "initialisation images"))
     order = torch.randperm(len(data.images), generator=generator)[:INITIALISE_ON]
     return take(data.images, order)
-
-
-def components(recipe: Recipe, registry: Registry) -> dict[str, dict[str, str]]:
-    """Return distribution and version of each component of a recipe.
-
-    Args:
-        recipe: A resolved recipe.
-        registry: Registry of components.
-
-    Returns:
-        ``name``, ``distribution`` and ``version`` by kind of component.
-    """
-    names: dict[Kind, str] = {kind: getattr(recipe, kind).name for kind in COMPONENTS}
-    names["dataset"] = recipe.data.track
-    sources: dict[str, dict[str, str]] = {}
-    for kind, name in names.items():
-        entry = registry.get(kind, name)
-        sources[kind] = {"name": name, "distribution": entry.distribution, "version": entry.version}
-    return sources

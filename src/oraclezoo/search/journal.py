@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from oraclezoo.artifacts.jsonl import append, rows
+from oraclezoo.card import Backbone
+from oraclezoo.codec import encode
 from oraclezoo.errors import ResultError
 from oraclezoo.receipts.timing import Setting
 
@@ -83,9 +85,9 @@ class Journal:
         for row in rows(path):
             self._add(row)
 
-    def begin(self, backbone: Any, setting: Setting) -> None:
+    def begin(self, backbone: Backbone, setting: Setting) -> None:
         """Write which backbone is compressed, for readers of the file."""
-        row = {"backbone": backbone, "setting": setting}
+        row = {"backbone": encode(backbone), "setting": setting}
         append(self.path, {"event": "compression", "schema": SCHEMA, **row})
 
     def end(self, trial: Trial) -> None:

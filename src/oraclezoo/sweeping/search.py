@@ -204,15 +204,14 @@ class Search:
 
 def judge(run: Run) -> Part:
     """Return accuracy and loss of the weights that the recipe keeps. Raises DivergedError."""
-    outcome = run.record["outcome"]
-    accuracy, loss = outcome["validation_accuracy"], outcome["validation_loss"]
+    outcome = run.outcome
+    accuracy, loss = outcome.validation_accuracy, outcome.validation_loss
     if run.recipe.train.keep == "best":
-        accuracy = outcome["best_validation_accuracy"]
-        (row,) = (row for row in run.metrics if row["epoch"] == outcome["best_epoch"])
-        loss = row["validation_loss"]
+        (row,) = (row for row in run.metrics if row["epoch"] == outcome.best_epoch)
+        accuracy, loss = row["validation_accuracy"], row["validation_loss"]
     if not (math.isfinite(accuracy) and math.isfinite(loss)):
         raise DivergedError(f"validation loss is {loss}")
-    return Part(float(accuracy), float(loss), float(outcome["train_s"]))
+    return Part(float(accuracy), float(loss), outcome.train_s)
 
 
 def plan(dataset: Dataset, out: Path, settings: Settings, data_dir: Path | None) -> list[Training]:
