@@ -10,7 +10,7 @@ import pytest
 
 from helpers.runs import OUTCOME, provenance, run_record
 from oraclezoo.artifacts.provenance import check_resumable, earlier_parts
-from oraclezoo.artifacts.record import Evaluated, Robustness, RunRecord, SourceRun, TestScore
+from oraclezoo.artifacts.record import Evaluated, Robustness, RunRecord, Scores, SourceRun
 from oraclezoo.artifacts.run import Run
 from oraclezoo.card import Source
 from oraclezoo.errors import ResultError, UsageError
@@ -58,7 +58,7 @@ def test_a_run_that_is_not_scored_is_refused(run: Run) -> None:
     with pytest.raises(ResultError, match="not a scored run"):
         run.scored()
     evaluated = Evaluated(
-        score=TestScore(0.5, 0.7), test_sha256={"b": "1"}, calibration_s=None, robustness=None
+        score=Scores(0.5, 0.7), test_sha256={"b": "1"}, calibration_s=None, robustness=None
     )
     run.write(replace(run.record, evaluated=evaluated))
     assert run.scored().data_sha256 == {"a": "0", "b": "1"}
@@ -73,7 +73,7 @@ def test_a_record_is_read_as_it_was_written() -> None:
         parts=(provenance(),),
         outcome=OUTCOME,
         evaluated=Evaluated(
-            score=TestScore(0.5, 0.7), test_sha256={}, calibration_s=0.1, robustness=robustness
+            score=Scores(0.5, 0.7), test_sha256={}, calibration_s=0.1, robustness=robustness
         ),
         concurrent=3,
     )

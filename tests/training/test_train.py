@@ -393,7 +393,7 @@ def test_a_run_does_not_go_on_with_other_data(
         write_idx(other / path.name, array)
     with pytest.raises(UsageError, match="started with other data"):
         oz.train(recipe, data_dir=other, out=run.folder.parent, device="cpu", resume=True)
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="mutually exclusive"):
         oz.train(
             recipe,
             data_dir=tiny_idx,

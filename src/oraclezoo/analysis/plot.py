@@ -174,7 +174,7 @@ def embeddings(model: Model, images: Any) -> tuple[npt.NDArray[np.float32], str]
     if not seen.batches:
         return logits.clamp_min(1e-7).log().cpu().numpy(), "logarithms of the probabilities"
     vectors = torch.cat(seen.batches).float().numpy()
-    return vectors, f"input of the last layer, {vectors.shape[1]} numbers an image"
+    return vectors, f"input of the last layer, {vectors.shape[1]} features per image"
 
 
 @dataclasses.dataclass

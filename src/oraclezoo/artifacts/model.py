@@ -96,9 +96,10 @@ class Model:
         torchao.
         """
         net = self.module if self.form is None else self.form.applied(self.module)
-        device, whole = self._device, self._around(net)
+        device, classifier = self._device, self._around(net)
         by_form = self.form is not None and self.form.compiles(device)
-        return compiled(whole, device) if (by_form if compile is None else compile) else whole
+        needed = by_form if compile is None else compile
+        return compiled(classifier, device) if needed else classifier
 
     def _around(self, net: nn.Module) -> nn.Module:
         steps, calibration = self.card.preprocessing, self.card.calibration
@@ -258,10 +259,10 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
     except (OSError, ValueError, SafetensorError) as error:
         raise ResultError(f"{path}: the model cannot be read ({error})") from error
     module = assemble(card, state, known, str(path)).module
-    whole = Model(module, card, graph, form)
+    model_with_files = Model(module, card, graph, form)
     if graph is not None:
-        whole.onnx_classifier(str(path / GRAPH))
-    return whole
+        model_with_files.onnx_classifier(str(path / GRAPH))
+    return model_with_files
 
 
 def _read_form(card: Card) -> Form | None:
@@ -309,8 +310,8 @@ def assemble(card: Card, state: dict[str, torch.Tensor], registry: Registry, whe
     if outline and stated != expected:
         wrong = sorted(k for k in stated | expected if stated.get(k) != expected.get(k))[0]
         raise ResultError(
-            f"{where}: the weights do not fit backbone {name}: {wrong} is {stated.get(wrong)}, "
-            f"it takes {expected.get(wrong)}"
+            f"{where}: the weights do not match backbone {name}: {wrong} has shape "
+            f"{stated.get(wrong)}, not {expected.get(wrong)}"
         )
     module = build_backbone(registry, name, options, shape)
     try:
@@ -321,7 +322,7 @@ def assemble(card: Card, state: dict[str, torch.Tensor], registry: Registry, whe
         raise ResultError(f"{where}: {error}") from error
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
-        raise ResultError(f"{where}: the weights do not fit backbone {name}: {first}") from error
+        raise ResultError(f"{where}: the weights do not match backbone {name}: {first}") from error
     return Model(module, card)
 
 
@@ -332,7 +333,7 @@ def _outline(
     shape: dict[str, int],
     plan: Plan | None,
 ) -> dict[str, torch.Tensor]:
-    """Return a backbone's state on the meta device, since a card may ask for any size.
+    """Return a backbone's state on the meta device, since a card may state any size.
 
     It is empty for a backbone that cannot be built there.
     """

@@ -119,7 +119,7 @@ class Robustness:
 
 
 @dataclass(frozen=True)
-class TestScore:
+class Scores:
     """Accuracy in [0, 1] and loss in nats on the test split."""
 
     accuracy: float
@@ -137,7 +137,7 @@ class Evaluated:
         robustness: Accuracy on corrupted test images; None if it was not measured.
     """
 
-    score: TestScore
+    score: Scores
     test_sha256: Mapping[str, str]
     calibration_s: float | None
     robustness: Robustness | None = field(metadata={"json": "robust"})

@@ -87,7 +87,7 @@ def open_data(
         raise UsageError(f"{name} has images of {shape}; this model takes ({size}, {size})")
     origin = model.card.provenance
     stated = {} if origin is None else origin.data_sha256
-    other = [key for key, found in dataset.sha256.items() if stated.get(key, found) != found]
+    other = [key for key, sha256 in dataset.sha256.items() if stated.get(key, sha256) != sha256]
     if track is None and other:
         raise DataError(
             f"{other[0]} is not the file that the model was trained with (its SHA-256 differs); "

@@ -120,7 +120,7 @@ class Run:
             _ = self.outcome
             self._read_files()
         except OracleZooError as error:
-            raise ResultError(f"{self.folder} is incomplete ({error}); {OVERWRITE}") from error
+            raise ResultError(f"{self.folder} cannot be used ({error}); {OVERWRITE}") from error
 
     def _read_files(self) -> None:
         load_state(self.folder / f"{self.recipe.train.keep}.safetensors")

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from oraclezoo.artifacts.model import Model
-from oraclezoo.artifacts.record import Evaluated, TestScore
+from oraclezoo.artifacts.record import Evaluated, Scores
 from oraclezoo.artifacts.robustness import measure_robustness
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
@@ -92,7 +92,7 @@ def keep_score(
     test = score(model, dataset, "test", device)
     test.save(run.folder / "score.safetensors")
     evaluated = Evaluated(
-        score=TestScore(test.accuracy, test.loss),
+        score=Scores(test.accuracy, test.loss),
         test_sha256=digests(dataset, "test"),
         calibration_s=calibration_s,
         robustness=measure_robustness(model, dataset, device) if robust else None,

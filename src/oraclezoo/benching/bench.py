@@ -15,8 +15,9 @@ from oraclezoo.artifacts import build
 from oraclezoo.artifacts.robustness import check_size
 from oraclezoo.artifacts.run import writable
 from oraclezoo.benching.progress import Progress
-from oraclezoo.benching.recipe import Position, RecipeBench, Sequential, Shared
+from oraclezoo.benching.recipe import RecipeBench, Sequential
 from oraclezoo.benching.seeds import Concurrent
+from oraclezoo.benching.shared import Position, Shared
 from oraclezoo.benching.trainings import Trainings
 from oraclezoo.benching.variant import AfterTraining, Compressions
 from oraclezoo.contracts import Dataset

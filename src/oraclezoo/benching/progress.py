@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from oraclezoo.artifacts.record import TestScore
+from oraclezoo.artifacts.record import Scores
 from oraclezoo.codec import encode
 from oraclezoo.engine.records import Epoch
 from oraclezoo.jobs import Failed, Message
 from oraclezoo.recipe import Recipe
 from oraclezoo.result import timestamp
 
-Detail = Epoch | TestScore | Failed | Message | None
+Detail = Epoch | Scores | Failed | Message | None
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ Finished jobs are kept in the runs folder and reused; failed ones are run again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from oraclezoo.artifacts.record import Provenance, RunRecord
@@ -18,93 +17,12 @@ from oraclezoo.benching.entry import Jobs, compose_result
 from oraclezoo.benching.events import EpochDone, Measured
 from oraclezoo.benching.progress import Detail, Progress, append_to_journal
 from oraclezoo.benching.requests import Measurement
+from oraclezoo.benching.shared import JobKind, Position, Shared
 from oraclezoo.contracts import Dataset
-from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
-from oraclezoo.jobs import Event, Failed, Message, Request, run_job
-from oraclezoo.plugins.registry import Registry
+from oraclezoo.jobs import Event, Failed, Message, run_job
 from oraclezoo.ranking import ledger
-from oraclezoo.recipe import Recipe
 from oraclezoo.result import Failure, Result, data_key
-
-
-@dataclass(frozen=True)
-class Shared:
-    """Settings that all jobs of a benchmark share.
-
-    Attributes:
-        registry: Registry of components.
-        execution: How and where jobs compute.
-        results: Folder of the results.
-        runs: Folder of the run folders.
-        overwrite: Whether finished runs are ignored.
-        robust: Whether corrupted test images are scored too.
-        concurrency: Number of concurrent seeds; None for an automatic choice.
-        command: Command recorded in the results.
-        report: Called with each event.
-    """
-
-    registry: Registry
-    execution: Execution
-    results: Path
-    runs: Path
-    overwrite: bool
-    robust: bool
-    concurrency: int | None
-    command: str
-    report: Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class Position:
-    """Place of a row in the benchmark: number of jobs before it, and in total."""
-
-    offset: int
-    total: int
-
-
-class JobKind(Protocol):
-    """The jobs of a row: one per seed, each leaving a run folder."""
-
-    @property
-    def recipe(self) -> Recipe:
-        """The resolved recipe."""
-
-    @property
-    def epochs(self) -> int:
-        """Number of epochs of one job, for progress."""
-
-    def run(self, seed: int) -> Run:
-        """Return the run of a seed; its folder may not exist yet.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            The run.
-        """
-
-    def provenance(self, seed: int) -> Provenance:
-        """Return the provenance that the record of a run must have for the run to be reused.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            The provenance of a new run.
-        """
-
-    def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Request:
-        """Return the request of a job.
-
-        Args:
-            seed: The seed.
-            resume: Whether the job continues from a checkpoint.
-            processes: Number of concurrent jobs; None for one at a time.
-
-        Returns:
-            The request.
-        """
 
 
 class Mode(Protocol):
@@ -231,9 +149,9 @@ class RecipeBench:
         """
         status = self.status(seed)
         if status == "scored":
-            self.keep(seed)
+            self.reuse(seed)
             return
-        self.tell("start", seed)
+        self.report("start", seed)
         self.end(seed, self._train(seed, resume=bool(status)))
 
     def end(self, seed: int, last: Event) -> None:
@@ -281,7 +199,7 @@ class RecipeBench:
             return "done"
         return "scored"
 
-    def keep(self, seed: int) -> None:
+    def reuse(self, seed: int) -> None:
         """Reuse the scored run of a seed and record it in the ledger of the results folder.
 
         Args:
@@ -304,7 +222,7 @@ class RecipeBench:
         """
         self.fractions.pop(seed, None)
         run = self.runs[seed] = self.jobs.run(seed)
-        self.tell(event, seed, run.scored().evaluated.score, part=1)
+        self.report(event, seed, run.scored().evaluated.score, part=1)
         self.offset += 1
 
     def fail(self, last: Failed, seed: int, *, reported_seed: bool = True) -> None:
@@ -317,7 +235,7 @@ class RecipeBench:
         """
         self.fractions.pop(seed, None)
         self.failures.append(Failure(seed, last.reason, last.message))
-        self.tell("failed", seed if reported_seed else None, last, part=1)
+        self.report("failed", seed if reported_seed else None, last, part=1)
         self.offset += 1
 
     def pass_message(self, event: Event, seed: int | None) -> None:
@@ -328,7 +246,7 @@ class RecipeBench:
             seed: Seed of the job; None for all seeds.
         """
         if isinstance(event, Message):
-            self.tell("message", seed, event)
+            self.report("message", seed, event)
 
     def _train(self, seed: int, *, resume: bool) -> Event:
         """Run the job of a seed and return its last event."""
@@ -336,7 +254,7 @@ class RecipeBench:
         def forward(event: Event) -> None:
             if isinstance(event, EpochDone):
                 part = event.epoch.epoch / self.jobs.epochs
-                self.tell("epoch", seed, event.epoch, part=part)
+                self.report("epoch", seed, event.epoch, part=part)
             else:
                 self.pass_message(event, seed)
 
@@ -352,7 +270,7 @@ class RecipeBench:
         """Measure the model of the first seed; return None if that fails."""
         if not self.runs:
             return None
-        self.tell("measure", None)
+        self.report("measure", None)
         seed, run = next(iter(self.runs.items()))
         device = self.shared.execution.device
         request = Measurement(run.folder, device, self.mode.timed, self.exported)
@@ -368,10 +286,10 @@ class RecipeBench:
             self.fail(failure, seed, reported_seed=False)
         if not isinstance(measured, Measured):
             return None
-        self.tell("measured", None, part=1)
+        self.report("measured", None, part=1)
         return measured
 
-    def tell(self, event: str, seed: int | None, detail: Detail = None, part: float = 0) -> None:
+    def report(self, event: str, seed: int | None, detail: Detail = None, part: float = 0) -> None:
         """Report an event and, except for epochs, append it to the journal.
 
         Args:

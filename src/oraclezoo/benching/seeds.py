@@ -61,7 +61,7 @@ class Concurrent:
         for seed in seeds:
             status = row.status(seed)
             if status == "scored":
-                row.keep(seed)
+                row.reuse(seed)
             else:
                 pending[seed] = bool(status)
         try:
@@ -102,7 +102,7 @@ class Concurrent:
                 for seed, resume in pending.items()
             ],
             on_event,
-            on_start=lambda index: row.tell("start", seeds[index]),
+            on_start=lambda index: row.report("start", seeds[index]),
             on_end=lambda index, last: row.end(seeds[index], last),
             concurrent=count,
             threads=max(1, cores // count),
@@ -140,7 +140,7 @@ class Concurrent:
                     row.pass_message(event, None)
 
         for seed in pending:
-            row.tell("start", seed)
+            row.report("start", seed)
         request = Stacked(
             recipe=row.recipe,
             seeds=tuple(pending),
@@ -163,14 +163,14 @@ class Concurrent:
 
 def _one_by_one(row: RecipeBench, pending: Mapping[int, bool], reason: str = "") -> None:
     if reason:
-        row.tell("apart", None, Message(f"its seeds are trained one by one: {reason}"))
+        row.report("apart", None, Message(f"its seeds are trained one by one: {reason}"))
     for seed in pending:
         row.run_seed(seed)
 
 
 def _epoch(row: RecipeBench, seed: int, epoch: Epoch) -> None:
     row.fractions[seed] = epoch.epoch / row.jobs.epochs
-    row.tell("epoch", seed, epoch)
+    row.report("epoch", seed, epoch)
 
 
 def processes(cores: int) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from oraclezoo.artifacts.provenance import provenance
 from oraclezoo.artifacts.record import Provenance
 from oraclezoo.artifacts.run import Run, folder_name
-from oraclezoo.benching.recipe import Shared
 from oraclezoo.benching.requests import Scoring, Training
+from oraclezoo.benching.shared import Shared
 from oraclezoo.contracts import Dataset
 from oraclezoo.recipe import Recipe
 

@@ -184,12 +184,12 @@ def settings(run: Run) -> dict[str, Any]:
     record = run.record.to_json()
     recipe = run.recipe.to_dict()
     named = {f"recipe.{key}": recipe.pop(key) for key in ("name", "summary")}
-    kept = ("seed", "oraclezoo", "compile", "deterministic", "train_images", "validation_images")
+    copied = ("seed", "oraclezoo", "compile", "deterministic", "train_images", "validation_images")
     return {
         **dict(_flat("", recipe)),
         **named,
         "recipe.hash": record["recipe"]["hash"],
-        **{key: record[key] for key in kept},
+        **{key: record[key] for key in copied},
         **{
             key: value
             for part in ("components", "hardware", "libraries", "data_sha256")

@@ -148,7 +148,7 @@ def train_resolved(
     run = destination.run(recipe, seed)
     exists = (run.folder / "run.json").is_file()
     if destination.resume and destination.overwrite:
-        raise UsageError("--resume and --overwrite exclude each other; give one of them")
+        raise UsageError("--resume and --overwrite are mutually exclusive; give one of them")
     if exists and not (destination.resume or destination.overwrite):
         raise UsageError(
             f"{run.folder} holds a run: --resume continues it, --overwrite trains again"

@@ -107,7 +107,7 @@ def stop_on_interrupt(say: Callable[[str], None]) -> Iterator[Callable[[], bool]
 
 def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
     """Return a callback that turns benchmark events into progress and messages."""
-    from oraclezoo.artifacts.record import TestScore
+    from oraclezoo.artifacts.record import Scores
     from oraclezoo.engine.records import Epoch
     from oraclezoo.jobs import Failed, Message
 
@@ -115,7 +115,7 @@ def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
         who = state.recipe if state.seed is None else f"{state.recipe} seed {state.seed}"
         text = state.event
         match state.detail:
-            case TestScore(accuracy):
+            case Scores(accuracy):
                 how = " (reused)" if state.event == "kept" else ""
                 lines.say(f"{who}: test {100 * accuracy:.1f}%{how}")
             case Failed(reason, message):
