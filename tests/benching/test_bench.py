@@ -201,7 +201,7 @@ def test_ctrl_c_keeps_the_work_and_the_same_command_goes_on(tiny_idx: Path, tmp_
     row = document["data"][0]["seeds"][0]
     assert row["validation_accuracy"] == whole.outcome.validation_accuracy
     last = json.loads(metrics.read_text().splitlines()[-1])
-    assert last["train_loss"] == whole.metrics[-1]["train_loss"]
+    assert last["train_loss"] == whole.metrics[-1].train_loss
 
 
 @pytest.mark.full

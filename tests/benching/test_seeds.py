@@ -130,7 +130,7 @@ def test_stacked_seeds_are_those_of_lone_runs(
         (joint,) = (oz.Run.load(path) for path in tmp_path.glob(f"joint/runs/*-s{seed}"))
         for one, other in zip(joint.metrics, lone.metrics, strict=True):
             for key in ("epoch", "step", "lr", "train_loss", "validation_loss"):
-                assert one[key] == pytest.approx(other[key], abs=1e-4), key
+                assert getattr(one, key) == pytest.approx(getattr(other, key), abs=1e-4), key
         assert joint.outcome.examples == lone.outcome.examples
     found = records(tmp_path / "joint")
     assert [found[seed]["together"] for seed in range(3)] == [2, 2, 1]
@@ -233,7 +233,9 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
     for one, other in zip(ended, whole, strict=True):
         assert len(one.metrics) == 3
         for key in ("train_loss", "validation_loss"):
-            assert one.metrics[-1][key] == pytest.approx(other.metrics[-1][key], abs=1e-4)
+            assert getattr(one.metrics[-1], key) == pytest.approx(
+                getattr(other.metrics[-1], key), abs=1e-4
+            )
 
 
 def test_at_once_goes_with_accuracy_only(tmp_path: Path, tiny_idx: Path) -> None:

@@ -79,7 +79,7 @@ def test_engine_settings_are_recorded_and_change_no_hash(here: Path, tiny_idx: P
     assert (strict["compile"], strict["deterministic"]) == ("off", True)
     assert strict["folder"] == plain["folder"]
     saved = oz.Run.load(strict["folder"])
-    assert [row["train_loss"] for row in saved.metrics]
+    assert [row.train_loss for row in saved.metrics]
     assert len((saved.folder / "last.safetensors").read_bytes()) == pytest.approx(
         len(weights), abs=200
     )

@@ -95,8 +95,8 @@ def test_a_tracker_is_told_all_of_a_training(
     assert recipe == ["artifact", "recipe.toml", []]
     assert [step for _, step, _ in logged] == [9, 18, 27]
     for (_, _, values), row in zip(logged, run.metrics, strict=True):
-        assert values["train/loss"] == row["train_loss"]
-        assert values["validation/accuracy"] == row["validation_accuracy"]
+        assert values["train/loss"] == row.train_loss
+        assert values["validation/accuracy"] == row.validation_accuracy
         assert values["system/cpu_percent"] > 0
     assert outcome[2]["outcome/train_s"] == run.outcome.train_s
     assert model == ["artifact", "model", ["model.json", "model.safetensors"]]

@@ -68,9 +68,9 @@ def test_a_run_folder_holds_what_the_design_says(run: oz.Run) -> None:
     record = run.record.to_json()
     assert run.folder.name == f"quick-{record['recipe']['hash'][:12]}-s0"
     assert record["status"] == "done"
-    assert [row["epoch"] for row in run.metrics] == [1, 2, 3, 4]
+    assert [row.epoch for row in run.metrics] == [1, 2, 3, 4]
     assert record["outcome"]["examples"] == 4 * 9 * 16
-    assert record["outcome"]["validation_accuracy"] == run.metrics[-1]["validation_accuracy"]
+    assert record["outcome"]["validation_accuracy"] == run.metrics[-1].validation_accuracy
     assert record["components"]["backbone"]["distribution"] == "oraclezoo"
     assert len(record["data_sha256"]) == 2, "the test files were not read"
     assert not record["flip"], "the data set does not say that flips keep a label"
@@ -133,8 +133,8 @@ def test_resume_continues_a_stopped_run(
     one, other = again.model().module.state_dict(), run.model().module.state_dict()
     assert all(bool((one[key] == other[key]).all()) for key in other)
     figures = ("epoch", "step", "lr", "train_loss", "validation_loss", "validation_accuracy")
-    assert [[row[f] for f in figures] for row in again.metrics] == [
-        [row[f] for f in figures] for row in run.metrics
+    assert [[getattr(row, f) for f in figures] for row in again.metrics] == [
+        [getattr(row, f) for f in figures] for row in run.metrics
     ]
 
 

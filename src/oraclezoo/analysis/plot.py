@@ -121,7 +121,16 @@ def _course(run: Run) -> Course:
     return Course(
         title=f"{recipe.name}, seed {record.provenance.seed}{unfinished}: training",
         subtitle=f"{_track(run)}, {images} images",
-        epochs=tuple(EpochMetrics.from_json(row) for row in run.metrics),
+        epochs=tuple(
+            EpochMetrics(
+                epoch=row.epoch,
+                lr=row.lr,
+                train_loss=row.train_loss,
+                validation_loss=row.validation_loss,
+                validation_accuracy=row.validation_accuracy,
+            )
+            for row in run.metrics
+        ),
         smoothing=recipe.loss.label_smoothing,
         augmented=recipe.augment != none,
     )

@@ -6,15 +6,18 @@ import dataclasses
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from oraclezoo.artifacts.model import Model, assemble
 from oraclezoo.artifacts.record import Evaluated, Outcome, RunRecord
+from oraclezoo.codec import decode
 from oraclezoo.engine.checkpoint import load_state
+from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
-from oraclezoo.result import timestamp, write_atomically
+from oraclezoo.result import timestamp
+from oraclezoo.storage import write_atomically
 
 OVERWRITE = "--overwrite trains again, --out chooses another folder"
 """Advice at the end of errors about a run folder."""
@@ -87,10 +90,14 @@ class Run:
         return Recipe.load(self.folder / "recipe.toml")
 
     @property
-    def metrics(self) -> list[dict[str, Any]]:
-        """The metrics of each epoch, from ``metrics.jsonl``."""
-        text = (self.folder / "metrics.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+    def metrics(self) -> list[Epoch]:
+        """The metrics of each epoch, from ``metrics.jsonl``. Raises ResultError."""
+        path = self.folder / "metrics.jsonl"
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            return [decode(Epoch, json.loads(line)) for line in lines]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ResultError(f"{path}: not the metrics of a run ({error})") from error
 
     def model(self, keep: str | None = None, registry: Registry | None = None) -> Model:
         """Return the trained model with the ``"best"`` or ``"last"`` weights.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -13,13 +12,15 @@ from dataclasses import dataclass
 from oraclezoo.artifacts.provenance import earlier_parts
 from oraclezoo.artifacts.record import Outcome, Pretraining, RunRecord, Teaching
 from oraclezoo.artifacts.run import MODEL, PLOTS, Run
+from oraclezoo.codec import encode
 from oraclezoo.engine.device import peak_memory_bytes
 from oraclezoo.engine.images import Streamed
 from oraclezoo.engine.profile import Profiler
 from oraclezoo.engine.records import Epoch
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import DivergedError, InterruptedRunError
-from oraclezoo.result import timestamp, write_atomically
+from oraclezoo.result import timestamp
+from oraclezoo.storage import write_atomically
 from oraclezoo.training.prepared import Prepared
 from oraclezoo.training.pretrain import FOLDER as PRETRAIN
 from oraclezoo.training.teachers import FOLDER as TEACHERS
@@ -106,7 +107,7 @@ class Session:
     def log(self, epoch: Epoch) -> None:
         """Append the metrics of an epoch to ``metrics.jsonl`` and pass them to the trackers."""
         with (self.run.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(epoch)) + "\n")
+            file.write(json.dumps(encode(epoch)) + "\n")
         self.tracking.epoch(epoch)
 
     def end(self, error: BaseException) -> None:
