@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from oraclezoo.engine.trainer import steps_per_epoch
 from oraclezoo.errors import DataError, PluginError, UsageError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
+from oraclezoo.specs import Value
 
 INITIALISE_ON = 5000
 """Largest number of training images for a data-dependent initialisation of a backbone."""
@@ -136,7 +136,7 @@ def _mean_and_std(parts: Sequence[Images]) -> tuple[float, float]:
 def build_backbone(
     registry: Registry,
     name: str,
-    options: dict[str, Any],
+    options: Mapping[str, Value],
     shape: dict[str, int],
     seed: int = 0,
 ) -> nn.Module:

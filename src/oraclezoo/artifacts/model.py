@@ -34,6 +34,7 @@ from oraclezoo.onnx_export.shipped import Tempered
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.serving.names import locate
 from oraclezoo.serving.prediction import Prediction
+from oraclezoo.specs import Value
 from oraclezoo.storage import write_atomically
 
 if TYPE_CHECKING:
@@ -329,7 +330,7 @@ def assemble(card: Card, state: dict[str, torch.Tensor], registry: Registry, whe
 def _outline(
     registry: Registry,
     name: str,
-    options: dict[str, Any],
+    options: Mapping[str, Value],
     shape: dict[str, int],
     plan: Plan | None,
 ) -> dict[str, torch.Tensor]:
