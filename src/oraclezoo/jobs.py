@@ -319,4 +319,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # the events' classes are those of this module under its own name
+    sys.exit(importlib.import_module("oraclezoo.jobs").main())

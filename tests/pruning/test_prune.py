@@ -338,7 +338,7 @@ def test_a_plan_that_does_not_fit_is_one_error(prune: Prune, tmp_path: Path) -> 
         {**plan, "cuts": plan["cuts"][:1]},
         {**plan, "cuts": [{**plan["cuts"][0], "of": 10**9}, *plan["cuts"][1:]]},
         {"schema": plan["schema"]},
-        None,
+        {},
     ):
         path.write_text(json.dumps({**card, "plan": broken}))
         with pytest.raises(ResultError, match=r"out: the pruning plan"):

@@ -24,6 +24,7 @@ from oraclezoo.artifacts.build import build_backbone
 from oraclezoo.artifacts.model import CARD, WEIGHTS, Model
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.card import Backbone, Preprocessing
+from oraclezoo.card.receipt import GateEntry
 from oraclezoo.cli._shared.receipt import receipt_text
 from oraclezoo.compression.torch_form import Form
 from oraclezoo.errors import ResultError, UsageError, VerificationError
@@ -233,7 +234,7 @@ def test_gates_hold_and_leave_nothing(
     asked: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
     asked |= {"data_dir": tiny_idx}
     done = quantize(model, tmp_path / "fine", max_drop=100, max_limit=100, **asked)
-    assert done.card.receipts[-1].gates == {"max_drop": 100, "max_limit": 100}
+    assert done.card.receipts[-1].gates == GateEntry(100, 100)
     broken = nn.Sequential(nn.Flatten(), nn.Linear(256, 4))
     monkeypatch.setattr(Form, "applied", lambda self, net: broken)
     with pytest.raises(VerificationError, match=r"quantize lost .* nothing was written"):
@@ -270,7 +271,7 @@ def test_cuda_where_there_is_none_is_told(model: Model, tiny_idx: Path) -> None:
 
 def test_serving_without_torch_says_what_the_model_is_for(half: Path) -> None:
     """And how to have an ONNX file of it."""
-    with pytest.raises(ResultError, match=r"bf16 for torch.*oraclezoo export"):
+    with pytest.raises(ResultError, match=r"bf16 for PyTorch.*oraclezoo export"):
         Predictor(half)
 
 
@@ -324,7 +325,7 @@ def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> N
     assert made["before"]["compile_s"].keys() == made["after"]["compile_s"].keys() == {"compiled"}
     assert sum("torch.compile alone" in note for note in made["notes"]) == 1
     assert made["options"]["compiled"] is True
-    assert "compilation, compiled" in receipt_text(made)
+    assert "compilation, compiled" in receipt_text(done.card.receipts[-1])
     plain = simple.with_form(Form.make("bf16", "off", CPU))
     found = done.predict(IMAGES).probabilities
     assert np.abs(found - plain.predict(IMAGES).probabilities).max() < 0.05
@@ -356,7 +357,7 @@ def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: 
         assert made[side]["peak_device_memory_bytes"]["eager"] > 0
     assert made["parity"]["largest_difference"] > 0
     assert any("TF32" in note for note in made["notes"])
-    assert "device memory, eager" in receipt_text(made)
+    assert "device memory, eager" in receipt_text(done.card.receipts[-1])
     assert next(done.module.parameters()).device.type == "cpu"
     assert np.abs(done.predict(IMAGES).probabilities.sum(1) - 1).max() < 1e-3
 
