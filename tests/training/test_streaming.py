@@ -77,7 +77,7 @@ def test_large_arrays_go_to_the_device_in_batches(
     model = train(tiny_idx, tmp_path, "1GB").model()
     images = np.random.default_rng(0).integers(0, 256, (1300, 16, 16), np.uint8)
     whole = model.predict(images)
-    monkeypatch.setattr("oraclezoo.artifacts.model.AT_ONCE_BYTES", 1000)
+    monkeypatch.setattr("oraclezoo.artifacts.model.CHUNK_BYTES", 1000)
     assert np.array_equal(model.predict(images).probabilities, whole.probabilities)
 
 

@@ -153,8 +153,9 @@ def test_a_diverged_run_says_so(recipe: oz.Recipe, tiny_idx: Path, tmp_path: Pat
         oz.train(wild, data_dir=tiny_idx, out=tmp_path, device="cpu")
     (folder,) = tmp_path.iterdir()
     record = Run.load(folder).record
-    assert record["status"] == "diverged"
-    assert "lr" in record["reason"]
+    assert record.status == "diverged"
+    assert record.reason is not None
+    assert "lr" in record.reason
 
 
 def test_a_model_is_bit_equal_in_a_fresh_process(
