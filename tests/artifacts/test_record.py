@@ -42,13 +42,13 @@ def test_another_version_of_a_plugin_is_refused(run: Run) -> None:
         check_resumable(run, provenance("a-plugin", "1.1"))
 
 
-def test_parts_of_a_resumed_run_are_listed_if_they_differ(run: Run) -> None:
+def test_parts_of_a_resumed_run_are_listed_if_they_differ() -> None:
     """On the same machine and code there is one part; else all but the last are listed."""
-    assert earlier_parts(run, provenance()) == ()
-    other = replace(provenance(), compile="on")
-    assert earlier_parts(run, other) == (provenance(),)
-    run.write(replace(run_record(other), parts=(provenance(),)))
-    assert earlier_parts(run, provenance()) == (provenance(), other)
+    record, other = run_record(), replace(provenance(), compile="on")
+    assert earlier_parts(record, provenance()) == ()
+    assert earlier_parts(record, other) == (provenance(),)
+    record = replace(run_record(other), parts=(provenance(),))
+    assert earlier_parts(record, provenance()) == (provenance(), other)
 
 
 def test_a_run_that_is_not_scored_is_refused(run: Run) -> None:

@@ -238,6 +238,23 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
             )
 
 
+def test_a_stacked_run_that_is_resumed_alone_stays_marked(tiny_idx: Path, tmp_path: Path) -> None:
+    """Part of it was trained beside others, so no timed benchmark may reuse it."""
+    recipe = oz.Recipe.load("authors-cnn", {**TINY, "data.track": "idx"})
+    counter = iter(range(1, 100))
+    with pytest.raises(InterruptedRunError):
+        train(
+            recipe,
+            [4, 5],
+            registry=build_registry(),
+            execution=Execution(data_dir=tiny_idx, device="cpu"),
+            out=tmp_path,
+            callbacks=SeedCallbacks(should_stop=lambda: next(counter) >= 5),
+        )
+    run = oz.train(recipe, seed=4, data_dir=tiny_idx, device="cpu", out=tmp_path, resume=True)
+    assert (run.record.status, run.record.concurrent, run.record.strategy) == ("done", 2, "stacked")
+
+
 def test_at_once_goes_with_accuracy_only(tmp_path: Path, tiny_idx: Path) -> None:
     """Else it would mean nothing."""
     with pytest.raises(UsageError, match="accuracy_only"):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from oraclezoo._version import __version__
-from oraclezoo.artifacts.record import Provenance
+from oraclezoo.artifacts.record import Provenance, RunRecord
 from oraclezoo.artifacts.run import OVERWRITE, Run
 from oraclezoo.artifacts.sources import code_sha256
 from oraclezoo.card import RecipeId, Source
@@ -91,7 +91,6 @@ def _comparable(sources: Mapping[str, Source]) -> dict[str, Source]:
     }
 
 
-def earlier_parts(run: Run, current: Provenance) -> tuple[Provenance, ...]:
+def earlier_parts(record: RunRecord, current: Provenance) -> tuple[Provenance, ...]:
     """Return the provenance of each earlier part of a resumed run that differs from this one's."""
-    record = run.record
     return record.parts if record.provenance == current else (*record.parts, record.provenance)

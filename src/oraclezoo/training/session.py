@@ -66,27 +66,29 @@ class Session:
         """
         trainer, data, seed = self.trainer, self.prepared.data, self.trainer.seed
         provenance = self.prepared.provenance(seed)
-        parts = earlier_parts(self.run, provenance) if resumed else ()
+        before = self.run.record if resumed else None
         self._prepare_folder(trainer.progress.epoch if resumed else None)
-        stacked = self.concurrent is not None
+        concurrent, strategy = self.concurrent, None if self.concurrent is None else STACKED
+        if before is not None and concurrent is None:  # no timed benchmark may use its time
+            concurrent, strategy = before.concurrent, before.strategy
         self.run.write(
             RunRecord(
                 provenance=provenance,
                 started=timestamp(),
                 status="running",
                 reason=None,
-                parts=parts,
+                parts=() if before is None else earlier_parts(before, provenance),
                 model=self.prepared.card(seed),
                 pid=os.getpid(),
-                concurrent=self.concurrent,
-                strategy=STACKED if stacked else None,
+                concurrent=concurrent,
+                strategy=strategy,
                 pretrained=self.pretrained,
                 taught=self.taught,
                 train_images=len(data.images),
                 validation_images=len(data.validation_images),
                 flip=trainer.inputs.augment.flip,
                 streamed=isinstance(data.images, Streamed),
-                profiled=None if stacked else trainer.profile_folder is not None,
+                profiled=None if self.concurrent else trainer.profile_folder is not None,
             )
         )
         self.tracking.begin(self.run, self.prepared.device, trainer.step if resumed else 0)
