@@ -86,7 +86,7 @@ def test_a_finished_run_opens() -> None:
     run = oz.Run.load(FINISHED)
     assert len(run.metrics) == EXPECTED["epochs"]
     assert run.recipe.budget.epochs == EXPECTED["epochs"]
-    outcome = run.record["outcome"]
+    outcome = run.outcome
     assert {key: outcome[key] for key in EXPECTED["outcome"]} == EXPECTED["outcome"]
     assert_predicts(run.model(), "finished", FLOAT)
 
@@ -125,7 +125,7 @@ def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
     assert run.metrics[:2] == before
     assert len(run.metrics) == EXPECTED["epochs"]
     for key in ("steps", "examples"):
-        assert run.record["outcome"][key] == EXPECTED["outcome"][key]
+        assert run.record.to_json()["outcome"][key] == EXPECTED["outcome"][key]
     assert_predicts(run.model(), "finished", TRAINED)
 
 
@@ -203,7 +203,7 @@ def test_an_unfinished_pruning_is_resumed(tmp_path: Path) -> None:
     )
     assert epochs == [2, 3, 4]
     whole = json.loads((SAMPLES / "pruned" / "model.json").read_text(encoding="utf-8"))
-    assert model.card["plan"] == whole["plan"]
+    assert model.card.plan == whole["plan"]
     assert_predicts(model, "pruned", TRAINED)
     assert_predicts(oz.load(folder), "pruned", TRAINED)
     assert not (folder / "pruning").exists(), "what it was resumed from has served"

@@ -80,8 +80,8 @@ def command(
     if as_json:
         about = {
             "folder": str(predictor.folder),
-            "onnx_sha256": predictor.card.sha256,
-            "calibrated": predictor.card.calibrated,
+            "onnx_sha256": predictor.card.onnx and predictor.card.onnx.sha256,
+            "calibrated": predictor.card.calibration is not None,
         }
         data = {"model": about, "images": rows, "unreadable": unreadable}
         emit_json("oraclezoo/predict/1", data)

@@ -38,14 +38,15 @@ class Predictor:
 
     def __init__(self, folder: str | Path, *, threads: int = 0) -> None:
         self.folder = Path(folder)
-        self.card = card = Card.read(self.folder)
-        path = current(self.folder, card.file)
+        self.card = card = Card.load_served(self.folder)
+        assert card.onnx is not None
+        path = current(self.folder, card.onnx.file)
         self._net = OnnxClassifier(
-            _verified(path, card.sha256),
-            image_size=card.image_size,
+            _verified(path, card.onnx.sha256),
+            image_size=card.input.image_size,
             classes=len(card.classes),
-            mean=card.mean,
-            std=card.std,
+            mean=card.preprocessing.mean,
+            std=card.preprocessing.std,
             threads=threads,
             where=str(path),
         )
@@ -76,8 +77,8 @@ class Predictor:
             DataError: A picture cannot be read.
             UsageError: ``images`` are not images.
         """
-        card = self.card
-        batch = as_batch(images, card.image_size, polarity, card.jpeg_smoothing)
+        size, steps = self.card.input.image_size, self.card.preprocessing
+        batch = as_batch(images, size, polarity, steps.smoothing)
         probabilities = self.probabilities(batch)
         return Prediction(probabilities.argmax(1).astype(np.int64), probabilities)
 
