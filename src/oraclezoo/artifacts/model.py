@@ -216,7 +216,7 @@ class Model:
         path = Path(folder)
         weights = self.weights()
         entry = WeightsEntry(WEIGHTS, hashlib.sha256(weights).hexdigest())
-        card = replace(self.card, weights=entry).to_json()
+        card = replace(self.card, weights_file=entry).to_json()
         text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
         files = {WEIGHTS: weights, CARD: text.encode()}
         refuse_run(path)
@@ -291,14 +291,14 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
 def _read_weights(path: Path, card: Card) -> dict[str, torch.Tensor]:
     """Return the weights. Raises ValueError if their digest differs."""
     content = read_file(current(path, WEIGHTS), MAX_BYTES)
-    if card.weights is None:
+    if card.weights_file is None:
         if path.parent not in (MODELS, store_folder()):  # whose digests are checked by locate
             logger.warning(
                 "%s was saved by oraclezoo 0.1 without a digest of its weights; save it again to "
                 "have damage noticed",
                 path,
             )
-    elif hashlib.sha256(content).hexdigest() != card.weights.sha256:
+    elif hashlib.sha256(content).hexdigest() != card.weights_file.sha256:
         raise ValueError(f"the SHA-256 of {WEIGHTS} is not that in its card")
     return load_tensors(content)
 

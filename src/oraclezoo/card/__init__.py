@@ -193,7 +193,7 @@ class Card:
     receipts: tuple[Receipt, ...]
     calibration: Calibration | None = None
     plan: Document | None = None
-    weights: WeightsEntry | None = None
+    weights_file: WeightsEntry | None = None
     onnx: OnnxEntry | None = None
     form: Document | None = None
     extra: Document = field(default_factory=dict)

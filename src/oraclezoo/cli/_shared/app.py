@@ -71,14 +71,18 @@ def emit_json(schema: str, data: Any) -> None:
 
 def say(text: str) -> None:
     """Print a message to stderr, unless its terminal was closed."""
-    click.echo(text, file=_Closable(sys.stderr))
+    click.echo(text, file=_stderr())
 
 
 def console_err() -> Console:
     """Return a Rich console on stderr, for progress and messages."""
     from rich.console import Console
 
-    return Console(file=cast("IO[str]", _Closable(sys.stderr)))
+    return Console(file=_stderr())
+
+
+def _stderr() -> IO[str]:
+    return cast("IO[str]", _Closable(sys.stderr))
 
 
 class _Closable:
