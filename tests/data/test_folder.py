@@ -37,13 +37,15 @@ def test_a_missing_or_ambiguous_file_is_named(tmp_path: Path) -> None:
     """What is missing is said with the name it should have; what is ambiguous with all names."""
     names = [f"{name}.gz" for name in FILES.values()]
     touch(tmp_path, *names[:3])
-    with pytest.raises(DataError, match="no file with the test labels; name it t10k-labels-idx1"):
+    with pytest.raises(DataError, match="no file with the test labels; expected t10k-labels-idx1"):
         discover(tmp_path)
     touch(tmp_path, "a-test-labels-idx1-ubyte", "b-test-labels-idx1-ubyte")
-    with pytest.raises(DataError, match="a-test-labels-idx1-ubyte, b-test-labels-idx1-ubyte could"):
+    with pytest.raises(DataError, match="match the test labels: a-test-labels-idx1-ubyte, b-test"):
         discover(tmp_path)
     touch(tmp_path, names[3], names[3].removesuffix(".gz"))
-    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte.gz could"):
+    with pytest.raises(
+        DataError, match=r": t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte.gz; keep"
+    ):
         discover(tmp_path)
     with pytest.raises(DataError, match="No such file or directory"):
         discover(tmp_path / "absent")
@@ -62,7 +64,7 @@ def test_what_a_download_left_is_not_taken_for_a_file(tmp_path: Path) -> None:
 def test_validation_files_are_found_by_their_names_and_in_pairs(tmp_path: Path) -> None:
     """They add to the four and are never taken for one of them; one without the other is none."""
     touch(tmp_path, *FILES.values(), "validation-images-idx3-ubyte.gz")
-    with pytest.raises(DataError, match="one file of images and one of labels"):
+    with pytest.raises(DataError, match="one image file and one label file"):
         discover(tmp_path)
     touch(tmp_path, "validation-labels-idx1-ubyte")
     found = discover(tmp_path)
@@ -88,8 +90,8 @@ def test_what_the_folder_says_of_itself(tmp_path: Path) -> None:
         ("classes = 3", "'classes' must be a list of strings"),
         ('glyphs = ["a", 1]', "'glyphs' must be a list of strings"),
         ("flip_keeps_label = 1", "must be true or false"),
-        ('classes = ["a", "a"]', "a name of its own"),
-        ('classes = ["a", ""]', "a name of its own"),
+        ('classes = ["a", "a"]', "unique, non-empty names"),
+        ('classes = ["a", ""]', "unique, non-empty names"),
         ("classes = [", "dataset.toml: "),
     ],
 )

@@ -65,7 +65,7 @@ def test_dealing_again_gives_the_same_files(tmp_path: Path) -> None:
             assert path.read_bytes() == (other / path.name).read_bytes()
 
 
-@pytest.mark.parametrize(("folds", "says"), [(1, "two or more"), (21, "one class has 20")])
+@pytest.mark.parametrize(("folds", "says"), [(1, "at least 2 folds"), (21, "a class has only 20")])
 def test_folds_that_cannot_be(tmp_path: Path, folds: int, says: str) -> None:
     """One fold, or more than a class has images."""
     with pytest.raises(UsageError, match=says):

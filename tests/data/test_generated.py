@@ -105,7 +105,7 @@ def test_two_at_a_time_generate_once(cache: Path, monkeypatch: pytest.MonkeyPatc
         thread.join(60)
     assert sorted(lines) == [
         "generating 30 characters",
-        "waiting for another process that generates these characters",
+        "waiting for another process to generate these characters",
     ]
     assert same(*splits)
 

@@ -226,15 +226,15 @@ def test_the_content_tells_whether_it_is_packed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        (b"", "at least 4 bytes"),
-        (b"\0\0\x08", "at least 4 bytes, this one 3"),
+        (b"", "0 bytes are too few"),
+        (b"\0\0\x08", "3 bytes are too few"),
         (b"\0\0\x0a\x01\0\0\0\0", "begins with 00 00 0a 01"),
-        (b"GIF89a", "begins with 47 49 46 38, which is not IDX"),
+        (b"GIF89a", "not an IDX file: begins with 47 49 46 38"),
         (header(8), "0 dimensions"),
         (header(8, *[1] * 9), "9 dimensions"),
-        (header(8, 2, 3)[:-1], "ends inside its header"),
-        (header(8, 2, 3) + b"12345", "promises 2 x 3 values, 6 bytes, but there are 5"),
-        (header(8, 2, 3) + b"1234567", "promises 2 x 3 values, 6 bytes, but there are "),
+        (header(8, 2, 3)[:-1], "truncated header"),
+        (header(8, 2, 3) + b"12345", "declares 2 x 3 values, 6 bytes, but the file contains 5"),
+        (header(8, 2, 3) + b"1234567", "declares 2 x 3 values, 6 bytes, but the file contains "),
         (b"<!DOCTYPE html><html>", "this is an HTML page, not IDX"),
         (b"\xef\xbb\xbf \n<html>", "this is an HTML page, not IDX"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
@@ -262,7 +262,7 @@ def test_an_empty_promise_is_refused_unallocated(
     path.write_bytes(gzip.compress(header(8, *shape)) if pack else header(8, *shape))
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match="promises"):
+        with pytest.raises(DataError, match="declares"):
             read_idx(path)
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
@@ -292,9 +292,7 @@ def test_what_does_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", TOO_LARGE, path]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.stdout == (
-        f"{path}: it does not fit into this machine's memory; read a smaller one\n"
-    )
+    assert done.stdout == (f"{path}: not enough memory to read the file\n")
 
 
 def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
@@ -303,7 +301,7 @@ def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(header(8, 4) + bytes(64 << 20)))
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match="but there are more"):
+        with pytest.raises(DataError, match="but the file contains more"):
             read_idx(path)
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
@@ -327,7 +325,7 @@ def test_wrong_checksum_and_trailing_bytes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "crc").write_bytes(wrong)
     (tmp_path / "trailing").write_bytes(data + b"more")
     for name in ("crc", "trailing"):
-        with pytest.raises(DataError, match="gzip data is broken"):
+        with pytest.raises(DataError, match="corrupt or truncated gzip data"):
             read_idx(tmp_path / name)
 
 
@@ -335,11 +333,11 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     """A missing file, a folder and a pipe each give a DataError; a pipe is not waited for."""
     with pytest.raises(DataError, match="No such file"):
         read_idx(tmp_path / "absent")
-    with pytest.raises(DataError, match="not a file"):
+    with pytest.raises(DataError, match="not a regular file"):
         read_idx(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(DataError, match="not a file"):
+        with pytest.raises(DataError, match="not a regular file"):
             read_idx(tmp_path / "pipe")
 
 
@@ -348,7 +346,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 )
 def test_what_idx_cannot_hold_is_not_written(array: npt.NDArray[Any], tmp_path: Path) -> None:
     """An array of another type or shape is refused, and no file appears."""
-    with pytest.raises(DataError, match="cannot hold"):
+    with pytest.raises(DataError, match="does not support"):
         write_idx(tmp_path / "a", array)
     assert list(tmp_path.iterdir()) == []
 
@@ -381,15 +379,15 @@ def test_images_and_labels_must_belong_together(tmp_path: Path) -> None:
     write_idx(labels, (np.arange(60) % 10).astype(np.uint8))
     read, read_as = read_images_labels(images, labels, 10)
     assert (read.dtype.name, read_as.dtype.name) == ("uint8", "int64")
-    with pytest.raises(DataError, match="label 9 at position 9 is out of range"):
+    with pytest.raises(DataError, match="label 9 at index 9 is out of range"):
         read_images_labels(images, labels, 9)
-    with pytest.raises(DataError, match="images are 3 dimensions of uint8; these are 60 uint8"):
+    with pytest.raises(DataError, match="images must be uint8 with 3 dimensions, not 60 uint8"):
         read_images_labels(labels, labels)
-    with pytest.raises(DataError, match="labels are 1 dimension of uint8"):
+    with pytest.raises(DataError, match="labels must be uint8 with 1 dimension"):
         read_images_labels(images, images)
     write_idx(labels, np.zeros(60, np.int32))
-    with pytest.raises(DataError, match="these are 60 int32"):
+    with pytest.raises(DataError, match="not 60 int32"):
         read_labels(labels)
     write_idx(images, np.zeros((0, 28, 28), np.uint8))
-    with pytest.raises(DataError, match="no images in it"):
+    with pytest.raises(DataError, match="contains no images"):
         read_images_labels(images, labels)

@@ -42,7 +42,7 @@ def test_damaged_images_of_the_small_track_are_refused(
     images = dataset.split("test").images.copy()
     images[0, 0, 0] ^= 1
     write_idx(tmp_path / "copy" / "test-images.idx.gz", images)
-    with pytest.raises(DataError, match="damaged; install oraclezoo again"):
+    with pytest.raises(DataError, match="corrupt; reinstall oraclezoo"):
         tracks.glyphs_3k(data_dir=None).split("test")
 
 

@@ -40,7 +40,7 @@ def test_data_dir_is_the_only_place_when_given(
     monkeypatch.setenv("ORACLEZOO_DATA", str(cache))
     with pytest.raises(DataError) as caught:
         locate.find([TEST_IMAGES, TEST_LABELS], named)
-    assert str(caught.value).splitlines()[0] == f"{named}: no {TEST_IMAGES}"
+    assert str(caught.value).splitlines()[0] == f"{named}: missing {TEST_IMAGES}"
     assert locate.find([TEST_LABELS], named) == {TEST_LABELS: named / TEST_LABELS}
 
 
@@ -61,10 +61,10 @@ def test_a_folder_that_is_not_there_is_an_error(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A misspelt folder is named, with where the name came from."""
-    with pytest.raises(DataError, match=r"data folder .*absent: there is no such folder"):
+    with pytest.raises(DataError, match=r"data folder .*absent: no such folder"):
         locate.find([TEST_IMAGES], tmp_path / "absent")
     monkeypatch.setenv("ORACLEZOO_DATA", str(tmp_path / "typo"))
-    with pytest.raises(DataError, match=r"ORACLEZOO_DATA .*typo: there is no such folder"):
+    with pytest.raises(DataError, match=r"ORACLEZOO_DATA .*typo: no such folder"):
         locate.find([TEST_IMAGES], None)
 
 

@@ -52,7 +52,7 @@ def test_they_look_like_the_array(images: ImagesInFile, array: npt.NDArray[np.ui
     assert np.asarray(images, dtype=np.float32).dtype == np.float32
     assert [image.tobytes() for image in images] == [image.tobytes() for image in array]
     assert np.array_equal(by_image_hash(images), by_image_hash(array))
-    with pytest.raises(ValueError, match="a copy"):
+    with pytest.raises(ValueError, match="without a copy"):
         images.__array__(copy=False)
 
 
@@ -115,10 +115,10 @@ def test_a_file_cut_short_since_is_an_error(
     copy = shutil.copy(path, tmp_path / "copy")
     images = open_images(copy, 0)
     os.truncate(copy, size)
-    with pytest.raises(DataError, match="copy: the file changed while images were read"):
+    with pytest.raises(DataError, match="copy: the file changed while being read"):
         images[np.array([40])]
     monkeypatch.setattr(streamed._Records, "_state", lambda self: self.opened)
-    with pytest.raises(DataError, match="copy: the file became shorter"):
+    with pytest.raises(DataError, match="copy: the file was truncated"):
         images[np.array([40])]
 
 
@@ -182,11 +182,11 @@ def test_a_packed_file_that_lies_leaves_nothing(
     huge = plain[:4] + b"\xff" * 4 + plain[8:]
     whole = gzip.compress(plain)
     for content, complaint in (
-        (gzip.compress(huge), "there are at most"),
-        (gzip.compress(plain + b"!"), "there are more"),
-        (gzip.compress(plain[:-1]), "there are 1,799"),
-        (whole[:-8] + bytes(8), "gzip data is broken"),
-        (whole[:-100], "gzip data is broken"),
+        (gzip.compress(huge), "the file contains at most"),
+        (gzip.compress(plain + b"!"), "the file contains more"),
+        (gzip.compress(plain[:-1]), "the file contains 1,799"),
+        (whole[:-8] + bytes(8), "corrupt or truncated gzip data"),
+        (whole[:-100], "corrupt or truncated gzip data"),
     ):
         packed.write_bytes(content)
         with pytest.raises(DataError, match=complaint):
@@ -204,7 +204,9 @@ def test_a_full_disk_is_one_clear_line(
     idx.write_idx(packed, array)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
-        with pytest.raises(DataError, match=r"1,816 bytes, 1,000 are free\); make room") as caught:
+        with pytest.raises(
+            DataError, match=r"1,816 bytes, 1,000 are free\); free up disk space"
+        ) as caught:
             open_images(packed, 0)
     assert "\n" not in str(caught.value)
 
@@ -212,7 +214,7 @@ def test_a_full_disk_is_one_clear_line(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(idx, "unpacked", full)
-    with pytest.raises(DataError, match=r"No space left on device\); make room"):
+    with pytest.raises(DataError, match=r"No space left on device\); free up disk space"):
         open_images(packed, 0)
     assert list((tmp_path / "unpacked").glob("*.idx")) == []
 

@@ -105,16 +105,16 @@ def test_altered_files_do_not_pass_as_the_track(
     images = np.zeros((3000, 28, 28), np.uint8)
     write_idx(made_up / TEST_IMAGES, images)
     dataset = track(data_dir=made_up)
-    with pytest.raises(DataError, match="this is not Oracle-MNIST's published file"):
+    with pytest.raises(DataError, match="not the published Oracle-MNIST file"):
         dataset.split("test")
 
 
 def test_a_missing_file_is_named_at_once(made_up: Path) -> None:
     """Opening a track says which file an explicit folder lacks, before any training."""
     (made_up / TRAIN_IMAGES).unlink()
-    with pytest.raises(DataError, match=f"no {TRAIN_IMAGES}\n") as caught:
+    with pytest.raises(DataError, match=f"missing {TRAIN_IMAGES}\n") as caught:
         tracks.oracle_mnist(data_dir=made_up)
-    assert "leave the data folder out" in str(caught.value)
+    assert "omit the data folder" in str(caught.value)
     assert len(tracks.oracle_mnist_3k(data_dir=made_up).split("train").labels) == 1800
 
 
@@ -122,7 +122,7 @@ def test_a_split_is_read_once_and_others_do_not_exist(made_up: Path) -> None:
     """A second request gives the same object; an unknown name is a usage error."""
     dataset = tracks.oracle_mnist_3k(data_dir=made_up)
     assert dataset.split("train") is dataset.split("train")
-    with pytest.raises(UsageError, match="no split 'tset'; did you mean 'test'"):
+    with pytest.raises(UsageError, match="unknown split 'tset'; did you mean 'test'"):
         dataset.split("tset")
 
 
@@ -147,7 +147,7 @@ def test_generated_tracks_have_the_sizes_of_the_real_ones() -> None:
 def test_the_large_generated_track_has_the_official_class_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """glyphs: 27,222 images to train and validate by, as many of each class as the real ones."""
+    """glyphs: 27,222 images for training and validation, with the class counts of the real ones."""
     asked = []
     monkeypatch.setattr(tracks, "open_generated", lambda parts, _: asked.append(parts))
     tracks.glyphs(data_dir=None)
@@ -201,7 +201,9 @@ def test_own_validation_files_are_the_validation(tmp_path: Path) -> None:
     assert (dataset.split("validation").images == held_out).all()
     assert len(dataset.sha256) == 4
     write_idx(folder / "validation-images-idx3-ubyte.gz", np.ones((6, 5, 5), np.uint8))
-    with pytest.raises(DataError, match="validation images have 5 pixels a side, others 6"):
+    with pytest.raises(
+        DataError, match="validation images are 5 x 5 pixels, but training images are 6 x 6"
+    ):
         tracks.idx(data_dir=folder).split("validation")
 
 
@@ -235,20 +237,22 @@ def test_names_must_fit_the_labels(text: str, complaint: str, tmp_path: Path) ->
 
 def test_own_files_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     """No folder, oblong or huge images, few images, one class, or a test set that differs."""
-    with pytest.raises(DataError, match="needs the folder of your IDX files"):
+    with pytest.raises(DataError, match="requires the folder of your IDX files"):
         tracks.idx(data_dir=None)
     with pytest.raises(DataError, match="6 x 9 pixels; pad them to squares, 9 x 9"):
         tracks.idx(data_dir=own(tmp_path / "a", (6, 9))).split("train")
-    with pytest.raises(DataError, match="513 x 513 pixels; scale them down"):
+    with pytest.raises(DataError, match="513 x 513 pixels; resize them"):
         tracks.idx(data_dir=own(tmp_path / "b", (513, 513))).split("train")
     with pytest.raises(DataError, match="all training labels are 0"):
         tracks.idx(data_dir=own(tmp_path / "c", num_classes=1))
     folder = own(tmp_path / "d")
     write_idx(folder / "t10k-images-idx3-ubyte.gz", np.zeros((10, 7, 7), np.uint8))
-    with pytest.raises(DataError, match="test images have 7 pixels a side, others 6"):
+    with pytest.raises(
+        DataError, match="test images are 7 x 7 pixels, but training images are 6 x 6"
+    ):
         tracks.idx(data_dir=folder).split("test")
     write_idx(folder / "t10k-labels-idx1-ubyte", np.full(10, 3, np.uint8))
-    with pytest.raises(DataError, match="label 3 at position 0 is out of range"):
+    with pytest.raises(DataError, match="label 3 at index 0 is out of range"):
         tracks.idx(data_dir=folder).split("test")
     write_idx(folder / "train-images-idx3-ubyte.gz", np.zeros((9, 6, 6), np.uint8))
     write_idx(folder / "train-labels-idx1-ubyte", (np.arange(9) % 3).astype(np.uint8))

@@ -277,7 +277,7 @@ def test_huge_images_are_refused_before_decoding(
 ) -> None:
     """The header's size is enough, whether Pillow minds it, warns or not."""
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("it was decoded"))
-    with pytest.raises(DataError, match=r"the limit is 64,000,000; scale the image down"):
+    with pytest.raises(DataError, match=r"the limit is 64,000,000; resize the image"):
         read_image(io.BytesIO(png_of_size(8000 if edge < 9000 else edge, edge)))
 
 

@@ -116,7 +116,7 @@ def test_a_batch_of_prepared_images_is_not_touched() -> None:
     [
         (b"", "the file is empty"),
         (b"no image", "not a BMP, PNG, JPEG, TIFF or WebP"),
-        (EXACT["png"][:60], "broken or truncated"),
+        (EXACT["png"][:60], "corrupt or truncated"),
         (encoded(Image.new("L", (9, 9), 40), "PNG"), "the image is blank"),
     ],
 )
@@ -154,7 +154,7 @@ def test_small_jpeg_images_are_smoothed() -> None:
 def test_a_bomb_is_refused_unopened(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the size in its header, with what to do."""
     monkeypatch.setattr(decode, "MAX_PIXELS", 100)
-    with pytest.raises(DataError, match="the limit is 100; scale the image down"):
+    with pytest.raises(DataError, match="the limit is 100; resize the image"):
         prepare(EXACT["png"], SIZE)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oraclezoo.contracts import Dataset, Split
-from oraclezoo.errors import UsageError, nearest
+from oraclezoo.errors import UnknownNameError
 
 SPLITS = ("train", "validation", "test")
 
@@ -82,7 +82,7 @@ class ArrayDataset:
             DataError: If it cannot be read.
         """
         if name not in self._readers:
-            raise UsageError(f"there is no split '{name}'{nearest(name, self._readers)}")
+            raise UnknownNameError("split", name, self._readers)
         if name not in self._splits:
             self._splits[name] = self._readers[name]()
         return self._splits[name]

@@ -102,10 +102,10 @@ def _cached(part: Part, progress: Callable[[str], None] | None) -> ArraySplit:
     with ExitStack() as stack:
         try:
             cache.seal.parent.mkdir(parents=True, exist_ok=True)
-            waiting = partial(say, "waiting for another process that generates these characters")
+            waiting = partial(say, "waiting for another process to generate these characters")
             stack.enter_context(alone(cache.seal, waiting))
         except OSError as error:  # the cache only saves time
-            _LOG.info("generated characters are not looked for: %s", error)
+            _LOG.info("cannot lock the cache of generated characters: %s", error)
         else:
             if (kept := cache.read()) is not None:
                 return kept
@@ -114,7 +114,7 @@ def _cached(part: Part, progress: Callable[[str], None] | None) -> ArraySplit:
         try:
             cache.write(split)
         except (OSError, DataError) as error:
-            _LOG.info("generated characters are not kept: %s", error)
+            _LOG.info("cannot cache the generated characters: %s", error)
     return split
 
 
@@ -148,7 +148,7 @@ class _Cache:
         """Return the cached split, or None if it is missing or does not match the seal."""
         try:
             if json.loads(self.seal.read_bytes()) != self.digests():
-                _LOG.info("generating again: %s is of other files", self.seal)
+                _LOG.info("regenerating: the cached files do not match %s", self.seal)
                 return None
             split = ArraySplit(*read_images_labels(self.images, self.labels, len(self.part.counts)))
         except (OSError, ValueError, RecursionError, DataError) as error:

@@ -63,11 +63,12 @@ def contact_sheet(
         DataError: If the shapes of the arguments do not match.
     """
     if per_class < 1 or scale < 1:
-        raise UsageError("a contact sheet needs at least one image a class, and a scale from 1 up")
+        raise UsageError("a contact sheet requires per_class and scale to be at least 1")
     if images.ndim != 3 or len(images) != len(labels) or len(glyphs) != len(classes):
         raise DataError(
-            f"no contact sheet of images {images.shape}, {len(labels)} labels, "
-            f"{len(classes)} classes and {len(glyphs)} glyphs"
+            "a contact sheet requires images (N, H, W), one label per image and one glyph per "
+            f"class, not images {images.shape}, {len(labels)} labels, {len(classes)} classes and "
+            f"{len(glyphs)} glyphs"
         )
     height, width = images.shape[1] * scale, images.shape[2] * scale
     row = max(height, _MIN_ROW) + _GAP

@@ -91,7 +91,7 @@ def test_a_tenth_broken_is_status_3_unless_allowed(scans: Path, tmp_path: Path) 
     done = run(scans, "--out", tmp_path / "out", "--jobs", "2")
     assert done.returncode == 3
     first, second = done.stderr.strip().splitlines()[-2:]
-    assert first.startswith("oraclezoo: 33 files (10.0%) were rejected, 0% are allowed")
+    assert first.startswith("oraclezoo: 33 files (10.0%) were rejected, at most 0% are allowed")
     assert "--allow-rejected PERCENT" in second
     assert "Traceback" not in done.stderr
     assert "rejected    33 files, 10.0%" in done.stdout
@@ -119,11 +119,11 @@ def test_mistakes_are_one_clear_line(scans: Path, tmp_path: Path) -> None:
         (
             (scans, "--out", out, "--validation", "60", "--test", "40"),
             2,
-            "leave no percent for training",
+            "must leave images for training",
         ),
-        ((scans, "--out", scans), 2, "give another folder for the output"),
-        ((scans / "0", "--out", out), 1, "two class folders with images are the least"),
-        ((__file__, "--out", out), 1, "neither a folder nor a whole tar or zip archive"),
+        ((scans, "--out", scans), 2, "the output folder must differ"),
+        ((scans / "0", "--out", out), 1, "at least two class folders with images are required"),
+        ((__file__, "--out", out), 1, "not a folder or a complete tar or zip archive"),
         ((scans, "--out", out, "--jobs", "0"), 2, "not in the range"),
     ):
         done = convert(*arguments)
@@ -148,7 +148,7 @@ def test_folders_named_as_oracle_mnists_classes_are_pointed_out(
     for label, name in enumerate(CLASSES):
         (scans / str(label)).rename(scans / name)
     done = convert(scans, "--out", tmp_path / "out", "--jobs", 1)
-    assert "--classes oracle-mnist uses its label order" in done.stderr
+    assert "use --classes oracle-mnist for its label order" in done.stderr
     assert idx(data_dir=tmp_path / "out").classes == tuple(sorted(CLASSES))
     done = convert(scans, "--out", tmp_path / "out", "--jobs", 1, "--classes", "oracle-mnist")
     assert "label order" not in done.stderr
@@ -156,8 +156,8 @@ def test_folders_named_as_oracle_mnists_classes_are_pointed_out(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
-def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
-    """Status 130, one line that says how to go on, no traceback of any process; then it goes on."""
+def test_ctrl_c_keeps_prepared_images(tmp_path: Path) -> None:
+    """Exit status 130 and one line that says how to resume, no traceback; then it resumes."""
     BENCHMARK["make"](tmp_path / "scans", 1500)
     arguments = [str(tmp_path / "scans"), "--out", str(tmp_path / "out"), "--jobs", "2"]
     program = [sys.executable, "-m", "oraclezoo", "data", "convert", *arguments]
@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
-    assert "run the same command again to go on" in stderr.splitlines()[-1]
+    assert "run the same command again to resume" in stderr.splitlines()[-1]
     assert not stdout
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".convert"]
     done = run(*arguments, "--json")

@@ -91,7 +91,7 @@ def test_numpy_counts_are_as_good_as_python_ones() -> None:
     ],
 )
 def test_bad_counts_and_seeds_are_refused(counts: object, seed: object) -> None:
-    """Anything but ten whole numbers from 0 up, and such a seed, is one line of UsageError."""
+    """Counts and seed must be non-negative integers; anything else is a one-line UsageError."""
     with pytest.raises(UsageError, match="10 class counts and a seed") as caught:
         generate(counts, seed)  # type: ignore[arg-type]  # wrong types are what is tested
     assert "\n" not in str(caught.value)

@@ -73,7 +73,7 @@ def test_more_classes_than_a_byte_can_tell_are_refused() -> None:
     """256 are fine, 257 are not."""
     files = [ScanFile(f"{number}/1.png", str(number), 0) for number in range(257)]
     assert len(name_classes(arrange(files[:256]), "folders").names) == 256
-    with pytest.raises(DataError, match="257 class folders; IDX labels can tell 256 apart"):
+    with pytest.raises(DataError, match="257 class folders; IDX labels support at most 256"):
         name_classes(arrange(files), "folders")
 
 

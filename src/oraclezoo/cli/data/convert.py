@@ -56,7 +56,7 @@ _SHOWN = 10
     type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
     default="auto",
     show_default=True,
-    help="Polarity of the scans; auto detects it for each.",
+    help="Polarity of the scans; auto detects it per image.",
 )
 @click.option(
     "--jobs",
@@ -70,7 +70,7 @@ _SHOWN = 10
     default=0.0,
     show_default=True,
     metavar="PERCENT",
-    help="Maximum share of rejected files; beyond it exit with status 3.",
+    help="Maximum share of rejected files; exit with status 3 above it.",
 )
 @click.option(
     "--overwrite", is_flag=True, help="Convert every file again, including those converted earlier."
@@ -131,7 +131,7 @@ def command(
     if report.rejected_percent > allow_rejected:
         raise VerificationError(
             f"{len(report.rejected):,} files ({report.rejected_percent:.1f}%) were rejected, "
-            f"{allow_rejected:g}% are allowed; the others are in {out}\n"
+            f"at most {allow_rejected:g}% are allowed; the others are in {out}\n"
             f"Reasons: {Path(out, 'report.json')}. --allow-rejected PERCENT raises the limit."
         )
 
@@ -183,7 +183,7 @@ def _hint(report: Report) -> None:
 
     names = [each.name for each in report.classes]
     if report.settings["classes"] == "folders" and looks_like_oracle_mnist(names):
-        say("the classes are Oracle-MNIST's: --classes oracle-mnist uses its label order")
+        say("the classes are Oracle-MNIST's; use --classes oracle-mnist for its label order")
 
 
 def _cores() -> int:

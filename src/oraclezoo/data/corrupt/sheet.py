@@ -55,7 +55,7 @@ def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> I
         DataError: If the images cannot be corrupted.
     """
     chosen = images[_spread(labels, _COLUMNS)]
-    rows = [("as it is", [chosen])]
+    rows = [("clean", [chosen])]
     rows += [(f"{name} {s}", [corrupt(chosen, name, s, seed)]) for s in SEVERITIES]
     return rows_sheet(rows, scale=3)
 

@@ -93,7 +93,7 @@ def _whole_numbers(class_counts: Sequence[int], seed: int, classes: int) -> list
         good = False
     if not good:
         raise UsageError(
-            f"glyphs: give {classes} class counts and a seed, all whole numbers from 0 up"
+            f"glyphs: pass {classes} class counts and a seed, all non-negative integers"
         )
     return counts
 

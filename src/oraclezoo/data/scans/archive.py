@@ -39,8 +39,8 @@ _MAX_RATIO = 100
 """An archive may unpack to 16 GiB or to this multiple of its size, whichever is larger."""
 
 _STREAMS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-_OUTSIDE = "its path leads out of the archive"
-_LINK = "it is a link or a device, not a file"
+_OUTSIDE = "path outside the archive"
+_LINK = "link or device, not a regular file"
 
 
 def is_zip(path: Path) -> bool:
@@ -89,7 +89,7 @@ class Zip:
                 if info.external_attr >> 16 and stat.S_ISLNK(info.external_attr >> 16):
                     why = _LINK
                 elif info.flag_bits & 1:
-                    why = "it is encrypted"
+                    why = "encrypted"
                 key = identity("zip", info.filename, info.CRC, info.file_size)
                 name = info.filename.replace("\\", "/")  # some programs write backslashes
                 members.add(name, info.file_size, key, position, why)
@@ -119,7 +119,7 @@ class Zip:
             with archive.open(info) as member:
                 data = member.read(MAX_FILE_BYTES + 1)
         except Exception as error:  # zipfile raises many kinds for broken members
-            return f"it cannot be unpacked ({' '.join(str(error).split())[:120]})"
+            return f"cannot be unpacked ({' '.join(str(error).split())[:120]})"
         return TOO_LARGE if len(data) > MAX_FILE_BYTES else data
 
 
@@ -180,7 +180,9 @@ class Tar:
                     continue
                 data = archive.extractfile(member) if member.size <= MAX_FILE_BYTES else None
                 if data is None:  # listed members are regular files
-                    raise DataError("it changed while it was read; run the same command again")
+                    raise DataError(
+                        "the archive changed while being read; run the same command again"
+                    )
                 yield file, data.read()
 
     @contextmanager
@@ -205,7 +207,7 @@ class _Stream:
     def read(self, count: int) -> bytes:
         """Read up to ``count`` bytes; refuse headers that declare gigabytes."""
         if not 0 <= count <= MAX_FILE_BYTES + tarfile.RECORDSIZE:
-            raise DataError(f"{self._path}: a header of {count:,} bytes; this is no usual archive")
+            raise DataError(f"{self._path}: invalid archive: a header of {count:,} bytes")
         self.last = self._file.read(count)
         return self.last
 
@@ -273,7 +275,7 @@ def _members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile.TarI
         archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every member otherwise
         yield member
     if stream.last.strip(b"\0"):  # tarfile treats a broken header as the end
-        raise DataError("a header in its middle is broken")
+        raise DataError("corrupt or truncated archive (invalid member header)")
 
 
 def _limit(path: Path) -> int:
@@ -281,7 +283,7 @@ def _limit(path: Path) -> int:
 
 
 def _bomb(path: Path, limit: int) -> str:
-    return f"{path}: it unpacks to more than {limit >> 30} GiB; this is no archive of scans"
+    return f"{path}: unpacks to more than the limit of {limit >> 30} GiB"
 
 
 @contextmanager
@@ -294,10 +296,10 @@ def _explained(path: Path) -> Iterator[None]:
         raise DataError(text if text.startswith(str(path)) else f"{path}: {text}") from error
     except tarfile.ReadError as error:
         raise DataError(
-            f"{path}: it is neither a folder nor a whole tar or zip archive ({error})"
+            f"{path}: not a folder or a complete tar or zip archive ({error})"
         ) from error
     except Exception as error:  # broken archives raise exceptions of many types
         if isinstance(error, OSError) and error.errno is not None:
             raise
         text = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path}: the archive is broken or cut short ({text[:120]})") from error
+        raise DataError(f"{path}: corrupt or truncated archive ({text[:120]})") from error

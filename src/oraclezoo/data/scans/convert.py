@@ -136,10 +136,10 @@ def convert(
 def _open(source: Path, out: Path) -> Source:
     if source.is_dir():
         if source.resolve() == out.resolve():
-            raise UsageError(f"{out}: give another folder for the output than the scans' own")
+            raise UsageError(f"{out}: the output folder must differ from the source folder")
         return Folder(source, out)
     if source.exists() and not source.is_file():
-        raise DataError(f"{source}: it is neither a folder nor an archive file")
+        raise DataError(f"{source}: not a folder or an archive file")
     return Zip(source) if is_zip(source) else Tar(source)
 
 
@@ -148,10 +148,12 @@ def _shares(layout: Layout, settings: Settings) -> Shares:
     shares = {}
     for side, percent in percents.items():
         if side in layout.sides and percent is not None:
-            raise UsageError(f"the source has a {side} folder: leave --{side} out")
+            raise UsageError(f"the source has a {side} folder; omit --{side}")
         shares[side] = 0 if side in layout.sides else _USUAL_PERCENT if percent is None else percent
     if sum(shares.values()) >= 100:
-        raise UsageError("--validation and --test leave no percent for training")
+        raise UsageError(
+            "--validation and --test must leave images for training: their sum must be below 100"
+        )
     return Shares(**shares)
 
 
@@ -225,8 +227,8 @@ def _write_side(
 ) -> dict[str, str]:
     if len(chosen) * size**2 > MAX_BYTES:
         raise DataError(
-            f"{len(chosen):,} {side} images of {size} x {size} are more than the "
-            f"{MAX_BYTES >> 30} GiB that IDX files are read up to; choose a smaller --size"
+            f"{len(chosen):,} {side} images of {size} x {size} exceed the limit of "
+            f"{MAX_BYTES >> 30} GiB per IDX file; choose a smaller --size"
         )
     images, labels = publish.IMAGES[side], publish.LABELS[side]
     bytes_of = (store.read(one.kept) for one in chosen)

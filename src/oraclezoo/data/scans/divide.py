@@ -138,14 +138,13 @@ def _check(layout: Layout, classes: ClassNames, shares: Shares, placed: Sequence
         if not each.images["train"]:
             usable = sum(each.images.values())
             raise DataError(
-                f"class '{each.name}' has no training image: {each.rejected} of its files were "
-                f"rejected, {usable} went to validation and test"
+                f"class '{each.name}' has no training images: {each.rejected} files were rejected, "
+                f"{usable} assigned to validation and test"
             )
     for side, wanted in (("validation", shares.validation), ("test", shares.test)):
         if (wanted or side in layout.sides) and all(one.side != side for one in placed):
             if side in layout.sides:
-                raise DataError(f"there is no usable image in the {side} folder")
+                raise DataError(f"no usable images in the {side} folder")
             raise DataError(
-                f"no image fell to {side}: too few for {wanted}%\n"
-                f"Add images, or ask for more by --{side}."
+                f"no images were assigned to {side} ({wanted}%)\nAdd images, or increase --{side}."
             )

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 SUFFIXES = frozenset({".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
 """File name extensions of images; other files are ignored."""
 
-NOT_AN_IMAGE = "its name is not an image's"
+NOT_AN_IMAGE = "not an image file extension"
 
 
 class Unused(NamedTuple):

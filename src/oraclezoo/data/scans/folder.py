@@ -27,7 +27,7 @@ class Folder:
     kind = "folder"
 
     def __init__(self, root: Path, excluded: Path) -> None:
-        self._root, self._apart = root, excluded.resolve()
+        self._root, self._excluded = root, excluded.resolve()
 
     def listing(self) -> Listing:
         """List names, sizes and modification times without opening a file.
@@ -53,7 +53,7 @@ class Folder:
                 rejected.append(Unused(name, f"the file cannot be read ({error.strerror})"))
                 continue
             if not stat.S_ISREG(status.st_mode):  # opening a pipe could block
-                rejected.append(Unused(name, "it is not a file"))
+                rejected.append(Unused(name, "not a regular file"))
             elif status.st_size > MAX_FILE_BYTES:
                 rejected.append(Unused(name, TOO_LARGE))
             else:
@@ -93,10 +93,10 @@ class Folder:
                 if is_hidden(entry.name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    if Path(entry.path).resolve() != self._apart:
+                    if Path(entry.path).resolve() != self._excluded:
                         waiting.append(Path(entry.path))
                 elif entry.is_symlink() and entry.is_dir():
                     path = Path(entry.path).relative_to(self._root).as_posix()
-                    ignored.append(Unused(printable(path), "a link to a folder is not followed"))
+                    ignored.append(Unused(printable(path), "link to a folder, not followed"))
                 else:
                     yield entry

@@ -125,10 +125,10 @@ def gather(
     if outcome.prepared < len(waiting):
         if stop():
             raise InterruptedRunError(
-                f"stopped: {before + outcome.prepared:,} of {len(scans):,} files are prepared and "
-                "kept; run the same command again to go on"
+                f"interrupted: {before + outcome.prepared:,} of {len(scans):,} files are prepared; "
+                "run the same command again to resume"
             )
-        raise DataError("the source changed while it was read; run the same command again")
+        raise DataError("the source changed while being read; run the same command again")
     return outcome
 
 

@@ -86,7 +86,7 @@ def arrange(files: Sequence[ScanFile]) -> Layout:
         side = sides.get(path[0]) if path else None
         below = path[1:] if sides else path
         if len(below) < 2 or (sides and side is None):
-            rejected.append(Unused(file.name, "it lies in no class folder"))
+            rejected.append(Unused(file.name, "not in a class folder"))
         else:
             scans.append(Scan(file, "/".join(path), side, below[0]))
     scans.sort(key=lambda scan: (scan.side or "", natural(scan.folder), natural(scan.path)))
@@ -114,11 +114,11 @@ def name_classes(layout: Layout, naming: Naming) -> ClassNames:
     if len(folders) < 2:
         present = f"only '{folders[0]}'" if folders else "none"
         raise DataError(
-            f"two class folders with images are the least; there is {present}\n"
-            "SOURCE has a folder for each class, or train/ and test/ with those in them."
+            f"at least two class folders with images are required; found {present}\n"
+            "SOURCE must contain one folder per class, or train/ and test/ with such folders."
         )
     if len(folders) > MAX_CLASSES:
-        raise DataError(f"{len(folders)} class folders; IDX labels can tell {MAX_CLASSES} apart")
+        raise DataError(f"{len(folders)} class folders; IDX labels support at most {MAX_CLASSES}")
     glyphs = tuple(name if len(name) == 1 and not name.isascii() else "" for name in folders)
     return ClassNames(folders, folders, glyphs)
 
@@ -142,8 +142,8 @@ def _as_oracle_mnist(folders: tuple[str, ...]) -> ClassNames:
         if set(folders) == set(known):
             return ClassNames(known, CLASSES, GLYPHS)
     raise DataError(
-        "the class folders are not Oracle-MNIST's: those are 0 to 9, or big, sun, ..., or 大, 日, "
-        "...\nLeave --classes out to name the classes by their folders."
+        "the class folders are not Oracle-MNIST's: expected 0 to 9, or big, sun, ..., or 大, 日, "
+        "...\nOmit --classes to name the classes after the folders."
     )
 
 

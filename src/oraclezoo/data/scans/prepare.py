@@ -61,5 +61,5 @@ def _prepare(rules: Preparation, key: str, content: Content) -> Prepared:
     except DataError as error:
         return Prepared(key, digest, None, str(error))
     except MemoryError:
-        return Prepared(key, digest, None, "there is not enough memory to read the image")
+        return Prepared(key, digest, None, "not enough memory to read the image")
     return Prepared(key, digest, image.tobytes(), "")

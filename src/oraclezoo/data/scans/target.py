@@ -39,8 +39,8 @@ def work_folder(out: Path) -> Iterator[Path]:
     stranger = publish.foreign(out, ours)
     if stranger:
         raise DataError(
-            f"{out / stranger} was not written by this command; it is left alone\n"
-            "Give another folder, or move that file away."
+            f"{out / stranger} was not written by this command and is not overwritten\n"
+            "Choose another folder, or move the file."
         )
     work = out / WORK
     work.mkdir(parents=True, exist_ok=True)
@@ -48,9 +48,13 @@ def work_folder(out: Path) -> Iterator[Path]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise DataError(f"{out}: another conversion is writing there; wait for it to end") from None
+        raise DataError(
+            f"{out}: another conversion is writing to this folder; wait for it to finish"
+        ) from None
     except NotImplementedError as error:
-        raise DataError(f"{out}: this file system has no locks; give another folder") from error
+        raise DataError(
+            f"{out}: this file system does not support locks; choose another folder"
+        ) from error
     try:
         yield work
     finally:
@@ -112,7 +116,7 @@ def keeps_about(out: Path, content: bytes, num_classes: int) -> bool:
         return False
     if not isinstance(classes, list) or len(classes) != num_classes:
         raise DataError(
-            f"{path} was changed by hand, and there are other classes now\n"
-            "Move it away, run this again, and change the new one."
+            f"{path} was edited, but the number of classes has changed\n"
+            "Move it away, run the same command again and edit the new file."
         )
     return True

@@ -60,8 +60,8 @@ def spread(
                     yield future.result()
         except BrokenProcessPool as error:
             raise DataError(
-                "a worker process died, out of memory perhaps; what is done is kept\n"
-                "Run the same command again, with a smaller --jobs."
+                "a worker process died, possibly out of memory; finished images are kept\n"
+                "Run the same command again with a smaller --jobs."
             ) from error
 
 
