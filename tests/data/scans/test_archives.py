@@ -69,7 +69,7 @@ def test_upstreams_archive_works_directly(
     assert len(idx(data_dir=tmp_path / "b").split("test").labels) == 24
     assert not list(tmp_path.rglob("0.bmp"))[4:]  # nothing was unpacked beside the source
     again = convert(packed, tmp_path / "b", Settings())
-    assert (again.prepared, again.kept) == (0, 90)
+    assert (again.prepared, again.reused) == (0, 90)
 
 
 def test_zip_archives_work(upstream: Path, tmp_path: Path) -> None:

@@ -13,15 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from oraclezoo.data.scans import convert as module
 from oraclezoo.data.scans.convert import Settings, convert
-from oraclezoo.data.scans.divide import Shares, side_of
 from oraclezoo.data.scans.report import Report
-from oraclezoo.data.scans.target import work_folder
-from oraclezoo.data.scans.workers import spread
+from oraclezoo.data.scans.write import work_folder
 from oraclezoo.data.splits import by_image_hash
 from oraclezoo.data.tracks import idx
 from oraclezoo.errors import DataError, InterruptedRunError, UsageError
@@ -31,8 +26,8 @@ from oraclezoo.plugins.registry import build_registry
 Write = Callable[..., Path]
 
 
-def sides(folder: Path) -> dict[str, dict[bytes, int]]:
-    """Image -> label on each side."""
+def splits(folder: Path) -> dict[str, dict[bytes, int]]:
+    """Image -> label on each split."""
     dataset = idx(data_dir=folder)
     parts = {name: dataset.split(name) for name in ("train", "validation", "test")}
     return {
@@ -51,12 +46,12 @@ def data(folder: Path) -> dict[str, str]:
 
 
 def test_a_converted_folder_is_a_data_set(pool: Path, tmp_path: Path) -> None:
-    """Track idx opens it: every scan once, prepared, under its folder's name, on a side by hash."""
+    """Track idx opens it: every scan once, labelled by its folder and split by hash."""
     report = convert(pool, tmp_path / "out", Settings())
     dataset = build_registry().create("dataset", "idx", data_dir=tmp_path / "out")
     assert dataset.classes == ("ma", "ri", "yu")
     assert not dataset.flip_keeps_label
-    found = sides(tmp_path / "out")
+    found = splits(tmp_path / "out")
     expected = {
         prepare(path, 28, smoothing=0.0).gray.tobytes(): label
         for label, name in enumerate(dataset.classes)
@@ -67,7 +62,7 @@ def test_a_converted_folder_is_a_data_set(pool: Path, tmp_path: Path) -> None:
     assert {name: report.count(name) for name in found} == {k: len(v) for k, v in found.items()}
     assert by_image_hash(dataset.split("validation").images).all()  # as track oracle-mnist
     assert not by_image_hash(dataset.split("train").images).any()
-    assert (report.prepared, report.kept, report.rejected) == (120, 0, ())
+    assert (report.prepared, report.reused, report.rejected) == (120, 0, ())
     document = json.loads((tmp_path / "out" / "report.json").read_text())
     assert document == {"schema": "oraclezoo/convert/1", "data": report.to_json_dict()}
     for name, digest in report.files.items():
@@ -100,39 +95,17 @@ def test_images_stay_on_their_side_when_others_are_added(
     """Neither more files, nor a new class before the others, nor other names move any image."""
     out = tmp_path / "out"
     convert(pool, out, Settings())
-    before = sides(out)
+    before = splits(out)
     for number in range(60):
         write(pool / "aa" / f"{number}.png", 1000 + number)
         write(pool / "ri" / f"0{number}-more.bmp", 2000 + number)
     (pool / "yu").rename(pool / "ab")
     report = convert(pool, out, Settings())
-    after = sides(out)
-    for side, images in before.items():
-        assert images.keys() <= after[side].keys()
+    after = splits(out)
+    for split, images in before.items():
+        assert images.keys() <= after[split].keys()
     assert report.usable == 240
-    assert (report.prepared, report.kept) == (160, 80)  # those renamed are read again
-
-
-@given(st.binary(max_size=40), st.integers(0, 60), st.integers(0, 39), st.integers(0, 30))
-def test_a_larger_share_moves_none_back(
-    image: bytes, validation: int, test: int, more: int
-) -> None:
-    """A side only grows with its share, and takes nothing from the other held-out side."""
-    digest = hashlib.sha256(image).hexdigest()
-    side = side_of(digest, Shares(validation, test))
-    wider = side_of(digest, Shares(validation, min(test + more, 100 - validation)))
-    assert wider == side or (side, wider) == ("train", "test")
-    if validation == 10:
-        array = np.frombuffer(image, np.uint8)[None, :, None]
-        assert (side == "validation") == bool(by_image_hash(array)[0])
-
-
-def test_shares_are_about_what_is_asked_for() -> None:
-    """Of 20,000 images, within four standard deviations."""
-    digests = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(20_000)]
-    found = [side_of(digest, Shares(25, 15)) for digest in digests]
-    assert abs(found.count("validation") - 5000) < 4 * (20_000 * 0.25 * 0.75) ** 0.5
-    assert abs(found.count("test") - 3000) < 4 * (20_000 * 0.15 * 0.85) ** 0.5
+    assert (report.prepared, report.reused) == (160, 80)  # those renamed are read again
 
 
 def test_the_output_does_not_depend_on_jobs_or_history(
@@ -140,12 +113,12 @@ def test_the_output_does_not_depend_on_jobs_or_history(
 ) -> None:
     """One process, three, small portions, a second run, and a fresh one give the same bytes."""
     convert(pool, tmp_path / "one", Settings())
-    monkeypatch.setattr("oraclezoo.data.scans.gather._FILES_A_TASK", 7)
+    monkeypatch.setattr("oraclezoo.data.scans.prepare._MAX_BATCH", 7)
     convert(pool, tmp_path / "three", Settings(), jobs=3)
     assert data(tmp_path / "three") == data(tmp_path / "one")
     times = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "one").glob("*.gz")}
     again = convert(pool, tmp_path / "one", Settings())
-    assert (again.prepared, again.kept, again.images_per_s) == (0, 120, None)
+    assert (again.prepared, again.reused, again.images_per_s) == (0, 120, None)
     assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / "one").glob("*.gz")} == times
     fresh = convert(pool, tmp_path / "one", Settings(), fresh=True)
     assert fresh.prepared == 120
@@ -159,9 +132,9 @@ def test_a_changed_file_is_read_again(pool: Path, tmp_path: Path, write: Write) 
     write(pool / "ma" / "0.bmp", 5000)
     (pool / "ma" / "1.png").unlink()
     report = convert(pool, out, Settings())
-    assert (report.prepared, report.kept, report.usable) == (1, 118, 119)
+    assert (report.prepared, report.reused, report.usable) == (1, 118, 119)
     image = prepare(pool / "ma" / "0.bmp", 28, smoothing=0.0).gray.tobytes()
-    assert image in set().union(*sides(out).values())
+    assert image in set().union(*splits(out).values())
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 512])
@@ -171,8 +144,8 @@ def test_any_size(size: int, pool: Path, tmp_path: Path) -> None:
     convert(pool, out, Settings(validation_percent=30, test_percent=30))
     report = convert(pool, out, Settings(size, validation_percent=30, test_percent=30))
     dataset = idx(data_dir=out)
-    for side in ("train", "validation", "test"):
-        assert dataset.split(side).images.shape[1:] == (size, size)
+    for split in ("train", "validation", "test"):
+        assert dataset.split(split).images.shape[1:] == (size, size)
     assert report.prepared == 120
     assert len(list((out / ".convert").glob("images-*"))) == 1
 
@@ -187,24 +160,24 @@ def test_folders_for_sides_are_kept_to(pool: Path, tmp_path: Path) -> None:
             (path,) = (source / "train" / name).glob(f"{number}.*")
             path.rename(source / "test" / name / path.name)
     report = convert(source, tmp_path / "out", Settings())
-    assert report.side_folders == ("train", "test")
+    assert report.split_folders == ("train", "test")
     assert report.count("test") == 30
     assert report.settings["test_percent"] == 0
-    found = sides(tmp_path / "out")
-    assert found["validation"].keys() <= sides_of_pool(pool, tmp_path)["validation"].keys()
+    found = splits(tmp_path / "out")
+    assert found["validation"].keys() <= splits_of_pool(pool, tmp_path)["validation"].keys()
     with pytest.raises(UsageError, match="has a test folder; omit --test"):
         convert(source, tmp_path / "out", Settings(test_percent=20))
     (source / "train").rename(source / "Training")
     shutil.copytree(source / "test", source / "val")
     report = convert(source, tmp_path / "other", Settings())
-    assert [report.count(side) for side in ("train", "validation", "test")] == [90, 30, 30]
-    assert all(group.across_sides for group in report.duplicates)
+    assert [report.count(split) for split in ("train", "validation", "test")] == [90, 30, 30]
+    assert all(group.across_splits for group in report.duplicates)
     assert len(report.duplicates) == 30
 
 
-def sides_of_pool(pool: Path, place: Path) -> dict[str, dict[bytes, int]]:
+def splits_of_pool(pool: Path, place: Path) -> dict[str, dict[bytes, int]]:
     convert(pool, place / "pool-out", Settings())
-    return sides(place / "pool-out")
+    return splits(place / "pool-out")
 
 
 def test_oracle_mnists_names_are_taken_on_request(tmp_path: Path, write: Write) -> None:
@@ -274,7 +247,7 @@ def test_broken_files_are_left_out_and_reported(pool: Path, tmp_path: Path) -> N
     assert all(reason and "\n" not in reason for _, reason in report.rejected)
     assert report.rejected_percent == pytest.approx(10)
     assert sum(each.rejected for each in report.classes) == 12
-    assert sum(map(len, sides(tmp_path / "out").values())) == report.usable == 108
+    assert sum(map(len, splits(tmp_path / "out").values())) == report.usable == 108
 
 
 def test_a_file_that_was_mended_is_taken_in(pool: Path, tmp_path: Path) -> None:
@@ -290,7 +263,7 @@ def test_a_file_that_was_mended_is_taken_in(pool: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_where_no_data_set_comes_of_it(pool: Path, tmp_path: Path) -> None:
-    """A class without a usable image, no class folders, one class, or a side left empty."""
+    """A class without a usable image, no class folders, one class, or a split left empty."""
     out = tmp_path / "out"
     for path in (pool / "ri").iterdir():
         path.write_bytes(b"broken")
@@ -329,7 +302,7 @@ def test_equal_images_are_reported_and_on_one_side(pool: Path, tmp_path: Path) -
     assert (first.classes, first.conflicting) == (("ma", "ma", "yu"), True)
     assert second.files == ("ri/1.png", "ri/copy.png")
     assert not second.conflicting
-    assert not any(group.across_sides for group in report.duplicates)
+    assert not any(group.across_splits for group in report.duplicates)
     assert report.usable == 123
 
 
@@ -396,7 +369,7 @@ def test_a_stopped_conversion_goes_on(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was prepared is kept, and nothing is in place until all is."""
-    monkeypatch.setattr("oraclezoo.data.scans.gather._FILES_A_TASK", 10)
+    monkeypatch.setattr("oraclezoo.data.scans.prepare._MAX_BATCH", 10)
     done: list[int] = []
     with pytest.raises(InterruptedRunError, match="30 of 120 files are prepared;"):
         convert(
@@ -409,7 +382,7 @@ def test_a_stopped_conversion_goes_on(
     assert done == [10, 20, 30]
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".convert"]
     report = convert(pool, tmp_path / "out", Settings())
-    assert (report.prepared, report.kept) == (90, 30)
+    assert (report.prepared, report.reused) == (90, 30)
     convert(pool, tmp_path / "whole", Settings())
     assert data(tmp_path / "out") == data(tmp_path / "whole")
 
@@ -506,12 +479,6 @@ def _fill(out: Path, place: Path, old: dict[str, str], pool: Path) -> None:
             shutil.copy2(path, out)
 
 
-def test_a_dead_worker_is_an_error_that_says_so() -> None:
-    """Not a hang, and no traceback."""
-    with pytest.raises(DataError, match=r"a worker process died.*kept\n.*smaller --jobs"):
-        list(spread(os._exit, [1, 2, 3], 2, lambda: False))
-
-
 def test_jobs_work_beside_threads(pool: Path, tmp_path: Path) -> None:
     """From another thread, where signals cannot be set."""
     reports: list[Report] = []
@@ -527,6 +494,6 @@ def test_sizes_that_idx_cannot_hold_are_refused(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What would be written must be what can be read again."""
-    monkeypatch.setattr(module, "MAX_BYTES", 90 * 28**2)
+    monkeypatch.setattr("oraclezoo.data.scans.write.MAX_BYTES", 90 * 28**2)
     with pytest.raises(DataError, match=r"train images of 28 x 28 exceed .* smaller --size"):
         convert(pool, tmp_path / "out", Settings())
