@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from oraclezoo.data.idx import read_idx, read_images_labels, read_labels, write_idx
+from oraclezoo.data.idx import read_idx, write_idx
+from oraclezoo.data.image_files import read_images_labels, read_labels
 from oraclezoo.errors import DataError
 
 NATIVE = [np.dtype(name) for name in ("uint8", "int8", "int16", "int32", "float32", "float64")]

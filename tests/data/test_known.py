@@ -12,7 +12,8 @@ import pytest
 
 from oraclezoo.data import tracks
 from oraclezoo.data.dataset import SPLITS
-from oraclezoo.data.idx import read_labels, write_idx
+from oraclezoo.data.idx import write_idx
+from oraclezoo.data.image_files import read_labels
 from oraclezoo.data.known import KNOWN, canonical, differing
 from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS
 from oraclezoo.errors import DataError

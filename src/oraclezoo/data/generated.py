@@ -15,9 +15,9 @@ from typing import Self
 import numpy as np
 
 from oraclezoo.data.atomic import alone, replacing
-from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit
-from oraclezoo.data.idx import read_images_labels, write_idx
+from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit, oracle_dataset
+from oraclezoo.data.idx import write_idx
+from oraclezoo.data.image_files import read_images_labels
 from oraclezoo.data.locate import cache_folder
 from oraclezoo.data.upstream import digest
 from oraclezoo.errors import DataError
@@ -56,10 +56,7 @@ def open_generated(
         digests[f"generated {name}"] = split_sha256(split)
         return split
 
-    return ArrayDataset(
-        classes=CLASSES,
-        glyphs=GLYPHS,
-        flip_keeps_label=True,
+    return oracle_dataset(
         synthetic=True,
         sha256=digests,
         readers={name: partial(read, name) for name in SPLITS},

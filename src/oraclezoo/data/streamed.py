@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.data import idx, upstream
+from oraclezoo.data import idx, image_files, upstream
 from oraclezoo.data.atomic import alone, replacing
 from oraclezoo.data.dataset import ArraySplit
 from oraclezoo.data.locate import cache_folder
@@ -205,11 +205,11 @@ def open_images(
         DataError: If the file cannot be read, or is not streamed and exceeds idx.MAX_BYTES.
     """
     if stream_above is None:
-        return idx.read_images(path)
+        return image_files.read_images(path)
     header = idx.read_header(path)
-    idx.check_images(path, header)
+    image_files.check_images(path, header)
     if header.size_bytes <= min(stream_above, idx.MAX_BYTES):
-        return idx.read_images(path)
+        return image_files.read_images(path)
     return ImagesInFile(_unpacked(path, header, progress) if header.packed else path, header)
 
 
@@ -236,8 +236,8 @@ def open_images_labels(
         DataError: If a file cannot be read, the counts differ, or a label is out of range.
     """
     images = open_images(images_path, stream_above, progress)
-    labels = idx.read_labels(labels_path, num_classes)
-    idx.check_pair(images_path, len(images), labels_path, len(labels))
+    labels = image_files.read_labels(labels_path, num_classes)
+    image_files.check_pair(images_path, len(images), labels_path, len(labels))
     if isinstance(images, ImagesInFile):
         return FileSplit(images, labels)
     return ArraySplit(images, labels)

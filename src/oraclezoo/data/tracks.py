@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from oraclezoo.data import folder, splits, upstream
-from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit
+from oraclezoo.data.characters import CLASSES
+from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit, oracle_dataset
 from oraclezoo.data.fetch import ensure, verified
 from oraclezoo.data.generated import Part, open_generated, split_sha256
-from oraclezoo.data.idx import read_images_labels, read_labels
+from oraclezoo.data.image_files import read_images_labels, read_labels
 from oraclezoo.data.known import KNOWN
 from oraclezoo.data.streamed import AnySplit, open_images_labels
 from oraclezoo.data.upstream import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
@@ -72,10 +72,7 @@ def oracle_mnist(
     def test() -> AnySplit:
         return _official(read, paths, TEST_IMAGES, TEST_LABELS, digests)
 
-    return ArrayDataset(
-        classes=CLASSES,
-        glyphs=GLYPHS,
-        flip_keeps_label=True,
+    return oracle_dataset(
         synthetic=False,
         sha256=digests,
         readers={"train": train, "validation": validation, "test": test},
@@ -110,10 +107,7 @@ def oracle_mnist_3k(
     def part(name: str) -> AnySplit:
         return official().take(splits.three_of_test_file(official().labels)[name])
 
-    return ArrayDataset(
-        classes=CLASSES,
-        glyphs=GLYPHS,
-        flip_keeps_label=True,
+    return oracle_dataset(
         synthetic=False,
         sha256=digests,
         readers={name: partial(part, name) for name in SPLITS},
@@ -167,10 +161,7 @@ def glyphs_3k(*, data_dir: Path | None, progress: Progress = None) -> ArrayDatas
             raise DataError(f"{images} or its labels are corrupt; reinstall oraclezoo")
         return split
 
-    return ArrayDataset(
-        classes=CLASSES,
-        glyphs=GLYPHS,
-        flip_keeps_label=True,
+    return oracle_dataset(
         synthetic=True,
         sha256=digests,
         readers={name: partial(read, name) for name in SPLITS},

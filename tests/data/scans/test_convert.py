@@ -84,7 +84,7 @@ def test_the_order_is_by_class_and_number(pool: Path, tmp_path: Path) -> None:
 
 
 def _training_file(folder: Path) -> np.ndarray:
-    from oraclezoo.data.idx import read_images
+    from oraclezoo.data.image_files import read_images
 
     return read_images(folder / "train-images-idx3-ubyte.gz")
 
