@@ -43,7 +43,7 @@ class Settings:
         read_timeout_s: Longest time without data from the server.
         attempts: Number of attempts, the first one included.
         pause_s: Pause before the second attempt; doubled for each further one.
-        max_pause_s: A server that asks for a longer pause is given up.
+        max_pause_s: Longest pause that a server may request; the download fails beyond it.
         max_redirects: Largest number of redirects.
         total_s: Time limit of all attempts, in addition to the time that the largest allowed size
             takes at ``slowest_bytes_per_s``.
@@ -60,7 +60,7 @@ class Settings:
     slowest_bytes_per_s: float = 16_000.0
 
 
-class _TryAgainError(Exception):
+class _RetryableError(Exception):
     """A failure that may be temporary; retried, after ``wait_s`` if the server asks for it."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
@@ -94,7 +94,7 @@ def obtain(
     Raises:
         DownloadError: If the file cannot be downloaded, verified or written.
     """
-    if _is_there(file, path):
+    if _is_verified(file, path):
         return
     say = progress or (lambda _: None)
     settings = settings or Settings()
@@ -103,7 +103,7 @@ def obtain(
         path.parent.mkdir(parents=True, exist_ok=True)
         waiting = f"{file.name}: waiting for another process to download it"
         with alone(path, lambda: say(waiting)):
-            if not _is_there(file, path):
+            if not _is_verified(file, path):
                 download.run()
     except DownloadError as error:
         raise DownloadError(f"{without_password(url)}: {error}\n{instead}") from error.__cause__
@@ -125,7 +125,7 @@ def without_password(url: str) -> str:
     return re.sub(r"//[^/]*@", "//", url)
 
 
-def _is_there(file: UpstreamFile, path: Path) -> bool:
+def _is_verified(file: UpstreamFile, path: Path) -> bool:
     return path.is_file() and check(file, path).status == "ok"
 
 
@@ -154,19 +154,19 @@ class _Download:
                 return
             except queue.Empty as error:
                 raise DownloadError(f"timed out after {limit_s:,.0f} s") from error
-            except _TryAgainError as broken:
+            except _RetryableError as failure:
                 if attempt == settings.attempts:
                     raise DownloadError(
-                        f"{broken} (attempt {attempt} of {settings.attempts})"
-                    ) from broken.__cause__
-                wait_s = broken.wait_s
+                        f"{failure} (attempt {attempt} of {settings.attempts})"
+                    ) from failure.__cause__
+                wait_s = failure.wait_s
                 if wait_s is None:
                     wait_s = settings.pause_s * 2 ** (attempt - 1)
                 elif wait_s > settings.max_pause_s:
                     raise DownloadError(
-                        f"{broken} and asks to retry after {wait_s:,.0f} s"
+                        f"{failure} and asks to retry after {wait_s:,.0f} s"
                     ) from None
-                self.say(f"{broken}; retrying in {wait_s:g} s")
+                self.say(f"{failure}; retrying in {wait_s:g} s")
                 time.sleep(min(wait_s, max(0.0, deadline - time.monotonic())))
 
     def _attempt(self, target: BinaryIO, deadline: float) -> None:
@@ -187,7 +187,7 @@ class _Download:
             target.write(chunk)
             self.received(self.file.name, done, total)
         if total is not None and done < total:
-            raise _TryAgainError("incomplete download")
+            raise _RetryableError("incomplete download")
         actual = digest_stream(target, self.file.kind)
         if actual != self.file.digest:
             raise DownloadError(
@@ -199,7 +199,7 @@ class _Download:
         """Yield the file's size if the server reports it, then its bytes as they arrive."""
         import urllib3.exceptions
 
-        with _session() as session, self._answer(session) as response:
+        with _session() as session, self._response(session) as response:
             if response.status_code != HTTPStatus.OK:
                 raise _refusal(response)
             length = response.headers.get("Content-Length", "").strip()
@@ -210,11 +210,11 @@ class _Download:
                 while chunk := response.raw.read1(_CHUNK, decode_content=False):
                     yield chunk
             except urllib3.exceptions.ReadTimeoutError as error:
-                raise _TryAgainError("the server stopped sending data") from error
+                raise _RetryableError("the server stopped sending data") from error
             except urllib3.exceptions.HTTPError as error:
-                raise _TryAgainError("incomplete download") from error
+                raise _RetryableError("incomplete download") from error
 
-    def _answer(self, session: requests.Session) -> requests.Response:
+    def _response(self, session: requests.Session) -> requests.Response:
         """Return the response after all redirects, its body unread."""
         url = self.url
         for _ in range(self.settings.max_redirects + 1):
@@ -294,11 +294,11 @@ def _get(session: requests.Session, url: str, settings: Settings) -> requests.Re
             "the server's certificate is not trusted (set $REQUESTS_CA_BUNDLE to add a CA)"
         ) from error
     except requests.exceptions.ProxyError as error:
-        raise _TryAgainError("cannot connect through the proxy") from error
+        raise _RetryableError("cannot connect through the proxy") from error
     except requests.Timeout as error:
-        raise _TryAgainError("the request timed out") from error
+        raise _RetryableError("the request timed out") from error
     except requests.ConnectionError as error:
-        raise _TryAgainError("cannot connect to the server") from error
+        raise _RetryableError("cannot connect to the server") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         raise DownloadError("invalid URL") from error
     except OSError as error:  # raised by requests for a missing certificate bundle
@@ -312,7 +312,7 @@ def _refusal(response: requests.Response) -> Exception:
     # the standard phrase, since the server's could contain anything
     reason = f"the server returned {status}" + (f" {HTTPStatus(status).phrase}" if known else "")
     if status in _BUSY or status >= 500:
-        return _TryAgainError(reason, _retry_after_s(response))
+        return _RetryableError(reason, _retry_after_s(response))
     return DownloadError(reason)
 
 

@@ -105,7 +105,7 @@ def unpacked(path: Path) -> Iterator[bytes]:
         Chunks of bytes.
 
     Raises:
-        DataError: If the file is broken; chunks yielded before must then be discarded.
+        DataError: If the file is corrupt; chunks yielded before must then be discarded.
     """
     _, shape, offset, _ = header = read_header(path)
     left = offset + header.size_bytes
@@ -208,8 +208,8 @@ def _header(
         _refuse(path, "truncated header; download the file again")
     shape = tuple(int.from_bytes(start[i : i + 4], "big") for i in range(4, end, 4))
     dtype = TYPES[code]
-    least = math.prod(size or 1 for size in shape) * dtype.itemsize
-    if max_bytes is not None and least > max_bytes:
+    min_bytes = math.prod(size or 1 for size in shape) * dtype.itemsize
+    if max_bytes is not None and min_bytes > max_bytes:
         _refuse(path, f"the header declares {_shape(shape)} values, more than {max_bytes:,} bytes")
     file.seek(end)
     return dtype, shape, math.prod(shape) * dtype.itemsize

@@ -86,12 +86,12 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for label in range(len(classes)):
         top = _MARGIN + label * row
-        middle = top + (row - _GAP) // 2
-        draw.text((_MARGIN, middle), texts[label], _INK, small, anchor="lm")
-        draw.text((_MARGIN + text_width + 10, middle), characters[label], _INK, large, anchor="lm")
+        centre = top + (row - _GAP) // 2
+        draw.text((_MARGIN, centre), texts[label], _INK, small, anchor="lm")
+        draw.text((_MARGIN + text_width + 10, centre), characters[label], _INK, large, anchor="lm")
         for column, at in enumerate(np.flatnonzero(labels == label)[:per_class]):
             tile = Image.fromarray(images[at]).resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(tile, (start + column * (width + _GAP), middle - height // 2))
+            sheet.paste(tile, (start + column * (width + _GAP), centre - height // 2))
     return sheet
 
 

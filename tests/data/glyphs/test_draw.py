@@ -222,7 +222,7 @@ def test_stroke_depth_is_one_on_the_line_and_half_at_half_a_width() -> None:
     y = np.linspace(2, 25, SAMPLES)
     places = np.stack([np.full_like(y, 14), y], axis=1)[None]
     sigma = np.full((1, 1), 1.5)
-    depth = draw._middle_lines(places, sigma, np.ones((1, SAMPLES)))[0]
+    depth = draw._centre_lines(places, sigma, np.ones((1, SAMPLES)))[0]
     expected = np.exp(-((np.arange(28) - 14.0) ** 2) / (2 * 1.5**2))
     np.testing.assert_allclose(depth[13], expected, atol=0.01)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oraclezoo.data.glyphs import exact, wear
+from oraclezoo.data.glyphs import degrade, exact
 from oraclezoo.data.glyphs.exact import EXP_PER_UNIT, EXP_STEP, NORMAL_STEP, Draws
 
 MARGIN = 1e-9
@@ -84,13 +84,13 @@ def test_a_permutation_holds_each_number_once() -> None:
 def test_the_worst_blur_stays_exact() -> None:
     """The largest pixels under every width of blur: no sum reaches 2^24, so float32 is exact."""
     sigma = np.linspace(0.05, 8, 60, dtype=np.float32)
-    kernel = wear._kernels(sigma)
+    kernel = degrade._kernels(sigma)
     assert (kernel == np.rint(kernel)).all()
     assert (kernel >= 0).all()
-    largest = kernel.sum(2).max() * wear._LEVELS
+    largest = kernel.sum(2).max() * degrade._LEVELS
     assert largest < 2**24
-    worst = np.full((len(sigma), 28, 28), wear._LEVELS, np.float32)
-    worst[:, ::2] = -wear._LEVELS
+    worst = np.full((len(sigma), 28, 28), degrade._LEVELS, np.float32)
+    worst[:, ::2] = -degrade._LEVELS
     expected = kernel.astype(np.int64) @ worst.astype(np.int64)
     assert np.array_equal(kernel @ worst, expected)
 
@@ -99,19 +99,19 @@ def test_a_blur_is_the_gaussian_blur() -> None:
     """A single bright pixel spreads as the Gaussian does, and a flat image stays flat."""
     image = np.zeros((1, 28, 28), np.float32)
     image[0, 14, 14] = 255
-    blurred = wear.smooth(image, np.array([1.5], np.float32), 2.0**-3)[0]
+    blurred = degrade.smooth(image, np.array([1.5], np.float32), 2.0**-3)[0]
     ray = np.exp(-((np.arange(28) - 14.0) ** 2) / (2 * 1.5**2))
     np.testing.assert_allclose(blurred, 255 * np.outer(ray, ray) / ray.sum() ** 2, atol=0.15)
     flat = np.full((1, 28, 28), 100, np.float32)
     np.testing.assert_allclose(
-        wear.smooth(flat, np.array([2.0], np.float32), 2.0**-3), 100, atol=1.5
+        degrade.smooth(flat, np.array([2.0], np.float32), 2.0**-3), 100, atol=1.5
     )
 
 
 def test_texture_has_unit_variance_at_every_width() -> None:
     """And neighbouring pixels agree the more, the wider it is."""
     sigma = np.repeat(np.array([0.45, 1.0, 3.0, 5.8], np.float32), 20)
-    noise = wear.texture(Draws(0, "texture"), sigma).astype(np.float64)
+    noise = degrade.texture(Draws(0, "texture"), sigma).astype(np.float64)
     np.testing.assert_allclose(noise.std((1, 2)), 1, atol=0.01)
     alike = (noise[:, :, 1:] * noise[:, :, :-1]).mean((1, 2)).reshape(4, 20).mean(1)
     assert (np.diff(alike) > 0).all()

@@ -65,7 +65,7 @@ def test_upstreams_archive_works_directly(
     report = convert(packed, tmp_path / "b", Settings(), jobs=2)
     assert images(tmp_path / "a") == images(tmp_path / "b")
     assert report.source_sha256 == from_folder.source_sha256
-    assert (report.source_kind, report.side_folders) == ("tar archive", ("train", "test"))
+    assert (report.source_kind, report.split_folders) == ("tar archive", ("train", "test"))
     assert len(idx(data_dir=tmp_path / "b").split("test").labels) == 24
     assert not list(tmp_path.rglob("0.bmp"))[4:]  # nothing was unpacked beside the source
     again = convert(packed, tmp_path / "b", Settings())

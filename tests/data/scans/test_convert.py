@@ -162,7 +162,7 @@ def test_folders_for_sides_are_kept_to(pool: Path, tmp_path: Path) -> None:
     report = convert(source, tmp_path / "out", Settings())
     assert report.split_folders == ("train", "test")
     assert report.count("test") == 30
-    assert report.settings["test_percent"] == 0
+    assert report.settings.test_percent == 0
     found = splits(tmp_path / "out")
     assert found["validation"].keys() <= splits_of_pool(pool, tmp_path)["validation"].keys()
     with pytest.raises(UsageError, match="has a test folder; omit --test"):
