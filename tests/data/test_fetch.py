@@ -1,4 +1,4 @@
-"""Downloads, against a server on this machine."""
+"""Downloads from a local test server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUICK = Settings(connect_timeout_s=5, read_timeout_s=0.3, attempts=3, pause_s=0)
 
 
 def left(folder: Path) -> list[str]:
-    """What lies in a folder, but for empty locks."""
+    """Return the names in a folder, except empty lock files."""
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
@@ -36,7 +36,7 @@ def content(server: FileServer, name: str = FIRST) -> bytes:
 
 
 def test_files_arrive_whole(server: FileServer, tmp_path: Path) -> None:
-    """All four files come, verified by either kind of digest; one line of progress each."""
+    """All four files are downloaded and verified, with a line of progress each."""
     lines: list[str] = []
     places = fetch(dest=tmp_path / "new" / "folder", url=server.url + "/", progress=lines.append)
     assert {name: path.read_bytes() for name, path in places.items()} == server.files
@@ -47,7 +47,7 @@ def test_files_arrive_whole(server: FileServer, tmp_path: Path) -> None:
 
 
 def test_only_what_is_lacking_or_damaged_is_fetched(server: FileServer, tmp_path: Path) -> None:
-    """A file that matches its digest is kept as it is, one that does not is replaced."""
+    """A file with the right digest is kept, another one replaced."""
     fetch(dest=tmp_path, url=server.url)
     server.asked.clear()
     (tmp_path / FIRST).write_bytes(b"damaged")
@@ -98,7 +98,7 @@ def test_a_bad_answer_leaves_nothing_behind(
 
 
 def test_wrong_bytes_are_named_by_both_digests(server: FileServer, tmp_path: Path) -> None:
-    """Another file is refused, not kept and not asked for twice."""
+    """A file with the wrong digest is neither kept nor requested again."""
     server.mode = "wrong"
     with pytest.raises(DownloadError) as caught:
         fetch([FIRST], dest=tmp_path, url=server.url, settings=QUICK)
@@ -112,7 +112,7 @@ def test_wrong_bytes_are_named_by_both_digests(server: FileServer, tmp_path: Pat
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
     mode: str, server: FileServer, tmp_path: Path
 ) -> None:
-    """Each byte comes before any timeout of a socket; the limit on the whole ends it, once."""
+    """The total time limit ends a download that no socket timeout would."""
     server.mode = mode
     limited = Settings(read_timeout_s=5, total_s=0.5, slowest_bytes_per_s=1e9)
     with pytest.raises(DownloadError, match="timed out after 1 s") as caught:
@@ -123,7 +123,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
 
 
 def test_pauses_count_towards_the_time_limit(server: FileServer, tmp_path: Path) -> None:
-    """A server that asks for seven seconds of two gets no second attempt."""
+    """A requested pause beyond the limit prevents another attempt."""
     server.plan = ["503"]
     limited = Settings(total_s=0.2, slowest_bytes_per_s=1e9)
     with pytest.raises(DownloadError, match="timed out after"):
@@ -133,7 +133,7 @@ def test_pauses_count_towards_the_time_limit(server: FileServer, tmp_path: Path)
 
 @pytest.mark.parametrize("mode", ["truncated", "chunked_truncated", "stall", "hang_up"])
 def test_a_broken_download_is_tried_again(mode: str, server: FileServer, tmp_path: Path) -> None:
-    """From the start, in the same call."""
+    """The same call downloads the file again from the start."""
     server.plan = [mode]
     lines: list[str] = []
     received: list[tuple[str, int, int | None]] = []
@@ -147,7 +147,7 @@ def test_a_broken_download_is_tried_again(mode: str, server: FileServer, tmp_pat
 
 
 def test_redirects_are_followed(server: FileServer, tmp_path: Path) -> None:
-    """A mirror that sends one elsewhere; the body of a redirect is not read."""
+    """The body of a redirect is not read."""
     server.plan = ["redirect", "redirect_with_a_body"]
     fetch([FIRST], dest=tmp_path, url=server.url, settings=QUICK)
     assert len(server.asked) == 3
@@ -155,7 +155,7 @@ def test_redirects_are_followed(server: FileServer, tmp_path: Path) -> None:
 
 
 def test_a_gz_file_that_is_called_gzip_stays_one(server: FileServer, tmp_path: Path) -> None:
-    """Many servers give a .gz file's own compression as the encoding of the transfer."""
+    """Content-Encoding: gzip does not make the client unpack a .gz file."""
     server.mode = "called_gzip"
     fetch([FIRST], dest=tmp_path, url=server.url)
     assert (tmp_path / FIRST).read_bytes() == content(server)
@@ -164,7 +164,7 @@ def test_a_gz_file_that_is_called_gzip_stays_one(server: FileServer, tmp_path: P
 def test_pauses_grow_and_the_server_has_a_say(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twice as long each time, or as long as the server asks for."""
+    """Pauses double unless the server requests one."""
     pauses: list[float] = []
     monkeypatch.setattr(download.time, "sleep", pauses.append)
     server.plan = ["500", "500", "503", "500"]
@@ -176,7 +176,7 @@ def test_pauses_grow_and_the_server_has_a_say(
 
 
 def test_without_a_connection_the_alternatives_are_named(tmp_path: Path) -> None:
-    """A server that nobody runs, or an address that is none, gives the same kind of error."""
+    """Unreachable servers and invalid URLs give the same kind of error."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -188,7 +188,7 @@ def test_without_a_connection_the_alternatives_are_named(tmp_path: Path) -> None
 
 
 def test_a_password_is_not_shown(server: FileServer, tmp_path: Path) -> None:
-    """Neither in lines nor in errors; the server does get it."""
+    """It is in no message, but the server receives it."""
     url = server.url.replace("//", "//me:secret@")
     server.mode = "truncated"
     lines: list[str] = []
@@ -200,14 +200,14 @@ def test_a_password_is_not_shown(server: FileServer, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_named(server: FileServer, tmp_path: Path) -> None:
-    """A destination below a file is refused with its path."""
+    """The error contains the path."""
     (tmp_path / "file").touch()
     with pytest.raises(DownloadError, match=r"cannot write .*file"):
         fetch([FIRST], dest=tmp_path / "file" / "below", url=server.url)
 
 
 def test_a_read_only_folder_is_named(server: FileServer, tmp_path: Path) -> None:
-    """What is there and right is used; what is not is refused with the reason."""
+    """Verified files are used; others raise an error with the reason."""
     fetch([FIRST], dest=tmp_path, url=server.url)
     tmp_path.chmod(0o555)
     try:
@@ -223,7 +223,7 @@ def test_a_read_only_folder_is_named(server: FileServer, tmp_path: Path) -> None
 def test_a_full_disk_is_named(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error of the disk is not taken for one of the network."""
+    """A disk error is not reported as a network error."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -235,7 +235,7 @@ def test_a_full_disk_is_named(
 
 
 def test_an_unknown_name_is_not_asked_for(server: FileServer, tmp_path: Path) -> None:
-    """Only upstream's names reach the server."""
+    """Only official names are requested."""
     with pytest.raises(UnknownNameError):
         fetch(["../../secret"], dest=tmp_path, url=server.url)
     assert server.asked == []
@@ -244,7 +244,7 @@ def test_an_unknown_name_is_not_asked_for(server: FileServer, tmp_path: Path) ->
 def test_what_is_found_nowhere_is_fetched_into_the_cache(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ensure() downloads from the mirror that the environment names, only what it must."""
+    """ensure() downloads only missing files from the mirror in the environment."""
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
     monkeypatch.setenv("ORACLEZOO_DATA_URL", server.url)
     named = tmp_path / "named"
@@ -260,7 +260,7 @@ def test_what_is_found_nowhere_is_fetched_into_the_cache(
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """A forward proxy for one file, under any host name."""
+    """A forward proxy that serves one file for any host name."""
 
     asked: list[str]
     body: bytes
@@ -279,7 +279,7 @@ class Proxy(BaseHTTPRequestHandler):
 def test_proxies_of_the_environment_are_respected(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HTTP_PROXY carries the request, NO_PROXY exempts a host; a bad proxy is named as one."""
+    """HTTP_PROXY and NO_PROXY apply; an invalid proxy has a clear error."""
     handler = type("H", (Proxy,), {"asked": [], "body": content(server)})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
         Thread(target=proxy.serve_forever, args=(0.01,), daemon=True).start()
@@ -311,7 +311,7 @@ fetch.fetch([name], dest=Path(dest), url=url, progress=lambda line: print(line, 
 
 
 def test_two_processes_take_turns(server: FileServer, tmp_path: Path) -> None:
-    """The second one says that it waits, then finds the file done: it is asked for once."""
+    """The second process waits and does not download the file again."""
     server.plan = ["held"]
     file = FILES[FIRST]
     command = [sys.executable, "-c", FETCH, FIRST, file.kind, file.digest, tmp_path, server.url]
@@ -332,7 +332,7 @@ def test_two_processes_take_turns(server: FileServer, tmp_path: Path) -> None:
 
 
 def test_a_killed_process_holds_nobody_up(server: FileServer, tmp_path: Path) -> None:
-    """kill -9 in the middle: the next call does not wait, and removes what the other left."""
+    """After kill -9 the next call does not wait and removes the temporary file."""
     server.plan = ["stall"]
     file = FILES[FIRST]
     command = [sys.executable, "-c", FETCH, FIRST, file.kind, file.digest, tmp_path, server.url]
@@ -352,7 +352,7 @@ def test_a_killed_process_holds_nobody_up(server: FileServer, tmp_path: Path) ->
 def test_a_missing_bundle_of_certificates_is_named(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error of the user's settings is not taken for one of the disk."""
+    """A missing CA bundle is not reported as a disk error."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "absent.pem"))
     url = server.url.replace("http:", "https:")
     with pytest.raises(DownloadError, match="the CA bundle set in the environment"):

@@ -32,7 +32,7 @@ def images_of(dataset: ArrayDataset) -> dict[str, list[bytes]]:
 
 @pytest.fixture
 def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Four files of noise under upstream's names, with their digests in upstream's table."""
+    """Four noise files under the official names, with their digests in the table."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "made-up"
     folder.mkdir()
@@ -50,7 +50,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.realdata
 def test_3k_is_the_track_that_results_rest_on(oracle_dir: Path) -> None:
-    """1,800 / 200 / 1,000 images, as many of each class, exactly the ones of every other day."""
+    """1,800 / 200 / 1,000 images, balanced by class and always the same."""
     dataset = tracks.oracle_mnist_3k(data_dir=oracle_dir)
     for name, per_class in (("train", 180), ("validation", 20), ("test", 100)):
         split = dataset.split(name)
@@ -66,14 +66,14 @@ def test_3k_is_the_track_that_results_rest_on(oracle_dir: Path) -> None:
 
 @pytest.mark.realdata
 def test_3k_leaves_nothing_out_and_nothing_twice(oracle_dir: Path) -> None:
-    """The three splits are disjoint and together are the whole file."""
+    """The three splits are disjoint and make up the whole file."""
     parts = images_of(tracks.oracle_mnist_3k(data_dir=oracle_dir))
     assert sum(map(len, parts.values())) == 3000
     assert len(set().union(*parts.values())) == 3000
 
 
 def test_the_full_track_divides_training_by_hash(made_up: Path) -> None:
-    """Validation is what the hash rule picks, training the rest, test the official test file."""
+    """Validation follows the hash rule; test is the official test file."""
     dataset = tracks.oracle_mnist(data_dir=made_up)
     parts = images_of(dataset)
     assert len(parts["train"]) + len(parts["validation"]) == 500
@@ -85,7 +85,7 @@ def test_the_full_track_divides_training_by_hash(made_up: Path) -> None:
 
 
 def test_training_does_not_open_the_test_file(made_up: Path) -> None:
-    """With the test file gone since, training and validation images are there all the same."""
+    """Training and validation images load without the test file."""
     dataset = tracks.oracle_mnist(data_dir=made_up)
     assert dict(dataset.sha256) == {}
     (made_up / TEST_IMAGES).unlink()
@@ -101,7 +101,7 @@ def test_training_does_not_open_the_test_file(made_up: Path) -> None:
 def test_altered_files_do_not_pass_as_the_track(
     track: Callable[..., ArrayDataset], made_up: Path
 ) -> None:
-    """A valid IDX file with one pixel changed is refused when its split is read."""
+    """A changed pixel raises DataError when the split is read."""
     images = np.zeros((3000, 28, 28), np.uint8)
     write_idx(made_up / TEST_IMAGES, images)
     dataset = track(data_dir=made_up)
@@ -110,7 +110,7 @@ def test_altered_files_do_not_pass_as_the_track(
 
 
 def test_a_missing_file_is_named_at_once(made_up: Path) -> None:
-    """Opening a track says which file an explicit folder lacks, before any training."""
+    """Opening the track reports a file that is missing from an explicit folder."""
     (made_up / TRAIN_IMAGES).unlink()
     with pytest.raises(DataError, match=f"missing {TRAIN_IMAGES}\n") as caught:
         tracks.oracle_mnist(data_dir=made_up)
@@ -119,7 +119,7 @@ def test_a_missing_file_is_named_at_once(made_up: Path) -> None:
 
 
 def test_a_split_is_read_once_and_others_do_not_exist(made_up: Path) -> None:
-    """A second request gives the same object; an unknown name is a usage error."""
+    """Splits are cached; an unknown name is a UsageError."""
     dataset = tracks.oracle_mnist_3k(data_dir=made_up)
     assert dataset.split("train") is dataset.split("train")
     with pytest.raises(UsageError, match="unknown split 'tset'; did you mean 'test'"):
@@ -127,7 +127,7 @@ def test_a_split_is_read_once_and_others_do_not_exist(made_up: Path) -> None:
 
 
 def test_generated_tracks_have_the_sizes_of_the_real_ones() -> None:
-    """glyphs-3k is balanced and disjoint; it says that it is synthetic and what made it."""
+    """glyphs-3k is balanced, disjoint, synthetic, and records its generator."""
     dataset = tracks.glyphs_3k(data_dir=None)
     assert list(dataset.sha256) == ["generated"]
     parts = images_of(dataset)
@@ -161,7 +161,7 @@ def test_the_large_generated_track_has_the_official_class_counts(
 
 
 def own(folder: Path, size: tuple[int, int] = (6, 6), num_classes: int = 3) -> Path:
-    """A small data set in the folder, in MNIST's file names."""
+    """Write a small data set with MNIST's file names."""
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(2)
     for part, count in (("train", 20 * num_classes), ("t10k", 10)):
@@ -175,7 +175,7 @@ def own(folder: Path, size: tuple[int, int] = (6, 6), num_classes: int = 3) -> P
 
 
 def test_own_files_are_a_track(tmp_path: Path) -> None:
-    """idx: a tenth of each class validates; classes are numbered; flips do not keep the label."""
+    """Validation is a tenth of each class; classes are numbered; flips do not keep the label."""
     dataset = tracks.idx(data_dir=own(tmp_path))
     assert np.bincount(dataset.split("validation").labels).tolist() == [2, 2, 2]
     assert np.bincount(dataset.split("train").labels).tolist() == [18, 18, 18]
@@ -190,7 +190,7 @@ def test_own_files_are_a_track(tmp_path: Path) -> None:
 
 
 def test_own_validation_files_are_the_validation(tmp_path: Path) -> None:
-    """With them nothing is held out of training; their size must be the others'."""
+    """Training is then used completely; the image sizes must match."""
     folder = own(tmp_path)
     trained = len(tracks.idx(data_dir=folder).split("train").labels)
     held_out = np.arange(6 * 36, dtype=np.uint8).reshape(6, 6, 6)
@@ -208,7 +208,7 @@ def test_own_validation_files_are_the_validation(tmp_path: Path) -> None:
 
 
 def test_own_names_come_from_dataset_toml(tmp_path: Path) -> None:
-    """Names, glyphs and the flip rule are taken over; a fourth class may have no image."""
+    """It sets names, glyphs and the flip rule; a named class may have no image."""
     own(tmp_path)
     (tmp_path / "dataset.toml").write_text(
         'classes = ["o", "ki", "su", "tsu"]\nglyphs = ["お", "き", "す", "つ"]\n'
@@ -229,14 +229,14 @@ def test_own_names_come_from_dataset_toml(tmp_path: Path) -> None:
     ],
 )
 def test_names_must_fit_the_labels(text: str, complaint: str, tmp_path: Path) -> None:
-    """Too few names or glyphs are refused when the track is opened."""
+    """Too few names or glyphs raise DataError when the track is opened."""
     (own(tmp_path) / "dataset.toml").write_text(text)
     with pytest.raises(DataError, match=complaint):
         tracks.idx(data_dir=tmp_path)
 
 
 def test_own_files_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
-    """No folder, oblong or huge images, few images, one class, or a test set that differs."""
+    """No folder, oblong or large images, one class, or a test split of another size."""
     with pytest.raises(DataError, match="requires the folder of your IDX files"):
         tracks.idx(data_dir=None)
     with pytest.raises(DataError, match="6 x 9 pixels; pad them to squares, 9 x 9"):
@@ -263,7 +263,7 @@ def test_own_files_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
 def test_without_data_or_network_the_error_names_the_alternatives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Opening a real track on a bare, offline machine says what else to do."""
+    """The error of an offline machine without data lists the alternatives."""
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path))
     monkeypatch.setenv("ORACLEZOO_DATA_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

@@ -1,4 +1,4 @@
-"""Stroke files: what they may say, how it is read, and one clear line for what is wrong."""
+"""Stroke files: valid content, and one-line errors for invalid content."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_file_says_what_it_says(file: Path) -> None:
-    """Names, settings and forms are taken over; coordinates of any scale fill the unit box."""
+    """Names, settings and forms are read; coordinates are scaled to the unit box."""
     mountain, one = read(file)
     assert (mountain.name, mountain.glyph, mountain.thickness) == ("mountain", "山", 2.5)
     assert (mountain.margin, mountain.mirrored, one.mirrored) == (0.1, 0.5, 0.0)
@@ -61,14 +61,14 @@ def test_a_file_says_what_it_says(file: Path) -> None:
 
 
 def test_what_is_read_can_be_drawn(file: Path) -> None:
-    """From the file to images, without more ado."""
+    """Characters from a file can be generated."""
     images, labels = generate([5, 7], 0, read(file))
     assert images.shape == (12, 28, 28)
     assert np.bincount(labels).tolist() == [5, 7]
 
 
 def test_the_ten_characters_are_written_in_the_same_format() -> None:
-    """The file that comes with oraclezoo has the data set's classes, several forms for each."""
+    """The bundled file has Oracle-MNIST's classes with several forms each."""
     characters = oracle()
     assert tuple(each.name for each in characters) == CLASSES
     assert tuple(each.glyph for each in characters) == GLYPHS
@@ -76,7 +76,7 @@ def test_the_ten_characters_are_written_in_the_same_format() -> None:
 
 
 def test_the_digest_follows_what_is_said_not_how(file: Path) -> None:
-    """A comment changes nothing; a coordinate does."""
+    """Comments do not change the digest; coordinates do."""
     before = digest(read(file))
     file.write_text("# a comment\n" + GOOD, encoding="utf-8")
     assert digest(read(file)) == before
@@ -108,7 +108,7 @@ def test_the_digest_follows_what_is_said_not_how(file: Path) -> None:
     ],
 )
 def test_mistakes_are_told_with_their_place(file: Path, old: str, new: str, said: str) -> None:
-    """One line that names the file."""
+    """The error is one line with the place in the file."""
     file.write_text(GOOD.replace(old, new), encoding="utf-8")
     with pytest.raises(DataError) as caught:
         read(file)
@@ -118,7 +118,7 @@ def test_mistakes_are_told_with_their_place(file: Path, old: str, new: str, said
 
 
 def test_one_class_is_no_data_set(tmp_path: Path) -> None:
-    """There must be something to tell apart."""
+    """At least two classes are required."""
     path = tmp_path / "one.toml"
     path.write_text('[[class]]\nname = "a"\n[[class.form]]\nstrokes = ["line 0 0 1 1"]\n')
     with pytest.raises(DataError, match="1 classes; 2 to"):
@@ -157,7 +157,7 @@ def test_any_strokes_fill_the_box_and_can_be_arranged(made: list[Stroke]) -> Non
 
 
 def test_a_folder_of_svg_files_is_a_data_set(tmp_path: Path) -> None:
-    """CLASS/FORM.svg: class names from the folders, in order; a file a form."""
+    """CLASS/FORM.svg: classes are named after folders, one file per form."""
     for name, path in (("b", "M0 0 L10 10"), ("a", "M0 0 L10 0")):
         for number in range(2):
             place = tmp_path / name / f"{number}.svg"

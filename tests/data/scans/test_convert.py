@@ -1,4 +1,4 @@
-"""Folders of scans to folders of IDX files: what is in them, and what stays."""
+"""Conversion of folders of scans to IDX files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Write = Callable[..., Path]
 
 
 def splits(folder: Path) -> dict[str, dict[bytes, int]]:
-    """Image -> label on each split."""
+    """Return label by image for each split."""
     dataset = idx(data_dir=folder)
     parts = {name: dataset.split(name) for name in ("train", "validation", "test")}
     return {
@@ -37,7 +37,7 @@ def splits(folder: Path) -> dict[str, dict[bytes, int]]:
 
 
 def data(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file in a folder but the report, which has times in it."""
+    """Return the SHA-256 of each file except the report, which contains times."""
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.iterdir())
@@ -70,7 +70,7 @@ def test_a_converted_folder_is_a_data_set(pool: Path, tmp_path: Path) -> None:
 
 
 def test_the_order_is_by_class_and_number(pool: Path, tmp_path: Path) -> None:
-    """Label first, then the files' names with 2 before 10."""
+    """Images are sorted by label, then by name with 2 before 10."""
     convert(pool, tmp_path / "out", Settings(validation_percent=0))
     dataset = idx(data_dir=tmp_path / "out")
     labels = np.concatenate([dataset.split(s).labels for s in ("train", "validation")])
@@ -92,7 +92,7 @@ def _training_file(folder: Path) -> np.ndarray:
 def test_images_stay_on_their_side_when_others_are_added(
     pool: Path, tmp_path: Path, write: Write
 ) -> None:
-    """Neither more files, nor a new class before the others, nor other names move any image."""
+    """New files, new classes and renamed classes do not change the split of an image."""
     out = tmp_path / "out"
     convert(pool, out, Settings())
     before = splits(out)
@@ -111,7 +111,7 @@ def test_images_stay_on_their_side_when_others_are_added(
 def test_the_output_does_not_depend_on_jobs_or_history(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One process, three, small portions, a second run, and a fresh one give the same bytes."""
+    """One or three processes, small batches and repeated runs give the same bytes."""
     convert(pool, tmp_path / "one", Settings())
     monkeypatch.setattr("oraclezoo.data.scans.prepare._MAX_BATCH", 7)
     convert(pool, tmp_path / "three", Settings(), jobs=3)
@@ -126,7 +126,7 @@ def test_the_output_does_not_depend_on_jobs_or_history(
 
 
 def test_a_changed_file_is_read_again(pool: Path, tmp_path: Path, write: Write) -> None:
-    """And one that is gone leaves the data set, and the work folder."""
+    """A deleted file leaves the data set and the work folder."""
     out = tmp_path / "out"
     convert(pool, out, Settings())
     write(pool / "ma" / "0.bmp", 5000)
@@ -139,7 +139,7 @@ def test_a_changed_file_is_read_again(pool: Path, tmp_path: Path, write: Write) 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 512])
 def test_any_size(size: int, pool: Path, tmp_path: Path) -> None:
-    """Images have the size asked for; another size in the same folder replaces the first."""
+    """Images have the requested size; another size in the same folder replaces them."""
     out = tmp_path / "out"
     convert(pool, out, Settings(validation_percent=30, test_percent=30))
     report = convert(pool, out, Settings(size, validation_percent=30, test_percent=30))
@@ -151,7 +151,7 @@ def test_any_size(size: int, pool: Path, tmp_path: Path) -> None:
 
 
 def test_folders_for_sides_are_kept_to(pool: Path, tmp_path: Path) -> None:
-    """With test/ there the hash divides training alone; with validation/ nothing."""
+    """With test/, the hash splits training only; with validation/ as well, nothing."""
     source = tmp_path / "parted"
     shutil.copytree(pool, source / "train")
     for name in ("ma", "ri", "yu"):
@@ -181,7 +181,7 @@ def splits_of_pool(pool: Path, place: Path) -> dict[str, dict[bytes, int]]:
 
 
 def test_oracle_mnists_names_are_taken_on_request(tmp_path: Path, write: Write) -> None:
-    """Folders 0 to 9, or the names or characters in any order, get its labels and flips."""
+    """Folders named 0 to 9, or by name or character, get its labels and flips."""
     from oraclezoo.data.characters import CLASSES, GLYPHS
 
     wanted = Settings(naming="oracle-mnist", validation_percent=20, test_percent=20)
@@ -207,7 +207,7 @@ def test_oracle_mnists_names_are_taken_on_request(tmp_path: Path, write: Write) 
 def test_what_is_said_by_hand_in_dataset_toml_stays(
     pool: Path, tmp_path: Path, write: Write
 ) -> None:
-    """Until the classes are others: then it must be moved away first."""
+    """An edited file is kept, unless the number of classes changes."""
     out = tmp_path / "out"
     convert(pool, out, Settings(flip_keeps_label=True))
     about = out / "dataset.toml"
@@ -230,7 +230,7 @@ def test_what_is_said_by_hand_in_dataset_toml_stays(
 
 
 def spoil(pool: Path, count: int) -> list[str]:
-    """Break every tenth scan in one of four ways; the names of those broken."""
+    """Break every tenth scan in one of four ways; return their names."""
     files = sorted(path for path in pool.rglob("*") if path.is_file())[::10][:count]
     for number, path in enumerate(files):
         whole = path.read_bytes()
@@ -240,7 +240,7 @@ def spoil(pool: Path, count: int) -> list[str]:
 
 
 def test_broken_files_are_left_out_and_reported(pool: Path, tmp_path: Path) -> None:
-    """A tenth of them broken: each is named with a reason, all others are in the data set."""
+    """Each corrupt file has a reason; all others are converted."""
     broken = spoil(pool, 12)
     report = convert(pool, tmp_path / "out", Settings(), jobs=2)
     assert [name for name, _ in report.rejected] == sorted(broken)
@@ -251,7 +251,7 @@ def test_broken_files_are_left_out_and_reported(pool: Path, tmp_path: Path) -> N
 
 
 def test_a_file_that_was_mended_is_taken_in(pool: Path, tmp_path: Path) -> None:
-    """Rejected files are tried again each time, the others not."""
+    """Rejected files are tried again in each run, others are reused."""
     path = pool / "ma" / "0.bmp"
     good, status = path.read_bytes(), path.stat()
     path.write_bytes(bytes(len(good)))
@@ -263,7 +263,7 @@ def test_a_file_that_was_mended_is_taken_in(pool: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_where_no_data_set_comes_of_it(pool: Path, tmp_path: Path) -> None:
-    """A class without a usable image, no class folders, one class, or a split left empty."""
+    """Too few classes, a class without images, or an empty split."""
     out = tmp_path / "out"
     for path in (pool / "ri").iterdir():
         path.write_bytes(b"broken")
@@ -292,7 +292,7 @@ def test_nothing_is_written_where_no_data_set_comes_of_it(pool: Path, tmp_path: 
 
 
 def test_equal_images_are_reported_and_on_one_side(pool: Path, tmp_path: Path) -> None:
-    """Copies within a class and across classes, however they are stored."""
+    """Duplicates within and across classes, in any format."""
     shutil.copy(pool / "ma" / "0.bmp", pool / "ma" / "copy.bmp")
     shutil.copy(pool / "ma" / "0.bmp", pool / "yu" / "copy.bmp")
     shutil.copy(pool / "ri" / "1.png", pool / "ri" / "copy.png")
@@ -307,7 +307,7 @@ def test_equal_images_are_reported_and_on_one_side(pool: Path, tmp_path: Path) -
 
 
 def test_odd_files_in_a_folder(pool: Path, tmp_path: Path, write: Write) -> None:
-    """Links, pipes, hidden files, notes, strays and unreadable names: nothing hangs or vanishes."""
+    """Links, pipes, hidden and unreadable files are reported and never block."""
     write(pool / "stray.png", 7)
     (pool / "ma" / "notes.txt").write_text("about these")
     (pool / "ma" / ".hidden.png").write_bytes(b"x")
@@ -338,7 +338,7 @@ def test_odd_files_in_a_folder(pool: Path, tmp_path: Path, write: Write) -> None
 
 
 def test_the_output_may_lie_in_the_source(pool: Path, write: Write) -> None:
-    """It is never taken for a class; the source itself is no place for it."""
+    """It is never taken for a class; the source itself is rejected as output."""
     convert(pool, pool / "out", Settings())
     write(pool / "out" / "x.png", 3)
     assert convert(pool, pool / "out", Settings()).usable == 120
@@ -348,7 +348,7 @@ def test_the_output_may_lie_in_the_source(pool: Path, write: Write) -> None:
 
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte"])
 def test_data_of_others_are_not_written_over(name: str, pool: Path, tmp_path: Path) -> None:
-    """A folder with IDX files that this command did not write is refused and left as it is."""
+    """A folder with IDX files of other origin is rejected and unchanged."""
     out = tmp_path / "out"
     out.mkdir()
     (out / name).write_bytes(b"precious")
@@ -359,7 +359,7 @@ def test_data_of_others_are_not_written_over(name: str, pool: Path, tmp_path: Pa
 
 
 def test_two_conversions_into_one_folder_do_not_mix(pool: Path, tmp_path: Path) -> None:
-    """The second is told of the first, from another thread or process alike."""
+    """The second one fails, from another thread or process."""
     with work_folder(tmp_path / "out"), pytest.raises(DataError, match="another conversion"):
         convert(pool, tmp_path / "out", Settings())
     convert(pool, tmp_path / "out", Settings())
@@ -368,7 +368,7 @@ def test_two_conversions_into_one_folder_do_not_mix(pool: Path, tmp_path: Path) 
 def test_a_stopped_conversion_goes_on(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was prepared is kept, and nothing is in place until all is."""
+    """Prepared images are kept; no output file is written before all are prepared."""
     monkeypatch.setattr("oraclezoo.data.scans.prepare._MAX_BATCH", 10)
     done: list[int] = []
     with pytest.raises(InterruptedRunError, match="30 of 120 files are prepared;"):
@@ -388,7 +388,7 @@ def test_a_stopped_conversion_goes_on(
 
 
 def test_a_damaged_work_folder_costs_time_only(pool: Path, tmp_path: Path) -> None:
-    """Kept images that are cut short or altered are made again."""
+    """Truncated or altered stored images are prepared again."""
     out = tmp_path / "out"
     convert(pool, out, Settings())
     before = data(out)
@@ -406,7 +406,7 @@ def test_a_damaged_work_folder_costs_time_only(pool: Path, tmp_path: Path) -> No
 def test_no_reader_meets_halves_of_two_data_sets(
     pool: Path, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped at any step of putting files in place, the folder is one data set whole, or none."""
+    """Interrupted at any step, the folder holds one complete data set or none."""
     out = tmp_path / "out"
     convert(pool, out, Settings())
     old = data(out)
@@ -448,7 +448,7 @@ def test_no_reader_meets_halves_of_two_data_sets(
 
 
 def _stop_after(steps: int, out: Path, patch: pytest.MonkeyPatch) -> None:
-    """Have the process end, as it were, when it has changed ``steps`` names in ``out``."""
+    """Simulate a kill after ``steps`` renames or removals in ``out``."""
     left = iter(range(steps))
 
     def counted(original: Callable[..., object]) -> Callable[..., object]:
@@ -467,7 +467,7 @@ def _stop_after(steps: int, out: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def _fill(out: Path, place: Path, old: dict[str, str], pool: Path) -> None:
-    """The old data set back in ``out``, with its report."""
+    """Restore the old data set and its report in ``out``."""
     saved = place / "old"
     if not saved.exists():
         shutil.move(pool / "aa", place / "aside")
@@ -480,7 +480,7 @@ def _fill(out: Path, place: Path, old: dict[str, str], pool: Path) -> None:
 
 
 def test_jobs_work_beside_threads(pool: Path, tmp_path: Path) -> None:
-    """From another thread, where signals cannot be set."""
+    """Worker processes start from a thread, where signals cannot be set."""
     reports: list[Report] = []
     thread = threading.Thread(
         target=lambda: reports.append(convert(pool, tmp_path / "out", Settings(), jobs=2))
@@ -493,7 +493,7 @@ def test_jobs_work_beside_threads(pool: Path, tmp_path: Path) -> None:
 def test_sizes_that_idx_cannot_hold_are_refused(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What would be written must be what can be read again."""
+    """Output that exceeds the reader's limit is rejected."""
     monkeypatch.setattr("oraclezoo.data.scans.write.MAX_BYTES", 90 * 28**2)
     with pytest.raises(DataError, match=r"train images of 28 x 28 exceed .* smaller --size"):
         convert(pool, tmp_path / "out", Settings())

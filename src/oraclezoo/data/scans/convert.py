@@ -12,6 +12,7 @@ from pathlib import Path
 import PIL
 
 from oraclezoo._version import __version__
+from oraclezoo.data.folder import ABOUT
 from oraclezoo.data.scans import write
 from oraclezoo.data.scans.archive import Tar, Zip, is_zip
 from oraclezoo.data.scans.layout import (
@@ -210,9 +211,9 @@ def _write(
             images = (store.read(one.image) for one in chosen)
             labels = [one.label for one in chosen]
             digests |= write.write_split(staged, split, images, labels, size)
-    digests[write.ABOUT] = write.write_synced(staged / write.ABOUT, about)
+    digests[ABOUT] = write.write_synced(staged / ABOUT, about)
     if write.keeps_about(out, about, len(report.classes)):
-        (staged / write.ABOUT).unlink()
+        (staged / ABOUT).unlink()
     report = replace(report, files=digests, seconds=time.monotonic() - started)
     document = {"schema": write.SCHEMA, "data": report.to_json_dict()}
     write.write_synced(staged / write.REPORT, json.dumps(document, indent=2).encode() + b"\n")
