@@ -128,8 +128,8 @@ def _one_image_less(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (_truncate, "gzip data is broken"),
-        (_wrong_magic, "it begins with 01 02 03 04"),
+        (_truncate, "corrupt or truncated gzip data"),
+        (_wrong_magic, "begins with 01 02 03 04"),
         (_web_page, "HTML"),
         (_one_image_less, "159 images but 160 labels"),
     ],
