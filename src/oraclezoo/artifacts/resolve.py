@@ -17,6 +17,7 @@ from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking import ledger
 from oraclezoo.result import data_key
 from oraclezoo.serving.listing import shipped
+from oraclezoo.storage import current
 
 
 def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
@@ -40,7 +41,7 @@ def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
     )
     if known:
         return load(source, registry)
-    if (path / CARD).is_file():
+    if current(path, CARD).is_file():
         return load(path, registry)
     if (path / "run.json").is_file():
         return Run.load(path).model(registry=registry)
