@@ -17,6 +17,7 @@ from torch import Tensor
 from oraclezoo.artifacts.run import writable
 from oraclezoo.card import CARD
 from oraclezoo.compression.channels.plan import Plan
+from oraclezoo.documents import read_json
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.pruning.options import Cut
 from oraclezoo.storage import current, write_atomically
@@ -124,7 +125,7 @@ def read_start(folder: Path) -> Start | None:
     if not (folder / "plan.json").is_file():
         return None
     try:
-        document = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        document = read_json(folder / "plan.json")
         plan, cut = Plan.from_json(document["plan"]), Cut(**document["told"])
         return Start(plan, cut, load_file(folder / "start.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, ResultError) as error:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
+from oraclezoo.documents import read_file
 from oraclezoo.errors import ResultError
 from oraclezoo.result import PredictionsFile, Result
 from oraclezoo.storage import write_atomically
@@ -140,11 +141,11 @@ def _read(path: Path, stated: PredictionsFile, seeds: int) -> bytes:
     """Return the file's bytes after checking size and hash."""
     most = seeds * stated.images * stated.classes * 2 + stated.images * 8 + _OVERHEAD_BYTES
     try:
-        if path.stat().st_size > most:
-            raise ResultError(f"predictions {path}: larger than the result allows")
-        content = path.read_bytes()
+        content = read_file(path, most)
     except OSError as error:
         raise ResultError(f"predictions {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ResultError(f"predictions {path}: larger than the result allows") from error
     if hashlib.sha256(content).hexdigest() != stated.sha256:
         raise ResultError(f"predictions {path}: SHA-256 differs from the one in its result")
     return content
