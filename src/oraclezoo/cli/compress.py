@@ -76,7 +76,7 @@ def _target(name: str, what: str) -> Callable[[F], F]:
     type=click.Choice(["validation", "test"]),
     default="validation",
     show_default=True,
-    help="Split of the final receipt; test is recorded in the ledger and never used to choose.",
+    help="Split of the final receipt; test is recorded in the ledger and never guides the search.",
 )
 @click.option(
     "--results",

@@ -58,9 +58,9 @@ def command(
         return
     low, high = scores["accuracy_ci95"]
     click.echo(
-        f"{scores['track']} {split}: {100 * scores['accuracy']:.1f}% "
-        f"(95% interval over images {100 * low:.1f} to {100 * high:.1f}) of {scores['images']} "
-        f"images, loss {scores['loss']:.3f} nats"
+        f"{scores['track']} {split}: accuracy {100 * scores['accuracy']:.1f}% "
+        f"(95% interval over images: {100 * low:.1f} to {100 * high:.1f}), "
+        f"loss {scores['loss']:.3f} nats, {scores['images']} images"
         + ("  [synthetic data]" if scores["synthetic"] else "")
     )
     for row in scores["classes"]:

@@ -93,13 +93,11 @@ def command(
 
 def _outcome_text(record: dict[str, Any]) -> str:
     outcome, hardware = record["outcome"], record["hardware"]
-    compiled = (
-        f", {outcome['compile_s']:.1f} s of it for compilation" if outcome["compile_s"] else ""
-    )
+    compiled = f" (compilation {outcome['compile_s']:.1f} s)" if outcome["compile_s"] else ""
     peak = outcome["peak_memory_bytes"]
     memory = "" if peak is None else f", peak memory {peak / 1e6:,.0f} MB"
     return (
-        f"validation {100 * outcome['validation_accuracy']:.1f}% of "
+        f"validation accuracy {100 * outcome['validation_accuracy']:.1f}% on "
         f"{record['validation_images']} images, training time {outcome['train_s']:.1f} s{compiled} "
         f"on {hardware['device']} ({hardware['threads']} threads){memory}"
     )

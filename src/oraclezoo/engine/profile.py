@@ -84,7 +84,7 @@ def choose_window(first: int, per_epoch: int, total: int) -> Window:
     """
     left = total - first
     if left < 2:
-        raise UsageError(f"a profile needs at least 2 steps; {left} are left of this training")
+        raise UsageError(f"profiling needs at least 2 steps, but only {left} remain")
     traced = min(STEPS, per_epoch, left // 2)
     warm = min(WARMUP_STEPS, (left - traced) // 2)
     timed = min(STEPS, left - traced - warm)

@@ -175,7 +175,7 @@ def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
     states = [[v for m in each for v in m.state_dict().values()] for each in (alone, stacked)]
     pairs = zip([*lone, *expected, *states[0]], [*vectorised, *predicted, *states[1]], strict=True)
     same = all(_close(one, other) for one, other in pairs)
-    return "" if same else "its backbone gives other outputs when vectorised"
+    return "" if same else "its backbone gives different outputs when vectorised"
 
 
 def _passes(models: Sequence[nn.Module], images: Tensor) -> list[Tensor]:

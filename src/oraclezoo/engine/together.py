@@ -227,9 +227,9 @@ def unfit(recipe: Recipe, parts: Parts) -> str:
     if recipe.pretrain.epochs:
         return "it pre-trains its model"
     if recipe.distill.teachers:
-        return "it is trained with teachers"
+        return "it uses distillation from teachers"
     if recipe.train.precision == "fp16":
-        return "fp16 scales the gradients of each seed separately"
+        return "fp16 scales gradients separately for each seed"
     return ""
 
 

@@ -78,8 +78,8 @@ class OnnxClassifier:
         ]
         if signature not in (whole, bare):
             raise ResultError(
-                f"{where} has {signature}; a model of {size}x{size} images and {classes} classes "
-                f"has {whole} or {bare}, without the batch dimension"
+                f"{where} has inputs and outputs {signature}; for {size}x{size} images and "
+                f"{classes} classes, expected {whole} or {bare}, without the batch dimension"
             )
         return signature == whole
 

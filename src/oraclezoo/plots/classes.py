@@ -43,7 +43,7 @@ def confusion(scored: Scored, letters: Letters, folder: Path, name: str) -> list
                     column, row, str(count), ha="center", va="center", color=color, fontsize=9
                 )
     figure.colorbar(picture, ax=axes, shrink=0.7, label="share of the true class (%)")
-    note = "numbers of images" if len(shown) <= NUMBERED else "normalised by row"
+    note = "image counts" if len(shown) <= NUMBERED else "normalised by row"
     head(figure, f"{scored.title}: confusion matrix", f"{scored.subtitle}; {note}")
     return save(figure, folder, name)
 

@@ -100,7 +100,7 @@ def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list
     axes.set_yticks([])
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color("#cccccc")
-    axes.set_xlabel("t-SNE keeps neighbourhoods; axes, distances and cluster sizes have no meaning")
+    axes.set_xlabel("t-SNE: only neighbourhoods are meaningful, not distances, sizes or axes")
     axes.set_aspect("equal", adjustable="datalim")
     sample = f"; sample of {len(chosen)}" if len(chosen) < len(scored.labels) else ""
     method = f"{scored.embedded}; perplexity {perplexity:.3g}"

@@ -28,7 +28,7 @@ def mistakes(scored: Scored, letters: Letters, folder: Path, name: str) -> list[
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.set_axis_off()
     if not len(shown):
-        figure.text(0.5, 0.4, "no mistakes", ha="center", color=FAINT, fontsize=14)
+        figure.text(0.5, 0.4, "no misclassified images", ha="center", color=FAINT, fontsize=14)
     for axes, index in zip(figure.axes, map(int, shown), strict=False):
         true, guess = int(scored.labels[index]), int(predicted[index])
         axes.imshow(scored.images[index], cmap="gray", vmin=0, vmax=255, interpolation="nearest")

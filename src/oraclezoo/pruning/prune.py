@@ -209,7 +209,7 @@ def prune_model(
             if folder is None:
                 raise
             raise VerificationError(
-                f"{error} except {work}: --resume with other gates continues from there"
+                f"{error} except {work}: to continue, use --resume with other gates"
             ) from error
         pruned = after.with_receipt(receipt.to_json())
         if folder is not None:
@@ -229,9 +229,9 @@ def check_prunable(model: Model, registry: Registry) -> bool:
     declared = spec.facts.get("prunable")
     if declared is not True:
         statement = (
-            "is declared not to be prunable"
+            "is declared not prunable"
             if declared is False
-            else "does not declare that it is prunable"
+            else "is not declared prunable"
         )
         reason = spec.facts.get("not_prunable_because")
         raise UsageError(

@@ -97,13 +97,13 @@ def reproduce(
     recipe = recipe_of(stated.recipe, registry)
     new_options = added(stated.recipe, recipe)
     if new_options and progress:
-        progress(f"options newer than the result are at their defaults: {', '.join(new_options)}")
+        progress(f"options newer than the result have their defaults: {', '.join(new_options)}")
     _check_data(stated, recipe, registry, rerun.data_dir, progress)
     records = rerun.records or path.parent / FOLDER
     writable(records)
     robust = _same_corruptions(stated)
     if stated.robustness is not None and not robust and progress:
-        progress("its corruptions are of another version; only accuracy is compared")
+        progress("the result's corruptions have another version; only clean accuracy is compared")
     again = _train(recipe, seeds, rerun, robust, registry, report, progress)
     if again.result.failures or again.predictions is None:
         failures = again.result.failures
@@ -161,7 +161,7 @@ def _train(
     except InterruptedRunError as error:
         if rerun.out is None:
             raise InterruptedRunError(
-                "stopped; nothing was kept (--out FOLDER keeps finished seeds)"
+                "stopped; no seeds were kept (pass --out FOLDER to keep finished ones)"
             ) from error
         raise
 
@@ -173,7 +173,7 @@ def _check_data(
     data_dir: Path | None,
     progress: Say | None,
 ) -> None:
-    """Raise DataError if the data are not those of the result, before anything is trained."""
+    """Raise DataError, before training, if the data differ from those of the result."""
     limit = stream_limit(None, pick("cpu"))
     dataset = build.open_dataset(recipe, registry, data_dir, progress, limit)
     for split in ("train", "validation", "test"):
@@ -181,9 +181,9 @@ def _check_data(
     others = differing(stated.track.data_sha256, dataset.sha256)
     if others:
         raise DataError(
-            f"{stated.track.name}: {', '.join(others[:3])} is not the file that the result was "
-            "trained on (SHA-256)\nPass the right files with --data-dir; generated characters need "
-            "the same version of the generator."
+            f"{stated.track.name}: the SHA-256 of {', '.join(others[:3])} differs from the data "
+            "of the result\nPass the matching files with --data-dir; generated characters need the "
+            "same version of the generator."
         )
 
 
@@ -208,7 +208,7 @@ def _judge(stated: Entry, again: Entry, path: Path, command: str) -> Reproductio
     assert new.predictions is not None
     positions = [[score.seed for score in old.seeds].index(score.seed) for score in new.seeds]
     if not np.array_equal(before.labels, after.labels):
-        raise ResultError(f"result {old.id}: the labels in its predictions file are not the data's")
+        raise ResultError(f"result {old.id}: the labels of its predictions do not match the data")
     same_seeds = Predictions(before.probabilities[positions], before.labels)
     accuracies = [score.accuracy for score in old.seeds]
     figures = rules.figures(same_seeds, after, accuracies, _corrupted(old, new, positions))

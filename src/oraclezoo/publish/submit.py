@@ -21,8 +21,8 @@ PLACE = Path("benchmarks") / "results"
 TEXT = "pull-request.md"
 
 CAVEAT = (
-    "These checks read files. Predictions that were invented, but fit what is stated, pass them: "
-    "only running the recipe again (oraclezoo reproduce) finds those."
+    "The checks read files only. Fabricated predictions that match the reported numbers pass them; "
+    "only training the recipe again (`oraclezoo reproduce`) detects those."
 )
 
 
@@ -51,7 +51,7 @@ def check_all(
     listed = [Path(source) for source in sources]
     for path in (*listed, *([] if against is None else [Path(against)])):
         if not path.exists():
-            raise ResultError(f"{path}: there is no such file or folder")
+            raise ResultError(f"{path}: no such file or folder")
     found = [check(path, registry) for path in _results(listed)]
     for folder in (path for path in listed if path.is_dir()):
         found += _records(folder)
@@ -119,7 +119,7 @@ def _records(folder: Path) -> list[Checked]:
             continue
         file = folder / f"{record.result_id}.json"
         fits = file.is_file() and sha256_of(file) == record.result_sha256
-        what = record.verdict if fits else "not counted: of a file that is not there as it was"
+        what = record.verdict if fits else "not counted: its result is missing or has changed"
         found.append(Checked(path, (Finding("record", True if fits else None, what),), None))
     return found
 
@@ -132,9 +132,9 @@ def _changes(folder: Path, before: Path) -> list[Checked]:
             if not was.is_file():
                 continue
             if not now.is_file():
-                text = "was published, and is no longer there"
+                text = "published file is missing"
             elif now.read_bytes() != was.read_bytes():
-                text = f"was published, and has been changed{_scores(was, now)}"
+                text = f"published file has changed{_scores(was, now)}"
             else:
                 continue
             found.append(Checked(now, (Finding("published", False, text),), None))

@@ -155,7 +155,7 @@ def quantize_onnx(
     opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
         raise UsageError(
-            f"this model is {opened.precision} already: export the float model and quantize that"
+            f"this model is already {opened.precision}: quantize the float model instead"
         )
     if opened.onnx is None:
         data_only = Measurement(measurement.track, measurement.data_dir, timed=False)
@@ -188,7 +188,7 @@ def quantize_onnx(
 def _reject(backend: str, names: Sequence[str]) -> None:
     """Raise UsageError if options of the other backend are set."""
     if names:
-        raise UsageError(f"backend {backend} does not take {', '.join(names)}: leave it out")
+        raise UsageError(f"backend {backend} does not support {', '.join(names)}")
 
 
 def _to_int8(

@@ -84,7 +84,7 @@ class Journal:
             self._add(row)
 
     def begin(self, backbone: Any, setting: Setting) -> None:
-        """Write which backbone is compressed, for readers of the file."""
+        """Write the name of the backbone, for readers of the file."""
         row = {"backbone": backbone, "setting": setting}
         append(self.path, {"event": "compression", "schema": SCHEMA, **row})
 
@@ -110,7 +110,7 @@ class Journal:
                 self.trials[index] = _timed_again(self.trials[index], row["precision"], latency)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ResultError(
-                f"{self.path} is damaged ({error!r}): restart the compression with --overwrite"
+                f"{self.path} is corrupt ({error!r}): restart the compression with --overwrite"
             ) from error
 
 

@@ -30,7 +30,7 @@ def locate(
     Raises:
         UnknownNameError: No model has this name.
         AmbiguousNameError: Several plugins have a model of this name.
-        ResultError: The model's folder is damaged.
+        ResultError: The model's folder is corrupt.
         DownloadError: The download failed.
     """
     if isinstance(model, Path):

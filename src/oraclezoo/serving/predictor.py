@@ -31,7 +31,7 @@ class Predictor:
         threads: Number of ONNX Runtime threads; 0 for one per core.
 
     Raises:
-        ResultError: The folder is not a model folder, has no ONNX file or is damaged.
+        ResultError: The folder is not a model folder, has no ONNX file or is corrupt.
     """
 
     def __init__(self, folder: str | Path, *, threads: int = 0) -> None:
@@ -91,7 +91,7 @@ class Predictor:
             or not (abs(output.sum(1) - 1) <= 1e-3).all()
             or (output < 0).any()
         ):
-            raise ResultError(f"{self.folder}: the model's output is not probabilities")
+            raise ResultError(f"{self.folder}: the model's outputs are not probabilities")
         return output
 
 
@@ -101,17 +101,15 @@ def _verified(path: Path, sha256: str) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise ResultError(
-            f"{path.parent}: {path.name}, which its card names, is missing"
-        ) from error
+        raise ResultError(f"{path}: not found, but named in the model card") from error
     except OSError as error:
         raise ResultError(f"{path}: cannot be read ({error.strerror or error})") from error
     if len(data) > MAX_BYTES:
-        raise ResultError(f"{path}: more than {MAX_BYTES >> 30} GiB are not read")
+        raise ResultError(f"{path}: larger than the limit of {MAX_BYTES >> 30} GiB")
     actual = hashlib.sha256(data).hexdigest()
     if actual != sha256:
         raise ResultError(
-            f"{path}: its sha256 is {actual[:16]}…, not {sha256[:16]}… as its card says: it is "
-            "damaged, or another model's\nExport or fetch the model again."
+            f"{path}: its SHA-256 is {actual[:16]}…, but the model card says {sha256[:16]}…: the "
+            "file is corrupt or belongs to another model\nExport or fetch the model again."
         )
     return data

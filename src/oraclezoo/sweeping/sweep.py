@@ -242,8 +242,8 @@ def _refuse_old_journal(folder: Path) -> None:
             with path.open("rb") as file:
                 if path.name == OLD_JOURNAL or OLD_SCHEMA in file.read(4096):
                     raise UsageError(
-                        f"{path} is of oraclezoo 0.1.0, whose sweeps cannot be resumed; "
-                        "delete it to start again, or choose another --out"
+                        f"{path} is from oraclezoo 0.1.0, whose sweeps cannot be resumed; "
+                        "delete it to start over, or choose another --out"
                     )
 
 

@@ -154,7 +154,7 @@ def chosen_trackers(
         name, _, option = key.rpartition(".")
         if name not in chosen:
             near = nearest(name, chosen) if chosen else f"; add --tracker {name or 'NAME'}"
-            raise UsageError(f"--tracker-option {key}: no --tracker '{name}' was given{near}")
+            raise UsageError(f"--tracker-option {key} requires --tracker {name}{near}")
         chosen[name][option] = value
     return chosen
 

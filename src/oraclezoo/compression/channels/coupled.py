@@ -86,7 +86,7 @@ def coupled(module: nn.Module, image: Tensor) -> Coupled:
     except Exception as error:  # tracing an unknown network can raise errors of any type
         text = " ".join(str(error).split())[:120]
         raise UsageError(
-            f"this backbone cannot be traced for pruning ({type(error).__name__}: {text})"
+            f"cannot trace this backbone for pruning ({type(error).__name__}: {text})"
         ) from error
     names: dict[Any, str] = {layer: name for name, layer in net.named_modules()}
     names |= {parameter: name for name, parameter in net.named_parameters()}
@@ -145,10 +145,10 @@ def _group(
         if layer not in names:
             continue  # operations without weights
         if any(root is None for root in roots):
-            raise _LeaveWholeError(f"its channels cannot be traced to {names[layer]}")
+            raise _LeaveWholeError(f"its channels cannot be traced through {names[layer]}")
         kind = _kind(layer, is_out)
         if kind == "out" and names[layer] in last:
-            raise _LeaveWholeError("the classifier's outputs are the classes")
+            raise _LeaveWholeError("its outputs are the class logits")
         parts.append((layer, names[layer], kind, list(indices), list(roots)))
     for layer, where, kind, _, _ in parts:
         own = _own(layer, where)
@@ -163,7 +163,7 @@ def _group(
         blocks = _blocks(layer, kind)
         if blocks > 1:
             if indices != roots or len(indices) != size:
-                raise _LeaveWholeError(f"the channel groups of {where} are mixed with others")
+                raise _LeaveWholeError(f"the channel groups of {where} mix with others")
             period = gcd(period, size // blocks)
     cuts: dict[Place, Cut] = {}
     for layer, where, kind, indices, roots in parts:

@@ -176,7 +176,7 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
     every = list(names)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in every):
-            raise UsageError(f"no layer is called '{pattern}'; the layers are {', '.join(every)}")
+            raise UsageError(f"no layer matches '{pattern}'; the layers are {', '.join(every)}")
     return tuple(n for n in every if any(fnmatchcase(n, pattern) for pattern in patterns))
 
 
