@@ -44,7 +44,7 @@ from oraclezoo.serving.listing import INDEX, MODELS
 TRACK = "oracle-mnist-3k"
 RECIPES = {"oraclenet_n": "tiny", "oraclenet_s": "default", "oraclenet_b": "best"}
 JPEG: dict[str, object] = {"augment.jpeg": 0.5, "augment.jpeg_quality": 15}
-"""JPEG compression of half of the training images, chosen by ``predict_jpeg.py``."""
+"""JPEG compression of half of the training images, chosen by ``studies/predict_jpeg.py``."""
 CHANGES: dict[str, dict[str, object]] = {
     "oraclenet_n": JPEG,
     "oraclenet_s": JPEG,

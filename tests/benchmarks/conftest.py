@@ -16,5 +16,6 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 def script() -> Iterator[Callable[[str], ModuleType]]:
     """Imports a script, or a module of theirs, by its name."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS / "studies"))
         patch.syspath_prepend(str(BENCHMARKS))
         yield importlib.import_module

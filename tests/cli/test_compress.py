@@ -89,7 +89,7 @@ def test_a_parity_that_is_not_met_exits_with_3(
         "export", tiny_run, "--out", out, "--tolerance", "0", "--data-dir", tiny_idx, "--no-timed"
     )
     assert result.exit_code == 3
-    assert "probabilities differ by up to" in result.stderr
+    assert "largest difference of a probability" in result.stderr
     assert not out.exists()
 
 

@@ -89,7 +89,7 @@ def test_a_gpu_that_is_not_there_is_one_line(half: Path, tiny_idx: Path) -> None
     asked = ["--backend", "torch", "--device", "cuda", "--precision", "bf16"]
     done = oraclezoo("quantize", half, *asked, "--data-dir", tiny_idx)
     assert done.exit_code == 2
-    assert "device 'cuda' is not here: 0 CUDA devices" in done.stderr
+    assert "device 'cuda' is not available (0 CUDA devices)" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

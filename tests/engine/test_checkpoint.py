@@ -81,7 +81,7 @@ def test_objects_are_refused_by_name(tmp_path: Path) -> None:
 def test_broken_files_are_one_error(tmp_path: Path) -> None:
     """Absent, truncated, foreign or with a wrong tree: a ResultError that names the file."""
     path = tmp_path / "state.safetensors"
-    with pytest.raises(ResultError, match="the checkpoint does not exist"):
+    with pytest.raises(ResultError, match="checkpoint not found"):
         load_state(path)
     save_state(path, {"a": torch.zeros(100)})
     whole = path.read_bytes()

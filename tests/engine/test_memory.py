@@ -95,7 +95,7 @@ def test_the_advice_follows_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A million bytes each and a hundred million free: 32, of which 0.4 million would fit 40."""
     monkeypatch.setattr(memory, "free_memory_bytes", lambda device: 100_000_000)
     text = advice(1000, CPU, lambda count: [torch.zeros(count, 250_000)])  # type: ignore[arg-type, func-returns-value, return-value]
-    assert "about 1 MB each, 0.1 GB are free" in text
+    assert "about 1 MB per image, 0.1 GB free" in text
     assert "budget.batch_size=32 or less" in text
 
 

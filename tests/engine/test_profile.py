@@ -128,7 +128,7 @@ def test_a_stop_ends_the_trace(tmp_path: Path) -> None:
     assert 21 in first.watch.window.traced  # type: ignore[attr-defined]
     again = trainer(tmp_path, changes, profile=tmp_path)
     assert again.resume()
-    with pytest.raises(UsageError, match="at least 2 steps; 1 are left"):
+    with pytest.raises(UsageError, match="at least 2 steps, but only 1 remain"):
         trainer(
             tmp_path, {**changes, "budget.epochs": 1, "budget.batch_size": 64}, profile=tmp_path
         ).fit()

@@ -398,7 +398,7 @@ def test_one_seed_that_diverges_leaves_the_others_alone(
     [
         ({"backbone.name": "branching"}, "cannot be vectorised"),
         ({"backbone.name": "hidden"}, "cannot be vectorised"),
-        ({"backbone.name": "loose"}, "other outputs when vectorised"),
+        ({"backbone.name": "loose"}, "different outputs when vectorised"),
         ({"optimizer.name": "asking"}, "closure"),
         ({"train.precision": "fp16"}, "fp16"),
         ({"pretrain.epochs": 1}, "pre-trains"),

@@ -104,7 +104,7 @@ def test_a_figure_is_two_files_and_the_svg_is_the_same_twice(name: str, tmp_path
         scored(images=9, classes=2, wrong=9),
         dataclasses.replace(scored(), glyphs=("", "$x$", "\U0001f9ff")),
     ],
-    ids=["no mistakes", "many classes", "all wrong", "odd characters"],
+    ids=["no misclassified images", "many classes", "all wrong", "odd characters"],
 )
 def test_odd_cases_are_drawn_too(name: str, made: Scored, tmp_path: Path) -> None:
     """No mistakes, more classes than colours, none right, characters that fonts lack."""

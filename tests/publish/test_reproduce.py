@@ -161,7 +161,7 @@ def test_other_data_is_said_before_anything_is_trained(
     other = tmp_path / "other"
     shutil.copytree(tiny_idx, other)
     write_idx(other / "t10k-images-idx3-ubyte.gz", np.zeros((40, 16, 16), np.uint8))
-    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is not the file"):
+    with pytest.raises(DataError, match=r"the SHA-256 of t10k-images-idx3-ubyte\.gz differs"):
         reproduce(copy, Rerun(data_dir=other, device="cpu", out=tmp_path / "work"))
     assert not (tmp_path / "work").exists()
 

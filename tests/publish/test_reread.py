@@ -51,7 +51,7 @@ def test_what_cannot_be_read_as_stated_is_refused(registry: Registry) -> None:
     """No components, an option that nobody has, a bare name that is read as a qualified one."""
     recipe = resolve(Recipe.load("default"), registry)
     content = dict(record_of(recipe).content)
-    with pytest.raises(ResultError, match="backbone is not a name with options"):
+    with pytest.raises(ResultError, match="backbone must have a name and options"):
         recipe_of(record_of(recipe, {"data": {}}), registry)
     extra = copy.deepcopy(content)
     extra["optimizer"]["options"]["nonsense"] = 1

@@ -149,7 +149,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "schema|predictions",
         "its predictions give",
     ),
-    "loss": (put("seeds", 0, "loss", value=0.01), "predictions", "states a loss of 0.010000"),
+    "loss": (put("seeds", 0, "loss", value=0.01), "predictions", "reported loss 0.010000"),
     "predictions": (
         lambda file: edit_predictions(file, put_right),
         "predictions",
@@ -158,12 +158,12 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "predictions and hash": (
         lambda file: edit_predictions(file, put_right, fit=("sha256",)),
         "predictions",
-        "states accuracy",
+        "reported accuracy",
     ),
     "predictions, hash and accuracy": (
         lambda file: edit_predictions(file, put_right, fit=("sha256", "accuracy")),
         "predictions",
-        "states a loss of",
+        "reported loss",
     ),
     "labels": (
         lambda file: edit_predictions(file, relabel, fit=("sha256", "accuracy", "loss")),
@@ -173,41 +173,45 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "data hash": (
         put("track", "data_sha256", "t10k-images-idx3-ubyte.gz", value="ab" * 32),
         "data",
-        r"data_sha256\.t10k-images-idx3-ubyte\.gz is not that of the track's data",
+        r"data_sha256\.t10k-images-idx3-ubyte\.gz does not match the track's data",
     ),
-    "track": (put("track", "name", value="glyphs-3k"), "data", "must have generated"),
-    "own data": (put("track", "name", value="idx"), "data", "no digests are known"),
-    "test images": (put("track", "train", value=1900), "data", "2000 images to learn from"),
-    "protocol": (put("protocol", value=0), "protocol", "made by protocol 0, this is 1"),
+    "track": (put("track", "name", value="glyphs-3k"), "data", "keys must be generated"),
+    "own data": (put("track", "name", value="idx"), "data", "the digests of its data are unknown"),
+    "test images": (put("track", "train", value=1900), "data", "add up to 2000 images"),
+    "protocol": (put("protocol", value=0), "protocol", "uses protocol 0; the current one is 1"),
     "seeds dropped": (
         lambda file: edit(file, lambda document: document.update(seeds=document["seeds"][:4])),
         "predictions",
         "probabilities have shape",
     ),
-    "seeds dropped everywhere": (drop_two, "seeds", "3 seeds; a published row has at least 5"),
-    "seeds chosen": (choose_seeds, "seeds", "0 to 4 without a gap"),
+    "seeds dropped everywhere": (drop_two, "seeds", "3 seeds; a published result needs at least 5"),
+    "seeds chosen": (choose_seeds, "seeds", "0 to 4 without gaps"),
     "recipe": (
         put("recipe", "content", "budget", "epochs", value=1),
         "schema",
         "does not match recipe.content",
     ),
-    "recipe and hash": (edit_recipe, "ledger", "does not know that this recipe was scored"),
-    "recipe and hash, by id": (edit_recipe, "name", "this track, recipe, hash and hardware class"),
-    "budget": (halve_budget, "budget", "the recipe's budget makes"),
-    "refit": (put("recipe", "refit", value=True), "recipe", "not what the recipe's content says"),
+    "recipe and hash": (edit_recipe, "ledger", "has no entry for this recipe"),
+    "recipe and hash, by id": (edit_recipe, "name", "track, recipe, hash and hardware class"),
+    "budget": (halve_budget, "budget", "the recipe's budget gives"),
+    "refit": (put("recipe", "refit", value=True), "recipe", "does not match recipe.content"),
     "component": (
         put("components", "optimizer", "name", value="oraclezoo:muon"),
         "recipe",
         r"components\.optimizer is oraclezoo:muon",
     ),
-    "versions": (put("libraries", value={"python": "3.11"}), "provenance", "torch, numpy is not"),
+    "versions": (
+        put("libraries", value={"python": "3.11"}),
+        "provenance",
+        "missing the version of torch, numpy",
+    ),
     "command": (put("command", value="by hand"), "provenance", "must be the oraclezoo command"),
     "calibration": (
         put("hardware", "calibration_s", value=None),
         "provenance",
-        "times need the calibration",
+        "required with training times",
     ),
-    "future": (put("created", value="2999-01-01T00:00:00Z"), "provenance", "has not come yet"),
+    "future": (put("created", value="2999-01-01T00:00:00Z"), "provenance", "is in the future"),
 }
 
 
@@ -234,7 +238,7 @@ def test_invented_predictions_that_fit_pass_and_the_text_says_so(
     """No check of files can know; reproduce can."""
     edit_predictions(honest, put_right, fit=("sha256", "accuracy", "loss"))
     made = submit([honest], registry, out=tmp_path / "out")
-    assert "only running the recipe again (oraclezoo reproduce) finds those" in " ".join(
+    assert "only training the recipe again (`oraclezoo reproduce`) detects those" in " ".join(
         made.text.read_text().split()
     )
 
@@ -266,7 +270,7 @@ def test_a_submission_is_laid_out_as_in_a_checkout(
         assert part in text
     for rule in ("schema", "seeds", "predictions", "ledger"):
         assert f"- ✓ {rule}:" in text
-    assert "Run again: not yet" in text
+    assert "Reproductions: none yet" in text
 
 
 def test_a_refused_one_writes_nothing(honest: Path, registry: Registry, tmp_path: Path) -> None:
@@ -292,13 +296,13 @@ def test_a_published_result_may_not_change_or_go(
         f for one in check_all([honest.parent], registry, against=before) for f in one.refused
     ]
     assert len(refused) == 2
-    assert "has been changed: the accuracy of seed 0" in refused[0].text
+    assert "has changed: the accuracy of seed 0" in refused[0].text
     honest.unlink()
     honest.with_suffix(".safetensors").unlink()
     refused = [
         f for one in check_all([honest.parent], registry, against=before) for f in one.refused
     ]
-    assert [finding.text for finding in refused] == ["was published, and is no longer there"] * 2
+    assert [finding.text for finding in refused] == ["published file is missing"] * 2
 
 
 def test_broken_files_and_records_are_refused(honest: Path, registry: Registry) -> None:

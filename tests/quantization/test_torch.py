@@ -242,9 +242,9 @@ def test_gates_hold_and_leave_nothing(
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"backend": "torch", "reduce_range": True}, "torch does not take reduce_range"),
+        ({"backend": "torch", "reduce_range": True}, "torch does not support reduce_range"),
         ({"backend": "torch", "images": 3, "keep_float": ["a"]}, "not take images, keep_float"),
-        ({"device": "cpu", "compile": "on"}, "onnxruntime does not take device, compile"),
+        ({"device": "cpu", "compile": "on"}, "onnxruntime does not support device, compile"),
         ({"precision": "bf16"}, "bf16 needs backend torch"),
         ({"backend": "jax"}, "backend is 'jax'"),
         ({"backend": "torch", "precision": "int3"}, "precision is 'int3'"),
@@ -262,7 +262,7 @@ def test_options_of_the_other_backend_are_refused(
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_cuda_where_there_is_none_is_told(model: Model, tiny_idx: Path) -> None:
     """Before anything is done."""
-    with pytest.raises(UsageError, match="device 'cuda' is not here"):
+    with pytest.raises(UsageError, match="device 'cuda' is not available"):
         quantize(model, backend="torch", device="cuda", precision="bf16", data_dir=tiny_idx)
 
 

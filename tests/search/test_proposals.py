@@ -187,7 +187,7 @@ def test_the_nearest_says_what_to_loosen() -> None:
     crossed = goals.crossed(near)
     assert loosened(crossed) == "--max-drop 1.51"
     assert Goals(latency=0.5, max_drop=1.51).crossed(near) == []
-    assert "lost 1.51 points, more than 0.5" in crossed[0].words
+    assert "accuracy drop 1.51 points above 0.5" in crossed[0].words
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,11 @@ def test_reading_never_imports_torch(deployed: Path) -> None:
         ({"preprocessing": {"mean": 0.1, "std": 0.0}}, "preprocessing is"),
         ({"preprocessing": {**CARD["preprocessing"], "jpeg_smoothing": 2}}, "preprocessing is"),
         ({"onnx_entry": {"file": "../model.onnx"}}, "onnx is"),
-        ({"onnx_entry": {"file": "other.onnx"}}, "other.onnx, which its card names, is missing"),
-        ({"onnx_entry": {"sha256": "0" * 64}}, "as its card says: it is damaged"),
+        (
+            {"onnx_entry": {"file": "other.onnx"}},
+            "other.onnx: not found, but named in the",
+        ),
+        ({"onnx_entry": {"sha256": "0" * 64}}, "the file is corrupt or belongs to another model"),
     ],
 )
 def test_a_folder_that_is_not_right_is_refused(
@@ -150,7 +153,7 @@ def test_a_place_without_a_card_is_no_model(tmp_path: Path) -> None:
     [
         (band_graph().SerializeToString()[:-40], "cannot be read by ONNX Runtime"),
         (b"", "cannot be read by ONNX Runtime"),
-        (band_graph(size=20).SerializeToString(), "model of 16x16 images"),
+        (band_graph(size=20).SerializeToString(), "for 16x16 images"),
         (band_graph(classes=5).SerializeToString(), "4 classes"),
         (band_graph(output="scores").SerializeToString(), "scores"),
         (band_graph(dtype=TensorProto.FLOAT).SerializeToString(), "uint8"),
@@ -171,7 +174,7 @@ def test_outputs_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
     model.graph.node[-1].op_type = "Identity"
     del model.graph.node[-1].attribute[:]
     predictor = Predictor(write_model(tmp_path, model.SerializeToString()))
-    with pytest.raises(ResultError, match="is not probabilities"):
+    with pytest.raises(ResultError, match="are not probabilities"):
         predictor.predict(drawn(1))
 
 

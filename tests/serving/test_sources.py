@@ -68,7 +68,7 @@ def test_a_file_is_taken_whatever_its_name(folder: Path) -> None:
         ("nowhere.png", "cannot be read .No such file"),
         ("nul\0.png", "cannot be read"),
         ("*.nothing", "no file matches"),
-        ("empty", "no image in this folder"),
+        ("empty", "no images in this folder"),
     ],
 )
 def test_what_stands_for_nothing_says_so(

@@ -89,7 +89,7 @@ def test_a_forged_result_stops_the_build(source: Path) -> None:
     path.write_text(json.dumps(document))
     done = build(source, "html")
     assert done.returncode != 0
-    assert "seed 0 states accuracy 0.999" in done.stderr
+    assert "seed 0: reported accuracy 0.999" in done.stderr
     path.write_text(text, encoding="utf-8")
     assert build(source, "html").returncode == 0
 

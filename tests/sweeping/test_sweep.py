@@ -294,7 +294,7 @@ def test_a_damaged_journal_is_named_in_one_line(tmp_path: Path, line: bytes) -> 
         Study(path, AXES, Settings(), {"seed": 0})
     assert isinstance(caught.value, ResultError), caught.value
     (text,) = str(caught.value).splitlines()
-    assert text.startswith(f"{path}: not a readable journal")
+    assert text.startswith(f"{path}: corrupt sweep journal")
     assert text.endswith("choose another --out")
 
 
@@ -303,7 +303,7 @@ def test_another_file_is_not_truncated(tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
     for text in ("my notes", "many\nlines of notes"):
         path.write_text(text)
-        with pytest.raises(ResultError, match="not a readable journal"):
+        with pytest.raises(ResultError, match="corrupt sweep journal"):
             Study(path, AXES, Settings(), {})
         assert path.read_text() == text
     path.unlink()

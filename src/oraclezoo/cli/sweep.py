@@ -101,8 +101,8 @@ def command(
     """Train RECIPE at many settings; print a table and write the best recipe.
 
     Trials are evaluated on validation images or by cross-validation, never on the test split. The
-    same command resumes a sweep that was stopped or killed. Exit status 1 if every trial failed. Needs
-    the extra [sweep].
+    same command resumes a sweep that was stopped or killed. Exit status 1 if every trial failed.
+    Needs the extra [sweep].
     """
     from dataclasses import asdict, replace
 

@@ -83,8 +83,8 @@ def command(
     record = run.record
     trace = json.loads((run.folder / "profile.json").read_text("utf-8")) if profile else None
     if as_json:
-        more = {} if trace is None else {"profile": trace}
-        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record, **more})
+        extra = {} if trace is None else {"profile": trace}
+        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record, **extra})
         return
     click.echo(f"{run.folder}\n{_outcome_text(record)}")
     if trace is not None:

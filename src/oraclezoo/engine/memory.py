@@ -58,8 +58,8 @@ def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> 
         ctypes.CDLL(None).malloc_trim(0)
     free = free_memory_bytes(device)
     fits = batch_that_fits(SHARES.get(device.type, 0.4) * free - always, each, failed)
-    taken = f"about {each / 1e6:.2g} MB per image, {free / 1e9:.2g} GB free"
-    return f"{first} ({taken})\nuse -s budget.batch_size={fits} or less; it is not reduced automatically"
+    memory = f"about {each / 1e6:.2g} MB per image, {free / 1e9:.2g} GB free"
+    return f"{first} ({memory})\nuse -s budget.batch_size={fits} or less"
 
 
 def batch_that_fits(free_bytes: float, each_bytes: float, failed: int) -> int:

@@ -229,9 +229,9 @@ def check_prunable(model: Model, registry: Registry) -> bool:
     declared = spec.facts.get("prunable")
     if declared is not True:
         statement = (
-            "is declared not prunable"
+            "is declared not to be prunable"
             if declared is False
-            else "is not declared prunable"
+            else "does not declare that it is prunable"
         )
         reason = spec.facts.get("not_prunable_because")
         raise UsageError(

@@ -110,7 +110,7 @@ class Steps:
                 f"this backbone fails after channels are removed ({type(error).__name__}: {text})"
             ) from error
         unscored = [g.name for g, s in zip(coupling.groups, scores, strict=True) if s is None]
-        reason = f"importance {pruning.importance} cannot score it"
+        reason = f"{pruning.importance} does not score it"
         whole = coupling.whole | dict.fromkeys(unscored, reason)
         earlier = Plan.from_json(model.card["plan"]) if "plan" in model.card else None
         plan = best.plan if earlier is None else earlier.then(best.plan)

@@ -62,27 +62,27 @@ def check(path: str | Path, registry: Registry) -> Checked:
 
     An invalid result gives findings, not an exception.
     """
-    place = Path(path)
+    file = Path(path)
     findings: list[Finding] = []
     try:
-        document = read_json(place)
+        document = read_json(file)
         protocol = document.get("protocol") if isinstance(document, dict) else None
         if isinstance(protocol, int) and protocol != PROTOCOL:
             text = f"uses protocol {protocol}; the current one is {PROTOCOL}: run bench again"
             findings.append(Finding("protocol", False, text))
-        result = Result.load(place)
+        result = Result.load(file)
     except ResultError as error:
-        return Checked(place, (*findings, Finding("schema", False, _bare(error, place))), None)
+        return Checked(file, (*findings, Finding("schema", False, _bare(error, file))), None)
     findings.append(Finding("schema", True, "valid and consistent"))
     findings.append(Finding("protocol", True, f"protocol {PROTOCOL}"))
-    for rule, (test, kept) in _RULES.items():
+    for rule, (test, passed) in _RULES.items():
         faults: list[Finding]
         try:
-            faults = [Finding(rule, _verdict(text), text) for text in test(result, place, registry)]
+            faults = [Finding(rule, _verdict(text), text) for text in test(result, file, registry)]
         except OracleZooError as error:
-            faults = [Finding(rule, False, _bare(error, place))]
-        findings += faults or [Finding(rule, True, kept)]
-    return Checked(place, tuple(findings), result)
+            faults = [Finding(rule, False, _bare(error, file))]
+        findings += faults or [Finding(rule, True, passed)]
+    return Checked(file, tuple(findings), result)
 
 
 class _Unchecked(str):
@@ -97,9 +97,9 @@ def _verdict(text: str) -> bool | None:
 
 def _name(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     track, recipe = result.track.name.removeprefix("oraclezoo:"), result.recipe
-    due = make_id(track, recipe.name, recipe.hash, result.hardware.class_)
-    if not re.fullmatch(re.escape(due) + r"(-[1-9][0-9]*)?", result.id):
-        yield f"id is '{result.id}'; its track, recipe, hash and hardware class require '{due}'"
+    expected = make_id(track, recipe.name, recipe.hash, result.hardware.class_)
+    if not re.fullmatch(re.escape(expected) + r"(-[1-9][0-9]*)?", result.id):
+        yield f"id is '{result.id}'; track, recipe, hash and hardware class require '{expected}'"
     if path.name != f"{result.id}.json":
         yield f"the file name must be '{result.id}.json', not '{path.name}'"
     if result.predictions and result.predictions.file != f"{result.id}.safetensors":
@@ -107,13 +107,13 @@ def _name(result: Result, path: Path, registry: Registry) -> Iterator[str]:
 
 
 def _seeds(result: Result, path: Path, registry: Registry) -> Iterator[str]:
-    scored = [score.seed for score in result.seeds]
-    tried = sorted({*scored, *(failure.seed for failure in result.failures)})
-    if len(scored) < MIN_COMMON_SEEDS:
-        yield f"{len(scored)} seeds; a published result needs at least {MIN_COMMON_SEEDS}"
-    if tried != list(range(len(tried))):
+    successful = [score.seed for score in result.seeds]
+    seeds = sorted({*successful, *(failure.seed for failure in result.failures)})
+    if len(successful) < MIN_COMMON_SEEDS:
+        yield f"{len(successful)} seeds; a published result needs at least {MIN_COMMON_SEEDS}"
+    if seeds != list(range(len(seeds))):
         yield (
-            f"seeds are {', '.join(map(str, tried))}; they must be 0 to {len(tried) - 1} without "
+            f"seeds are {', '.join(map(str, seeds))}; they must be 0 to {len(seeds) - 1} without "
             "gaps, including failed ones, so that seeds cannot be cherry-picked"
         )
 
@@ -144,27 +144,29 @@ def _data(result: Result, path: Path, registry: Registry) -> Iterator[str]:
         yield f"track {track.name}: wrong number of classes or test images, image size or synthetic"
     if track.train + track.validation != known.learning:
         yield f"track {track.name}: train and validation must add up to {known.learning} images"
-    found = canonical(track.data_sha256)
-    if set(found) != set(known.sha256):
+    digests = canonical(track.data_sha256)
+    if set(digests) != set(known.sha256):
         yield f"data_sha256: its keys must be {', '.join(known.sha256)}"
-    for name, sha256 in found.items():
+    for name, sha256 in digests.items():
         if known.sha256.get(name, sha256) not in (sha256, None):
             yield f"data_sha256.{name} does not match the track's data"
-    for name, due in known.sha256.items():
-        if due is None:
+    for name, expected in known.sha256.items():
+        if expected is None:
             yield _Unchecked(f"no reference digest for {name}; all others match the track")
 
 
 def _predictions(result: Result, path: Path, registry: Registry) -> Iterator[str]:
-    found = _read(result)
-    for score, loss in zip(result.seeds, losses(found.probabilities, found.labels), strict=True):
+    predictions = _read(result)
+    for score, loss in zip(
+        result.seeds, losses(predictions.probabilities, predictions.labels), strict=True
+    ):
         if abs(score.loss - loss) > LOSS_TOLERANCE * max(1.0, abs(loss)):
             yield (
                 f"seed {score.seed}: reported loss {score.loss:.6f}, but its predictions give "
                 f"{loss:.6f}"
             )
     known = KNOWN.get(result.track.name.removeprefix("oraclezoo:"))
-    labels = hashlib.sha256(found.labels.astype("<i8").tobytes()).hexdigest()
+    labels = hashlib.sha256(predictions.labels.astype("<i8").tobytes()).hexdigest()
     if known is not None and labels != known.labels_sha256:
         yield "the labels in the predictions file are not the track's test labels"
 
@@ -180,13 +182,13 @@ def _recipe(result: Result, path: Path, registry: Registry) -> Iterator[str]:
         yield f"track is {result.track.name}, but the recipe trains on {names['dataset']}"
     if _get(content, "data", "refit") != result.recipe.refit:
         yield "recipe.refit does not match recipe.content"
-    foreign = sorted({p.distribution for p in parts.values()} - {"oraclezoo"})
+    plugins = sorted({p.distribution for p in parts.values()} - {"oraclezoo"})
     try:
-        since = added(result.recipe, recipe_of(result.recipe, registry))
-        if since:
-            yield _Unchecked(f"matches; newer options have their defaults: {', '.join(since)}")
+        newer = added(result.recipe, recipe_of(result.recipe, registry))
+        if newer:
+            yield _Unchecked(f"matches; newer options have their defaults: {', '.join(newer)}")
     except UnknownNameError:
-        if not foreign:
+        if not plugins:
             raise
             return
 
@@ -197,12 +199,14 @@ def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     if not (isinstance(epochs, int) and isinstance(batch, int) and batch > 0):
         yield "recipe.content has no valid budget"
         return
-    more = bool(_get(content, "pretrain", "epochs") or _get(content, "distill", "teachers"))
-    learned = track.train + result.recipe.refit * track.validation
-    steps = epochs * (learned // batch) + _tuning_epochs(content) * (track.train // batch)
-    if result.examples < steps * batch or (not more and result.examples != steps * batch):
+    extra_steps = bool(_get(content, "pretrain", "epochs") or _get(content, "distill", "teachers"))
+    images = track.train + result.recipe.refit * track.validation
+    steps = epochs * (images // batch) + _tuning_epochs(content) * (track.train // batch)
+    if result.examples < steps * batch or (not extra_steps and result.examples != steps * batch):
         yield f"examples is {result.examples}; the recipe's budget gives {steps * batch}"
-    wrong = [s.seed for s in result.seeds if s.steps < steps or (not more and s.steps != steps)]
+    wrong = [
+        s.seed for s in result.seeds if s.steps < steps or (not extra_steps and s.steps != steps)
+    ]
     if wrong:
         yield f"seed {wrong[0]}: steps differ from the {steps} of the recipe's budget"
 
@@ -217,8 +221,8 @@ def _tuning_epochs(content: Any) -> int:
 
 def _ledger(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     track = result.track
-    seen = ledger.recipes(path.parent, track.name, track.data_key)
-    if result.recipe.hash not in seen:
+    recorded = ledger.recipes(path.parent, track.name, track.data_key)
+    if result.recipe.hash not in recorded:
         yield f"{ledger.FILE} in its folder has no entry for this recipe and data"
 
 
@@ -236,10 +240,10 @@ _RULES: dict[str, tuple[Callable[[Result, Path, Registry], Iterator[str]], str]]
 
 
 def _read(result: Result) -> Predictions:
-    found = entry_of(result).predictions
-    if found is None:
+    predictions = entry_of(result).predictions
+    if predictions is None:
         raise ResultError("every seed failed; there is nothing to publish")
-    return found
+    return predictions
 
 
 def _get(content: Any, section: str, key: str) -> Any:

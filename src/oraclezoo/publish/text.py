@@ -32,8 +32,8 @@ def pull_request(checked: Sequence[Checked], files: Sequence[str], caveat: str) 
 def _section(one: Checked, result: Result) -> list[str]:
     hardware, libraries = result.hardware, result.libraries
     versions = ", ".join(f"{name} {libraries[name]}" for name in sorted(libraries))
-    again = of_result(one.path)
-    found = [f"{r.verdict} ({r.hardware.class_}, {len(r.seeds)} seeds)" for r in again]
+    reproductions = of_result(one.path)
+    verdicts = [f"{r.verdict} ({r.hardware.class_}, {len(r.seeds)} seeds)" for r in reproductions]
     lines = [f"## {result.recipe.name} on {result.track.name}", ""]
     lines += [leaderboard([entry_of(result)]).to_markdown(robust=True).rstrip(), ""]
     lines += [_standing(result), "", "```console", f"$ {_command(result.command)}", "```", ""]
@@ -42,7 +42,7 @@ def _section(one: Checked, result: Result) -> list[str]:
         f"{hardware.threads} threads, {clean(hardware.platform)} (class `{hardware.class_}`)",
         f"- oraclezoo {clean(result.oraclezoo)}, code `{result.code_sha256[:12]}`; "
         f"{clean(versions, 300)}",
-        f"- Reproductions: {'; '.join(found) or 'none yet'}",
+        f"- Reproductions: {'; '.join(verdicts) or 'none yet'}",
         "",
         "Checks of `oraclezoo submit`:",
         "",

@@ -210,13 +210,13 @@ def _to_int8(
         name: rounding.prepare(model.onnx, _feeds(classifier, training, int8.images), name)
         for name in (CALIBRATIONS if int8.calibration == AUTO else (int8.calibration,))
     }
-    kept = rounding.matching(next(iter(candidates.values())).layers, int8.keep_float)
+    keep_float = rounding.matching(next(iter(candidates.values())).layers, int8.keep_float)
     divergences = scan.divergences(
-        candidates, reference, classify, keep_float=kept, reduce_range=int8.reduce_range
+        candidates, reference, classify, keep_float=keep_float, reduce_range=int8.reduce_range
     )
     calibration = min(divergences, key=divergences.__getitem__)
     prepared = candidates[calibration]
-    limits = scan.Limits(int8.max_divergence, int8.sensitivity, kept, int8.reduce_range)
+    limits = scan.Limits(int8.max_divergence, int8.sensitivity, keep_float, int8.reduce_range)
     chosen = scan.choose(prepared, reference, classify, limits, progress)
     return Int8Report(int8, calibration, divergences, len(prepared.layers), chosen)
 
@@ -250,9 +250,9 @@ def _with_bytes(model: Model, content: bytes, precision: str) -> Model:
 def _notes(report: Fp16Report | Int8Report) -> Iterator[str]:
     if isinstance(report, Fp16Report):
         return
-    kept, limit = report.chosen.keep_float, report.int8.max_divergence
-    if kept:
-        yield f"{len(kept)} of {report.layers} layers stay in float: {', '.join(kept)}"
+    keep_float, limit = report.chosen.keep_float, report.int8.max_divergence
+    if keep_float:
+        yield f"{len(keep_float)} of {report.layers} layers stay in float: {', '.join(keep_float)}"
     if report.chosen.divergence > limit:
         yield (
             f"probabilities diverge by {report.chosen.divergence:.3g} nats, more than the limit "

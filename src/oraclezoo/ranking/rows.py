@@ -146,8 +146,10 @@ def row_of(result: Result) -> Row:
 def _plugins(result: Result) -> str:
     """Return ``distribution version`` of the plugins used by a result, separated by commas."""
     parts = [result.components[kind] for kind in ("backbone", "optimizer", "scheduler", "dataset")]
-    others = {f"{p.distribution} {p.version}": None for p in parts if p.distribution != "oraclezoo"}
-    return ", ".join(others)
+    versions = {
+        f"{p.distribution} {p.version}": None for p in parts if p.distribution != "oraclezoo"
+    }
+    return ", ".join(versions)
 
 
 def _reasons(failures: tuple[Failure, ...], *, spell_out: bool) -> str:

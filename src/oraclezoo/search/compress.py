@@ -169,7 +169,8 @@ def compress_model(
     recipe = tuning_recipe(options.recipe, model, bare, registry, needed=needed)
     tunes = options.tuning.epochs and recipe is not None
     mild = milder(recipe, options.tuning, registry) if tunes and recipe is not None else None
-    digest, folder = _digest(bare, dataset, mild, options), None if out is None else Path(out)
+    folder = None if out is None else Path(out)
+    digest = _digest(bare, dataset, mild, options)
     with working(
         folder, digest, resume=options.resume, overwrite=options.overwrite, name=FOLDER
     ) as work:
@@ -229,11 +230,11 @@ def _select(
         time_in_turn(
             pair, settings=list(dict.fromkeys(settings)), rounds=chain.options.timing.rounds
         )
-        again, _ = relative_latency(*pair)
-        if goals.latency is None or again <= goals.latency or is_original(trial, candidate):
+        second, _ = relative_latency(*pair)
+        if goals.latency is None or second <= goals.latency or is_original(trial, candidate):
             return trial, candidate, pair
-        chain.say(f"rejected: its latency is now {again:.3f} of the original's")
-        journal.again(trial, candidate, again)
+        chain.say(f"rejected: its latency is now {second:.3f} of the original's")
+        journal.again(trial, candidate, second)
 
 
 def _search(chain: Chain, journal: Journal, trials: int) -> None:

@@ -97,7 +97,7 @@ def best(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate] | Non
     accuracy does. Candidates within one standard error of the lowest are considered equivalent (the
     one-standard-error rule; Breiman et al., Classification and Regression Trees, 1984). The least
     pruned of them is selected, then the fastest, then the smallest: in cross-validation
-    (``benchmarks/finetuning.py``), loss grows with the amount of pruning.
+    (``benchmarks/studies/finetuning.py``), loss grows with the amount of pruning.
     """
     within = [pair for pair in pairs(trials) if not goals.crossed(pair[1])]
     lowest = min((candidate for _, candidate in within), key=lambda c: c.loss, default=None)

@@ -36,8 +36,8 @@ def locate(
     if isinstance(model, Path):
         return model
     if model in shipped():
-        found = shipped()[model]
-        return store.shipped(**found.fixed)
+        bundled = shipped()[model]
+        return store.shipped(**bundled.fixed)
     if Path(model).is_dir() or model.startswith((".", "~", os.sep)):
         return Path(model).expanduser()
     known = registry()

@@ -75,11 +75,11 @@ def _matches(pattern: str) -> Iterator[Source]:
 
 def _walk(folder: str) -> Iterator[Source]:
     errors: list[OSError] = []
-    for place, below, names in os.walk(folder, onerror=errors.append):
+    for directory, below, names in os.walk(folder, onerror=errors.append):
         below[:] = sorted((name for name in below if not is_hidden(name)), key=natural)
         for name in sorted(names, key=natural):
             if is_image(name) and not is_hidden(name):
-                yield Source(str(Path(place, name)))
+                yield Source(str(Path(directory, name)))
     for error in errors:
         yield Source(
             str(error.filename), reason=f"cannot read the folder ({error.strerror or error})"

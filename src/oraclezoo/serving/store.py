@@ -112,18 +112,16 @@ def _obtain(
 
     source = Path(url2pathname(urlsplit(url).path))
     say(f"copying {source}")
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     with source.open("rb") as old, replacing(archive) as new:
         while chunk := old.read(1 << 20):
-            found.update(chunk)
+            hasher.update(chunk)
             new.write(chunk)
             if new.tell() > file.max_bytes:
-                raise DownloadError(
-                    f"{source}: larger than {file.max_bytes:,} bytes\n{INSTEAD}"
-                )
-        if found.hexdigest() != file.digest:
+                raise DownloadError(f"{source}: larger than {file.max_bytes:,} bytes\n{INSTEAD}")
+        if hasher.hexdigest() != file.digest:
             raise DownloadError(
-                f"{source}: wrong or corrupt file: its SHA-256 is {found.hexdigest()}, expected "
+                f"{source}: wrong or corrupt file: its SHA-256 is {hasher.hexdigest()}, expected "
                 f"{file.digest}\n{INSTEAD}"
             )
 
@@ -168,10 +166,10 @@ def _checked(tar: tarfile.TarFile, max_bytes: int) -> list[tarfile.TarInfo]:
 def _root(folder: Path, name: str) -> Path:
     """Return ``folder`` or its subfolder with the model card. Raises ResultError."""
     places = [folder, *(path for path in folder.iterdir() if path.is_dir())]
-    found = [path for path in places if (path / CARD).is_file()]
-    if len(found) != 1:
-        raise ResultError(f"{name}: must contain exactly one {CARD}, found {len(found)}")
-    return found[0]
+    matches = [path for path in places if (path / CARD).is_file()]
+    if len(matches) != 1:
+        raise ResultError(f"{name}: must contain exactly one {CARD}, found {len(matches)}")
+    return matches[0]
 
 
 def _note(folder: Path) -> Path:

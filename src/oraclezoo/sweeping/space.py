@@ -161,21 +161,21 @@ def _axis(
     if isinstance(given, (list, tuple)):
         return _choices(key, list(given))
     text = str(given).strip()
-    found = _RANGE.fullmatch(text) if isinstance(given, str) else None
-    if key.endswith(".name") or found is None:  # names may contain colons
+    match = _RANGE.fullmatch(text) if isinstance(given, str) else None
+    if key.endswith(".name") or match is None:  # names may contain colons
         return _choices(key, _values(text) if isinstance(given, str) else [given])
     option = _option(key, entries, recipe, registry)
     if option.type not in ("int", "float"):
         raise UsageError(f"{key} has type {option.type}: list its values, e.g. {key}=A,B")
-    low, high = (_number(key, found[end]) for end in ("low", "high"))
-    whole, log, count = option.type == "int", bool(found["log"]), found["count"]
-    if whole and not (low.is_integer() and high.is_integer()):
+    low, high = (_number(key, match[end]) for end in ("low", "high"))
+    integer, log, count = option.type == "int", bool(match["log"]), match["count"]
+    if integer and not (low.is_integer() and high.is_integer()):
         raise UsageError(f"{key} must be an integer, not {text}")
     if not low < high or (log and low <= 0):
         raise UsageError(f"{key}={text}: low must be below high, and above 0 for log")
     if count is not None and not 2 <= int(count) <= LARGEST_GRID:
         raise UsageError(f"{key}={text}: the count must be from 2 to {LARGEST_GRID}")
-    return Range(key, low, high, log, None if count is None else int(count), whole)
+    return Range(key, low, high, log, None if count is None else int(count), integer)
 
 
 def _choices(key: str, values: list[Any]) -> Choices:
@@ -187,9 +187,9 @@ def _choices(key: str, values: list[Any]) -> Choices:
 
 def _values(text: str) -> list[Any]:
     """Parse a list of TOML values without its brackets, or of plain words."""
-    whole = parse_value(f"[{text}]")
-    if isinstance(whole, list):
-        return whole
+    parsed = parse_value(f"[{text}]")
+    if isinstance(parsed, list):
+        return parsed
     return [parse_value(word.strip()) for word in text.split(",") if word.strip()]
 
 
@@ -209,8 +209,8 @@ def _option(key: str, entries: Mapping[str, object], recipe: Recipe, registry: R
     if section in SECTIONS:
         known = keys(SECTIONS[section])
     elif section in COMPONENTS:
-        given = entries.get(f"{section}.name", getattr(recipe, section).name)
-        names = given if isinstance(given, (list, tuple)) else _values(str(given))
+        value = entries.get(f"{section}.name", getattr(recipe, section).name)
+        names = value if isinstance(value, (list, tuple)) else _values(str(value))
         specs = [registry.get(section, str(name)).spec for name in names]
         known = {option.name: option for spec in specs for option in spec.options}
     else:

@@ -190,7 +190,7 @@ class Study:
         )
 
     def _trial(self, frozen: FrozenTrial) -> Trial:
-        """Return the record of an Optuna trial. A damaged journal may raise any exception."""
+        """Return the record of an Optuna trial. A corrupt journal may raise any exception."""
         for axis in self.axes:
             if frozen.distributions[axis.key] != self._distributions[axis.key]:
                 raise ValueError(f"trial {frozen.number} has a different range of {axis.key}")
@@ -218,7 +218,7 @@ class Study:
             yield
         except (OracleZooError, OSError):
             raise
-        except Exception as error:  # a damaged line makes Optuna raise anything
+        except Exception as error:  # a corrupt line makes Optuna raise anything
             cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             raise ResultError(
                 f"{self.path}: corrupt sweep journal ({cause}); "

@@ -111,7 +111,7 @@ def test_a_broken_plan_is_one_clear_error(document: object) -> None:
 @pytest.mark.parametrize("key", ["lenet5", "oraclenet-wide-flat", "resnet18"])
 def test_a_plan_of_another_net_does_not_fit(key: str) -> None:
     """By a tensor that is not there, or that has another size."""
-    with pytest.raises(ResultError, match="the pruning plan does not fit"):
+    with pytest.raises(ResultError, match="the pruning plan does not match"):
         cut(key)[1].apply(net("oraclenet"))
 
 

@@ -213,7 +213,7 @@ def test_names_are_matched_or_refused(images: Pixels) -> None:
         "conv_2",
         "head",
     )
-    with pytest.raises(UsageError, match="no layer is called 'x\\*'; the layers are conv_1, head"):
+    with pytest.raises(UsageError, match="no layer matches 'x\\*'; the layers are conv_1, head"):
         quantize.matching(["conv_1", "head"], ["x*"])
     with pytest.raises(UsageError, match="calibration is 'mean'"):
         quantize.prepare(exported(), feeds(images), "mean")

@@ -101,12 +101,12 @@ def coupled(module: nn.Module, image: Tensor) -> Coupled:
 
 def _last_layers(net: nn.Module, image: Tensor) -> set[str]:
     """Return the layers whose output becomes the logits without passing another layer."""
-    seen: dict[Any, str] = {}
+    layer_of: dict[Any, str] = {}
 
     def record(name: str) -> Any:
         def hook(layer: nn.Module, inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and output.grad_fn is not None:
-                seen[output.grad_fn] = name
+                layer_of[output.grad_fn] = name
 
         return hook
 
@@ -121,8 +121,8 @@ def _last_layers(net: nn.Module, image: Tensor) -> set[str]:
     last, ahead = set[str](), [step]
     while ahead:
         step = ahead.pop()
-        if step in seen:
-            last.add(seen[step])
+        if step in layer_of:
+            last.add(layer_of[step])
         elif step is not None:
             ahead += [before for before, _ in step.next_functions]
     return last
@@ -145,10 +145,10 @@ def _group(
         if layer not in names:
             continue  # operations without weights
         if any(root is None for root in roots):
-            raise _LeaveWholeError(f"its channels cannot be traced through {names[layer]}")
+            raise _LeaveWholeError(f"its channels cannot be traced to {names[layer]}")
         kind = _kind(layer, is_out)
         if kind == "out" and names[layer] in last:
-            raise _LeaveWholeError("its outputs are the class logits")
+            raise _LeaveWholeError("the classifier's outputs are the classes")
         parts.append((layer, names[layer], kind, list(indices), list(roots)))
     for layer, where, kind, _, _ in parts:
         own = _own(layer, where)
@@ -163,7 +163,7 @@ def _group(
         blocks = _blocks(layer, kind)
         if blocks > 1:
             if indices != roots or len(indices) != size:
-                raise _LeaveWholeError(f"the channel groups of {where} mix with others")
+                raise _LeaveWholeError(f"the channel groups of {where} are mixed with others")
             period = gcd(period, size // blocks)
     cuts: dict[Place, Cut] = {}
     for layer, where, kind, indices, roots in parts:

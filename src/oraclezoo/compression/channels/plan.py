@@ -90,8 +90,8 @@ class Plan:
         gone, sizes = dict(self.gone), {**later.sizes, **self.sizes}
         for place, indices in later.gone.items():
             before = set(self.gone.get(place, ()))
-            left = [index for index in range(sizes[place]) if index not in before]
-            gone[place] = tuple(sorted(before | {left[index] for index in indices}))
+            remaining = [index for index in range(sizes[place]) if index not in before]
+            gone[place] = tuple(sorted(before | {remaining[index] for index in indices}))
         attributes = {**self.attributes, **later.attributes}
         return Plan(gone, sizes, attributes, later.versions)
 
@@ -206,9 +206,7 @@ def _read(document: Any) -> dict[str, Any]:
             )
         for name, dim in cut["tensors"]:
             if type(name) is not str or type(dim) is not int or dim < 0 or (name, dim) in gone:
-                raise ValueError(
-                    f"invalid or repeated tensor {name!r}, dimension {dim!r}"
-                )
+                raise ValueError(f"invalid or repeated tensor {name!r}, dimension {dim!r}")
             gone[name, dim], sizes[name, dim] = indices, of
     attributes = {str(key): dict(value) for key, value in document["attributes"].items()}
     versions = {str(key): str(value) for key, value in document["versions"].items()}

@@ -118,7 +118,7 @@ def to_int8(
     """
     before = quantize_graph.serving(prepared.model.graph, keep_float)
     excluded = {*prepared.outside, *keep_float, *before}
-    chosen = [name for name in prepared.layers if name in only] if only is not None else []
+    selected = [name for name in prepared.layers if name in only] if only is not None else []
     with quietly():
         quantizer = QDQQuantizer(
             copy.deepcopy(prepared.model),
@@ -127,7 +127,7 @@ def to_int8(
             QuantType.QInt8,
             QuantType.QUInt8,
             prepared.ranges,
-            chosen,
+            selected,
             sorted(excluded),
             list(OPERATORS),
             {"ActivationSymmetric": False, "WeightSymmetric": True},

@@ -5,7 +5,8 @@ and like raw scans, each in both polarities. Every rule decides, and a model tha
 the image (cross-validation folds, recipe `quick`) classifies it. A rule is wrong if it leaves an
 image in the wrong polarity.
 
-    python benchmarks/predict_polarity.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
+    python benchmarks/studies/predict_polarity.py --data-dir FOLDER [--folds 4] [--json]
+        [--out FILE]
 
 Takes a few minutes; less than one with ``--folds 0``, which trains no model and reports no
 accuracy. ``--out`` wrote benchmarks/measurements/predict-polarity.json.
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from _measured import emit
+from _shared import emit
 from PIL import Image
 
 import oraclezoo as oz

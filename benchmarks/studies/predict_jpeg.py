@@ -4,7 +4,7 @@ Cross-validated on the 2,000 training and validation images of oracle-mnist-3k, 
 images. The images are saved as JPEG files of the original size. A share of the training images is
 JPEG compressed (`augment.jpeg`).
 
-    python benchmarks/predict_jpeg.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
+    python benchmarks/studies/predict_jpeg.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
 
 Takes about 15 minutes. Output: benchmarks/measurements/predict-jpeg.json.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from _measured import emit
+from _shared import emit
 from predict_polarity import TRACK, as_jpeg, learn, parse
 
 from oraclezoo.card import SMOOTH

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from _measured import Figures
+from _shared import Figures
 
 import oraclezoo as oz
 from oraclezoo.artifacts.model import CARD, Model, load

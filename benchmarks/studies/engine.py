@@ -8,7 +8,7 @@
 
 Measurements that are compared are interleaved.
 
-    python benchmarks/engine.py [--rounds 15] [--device auto] [--json] [--out FILE]
+    python benchmarks/studies/engine.py [--rounds 15] [--device auto] [--json] [--out FILE]
 
 Output: benchmarks/measurements/engine.json.
 """

@@ -5,7 +5,8 @@ within each round. Reading: random batches of 256 images from a large file, with
 (oraclezoo's method) and through a memory map whose touched pages are kept or released after each
 batch. Both are measured with the file in the page cache and on disk only.
 
-    python benchmarks/streaming.py [--rounds 5] [--images N] [--file-mb 400] [--json] [--out FILE]
+    python benchmarks/studies/streaming.py [--rounds 5] [--images N] [--file-mb 400]
+        [--json] [--out FILE]
 
 Output: benchmarks/measurements/streaming.json.
 """

@@ -6,8 +6,9 @@ runs folder caches models, so that an interrupted run resumes. Every run measure
 track's test images and all times again. No choice (recipes, epochs, pruned channels, layers in
 float) used a test image.
 
-    python benchmarks/compression.py --data-dir FOLDER [--only resnet18,int8,chain,mobilenet]
-        [--seeds 3] [--track oracle-mnist-3k] [--runs FOLDER] [--json] [--out FILE]
+    python benchmarks/studies/compression.py --data-dir FOLDER
+        [--only resnet18,int8,chain,mobilenet] [--seeds 3] [--track oracle-mnist-3k]
+        [--runs FOLDER] [--json] [--out FILE]
 
 With ``--only``, the file in ``--out`` keeps its other parts. Without ``--data-dir``, the track is
 glyphs-3k, whose images are generated.
@@ -24,7 +25,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _measured import Figures, emit, machine, names, noise, options, positive
+from _shared import Figures, emit, machine, names, noise, options, positive
 
 from oraclezoo.errors import OracleZooError
 

@@ -9,7 +9,7 @@ are shipped recipes with changes, from a TOML file:
     recipe = "default"
     set = { "backbone.name" = "oraclenet", "backbone.width" = 1.5, "budget.epochs" = 40 }
 
-    python benchmarks/search.py CANDIDATES.toml --data-dir FOLDER [--folds 10] [--out FILE]
+    python benchmarks/studies/search.py CANDIDATES.toml --data-dir FOLDER [--folds 10] [--out FILE]
 
 Each finished training is a line in the journal and is not repeated, so that an interrupted or
 killed search resumes. The script prints a table, best first, with the paired difference from the
@@ -28,7 +28,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from _measured import emit
+from _shared import emit
 from scipy import stats
 
 import oraclezoo as oz

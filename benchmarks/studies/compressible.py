@@ -6,7 +6,7 @@ works (with the figures of its receipt), is declared unsupported (with the reaso
 the message of the command). After so short a training, accuracies are meaningless: the table shows
 support only.
 
-    python benchmarks/compressible.py [--track TRACK] [--data-dir FOLDER] [--only A,B]
+    python benchmarks/studies/compressible.py [--track TRACK] [--data-dir FOLDER] [--only A,B]
         [--epochs 2] [--untimed] [--json] [--out FILE]
 
 With ``--out``, the script writes each backbone as soon as it is done and skips those already in the
@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _measured import emit, machine, names, options, positive
+from _shared import emit, machine, names, options, positive
 
 SCHEMA = "oraclezoo/compressible/1"
 STEPS = ("prune", "export", "quantize")

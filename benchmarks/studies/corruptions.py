@@ -1,7 +1,7 @@
 """Measure a run's accuracy on corrupted validation images, by corruption and severity.
 
     $ oraclezoo train quick --track oracle-mnist-3k
-    $ python benchmarks/corruptions.py runs/quick-dd60ca36642a-s0
+    $ python benchmarks/studies/corruptions.py runs/quick-dd60ca36642a-s0
 
 The script never uses test images: its table serves to calibrate the corruptions.
 """

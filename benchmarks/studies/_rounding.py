@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from _compressing import Bench, loss_rows, right, share
 from _compressing_parts import Effort, as_onnx
-from _measured import Figures
+from _shared import Figures
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.compression.int8 import graph as quantize_graph

@@ -5,7 +5,7 @@ measures wall time and CPU time of each stage; use CPU time on a shared machine.
 all checks of a result: schema, digests, and scores against predictions. Writing the synthetic files
 takes longest and is not timed.
 
-    python benchmarks/ranking.py [--results 1000] [--json] [--out FILE]
+    python benchmarks/studies/ranking.py [--results 1000] [--json] [--out FILE]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measured import emit, positive
+from _shared import RESULTS, emit, positive
 
 from oraclezoo.ranking import stats
 from oraclezoo.ranking.load import load_results
@@ -32,7 +32,6 @@ from oraclezoo.result import PredictionsFile, Result
 from oraclezoo.result.check import digest
 
 IMAGES, SEEDS, CLASSES = 1000, 5, 10
-RESULTS = Path(__file__).with_name("results")
 
 
 def draw(rng: np.random.Generator, ease: np.ndarray) -> np.ndarray:

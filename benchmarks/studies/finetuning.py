@@ -4,8 +4,8 @@ OracleNet with its recipe, cross-validated on the 2,000 training and validation 
 oracle-mnist-3k, never on test images. Each network is pruned to a share of its
 multiply-accumulates, fine-tuned with each setting, and scored on its held-out fold.
 
-    python benchmarks/finetuning.py --data-dir FOLDER [--folds 4] [--recipe default] [--quick]
-        [--device auto] [--json] [--out FILE]
+    python benchmarks/studies/finetuning.py --data-dir FOLDER [--folds 4] [--recipe default]
+        [--quick] [--device auto] [--json] [--out FILE]
 
 Takes about 25 minutes. Output: benchmarks/measurements/finetuning.json.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measured import emit, options, positive
+from _shared import emit, options, positive
 
 import oraclezoo as oz
 from oraclezoo.data.folds import deal

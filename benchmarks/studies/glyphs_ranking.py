@@ -4,8 +4,8 @@ Benchmarks ten recipes of the closed division under the protocol, with five seed
 oracle-mnist-3k, which have equal sizes. Reports the rank correlation of mean accuracies, and how
 many of the pairs that differ significantly on both tracks have the same order.
 
-    python benchmarks/glyphs_ranking.py --data-dir FOLDER [--seeds 5] [--json] [--out FILE]
-    python benchmarks/glyphs_ranking.py --published [--json] [--out FILE]
+    python benchmarks/studies/glyphs_ranking.py --data-dir FOLDER [--seeds 5] [--json] [--out FILE]
+    python benchmarks/studies/glyphs_ranking.py --published [--json] [--out FILE]
 
 Jobs are kept in the folder of --runs, so that an interrupted run resumes. With --published, the
 script trains nothing and uses all recipes with published, closed, uncompressed results on both
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measured import emit
+from _shared import RESULTS, emit
 from scipy import stats
 
 import oraclezoo as oz
@@ -32,7 +32,6 @@ from oraclezoo.ranking.table import Table, tables
 SCHEMA = "oraclezoo/glyphs-ranking/1"
 GENERATED, REAL = "glyphs-3k", "oracle-mnist-3k"
 RESAMPLES = 10_000
-RESULTS = Path(__file__).parent / "results"
 
 STILL = {f"augment.{key}": 0.0 for key in ("shift", "rotate", "scale", "shear", "elastic")} | {
     "augment.cutout": 0,

@@ -21,7 +21,7 @@ from _compressing import (
     speed_row,
     times,
 )
-from _measured import Figures
+from _shared import Figures
 from torch import nn
 
 from oraclezoo.artifacts.build import build_backbone
