@@ -20,8 +20,7 @@ from oraclezoo.artifacts.model import CARD, Model, load
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
 from oraclezoo.plugins.registry import Registry
-from oraclezoo.ranking.paired import paired
-from oraclezoo.ranking.stats import interval
+from oraclezoo.ranking.stats import interval, paired
 from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.receipt import Side, side
 from oraclezoo.receipts.timing import Subject, time_in_turn

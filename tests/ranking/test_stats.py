@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import stats as scipy_stats
 from scipy.stats import t as student
 
-from oraclezoo.ranking.stats import LEVEL, MIN_COMMON_SEEDS, compare, holm, interval
+from oraclezoo.ranking.stats import LEVEL, MIN_COMMON_SEEDS, compare, holm, interval, paired
 
 Bools = npt.NDArray[np.bool_]
 Draw = Callable[..., Bools]
@@ -261,3 +262,48 @@ def test_a_thousand_rows(draw: Draw) -> None:
     higher = (means[None, :] > means[:, None]).sum(axis=1)
     assert (found.rank - 1 <= higher).all()  # none is behind a row that did worse
     assert found.rank[means.argmin()] > 100
+
+
+def random_correct(seed: int, seeds: int, images: int) -> Bools:
+    """Random correctness, 80% true."""
+    return np.random.default_rng(seed).random((seeds, images)) < 0.8
+
+
+def test_paired_with_one_seed_is_students_paired_test() -> None:
+    """Interval and one-sided limit equal SciPy's for the differences."""
+    before, after = random_correct(0, 1, 200)[0], random_correct(1, 1, 200)[0]
+    change = paired(before, after)
+    differences = after.astype(float) - before.astype(float)
+    test = scipy_stats.ttest_1samp(differences, 0)
+    interval = test.confidence_interval(0.95)
+    assert (change.low, change.high) == pytest.approx((interval.low, interval.high))
+    one_sided = scipy_stats.ttest_1samp(-differences, 0, alternative="less")
+    assert change.limit == pytest.approx(one_sided.confidence_interval(0.95).high)
+    assert change.difference == pytest.approx(differences.mean())
+    assert change.lost - change.gained == before.sum() - after.sum()
+    assert change.over == "images"
+
+
+def test_paired_with_several_seeds_agrees_with_compare() -> None:
+    """The interval excludes zero if and only if the p-value of ``compare`` is below 5%."""
+    for number in range(20):
+        before, after = random_correct(number, 5, 60), random_correct(100 + number, 5, 60)
+        change = paired(before, after)
+        p = compare([after, before], [range(5), range(5)]).p[0, 1]
+        assert (change.low > 0 or change.high < 0) == (p < 0.05)
+        assert change.over == "images and seeds"
+
+
+def test_paired_without_changes_has_a_zero_width_interval() -> None:
+    """The limit of the loss is zero too."""
+    right = random_correct(0, 1, 50)[0]
+    change = paired(right, right)
+    assert (change.difference, change.low, change.high, change.limit) == (0, 0, 0, 0)
+
+
+def test_paired_rejects_other_shapes_and_single_images() -> None:
+    """The interval needs two images, matched one to one."""
+    with pytest.raises(ValueError, match="must be equal"):
+        paired(np.ones(3, bool), np.ones(4, bool))
+    with pytest.raises(ValueError, match="two images"):
+        paired(np.ones(1, bool), np.ones(1, bool))
