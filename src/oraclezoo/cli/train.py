@@ -19,9 +19,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, std
 @options.stream_above
 @options.engine
 @options.trackers
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
-)
+@options.seed
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Folder for runs.")
 @click.option("--resume", is_flag=True, help="Resume an unfinished run; bit-identical on the CPU.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing run.")

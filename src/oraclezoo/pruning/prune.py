@@ -142,13 +142,7 @@ def prune(
         device=device,
         gates=Gates(max_drop, max_limit),
         measurement=Measurement(
-            track=track,
-            data_dir=data_dir,
-            split=split,
-            results=results,
-            timed=timed,
-            rounds=rounds,
-            settings=tuple(settings) if settings else None,
+            track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None
         ),
         resume=resume,
         overwrite=overwrite,

@@ -87,15 +87,7 @@ def export(
         model,
         out,
         Export(format, preprocess, opset, tolerance),
-        Measurement(
-            track=track,
-            data_dir=data_dir,
-            split=split,
-            results=results,
-            timed=timed,
-            rounds=rounds,
-            settings=tuple(settings) if settings else None,
-        ),
+        Measurement(track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None),
         registry or build_registry(),
         progress,
     )
@@ -117,11 +109,7 @@ def export_model(
         )
     bare = Model(opened.module, opened.card).to("cpu")
     dataset = open_data(
-        bare,
-        registry,
-        track=measurement.track,
-        data_dir=measurement.data_dir,
-        progress=progress,
+        bare, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
     if progress:
         progress(f"exporting to {options.format}")

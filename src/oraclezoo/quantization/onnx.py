@@ -122,13 +122,7 @@ def quantize(
     registry = registry or build_registry()
     gates = Gates(max_drop, max_limit)
     measurement = Measurement(
-        track=track,
-        data_dir=data_dir,
-        split=split,
-        results=results,
-        timed=timed,
-        rounds=rounds,
-        settings=tuple(settings) if settings else None,
+        track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None
     )
     int8 = Int8(calibration, images, sensitivity, max_divergence, tuple(keep_float), reduce_range)
     if backend == "torch":
@@ -161,11 +155,7 @@ def quantize_onnx(
         data_only = Measurement(measurement.track, measurement.data_dir, timed=False)
         opened = export_model(opened, None, Export(), data_only, registry, progress)
     dataset = open_data(
-        opened,
-        registry,
-        track=measurement.track,
-        data_dir=measurement.data_dir,
-        progress=progress,
+        opened, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
     report: Fp16Report | Int8Report
     if options.precision == "fp16":

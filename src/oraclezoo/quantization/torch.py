@@ -45,11 +45,7 @@ def quantize_torch(
     card = {key: value for key, value in before.card.items() if key not in PUBLISHED}
     after = Model(before.module, card).with_form(form)
     dataset = open_data(
-        before,
-        registry,
-        track=measurement.track,
-        data_dir=measurement.data_dir,
-        progress=progress,
+        before, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
     report = TorchReport(device.type, form, form.compiles(device), _coverage(before, form))
     if progress:
