@@ -175,14 +175,7 @@ def json_dict(table: Rows) -> dict[str, Any]:
 
 
 def _recipe(row: Row) -> Cell:
-    marks = ["refit"] if row.refit else []
-    if row.replicates:
-        marks.append(f"{row.replicates} replicate{'s' * (row.replicates > 1)}")
-    if row.reproductions:
-        marks.append(f"reproduced {row.reproductions}×")
-    if row.reproductions_differing:
-        marks.append(f"differed {row.reproductions_differing}×")
-    return (row.label, row.hash12, *marks)
+    return (row.label, row.hash12, *row.marks)
 
 
 def _components(row: Row) -> Cell:

@@ -149,15 +149,9 @@ def _show_ties(line: Line, rows: Sequence[Row]) -> str:
 
 def _recipe(line: Line) -> str:
     row = line.row
-    marks = ["refit"] if row.refit else []
-    if row.replicates:
-        marks.append(f"{row.replicates} replicate{'s' * (row.replicates > 1)}")
+    marks = row.marks
     if row.failures:
         marks.append("failed" if not row.seeds else f"{row.failures} failed")
-    if row.reproductions:
-        marks.append(f"reproduced {row.reproductions}×")
-    if row.reproductions_differing:
-        marks.append(f"differed {row.reproductions_differing}×")
     if row.seeds and row.seeds < 5:
         marks.append(f"{row.seeds} seed{'s' * (row.seeds > 1)}")
     badges = "".join(" " + element("span", safe(mark), class_="oz-mark") for mark in marks)
