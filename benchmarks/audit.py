@@ -70,15 +70,15 @@ def cost(track: str, data_dir: Path | None) -> dict[str, Any]:
     dataset = build_registry().create("dataset", track, data_dir=data_dir)
     images = sum(len(dataset.split(name).labels) for name in ("train", "validation", "test"))
     start, start_cpu = time.perf_counter(), time.process_time()
-    found = audit(dataset, [])
+    report = audit(dataset, [])
     return {
         "track": track,
         "images": images,
         "seconds": round(time.perf_counter() - start, 1),
         "cpu_seconds": round(time.process_time() - start_cpu, 1),
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "near_duplicates": found.numbers["near-duplicate"],
-        "least_ratio": found.summary["neighbours"]["least_ratio"],
+        "near_duplicates": report.numbers["near-duplicate"],
+        "least_ratio": report.summary["neighbours"]["least_ratio"],
     }
 
 

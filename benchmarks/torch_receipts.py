@@ -63,7 +63,7 @@ def parse() -> argparse.Namespace:
 
 def receipt(precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the receipt of the model in one precision, and discard the model."""
-    made = oz.quantize(
+    quantized = oz.quantize(
         arguments.model,
         backend="torch",
         precision=precision,
@@ -75,8 +75,8 @@ def receipt(precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
         settings=arguments.settings,
         progress=lambda text: print(text, file=sys.stderr),
     )
-    found: dict[str, Any] = made.card["receipts"][-1]
-    return found
+    document: dict[str, Any] = quantized.card["receipts"][-1]
+    return document
 
 
 if __name__ == "__main__":

@@ -32,10 +32,10 @@ def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:
 
     rows = []
     for name, kind in CORRUPTIONS.items():
-        found, changed = [], []
+        accuracies, changed = [], []
         for severity in SEVERITIES:
             corrupted = [corrupt(part.images, name, severity, seed) for seed in range(seeds)]
-            found.append(float(np.mean([accuracy(images) for images in corrupted])))
+            accuracies.append(float(np.mean([accuracy(images) for images in corrupted])))
             changes = [np.abs(images.astype(float) - part.images).mean() for images in corrupted]
             changed.append(float(np.mean(changes)))
         rows.append(
@@ -44,7 +44,7 @@ def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:
                 "summary": kind.summary,
                 "unit": kind.unit,
                 "strengths": list(kind.strengths),
-                "accuracy": [round(value, 4) for value in found],
+                "accuracy": [round(value, 4) for value in accuracies],
                 "gray_levels_changed": [round(value, 2) for value in changed],
             }
         )

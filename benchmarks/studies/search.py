@@ -40,14 +40,14 @@ TRACK = "oracle-mnist-3k"
 
 def read_journal(path: Path) -> dict[tuple[str, int, int], dict[str, Any]]:
     """Read the journal as (recipe hash, folds, fold) -> line; truncated lines are skipped."""
-    found = {}
+    entries = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
             row = json.loads(line)
-            found[row["hash"], row["folds"], row["fold"]] = row
+            entries[row["hash"], row["folds"], row["fold"]] = row
         except (ValueError, KeyError):
             continue
-    return found
+    return entries
 
 
 def search(candidates: list[dict[str, Any]], data_dir: Path, folds: int, journal: Path) -> None:
@@ -92,7 +92,7 @@ def summarise(candidates: list[dict[str, Any]], folds: int, journal: Path) -> li
     95% interval by Student's t; None for fewer than two folds.
     """
     known = read_journal(journal)
-    found = {
+    summary = {
         each["name"]: {
             fold: known[key]
             for fold in range(folds)
@@ -100,10 +100,10 @@ def summarise(candidates: list[dict[str, Any]], folds: int, journal: Path) -> li
         }
         for each in candidates
     }
-    first = found[candidates[0]["name"]]
+    first = summary[candidates[0]["name"]]
     rows = []
     for each in candidates:
-        lines = found[each["name"]]
+        lines = summary[each["name"]]
         if not lines:
             continue
         accuracies = [100 * line["accuracy"] for line in lines.values()]

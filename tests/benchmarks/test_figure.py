@@ -36,8 +36,8 @@ def test_the_figure_stands_alone(figure: Any) -> None:
 
 def test_the_preview_shows_the_committed_results(figure: Any) -> None:
     """Its figures are kept in the file, and it has the size that sites ask for."""
-    made, shown = figure.preview(figure.results())
+    result, shown = figure.preview(figure.results())
     with Image.open(figure.PREVIEW) as kept:
-        assert kept.size == made.size == (1280, 640)
+        assert kept.size == result.size == (1280, 640)
         assert kept.info["figures"] == shown, AGAIN
     assert Path(figure.PREVIEW).stat().st_size < 1_000_000

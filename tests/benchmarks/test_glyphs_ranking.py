@@ -23,14 +23,14 @@ def written() -> dict:
 
 def test_the_file_is_of_the_committed_results(script: Script, written: dict) -> None:
     """A row that was added or taken away since would leave it behind."""
-    found = script("glyphs_ranking").published()
-    assert [each["name"] for each in found["recipes"]] == [
+    actual = script("glyphs_ranking").published()
+    assert [each["name"] for each in actual["recipes"]] == [
         each["name"] for each in written["recipes"]
     ]
     for key in ("spearman", "kendall"):
-        assert found[key] == pytest.approx(written[key], abs=1e-9)
+        assert actual[key] == pytest.approx(written[key], abs=1e-9)
     for key in ("pairs_separated", "pairs_separated_on_both", "pairs_in_the_same_order"):
-        assert found[key] == written[key]
+        assert actual[key] == written[key]
 
 
 def test_pairs_are_counted_once(written: dict) -> None:

@@ -64,10 +64,10 @@ def test_a_part_that_fails_stops_no_other(tmp_path: Path) -> None:
 def test_what_is_not_installed_is_left_out(tmp_path: Path) -> None:
     """Lightning as a rival, int8 as a receipt; and of the tests, files with a marked one only."""
     gpu_sh(tmp_path)
-    found = tmp_path / "found"
-    assert "--no-lightning" in (found / "throughput-oraclenet.log").read_text()
-    assert "--precisions bf16,fp16 " in (found / "receipts.log").read_text()
-    ran = [word for word in (found / "tests.log").read_text().split() if word.endswith(".py")]
+    actual = tmp_path / "found"
+    assert "--no-lightning" in (actual / "throughput-oraclenet.log").read_text()
+    assert "--precisions bf16,fp16 " in (actual / "receipts.log").read_text()
+    ran = [word for word in (actual / "tests.log").read_text().split() if word.endswith(".py")]
     assert "tests/engine/test_trainer.py" in ran
     assert all("@pytest.mark.gpu" in (ROOT / path).read_text(encoding="utf-8") for path in ran)
 

@@ -74,8 +74,8 @@ def test_noise_leaves_so_many_to_train_on(script: Script, tmp_path: Path, images
     import oraclezoo as oz
 
     folder = script("_measured").noise(tmp_path / "data", images)
-    found = read_images(folder / "train-images-idx3-ubyte")
-    assert len(found) == len(read_labels(folder / "train-labels-idx1-ubyte", 10))
-    assert found.std() > 60  # of noise; nothing of the kind if a chunk were left out
+    actual = read_images(folder / "train-images-idx3-ubyte")
+    assert len(actual) == len(read_labels(folder / "train-labels-idx1-ubyte", 10))
+    assert actual.std() > 60  # of noise; nothing of the kind if a chunk were left out
     dataset = oz.registry().create("dataset", "idx", data_dir=folder, progress=None)
     assert abs(len(dataset.split("train").images) - images) <= 10

@@ -55,15 +55,15 @@ def test_exact_sums_are_those_of_float(script: Script) -> None:
     model = net(generator.integers(-127, 128, (5, 3, 3, 3), dtype=np.int8))
     (layer,) = saturation.layers(model)
     images = generator.uniform(0, 24, (4, 3, 6, 5)).astype(np.float32)
-    given, made = saturation.session(model, IN_FLOAT, ("q", "r")).run(
+    arguments, result = saturation.session(model, IN_FLOAT, ("q", "r")).run(
         ["q", "r"], {"images": images}
     )
-    sums = layer.columns(given).astype(np.int64) @ layer.weights.T
-    found = layer.rounded(sums).reshape(4, 6, 5, 5).transpose(0, 3, 1, 2)
-    difference = np.abs(found.astype(int) - made)
+    sums = layer.columns(arguments).astype(np.int64) @ layer.weights.T
+    actual = layer.rounded(sums).reshape(4, 6, 5, 5).transpose(0, 3, 1, 2)
+    difference = np.abs(actual.astype(int) - result)
     assert difference.max() <= 1
     assert (difference == 0).mean() > 0.99
-    assert len(np.unique(made)) > 50
+    assert len(np.unique(result)) > 50
 
 
 def test_pairs_that_can_saturate_are_counted(script: Script) -> None:

@@ -128,8 +128,8 @@ def test_the_account_of_a_profile_adds_up(script: Script) -> None:
         ["something else", 0.5],
     ]
     turn = {"operations": operations, "seconds": 12.5, "per_s": 80.0}
-    made = throughput.account(turn, {"value": 0.3})
-    assert made["shares"] == {
+    result = throughput.account(turn, {"value": 0.3})
+    assert result["shares"] == {
         "convolution": 0.5,
         "normalisation": 0.2,
         "depthwise convolution": 0.1,
@@ -137,10 +137,10 @@ def test_the_account_of_a_profile_adds_up(script: Script) -> None:
         "augmentation": 0.05,
         "other": 0.05,
     }
-    assert made["us_per_image"]["convolution"] == 5000.0  # 5 s over 1,000 images
-    assert made["busy_share"] == 0.8
-    assert made["arithmetic_share_of_peak"] == 0.5
-    assert made["operations"][0] == ["aten::mkldnn_convolution", 0.3]
+    assert result["us_per_image"]["convolution"] == 5000.0  # 5 s over 1,000 images
+    assert result["busy_share"] == 0.8
+    assert result["arithmetic_share_of_peak"] == 0.5
+    assert result["operations"][0] == ["aten::mkldnn_convolution", 0.3]
     assert throughput.account(turn, None)["arithmetic_share_of_peak"] is None
     unseen = throughput.account(turn | {"operations": []}, {"value": 0.3})
     assert unseen["busy_share"] == 0
@@ -241,10 +241,10 @@ def test_a_quick_run(tmp_path: Path) -> None:
     assert document == json.loads(out.read_text(encoding="utf-8"))
     assert document["schema"] == "oraclezoo/throughput/1"
     data = document["data"]
-    found = {row["contender"]: row["images_per_s"]["median"] for row in data["rows"]}
-    assert {"dataloader", "engine", "engine best"} <= set(found)
+    actual = {row["contender"]: row["images_per_s"]["median"] for row in data["rows"]}
+    assert {"dataloader", "engine", "engine best"} <= set(actual)
     assert data["ratio_plain_house_net"] == pytest.approx(
-        found["engine"] / found["dataloader"], abs=1e-3
+        actual["engine"] / actual["dataloader"], abs=1e-3
     )
     best = next(row for row in data["rows"] if row["contender"] == "engine best")
     assert data["flops_share_of_peak"] == best["share_of_peak"]["value"]

@@ -78,18 +78,18 @@ def test_a_quick_run_goes_on_where_it_was(
     options = ["--json", "--recipes", str(recipe_file), "--seeds", "2", "--device", "cpu"]
     monkeypatch.setattr(sys, "argv", ["time_to_accuracy.py", *options])
     monkeypatch.chdir(tmp_path)
-    made = []
+    result = []
     for kept in (0, 2):
         script("time_to_accuracy").main()
         printed = capsys.readouterr()
         assert printed.err.count("kept") == kept
-        made.append(json.loads(printed.out))
-    assert made[0]["schema"] == "oraclezoo/time-to-accuracy/1"
-    assert made[0]["data"]["rows"] == made[1]["data"]["rows"]
-    (row,) = made[0]["data"]["rows"]
+        result.append(json.loads(printed.out))
+    assert result[0]["schema"] == "oraclezoo/time-to-accuracy/1"
+    assert result[0]["data"]["rows"] == result[1]["data"]["rows"]
+    (row,) = result[0]["data"]["rows"]
     assert row["recipe"] == "brief"
     assert row["division"] == "closed"
     assert row["seeds"] == 2
     assert 0 < row["test_accuracy_mean"] < 1
     assert row["train_s_median"] > 0
-    assert made[0]["data"]["synthetic"]
+    assert result[0]["data"]["synthetic"]

@@ -44,14 +44,14 @@ def test_quantize_puts_its_result_beside_the_model(exported: Path, tiny_idx: Pat
     assert "onnx int8" in shown.stdout
     document = json.loads(oraclezoo("receipt", folder, "--json").stdout)
     assert document["schema"] == "oraclezoo/receipts/1"
-    assert [made["step"] for made in document["data"]["receipts"]] == ["export", "quantize"]
+    assert [receipt["step"] for receipt in document["data"]["receipts"]] == ["export", "quantize"]
 
 
 def test_an_int8_file_is_not_overwritten_by_float(exported: Path, tiny_idx: Path) -> None:
     """Export by default goes into the model's own folder, but not over a quantized file."""
     small = exported.with_name("small")
-    made = oraclezoo("quantize", exported, "--out", small, "--data-dir", tiny_idx, "--no-timed")
-    assert made.exit_code == 0, made.output
+    output = oraclezoo("quantize", exported, "--out", small, "--data-dir", tiny_idx, "--no-timed")
+    assert output.exit_code == 0, output.output
     before = (small / "model.onnx").read_bytes()
     result = oraclezoo("export", small, "--data-dir", tiny_idx, "--no-timed")
     assert result.exit_code == 2
@@ -75,9 +75,11 @@ def test_a_pt2_program_lies_beside_the_model(
         "--json",
     )
     assert result.exit_code == 0, result.output
-    made = json.loads(result.stdout)["data"]["receipt"]
-    assert made["after"]["form"] == "pt2"
-    assert (tmp_path / "p" / made["options"]["file"]).stat().st_size == made["after"]["size_bytes"]
+    output = json.loads(result.stdout)["data"]["receipt"]
+    assert output["after"]["form"] == "pt2"
+    assert (tmp_path / "p" / output["options"]["file"]).stat().st_size == output["after"][
+        "size_bytes"
+    ]
 
 
 def test_a_parity_that_is_not_met_exits_with_3(

@@ -19,9 +19,9 @@ def test_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hidden")
     result = CliRunner().invoke(cli, ["env", "--json"])
     assert result.exit_code == 0
-    found = json.loads(result.stdout)
-    assert found["schema"] == "oraclezoo/env/1"
-    data = found["data"]
+    actual = json.loads(result.stdout)
+    assert actual["schema"] == "oraclezoo/env/1"
+    data = actual["data"]
     assert data["oraclezoo"] == oraclezoo.__version__
     assert platform.python_version() in data["python"]
     assert data["packages"]["click"] == version("click")

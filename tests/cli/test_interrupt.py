@@ -44,7 +44,7 @@ def test_ctrl_c_in_training_then_resume(tiny_idx: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     stop_at = time.monotonic() + 300
     while time.monotonic() < stop_at and not (
-        (found := list(tmp_path.glob("runs/*/metrics.jsonl"))) and found[0].read_text()
+        (actual := list(tmp_path.glob("runs/*/metrics.jsonl"))) and actual[0].read_text()
     ):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)

@@ -47,10 +47,10 @@ def test_json_is_one_document(here: Path) -> None:
     document = json.loads(run("--json"))
     assert document == json.loads(run("--format", "json"))
     assert document["schema"] == "oraclezoo/leaderboard/1"
-    made = document["data"]["tables"]
-    assert [table["track"] for table in made] == ["glyphs-3k", "oracle-mnist-3k"]
-    assert [row["recipe"] for row in made[0]["rows"]] == ["default", "authors-cnn"]
-    assert [row["rank"] for row in made[0]["rows"]] == [1, 2]
+    result = document["data"]["tables"]
+    assert [table["track"] for table in result] == ["glyphs-3k", "oracle-mnist-3k"]
+    assert [row["recipe"] for row in result[0]["rows"]] == ["default", "authors-cnn"]
+    assert [row["rank"] for row in result[0]["rows"]] == [1, 2]
 
 
 def test_the_default_is_a_table_of_results_here(here: Path) -> None:

@@ -20,10 +20,10 @@ def show(*arguments: str) -> str:
 
 
 def document(*arguments: str) -> list[dict[str, Any]]:
-    found = json.loads(show(*arguments, "--json"))
-    assert found.keys() == {"schema", "data"}
-    assert found["schema"] == "oraclezoo/list/1"
-    data: list[dict[str, Any]] = found["data"]
+    actual = json.loads(show(*arguments, "--json"))
+    assert actual.keys() == {"schema", "data"}
+    assert actual["schema"] == "oraclezoo/list/1"
+    data: list[dict[str, Any]] = actual["data"]
     return data
 
 

@@ -66,8 +66,8 @@ def test_json_is_one_document(folder: Path, model: str) -> None:
         (3, "fourth", "四", False),
     ]
     for row in data["images"]:
-        assert sum(found["probability"] for found in row["top"]) == pytest.approx(1, abs=1e-5)
-        assert row["probability"] == max(found["probability"] for found in row["top"])
+        assert sum(actual["probability"] for actual in row["top"]) == pytest.approx(1, abs=1e-5)
+        assert row["probability"] == max(actual["probability"] for actual in row["top"])
     assert data["model"]["folder"] == model
     assert data["unreadable"] == []
 

@@ -87,10 +87,10 @@ def test_ctrl_c_keeps_the_work_and_resume_goes_on(
     tiny_run: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
     """Exit status 130; --resume does the epochs that are left, to the same end."""
-    given = ["--macs", "0.6", "--epochs", "60", "--data-dir", str(tiny_idx), *QUICK]
+    values = ["--macs", "0.6", "--epochs", "60", "--data-dir", str(tiny_idx), *QUICK]
     command = [sys.executable, "-m", "oraclezoo", "prune", str(tiny_run), "--out"]
     stopped, whole = str(tmp_path / "stopped"), str(tmp_path / "whole")
-    with subprocess.Popen([*command, stopped, *given], stderr=subprocess.PIPE, text=True) as job:
+    with subprocess.Popen([*command, stopped, *values], stderr=subprocess.PIPE, text=True) as job:
         assert job.stderr is not None
         for line in job.stderr:
             if line.startswith("fine-tuning"):
@@ -99,7 +99,7 @@ def test_ctrl_c_keeps_the_work_and_resume_goes_on(
         rest = job.stderr.read()
     assert job.returncode == 130, rest
     assert "--resume" in rest
-    subprocess.run([*command, stopped, *given, "--resume"], check=True, capture_output=True)
-    subprocess.run([*command, whole, *given], check=True, capture_output=True)
+    subprocess.run([*command, stopped, *values, "--resume"], check=True, capture_output=True)
+    subprocess.run([*command, whole, *values], check=True, capture_output=True)
     one, other = (oz.load(folder).predict(BLANK) for folder in (stopped, whole))
     assert one.probabilities.tobytes() == other.probabilities.tobytes()

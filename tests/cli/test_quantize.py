@@ -23,13 +23,13 @@ def oraclezoo(*arguments: str | Path, **settings: str) -> Result:
 def half(tiny_run: Path, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tiny run's model in bf16, made by the command."""
     folder = tmp_path_factory.mktemp("half") / "m"
-    asked = ["--backend", "torch", "--device", "cpu", "--precision", "bf16", "--no-timed"]
-    made = oraclezoo("quantize", tiny_run, "--out", folder, *asked, "--data-dir", tiny_idx)
-    assert made.exit_code == 0, made.output
-    assert made.stdout.splitlines()[0] == str(folder)
-    assert "torch fp32" in made.stdout
-    assert "torch bf16" in made.stdout
-    assert "bf16 on cpu" in made.stderr
+    arguments = ["--backend", "torch", "--device", "cpu", "--precision", "bf16", "--no-timed"]
+    result = oraclezoo("quantize", tiny_run, "--out", folder, *arguments, "--data-dir", tiny_idx)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0] == str(folder)
+    assert "torch fp32" in result.stdout
+    assert "torch bf16" in result.stdout
+    assert "bf16 on cpu" in result.stderr
     return folder
 
 
@@ -46,8 +46,8 @@ def test_a_form_is_shown_by_what_reads_cards(half: Path) -> None:
 
 def test_it_goes_beside_the_model_under_a_name_of_its_own(half: Path, tiny_idx: Path) -> None:
     """Not where the quantized ONNX file goes."""
-    asked = ["--backend", "torch", "--precision", "fp16", "--data-dir", tiny_idx, "--no-timed"]
-    done = oraclezoo("quantize", half, *asked, "--json", ORACLEZOO_DEVICE="cpu")
+    arguments = ["--backend", "torch", "--precision", "fp16", "--data-dir", tiny_idx, "--no-timed"]
+    done = oraclezoo("quantize", half, *arguments, "--json", ORACLEZOO_DEVICE="cpu")
     assert done.exit_code == 0, done.output
     data = json.loads(done.stdout)["data"]
     assert Path(data["folder"]) == half.with_name("m-fp16-torch")
@@ -78,16 +78,16 @@ def test_an_option_of_the_other_backend_is_a_wrong_use(
 
 def test_the_environments_device_is_not_typed(half: Path, tiny_idx: Path, tmp_path: Path) -> None:
     """It is for all commands, and ONNX Runtime is none the worse for it."""
-    asked = ["--precision", "fp16", "--no-timed", "--data-dir", tiny_idx]
-    done = oraclezoo("quantize", half, "--out", tmp_path / "m", *asked, ORACLEZOO_DEVICE="cuda")
+    arguments = ["--precision", "fp16", "--no-timed", "--data-dir", tiny_idx]
+    done = oraclezoo("quantize", half, "--out", tmp_path / "m", *arguments, ORACLEZOO_DEVICE="cuda")
     assert done.exit_code == 0, done.output
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there_is_one_line(half: Path, tiny_idx: Path) -> None:
     """That says which there are."""
-    asked = ["--backend", "torch", "--device", "cuda", "--precision", "bf16"]
-    done = oraclezoo("quantize", half, *asked, "--data-dir", tiny_idx)
+    arguments = ["--backend", "torch", "--device", "cuda", "--precision", "bf16"]
+    done = oraclezoo("quantize", half, *arguments, "--data-dir", tiny_idx)
     assert done.exit_code == 2
     assert "device 'cuda' is not available (0 CUDA devices)" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -61,7 +61,7 @@ def test_a_wrong_name_is_told_before_anything_is_trained(
 
 def test_options_go_to_the_tracker_they_name() -> None:
     """A qualified name has a colon and may have dots; a value is read as in a recipe."""
-    found = chosen_trackers(("a.b:x, jsonl", "y"), ("a.b:x.steps=3", "y.flag=true"))
-    assert found == {"a.b:x": {"steps": 3}, "jsonl": {}, "y": {"flag": True}}
+    actual = chosen_trackers(("a.b:x, jsonl", "y"), ("a.b:x.steps=3", "y.flag=true"))
+    assert actual == {"a.b:x": {"steps": 3}, "jsonl": {}, "y": {"flag": True}}
     with pytest.raises(UsageError, match=r"requires --tracker"):
         chosen_trackers(("a",), ("path=3",))

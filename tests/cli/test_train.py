@@ -188,9 +188,9 @@ def test_every_command_that_prints_a_result_takes_json() -> None:
             return
         context = click.Context(command)
         for part in command.list_commands(context):
-            found = command.get_command(context, part)
-            assert found is not None
-            yield from leaves(found, f"{name} {part}")
+            actual = command.get_command(context, part)
+            assert actual is not None
+            yield from leaves(actual, f"{name} {part}")
 
     for name, command in leaves(cli, "oraclezoo"):
         assert "as_json" in {parameter.name for parameter in command.params}, name

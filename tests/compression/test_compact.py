@@ -24,15 +24,15 @@ def graph() -> onnx.ModelProto:
     ]
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in "xy"]
     shape = helper.make_tensor_value_info("product", TensorProto.FLOAT, ["n"])
-    made = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants, value_info=[shape])
+    result = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants, value_info=[shape])
     opset = helper.make_opsetid("", 20)
-    return helper.make_model(made, opset_imports=[opset], ir_version=10)
+    return helper.make_model(result, opset_imports=[opset], ir_version=10)
 
 
 def run(model: onnx.ModelProto) -> np.ndarray:
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    found: np.ndarray = session.run(None, {"x": np.arange(4, dtype=np.float32)})[0]
-    return found
+    actual: np.ndarray = session.run(None, {"x": np.arange(4, dtype=np.float32)})[0]
+    return actual
 
 
 def test_it_computes_the_same_with_fewer_constants() -> None:

@@ -37,9 +37,9 @@ class Net(nn.Module):
 def net() -> nn.Module:
     """One with statistics that fp16 cannot hold."""
     torch.manual_seed(0)
-    made = Net().eval()
-    made.norm.running_var[0] = 1e6
-    return made
+    network = Net().eval()
+    network.norm.running_var[0] = 1e6
+    return network
 
 
 @pytest.fixture
@@ -59,14 +59,14 @@ def test_half_precision_runs_between_float32(
     net: Net, images: torch.Tensor, precision: str, share: float
 ) -> None:
     """Logits are float32 again and near the float net's, which is left as it was."""
-    state, wanted = copy.deepcopy(net.state_dict()), net(images)
-    made: Any = Form.make(precision, "off", CPU).applied(net)
-    found = made(images)
-    assert found.dtype == torch.float32
-    assert made.net.dtypes[-1] == DTYPES[precision]
-    assert not torch.equal(found, wanted)
-    assert close(found, wanted, share)
-    assert made.net.norm.running_var.dtype == torch.float32
+    state, expected = copy.deepcopy(net.state_dict()), net(images)
+    network: Any = Form.make(precision, "off", CPU).applied(net)
+    actual = network(images)
+    assert actual.dtype == torch.float32
+    assert network.net.dtypes[-1] == DTYPES[precision]
+    assert not torch.equal(actual, expected)
+    assert close(actual, expected, share)
+    assert network.net.norm.running_var.dtype == torch.float32
     assert all(torch.equal(state[key], value) for key, value in net.state_dict().items())
 
 
@@ -76,11 +76,13 @@ def test_int8_is_of_linear_layers_alone(net: Net, images: torch.Tensor) -> None:
     pytest.importorskip("torchao")
     form = Form.make("int8", "off", CPU)
     assert form.rest == "fp32"
-    made: Any = form.applied(net)
-    found, wanted = made(images), net(images)
-    assert not torch.equal(found, wanted)
-    assert close(found, wanted, 0.03)
-    kinds = {name: type(made.net.get_submodule(name).weight) for name in ("conv", "hidden", "head")}
+    network: Any = form.applied(net)
+    actual, expected = network(images), net(images)
+    assert not torch.equal(actual, expected)
+    assert close(actual, expected, 0.03)
+    kinds = {
+        name: type(network.net.get_submodule(name).weight) for name in ("conv", "hidden", "head")
+    }
     assert kinds["conv"] is nn.Parameter
     assert kinds["hidden"] is kinds["head"] is not nn.Parameter
 
@@ -201,6 +203,6 @@ def test_forms_run_on_cuda(net: Net, images: torch.Tensor, precision: str, count
     if precision == "int8":
         pytest.importorskip("torchao")
     device = torch.device("cuda")
-    given = images[:count].to(device)
-    made = Form.make(precision, "off", device).applied(net.to(device))
-    assert close(made(given), net(given), 0.05)
+    values = images[:count].to(device)
+    network = Form.make(precision, "off", device).applied(net.to(device))
+    assert close(network(values), net(values), 0.05)

@@ -18,9 +18,9 @@ FULL = Augment(
 
 def make(recipe: Augment, *, flip: bool = False, seed: int = 0) -> Augmenter:
     """An augmenter on the CPU, ready to draw."""
-    made = Augmenter(recipe, flip=flip, mean=MEAN, std=STD, device=torch.device("cpu"))
-    made.reseed(seed)
-    return made
+    augmenter = Augmenter(recipe, flip=flip, mean=MEAN, std=STD, device=torch.device("cpu"))
+    augmenter.reseed(seed)
+    return augmenter
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ BICUBIC = Augment(elastic=2, elastic_grid=3, interpolation="bicubic")
 def test_standardise_is_the_formula() -> None:
     """(x / 255 - mean) / std, to a channel axis of one."""
     values = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
-    found = standardise(values, MEAN, STD)
-    assert found.shape == (1, 1, 16, 16)
-    assert torch.allclose(found, (values[:, None].float() / 255 - MEAN) / STD, atol=1e-5)
+    actual = standardise(values, MEAN, STD)
+    assert actual.shape == (1, 1, 16, 16)
+    assert torch.allclose(actual, (values[:, None].float() / 255 - MEAN) / STD, atol=1e-5)
 
 
 def test_nothing_asked_changes_nothing(images: torch.Tensor) -> None:
@@ -93,9 +93,9 @@ def test_flip_waits_for_the_data_sets_leave(images: torch.Tensor) -> None:
 def test_flip_mirrors_about_half_exactly(images: torch.Tensor) -> None:
     """Each image comes back as it was or mirrored, to rounding."""
     batch = images.repeat(8, 1, 1)
-    found = raw(make(Augment(flip=True), flip=True)(batch))[:, 0]
-    same = (found - batch).abs().amax((1, 2)) < 0.1
-    mirrored = (found - batch.flip(2)).abs().amax((1, 2)) < 0.1
+    actual = raw(make(Augment(flip=True), flip=True)(batch))[:, 0]
+    same = (actual - batch).abs().amax((1, 2)) < 0.1
+    mirrored = (actual - batch.flip(2)).abs().amax((1, 2)) < 0.1
     assert bool((same ^ mirrored).all())
     assert 0.4 < float(mirrored.double().mean()) < 0.6
 
@@ -104,9 +104,9 @@ def test_shift_moves_by_up_to_that_many_pixels_and_fills_with_black() -> None:
     """The centre of mass moves evenly within +-shift; what comes in is raw value 0."""
     batch = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     batch[:, 13:15, 13:15] = 255
-    found = raw(make(Augment(shift=4))(batch))[:, 0]
+    actual = raw(make(Augment(shift=4))(batch))[:, 0]
     axis = torch.arange(28.0)
-    for sums in (found.sum(1), found.sum(2)):
+    for sums in (actual.sum(1), actual.sum(2)):
         centre = (sums * axis).sum(1) / sums.sum(1) - 13.5
         assert float(centre.abs().max()) < 4.05
         assert abs(float(centre.std()) - 4 / 3**0.5) < 0.15
@@ -120,16 +120,16 @@ def test_rotation_keeps_mass_and_centre() -> None:
     """A centred square turned by any angle keeps its ink."""
     batch = torch.zeros(200, 28, 28, dtype=torch.uint8)
     batch[:, 9:19, 9:19] = 200
-    found = raw(make(Augment(rotate=45))(batch))
-    assert torch.allclose(found.sum((1, 2, 3)), torch.tensor(200.0 * 100), rtol=0.02)
+    actual = raw(make(Augment(rotate=45))(batch))
+    assert torch.allclose(actual.sum((1, 2, 3)), torch.tensor(200.0 * 100), rtol=0.02)
 
 
 def test_cutout_blanks_one_square_with_the_mean(images: torch.Tensor) -> None:
     """Exactly edge x edge pixels of each image become zero after standardising."""
     white = torch.full((300, 28, 28), 255, dtype=torch.uint8)
-    found = make(Augment(cutout=7))(white)
-    assert ((found == 0).sum((1, 2, 3)) == 49).all()
-    tops = (found == 0).any(3)[:, 0].float().argmax(1)
+    actual = make(Augment(cutout=7))(white)
+    assert ((actual == 0).sum((1, 2, 3)) == 49).all()
+    tops = (actual == 0).any(3)[:, 0].float().argmax(1)
     assert set(tops.tolist()) == set(range(22))
 
 

@@ -38,9 +38,9 @@ def test_any_tree_of_plain_values_round_trips(tree: Any, tmp_path: Path) -> None
     """Integers as keys, tuples, infinities and empty containers come back as they were."""
     path = tmp_path / "state.safetensors"
     save_state(path, {"tree": tree})
-    found = load_state(path)["tree"]
-    assert found == tree
-    assert type(found) is type(tree)
+    state = load_state(path)["tree"]
+    assert state == tree
+    assert type(state) is type(tree)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.uint8])
@@ -50,10 +50,10 @@ def test_tensors_round_trip_bit_for_bit(dtype: torch.dtype, tmp_path: Path) -> N
     state = {"a": base, "view": base.t(), 3: [base[0], torch.tensor(2).to(dtype)]}
     path = tmp_path / "state.safetensors"
     save_state(path, state)
-    found = load_state(path)
-    assert torch.equal(found["a"], base)
-    assert torch.equal(found["view"], base.t())
-    assert torch.equal(found[3][1], torch.tensor(2).to(dtype))
+    actual = load_state(path)
+    assert torch.equal(actual["a"], base)
+    assert torch.equal(actual["view"], base.t())
+    assert torch.equal(actual[3][1], torch.tensor(2).to(dtype))
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -66,8 +66,13 @@ def test_tensors_under_keys_that_read_alike_stay_apart(tmp_path: Path) -> None:
         "a": {"b": torch.tensor(4.0)},
     }
     save_state(tmp_path / "s.safetensors", state)
-    found = load_state(tmp_path / "s.safetensors")
-    assert [float(v) for v in (found[0], found["0"], found["a.b"], found["a"]["b"])] == [1, 2, 3, 4]
+    actual = load_state(tmp_path / "s.safetensors")
+    assert [float(v) for v in (actual[0], actual["0"], actual["a.b"], actual["a"]["b"])] == [
+        1,
+        2,
+        3,
+        4,
+    ]
 
 
 def test_objects_are_refused_by_name(tmp_path: Path) -> None:

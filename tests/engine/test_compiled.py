@@ -69,9 +69,9 @@ def test_a_run_goes_on_with_the_other_setting(tmp_path: Path) -> None:
     whole.fit()
     for first, second in (("on", "off"), ("off", "on")):
         folder = tmp_path / first
-        asked = iter(range(100))
+        calls = iter(range(100))
         with pytest.raises(InterruptedRunError):
-            trainer(folder, HOUSE, compile=first).fit(should_stop=lambda a=asked: next(a) == 2)
+            trainer(folder, HOUSE, compile=first).fit(should_stop=lambda a=calls: next(a) == 2)
         again = trainer(folder, HOUSE, compile=second)
         assert again.resume()
         again.fit()
@@ -119,10 +119,10 @@ def test_what_cannot_be_compiled_is_trained_as_it_is(
         raise ValueError("a graph\nthat has no end")
 
     monkeypatch.setattr(torch, "compile", lambda model, **options: refuse)
-    said: list[str] = []
-    tried = trainer(tmp_path / "tried", compile="on", warn=said.append)
+    messages: list[str] = []
+    tried = trainer(tmp_path / "tried", compile="on", warn=messages.append)
     tried.fit()
-    assert said == ["training without torch.compile: ValueError: a graph that has no end"]
+    assert messages == ["training without torch.compile: ValueError: a graph that has no end"]
     assert not tried.compiled
     assert equal(weights(tried), weights(plain))
 

@@ -202,8 +202,8 @@ def test_the_page_names_those_that_wait() -> None:
     page = (Path(__file__).parents[2] / "docs" / "internals" / "engine.md").read_text(
         encoding="utf-8"
     )
-    said = page.partition("make the host wait:")[2].partition(". ")[0]
-    assert set(re.findall(r"`(\w+)`", said)) == set(WAITING)
+    message = page.partition("make the host wait:")[2].partition(". ")[0]
+    assert set(re.findall(r"`(\w+)`", message)) == set(WAITING)
 
 
 def test_augmentation_stays_on_the_device() -> None:

@@ -134,10 +134,10 @@ def test_a_streamed_training_stops_resumes_and_ends_as_a_resident_one(
     """Bit for bit, wherever it was stopped; a stop leaves no thread behind."""
     whole = trainer(torch.from_numpy(ARRAY), tmp_path / "whole")
     whole.fit()
-    asked = iter(range(1, 10**6))
+    calls = iter(range(1, 10**6))
     part = trainer(Streamed([Elsewhere(ARRAY)], CPU), tmp_path / "part")
     with pytest.raises(InterruptedRunError):
-        part.fit(should_stop=lambda: next(asked) >= steps)
+        part.fit(should_stop=lambda: next(calls) >= steps)
     assert readers() == []
     again = trainer(Streamed([ARRAY[:40], Elsewhere(ARRAY[40:])], CPU), tmp_path / "part")
     assert again.resume()

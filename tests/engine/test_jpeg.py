@@ -42,10 +42,10 @@ def images() -> np.ndarray:
 def test_it_is_what_a_file_gives_back(images: np.ndarray, quality: int) -> None:
     """But for coefficients that lie between two steps, which encoders round either way."""
     batch = torch.tensor(images, dtype=torch.float32)[:, None]
-    found = Jpeg(torch.device("cpu"))(batch, torch.full((len(images),), float(quality)))
+    actual = Jpeg(torch.device("cpu"))(batch, torch.full((len(images),), float(quality)))
     want = np.stack([through_a_file(image, quality) for image in images])
-    assert found.shape == batch.shape
-    apart = np.abs(found[:, 0].numpy() - want)
+    assert actual.shape == batch.shape
+    apart = np.abs(actual[:, 0].numpy() - want)
     assert apart.mean() < 0.6
     assert (apart <= 2).mean() > 0.95
 
@@ -67,12 +67,12 @@ def test_blocks_may_start_before_the_image(images: np.ndarray, first: tuple[int,
     places = torch.tensor([first, (0, 0)]).repeat(12, 1)
     quality = torch.full((len(images),), 30.0)
     jpeg = Jpeg(torch.device("cpu"))
-    found = jpeg(batch, quality, places)
+    actual = jpeg(batch, quality, places)
     down, across = first
     wide = F.pad(batch[::2], (across, 0, down, 0), mode="replicate")
-    torch.testing.assert_close(found[::2], jpeg(wide, quality[::2])[..., down:, across:])
-    assert not torch.equal(found[::2], jpeg(batch[::2], quality[::2]))
-    torch.testing.assert_close(found[1::2], jpeg(batch[1::2], quality[1::2]))
+    torch.testing.assert_close(actual[::2], jpeg(wide, quality[::2])[..., down:, across:])
+    assert not torch.equal(actual[::2], jpeg(batch[::2], quality[::2]))
+    torch.testing.assert_close(actual[1::2], jpeg(batch[1::2], quality[1::2]))
 
 
 def test_augmentation_compresses_the_share_that_is_asked(images: np.ndarray) -> None:
@@ -82,9 +82,9 @@ def test_augmentation_compresses_the_share_that_is_asked(images: np.ndarray) -> 
 
     def lost(share: float, quality: int) -> torch.Tensor:
         recipe = Augment(jpeg=share, jpeg_quality=quality)
-        made = Augmenter(recipe, flip=False, mean=0.3, std=0.25, device=torch.device("cpu"))
-        made.reseed(0)
-        return (made(batch) - plain).abs().mean((1, 2, 3))
+        augmenter = Augmenter(recipe, flip=False, mean=0.3, std=0.25, device=torch.device("cpu"))
+        augmenter.reseed(0)
+        return (augmenter(batch) - plain).abs().mean((1, 2, 3))
 
     some = lost(0.25, 30) > 1e-4
     assert 0.15 < float(some.float().mean()) < 0.35
@@ -103,5 +103,5 @@ def test_a_model_that_has_learned_to_read_jpeg_gets_it_as_it_is(
     assert model.card["preprocessing"]["jpeg_smoothing"] == smoothing
     image = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
     gray = through_a_file(image, 30)
-    wanted = model.predict(smooth(gray, smoothing) if smoothing else gray).probabilities
-    assert np.array_equal(model.predict(encoded(image, 30)).probabilities, wanted)
+    expected = model.predict(smooth(gray, smoothing) if smoothing else gray).probabilities
+    assert np.array_equal(model.predict(encoded(image, 30)).probabilities, expected)

@@ -157,8 +157,8 @@ def test_a_real_limit_is_met_and_the_named_size_fits(tmp_path: Path) -> None:
         )
         return done.stdout
 
-    said = run(LIMITED)
-    found = re.search(r"budget\.batch_size=(\d+) or less", said)
-    assert found, said
-    assert 1 <= int(found[1]) <= 800
-    assert run(LIMITED.replace("1600", found[1])) == ""
+    message = run(LIMITED)
+    matches = re.search(r"budget\.batch_size=(\d+) or less", message)
+    assert matches, message
+    assert 1 <= int(matches[1]) <= 800
+    assert run(LIMITED.replace("1600", matches[1])) == ""

@@ -136,9 +136,9 @@ def test_a_stopped_training_goes_on_bit_for_bit(
     whole = make(registry, data, tmp_path / "whole")
     whole.fit()
     first = make(registry, data, tmp_path / "parts")
-    asked = iter(range(100))
+    calls = iter(range(100))
     with pytest.raises(InterruptedRunError):
-        first.fit(should_stop=lambda: next(asked) == 5)
+        first.fit(should_stop=lambda: next(calls) == 5)
     second = make(registry, data, tmp_path / "parts")
     assert second.resume()
     second.fit()

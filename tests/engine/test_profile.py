@@ -122,9 +122,9 @@ def test_a_stop_ends_the_trace(tmp_path: Path) -> None:
     """After a stop in the middle of a traced step's epoch another profile can be taken."""
     changes: dict[str, object] = {"budget.epochs": 6}
     first = trainer(tmp_path, changes, profile=tmp_path)
-    asked = iter(range(100))
+    calls = iter(range(100))
     with pytest.raises(InterruptedRunError):
-        first.fit(should_stop=lambda: next(asked) == 21)
+        first.fit(should_stop=lambda: next(calls) == 21)
     assert 21 in first.watch.window.traced  # type: ignore[attr-defined]
     again = trainer(tmp_path, changes, profile=tmp_path)
     assert again.resume()
@@ -162,8 +162,8 @@ def test_work_on_a_gpu_belongs_to_the_range_that_launched_it() -> None:
             event("kernel", 9000, 9000, correlation=99),
         ]
     }
-    found = device_ms(trace, PREFIX, PHASES)
-    assert found == {"augment": 0, "forward": 2.0, "backward": 3.5, "optimizer": 1.0}
+    actual = device_ms(trace, PREFIX, PHASES)
+    assert actual == {"augment": 0, "forward": 2.0, "backward": 3.5, "optimizer": 1.0}
 
 
 def test_arithmetic_is_counted_by_hand() -> None:

@@ -46,10 +46,10 @@ def test_it_is_the_mean_over_five_views(pixels: int, count: int, seed: int) -> N
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (count, 8, 8), generator=generator, dtype=torch.uint8)
     scale = {"mean": MEAN, "std": STD}
-    found = probabilities(with_views(NET, pixels, **scale), images, **scale)
+    actual = probabilities(with_views(NET, pixels, **scale), images, **scale)
     ways = ((0, 0), (pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels))
     views = [probabilities(NET, moved(images, *way), **scale) for way in ways]
-    assert torch.allclose(found, torch.stack(views).mean(0), atol=1e-6)
+    assert torch.allclose(actual, torch.stack(views).mean(0), atol=1e-6)
     mirrored = [probabilities(NET, moved(images, *way).flip(-1), **scale) for way in ways]
     both = probabilities(with_views(NET, pixels, flip=True, **scale), images, **scale)
     assert torch.allclose(both, torch.stack(views + mirrored).mean(0), atol=1e-6)
@@ -103,9 +103,9 @@ def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
     expected = with_views(plain.module, 1, **_scale(plain))
     wanted = probabilities(expected, torch.from_numpy(images), **_scale(plain))
-    found = averaged.predict(images).probabilities
-    assert np.allclose(found, wanted.numpy(), atol=1e-6)
-    assert not np.allclose(found, plain.predict(images).probabilities, atol=1e-6)
+    actual = averaged.predict(images).probabilities
+    assert np.allclose(actual, wanted.numpy(), atol=1e-6)
+    assert not np.allclose(actual, plain.predict(images).probabilities, atol=1e-6)
     shape = {"in_chans": 1, "image_size": 16}
     assert size.macs(averaged.classifier, **shape) == 5 * size.macs(plain.classifier, **shape)
     scored = evaluate(runs[1], data_dir=tiny_idx, device="cpu")
@@ -114,7 +114,7 @@ def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
     assert scored.loss == pytest.approx(outcome["validation_loss"], rel=1e-2)
     assert outcome["validation_loss"] != runs[0].record["outcome"]["validation_loss"]
     again = load(averaged.save(tmp_path / "model"))
-    assert np.array_equal(again.predict(images).probabilities, found)
+    assert np.array_equal(again.predict(images).probabilities, actual)
     averaged.card["preprocessing"]["shifts"] = -1
     averaged.save(tmp_path / "model")
     with pytest.raises(ResultError, match="card"):
@@ -136,8 +136,8 @@ def test_mirrored_views_are_averaged_where_the_data_set_allows_it(
     model = run.model()
     assert model.card["preprocessing"]["flip"] is allowed
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
-    found = model.predict(images).probabilities
-    same = np.allclose(found, model.predict(images[..., ::-1].copy()).probabilities, atol=1e-6)
+    actual = model.predict(images).probabilities
+    same = np.allclose(actual, model.predict(images[..., ::-1].copy()).probabilities, atol=1e-6)
     assert same is allowed, "an average over both cannot tell an image from its mirror image"
     scored = evaluate(run, data_dir=data, device="cpu")
     assert scored.loss == pytest.approx(run.record["outcome"]["validation_loss"], rel=1e-2)

@@ -243,11 +243,11 @@ def test_batch_norm_keeps_each_models_own_averages(layout: torch.memory_format) 
 
     def net(seed: int) -> nn.Module:
         torch.manual_seed(seed)
-        made = nn.Sequential(
+        result = nn.Sequential(
             nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.GELU(), nn.Conv2d(8, 8, 3),
             nn.BatchNorm2d(8, momentum=0.3), nn.Flatten(), nn.Linear(8 * 144, 4),
         )  # fmt: skip
-        return made.to(memory_format=layout)
+        return result.to(memory_format=layout)
 
     models, lone = [net(seed) for seed in range(3)], [net(seed) for seed in range(3)]
     images, labels = torch.randn(3, 16, 1, 16, 16), torch.randint(0, 4, (3, 16))
@@ -322,9 +322,9 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(
     }
     whole = make(registry, data, tmp_path / "whole", changes)
     Together(whole, separable=merged).fit()
-    begun = make(registry, data, tmp_path / "begun", changes)
+    started = make(registry, data, tmp_path / "begun", changes)
     with pytest.raises(InterruptedRunError, match="epoch 2 of 3; the state of 4 seeds"):
-        Together(begun, separable=merged).fit(should_stop=stop_after(8))
+        Together(started, separable=merged).fit(should_stop=stop_after(8))
     resumed = make(registry, data, tmp_path / "begun", changes)
     assert all(trainer.resume() for trainer in resumed)
     assert {trainer.step for trainer in resumed} == {8}
@@ -375,13 +375,13 @@ def test_one_seed_that_diverges_leaves_the_others_alone(
     with torch.no_grad():
         next(joint[1].parts.model.parameters()).fill_(torch.nan)
     lone = make(registry, data, tmp_path / "lone", changes)
-    told: list[int] = []
+    report: list[int] = []
     epochs: list[int] = []
     Together(joint, separable=True).fit(
         on_epoch=lambda trainer, epoch: epochs.append(trainer.seed),
-        on_diverged=lambda trainer, error: told.append(trainer.seed),
+        on_diverged=lambda trainer, error: report.append(trainer.seed),
     )
-    assert told == [1]
+    assert report == [1]
     assert sorted(epochs) == [0, 0, 0, 2, 2, 2, 3, 3, 3]
     for index in (0, 2, 3):
         lone[index].fit()
@@ -418,8 +418,8 @@ def test_what_cannot_be_together_says_why(
     with pytest.raises(CannotStackError, match=reason):
         together.check(trainers)
     for trainer, state in zip(trainers, before, strict=True):
-        found = trainer.parts.model.state_dict()
-        assert all(torch.equal(found[key], state[key]) for key in state)
+        actual = trainer.parts.model.state_dict()
+        assert all(torch.equal(actual[key], state[key]) for key in state)
 
 
 def test_every_section_of_a_recipe_is_carried_or_refused() -> None:
@@ -452,8 +452,8 @@ def test_dropout_is_drawn_for_each_model_apart() -> None:
     models = [nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(256, 4)) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     images = torch.randn(1, 8, 1, 16, 16).expand(2, -1, -1, -1, -1)
-    found = Stack([copy.deepcopy(model) for model in models], F.cross_entropy).logits(images)
-    assert not torch.allclose(found[0], found[1])
+    actual = Stack([copy.deepcopy(model) for model in models], F.cross_entropy).logits(images)
+    assert not torch.allclose(actual[0], actual[1])
     assert together.refusal(models, images) == ""
 
 

@@ -328,17 +328,17 @@ def test_metric_schedulers_step_on_the_validation_loss(
     recipe = make(registry, data, tmp_path, {"train.evaluate_every": 3}).recipe
     model = nn.Sequential(nn.Flatten(), nn.Linear(256, 4))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    given: list[float] = []
+    values: list[float] = []
 
     class Plateau(torch.optim.lr_scheduler.ReduceLROnPlateau):
         def step(self, metrics: Any, epoch: Any = None) -> None:
-            given.append(float(metrics))
+            values.append(float(metrics))
             super().step(metrics)
 
     parts = Parts(model, optimizer, Plateau(optimizer), metric_scheduler=True)
     history: list[Epoch] = []
     Trainer(recipe, parts, data, seed=0, device=CPU, folder=tmp_path).fit(on_epoch=history.append)
-    assert given == [epoch.validation_loss for epoch in history]
+    assert values == [epoch.validation_loss for epoch in history]
 
 
 def test_validation_is_as_often_as_asked(

@@ -26,11 +26,11 @@ def test_sizes_of_a_known_net() -> None:
 
 def test_hardware_is_described_and_named_for_files() -> None:
     """Every field of a result's hardware but the calibration; the class fits a file name."""
-    found = hardware.describe(CPU)
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", found["class"])
-    assert found["class"].endswith(f"{found['cores']}c-{torch.get_num_threads()}t")
-    assert found["threads"] == torch.get_num_threads()
-    assert found["memory_bytes"] >= 0
+    actual = hardware.describe(CPU)
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", actual["class"])
+    assert actual["class"].endswith(f"{actual['cores']}c-{torch.get_num_threads()}t")
+    assert actual["threads"] == torch.get_num_threads()
+    assert actual["memory_bytes"] >= 0
     assert set(hardware.libraries()) >= {"python", "torch", "timm", "numpy"}
 
 

@@ -28,8 +28,8 @@ def test_memory_is_what_the_kernel_says() -> None:
     """In gibibytes, by another of its files, which counts in kibibytes and not in pages."""
     figures = System(torch.device("cpu")).figures()
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    (told,) = (int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
-    assert figures["system/memory_gib"] == pytest.approx(told / 2**20, rel=0.1)
+    (report,) = (int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+    assert figures["system/memory_gib"] == pytest.approx(report / 2**20, rel=0.1)
     assert figures["system/memory_free_gib"] > 0
 
 
@@ -38,6 +38,6 @@ def test_memory_is_what_the_kernel_says() -> None:
 def test_a_gpu_is_told_of() -> None:
     """At least its memory."""
     held = torch.ones(2**26, device="cuda")
-    found = System(held.device).figures()
-    assert found["system/gpu_memory_gib"] >= 0.25
-    assert found["system/gpu_memory_free_gib"] > 0
+    actual = System(held.device).figures()
+    assert actual["system/gpu_memory_gib"] >= 0.25
+    assert actual["system/gpu_memory_free_gib"] > 0

@@ -42,8 +42,8 @@ def test_the_loss_never_grows_and_labels_stay(seed: int, skew: float) -> None:
 
 def test_a_net_that_is_always_right_gets_the_lowest_temperature() -> None:
     """The search has bounds, and zeros are no infinities."""
-    found = fit_temperature(np.array([[0.9, 0.1], [0.2, 0.8]]), [0, 1])
-    assert found == pytest.approx(BOUNDS[0], rel=1e-3)
+    actual = fit_temperature(np.array([[0.9, 0.1], [0.2, 0.8]]), [0, 1])
+    assert actual == pytest.approx(BOUNDS[0], rel=1e-3)
     assert np.isfinite(mean_loss(np.eye(2), [1, 0]))
     with pytest.raises(UsageError, match="do not match"):
         fit_temperature(np.zeros((0, 2)), [])

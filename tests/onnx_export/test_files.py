@@ -50,12 +50,12 @@ def test_both_signatures_give_eager_s_probabilities(
     classifier = Tempered(net, 2.0)
     module = Shipped(classifier, MEAN, STD) if whole else classifier
     content = onnx_file.to_onnx(module, in_chans=1, image_size=6, card=CARD)
-    found = opened(content)
-    assert found.preprocesses == whole
+    actual = opened(content)
+    assert actual.preprocesses == whole
     standardised = (torch.from_numpy(images)[:, None] / 255 - MEAN) / STD
     expected = (net(standardised) / 2).softmax(1).detach().numpy()
-    assert np.allclose(found.probabilities(images), expected, atol=1e-6)
-    assert found.probabilities(images[:0]).shape == (0, 2)
+    assert np.allclose(actual.probabilities(images), expected, atol=1e-6)
+    assert actual.probabilities(images[:0]).shape == (0, 2)
 
 
 def test_the_file_states_its_opset_and_card_and_nothing_of_the_machine(net: nn.Module) -> None:
@@ -106,12 +106,12 @@ def test_foreign_and_broken_files_are_refused_in_one_line(net: nn.Module) -> Non
     foreign = onnx.load_from_string(content)
     foreign.graph.input[0].name = foreign.graph.node[0].input[0] = "pixels"
     broken = (content[: len(content) // 2], b"", b"not ONNX")
-    for given, changes in (
+    for arguments, changes in (
         (foreign.SerializeToString(), {}),
         (content, {"image_size": 7}),
         (content, {"classes": 3}),
         *((part, {}) for part in broken),
     ):
         with pytest.raises(ResultError, match="the ONNX file") as caught:
-            opened(given, **changes)
+            opened(arguments, **changes)
         assert "\n" not in str(caught.value)

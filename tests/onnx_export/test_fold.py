@@ -50,8 +50,8 @@ def test_a_norm_after_pooling_goes_into_the_convolution_where_that_is_exact(
     torch.manual_seed(0)
     net = Pooled(scales, read_between).eval()
     content = onnx_file.to_onnx(net, in_chans=1, image_size=10, card={})
-    found = Counter(node.op_type for node in onnx.load_from_string(content).graph.node)
-    assert found["BatchNormalization"] == norms
+    actual = Counter(node.op_type for node in onnx.load_from_string(content).graph.node)
+    assert actual["BatchNormalization"] == norms
     images = torch.randn(5, 1, 10, 10)
     (logits,) = onnxruntime.InferenceSession(content).run(None, {"images": images.numpy()})
     assert np.allclose(logits, net(images).detach().numpy(), atol=1e-5)

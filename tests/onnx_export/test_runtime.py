@@ -63,10 +63,10 @@ def net(layers: int, *, shared: str = "zero points") -> bytes:
 
 
 def run(content: bytes) -> npt.NDArray[np.float32]:
-    found: npt.NDArray[np.float32] = open_session(content, 1).run(
+    actual: npt.NDArray[np.float32] = open_session(content, 1).run(
         None, {"pixels": np.full((2, CHANNELS, 4, 4), 255, np.float32)}
     )[0]
-    return found
+    return actual
 
 
 @pytest.mark.parametrize("shared", ["nothing", "zero points", "weights"])

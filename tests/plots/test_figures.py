@@ -119,14 +119,14 @@ def test_an_embedding_of_a_few_images_is_left_out(tmp_path: Path) -> None:
 
 def test_a_class_that_the_split_lacks_is_not_in_the_matrix(tmp_path: Path) -> None:
     """A class without images is omitted unless it is predicted."""
-    made = scored(images=60, wrong=0)
-    some = made.labels != 2
+    result = scored(images=60, wrong=0)
+    some = result.labels != 2
     part = dataclasses.replace(
-        made,
-        labels=made.labels[some],
-        probabilities=made.probabilities[some],
-        images=np.asarray(made.images)[some],
-        embeddings=made.embeddings[some],
+        result,
+        labels=result.labels[some],
+        probabilities=result.probabilities[some],
+        images=np.asarray(result.images)[some],
+        embeddings=result.embeddings[some],
     )
     assert part.present == [0, 1]
     assert len(draw("per-class", part, tmp_path)) == 2
@@ -158,13 +158,13 @@ def test_settings_of_matplotlib_are_put_back() -> None:
 
 def test_groups_that_are_apart_stay_apart() -> None:
     """Each point's nearest neighbour on the plane is of its class; the same points twice."""
-    made = scored(images=90)
-    points, perplexity = lay_out(made.embeddings)
-    again, _ = lay_out(made.embeddings)
+    result = scored(images=90)
+    points, perplexity = lay_out(result.embeddings)
+    again, _ = lay_out(result.embeddings)
     np.testing.assert_array_equal(points, again)
     assert perplexity == pytest.approx(89 / 3)
     distances = np.linalg.norm(points[:, None] - points, axis=2) + 1e9 * np.eye(90)
-    assert (made.labels[distances.argmin(1)] == made.labels).all()
+    assert (result.labels[distances.argmin(1)] == result.labels).all()
 
 
 @pytest.mark.parametrize("shape", [(8, 1), (8, 2), (20, 3)])

@@ -84,8 +84,8 @@ def test_a_bare_name_is_the_built_in_else_the_only_one_else_an_error(
     else:
         with pytest.raises(UnknownNameError):
             registry.get(kind, name)
-    found = bool(offers) and (len(offers) == 1 or "oraclezoo" in offers)
-    assert ((kind, name) in registry) == (found or (kind == "backbone" and name == "timm/x"))
+    actual = bool(offers) and (len(offers) == 1 or "oraclezoo" in offers)
+    assert ((kind, name) in registry) == (actual or (kind == "backbone" and name == "timm/x"))
 
 
 @given(installations(), st.randoms())

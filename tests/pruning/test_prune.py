@@ -68,8 +68,8 @@ def test_a_fresh_process_gives_the_same_to_the_last_bit(prune: Prune, tmp_path: 
     )
     files = [tmp_path / "out", tmp_path / "images.npy", tmp_path / "found.npy"]
     subprocess.run([sys.executable, "-c", code, *map(str, files)], check=True)
-    found = np.load(tmp_path / "found.npy")
-    assert found.tobytes() == model.predict(IMAGES).probabilities.tobytes()
+    loaded = np.load(tmp_path / "found.npy")
+    assert loaded.tobytes() == model.predict(IMAGES).probabilities.tobytes()
 
 
 @pytest.mark.parametrize("what", ["macs", "params"])
@@ -78,20 +78,20 @@ def test_the_target_is_met_and_the_receipt_says_how(
 ) -> None:
     """The figures in the receipt are those of the network itself."""
     model = prune(**{what: 0.5})
-    made = model.card["receipts"][-1]
+    receipt = model.card["receipts"][-1]
     before = oz.Run.load(tiny_run).model().module
     counted = {
         "macs": lambda net: size.macs(net, in_chans=1, image_size=16),
         "params": size.parameters,
     }[what]
-    assert made["options"]["reached"] == counted(model.module) / counted(before)
-    assert 0.3 < made["options"]["reached"] <= 0.5
-    assert made["step"] == "prune"
-    assert made["options"][what] == 0.5
-    assert made["options"]["whole"]["whiten"] == "whiten is frozen"
-    assert made["options"]["fine_tuned"][0]["epochs"] == 2
-    assert made["before"]["parameters"] > made["after"]["parameters"]
-    assert made["after"]["accuracy"] > 0.8
+    assert receipt["options"]["reached"] == counted(model.module) / counted(before)
+    assert 0.3 < receipt["options"]["reached"] <= 0.5
+    assert receipt["step"] == "prune"
+    assert receipt["options"][what] == 0.5
+    assert receipt["options"]["whole"]["whiten"] == "whiten is frozen"
+    assert receipt["options"]["fine_tuned"][0]["epochs"] == 2
+    assert receipt["before"]["parameters"] > receipt["after"]["parameters"]
+    assert receipt["after"]["accuracy"] > 0.8
     assert torch.equal(model.module.whiten.weight, before.whiten.weight)  # type: ignore[union-attr,arg-type]  # a submodule
 
 
@@ -117,9 +117,9 @@ def test_stopped_anywhere_it_goes_on_to_the_same_end(prune: Prune, tmp_path: Pat
 
 def test_steps_share_the_epochs_and_approach_the_target(prune: Prune, tmp_path: Path) -> None:
     """Each step is fine-tuned; one plan covers both, and a reloaded model is equal."""
-    said: list[str] = []
-    model = prune(tmp_path / "out", steps=2, epochs=3, macs=0.4, progress=said.append)
-    left = [float(line.split()[4]) for line in said if line.startswith("step")]
+    messages: list[str] = []
+    model = prune(tmp_path / "out", steps=2, epochs=3, macs=0.4, progress=messages.append)
+    left = [float(line.split()[4]) for line in messages if line.startswith("step")]
     assert left[0] <= 0.4**0.5
     assert left[1] <= 0.4 < left[0]
     tuned = model.card["receipts"][-1]["options"]["fine_tuned"]
@@ -228,10 +228,14 @@ def test_a_model_that_does_not_tell_its_recipe(
 def test_a_model_tells_its_own_recipe_to_the_whole_chain(tiny_run: Path, tiny_idx: Path) -> None:
     """Trained by a changed recipe, then as the design has it: prune, export, quantize."""
     model = oz.Run.load(tiny_run).model()
-    given: dict[str, Any] = {"data_dir": tiny_idx, "timed": False}
-    pruned = oz.prune(model, macs=0.5, epochs=1, round_to=1, **given)
-    small = oz.quantize(oz.export(pruned, **given), **given)
-    assert [made["step"] for made in small.card["receipts"]] == ["prune", "export", "quantize"]
+    arguments: dict[str, Any] = {"data_dir": tiny_idx, "timed": False}
+    pruned = oz.prune(model, macs=0.5, epochs=1, round_to=1, **arguments)
+    small = oz.quantize(oz.export(pruned, **arguments), **arguments)
+    assert [receipt["step"] for receipt in small.card["receipts"]] == [
+        "prune",
+        "export",
+        "quantize",
+    ]
     assert small.card["recipe"]["name"] == oz.Run.load(tiny_run).recipe.name
 
 

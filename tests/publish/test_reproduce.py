@@ -112,14 +112,14 @@ def test_kept_runs_are_scored_on_corrupted_images_when_asked(
 
     assert again().robustness is None
     events.clear()
-    found = again(robust=True)
-    assert found.robustness is not None
+    actual = again(robust=True)
+    assert actual.robustness is not None
     assert "epoch" not in [event.event for event in events]
     stated = Result.load(published).robustness
     assert stated is not None
-    for one, other in zip(found.robustness.corruptions, stated.corruptions, strict=True):
+    for one, other in zip(actual.robustness.corruptions, stated.corruptions, strict=True):
         assert one.accuracy[0] == other.accuracy[0]
-    assert again(overwrite=True).id == f"{found.id}-2"
+    assert again(overwrite=True).id == f"{actual.id}-2"
 
 
 def test_an_honest_result_comes_out_the_same(copy: Path, tiny_idx: Path, tmp_path: Path) -> None:

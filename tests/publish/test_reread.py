@@ -32,10 +32,10 @@ def record_of(recipe: Recipe, content: dict[str, Any] | None = None) -> RecipeRe
 def test_every_shipped_recipe_is_read_back_as_it_was(name: str, registry: Registry) -> None:
     """Equal, with the same hash, and nothing added."""
     recipe = resolve(Recipe.load(name), registry)
-    found = recipe_of(record_of(recipe), registry)
-    assert found == recipe
-    assert found.hash == recipe.hash
-    assert added(record_of(recipe), found) == []
+    actual = recipe_of(record_of(recipe), registry)
+    assert actual == recipe
+    assert actual.hash == recipe.hash
+    assert added(record_of(recipe), actual) == []
 
 
 def test_an_option_that_came_later_is_told(registry: Registry) -> None:

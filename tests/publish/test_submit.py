@@ -237,9 +237,9 @@ def test_invented_predictions_that_fit_pass_and_the_text_says_so(
 ) -> None:
     """No check of files can know; reproduce can."""
     edit_predictions(honest, put_right, fit=("sha256", "accuracy", "loss"))
-    made = submit([honest], registry, out=tmp_path / "out")
+    submission = submit([honest], registry, out=tmp_path / "out")
     assert "only training the recipe again (`oraclezoo reproduce`) detects those" in " ".join(
-        made.text.read_text().split()
+        submission.text.read_text().split()
     )
 
 
@@ -254,7 +254,7 @@ def test_a_submission_is_laid_out_as_in_a_checkout(
     honest: Path, registry: Registry, tmp_path: Path
 ) -> None:
     """Files that load, a ledger with every look, and a text with row, command, hardware, checks."""
-    made = submit([honest], registry, out=tmp_path / "out")
+    submission = submit([honest], registry, out=tmp_path / "out")
     place = tmp_path / "out" / PLACE
     (entry,) = load_results([place])
     assert entry.result.id == honest.stem
@@ -263,8 +263,8 @@ def test_a_submission_is_laid_out_as_in_a_checkout(
         honest.parent, track.name, track.data_key
     )
     assert check(place / honest.name, registry).refused == ()
-    text = made.text.read_text()
-    assert made.text == tmp_path / "out" / TEXT
+    text = submission.text.read_text()
+    assert submission.text == tmp_path / "out" / TEXT
     accuracy = 100 * np.mean([score.accuracy for score in entry.result.seeds])
     for part in (f"{accuracy:.2f}", entry.result.command, entry.result.hardware.class_):
         assert part in text

@@ -24,16 +24,16 @@ def test_a_temperature_goes_into_card_torch_and_graph(
     before = plain.predict(part.images).probabilities
     model = calibrate(plain, dataset)
     entry = model.card["calibration"]
-    found = model.predict(part.images).probabilities
-    assert np.allclose(found, tempered(before, entry["temperature"]), atol=1e-5)
-    assert entry["after"]["loss"] == pytest.approx(mean_loss(found, part.labels), abs=1e-4)
+    actual = model.predict(part.images).probabilities
+    assert np.allclose(actual, tempered(before, entry["temperature"]), atol=1e-5)
+    assert entry["after"]["loss"] == pytest.approx(mean_loss(actual, part.labels), abs=1e-4)
     assert entry["after"]["loss"] <= entry["before"]["loss"]
     assert "calibration" not in plain.card
 
     exported = oz.export(model, tmp_path / "out", data_dir=tiny_idx, timed=False)
     light = oz.predictor(tmp_path / "out")
     assert light.card.calibrated
-    assert np.allclose(light.predict(part.images).probabilities, found, atol=1e-4)
+    assert np.allclose(light.predict(part.images).probabilities, actual, atol=1e-4)
     for again in (model, exported):
         with pytest.raises(UsageError, match="calibrate the original"):
             calibrate(again, dataset)

@@ -50,8 +50,8 @@ def model(tiny_run: Path) -> Model:
 def half(model: Model, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the model in bf16, untimed."""
     out = tmp_path_factory.mktemp("half") / "m"
-    asked: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
-    quantize(model, out, data_dir=tiny_idx, **asked)
+    options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
+    quantize(model, out, data_dir=tiny_idx, **options)
     return out
 
 
@@ -63,25 +63,25 @@ def test_a_folder_has_float_weights_and_an_entry(model: Model, half: Path) -> No
     assert all(torch.equal(weights[key], value) for key, value in model.module.state_dict().items())
     assert again.precision == "bf16"
     assert again.card["form"]["precision"] == "bf16"
-    found, wanted = again.predict(IMAGES).probabilities, model.predict(IMAGES).probabilities
-    assert found.dtype == np.float32
-    assert not np.array_equal(found, wanted)
-    assert np.abs(found - wanted).max() < 0.05
-    assert np.array_equal(found, again.predict(IMAGES).probabilities)
+    actual, expected = again.predict(IMAGES).probabilities, model.predict(IMAGES).probabilities
+    assert actual.dtype == np.float32
+    assert not np.array_equal(actual, expected)
+    assert np.abs(actual - expected).max() < 0.05
+    assert np.array_equal(actual, again.predict(IMAGES).probabilities)
 
 
 def test_its_receipt_holds_float_in_torch_against_it(half: Path) -> None:
     """The document that every step leaves, on the device that was used."""
-    (made,) = oz.receipt(half)
-    json.dumps(made, allow_nan=False)
-    assert made["step"] == "quantize"
-    assert (made["before"]["form"], made["before"]["precision"]) == ("torch", "fp32")
-    assert (made["after"]["form"], made["after"]["precision"]) == ("torch", "bf16")
-    assert made["ratios"]["size_bytes"] == made["ratios"]["macs"] == 1
-    assert 0 < made["parity"]["largest_difference"] < 0.05
-    told = made["options"]
-    assert (told["backend"], told["device"], told["compiled"]) == ("torch", "cpu", False)
-    assert any("stay float32 on disk" in note for note in made["notes"])
+    (receipt,) = oz.receipt(half)
+    json.dumps(receipt, allow_nan=False)
+    assert receipt["step"] == "quantize"
+    assert (receipt["before"]["form"], receipt["before"]["precision"]) == ("torch", "fp32")
+    assert (receipt["after"]["form"], receipt["after"]["precision"]) == ("torch", "bf16")
+    assert receipt["ratios"]["size_bytes"] == receipt["ratios"]["macs"] == 1
+    assert 0 < receipt["parity"]["largest_difference"] < 0.05
+    report = receipt["options"]
+    assert (report["backend"], report["device"], report["compiled"]) == ("torch", "cpu", False)
+    assert any("stay float32 on disk" in note for note in receipt["notes"])
 
 
 @pytest.mark.slow
@@ -96,32 +96,32 @@ def test_times_are_torchs_on_that_device(model: Model, tiny_idx: Path) -> None:
         rounds=1,
         settings=[(1, 1), (4, 1)],
     )
-    (made,) = done.card["receipts"]
+    (receipt,) = done.card["receipts"]
     for side, precision in (("before", "fp32"), ("after", "bf16")):
-        rows = made[side]["latency"]
+        rows = receipt[side]["latency"]
         assert [(row["runtime"], row["batch_size"]) for row in rows] == [("eager", 1), ("eager", 4)]
         assert {(row["precision"], row["device"]) for row in rows} == {(precision, "cpu")}
-        assert made[side]["peak_memory_bytes"]["eager"] > 0
-        assert "compile_s" not in made[side]
-    assert [row["runtime"] for row in made["speedups"]] == ["eager", "eager"]
+        assert receipt[side]["peak_memory_bytes"]["eager"] > 0
+        assert "compile_s" not in receipt[side]
+    assert [row["runtime"] for row in receipt["speedups"]] == ["eager", "eager"]
 
 
 def test_int8_says_how_little_it_covers(model: Model, tiny_idx: Path, tmp_path: Path) -> None:
     """Of a convolutional net the classifier alone, in the first note."""
     pytest.importorskip("torchao")
-    asked: Any = {"backend": "torch", "device": "cpu", "timed": False, "data_dir": tiny_idx}
-    done = quantize(model, tmp_path / "m", **asked)
-    (made,) = done.card["receipts"]
-    told = made["options"]
-    assert (told["int8_layers"], told["layers"]) == (1, 8)
-    assert 0 < told["int8_macs_share"] < 0.01
-    assert made["notes"][0].startswith("int8 covers 1 of 8 layers, the linear ones, with 0.")
-    assert made["notes"][0].endswith("the rest is fp32")
+    options: Any = {"backend": "torch", "device": "cpu", "timed": False, "data_dir": tiny_idx}
+    done = quantize(model, tmp_path / "m", **options)
+    (receipt,) = done.card["receipts"]
+    report = receipt["options"]
+    assert (report["int8_layers"], report["layers"]) == (1, 8)
+    assert 0 < report["int8_macs_share"] < 0.01
+    assert receipt["notes"][0].startswith("int8 covers 1 of 8 layers, the linear ones, with 0.")
+    assert receipt["notes"][0].endswith("the rest is fp32")
     again = oz.load(tmp_path / "m")
     assert again.precision == "int8"
-    found = again.predict(IMAGES).probabilities
-    assert np.array_equal(found, done.predict(IMAGES).probabilities)
-    assert not np.array_equal(found, model.predict(IMAGES).probabilities)
+    actual = again.predict(IMAGES).probabilities
+    assert np.array_equal(actual, done.predict(IMAGES).probabilities)
+    assert not np.array_equal(actual, model.predict(IMAGES).probabilities)
 
 
 def test_a_folder_of_int8_opens_without_torchao(model: Model, tmp_path: Path) -> None:
@@ -173,8 +173,8 @@ def test_steps_that_change_weights_take_the_float_ones(
     """And the entry goes, so that no card says what is not so."""
     plain: Any = {"data_dir": tiny_idx, "timed": False}
     graph = export(half, tmp_path / "e", **plain)
-    made = graph.card["receipts"][-1]
-    assert (made["before"]["precision"], made["parity"]["largest_difference"] < 1e-5) == (
+    receipt = graph.card["receipts"][-1]
+    assert (receipt["before"]["precision"], receipt["parity"]["largest_difference"] < 1e-5) == (
         "fp32",
         True,
     )
@@ -228,14 +228,14 @@ def test_gates_hold_and_leave_nothing(
     model: Model, tiny_idx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A form that gives nonsense is not written, one within its bounds is, with these."""
-    asked: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
-    asked |= {"data_dir": tiny_idx}
-    done = quantize(model, tmp_path / "fine", max_drop=100, max_limit=100, **asked)
+    options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
+    options |= {"data_dir": tiny_idx}
+    done = quantize(model, tmp_path / "fine", max_drop=100, max_limit=100, **options)
     assert done.card["receipts"][-1]["gates"] == {"max_drop": 100, "max_limit": 100}
     broken = nn.Sequential(nn.Flatten(), nn.Linear(256, 4))
     monkeypatch.setattr(Form, "applied", lambda self, net: broken)
     with pytest.raises(VerificationError, match=r"quantize lost .* nothing was written"):
-        quantize(model, tmp_path / "m", max_drop=5, **asked)
+        quantize(model, tmp_path / "m", max_drop=5, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["fine"]
 
 
@@ -297,33 +297,37 @@ def test_without_a_compiler_there_is_advice(
     import torch._inductor.config as settings
 
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
-    made = simple.with_form(Form.make("fp16", "on", CPU))
+    result = simple.with_form(Form.make("fp16", "on", CPU))
     with (
         settings.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)}),
         pytest.raises(UsageError, match=r"fp16 on cpu, compiled: .*; --compile off avoids"),
     ):
-        _try(made, CPU)
+        _try(result, CPU)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on a CPU")
 def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> None:
     """Float eager and float compiled, then the form compiled, which predicts as it does eager."""
-    asked: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "data_dir": tiny_idx}
-    done = quantize(simple, compile="on", rounds=1, settings=[(1, 1)], **asked)
-    made = done.card["receipts"][-1]
-    rows = {side: made[side]["latency"] for side in ("before", "after")}
+    options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "data_dir": tiny_idx}
+    done = quantize(simple, compile="on", rounds=1, settings=[(1, 1)], **options)
+    receipt = done.card["receipts"][-1]
+    rows = {side: receipt[side]["latency"] for side in ("before", "after")}
     assert [row["runtime"] for row in rows["before"]] == ["eager", "compiled"]
     assert [(row["runtime"], row["precision"]) for row in rows["after"]] == [("compiled", "bf16")]
-    (speed,) = made["speedups"]
+    (speed,) = receipt["speedups"]
     assert speed["runtime"] == speed["from_runtime"] == "compiled"
-    assert made["before"]["compile_s"].keys() == made["after"]["compile_s"].keys() == {"compiled"}
-    assert sum("torch.compile alone" in note for note in made["notes"]) == 1
-    assert made["options"]["compiled"] is True
-    assert "compilation, compiled" in receipt_text(made)
+    assert (
+        receipt["before"]["compile_s"].keys()
+        == receipt["after"]["compile_s"].keys()
+        == {"compiled"}
+    )
+    assert sum("torch.compile alone" in note for note in receipt["notes"]) == 1
+    assert receipt["options"]["compiled"] is True
+    assert "compilation, compiled" in receipt_text(receipt)
     plain = simple.with_form(Form.make("bf16", "off", CPU))
-    found = done.predict(IMAGES).probabilities
-    assert np.abs(found - plain.predict(IMAGES).probabilities).max() < 0.05
+    actual = done.predict(IMAGES).probabilities
+    assert np.abs(actual - plain.predict(IMAGES).probabilities).max() < 0.05
 
 
 @pytest.mark.gpu
@@ -344,15 +348,15 @@ def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: 
         rounds=1,
         settings=[(1, 1), (64, 1)],
     )
-    (made,) = done.card["receipts"]
-    assert made["hardware"]["device"] == torch.cuda.get_device_name()
-    rows = made["before"]["latency"] + made["after"]["latency"]
+    (receipt,) = done.card["receipts"]
+    assert receipt["hardware"]["device"] == torch.cuda.get_device_name()
+    rows = receipt["before"]["latency"] + receipt["after"]["latency"]
     assert {(row["runtime"], row["device"]) for row in rows} == {("eager", "cuda")}
     for side in ("before", "after"):
-        assert made[side]["peak_device_memory_bytes"]["eager"] > 0
-    assert made["parity"]["largest_difference"] > 0
-    assert any("TF32" in note for note in made["notes"])
-    assert "device memory, eager" in receipt_text(made)
+        assert receipt[side]["peak_device_memory_bytes"]["eager"] > 0
+    assert receipt["parity"]["largest_difference"] > 0
+    assert any("TF32" in note for note in receipt["notes"])
+    assert "device memory, eager" in receipt_text(receipt)
     assert next(done.module.parameters()).device.type == "cpu"
     assert np.abs(done.predict(IMAGES).probabilities.sum(1) - 1).max() < 1e-3
 
@@ -368,8 +372,8 @@ def test_a_form_compiled_on_cuda_predicts_any_number_of_images(
     if precision == "int8":
         pytest.importorskip("torchao")
     form = Form.make(precision, "auto", torch.device("cuda"))
-    made = Model(copy.deepcopy(model.module), model.card).with_form(form).to("cuda")
+    result = Model(copy.deepcopy(model.module), model.card).with_form(form).to("cuda")
     for count in (1, 3, 1):
-        found = made.predict(IMAGES[:count]).probabilities
-        wanted = model.predict(IMAGES[:count]).probabilities
-        assert np.abs(found - wanted).max() < 0.05
+        actual = result.predict(IMAGES[:count]).probabilities
+        expected = model.predict(IMAGES[:count]).probabilities
+        assert np.abs(actual - expected).max() < 0.05

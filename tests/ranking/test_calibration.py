@@ -46,8 +46,8 @@ def test_the_error_lies_between_the_gap_of_means_and_one(
     """Between the overall gap of accuracy and confidence, and one."""
     sure, right = (np.array(part, dtype=float) for part in zip(*pairs, strict=True))
     for equal_mass in (False, True):
-        found = expected_error(sure, right, equal_mass=equal_mass)
-        assert abs(sure.mean() - right.mean()) - 1e-9 <= found <= 1 + 1e-9
+        actual = expected_error(sure, right, equal_mass=equal_mass)
+        assert abs(sure.mean() - right.mean()) - 1e-9 <= actual <= 1 + 1e-9
 
 
 def test_a_result_is_taken_seed_by_seed() -> None:
@@ -55,10 +55,10 @@ def test_a_result_is_taken_seed_by_seed() -> None:
     labels = np.zeros(10, dtype=np.int64)
     sure, unsure = np.tile([0.9, 0.1], (10, 1)), np.tile([0.6, 0.4], (10, 1))
     kept = np.stack([sure, unsure]).astype(np.float16)
-    found = calibration(Predictions(kept, labels))
-    assert found.ece == pytest.approx((0.1 + 0.4) / 2, abs=1e-3)
-    assert found.ece_equal_mass == pytest.approx((0.1 + 0.4) / 2, abs=1e-3)
-    assert found.nll == pytest.approx(-np.log([0.9, 0.6]).mean(), abs=1e-3)
+    actual = calibration(Predictions(kept, labels))
+    assert actual.ece == pytest.approx((0.1 + 0.4) / 2, abs=1e-3)
+    assert actual.ece_equal_mass == pytest.approx((0.1 + 0.4) / 2, abs=1e-3)
+    assert actual.nll == pytest.approx(-np.log([0.9, 0.6]).mean(), abs=1e-3)
     assert losses(kept, labels).shape == (2,)
 
 

@@ -33,9 +33,9 @@ def rewrite(entry: Entry, arrays: dict[str, Any], **stated: Any) -> tuple[Result
     folder = entry.result.path.parent
     content = save(arrays)
     (folder / "other.safetensors").write_bytes(content)
-    found = PredictionsFile("other.safetensors", hashlib.sha256(content).hexdigest(), 40, 4)
+    actual = PredictionsFile("other.safetensors", hashlib.sha256(content).hexdigest(), 40, 4)
     return dataclasses.replace(
-        entry.result, predictions=dataclasses.replace(found, **stated)
+        entry.result, predictions=dataclasses.replace(actual, **stated)
     ), folder
 
 

@@ -72,7 +72,7 @@ def correctness(rows: int = 4, seeds: int = 5, images: int = 12) -> st.SearchStr
 @given(correctness())
 def test_closed_form_equals_the_loop_over_pairs(correct: Bools) -> None:
     """Matrices give what the formula gives pair by pair, ranks included."""
-    found = compare(list(correct), [FIVE] * 4)
+    result = compare(list(correct), [FIVE] * 4)
     better = np.zeros(4, dtype=int)
     for a in range(4):
         pairs = [
@@ -80,12 +80,12 @@ def test_closed_form_equals_the_loop_over_pairs(correct: Bools) -> None:
             for b in range(4)
         ]
         difference, p = (np.array(column) for column in zip(*pairs, strict=True))
-        np.testing.assert_allclose(found.difference[a], difference, atol=1e-12)
-        np.testing.assert_allclose(found.p[a], p, atol=1e-9, rtol=1e-7)
+        np.testing.assert_allclose(result.difference[a], difference, atol=1e-12)
+        np.testing.assert_allclose(result.p[a], p, atol=1e-9, rtol=1e-7)
         better[a] = sum(
-            r and d < 0 for r, d in zip(naive_holm(list(found.p[a])), difference, strict=True)
+            r and d < 0 for r, d in zip(naive_holm(list(result.p[a])), difference, strict=True)
         )
-    assert found.rank.tolist() == (better + 1).tolist()
+    assert result.rank.tolist() == (better + 1).tolist()
 
 
 @settings(deadline=None, max_examples=60)
@@ -99,40 +99,40 @@ def test_rows_of_different_seeds_are_matched_by_seed(seeds: list[list[int]], num
     """Whatever seeds the rows have, and in whatever order, their common ones are compared."""
     rng = np.random.default_rng(number)
     correct = [rng.random((len(own), 15)) < 0.7 for own in seeds]
-    found = compare(correct, seeds)
+    result = compare(correct, seeds)
     for a, b in itertools.permutations(range(len(seeds)), 2):
         difference, p = naive_pair(correct[a], correct[b], seeds[a], seeds[b])
-        np.testing.assert_allclose(found.difference[a, b], difference, atol=1e-12)
-        np.testing.assert_allclose(found.p[a, b], p, atol=1e-9, rtol=1e-7)
+        np.testing.assert_allclose(result.difference[a, b], difference, atol=1e-12)
+        np.testing.assert_allclose(result.p[a, b], p, atol=1e-9, rtol=1e-7)
 
 
 @settings(deadline=None, max_examples=100)
 @given(correctness(rows=1, seeds=4, images=9))
 def test_interval_follows_the_formula(correct: Bools) -> None:
     """Mean, standard error, degrees of freedom and limits of a row are the protocol's."""
-    found = interval(correct[0])
+    result = interval(correct[0])
     mean, se, df = naive_error(correct[0].astype(float))
     half = se * float(student.ppf(0.975, df)) if se > 1e-9 else 0.0
     np.testing.assert_allclose(
-        (found.mean, found.se, found.low, found.high, found.seed_std),
+        (result.mean, result.se, result.low, result.high, result.seed_std),
         (mean, se, mean - half, mean + half, correct[0].mean(axis=1).std(ddof=1)),
         atol=1e-8,
     )
     if se > 1e-9:
-        assert found.df == pytest.approx(df)
+        assert result.df == pytest.approx(df)
 
 
 def test_one_seed_has_a_mean_and_no_interval() -> None:
     """With one seed its variance is unknown: the interval is not made up."""
-    found = interval(np.array([[True, True, False, True]]))
-    assert found.mean == 0.75
-    assert np.isnan([found.se, found.df, found.low, found.high, found.seed_std]).all()
+    result = interval(np.array([[True, True, False, True]]))
+    assert result.mean == 0.75
+    assert np.isnan([result.se, result.df, result.low, result.high, result.seed_std]).all()
 
 
 def test_no_variance_makes_a_point() -> None:
     """All right at every seed: nothing varies, and the interval is the mean."""
-    found = interval(np.ones((5, 7), dtype=bool))
-    assert (found.mean, found.se, found.low, found.high) == (1.0, 0.0, 1.0, 1.0)
+    result = interval(np.ones((5, 7), dtype=bool))
+    assert (result.mean, result.se, result.low, result.high) == (1.0, 0.0, 1.0, 1.0)
 
 
 @settings(deadline=None, max_examples=60)
@@ -140,18 +140,18 @@ def test_no_variance_makes_a_point() -> None:
 def test_a_copied_row_ties_exactly(correct: Bools) -> None:
     """Rows that answer alike have difference 0 and p exactly 1, whatever else is in the table."""
     rows = [*correct, correct[1].copy()]
-    found = compare(rows, [range(6)] * 4)
-    assert found.difference[1, 3] == 0
-    assert found.p[1, 3] == found.p[3, 1] == 1.0
-    assert not found.separated[1, 3]
-    assert found.rank[1] == found.rank[3]
+    result = compare(rows, [range(6)] * 4)
+    assert result.difference[1, 3] == 0
+    assert result.p[1, 3] == result.p[3, 1] == 1.0
+    assert not result.separated[1, 3]
+    assert result.rank[1] == result.rank[3]
 
 
 def test_no_variance_and_a_difference_is_certain() -> None:
     """One row right everywhere, the other nowhere: p is 0, without a division by zero."""
-    found = compare([np.ones((5, 6), dtype=bool), np.zeros((5, 6), dtype=bool)], [FIVE] * 2)
-    assert found.p[0, 1] == 0.0
-    assert found.rank.tolist() == [1, 2]
+    result = compare([np.ones((5, 6), dtype=bool), np.zeros((5, 6), dtype=bool)], [FIVE] * 2)
+    assert result.p[0, 1] == 0.0
+    assert result.rank.tolist() == [1, 2]
 
 
 def test_fewer_than_five_common_seeds_are_not_compared() -> None:
@@ -191,9 +191,9 @@ def test_a_row_five_points_better_ranks_first(draw: Draw) -> None:
         correct = draw(rng, 8, 5, 1000, mean=3.5, image=2.0, own=0.5, seed=0.05)
         planted = rng.random(correct[3].shape) < 0.05 / (1 - correct[3].mean())
         correct[3] |= planted  # a twentieth of all answers, from wrong to right
-        found = compare(list(correct), [FIVE] * 8)
-        assert found.rank[3] == 1
-        assert (found.rank[np.arange(8) != 3] > 1).all()
+        result = compare(list(correct), [FIVE] * 8)
+        assert result.rank[3] == 1
+        assert (result.rank[np.arange(8) != 3] > 1).all()
 
 
 @pytest.mark.parametrize(
@@ -211,10 +211,10 @@ def test_false_separations_stay_near_five_percent(draw: Draw, effects: dict[str,
     rng = np.random.default_rng(11)
     pairs, behind, families = [], [], []
     for _ in range(400):
-        found = compare(list(draw(rng, 10, 5, 1000, **effects)), [FIVE] * 10)
-        pairs.append(np.nanmean(found.p[found.compared] < LEVEL))
-        behind.append((found.rank > 1).mean())
-        families.append(found.separated.any(axis=1).mean())
+        result = compare(list(draw(rng, 10, 5, 1000, **effects)), [FIVE] * 10)
+        pairs.append(np.nanmean(result.p[result.compared] < LEVEL))
+        behind.append((result.rank > 1).mean())
+        families.append(result.separated.any(axis=1).mean())
     print(f"{effects}: pairs {np.mean(pairs):.4f} behind {np.mean(behind):.4f} "
           f"families {np.mean(families):.4f}")  # fmt: skip
     assert 0.03 < np.mean(pairs) < 0.065
@@ -227,8 +227,8 @@ def test_without_a_seed_effect_it_errs_on_the_safe_side(draw: Draw) -> None:
     rng = np.random.default_rng(12)
     pairs = []
     for _ in range(100):
-        found = compare(list(draw(rng, 8, 5, 500, own=0.0, seed=0.0)), [FIVE] * 8)
-        pairs.append((found.p[found.compared] < LEVEL).mean())
+        result = compare(list(draw(rng, 8, 5, 500, own=0.0, seed=0.0)), [FIVE] * 8)
+        pairs.append((result.p[result.compared] < LEVEL).mean())
     assert np.mean(pairs) < 0.05
 
 
@@ -245,8 +245,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say(draw: Draw, effects: Any
     truth = (weights / (1 + np.exp(-(2 + spread * points)))).sum() / weights.sum()
     held = []
     for _ in range(800):
-        found = interval(draw(rng, 1, 5, 400, **effects)[0])
-        held.append(found.low <= truth <= found.high)
+        result = interval(draw(rng, 1, 5, 400, **effects)[0])
+        held.append(result.low <= truth <= result.high)
     assert 0.925 < np.mean(held) < 0.985
 
 
@@ -255,13 +255,13 @@ def test_a_thousand_rows(draw: Draw) -> None:
     rng = np.random.default_rng(14)
     correct = list(draw(rng, 1000, 5, 1000, shift=rng.normal(0, 0.3, 1000)))
     correct[500] = correct[20]
-    found = compare(correct, [FIVE] * 1000)
-    assert found.p[20, 500] == 1.0
-    assert found.rank.min() == 1
+    result = compare(correct, [FIVE] * 1000)
+    assert result.p[20, 500] == 1.0
+    assert result.rank.min() == 1
     means = np.array([row.mean() for row in correct])
     higher = (means[None, :] > means[:, None]).sum(axis=1)
-    assert (found.rank - 1 <= higher).all()  # none is behind a row that did worse
-    assert found.rank[means.argmin()] > 100
+    assert (result.rank - 1 <= higher).all()  # none is behind a row that did worse
+    assert result.rank[means.argmin()] > 100
 
 
 def random_correct(seed: int, seeds: int, images: int) -> Bools:

@@ -37,8 +37,8 @@ def rows_of(shares: dict[str, float], seeds: int = 5, images: int = 400) -> dict
 @pytest.fixture
 def three(make_entry: MakeEntry) -> list[Entry]:
     """Three results: two similar ones, and one ten points worse."""
-    made = rows_of({"good": 0.9, "same": 0.9, "worse": 0.8})
-    return [make_entry(name, correct) for name, correct in made.items()]
+    entries = rows_of({"good": 0.9, "same": 0.9, "worse": 0.8})
+    return [make_entry(name, correct) for name, correct in entries.items()]
 
 
 def by_name(table: Table) -> dict[str, Row]:
@@ -69,11 +69,11 @@ def test_ranks_ties_and_figures(three: list[Entry]) -> None:
 
 def test_a_row_that_varies_much_stands_by_its_mean(make_entry: MakeEntry) -> None:
     """By rank it would stand above steadier rows of a higher mean, which few are separated from."""
-    made = rows_of({"best": 0.9, "second": 0.85, "wild": 0.8})
+    entries = rows_of({"best": 0.9, "second": 0.85, "wild": 0.8})
     shares = (0.95, 0.5, 0.9, 0.6, 0.95)
-    for correct, share in zip(made["wild"], shares, strict=True):
+    for correct, share in zip(entries["wild"], shares, strict=True):
         correct[:] = np.arange(len(correct)) < share * len(correct)
-    table = leaderboard([make_entry(name, correct) for name, correct in made.items()])
+    table = leaderboard([make_entry(name, correct) for name, correct in entries.items()])
     rows = by_name(table)
     assert [row.recipe for row in table.rows] == ["best", "second", "wild"]
     assert (rows["wild"].rank or 9) < (rows["second"].rank or 0)
@@ -125,14 +125,14 @@ def test_tracks_divisions_and_data_are_never_mixed(make_entry: MakeEntry) -> Non
         make_entry("z", correct, track="oracle-mnist-3k"),
         make_entry("w", correct, data="b"),
     ]
-    made = tables(entries)
-    assert [(t.track, t.division, len(t.rows)) for t in made] == [
+    result = tables(entries)
+    assert [(t.track, t.division, len(t.rows)) for t in result] == [
         ("glyphs-3k", "closed", 1),
         ("glyphs-3k", "closed", 1),
         ("glyphs-3k", "open", 1),
         ("oracle-mnist-3k", "closed", 1),
     ]
-    assert [bool(t.data) for t in made] == [True, True, False, False]
+    assert [bool(t.data) for t in result] == [True, True, False, False]
     with pytest.raises(UsageError, match="several tables"):
         leaderboard(entries)
     assert leaderboard(entries, track="oracle-mnist-3k").rows[0].recipe == "z"
@@ -147,8 +147,8 @@ def test_tracks_divisions_and_data_are_never_mixed(make_entry: MakeEntry) -> Non
 
 def test_other_labels_on_the_same_data_are_refused(make_entry: MakeEntry) -> None:
     """Two results that name the same files but not the same test labels can't both be right."""
-    made = rows_of({"x": 0.9, "y": 0.9})
-    a, b = make_entry("x", made["x"]), make_entry("y", made["y"])
+    entries = rows_of({"x": 0.9, "y": 0.9})
+    a, b = make_entry("x", entries["x"]), make_entry("y", entries["y"])
     assert b.predictions is not None
     b.predictions.labels[:] = (b.predictions.labels + 1) % 4
     with pytest.raises(ResultError, match="different test labels"):
@@ -206,14 +206,14 @@ def test_every_form_says_what_its_figures_are(three: list[Entry]) -> None:
     table = leaderboard(three)
     for text in (table.to_markdown(), shown(table, 160), table._repr_html_()):
         flat = " ".join(text.split()).replace("\\", "")
-        for said in (
+        for message in (
             "glyphs-3k, closed division", "SYNTHETIC", "95% interval", "Satterthwaite",
             "does not mean equality", "not transitive", "share five or more seeds",
             "Holm-corrected at 5%",
             "test-cpu-2t", "0.29 M params", "33.00 M MACs", "1.20 MB", "latency 0.80 ms", "(0.90)",
             "eager fp32", "cpu, 1 thread", "training 12.0 s", "(10.0 to 14.0)", "SD ", "5 seeds",
         ):  # fmt: skip
-            assert said in flat, said
+            assert message in flat, message
     assert "SYNTHETIC" not in leaderboard_of_real(three)
 
 
@@ -237,8 +237,8 @@ def test_a_narrow_terminal_still_shows_all(three: list[Entry]) -> None:
 
 def test_several_hardware_classes_are_distinguished(make_entry: MakeEntry) -> None:
     """Each row shows its hardware class, and the caption warns about comparing times."""
-    made = rows_of({"x": 0.9, "y": 0.8})
-    entries = [make_entry(name, c, hardware=f"cpu-{name}") for name, c in made.items()]
+    result = rows_of({"x": 0.9, "y": 0.8})
+    entries = [make_entry(name, c, hardware=f"cpu-{name}") for name, c in result.items()]
     text = leaderboard(entries).to_markdown()
     assert "cpu-x" in text
     assert "cpu-y" in text

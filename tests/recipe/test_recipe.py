@@ -168,7 +168,7 @@ def test_assignments_are_toml_or_plain_text() -> None:
 
 def test_environment_sets_keys_of_sections_only() -> None:
     """ORACLEZOO_<SECTION>__<KEY> is an override; other variables are not."""
-    found = from_environment(
+    actual = from_environment(
         {
             "ORACLEZOO_OPTIMIZER__LR": "0.5",
             "ORACLEZOO_TRAIN__CHANNELS_LAST": "false",
@@ -176,7 +176,7 @@ def test_environment_sets_keys_of_sections_only() -> None:
             "PATH": "x",
         }
     )
-    assert found == {"optimizer.lr": 0.5, "train.channels_last": False}
+    assert actual == {"optimizer.lr": 0.5, "train.channels_last": False}
     with pytest.raises(UsageError, match="'optimizer'"):
         from_environment({"ORACLEZOO_OPTIMISER__LR": "0.5"})
 
@@ -229,21 +229,21 @@ def test_what_compresses_a_net_is_in_the_hash(registry: Registry) -> None:
     """Each variant is a recipe of its own; settings that decide nothing there are not in it."""
     base = Recipe.load("tiny", {"data.track": "oracle-mnist-3k"})
     plain = resolve(base, registry)
-    made = {
+    result = {
         steps: resolve(base.override({"compress.steps": steps}), registry)
         for steps in ("int8", "fp16", "prune50", "prune50+int8", "prune60+int8")
     }
-    assert len({plain.hash, *(recipe.hash for recipe in made.values())}) == 6
-    assert all(recipe.uncompressed.hash == plain.hash for recipe in made.values())
-    assert made["int8"].canonical()["compress"] == {"steps": "int8"}
-    assert made["int8"].label == "tiny (int8)"
-    idle = resolve(made["int8"].override({"compress.epochs": 5}), registry)
-    assert idle.hash == made["int8"].hash
+    assert len({plain.hash, *(recipe.hash for recipe in result.values())}) == 6
+    assert all(recipe.uncompressed.hash == plain.hash for recipe in result.values())
+    assert result["int8"].canonical()["compress"] == {"steps": "int8"}
+    assert result["int8"].label == "tiny (int8)"
+    idle = resolve(result["int8"].override({"compress.epochs": 5}), registry)
+    assert idle.hash == result["int8"].hash
     assert resolve(base.override({"compress.epochs": 5}), registry).hash == plain.hash
-    tuned = resolve(made["prune50"].override({"compress.epochs": 5}), registry)
+    tuned = resolve(result["prune50"].override({"compress.epochs": 5}), registry)
     assert tuned.canonical()["compress"] == {"steps": "prune50", "epochs": 5}
     spelled = resolve(base.override({"compress.steps": "PRUNE50 + int8"}), registry)
-    assert spelled.hash == made["prune50+int8"].hash
+    assert spelled.hash == result["prune50+int8"].hash
     assert Recipe.from_dict(tomllib.loads(spelled.to_toml())).compress == spelled.compress
     with pytest.raises(UsageError, match="unknown step 'int4'"):
         base.override({"compress.steps": "int4"})

@@ -28,16 +28,16 @@ def test_shipped_suites_load(name: str) -> None:
 def test_the_suite_of_a_kind_has_every_built_in_of_it(kind: Kind) -> None:
     """Each under its own name, at a budget of the closed division; all resolve, none twice."""
     registry = build_registry()
-    made = {
+    result = {
         recipe.name.removeprefix(f"{kind}s/"): resolve(recipe, registry)
         for recipe in gather([], [f"{kind}s"])
     }
     listed = {entry.spec.name for entry in registry.entries(kind) if entry.builtin}
-    assert made.keys() == listed
-    for name, recipe in made.items():
+    assert result.keys() == listed
+    for name, recipe in result.items():
         assert getattr(recipe, kind).name == f"oraclezoo:{name}"
         assert recipe.budget.epochs <= 50
-    assert len({recipe.hash for recipe in made.values()}) == len(made)
+    assert len({recipe.hash for recipe in result.values()}) == len(result)
 
 
 MADE = """
@@ -76,11 +76,11 @@ def test_a_suites_recipe_is_told_from_others_of_its_name(tmp_path: Path) -> None
     assert load_recipe("backbones/convmixer").name == "backbones/convmixer"
     path = tmp_path / "my own (2).toml"
     path.write_text(MADE)
-    made = resolve(load_recipe(f"{path}/one"), build_registry())
-    assert made.name == "my-own-2/one"
-    assert folder_name(made, 3) == f"my-own-2-one-{made.hash12}-s3"
-    (tmp_path / "kept.toml").write_text(made.to_toml())
-    assert Recipe.load(tmp_path / "kept.toml").name == made.name
+    recipe = resolve(load_recipe(f"{path}/one"), build_registry())
+    assert recipe.name == "my-own-2/one"
+    assert folder_name(recipe, 3) == f"my-own-2-one-{recipe.hash12}-s3"
+    (tmp_path / "kept.toml").write_text(recipe.to_toml())
+    assert Recipe.load(tmp_path / "kept.toml").name == recipe.name
 
 
 def test_gather_takes_names_paths_and_suites_once_each(tmp_path: Path) -> None:
@@ -89,10 +89,10 @@ def test_gather_takes_names_paths_and_suites_once_each(tmp_path: Path) -> None:
     mine.write_text(Recipe.load("quick").to_toml().replace('name = "quick"', 'name = "mine"'))
     suite = tmp_path / "suite.toml"
     suite.write_text('summary = "two"\nrecipes = ["mine.toml", "default"]\n')
-    found = gather(["quick", mine], [suite, "quick", "reference"], {"budget.epochs": 2})
-    names = [recipe.name for recipe in found]
+    actual = gather(["quick", mine], [suite, "quick", "reference"], {"budget.epochs": 2})
+    names = [recipe.name for recipe in actual]
     assert names == ["quick", "mine", "default", "authors-cnn", "course-project"]
-    assert all(recipe.budget.epochs == 2 for recipe in found)
+    assert all(recipe.budget.epochs == 2 for recipe in actual)
 
 
 def test_wrong_suites_are_refused(tmp_path: Path) -> None:

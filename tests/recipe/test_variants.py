@@ -22,9 +22,9 @@ def test_steps_are_read_into_one_normal_form(
     text: str, left: int | None, precision: str, normal: str
 ) -> None:
     """Blanks, capitals and leading zeros do not make another variant."""
-    found = Variant.parse(text)
-    assert (found.left, found.precision, str(found)) == (left, precision, normal)
-    assert Variant.parse(str(found)) == found
+    actual = Variant.parse(text)
+    assert (actual.left, actual.precision, str(actual)) == (left, precision, normal)
+    assert Variant.parse(str(actual)) == actual
 
 
 @pytest.mark.parametrize(

@@ -225,17 +225,17 @@ def broken(where: tuple[str | int, ...], value: Any) -> dict[str, Any]:
 
 def every_object(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """Paths of all objects with fixed keys in a document."""
-    found: list[tuple[str | int, ...]] = []
+    actual: list[tuple[str | int, ...]] = []
     if isinstance(node, dict):
         if path not in (("track", "data_sha256"), ("recipe", "content"), ("libraries",)):
-            found.append(path)
+            actual.append(path)
         for key, item in node.items():
             if key != "content":
-                found += every_object(item, (*path, key))
+                actual += every_object(item, (*path, key))
     elif isinstance(node, list):
         for index, item in enumerate(node):
-            found += every_object(item, (*path, index))
-    return found
+            actual += every_object(item, (*path, index))
+    return actual
 
 
 @settings(
@@ -452,9 +452,9 @@ def test_saving_replaces_whole_files_only(tmp_path: Path) -> None:
 
 def test_ids_fit_file_names() -> None:
     """Whatever the parts are, the id is one that the schema accepts."""
-    found = make_id("dist:my/track", "default", "0123456789abcdef" * 4, "nvidia-h200")
-    assert found == "dist-my-track-default-0123456789ab-nvidia-h200"
-    validate(example() | {"id": found})
+    actual = make_id("dist:my/track", "default", "0123456789abcdef" * 4, "nvidia-h200")
+    assert actual == "dist-my-track-default-0123456789ab-nvidia-h200"
+    validate(example() | {"id": actual})
 
 
 def test_data_key_ignores_order_and_sees_bytes() -> None:

@@ -40,8 +40,8 @@ def compress(tiny_run: Path, no_test_images: Path) -> Compress:
 
     def run(out: Path | None = None, source: Any = tiny_run, **changes: Any) -> Model:
         quick = {"epochs": 1, "round_to": 2, "trials": 2, "rounds": 1, "device": "cpu"}
-        given = {"size": 0.5, "max_drop": 60.0, "data_dir": no_test_images}
-        return oz.compress(source, out, **{**given, **quick, **changes})
+        arguments = {"size": 0.5, "max_drop": 60.0, "data_dir": no_test_images}
+        return oz.compress(source, out, **{**arguments, **quick, **changes})
 
     return run
 
@@ -62,8 +62,8 @@ def outcomes(model: Model) -> list[tuple[Any, ...]]:
 
 def test_the_chosen_is_the_best_within_the_bounds(done: tuple[Path, Model]) -> None:
     """By the receipt's own list, which has every candidate with its verdict."""
-    made = done[1].card["receipts"][-1]
-    listed = made["options"]["trials"]
+    receipt = done[1].card["receipts"][-1]
+    listed = receipt["options"]["trials"]
     assert {each["trial"] for each in listed} == {1, 2}
     assert [each["precision"] for each in listed] == ["fp32", "int8"] * 2
     for each in listed:
@@ -78,15 +78,15 @@ def test_the_chosen_is_the_best_within_the_bounds(done: tuple[Path, Model]) -> N
     assert chosen["macs"] == max(each["macs"] for each in near)
     assert all(each["loss_se"] > 0 for each in listed[1:])
     assert listed[0]["loss_se"] == 0
-    assert made["after"]["accuracy"] == chosen["accuracy"]
-    assert made["after"]["size_bytes"] == chosen["size_bytes"] == len(done[1].onnx or b"")
-    assert made["before"]["size_bytes"] * chosen["size"] == pytest.approx(chosen["size_bytes"])
+    assert receipt["after"]["accuracy"] == chosen["accuracy"]
+    assert receipt["after"]["size_bytes"] == chosen["size_bytes"] == len(done[1].onnx or b"")
+    assert receipt["before"]["size_bytes"] * chosen["size"] == pytest.approx(chosen["size_bytes"])
 
 
 def test_receipts_follow_the_steps_and_the_last_is_of_the_whole(done: tuple[Path, Model]) -> None:
     """From the original's float graph, untouched by test images, with times in one runtime."""
     *steps, whole = done[1].card["receipts"]
-    names = [made["step"] for made in steps]
+    names = [result["step"] for result in steps]
     expected = ["prune", "export", "quantize"]
     assert names == [n for n in expected if n in names]
     assert whole["step"] == "compress"
@@ -124,8 +124,8 @@ def test_a_fresh_process_gives_the_same(done: tuple[Path, Model], tmp_path: Path
     files = [out, *(tmp_path / name for name in ("images.npy", "graph.npy", "float.npy"))]
     subprocess.run([sys.executable, "-c", code, *map(str, files)], check=True)
     for name, here in (("graph", model), ("float", Model(model.module, model.card))):
-        found = np.load(tmp_path / f"{name}.npy")
-        assert found.tobytes() == here.predict(IMAGES).probabilities.tobytes()
+        loaded = np.load(tmp_path / f"{name}.npy")
+        assert loaded.tobytes() == here.predict(IMAGES).probabilities.tobytes()
 
 
 def test_stopped_it_goes_on_and_repeats_no_trial(
@@ -148,9 +148,9 @@ def test_stopped_it_goes_on_and_repeats_no_trial(
         compress(out, resume=True, epochs=2)
     kept = (out / FOLDER / JOURNAL).read_text()
     assert [json.loads(line)["event"] for line in kept.splitlines()] == ["compression", "trial"]
-    said: list[str] = []
-    resumed = compress(out, resume=True, progress=said.append)
-    assert [line.split()[1] for line in said if line.startswith("trial")] == ["2"]
+    messages: list[str] = []
+    resumed = compress(out, resume=True, progress=messages.append)
+    assert [line.split()[1] for line in messages if line.startswith("trial")] == ["2"]
     assert outcomes(resumed) == outcomes(done[1])
     with pytest.raises(UsageError, match="holds a model"):
         compress(out)
@@ -160,7 +160,7 @@ def test_nothing_within_the_bounds_writes_no_model_and_keeps_the_work(
     compress: Compress, tmp_path: Path
 ) -> None:
     """The nearest is told; with looser bounds the trials serve again, without new ones."""
-    out, said = tmp_path / "out", list[str]()
+    out, messages = tmp_path / "out", list[str]()
     with pytest.raises(VerificationError, match="nearest is") as error:
         compress(out, size=0.01, trials=1)
     assert "\n" not in str(error.value)
@@ -170,8 +170,8 @@ def test_nothing_within_the_bounds_writes_no_model_and_keeps_the_work(
     assert {JOURNAL, "trial-1"} <= work
     pytest.importorskip("matplotlib")
     assert work >= FIGURES
-    model = compress(out, size=1.0, trials=1, resume=True, progress=said.append)
-    assert not [line for line in said if line.startswith("trial")]
+    model = compress(out, size=1.0, trials=1, resume=True, progress=messages.append)
+    assert not [line for line in messages if line.startswith("trial")]
     assert model.card["receipts"][-1]["options"]["size"] == 1.0
 
 
@@ -182,16 +182,16 @@ def test_a_model_that_cannot_be_pruned_is_quantized_only(
     facts = "facts={'prunable': False, 'not_prunable_because': 'it is brittle'}"
     spec = f"Spec('backbone', 'mine', 'oraclezoo.zoo.backbones.lenet:LeNet5', 'x', {facts})"
     site.add("acme", f"@hookimpl\ndef oraclezoo_backbones():\n    return [{spec}]\n")
-    registry, said = build_registry(), list[str]()
+    registry, messages = build_registry(), list[str]()
     module = registry.create("backbone", "mine", in_chans=1, num_classes=4, image_size=16)
     card = {**oz.Run.load(tiny_run).model().card, "backbone": {"name": "acme:mine", "options": {}}}
     model = compress(
-        None, Model(module, card), size=1.0, registry=registry, trials=5, progress=said.append
+        None, Model(module, card), size=1.0, registry=registry, trials=5, progress=messages.append
     )
-    made = model.card["receipts"][-1]
-    assert {each["macs"] for each in made["options"]["trials"]} == {1.0}
-    assert any("it is brittle; only int8 is tried" in line for line in said)
-    assert made["notes"][0].startswith("not pruned: backbone")
+    receipt = model.card["receipts"][-1]
+    assert {each["macs"] for each in receipt["options"]["trials"]} == {1.0}
+    assert any("it is brittle; only int8 is tried" in line for line in messages)
+    assert receipt["notes"][0].startswith("not pruned: backbone")
 
 
 @pytest.mark.parametrize(

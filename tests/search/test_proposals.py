@@ -62,11 +62,11 @@ def searched(
         if not left:
             trials.append(trial(len(trials) + 1, share, reason="cannot be reached"))
             continue
-        made = [
+        result = [
             candidate(name, macs=left, latency=cost(left), difference=-drop(left))
             for name, cost in (("fp32", float_), ("int8", int8))
         ]
-        trials.append(Trial(len(trials) + 1, share, tuple(made)))
+        trials.append(Trial(len(trials) + 1, share, tuple(result)))
     return trials
 
 
@@ -94,14 +94,14 @@ def test_whatever_the_costs_the_largest_share_within_is_found(
         return fixed + (1 - fixed) * share
 
     trials = searched(Goals(latency=target), int8, float_=float_, grid=grid)
-    asked = [t.asked for t in trials]
-    assert len(set(asked)) == len(asked)
-    assert all(0 < share <= 1 for share in asked)
+    arguments = [t.asked for t in trials]
+    assert len(set(arguments)) == len(arguments)
+    assert all(0 < share <= 1 for share in arguments)
     strengths = [1.0, *(k / grid for k in range(1, grid))]
     possible = [s for s in strengths if min(int8(s), float_(s)) <= target]
     if max(possible, default=0.0) > FLOOR + RESOLUTION:
-        found = best(trials, Goals(latency=target))
-        assert found is not None
+        actual = best(trials, Goals(latency=target))
+        assert actual is not None
         done = [t for t in trials if t.candidates]
         meets = [t.reached for t in done if min(m.latency for m in t.candidates) <= target]
         assert max(meets) >= max(possible) - RESOLUTION - 1 / grid
@@ -161,10 +161,10 @@ def test_the_best_has_the_least_cross_entropy_within_all_bounds_then_the_least_t
         candidate(loss=0.2, again=0.51),
         candidate(loss=0.31, accuracy=0.95, latency=0.1),
     ]
-    trials = [trial(k, 0.5, made) for k, made in enumerate([good, *others, faster], 1)]
-    found = best(trials, goals)
-    assert found is not None
-    assert found[1] is faster
+    trials = [trial(k, 0.5, result) for k, result in enumerate([good, *others, faster], 1)]
+    actual = best(trials, goals)
+    assert actual is not None
+    assert actual[1] is faster
     assert best(trials[1:6], goals) is None
 
 
@@ -173,9 +173,9 @@ def test_of_those_that_images_cannot_tell_apart_the_least_pruned_is_best() -> No
     goals = Goals(latency=0.5)
     small, large = candidate(macs=0.3, loss=0.3, loss_se=0.02), candidate(macs=0.7, loss=0.32)
     for other, wins in ((large, large), (dataclasses.replace(large, loss=0.321), small)):
-        found = best([trial(1, 0.3, small), trial(2, 0.7, other)], goals)
-        assert found is not None
-        assert found[1] is wins
+        actual = best([trial(1, 0.3, small), trial(2, 0.7, other)], goals)
+        assert actual is not None
+        assert actual[1] is wins
 
 
 def test_the_nearest_says_what_to_loosen() -> None:

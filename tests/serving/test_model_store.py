@@ -100,9 +100,9 @@ def test_a_model_is_fetched_once_and_verified_each_time(
 ) -> None:
     """The second time the archive need not be there; it reads images."""
     archive, known = pinned
-    said: list[str] = []
-    folder = store.fetched(**known, progress=said.append)
-    assert said
+    messages: list[str] = []
+    folder = store.fetched(**known, progress=messages.append)
+    assert messages
     assert oz.predictor(folder).predict(drawn(2)).labels.tolist() == [2]
     assert visible(cache) == {folder.name, f"{folder.name}.json"}
     archive.unlink()
@@ -347,6 +347,6 @@ def test_a_shipped_model_reads_as_its_card_says(name: str, oracle_dir: Path) -> 
     stated = json.loads((locate(name) / "model.json").read_text("utf-8"))["result"]
     dataset = oz.registry().create("dataset", stated["track"], data_dir=oracle_dir)
     part = dataset.split(stated["split"])
-    found = oz.predictor(name).predict(np.asarray(part.images)).labels
-    assert len(found) == stated["images"]
-    assert (found == part.labels).mean() == pytest.approx(stated["accuracy"], abs=0.01)
+    actual = oz.predictor(name).predict(np.asarray(part.images)).labels
+    assert len(actual) == stated["images"]
+    assert (actual == part.labels).mean() == pytest.approx(stated["accuracy"], abs=0.01)

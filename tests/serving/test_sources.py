@@ -31,8 +31,8 @@ def names(*arguments: str | Path) -> list[str]:
 
 def test_a_folder_stands_for_the_images_below_it(folder: Path) -> None:
     """In natural order, without hidden files and what is no image by its name."""
-    found = [Path(name).relative_to(folder).as_posix() for name in names(folder)]
-    assert found == ["2.PNG", "10.png", "a/deep/er/c.bmp", "b/1.jpg"]
+    actual = [Path(name).relative_to(folder).as_posix() for name in names(folder)]
+    assert actual == ["2.PNG", "10.png", "a/deep/er/c.bmp", "b/1.jpg"]
 
 
 def test_links_to_folders_are_not_followed(folder: Path) -> None:

@@ -83,13 +83,13 @@ def outcomes(sweep: Sweep) -> list[tuple[Any, ...]]:
 def test_a_sweep_finds_the_best_and_writes_its_recipe(tiny_idx: Path, tmp_path: Path) -> None:
     """The best by accuracy, ties by loss; the recipe can be trained and keeps its own refit."""
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "data.refit": True})
-    found = run(tiny_idx, tmp_path / "s", trials=4, recipe=recipe)
-    assert found.complete
-    assert [trial.status for trial in found.trials] == ["done"] * 4
-    best = found.best
+    actual = run(tiny_idx, tmp_path / "s", trials=4, recipe=recipe)
+    assert actual.complete
+    assert [trial.status for trial in actual.trials] == ["done"] * 4
+    best = actual.best
     assert best is not None
-    assert best.accuracy == max(trial.accuracy for trial in found.trials)
-    written = found.best_recipe()
+    assert best.accuracy == max(trial.accuracy for trial in actual.trials)
+    written = actual.best_recipe()
     assert written.data.refit
     assert written.optimizer.options["lr"] == best.point["optimizer.lr"]
     assert "best of 4 trials" in written.summary
@@ -358,12 +358,14 @@ def test_a_sweep_prints_nothing_and_sends_nothing(tiny_idx: Path, tmp_path: Path
 
 def test_folds_and_seeds_are_trained_in_turn(tiny_idx: Path, tmp_path: Path) -> None:
     """Two folds at two seeds: four trainings a trial, a standard error, no folds left behind."""
-    found = run(tiny_idx, tmp_path, {"optimizer.lr": [0.01, 0.1]}, sampler="grid", folds=2, seeds=2)
-    assert [len(trial.parts) for trial in found.trials] == [4, 4]
-    assert all(trial.accuracy_se is not None for trial in found.trials)
-    assert "2-fold cross-validation" in found.judged
+    actual = run(
+        tiny_idx, tmp_path, {"optimizer.lr": [0.01, 0.1]}, sampler="grid", folds=2, seeds=2
+    )
+    assert [len(trial.parts) for trial in actual.trials] == [4, 4]
+    assert all(trial.accuracy_se is not None for trial in actual.trials)
+    assert "2-fold cross-validation" in actual.judged
     assert not (tmp_path / "folds").exists()
-    assert found.best_recipe().data.track == "idx"
+    assert actual.best_recipe().data.track == "idx"
 
 
 def test_the_test_split_is_never_read(
@@ -383,14 +385,14 @@ def test_the_test_split_is_never_read(
 
 def test_a_failed_trial_is_recorded_and_the_others_run(tiny_idx: Path, tmp_path: Path) -> None:
     """Diverged, or a batch larger than the data: a reason each."""
-    found = run(
+    loaded = run(
         tiny_idx,
         tmp_path,
         {"optimizer.lr": [0.01, 100.0], "budget.batch_size": [16, 4096]},
         sampler="grid",
         recipe=oz.Recipe.load("authors-cnn", {**TINY, "optimizer.weight_decay": 1.0}),
     )
-    ends = {tuple(t.point.values()): (t.status, t.reason.partition(":")[0]) for t in found.trials}
+    ends = {tuple(t.point.values()): (t.status, t.reason.partition(":")[0]) for t in loaded.trials}
     assert ends == {
         (0.01, 16): ("done", ""),
         (100.0, 16): ("failed", "DivergedError"),
@@ -425,13 +427,13 @@ def test_importance_names_the_key_that_matters(tmp_path: Path) -> None:
     )
 
     def study(count: int, step: float) -> Study:
-        made = Study(tmp_path / f"{count}-{step}", axes, Settings(), {})
+        result = Study(tmp_path / f"{count}-{step}", axes, Settings(), {})
         for number in range(count):
             point = {"optimizer.lr": 0.001 * 1.19**number, "budget.batch_size": (8, 16)[number % 2]}
-            made.start(point, str(number))
-            made.add_part(number, 0, Part(0.5 + step * number, 1.0, 1.0))
-            made.end(number, "done")
-        return made
+            result.start(point, str(number))
+            result.add_part(number, 0, Part(0.5 + step * number, 1.0, 1.0))
+            result.end(number, "done")
+        return result
 
     importance = study(39, 0.01).importance()
     assert importance is not None

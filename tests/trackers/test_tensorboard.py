@@ -33,13 +33,13 @@ def test_scalars_settings_and_text_are_read_back(tmp_path: Path) -> None:
     for step in (1, 2):
         tracker.log(step, {"train/loss": 1 / step})
     tracker.finish("done")
-    found = read(tmp_path / "tensorboard")
-    assert [event.value for event in found.Scalars("train/loss")] == [1.0, 0.5]
-    (text,) = found.Tensors("recipe.toml/text_summary")
+    actual = read(tmp_path / "tensorboard")
+    assert [event.value for event in actual.Scalars("train/loss")] == [1.0, 0.5]
+    (text,) = actual.Tensors("recipe.toml/text_summary")
     assert b'name = "a"' in text.tensor_proto.string_val[0]
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-    content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    content = actual.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     settings = HParamsPluginData.FromString(content).session_start_info.hparams
     assert settings["optimizer.lr"].number_value == 0.1
     assert settings["optimizer.betas"].string_value == "[0.9, 0.99]"

@@ -16,9 +16,9 @@ def run(*arguments: str) -> Result:
 
 
 def problems(result: Result) -> list[dict[str, Any]]:
-    found = json.loads(result.stdout)
-    assert found["schema"] == "oraclezoo/plugins-doctor/1"
-    listed: list[dict[str, Any]] = found["data"]["problems"]
+    actual = json.loads(result.stdout)
+    assert actual["schema"] == "oraclezoo/plugins-doctor/1"
+    listed: list[dict[str, Any]] = actual["data"]["problems"]
     return listed
 
 
@@ -48,9 +48,9 @@ def test_every_plugin_has_a_line(motley: Any) -> None:
 
 def test_plugins_as_json(motley: Any) -> None:
     """One document: the same, with the names that each offers."""
-    found = json.loads(run("--json").stdout)
-    assert found["schema"] == "oraclezoo/plugins/1"
-    records = {record["distribution"]: record for record in found["data"]}
+    actual = json.loads(run("--json").stdout)
+    assert actual["schema"] == "oraclezoo/plugins/1"
+    records = {record["distribution"]: record for record in actual["data"]}
     assert records["zoo-good"]["offers"] == [{"kind": "backbone", "name": "good-net"}]
     assert records["zoo-bad"]["status"] == "quarantined"
     assert records["zoo-bad"]["fix"]
@@ -71,10 +71,10 @@ def test_the_doctor_explains_every_problem(motley: Any) -> None:
     result = run("doctor", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["data"]["healthy"] is False
-    found = problems(result)
-    assert [p["level"] for p in found] == ["error", "warning", "warning", "note"]
-    assert all(p["what"] and p["why"] and p["fix"] for p in found)
-    bad, empty, typo, off = found
+    actual = problems(result)
+    assert [p["level"] for p in actual] == ["error", "warning", "warning", "note"]
+    assert all(p["what"] and p["why"] and p["fix"] for p in actual)
+    bad, empty, typo, off = actual
     assert "zoo-bad:main" in bad["what"]
     assert "no luck" in bad["traceback"]
     assert "provides no components" in empty["why"]

@@ -19,10 +19,10 @@ from oraclezoo.errors import ResultError
 
 def cut(key: str, strength: float = 0.3, seed: int = 0) -> tuple[nn.Module, Plan]:
     """A net that was cut, and the plan of that."""
-    module, found = net(key), groups_of(key)
-    scores = score("random", module, found.groups, (), seed)
-    choice = choose(found.groups, scores, strength, scope="uniform", round_to=4)
-    return module, make(module, places(found.groups, choice), {"torch": "x"})
+    module, groups = net(key), groups_of(key)
+    scores = score("random", module, groups.groups, (), seed)
+    choice = choose(groups.groups, scores, strength, scope="uniform", round_to=4)
+    return module, make(module, places(groups.groups, choice), {"torch": "x"})
 
 
 @pytest.mark.parametrize("key", NETS)

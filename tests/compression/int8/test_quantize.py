@@ -60,8 +60,8 @@ def feeds(images: Pixels) -> Iterator[dict[str, Pixels]]:
 def classify(model: onnx.ModelProto | bytes, images: Pixels) -> npt.NDArray[np.float32]:
     """Probabilities of a graph."""
     content = model if isinstance(model, bytes) else model.SerializeToString()
-    found: npt.NDArray[np.float32] = open_session(content).run(None, {"images": images})[0]
-    return found
+    actual: npt.NDArray[np.float32] = open_session(content).run(None, {"images": images})[0]
+    return actual
 
 
 def test_weights_are_int8_by_channel_and_activations_uint8(images: Pixels) -> None:
@@ -116,7 +116,7 @@ def test_minmax_covers_what_percentile_cuts_off(images: Pixels) -> None:
         for name in ("minmax", "percentile")
     }
     (first,) = (name for name in ranges["minmax"].data if name.startswith("sub"))
-    high = {name: float(np.ravel(found[first].highest)[0]) for name, found in ranges.items()}
+    high = {name: float(np.ravel(actual[first].highest)[0]) for name, actual in ranges.items()}
     assert high["minmax"] == pytest.approx((1 - 0.5) / 0.3)
     assert high["percentile"] <= high["minmax"]
 

@@ -152,19 +152,19 @@ def observed(site: Path, tmp_path: Path) -> dict[str, Any]:
     finally:
         server.shutdown()
         server.server_close()
-    found = re.search(r'<pre id="observed">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stderr[-2000:]
-    return json.loads(html.unescape(found[1])) | {"hosts": Quiet.hosts, "port": port}
+    matches = re.search(r'<pre id="observed">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert matches, done.stderr[-2000:]
+    return json.loads(html.unescape(matches[1])) | {"hosts": Quiet.hosts, "port": port}
 
 
 def test_the_page_works_in_a_browser(observed: dict[str, Any]) -> None:
     """Numbers sort as numbers with what is missing last; choices, words and folding; one host."""
     for key in NUMERIC:
         for way, turn in (("ascending", 1), ("descending", -1)):
-            given = observed["sorted"][key][way]
-            numbers = [float(value) for value in given if value is not None]
+            values = observed["sorted"][key][way]
+            numbers = [float(value) for value in values if value is not None]
             assert numbers == sorted(numbers, reverse=turn < 0), (key, way)
-            assert None not in given[: len(numbers)], (key, way)
+            assert None not in values[: len(numbers)], (key, way)
     assert None in observed["sorted"]["accuracy"]["ascending"]
     latency = [float(v) for v in observed["sorted"]["latency"]["ascending"] if v is not None]
     assert latency[:4] == [2e-5, 0.10, 0.8, 0.9]
