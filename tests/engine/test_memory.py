@@ -105,7 +105,7 @@ def test_where_not_even_a_few_fit_the_batch_is_not_blamed() -> None:
     def passes(count: int) -> None:
         raise MemoryError
 
-    assert "not even 6 fit" in advice(64, CPU, passes)
+    assert "even 6 do not fit" in advice(64, CPU, passes)
 
 
 def test_a_limit_of_the_process_counts_as_memory() -> None:
