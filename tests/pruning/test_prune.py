@@ -39,7 +39,7 @@ Prune = Callable[..., Model]
 
 @pytest.fixture
 def prune(tiny_run: Path, tiny_idx: Path) -> Prune:
-    """Prune the tiny run, quickly."""
+    """Prune the tiny run with short fine-tuning."""
 
     def run(out: Path | None = None, source: Any = tiny_run, **changes: Any) -> Model:
         target = {} if {"params", "latency", "macs"} & set(changes) else {"macs": 0.6}
@@ -50,13 +50,13 @@ def prune(tiny_run: Path, tiny_idx: Path) -> Prune:
 
 
 def same(one: Model, other: Model) -> bool:
-    """Equal weights, bit for bit."""
+    """Return whether all weights are bit-identical."""
     a, b = one.module.state_dict(), other.module.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 def test_a_fresh_process_gives_the_same_to_the_last_bit(prune: Prune, tmp_path: Path) -> None:
-    """The net is rebuilt from the spec and the plan, without torch-pruning's graph."""
+    """The network is rebuilt from its spec and plan, without torch-pruning's graph."""
     model = prune(tmp_path / "out", importance="magnitude")
     np.save(tmp_path / "images.npy", IMAGES)
     code = (
@@ -76,7 +76,7 @@ def test_a_fresh_process_gives_the_same_to_the_last_bit(prune: Prune, tmp_path: 
 def test_the_target_is_met_and_the_receipt_says_how(
     prune: Prune, tiny_run: Path, what: str
 ) -> None:
-    """The figures in the receipt are those of the network itself."""
+    """The receipt's figures equal those computed from the network."""
     model = prune(**{what: 0.5})
     receipt = model.card["receipts"][-1]
     before = oz.Run.load(tiny_run).model().module
@@ -96,7 +96,7 @@ def test_the_target_is_met_and_the_receipt_says_how(
 
 
 def test_stopped_anywhere_it_goes_on_to_the_same_end(prune: Prune, tmp_path: Path) -> None:
-    """Interrupted in the first or second fine-tuning; the selected channels do not change."""
+    """Resuming after an interruption in either fine-tuning keeps the selected channels."""
     whole = prune(tmp_path / "whole", steps=2, epochs=4)
     for after in (5, 25):
         out, asked = tmp_path / str(after), 0
@@ -128,7 +128,7 @@ def test_steps_share_the_epochs_and_approach_the_target(prune: Prune, tmp_path: 
 
 
 def test_a_pruned_model_can_be_pruned_again(prune: Prune, tmp_path: Path) -> None:
-    """From its folder alone: the card has the recipe, and the plan grows."""
+    """Its folder suffices: the card has the recipe, and the plans are combined."""
     first = prune(tmp_path / "one", epochs=1)
     again = prune(tmp_path / "two", source=tmp_path / "one", epochs=1)
     assert len(again.card["receipts"]) == 2
@@ -139,7 +139,7 @@ def test_a_pruned_model_can_be_pruned_again(prune: Prune, tmp_path: Path) -> Non
 
 
 def test_the_unpruned_model_teaches(prune: Prune) -> None:
-    """Distillation changes the weights and is stated in the receipt."""
+    """Distillation changes the weights and is recorded in the receipt."""
     alone, taught = prune(), prune(distill=0.9)
     assert alone.card["plan"] == taught.card["plan"]
     assert not same(alone, taught)
@@ -148,7 +148,7 @@ def test_the_unpruned_model_teaches(prune: Prune) -> None:
 
 
 def test_random_is_a_control_that_can_be_run_again(prune: Prune) -> None:
-    """The same at one seed, another at another."""
+    """Random importance is reproducible by seed."""
     first, again, other = (
         prune(importance="random", epochs=0, seed=seed).card["plan"]["cuts"] for seed in (3, 3, 4)
     )
@@ -157,7 +157,7 @@ def test_random_is_a_control_that_can_be_run_again(prune: Prune) -> None:
 
 
 def test_a_crossed_gate_writes_no_model_and_keeps_the_work(prune: Prune, tmp_path: Path) -> None:
-    """The error has the figure; a resume with another gate does not train again."""
+    """The error states the drop; resuming with another gate does not train again."""
     out, epochs = tmp_path / "out", []
     hard = {"macs": 0.25, "importance": "random", "epochs": 1, "lr_scale": 1e-3}
     with pytest.raises(VerificationError, match=r"prune lost [\d.]+ points .* --resume"):
@@ -169,7 +169,7 @@ def test_a_crossed_gate_writes_no_model_and_keeps_the_work(prune: Prune, tmp_pat
 
 
 def test_a_model_or_an_unfinished_pruning_is_not_overwritten(prune: Prune, tmp_path: Path) -> None:
-    """Unless requested; and a pruning is not resumed with other settings."""
+    """Overwriting needs a flag, and resuming requires the same options."""
     out = tmp_path / "out"
     prune(out, epochs=0)
     with pytest.raises(UsageError, match="holds a model"):
@@ -187,7 +187,7 @@ def test_a_model_or_an_unfinished_pruning_is_not_overwritten(prune: Prune, tmp_p
 
 
 def test_the_test_split_is_never_touched(prune: Prune, tiny_idx: Path, tmp_path: Path) -> None:
-    """Its file is broken, and the pruning does not notice."""
+    """Pruning succeeds with a corrupt test file."""
     for path in tiny_idx.iterdir():
         content = b"not images" if path.name.startswith("t10k-images") else path.read_bytes()
         (tmp_path / path.name).write_bytes(content)
@@ -199,7 +199,7 @@ def test_the_test_split_is_never_touched(prune: Prune, tiny_idx: Path, tmp_path:
 
 
 def _only_run(data: Path, broken: Path) -> Path:
-    """A run on that data, trained on the unbroken files."""
+    """Train a run on the data before the test file is corrupted."""
     changes: dict[str, object] = {
         "backbone.name": "lenet5",
         "budget.epochs": 1,
@@ -213,7 +213,7 @@ def _only_run(data: Path, broken: Path) -> Path:
 def test_a_model_that_does_not_tell_its_recipe(
     prune: Prune, tiny_run: Path, tmp_path: Path
 ) -> None:
-    """An error asks for one; with a recipe, or without fine-tuning, pruning works."""
+    """Without a recipe in the card, fine-tuning requires one; pruning alone does not."""
     model = oz.Run.load(tiny_run).model()
     del model.card["recipe"]
     model.save(tmp_path / "model")
@@ -226,7 +226,7 @@ def test_a_model_that_does_not_tell_its_recipe(
 
 
 def test_a_model_tells_its_own_recipe_to_the_whole_chain(tiny_run: Path, tiny_idx: Path) -> None:
-    """Trained by a changed recipe, then as the design has it: prune, export, quantize."""
+    """Prune, export and quantize use the recipe in the card."""
     model = oz.Run.load(tiny_run).model()
     arguments: dict[str, Any] = {"data_dir": tiny_idx, "timed": False}
     pruned = oz.prune(model, macs=0.5, epochs=1, round_to=1, **arguments)
@@ -240,7 +240,7 @@ def test_a_model_tells_its_own_recipe_to_the_whole_chain(tiny_run: Path, tiny_id
 
 
 def test_a_shipped_recipe_is_known_by_name_and_hash(tiny_run: Path) -> None:
-    """From the card alone; with another hash it is not taken for it."""
+    """A card with another hash does not match the bundled recipe."""
     model = oz.Run.load(tiny_run).model()
     del model.card["recipe"]
     shipped = resolve(Recipe.load("default", {"data.track": "idx"}), REGISTRY)
@@ -253,7 +253,7 @@ def test_a_shipped_recipe_is_known_by_name_and_hash(tiny_run: Path) -> None:
 
 
 def test_a_milder_recipe_keeps_the_optimizer_and_trains_on_training_images_only() -> None:
-    """Every learning rate is scaled, and only those; what came before the training goes."""
+    """Only learning rates are scaled; refit, pre-training and teachers are removed."""
     changes: dict[str, object] = {"data.refit": True, "pretrain.epochs": 2, "distill.teachers": 2}
     recipe = Recipe.load("default", changes)
     own = resolve(recipe, REGISTRY)
@@ -290,7 +290,7 @@ def test_invalid_options(prune: Prune, changes: dict[str, Any], why: str) -> Non
 
 
 def test_one_target_is_needed(tiny_run: Path) -> None:
-    """There is no default target."""
+    """Exactly one target is required."""
     with pytest.raises(UsageError, match="one of macs, params and latency"):
         oz.prune(tiny_run)
 
@@ -305,7 +305,7 @@ def test_one_target_is_needed(tiny_run: Path) -> None:
 def test_a_backbone_not_declared_prunable_is_refused(
     site: Any, tiny_run: Path, facts: str, why: str
 ) -> None:
-    """By its spec's fact, before anything is tried."""
+    """The fact in the spec decides before any computation."""
     spec = f"Spec('backbone', 'mine', 'oraclezoo.zoo.backbones.lenet:LeNet5', 'x', facts={facts})"
     site.add("acme", f"@hookimpl\ndef oraclezoo_backbones():\n    return [{spec}]\n")
     registry = build_registry()
@@ -316,7 +316,7 @@ def test_a_backbone_not_declared_prunable_is_refused(
 
 
 def test_a_timm_backbone_is_tried_and_said_to_be(prune: Prune, tiny_run: Path) -> None:
-    """It does not declare whether it is prunable; the receipt has a note."""
+    """timm backbones do not declare whether they are prunable; the receipt has a note."""
     options: dict[str, object] = {}
     shape = {"in_chans": 1, "num_classes": 4, "image_size": 16}
     module = REGISTRY.create("backbone", "timm/resnet10t", **shape, **options)
@@ -327,7 +327,7 @@ def test_a_timm_backbone_is_tried_and_said_to_be(prune: Prune, tiny_run: Path) -
 
 
 def test_a_plan_that_does_not_fit_is_one_error(prune: Prune, tmp_path: Path) -> None:
-    """Cut short, of another net, or not there: the folder is named, and no traceback comes."""
+    """A truncated, mismatched or missing plan raises an error that names the folder."""
     prune(tmp_path / "out", epochs=0)
     path = tmp_path / "out" / CARD
     card = json.loads(path.read_text())
@@ -351,14 +351,14 @@ def test_a_plan_that_does_not_fit_is_one_error(prune: Prune, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("runtime", [pytest.param("onnxruntime", marks=pytest.mark.slow), "eager"])
 def test_latency_is_a_share_of_the_time_before(tiny_run: Path, runtime: str) -> None:
-    """A positive number, for the model itself about one; which is no promise on a busy machine."""
+    """The latency ratio of a model to itself is positive and about one."""
     model = oz.Run.load(tiny_run).model()
     share = cost(model, "latency", runtime, (16, 1))(model.module)
     assert 0 < share < math.inf
 
 
 def test_interrupting_leaves_what_resume_needs(prune: Prune, tmp_path: Path) -> None:
-    """A copy of the folder taken at that moment ends as the folder itself does."""
+    """A copy of the interrupted folder resumes to the same model."""
     out, copied = tmp_path / "out", tmp_path / "copied"
     with pytest.raises(InterruptedRunError):
         prune(out, should_stop=lambda: True)

@@ -1,4 +1,4 @@
-"""A calibrated model says how sure it is, in torch and in its ONNX file."""
+"""Temperature calibration in PyTorch and ONNX."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oraclezoo.quantization.temperature import calibrate
 def test_a_temperature_goes_into_card_torch_and_graph(
     tiny_run: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """Probabilities are the plain ones at that temperature, whichever way they are asked for."""
+    """Both runtimes apply the temperature to the probabilities."""
     plain = oz.Run.load(tiny_run).model()
     dataset = open_data(plain, oz.registry(), data_dir=tiny_idx)
     part = dataset.split("validation")
@@ -40,7 +40,7 @@ def test_a_temperature_goes_into_card_torch_and_graph(
 
 
 def test_a_twin_gives_the_temperature(tiny_run: Path, tiny_idx: Path) -> None:
-    """That of a net which has not seen the validation images, and the card says so."""
+    """The temperature is fitted on the twin's predictions, and the card records that."""
     model = oz.Run.load(tiny_run).model()
     twin = oz.Run.load(tiny_run).model()
     twin.card["calibration"] = {"temperature": 3.0}  # as one that is less sure

@@ -1,6 +1,6 @@
-"""Quantizing for torch: an entry in the card, a receipt by the same rules, float weights as before.
+"""Quantization for PyTorch: card entry, receipt and float weights.
 
-All of it on the CPU; what needs CUDA is marked.
+Everything runs on the CPU; tests that need CUDA are marked.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"
 
 @pytest.fixture(scope="module")
 def model(tiny_run: Path) -> Model:
-    """The tiny run's model, float32."""
+    """Return the tiny run's float32 model."""
     return open_model(tiny_run, REGISTRY)
 
 
 @pytest.fixture(scope="module")
 def half(model: Model, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the model in bf16, untimed."""
+    """Return the folder of the bf16 model, untimed."""
     out = tmp_path_factory.mktemp("half") / "m"
     options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
     quantize(model, out, data_dir=tiny_idx, **options)
@@ -56,7 +56,7 @@ def half(model: Model, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_a_folder_has_float_weights_and_an_entry(model: Model, half: Path) -> None:
-    """No file that another release of torch might not read; predictions are of the form."""
+    """The file holds float32 weights only; predictions are those of the form."""
     assert sorted(path.name for path in half.iterdir()) == [CARD, WEIGHTS]
     again = oz.load(half)
     weights = again.module.state_dict()
@@ -71,7 +71,7 @@ def test_a_folder_has_float_weights_and_an_entry(model: Model, half: Path) -> No
 
 
 def test_its_receipt_holds_float_in_torch_against_it(half: Path) -> None:
-    """The document that every step leaves, on the device that was used."""
+    """The receipt compares with float32 in PyTorch on the same device."""
     (receipt,) = oz.receipt(half)
     json.dumps(receipt, allow_nan=False)
     assert receipt["step"] == "quantize"
@@ -86,7 +86,7 @@ def test_its_receipt_holds_float_in_torch_against_it(half: Path) -> None:
 
 @pytest.mark.slow
 def test_times_are_torchs_on_that_device(model: Model, tiny_idx: Path) -> None:
-    """Both sides eager, in the precision that each has, from processes of their own."""
+    """Both models are timed in eager mode, each in its precision and in a separate process."""
     done = quantize(
         model,
         backend="torch",
@@ -107,7 +107,7 @@ def test_times_are_torchs_on_that_device(model: Model, tiny_idx: Path) -> None:
 
 
 def test_int8_says_how_little_it_covers(model: Model, tiny_idx: Path, tmp_path: Path) -> None:
-    """Of a convolutional net the classifier alone, in the first note."""
+    """For a CNN, the first note says that int8 covers only the classifier."""
     pytest.importorskip("torchao")
     options: Any = {"backend": "torch", "device": "cpu", "timed": False, "data_dir": tiny_idx}
     done = quantize(model, tmp_path / "m", **options)
@@ -125,7 +125,7 @@ def test_int8_says_how_little_it_covers(model: Model, tiny_idx: Path, tmp_path: 
 
 
 def test_a_folder_of_int8_opens_without_torchao(model: Model, tmp_path: Path) -> None:
-    """It takes seconds to import, and only predicting needs it."""
+    """torchao is slow to import; only predicting imports it."""
     versions = {"torch": "2.9", "torchao": "0.18"}
     folder = model.with_form(Form("int8", "fp32", "off", versions)).save(tmp_path / "m")
     code = (
@@ -143,7 +143,7 @@ def test_a_folder_of_int8_opens_without_torchao(model: Model, tmp_path: Path) ->
 
 
 def test_int8_of_a_net_without_a_linear_layer_is_refused(model: Model) -> None:
-    """It would be called int8 and have nothing of it."""
+    """int8 would cover nothing of such a network."""
     pytest.importorskip("torchao")
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten())
     with pytest.raises(UsageError, match="no linear layer"):
@@ -151,7 +151,7 @@ def test_int8_of_a_net_without_a_linear_layer_is_refused(model: Model) -> None:
 
 
 def test_a_net_that_does_not_run_in_a_form_is_refused_with_the_reason(model: Model) -> None:
-    """As one that makes float32 itself and mixes it in."""
+    """For instance, a network that creates float32 tensors itself."""
 
     class Mixes(nn.Module):
         def __init__(self) -> None:
@@ -170,7 +170,7 @@ def test_a_net_that_does_not_run_in_a_form_is_refused_with_the_reason(model: Mod
 def test_steps_that_change_weights_take_the_float_ones(
     model: Model, half: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """And the entry goes, so that no card says what is not so."""
+    """Such steps start from the float weights and remove the card's entry."""
     plain: Any = {"data_dir": tiny_idx, "timed": False}
     graph = export(half, tmp_path / "e", **plain)
     receipt = graph.card["receipts"][-1]
@@ -195,7 +195,7 @@ def test_steps_that_change_weights_take_the_float_ones(
 
 
 def test_a_graph_makes_way_for_a_form(model: Model, tiny_idx: Path, tmp_path: Path) -> None:
-    """Of a model with an int8 file the float weights are taken, and no file stays behind."""
+    """Quantizing an int8 model for PyTorch uses its float weights and drops the ONNX file."""
     plain: Any = {"data_dir": tiny_idx, "timed": False}
     small = quantize(model, tmp_path / "m", sensitivity="off", images=10, **plain)
     done = quantize(small, tmp_path / "m", backend="torch", precision="bf16", device="cpu", **plain)
@@ -206,7 +206,7 @@ def test_a_graph_makes_way_for_a_form(model: Model, tiny_idx: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("damage", ["unknown", "both", "none"])
 def test_a_card_with_a_bad_entry_is_refused(half: Path, tmp_path: Path, damage: str) -> None:
-    """In one line that names the folder."""
+    """The one-line error names the folder."""
     folder = Path(shutil.copytree(half, tmp_path / "m"))
     card = json.loads((folder / CARD).read_text())
     if damage == "unknown":
@@ -227,7 +227,7 @@ def test_a_card_with_a_bad_entry_is_refused(half: Path, tmp_path: Path, damage: 
 def test_gates_hold_and_leave_nothing(
     model: Model, tiny_idx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A form that gives nonsense is not written, one within its bounds is, with these."""
+    """A model beyond a gate is not written; one within it records the gates."""
     options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
     options |= {"data_dir": tiny_idx}
     done = quantize(model, tmp_path / "fine", max_drop=100, max_limit=100, **options)
@@ -254,26 +254,26 @@ def test_gates_hold_and_leave_nothing(
 def test_options_of_the_other_backend_are_refused(
     model: Model, tiny_idx: Path, asked: dict[str, Any], says: str
 ) -> None:
-    """Nothing is passed over in silence."""
+    """No option is ignored silently."""
     with pytest.raises(UsageError, match=says):
         quantize(model, data_dir=tiny_idx, **asked)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_cuda_where_there_is_none_is_told(model: Model, tiny_idx: Path) -> None:
-    """Before anything is done."""
+    """The device is checked before any work."""
     with pytest.raises(UsageError, match="device 'cuda' is not available"):
         quantize(model, backend="torch", device="cuda", precision="bf16", data_dir=tiny_idx)
 
 
 def test_serving_without_torch_says_what_the_model_is_for(half: Path) -> None:
-    """And how to have an ONNX file of it."""
+    """The error explains how to export an ONNX file."""
     with pytest.raises(ResultError, match=r"bf16 for torch.*oraclezoo export"):
         Predictor(half)
 
 
 def test_a_shipped_model_opens_by_its_name() -> None:
-    """Its card's words on the published files are not this form's."""
+    """The card's entries for the published files do not carry over to the new form."""
     opened = open_model("oraclenet_s", REGISTRY)
     assert opened.card["name"] == "oraclenet_s"
     with pytest.raises(ResultError, match="or the name of a model"):
@@ -282,7 +282,7 @@ def test_a_shipped_model_opens_by_its_name() -> None:
 
 @pytest.fixture
 def simple(model: Model) -> Model:
-    """An untrained perceptron in the model's place, of which compiling is quick."""
+    """Replace the model by an untrained MLP, which compiles quickly."""
     options, shape = {"hidden": 16, "depth": 1}, model.card["input"]
     shape = {key: shape[key] for key in ("in_chans", "num_classes", "image_size")}
     card = {**model.card, "backbone": {"name": "oraclezoo:mlp", "options": options}}
@@ -293,7 +293,7 @@ def simple(model: Model) -> Model:
 def test_without_a_compiler_there_is_advice(
     simple: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line with the reason, where compiling was asked for and cannot be."""
+    """One line states the reason if compilation was requested and fails."""
     import torch._inductor.config as settings
 
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
@@ -308,7 +308,7 @@ def test_without_a_compiler_there_is_advice(
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on a CPU")
 def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> None:
-    """Float eager and float compiled, then the form compiled, which predicts as it does eager."""
+    """The receipt times eager and compiled float32 separately from the compiled form."""
     options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "data_dir": tiny_idx}
     done = quantize(simple, compile="on", rounds=1, settings=[(1, 1)], **options)
     receipt = done.card["receipts"][-1]
@@ -335,7 +335,7 @@ def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> N
 @cuda
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: str) -> None:
-    """Scores, times, memory and hardware are the GPU's; the model that is left is on the CPU."""
+    """Scores, times, memory and hardware are the GPU's; the returned model is on the CPU."""
     if precision == "int8":
         pytest.importorskip("torchao")
     done = quantize(
@@ -368,7 +368,7 @@ def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: 
 def test_a_form_compiled_on_cuda_predicts_any_number_of_images(
     model: Model, precision: str
 ) -> None:
-    """As the float net nearly does, from CUDA graphs for one image and for several."""
+    """Predictions are close to float32 for one image and for several."""
     if precision == "int8":
         pytest.importorskip("torchao")
     form = Form.make(precision, "auto", torch.device("cuda"))

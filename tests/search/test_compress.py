@@ -1,4 +1,4 @@
-"""Compression from a run to a model folder: what is chosen, proved, resumed and refused."""
+"""Compression of a run: selection, receipts, resuming and errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Compress = Callable[..., Model]
 
 @pytest.fixture(scope="module")
 def no_test_images(tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny data set with a broken test file: whoever looks at it fails."""
+    """Return the tiny data set with a corrupt test file."""
     folder = tmp_path_factory.mktemp("no-test")
     for path in tiny_idx.iterdir():
         content = b"not images" if path.name.startswith("t10k-images") else path.read_bytes()
@@ -36,7 +36,7 @@ def no_test_images(tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def compress(tiny_run: Path, no_test_images: Path) -> Compress:
-    """Compress the tiny run, quickly, to bytes: times of so small a net are noise."""
+    """Compress the tiny run by size, since latencies of so small a network are noise."""
 
     def run(out: Path | None = None, source: Any = tiny_run, **changes: Any) -> Model:
         quick = {"epochs": 1, "round_to": 2, "trials": 2, "rounds": 1, "device": "cpu"}
@@ -48,20 +48,20 @@ def compress(tiny_run: Path, no_test_images: Path) -> Compress:
 
 @pytest.fixture(scope="module")
 def done(compress: Compress, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model]:
-    """A finished compression: its folder and its model."""
+    """Return the folder and the model of a finished compression."""
     out = tmp_path_factory.mktemp("compressed") / "out"
     return out, compress(out)
 
 
 def outcomes(model: Model) -> list[tuple[Any, ...]]:
-    """Of every candidate, all that does not hang on the clock."""
+    """Return every candidate's fields that do not depend on timing."""
     keys = ("trial", "asked", "macs", "precision", "accuracy", "loss", "size_bytes")
     listed = model.card["receipts"][-1]["options"]["trials"]
     return [tuple(each[key] for key in keys) for each in listed]
 
 
 def test_the_chosen_is_the_best_within_the_bounds(done: tuple[Path, Model]) -> None:
-    """By the receipt's own list, which has every candidate with its verdict."""
+    """The receipt lists every candidate with its verdict."""
     receipt = done[1].card["receipts"][-1]
     listed = receipt["options"]["trials"]
     assert {each["trial"] for each in listed} == {1, 2}
@@ -84,7 +84,7 @@ def test_the_chosen_is_the_best_within_the_bounds(done: tuple[Path, Model]) -> N
 
 
 def test_receipts_follow_the_steps_and_the_last_is_of_the_whole(done: tuple[Path, Model]) -> None:
-    """From the original's float graph, untouched by test images, with times in one runtime."""
+    """The last receipt compares with the original float ONNX file, without test images."""
     *steps, whole = done[1].card["receipts"]
     names = [result["step"] for result in steps]
     expected = ["prune", "export", "quantize"]
@@ -99,7 +99,7 @@ def test_receipts_follow_the_steps_and_the_last_is_of_the_whole(done: tuple[Path
 
 
 def test_the_folder_has_model_and_figure_and_none_of_the_work(done: tuple[Path, Model]) -> None:
-    """The figure's SVG carries no date."""
+    """The SVG has no date, so it is reproducible."""
     out = done[0]
     names = {path.name for path in out.iterdir()}
     assert {CARD, GRAPH, "model.safetensors"} <= names
@@ -110,7 +110,7 @@ def test_the_folder_has_model_and_figure_and_none_of_the_work(done: tuple[Path, 
 
 
 def test_a_fresh_process_gives_the_same(done: tuple[Path, Model], tmp_path: Path) -> None:
-    """The int8 graph, and the float weights by the card's plan."""
+    """A new process loads the int8 graph and the pruned float weights."""
     out, model = done
     np.save(tmp_path / "images.npy", IMAGES)
     code = (
@@ -131,7 +131,7 @@ def test_a_fresh_process_gives_the_same(done: tuple[Path, Model], tmp_path: Path
 def test_stopped_it_goes_on_and_repeats_no_trial(
     done: tuple[Path, Model], compress: Compress, tmp_path: Path
 ) -> None:
-    """In the middle of the second trial; every candidate is what it is in one that ran through."""
+    """Resuming in the second trial gives the candidates of an uninterrupted search."""
     out, asked = tmp_path / "out", 0
 
     def should_stop() -> bool:
@@ -159,7 +159,7 @@ def test_stopped_it_goes_on_and_repeats_no_trial(
 def test_nothing_within_the_bounds_writes_no_model_and_keeps_the_work(
     compress: Compress, tmp_path: Path
 ) -> None:
-    """The nearest is told; with looser bounds the trials serve again, without new ones."""
+    """The error names the nearest candidate; looser limits reuse the trials."""
     out, messages = tmp_path / "out", list[str]()
     with pytest.raises(VerificationError, match="nearest is") as error:
         compress(out, size=0.01, trials=1)
@@ -178,7 +178,7 @@ def test_nothing_within_the_bounds_writes_no_model_and_keeps_the_work(
 def test_a_model_that_cannot_be_pruned_is_quantized_only(
     site: Any, compress: Compress, tiny_run: Path
 ) -> None:
-    """It says so, while it works and in the receipt."""
+    """The progress output and the receipt state it."""
     facts = "facts={'prunable': False, 'not_prunable_because': 'it is brittle'}"
     spec = f"Spec('backbone', 'mine', 'oraclezoo.zoo.backbones.lenet:LeNet5', 'x', {facts})"
     site.add("acme", f"@hookimpl\ndef oraclezoo_backbones():\n    return [{spec}]\n")
@@ -207,13 +207,13 @@ def test_a_model_that_cannot_be_pruned_is_quantized_only(
     ],
 )
 def test_wishes_that_mean_nothing(compress: Compress, changes: dict[str, Any], why: str) -> None:
-    """Each is a usage error, before anything is trained."""
+    """Invalid options raise a UsageError before training."""
     with pytest.raises(UsageError, match=why):
         compress(**changes)
 
 
 def test_what_is_quantized_already_is_refused(compress: Compress, done: tuple[Path, Model]) -> None:
-    """There is no float file to compare with; its own weights may be exported anew."""
+    """An already quantized model has no float file to compare with."""
     _, model = done
     if model.precision == "fp32":
         pytest.skip("the float candidate was the best")
