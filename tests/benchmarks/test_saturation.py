@@ -1,4 +1,4 @@
-"""The benchmark's sums: exact ones equal ONNX Runtime's in float, and pairs saturate."""
+"""Exact sums equal ONNX Runtime's in float, and saturating pairs are counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Script = Callable[[str], ModuleType]
 
 
 def net(weights: np.ndarray) -> onnx.ModelProto:
-    """A padded 3x3 convolution between two roundings, its zero points not 0."""
+    """Return a padded 3x3 convolution between two quantizations with non-zero zero points."""
     channels = weights.shape[0]
     constants = {
         "given": np.array(0.1, np.float32),
@@ -49,7 +49,7 @@ def net(weights: np.ndarray) -> onnx.ModelProto:
 
 
 def test_exact_sums_are_those_of_float(script: Script) -> None:
-    """Padding, zero points, biases and the order of the sums: the rounded outputs agree."""
+    """Quantized outputs agree, including padding, zero points and biases."""
     saturation = script("saturation")
     generator = np.random.default_rng(0)
     model = net(generator.integers(-127, 128, (5, 3, 3, 3), dtype=np.int8))
@@ -67,7 +67,7 @@ def test_exact_sums_are_those_of_float(script: Script) -> None:
 
 
 def test_pairs_that_can_saturate_are_counted(script: Script) -> None:
-    """Weights of one sign add up, those of two do not; a lone last one cannot."""
+    """Weights of equal sign add up, those of opposite sign do not, nor does a single last one."""
     saturation = script("saturation")
     weights = np.zeros((2, 1, 3, 3), np.int8)
     weights[0].flat[:4] = 127, 127, 127, -127

@@ -1,4 +1,4 @@
-"""Receipts of a shipped model in torch's forms, as gpu.sh has them made."""
+"""Receipts of a bundled model in PyTorch's forms, as gpu.sh writes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 @pytest.fixture
 def page() -> Iterator[ModuleType]:
-    """The module that makes the page's part."""
+    """Return the module that generates the page's block."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "docs" / "_ext"))
         yield importlib.import_module("measured_torch")
@@ -29,7 +29,7 @@ def test_receipts_are_written_beside_what_could_not_be_made(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """An unknown precision is an error with status 1; the other precision has its receipt."""
+    """An unknown precision is recorded as an error with status 1; the other has a receipt."""
     arguments = ["--device", "cpu", "--quick", "--precisions", "int3,bf16"]
     (folder := tmp_path / "gpu-2030-01-01").mkdir()
     monkeypatch.setattr(page, "MEASUREMENTS", tmp_path)

@@ -1,4 +1,4 @@
-"""Folding: exact where it is done, and left alone where it would not be."""
+"""Folding of batch norm after pooling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oraclezoo.onnx_export import onnx_file
 
 
 class Pooled(nn.Module):
-    """conv, max-pool, norm, flatten."""
+    """Convolution, max-pooling, batch norm and flattening."""
 
     def __init__(self, scales: list[float], read_between: bool) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Pooled(nn.Module):
 def test_a_norm_after_pooling_goes_into_the_convolution_where_that_is_exact(
     scales: list[float], read_between: bool, norms: int
 ) -> None:
-    """Only with positive scales and no other reader; the outputs are eager's in any case."""
+    """Folding needs positive scales and no other reader; outputs equal eager's in any case."""
     torch.manual_seed(0)
     net = Pooled(scales, read_between).eval()
     content = onnx_file.to_onnx(net, in_chans=1, image_size=10, card={})

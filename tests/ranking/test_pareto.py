@@ -1,4 +1,4 @@
-"""Fronts: nothing on one is beaten, and whatever is off one is."""
+"""Pareto fronts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEVELS = st.integers(0, 6).map(float)  # few values, so that equal ones occur
 
 @given(st.lists(st.tuples(LEVELS, LEVELS), max_size=12))
 def test_the_front_is_what_no_other_point_dominates(drawn: list[tuple[float, float]]) -> None:
-    """Held against the definition, pair by pair, with equal points among them."""
+    """The front equals the pairwise definition, with duplicates among the points."""
     accuracy, cost = [a for a, _ in drawn], [c for _, c in drawn]
     meant = [
         not any(a >= mine and c <= own and (a > mine or c < own) for a, c in drawn)

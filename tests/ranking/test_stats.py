@@ -25,7 +25,7 @@ FIVE = range(5)
 def naive_pair(
     a: Bools, b: Bools, seeds_a: Sequence[int], seeds_b: Sequence[int]
 ) -> tuple[float, float]:
-    """Difference and p of two rows, by the words of the protocol."""
+    """Return difference and p of two rows by the protocol's definition."""
     common = sorted(set(seeds_a) & set(seeds_b))
     if len(common) < 5:
         return np.nan, np.nan
@@ -35,7 +35,7 @@ def naive_pair(
 
 
 def naive_test(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Mean of ``(seeds, images)`` and the p of its being zero."""
+    """Return the mean of ``(seeds, images)`` and the p-value against zero."""
     mean, se, df = naive_error(values)
     if se < 1e-12:
         return mean, 1.0 if abs(mean) < 1e-12 else 0.0
@@ -43,7 +43,7 @@ def naive_test(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def naive_error(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean, standard error and degrees of freedom."""
+    """Return mean, standard error and degrees of freedom."""
     seeds, images = values.shape
     of_images = values.mean(axis=0).var(ddof=1) / images
     of_seeds = values.mean(axis=1).var(ddof=1) / seeds
@@ -53,7 +53,7 @@ def naive_error(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def naive_holm(p: Sequence[float]) -> list[bool]:
-    """Holm's procedure over the values that are not NaN, one after the other."""
+    """Apply Holm's procedure sequentially to the values that are not NaN."""
     rejected = [False] * len(p)
     family = [i for i in range(len(p)) if not np.isnan(p[i])]
     for step, index in enumerate(sorted(family, key=lambda i: p[i])):
@@ -64,14 +64,14 @@ def naive_holm(p: Sequence[float]) -> list[bool]:
 
 
 def correctness(rows: int = 4, seeds: int = 5, images: int = 12) -> st.SearchStrategy[Bools]:
-    """Any right answers ``(rows, seeds, images)``."""
+    """Draw any correctness ``(rows, seeds, images)``."""
     return hnp.arrays(bool, (rows, seeds, images))
 
 
 @settings(deadline=None, max_examples=100)
 @given(correctness())
 def test_closed_form_equals_the_loop_over_pairs(correct: Bools) -> None:
-    """Matrices give what the formula gives pair by pair, ranks included."""
+    """Matrices equal the formula applied pair by pair, including ranks."""
     result = compare(list(correct), [FIVE] * 4)
     better = np.zeros(4, dtype=int)
     for a in range(4):
@@ -96,7 +96,7 @@ def test_closed_form_equals_the_loop_over_pairs(correct: Bools) -> None:
     st.integers(0, 2**32 - 1),
 )
 def test_rows_of_different_seeds_are_matched_by_seed(seeds: list[list[int]], number: int) -> None:
-    """Whatever seeds the rows have, and in whatever order, their common ones are compared."""
+    """Rows are compared on their common seeds, in any order."""
     rng = np.random.default_rng(number)
     correct = [rng.random((len(own), 15)) < 0.7 for own in seeds]
     result = compare(correct, seeds)
@@ -109,7 +109,7 @@ def test_rows_of_different_seeds_are_matched_by_seed(seeds: list[list[int]], num
 @settings(deadline=None, max_examples=100)
 @given(correctness(rows=1, seeds=4, images=9))
 def test_interval_follows_the_formula(correct: Bools) -> None:
-    """Mean, standard error, degrees of freedom and limits of a row are the protocol's."""
+    """Mean, standard error, degrees of freedom and limits follow the protocol."""
     result = interval(correct[0])
     mean, se, df = naive_error(correct[0].astype(float))
     half = se * float(student.ppf(0.975, df)) if se > 1e-9 else 0.0
@@ -123,14 +123,14 @@ def test_interval_follows_the_formula(correct: Bools) -> None:
 
 
 def test_one_seed_has_a_mean_and_no_interval() -> None:
-    """With one seed its variance is unknown: the interval is not made up."""
+    """With one seed, the variance over seeds is unknown."""
     result = interval(np.array([[True, True, False, True]]))
     assert result.mean == 0.75
     assert np.isnan([result.se, result.df, result.low, result.high, result.seed_std]).all()
 
 
 def test_no_variance_makes_a_point() -> None:
-    """All right at every seed: nothing varies, and the interval is the mean."""
+    """With zero variance, the interval has zero width."""
     result = interval(np.ones((5, 7), dtype=bool))
     assert (result.mean, result.se, result.low, result.high) == (1.0, 0.0, 1.0, 1.0)
 
@@ -138,7 +138,7 @@ def test_no_variance_makes_a_point() -> None:
 @settings(deadline=None, max_examples=60)
 @given(correctness(rows=3, seeds=6, images=33))
 def test_a_copied_row_ties_exactly(correct: Bools) -> None:
-    """Rows that answer alike have difference 0 and p exactly 1, whatever else is in the table."""
+    """Identical rows have difference 0 and p exactly 1 in any table."""
     rows = [*correct, correct[1].copy()]
     result = compare(rows, [range(6)] * 4)
     assert result.difference[1, 3] == 0
@@ -148,14 +148,14 @@ def test_a_copied_row_ties_exactly(correct: Bools) -> None:
 
 
 def test_no_variance_and_a_difference_is_certain() -> None:
-    """One row right everywhere, the other nowhere: p is 0, without a division by zero."""
+    """With all correct against none, p is 0, without a division by zero."""
     result = compare([np.ones((5, 6), dtype=bool), np.zeros((5, 6), dtype=bool)], [FIVE] * 2)
     assert result.p[0, 1] == 0.0
     assert result.rank.tolist() == [1, 2]
 
 
 def test_fewer_than_five_common_seeds_are_not_compared() -> None:
-    """Four common seeds compare nothing, five do."""
+    """Five common seeds are required."""
     right, wrong = np.ones((6, 30), dtype=bool), np.zeros((6, 30), dtype=bool)
     assert MIN_COMMON_SEEDS == 5
     four = compare([right, wrong], [range(6), range(2, 8)])
@@ -168,7 +168,7 @@ def test_fewer_than_five_common_seeds_are_not_compared() -> None:
 @settings(deadline=None, max_examples=30)
 @given(correctness(rows=6), st.permutations(range(6)))
 def test_order_of_rows_changes_nothing(correct: Bools, order: list[int]) -> None:
-    """Any order of rows gives the same p, bit for bit, and the same ranks."""
+    """p and ranks are bit-identical for any order of rows."""
     straight = compare(list(correct), [FIVE] * 6)
     shuffled = compare([correct[i] for i in order], [FIVE] * 6)
     assert np.array_equal(shuffled.p, straight.p[np.ix_(order, order)], equal_nan=True)
@@ -185,7 +185,7 @@ def test_holm_steps_down(p: npt.NDArray[np.float64]) -> None:
 
 
 def test_a_row_five_points_better_ranks_first(draw: Draw) -> None:
-    """Planted five points above rows of about 90%, 1,000 images, five seeds: first, and alone."""
+    """A planted difference of five points at 1,000 images and five seeds is significant."""
     rng = np.random.default_rng(5)
     for _ in range(20):
         correct = draw(rng, 8, 5, 1000, mean=3.5, image=2.0, own=0.5, seed=0.05)
@@ -202,11 +202,11 @@ def test_a_row_five_points_better_ranks_first(draw: Draw) -> None:
     ids=str,
 )
 def test_false_separations_stay_near_five_percent(draw: Draw, effects: dict[str, float]) -> None:
-    """Rows that differ by chance alone, in their images and in their seeds, are seldom separated.
+    """Rows that differ by chance only are seldom separated.
 
-    Of single comparisons about 5% fall below 0.05. Of rows, at most 5% are ranked behind one that
-    is no better. Of a row's whole family, the tail of Satterthwaite's approximation at five seeds
-    lets a little more than 5% hold a false separation; less than 10% is asserted.
+    About 5% of single comparisons fall below 0.05, and at most 5% of rows are ranked behind one
+    that is no better. Satterthwaite's approximation at five seeds lets slightly more than 5% of
+    families contain a false separation; less than 10% is asserted.
     """
     rng = np.random.default_rng(11)
     pairs, behind, families = [], [], []
@@ -223,7 +223,7 @@ def test_false_separations_stay_near_five_percent(draw: Draw, effects: dict[str,
 
 
 def test_without_a_seed_effect_it_errs_on_the_safe_side(draw: Draw) -> None:
-    """Where trainings of one recipe answer alike but for chance, 5% is an upper bound."""
+    """Without variance between trainings, 5% is an upper bound."""
     rng = np.random.default_rng(12)
     pairs = []
     for _ in range(100):
@@ -238,7 +238,7 @@ def test_without_a_seed_effect_it_errs_on_the_safe_side(draw: Draw) -> None:
     ids=str,
 )
 def test_intervals_cover_the_truth_as_often_as_they_say(draw: Draw, effects: Any) -> None:
-    """About 95 of 100 intervals hold the accuracy over all images and all seeds there could be."""
+    """About 95 of 100 intervals contain the accuracy over all images and seeds."""
     rng = np.random.default_rng(13)
     spread = np.sqrt(effects["image"] ** 2 + effects["seed"] ** 2)
     points, weights = np.polynomial.hermite_e.hermegauss(60)
@@ -251,7 +251,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(draw: Draw, effects: Any
 
 
 def test_a_thousand_rows(draw: Draw) -> None:
-    """A full-sized table is ranked, with ties of copies intact in it."""
+    """A large table is ranked, and its duplicates tie."""
     rng = np.random.default_rng(14)
     correct = list(draw(rng, 1000, 5, 1000, shift=rng.normal(0, 0.3, 1000)))
     correct[500] = correct[20]

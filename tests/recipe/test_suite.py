@@ -18,7 +18,7 @@ from oraclezoo.specs import Kind
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_suites_load(name: str) -> None:
-    """Every recipe that a shipped suite names is there."""
+    """Every recipe of the bundled suites loads."""
     suite = Suite.load(name)
     assert suite.summary
     assert all(load_recipe(recipe).summary for recipe in suite.recipes)
@@ -26,7 +26,7 @@ def test_shipped_suites_load(name: str) -> None:
 
 @pytest.mark.parametrize("kind", COMPONENTS)
 def test_the_suite_of_a_kind_has_every_built_in_of_it(kind: Kind) -> None:
-    """Each under its own name, at a budget of the closed division; all resolve, none twice."""
+    """Each component appears once, within the closed division's budget, and resolves."""
     registry = build_registry()
     result = {
         recipe.name.removeprefix(f"{kind}s/"): resolve(recipe, registry)
@@ -54,7 +54,7 @@ epochs = 4
 
 
 def test_a_suite_makes_recipes_from_one(tmp_path: Path) -> None:
-    """What each changes wins over what all change, and what is asked for wins over both."""
+    """Overrides win over ``each``, which wins over ``all``."""
     path = tmp_path / "mine.toml"
     path.write_text(MADE)
     one, two = gather([], [path])
@@ -72,7 +72,7 @@ def test_a_suite_makes_recipes_from_one(tmp_path: Path) -> None:
 
 
 def test_a_suites_recipe_is_told_from_others_of_its_name(tmp_path: Path) -> None:
-    """Wherever it is shown it has its suite's name in front; a run's folder stays one folder."""
+    """Its name has the suite's as a prefix; a run's folder is still a single folder."""
     assert load_recipe("backbones/convmixer").name == "backbones/convmixer"
     path = tmp_path / "my own (2).toml"
     path.write_text(MADE)
@@ -84,7 +84,7 @@ def test_a_suites_recipe_is_told_from_others_of_its_name(tmp_path: Path) -> None
 
 
 def test_gather_takes_names_paths_and_suites_once_each(tmp_path: Path) -> None:
-    """Recipes and suites mix; the same recipe asked for twice is one; paths are the suite's own."""
+    """Recipes and suites can be mixed; duplicates are dropped; paths are relative to the suite."""
     mine = tmp_path / "mine.toml"
     mine.write_text(Recipe.load("quick").to_toml().replace('name = "quick"', 'name = "mine"'))
     suite = tmp_path / "suite.toml"
@@ -96,7 +96,7 @@ def test_gather_takes_names_paths_and_suites_once_each(tmp_path: Path) -> None:
 
 
 def test_wrong_suites_are_refused(tmp_path: Path) -> None:
-    """An unknown name lists the nearest; unknown keys and empty lists are errors."""
+    """Unknown names suggest similar ones; unknown keys and empty lists are errors."""
     with pytest.raises(UnknownNameError, match="'quick'"):
         gather([], ["quik"])
     with pytest.raises(UnknownNameError, match="'default'"):

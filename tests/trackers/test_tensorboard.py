@@ -1,4 +1,4 @@
-"""Tracker tensorboard: what TensorBoard itself reads from the files."""
+"""Tracker tensorboard, read back with TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oraclezoo.trackers.tensorboard import TensorBoard
 
 
 def read(folder: Path) -> Any:
-    """TensorBoard's own reader, with all that it keeps."""
+    """Read the event files with TensorBoard's reader, without sampling."""
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator"
     ).EventAccumulator(str(folder))
@@ -25,7 +25,7 @@ def steps(folder: Path) -> list[int]:
 
 
 def test_scalars_settings_and_text_are_read_back(tmp_path: Path) -> None:
-    """Figures by step, hyperparameters by name, the recipe as text."""
+    """Scalars by step, hyperparameters by name, and the recipe as text."""
     (tmp_path / "recipe.toml").write_text('name = "a"\n')
     config = {"optimizer.lr": 0.1, "optimizer.betas": [0.9, 0.99], "backbone.hidden": None}
     tracker = TensorBoard(run_name="a", folder=tmp_path, config=config)
@@ -46,7 +46,7 @@ def test_scalars_settings_and_text_are_read_back(tmp_path: Path) -> None:
 
 
 def test_steps_after_a_break_are_not_shown_twice(tmp_path: Path) -> None:
-    """A run that goes on from step 2 replaces what was written after it; a new run all."""
+    """A run resumed at step 2 replaces later events; a new run replaces all."""
     first = TensorBoard(run_name="a", folder=tmp_path, config={"resumed_step": 0})
     for step in (1, 2, 3):
         first.log(step, {"train/loss": 1.0})
@@ -65,7 +65,7 @@ def test_steps_after_a_break_are_not_shown_twice(tmp_path: Path) -> None:
 def test_without_the_package_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The extra's name, in one line."""
+    """The one-line error names the extra."""
     real = builtins.__import__
 
     def missing(name: str, *arguments: Any) -> Any:

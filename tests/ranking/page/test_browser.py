@@ -86,7 +86,7 @@ ACT = """
 
 @pytest.fixture
 def site(make_entry: MakeEntry, tmp_path: Path) -> Path:
-    """A built site whose one page has five rows, one of them failed, on two tracks."""
+    """Build a site whose page has five rows on two tracks, one of them failed."""
     ease = (np.arange(400) + 0.5) / 400
     rng = np.random.default_rng(3)
     results = tmp_path / "source" / "results"
@@ -116,7 +116,7 @@ def site(make_entry: MakeEntry, tmp_path: Path) -> Path:
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves files, and notes for which host each request of a page was meant."""
+    """Serve files, and record the host of each request of a page."""
 
     hosts: set[str] = set()  # noqa: RUF012  # set by each test
 
@@ -131,7 +131,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def observed(site: Path, tmp_path: Path) -> dict[str, Any]:
-    """What the page's own actions showed; every host name leads to the server of this test."""
+    """Return what the page's actions showed; every host name resolves to the test's server."""
     Quiet.hosts = set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -158,7 +158,10 @@ def observed(site: Path, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_the_page_works_in_a_browser(observed: dict[str, Any]) -> None:
-    """Numbers sort as numbers with what is missing last; choices, words and folding; one host."""
+    """Numbers sort numerically with missing ones last.
+
+    Filters, search and folding work; one host.
+    """
     for key in NUMERIC:
         for way, turn in (("ascending", 1), ("descending", -1)):
             values = observed["sorted"][key][way]

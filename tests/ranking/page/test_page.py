@@ -57,7 +57,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def entries(make_entry: MakeEntry) -> list[Entry]:
-    """A closed table of three rows, one failed; an open one, and a synthetic one."""
+    """Return a closed table of three rows, one failed, an open one and a synthetic one."""
     ease = (np.arange(400) + 0.5) / 400
     rng = np.random.default_rng(3)
 
@@ -76,7 +76,7 @@ def entries(make_entry: MakeEntry) -> list[Entry]:
 
 
 def test_every_row_is_there_without_a_script(entries: list[Entry]) -> None:
-    """In tables by track and division, real ones first; the form for choosing is hidden."""
+    """Tables are by track and division, real data first; the filter form is hidden."""
     page = Page(board(entries))
     tables = [(s["data-track"], s["data-division"]) for s in page.all("section")]
     assert tables == [
@@ -88,7 +88,7 @@ def test_every_row_is_there_without_a_script(entries: list[Entry]) -> None:
 
 
 def test_command_and_provenance_are_behind_each_row(entries: list[Entry]) -> None:
-    """Command, hashes, versions, every seed and every latency."""
+    """The details have command, hashes, versions, and every seed and latency."""
     html = board(entries[:1])
     result = entries[0].result
     assert result.predictions is not None
@@ -103,7 +103,7 @@ def test_command_and_provenance_are_behind_each_row(entries: list[Entry]) -> Non
 
 
 def test_numbers_are_sorted_by_their_values(entries: list[Entry]) -> None:
-    """Each numeric cell carries its value in full; a missing one carries none."""
+    """Each numeric cell has its full value; a missing one has none."""
     page = Page(board(entries[:3]))
     cells = page.all("td", data_key="accuracy")
     table = leaderboard(entries[:3])
@@ -117,7 +117,7 @@ def test_numbers_are_sorted_by_their_values(entries: list[Entry]) -> None:
 
 
 def test_rows_and_columns_have_headings(entries: list[Entry]) -> None:
-    """The recipe heads a row and each column has its scope; drawings say what they show."""
+    """Header cells have a scope, and drawings have labels."""
     page = Page(board(entries))
     heads = [h for h in page.all("th") if "data-type" in h]
     assert heads

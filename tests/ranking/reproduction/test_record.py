@@ -38,7 +38,7 @@ def result(make_entry: MakeEntry) -> Path:
 
 
 def record(path: Path, hardware: str = "here-2t", **changes: object) -> Reproduction:
-    """A record of that file in which one prediction of the first seed changed."""
+    """Return a record of that file in which one prediction of the first seed changed."""
     pairs = tuple(SeedPair(s, 0.8, 0.8, int(s == 0), 0.5) for s in range(5))
     result = Reproduction(
         created="2026-02-01T00:00:00Z",
@@ -74,7 +74,7 @@ def test_file_and_back_changes_nothing(result: Path) -> None:
 
 
 def test_the_schema_is_valid_and_refuses_unknown_keys(result: Path) -> None:
-    """Draft 2020-12, as that of results."""
+    """The schema is valid Draft 2020-12, like that of results."""
     jsonschema.Draft202012Validator.check_schema(json.loads(SCHEMA_FILE.read_text()))
     document = record(result).to_json_dict()
     for broken in ({**document, "more": 1}, {**document, "p": 2}, {**document, "schema": "x"}, []):
@@ -91,7 +91,7 @@ def test_the_verdict_must_follow_from_the_figures(result: Path) -> None:
 
 
 def test_a_row_counts_the_records_of_its_very_file(result: Path) -> None:
-    """Environments are counted once; partial records, those of other bytes and broken ones not."""
+    """Environments count once; partial, broken and other files' records do not count."""
     folder = result.parent / FOLDER
     assert of_result(result) == []
     record(result).save(folder)

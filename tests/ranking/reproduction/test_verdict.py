@@ -49,7 +49,7 @@ def hard() -> npt.NDArray[np.float64]:
 
 
 def test_equal_answers_are_the_same(hard: npt.NDArray[np.float64]) -> None:
-    """Bit-equal predictions, and such whose probabilities alone moved."""
+    """Identical predictions, and predictions of which only the probabilities changed."""
     stated = trainings(np.random.default_rng(0), hard)
     assert judge(stated, stated)[0] == "same"
     moved = (0.9 * stated.probabilities.astype(float) + 0.1 / CLASSES).astype(np.float16)
@@ -57,7 +57,7 @@ def test_equal_answers_are_the_same(hard: npt.NDArray[np.float64]) -> None:
 
 
 def test_answers_that_flip_between_near_equals_are_the_same() -> None:
-    """Changes within the tolerance are the same; one step beyond it is tested."""
+    """Changes within the tolerance are the same; beyond it, the tests decide."""
     labels = np.zeros(10, dtype=np.int64)
     for gap, expected in ((TOLERANCE / 4, "same"), (2 * TOLERANCE, "differs")):
         first = np.tile([0.5 + gap / 2, 0.5 - gap / 2], (1, 10, 1)).astype(np.float16)
@@ -134,7 +134,7 @@ def test_one_seed_is_the_same_or_differs() -> None:
 
 
 def test_some_seeds_are_held_against_the_spread_of_all() -> None:
-    """Two seeds run again go by the standard deviation of the five that are stated."""
+    """Two reproduced seeds use the standard deviation of all five."""
     rng = np.random.default_rng(7)
     easy = np.zeros(IMAGES)
     stated, actual = trainings(rng, easy), trainings(rng, easy, 2)
@@ -158,7 +158,7 @@ def test_corrupted_accuracy_has_a_limit_of_its_own() -> None:
 
 
 def test_the_permutation_test_is_exact_and_keeps_its_level() -> None:
-    """p is a multiple of one over 126 with five seeds, and is 1% or less about that often."""
+    """With five seeds, p is a multiple of 1/126 and is at most 1% about that often."""
     rng = np.random.default_rng(9)
     p = np.array([
         answers_p(*rng.integers(0, 3, (2, 5, 60))) for _ in range(400)
@@ -169,7 +169,7 @@ def test_the_permutation_test_is_exact_and_keeps_its_level() -> None:
 
 
 def test_many_seeds_are_permuted_at_random_from_a_fixed_seed() -> None:
-    """Beyond ten thousand splits the same p comes out each time, and a planted change is seen."""
+    """Beyond 10,000 splits, p is reproducible and a planted change is detected."""
     rng = np.random.default_rng(10)
     a, b = rng.integers(0, 3, (2, 10, 50))
     assert answers_p(a, b) == answers_p(a, b) > LEVEL
