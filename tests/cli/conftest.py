@@ -1,4 +1,4 @@
-"""Results made of simulated predictions, for the commands that read results."""
+"""Fixtures: results with simulated predictions."""
 
 from helpers.results import make_entry
 

@@ -1,4 +1,4 @@
-"""``oraclezoo env`` says what a bug report needs."""
+"""``oraclezoo env``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oraclezoo.cli import cli
 
 
 def test_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Versions as installed, hardware, the cache, and our variables only."""
+    """Versions, hardware, cache and oraclezoo's environment variables are included."""
     monkeypatch.setenv("ORACLEZOO_EXAMPLE", "7")
     monkeypatch.setenv("SECRET_TOKEN", "hidden")
     result = CliRunner().invoke(cli, ["env", "--json"])
@@ -33,7 +33,7 @@ def test_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_environment_in_words() -> None:
-    """The same facts, a line each."""
+    """The same facts, one per line."""
     result = CliRunner().invoke(cli, ["env"])
     assert result.exit_code == 0
     assert f"oraclezoo: {oraclezoo.__version__}\n" in result.stdout

@@ -1,4 +1,4 @@
-"""The commands that train and measure, as a user meets them."""
+"""The commands that train and benchmark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALL = ["-s", "budget.epochs=2", "-s", "budget.batch_size=16", "--device", "cpu
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory."""
+    """Change to an empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -36,7 +36,7 @@ def train(data: Path, *more: str) -> Result:
 
 
 def test_train_then_evaluate(here: Path, tiny_idx: Path) -> None:
-    """A run folder, its figures on stdout, progress on stderr; --json is one document."""
+    """The metrics are on stdout, progress on stderr; --json prints one document."""
     result = train(tiny_idx)
     assert result.exit_code == 0, result.output
     folder = result.stdout.splitlines()[0]
@@ -55,7 +55,7 @@ def test_train_then_evaluate(here: Path, tiny_idx: Path) -> None:
 
 
 def test_a_second_training_is_refused_and_nothing_is_lost(here: Path, tiny_idx: Path) -> None:
-    """Without --resume or --overwrite the run stays as it is."""
+    """An existing run needs --resume or --overwrite."""
     assert train(tiny_idx).exit_code == 0
     before = {path: path.read_bytes() for path in here.rglob("runs/*/*")}
     result = train(tiny_idx)
@@ -88,7 +88,7 @@ def test_a_second_training_is_refused_and_nothing_is_lost(here: Path, tiny_idx: 
 def test_bad_input_is_one_or_two_clear_lines(
     here: Path, arguments: list[str], status: int, says: str
 ) -> None:
-    """What was wrong and what to do, the right exit status, nothing written."""
+    """The lines state fault and remedy; the exit status fits, and nothing is written."""
     result = oraclezoo(*arguments)
     assert result.exit_code == status, result.output
     assert says in result.stderr
@@ -100,7 +100,7 @@ def test_bad_input_is_one_or_two_clear_lines(
 def test_environment_comes_after_the_command_line_and_before_the_recipe(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ORACLEZOO_OPTIMIZER__LR changes the recipe; -s changes it again."""
+    """-s overrides ORACLEZOO_OPTIMIZER__LR, which overrides the recipe."""
     monkeypatch.setenv("ORACLEZOO_OPTIMIZER__LR", "0.25")
     shown = json.loads(oraclezoo("recipe", "show", "default", "--json").stdout)["data"]
     assert shown["recipe"]["optimizer"]["lr"] == 0.25
@@ -111,7 +111,7 @@ def test_environment_comes_after_the_command_line_and_before_the_recipe(
 
 
 def test_recipes_are_listed_and_shown_as_files(here: Path) -> None:
-    """What ``recipe show`` prints is a recipe file; --json lists recipes and suites."""
+    """The output of ``recipe show`` is a recipe file; --json lists recipes and suites."""
     text = oraclezoo("recipe", "show", "quick").stdout
     Path("mine.toml").write_text(text)
     assert oraclezoo("recipe", "show", "mine.toml").stdout == text
@@ -123,7 +123,7 @@ def test_recipes_are_listed_and_shown_as_files(here: Path) -> None:
 
 
 def test_bench_marks_synthetic_data_and_fails_when_a_job_did(here: Path) -> None:
-    """One seed of one epoch on generated characters: a table, the mark, the way to real ones."""
+    """The table marks generated data and names the option for real images."""
     result = oraclezoo("bench", "authors-cnn", "-s", "budget.epochs=1", "--seeds", "1")
     assert result.exit_code == 0, result.output
     assert "SYNTHETIC" in result.stdout
@@ -142,7 +142,7 @@ def test_bench_marks_synthetic_data_and_fails_when_a_job_did(here: Path) -> None
 
 
 def test_published_rows_stand_beside_new_ones(here: Path, oracle_dir: Path) -> None:
-    """A new result on the real track is placed against those that came with oraclezoo."""
+    """New results are ranked together with the published ones."""
     command = ["bench", "authors-cnn", "-s", "budget.epochs=1", "--seeds", "1", "--published"]
     result = oraclezoo(
         *command, "-s", "name=mine", "--track", "oracle-mnist-3k", "--data-dir", oracle_dir
@@ -159,7 +159,7 @@ def test_published_rows_stand_beside_new_ones(here: Path, oracle_dir: Path) -> N
 
 
 def test_fetch_downloads_verified_files_from_a_mirror(here: Path, oracle_dir: Path) -> None:
-    """The two files of the low-data track, from a server of one's own, whole and checked."""
+    """The two files of the low-data track come from a local server and are verified."""
     handler = partial(SimpleHTTPRequestHandler, directory=str(oracle_dir))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -180,7 +180,7 @@ def test_fetch_downloads_verified_files_from_a_mirror(here: Path, oracle_dir: Pa
 
 
 def test_every_command_that_prints_a_result_takes_json() -> None:
-    """The README says so."""
+    """The README states this."""
 
     def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
         if not isinstance(command, click.Group):

@@ -1,4 +1,4 @@
-"""Augmentation: what it changes, what it leaves, and that a seed decides it."""
+"""Augmentation: effect of each key, and reproducibility by seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FULL = Augment(
 
 
 def make(recipe: Augment, *, flip: bool = False, seed: int = 0) -> Augmenter:
-    """An augmenter on the CPU, ready to draw."""
+    """Return a seeded augmenter on the CPU."""
     augmenter = Augmenter(recipe, flip=flip, mean=MEAN, std=STD, device=torch.device("cpu"))
     augmenter.reseed(seed)
     return augmenter
@@ -25,7 +25,7 @@ def make(recipe: Augment, *, flip: bool = False, seed: int = 0) -> Augmenter:
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    """Bright blobs off centre on black, all different."""
+    """Return bright blobs off centre on black, all different."""
     generator = torch.Generator().manual_seed(1)
     batch = torch.zeros(64, 28, 28, dtype=torch.uint8)
     batch[:, 10:18, 6:14] = torch.randint(
@@ -35,7 +35,7 @@ def images() -> torch.Tensor:
 
 
 def raw(batch: torch.Tensor) -> torch.Tensor:
-    """Standardised images back on the scale of 0 to 255."""
+    """Return standardised images on the scale from 0 to 255."""
     return (batch * STD + MEAN) * 255
 
 
@@ -43,7 +43,7 @@ BICUBIC = Augment(elastic=2, elastic_grid=3, interpolation="bicubic")
 
 
 def test_standardise_is_the_formula() -> None:
-    """(x / 255 - mean) / std, to a channel axis of one."""
+    """(x / 255 - mean) / std, with a channel axis of one."""
     values = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
     actual = standardise(values, MEAN, STD)
     assert actual.shape == (1, 1, 16, 16)
@@ -57,7 +57,7 @@ def test_nothing_asked_changes_nothing(images: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Augment)])
 def test_each_key_alone_changes_images(name: str, images: torch.Tensor) -> None:
-    """No key is without effect; three act through others."""
+    """No key is without effect; three need another key."""
     if name in ("elastic_grid", "interpolation"):
         one = Augment(elastic=2, elastic_grid=3, interpolation="bilinear")
         other = Augment(elastic=2, elastic_grid=6) if name == "elastic_grid" else BICUBIC
@@ -75,7 +75,7 @@ def test_each_key_alone_changes_images(name: str, images: torch.Tensor) -> None:
 
 
 def test_bicubic_keeps_more_of_what_is_fine(images: torch.Tensor) -> None:
-    """A shift by half a pixel takes less from the differences of neighbours than by bilinear."""
+    """Bicubic interpolation of a half-pixel shift preserves more contrast than bilinear."""
 
     def fine(mode: str) -> float:
         recipe = Augment(shift=0.5, interpolation=mode)
@@ -86,12 +86,12 @@ def test_bicubic_keeps_more_of_what_is_fine(images: torch.Tensor) -> None:
 
 
 def test_flip_waits_for_the_data_sets_leave(images: torch.Tensor) -> None:
-    """A recipe that flips does not where a mirrored image may have another label."""
+    """Without ``flip_keeps_label``, images are not mirrored."""
     assert torch.equal(make(Augment(flip=True))(images), standardise(images, MEAN, STD))
 
 
 def test_flip_mirrors_about_half_exactly(images: torch.Tensor) -> None:
-    """Each image comes back as it was or mirrored, to rounding."""
+    """Each image is unchanged or mirrored, up to rounding."""
     batch = images.repeat(8, 1, 1)
     actual = raw(make(Augment(flip=True), flip=True)(batch))[:, 0]
     same = (actual - batch).abs().amax((1, 2)) < 0.1
@@ -101,7 +101,7 @@ def test_flip_mirrors_about_half_exactly(images: torch.Tensor) -> None:
 
 
 def test_shift_moves_by_up_to_that_many_pixels_and_fills_with_black() -> None:
-    """The centre of mass moves evenly within +-shift; what comes in is raw value 0."""
+    """Shifts are uniform within the limit, and the border is filled with 0."""
     batch = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     batch[:, 13:15, 13:15] = 255
     actual = raw(make(Augment(shift=4))(batch))[:, 0]
@@ -117,7 +117,7 @@ def test_shift_moves_by_up_to_that_many_pixels_and_fills_with_black() -> None:
 
 
 def test_rotation_keeps_mass_and_centre() -> None:
-    """A centred square turned by any angle keeps its ink."""
+    """A centred square keeps its sum and centre at any angle."""
     batch = torch.zeros(200, 28, 28, dtype=torch.uint8)
     batch[:, 9:19, 9:19] = 200
     actual = raw(make(Augment(rotate=45))(batch))
@@ -125,7 +125,7 @@ def test_rotation_keeps_mass_and_centre() -> None:
 
 
 def test_cutout_blanks_one_square_with_the_mean(images: torch.Tensor) -> None:
-    """Exactly edge x edge pixels of each image become zero after standardising."""
+    """Exactly edge x edge pixels of each image are zero after standardising."""
     white = torch.full((300, 28, 28), 255, dtype=torch.uint8)
     actual = make(Augment(cutout=7))(white)
     assert ((actual == 0).sum((1, 2, 3)) == 49).all()
@@ -134,7 +134,7 @@ def test_cutout_blanks_one_square_with_the_mean(images: torch.Tensor) -> None:
 
 
 def test_a_seed_decides_everything(images: torch.Tensor) -> None:
-    """Reseeding repeats a batch whatever came before; another seed differs."""
+    """Reseeding repeats a batch; another seed gives another one."""
     augmenter = make(FULL, flip=True, seed=5)
     first, second = augmenter(images), augmenter(images)
     augmenter.reseed(5)

@@ -1,4 +1,4 @@
-"""Checkpoints: state trees survive exactly, and nothing else is read."""
+"""Checkpoints: exact round trips and clear errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TREES = st.recursive(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=TREES)
 def test_any_tree_of_plain_values_round_trips(tree: Any, tmp_path: Path) -> None:
-    """Integers as keys, tuples, infinities and empty containers come back as they were."""
+    """This includes integer keys, tuples, infinities and empty containers."""
     path = tmp_path / "state.safetensors"
     save_state(path, {"tree": tree})
     state = load_state(path)["tree"]
@@ -45,7 +45,7 @@ def test_any_tree_of_plain_values_round_trips(tree: Any, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.uint8])
 def test_tensors_round_trip_bit_for_bit(dtype: torch.dtype, tmp_path: Path) -> None:
-    """Strided and shared tensors too, and zero-dimensional ones."""
+    """This includes strided, shared and zero-dimensional tensors."""
     base = (torch.arange(24).view(4, 6) % 7).to(dtype)
     state = {"a": base, "view": base.t(), 3: [base[0], torch.tensor(2).to(dtype)]}
     path = tmp_path / "state.safetensors"
@@ -58,7 +58,7 @@ def test_tensors_round_trip_bit_for_bit(dtype: torch.dtype, tmp_path: Path) -> N
 
 
 def test_tensors_under_keys_that_read_alike_stay_apart(tmp_path: Path) -> None:
-    """A whole number and its digits, and dotted keys, are different places."""
+    """An integer and its text, and dotted keys, are different keys."""
     state = {
         0: torch.tensor(1.0),
         "0": torch.tensor(2.0),
@@ -76,7 +76,7 @@ def test_tensors_under_keys_that_read_alike_stay_apart(tmp_path: Path) -> None:
 
 
 def test_objects_are_refused_by_name(tmp_path: Path) -> None:
-    """A component whose state holds an object is told where; nothing is written."""
+    """The error names the place of an object in the state; nothing is written."""
     path = tmp_path / "state.safetensors"
     with pytest.raises(PluginError, match=r"state\.scheduler\.fn: cannot save a builtin"):
         save_state(path, {"scheduler": {"fn": len}})
@@ -84,7 +84,7 @@ def test_objects_are_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_broken_files_are_one_error(tmp_path: Path) -> None:
-    """Absent, truncated, foreign or with a wrong tree: a ResultError that names the file."""
+    """Missing, truncated, foreign and invalid files raise a ResultError with the path."""
     path = tmp_path / "state.safetensors"
     with pytest.raises(ResultError, match="checkpoint not found"):
         load_state(path)
@@ -103,7 +103,7 @@ def test_broken_files_are_one_error(tmp_path: Path) -> None:
 
 
 def test_a_loaded_optimizer_has_its_parameters_layout(tmp_path: Path) -> None:
-    """Momenta of channels_last weights come back in their order, and the next step is the same."""
+    """Momenta of channels_last weights keep their layout, and the next step is equal."""
 
     def build() -> tuple[torch.nn.Conv2d, torch.optim.SGD]:
         torch.manual_seed(0)

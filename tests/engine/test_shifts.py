@@ -1,4 +1,4 @@
-"""Shifts averaged at test time: what the model does with an image, wherever it is asked."""
+"""Test-time augmentation in all uses of a model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEAN, STD = 0.2, 0.3
 
 
 def moved(images: Tensor, down: int, right: int) -> Tensor:
-    """uint8 images moved, black coming in; pixel by pixel."""
+    """Return shifted uint8 images, filled with black, computed pixel by pixel."""
     result = torch.zeros_like(images)
     _, height, width = images.shape
     for y in range(height):
@@ -42,7 +42,7 @@ def moved(images: Tensor, down: int, right: int) -> Tensor:
     pixels=st.integers(1, 8), count=st.sampled_from([1, 5, 32, 33, 40]), seed=st.integers(0, 2**31)
 )
 def test_it_is_the_mean_over_five_views(pixels: int, count: int, seed: int) -> None:
-    """Probabilities of the image and of its four shifts, averaged."""
+    """Probabilities are averaged over the image and its four shifts."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (count, 8, 8), generator=generator, dtype=torch.uint8)
     scale = {"mean": MEAN, "std": STD}
@@ -58,12 +58,12 @@ def test_it_is_the_mean_over_five_views(pixels: int, count: int, seed: int) -> N
 
 
 def test_no_shift_is_the_net_itself() -> None:
-    """It costs nothing where it is not asked for."""
+    """Without views, the network is not wrapped."""
     assert with_views(NET, 0, mean=MEAN, std=STD) is NET
 
 
 def test_it_can_be_exported_for_any_number_of_images() -> None:
-    """The exported graph does not depend on how few there were."""
+    """The exported graph does not depend on the batch size of the example."""
     wrapped = with_views(NET, 2, mean=MEAN, std=STD).eval()
     batch = torch.export.Dim("batch", min=1, max=1000)
     program = torch.export.export(wrapped, (torch.randn(4, 1, 8, 8),), dynamic_shapes=({0: batch},))
@@ -82,7 +82,7 @@ def test_a_certain_net_stays_finite() -> None:
 
 
 def test_the_mode_of_the_net_is_kept() -> None:
-    """Evaluating a net that is being trained leaves it in training."""
+    """Evaluation restores training mode."""
     training = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).train()
     images = torch.zeros(2, 8, 8, dtype=torch.uint8)
     probabilities(with_views(training, 1, mean=MEAN, std=STD), images, mean=MEAN, std=STD)
@@ -90,7 +90,7 @@ def test_the_mode_of_the_net_is_kept() -> None:
 
 
 def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
-    """In its card; predicting, validating, scoring and counting arithmetic all go by it."""
+    """The card records it; prediction, validation, scoring and MAC counts apply it."""
     changes: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "data.track": "idx"}
     runs = {}
     for shifts in (0, 1):
@@ -125,7 +125,7 @@ def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
 def test_mirrored_views_are_averaged_where_the_data_set_allows_it(
     tiny_idx: Path, tmp_path: Path, allowed: bool
 ) -> None:
-    """The recipe asks; the data set's fact decides; the card, validation and scoring go by both."""
+    """Both the recipe and the data set's ``flip_keeps_label`` are required."""
     data = tmp_path / "data"
     shutil.copytree(tiny_idx, data)
     about = tomllib.loads((data / ABOUT).read_text()) if (data / ABOUT).is_file() else {}

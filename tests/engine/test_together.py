@@ -1,4 +1,4 @@
-"""Seeds trained together: each comes out as it would alone, and what cannot be is told."""
+"""Stacked training: each seed ends as if trained alone, and refusals state a reason."""
 
 from __future__ import annotations
 
@@ -146,14 +146,14 @@ def oraclezoo_optimizers():
 
 @pytest.fixture
 def registry(site: Any) -> Registry:
-    """The registry of built-ins and of the nets above."""
+    """Return the registry of built-ins and of the networks above."""
     site.add("test-nets", PLUGIN)
     return build_registry()
 
 
 @pytest.fixture(scope="module")
 def data() -> TrainingData:
-    """Four classes of 16x16 images: a bright bar at one of four places, with noise."""
+    """Return four classes of 16x16 images with a bright bar at one of four places, and noise."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(96) % 4
     images = torch.randint(0, 80, (96, 16, 16), generator=generator, dtype=torch.uint8)
@@ -169,7 +169,7 @@ def make(
     changes: dict[str, object],
     seeds: tuple[int, ...] = SEEDS,
 ) -> list[Trainer]:
-    """A trainer for each seed, five steps an epoch."""
+    """Return a trainer per seed, with five steps per epoch."""
     recipe = Recipe.load("quick", {"budget.epochs": 1, "budget.batch_size": 16, **changes})
     recipe = resolve(recipe, registry)
     trainers = []
@@ -182,20 +182,20 @@ def make(
 
 
 def separable(trainers: list[Trainer], registry: Registry) -> bool:
-    """What the optimizer's facts say."""
+    """Return the optimizer's fact."""
     name = trainers[0].recipe.optimizer.name
     return bool(registry.get("optimizer", name).spec.facts.get("separable"))
 
 
 def apart(a: Trainer, b: Trainer) -> float:
-    """The largest difference between two states that become models."""
+    """Return the largest difference between two states."""
     one, other = a.kept.state_dict(), b.kept.state_dict()
     assert one.keys() == other.keys()
     return max(float((one[key].double() - other[key].double()).abs().max()) for key in one)
 
 
 def stop_after(steps: int) -> Callable[[], bool]:
-    """True from the n-th time it is asked."""
+    """Return a function that is True from its n-th call."""
     counter = iter(range(1, 10**9))
     return lambda: next(counter) >= steps
 
@@ -219,7 +219,7 @@ def test_five_steps_in_float64_are_those_of_lone_runs(
     changes: dict[str, object],
     merged: bool,
 ) -> None:
-    """Each of four seeds, with its own weights, order and augmentation, to 1e-10."""
+    """Four seeds with separate weights, order and augmentation agree to 1e-10."""
     changes = {"backbone.name": "doubled", "scheduler.name": "linear", **AUGMENT, **changes}
     joint = make(registry, data, tmp_path / "joint", changes)
     lone = make(registry, data, tmp_path / "lone", changes)
@@ -239,7 +239,7 @@ def test_five_steps_in_float64_are_those_of_lone_runs(
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_batch_norm_keeps_each_models_own_averages(layout: torch.memory_format) -> None:
-    """Losses, gradients, running mean and variance, and the count, are nn.BatchNorm2d's own."""
+    """Losses, gradients and running statistics equal nn.BatchNorm2d's."""
 
     def net(seed: int) -> nn.Module:
         torch.manual_seed(seed)
@@ -274,7 +274,7 @@ def test_batch_norm_keeps_each_models_own_averages(layout: torch.memory_format) 
 def test_one_step_of_a_net_with_batch_norm(
     registry: Registry, data: TrainingData, tmp_path: Path, backbone: str
 ) -> None:
-    """Weights and running averages after one step agree within float32's rounding."""
+    """Weights and running statistics agree up to float32 rounding."""
     changes: dict[str, object] = {
         "backbone.name": backbone,
         "optimizer.name": "sgd",
@@ -295,7 +295,7 @@ def test_one_step_of_a_net_with_batch_norm(
 
 
 def test_a_batch_of_several_parts_is_changed_as_its_parts_are(data: TrainingData) -> None:
-    """Each part depends on its own seed; the batch is the parts, one after the other."""
+    """Each part of the batch depends on its seed only."""
     recipe = Augment(shift=2, rotate=10, scale=0.1, shear=0.1, elastic=1, flip=True, cutout=4)
     augment = Augmenter(recipe, flip=True, mean=0.3, std=0.3, device=CPU)
     parts = []
@@ -312,7 +312,7 @@ def test_a_batch_of_several_parts_is_changed_as_its_parts_are(data: TrainingData
 def test_stopped_and_resumed_it_ends_where_it_would_have(
     registry: Registry, data: TrainingData, tmp_path: Path, merged: bool
 ) -> None:
-    """Stopped amid an epoch, each seed has a checkpoint that joint and lone runs go on from."""
+    """Checkpoints of a stacked run can be resumed stacked or alone."""
     changes: dict[str, object] = {
         "backbone.name": "doubled",
         "budget.epochs": 3,
@@ -342,7 +342,7 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(
 def test_a_metric_scheduler_moves_each_seed_by_its_own_loss(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """Learning rates part where validation losses do, as in lone runs."""
+    """Learning rates follow each seed's validation loss."""
     changes: dict[str, object] = {
         "backbone.name": "doubled",
         "optimizer.name": "sgd",
@@ -365,7 +365,7 @@ def test_a_metric_scheduler_moves_each_seed_by_its_own_loss(
 def test_one_seed_that_diverges_leaves_the_others_alone(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """It is told and left out; the rest end as without it."""
+    """It is reported and leaves the stack; the others are not affected."""
     changes: dict[str, object] = {
         "backbone.name": "doubled",
         "budget.epochs": 3,
@@ -412,7 +412,7 @@ def test_what_cannot_be_together_says_why(
     changes: dict[str, object],
     reason: str,
 ) -> None:
-    """Before anything is trained, and without a trace in the models."""
+    """The refusal precedes training and does not change the models."""
     trainers = make(registry, data, tmp_path, changes, (0, 1))
     before = [copy.deepcopy(trainer.parts.model.state_dict()) for trainer in trainers]
     with pytest.raises(CannotStackError, match=reason):
@@ -423,7 +423,7 @@ def test_what_cannot_be_together_says_why(
 
 
 def test_every_section_of_a_recipe_is_carried_or_refused() -> None:
-    """Whoever adds one decides which in train/together.py, and then here."""
+    """A new section must be handled in engine/together.py and added here."""
     assert set(SECTIONS) == {
         "data",
         "pretrain",  # refused
@@ -440,7 +440,7 @@ def test_every_section_of_a_recipe_is_carried_or_refused() -> None:
 def test_an_optimizer_that_replaces_parameters_is_found_out(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """Its steps would not reach the stack."""
+    """Its updates would not reach the stack."""
     trainers = make(registry, data, tmp_path, {"optimizer.name": "replacing"}, (0, 1))
     together.check(trainers)
     with pytest.raises(CannotStackError, match="replaces parameters"):
@@ -448,7 +448,7 @@ def test_an_optimizer_that_replaces_parameters_is_found_out(
 
 
 def test_dropout_is_drawn_for_each_model_apart() -> None:
-    """Two equal models on equal images answer differently, and pass the check all the same."""
+    """Equal models differ on equal images, and still pass the check."""
     models = [nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(256, 4)) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     images = torch.randn(1, 8, 1, 16, 16).expand(2, -1, -1, -1, -1)
@@ -460,7 +460,7 @@ def test_dropout_is_drawn_for_each_model_apart() -> None:
 def test_fewer_seeds_fit_where_batches_are_larger(
     registry: Registry, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half of the free memory over what one seed's pass keeps; never less than one."""
+    """The number is half of the free memory over that of a seed's pass, at least one."""
     monkeypatch.setattr(together, "free_memory_bytes", lambda device: 1 << 30)
     counts = []
     for size in (8, 16, 80):

@@ -1,4 +1,4 @@
-"""Coupled channels: torch-pruning's own cut is the oracle, and masked channels are another."""
+"""Coupled channels, checked against torch-pruning and against masked channels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def random_choice(groups: tuple[Group, ...], round_to: int = 8) -> tuple[tuple[i
 
 @PER_NET
 def test_a_cut_net_still_classifies(key: str) -> None:
-    """Shapes fit, the classes stay, and what was to go is gone."""
+    """Shapes are consistent, all classes stay, and the selected channels are gone."""
     cut, groups = net(key), groups_of(key)
     before = sum(parameter.numel() for parameter in cut.parameters())
     plan = make(cut, places(groups.groups, random_choice(groups.groups)), {})
@@ -40,7 +40,7 @@ def test_a_cut_net_still_classifies(key: str) -> None:
 
 @pytest.mark.parametrize("key", [key for key in NETS if key not in ("vit", "grouped")])
 def test_the_same_channels_cut_by_torch_pruning_leave_the_same_net(key: str) -> None:
-    """Tensor for tensor, and the same logits to the last bit."""
+    """Tensors and logits are bit-identical."""
     ours, theirs, groups = net(key), net(key), groups_of(key)
     choice = random_choice(groups.groups)
     make(ours, places(groups.groups, choice), {})
@@ -62,7 +62,7 @@ def test_the_same_channels_cut_by_torch_pruning_leave_the_same_net(key: str) -> 
 
 @pytest.mark.parametrize("key", CONVOLUTIONAL)
 def test_channels_that_nobody_listens_to_can_go_without_a_trace(key: str) -> None:
-    """With the weights that read them at nothing, the net gives the same logits without them."""
+    """Channels whose outgoing weights are zero do not affect the logits."""
     whole, groups = net(key), groups_of(key)
     choice = random_choice(groups.groups)
     gone = places(groups.groups, choice)
@@ -78,7 +78,7 @@ def test_channels_that_nobody_listens_to_can_go_without_a_trace(key: str) -> Non
 
 
 def test_heads_lose_the_same_dimensions_everywhere() -> None:
-    """Of a ViT: q, k, v and the projection agree, and the attention knows its new sizes."""
+    """q, k, v and projection of a ViT agree, and the attention's sizes are updated."""
     cut, groups = net("vit"), groups_of("vit")
     heads = [group for group in groups.groups if group.name.endswith("attn.qkv")]
     assert [group.size for group in heads] == [64, 64]
@@ -110,7 +110,7 @@ def test_heads_lose_the_same_dimensions_everywhere() -> None:
 
 
 def test_frozen_layers_and_the_classifier_stay_whole() -> None:
-    """The whitening and the classes are named with the reason; a learned first layer may go."""
+    """Whitening and classifier have reasons; a trainable first layer is pruned."""
     assert groups_of("oraclenet").whole == {
         "head": "the classifier's outputs are the classes",
         "whiten": "whiten is frozen",
@@ -119,7 +119,7 @@ def test_frozen_layers_and_the_classifier_stay_whole() -> None:
 
 
 def test_attention_of_unknown_form_is_left_alone() -> None:
-    """Norms inside the heads: they stay whole, with a reason, and all else may go."""
+    """Attention with norms inside the heads stays whole, with a reason."""
     result = prune_nets.REGISTRY.create(
         "backbone", "timm/vit_base_patch16_xp_224", in_chans=1, num_classes=10, image_size=32
     )
@@ -128,7 +128,7 @@ def test_attention_of_unknown_form_is_left_alone() -> None:
 
 
 def test_finding_groups_leaves_the_net_as_it_was() -> None:
-    """Weights, gradients' flags and mode."""
+    """Weights, requires_grad and mode do not change."""
     network = net("oraclenet").train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     coupled(network, IMAGE)

@@ -1,7 +1,7 @@
-"""The page in a browser: sorting, choosing and folding do what they say, and nothing leaves it.
+"""The leaderboard page in a browser, without external requests.
 
-Built by Sphinx as a user's documentation would be, served from this machine, and looked at in
-headless Chromium; skipped where there is none.
+Sphinx builds the page as for a user, and headless Chromium loads it from a local server. Skipped
+without Chromium.
 """
 
 from __future__ import annotations

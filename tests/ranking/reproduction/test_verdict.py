@@ -24,9 +24,9 @@ CLASSES, IMAGES = 5, 400
 def trainings(
     rng: np.random.Generator, hard: npt.NDArray[np.float64], seeds: int = 5, skill: float = 2.0
 ) -> Predictions:
-    """Predictions of one process: images differ in difficulty, and errors are drawn independently.
+    """Return predictions of one process, with independent errors.
 
-    An image that is missed is mostly taken for the same wrong class.
+    Images differ in difficulty, and a misclassified image mostly gets the same wrong class.
     """
     labels = np.arange(IMAGES) % CLASSES
     level = skill + 0.1 * rng.standard_normal((seeds, 1))
