@@ -50,7 +50,7 @@ def test_nothing_within_exits_with_3_and_looser_bounds_go_on(
         (("--latency", "1.5"), "--latency"),
         (("--size", "0"), "--size"),
         (("--size", "0.5", "--sensitivity", "much"), "--sensitivity"),
-        (("--size", "0.5", "--resume", "--overwrite"), "exclude each other"),
+        (("--size", "0.5", "--resume", "--overwrite"), "--resume or --overwrite"),
     ],
 )
 def test_wrong_usage_exits_with_2(

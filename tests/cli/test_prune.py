@@ -61,7 +61,7 @@ def test_a_crossed_gate_exits_with_3_and_the_figure(
         (("--macs", "0"), "--macs"),
         (("--macs", "0.5", "--params", "0.5"), "one of macs"),
         (("--macs", "0.5", "--importance", "looks"), "--importance"),
-        (("--macs", "0.5", "--resume", "--overwrite"), "exclude each other"),
+        (("--macs", "0.5", "--resume", "--overwrite"), "--resume or --overwrite"),
     ],
 )
 def test_wrong_usage_exits_with_2(

@@ -64,7 +64,7 @@ def test_it_goes_beside_the_model_under_a_name_of_its_own(half: Path, tiny_idx: 
             "--reduce-range applies to --backend onnxruntime",
         ),
         (["--backend", "torch", "--calibration", "minmax"], "--calibration applies to"),
-        (["--precision", "bf16"], "bf16 needs backend torch"),
+        (["--precision", "bf16"], "bf16 requires backend torch"),
     ],
 )
 def test_an_option_of_the_other_backend_is_a_wrong_use(

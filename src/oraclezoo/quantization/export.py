@@ -104,9 +104,7 @@ def export_model(
     """Export a model like :func:`export`, with the options as records."""
     opened = open_model(model, registry)
     if out is not None and opened.precision != "fp32" and _same_folder(model, out):
-        raise UsageError(
-            f"{out} has a {opened.precision} model that would be replaced: choose another folder"
-        )
+        raise UsageError(f"{out} has a quantized model ({opened.precision}): choose another folder")
     bare = Model(opened.module, opened.card).to("cpu")
     dataset = open_data(
         bare, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
