@@ -106,7 +106,7 @@ def test_wrong_suites_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="'summary'"):
         Suite.load(path)
     for text, says in (
-        ("recipes = []", "it needs 'recipes' or"),
+        ("recipes = []", "'recipes' or"),
         ("recipes = 3", "list of names"),
         ('base = "quick"\nrecipes = ["default"]', "require each other"),
         ("[each.one.budget]\nepochs = 1", "require each other"),
