@@ -172,17 +172,17 @@ def test_a_model_or_an_unfinished_pruning_is_not_overwritten(prune: Prune, tmp_p
     """Overwriting needs a flag, and resuming requires the same options."""
     out = tmp_path / "out"
     prune(out, epochs=0)
-    with pytest.raises(UsageError, match="holds a model"):
+    with pytest.raises(UsageError, match="has a model"):
         prune(out, epochs=0)
     prune(out, epochs=0, overwrite=True)
     with pytest.raises(InterruptedRunError):
         prune(out, overwrite=True, should_stop=lambda: True)
     with pytest.raises(UsageError, match="unfinished pruning"):
         prune(out)
-    with pytest.raises(UsageError, match="other settings"):
+    with pytest.raises(UsageError, match="different options"):
         prune(out, resume=True, macs=0.5)
     (out / FOLDER / "step-1" / "plan.json").write_text("{")
-    with pytest.raises(ResultError, match="is damaged"):
+    with pytest.raises(ResultError, match="is corrupt"):
         prune(out, resume=True)
 
 
@@ -339,7 +339,7 @@ def test_a_plan_that_does_not_fit_is_one_error(prune: Prune, tmp_path: Path) -> 
         None,
     ):
         path.write_text(json.dumps({**card, "plan": broken}))
-        with pytest.raises(ResultError, match=r"out: the pruning plan"):
+        with pytest.raises(ResultError, match=r"out: invalid pruning plan"):
             oz.load(tmp_path / "out")
     path.write_text(json.dumps({key: card[key] for key in card if key != "plan"}))
     with pytest.raises(ResultError, match="the weights do not fit"):

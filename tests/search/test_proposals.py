@@ -228,5 +228,5 @@ def test_a_journal_tells_again_what_it_was_told(tmp_path: Path) -> None:
     again.end(trial(3, 0.4, candidate()))
     assert [t.number for t in Journal(path).trials] == [1, 2, 3]
     path.write_text('{"event": "trial", "trial": 1}\n')
-    with pytest.raises(ResultError, match="damaged"):
+    with pytest.raises(ResultError, match="corrupt"):
         Journal(path)
