@@ -8,14 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from oraclezoo.cli import cli
-
-
-def oraclezoo(*arguments: str | Path) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+from helpers.commands import oraclezoo
 
 
 @pytest.fixture(scope="module")

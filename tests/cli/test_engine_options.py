@@ -6,32 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 import oraclezoo as oz
+from helpers.commands import SMALL, oraclezoo, train
 from oraclezoo import jobs
 from oraclezoo.artifacts import build
-from oraclezoo.cli import cli
 from oraclezoo.errors import OutOfMemoryError, UsageError
-
-SMALL = ("-s", "budget.epochs=4", "-s", "budget.batch_size=16", "--device", "cpu")
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Change to an empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def oraclezoo(*arguments: str | Path) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
-
-
-def train(data: Path, *more: str) -> Result:
-    """Train a small recipe on a folder of IDX files."""
-    return oraclezoo("train", "authors-cnn", "--track", "idx", "--data-dir", data, *SMALL, *more)
 
 
 def test_a_profile_is_shown_and_kept(here: Path, tiny_idx: Path) -> None:

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
+from helpers.commands import oraclezoo
 from oraclezoo.choices import BACKENDS
-from oraclezoo.cli import cli
 from oraclezoo.cli import quantize as module
-
-
-def oraclezoo(*arguments: str | Path, **settings: str) -> Result:
-    """Run a command with environment variables."""
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments], env=settings)
 
 
 @pytest.fixture(scope="module")

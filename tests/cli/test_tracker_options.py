@@ -6,16 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from oraclezoo.cli import cli
+from helpers.commands import oraclezoo
 from oraclezoo.cli._shared.options import chosen_trackers
 from oraclezoo.errors import UsageError
-
-
-def oraclezoo(*arguments: str | Path) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
 def test_a_training_is_written_where_the_option_says(tiny_idx: Path, tmp_path: Path) -> None:

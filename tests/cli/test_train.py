@@ -11,28 +11,9 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
 
+from helpers.commands import oraclezoo, train
 from oraclezoo.cli import cli
-
-SMALL = ["-s", "budget.epochs=2", "-s", "budget.batch_size=16", "--device", "cpu"]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Change to an empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def oraclezoo(*arguments: str | Path) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
-
-
-def train(data: Path, *more: str) -> Result:
-    """Train a small recipe on a folder of IDX files."""
-    return oraclezoo("train", "authors-cnn", "--track", "idx", "--data-dir", data, *SMALL, *more)
 
 
 def test_train_then_evaluate(here: Path, tiny_idx: Path) -> None:

@@ -15,7 +15,7 @@ from oraclezoo.artifacts.build import build_parts
 from oraclezoo.engine.norms import regather
 from oraclezoo.engine.trainer import Trainer, TrainingData
 from oraclezoo.errors import InterruptedRunError
-from oraclezoo.plugins.registry import Registry, build_registry
+from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 
@@ -52,12 +52,6 @@ class Switching(torch.optim.SGD):
         """Restore the mode."""
         super().load_state_dict(state)
         self.at_evaluation = self.param_groups[0]["at_evaluation"]
-
-
-@pytest.fixture(scope="module")
-def registry() -> Registry:
-    """Return the registry of built-ins."""
-    return build_registry()
 
 
 @pytest.fixture(scope="module")

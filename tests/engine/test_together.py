@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from helpers.small import bars
 from oraclezoo.artifacts.build import build_parts
 from oraclezoo.engine import together
 from oraclezoo.engine.augment import Augmenter
@@ -153,13 +154,8 @@ def registry(site: Any) -> Registry:
 
 @pytest.fixture(scope="module")
 def data() -> TrainingData:
-    """Return four classes of 16x16 images with a bright bar at one of four places, and noise."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(96) % 4
-    images = torch.randint(0, 80, (96, 16, 16), generator=generator, dtype=torch.uint8)
-    for index, label in enumerate(labels):
-        images[index, 4 * label : 4 * label + 3] = 220
-    return TrainingData(images[:80], labels[:80], images[80:], labels[80:], 0.3, 0.3, True)
+    """Return 96 images in four classes, 16 of them for validation."""
+    return bars(count=96)
 
 
 def make(

@@ -13,34 +13,23 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.small import CPU, bars
 from oraclezoo.artifacts.build import build_parts
 from oraclezoo.engine.checkpoint import load_state
 from oraclezoo.engine.trainer import Epoch, Parts, Trainer, TrainingData
 from oraclezoo.errors import DivergedError, InterruptedRunError, UsageError
-from oraclezoo.plugins.registry import Registry, build_registry
+from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 
-CPU = torch.device("cpu")
 SHAPE = {"in_chans": 1, "num_classes": 4, "image_size": 16}
 SMALL: dict[str, object] = {"budget.epochs": 3, "budget.batch_size": 16, "augment.cutout": 3}
 
 
 @pytest.fixture(scope="module")
-def registry() -> Registry:
-    """Return the registry of built-ins."""
-    return build_registry()
-
-
-@pytest.fixture(scope="module")
 def data() -> TrainingData:
-    """Return four classes of 16x16 images with a bright bar at one of four places, and noise."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(80) % 4
-    images = torch.randint(0, 80, (80, 16, 16), generator=generator, dtype=torch.uint8)
-    for index, label in enumerate(labels):
-        images[index, 4 * label : 4 * label + 3] = 220
-    return TrainingData(images[:64], labels[:64], images[64:], labels[64:], 0.3, 0.3, True)
+    """Return 80 images in four classes, 16 of them for validation."""
+    return bars(count=80)
 
 
 def make(

@@ -293,7 +293,7 @@ def _error(var_images: Floats, var_seeds: Floats, images: int, seeds: int) -> tu
     return np.sqrt(square), df
 
 
-def _t_quantile(df: npt.ArrayLike, tail: float = LEVEL / 2) -> Floats:
+def _t_quantile(df: Floats | float, tail: float = LEVEL / 2) -> Floats:
     """Return the quantile of Student's t at ``1 - tail``; the normal's for infinite ``df``."""
     upper = 1 - tail
     return np.where(np.isinf(df), special.ndtri(upper), special.stdtrit(df, upper))
