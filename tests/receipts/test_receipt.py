@@ -180,7 +180,7 @@ def test_parity_counts_ties_separately() -> None:
     assert (found.disagreeing, found.ties) == (2, 1)
     assert found.agreement == pytest.approx(1 / 3)
     assert found.largest_difference == pytest.approx(0.5)
-    with pytest.raises(VerificationError, match="1 predictions beyond ties"):
+    with pytest.raises(VerificationError, match="other than ties changed: 1"):
         check_parity(found, 1.0, "it")
     with pytest.raises(VerificationError, match="largest difference of a probability"):
         check_parity(parity(first, first + np.float32(0.01)), 1e-3, "it")
