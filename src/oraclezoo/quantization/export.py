@@ -139,8 +139,8 @@ def check_parity(agreement: Parity, tolerance: float, file: str) -> None:
     if changed or not agreement.largest_difference <= tolerance:
         raise VerificationError(
             f"{file} does not match eager PyTorch: the largest difference of a probability is "
-            f"{agreement.largest_difference:.1e} (tolerance {tolerance:g}), predictions other than ties "
-            f"changed: {changed}; nothing was written"
+            f"{agreement.largest_difference:.1e} (tolerance {tolerance:g}), "
+            f"predictions other than ties changed: {changed}; nothing was written"
         )
 
 

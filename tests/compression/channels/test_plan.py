@@ -104,7 +104,7 @@ GOOD = cut("lenet5")[1].to_json()
 )
 def test_a_broken_plan_is_one_clear_error(document: object) -> None:
     """Any invalid JSON raises a one-line error."""
-    with pytest.raises(ResultError, match="(the|invalid) pruning plan"):
+    with pytest.raises(ResultError, match=r"(the|invalid) pruning plan"):
         Plan.from_json(document).apply(net("lenet5"))
 
 
