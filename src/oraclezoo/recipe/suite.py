@@ -60,7 +60,7 @@ class Suite:
             raise ValueError("'recipes' must be a list of names or paths")
         each = document.get("each", {})
         if not names and not each:
-            raise ValueError("it needs 'recipes' or [each.NAME.SECTION]")
+            raise ValueError("'recipes' or [each.NAME.SECTION] is required")
         if bool(each) != isinstance(document.get("base"), str):
             raise ValueError("'base' (a recipe) and [each.NAME.SECTION] require each other")
         common = _changes(document.get("all", {}), "all")
