@@ -143,13 +143,7 @@ def prune(
         device=device,
         gates=Gates(max_drop, max_limit),
         measurement=Measurement(
-            track=track,
-            data_dir=data_dir,
-            split=split,
-            results=results,
-            timed=timed,
-            rounds=rounds,
-            settings=tuple(settings) if settings else None,
+            track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None
         ),
         resume=resume,
         overwrite=overwrite,
@@ -214,7 +208,7 @@ def prune_model(
             if folder is None:
                 raise
             raise VerificationError(
-                f"{error} except {work}: --resume with other gates continues from there"
+                f"{error} except {work}: to continue, use --resume with other gates"
             ) from error
         pruned = after.with_receipt(receipt)
         if folder is not None:

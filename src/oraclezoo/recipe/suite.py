@@ -61,7 +61,7 @@ class Suite:
         if not isinstance(each, dict):
             raise ValueError("'each' must be tables: [each.NAME.SECTION]")
         if not names and not each:
-            raise ValueError("it needs 'recipes' or [each.NAME.SECTION]")
+            raise ValueError("'recipes' or [each.NAME.SECTION] is required")
         if bool(each) != isinstance(document.get("base"), str):
             raise ValueError("'base' (a recipe) and [each.NAME.SECTION] require each other")
         common = _changes(document.get("all", {}), "all")

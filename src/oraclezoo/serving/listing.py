@@ -22,7 +22,7 @@ def models(index: Path = INDEX) -> list[Spec]:
         document = read_toml(index)
         return [_spec(name, entry) for name, entry in document.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ResultError(f"{index}: not an index of models ({error!r})") from error
+        raise ResultError(f"{index}: invalid model index ({error!r})") from error
 
 
 @cache

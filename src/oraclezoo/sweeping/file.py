@@ -55,9 +55,9 @@ def read_sweep(path: str | Path) -> SweepFile:
     Raises RecipeError for an unknown key or a value of the wrong type, UsageError for settings that
     are out of range.
     """
-    place = Path(path)
+    file = Path(path)
     try:
-        document = read_toml(place)
+        document = read_toml(file)
     except (OSError, ValueError) as error:
         raise RecipeError(f"sweep {path}: {error}") from error
     for key, value in document.items():
@@ -67,7 +67,7 @@ def read_sweep(path: str | Path) -> SweepFile:
             raise RecipeError(f"sweep {path}: '{key}' has the wrong type: {value!r}")
     recipe, timeout = document.get("recipe"), document.get("timeout")
     if recipe is not None and recipe.endswith(".toml"):
-        recipe = str(place.parent / recipe)
+        recipe = str(file.parent / recipe)
     return SweepFile(
         recipe=recipe,
         changes=dict(_dotted("", document.get("set", {}))),
