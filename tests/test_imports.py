@@ -19,7 +19,7 @@ SOURCE = Path(oraclezoo.__file__).parent
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
-        "_version codec errors storage specs hookspecs contracts card choices",
+        "_version codec errors storage documents signals specs hookspecs contracts card choices",
         "recipe result plugins scaffold",
         "imaging data zoo engine compression onnx_export measure serving ranking plots trackers",
         "artifacts jobs testing sphinxext",
@@ -35,7 +35,9 @@ ORDER: tuple[frozenset[str], ...] = tuple(
 
 SIDEWAYS = {
     ("card", "codec"),
+    ("card", "documents"),
     ("card", "errors"),
+    ("card", "storage"),
     ("specs", "errors"),
     ("storage", "errors"),
     ("hookspecs", "specs"),
@@ -60,7 +62,8 @@ HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving"}
 """What the command line imports in bodies only."""
 
 LIGHT_FOLDERS = {
-    *("_version", "choices", "errors", "specs", "hookspecs", "card", "codec", "storage"),
+    *("_version", "choices", "codec", "errors", "storage", "documents", "signals"),
+    *("specs", "hookspecs", "card"),
     *("recipe", "result", "plugins"),
     *("scaffold", "api", "cli", "__init__", "__main__"),
 }

@@ -87,7 +87,7 @@ def test_a_finished_run_opens() -> None:
     assert len(run.metrics) == EXPECTED["epochs"]
     assert run.recipe.budget.epochs == EXPECTED["epochs"]
     outcome = run.outcome
-    assert {key: outcome[key] for key in EXPECTED["outcome"]} == EXPECTED["outcome"]
+    assert {key: getattr(outcome, key) for key in EXPECTED["outcome"]} == EXPECTED["outcome"]
     assert_predicts(run.model(), "finished", FLOAT)
 
 
@@ -167,7 +167,7 @@ def test_a_receipt_is_shown() -> None:
 def test_a_bundled_model_is_the_one_it_was() -> None:
     """Nothing on its card has changed that says what it is; sentences in receipts may."""
     card = json.loads((SAMPLES / "oraclenet_n.json").read_text(encoding="utf-8"))
-    now = oz.load("oraclenet_n").card
+    now = oz.load("oraclenet_n").card.to_json()
     assert {key: now.get(key) for key in card if key != "receipts"} == {
         key: value for key, value in card.items() if key != "receipts"
     }

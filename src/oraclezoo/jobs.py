@@ -33,6 +33,7 @@ from oraclezoo.errors import (
     OracleZooError,
     OutOfMemoryError,
 )
+from oraclezoo.signals import STOPPING
 
 _REASONS: dict[type[OracleZooError], str] = {
     DivergedError: "diverged",
@@ -95,14 +96,14 @@ class Channel:
         os.dup2(2, 1)  # stray prints must not disturb the events
         self._stopping = False
         self._parent = os.getppid()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = True
 
     def should_stop(self) -> bool:
-        """Return True after Ctrl-C, and if the parent process is gone.
+        """Return True after Ctrl-C, SIGTERM or SIGHUP, and if the parent process is gone.
 
         Returns:
             True if the job should save its state and end.

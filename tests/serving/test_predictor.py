@@ -148,7 +148,7 @@ def test_a_place_without_a_card_is_no_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (band_graph().SerializeToString()[:-40], "cannot be read by ONNX Runtime"),
+        (band_graph().SerializeToString()[:-40], "truncated, or not an ONNX file"),
         (b"", "cannot be read by ONNX Runtime"),
         (band_graph(size=20).SerializeToString(), "model of 16x16 images"),
         (band_graph(classes=5).SerializeToString(), "4 classes"),

@@ -16,7 +16,7 @@ from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import learned_validation, open_data, open_model, track_of
 from oraclezoo.artifacts.run import Run
 from oraclezoo.card import SMOOTH
-from oraclezoo.data.idx import read_images
+from oraclezoo.data.image_files import read_images
 from oraclezoo.engine.device import pick
 from oraclezoo.errors import DataError, UsageError
 from oraclezoo.imaging.polarity import Polarity

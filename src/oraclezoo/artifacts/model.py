@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save
 from torch import nn
 
 from oraclezoo.artifacts.build import build_backbone
-from oraclezoo.card import CARD, Card, OnnxEntry
+from oraclezoo.card import CARD, Card, OnnxEntry, WeightsEntry
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.codec import encode
 from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.compression.torch_form import Form, InSizes, compiled
+from oraclezoo.documents import read_file
 from oraclezoo.engine.evaluate import BATCH_SIZE, probabilities, with_views
 from oraclezoo.engine.images import Streamed
 from oraclezoo.errors import OracleZooError, ResultError, UsageError
@@ -32,16 +35,21 @@ from oraclezoo.imaging.polarity import Polarity
 from oraclezoo.imaging.prepare import as_batch
 from oraclezoo.onnx_export.shipped import Tempered
 from oraclezoo.plugins.registry import Registry, build_registry
+from oraclezoo.serving.listing import MODELS
 from oraclezoo.serving.names import locate
 from oraclezoo.serving.prediction import Prediction
+from oraclezoo.serving.store import store_folder
 from oraclezoo.specs import Value
-from oraclezoo.storage import write_atomically
+from oraclezoo.storage import current, replace_files
 
 if TYPE_CHECKING:
     from oraclezoo.onnx_export.session import OnnxClassifier
 
 WEIGHTS, GRAPH = "model.safetensors", "model.onnx"
 """The files of a model's folder, besides its card."""
+
+MAX_BYTES = 16 << 30
+"""Size limit of each of them: 16 GiB."""
 
 PRECISIONS = ("fp32", "fp16", "int8")
 """Precisions of an ONNX graph."""
@@ -51,6 +59,9 @@ CHUNK_BYTES = 1 << 26
 
 SIZES = (1, 32, BATCH_SIZE)
 """Batch sizes for which a compiled form is compiled; other batches are padded to the next."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class Model:
@@ -197,14 +208,19 @@ class Model:
         return save(state)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model's files to a folder and return it; the card is written last."""
+        """Write the model's files to a folder and return it.
+
+        They replace those of another model as one: a process that is killed leaves one of the two.
+        Raises UsageError if the folder is that of a run, or in use by another process.
+        """
         path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / WEIGHTS, self.weights())
-        if self.onnx:
-            write_atomically(path / GRAPH, self.onnx)
-        text = json.dumps(self.card.to_json(), indent=2, ensure_ascii=False) + "\n"
-        write_atomically(path / CARD, text.encode())
+        weights = self.weights()
+        entry = WeightsEntry(WEIGHTS, hashlib.sha256(weights).hexdigest())
+        card = replace(self.card, weights_file=entry).to_json()
+        text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+        files = {WEIGHTS: weights, CARD: text.encode()}
+        refuse_run(path)
+        replace_files(path, files | ({GRAPH: self.onnx} if self.onnx else {}))
         if not self.onnx:
             (path / GRAPH).unlink(missing_ok=True)
         return path
@@ -237,6 +253,12 @@ class Model:
         return Model(self.module, self.card, self.onnx) if self.form else self
 
 
+def refuse_run(folder: Path) -> None:
+    """Raise UsageError if a folder for a model holds a run, which would be mixed with it."""
+    if (folder / "run.json").is_file():
+        raise UsageError(f"{folder} holds a run: choose another folder for the model")
+
+
 def load(model: str | Path, registry: Registry | None = None) -> Model:
     """Load a model on the CPU.
 
@@ -253,7 +275,7 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
     path = locate(model, lambda: known)
     try:
         card = Card.load(path)
-        state = load_file(path / WEIGHTS)
+        state = _read_weights(path, card)
         graph, form = _read_graph(path, card), _read_form(card)
     except FileNotFoundError as error:
         raise ResultError(f"{path} is not a model folder: {error.filename} is missing") from error
@@ -264,6 +286,21 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
     if graph is not None:
         model_with_files.onnx_classifier(str(path / GRAPH))
     return model_with_files
+
+
+def _read_weights(path: Path, card: Card) -> dict[str, torch.Tensor]:
+    """Return the weights. Raises ValueError if their digest differs."""
+    content = read_file(current(path, WEIGHTS), MAX_BYTES)
+    if card.weights_file is None:
+        if path.parent not in (MODELS, store_folder()):  # whose digests are checked by locate
+            logger.warning(
+                "%s was saved by oraclezoo 0.1 without a digest of its weights; save it again to "
+                "have damage noticed",
+                path,
+            )
+    elif hashlib.sha256(content).hexdigest() != card.weights_file.sha256:
+        raise ValueError(f"the SHA-256 of {WEIGHTS} is not that in its card")
+    return load_tensors(content)
 
 
 def _read_form(card: Card) -> Form | None:
@@ -280,7 +317,7 @@ def _read_graph(path: Path, card: Card) -> bytes | None:
         return None
     if entry.file != GRAPH or entry.precision not in PRECISIONS:
         raise ValueError(f"onnx is {encode(entry)}")
-    content = (path / GRAPH).read_bytes()
+    content = read_file(current(path, GRAPH), MAX_BYTES)
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise ValueError(f"the SHA-256 of {GRAPH} is not that in its card")
     return content
@@ -300,6 +337,8 @@ def assemble(card: Card, state: dict[str, torch.Tensor], registry: Registry, whe
         UsageError: The backbone or one of its options is unknown.
     """
     name, shape = card.backbone.name, asdict(card.input)
+    if card.backbone.options.get("pretrained"):
+        raise ResultError(f"{where}: its card asks for pretrained weights beside its own")
     options = {key: value for key, value in card.backbone.options.items() if value is not None}
     try:
         plan = None if card.plan is None else Plan.from_json(card.plan)

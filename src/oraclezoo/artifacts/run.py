@@ -11,6 +11,7 @@ from typing import ClassVar
 from oraclezoo.artifacts.model import Model, assemble
 from oraclezoo.artifacts.record import Evaluated, Outcome, RunRecord
 from oraclezoo.codec import decode
+from oraclezoo.documents import read_json, read_rows
 from oraclezoo.engine.checkpoint import load_state
 from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import OracleZooError, ResultError, UsageError
@@ -59,7 +60,7 @@ class Run:
         """The content of ``FILE``. Raises ResultError if it cannot be read."""
         path = self.folder / self.FILE
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = read_json(path)
         except FileNotFoundError as error:
             raise ResultError(
                 f"{self.folder} is not a run folder: {self.FILE} is missing"
@@ -94,8 +95,7 @@ class Run:
         """The metrics of each epoch, from ``metrics.jsonl``. Raises ResultError."""
         path = self.folder / "metrics.jsonl"
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            return [decode(Epoch, json.loads(line)) for line in lines]
+            return [decode(Epoch, row) for row in read_rows(path)]
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ResultError(f"{path}: not the metrics of a run ({error})") from error
 

@@ -13,15 +13,23 @@ from typing import Any, Self
 
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.codec import Document, decode, encode
+from oraclezoo.documents import read_json
 from oraclezoo.errors import ResultError
+from oraclezoo.storage import current
 
 CARD = "model.json"
 SCHEMA = "oraclezoo/model/1"
 MAX_BYTES = 4 << 20
 """Maximum size of ``model.json``."""
 
-MAX_SIZE = 65_536
-"""Maximum image size and number of classes in a card."""
+MAX_CLASSES = 65_536
+"""Maximum number of classes in a card."""
+
+MAX_IMAGE_SIZE = 1_024
+"""Maximum height and width of a model's input in pixels; a net may need memory in proportion."""
+
+MAX_CHANNELS = 16
+"""Maximum number of input channels."""
 
 SMOOTH = 0.4
 """Standard deviation, in pixels, of the smoothing of JPEG images that are hardly scaled down.
@@ -51,7 +59,9 @@ class InputShape:
     image_size: int
 
     def __post_init__(self) -> None:
-        if not all(0 < size <= MAX_SIZE for size in dataclasses.astuple(self)):
+        limits = (MAX_CHANNELS, MAX_CLASSES, MAX_IMAGE_SIZE)
+        sizes = zip(dataclasses.astuple(self), limits, strict=True)
+        if not all(0 < size <= limit for size, limit in sizes):
             raise ValueError(f"input is {dataclasses.asdict(self)}")
 
     @property
@@ -154,6 +164,14 @@ class OnnxEntry:
             raise ValueError(f"onnx is {dataclasses.asdict(self)}")
 
 
+@dataclass(frozen=True, slots=True)
+class WeightsEntry:
+    """The file of a model's weights; cards of version 0.1 do not have it."""
+
+    file: str
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """A model card.
@@ -175,6 +193,7 @@ class Card:
     receipts: tuple[Receipt, ...]
     calibration: Calibration | None = None
     plan: Document | None = None
+    weights_file: WeightsEntry | None = None
     onnx: OnnxEntry | None = None
     form: Document | None = None
     extra: Document = field(default_factory=dict)
@@ -207,19 +226,14 @@ class Card:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read the card of a model folder. Raises ResultError."""
-        path = folder / CARD
+        path = current(folder, CARD)
         try:
-            with path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
+            document = read_json(path, MAX_BYTES)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ResultError(f"{folder} is not a model folder: {CARD} is missing") from error
         except OSError as error:
             raise ResultError(f"{path}: cannot be read ({error.strerror or error})") from error
-        if len(data) > MAX_BYTES:
-            raise ResultError(f"{path}: larger than {MAX_BYTES} bytes, not a model card")
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ResultError(f"{path}: corrupt or truncated ({error})") from error
         return cls.from_json(document, path)
 
@@ -266,13 +280,13 @@ def read_card(folder: str | Path) -> Card:
     """Return the card of a model folder or of a run folder. Raises ResultError."""
     path = Path(folder)
     run = path / "run.json"
-    if (path / CARD).is_file():
+    if current(path, CARD).is_file():
         return Card.load(path)
     if not run.is_file():
         what = f"has neither {CARD} nor run.json" if path.is_dir() else "does not exist"
         raise ResultError(f"{path} {what}: give a model folder or a run folder")
     try:
-        document = json.loads(run.read_text(encoding="utf-8"))
+        document = read_json(run)
     except (OSError, ValueError) as error:
         raise ResultError(f"{run}: cannot be read ({error})") from error
     return Card.from_json(document.get("model") if isinstance(document, dict) else None, run)

@@ -134,6 +134,6 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _printable(name: str) -> str:
-    from oraclezoo.data.scans.files import printable
+    from oraclezoo.data.scans.sources import printable
 
     return printable(name)

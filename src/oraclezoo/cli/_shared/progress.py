@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from oraclezoo.cli._shared.app import console_err, say
+from oraclezoo.signals import detach, handling
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -89,20 +89,21 @@ def epoch_text(epoch: Epoch) -> str:
 
 @contextmanager
 def stop_on_interrupt(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether Ctrl-C was pressed; a second press interrupts."""
-    presses: list[int] = []
+    """Yield a function that returns whether Ctrl-C, SIGTERM or SIGHUP asked the command to stop.
+
+    A second signal interrupts the command.
+    """
+    received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if presses:
+        detach(number)
+        if received:
             raise KeyboardInterrupt
-        presses.append(number)
+        received.append(number)
         say("stopping after this step (press Ctrl-C again to stop now)")
 
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(presses)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with handling(note):
+        yield lambda: bool(received)
 
 
 def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
