@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar
 
-from oraclezoo.artifacts.model import Model, assemble
+from oraclezoo.artifacts.load import assemble
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.record import Evaluated, Outcome, RunRecord
 from oraclezoo.codec import decode
 from oraclezoo.documents import read_json, read_rows
