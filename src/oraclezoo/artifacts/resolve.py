@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from oraclezoo.artifacts.model import Model, load
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
 from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset

@@ -11,7 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar, Concatenate, ParamSpec
 
-from oraclezoo.artifacts.model import Model, assemble, refuse_run
+from oraclezoo.artifacts.load import assemble
+from oraclezoo.artifacts.model import Model, refuse_run
 from oraclezoo.artifacts.record import Evaluated, Outcome, RunRecord
 from oraclezoo.codec import decode
 from oraclezoo.documents import read_json, read_rows
