@@ -132,13 +132,14 @@ class Calibration:
     """The temperature by which logits are divided before the softmax, and how it was fitted.
 
     ``by_a_twin`` says that it was fitted on a model without the validation images; ``before`` and
-    ``after`` hold ``loss`` and ``ece``.
+    ``after`` hold ``loss`` and ``ece``, the latter by cross-validation with ``folds``.
     """
 
     temperature: float
     split: str | None = None
     images: int | None = None
     by_a_twin: bool | None = None
+    folds: int | None = None
     before: Mapping[str, float] = field(default_factory=dict)
     after: Mapping[str, float] = field(default_factory=dict)
 

@@ -24,7 +24,7 @@ from oraclezoo.onnx_export import onnx_file
 from oraclezoo.onnx_export.runtime import has_fast_int8
 from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.plugins.registry import Registry, build_registry
-from oraclezoo.quantization.export import export_model
+from oraclezoo.quantization.export import advise_calibration, export_model
 from oraclezoo.quantization.options import (
     IMAGES,
     MAX_DIVERGENCE,
@@ -172,6 +172,7 @@ def quantize_onnx(
     quantized = quantized.with_receipt(options.gates.passed(receipt))
     if out is not None:
         quantized.save(out)
+        advise_calibration(quantized, out, progress)
     return quantized
 
 
