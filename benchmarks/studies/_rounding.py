@@ -15,7 +15,7 @@ from _compressing_parts import Effort, as_onnx
 from _shared import Figures
 
 from oraclezoo.artifacts.model import Model
-from oraclezoo.compression.int8 import graph as quantize_graph
+from oraclezoo.compression.int8 import graph as qdq
 from oraclezoo.compression.int8 import quantize as rounding
 from oraclezoo.compression.int8.scan import divergence
 from oraclezoo.onnx_export.session import OnnxClassifier
@@ -73,10 +73,10 @@ def _seed(
     """Return the float model, evaluations of float, default int8 and full int8, and a count."""
     run, settings = bench.train(recipe, seed), [recipe.hash, seed]
     label = f"mobile-{name}-s{seed}"
-    float_model, auto = as_onnx(bench, label, settings, run)
+    whole, auto = as_onnx(bench, label, settings, run)
     _, every = as_onnx(bench, label, settings, run, sensitivity="off")
-    sides = bench.side(float_model), bench.side(auto), bench.side(every)
-    return float_model, sides, len(auto.card["receipts"][-1]["options"]["kept_float"])
+    sides = bench.side(whole), bench.side(auto), bench.side(every)
+    return whole, sides, len(auto.card.receipts[-1].options["kept_float"])
 
 
 def _confidence(sides: Sequence[Side]) -> Figures:
@@ -128,13 +128,12 @@ class Held:
 
 def opened(model: Model, content: bytes) -> OnnxClassifier:
     """Open a graph as a classifier with the model's preprocessing."""
-    scale = model.card["preprocessing"]
     return OnnxClassifier(
         content,
-        image_size=model.card["input"]["image_size"],
+        image_size=model.card.input.image_size,
         classes=len(model.classes),
-        mean=scale["mean"],
-        std=scale["std"],
+        mean=model.card.preprocessing.mean,
+        std=model.card.preprocessing.std,
         threads=1,
     )
 
@@ -215,7 +214,7 @@ def inputs(model: onnx.ModelProto, feed: dict[str, npt.NDArray[Any]]) -> dict[st
     import onnxruntime  # after oraclezoo, which turns its telemetry off
 
     graph = copy.deepcopy(model)
-    names = dict.fromkeys(node.input[0] for node in quantize_graph.layers(graph.graph))
+    names = dict.fromkeys(node.input[0] for node in qdq.layers(graph.graph))
     missing = [name for name in names if name not in feed]
     known = {each.name for each in graph.graph.output}
     for name in missing:
@@ -233,7 +232,7 @@ def inputs(model: onnx.ModelProto, feed: dict[str, npt.NDArray[Any]]) -> dict[st
 def kinds_of(model: onnx.ModelProto, activations: dict[str, Floats]) -> dict[str, str]:
     """Return the role of each layer in a mobile network, from its shape and its input's shape."""
     kinds = {}
-    nodes = quantize_graph.layers(model.graph)
+    nodes = qdq.layers(model.graph)
     weights = _weights(model)
     spatial = [
         index
@@ -277,7 +276,7 @@ def with_rounded_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the float graph with weights rounded to 8 bits, with one scale per output channel."""
     graph = copy.deepcopy(model)
     axes = {}
-    for node in quantize_graph.layers(graph.graph):
+    for node in qdq.layers(graph.graph):
         transposed = any(item.name == "transB" and item.i for item in node.attribute)
         axes[node.input[1]] = 0 if node.op_type == "Conv" or transposed else 1
     for tensor in graph.graph.initializer:

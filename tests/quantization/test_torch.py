@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ import oraclezoo as oz
 from oraclezoo.artifacts.build import build_backbone
 from oraclezoo.artifacts.model import CARD, WEIGHTS, Model
 from oraclezoo.artifacts.resolve import open_data, open_model
+from oraclezoo.card import Backbone, Preprocessing
+from oraclezoo.card.receipt import GateEntry
 from oraclezoo.cli._shared.receipt import receipt_text
 from oraclezoo.compression.torch_form import Form
 from oraclezoo.errors import ResultError, UsageError, VerificationError
@@ -62,7 +65,7 @@ def test_a_folder_has_float_weights_and_an_entry(model: Model, half: Path) -> No
     weights = again.module.state_dict()
     assert all(torch.equal(weights[key], value) for key, value in model.module.state_dict().items())
     assert again.precision == "bf16"
-    assert again.card["form"]["precision"] == "bf16"
+    assert again.card.form["precision"] == "bf16"
     actual, expected = again.predict(IMAGES).probabilities, model.predict(IMAGES).probabilities
     assert actual.dtype == np.float32
     assert not np.array_equal(actual, expected)
@@ -96,7 +99,7 @@ def test_times_are_torchs_on_that_device(model: Model, tiny_idx: Path) -> None:
         rounds=1,
         settings=[(1, 1), (4, 1)],
     )
-    (receipt,) = done.card["receipts"]
+    (receipt,) = done.card.to_json()["receipts"]
     for side, precision in (("before", "fp32"), ("after", "bf16")):
         rows = receipt[side]["latency"]
         assert [(row["runtime"], row["batch_size"]) for row in rows] == [("eager", 1), ("eager", 4)]
@@ -111,7 +114,7 @@ def test_int8_says_how_little_it_covers(model: Model, tiny_idx: Path, tmp_path: 
     pytest.importorskip("torchao")
     options: Any = {"backend": "torch", "device": "cpu", "timed": False, "data_dir": tiny_idx}
     done = quantize(model, tmp_path / "m", **options)
-    (receipt,) = done.card["receipts"]
+    (receipt,) = done.card.to_json()["receipts"]
     report = receipt["options"]
     assert (report["int8_layers"], report["layers"]) == (1, 8)
     assert 0 < report["int8_macs_share"] < 0.01
@@ -173,7 +176,7 @@ def test_steps_that_change_weights_take_the_float_ones(
     """Such steps start from the float weights and remove the card's entry."""
     plain: Any = {"data_dir": tiny_idx, "timed": False}
     graph = export(half, tmp_path / "e", **plain)
-    receipt = graph.card["receipts"][-1]
+    receipt = graph.card.receipts[-1].to_json()
     assert (receipt["before"]["precision"], receipt["parity"]["largest_difference"] < 1e-5) == (
         "fp32",
         True,
@@ -183,12 +186,12 @@ def test_steps_that_change_weights_take_the_float_ones(
     assert small.precision == "int8"
     assert small.onnx
     again = quantize(half, backend="torch", precision="fp16", device="cpu", **plain)
-    assert again.card["form"]["precision"] == "fp16"
-    assert again.card["receipts"][-1]["before"]["precision"] == "fp32"
+    assert again.card.form["precision"] == "fp16"
+    assert again.card.receipts[-1].before.precision == "fp32"
     opened = oz.load(half)
     warm = calibrate(opened, open_data(opened, REGISTRY, data_dir=tiny_idx))
     for done in (graph, cut, small, warm):
-        assert "form" not in done.card
+        assert done.card.form is None
     assert [oz.load(tmp_path / name).form for name in "ep"] == [None, None]
     with pytest.raises(UsageError, match="has a quantized model"):
         export(half, half, **plain)
@@ -201,7 +204,7 @@ def test_a_graph_makes_way_for_a_form(model: Model, tiny_idx: Path, tmp_path: Pa
     done = quantize(small, tmp_path / "m", backend="torch", precision="bf16", device="cpu", **plain)
     assert done.precision == oz.load(tmp_path / "m").precision == "bf16"
     assert not (tmp_path / "m" / "model.onnx").exists()
-    assert "onnx" not in done.card
+    assert done.card.onnx is None
 
 
 @pytest.mark.parametrize("damage", ["unknown", "both", "none"])
@@ -231,7 +234,7 @@ def test_gates_hold_and_leave_nothing(
     options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
     options |= {"data_dir": tiny_idx}
     done = quantize(model, tmp_path / "fine", max_drop=100, max_limit=100, **options)
-    assert done.card["receipts"][-1]["gates"] == {"max_drop": 100, "max_limit": 100}
+    assert done.card.receipts[-1].gates == GateEntry(100, 100)
     broken = nn.Sequential(nn.Flatten(), nn.Linear(256, 4))
     monkeypatch.setattr(Form, "applied", lambda self, net: broken)
     with pytest.raises(VerificationError, match=r"quantize lost .* nothing was written"):
@@ -268,14 +271,14 @@ def test_cuda_where_there_is_none_is_told(model: Model, tiny_idx: Path) -> None:
 
 def test_serving_without_torch_says_what_the_model_is_for(half: Path) -> None:
     """The error explains how to export an ONNX file."""
-    with pytest.raises(ResultError, match=r"bf16 for torch.*oraclezoo export"):
+    with pytest.raises(ResultError, match=r"bf16 for PyTorch.*oraclezoo export"):
         Predictor(half)
 
 
 def test_a_shipped_model_opens_by_its_name() -> None:
     """The card's entries for the published files do not carry over to the new form."""
     opened = open_model("oraclenet_s", REGISTRY)
-    assert opened.card["name"] == "oraclenet_s"
+    assert opened.card.extra["name"] == "oraclenet_s"
     with pytest.raises(ResultError, match="or the name of a model"):
         open_model("nothing-here", REGISTRY)
 
@@ -283,11 +286,13 @@ def test_a_shipped_model_opens_by_its_name() -> None:
 @pytest.fixture
 def simple(model: Model) -> Model:
     """Replace the model by an untrained MLP, which compiles quickly."""
-    options, shape = {"hidden": 16, "depth": 1}, model.card["input"]
-    shape = {key: shape[key] for key in ("in_chans", "num_classes", "image_size")}
-    card = {**model.card, "backbone": {"name": "oraclezoo:mlp", "options": options}}
-    card["preprocessing"] = {key: card["preprocessing"][key] for key in ("mean", "std")}
-    return Model(build_backbone(REGISTRY, "mlp", options, shape), card)
+    options, steps = {"hidden": 16, "depth": 1}, model.card.preprocessing
+    card = replace(
+        model.card,
+        backbone=Backbone("oraclezoo:mlp", options),
+        preprocessing=Preprocessing(steps.mean, steps.std),
+    )
+    return Model(build_backbone(REGISTRY, "mlp", options, asdict(card.input)), card)
 
 
 def test_without_a_compiler_there_is_advice(
@@ -311,7 +316,7 @@ def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> N
     """The receipt times eager and compiled float32 separately from the compiled form."""
     options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "data_dir": tiny_idx}
     done = quantize(simple, compile="on", rounds=1, settings=[(1, 1)], **options)
-    receipt = done.card["receipts"][-1]
+    receipt = done.card.receipts[-1].to_json()
     rows = {side: receipt[side]["latency"] for side in ("before", "after")}
     assert [row["runtime"] for row in rows["before"]] == ["eager", "compiled"]
     assert [(row["runtime"], row["precision"]) for row in rows["after"]] == [("compiled", "bf16")]
@@ -324,7 +329,7 @@ def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> N
     )
     assert sum("torch.compile alone" in note for note in receipt["notes"]) == 1
     assert receipt["options"]["compiled"] is True
-    assert "compilation, compiled" in receipt_text(receipt)
+    assert "compilation, compiled" in receipt_text(done.card.receipts[-1])
     plain = simple.with_form(Form.make("bf16", "off", CPU))
     actual = done.predict(IMAGES).probabilities
     assert np.abs(actual - plain.predict(IMAGES).probabilities).max() < 0.05
@@ -348,7 +353,7 @@ def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: 
         rounds=1,
         settings=[(1, 1), (64, 1)],
     )
-    (receipt,) = done.card["receipts"]
+    (receipt,) = done.card.to_json()["receipts"]
     assert receipt["hardware"]["device"] == torch.cuda.get_device_name()
     rows = receipt["before"]["latency"] + receipt["after"]["latency"]
     assert {(row["runtime"], row["device"]) for row in rows} == {("eager", "cuda")}
@@ -356,7 +361,7 @@ def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: 
         assert receipt[side]["peak_device_memory_bytes"]["eager"] > 0
     assert receipt["parity"]["largest_difference"] > 0
     assert any("TF32" in note for note in receipt["notes"])
-    assert "device memory, eager" in receipt_text(receipt)
+    assert "device memory, eager" in receipt_text(done.card.receipts[-1])
     assert next(done.module.parameters()).device.type == "cpu"
     assert np.abs(done.predict(IMAGES).probabilities.sum(1) - 1).max() < 1e-3
 

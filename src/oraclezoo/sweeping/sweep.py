@@ -14,8 +14,10 @@ from pathlib import Path
 
 import filelock
 
-from oraclezoo.artifacts.build import components, open_dataset
+from oraclezoo.artifacts.build import open_dataset
+from oraclezoo.artifacts.provenance import components
 from oraclezoo.artifacts.run import writable
+from oraclezoo.codec import encode
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import OracleZooError, UsageError
@@ -205,7 +207,7 @@ def _definition(
         "metric": settings.metric,
         "seeds": settings.seeds,
         "folds": settings.folds,
-        "components": components(recipe, registry),
+        "components": {kind: encode(each) for kind, each in components(recipe, registry).items()},
         "data_sha256": dict(dataset.sha256),
     }
     plain: dict[str, object] = json.loads(json.dumps(definition, default=list))
