@@ -64,7 +64,7 @@ def _tree(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     header = json.loads(metadata[_KEY])
     tree: str = header["tree"]
     if _digest(tree, tensors) != header["sha256"]:
-        raise ValueError("damaged: its SHA-256 differs")
+        raise ValueError("corrupt: its SHA-256 differs")
     return tree
 
 
