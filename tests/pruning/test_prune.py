@@ -347,7 +347,7 @@ def test_a_plan_that_does_not_fit_is_one_error(prune: Prune, tmp_path: Path) -> 
     with pytest.raises(ResultError, match="the weights do not match"):
         oz.load(tmp_path / "out")
     path.write_text(json.dumps(card)[:-100])
-    with pytest.raises(ResultError, match="cannot be read"):
+    with pytest.raises(ResultError, match="corrupt or truncated"):
         oz.load(tmp_path / "out")
 
 
