@@ -53,7 +53,7 @@ def wait_for_an_epoch(folder: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_in_training_then_resume(name: str, tiny_idx: Path, tmp_path: Path) -> None:
-    """Exit status 130, the state kept, and --resume ends where an unbroken run does."""
+    """The exit status is 130, and --resume ends like an uninterrupted run."""
     command = train_command(tiny_idx, 200)
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     wait_for_an_epoch(tmp_path)
