@@ -31,6 +31,7 @@ from oraclezoo.errors import (
     InterruptedRunError,
     OracleZooError,
     OutOfMemoryError,
+    PluginError,
 )
 from oraclezoo.recipe import Recipe
 
@@ -41,6 +42,9 @@ _REASONS: dict[type[OracleZooError], str] = {
     DivergedError: "diverged",
     OutOfMemoryError: "out-of-memory",
 }
+
+END = "end"
+"""Event of a job whose function returned; without it the process ended early."""
 
 STDERR_KEPT = 4000
 """Characters of a failed job's standard error that its last event carries."""
@@ -182,6 +186,7 @@ class _Process:
         self, request: Request, on_event: Callable[[Event | None], None], threads: int | None
     ) -> None:
         self.last: Event = {"event": "done"}
+        self.completed = False
         self.stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed by end
         limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
@@ -203,7 +208,11 @@ class _Process:
         assert self.process.stdout is not None
         try:
             for line in self.process.stdout:
-                on_event(json.loads(line))
+                event = json.loads(line)
+                if event["event"] == END:
+                    self.completed = True
+                else:
+                    on_event(event)
         finally:
             on_event(None)
 
@@ -219,7 +228,8 @@ class _Process:
         assert self.process.stdout is not None
         self.process.stdout.close()
         with self.stderr:
-            if status and self.last.get("reason") != "interrupted":
+            lost = not self.completed and self.last["event"] != "failed"  # it left by os._exit
+            if (status or lost) and self.last.get("reason") != "interrupted":
                 self.stderr.seek(0)
                 text = self.stderr.read()
                 if self.last["event"] != "failed":
@@ -235,7 +245,10 @@ def _post_mortem(status: int, stderr: str) -> dict[str, str]:
     if status < 0:
         name = signal.Signals(-status).name
         return {"reason": "killed", "message": f"the job's process was killed by {name}{detail}"}
-    return {"reason": "error", "message": f"the job's process ended with status {status}{detail}"}
+    return {
+        "reason": "error",
+        "message": f"the job's process ended early with status {status}{detail}",
+    }
 
 
 def to_json(request: Request) -> str:
@@ -294,6 +307,7 @@ def main() -> int:
         function = getattr(importlib.import_module(module), name)
         kind = typing.get_type_hints(function)["request"]
         function(_decoded(kind, document["request"]), channel)
+        channel.send(END)
     except InterruptedRunError as error:
         channel.send("failed", reason="interrupted", message=str(error))
         return error.exit_code
@@ -304,15 +318,24 @@ def main() -> int:
         text = str(error) or "the process ran out of memory"
         channel.send("failed", reason="out-of-memory", message=text)
         return 1
-    except Exception as error:
+    except BaseException as error:  # a component may raise anything, SystemExit too
         import traceback
 
         traceback.print_exc()
         memory = "OutOfMemory" in type(error).__name__ or "can't allocate memory" in str(error)
         reason = "out-of-memory" if memory else "error"
-        channel.send("failed", reason=reason, message=f"{type(error).__name__}: {error}")
+        message = f"{type(error).__name__}: {error}"
+        channel.send("failed", reason=reason, message=str(_named(error) or message))
         return 1
     return 0
+
+
+def _named(error: BaseException) -> PluginError | None:
+    """Return the error that names the plugin whose code raised ``error``, if it is one."""
+    from oraclezoo.plugins.blame import blamed
+    from oraclezoo.plugins.registry import build_registry
+
+    return blamed(error, build_registry())
 
 
 if __name__ == "__main__":

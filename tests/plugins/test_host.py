@@ -131,11 +131,20 @@ def test_an_entry_point_whose_module_is_gone_is_quarantined(site: Any) -> None:
     assert plugin.fix == "reinstall it: pip install --force-reinstall zoo-x"
 
 
-def test_keyboard_interrupt_in_a_plugin_stops_the_program(site: Any) -> None:
+def test_ctrl_c_during_the_import_of_a_plugin_stops_the_program(site: Any) -> None:
     """Ctrl-C belongs to the user, also while a plugin is being imported."""
-    site.add("zoo-x", "raise KeyboardInterrupt")
+    site.add("zoo-x", "import signal\nsignal.raise_signal(signal.SIGINT)")
     with pytest.raises(KeyboardInterrupt):
         load(site)
+
+
+def test_a_keyboard_interrupt_that_nobody_pressed_is_the_plugins_fault(site: Any) -> None:
+    """A plugin that raises it is quarantined as for any other exception."""
+    site.add("zoo-x", "raise KeyboardInterrupt")
+    site.offer("zoo-y", "good")
+    bad, good = third_party(load(site))
+    assert (bad.status, good.status) == ("quarantined", "ok")
+    assert "KeyboardInterrupt" in bad.reason
 
 
 @pytest.mark.parametrize("declared", ["'>=1'", "'1'", "1", "'>=1, <2'", "'!=7,<=1,==1'", "None"])

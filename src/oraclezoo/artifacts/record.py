@@ -10,6 +10,7 @@ import torch
 
 from oraclezoo._version import __version__
 from oraclezoo.artifacts import build
+from oraclezoo.artifacts.plugins import changes, plugin_code
 from oraclezoo.artifacts.run import MODEL, OVERWRITE, PLOTS, Run
 from oraclezoo.artifacts.sources import code_sha256
 from oraclezoo.card import SCHEMA as MODEL_SCHEMA
@@ -55,6 +56,7 @@ def provenance(
         "oraclezoo": __version__,
         "code_sha256": code_sha256(),
         "components": build.components(recipe, registry),
+        "plugins": plugin_code(recipe, registry),
         "data_sha256": digests(dataset, "train", "validation"),
         "compile": compile,
         "deterministic": deterministic,
@@ -102,6 +104,12 @@ def refuse_other(run: Run, identity: Mapping[str, Any]) -> None:
     for key, what in (("data_sha256", "other data"), ("components", "other components")):
         if _comparable(record.get(key)) != _comparable(identity[key]):
             raise UsageError(f"{run.folder} was started with {what}; {OVERWRITE}")
+    # runs of version 0.1 have no record of it
+    changed = changes(record["plugins"], identity["plugins"]) if "plugins" in record else []
+    if changed:
+        raise UsageError(
+            f"{run.folder} was started with other code: {'; '.join(changed)}; {OVERWRITE}"
+        )
 
 
 def _comparable(entries: Any) -> Any:
@@ -146,6 +154,7 @@ def card(
     """
     options = dict(recipe.backbone.options)
     options.pop("pretrained", None)  # the trained weights replace them
+    plugins = plugin_code(recipe, registry)
     return {
         "schema": MODEL_SCHEMA,
         "backbone": {"name": recipe.backbone.name, "options": options},
@@ -169,6 +178,7 @@ def card(
             "refit": recipe.data.refit,
             "seed": seed,
             "components": build.components(recipe, registry),
+            **({"plugins": plugins} if plugins else {}),
             "data_sha256": digests(dataset, "train", "validation"),
         },
         "receipts": [],

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from oraclezoo.artifacts.model import CARD, Model, load
+from oraclezoo.artifacts.plugins import with_install
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
 from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
-from oraclezoo.errors import DataError, ResultError, UsageError
+from oraclezoo.errors import DataError, ResultError, UnknownNameError, UsageError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking import ledger
 from oraclezoo.result import data_key
@@ -73,13 +74,16 @@ def open_data(
     name = track or _trained_on(card)
     if name is None:
         raise UsageError("the model's card does not name its track; give one with --track")
-    dataset: Dataset = registry.create(
-        "dataset",
-        name,
-        data_dir=None if data_dir is None else Path(data_dir),
-        progress=progress,
-        stream_above=stream_limit(None, pick("cpu")),
-    )
+    try:
+        dataset: Dataset = registry.create(
+            "dataset",
+            name,
+            data_dir=None if data_dir is None else Path(data_dir),
+            progress=progress,
+            stream_above=stream_limit(None, pick("cpu")),
+        )
+    except UnknownNameError as error:
+        raise with_install(error, card.get("provenance")) from error
     if len(dataset.classes) != len(model.classes):
         raise UsageError(f"{name} has {len(dataset.classes)} classes, not {len(model.classes)}")
     size = card["input"]["image_size"]

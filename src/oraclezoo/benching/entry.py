@@ -14,6 +14,7 @@ import numpy as np
 from oraclezoo._version import __version__
 from oraclezoo.artifacts import build
 from oraclezoo.artifacts import robustness as robust
+from oraclezoo.artifacts.plugins import PluginCode, changes, plugin_code
 from oraclezoo.artifacts.run import Run, ScoredRecord
 from oraclezoo.artifacts.score import Score
 from oraclezoo.artifacts.sources import code_sha256
@@ -80,9 +81,11 @@ def compose_result(
             "with --overwrite"
         )
     identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
+    plugins = _same_plugins(jobs, plugin_code(recipe, registry))
     robustness = robust.together([record.robust for record in records.values()])
     keeps = (jobs.timed, robustness is not None)
-    identity = _free(folder, identity, set(records), data_key(digests), *keeps)
+    key = data_key(digests), _codes(plugins)
+    identity = _free(folder, identity, set(records), key, *keeps)
     speeds = [
         record.calibration_s
         for record in records.values()
@@ -126,13 +129,37 @@ def compose_result(
     }
     if robustness is not None:
         document["robustness"] = robustness
+    if plugins:
+        document["plugins"] = plugins
     result = Result.from_json_dict(document)
     result.save(folder)
     return result
 
 
-def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, robust: bool) -> str:
-    """Return an id whose result, if it exists, has the same data and no further content.
+def _same_plugins(jobs: Jobs, now: PluginCode) -> PluginCode:
+    """Return the plugins that all runs were trained with. Raises ResultError if they differ."""
+    for seed, run in jobs.runs.items():
+        changed = changes(run.record.get("plugins"), now)
+        if changed:
+            raise ResultError(
+                f"{jobs.recipe.name}, seed {seed}: {'; '.join(changed)}; run the same command again"
+            )
+    return now
+
+
+def _codes(plugins: PluginCode) -> tuple[tuple[str, str, str], ...]:
+    return tuple((name, one["version"], one["sha256"]) for name, one in sorted(plugins.items()))
+
+
+def _free(
+    folder: Path,
+    identity: str,
+    seeds: set[int],
+    key: tuple[str, tuple[tuple[str, str, str], ...]],
+    timed: bool,
+    robust: bool,
+) -> str:
+    """Return an id whose result, if it exists, has the same data and plugins and no more content.
 
     Further content means other seeds, times or robustness.
     """
@@ -145,7 +172,8 @@ def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, r
         further = {score.seed for score in old.seeds} - seeds
         loses = not timed and any(score.train_s is not None for score in old.seeds)
         loses |= not robust and old.robustness is not None
-        if not further and not loses and (not old.seeds or old.track.data_key == key):
+        same = (old.track.data_key, old.plugin_key) == key
+        if not further and not loses and (not old.seeds or same):
             return taken
         taken = f"{identity}-{number}"
     raise AssertionError("count() does not end")

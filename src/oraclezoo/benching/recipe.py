@@ -17,6 +17,7 @@ from oraclezoo.artifacts.run import Run, folder_name
 from oraclezoo.artifacts.score import Score
 from oraclezoo.benching.entry import Jobs, compose_result
 from oraclezoo.benching.requests import Measurement, Scoring, Training
+from oraclezoo.benching.reuse import KEPT, differences
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
@@ -319,7 +320,20 @@ class RecipeBench:
             self.keep(seed)
             return
         self.tell("start", seed)
-        last = self._train(seed, resume=bool(status))
+        self.conclude(self._train(seed, resume=bool(status)), seed)
+
+    def conclude(self, last: Event, seed: int) -> None:
+        """Record the outcome of a seed's job; one that left no scored run has failed.
+
+        Args:
+            last: Last event of the job.
+            seed: The seed.
+        """
+        if last["event"] != "failed":
+            try:
+                self.jobs.run(seed).scored()
+            except ResultError as error:
+                last = {"event": "failed", "reason": "error", "message": f"it left no run: {error}"}
         if last["event"] == "failed":
             self.fail(last, seed)
         else:
@@ -341,7 +355,10 @@ class RecipeBench:
             record = run.record
         except OracleZooError:
             return ""
-        if not self.mode.serves(record, self.jobs.identity(seed)):
+        identity = self.jobs.identity(seed)
+        if not self.mode.serves(record, identity):
+            why = differences(record, identity) or ["it was trained in parts or with others"]
+            self.tell("message", seed, {"message": f"trained again because {'; '.join(why)}"})
             return ""
         status = str(record.get("status"))
         if status != "done":
@@ -381,7 +398,8 @@ class RecipeBench:
         """
         self.fractions.pop(seed, None)
         run = self.runs[seed] = self.jobs.run(seed)
-        self.tell(event, seed, run.record["score"], part=1)
+        fields = {**run.record["score"], **({"reason": KEPT} if event == "kept" else {})}
+        self.tell(event, seed, fields, part=1)
         self.offset += 1
 
     def fail(self, last: Event, seed: int, *, reported_seed: bool = True) -> None:

@@ -97,10 +97,7 @@ class Concurrent:
                 row.pass_message(event, seeds[index])
 
         def on_end(index: int, event: Event) -> None:
-            if event["event"] == "failed":
-                row.fail(event, seeds[index])
-            else:
-                row.finish(seeds[index], "done")
+            row.conclude(event, seeds[index])
 
         run_jobs(
             [

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from oraclezoo.artifacts.model import Model
+from oraclezoo.artifacts.plugins import plugin_digest
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
 from oraclezoo.choices import PRUNING_RUNTIMES
@@ -183,7 +184,8 @@ def prune_model(
         mild = milder(own_recipe, tuning, registry)
         data = images_for(before, mild, dataset, pick(options.device))
     folder = None if out is None else Path(out)
-    digest = _digest(before, pruning, tuning, dataset, mild)
+    plugins = plugin_digest(before.card, mild, registry)
+    digest = _digest(before, pruning, tuning, dataset, mild, plugins)
     with working(folder, digest, resume=options.resume, overwrite=options.overwrite) as work:
         steps = Steps(
             before=before,
@@ -275,7 +277,12 @@ def _notes(receipt: Receipt, undeclared: bool) -> Iterator[str]:
 
 
 def _digest(
-    model: Model, pruning: Pruning, tuning: Tuning, dataset: Dataset, recipe: Recipe | None
+    model: Model,
+    pruning: Pruning,
+    tuning: Tuning,
+    dataset: Dataset,
+    recipe: Recipe | None,
+    plugins: bytes,
 ) -> str:
     """Return the SHA-256 of every input that affects the result; ``--resume`` requires a match."""
     inputs = [
@@ -285,4 +292,4 @@ def _digest(
         None if recipe is None else recipe.hash,
     ]
     text = json.dumps(inputs, sort_keys=True)
-    return hashlib.sha256(text.encode() + model.weights()).hexdigest()
+    return hashlib.sha256(text.encode() + model.weights() + plugins).hexdigest()

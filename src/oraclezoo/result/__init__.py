@@ -69,6 +69,18 @@ class ComponentRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginRecord:
+    """Version and code of a plugin's distribution.
+
+    ``sha256`` covers its files; ``source`` is ``index``, ``url``, ``local`` or ``editable``.
+    """
+
+    version: str
+    sha256: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class SeedScore:
     """Scores of one successful training run. ``accuracy`` is on the test split, in [0, 1].
 
@@ -175,7 +187,8 @@ class Result:
 
     ``components`` is keyed by kind: backbone, optimizer, scheduler, dataset. ``path`` is the file
     that the result was loaded from or saved to; it is neither in the document nor compared.
-    ``robustness`` is None and absent from the document if it was not measured.
+    ``robustness`` is None and absent from the document if it was not measured; ``plugins`` (by
+    distribution) is empty and absent if all components are built in.
     """
 
     id: str
@@ -196,13 +209,29 @@ class Result:
     libraries: Mapping[str, str]
     predictions: PredictionsFile | None
     robustness: Robustness | None = None
+    plugins: Mapping[str, PluginRecord] = field(default_factory=dict)
     path: Path | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def foreign(self) -> dict[str, str]:
+        """Version of each distribution other than oraclezoo that provides a component."""
+        parts = self.components.values()
+        return {p.distribution: p.version for p in parts if p.distribution != "oraclezoo"}
+
+    @property
+    def plugin_key(self) -> tuple[tuple[str, str, str], ...]:
+        """Identity of the plugins' code: distribution, version and SHA-256 (or "") of each."""
+        codes = {name: (one.version, one.sha256) for name, one in self.plugins.items()}
+        stated = {name: (version, "") for name, version in self.foreign.items()}
+        return tuple((name, *value) for name, value in sorted((stated | codes).items()))
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return the JSON document: dicts, lists, strings, numbers, booleans and None."""
         document = {"schema": SCHEMA, **dataclasses.asdict(self)}
         del document["path"]
-        if self.robustness is None:  # older versions of oraclezoo reject the key
+        if not self.plugins:  # older versions of oraclezoo reject the key
+            del document["plugins"]
+        if self.robustness is None:
             del document["robustness"]
         else:
             document["robustness"] = json.loads(json.dumps(document["robustness"]))
@@ -230,6 +259,7 @@ class Result:
             "hardware": Hardware(**hardware),
             "predictions": None if predictions is None else PredictionsFile(**predictions),
             "robustness": None if robustness is None else _robustness(robustness),
+            "plugins": {k: PluginRecord(**v) for k, v in parts.get("plugins", {}).items()},
         }
         return cls(**parts, path=path)
 

@@ -177,7 +177,7 @@ class Study:
         if not isinstance(stored, dict):
             raise ValueError("no definition of a sweep")
         for key, value in json.loads(json.dumps(definition)).items():
-            if stored[key] != value:
+            if stored.get(key) != value:
                 raise UsageError(
                     f"{self.path.parent} holds a sweep with another {key}; "
                     "resume that one with its own options, or choose another --out"

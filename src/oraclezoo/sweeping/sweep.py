@@ -15,6 +15,7 @@ from pathlib import Path
 import filelock
 
 from oraclezoo.artifacts.build import components, open_dataset
+from oraclezoo.artifacts.plugins import plugin_code
 from oraclezoo.artifacts.run import writable
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.execution import Execution
@@ -199,6 +200,9 @@ def _definition(
         "components": components(recipe, registry),
         "data_sha256": dict(dataset.sha256),
     }
+    plugins = plugin_code(recipe, registry)
+    if plugins:  # studies of built-in components are the same as before it was recorded
+        definition["plugins"] = plugins
     plain: dict[str, object] = json.loads(json.dumps(definition, default=list))
     return plain
 

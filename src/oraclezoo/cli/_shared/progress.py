@@ -112,7 +112,7 @@ def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
     def report(state: Progress) -> None:
         who = state.recipe if state.seed is None else f"{state.recipe} seed {state.seed}"
         if state.event in ("kept", "done"):
-            how = " (reused)" if state.event == "kept" else ""
+            how = f" (reused: {state.fields['reason']})" if state.event == "kept" else ""
             lines.say(f"{who}: test {100 * state.fields['accuracy']:.1f}%{how}")
         elif state.event == "failed":
             why = f"failed ({state.fields['reason']}): {state.fields['message']}"
