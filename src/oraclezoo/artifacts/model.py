@@ -27,13 +27,13 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from oraclezoo.artifacts.build import build_backbone
-from oraclezoo.artifacts.plugins import check_backbone, with_install
+from oraclezoo.artifacts.plugins import check_backbone
 from oraclezoo.card import SCHEMA, backbone_of, smoothing_of
 from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.compression.torch_form import Form, InSizes, compiled
 from oraclezoo.engine.evaluate import BATCH_SIZE, probabilities, with_views
 from oraclezoo.engine.images import Streamed
-from oraclezoo.errors import OracleZooError, ResultError, UnknownNameError, UsageError
+from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.imaging.polarity import Polarity
 from oraclezoo.imaging.prepare import as_batch
 from oraclezoo.onnx_export.shipped import Tempered
@@ -304,14 +304,12 @@ def assemble(
         name, options, shape = backbone_of(card)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ResultError(f"{where}: its card is not one of a model ({error!r})") from error
+    check_backbone(card, registry, where)
     try:
         plan = Plan.from_json(card["plan"]) if "plan" in card else None
         outline = _outline(registry, name, options, shape, plan)
     except ResultError as error:
         raise ResultError(f"{where}: {error}") from error
-    except UnknownNameError as error:
-        raise with_install(error, card.get("provenance")) from error
-    check_backbone(card, registry, where)
     stated = {key: tuple(value.shape) for key, value in state.items()}
     expected = {key: tuple(value.shape) for key, value in outline.items()}
     if outline and stated != expected:

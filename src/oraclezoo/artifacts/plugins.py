@@ -88,13 +88,20 @@ def check_backbone(card: Mapping[str, Any], registry: Registry, where: str) -> N
     """Warn if a model's backbone is from a plugin whose version or code is not the card's.
 
     Args:
-        card: Content of ``model.json``.
+        card: Content of ``model.json``, with a valid backbone.
         registry: Registry of components.
         where: Path of the model, for the message.
+
+    Raises:
+        UnknownNameError: The backbone is not installed; says what to install.
     """
     origin = _part(card, "provenance")
-    distribution = _part(origin, "components", "backbone").get("distribution")
-    if not isinstance(distribution, str) or distribution not in registry.distributions:
+    try:
+        entry = registry.get("backbone", card["backbone"]["name"])
+    except UnknownNameError as error:
+        raise with_install(error, origin) from error
+    distribution = entry.distribution
+    if entry.builtin:
         return
     was = Code.from_json(distribution, _part(origin, "plugins").get(distribution))
     try:
