@@ -135,7 +135,7 @@ def with_install(error: UnknownNameError, provenance: object) -> UnknownNameErro
             version = str(entry.get("version"))
             advice = f"pip install {distribution}"
             if advice in str(error) and re.fullmatch(r"[0-9][A-Za-z0-9.+!_-]{0,60}", version):
-                hint = f"distribution '{distribution}' is not installed: {advice}=={version}"
+                hint = str(error).partition("; ")[2].replace(advice, f"{advice}=={version}", 1)
                 return UnknownNameError(error.kind, error.name, (), hint)
     return error
 

@@ -14,7 +14,7 @@ from oraclezoo.recipe import Recipe
 
 
 def check_rates(optimizer: Optimizer, recipe: Recipe, when: str) -> None:
-    """Raise PluginError if a learning rate is not a finite number from 0.
+    """Raise PluginError if a learning rate is not finite: the loss is not to blame.
 
     Rates in tensors are not read, which would wait for the device.
 
@@ -25,10 +25,10 @@ def check_rates(optimizer: Optimizer, recipe: Recipe, when: str) -> None:
     """
     for group in optimizer.param_groups:
         rate: Any = group.get("lr", 0.0)
-        if isinstance(rate, (int, float)) and not 0 <= rate < math.inf:
+        if isinstance(rate, (int, float)) and not math.isfinite(rate):
             raise PluginError(
                 f"scheduler '{recipe.scheduler.name}' sets the learning rate to {rate} {when}; "
-                "it must be finite and not negative"
+                "it must be finite"
             )
 
 

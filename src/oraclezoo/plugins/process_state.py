@@ -34,7 +34,7 @@ def preserved(changed: list[str], *, randomness: bool = True) -> Iterator[None]:
         yield
     finally:
         after = _read(randomness)
-        fresh = {name for name in sys.modules.keys() - modules if "." not in name}
+        fresh = {name.partition(".")[0] for name in sys.modules.keys() - modules}
         for name, value in after.items():
             old = before.get(name, _FRESH.get(name, _MISSING))
             if old is _MISSING:

@@ -243,12 +243,12 @@ class Registry:
             offered = any((s.kind, s.name) == (kind, bare) for s in plugin.specs)
             if plugin.distribution == distribution or (offered and not colon):
                 hint = f"plugin {plugin.name} is {plugin.status} ({plugin.reason}): {_DOCTOR}"
-        if colon and not hint and all(p.distribution != distribution for p in self.plugins):
-            hint = f"distribution '{distribution}' is not installed: pip install {distribution}"
-            return UnknownNameError(kind, name, (), hint)
         if failed and not hint and not colon:
             hint = f"plugins that did not load: {', '.join(p.name for p in failed)}; {_DOCTOR}"
         known = [e.qualified for e in self.entries(kind)] if colon else self.names(kind)
+        if colon and not hint and all(p.distribution != distribution for p in self.plugins):
+            advice = f"distribution '{distribution}' is not installed: pip install {distribution}"
+            return UnknownNameError(kind, name, (), advice + nearest(name, known))
         return UnknownNameError(kind, name, known, hint)
 
 

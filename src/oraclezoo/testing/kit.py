@@ -14,6 +14,7 @@ import torch
 from oraclezoo.errors import UnknownNameError, UsageError
 from oraclezoo.plugins.checks import CONTRACT
 from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.process_state import preserved
 from oraclezoo.plugins.registry import Entry, Registry
 from oraclezoo.specs import KINDS, Kind
 from oraclezoo.testing import backbones, datasets, models, optimizers, schedulers, trackers
@@ -164,7 +165,7 @@ def check(
 def judge(check: Check, subject: Subject) -> Verdict:
     """Run one check. Any exception of the component is a failure with that reason."""
     try:
-        with torch.random.fork_rng([]), warnings.catch_warnings():
+        with torch.random.fork_rng([]), warnings.catch_warnings(), preserved([], randomness=False):
             warnings.simplefilter("ignore")
             torch.manual_seed(0)
             remark = check.function(subject)

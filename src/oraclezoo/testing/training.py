@@ -42,20 +42,17 @@ def training_step(subject: Subject) -> None:
 
 
 def _train(subject: Subject, size: int) -> None:
-    recipe = _recipe(subject)
-    data, classes = _data(subject, size)
-    shape = {"in_chans": 1, "num_classes": classes, "image_size": int(data.images.shape[-1])}
+    recipe, device = _recipe(subject), torch.device("cpu")
     changed: list[str] = []
     with TemporaryDirectory() as folder, preserved(changed, randomness=False):
-        for _ in range(2):  # the second trainer resumes from the checkpoint of the first
+        data, classes = _data(subject, size)
+        shape = {"in_chans": 1, "num_classes": classes, "image_size": int(data.images.shape[-1])}
+        for resumes in (False, True):
             parts = build_parts(recipe, subject.registry, data, shape, seed=0)
-            trainer = Trainer(
-                recipe, parts, data, seed=0, device=torch.device("cpu"), folder=Path(folder)
-            )
-            resumed = trainer.resume()
+            trainer = Trainer(recipe, parts, data, seed=0, device=device, folder=Path(folder))
+            if trainer.resume() != resumes:
+                broken("the training leaves no checkpoint")
             trainer.fit()
-        if not resumed:
-            broken("the training left no checkpoint")
     if changed:
         broken(f"a training step changes {', '.join(changed)}")
 
@@ -63,7 +60,7 @@ def _train(subject: Subject, size: int) -> None:
 def _recipe(subject: Subject) -> Recipe:
     """Return the recipe ``quick`` with the component, for one step."""
     changes: dict[str, object] = {
-        "backbone.name": "lenet5",
+        "backbone.name": "resnet8",
         "budget.epochs": 1,
         "budget.batch_size": BATCH,
     }
