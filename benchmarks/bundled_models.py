@@ -38,8 +38,8 @@ from oraclezoo.measure.temperature import mean_loss
 from oraclezoo.quantization.temperature import calibrate
 from oraclezoo.ranking.calibration import expected_error
 from oraclezoo.ranking.predictions import accuracy_of
-from oraclezoo.result import write_atomically
 from oraclezoo.serving.listing import INDEX, MODELS
+from oraclezoo.storage import write_atomically
 
 TRACK = "oracle-mnist-3k"
 RECIPES = {"oraclenet_n": "tiny", "oraclenet_s": "default", "oraclenet_b": "best"}

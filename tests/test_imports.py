@@ -19,7 +19,7 @@ SOURCE = Path(oraclezoo.__file__).parent
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
-        "_version errors specs hookspecs contracts card choices",
+        "_version errors storage specs hookspecs contracts card choices",
         "recipe result plugins scaffold",
         "imaging data zoo engine compression onnx_export measure serving ranking plots trackers",
         "artifacts jobs testing sphinxext",
@@ -36,6 +36,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
 SIDEWAYS = {
     ("card", "errors"),
     ("specs", "errors"),
+    ("storage", "errors"),
     ("hookspecs", "specs"),
     ("recipe", "plugins"),  # a recipe is resolved by the registry
     ("data", "imaging"),  # scans are converted
@@ -59,7 +60,7 @@ HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving"}
 """What the command line imports in bodies only."""
 
 LIGHT_FOLDERS = {
-    *("_version", "choices", "errors", "specs", "hookspecs", "card"),
+    *("_version", "choices", "errors", "storage", "specs", "hookspecs", "card"),
     *("recipe", "result", "plugins"),
     *("scaffold", "api", "cli", "__init__", "__main__"),
 }

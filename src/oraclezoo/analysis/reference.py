@@ -20,7 +20,7 @@ from oraclezoo.analysis.features import Features, features
 from oraclezoo.artifacts.model import Model
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import ResultError
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 
 SCHEMA = "oraclezoo/reference/1"
 MAX_SAMPLE = 1000

@@ -38,9 +38,9 @@ from oraclezoo.imaging.polarity import Polarity
 from oraclezoo.imaging.prepare import as_batch
 from oraclezoo.onnx_export.shipped import Tempered
 from oraclezoo.plugins.registry import Registry, build_registry
-from oraclezoo.result import write_atomically
 from oraclezoo.serving.names import locate
 from oraclezoo.serving.prediction import Prediction
+from oraclezoo.storage import write_atomically
 
 if TYPE_CHECKING:
     from oraclezoo.onnx_export.session import OnnxClassifier

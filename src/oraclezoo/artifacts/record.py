@@ -26,7 +26,7 @@ from oraclezoo.errors import (
 from oraclezoo.measure import hardware
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 
 
 def provenance(

@@ -17,7 +17,7 @@ from oraclezoo.errors import (
 )
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 
 SCHEMA = "oraclezoo/run/1"
 OVERWRITE = "--overwrite trains again, --out chooses another folder"

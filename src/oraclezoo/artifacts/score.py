@@ -20,7 +20,8 @@ from oraclezoo.errors import ResultError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking import ledger
 from oraclezoo.ranking.predictions import accuracy_of, losses
-from oraclezoo.result import data_key, write_atomically
+from oraclezoo.result import data_key
+from oraclezoo.storage import write_atomically
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 from oraclezoo.recipe.variants import Variant
-from oraclezoo.result import timestamp, write_atomically
+from oraclezoo.result import timestamp
+from oraclezoo.storage import write_atomically
 from oraclezoo.training.finetune import Tuning
 
 SCHEMA = "oraclezoo/variant/1"

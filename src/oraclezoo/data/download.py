@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin
 
 from oraclezoo._version import __version__
-from oraclezoo.data.atomic import alone, replacing
 from oraclezoo.data.locate import check
 from oraclezoo.data.upstream import UpstreamFile, digest_stream
 from oraclezoo.errors import DownloadError
+from oraclezoo.storage import alone, replacing
 
 if TYPE_CHECKING:
     import requests  # 0.2 s, not needed if the file exists

@@ -14,13 +14,13 @@ from typing import Self
 
 import numpy as np
 
-from oraclezoo.data.atomic import alone, replacing
 from oraclezoo.data.characters import CLASSES, GLYPHS
 from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit
 from oraclezoo.data.idx import read_images_labels, write_idx
 from oraclezoo.data.locate import cache_folder
 from oraclezoo.data.upstream import digest
 from oraclezoo.errors import DataError
+from oraclezoo.storage import alone, replacing
 
 _LOG = logging.getLogger(__name__)
 _SIZE = 28

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.data.atomic import replacing
 from oraclezoo.errors import DataError
+from oraclezoo.storage import replacing
 
 TYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),

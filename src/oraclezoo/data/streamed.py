@@ -21,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from oraclezoo.data import idx, upstream
-from oraclezoo.data.atomic import alone, replacing
 from oraclezoo.data.dataset import ArraySplit
 from oraclezoo.data.locate import cache_folder
 from oraclezoo.errors import DataError
+from oraclezoo.storage import alone, replacing
 
 CHUNK_BYTES = 1 << 20
 """Bytes per read when iterating in order."""

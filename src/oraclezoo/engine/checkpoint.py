@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from oraclezoo.errors import PluginError, ResultError
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 
 _KEY = "oraclezoo/state/1"
 _TAGS = ("tensor", "tuple", "dict")

@@ -19,7 +19,7 @@ from oraclezoo.artifacts.run import writable
 from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.pruning.options import Cut
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 
 FOLDER = "pruning"
 """Name of the working directory of a pruning, inside the model's folder."""

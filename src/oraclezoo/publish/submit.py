@@ -13,8 +13,9 @@ from oraclezoo.publish.checks import Checked, Finding, check
 from oraclezoo.publish.text import pull_request
 from oraclezoo.ranking import ledger
 from oraclezoo.ranking.reproduction.record import FOLDER, Reproduction, sha256_of
-from oraclezoo.result import Result, write_atomically
+from oraclezoo.result import Result
 from oraclezoo.result.check import read_json
+from oraclezoo.storage import write_atomically
 
 PLACE = Path("benchmarks") / "results"
 """Folder of published results in a checkout."""

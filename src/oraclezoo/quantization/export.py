@@ -28,7 +28,7 @@ from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.receipt import Step, parity, prove, receipt, side
 from oraclezoo.receipts.records import Parity
 from oraclezoo.receipts.timing import ROUNDS, Subject
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 
 PROGRAM = "model.pt2"
 

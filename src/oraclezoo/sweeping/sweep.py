@@ -23,7 +23,7 @@ from oraclezoo.errors import OracleZooError, UsageError
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 from oraclezoo.sweeping.records import TRIALS, Importance, Settings, Trial, Watch
 from oraclezoo.sweeping.search import RUNS, Search, plan
 from oraclezoo.sweeping.space import Axis, check_grid, grid_size, read_space

@@ -18,7 +18,8 @@ from oraclezoo.engine.profile import Profiler
 from oraclezoo.engine.records import Epoch
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import DivergedError, InterruptedRunError
-from oraclezoo.result import timestamp, write_atomically
+from oraclezoo.result import timestamp
+from oraclezoo.storage import write_atomically
 from oraclezoo.training.prepared import Prepared
 from oraclezoo.training.pretrain import FOLDER as PRETRAIN
 from oraclezoo.training.teachers import FOLDER as TEACHERS

@@ -15,12 +15,12 @@ import numpy as np
 import tomli_w
 
 from oraclezoo.data import folder
-from oraclezoo.data.atomic import alone
 from oraclezoo.data.glyphs.draw import VERSION, generate
 from oraclezoo.data.glyphs.strokes import Character
 from oraclezoo.data.glyphs.written import digest
 from oraclezoo.data.idx import write_idx
 from oraclezoo.errors import DataError
+from oraclezoo.storage import alone
 
 RECORD = "glyphs.json"
 """File next to the images that records how they were generated."""

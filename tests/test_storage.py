@@ -8,12 +8,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from oraclezoo.data import atomic
-from oraclezoo.data.atomic import alone, replacing
+from oraclezoo import storage
+from oraclezoo.errors import UsageError
+from oraclezoo.storage import alone, exclusive, replacing, write_atomically
 
 ABANDONED = ".target.0123456789abcdef.tmp"
 
@@ -62,7 +66,7 @@ def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from oraclezoo.data.atomic import replacing
+from oraclezoo.storage import replacing
 with replacing(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
@@ -119,13 +123,13 @@ def test_without_locks_a_days_age_tells(
         raise OSError(37, "No locks available")
 
     if system == "no locks":
-        monkeypatch.setattr(atomic, "fcntl", None)
+        monkeypatch.setattr(storage, "fcntl", None)
     else:
         monkeypatch.setattr(fcntl, "flock", flock)
     young, old = tmp_path / ABANDONED, tmp_path / ".b.0123456789abcdef.tmp"
     young.touch()
     old.touch()
-    os.utime(old, (0, time.time() - atomic.STALE_S - 60))
+    os.utime(old, (0, time.time() - storage.STALE_S - 60))
     with replacing(tmp_path / "new") as file:
         file.write(b"new")
     assert sorted(path.name for path in tmp_path.iterdir()) == [ABANDONED, "new"]
@@ -187,3 +191,124 @@ def test_a_lock_ends_with_an_error(tmp_path: Path) -> None:
 def fail_alone(path: Path, waited: list[int]) -> None:
     with alone(path, lambda: waited.append(1)):
         raise ValueError("inside")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes cannot be probed on Windows")
+def test_partial_files_of_version_0_1_are_removed_once_their_process_is_gone(
+    tmp_path: Path,
+) -> None:
+    """They carry its number; one of a running process stays."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / f".run.json.{gone.pid}.partial").write_bytes(b"half")
+    running = tmp_path / f".run.json.{os.getpid()}.partial"
+    running.write_bytes(b"half")
+    write_atomically(tmp_path / "new", b"new")
+    assert sorted(tmp_path.iterdir()) == sorted([running, tmp_path / "new"])
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from oraclezoo.storage import exclusive
+with exclusive(Path(sys.argv[1])):
+    (Path(sys.argv[1]) / "held").touch()
+    print("locked", flush=True)
+    time.sleep(600)
+"""
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    """A process that has locked the folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path) -> None:
+    """The message names the folder; a killed process leaves no lock behind."""
+    folder = tmp_path / "run"
+    process = holder(folder)
+    try:
+        with pytest.raises(UsageError, match="run is in use by another process"), exclusive(folder):
+            raise AssertionError("locked twice")
+    finally:
+        process.kill()
+        process.wait()
+    with exclusive(folder):
+        (folder / "mine").touch()
+    assert (folder / "mine").exists()
+
+
+def test_a_thread_may_lock_a_folder_twice_and_another_may_not(tmp_path: Path) -> None:
+    """Functions that lock may call each other."""
+    refused: list[str] = []
+
+    def other() -> None:
+        try:
+            with exclusive(tmp_path / "run"):
+                pass
+        except UsageError as error:
+            refused.append(str(error))
+
+    with exclusive(tmp_path / "run"), exclusive(tmp_path / "run"):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    other()
+    assert len(refused) == 1
+
+
+def test_a_folder_that_was_locked_for_nothing_is_removed(tmp_path: Path) -> None:
+    """A command that fails before it writes leaves no empty folder; other files stay."""
+    with exclusive(tmp_path / "new"):
+        pass
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "notes.txt").touch()
+    with exclusive(tmp_path / "old"):
+        pass
+    assert (tmp_path / "old" / "notes.txt").exists()
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_save_that_is_killed_leaves_the_old_or_the_new_files(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never some of each, at whatever file operation it dies; the next save completes."""
+    folder = tmp_path / "model"
+    old = {"a": b"old a", "b": b"old b", "c": b"old c"}
+    new = {name: content.replace(b"old", b"new") for name, content in old.items()}
+    storage.replace_files(folder, old)
+    (folder / "notes.txt").write_text("mine")
+    with monkeypatch.context() as patch:
+        count = iter(range(100))
+        for name in ("mkdir", "rename", "replace", "rmdir"):
+            patch.setattr(Path, name, dying(getattr(Path, name), count, step))
+        patch.setattr(storage, "settle", dying(storage.settle, count, step))
+        patch.setattr(storage.shutil, "rmtree", lambda *_, **__: None)  # a dead process cleans not
+        with suppress(Killed):
+            storage.replace_files(folder, new)
+    content = {name: storage.current(folder, name).read_bytes() for name in old}
+    assert content in (old, new)
+    storage.replace_files(folder, new)
+    assert {path.name for path in folder.iterdir()} == {*old, "notes.txt", storage.LOCK}
+    assert {name: (folder / name).read_bytes() for name in old} == new
+
+
+def dying(function: Callable[..., Any], count: Iterator[int], step: int) -> Callable[..., Any]:
+    """The function, which raises at the given call."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if next(count) == step:
+            raise Killed
+        return function(*args, **kwargs)
+
+    return call
