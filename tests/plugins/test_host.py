@@ -179,7 +179,7 @@ def test_a_fact_without_effect_is_a_note(site: Any) -> None:
     (plugin,) = third_party(load(site))
     assert plugin.status == "ok"
     ((why, fix),) = plugin.notes
-    assert "the fact 'prunabel', which has no effect; did you mean 'prunable'?" in why
+    assert "the fact 'prunabel', which has no effect; did you mean 'prunable'" in why
     assert "rename" in fix
 
 

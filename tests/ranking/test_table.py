@@ -323,7 +323,8 @@ def test_other_plugin_code_makes_another_row(make_entry: MakeEntry) -> None:
     for number, (version, code) in enumerate(
         [("1.0", "a"), ("1.0", "b"), ("1.0", "b"), ("2.0", "b")]
     ):
-        result = make_entry("one", right).result
+        made = make_entry("one", right)
+        result = made.result
         components = {
             **result.components,
             "backbone": ComponentRecord("zoo-x:net", "zoo-x", version),
@@ -331,7 +332,7 @@ def test_other_plugin_code_makes_another_row(make_entry: MakeEntry) -> None:
         plugins = {"zoo-x": PluginRecord(version, code * 64, "index")}
         changed = replace(result, id=f"one-{number}", components=components, plugins=plugins)
         assert Result.from_json_dict(changed.to_json_dict()) == changed
-        entries.append(replace(make_entry("one", right), result=changed))
+        entries.append(Entry(changed, made.predictions))
     (table,) = tables(entries)
     found = sorted((row.plugins, row.replicates) for row in table.rows)
     assert found == [
