@@ -109,7 +109,7 @@ def test_an_edit_of_a_plugin_is_trained_again_as_another_row(
 
     first, _ = run()
     same, said = run()
-    assert "(reused: same recipe, data, code and machine)" in said
+    assert "(reused: same recipe, data and code)" in said
     assert same["id"] == first["id"]
     net = tmp_path / "site" / "zoo_tiny" / "net.py"
     net.write_text(net.read_text().replace("nn.ReLU()", "nn.Tanh()"))

@@ -13,12 +13,13 @@ import numpy.typing as npt
 import pytest
 from rich.console import Console
 
+from oraclezoo.card import PluginSource
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.ranking import ledger
 from oraclezoo.ranking.load import Entry
 from oraclezoo.ranking.rows import Row
 from oraclezoo.ranking.table import Table, leaderboard, tables
-from oraclezoo.result import ComponentRecord, Failure, PluginRecord, Result
+from oraclezoo.result import ComponentRecord, Failure, Result
 
 MakeEntry = Callable[..., Entry]
 Bools = npt.NDArray[np.bool_]
@@ -329,7 +330,7 @@ def test_other_plugin_code_makes_another_row(make_entry: MakeEntry) -> None:
             **result.components,
             "backbone": ComponentRecord("zoo-x:net", "zoo-x", version),
         }
-        plugins = {"zoo-x": PluginRecord(version, code * 64, "index")}
+        plugins = {"zoo-x": PluginSource(version, code * 64, "index")}
         changed = replace(result, id=f"one-{number}", components=components, plugins=plugins)
         assert Result.from_json_dict(changed.to_json_dict()) == changed
         entries.append(Entry(changed, made.predictions))

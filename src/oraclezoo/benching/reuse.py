@@ -1,17 +1,15 @@
-"""Why a finished run is reused, or trained again."""
+"""Why a finished run is trained again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from oraclezoo.artifacts.plugins import changes
-
-KEPT = "same recipe, data, code and machine"
-"""Why a run is reused."""
+from oraclezoo.artifacts.record import Provenance
 
 _WORDS = {
     "recipe": "the recipe",
+    "oraclezoo": "the version of oraclezoo",
     "code_sha256": "the code of oraclezoo",
     "components": "the components",
     "data_sha256": "the data",
@@ -19,40 +17,39 @@ _WORDS = {
     "deterministic": "--deterministic",
     "hardware": "the hardware",
     "libraries": "the libraries",
-    "run": "the trained run",
+    "source": "the trained run",
 }
 
 
-def differences(record: Mapping[str, Any], identity: Mapping[str, Any]) -> list[str]:
-    """Return in words what differs between a run's record and the provenance of a new run.
+def differences(before: Provenance, now: Provenance) -> list[str]:
+    """Return in words what differs between the provenance of a run and that of a new one.
 
     Args:
-        record: Record of the run.
-        identity: Provenance of a new run.
+        before: Provenance of the run.
+        now: Provenance of a new run.
 
     Returns:
         One text per difference; empty if there is none.
     """
-    found = changes(record.get("plugins"), identity.get("plugins"))
-    for key, now in identity.items():
-        before = record.get(key)
-        if key == "plugins" or before == now or (key == "components" and found):
+    texts = changes(before.plugins, now.plugins)
+    for name, what in _WORDS.items():
+        old, new = getattr(before, name), getattr(now, name)
+        if old == new or (name == "components" and texts):
             continue
-        what = _WORDS.get(key, key)
-        if isinstance(before, str) and isinstance(now, str):
-            found.append(f"{what} changed ({before[:8]} -> {now[:8]})")
-        elif isinstance(before, Mapping) and isinstance(now, Mapping):
-            keys = [k for k in sorted(before.keys() | now.keys()) if before.get(k) != now.get(k)]
-            found.append(f"{what} changed ({_listed(keys, before, now)})")
+        if isinstance(old, str) and isinstance(new, str):
+            texts.append(f"{what} changed ({old[:8]} -> {new[:8]})")
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
+            texts.append(f"{what} changed ({_entries(old, new)})")
         else:
-            found.append(f"{what} changed ({before} -> {now})")
-    return found
+            texts.append(f"{what} changed")
+    return texts
 
 
-def _listed(keys: list[str], before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _entries(before: Mapping[str, object], now: Mapping[str, object]) -> str:
     """Format up to three changed entries."""
+    keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     texts = []
     for key in keys[:3]:
-        one, other = (str(each.get(key)) for each in (before, now))
-        texts.append(f"{key}: {one} -> {other}" if len(one) + len(other) <= 60 else key)
+        old, new = str(before.get(key)), str(now.get(key))
+        texts.append(f"{key}: {old} -> {new}" if len(old) + len(new) <= 60 else key)
     return ", ".join(texts) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")

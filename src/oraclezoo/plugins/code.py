@@ -10,16 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import sysconfig
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path, PurePath
-from typing import Any, Literal, Self
+from typing import Any
 
+from oraclezoo.card import PluginSource
 from oraclezoo.errors import PluginError
-from oraclezoo.plugins.discovery import normalise
-
-Source = Literal["index", "url", "local", "editable"]
-"""Where a distribution was installed from: a package index, a URL, a local path, or a checkout."""
 
 _CACHES = (".pyc", ".pyo")
 _SHARED = {"site-packages", "dist-packages"}
@@ -28,35 +24,7 @@ _seen: dict[str, str] = {}
 """Digest of each distribution when this process first asked for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
-    """Version and code of a distribution; ``sha256`` covers the names and bytes of its files."""
-
-    distribution: str
-    version: str
-    sha256: str
-    source: Source
-
-    def __str__(self) -> str:
-        return f"{self.distribution} {self.version} (code {self.sha256[:8]})"
-
-    def to_json(self) -> dict[str, str]:
-        """Return the record as stored in runs, cards and results, without the distribution."""
-        return {"version": self.version, "sha256": self.sha256, "source": self.source}
-
-    @classmethod
-    def from_json(cls, distribution: str, entry: object) -> Self | None:
-        """Return the record of a distribution from a document, or None if it is not one."""
-        if not isinstance(entry, Mapping):
-            return None
-        version, sha256, source = (entry.get(key) for key in ("version", "sha256", "source"))
-        if not isinstance(version, str) or not isinstance(sha256, str):
-            return None
-        known = source if source in ("index", "url", "local", "editable") else "local"
-        return cls(distribution, version, sha256, known)
-
-
-def code_of(distribution: str, modules: Iterable[str]) -> Code:
+def code_of(distribution: str, modules: Iterable[str]) -> PluginSource:
     """Return version and code of an installed distribution.
 
     Args:
@@ -95,7 +63,7 @@ def code_of(distribution: str, modules: Iterable[str]) -> Code:
             f"the code of plugin {distribution} changed while it was in use ({first[:8]} -> "
             f"{sha256[:8]}); start again, so that all of it runs the same code"
         )
-    return Code(normalise(distribution), found.version, sha256, _source(found))
+    return PluginSource(found.version, sha256, _source(found))
 
 
 def paths_of(distribution: str, modules: Iterable[str]) -> frozenset[str]:
@@ -162,8 +130,11 @@ def _belongs(parent: Path, found: Any) -> bool:
     return not _SHARED & {*parent.parts} and str(parent) not in map(sysconfig.get_path, _LIBRARY)
 
 
-def _source(found: Any) -> Source:
-    """Return where a distribution was installed from (PEP 610)."""
+def _source(found: Any) -> str:
+    """Return where a distribution was installed from: see :class:`oraclezoo.card.PluginSource`.
+
+    PEP 610: an index leaves no ``direct_url.json``.
+    """
     try:
         direct = json.loads(found.read_text("direct_url.json") or "null")
     except ValueError:

@@ -21,7 +21,7 @@ from oraclezoo.plugins.host import BUILTIN, Plugin, build_host
 from oraclezoo.specs import KINDS, Kind, Spec, Value
 
 if TYPE_CHECKING:
-    from oraclezoo.plugins.code import Code
+    from oraclezoo.card import PluginSource
 
 _DOCTOR = "see 'oraclezoo plugins doctor'"
 
@@ -203,7 +203,7 @@ class Registry:
             if plugin.status == "ok" and plugin.distribution != BUILTIN.distribution
         }
 
-    def code(self, distribution: str) -> Code:
+    def code(self, distribution: str) -> PluginSource:
         """Return version and code of a plugin's distribution. Raises PluginError."""
         from oraclezoo.plugins.code import code_of  # only needed for plugins
 

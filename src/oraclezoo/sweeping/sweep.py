@@ -14,9 +14,11 @@ from pathlib import Path
 
 import filelock
 
-from oraclezoo.artifacts.build import components, open_dataset
-from oraclezoo.artifacts.plugins import plugin_code
+from oraclezoo.artifacts.build import open_dataset
+from oraclezoo.artifacts.plugins import encoded, plugin_code
+from oraclezoo.artifacts.provenance import components
 from oraclezoo.artifacts.run import writable
+from oraclezoo.codec import encode
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import OracleZooError, UsageError
@@ -197,12 +199,12 @@ def _definition(
         "metric": settings.metric,
         "seeds": settings.seeds,
         "folds": settings.folds,
-        "components": components(recipe, registry),
+        "components": {kind: encode(each) for kind, each in components(recipe, registry).items()},
         "data_sha256": dict(dataset.sha256),
     }
     plugins = plugin_code(recipe, registry)
     if plugins:  # studies of built-in components are the same as before it was recorded
-        definition["plugins"] = plugins
+        definition["plugins"] = encoded(plugins)
     plain: dict[str, object] = json.loads(json.dumps(definition, default=list))
     return plain
 

@@ -18,7 +18,7 @@ from oraclezoo.plugins.process_state import preserved
 from oraclezoo.plugins.registry import Entry, Registry
 from oraclezoo.specs import KINDS, Kind
 from oraclezoo.testing import backbones, datasets, models, optimizers, schedulers, trackers
-from oraclezoo.testing.subject import BrokenError, SkippedError, Subject, broken
+from oraclezoo.testing.subject import SkippedError, Subject, ViolationError, fail
 from oraclezoo.testing.training import training_step
 
 Outcome = Literal["pass", "fail", "skip"]
@@ -26,7 +26,7 @@ TRAINED = ("backbone", "optimizer", "scheduler", "dataset")
 """Kinds of components that take part in a training step."""
 
 Function = Callable[[Subject], str | None]
-"""Check function: raises BrokenError or SkippedError, or returns an optional remark."""
+"""Check function: raises ViolationError or SkippedError, or returns an optional remark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def target(subject: Subject) -> None:
     try:
         signature.bind(*([None] * len(positional)), **keywords)
     except TypeError as error:
-        broken(f"{subject.spec.target} cannot be called as the contract requires: {error}")
+        fail(f"{subject.spec.target} cannot be called as the contract requires: {error}")
 
 
 def _checks() -> Iterator[Check]:
@@ -171,7 +171,7 @@ def judge(check: Check, subject: Subject) -> Verdict:
             remark = check.function(subject)
     except SkippedError as error:
         return _verdict(check, subject, "skip", str(error))
-    except BrokenError as error:
+    except ViolationError as error:
         return _verdict(check, subject, "fail", str(error))
     except KeyboardInterrupt:
         raise

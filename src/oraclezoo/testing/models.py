@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from oraclezoo.artifacts.model import WEIGHTS, Model, load
-from oraclezoo.card import read_document
+from oraclezoo.card import Card
 from oraclezoo.serving.predictor import Predictor
-from oraclezoo.testing.subject import Subject, broken
+from oraclezoo.testing.subject import Subject, fail
 
 
 def archive(subject: Subject) -> str:
@@ -24,24 +24,19 @@ def archive(subject: Subject) -> str:
 
 
 def card(subject: Subject) -> str:
-    """The card is valid and names its classes and its input."""
-    document = read_document(_folder(subject))
-    backbone = document.get("backbone")
-    if not isinstance(backbone, dict) or "name" not in backbone:
-        broken("its card names no backbone")
-    if not document.get("classes") or "input" not in document:
-        broken("its card states no classes or no input")
-    return f"{len(document['classes'])} classes"
+    """The card is valid and fits the input and the classes of the model."""
+    found = Card.load(_folder(subject))
+    return f"{len(found.classes)} classes, {found.input.image_size} pixels"
 
 
 def prediction(subject: Subject) -> str:
     """Predictions of two images are probabilities over its classes, from each of its files."""
     folder = _folder(subject)
-    document, forms = read_document(folder), []
-    size, classes = document["input"]["image_size"], len(document["classes"])
+    found, forms = Card.load(folder), []
+    size, classes = found.input.image_size, len(found.classes)
     images = np.zeros((2, size, size), np.uint8)
     images[1, 4:-4, 4:-4] = 255
-    if document.get("onnx"):
+    if found.onnx:
         _check(Predictor(folder).predict(images).probabilities, classes, "ONNX")
         forms.append("ONNX")
     if (folder / WEIGHTS).is_file():
@@ -49,7 +44,7 @@ def prediction(subject: Subject) -> str:
         _check(Model(model.module, model.card).predict(images).probabilities, classes, "PyTorch")
         forms.append("PyTorch")
     if not forms:
-        broken(f"it has neither {WEIGHTS} nor an ONNX file")
+        fail(f"it has neither {WEIGHTS} nor an ONNX file")
     return " and ".join(forms)
 
 
@@ -65,9 +60,9 @@ def is_remote(facts: Mapping[str, Any]) -> bool:
 
 def _check(found: npt.NDArray[np.float32], classes: int, where: str) -> None:
     if found.shape != (2, classes):
-        broken(f"{where}: probabilities are {found.shape}, not {(2, classes)}")
+        fail(f"{where}: probabilities are {found.shape}, not {(2, classes)}")
     if not np.isfinite(found).all() or not np.allclose(found.sum(1), 1, atol=1e-3):
-        broken(f"{where}: probabilities are not finite or do not sum to 1")
+        fail(f"{where}: probabilities are not finite or do not sum to 1")
 
 
 def _folder(subject: Subject) -> Path:

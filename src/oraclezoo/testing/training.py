@@ -17,7 +17,7 @@ from oraclezoo.plugins.process_state import preserved
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 from oraclezoo.recipe.sections import COMPONENTS, Component
-from oraclezoo.testing.subject import Subject, broken
+from oraclezoo.testing.subject import Subject, fail
 
 BATCH = 16
 """Batch size, number of training images and of validation images."""
@@ -51,10 +51,10 @@ def _train(subject: Subject, size: int) -> None:
             parts = build_parts(recipe, subject.registry, data, shape, seed=0)
             trainer = Trainer(recipe, parts, data, seed=0, device=device, folder=Path(folder))
             if trainer.resume() != resumes:
-                broken("the training leaves no checkpoint")
+                fail("the training leaves no checkpoint")
             trainer.fit()
     if changed:
-        broken(f"a training step changes {', '.join(changed)}")
+        fail(f"a training step changes {', '.join(changed)}")
 
 
 def _recipe(subject: Subject) -> Recipe:
