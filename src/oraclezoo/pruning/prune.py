@@ -12,7 +12,7 @@ from pathlib import Path
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.plugins import plugin_digest
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.contracts import Dataset
@@ -28,7 +28,7 @@ from oraclezoo.pruning.options import (
     tuning_document,
 )
 from oraclezoo.pruning.steps import Steps
-from oraclezoo.pruning.workspace import working
+from oraclezoo.pruning.workspace import is_finished, working
 from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.notes import CERTAIN
 from oraclezoo.receipts.receipt import Step, prove
@@ -144,13 +144,7 @@ def prune(
         device=device,
         gates=Gates(max_drop, max_limit),
         measurement=Measurement(
-            track=track,
-            data_dir=data_dir,
-            split=split,
-            results=results,
-            timed=timed,
-            rounds=rounds,
-            settings=tuple(settings) if settings else None,
+            track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None
         ),
         resume=resume,
         overwrite=overwrite,
@@ -159,6 +153,7 @@ def prune(
     return prune_model(model, out, options, registry or build_registry(), callbacks)
 
 
+@writing_model
 def prune_model(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -187,6 +182,9 @@ def prune_model(
     folder = None if out is None else Path(out)
     plugins = plugin_digest(before.card, mild, registry)
     digest = _digest(before, pruning, tuning, dataset, mild, plugins)
+    if folder is not None and options.resume and is_finished(folder, digest):
+        callbacks.say(f"{folder} is finished")
+        return open_model(folder, registry)
     with working(folder, digest, resume=options.resume, overwrite=options.overwrite) as work:
         steps = Steps(
             before=before,
@@ -212,7 +210,7 @@ def prune_model(
             if folder is None:
                 raise
             raise VerificationError(
-                f"{error} except {work}: --resume with other gates continues from there"
+                f"{error} except {work}: to continue, use --resume with other gates"
             ) from error
         pruned = after.with_receipt(receipt)
         if folder is not None:

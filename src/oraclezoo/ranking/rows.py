@@ -74,6 +74,17 @@ class Row:
     compression: str = UNCOMPRESSED
 
     @property
+    def marks(self) -> list[str]:
+        """Short remarks to show next to the recipe's name."""
+        remarks = (
+            ("refit", self.refit),
+            (f"{self.replicates} replicate{'s' * (self.replicates > 1)}", self.replicates),
+            (f"reproduced {self.reproductions}×", self.reproductions),
+            (f"differed {self.reproductions_differing}×", self.reproductions_differing),
+        )
+        return [text for text, shown in remarks if shown]
+
+    @property
     def label(self) -> str:
         """The recipe's name with its compression in parentheses, e.g. ``tiny (int8)``."""
         steps = clean(self.compression, 40)
