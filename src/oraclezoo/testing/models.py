@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.artifacts.model import WEIGHTS, Model, load
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import WEIGHTS, Model
 from oraclezoo.card import Card
 from oraclezoo.serving.predictor import Predictor
 from oraclezoo.testing.subject import Subject, fail
