@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from oraclezoo.card import Card, RecipeId, Source
+from oraclezoo.card import Card, PluginSource, RecipeId, Source
 from oraclezoo.codec import decode, encode
 from oraclezoo.errors import ResultError
 
@@ -32,6 +32,7 @@ class Provenance:
         oraclezoo: Version of oraclezoo.
         code_sha256: SHA-256 of its code.
         components: Distribution and version of each component, by kind.
+        plugins: Version and code of each distribution other than oraclezoo, by name.
         data_sha256: SHA-256 of the files of training and validation images.
         compile: ``"auto"``, ``"on"`` or ``"off"``.
         deterministic: Whether deterministic algorithms are used.
@@ -50,11 +51,12 @@ class Provenance:
     deterministic: bool
     hardware: Mapping[str, str | int | None]
     libraries: Mapping[str, str]
+    plugins: Mapping[str, PluginSource] = field(default_factory=dict)
     source: SourceRun | None = field(default=None, metadata={"json": "run"})
 
     def __post_init__(self) -> None:
         # mappings that compare equal to those of a file
-        for name in ("components", "data_sha256", "hardware", "libraries"):
+        for name in ("components", "plugins", "data_sha256", "hardware", "libraries"):
             object.__setattr__(self, name, dict(getattr(self, name)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from oraclezoo._version import __version__
+from oraclezoo.artifacts.plugins import changes, encoded, plugin_code
 from oraclezoo.artifacts.provenance import components
 from oraclezoo.artifacts.record import Robustness
 from oraclezoo.artifacts.robustness import SEED, is_current
@@ -19,6 +21,7 @@ from oraclezoo.artifacts.run import Run, ScoredRecord
 from oraclezoo.artifacts.score import Score
 from oraclezoo.artifacts.sources import code_sha256
 from oraclezoo.benching.events import Measured
+from oraclezoo.card import PluginSource
 from oraclezoo.codec import encode
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.corrupt import CORRUPTIONS, VERSION
@@ -28,7 +31,16 @@ from oraclezoo.measure import hardware
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking.predictions import save_predictions
 from oraclezoo.recipe import Recipe
-from oraclezoo.result import PROTOCOL, Failure, Result, data_key, make_id, timestamp
+from oraclezoo.result import (
+    PROTOCOL,
+    Failure,
+    PluginKey,
+    Result,
+    data_key,
+    make_id,
+    plugin_key,
+    timestamp,
+)
 from oraclezoo.result.check import CLOSED_EPOCHS, SCHEMA, beyond_closed
 
 
@@ -84,9 +96,11 @@ def compose_result(
             "with --overwrite"
         )
     identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
+    plugins = _plugins(jobs, records, registry)
     robustness = robustness_section([record.evaluated.robustness for record in records.values()])
     keeps = (jobs.timed, robustness is not None)
-    identity = _free(folder, identity, set(records), data_key(digests), *keeps)
+    key = data_key(digests), plugin_key(plugins)
+    identity = _free(folder, identity, set(records), key, *keeps)
     speeds = [
         record.evaluated.calibration_s
         for record in records.values()
@@ -130,13 +144,36 @@ def compose_result(
     }
     if robustness is not None:
         document["robustness"] = robustness
+    if plugins:
+        document["plugins"] = encoded(plugins)
     result = Result.from_json_dict(document)
     result.save(folder)
     return result
 
 
-def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, robust: bool) -> str:
-    """Return an id whose result, if it exists, has the same data and no further content.
+def _plugins(
+    jobs: Jobs, records: Mapping[int, ScoredRecord], registry: Registry
+) -> dict[str, PluginSource]:
+    """Return the plugins that all runs were trained with. Raises ResultError if they differ."""
+    now = plugin_code(jobs.recipe, registry)
+    for seed in records:
+        changed = changes(jobs.runs[seed].record.provenance.plugins, now)
+        if changed:
+            raise ResultError(
+                f"{jobs.recipe.name}, seed {seed}: {'; '.join(changed)}; run the same command again"
+            )
+    return now
+
+
+def _free(
+    folder: Path,
+    identity: str,
+    seeds: set[int],
+    key: tuple[str, PluginKey],
+    timed: bool,
+    robust: bool,
+) -> str:
+    """Return an id whose result, if it exists, has the same data and plugins and no more content.
 
     Further content means other seeds, times or robustness.
     """
@@ -149,7 +186,8 @@ def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, r
         further = {score.seed for score in old.seeds} - seeds
         loses = not timed and any(score.train_s is not None for score in old.seeds)
         loses |= not robust and old.robustness is not None
-        if not further and not loses and (not old.seeds or old.track.data_key == key):
+        same = (old.track.data_key, old.plugin_key) == key
+        if not further and not loses and (not old.seeds or same):
             return taken
         taken = f"{identity}-{number}"
     raise AssertionError("count() does not end")

@@ -105,6 +105,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginSource:
+    """Version and code of a plugin's distribution.
+
+    ``sha256`` covers the names and contents of its files. ``source`` is ``index``, ``url``,
+    ``local`` or ``editable``, and is not compared: the code is the same.
+    """
+
+    version: str
+    sha256: str
+    source: str = field(compare=False)
+
+    @property
+    def text(self) -> str:
+        """Version and first digits of the code, for messages."""
+        return f"{self.version} (code {self.sha256[:8]})"
+
+
+@dataclass(frozen=True, slots=True)
 class RecipeId:
     """Name and hash of a recipe."""
 
@@ -116,7 +134,8 @@ class RecipeId:
 class Origin:
     """How a model was trained; ``refit`` says that it was trained on validation images too.
 
-    ``components`` are by kind, ``data_sha256`` by file of the training and validation splits.
+    ``components`` are by kind, ``data_sha256`` by file of the training and validation splits,
+    ``plugins`` by distribution other than oraclezoo.
     """
 
     oraclezoo: str
@@ -125,6 +144,7 @@ class Origin:
     seed: int
     components: Mapping[str, Source]
     data_sha256: Mapping[str, str]
+    plugins: Mapping[str, PluginSource] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

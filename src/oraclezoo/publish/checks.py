@@ -193,6 +193,24 @@ def _recipe(result: Result, path: Path, registry: Registry) -> Iterator[str]:
             return
 
 
+def _plugins(result: Result, path: Path, registry: Registry) -> Iterator[str]:
+    for name, version in result.foreign.items():
+        record = result.plugins.get(name)
+        if record is None:
+            yield f"the code of {name} {version} is not stated; run the benchmark again"
+        elif record.version != version:
+            yield f"{name} is {version} in components and {record.version} in plugins"
+        elif len(set(record.sha256)) == 1:
+            yield f"plugins.{name}.sha256: is no fingerprint of a source"
+        elif record.source == "editable":
+            yield (
+                f"{name} {version} was an editable checkout, which nobody else can install; "
+                "publish it, install it from there and run the benchmark again"
+            )
+        elif record.source == "local":
+            yield _Unchecked(f"{name} {version} was installed from a local file or folder")
+
+
 def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     content, track = result.recipe.content, result.track
     epochs, batch = _get(content, "budget", "epochs"), _get(content, "budget", "batch_size")
@@ -233,6 +251,7 @@ _RULES: dict[str, tuple[Callable[[Result, Path, Registry], Iterator[str]], str]]
     "data": (_data, "digests and counts match the track"),
     "predictions": (_predictions, "match their digest, the accuracies and the losses"),
     "recipe": (_recipe, "hash matches the content, and this version reads it unchanged"),
+    "plugins": (_plugins, "none, or installed from where others can get them"),
     "budget": (_budget, "steps, examples and division match the recipe"),
     "ledger": (_ledger, "the test-set evaluation is recorded"),
 }

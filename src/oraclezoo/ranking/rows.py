@@ -155,12 +155,11 @@ def row_of(result: Result) -> Row:
 
 
 def _plugins(result: Result) -> str:
-    """Return ``distribution version`` of the plugins used by a result, separated by commas."""
-    parts = [result.components[kind] for kind in ("backbone", "optimizer", "scheduler", "dataset")]
-    versions = {
-        f"{p.distribution} {p.version}": None for p in parts if p.distribution != "oraclezoo"
-    }
-    return ", ".join(versions)
+    """Return ``distribution version (code)`` of a result's plugins, separated by commas."""
+    return ", ".join(
+        f"{name} {version}" + (f" ({sha256[:8]})" if sha256 else "")
+        for name, version, sha256 in result.plugin_key
+    )
 
 
 def _reasons(failures: tuple[Failure, ...], *, spell_out: bool) -> str:
