@@ -1,6 +1,6 @@
 """Checks of a result before publication: schema, rules and consistency of its parts.
 
-Does not load torch. Fabricated predictions that fit the reported accuracy pass; only
+Fabricated predictions that fit the reported accuracy pass; only
 :mod:`oraclezoo.publish.reproduce` detects those.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,13 +16,16 @@ from typing import Any
 
 from oraclezoo.data.known import KNOWN, canonical
 from oraclezoo.errors import OracleZooError, ResultError, UnknownNameError
+from oraclezoo.plugins.discovery import normalise
 from oraclezoo.plugins.registry import Registry
+from oraclezoo.publish.claim import Claim, Unchecked
+from oraclezoo.publish.forgeries import RULES
 from oraclezoo.publish.reread import added, recipe_of
 from oraclezoo.ranking import ledger
-from oraclezoo.ranking.load import entry_of
-from oraclezoo.ranking.predictions import Predictions, losses
+from oraclezoo.ranking.predictions import losses
 from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
-from oraclezoo.recipe.sections import Compress
+from oraclezoo.ranking.text import clean
+from oraclezoo.recipe.sections import COMPONENTS, Compress
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.result import PROTOCOL, Result, make_id
 from oraclezoo.result.check import read_json
@@ -63,6 +66,13 @@ def check(path: str | Path, registry: Registry) -> Checked:
     An invalid result gives findings, not an exception.
     """
     place = Path(path)
+    try:
+        return _checked(place, registry)
+    except Exception as error:  # a stranger's file: whatever it breaks, it gets a verdict
+        return Checked(place, (Finding("schema", False, _unforeseen(error)),), None)
+
+
+def _checked(place: Path, registry: Registry) -> Checked:
     findings: list[Finding] = []
     try:
         document = read_json(place)
@@ -76,23 +86,30 @@ def check(path: str | Path, registry: Registry) -> Checked:
     findings.append(Finding("schema", True, "a valid result, and its parts agree with each other"))
     findings.append(Finding("protocol", True, f"protocol {PROTOCOL}"))
     for rule, (test, kept) in _RULES.items():
-        faults: list[Finding]
-        try:
-            faults = [Finding(rule, _verdict(text), text) for text in test(result, place, registry)]
-        except OracleZooError as error:
-            faults = [Finding(rule, False, _bare(error, place))]
-        findings += faults or [Finding(rule, True, kept)]
+        findings += _findings(rule, kept, test(result, place, registry), place)
+    claim = Claim(result, place, registry)
+    for name, each in RULES.items():
+        findings += _findings(name, each.kept, each.faults(claim), place)
     return Checked(place, tuple(findings), result)
 
 
-class _Unchecked(str):
-    """What a rule yields if it cannot be checked: the reason."""
+def _findings(rule: str, kept: str, faults: Iterable[str], place: Path) -> list[Finding]:
+    """Return the findings of a rule, whatever it raises."""
+    try:
+        found = [Finding(rule, _verdict(text), text) for text in faults]
+    except OracleZooError as error:
+        found = [Finding(rule, False, _bare(error, place))]
+    except Exception as error:  # a value that no rule foresaw: the others still get their verdicts
+        found = [Finding(rule, False, _unforeseen(error))]
+    return found or [Finding(rule, True, kept)]
 
-    __slots__ = ()
+
+def _unforeseen(error: Exception) -> str:
+    return clean(f"cannot be evaluated: {type(error).__name__}: {error}", 200)
 
 
 def _verdict(text: str) -> bool | None:
-    return None if isinstance(text, _Unchecked) else False
+    return None if isinstance(text, Unchecked) else False
 
 
 def _name(result: Result, path: Path, registry: Registry) -> Iterator[str]:
@@ -122,7 +139,7 @@ def _provenance(result: Result, path: Path, registry: Registry) -> Iterator[str]
     missing = [name for name in LIBRARIES if name not in result.libraries]
     if missing:
         yield f"the version of {', '.join(missing)} is not stated"
-    if not re.match(r"oraclezoo[ .]", result.command):
+    if not re.match(r"oraclezoo(\.| (\S+ )*)bench\b", result.command):
         yield "command: must be the oraclezoo command that made it"
     if len(set(result.code_sha256)) == 1:
         yield "code_sha256: is no fingerprint of a source"
@@ -152,11 +169,11 @@ def _data(result: Result, path: Path, registry: Registry) -> Iterator[str]:
             yield f"data_sha256.{name} is not that of the track's data"
     for name, due in known.sha256.items():
         if due is None:
-            yield _Unchecked(f"the digest of {name} is not published; the others are the track's")
+            yield Unchecked(f"the digest of {name} is not published; the others are the track's")
 
 
 def _predictions(result: Result, path: Path, registry: Registry) -> Iterator[str]:
-    found = _read(result)
+    found = Claim(result, path, registry).predictions
     for score, loss in zip(result.seeds, losses(found.probabilities, found.labels), strict=True):
         if abs(score.loss - loss) > LOSS_TOLERANCE * max(1.0, abs(loss)):
             yield (
@@ -180,15 +197,29 @@ def _recipe(result: Result, path: Path, registry: Registry) -> Iterator[str]:
         yield f"track is {result.track.name}, the recipe trains on {names['dataset']}"
     if _get(content, "data", "refit") != result.recipe.refit:
         yield "recipe.refit is not what the recipe's content says"
-    foreign = sorted({p.distribution for p in parts.values()} - {"oraclezoo"})
+    claim = Claim(result, path, registry)
     try:
-        since = added(result.recipe, recipe_of(result.recipe, registry))
-        if since:
-            yield _Unchecked(f"as stated; options added since are at defaults: {', '.join(since)}")
+        recipe = recipe_of(result.recipe, registry)
     except UnknownNameError:
-        if not foreign:
+        if not claim.missing:
             raise
-            return
+        _resolve_installed(claim)
+        yield Unchecked(f"{', '.join(claim.missing)} not installed; install it and check again")
+        return
+    since = added(result.recipe, recipe)
+    if since:
+        yield Unchecked(f"as stated; options added since are at defaults: {', '.join(since)}")
+
+
+def _resolve_installed(claim: Claim) -> None:
+    """Resolve the components of installed distributions. Raises UsageError."""
+    installed = {plugin.distribution for plugin in claim.registry.plugins}
+    for kind in COMPONENTS:
+        name = claim.result.components[kind].name
+        part = claim.result.recipe.content[kind]
+        if normalise(name.partition(":")[0]) in installed:
+            options = {key: v for key, v in part["options"].items() if v is not None}
+            claim.registry.resolve(kind, name, options)
 
 
 def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:
@@ -233,13 +264,6 @@ _RULES: dict[str, tuple[Callable[[Result, Path, Registry], Iterator[str]], str]]
     "ledger": (_ledger, "the look at the test images is noted"),
 }
 """Each rule: a generator of its violations, and the text of a finding without any."""
-
-
-def _read(result: Result) -> Predictions:
-    found = entry_of(result).predictions
-    if found is None:
-        raise ResultError("no seed succeeded: there is nothing to publish")
-    return found
 
 
 def _get(content: Any, section: str, key: str) -> Any:

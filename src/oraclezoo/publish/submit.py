@@ -95,7 +95,7 @@ def _results(listed: Iterable[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        for file in sorted(path.glob("*.json")):
+        for file in sorted(file for file in path.glob("*.json") if file.is_file()):
             try:
                 document = read_json(file)
             except ResultError:

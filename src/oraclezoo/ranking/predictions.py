@@ -139,6 +139,8 @@ def _read(path: Path, stated: PredictionsFile, seeds: int) -> bytes:
     """Return the file's bytes after checking size and hash."""
     most = seeds * stated.images * stated.classes * 2 + stated.images * 8 + _OVERHEAD_BYTES
     try:
+        if path.exists() and not path.is_file():  # reading a named pipe never returns
+            raise ResultError(f"predictions {path}: not a regular file")
         if path.stat().st_size > most:
             raise ResultError(f"predictions {path}: larger than the result allows")
         content = path.read_bytes()

@@ -23,6 +23,8 @@ CLOSED_EPOCHS = 50
 """Budget of the closed division: number of epochs over the training images."""
 _PLAIN_KEYS = {"description", "type", "minimum", "maximum"}
 _NUMBERS: Mapping[str, tuple[type, ...]] = {"number": (int, float), "integer": (int,)}
+MAX_BITS = 1000
+"""Integers with more bits do not fit in a float."""
 MAX_FILE_BYTES = 32 * 2**20
 """Larger files are rejected without reading."""
 
@@ -184,6 +186,8 @@ def digest(content: Any) -> str:
 def _numbers(value: Any, where: str) -> Iterator[tuple[str, float]]:
     if isinstance(value, float):
         yield where, value
+    elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+        yield where, math.inf if value > 0 else -math.inf
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _numbers(item, f"{where}.{key}".lstrip("."))
