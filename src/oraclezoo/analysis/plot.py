@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.analysis.evaluate import require_finished, wilson
+from oraclezoo.analysis.evaluate import require_finished, trained_on, wilson
 from oraclezoo.artifacts.build import open_dataset
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import PLOTS, Run, writable
@@ -117,11 +117,19 @@ def _course(run: Run) -> Course:
     recipe, record = run.recipe, run.record
     none = Augment(elastic_grid=recipe.augment.elastic_grid)
     unfinished = "" if record["status"] == "done" else f", {record['status']}"
-    images = f"{record['train_images']:,} training and {record['validation_images']:,} validation"
+    counts = f"{record['train_images']:,} training and {record['validation_images']:,} validation"
+    images = f"{counts} images"
+    metrics = (EpochMetrics.from_json(row) for row in run.metrics)
+    if recipe.data.refit:  # runs of 0.1.0 have accuracies on images that they were trained on
+        images += ", all trained on"
+        metrics = (
+            dataclasses.replace(row, validation_loss=None, validation_accuracy=None)
+            for row in metrics
+        )
     return Course(
         title=f"{recipe.name}, seed {record['seed']}{unfinished}: training",
-        subtitle=f"{_track(run)}, {images} images",
-        epochs=tuple(EpochMetrics.from_json(row) for row in run.metrics),
+        subtitle=f"{_track(run)}, {images}",
+        epochs=tuple(metrics),
         smoothing=recipe.loss.label_smoothing,
         augmented=recipe.augment != none,
     )
@@ -142,6 +150,7 @@ def _scored(run: Run, model: Model, dataset: Dataset, split: str) -> Scored:
         subtitle=(
             f"{_track(run)}, {split}: {100 * correct / len(part.labels):.1f}% "
             f"({100 * low:.1f} to {100 * high:.1f}) of {len(part.labels):,} images"
+            f"{', trained on' if trained_on(run.recipe, split) else ''}"
         ),
         classes=tuple(dataset.classes),
         glyphs=tuple(dataset.glyphs),

@@ -186,15 +186,16 @@ def outcome(
         before: Records of pre-training and of teachers; their steps, examples and times are added.
     """
     progress, earlier = trainer.progress, [record for record in before if record]
+    held_out = not trainer.recipe.data.refit
     return {
         "steps": trainer.step + sum(record["steps"] for record in earlier),
         "examples": progress.examples + sum(record["examples"] for record in earlier),
         "train_s": progress.train_s + sum(record["train_s"] for record in earlier),
         "compile_s": progress.compile_s + sum(record["compile_s"] for record in earlier),
         "compiled": trainer.compiled,
-        "validation_accuracy": progress.validation_accuracy,
-        "validation_loss": progress.validation_loss,
+        "validation_accuracy": progress.validation_accuracy if held_out else None,
+        "validation_loss": progress.validation_loss if held_out else None,
         "best_epoch": progress.best_epoch,
-        "best_validation_accuracy": progress.best[0],
+        "best_validation_accuracy": progress.best[0] if held_out else None,
         "peak_memory_bytes": peak_memory_bytes(device),
     }

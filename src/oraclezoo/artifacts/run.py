@@ -31,13 +31,16 @@ PLOTS = "plots"
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """Totals of a finished run, including pre-training, teachers and fine-tuning."""
+    """Totals of a finished run, including pre-training, teachers and fine-tuning.
+
+    ``validation_accuracy`` is None if the run trained on the validation images.
+    """
 
     steps: int
     examples: int
     train_s: float
     compile_s: float
-    validation_accuracy: float
+    validation_accuracy: float | None
     peak_memory_bytes: int | None
 
 

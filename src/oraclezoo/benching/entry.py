@@ -17,6 +17,7 @@ from oraclezoo.artifacts import robustness as robust
 from oraclezoo.artifacts.run import Run, ScoredRecord
 from oraclezoo.artifacts.score import Score
 from oraclezoo.artifacts.sources import code_sha256
+from oraclezoo.benching.own_track import keep_track, name_of
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.device import pick
 from oraclezoo.errors import ResultError
@@ -26,6 +27,7 @@ from oraclezoo.ranking.predictions import save_predictions
 from oraclezoo.recipe import Recipe
 from oraclezoo.result import PROTOCOL, Result, data_key, make_id, timestamp
 from oraclezoo.result.check import CLOSED_EPOCHS, SCHEMA, beyond_closed
+from oraclezoo.result.own_track import id_part
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def compose_result(
             f"{recipe.name}: its seeds were scored on different test files; run all of them again "
             "with --overwrite"
         )
-    identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
+    track = id_part(_short(recipe), name_of(jobs.dataset))
+    identity = make_id(track, recipe.name, recipe.hash, description["class"])
     robustness = robust.together([record.robust for record in records.values()])
     keeps = (jobs.timed, robustness is not None)
     identity = _free(folder, identity, set(records), data_key(digests), *keeps)
@@ -111,7 +114,7 @@ def compose_result(
         "components": build.components(recipe, registry),
         "examples": examples,
         "seeds": [
-            _seed_row(seed, record, score, jobs.timed)
+            _seed_row(seed, record, score, jobs.timed, not recipe.data.refit)
             for (seed, record), score in zip(records.items(), scores, strict=True)
         ],
         "failures": jobs.failures,
@@ -128,6 +131,7 @@ def compose_result(
         document["robustness"] = robustness
     result = Result.from_json_dict(document)
     result.save(folder)
+    keep_track(jobs.dataset, result, scores[0].labels if scores else None, folder)
     return result
 
 
@@ -181,13 +185,16 @@ def _keep_predictions(folder: Path, identity: str, scores: list[Score]) -> dict[
     return {"file": file, "sha256": digest, "images": images, "classes": classes}
 
 
-def _seed_row(seed: int, record: ScoredRecord, score: Score, timed: bool) -> dict[str, Any]:
+def _seed_row(
+    seed: int, record: ScoredRecord, score: Score, timed: bool, held_out: bool
+) -> dict[str, Any]:
+    """Return a seed's scores; ``held_out``: the validation images were not trained on."""
     outcome = record.outcome
     return {
         "seed": seed,
         "accuracy": score.accuracy,
         "loss": score.loss,
-        "validation_accuracy": outcome.validation_accuracy,
+        "validation_accuracy": outcome.validation_accuracy if held_out else None,
         "train_s": outcome.train_s if timed else None,
         "compile_s": outcome.compile_s if timed else None,
         "steps": outcome.steps,

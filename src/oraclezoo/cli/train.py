@@ -98,8 +98,13 @@ def _outcome_text(record: dict[str, Any]) -> str:
     )
     peak = outcome["peak_memory_bytes"]
     memory = "" if peak is None else f", peak memory {peak / 1e6:,.0f} MB"
+    accuracy, images = outcome["validation_accuracy"], record["validation_images"]
+    validation = (
+        f"no validation: its {images} images were trained on (data.refit)"
+        if accuracy is None
+        else f"validation {100 * accuracy:.1f}% of {images} images"
+    )
     return (
-        f"validation {100 * outcome['validation_accuracy']:.1f}% of "
-        f"{record['validation_images']} images, training time {outcome['train_s']:.1f} s{compiled} "
+        f"{validation}, training time {outcome['train_s']:.1f} s{compiled} "
         f"on {hardware['device']} ({hardware['threads']} threads){memory}"
     )

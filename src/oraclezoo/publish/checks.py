@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from oraclezoo.data.known import KNOWN, canonical
+from oraclezoo.data.known import KNOWN, KnownTrack, canonical
 from oraclezoo.errors import OracleZooError, ResultError, UnknownNameError
 from oraclezoo.plugins.discovery import normalise
 from oraclezoo.plugins.registry import Registry
@@ -22,6 +22,7 @@ from oraclezoo.publish.claim import Claim, Unchecked
 from oraclezoo.publish.forgeries import RULES
 from oraclezoo.publish.reread import added, recipe_of
 from oraclezoo.ranking import ledger
+from oraclezoo.ranking.load import published_folder
 from oraclezoo.ranking.predictions import losses
 from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
 from oraclezoo.ranking.text import clean
@@ -29,6 +30,8 @@ from oraclezoo.recipe.sections import COMPONENTS, Compress
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.result import PROTOCOL, Result, make_id
 from oraclezoo.result.check import read_json
+from oraclezoo.result.own_track import FOLDER as TRACKS
+from oraclezoo.result.own_track import TRACK, OwnTrack, id_part, own_track
 
 LIBRARIES = ("python", "torch", "numpy")
 """Libraries whose versions a result must state."""
@@ -113,7 +116,8 @@ def _verdict(text: str) -> bool | None:
 
 
 def _name(result: Result, path: Path, registry: Registry) -> Iterator[str]:
-    track, recipe = result.track.name.removeprefix("oraclezoo:"), result.recipe
+    recipe, own = result.recipe, _own(result, path)
+    track = id_part(result.track.name.removeprefix("oraclezoo:"), own.name if own else "")
     due = make_id(track, recipe.name, recipe.hash, result.hardware.class_)
     if not re.fullmatch(re.escape(due) + r"(-[1-9][0-9]*)?", result.id):
         yield f"id is '{result.id}'; this track, recipe, hash and hardware class make '{due}'"
@@ -152,10 +156,14 @@ def _provenance(result: Result, path: Path, registry: Registry) -> Iterator[str]
 
 def _data(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     track = result.track
-    known = KNOWN.get(track.name.removeprefix("oraclezoo:"))
+    known = _known(result, path)
     if known is None:
         yield f"track {track.name}: no digests are known of its data, so it cannot be published"
+        if _short(track.name) == TRACK:
+            yield "your data become a track: set name and source in dataset.toml, and bench again"
         return
+    if isinstance(known, OwnTrack):
+        yield from _own_faults(known)
     counts = (track.synthetic, track.classes, track.image_size, track.test)
     if counts != (known.synthetic, known.classes, known.image_size, known.test):
         yield f"track {track.name} has other facts: synthetic, classes, image size or test images"
@@ -172,6 +180,30 @@ def _data(result: Result, path: Path, registry: Registry) -> Iterator[str]:
             yield Unchecked(f"the digest of {name} is not published; the others are the track's")
 
 
+def _own(result: Result, path: Path) -> OwnTrack | None:
+    """Return the record of a user's data set, next to the result or published."""
+    record = own_track(result, path.parent)
+    try:
+        return record or own_track(result, published_folder())
+    except ResultError:
+        return None
+
+
+def _known(result: Result, path: Path) -> KnownTrack | OwnTrack | None:
+    return KNOWN.get(_short(result.track.name)) or _own(result, path)
+
+
+def _own_faults(own: OwnTrack) -> Iterator[str]:
+    if not own.source.strip():
+        yield f"track {own.name}: state in dataset.toml, as 'source', where others get the data"
+    try:
+        other = OwnTrack.load(published_folder() / TRACKS / f"{own.name}.toml")
+    except ResultError:
+        return
+    if dict(other.sha256) != dict(own.sha256):
+        yield f"track {own.name}: published results have other data of this name; choose another"
+
+
 def _predictions(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     found = Claim(result, path, registry).predictions
     for score, loss in zip(result.seeds, losses(found.probabilities, found.labels), strict=True):
@@ -180,7 +212,7 @@ def _predictions(result: Result, path: Path, registry: Registry) -> Iterator[str
                 f"seed {score.seed} states a loss of {score.loss:.6f}, its predictions give "
                 f"{loss:.6f}"
             )
-    known = KNOWN.get(result.track.name.removeprefix("oraclezoo:"))
+    known = _known(result, path)
     labels = hashlib.sha256(found.labels.astype("<i8").tobytes()).hexdigest()
     if known is not None and labels != known.labels_sha256:
         yield "the labels beside the predictions are not the track's test labels"

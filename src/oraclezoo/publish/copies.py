@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from oraclezoo.errors import OracleZooError, ResultError
 from oraclezoo.plugins.registry import Registry
-from oraclezoo.publish.claim import Claim
+from oraclezoo.publish.claim import Claim, Unchecked
 from oraclezoo.ranking.load import Entry, entry_of, published_folder
 from oraclezoo.ranking.predictions import Predictions
 from oraclezoo.recipe.sections import COMPONENTS
@@ -45,7 +45,11 @@ class Fingerprint:
 
 def copies(claim: Claim) -> Iterator[str]:
     """Yield pairs of seeds with equal predictions, and other recipes' results with the same."""
-    own = fingerprint(claim.predictions)
+    try:
+        own = fingerprint(claim.predictions)
+    except ResultError:
+        yield Unchecked("the predictions cannot be read")
+        return
     seeds = [score.seed for score in claim.result.seeds]
     for first in range(len(seeds)):
         rest = slice(first + 1, None)

@@ -12,9 +12,12 @@ from oraclezoo.plugins.registry import Registry
 from oraclezoo.publish.checks import Checked, Finding, check
 from oraclezoo.publish.text import pull_request
 from oraclezoo.ranking import ledger
+from oraclezoo.ranking.load import paths
 from oraclezoo.ranking.reproduction.record import FOLDER, Reproduction, sha256_of
 from oraclezoo.result import Result, write_atomically
 from oraclezoo.result.check import read_json
+from oraclezoo.result.own_track import FOLDER as TRACKS
+from oraclezoo.result.own_track import own_track
 
 PLACE = Path("benchmarks") / "results"
 """Folder of published results in a checkout."""
@@ -36,19 +39,22 @@ class Submission:
 
 
 def check_all(
-    sources: Iterable[str | Path], registry: Registry, *, against: str | Path | None = None
+    sources: str | Path | Iterable[str | Path],
+    registry: Registry,
+    *,
+    against: str | Path | None = None,
 ) -> list[Checked]:
     """Check result files, and all results and reproduction records in folders.
 
     Args:
-        sources: Files and folders.
+        sources: Files and folders, one or several.
         registry: Components by name.
         against: Folder of the results published before; each must still exist, byte-identical.
 
     Raises:
         ResultError: There is nothing to check.
     """
-    listed = [Path(source) for source in sources]
+    listed = paths(sources)
     for path in (*listed, *([] if against is None else [Path(against)])):
         if not path.exists():
             raise ResultError(f"{path}: there is no such file or folder")
@@ -63,7 +69,10 @@ def check_all(
 
 
 def submit(
-    results: Sequence[str | Path], registry: Registry, *, out: str | Path = "submission"
+    results: str | Path | Sequence[str | Path],
+    registry: Registry,
+    *,
+    out: str | Path = "submission",
 ) -> Submission:
     """Check results and write the files of a pull request under ``out``, as in a checkout.
 
@@ -73,7 +82,7 @@ def submit(
     Raises:
         VerificationError: A result is rejected, with each reason; nothing is written.
     """
-    checked = [check(path, registry) for path in results]
+    checked = [check(path, registry) for path in paths(results)]
     refused = [f"{one.path.name}: {f.rule}: {f.text}" for one in checked for f in one.refused]
     if refused:
         raise VerificationError("refused: " + "; ".join(refused))
@@ -126,9 +135,9 @@ def _records(folder: Path) -> list[Checked]:
 
 def _changes(folder: Path, before: Path) -> list[Checked]:
     found = []
-    for old in sorted(before.glob("*.json")):
+    for old in sorted((*before.glob("*.json"), *before.glob(f"{TRACKS}/*.toml"))):
         for was in (old, old.with_suffix(".safetensors")):
-            now = folder / was.name
+            now = folder / was.relative_to(before)
             if not was.is_file():
                 continue
             if not now.is_file():
@@ -172,6 +181,9 @@ def _copy(path: Path, result: Result, place: Path) -> list[Path]:
             shutil.copyfile(path.parent / name, target)
         copies.append(target)
     track = result.track
+    own = own_track(result, path.parent)
+    if own is not None:
+        copies.append(own.save(place))
     for recipe_hash in sorted(ledger.recipes(path.parent, track.name, track.data_key)):
         ledger.note(place, track=track.name, data_key=track.data_key, recipe_hash=recipe_hash)
     return copies

@@ -62,7 +62,7 @@ def paired(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Paire
         t = -float(special.ndtri(ONE_SIDED))
     else:
         t = -float(special.stdtrit(interval.df, ONE_SIDED))
-    limit = -interval.mean + t * interval.se
+    limit = min(-interval.mean + t * interval.se, 1.0)
     lost, gained = int((first & ~second).sum()), int((~first & second).sum())
     over = "images" if first.shape[0] == 1 else "images and seeds"
     return Paired(
