@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +59,7 @@ def test_a_named_data_set_is_a_track_of_its_own(
     path = one(results)
     assert path.name.startswith("idx-stripes-authors-cnn-")
     checked = check(path, registry)
-    assert all(finding.ok for finding in checked.findings), checked.findings
+    assert [finding for finding in checked.findings if not finding.ok] == []
     made = submit(path, registry, out=tmp_path / "out")
     record = tmp_path / "out" / PLACE / "tracks" / "stripes.toml"
     assert record in made.files
@@ -146,7 +145,7 @@ def test_digests_in_dataset_toml_are_checked(data: Path, tmp_path: Path) -> None
     (folder / "dataset.toml").write_text(f"{ABOUT}[sha256]\n{digests}")
     assert oz.registry().create("dataset", "idx", data_dir=folder).split("train").images.size
     (folder / "dataset.toml").write_text(
-        f"{ABOUT}[sha256]\n{digests.replace(json.dumps(dataset.sha256)[-10:-2], 'f' * 8)}"
+        f"{ABOUT}[sha256]\n{digests.replace(digests[-10:-2], '0' * 8)}"
     )
     with pytest.raises(DataError, match=r"SHA-256 is not the one in dataset\.toml"):
         oz.registry().create("dataset", "idx", data_dir=folder).split("test")

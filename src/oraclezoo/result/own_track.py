@@ -111,7 +111,8 @@ def _fault(document: Mapping[str, Any], stem: str) -> str:
     types = {
         **dict.fromkeys(("name", "source", "labels_sha256"), str),
         **dict.fromkeys(("classes", "image_size", "learning", "test"), int),
-        **{"synthetic": bool, "sha256": dict},
+        "synthetic": bool,
+        "sha256": dict,
     }
     if set(document) != set(types):
         return f"its keys must be {', '.join(sorted(types))}"
