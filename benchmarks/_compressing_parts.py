@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from torch import nn
 
 from oraclezoo.artifacts.build import build_backbone
 from oraclezoo.artifacts.model import Model, assemble
+from oraclezoo.codec import encode
 from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.engine.records import Checkpoint
 from oraclezoo.pruning.prune import prune
@@ -127,7 +129,7 @@ def residual(bench: Bench, effort: Effort) -> Figures:
                 def fresh(place: Path, made: Model = made, seed: int = seed) -> Model:
                     return from_scratch(bench, made, total, seed, place)
 
-                asked = [total.hash, seed, made.card["plan"]]
+                asked = [total.hash, seed, made.card.plan]
                 models[_thin(key)].append(bench.made(f"{name}-{_thin(key)}-s{seed}", asked, fresh))
     sides = {key: [bench.side(model) for model in each] for key, each in models.items()}
     correct = {key: right(each) for key, each in sides.items()}
@@ -180,10 +182,9 @@ def _facts(key: str, sides: Iterable[Side], taken: list[list[float]] | None) -> 
 
 def from_scratch(bench: Bench, pruned: Model, recipe: Recipe, seed: int, place: Path) -> Model:
     """Train a network with the widths of a pruned one from new initial weights."""
-    card = {key: value for key, value in pruned.card.items() if key != "receipts"}
-    backbone, shape = card["backbone"], card["input"]
-    net = build_backbone(bench.registry, backbone["name"], backbone["options"], shape, seed)
-    redraw(Plan.from_json(card["plan"]).apply(net), seed)
+    backbone, shape = pruned.card.backbone, asdict(pruned.card.input)
+    net = build_backbone(bench.registry, backbone.name, dict(backbone.options), shape, seed)
+    redraw(Plan.from_json(pruned.card.plan).apply(net), seed)
     state, took = finetune(
         net,
         recipe,
@@ -192,7 +193,8 @@ def from_scratch(bench: Bench, pruned: Model, recipe: Recipe, seed: int, place: 
         seed=seed,
         checkpoint=Checkpoint(place / "training", resume=True),
     )
-    done = assemble({**card, "receipts": [], "trained": took}, state, bench.registry, str(place))
+    card = replace(pruned.card, receipts=(), extra={"trained": encode(took)})
+    done = assemble(card, state, bench.registry, str(place))
     done.save(place)
     return done
 
@@ -223,7 +225,7 @@ def int8(bench: Bench, effort: Effort) -> Figures:
         claim = f"OracleNet, int8: speedup over ONNX Runtime float, {words}"
         pair = taken["float"][place], taken["int8"][place]
         rows.append(speed_row(claim, *pair, bound, setting))
-    made = [model.card["receipts"][-1] for model in rounded]
+    made = [model.card.receipts[-1].to_json() for model in rounded]
     return {
         "rows": rows,
         "details": {
@@ -299,7 +301,7 @@ def chain(bench: Bench, effort: Effort) -> Figures:
     taken = times({"float": floats[0], "chain": small[0]}, [ONE, LARGE], bench.rounds)
     smaller = np.divide(_bytes(floats), _bytes(small)).tolist()
     ends = (min(smaller), max(smaller))
-    chosen = [model.card["receipts"][-1]["options"] for model in small]
+    chosen = [model.card.receipts[-1].options for model in small]
     what = "OracleNet, compressed"
     size = row(f"{what}: size reduction", float(np.mean(smaller)), 4.0, "times", at_least=True)
     return {

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import oraclezoo as oz
-from oraclezoo.data.idx import read_images, read_labels
+from oraclezoo.data.image_files import read_images, read_labels
 from oraclezoo.engine.device import peak_memory_bytes, synchronise
 from oraclezoo.recipe.sections import Augment, keys
 

@@ -15,7 +15,7 @@ from _compressing_parts import Effort, as_onnx
 from _measured import Figures
 
 from oraclezoo.artifacts.model import Model
-from oraclezoo.compression.int8 import graph as quantize_graph
+from oraclezoo.compression.int8 import graph as qdq
 from oraclezoo.compression.int8 import quantize as rounding
 from oraclezoo.compression.int8.scan import divergence
 from oraclezoo.onnx_export.session import OnnxClassifier
@@ -76,7 +76,7 @@ def _seed(
     whole, auto = as_onnx(bench, label, asked, run)
     _, every = as_onnx(bench, label, asked, run, sensitivity="off")
     sides = bench.side(whole), bench.side(auto), bench.side(every)
-    return whole, sides, len(auto.card["receipts"][-1]["options"]["kept_float"])
+    return whole, sides, len(auto.card.receipts[-1].options["kept_float"])
 
 
 def _confidence(sides: Sequence[Side]) -> Figures:
@@ -128,13 +128,12 @@ class Held:
 
 def opened(model: Model, content: bytes) -> OnnxClassifier:
     """Open a graph as a classifier with the model's preprocessing."""
-    scale = model.card["preprocessing"]
     return OnnxClassifier(
         content,
-        image_size=model.card["input"]["image_size"],
+        image_size=model.card.input.image_size,
         classes=len(model.classes),
-        mean=scale["mean"],
-        std=scale["std"],
+        mean=model.card.preprocessing.mean,
+        std=model.card.preprocessing.std,
         threads=1,
     )
 
@@ -215,7 +214,7 @@ def inputs(model: onnx.ModelProto, feed: dict[str, npt.NDArray[Any]]) -> dict[st
     import onnxruntime  # after oraclezoo, which turns its telemetry off
 
     graph = copy.deepcopy(model)
-    names = dict.fromkeys(node.input[0] for node in quantize_graph.layers(graph.graph))
+    names = dict.fromkeys(node.input[0] for node in qdq.layers(graph.graph))
     asked = [name for name in names if name not in feed]
     known = {each.name for each in graph.graph.output}
     for name in asked:
@@ -233,7 +232,7 @@ def inputs(model: onnx.ModelProto, feed: dict[str, npt.NDArray[Any]]) -> dict[st
 def kinds_of(model: onnx.ModelProto, given: dict[str, Floats]) -> dict[str, str]:
     """Return the role of each layer in a mobile network, from its shape and its input's shape."""
     found = {}
-    nodes = quantize_graph.layers(model.graph)
+    nodes = qdq.layers(model.graph)
     weights = _weights(model)
     spatial = [
         place
@@ -277,7 +276,7 @@ def with_rounded_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the float graph with weights rounded to 8 bits, with one scale per output channel."""
     graph = copy.deepcopy(model)
     axes = {}
-    for node in quantize_graph.layers(graph.graph):
+    for node in qdq.layers(graph.graph):
         transposed = any(item.name == "transB" and item.i for item in node.attribute)
         axes[node.input[1]] = 0 if node.op_type == "Conv" or transposed else 1
     for tensor in graph.graph.initializer:

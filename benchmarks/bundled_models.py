@@ -20,6 +20,7 @@ import shutil
 import sys
 import tempfile
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,14 @@ from safetensors.torch import load_file, save
 import oraclezoo as oz
 from oraclezoo.analysis.evaluate import wilson
 from oraclezoo.artifacts.model import WEIGHTS, Model
-from oraclezoo.artifacts.resolve import note_look
+from oraclezoo.artifacts.resolve import record_test_evaluation
 from oraclezoo.data.upstream import digest
 from oraclezoo.measure.temperature import mean_loss
 from oraclezoo.quantization.temperature import calibrate
 from oraclezoo.ranking.calibration import expected_error
 from oraclezoo.ranking.predictions import accuracy_of
-from oraclezoo.result import write_atomically
 from oraclezoo.serving.listing import INDEX, MODELS
+from oraclezoo.storage import write_atomically
 
 TRACK = "oracle-mnist-3k"
 RECIPES = {"oraclenet_n": "tiny", "oraclenet_s": "default", "oraclenet_b": "best"}
@@ -85,30 +86,30 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
     if recipe.data.refit:
         twin = trained(recipe.override({"data.refit": False}), arguments)
     model = calibrate(rounded, dataset, twin=None if twin is None else twin.model())
-    say(f"{name}: temperature {model.card['calibration']['temperature']:.3f}")
+    say(f"{name}: temperature {model.card.calibration.temperature:.3f}")
     given: dict[str, Any] = {"data_dir": arguments.data_dir, "progress": say}
     exported = oz.export(model, **given)
     # the last receipt uses test images: no choice depends on it
     small = oz.quantize(exported, split="test", results=arguments.results, **given)
-    note_look(small, dataset, arguments.results)
-    card = {
-        **small.card,
+    record_test_evaluation(small, dataset, arguments.results)
+    published = {
         "name": name,
         "weights": {"file": WEIGHTS, "dtype": "float16", **effect},
         "result": result(small, dataset),
         "licence": "Apache-2.0",
     }
+    card = replace(small.card, extra=published)
     folder = arguments.models / name
     with tempfile.TemporaryDirectory(dir=arguments.models) as temporary:
         made = Path(temporary, name)
         Model(small.module, card, small.onnx).save(made)
         shrink(made / WEIGHTS)
-        (made / "README.md").write_text(readme(card, recipe), encoding="utf-8")
+        (made / "README.md").write_text(readme(card.to_json(), recipe), encoding="utf-8")
         check(made, small, dataset)
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
     pin(arguments.models, name)
-    found = card["result"]
+    found = published["result"]
     say(f"{name}: test {100 * found['accuracy']:.1f}% of {found['images']}, {size(folder):,} bytes")
 
 

@@ -25,6 +25,7 @@ from _measured import emit
 import oraclezoo as oz
 from oraclezoo.analysis.evaluate import wilson
 from oraclezoo.artifacts.score import score
+from oraclezoo.codec import encode
 from oraclezoo.data.glyphs import VERSION
 from oraclezoo.data.glyphs.forms import oracle
 from oraclezoo.data.glyphs.written import digest
@@ -46,9 +47,9 @@ def measure(data_dir: Path, seeds: int, epochs: int, test: bool) -> dict[str, An
     splits = ["validation", "test"] if test else ["validation"]
     record = runs[0].record
     return {
-        "recipe": record["recipe"],
+        "recipe": encode(record.provenance.recipe),
         "epochs": epochs,
-        "training_images": record["train_images"],
+        "training_images": record.train_images,
         "generator": {"version": VERSION, "characters_sha256": digest(oracle())},
         "forms": sum(len(each.forms) for each in oracle()),
         "seeds": seeds,

@@ -32,7 +32,7 @@ from _measured import emit, load_average
 from PIL import Image
 
 import oraclezoo as oz
-from oraclezoo.artifacts.resolve import note_look
+from oraclezoo.artifacts.resolve import record_test_evaluation
 from oraclezoo.engine.device import pick
 from oraclezoo.measure import hardware
 from oraclezoo.ranking.paired import paired
@@ -162,7 +162,7 @@ def main() -> None:
     part, rows = dataset.split(arguments.split), list[dict[str, Any]]()
     for model in arguments.model or [DEFAULT]:
         if arguments.split == "test":
-            note_look(oz.load(model), dataset, arguments.results)
+            record_test_evaluation(oz.load(model), dataset, arguments.results)
         rows += [*accuracy_rows(model, part), start_row(model, part.images[0])]
     data = {
         "track": TRACK,

@@ -62,16 +62,16 @@ def search(candidates: list[dict[str, Any]], data_dir: Path, folds: int, journal
                 if (recipe.hash, folds, fold) in known:
                     continue
                 run = oz.train(recipe, data_dir=place, seed=fold, out=Path(folder, "runs"))
-                outcome = run.record["outcome"]
+                outcome = run.outcome
                 row = {
                     "name": candidate["name"],
                     "hash": recipe.hash,
                     "folds": folds,
                     "fold": fold,
-                    "accuracy": outcome["validation_accuracy"],
-                    "loss": outcome["validation_loss"],
-                    "train_s": outcome["train_s"],
-                    "hardware_class": run.record["hardware"]["class"],
+                    "accuracy": outcome.validation_accuracy,
+                    "loss": outcome.validation_loss,
+                    "train_s": outcome.train_s,
+                    "hardware_class": run.record.provenance.hardware["class"],
                 }
                 with journal.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")

@@ -58,8 +58,8 @@ def train(name: str, data: Path, out: Path, above: int | None) -> float:
         overwrite=True,
         stream_above=1 << 50 if above is None else above,
     )
-    assert run.record["streamed"] == (above == 0)
-    return float(run.metrics[-1]["images_per_s"])
+    assert run.record.streamed == (above == 0)
+    return float(run.metrics[-1].images_per_s)
 
 
 def training(folder: Path, images: int, rounds: int) -> list[dict[str, Any]]:

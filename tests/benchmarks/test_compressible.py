@@ -6,10 +6,13 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from oraclezoo.card import Backbone
 
 Script = Callable[[str], ModuleType]
 EXT = Path(__file__).resolve().parents[2] / "docs" / "_ext"
@@ -34,7 +37,7 @@ def test_the_command_refuses_in_the_words_that_count_as_declared(
     from oraclezoo.pruning.prune import prune
 
     model = Run.load(tiny_run).model()
-    named = {**model.card, "backbone": {"name": "oraclezoo:bilinear_cnn", "options": {}}}
+    named = replace(model.card, backbone=Backbone("oraclezoo:bilinear_cnn", {}))
     with pytest.raises(UsageError) as refusal:
         prune(Model(model.module, named), macs=0.5)
     row = script("compressible").outcome(2, None, str(refusal.value))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oraclezoo.data.idx import read_images, read_labels
+from oraclezoo.data.image_files import read_images, read_labels
 
 Script = Callable[[str], ModuleType]
 

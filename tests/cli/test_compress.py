@@ -96,7 +96,7 @@ def test_a_parity_that_is_not_met_exits_with_3(
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["receipt", "nowhere"], 1, "nowhere is not there: give a model folder or a run folder"),
+        (["receipt", "nowhere"], 1, "nowhere does not exist: give a model folder or a run folder"),
         (["export", "."], 1, "has neither model.json nor run.json"),
         (["quantize", "m", "--at", "1x1"], 2, "'1x1' is not BATCH:THREADS"),
         (["quantize", "m", "--precision", "int4"], 2, "int4"),

@@ -45,7 +45,7 @@ def test_a_profile_is_shown_and_kept(here: Path, tiny_idx: Path) -> None:
     report = json.loads((folder / "profile.json").read_text())
     assert report["schema"] == "oraclezoo/profile/1"
     assert json.loads((folder / "trace.json").read_text())["traceEvents"]
-    assert oz.Run.load(folder).record["profiled"]
+    assert oz.Run.load(folder).record.profiled
     document = json.loads(train(tiny_idx, "--profile", "--overwrite", "--json").stdout)["data"]
     assert {row["phase"] for row in document["profile"]["budget"]} >= {"augment", "optimizer"}
     refused = train(tiny_idx, "--profile", "--resume")
@@ -54,7 +54,7 @@ def test_a_profile_is_shown_and_kept(here: Path, tiny_idx: Path) -> None:
     assert train(tiny_idx, "--overwrite").exit_code == 0
     assert not (folder / "profile.json").exists()
     assert not (folder / "trace.json").exists()
-    assert not oz.Run.load(folder).record["profiled"]
+    assert not oz.Run.load(folder).record.profiled
 
 
 def test_a_profile_goes_where_python_says(here: Path, tiny_idx: Path) -> None:
@@ -79,7 +79,7 @@ def test_engine_settings_are_recorded_and_change_no_hash(here: Path, tiny_idx: P
     assert (strict["compile"], strict["deterministic"]) == ("off", True)
     assert strict["folder"] == plain["folder"]
     saved = oz.Run.load(strict["folder"])
-    assert [row["train_loss"] for row in saved.metrics]
+    assert [row.train_loss for row in saved.metrics]
     assert len((saved.folder / "last.safetensors").read_bytes()) == pytest.approx(
         len(weights), abs=200
     )

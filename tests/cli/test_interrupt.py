@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,17 +41,23 @@ def train_command(data: Path, epochs: int, *more: str) -> list[str]:
     ]
 
 
+def wait_for_an_epoch(folder: Path) -> None:
+    """Wait until a run below a folder has metrics."""
+    stop_at = time.monotonic() + 300
+    while time.monotonic() < stop_at and not (
+        (found := list(folder.glob("runs/*/metrics.jsonl"))) and found[0].read_text()
+    ):
+        time.sleep(0.05)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
-def test_ctrl_c_in_training_then_resume(tiny_idx: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_in_training_then_resume(name: str, tiny_idx: Path, tmp_path: Path) -> None:
     """Exit status 130, the state kept, and --resume ends where an unbroken run does."""
     command = train_command(tiny_idx, 200)
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    stop_at = time.monotonic() + 300
-    while time.monotonic() < stop_at and not (
-        (found := list(tmp_path.glob("runs/*/metrics.jsonl"))) and found[0].read_text()
-    ):
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    wait_for_an_epoch(tmp_path)
+    process.send_signal(getattr(signal, name))
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert "--resume" in stderr
@@ -59,6 +69,43 @@ def test_ctrl_c_in_training_then_resume(tiny_idx: Path, tmp_path: Path) -> None:
     (one,), (other,) = tmp_path.glob("runs/*/last.safetensors"), tmp_path.glob("whole/*/last.*")
     a, b = load_state(one)["model"], load_state(other)["model"]
     assert all(bool((a[key] == b[key]).all()) for key in b)
+
+
+IN_A_TERMINAL = """
+import os, sys
+os.open(os.ttyname(0), os.O_RDWR)  # becomes the terminal of this session
+os.execv(sys.executable, sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+def test_a_closed_terminal_keeps_the_state(tiny_idx: Path, tmp_path: Path) -> None:
+    """Nothing can be printed any more; the run is interrupted and not failed."""
+    ours, theirs = os.openpty()
+    command = train_command(tiny_idx, 2000)
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL, *command],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    reader = threading.Thread(target=_drain, args=(ours,), daemon=True)
+    reader.start()
+    wait_for_an_epoch(tmp_path)
+    os.close(ours)
+    assert process.wait(timeout=300) == 130
+    (record,) = tmp_path.glob("runs/*/run.json")
+    assert json.loads(record.read_text())["status"] == "interrupted"
+
+
+def _drain(descriptor: int) -> None:
+    with suppress(OSError):
+        while True:
+            if select.select([descriptor], [], [], 0.1)[0]:
+                os.read(descriptor, 1 << 16)
 
 
 def _truncate(path: Path) -> None:
@@ -81,8 +128,8 @@ def _one_image_less(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (_truncate, "gzip data is broken"),
-        (_wrong_magic, "it begins with 01 02 03 04"),
+        (_truncate, "corrupt or truncated gzip data"),
+        (_wrong_magic, "begins with 01 02 03 04"),
         (_web_page, "HTML"),
         (_one_image_less, "159 images but 160 labels"),
     ],

@@ -40,7 +40,7 @@ def test_a_form_is_shown_by_what_reads_cards(half: Path) -> None:
     assert "form: bf16 in torch, compile auto" in oraclezoo("models", "show", half).stdout
     refused = oraclezoo("predict", "x.png", "--model", half)
     assert refused.exit_code == 1
-    assert "bf16 for torch" in refused.stderr
+    assert "bf16 for PyTorch" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

@@ -70,6 +70,35 @@ def test_tensors_under_keys_that_read_alike_stay_apart(tmp_path: Path) -> None:
     assert [float(v) for v in (found[0], found["0"], found["a.b"], found["a"]["b"])] == [1, 2, 3, 4]
 
 
+def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
+    """In the weights, in the header and in the digest; or the content is what it was."""
+    path = tmp_path / "state.safetensors"
+    state = {"a": torch.arange(64.0), "scalar": torch.tensor(3), "empty": torch.zeros(0), "n": 5}
+    save_state(path, state)
+    content = path.read_bytes()
+    for position in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[position // 8] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        try:
+            found = load_state(path)
+        except ResultError:
+            continue
+        assert found.keys() == state.keys()
+        assert all(torch.equal(found[key], state[key]) for key in ("a", "scalar", "empty"))
+        assert found["n"] == 5
+
+
+def test_checkpoints_of_version_0_1_are_read(tmp_path: Path) -> None:
+    """They have the tree alone, without a digest."""
+    tree = '{"dict": [["a", {"tensor": "state.a"}], ["n", 5]]}'
+    path = tmp_path / "old.safetensors"
+    save_file({"state.a": torch.ones(2)}, path, metadata={"oraclezoo/state/1": tree})
+    found = load_state(path)
+    assert found["n"] == 5
+    assert found["a"].tolist() == [1, 1]
+
+
 def test_objects_are_refused_by_name(tmp_path: Path) -> None:
     """A component whose state holds an object is told where; nothing is written."""
     path = tmp_path / "state.safetensors"

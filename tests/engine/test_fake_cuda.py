@@ -326,9 +326,9 @@ def test_latency_is_between_events_of_the_device() -> None:
         (row,) = latency.eager(
             model, in_chans=1, image_size=8, device=CUDA, settings=[(4, 1)], budget_s=0.0
         )
-    assert row["device"] == "cuda"
-    assert row["repeats"] >= 30
-    assert row["p50_ms"] == row["p99_ms"] == 1.0
+    assert row.device == "cuda"
+    assert row.repeats >= 30
+    assert row.p50_ms == row.p99_ms == 1.0
 
 
 def on_meta(folder: Path, changes: dict[str, object], seed: int) -> Trainer:

@@ -100,7 +100,7 @@ def test_a_model_that_has_learned_to_read_jpeg_gets_it_as_it_is(
     changes: dict[str, object] = {"budget.epochs": 1, "data.track": "idx", "augment.jpeg": share}
     recipe = oz.Recipe.load("authors-cnn", changes)
     model = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, device="cpu").model()
-    assert model.card["preprocessing"]["jpeg_smoothing"] == smoothing
+    assert model.card.preprocessing.jpeg_smoothing == smoothing
     image = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
     gray = through_a_file(image, 30)
     wanted = model.predict(smooth(gray, smoothing) if smoothing else gray).probabilities

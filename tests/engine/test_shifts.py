@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tomllib
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
         recipe = oz.Recipe.load("authors-cnn", {**changes, "evaluate.shifts": shifts})
         runs[shifts] = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, device="cpu")
     plain, averaged = runs[0].model(), runs[1].model()
-    assert plain.card["preprocessing"]["shifts"] == 0
+    assert plain.card.preprocessing.shifts == 0
     state, other = plain.module.state_dict(), averaged.module.state_dict()
     assert all(torch.equal(state[key], other[key]) for key in state)
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
@@ -109,14 +110,16 @@ def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
     shape = {"in_chans": 1, "image_size": 16}
     assert size.macs(averaged.classifier, **shape) == 5 * size.macs(plain.classifier, **shape)
     scored = evaluate(runs[1], data_dir=tiny_idx, device="cpu")
-    outcome = runs[1].record["outcome"]
-    assert scored.accuracy == outcome["validation_accuracy"]
-    assert scored.loss == pytest.approx(outcome["validation_loss"], rel=1e-2)
-    assert outcome["validation_loss"] != runs[0].record["outcome"]["validation_loss"]
+    outcome = runs[1].outcome
+    assert scored.accuracy == outcome.validation_accuracy
+    assert scored.loss == pytest.approx(outcome.validation_loss, rel=1e-2)
+    assert outcome.validation_loss != runs[0].outcome.validation_loss
     again = load(averaged.save(tmp_path / "model"))
     assert np.array_equal(again.predict(images).probabilities, found)
-    averaged.card["preprocessing"]["shifts"] = -1
-    averaged.save(tmp_path / "model")
+    path = tmp_path / "model" / "model.json"
+    card = json.loads(path.read_text())
+    card["preprocessing"]["shifts"] = -1
+    path.write_text(json.dumps(card))
     with pytest.raises(ResultError, match="card"):
         load(tmp_path / "model")
 
@@ -134,14 +137,15 @@ def test_mirrored_views_are_averaged_where_the_data_set_allows_it(
     recipe = oz.Recipe.load("authors-cnn", {**changes, "evaluate.flip": True})
     run = oz.train(recipe, data_dir=data, out=tmp_path, device="cpu")
     model = run.model()
-    assert model.card["preprocessing"]["flip"] is allowed
+    assert model.card.preprocessing.flip is allowed
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
     found = model.predict(images).probabilities
     same = np.allclose(found, model.predict(images[..., ::-1].copy()).probabilities, atol=1e-6)
     assert same is allowed, "an average over both cannot tell an image from its mirror image"
     scored = evaluate(run, data_dir=data, device="cpu")
-    assert scored.loss == pytest.approx(run.record["outcome"]["validation_loss"], rel=1e-2)
+    assert scored.loss == pytest.approx(run.outcome.validation_loss, rel=1e-2)
 
 
 def _scale(model: oz.Model) -> dict[str, float]:
-    return {key: model.card["preprocessing"][key] for key in ("mean", "std")}
+    steps = model.card.preprocessing
+    return {"mean": steps.mean, "std": steps.std}

@@ -51,8 +51,8 @@ def test_latency_calls_what_it_times_and_orders_percentiles() -> None:
 
     row = latency.measure(wait, device=CPU, warmup=3, min_repeats=5, max_repeats=5, budget_s=0)
     assert len(calls) == 8
-    assert row["repeats"] == 5
-    assert 2 <= row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
+    assert row.repeats == 5
+    assert 2 <= row.p50_ms <= row.p95_ms <= row.p99_ms
 
 
 def test_eager_rows_state_their_setting() -> None:
@@ -60,7 +60,7 @@ def test_eager_rows_state_their_setting() -> None:
     before = torch.get_num_threads()
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten())
     rows = latency.eager(net, in_chans=1, image_size=8, device=CPU)
-    assert [(row["batch_size"], row["threads"]) for row in rows] == [(1, 1), (256, before)]
+    assert [(row.batch_size, row.threads) for row in rows] == [(1, 1), (256, before)]
     assert torch.get_num_threads() == before
     assert not net.training
 
@@ -73,4 +73,4 @@ def test_cuda_latency_is_bracketed_by_events() -> None:
     small, large = torch.randn(64, 64, device=device), torch.randn(8192, 8192, device=device)
     quick = latency.measure(lambda: small @ small, device=device)
     slow = latency.measure(lambda: large @ large, device=device)
-    assert slow["p50_ms"] > 5 * quick["p50_ms"]
+    assert slow.p50_ms > 5 * quick.p50_ms

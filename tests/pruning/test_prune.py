@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 
 import oraclezoo as oz
 from oraclezoo.artifacts.model import CARD, Model
+from oraclezoo.card import Backbone, RecipeId
 from oraclezoo.errors import (
     InterruptedRunError,
     ResultError,
@@ -78,7 +80,7 @@ def test_the_target_is_met_and_the_receipt_says_how(
 ) -> None:
     """The figures in the receipt are those of the network itself."""
     model = prune(**{what: 0.5})
-    made = model.card["receipts"][-1]
+    made = model.card.receipts[-1].to_json()
     before = oz.Run.load(tiny_run).model().module
     counted = {
         "macs": lambda net: size.macs(net, in_chans=1, image_size=16),
@@ -111,7 +113,7 @@ def test_stopped_anywhere_it_goes_on_to_the_same_end(prune: Prune, tmp_path: Pat
         assert not (out / CARD).exists()
         resumed = prune(out, steps=2, epochs=4, resume=True)
         assert same(whole, resumed)
-        assert resumed.card["plan"] == whole.card["plan"]
+        assert resumed.card.plan == whole.card.plan
         assert not (out / FOLDER).exists()
 
 
@@ -122,7 +124,7 @@ def test_steps_share_the_epochs_and_approach_the_target(prune: Prune, tmp_path: 
     left = [float(line.split()[4]) for line in said if line.startswith("step")]
     assert left[0] <= 0.4**0.5
     assert left[1] <= 0.4 < left[0]
-    tuned = model.card["receipts"][-1]["options"]["fine_tuned"]
+    tuned = model.card.receipts[-1].options["fine_tuned"]
     assert [part["epochs"] for part in tuned] == [1, 2]
     assert same(model, oz.load(tmp_path / "out"))
 
@@ -131,7 +133,7 @@ def test_a_pruned_model_can_be_pruned_again(prune: Prune, tmp_path: Path) -> Non
     """From its folder alone: the card has the recipe, and the plan grows."""
     first = prune(tmp_path / "one", epochs=1)
     again = prune(tmp_path / "two", source=tmp_path / "one", epochs=1)
-    assert len(again.card["receipts"]) == 2
+    assert len(again.card.receipts) == 2
     assert size.parameters(again.module) < size.parameters(first.module)
     loaded = oz.load(tmp_path / "two")
     assert same(again, loaded)
@@ -141,16 +143,16 @@ def test_a_pruned_model_can_be_pruned_again(prune: Prune, tmp_path: Path) -> Non
 def test_the_unpruned_model_teaches(prune: Prune) -> None:
     """Distillation changes the weights and is stated in the receipt."""
     alone, taught = prune(), prune(distill=0.9)
-    assert alone.card["plan"] == taught.card["plan"]
+    assert alone.card.plan == taught.card.plan
     assert not same(alone, taught)
-    options = taught.card["receipts"][-1]["options"]
+    options = taught.card.receipts[-1].options
     assert (options["distill"], options["temperature"]) == (0.9, 2.0)
 
 
 def test_random_is_a_control_that_can_be_run_again(prune: Prune) -> None:
     """The same at one seed, another at another."""
     first, again, other = (
-        prune(importance="random", epochs=0, seed=seed).card["plan"]["cuts"] for seed in (3, 3, 4)
+        prune(importance="random", epochs=0, seed=seed).card.plan["cuts"] for seed in (3, 3, 4)
     )
     assert first == again
     assert first != other
@@ -210,19 +212,26 @@ def _only_run(data: Path, broken: Path) -> Path:
     return oz.train(recipe, data_dir=data, out=broken / "runs", device="cpu").folder
 
 
+def without_recipe(run: Path, recipe: RecipeId | None = None) -> Model:
+    """The model of a run with at most name and hash of a recipe in its card."""
+    model = oz.Run.load(run).model()
+    assert model.card.provenance is not None
+    origin = replace(model.card.provenance, recipe=recipe or model.card.provenance.recipe)
+    return Model(model.module, replace(model.card, recipe=None, provenance=origin))
+
+
 def test_a_model_that_does_not_tell_its_recipe(
     prune: Prune, tiny_run: Path, tmp_path: Path
 ) -> None:
     """An error asks for one; with a recipe, or without fine-tuning, pruning works."""
-    model = oz.Run.load(tiny_run).model()
-    del model.card["recipe"]
+    model = without_recipe(tiny_run)
     model.save(tmp_path / "model")
     with pytest.raises(UsageError, match="--recipe"):
         prune(source=tmp_path / "model")
     prune(source=tmp_path / "model", epochs=0)
     recipe = Recipe.load("default", {"budget.batch_size": 16, "data.refit": False})
     model = prune(source=tmp_path / "model", recipe=recipe)
-    assert model.card["recipe"]["data"]["track"].endswith("idx")
+    assert model.card.recipe["data"]["track"].endswith("idx")
 
 
 def test_a_model_tells_its_own_recipe_to_the_whole_chain(tiny_run: Path, tiny_idx: Path) -> None:
@@ -231,19 +240,16 @@ def test_a_model_tells_its_own_recipe_to_the_whole_chain(tiny_run: Path, tiny_id
     given: dict[str, Any] = {"data_dir": tiny_idx, "timed": False}
     pruned = oz.prune(model, macs=0.5, epochs=1, round_to=1, **given)
     small = oz.quantize(oz.export(pruned, **given), **given)
-    assert [made["step"] for made in small.card["receipts"]] == ["prune", "export", "quantize"]
-    assert small.card["recipe"]["name"] == oz.Run.load(tiny_run).recipe.name
+    assert [made.step for made in small.card.receipts] == ["prune", "export", "quantize"]
+    assert small.card.recipe["name"] == oz.Run.load(tiny_run).recipe.name
 
 
 def test_a_shipped_recipe_is_known_by_name_and_hash(tiny_run: Path) -> None:
     """From the card alone; with another hash it is not taken for it."""
-    model = oz.Run.load(tiny_run).model()
-    del model.card["recipe"]
     shipped = resolve(Recipe.load("default", {"data.track": "idx"}), REGISTRY)
-    origin = model.card["provenance"]
-    origin["recipe"] = {"name": "default", "hash": shipped.hash}
+    model = without_recipe(tiny_run, RecipeId("default", shipped.hash))
     assert recipe_of(model, model, REGISTRY) == shipped
-    origin["recipe"]["hash"] = "0" * 64
+    model = without_recipe(tiny_run, RecipeId("default", "0" * 64))
     with pytest.raises(UsageError, match="--recipe"):
         recipe_of(model, model, REGISTRY)
 
@@ -306,7 +312,7 @@ def test_a_backbone_not_declared_prunable_is_refused(
     site.add("acme", f"@hookimpl\ndef oraclezoo_backbones():\n    return [{spec}]\n")
     registry = build_registry()
     module = registry.create("backbone", "mine", in_chans=1, num_classes=4, image_size=16)
-    card = {**oz.Run.load(tiny_run).model().card, "backbone": {"name": "acme:mine", "options": {}}}
+    card = replace(oz.Run.load(tiny_run).model().card, backbone=Backbone("acme:mine", {}))
     with pytest.raises(UsageError, match=why):
         oz.prune(Model(module, card), macs=0.5, registry=registry)
 
@@ -317,9 +323,9 @@ def test_a_timm_backbone_is_tried_and_said_to_be(prune: Prune, tiny_run: Path) -
     shape = {"in_chans": 1, "num_classes": 4, "image_size": 16}
     module = REGISTRY.create("backbone", "timm/resnet10t", **shape, **options)
     card = oz.Run.load(tiny_run).model().card
-    card = {**card, "backbone": {"name": "oraclezoo:timm/resnet10t", "options": options}}
+    card = replace(card, backbone=Backbone("oraclezoo:timm/resnet10t", options))
     model = prune(source=Model(module, card), epochs=0, round_to=8)
-    assert "does not declare that it is prunable" in model.card["receipts"][-1]["notes"][0]
+    assert "does not declare that it is prunable" in model.card.receipts[-1].notes[0]
 
 
 def test_a_plan_that_does_not_fit_is_one_error(prune: Prune, tmp_path: Path) -> None:
@@ -332,13 +338,13 @@ def test_a_plan_that_does_not_fit_is_one_error(prune: Prune, tmp_path: Path) -> 
         {**plan, "cuts": plan["cuts"][:1]},
         {**plan, "cuts": [{**plan["cuts"][0], "of": 10**9}, *plan["cuts"][1:]]},
         {"schema": plan["schema"]},
-        None,
+        {},
     ):
         path.write_text(json.dumps({**card, "plan": broken}))
         with pytest.raises(ResultError, match=r"out: the pruning plan"):
             oz.load(tmp_path / "out")
     path.write_text(json.dumps({key: card[key] for key in card if key != "plan"}))
-    with pytest.raises(ResultError, match="the weights do not fit"):
+    with pytest.raises(ResultError, match="the weights do not match"):
         oz.load(tmp_path / "out")
     path.write_text(json.dumps(card)[:-100])
     with pytest.raises(ResultError, match="cannot be read"):

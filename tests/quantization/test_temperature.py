@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import oraclezoo as oz
 from oraclezoo.artifacts.resolve import open_data
+from oraclezoo.card import Calibration
 from oraclezoo.errors import UsageError
 from oraclezoo.measure.temperature import mean_loss, tempered
 from oraclezoo.quantization.temperature import calibrate
@@ -23,16 +25,17 @@ def test_a_temperature_goes_into_card_torch_and_graph(
     part = dataset.split("validation")
     before = plain.predict(part.images).probabilities
     model = calibrate(plain, dataset)
-    entry = model.card["calibration"]
+    entry = model.card.calibration
+    assert entry is not None
     found = model.predict(part.images).probabilities
-    assert np.allclose(found, tempered(before, entry["temperature"]), atol=1e-5)
-    assert entry["after"]["loss"] == pytest.approx(mean_loss(found, part.labels), abs=1e-4)
-    assert entry["after"]["loss"] <= entry["before"]["loss"]
-    assert "calibration" not in plain.card
+    assert np.allclose(found, tempered(before, entry.temperature), atol=1e-5)
+    assert entry.after["loss"] == pytest.approx(mean_loss(found, part.labels), abs=1e-4)
+    assert entry.after["loss"] <= entry.before["loss"]
+    assert plain.card.calibration is None
 
     exported = oz.export(model, tmp_path / "out", data_dir=tiny_idx, timed=False)
     light = oz.predictor(tmp_path / "out")
-    assert light.card.calibrated
+    assert light.card.calibration == entry
     assert np.allclose(light.predict(part.images).probabilities, found, atol=1e-4)
     for again in (model, exported):
         with pytest.raises(UsageError, match="calibrate the original"):
@@ -42,13 +45,13 @@ def test_a_temperature_goes_into_card_torch_and_graph(
 def test_a_twin_gives_the_temperature(tiny_run: Path, tiny_idx: Path) -> None:
     """That of a net which has not seen the validation images, and the card says so."""
     model = oz.Run.load(tiny_run).model()
-    twin = oz.Run.load(tiny_run).model()
-    twin.card["calibration"] = {"temperature": 3.0}  # as one that is less sure
+    plain = oz.Run.load(tiny_run).model()
+    twin = oz.Model(plain.module, replace(plain.card, calibration=Calibration(3.0)))  # less sure
     dataset = open_data(model, oz.registry(), data_dir=tiny_idx)
     alone, paired = calibrate(model, dataset), calibrate(model, dataset, twin=twin)
-    assert (alone.card["calibration"]["by_a_twin"], paired.card["calibration"]["by_a_twin"]) == (
+    assert (alone.card.calibration.by_a_twin, paired.card.calibration.by_a_twin) == (
         False,
         True,
     )
-    first, second = (m.card["calibration"]["temperature"] for m in (alone, paired))
+    first, second = (m.card.calibration.temperature for m in (alone, paired))
     assert second == pytest.approx(max(first / 3, 0.05), rel=0.01)

@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ import oraclezoo as oz
 from oraclezoo.artifacts.build import build_backbone
 from oraclezoo.artifacts.model import CARD, WEIGHTS, Model
 from oraclezoo.artifacts.resolve import open_data, open_model
+from oraclezoo.card import Backbone, Preprocessing
+from oraclezoo.card.receipt import GateEntry
 from oraclezoo.cli._shared.receipt import receipt_text
 from oraclezoo.compression.torch_form import Form
 from oraclezoo.errors import ResultError, UsageError, VerificationError
@@ -62,7 +65,7 @@ def test_a_folder_has_float_weights_and_an_entry(model: Model, half: Path) -> No
     weights = again.module.state_dict()
     assert all(torch.equal(weights[key], value) for key, value in model.module.state_dict().items())
     assert again.precision == "bf16"
-    assert again.card["form"]["precision"] == "bf16"
+    assert again.card.form["precision"] == "bf16"
     found, wanted = again.predict(IMAGES).probabilities, model.predict(IMAGES).probabilities
     assert found.dtype == np.float32
     assert not np.array_equal(found, wanted)
@@ -96,7 +99,7 @@ def test_times_are_torchs_on_that_device(model: Model, tiny_idx: Path) -> None:
         rounds=1,
         settings=[(1, 1), (4, 1)],
     )
-    (made,) = done.card["receipts"]
+    (made,) = done.card.to_json()["receipts"]
     for side, precision in (("before", "fp32"), ("after", "bf16")):
         rows = made[side]["latency"]
         assert [(row["runtime"], row["batch_size"]) for row in rows] == [("eager", 1), ("eager", 4)]
@@ -111,7 +114,7 @@ def test_int8_says_how_little_it_covers(model: Model, tiny_idx: Path, tmp_path: 
     pytest.importorskip("torchao")
     asked: Any = {"backend": "torch", "device": "cpu", "timed": False, "data_dir": tiny_idx}
     done = quantize(model, tmp_path / "m", **asked)
-    (made,) = done.card["receipts"]
+    (made,) = done.card.to_json()["receipts"]
     told = made["options"]
     assert (told["int8_layers"], told["layers"]) == (1, 8)
     assert 0 < told["int8_macs_share"] < 0.01
@@ -173,7 +176,7 @@ def test_steps_that_change_weights_take_the_float_ones(
     """And the entry goes, so that no card says what is not so."""
     plain: Any = {"data_dir": tiny_idx, "timed": False}
     graph = export(half, tmp_path / "e", **plain)
-    made = graph.card["receipts"][-1]
+    made = graph.card.receipts[-1].to_json()
     assert (made["before"]["precision"], made["parity"]["largest_difference"] < 1e-5) == (
         "fp32",
         True,
@@ -183,12 +186,12 @@ def test_steps_that_change_weights_take_the_float_ones(
     assert small.precision == "int8"
     assert small.onnx
     again = quantize(half, backend="torch", precision="fp16", device="cpu", **plain)
-    assert again.card["form"]["precision"] == "fp16"
-    assert again.card["receipts"][-1]["before"]["precision"] == "fp32"
+    assert again.card.form["precision"] == "fp16"
+    assert again.card.receipts[-1].before.precision == "fp32"
     opened = oz.load(half)
     warm = calibrate(opened, open_data(opened, REGISTRY, data_dir=tiny_idx))
     for done in (graph, cut, small, warm):
-        assert "form" not in done.card
+        assert done.card.form is None
     assert [oz.load(tmp_path / name).form for name in "ep"] == [None, None]
     with pytest.raises(UsageError, match="would be lost"):
         export(half, half, **plain)
@@ -201,7 +204,7 @@ def test_a_graph_makes_way_for_a_form(model: Model, tiny_idx: Path, tmp_path: Pa
     done = quantize(small, tmp_path / "m", backend="torch", precision="bf16", device="cpu", **plain)
     assert done.precision == oz.load(tmp_path / "m").precision == "bf16"
     assert not (tmp_path / "m" / "model.onnx").exists()
-    assert "onnx" not in done.card
+    assert done.card.onnx is None
 
 
 @pytest.mark.parametrize("damage", ["unknown", "both", "none"])
@@ -231,7 +234,7 @@ def test_gates_hold_and_leave_nothing(
     asked: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
     asked |= {"data_dir": tiny_idx}
     done = quantize(model, tmp_path / "fine", max_drop=100, max_limit=100, **asked)
-    assert done.card["receipts"][-1]["gates"] == {"max_drop": 100, "max_limit": 100}
+    assert done.card.receipts[-1].gates == GateEntry(100, 100)
     broken = nn.Sequential(nn.Flatten(), nn.Linear(256, 4))
     monkeypatch.setattr(Form, "applied", lambda self, net: broken)
     with pytest.raises(VerificationError, match=r"quantize lost .* nothing was written"):
@@ -268,14 +271,14 @@ def test_cuda_where_there_is_none_is_told(model: Model, tiny_idx: Path) -> None:
 
 def test_serving_without_torch_says_what_the_model_is_for(half: Path) -> None:
     """And how to have an ONNX file of it."""
-    with pytest.raises(ResultError, match=r"bf16 for torch.*oraclezoo export"):
+    with pytest.raises(ResultError, match=r"bf16 for PyTorch.*oraclezoo export"):
         Predictor(half)
 
 
 def test_a_shipped_model_opens_by_its_name() -> None:
     """Its card's words on the published files are not this form's."""
     opened = open_model("oraclenet_s", REGISTRY)
-    assert opened.card["name"] == "oraclenet_s"
+    assert opened.card.extra["name"] == "oraclenet_s"
     with pytest.raises(ResultError, match="or the name of a model"):
         open_model("nothing-here", REGISTRY)
 
@@ -283,11 +286,13 @@ def test_a_shipped_model_opens_by_its_name() -> None:
 @pytest.fixture
 def simple(model: Model) -> Model:
     """An untrained perceptron in the model's place, of which compiling is quick."""
-    options, shape = {"hidden": 16, "depth": 1}, model.card["input"]
-    shape = {key: shape[key] for key in ("in_chans", "num_classes", "image_size")}
-    card = {**model.card, "backbone": {"name": "oraclezoo:mlp", "options": options}}
-    card["preprocessing"] = {key: card["preprocessing"][key] for key in ("mean", "std")}
-    return Model(build_backbone(REGISTRY, "mlp", options, shape), card)
+    options, steps = {"hidden": 16, "depth": 1}, model.card.preprocessing
+    card = replace(
+        model.card,
+        backbone=Backbone("oraclezoo:mlp", options),
+        preprocessing=Preprocessing(steps.mean, steps.std),
+    )
+    return Model(build_backbone(REGISTRY, "mlp", options, asdict(card.input)), card)
 
 
 def test_without_a_compiler_there_is_advice(
@@ -311,7 +316,7 @@ def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> N
     """Float eager and float compiled, then the form compiled, which predicts as it does eager."""
     asked: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "data_dir": tiny_idx}
     done = quantize(simple, compile="on", rounds=1, settings=[(1, 1)], **asked)
-    made = done.card["receipts"][-1]
+    made = done.card.receipts[-1].to_json()
     rows = {side: made[side]["latency"] for side in ("before", "after")}
     assert [row["runtime"] for row in rows["before"]] == ["eager", "compiled"]
     assert [(row["runtime"], row["precision"]) for row in rows["after"]] == [("compiled", "bf16")]
@@ -320,7 +325,7 @@ def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> N
     assert made["before"]["compile_s"].keys() == made["after"]["compile_s"].keys() == {"compiled"}
     assert sum("torch.compile alone" in note for note in made["notes"]) == 1
     assert made["options"]["compiled"] is True
-    assert "compilation, compiled" in receipt_text(made)
+    assert "compilation, compiled" in receipt_text(done.card.receipts[-1])
     plain = simple.with_form(Form.make("bf16", "off", CPU))
     found = done.predict(IMAGES).probabilities
     assert np.abs(found - plain.predict(IMAGES).probabilities).max() < 0.05
@@ -344,7 +349,7 @@ def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: 
         rounds=1,
         settings=[(1, 1), (64, 1)],
     )
-    (made,) = done.card["receipts"]
+    (made,) = done.card.to_json()["receipts"]
     assert made["hardware"]["device"] == torch.cuda.get_device_name()
     rows = made["before"]["latency"] + made["after"]["latency"]
     assert {(row["runtime"], row["device"]) for row in rows} == {("eager", "cuda")}
@@ -352,7 +357,7 @@ def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: 
         assert made[side]["peak_device_memory_bytes"]["eager"] > 0
     assert made["parity"]["largest_difference"] > 0
     assert any("TF32" in note for note in made["notes"])
-    assert "device memory, eager" in receipt_text(made)
+    assert "device memory, eager" in receipt_text(done.card.receipts[-1])
     assert next(done.module.parameters()).device.type == "cpu"
     assert np.abs(done.predict(IMAGES).probabilities.sum(1) - 1).max() < 1e-3
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 import oraclezoo as oz
 from oraclezoo.artifacts.model import CARD, GRAPH, Model
+from oraclezoo.card import Backbone
 from oraclezoo.errors import InterruptedRunError, UsageError, VerificationError
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.search.compress import FOLDER, JOURNAL
@@ -56,13 +58,13 @@ def done(compress: Compress, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 def outcomes(model: Model) -> list[tuple[Any, ...]]:
     """Of every candidate, all that does not hang on the clock."""
     keys = ("trial", "asked", "macs", "precision", "accuracy", "loss", "size_bytes")
-    listed = model.card["receipts"][-1]["options"]["trials"]
+    listed = model.card.receipts[-1].options["trials"]
     return [tuple(each[key] for key in keys) for each in listed]
 
 
 def test_the_chosen_is_the_best_within_the_bounds(done: tuple[Path, Model]) -> None:
     """By the receipt's own list, which has every candidate with its verdict."""
-    made = done[1].card["receipts"][-1]
+    made = done[1].card.receipts[-1].to_json()
     listed = made["options"]["trials"]
     assert {each["trial"] for each in listed} == {1, 2}
     assert [each["precision"] for each in listed] == ["fp32", "int8"] * 2
@@ -85,7 +87,7 @@ def test_the_chosen_is_the_best_within_the_bounds(done: tuple[Path, Model]) -> N
 
 def test_receipts_follow_the_steps_and_the_last_is_of_the_whole(done: tuple[Path, Model]) -> None:
     """From the original's float graph, untouched by test images, with times in one runtime."""
-    *steps, whole = done[1].card["receipts"]
+    *steps, whole = done[1].card.to_json()["receipts"]
     names = [made["step"] for made in steps]
     expected = ["prune", "export", "quantize"]
     assert names == [n for n in expected if n in names]
@@ -172,7 +174,7 @@ def test_nothing_within_the_bounds_writes_no_model_and_keeps_the_work(
     assert work >= FIGURES
     model = compress(out, size=1.0, trials=1, resume=True, progress=said.append)
     assert not [line for line in said if line.startswith("trial")]
-    assert model.card["receipts"][-1]["options"]["size"] == 1.0
+    assert model.card.receipts[-1].options["size"] == 1.0
 
 
 def test_a_model_that_cannot_be_pruned_is_quantized_only(
@@ -184,11 +186,11 @@ def test_a_model_that_cannot_be_pruned_is_quantized_only(
     site.add("acme", f"@hookimpl\ndef oraclezoo_backbones():\n    return [{spec}]\n")
     registry, said = build_registry(), list[str]()
     module = registry.create("backbone", "mine", in_chans=1, num_classes=4, image_size=16)
-    card = {**oz.Run.load(tiny_run).model().card, "backbone": {"name": "acme:mine", "options": {}}}
+    card = replace(oz.Run.load(tiny_run).model().card, backbone=Backbone("acme:mine", {}))
     model = compress(
         None, Model(module, card), size=1.0, registry=registry, trials=5, progress=said.append
     )
-    made = model.card["receipts"][-1]
+    made = model.card.receipts[-1].to_json()
     assert {each["macs"] for each in made["options"]["trials"]} == {1.0}
     assert any("it is brittle; only int8 is tried" in line for line in said)
     assert made["notes"][0].startswith("not pruned: backbone")

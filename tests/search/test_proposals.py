@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from oraclezoo.card import Backbone
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.search.goals import Goals, best, loosened, nearest
 from oraclezoo.search.journal import Candidate, Journal, Trial
@@ -212,7 +213,7 @@ def test_a_journal_tells_again_what_it_was_told(tmp_path: Path) -> None:
     """Also after a kill in the middle of a line; what is damaged otherwise is an error."""
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
-    journal.begin("x", (1, 1))
+    journal.begin(Backbone("x", {}), (1, 1))
     first = trial(1, 1.0, candidate("fp32"), candidate())
     journal.end(first)
     journal.end(trial(2, 0.2, reason="DivergedError: x"))

@@ -105,13 +105,13 @@ def test_reading_never_imports_torch(deployed: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"schema": "oraclezoo/model/2"}, "no card of a model"),
+        ({"schema": "oraclezoo/model/2"}, "not a model card"),
         ({"onnx": None}, "has no ONNX file.*oraclezoo export"),
         ({"classes": ["one"]}, "1 classes and 4 glyphs"),
         ({"glyphs": ["一"]}, "4 classes and 1 glyphs"),
         ({"input": {**CARD["input"], "image_size": 10**9}}, "input is"),
         ({"input": {**CARD["input"], "in_chans": 3}}, "3 channels"),
-        ({"input": None}, "not one of a model"),
+        ({"input": None}, "not a valid model card"),
         ({"preprocessing": {"mean": 0.1, "std": 0.0}}, "preprocessing is"),
         ({"preprocessing": {**CARD["preprocessing"], "jpeg_smoothing": 2}}, "preprocessing is"),
         ({"onnx_entry": {"file": "../model.onnx"}}, "onnx is"),
@@ -133,7 +133,7 @@ def test_a_folder_that_is_not_right_is_refused(
 def test_a_broken_card_is_refused(text: str, deployed: Path, tmp_path: Path) -> None:
     """Cut short, of another kind, or made to hurt."""
     (tmp_path / "model.json").write_text(text)
-    with pytest.raises(ResultError, match=r"broken or cut short|no card of a model"):
+    with pytest.raises(ResultError, match=r"corrupt or truncated|not a model card"):
         Predictor(tmp_path)
 
 
@@ -148,7 +148,7 @@ def test_a_place_without_a_card_is_no_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (band_graph().SerializeToString()[:-40], "cannot be read by ONNX Runtime"),
+        (band_graph().SerializeToString()[:-40], "truncated, or not an ONNX file"),
         (b"", "cannot be read by ONNX Runtime"),
         (band_graph(size=20).SerializeToString(), "model of 16x16 images"),
         (band_graph(classes=5).SerializeToString(), "4 classes"),

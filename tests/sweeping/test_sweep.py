@@ -97,7 +97,7 @@ def test_a_sweep_finds_the_best_and_writes_its_recipe(tiny_idx: Path, tmp_path: 
     lone = oz.train(
         written.override({"data.refit": False}), data_dir=tiny_idx, out=tmp_path, device="cpu"
     )
-    assert lone.record["outcome"]["validation_accuracy"] == best.accuracy
+    assert lone.outcome.validation_accuracy == best.accuracy
 
 
 def test_more_trials_go_on_and_others_are_refused(tiny_idx: Path, tmp_path: Path) -> None:

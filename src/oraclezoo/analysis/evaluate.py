@@ -12,7 +12,7 @@ import numpy as np
 
 from oraclezoo.artifacts.build import open_dataset
 from oraclezoo.artifacts.run import Run
-from oraclezoo.artifacts.score import note_look, score
+from oraclezoo.artifacts.score import record_test_evaluation, score
 from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.errors import UsageError
@@ -98,7 +98,7 @@ def evaluate(
     model = opened.model(registry=registry)
     if split == "test":
         require_finished(opened)
-        note_look(opened, dataset, Path(results))
+        record_test_evaluation(opened, dataset, Path(results))
     scores = score(model, dataset, split, device)
     correct = scores.probabilities.argmax(1) == scores.labels
     return Evaluation(
@@ -130,7 +130,7 @@ def trained_on(recipe: Recipe, split: str) -> bool:
 
 def require_finished(run: Run) -> None:
     """Raise UsageError unless the run is finished, as test-set evaluations require."""
-    status = run.record.get("status")
+    status = run.record.status
     if status != "done":
         raise UsageError(
             f"{run.folder} is {status}, not done: finish it with --resume before evaluating it on "

@@ -20,7 +20,7 @@ from oraclezoo.analysis.features import Features, features
 from oraclezoo.artifacts.model import Model
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import ResultError
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 
 SCHEMA = "oraclezoo/reference/1"
 MAX_SAMPLE = 1000
@@ -70,14 +70,14 @@ class Reference:
             vectors, labels = arrays["vectors"], arrays["labels"]
             classes = len(model.classes)
             if about["schema"] != SCHEMA or vectors.ndim != 2 or labels.shape != vectors.shape[:1]:
-                raise ValueError("its parts do not match")
+                raise ValueError("vectors and labels do not match")
             if vectors.dtype != np.float32 or not np.isfinite(vectors).all():
                 raise ValueError("its features are not finite float32 values")
             if labels.dtype != np.int64 or ((labels < 0) | (labels >= classes)).any():
                 raise ValueError(f"its labels are not in 0 .. {classes - 1}")
             loaded = cls(Features(vectors, labels), *(str(about[k]) for k in _WORDS))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise ResultError(f"{place}: not a reference of oraclezoo drift ({error})") from error
+            raise ResultError(f"{place}: not a reference file ({error})") from error
         if loaded.model != fingerprint(model):
             raise ResultError(
                 f"{place} belongs to other weights; recreate it with oraclezoo drift MODEL "

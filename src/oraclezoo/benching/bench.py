@@ -14,15 +14,11 @@ import torch
 from oraclezoo.artifacts import build
 from oraclezoo.artifacts.robustness import check_size
 from oraclezoo.artifacts.run import writable
-from oraclezoo.benching.recipe import (
-    Position,
-    Progress,
-    RecipeBench,
-    Sequential,
-    Shared,
-    Trainings,
-)
+from oraclezoo.benching.progress import Progress
+from oraclezoo.benching.recipe import RecipeBench, Sequential
 from oraclezoo.benching.seeds import Concurrent
+from oraclezoo.benching.shared import Position, Shared
+from oraclezoo.benching.trainings import Trainings
 from oraclezoo.benching.variant import AfterTraining, Compressions
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
@@ -124,9 +120,9 @@ def bench(
         ),
         results=Path(out),
         runs=Path(runs),
-        fresh=overwrite,
+        overwrite=overwrite,
         robust=robust,
-        at_once=jobs,
+        concurrency=jobs,
         command=command or _call(resolved.values(), track, seed_list, variants),
         report=report,
     )

@@ -126,10 +126,10 @@ def command(
             progress=lines.say,
             **arguments,
         )
-    receipt = done.card["receipts"][-1]
+    receipt = done.card.receipts[-1]
     if as_json:
-        emit_json("oraclezoo/compress/1", {"folder": str(folder), "receipt": receipt})
+        emit_json("oraclezoo/compress/1", {"folder": str(folder), "receipt": receipt.to_json()})
         return
     click.echo(folder)
-    print_table(header(), rows(receipt["options"]["trials"]))
+    print_table(header(), rows(receipt.options["trials"]))
     click.echo(receipt_text(receipt))

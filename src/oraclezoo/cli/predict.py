@@ -80,8 +80,8 @@ def command(
     if as_json:
         about = {
             "folder": str(predictor.folder),
-            "onnx_sha256": predictor.card.sha256,
-            "calibrated": predictor.card.calibrated,
+            "onnx_sha256": predictor.card.onnx and predictor.card.onnx.sha256,
+            "calibrated": predictor.card.calibration is not None,
         }
         data = {"model": about, "images": rows, "unreadable": unreadable}
         emit_json("oraclezoo/predict/1", data)
@@ -134,6 +134,6 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _printable(name: str) -> str:
-    from oraclezoo.data.scans.files import printable
+    from oraclezoo.data.scans.sources import printable
 
     return printable(name)

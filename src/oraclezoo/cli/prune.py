@@ -90,4 +90,4 @@ def command(
             progress=lines.say,
             **arguments,
         )
-    show_step("prune", folder, done.card["receipts"], as_json)
+    show_step("prune", folder, done.card.receipts[-1], as_json)

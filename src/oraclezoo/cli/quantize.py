@@ -124,7 +124,7 @@ def command(
             progress=say,
             **arguments,
         )
-    show_step("quantize", folder, done.card["receipts"], as_json)
+    show_step("quantize", folder, done.card.receipts[-1], as_json)
 
 
 def _keep(backend: str, arguments: dict[str, Any]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, stdout_to_stderr
+
+if TYPE_CHECKING:
+    from oraclezoo.artifacts.record import Outcome, RunRecord
 
 
 @click.command("train")
@@ -84,27 +87,24 @@ def command(
     trace = json.loads((run.folder / "profile.json").read_text("utf-8")) if profile else None
     if as_json:
         more = {} if trace is None else {"profile": trace}
-        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record, **more})
+        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record.to_json(), **more})
         return
-    click.echo(f"{run.folder}\n{_outcome_text(record)}")
+    click.echo(f"{run.folder}\n{_outcome_text(record, run.outcome)}")
     if trace is not None:
         click.echo(profile_text(trace, run.folder))
 
 
-def _outcome_text(record: dict[str, Any]) -> str:
-    outcome, hardware = record["outcome"], record["hardware"]
-    compiled = (
-        f", {outcome['compile_s']:.1f} s of it for compilation" if outcome["compile_s"] else ""
-    )
-    peak = outcome["peak_memory_bytes"]
+def _outcome_text(record: RunRecord, outcome: Outcome) -> str:
+    hardware, peak = record.provenance.hardware, outcome.peak_memory_bytes
+    compiled = f", {outcome.compile_s:.1f} s of it for compilation" if outcome.compile_s else ""
     memory = "" if peak is None else f", peak memory {peak / 1e6:,.0f} MB"
-    accuracy, images = outcome["validation_accuracy"], record["validation_images"]
+    accuracy, images = outcome.validation_accuracy, record.validation_images
     validation = (
         f"no validation: its {images} images were trained on (data.refit)"
         if accuracy is None
         else f"validation {100 * accuracy:.1f}% of {images} images"
     )
     return (
-        f"{validation}, training time {outcome['train_s']:.1f} s{compiled} "
+        f"{validation}, training time {outcome.train_s:.1f} s{compiled} "
         f"on {hardware['device']} ({hardware['threads']} threads){memory}"
     )

@@ -89,9 +89,9 @@ def _as_data_errors() -> Iterator[None]:
         raise DataError("the file is not a BMP, PNG, JPEG, TIFF or WebP image") from error
     except Image.DecompressionBombError as error:
         raise DataError(_too_large("too many pixels")) from error
-    except Exception as error:  # Pillow's decoders raise many types for broken bytes
+    except Exception as error:  # Pillow's decoders raise many types for corrupt files
         text = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"the image is broken or truncated ({text[:120]})") from error
+        raise DataError(f"corrupt or truncated image ({text[:120]})") from error
 
 
 def _decode(image: Image.Image) -> Image.Image:
@@ -101,7 +101,7 @@ def _decode(image: Image.Image) -> Image.Image:
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF data do not make the pixels unusable
+    except Exception:  # corrupt EXIF data do not make the pixels unusable
         return image.copy()
 
 
@@ -144,4 +144,4 @@ def _over_background(image: Image.Image) -> Gray:
 
 
 def _too_large(what: str) -> str:
-    return f"{what}: the limit is {MAX_PIXELS:,}; scale the image down"
+    return f"{what}: the limit is {MAX_PIXELS:,}; resize the image"

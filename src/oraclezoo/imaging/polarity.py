@@ -70,7 +70,7 @@ def is_dark_on_light(gray: Gray, size: int, polarity: Polarity = "auto") -> bool
     True
     """
     if polarity not in POLARITIES:
-        raise UsageError(f"polarity is '{polarity}'; it must be one of {', '.join(POLARITIES)}")
+        raise UsageError(f"polarity must be one of {', '.join(POLARITIES)}, not '{polarity}'")
     if polarity != "auto":
         return polarity == "dark-on-light"
     bright = gray > otsu(gray)

@@ -12,7 +12,7 @@ from oraclezoo.errors import UsageError
 from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.timing import Setting
 from oraclezoo.recipe import Recipe
-from oraclezoo.training.finetune import Tuning
+from oraclezoo.training.finetune import FineTuned, Tuning
 
 EPOCHS = 10
 """Default number of epochs of fine-tuning."""
@@ -138,17 +138,6 @@ class Cut:
     def document(self) -> dict[str, Any]:
         """Return the record as JSON data."""
         return dataclasses.asdict(self)
-
-
-@dataclass(frozen=True)
-class FineTuned:
-    """Cost and result of fine-tuning after one pruning step."""
-
-    epochs: int
-    examples: int
-    train_s: float
-    validation_accuracy: float | None
-    device: str
 
 
 @dataclass(frozen=True)

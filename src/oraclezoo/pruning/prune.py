@@ -6,11 +6,13 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card.receipt import Receipt
 from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.device import pick
@@ -29,7 +31,6 @@ from oraclezoo.pruning.workspace import working
 from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.notes import CERTAIN
 from oraclezoo.receipts.receipt import Step, prove
-from oraclezoo.receipts.records import Receipt
 from oraclezoo.receipts.timing import ROUNDS
 from oraclezoo.recipe import Recipe
 from oraclezoo.training.finetune import Tuning, images_for, milder, recipe_of
@@ -199,7 +200,7 @@ def prune_model(
         )
         after, report = steps.run()
         if own_recipe is not None:
-            after.card["recipe"] = own_recipe.to_dict()
+            after = Model(after.module, replace(after.card, recipe=own_recipe.to_dict()))
         step = Step("prune", before, after, report)
         receipt = prove(step, dataset, measurement, callbacks.progress)
         receipt = receipt.with_notes(first=tuple(_notes(receipt, undeclared)))
@@ -211,7 +212,7 @@ def prune_model(
             raise VerificationError(
                 f"{error} except {work}: --resume with other gates continues from there"
             ) from error
-        pruned = after.with_receipt(receipt.to_json())
+        pruned = after.with_receipt(receipt)
         if folder is not None:
             pruned.save(folder)
     return pruned
@@ -222,7 +223,7 @@ def check_prunable(model: Model, registry: Registry) -> bool:
 
     Backbones of timm do not declare whether they can be pruned; most of them can.
     """
-    name = model.card["backbone"]["name"]
+    name = model.card.backbone.name
     spec = registry.get("backbone", name).spec
     if spec.name.startswith("timm/"):
         return True
@@ -262,8 +263,9 @@ def tuning_recipe(
                 raise
             return None
     loaded = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    name = model.card.get("provenance", {}).get("components", {}).get("dataset", {}).get("name")
-    return loaded.override({"data.track": name} if name else {})
+    origin = model.card.provenance
+    track = None if origin is None else origin.components.get("dataset")
+    return loaded.override({} if track is None else {"data.track": track.name})
 
 
 def _notes(receipt: Receipt, undeclared: bool) -> Iterator[str]:

@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from oraclezoo.artifacts.model import CARD
 from oraclezoo.artifacts.run import writable
+from oraclezoo.card import CARD
 from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.pruning.options import Cut
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 
 FOLDER = "pruning"
 """Name of the working directory of a pruning, inside the model's folder."""

@@ -11,11 +11,12 @@ import numpy as np
 
 from oraclezoo._version import __version__
 from oraclezoo.artifacts import build
+from oraclezoo.artifacts.record import Robustness
 from oraclezoo.artifacts.robustness import is_current
 from oraclezoo.artifacts.run import writable
 from oraclezoo.artifacts.sources import code_sha256
 from oraclezoo.benching.bench import bench
-from oraclezoo.benching.recipe import Progress
+from oraclezoo.benching.progress import Progress
 from oraclezoo.data.known import differing
 from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
@@ -190,13 +191,10 @@ def _check_data(
 def _same_corruptions(stated: Result) -> bool:
     """Return whether a result has accuracies on the corruptions of this version."""
     kept = stated.robustness
-    return kept is not None and is_current(
-        {
-            "version": kept.version,
-            "seed": kept.seed,
-            "accuracy": {one.name: one.accuracy for one in kept.corruptions},
-        }
-    )
+    if kept is None:
+        return False
+    names = {one.name: () for one in kept.corruptions}
+    return is_current(Robustness(kept.version, kept.seed, names))
 
 
 def _judge(stated: Entry, again: Entry, path: Path, command: str) -> Reproduction:

@@ -14,10 +14,11 @@ from oraclezoo.publish.text import pull_request
 from oraclezoo.ranking import ledger
 from oraclezoo.ranking.load import paths
 from oraclezoo.ranking.reproduction.record import FOLDER, Reproduction, sha256_of
-from oraclezoo.result import Result, write_atomically
+from oraclezoo.result import Result
 from oraclezoo.result.check import read_json
 from oraclezoo.result.own_track import FOLDER as TRACKS
 from oraclezoo.result.own_track import own_track
+from oraclezoo.storage import write_atomically
 
 PLACE = Path("benchmarks") / "results"
 """Folder of published results in a checkout."""

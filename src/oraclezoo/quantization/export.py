@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from oraclezoo.artifacts.model import CARD, Model
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.onnx import graph_of, shipped
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
-from oraclezoo.card import metadata
+from oraclezoo.card import CARD
+from oraclezoo.card.receipt import Parity
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.augment import standardise
 from oraclezoo.errors import UsageError, VerificationError
@@ -26,9 +27,8 @@ from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.quantization.options import TOLERANCE, Export, OnnxReport, ProgramReport
 from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.receipt import Step, parity, prove, receipt, side
-from oraclezoo.receipts.records import Parity
 from oraclezoo.receipts.timing import ROUNDS, Subject
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 
 PROGRAM = "model.pt2"
 
@@ -141,7 +141,7 @@ def export_model(
     check_parity(proof.parity, options.tolerance, "the ONNX file")
     images = np.asarray(dataset.split("validation").images[:3])
     _check_batch_sizes(exported, images, options.tolerance)
-    exported = exported.with_receipt(proof.to_json())
+    exported = exported.with_receipt(proof)
     if out is not None:
         exported.save(out)
     return exported
@@ -169,13 +169,11 @@ def _export_program(
     model: Model, out: Path, dataset: Dataset, options: Export, measurement: Measurement
 ) -> Model:
     """Write ``model.pt2`` next to the files of the model."""
-    shape = model.card["input"]
     module = shipped(model, preprocess=options.preprocess)
     content = to_pt2(
         module,
-        in_chans=shape["in_chans"],
-        image_size=shape["image_size"],
-        card=metadata(model.card),
+        **model.card.input.image,
+        card=model.card.metadata(),
     )
     before = side(Subject(model, ()), dataset, measurement)
     images = np.asarray(dataset.split(measurement.split).images)
@@ -184,7 +182,7 @@ def _export_program(
     report = ProgramReport(options, PROGRAM, hashlib.sha256(content).hexdigest())
     proof = receipt("export", before, after, report)
     check_parity(proof.parity, options.tolerance, "the .pt2 file")
-    exported = model.with_receipt(proof.to_json())
+    exported = model.with_receipt(proof)
     write_atomically(out / PROGRAM, content)
     exported.save(out)
     return exported
@@ -194,7 +192,7 @@ def _run_program(
     content: bytes, images: npt.NDArray[np.uint8], model: Model, preprocesses: bool
 ) -> npt.NDArray[np.float32]:
     """Return the probabilities of the program, as read back from its bytes."""
-    program, scale = load_pt2(content), model.card["preprocessing"]
+    program, scale = load_pt2(content), model.card.preprocessing
     rows = []
     with torch.inference_mode():
         for start in range(0, len(images), BATCH_SIZE):
@@ -202,7 +200,7 @@ def _run_program(
             if preprocesses:
                 rows.append(program(batch))
             else:
-                standardised = standardise(batch, scale["mean"], scale["std"])
+                standardised = standardise(batch, scale.mean, scale.std)
                 rows.append(program(standardised).float().softmax(1))
     probabilities: npt.NDArray[np.float32] = torch.cat(rows).numpy()
     return probabilities

@@ -13,7 +13,6 @@ import onnx
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run
-from oraclezoo.card import metadata
 from oraclezoo.choices import AUTO, BACKENDS, CALIBRATIONS
 from oraclezoo.compression.compact import compact
 from oraclezoo.compression.int8 import quantize as rounding
@@ -180,7 +179,7 @@ def quantize_onnx(
     receipt = prove(step, dataset, measurement, progress)
     receipt = receipt.with_notes(last=tuple(_notes(report)))
     options.gates.check(receipt)
-    quantized = quantized.with_receipt(options.gates.passed(receipt).to_json())
+    quantized = quantized.with_receipt(options.gates.passed(receipt))
     if out is not None:
         quantized.save(out)
     return quantized
@@ -238,14 +237,20 @@ def _reopened(model: Model, graph: onnx.ModelProto) -> OnnxClassifier:
 def _with_graph(model: Model, graph: onnx.ModelProto, precision: str) -> Model:
     """Replace the model's graph by a compacted and checked one."""
     compact(graph.graph)
-    onnx_file.describe(graph, metadata(model.card))
+    onnx_file.describe(graph, model.card.metadata())
     return _with_bytes(model, onnx_file.checked(graph), precision)
 
 
 def _with_bytes(model: Model, content: bytes, precision: str) -> Model:
-    entry = {k: v for k, v in model.card["onnx"].items() if k not in ("file", "sha256")}
-    versions = {**entry.pop("versions", {}), "onnxruntime": hardware.libraries()["onnxruntime"]}
-    return model.with_onnx(content, **{**entry, "precision": precision, "versions": versions})
+    entry = model.card.onnx
+    assert entry is not None
+    return model.with_onnx(
+        content,
+        precision=precision,
+        opset=entry.opset,
+        input=entry.input,
+        versions={**entry.versions, "onnxruntime": hardware.libraries()["onnxruntime"]},
+    )
 
 
 def _notes(report: Fp16Report | Int8Report) -> Iterator[str]:

@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
 from oraclezoo.errors import ResultError
-from oraclezoo.result import PredictionsFile, Result, write_atomically
+from oraclezoo.result import PredictionsFile, Result
+from oraclezoo.storage import write_atomically
 
 _OVERHEAD_BYTES = 2**16
 

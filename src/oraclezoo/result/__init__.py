@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any, Self
 
 from oraclezoo.errors import ResultError
 from oraclezoo.result.check import SCHEMA, read_json, validate
+from oraclezoo.storage import write_atomically
 
 PROTOCOL = 1
 """Version of the benchmark protocol."""
@@ -285,18 +285,3 @@ def data_key(data_sha256: Mapping[str, str]) -> str:
 def timestamp() -> str:
     """Return the current time for documents: ISO 8601, UTC, in seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Write a file atomically, creating its folder. Return ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path

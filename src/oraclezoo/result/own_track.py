@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from oraclezoo.errors import ResultError
-from oraclezoo.result import Result, write_atomically
+from oraclezoo.result import Result
+from oraclezoo.storage import write_atomically
 
 FOLDER = "tracks"
 """Folder of the records in a folder of results."""

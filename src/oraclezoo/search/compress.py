@@ -181,7 +181,7 @@ def compress_model(
         chain = Chain(model, bare, before, dataset, options, registry, work, callbacks)
         journal = Journal(work / JOURNAL)
         if not journal.trials:
-            journal.begin(bare.card["backbone"], options.timing.setting)
+            journal.begin(bare.card.backbone, options.timing.setting)
         if unprunable:
             callbacks.say(f"{unprunable}; only int8 is tried")
         if before.learned:
@@ -201,7 +201,7 @@ def compress_model(
         findings = report.CompressionReport(options, candidate, summary)
         proof = receipt("compress", first, last, findings)
         proof = proof.with_notes(first=tuple(report.notes(summary, measurement.split, unprunable)))
-        compressed = pair[1].model.with_receipt(proof.to_json())
+        compressed = pair[1].model.with_receipt(proof)
         if folder is not None:
             report.figure(summary, folder, callbacks.say)
             compressed.save(folder)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oraclezoo.card.receipt import setting_text
 from oraclezoo.data.sheet import FONT
 from oraclezoo.errors import OracleZooError
 from oraclezoo.ranking.pareto import front
-from oraclezoo.receipts.records import setting_text
 from oraclezoo.search.goals import Goals, loosened, nearest, pairs
 from oraclezoo.search.journal import Candidate, Trial
 from oraclezoo.search.options import Compression
@@ -218,7 +218,7 @@ def _field(summary: Summary) -> Field:
         for key, bound in (("latency", goals.latency), ("size", goals.size))
         if key == "latency" or bound is not None
     ]
-    name = chain.original.card["backbone"]["name"].removeprefix("oraclezoo:")
+    name = chain.original.card.backbone.name.removeprefix("oraclezoo:")
     part = chain.before
     return Field(
         title=f"{name} compressed: {len(candidates)} candidates of {len(summary.trials)} trials",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from oraclezoo.artifacts.model import CARD, Model, load
+from oraclezoo.artifacts.model import Model, load
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.records import Callbacks
 from oraclezoo.errors import DivergedError, OutOfMemoryError, UsageError, VerificationError
@@ -114,7 +115,8 @@ class Chain:
                 resume=True,
             )
             model = prune_model(self.source, folder, pruning, self.registry, self.callbacks)
-        preprocess = self.original.card["onnx"].get("input", "uint8") == "uint8"
+        entry = self.original.card.onnx
+        preprocess = entry is None or entry.input == "uint8"
         export = Export(preprocess=preprocess)
         exported = export_model(model, None, export, options.data_only, self.registry)
         return {FLOAT: exported, INT8: self._quantized(exported)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from oraclezoo.data.scans.files import is_hidden, is_image, natural
+from oraclezoo.data.scans.sources import is_hidden, is_image, natural
 from oraclezoo.errors import DataError
 from oraclezoo.imaging.decode import MAX_FILE_BYTES
 from oraclezoo.imaging.prepare import limited, read_bytes

@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from oraclezoo.data.atomic import alone, replacing
 from oraclezoo.data.download import obtain
 from oraclezoo.data.locate import cache_folder
 from oraclezoo.data.upstream import UpstreamFile, digest
 from oraclezoo.errors import DownloadError, ResultError
 from oraclezoo.serving.listing import MODELS
+from oraclezoo.storage import alone, replacing
 
 CARD = "model.json"
 MAX_FILES = 1_000

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import filelock
 
-from oraclezoo.artifacts.build import components, open_dataset
+from oraclezoo.artifacts.build import open_dataset
+from oraclezoo.artifacts.provenance import components
 from oraclezoo.artifacts.run import writable
+from oraclezoo.codec import encode
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import OracleZooError, UsageError
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
-from oraclezoo.result import write_atomically
+from oraclezoo.storage import write_atomically
 from oraclezoo.sweeping.records import TRIALS, Importance, Settings, Trial, Watch
 from oraclezoo.sweeping.search import RUNS, Search, plan
 from oraclezoo.sweeping.space import Axis, check_grid, grid_size, read_space
@@ -196,7 +198,7 @@ def _definition(
         "metric": settings.metric,
         "seeds": settings.seeds,
         "folds": settings.folds,
-        "components": components(recipe, registry),
+        "components": {kind: encode(each) for kind, each in components(recipe, registry).items()},
         "data_sha256": dict(dataset.sha256),
     }
     plain: dict[str, object] = json.loads(json.dumps(definition, default=list))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from oraclezoo.artifacts.run import Run, folder_name, writable
 from oraclezoo.engine import together
@@ -22,9 +20,6 @@ from oraclezoo.recipe.resolve import resolve
 from oraclezoo.training.prepared import Prepared, prepare
 from oraclezoo.training.session import Session, recording_failure
 from oraclezoo.training.tracking import Tracking
-
-STRATEGY = "stacked"
-"""Value of ``strategy`` in ``run.json``."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ def train(
     execution: Execution,
     out: Path = Path("runs"),
     resume: Collection[int] = (),
-    at_once: int | None = None,
+    stack_size: int | None = None,
     callbacks: SeedCallbacks | None = None,
 ) -> list[Run]:
     """Train a recipe at several seeds as one stack.
@@ -68,7 +63,8 @@ def train(
         out: Folder for run folders.
         resume: Seeds that continue from the checkpoint in their folder, if there is one. Seeds at
             different steps are trained in separate groups.
-        at_once: Number of seeds in a stack; by default as many as fit into half of the free memory.
+        stack_size: Number of seeds in a stack; by default as many as fit into half of the free
+            memory.
         callbacks: Functions to call.
 
     Returns:
@@ -85,11 +81,11 @@ def train(
         raise CannotStackError("recipes with pre-training are trained one by one")
     if resolved.distill.teachers:
         raise CannotStackError("recipes with teachers are trained one by one")
-    settings = dataclasses.replace(execution, compile="off", deterministic=False)
+    settings = replace(execution, compile="off", deterministic=False)
     prepared = prepare(resolved, registry, settings)
     trial = [_trainer(prepared, seed, out) for seed in seeds[:2]]
     together.check(trial)
-    size = at_once or together.fitting(trial[0])
+    size = stack_size or together.fitting(trial[0])
     del trial  # their folders do not exist yet
     done: list[Run] = []
     for first in range(0, len(seeds), size):
@@ -100,7 +96,7 @@ def train(
         ]
         for _, group in groupby(sorted(sessions, key=_step), key=_step):
             done += _fit(list(group), callbacks)
-    return sorted(done, key=lambda run: list(seeds).index(run.record["seed"]))
+    return sorted(done, key=lambda run: list(seeds).index(run.record.provenance.seed))
 
 
 def _step(session: Session) -> int:
@@ -139,8 +135,8 @@ def _begin(
     except ResultError:  # a broken checkpoint counts as none
         resumed, trainer = False, _trainer(prepared, seed, out)
     tracking = Tracking(prepared.execution.trackers, prepared.registry, warn)
-    session = Session(prepared, trainer, run, tracking)
-    session.open(resumed=resumed, together=of, strategy=STRATEGY)
+    session = Session(prepared, trainer, run, tracking, concurrent=of)
+    session.open(resumed=resumed)
     return session
 
 
@@ -157,7 +153,7 @@ def _fit(group: list[Session], callbacks: SeedCallbacks) -> list[Run]:
         callbacks.on_diverged(trainer.seed, error)
 
     prepared = group[0].prepared
-    facts: Any = prepared.registry.get("optimizer", prepared.recipe.optimizer.name).spec.facts
+    facts = prepared.registry.get("optimizer", prepared.recipe.optimizer.name).spec.facts
     with recording_failure(running.values()):
         stack = Together(
             [session.trainer for session in group], separable=bool(facts.get("separable"))
@@ -178,15 +174,16 @@ def marking(folder: Path, processes: int, should_stop: Callable[[], bool]) -> Ca
     """
     marked: tuple[int, int] | None = None
 
-    def ask() -> bool:
+    def mark_and_ask() -> bool:
         nonlocal marked
         version = _file_version(folder / "run.json")
         if version is not None and version != marked:  # new, or replaced after pre-training
-            Run(folder).update(together=processes, strategy="processes")
+            run = Run(folder)
+            run.write(replace(run.record, concurrent=processes, strategy="processes"))
             marked = _file_version(folder / "run.json")
         return should_stop()
 
-    return ask
+    return mark_and_ask
 
 
 def _file_version(path: Path) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from oraclezoo.artifacts.record import refuse_other
+from oraclezoo.artifacts.provenance import check_resumable
 from oraclezoo.artifacts.run import OVERWRITE, Run, folder_name, writable
 from oraclezoo.engine.compiled import wanted
 from oraclezoo.engine.deterministic import deterministic as deterministically
@@ -86,7 +86,7 @@ def train(
 
     Example:
         >>> run = oz.train("quick", seed=1, device="cpu")  # doctest: +SKIP
-        >>> run.record["outcome"]["validation_accuracy"]  # doctest: +SKIP
+        >>> run.outcome.validation_accuracy  # doctest: +SKIP
         0.93
     """
     registry = registry or build_registry()
@@ -148,15 +148,15 @@ def train_resolved(
     run = destination.run(recipe, seed)
     exists = (run.folder / "run.json").is_file()
     if destination.resume and destination.overwrite:
-        raise UsageError("--resume and --overwrite exclude each other; give one of them")
+        raise UsageError("--resume and --overwrite are mutually exclusive; give one of them")
     if exists and not (destination.resume or destination.overwrite):
         raise UsageError(
             f"{run.folder} holds a run: --resume continues it, --overwrite trains again"
         )
     prepared = prepare(recipe, registry, execution, callbacks.progress)
     if exists and destination.resume:
-        refuse_other(run, prepared.provenance(seed))
-        if run.record.get("status") == "done":
+        check_resumable(run, prepared.provenance(seed))
+        if run.record.status == "done":
             run.check()
             if destination.profile:
                 raise UsageError(f"{run.folder} is finished and cannot be profiled; {OVERWRITE}")
@@ -177,7 +177,7 @@ def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Ca
         writable(folder)
     run.folder.mkdir(exist_ok=True)
     started = destination.resume and (run.folder / "last.safetensors").is_file()
-    pretrained = run.record.get("pretrained") if started else None
+    pretrained = run.record.pretrained if started else None
     if recipe.pretrain.epochs and not started:
         pretrained = pretrain(
             prepared, parts.model, seed=seed, checkpoint=checkpoint, callbacks=callbacks
@@ -204,15 +204,9 @@ def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Ca
     except ResultError as error:
         raise ResultError(f"{error}; {OVERWRITE}") from error
     tracking = Tracking(prepared.execution.trackers, prepared.registry, options.warn)
-    teacher_record = None if teachers is None else teachers.record
-    preparation = tuple(each for each in (pretrained, teacher_record) if each)
-    session = Session(prepared, trainer, run, tracking, preparation)
-    session.open(
-        resumed=resumed,
-        profiled=traces is not None,
-        pretrained=pretrained,
-        taught=teacher_record,
-    )
+    taught = None if teachers is None else teachers.record
+    session = Session(prepared, trainer, run, tracking, pretrained, taught)
+    session.open(resumed=resumed)
     return session
 
 

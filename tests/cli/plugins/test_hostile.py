@@ -105,9 +105,9 @@ def test_what_plugins_print_never_reaches_stdout(
 @pytest.mark.parametrize(
     ("backbone", "says"),
     [
-        ("wrongshape", "gives (2, 5) for 2 images, not (2, 4)"),
+        ("wrongshape", "returned shape (2, 5) for 2 images, not (2, 4)"),
         ("raises", "cannot be built: ValueError: no such luck"),
-        ("nothing", "gives a NoneType, not a torch module"),
+        ("nothing", "returned a NoneType, not a torch module"),
         ("fails", "fails on images of 16 x 16"),
     ],
 )

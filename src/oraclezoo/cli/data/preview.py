@@ -50,9 +50,9 @@ def command(
     """Write a contact sheet of labelled images of TRACK. Test images are never shown."""
     from pathlib import Path
 
-    from oraclezoo.data.atomic import replacing
     from oraclezoo.data.sheet import contact_sheet
     from oraclezoo.data.tiles import classes_beside
+    from oraclezoo.storage import replacing
 
     arguments = {
         "data_dir": Path(data_dir) if data_dir else None,

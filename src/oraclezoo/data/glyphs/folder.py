@@ -15,12 +15,12 @@ import numpy as np
 import tomli_w
 
 from oraclezoo.data import folder
-from oraclezoo.data.atomic import alone
 from oraclezoo.data.glyphs.draw import VERSION, generate
 from oraclezoo.data.glyphs.strokes import Character
 from oraclezoo.data.glyphs.written import digest
 from oraclezoo.data.idx import write_idx
 from oraclezoo.errors import DataError
+from oraclezoo.storage import alone
 
 RECORD = "glyphs.json"
 """File next to the images that records how they were generated."""
@@ -84,7 +84,7 @@ def write_folder(
         out.parent.mkdir(parents=True, exist_ok=True)
         with alone(out, lambda: None):
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
-                raise DataError(f"{out} is not empty; give a new folder")
+                raise DataError(f"{out} is not empty; choose a new folder")
             staged = out.with_name(f".{out.name}.making")
             shutil.rmtree(staged, ignore_errors=True)  # left by a process that was killed
             staged.mkdir()

@@ -38,7 +38,7 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: an SVG file of over {MAX_BYTES:,} bytes; simplify it")
+            raise DataError(f"{path}: larger than {MAX_BYTES:,} bytes; simplify the SVG")
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -56,7 +56,7 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
     except Exception as error:  # svgelements raises exceptions of many types
         raise DataError(f"{path}: cannot be read as SVG ({error})") from error
     if not strokes:
-        raise DataError(f"{path}: no path, line or other shape in it")
+        raise DataError(f"{path}: contains no path, line or other shape")
     return strokes
 
 

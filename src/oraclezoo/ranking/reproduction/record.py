@@ -17,8 +17,9 @@ from typing import Any, Self
 
 from oraclezoo.errors import ResultError
 from oraclezoo.ranking.reproduction.verdict import Figures, Verdict, verdict
-from oraclezoo.result import Hardware, write_atomically
+from oraclezoo.result import Hardware
 from oraclezoo.result.check import digest, read_json, schema_fault
+from oraclezoo.storage import write_atomically
 
 SCHEMA = "oraclezoo/reproduction/1"
 SCHEMA_FILE = Path(__file__).resolve().parents[2] / "result" / "schemas" / "reproduction-1.json"

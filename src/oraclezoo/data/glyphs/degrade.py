@@ -1,4 +1,4 @@
-"""Simulated wear and rubbing: from the ink of clean strokes to a gray image.
+"""Simulated degradation of rubbings: from the ink of clean strokes to a gray image.
 
 All arrays are float32 with N images of SIZE x SIZE pixels. Positions are (x, y) in pixels, with
 pixel centres at integers.
@@ -116,8 +116,8 @@ def cover(draws: Draws, count: int, chance: float, wide: bool) -> Floats:
     if wide:
         depth = across - draws.uniform(1.5, 13, n, 1, 1)
     else:
-        middle = draws.uniform(-10, 10, n, 1, 1)
-        depth = draws.uniform(0.7, 2.2, n, 1, 1) - np.abs(across - middle)
+        centre = draws.uniform(-10, 10, n, 1, 1)
+        depth = draws.uniform(0.7, 2.2, n, 1, 1) - np.abs(across - centre)
     patch[here] = np.clip(depth + 0.5, 0, 1)
     return patch
 
@@ -141,7 +141,7 @@ def blots(draws: Draws, count: int, chance: float) -> Floats:
     return blot
 
 
-def weather(draws: Draws, strokes: Floats) -> Floats:
+def degrade(draws: Draws, strokes: Floats) -> Floats:
     """Draw degraded gray images of strokes.
 
     The edge of a stroke is where ``strokes`` is one half. Noise is added before that threshold, so
@@ -162,7 +162,7 @@ def weather(draws: Draws, strokes: Floats) -> Floats:
     spots = texture(draws, draws.uniform(0.45, 0.75, n))
     drift = texture(draws, draws.uniform(1.8, 5.8, n))
     clean = draws.happens(0.07, n)
-    wear = each(1 - 0.9 * clean)
+    noise_gain = each(1 - 0.9 * clean)
     rough = exp(draws.normal(n) * 0.45 - 2.0) * (1 - clean)
     rough = each(np.minimum(rough, 0.9)) * np.clip(1 + 0.5 * drift, 0.15, 2)
     fade = each(draws.happens(0.15, n)) * np.clip(0.5 * drift - 0.25, 0, 0.7)
@@ -176,7 +176,7 @@ def weather(draws: Draws, strokes: Floats) -> Floats:
     ground = ground * (1 + 0.25 * drift)
     grain = draws.normal(n, SIZE, SIZE) * each(draws.uniform(1.6, 9.6, n))
     mottle = texture(draws, draws.uniform(0.5, 1.5, n)) * each(draws.uniform(0, 4.3, n))
-    image = ground + (bright - ground) * ink + wear * (grain + mottle * (1 - 0.42 * ink))
+    image = ground + (bright - ground) * ink + noise_gain * (grain + mottle * (1 - 0.42 * ink))
     patch = np.maximum(cover(draws, n, 0.12, wide=True), cover(draws, n, 0.02, wide=False))
     patch *= 1 - each(clean)
     image += (each(draws.uniform(225, 300, n)) - image) * patch

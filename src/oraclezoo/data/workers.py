@@ -60,16 +60,15 @@ def spread(
                     yield future.result()
         except BrokenProcessPool as error:
             raise DataError(
-                "a worker process died, out of memory perhaps; what is done is kept\n"
-                "Run the same command again, with a smaller --jobs."
+                "a worker process died, possibly out of memory; finished work is kept\n"
+                "Run the same command again with a smaller --jobs."
             ) from error
 
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    context = multiprocessing.get_context(
-        "spawn"
-    )  # the same on every system, and safe with threads
+    # the same on every system, and safe with threads
+    context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
     try:
         with _sigint_ignored():  # workers inherit this from their start
@@ -82,9 +81,7 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def _sigint_ignored() -> Iterator[None]:
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # only the main thread may set handlers
+    if threading.current_thread() is not threading.main_thread():  # others may not set handlers
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,14 +1,14 @@
-"""Nearest-neighbour rules: near duplicates and suspicious labels."""
+"""Exact duplicates, near duplicates, and labels that the nearest images contradict."""
 
 from __future__ import annotations
+
+from collections import defaultdict
 
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.data.audit.copies import conflicts, crosses, tail
-from oraclezoo.data.audit.features import CONTRAST_FLOOR
-from oraclezoo.data.audit.neighbours import Neighbours
-from oraclezoo.data.audit.records import Finding, Pool
+from oraclezoo.data.audit.neighbours import CONTRAST_FLOOR, Neighbours
+from oraclezoo.data.audit.report import Finding, NeighbourSummary, Pool
 
 NEAR_DISTANCE = 0.04
 """Distance up to which two images are near duplicates, regardless of other neighbours."""
@@ -22,6 +22,44 @@ VOTERS = 10
 """Number of nearest images that vote on a label."""
 AGAINST = 9
 """Number of votes for one other label that make a label suspicious."""
+_QUANTILES = (0, 0.001, 0.01, 0.1, 0.5, 0.9)
+
+
+def exact_duplicates(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.NDArray[np.int64]]:
+    """Find groups of images with equal bytes.
+
+    Args:
+        pool: The images.
+        mirrored: Whether left-right mirror images count as equal.
+
+    Returns:
+        A finding per group of two or more images, serious if the group crosses splits or has more
+        than one label; and the index of the first image of every group, singletons included, int64
+        ``(G,)``.
+    """
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    for at, image in enumerate(pool.images):
+        key = image.tobytes()
+        if mirrored:
+            key = min(key, image[:, ::-1].tobytes())
+        groups[key].append(at)
+    findings = []
+    for group in groups.values():
+        if len(group) == 1:
+            continue
+        as_is = len({pool.images[at].tobytes() for at in group}) == 1
+        spread = _spread(pool, group)
+        note = f"{len(group)} equal images" if as_is else f"{len(group)} images, equal if mirrored"
+        findings.append(
+            Finding(
+                "exact-duplicate" if as_is else "mirrored-duplicate",
+                bool(spread),
+                pool.places(group),
+                float(len(group)),
+                note + spread,
+            )
+        )
+    return findings, np.array([group[0] for group in groups.values()], dtype=np.int64)
 
 
 def ratios(neighbours: Neighbours) -> npt.NDArray[np.float32]:
@@ -71,7 +109,7 @@ def near_duplicates(
         group = [int(members[one]), int(members[other])]
         against = f", {share:.2f} of that to the fifth nearest" if np.isfinite(share) else ""
         note = f"distance {distance:.3f}{against}{', mirrored' if mirrored else ''}"
-        note += tail(crosses(pool, group), conflicts(pool, group))
+        note += _spread(pool, group)
         findings.append(Finding("near-duplicate", False, pool.places(group), distance, note))
     return findings
 
@@ -114,3 +152,33 @@ def suspicious_labels(
                 )
             )
     return findings
+
+
+def summary(pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours) -> NeighbourSummary:
+    """Summarise the nearest-neighbour distances.
+
+    Args:
+        pool: The images.
+        members: Indices int64 ``(N,)`` into the pool of the images that were compared.
+        neighbours: Their neighbours; ``neighbours.index`` refers to ``members``.
+
+    Returns:
+        Quantiles of the distance, and the share of equal labels.
+    """
+    distances = np.quantile(neighbours.distance[:, 0], _QUANTILES)
+    labels = pool.labels[members]
+    least = float(ratios(neighbours).min())
+    return NeighbourSummary(
+        compared=len(members),
+        quantiles=_QUANTILES,
+        nearest_distance=tuple(round(float(value), 4) for value in distances),
+        least_ratio=round(least, 4) if np.isfinite(least) else None,
+        nearest_has_label=round(float((labels[neighbours.index[:, 0]] == labels).mean()), 4),
+    )
+
+
+def _spread(pool: Pool, group: list[int]) -> str:
+    """Return the end of a note: whether images belong to several splits or have several labels."""
+    across = len(set(pool.splits[group].tolist())) > 1
+    conflict = len(set(pool.labels[group].tolist())) > 1
+    return (", across splits" if across else "") + (", labels differ" if conflict else "")

@@ -1,19 +1,23 @@
-"""Interface of a source of scans: files that are listed first and read later."""
+"""Sources of scans: files that are listed first and read later, and folders as a source."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
+from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
+
 SUFFIXES = frozenset({".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
 """File name extensions of images; other files are ignored."""
 
-NOT_AN_IMAGE = "its name is not an image's"
+NOT_AN_IMAGE = "not an image file extension"
 
 
 class Unused(NamedTuple):
@@ -64,7 +68,7 @@ class Source(Protocol):
             The files of the source.
 
         Raises:
-            DataError: If an archive is broken.
+            DataError: If an archive is corrupt.
             OSError: If the source cannot be read.
         """
         ...
@@ -79,7 +83,7 @@ class Source(Protocol):
             Pairs of file and content.
 
         Raises:
-            DataError: If an archive is broken.
+            DataError: If an archive is corrupt.
             OSError: If the source cannot be read.
         """
         ...
@@ -148,3 +152,70 @@ def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
     pieces = re.split("([0-9]+)", name)
     numbers = (piece.lstrip("0") if i % 2 else piece for i, piece in enumerate(pieces))
     return tuple((len(p) if i % 2 else 0, p) for i, p in enumerate(numbers)), name
+
+
+class Folder:
+    """Files below ``root``, except those below ``excluded``; links to folders are not followed."""
+
+    kind = "folder"
+
+    def __init__(self, root: Path, excluded: Path) -> None:
+        self._root, self._excluded = root, excluded.resolve()
+
+    def listing(self) -> Listing:
+        """List names, sizes and modification times without opening a file."""
+        files: list[ScanFile] = []
+        rejected: list[Unused] = []
+        ignored: list[Unused] = []
+        for entry in self._walk(self._root, rejected, ignored):
+            path = Path(entry.path)
+            name = printable(path.relative_to(self._root).as_posix())
+            if not is_image(name):
+                ignored.append(Unused(name, NOT_AN_IMAGE))
+                continue
+            try:
+                status = entry.stat()
+            except OSError as error:
+                rejected.append(Unused(name, f"the file cannot be read ({error.strerror})"))
+                continue
+            if not stat.S_ISREG(status.st_mode):  # opening a pipe could block
+                rejected.append(Unused(name, "not a regular file"))
+            elif status.st_size > MAX_FILE_BYTES:
+                rejected.append(Unused(name, TOO_LARGE))
+            else:
+                key = identity("file", name, status.st_size, status.st_mtime_ns)
+                files.append(ScanFile(name, key, path))
+        return Listing(tuple(files), tuple(rejected), tuple(ignored))
+
+    def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
+        """Yield each path; the worker that prepares the image reads it."""
+        for file in files:
+            assert isinstance(file.where, Path)
+            yield file, file.where
+
+    def _walk(
+        self, root: Path, rejected: list[Unused], ignored: list[Unused]
+    ) -> Iterator[os.DirEntry[str]]:
+        waiting = [root]
+        while waiting:
+            folder = waiting.pop()
+            name = printable(folder.relative_to(self._root).as_posix())
+            try:
+                with os.scandir(folder) as iterator:
+                    entries = list(iterator)
+            except OSError as error:
+                if folder == self._root:
+                    raise
+                rejected.append(Unused(name, f"the folder cannot be read ({error.strerror})"))
+                continue
+            for entry in entries:
+                if is_hidden(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if Path(entry.path).resolve() != self._excluded:
+                        waiting.append(Path(entry.path))
+                elif entry.is_symlink() and entry.is_dir():
+                    path = Path(entry.path).relative_to(self._root).as_posix()
+                    ignored.append(Unused(printable(path), "link to a folder, not followed"))
+                else:
+                    yield entry

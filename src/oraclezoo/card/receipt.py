@@ -1,33 +1,15 @@
-"""Typed records of a receipt and their JSON form, which ``model.json`` holds."""
+"""Records of a receipt, as ``model.json`` holds them."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Self
+
+from oraclezoo.codec import Document, decode, encode
 
 SCHEMA = "oraclezoo/receipt/1"
-
-
-class StepOptions(Protocol):
-    """The options and findings of one step, such as pruning, as its receipt lists them."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the entry ``options`` of the receipt."""
-        ...
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """Options of a step that has none."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return an empty entry."""
-        return {}
-
-
-NO_OPTIONS = NoOptions()
 
 
 @dataclass(frozen=True)
@@ -44,11 +26,6 @@ class LatencyRow:
     p95_ms: float
     p99_ms: float
 
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Self:
-        """Parse a row that a timing process reported. Raises KeyError."""
-        return cls(**{each.name: row[each.name] for each in dataclasses.fields(cls)})
-
     @property
     def setting_text(self) -> str:
         """The batch size and the threads in words."""
@@ -61,10 +38,6 @@ class LatencySummary(LatencyRow):
 
     p50_ms_rounds: tuple[float, ...]
     images_per_s: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the row as JSON data."""
-        return {**dataclasses.asdict(self), "p50_ms_rounds": list(self.p50_ms_rounds)}
 
 
 @dataclass(frozen=True)
@@ -85,29 +58,11 @@ class Metrics:
     macs: int
     file: str
     size_bytes: int
-    latency: tuple[LatencySummary, ...] = ()
-    peak_memory_bytes: Mapping[str, int] = field(default_factory=dict)
-    not_run: Mapping[str, str] = field(default_factory=dict)
+    latency: tuple[LatencySummary, ...]
+    peak_memory_bytes: Mapping[str, int]
+    not_run: Mapping[str, str]
     peak_device_memory_bytes: Mapping[str, int] = field(default_factory=dict)
     compile_s: Mapping[str, float] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the entry ``before`` or ``after`` of a receipt."""
-        entry = {
-            each.name: getattr(self, each.name)
-            for each in dataclasses.fields(self)
-            if each.name not in ("peak_device_memory_bytes", "compile_s")
-        }
-        entry |= {
-            "latency": [row.to_json() for row in self.latency],
-            "peak_memory_bytes": dict(self.peak_memory_bytes),
-            "not_run": dict(self.not_run),
-        }
-        if self.peak_device_memory_bytes:
-            entry["peak_device_memory_bytes"] = dict(self.peak_device_memory_bytes)
-        if self.compile_s:
-            entry["compile_s"] = dict(self.compile_s)
-        return entry
 
 
 @dataclass(frozen=True)
@@ -124,10 +79,6 @@ class Change:
     over: str
     lost: int
     gained: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the entry ``accuracy`` of a receipt."""
-        return {**dataclasses.asdict(self), "ci95": list(self.ci95)}
 
 
 @dataclass(frozen=True)
@@ -185,14 +136,14 @@ class GateEntry:
 class Receipt:
     """What a step did to a model, measured before and after on the same images.
 
-    ``learned`` says that the model was trained on these images, ``synthetic`` that they are
-    generated characters.
+    ``options`` is the JSON of the step's options and findings. ``learned`` says that the model was
+    trained on these images, ``synthetic`` that they are generated characters.
     """
 
     step: str
     created: str
     oraclezoo: str
-    options: StepOptions
+    options: Document
     track: str
     synthetic: bool
     split: str
@@ -206,28 +157,22 @@ class Receipt:
     speedups: tuple[Speedup, ...]
     hardware: Mapping[str, str | int | None]
     libraries: Mapping[str, str]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
     gates: GateEntry | None = None
+    schema: str = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"receipt has schema {self.schema}, not {SCHEMA}")
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Parse an entry of ``receipts`` in a card. Raises KeyError, TypeError or ValueError."""
+        return decode(cls, document)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the receipt as JSON data, in the order in which ``model.json`` has it."""
-        entry = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        entry |= {
-            "options": self.options.to_json(),
-            "before": self.before.to_json(),
-            "after": self.after.to_json(),
-            "accuracy": self.accuracy.to_json(),
-            "parity": dataclasses.asdict(self.parity),
-            "ratios": dataclasses.asdict(self.ratios),
-            "speedups": [dataclasses.asdict(row) for row in self.speedups],
-            "hardware": dict(self.hardware),
-            "libraries": dict(self.libraries),
-            "notes": list(self.notes),
-            "gates": dataclasses.asdict(self.gates) if self.gates else None,
-        }
-        if self.gates is None:
-            del entry["gates"]
-        return {"schema": SCHEMA, **entry}
+        """Return the entry of ``receipts`` in a card."""
+        return {**encode(self)}
 
     def with_notes(self, *, first: tuple[str, ...] = (), last: tuple[str, ...] = ()) -> Receipt:
         """Return a copy with further notes before and after the present ones."""

@@ -1,0 +1,299 @@
+"""Atomic writing of files, and locks between processes.
+
+A light import: every package may write through this module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from oraclezoo.errors import UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # None means that open files cannot be locked
+
+STALE_S = 24 * 3600.0
+"""Age in seconds after which a temporary file is abandoned, on file systems without locks."""
+
+LOCK = ".lock"
+"""Name of the lock file in a folder (see :func:`exclusive`)."""
+
+PENDING = ".pending"
+"""Subfolder with the files of a save that was not completed (see :func:`replace_files`)."""
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
+_PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
+"""Temporary files of version 0.1, named after the process that wrote them."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a temporary file, open for reading and writing, that replaces ``path`` afterwards.
+
+    If the block raises, the temporary file is removed and ``path`` is unchanged. Temporary files
+    left in the folder by killed processes are removed first.
+
+    Args:
+        path: The file to write.
+
+    Yields:
+        The temporary file, in binary mode.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    sweep(path.parent)
+    temporary, file = _temporary(path)
+    try:
+        with file:
+            yield file
+            file.flush()
+            settle(file)
+            if fcntl is not None:  # while locked, so that no other process sweeps it
+                temporary.replace(path)
+        if fcntl is None:  # Windows does not rename open files
+            temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Write a file atomically, creating its folder (see :func:`replacing`).
+
+    Args:
+        path: The file to write.
+        content: Its new content.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(content)
+    return path
+
+
+def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace several files of a folder as one: readers see all the old or all the new ones.
+
+    The files are first written to a temporary subfolder. Renaming it to :data:`PENDING` is the
+    moment at which they become current; then they are moved to their places, which the next call
+    does for a process that was killed in between. Read them with :func:`current`.
+
+    Args:
+        folder: The folder; it is created if necessary.
+        files: Content by file name.
+
+    Raises:
+        OSError: If a file cannot be written. The old files remain current.
+        UsageError: If another process writes to the folder.
+    """
+    with exclusive(folder):
+        _complete(folder)
+        for abandoned in folder.glob(f"{PENDING}.*.tmp"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+        staged = folder / f"{PENDING}.{secrets.token_hex(8)}.tmp"
+        try:
+            staged.mkdir()
+            for name, content in files.items():
+                with (staged / name).open("xb") as file:
+                    file.write(content)
+                    file.flush()
+                    settle(file)
+            staged.rename(folder / PENDING)
+        except BaseException:
+            shutil.rmtree(staged, ignore_errors=True)
+            raise
+        _complete(folder)
+
+
+def current(folder: Path, name: str) -> Path:
+    """Return the path of the current version of a file that :func:`replace_files` wrote.
+
+    Args:
+        folder: The folder.
+        name: The file's name.
+
+    Returns:
+        The path, whether the file exists or not.
+    """
+    pending = folder / PENDING / name
+    return pending if pending.is_file() else folder / name
+
+
+def _complete(folder: Path) -> None:
+    """Move pending files to their places."""
+    pending = folder / PENDING
+    if not pending.is_dir():
+        return
+    for path in sorted(pending.iterdir()):
+        path.replace(folder / path.name)
+    pending.rmdir()
+
+
+def settle(file: BinaryIO) -> None:
+    """Flush a file to disk, so that a power failure after the rename cannot lose its content.
+
+    Args:
+        file: The open file.
+    """
+    os.fsync(file.fileno())
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files left in ``folder`` by killed processes (see :func:`replacing`).
+
+    A running process holds a lock on its temporary file, which ends with the process.
+
+    Args:
+        folder: The folder; it need not exist.
+    """
+    with suppress(OSError):  # writing reports a missing or unwritable folder
+        for path in folder.iterdir():
+            if _TEMPORARY.fullmatch(path.name):
+                _remove_if_abandoned(path)
+            elif (partial := _PARTIAL.fullmatch(path.name)) and not _is_running(int(partial[1])):
+                path.unlink()
+
+
+@contextmanager
+def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold an exclusive lock for ``path`` among processes and threads during the block.
+
+    The lock is an empty file next to ``path``. It is never removed, because waiting processes could
+    then lock different files.
+
+    Args:
+        path: The file to lock.
+        waiting: Called once if another process or thread has the lock.
+
+    Yields:
+        None, while the lock is held.
+
+    Raises:
+        OSError: If the file system has no locks or the lock file cannot be written.
+    """
+    import filelock  # 40 ms, only needed to write
+
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        waiting()
+        lock.acquire()
+    except NotImplementedError as error:
+        raise OSError(f"the file system of {path.parent} does not support locks") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Lock a folder for this thread during the block; a second process is refused.
+
+    The system frees the lock of a process that dies. The block may lock the same folder again. A
+    folder that holds nothing but the lock file afterwards is removed.
+
+    Args:
+        folder: The folder; it is created if necessary.
+
+    Yields:
+        None, while the lock is held.
+
+    Raises:
+        UsageError: If another process or thread has locked the folder.
+        OSError: If the folder cannot be written.
+    """
+    import filelock  # 40 ms, only needed to write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock((folder / LOCK).resolve(), is_singleton=True)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UsageError(
+            f"{folder} is in use by another process: wait until it ends, or choose another folder"
+        ) from None
+    except NotImplementedError:  # a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        if not lock.lock_counter > 1:
+            _remove_if_unused(folder)
+        lock.release()
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Remove a locked folder that holds nothing but its lock file."""
+    with suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
+
+
+def _is_running(process: int) -> bool:
+    """Return whether this machine has a process with this number, as far as can be told."""
+    if os.name == "nt":  # where os.kill would interrupt it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _temporary(path: Path) -> tuple[Path, BinaryIO]:
+    """Create and lock a temporary file for ``path``."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+        file = temporary.open("x+b")
+        if fcntl is None:
+            return temporary, file
+        with suppress(OSError):  # a file system without locks; age decides there
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return temporary, file
+        file.close()  # swept between creation and locking
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    with suppress(OSError):
+        if fcntl is None:
+            _remove_if_old(path)
+            return
+        # does not follow links or block on a pipe
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        except BlockingIOError:
+            pass  # another process is writing it
+        except OSError:
+            _remove_if_old(path)
+        finally:
+            os.close(descriptor)
+
+
+def _remove_if_old(path: Path) -> None:
+    if time.time() - path.lstat().st_mtime > STALE_S:
+        path.unlink()
