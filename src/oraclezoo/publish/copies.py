@@ -72,7 +72,9 @@ def fingerprint(predictions: Predictions) -> Fingerprint:
     probabilities = np.ascontiguousarray(predictions.probabilities)
     bits = probabilities.view(np.uint16)
     generator = np.random.default_rng(0)
-    factors = generator.integers(1, 2**63, size=bits.shape[2], dtype=np.uint64)
+    factors: npt.NDArray[np.uint64] = generator.integers(
+        1, 2**63, size=(bits.shape[2],), dtype=np.uint64
+    )
     hashes = np.zeros(bits.shape[:2], np.uint64)
     for label, factor in enumerate(factors):  # a class at a time, in little memory
         hashes += (bits[..., label].astype(np.uint64) + np.uint64(1)) * factor
@@ -148,7 +150,7 @@ def _training(result: Result, registry: Registry) -> str:
     """Return a text that is equal for recipes that train the same model under different names."""
     content: dict[str, Any] = dict(result.recipe.content)
     for kind in COMPONENTS:
-        part = content.get(kind)
+        part: Any = content.get(kind)
         try:
             spec = registry.get(kind, part["name"]).spec
             options = {key: v for key, v in part["options"].items() if v is not None}
