@@ -45,7 +45,7 @@ from oraclezoo.storage import write_atomically
 TRACK = "oracle-mnist-3k"
 RECIPES = {"oraclenet_n": "tiny", "oraclenet_s": "default", "oraclenet_b": "best"}
 JPEG: dict[str, object] = {"augment.jpeg": 0.5, "augment.jpeg_quality": 15}
-"""JPEG compression of half of the training images, chosen by ``predict_jpeg.py``."""
+"""JPEG compression of half of the training images, chosen by ``studies/predict_jpeg.py``."""
 CHANGES: dict[str, dict[str, object]] = {
     "oraclenet_n": JPEG,
     "oraclenet_s": JPEG,
@@ -160,16 +160,16 @@ def shrink(path: Path) -> None:
 def result(model: Model, dataset: Any) -> dict[str, Any]:
     """Return the scores of the shipped ONNX file on the test images."""
     part = dataset.split("test")
-    found, labels = model.predict(part.images).probabilities, np.asarray(part.labels)
-    right = found.argmax(1) == labels
+    probabilities, labels = model.predict(part.images).probabilities, np.asarray(part.labels)
+    right = probabilities.argmax(1) == labels
     return {
         "track": TRACK,
         "split": "test",
         "images": len(labels),
-        "accuracy": accuracy_of(found, labels),
+        "accuracy": accuracy_of(probabilities, labels),
         "accuracy_ci95": list(wilson(int(right.sum()), len(right))),
-        "loss": mean_loss(found, labels),
-        "ece": expected_error(found.max(1), right),
+        "loss": mean_loss(probabilities, labels),
+        "ece": expected_error(probabilities.max(1), right),
         "recall": {
             name: float(right[labels == label].mean()) for label, name in enumerate(dataset.classes)
         },
@@ -179,10 +179,10 @@ def result(model: Model, dataset: Any) -> dict[str, Any]:
 def check(folder: Path, model: Model, dataset: Any) -> None:
     """Check that the written files equal the measured model, with and without PyTorch."""
     images = np.asarray(dataset.split("validation").images)
-    wanted = model.predict(images).probabilities
-    assert np.array_equal(oz.predictor(folder).predict(images).probabilities, wanted)
-    again = oz.load(folder)
-    state, other = again.module.state_dict(), model.module.state_dict()
+    expected = model.predict(images).probabilities
+    assert np.array_equal(oz.predictor(folder).predict(images).probabilities, expected)
+    reloaded = oz.load(folder)
+    state, other = reloaded.module.state_dict(), model.module.state_dict()
     assert all(torch.equal(state[key], other[key]) for key in other)
 
 

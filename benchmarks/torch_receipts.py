@@ -65,7 +65,7 @@ def parse() -> argparse.Namespace:
 
 def receipt(precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the receipt of the model in one precision, and discard the model."""
-    made = oz.quantize(
+    quantized = oz.quantize(
         arguments.model,
         backend="torch",
         precision=precision,
@@ -77,7 +77,7 @@ def receipt(precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
         settings=arguments.settings,
         progress=lambda text: print(text, file=sys.stderr),
     )
-    return made.card.receipts[-1].to_json()
+    return quantized.card.receipts[-1].to_json()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ctrl-C and broken files, through the real program."""
+"""Ctrl-C and corrupt files, in real processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROGRAM = [sys.executable, "-m", "oraclezoo"]
 
 
 def train_command(data: Path, epochs: int, *more: str) -> list[str]:
-    """A small training on a folder of IDX files."""
+    """Return the command of a small training run on IDX files."""
     small = ["-s", f"budget.epochs={epochs}", "-s", "budget.batch_size=16", "--device", "cpu"]
     return [
         *PROGRAM,
@@ -45,7 +45,7 @@ def wait_for_an_epoch(folder: Path) -> None:
     """Wait until a run below a folder has metrics."""
     stop_at = time.monotonic() + 300
     while time.monotonic() < stop_at and not (
-        (found := list(folder.glob("runs/*/metrics.jsonl"))) and found[0].read_text()
+        (metrics := list(folder.glob("runs/*/metrics.jsonl"))) and metrics[0].read_text()
     ):
         time.sleep(0.05)
 
@@ -53,7 +53,7 @@ def wait_for_an_epoch(folder: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_in_training_then_resume(name: str, tiny_idx: Path, tmp_path: Path) -> None:
-    """Exit status 130, the state kept, and --resume ends where an unbroken run does."""
+    """The exit status is 130, and --resume ends like an uninterrupted run."""
     command = train_command(tiny_idx, 200)
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     wait_for_an_epoch(tmp_path)
@@ -137,7 +137,7 @@ def _one_image_less(path: Path) -> None:
 def test_broken_files_are_one_clear_error(
     spoil: Callable[[Path], None], says: str, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """The file and the fault are named in two lines at most; no run folder is left."""
+    """At most two lines name file and fault; no run folder is left."""
     data = tmp_path / "data"
     shutil.copytree(tiny_idx, data)
     spoil(data / "train-images-idx3-ubyte.gz")
@@ -152,7 +152,7 @@ def test_broken_files_are_one_clear_error(
 def test_training_without_a_timm_backbone_does_not_import_timm(
     tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """timm and torchvision cost seconds that such a run must not pay."""
+    """timm and torchvision take seconds to import."""
     code = (
         "import sys, oraclezoo as oz\n"
         "recipe = oz.Recipe.load('default', {'data.track': 'idx', 'budget.epochs': 1,"

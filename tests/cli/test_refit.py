@@ -52,8 +52,8 @@ def test_evaluate_marks_images_that_were_trained_on(
     assert json.loads(evaluated(run, "validation", "--json"))["data"]["trained_on"] is True
     assert "trained on" not in evaluated(run, "test")
     other, stdout, stderr = train(tiny_idx, tmp_path, refit=False)
-    assert "% of 16 images" in stdout
-    assert ", validation " in stderr
+    assert "% on 16 images" in stdout
+    assert "validation" in stderr
     assert "trained on" not in evaluated(other, "validation")
 
 

@@ -1,4 +1,4 @@
-"""A calibrated model says how sure it is, in torch and in its ONNX file."""
+"""Temperature calibration in PyTorch and ONNX."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oraclezoo.quantization.temperature import calibrate
 def test_a_temperature_goes_into_card_torch_and_graph(
     tiny_run: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """Probabilities are the plain ones at that temperature, whichever way they are asked for."""
+    """Both runtimes apply the temperature to the probabilities."""
     plain = oz.Run.load(tiny_run).model()
     dataset = open_data(plain, oz.registry(), data_dir=tiny_idx)
     part = dataset.split("validation")
@@ -27,23 +27,23 @@ def test_a_temperature_goes_into_card_torch_and_graph(
     model = calibrate(plain, dataset)
     entry = model.card.calibration
     assert entry is not None
-    found = model.predict(part.images).probabilities
-    assert np.allclose(found, tempered(before, entry.temperature), atol=1e-5)
-    assert entry.after["loss"] == pytest.approx(mean_loss(found, part.labels), abs=1e-4)
+    actual = model.predict(part.images).probabilities
+    assert np.allclose(actual, tempered(before, entry.temperature), atol=1e-5)
+    assert entry.after["loss"] == pytest.approx(mean_loss(actual, part.labels), abs=1e-4)
     assert entry.after["loss"] <= entry.before["loss"]
     assert plain.card.calibration is None
 
     exported = oz.export(model, tmp_path / "out", data_dir=tiny_idx, timed=False)
     light = oz.predictor(tmp_path / "out")
     assert light.card.calibration == entry
-    assert np.allclose(light.predict(part.images).probabilities, found, atol=1e-4)
+    assert np.allclose(light.predict(part.images).probabilities, actual, atol=1e-4)
     for again in (model, exported):
         with pytest.raises(UsageError, match="calibrate the original"):
             calibrate(again, dataset)
 
 
 def test_a_twin_gives_the_temperature(tiny_run: Path, tiny_idx: Path) -> None:
-    """That of a net which has not seen the validation images, and the card says so."""
+    """The temperature is fitted on the twin's predictions, and the card records that."""
     model = oz.Run.load(tiny_run).model()
     plain = oz.Run.load(tiny_run).model()
     twin = oz.Model(plain.module, replace(plain.card, calibration=Calibration(3.0)))  # less sure

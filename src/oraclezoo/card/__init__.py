@@ -35,7 +35,7 @@ SMOOTH = 0.4
 """Standard deviation, in pixels, of the smoothing of JPEG images that are hardly scaled down.
 
 The best of 0 to 0.5 over qualities from 30 to 90, for models that were not trained on JPEG images
-(``benchmarks/predict_jpeg.py``, on training images).
+(``benchmarks/studies/predict_jpeg.py``, on training images).
 """
 
 CARD_KEY = "oraclezoo.card"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 
 if TYPE_CHECKING:
@@ -30,13 +31,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Classes to print for each image.",
 )
-@click.option(
-    "--polarity",
-    type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
-    default="auto",
-    show_default=True,
-    help="Polarity of the images; auto detects it for each.",
-)
+@options.polarity
 @click.option(
     "--files-from",
     type=click.Path(dir_okay=False, allow_dash=True),

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @options.stream_above
 @options.engine
 @options.trackers
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
-)
+@options.seed
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Folder for runs.")
 @click.option("--resume", is_flag=True, help="Resume an unfinished run; bit-identical on the CPU.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing run.")
@@ -86,8 +84,8 @@ def command(
     record = run.record
     trace = json.loads((run.folder / "profile.json").read_text("utf-8")) if profile else None
     if as_json:
-        more = {} if trace is None else {"profile": trace}
-        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record.to_json(), **more})
+        extra = {} if trace is None else {"profile": trace}
+        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record.to_json(), **extra})
         return
     click.echo(f"{run.folder}\n{_outcome_text(record, run.outcome)}")
     if trace is not None:
@@ -96,13 +94,13 @@ def command(
 
 def _outcome_text(record: RunRecord, outcome: Outcome) -> str:
     hardware, peak = record.provenance.hardware, outcome.peak_memory_bytes
-    compiled = f", {outcome.compile_s:.1f} s of it for compilation" if outcome.compile_s else ""
+    compiled = f" (compilation {outcome.compile_s:.1f} s)" if outcome.compile_s else ""
     memory = "" if peak is None else f", peak memory {peak / 1e6:,.0f} MB"
     accuracy, images = outcome.validation_accuracy, record.validation_images
     validation = (
         f"no validation: its {images} images were trained on (data.refit)"
         if accuracy is None
-        else f"validation {100 * accuracy:.1f}% of {images} images"
+        else f"validation accuracy {100 * accuracy:.1f}% on {images} images"
     )
     return (
         f"{validation}, training time {outcome.train_s:.1f} s{compiled} "

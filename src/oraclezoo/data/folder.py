@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from oraclezoo.data.known import KNOWN
+from oraclezoo.documents import read_toml
 from oraclezoo.errors import DataError, nearest
 from oraclezoo.result.own_track import NAME
 
@@ -134,8 +134,8 @@ def read_about(folder: Path) -> About:
     if not path.exists():
         return About()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = read_toml(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}") from error
     known = tuple(field.name for field in dataclasses.fields(About))
     for key in document:

@@ -52,9 +52,9 @@ def load_state(path: Path) -> Any:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return _restore(json.loads(_tree(metadata, tensors)), tensors)
     except FileNotFoundError as error:
-        raise ResultError(f"{path}: the checkpoint does not exist") from error
+        raise ResultError(f"{path}: checkpoint not found") from error
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ResultError(f"{path}: not a checkpoint of oraclezoo ({error})") from error
+        raise ResultError(f"{path}: not a valid oraclezoo checkpoint ({error})") from error
 
 
 def _tree(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
@@ -106,11 +106,11 @@ def _flatten(node: Any, where: str, tensors: dict[str, Tensor]) -> Any:
         pairs = []
         for key, value in node.items():
             if not isinstance(key, (str, int)):
-                raise PluginError(f"{where}: a state's key {key!r} cannot be saved")
+                raise PluginError(f"{where}: cannot save the state key {key!r}")
             pairs.append([key, _flatten(value, f"{where}.{key}", tensors)])
         return {"dict": pairs}
     raise PluginError(
-        f"{where}: a {type(node).__name__} cannot be saved; a state holds tensors and plain values"
+        f"{where}: cannot save a {type(node).__name__}; state must be tensors and plain values"
     )
 
 
@@ -126,4 +126,4 @@ def _restore(node: Any, tensors: dict[str, Tensor]) -> Any:
         return tuple(_restore(item, tensors) for item in value)
     if tag == "dict":
         return {key: _restore(item, tensors) for key, item in value}
-    raise ValueError(f"unknown tag '{tag}'; there is {', '.join(_TAGS)}")
+    raise ValueError(f"unknown tag '{tag}'; known tags: {', '.join(_TAGS)}")

@@ -74,7 +74,7 @@ class OnnxClassifier:
         """Return whether preprocessing is included. Raises ResultError for another signature."""
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         signature = [(each.name, each.type, list(each.shape[1:])) for each in (*inputs, *outputs)]
-        whole = [
+        preprocessed = [
             ("images", "tensor(uint8)", [size, size]),
             ("probabilities", "tensor(float)", [classes]),
         ]
@@ -82,12 +82,12 @@ class OnnxClassifier:
             ("images", "tensor(float)", [1, size, size]),
             ("logits", "tensor(float)", [classes]),
         ]
-        if signature not in (whole, bare):
+        if signature not in (preprocessed, bare):
             raise ResultError(
-                f"{where} has {signature}; a model of {size}x{size} images and {classes} classes "
-                f"has {whole} or {bare}, without the batch dimension"
+                f"{where} has inputs and outputs {signature}; for {size}x{size} images and "
+                f"{classes} classes, expected {preprocessed} or {bare}, without the batch dimension"
             )
-        return signature == whole
+        return signature == preprocessed
 
     def probabilities(self, images: npt.NDArray[np.uint8] | Images) -> npt.NDArray[np.float32]:
         """Return class probabilities, float32 ``(N, C)``.

@@ -62,7 +62,7 @@ class Pruning:
         targets = {"macs": macs, "params": params, "latency": latency}
         set_targets = [(name, value) for name, value in targets.items() if value is not None]
         if len(set_targets) != 1:
-            raise UsageError("give exactly one of macs, params and latency, e.g. macs 0.5")
+            raise UsageError("pass exactly one of macs, params and latency, e.g. macs 0.5")
         return cls(*set_targets[0], **choices)
 
     def selection(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def check_epochs(tuning: Tuning, steps: int) -> None:
     """Raise UsageError unless each pruning step gets an epoch of fine-tuning, or none does."""
     if tuning.epochs and tuning.epochs < steps:
         raise UsageError(
-            f"{tuning.epochs} epochs are too few for {steps} steps: give one epoch per step"
+            f"{tuning.epochs} epochs are too few for {steps} steps: use at least one per step, or 0"
         )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.artifacts.model import Model, assemble
+from oraclezoo.artifacts.load import assemble
+from oraclezoo.artifacts.model import Model
 from oraclezoo.compression.channels.coupled import Coupled, coupled
 from oraclezoo.compression.channels.importance import score
 from oraclezoo.compression.channels.plan import Plan
@@ -35,7 +36,7 @@ TAYLOR_IMAGES, TAYLOR_BATCH = 1000, 100
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps of one pruning, with all that they need.
+    """The steps of one pruning run, with their inputs.
 
     ``data`` and ``recipe`` are for fine-tuning and None without it. ``work`` is the working
     directory; with ``resume``, the steps continue from what it holds.
@@ -66,8 +67,8 @@ class Steps:
                 write_start(folder, start)
             starts.append(start)
             self.callbacks.say(
-                f"step {number} of {pruning.steps}: {start.cut.reached:.3f} of the {pruning.what} "
-                "left"
+                f"step {number} of {pruning.steps}: {start.cut.reached:.3f} of the original "
+                f"{pruning.what}"
             )
             card = replace(model.card, calibration=None, plan=start.plan.to_json())
             model = assemble(card, start.state, self.registry, "the pruned model")
@@ -89,7 +90,7 @@ class Steps:
         )
         if all(values is None for values in scores):
             raise UsageError(
-                f"importance {pruning.importance} scores no layer of this backbone: choose another"
+                f"importance {pruning.importance} cannot score this backbone: choose another"
             )
         attends = any(hasattr(layer, "num_heads") for layer in model.module.modules())
         scope = pruning.scope or ("isomorphic" if attends else "uniform")
@@ -106,7 +107,7 @@ class Steps:
         except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
             text = " ".join(str(error).split())[:120]
             raise UsageError(
-                f"this backbone fails once channels are removed ({type(error).__name__}: {text})"
+                f"this backbone fails after channels are removed ({type(error).__name__}: {text})"
             ) from error
         unscored = [g.name for g, s in zip(coupling.groups, scores, strict=True) if s is None]
         reason = f"{pruning.importance} does not score it"
@@ -151,4 +152,4 @@ def _split(epochs: int, steps: int) -> list[int]:
 
 def _reasons(coupling: Coupled) -> str:
     whole = list(coupling.whole.items())[:3]
-    return "; ".join(f"{name}: {reason}" for name, reason in whole) or "no layer"
+    return "; ".join(f"{name}: {reason}" for name, reason in whole) or "no prunable layers"

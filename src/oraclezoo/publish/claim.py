@@ -63,7 +63,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A check: ``faults`` yields violations and ``Unchecked`` texts; ``kept`` is said without."""
+    """A check: ``faults`` yields violations and ``Unchecked``; ``passed`` is the text without."""
 
     faults: Callable[[Claim], Iterator[str]]
-    kept: str
+    passed: str

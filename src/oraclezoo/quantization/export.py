@@ -13,7 +13,7 @@ import torch
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.onnx import graph_of, shipped
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.card import CARD
 from oraclezoo.card.receipt import Parity
 from oraclezoo.contracts import Dataset
@@ -87,20 +87,13 @@ def export(
         model,
         out,
         Export(format, preprocess, opset, tolerance),
-        Measurement(
-            track=track,
-            data_dir=data_dir,
-            split=split,
-            results=results,
-            timed=timed,
-            rounds=rounds,
-            settings=tuple(settings) if settings else None,
-        ),
+        Measurement(track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None),
         registry or build_registry(),
         progress,
     )
 
 
+@writing_model
 def export_model(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -112,22 +105,16 @@ def export_model(
     """Export a model like :func:`export`, with the options as records."""
     opened = open_model(model, registry)
     if out is not None and opened.precision != "fp32" and _same_folder(model, out):
-        raise UsageError(
-            f"{out} holds a {opened.precision} model, which would be lost: choose another folder"
-        )
+        raise UsageError(f"{out} has a quantized model ({opened.precision}): choose another folder")
     bare = Model(opened.module, opened.card).to("cpu")
     dataset = open_data(
-        bare,
-        registry,
-        track=measurement.track,
-        data_dir=measurement.data_dir,
-        progress=progress,
+        bare, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
     if progress:
         progress(f"exporting to {options.format}")
     if options.format == "pt2":
         if out is None:
-            raise UsageError("format pt2 needs a folder to write the file to: give out")
+            raise UsageError("format pt2 requires an output folder: pass out")
         return _export_program(bare, Path(out), dataset, options, measurement)
     exported = bare.with_onnx(
         graph_of(bare, preprocess=options.preprocess, opset=options.opset),
@@ -152,9 +139,9 @@ def check_parity(agreement: Parity, tolerance: float, file: str) -> None:
     changed = agreement.disagreeing - agreement.ties
     if changed or not agreement.largest_difference <= tolerance:
         raise VerificationError(
-            f"{file} does not match eager: probabilities differ by up to "
-            f"{agreement.largest_difference:.1e} (at most {tolerance:g}), {changed} predictions "
-            "beyond ties; nothing was written"
+            f"{file} does not match eager PyTorch: the largest difference of a probability is "
+            f"{agreement.largest_difference:.1e} (tolerance {tolerance:g}), "
+            f"predictions other than ties changed: {changed}; nothing was written"
         )
 
 

@@ -12,7 +12,7 @@ import onnx
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.choices import AUTO, BACKENDS, CALIBRATIONS
 from oraclezoo.compression.compact import compact
 from oraclezoo.compression.int8 import quantize as rounding
@@ -121,13 +121,7 @@ def quantize(
     registry = registry or build_registry()
     gates = Gates(max_drop, max_limit)
     measurement = Measurement(
-        track=track,
-        data_dir=data_dir,
-        split=split,
-        results=results,
-        timed=timed,
-        rounds=rounds,
-        settings=tuple(settings) if settings else None,
+        track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None
     )
     patterns = (keep_float,) if isinstance(keep_float, str) else tuple(keep_float)
     int8 = Int8(calibration, images, sensitivity, max_divergence, patterns, reduce_range)
@@ -143,6 +137,7 @@ def quantize(
     return quantize_onnx(model, out, quantization, registry, progress)
 
 
+@writing_model
 def quantize_onnx(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -155,17 +150,13 @@ def quantize_onnx(
     opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
         raise UsageError(
-            f"this model is {opened.precision} already: export the float model and quantize that"
+            f"this model is already {opened.precision}: quantize the float model instead"
         )
     if opened.onnx is None:
         data_only = Measurement(measurement.track, measurement.data_dir, timed=False)
         opened = export_model(opened, None, Export(), data_only, registry, progress)
     dataset = open_data(
-        opened,
-        registry,
-        track=measurement.track,
-        data_dir=measurement.data_dir,
-        progress=progress,
+        opened, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
     report: Fp16Report | Int8Report
     if options.precision == "fp16":
@@ -188,7 +179,7 @@ def quantize_onnx(
 def _reject(backend: str, names: Sequence[str]) -> None:
     """Raise UsageError if options of the other backend are set."""
     if names:
-        raise UsageError(f"backend {backend} does not take {', '.join(names)}: leave it out")
+        raise UsageError(f"backend {backend} does not support {', '.join(names)}")
 
 
 def _to_int8(
@@ -210,13 +201,13 @@ def _to_int8(
         name: rounding.prepare(model.onnx, _feeds(classifier, training, int8.images), name)
         for name in (CALIBRATIONS if int8.calibration == AUTO else (int8.calibration,))
     }
-    kept = rounding.matching(next(iter(candidates.values())).layers, int8.keep_float)
+    keep_float = rounding.matching(next(iter(candidates.values())).layers, int8.keep_float)
     divergences = scan.divergences(
-        candidates, reference, classify, keep_float=kept, reduce_range=int8.reduce_range
+        candidates, reference, classify, keep_float=keep_float, reduce_range=int8.reduce_range
     )
     calibration = min(divergences, key=divergences.__getitem__)
     prepared = candidates[calibration]
-    limits = scan.Limits(int8.max_divergence, int8.sensitivity, kept, int8.reduce_range)
+    limits = scan.Limits(int8.max_divergence, int8.sensitivity, keep_float, int8.reduce_range)
     chosen = scan.choose(prepared, reference, classify, limits, progress)
     return Int8Report(int8, calibration, divergences, len(prepared.layers), chosen)
 
@@ -256,9 +247,9 @@ def _with_bytes(model: Model, content: bytes, precision: str) -> Model:
 def _notes(report: Fp16Report | Int8Report) -> Iterator[str]:
     if isinstance(report, Fp16Report):
         return
-    kept, limit = report.chosen.keep_float, report.int8.max_divergence
-    if kept:
-        yield f"{len(kept)} of {report.layers} layers stay in float: {', '.join(kept)}"
+    keep_float, limit = report.chosen.keep_float, report.int8.max_divergence
+    if keep_float:
+        yield f"{len(keep_float)} of {report.layers} layers stay in float: {', '.join(keep_float)}"
     if report.chosen.divergence > limit:
         yield (
             f"probabilities diverge by {report.chosen.divergence:.3g} nats, more than the limit "

@@ -32,7 +32,7 @@ def calibrate(model: Model, dataset: Dataset, *, twin: Model | None = None) -> M
     model = model.as_float()
     if model.onnx or model.card.calibration:
         raise UsageError(
-            "this model already has an ONNX file or a temperature: calibrate the original model"
+            "this model already has an ONNX file or a temperature; calibrate the original model"
         )
     part = dataset.split("validation")
     labels = np.asarray(part.labels)

@@ -13,7 +13,7 @@ import torch
 
 from oraclezoo.artifacts.model import SIZES, Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.compression.torch_form import Form, int8_macs, weighted_layers
 from oraclezoo.engine.device import exact_float32, pick
@@ -29,6 +29,7 @@ PUBLISHED = ("weights", "result")
 """Entries of a published model's card that describe its files and the score of its ONNX file."""
 
 
+@writing_model
 def quantize_torch(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -46,11 +47,7 @@ def quantize_torch(
     extra = {key: value for key, value in before.card.extra.items() if key not in PUBLISHED}
     after = Model(before.module, replace(before.card, extra=extra)).with_form(form)
     dataset = open_data(
-        before,
-        registry,
-        track=measurement.track,
-        data_dir=measurement.data_dir,
-        progress=progress,
+        before, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
     report = TorchReport(device.type, form, form.compiles(device), _coverage(before, form))
     if progress:
@@ -84,7 +81,7 @@ def _coverage(model: Model, form: Form) -> Coverage | None:
     macs = int8_macs(model.classifier, image)
     if not macs:
         raise UsageError(
-            "this model has no linear layer, the only kind that int8 covers with torch: "
+            "this model has no linear layers, the only layers that backend torch converts to int8; "
             "choose bf16 or fp16"
         )
     return Coverage(
@@ -108,7 +105,7 @@ def _try(model: Model, device: torch.device) -> None:
     except UsageError:
         raise
     except Exception as error:  # backbones, torchao and compilers raise errors of any type
-        advice = "; --compile off avoids the compiler" if compiles else ""
+        advice = "; try --compile off" if compiles else ""
         form = f"{model.precision} on {device}{', compiled' if compiles else ''}"
         raise UsageError(
             f"this model does not run in {form}: {reason_of(error)}{advice}"

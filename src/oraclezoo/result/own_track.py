@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from oraclezoo.documents import read_toml
 from oraclezoo.errors import ResultError
 from oraclezoo.result import Result
 from oraclezoo.storage import write_atomically
@@ -77,10 +77,8 @@ class OwnTrack:
     def load(cls, path: Path) -> Self:
         """Read a record from an untrusted file. Raises ResultError."""
         try:
-            if not path.is_file() or path.stat().st_size > MAX_BYTES:
-                raise ResultError(f"track {path}: not a record of a data set")
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            document = read_toml(path, MAX_BYTES)
+        except (OSError, ValueError) as error:
             raise ResultError(f"track {path}: {error}") from error
         fault = _fault(document, path.stem)
         if fault:

@@ -81,10 +81,10 @@ class Journal:
             for row in read_rows(path):
                 self._add(row)
         except (OSError, ValueError) as error:
-            raise ResultError(self._damaged(error)) from error
+            raise ResultError(self._corrupt(error)) from error
 
     def begin(self, backbone: Backbone, setting: Setting) -> None:
-        """Write which backbone is compressed, for readers of the file."""
+        """Write the name of the backbone, for readers of the file."""
         row = {"backbone": encode(backbone), "setting": setting}
         append(self.path, {"event": "compression", "schema": SCHEMA, **row})
 
@@ -109,10 +109,10 @@ class Journal:
                 index, latency = int(row["trial"]) - 1, float(row["latency"])
                 self.trials[index] = _timed_again(self.trials[index], row["precision"], latency)
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ResultError(self._damaged(f"trial {row.get('trial')}: {error!r}")) from error
+            raise ResultError(self._corrupt(f"trial {row.get('trial')}: {error!r}")) from error
 
-    def _damaged(self, reason: object) -> str:
-        return f"{self.path} is damaged ({reason}): restart the compression with --overwrite"
+    def _corrupt(self, reason: object) -> str:
+        return f"{self.path} is corrupt ({reason}): restart the compression with --overwrite"
 
 
 def _timed_again(trial: Trial, precision: str, latency: float) -> Trial:

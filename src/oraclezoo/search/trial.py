@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from oraclezoo.artifacts.model import Model, load
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
 from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset
@@ -20,7 +21,7 @@ from oraclezoo.pruning.prune import prune_model
 from oraclezoo.quantization.export import export_model
 from oraclezoo.quantization.onnx import quantize_onnx
 from oraclezoo.quantization.options import Export, Quantization
-from oraclezoo.ranking.paired import paired
+from oraclezoo.ranking.stats import paired
 from oraclezoo.receipts.receipt import Side, side
 from oraclezoo.receipts.timing import Setting, Subject, time_in_turn
 from oraclezoo.search.goals import Goals

@@ -33,7 +33,7 @@ class Predictor:
         threads: Number of ONNX Runtime threads; 0 for one per core.
 
     Raises:
-        ResultError: The folder is not a model folder, has no ONNX file or is damaged.
+        ResultError: The folder is not a model folder, has no ONNX file or is corrupt.
     """
 
     def __init__(self, folder: str | Path, *, threads: int = 0) -> None:
@@ -95,9 +95,7 @@ def _verified(path: Path, sha256: str) -> bytes:
     try:
         data = read_file(path, MAX_BYTES)
     except FileNotFoundError as error:
-        raise ResultError(
-            f"{path.parent}: {path.name}, which its card names, is missing"
-        ) from error
+        raise ResultError(f"{path}: not found, but named in the model card") from error
     except OSError as error:
         raise ResultError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
@@ -105,7 +103,7 @@ def _verified(path: Path, sha256: str) -> bytes:
     actual = hashlib.sha256(data).hexdigest()
     if actual != sha256:
         raise ResultError(
-            f"{path}: its sha256 is {actual[:16]}…, not {sha256[:16]}… as its card says: it is "
-            "damaged, or another model's\nExport or fetch the model again."
+            f"{path}: its SHA-256 is {actual[:16]}…, but the model card says {sha256[:16]}…: the "
+            "file is corrupt or belongs to another model\nExport or fetch the model again."
         )
     return data

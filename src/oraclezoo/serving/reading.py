@@ -68,4 +68,4 @@ def _prepare(source: Source, card: Card, polarity: Polarity) -> Prepared | str:
     except DataError as error:
         return str(error)
     except MemoryError:
-        return "there is not enough memory to read the image"
+        return "not enough memory to read the image"

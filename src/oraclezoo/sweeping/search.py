@@ -119,7 +119,7 @@ class Search:
             done = number + 1
             if done < len(self.trainings):
                 mean = statistics.fmean(values)
-                self._consult_pruner(trial, done, mean, f"after {done} of its trainings")
+                self._consult_pruner(trial, done, mean, f"after {done} training runs")
 
     def _train(self, trial: Trial, recipe: Recipe, training: Training) -> Part:
         if training.track is not None:

@@ -27,8 +27,8 @@ LR_SCALE = 1.0
 """Learning rates of fine-tuning, relative to the recipe's.
 
 The recipe's own are best, as in learning rate rewinding (Renda et al. 2020, arXiv:2003.02389): in
-cross-validation (``benchmarks/finetuning.py``), halving them costs more accuracy the more channels
-are pruned.
+cross-validation (``benchmarks/studies/finetuning.py``), halving them costs more accuracy the more
+channels are pruned.
 """
 
 

@@ -43,10 +43,10 @@ class Lines:
 class Bar(Lines):
     """Progress bar below scrolling messages."""
 
-    def __init__(self, title: str, total: int, shown: RichProgress) -> None:
+    def __init__(self, title: str, total: int, bar: RichProgress) -> None:
         super().__init__(title, total)
-        self._shown = shown
-        self._task = shown.add_task(title, total=total, text="")
+        self._shown = bar
+        self._task = bar.add_task(title, total=total, text="")
 
     def say(self, text: str) -> None:
         """Print a message above the bar."""
@@ -75,8 +75,8 @@ def progress(title: str, total: int) -> Iterator[Lines]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}", markup=False),
         console=console_err(),
-    ) as shown:
-        yield Bar(title, total, shown)
+    ) as bar:
+        yield Bar(title, total, bar)
 
 
 def epoch_text(epoch: Epoch) -> str:

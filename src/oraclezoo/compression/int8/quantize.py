@@ -118,7 +118,7 @@ def to_int8(
     """
     before = qdq.serving(prepared.model.graph, keep_float)
     excluded = {*prepared.outside, *keep_float, *before}
-    chosen = [name for name in prepared.layers if name in only] if only is not None else []
+    selected = [name for name in prepared.layers if name in only] if only is not None else []
     with quietly():
         quantizer = QDQQuantizer(
             copy.deepcopy(prepared.model),
@@ -127,7 +127,7 @@ def to_int8(
             QuantType.QInt8,
             QuantType.QUInt8,
             prepared.ranges,
-            chosen,
+            selected,
             sorted(excluded),
             list(OPERATORS),
             {"ActivationSymmetric": False, "WeightSymmetric": True},
@@ -176,7 +176,7 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
     every = list(names)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in every):
-            raise UsageError(f"no layer is called '{pattern}'; the layers are {', '.join(every)}")
+            raise UsageError(f"no layer matches '{pattern}'; the layers are {', '.join(every)}")
     return tuple(n for n in every if any(fnmatchcase(n, pattern) for pattern in patterns))
 
 

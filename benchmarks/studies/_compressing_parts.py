@@ -22,11 +22,12 @@ from _compressing import (
     speed_row,
     times,
 )
-from _measured import Figures
+from _shared import Figures
 from torch import nn
 
 from oraclezoo.artifacts.build import build_backbone
-from oraclezoo.artifacts.model import Model, assemble
+from oraclezoo.artifacts.load import assemble
+from oraclezoo.artifacts.model import Model
 from oraclezoo.codec import encode
 from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.engine.records import Checkpoint
@@ -169,14 +170,14 @@ def _thin(key: str) -> str:
     return f"{key} from scratch"
 
 
-def _facts(key: str, sides: Iterable[Side], taken: list[list[float]] | None) -> Figures:
+def _facts(key: str, sides: Iterable[Side], latencies: list[list[float]] | None) -> Figures:
     facts = [each.metrics for each in sides]
     return {
         "model": key,
         "accuracy": share([each.accuracy for each in facts]),
         "macs": share([each.macs for each in facts]),
         "parameters": share([each.parameters for each in facts]),
-        "batch_1_ms": None if taken is None else round(min(taken[0]), 4),
+        "batch_1_ms": None if latencies is None else round(min(latencies[0]), 4),
     }
 
 
@@ -217,22 +218,22 @@ def int8(bench: Bench, effort: Effort) -> Figures:
     """Compare OracleNet as int8 with its float ONNX file."""
     floats, rounded = house(bench, effort)
     before, after = ([bench.side(model) for model in each] for each in (floats, rounded))
-    taken = times({"float": floats[0], "int8": rounded[0]}, [ONE, LARGE], bench.rounds)
+    latencies = times({"float": floats[0], "int8": rounded[0]}, [ONE, LARGE], bench.rounds)
     rows = [*loss_rows("OracleNet, int8", right(before), right(after), 0.3, 1.0)]
-    for place, (setting, words, bound) in enumerate(
+    for index, (setting, words, bound) in enumerate(
         ((ONE, "batch size 1, one thread", 1.5), (LARGE, "batch size 256, two threads", 1.3))
     ):
         claim = f"OracleNet, int8: speedup over ONNX Runtime float, {words}"
-        pair = taken["float"][place], taken["int8"][place]
+        pair = latencies["float"][index], latencies["int8"][index]
         rows.append(speed_row(claim, *pair, bound, setting))
-    made = [model.card.receipts[-1].to_json() for model in rounded]
+    receipts = [model.card.receipts[-1].to_json() for model in rounded]
     return {
         "rows": rows,
         "details": {
             "accuracy": share([each.metrics.accuracy for each in before]),
             "agreement": share([_agreement(*pair) for pair in zip(before, after, strict=True)]),
-            "divergence": share([each["options"]["divergence"] for each in made]),
-            "kept_float": [each["options"]["kept_float"] for each in made],
+            "divergence": share([each["options"]["divergence"] for each in receipts]),
+            "kept_float": [each["options"]["kept_float"] for each in receipts],
             "size_bytes": [_bytes(floats), _bytes(rounded)],
         },
     }
@@ -259,25 +260,27 @@ def house_recipe(bench: Bench, effort: Effort) -> Recipe:
 
 
 def as_onnx(
-    bench: Bench, name: str, asked: list[Any], source: Any, **options: Any
+    bench: Bench, name: str, settings: list[Any], source: Any, **options: Any
 ) -> tuple[Model, Model]:
     """Return a run as a float and as an int8 ONNX file, both cached."""
     common: dict[str, Any] = {"timed": False, **bench.given}
-    whole = bench.made(f"{name}-float", asked, lambda place: export(source, place, **common))
+    float_model = bench.made(
+        f"{name}-float", settings, lambda place: export(source, place, **common)
+    )
     kind = "-".join(["int8", *map(str, options.values())])
     small = bench.made(
         f"{name}-{kind}",
-        [asked, options],
-        lambda place: quantize(whole, place, **options, **common),
+        [settings, options],
+        lambda place: quantize(float_model, place, **options, **common),
     )
-    return whole, small
+    return float_model, small
 
 
 def chain(bench: Bench, effort: Effort) -> Figures:
     """Prune, fine-tune, export and quantize OracleNet with ``oraclezoo compress``."""
     small = []
     floats, _ = house(bench, effort)
-    recipe, asked = house_recipe(bench, effort), dict(effort.goals)
+    recipe, goals = house_recipe(bench, effort), dict(effort.goals)
     for seed in bench.seeds:
         run = bench.train(recipe, seed)
 
@@ -285,7 +288,7 @@ def chain(bench: Bench, effort: Effort) -> Figures:
             return compress(
                 run,
                 place,
-                **asked,
+                **goals,
                 trials=effort.trials,
                 epochs=effort.chain_epochs,
                 rounds=min(bench.rounds, ROUNDS),
@@ -295,36 +298,36 @@ def chain(bench: Bench, effort: Effort) -> Figures:
                 **bench.given,
             )
 
-        key = [recipe.hash, seed, asked, effort.trials, effort.chain_epochs, Tuning.lr_scale]
+        key = [recipe.hash, seed, goals, effort.trials, effort.chain_epochs, Tuning.lr_scale]
         small.append(bench.made(f"house-chain-s{seed}", key, compressed))
     before, after = ([bench.side(model) for model in each] for each in (floats, small))
-    taken = times({"float": floats[0], "chain": small[0]}, [ONE, LARGE], bench.rounds)
+    latencies = times({"float": floats[0], "chain": small[0]}, [ONE, LARGE], bench.rounds)
     smaller = np.divide(_bytes(floats), _bytes(small)).tolist()
-    ends = (min(smaller), max(smaller))
-    chosen = [model.card.receipts[-1].options for model in small]
+    bounds = (min(smaller), max(smaller))
+    choices = [model.card.receipts[-1].options for model in small]
     what = "OracleNet, compressed"
     size = row(f"{what}: size reduction", float(np.mean(smaller)), 4.0, "times", at_least=True)
     return {
         "rows": [
-            {**size, "interval": [round(end, 4) for end in ends]},
+            {**size, "interval": [round(end, 4) for end in bounds]},
             speed_row(
                 f"{what}: speedup over its float ONNX file, batch size 1, one thread",
-                taken["float"][0],
-                taken["chain"][0],
+                latencies["float"][0],
+                latencies["chain"][0],
                 2.0,
                 ONE,
             ),
             *loss_rows(what, right(before), right(after), 0.5),
         ],
         "details": {
-            "asked": asked,
+            "asked": goals,
             "large_batch": {
                 "batch_size": LARGE[0],
                 "threads": LARGE[1],
-                "speedup": round(min(taken["float"][1]) / min(taken["chain"][1]), 4),
+                "speedup": round(min(latencies["float"][1]) / min(latencies["chain"][1]), 4),
             },
             "accuracy": share([each.metrics.accuracy for each in before]),
-            "chosen": [{key: each[key] for key in ("macs", "precision")} for each in chosen],
+            "chosen": [{key: each[key] for key in ("macs", "precision")} for each in choices],
             "size_bytes": [
                 [len(each.onnx or b"") for each in models] for models in (floats, small)
             ],

@@ -4,8 +4,8 @@ Benchmarks ten recipes of the closed division under the protocol, with five seed
 oracle-mnist-3k, which have equal sizes. Reports the rank correlation of mean accuracies, and how
 many of the pairs that differ significantly on both tracks have the same order.
 
-    python benchmarks/glyphs_ranking.py --data-dir FOLDER [--seeds 5] [--json] [--out FILE]
-    python benchmarks/glyphs_ranking.py --published [--json] [--out FILE]
+    python benchmarks/studies/glyphs_ranking.py --data-dir FOLDER [--seeds 5] [--json] [--out FILE]
+    python benchmarks/studies/glyphs_ranking.py --published [--json] [--out FILE]
 
 Jobs are kept in the folder of --runs, so that an interrupted run resumes. With --published, the
 script trains nothing and uses all recipes with published, closed, uncompressed results on both
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measured import emit
+from _shared import RESULTS, emit
 from scipy import stats
 
 import oraclezoo as oz
@@ -32,7 +32,6 @@ from oraclezoo.ranking.table import Table, tables
 SCHEMA = "oraclezoo/glyphs-ranking/1"
 GENERATED, REAL = "glyphs-3k", "oracle-mnist-3k"
 RESAMPLES = 10_000
-RESULTS = Path(__file__).parent / "results"
 
 STILL = {f"augment.{key}": 0.0 for key in ("shift", "rotate", "scale", "shear", "elastic")} | {
     "augment.cutout": 0,
@@ -96,8 +95,8 @@ def published() -> dict[str, Any]:
         for track in (GENERATED, REAL)
     }
     shared = named[GENERATED] & named[REAL]
-    found = tables([entry for entry in entries if entry.result.recipe.name in shared])
-    by_track = {table.track: table for table in found}
+    both_tables = tables([entry for entry in entries if entry.result.recipe.name in shared])
+    by_track = {table.track: table for table in both_tables}
     seeds = min(len(entry.result.seeds) for entry in entries)
     return compare(by_track, [row.recipe for row in by_track[REAL].rows], seeds)
 
@@ -118,13 +117,13 @@ def compare(boards: dict[str, Table], names: list[str], seeds: int) -> dict[str,
                 "name": name,
                 **{
                     track: {
-                        "accuracy_percent": means[track][place],
+                        "accuracy_percent": means[track][rank],
                         "sd_points": row(boards[track], name).seed_std_points,
                     }
                     for track in boards
                 },
             }
-            for place, name in enumerate(names)
+            for rank, name in enumerate(names)
         ],
         "spearman": float(rho.statistic),
         "kendall": float(tau.statistic),
@@ -145,10 +144,10 @@ def row(table: Table, name: str) -> Any:
 
 def accuracies(table: Table, names: list[str]) -> list[float]:
     """Return mean test accuracies in percent. Raises SystemExit if a recipe has none."""
-    found = [row(table, name).accuracy_percent for name in names]
-    if None in found:
-        raise SystemExit(f"{table.track}: {names[found.index(None)]} failed at every seed")
-    return found
+    values = [row(table, name).accuracy_percent for name in names]
+    if None in values:
+        raise SystemExit(f"{table.track}: {names[values.index(None)]} failed at every seed")
+    return values
 
 
 def separated_pairs(table: Table) -> list[tuple[str, str]]:
@@ -166,9 +165,9 @@ def interval(a: list[float], b: list[float]) -> list[float]:
     x, y = np.array(a), np.array(b)
     taus = []
     for _ in range(RESAMPLES):
-        chosen = generator.integers(0, len(x), len(x))
-        if len(set(chosen.tolist())) > 2:
-            taus.append(stats.kendalltau(x[chosen], y[chosen]).statistic)
+        sample = generator.integers(0, len(x), len(x))
+        if len(set(sample.tolist())) > 2:
+            taus.append(stats.kendalltau(x[sample], y[sample]).statistic)
     return [float(np.nanpercentile(taus, q)) for q in (2.5, 97.5)]
 
 

@@ -6,7 +6,7 @@ works (with the figures of its receipt), is declared unsupported (with the reaso
 the message of the command). After so short a training, accuracies are meaningless: the table shows
 support only.
 
-    python benchmarks/compressible.py [--track TRACK] [--data-dir FOLDER] [--only A,B]
+    python benchmarks/studies/compressible.py [--track TRACK] [--data-dir FOLDER] [--only A,B]
         [--epochs 2] [--untimed] [--json] [--out FILE]
 
 With ``--out``, the script writes each backbone as soon as it is done and skips those already in the
@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _measured import emit, machine, names, options, positive
+from _shared import emit, machine, names, options, positive
 
 SCHEMA = "oraclezoo/compressible/1"
 STEPS = ("prune", "export", "quantize")
@@ -40,8 +40,8 @@ def command(*arguments: str | Path) -> tuple[int, dict[str, Any] | None, str]:
         done = subprocess.run(call, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         return 1, None, f"timed out after {TIMEOUT_S} s"
-    said = [line for line in done.stderr.splitlines() if line.startswith("oraclezoo: ")]
-    reason = said[-1].removeprefix("oraclezoo: ") if said else done.stderr.strip()[-200:]
+    messages = [line for line in done.stderr.splitlines() if line.startswith("oraclezoo: ")]
+    reason = messages[-1].removeprefix("oraclezoo: ") if messages else done.stderr.strip()[-200:]
     data = json.loads(done.stdout)["data"] if done.returncode == 0 else None
     return done.returncode, data, reason
 
@@ -51,23 +51,23 @@ def outcome(status: int, data: dict[str, Any] | None, reason: str) -> Row:
     if data is None:
         declared = status == 2 and "is declared not" in reason
         return {"state": "declared" if declared else "fails", "reason": reason}
-    made = data["receipt"]
-    accuracy, speed = made["accuracy"], made["speedups"]
+    receipt = data["receipt"]
+    accuracy, speed = receipt["accuracy"], receipt["speedups"]
     return {
         "state": "works",
-        "accuracy_before": made["before"]["accuracy"],
-        "accuracy_after": made["after"]["accuracy"],
+        "accuracy_before": receipt["before"]["accuracy"],
+        "accuracy_after": receipt["after"]["accuracy"],
         "ci95": accuracy["ci95"],
-        "macs": made["after"]["macs"] / made["before"]["macs"],
-        "parameters": made["after"]["parameters"] / made["before"]["parameters"],
-        "size_bytes": made["after"]["size_bytes"] / made["before"]["size_bytes"],
-        "agreement": made["parity"]["agreement"],
-        "largest_difference": made["parity"]["largest_difference"],
+        "macs": receipt["after"]["macs"] / receipt["before"]["macs"],
+        "parameters": receipt["after"]["parameters"] / receipt["before"]["parameters"],
+        "size_bytes": receipt["after"]["size_bytes"] / receipt["before"]["size_bytes"],
+        "agreement": receipt["parity"]["agreement"],
+        "largest_difference": receipt["parity"]["largest_difference"],
         "speedup": {
             f"{row['runtime']}, batch {row['batch_size']}, {row['threads']} threads": row["speedup"]
             for row in speed
         },
-        "notes": made["notes"],
+        "notes": receipt["notes"],
     }
 
 
@@ -76,7 +76,7 @@ def measure(backbone: str, arguments: Any) -> Row:
     start = time.monotonic()
     data = ["--data-dir", arguments.data_dir] if arguments.data_dir else []
     device = ["--device", arguments.device]
-    with tempfile.TemporaryDirectory(prefix="compressible-") as place:
+    with tempfile.TemporaryDirectory(prefix="compressible-") as folder:
         changes = {
             "backbone.name": backbone,
             "optimizer.name": "adamw",
@@ -86,11 +86,11 @@ def measure(backbone: str, arguments: Any) -> Row:
         }
         assigned = [f"--set={key}={value}" for key, value in changes.items()]
         where = ["--track", arguments.track, *data]
-        _, found, reason = command("train", "quick", *assigned, *where, *device, "--out", place)
-        if found is None:
+        _, document, reason = command("train", "quick", *assigned, *where, *device, "--out", folder)
+        if document is None:
             return {"backbone": backbone, "state": "not trained", "reason": reason}
-        run, times = found["folder"], ["--no-timed"] if arguments.untimed else ["--rounds", "1"]
-        common = [*times, "--results", place, *data]
+        run, times = document["folder"], ["--no-timed"] if arguments.untimed else ["--rounds", "1"]
+        common = [*times, "--results", folder, *data]
         calls = {
             "prune": ["--macs", "0.5", "--epochs", "1", *device],
             "export": [],
@@ -98,7 +98,7 @@ def measure(backbone: str, arguments: Any) -> Row:
         }
         row = {"backbone": backbone, "state": "trained"}
         for step in STEPS:
-            out = Path(place) / step
+            out = Path(folder) / step
             row[step] = outcome(*command(step, run, "--out", out, *calls[step], *common))
     return {**row, "took_s": round(time.monotonic() - start, 1)}
 

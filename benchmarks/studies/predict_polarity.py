@@ -5,7 +5,8 @@ and like raw scans, each in both polarities. Every rule decides, and a model tha
 the image (cross-validation folds, recipe `quick`) classifies it. A rule is wrong if it leaves an
 image in the wrong polarity.
 
-    python benchmarks/predict_polarity.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
+    python benchmarks/studies/predict_polarity.py --data-dir FOLDER [--folds 4] [--json]
+        [--out FILE]
 
 Takes a few minutes; less than one with ``--folds 0``, which trains no model and reports no
 accuracy. ``--out`` wrote benchmarks/measurements/predict-polarity.json.
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from _measured import emit
+from _shared import emit
 from PIL import Image
 
 import oraclezoo as oz
@@ -162,11 +163,11 @@ class Nets:
     def read(self, images: list[Gray]) -> npt.NDArray[np.float32]:
         """Return probabilities ``(N, C)`` of preprocessed images."""
         batch = np.stack(images)
-        found = np.zeros((len(batch), len(self.models[0].classes)), np.float32)
+        total = np.zeros((len(batch), len(self.models[0].classes)), np.float32)
         for number, model in enumerate(self.models):
             mine = self.fold == number
-            found[mine] = model.predict(batch[mine]).probabilities
-        return found
+            total[mine] = model.predict(batch[mine]).probabilities
+        return total
 
 
 def compare(images: Gray, labels: npt.NDArray[np.int64], nets: Nets | None) -> list[dict[str, Any]]:
@@ -188,11 +189,11 @@ def compare(images: Gray, labels: npt.NDArray[np.int64], nets: Nets | None) -> l
             }
             accuracies = {}
             if nets is not None:
-                kept = nets.read([fit(gray, SIZE) for gray in grays])
+                published = nets.read([fit(gray, SIZE) for gray in grays])
                 turned = nets.read([fit(255 - gray, SIZE) for gray in grays])
-                decisions[CONFIDENCE] = turned.max(1) > kept.max(1)
+                decisions[CONFIDENCE] = turned.max(1) > published.max(1)
                 for rule, inverted in {**decisions, "right": np.full(len(labels), dark)}.items():
-                    predicted = np.where(inverted[:, None], turned, kept).argmax(1)
+                    predicted = np.where(inverted[:, None], turned, published).argmax(1)
                     accuracies[rule] = {"accuracy": round(float((predicted == labels).mean()), 4)}
                 row["accuracy_right_polarity"] = accuracies["right"]["accuracy"]
             row["rules"] = {

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from _measured import Figures
+from _shared import Figures
 
 import oraclezoo as oz
-from oraclezoo.artifacts.model import CARD, Model, load
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset
 from oraclezoo.plugins.registry import Registry
-from oraclezoo.ranking.paired import paired
-from oraclezoo.ranking.stats import interval
+from oraclezoo.ranking.stats import interval, paired
 from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.receipt import Side, side
 from oraclezoo.receipts.timing import Subject, time_in_turn
@@ -56,25 +57,25 @@ class Bench:
     def train(self, recipe: Recipe, seed: int) -> Run:
         """Train a recipe at a seed, or return the existing run."""
         say(f"training {recipe.backbone.name} by {recipe.name}, seed {seed}")
-        data, place = self.data_dir, self.runs / "trained"
+        data, folder = self.data_dir, self.runs / "trained"
         return oz.train(
             recipe,
             data_dir=data,
             seed=seed,
             device="cpu",
-            out=place,
+            out=folder,
             resume=True,
             registry=self.registry,
         )
 
-    def made(self, name: str, asked: object, make: Callable[[Path], Model]) -> Model:
+    def made(self, name: str, settings: object, make: Callable[[Path], Model]) -> Model:
         """Return the model that ``make`` writes to a folder; cached by all inputs."""
-        text = json.dumps([asked, dict(self.dataset.sha256)], sort_keys=True)
-        place = self.runs / "made" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-        if not (place / CARD).is_file():
-            say(f"building {place.name}")
-            make(place)
-        return load(place, self.registry)
+        text = json.dumps([settings, dict(self.dataset.sha256)], sort_keys=True)
+        folder = self.runs / "made" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        if not (folder / CARD).is_file():
+            say(f"building {folder.name}")
+            make(folder)
+        return load(folder, self.registry)
 
     def side(self, model: Model) -> Side:
         """Evaluate the model on the test images, and record that in the folder's ledger."""
@@ -121,42 +122,45 @@ def loss_rows(
     claim: str, before: Bools, after: Bools, mean: float, limit: float | None = None, **details: Any
 ) -> Iterator[Figures]:
     """Yield the mean accuracy loss in points with its 95% interval, and its one-sided limit."""
-    found = paired(before, after)
+    change = paired(before, after)
     by_seed = 100 * (before.mean(1) - after.mean(1))
     details = {
         "by_seed": [_plain(value) for value in by_seed],
-        "over": found.over,
-        "lost": found.lost,
-        "gained": found.gained,
+        "over": change.over,
+        "lost": change.lost,
+        "gained": change.gained,
         **details,
     }
-    ends = (-100 * found.high, -100 * found.low)
+    bounds = (-100 * change.high, -100 * change.low)
     yield row(
         f"{claim}: mean accuracy loss",
-        -100 * found.difference,
+        -100 * change.difference,
         mean,
         "points",
-        interval=ends,
+        interval=bounds,
         **details,
     )
     if limit is not None:
         yield row(
-            f"{claim}: one-sided 95% limit of the accuracy loss", 100 * found.limit, limit, "points"
+            f"{claim}: one-sided 95% limit of the accuracy loss",
+            100 * change.limit,
+            limit,
+            "points",
         )
 
 
 def gain_row(claim: str, over: Bools, under: Bools, **details: Any) -> Figures:
     """Return a claim of higher accuracy; it holds only if the interval is above zero."""
-    found = paired(under, over)
-    ends = (100 * found.low, 100 * found.high)
+    change = paired(under, over)
+    bounds = (100 * change.low, 100 * change.high)
     return row(
         claim,
-        100 * found.difference,
+        100 * change.difference,
         0.0,
         "points",
         at_least=True,
-        interval=ends,
-        holds=found.low > 0,
+        interval=bounds,
+        holds=change.low > 0,
         by_seed=[_plain(value) for value in 100 * (over.mean(1) - under.mean(1))],
         **details,
     )
@@ -164,10 +168,10 @@ def gain_row(claim: str, over: Bools, under: Bools, **details: Any) -> Figures:
 
 def accuracy_row(claim: str, correct: Bools, bound: float) -> Figures:
     """Return the mean accuracy in percent with the interval of the protocol."""
-    found = interval(correct)
-    ends = None if len(correct) < 2 else (100 * found.low, 100 * found.high)
+    estimate = interval(correct)
+    bounds = None if len(correct) < 2 else (100 * estimate.low, 100 * estimate.high)
     each = [_plain(100 * value) for value in correct.mean(1)]
-    return row(claim, 100 * found.mean, bound, "%", at_least=True, interval=ends, by_seed=each)
+    return row(claim, 100 * estimate.mean, bound, "%", at_least=True, interval=bounds, by_seed=each)
 
 
 def times(
@@ -177,7 +181,7 @@ def times(
     subjects = {name: Subject(model, ("onnxruntime",)) for name, model in models.items()}
     time_in_turn(list(subjects.values()), settings=settings, rounds=rounds, progress=say)
     return {
-        name: [[taken.p50_ms for taken in same] for same in zip(*each.rows, strict=True)]
+        name: [[row.p50_ms for row in same] for same in zip(*each.rows, strict=True)]
         for name, each in subjects.items()
     }
 

@@ -5,7 +5,8 @@ within each round. Reading: random batches of 256 images from a large file, with
 (oraclezoo's method) and through a memory map whose touched pages are kept or released after each
 batch. Both are measured with the file in the page cache and on disk only.
 
-    python benchmarks/streaming.py [--rounds 5] [--images N] [--file-mb 400] [--json] [--out FILE]
+    python benchmarks/studies/streaming.py [--rounds 5] [--images N] [--file-mb 400]
+        [--json] [--out FILE]
 
 Output: benchmarks/measurements/streaming.json.
 """
@@ -101,9 +102,9 @@ def reading(folder: Path, file_mb: int, rounds: int) -> list[dict[str, Any]]:
     array = np.frombuffer(mapped, np.uint8, offset=header.offset).reshape(header.shape)
 
     def give_back(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        found = array[rows]
+        batch = array[rows]
         mapped.madvise(mmap.MADV_DONTNEED)
-        return found
+        return batch
 
     ways: dict[str, Read] = {
         "reads": images.__getitem__,
@@ -130,11 +131,11 @@ def reading(folder: Path, file_mb: int, rounds: int) -> list[dict[str, Any]]:
         {
             "way": way,
             "cached": cached,
-            "batch_us": round(median(found)),
-            "batch_us_min": round(min(found)),
-            "batch_us_max": round(max(found)),
+            "batch_us": round(median(seconds)),
+            "batch_us_min": round(min(seconds)),
+            "batch_us_max": round(max(seconds)),
         }
-        for (way, cached), found in sorted(times.items(), key=lambda item: not item[0][1])
+        for (way, cached), seconds in sorted(times.items(), key=lambda item: not item[0][1])
     ]
 
 

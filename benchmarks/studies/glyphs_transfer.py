@@ -4,8 +4,8 @@ Trains the recipe ``quick`` for ten epochs on the track ``glyphs``, with several
 it on the validation images of oracle-mnist-3k. ``--test`` also scores the test images; use it only
 once, with a finished generator.
 
-    python benchmarks/glyphs_transfer.py --data-dir FOLDER [--seeds 5] [--epochs 10] [--test]
-        [--json] [--out FILE]
+    python benchmarks/studies/glyphs_transfer.py --data-dir FOLDER [--seeds 5] [--epochs 10]
+        [--test] [--json] [--out FILE]
 
 Runs are kept in ``runs`` and resume after an interruption. Output of ``--test --out``:
 benchmarks/measurements/glyphs-transfer.json.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measured import emit
+from _shared import emit
 
 import oraclezoo as oz
 from oraclezoo.analysis.evaluate import wilson

@@ -5,7 +5,7 @@ measures wall time and CPU time of each stage; use CPU time on a shared machine.
 all checks of a result: schema, digests, and scores against predictions. Writing the synthetic files
 takes longest and is not timed.
 
-    python benchmarks/ranking.py [--results 1000] [--json] [--out FILE]
+    python benchmarks/studies/ranking.py [--results 1000] [--json] [--out FILE]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measured import emit, positive
+from _shared import RESULTS, emit, positive
 
 from oraclezoo.ranking import stats
 from oraclezoo.ranking.load import load_results
@@ -32,7 +32,6 @@ from oraclezoo.result import PredictionsFile, Result
 from oraclezoo.result.check import digest
 
 IMAGES, SEEDS, CLASSES = 1000, 5, 10
-RESULTS = Path(__file__).with_name("results")
 
 
 def draw(rng: np.random.Generator, ease: np.ndarray) -> np.ndarray:
@@ -50,8 +49,8 @@ def write(folder: Path, count: int) -> None:
     for number in range(count):
         right = draw(rng, ease)
         guess = np.where(right, labels, (labels + 1) % CLASSES)
-        chosen = np.arange(CLASSES) == guess[..., None]
-        probabilities = np.where(chosen, 0.91, 0.01).astype(np.float16)
+        one_hot = np.arange(CLASSES) == guess[..., None]
+        probabilities = np.where(one_hot, 0.91, 0.01).astype(np.float16)
         content = {"number": number}
         name = f"made-up-{number:04}"
         sha256 = save_predictions(folder / f"{name}.safetensors", probabilities, labels)
@@ -72,29 +71,29 @@ def write(folder: Path, count: int) -> None:
 def timed(stage: Callable[[], Any]) -> tuple[dict[str, float], Any]:
     """Return wall and CPU time in s, and the return value of the stage."""
     wall, cpu = time.perf_counter(), time.process_time()
-    made = stage()
+    output = stage()
     spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
-    return {name: round(value, 3) for name, value in spent.items()}, made
+    return {name: round(value, 3) for name, value in spent.items()}, output
 
 
 def measure(count: int) -> dict[str, Any]:
     """Run each stage once, in order."""
-    with tempfile.TemporaryDirectory() as made:
-        write(Path(made), count)
-        read, entries = timed(lambda: load_results([made]))
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder), count)
+        load_s, entries = timed(lambda: load_results([folder]))
         rank, _ = timed(lambda: tables(entries))
         correct = [entry.predictions.correct for entry in entries]
         seeds = [[score.seed for score in entry.result.seeds] for entry in entries]
-        compare, found = timed(lambda: stats.compare(correct, seeds))
+        compare, comparisons = timed(lambda: stats.compare(correct, seeds))
         page, html = timed(lambda: board(entries))
     return {
         "results": count,
         "images": IMAGES,
         "seeds": SEEDS,
-        "comparisons": int(found.compared.sum()) // 2,
-        "read_and_check": read,
+        "comparisons": int(comparisons.compared.sum()) // 2,
+        "read_and_check": load_s,
         "rank": rank,
-        "read_and_rank": {name: round(read[name] + rank[name], 3) for name in read},
+        "read_and_rank": {name: round(load_s[name] + rank[name], 3) for name in load_s},
         "compare_all_pairs": compare,
         "page": page,
         "page_bytes": len(html.encode()),

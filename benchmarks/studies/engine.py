@@ -8,7 +8,7 @@
 
 Measurements that are compared are interleaved.
 
-    python benchmarks/engine.py [--rounds 15] [--device auto] [--json] [--out FILE]
+    python benchmarks/studies/engine.py [--rounds 15] [--device auto] [--json] [--out FILE]
 
 Output: benchmarks/measurements/engine.json.
 """
@@ -142,10 +142,10 @@ def compiling(rounds: int, device: torch.device) -> list[dict[str, Any]]:
             passes(run)
 
         works = {"eager": lambda: step(model), "compiled": lambda: step(compiled)}  # noqa: B023
-        found = in_turns(works, rounds, device)
-        saved_ms = found["eager"]["ms"] - found["compiled"]["ms"]
+        times = in_turns(works, rounds, device)
+        saved_ms = times["eager"]["ms"] - times["compiled"]["ms"]
         pays = compile_s / (saved_ms / 1e3) if saved_ms > 0 else None
-        rows.append({"net": name, "compile_s": compile_s, **found, "pays_from_steps": pays})
+        rows.append({"net": name, "compile_s": compile_s, **times, "pays_from_steps": pays})
     return rows
 
 
@@ -164,8 +164,8 @@ def shifts(rounds: int, device: torch.device) -> list[dict[str, Any]]:
             nets = {"plain": model, "one_pass": one_pass, "in_order": in_order}
             works = {way: partial(each, images) for way, each in nets.items()}
             with torch.inference_mode():
-                found = in_turns(works, rounds, device)
-            rows.append({"net": name, "batch_size": batch_size, **found})
+                times = in_turns(works, rounds, device)
+            rows.append({"net": name, "batch_size": batch_size, **times})
     return rows
 
 
@@ -184,25 +184,25 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="also write the document to this file")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     caches = tempfile.TemporaryDirectory()  # disable the compilation cache
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = caches.name
-    device = pick(given.device)
+    device = pick(arguments.device)
     data = {
         "created": timestamp(),
-        "rounds": given.rounds,
+        "rounds": arguments.rounds,
         "batch_size": BATCH,
         "hardware": hardware.describe(device),
         "libraries": hardware.libraries(),
-        "optimizers": optimizers(given.rounds, device),
-        "compile": compiling(given.rounds, device),
-        "shifts": shifts(given.rounds, device),
+        "optimizers": optimizers(arguments.rounds, device),
+        "compile": compiling(arguments.rounds, device),
+        "shifts": shifts(arguments.rounds, device),
         "profile": profiled(device),
     }
     document = json.dumps({"schema": SCHEMA, "data": data}, indent=1) + "\n"
-    if given.out:
-        given.out.write_text(document, encoding="utf-8")
-    if given.json:
+    if arguments.out:
+        arguments.out.write_text(document, encoding="utf-8")
+    if arguments.json:
         print(document, end="")
         return
     for row in data["optimizers"]:

@@ -6,8 +6,9 @@ runs folder caches models, so that an interrupted run resumes. Every run measure
 track's test images and all times again. No choice (recipes, epochs, pruned channels, layers in
 float) used a test image.
 
-    python benchmarks/compression.py --data-dir FOLDER [--only resnet18,int8,chain,mobilenet]
-        [--seeds 3] [--track oracle-mnist-3k] [--runs FOLDER] [--json] [--out FILE]
+    python benchmarks/studies/compression.py --data-dir FOLDER
+        [--only resnet18,int8,chain,mobilenet] [--seeds 3] [--track oracle-mnist-3k]
+        [--runs FOLDER] [--json] [--out FILE]
 
 With ``--only``, the file in ``--out`` keeps its other parts. Without ``--data-dir``, the track is
 glyphs-3k, whose images are generated.
@@ -24,7 +25,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _measured import Figures, emit, machine, names, noise, options, positive
+from _shared import Figures, emit, machine, names, noise, options, positive
 
 from oraclezoo.errors import OracleZooError
 
@@ -56,8 +57,8 @@ def main() -> None:
                 print(f"compression.py: {name}: {error}", file=sys.stderr, flush=True)
                 continue
             data = document(bench, parts, arguments.quick)
-            shown = argparse.Namespace(out=arguments.out, json=False)
-            emit(SCHEMA, data, shown)  # write now, in case the next part fails
+            printed = argparse.Namespace(out=arguments.out, json=False)
+            emit(SCHEMA, data, printed)  # write now, in case the next part fails
     if not emit(SCHEMA, data, arguments):
         show(data)
     if failed:
@@ -73,15 +74,15 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--track", help="oracle-mnist-3k; without --data-dir glyphs-3k")
     parser.add_argument("--data-dir", type=Path, help="folder with the track's files")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder that caches models")
-    given = parser.parse_args(words)
-    given.only = given.only or list(PARTS)
-    unknown = [name for name in given.only if name not in PARTS]
+    arguments = parser.parse_args(words)
+    arguments.only = arguments.only or list(PARTS)
+    unknown = [name for name in arguments.only if name not in PARTS]
     if unknown:
         parser.error(f"--only: unknown part {unknown[0]}; known parts: {', '.join(PARTS)}")
-    given.seeds = given.seeds or (1 if given.quick else 3)
-    given.rounds = given.rounds or (1 if given.quick else ROUNDS)
-    given.track = given.track or ("oracle-mnist-3k" if given.data_dir else "glyphs-3k")
-    return given
+    arguments.seeds = arguments.seeds or (1 if arguments.quick else 3)
+    arguments.rounds = arguments.rounds or (1 if arguments.quick else ROUNDS)
+    arguments.track = arguments.track or ("oracle-mnist-3k" if arguments.data_dir else "glyphs-3k")
+    return arguments
 
 
 def opened(arguments: argparse.Namespace) -> Bench:
@@ -114,8 +115,8 @@ def measure(bench: Bench, name: str, quick: bool) -> Figures:
     from _rounding import mobile
 
     with machine("cpu", None) as about:
-        made = {**WORK, "mobilenet": mobile}[name](bench, QUICK if quick else Effort())
-    return {**made, **about, "seeds": list(bench.seeds), "rounds": bench.rounds}
+        result = {**WORK, "mobilenet": mobile}[name](bench, QUICK if quick else Effort())
+    return {**result, **about, "seeds": list(bench.seeds), "rounds": bench.rounds}
 
 
 def earlier(arguments: argparse.Namespace) -> dict[str, Figures]:
@@ -135,7 +136,7 @@ def document(bench: Bench, parts: Mapping[str, Figures], quick: bool) -> Figures
     """Return all rows with the names of their parts, and the details of each part."""
     order = [name for name in PARTS if name in parts]
     rows = [{**row, "part": name} for name in order for row in parts[name]["rows"]]
-    found = {
+    earlier = {
         name: {key: value for key, value in parts[name].items() if key != "rows"} for name in order
     }
     return {
@@ -144,19 +145,19 @@ def document(bench: Bench, parts: Mapping[str, Figures], quick: bool) -> Figures
         "test_images": len(bench.dataset.split("test").labels),
         "quick": quick,
         "rows": rows,
-        "parts": found,
+        "parts": earlier,
     }
 
 
 def show(data: Figures) -> None:
     """Print the rows."""
-    made = " (generated)" if data["synthetic"] else ""
-    print(f"{data['track']}{made}, {data['test_images']:,} test images")
+    note = " (generated)" if data["synthetic"] else ""
+    print(f"{data['track']}{note}, {data['test_images']:,} test images")
     for row in data["rows"]:
-        ends = "" if row["interval"] is None else " [{:.2f} to {:.2f}]".format(*row["interval"])
+        bounds = "" if row["interval"] is None else " [{:.2f} to {:.2f}]".format(*row["interval"])
         says = "holds" if row["holds"] else "DOES NOT HOLD"
         print(
-            f"{says:14} {row['claim']}: {row['value']:.2f}{ends} {row['unit']}, "
+            f"{says:14} {row['claim']}: {row['value']:.2f}{bounds} {row['unit']}, "
             f"claimed {row['bound_is']} {row['bound']:g}"
         )
 

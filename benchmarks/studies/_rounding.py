@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from _compressing import Bench, loss_rows, right, share
 from _compressing_parts import Effort, as_onnx
-from _measured import Figures
+from _shared import Figures
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.compression.int8 import graph as qdq
@@ -43,15 +43,15 @@ def mobile(bench: Bench, effort: Effort) -> Figures:
     }
     rows, trainings = [], []
     for name, recipe in recipes.items():
-        found = [_seed(bench, name, recipe, seed) for seed in bench.seeds]
-        before, auto, whole = (
-            list(each) for each in zip(*(each[1] for each in found), strict=True)
+        results = [_seed(bench, name, recipe, seed) for seed in bench.seeds]
+        before, auto, full = (
+            list(each) for each in zip(*(each[1] for each in results), strict=True)
         )
         if name == "full":
             words = f"{effort.mobile}, fully trained, int8"
             rows += loss_rows(words, right(before), right(auto), 0.5)
-        first = found[0][0]
-        kept = [each[2] for each in found]
+        first = results[0][0]
+        kept = [each[2] for each in results]
         trainings.append(
             {
                 "training": name,
@@ -59,7 +59,7 @@ def mobile(bench: Bench, effort: Effort) -> Figures:
                 "epochs": recipe.budget.epochs,
                 "accuracy": share([each.metrics.accuracy for each in before]),
                 **_confidence(before),
-                "all_layers": _moved(before, whole),
+                "all_layers": _moved(before, full),
                 "auto": {**_moved(before, auto), "kept_float": kept},
                 **explain(first, bench),
             }
@@ -71,12 +71,12 @@ def _seed(
     bench: Bench, name: str, recipe: Recipe, seed: int
 ) -> tuple[Model, tuple[Side, Side, Side], int]:
     """Return the float model, evaluations of float, default int8 and full int8, and a count."""
-    run, asked = bench.train(recipe, seed), [recipe.hash, seed]
+    run, settings = bench.train(recipe, seed), [recipe.hash, seed]
     label = f"mobile-{name}-s{seed}"
-    whole, auto = as_onnx(bench, label, asked, run)
-    _, every = as_onnx(bench, label, asked, run, sensitivity="off")
-    sides = bench.side(whole), bench.side(auto), bench.side(every)
-    return whole, sides, len(auto.card.receipts[-1].options["kept_float"])
+    float_model, auto = as_onnx(bench, label, settings, run)
+    _, every = as_onnx(bench, label, settings, run, sensitivity="off")
+    sides = bench.side(float_model), bench.side(auto), bench.side(every)
+    return float_model, sides, len(auto.card.receipts[-1].options["kept_float"])
 
 
 def _confidence(sides: Sequence[Side]) -> Figures:
@@ -89,8 +89,8 @@ def _confidence(sides: Sequence[Side]) -> Figures:
 def lead(probabilities: Floats) -> Floats:
     """Return the margin between the two highest probabilities, float32 ``(N,)``."""
     ordered = np.sort(probabilities, axis=1)
-    found: Floats = ordered[:, -1] - ordered[:, -2]
-    return found
+    margins: Floats = ordered[:, -1] - ordered[:, -2]
+    return margins
 
 
 def _moved(before: Sequence[Side], after: Sequence[Side]) -> Figures:
@@ -122,8 +122,8 @@ class Held:
 
     def cost(self, graph: onnx.ModelProto) -> float:
         """Return the KL divergence of a graph from float in nats."""
-        found = opened(self.model, graph.SerializeToString()).probabilities(self.images)
-        return divergence(self.reference, found)
+        probabilities = opened(self.model, graph.SerializeToString()).probabilities(self.images)
+        return divergence(self.reference, probabilities)
 
 
 def opened(model: Model, content: bytes) -> OnnxClassifier:
@@ -154,8 +154,8 @@ def explain(model: Model, bench: Bench) -> Figures:
         name: rounding.prepare(model.onnx, feeds(classifier, training), name)
         for name in ("percentile", "entropy")
     }
-    given = inputs(prepared.model, classifier.feed(images))
-    kinds = kinds_of(prepared.model, given)
+    activations = inputs(prepared.model, classifier.feed(images))
+    kinds = kinds_of(prepared.model, activations)
     costs = {
         "all layers": held.cost(rounding.to_int8(prepared)),
         **{
@@ -176,7 +176,7 @@ def explain(model: Model, bench: Bench) -> Figures:
             "layer": name,
             "kind": kinds[name],
             "divergence": held.cost(rounding.to_int8(prepared, only=[name])),
-            **reach(given[nodes[name].input[0]]),
+            **reach(activations[nodes[name].input[0]]),
         }
         for name in prepared.layers
     ]
@@ -215,9 +215,9 @@ def inputs(model: onnx.ModelProto, feed: dict[str, npt.NDArray[Any]]) -> dict[st
 
     graph = copy.deepcopy(model)
     names = dict.fromkeys(node.input[0] for node in qdq.layers(graph.graph))
-    asked = [name for name in names if name not in feed]
+    missing = [name for name in names if name not in feed]
     known = {each.name for each in graph.graph.output}
-    for name in asked:
+    for name in missing:
         if name not in known:
             graph.graph.output.append(
                 onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
@@ -225,32 +225,32 @@ def inputs(model: onnx.ModelProto, feed: dict[str, npt.NDArray[Any]]) -> dict[st
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    found = dict(zip(asked, session.run(asked, feed), strict=True))
-    return {**{name: feed[name] for name in names if name in feed}, **found}
+    values = dict(zip(missing, session.run(missing, feed), strict=True))
+    return {**{name: feed[name] for name in names if name in feed}, **values}
 
 
-def kinds_of(model: onnx.ModelProto, given: dict[str, Floats]) -> dict[str, str]:
+def kinds_of(model: onnx.ModelProto, activations: dict[str, Floats]) -> dict[str, str]:
     """Return the role of each layer in a mobile network, from its shape and its input's shape."""
-    found = {}
+    kinds = {}
     nodes = qdq.layers(model.graph)
     weights = _weights(model)
     spatial = [
-        place
-        for place, node in enumerate(nodes)
-        if node.op_type == "Conv" and given[node.input[0]].shape[2:] != (1, 1)
+        index
+        for index, node in enumerate(nodes)
+        if node.op_type == "Conv" and activations[node.input[0]].shape[2:] != (1, 1)
     ]
-    for place, node in enumerate(nodes):
+    for index, node in enumerate(nodes):
         group = next((item.i for item in node.attribute if item.name == "group"), 1)
         kernel = weights[node.input[1]].shape[2:]
-        if node.op_type != "Conv" or place > max(spatial, default=-1):
-            found[node.name] = "head"
-        elif given[node.input[0]].shape[2:] == (1, 1) and kernel == (1, 1):
-            found[node.name] = "squeeze-and-excitation"
+        if node.op_type != "Conv" or index > max(spatial, default=-1):
+            kinds[node.name] = "head"
+        elif activations[node.input[0]].shape[2:] == (1, 1) and kernel == (1, 1):
+            kinds[node.name] = "squeeze-and-excitation"
         elif group > 1:
-            found[node.name] = "depthwise"
+            kinds[node.name] = "depthwise"
         else:
-            found[node.name] = "pointwise" if kernel == (1, 1) else "full convolution"
-    return found
+            kinds[node.name] = "pointwise" if kernel == (1, 1) else "full convolution"
+    return kinds
 
 
 def reach(values: Floats) -> Figures:

@@ -9,7 +9,7 @@ are shipped recipes with changes, from a TOML file:
     recipe = "default"
     set = { "backbone.name" = "oraclenet", "backbone.width" = 1.5, "budget.epochs" = 40 }
 
-    python benchmarks/search.py CANDIDATES.toml --data-dir FOLDER [--folds 10] [--out FILE]
+    python benchmarks/studies/search.py CANDIDATES.toml --data-dir FOLDER [--folds 10] [--out FILE]
 
 Each finished training is a line in the journal and is not repeated, so that an interrupted or
 killed search resumes. The script prints a table, best first, with the paired difference from the
@@ -28,7 +28,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from _measured import emit
+from _shared import emit
 from scipy import stats
 
 import oraclezoo as oz
@@ -40,14 +40,14 @@ TRACK = "oracle-mnist-3k"
 
 def read_journal(path: Path) -> dict[tuple[str, int, int], dict[str, Any]]:
     """Read the journal as (recipe hash, folds, fold) -> line; truncated lines are skipped."""
-    found = {}
+    entries = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
             row = json.loads(line)
-            found[row["hash"], row["folds"], row["fold"]] = row
+            entries[row["hash"], row["folds"], row["fold"]] = row
         except (ValueError, KeyError):
             continue
-    return found
+    return entries
 
 
 def search(candidates: list[dict[str, Any]], data_dir: Path, folds: int, journal: Path) -> None:
@@ -92,7 +92,7 @@ def summarise(candidates: list[dict[str, Any]], folds: int, journal: Path) -> li
     95% interval by Student's t; None for fewer than two folds.
     """
     known = read_journal(journal)
-    found = {
+    summary = {
         each["name"]: {
             fold: known[key]
             for fold in range(folds)
@@ -100,10 +100,10 @@ def summarise(candidates: list[dict[str, Any]], folds: int, journal: Path) -> li
         }
         for each in candidates
     }
-    first = found[candidates[0]["name"]]
+    first = summary[candidates[0]["name"]]
     rows = []
     for each in candidates:
-        lines = found[each["name"]]
+        lines = summary[each["name"]]
         if not lines:
             continue
         accuracies = [100 * line["accuracy"] for line in lines.values()]

@@ -4,7 +4,7 @@ Cross-validated on the 2,000 training and validation images of oracle-mnist-3k, 
 images. The images are saved as JPEG files of the original size. A share of the training images is
 JPEG compressed (`augment.jpeg`).
 
-    python benchmarks/predict_jpeg.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
+    python benchmarks/studies/predict_jpeg.py --data-dir FOLDER [--folds 4] [--json] [--out FILE]
 
 Takes about 15 minutes. Output: benchmarks/measurements/predict-jpeg.json.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from _measured import emit
+from _shared import emit
 from predict_polarity import TRACK, as_jpeg, learn, parse
 
 from oraclezoo.card import SMOOTH
@@ -34,8 +34,8 @@ def main() -> None:
     rows, count = [], 0
     for share in SHARES:
         print(f"training with {share:g} of the images compressed", file=sys.stderr, flush=True)
-        found, count = by_share(arguments, share)
-        rows += found
+        accuracies, count = by_share(arguments, share)
+        rows += accuracies
     data = {
         "track": TRACK,
         "images": count,
@@ -61,17 +61,17 @@ def by_share(arguments: Any, share: float) -> tuple[list[dict[str, Any]], int]:
     changes = {"augment.jpeg": share, "augment.jpeg_quality": QUALITY, "data.refit": False}
     images, labels, nets = learn(arguments, RECIPE, changes)
     assert nets is not None, "--folds must be 1 or more"
-    shown = {"as published": list(images)}
+    variants = {"as published": list(images)}
     for quality in QUALITIES:
-        shown[f"JPEG, quality {quality}"] = [as_jpeg(image, quality) for image in images]
+        variants[f"JPEG, quality {quality}"] = [as_jpeg(image, quality) for image in images]
     rows = []
-    for name, grays in shown.items():
-        found = {}
+    for name, grays in variants.items():
+        accuracies = {}
         for deviation in DEVIATIONS:
             smoothed = [smooth(gray, deviation) if deviation else gray for gray in grays]
             right = nets.read(smoothed).argmax(1) == labels
-            found[f"{deviation:g}"] = round(float(right.mean()), 4)
-        rows.append({"augment_jpeg": share, "shown": name, "accuracy": found})
+            accuracies[f"{deviation:g}"] = round(float(right.mean()), 4)
+        rows.append({"augment_jpeg": share, "shown": name, "accuracy": accuracies})
     return rows, len(labels)
 
 

@@ -1,7 +1,7 @@
 """Measure a run's accuracy on corrupted validation images, by corruption and severity.
 
     $ oraclezoo train quick --track oracle-mnist-3k
-    $ python benchmarks/corruptions.py runs/quick-dd60ca36642a-s0
+    $ python benchmarks/studies/corruptions.py runs/quick-dd60ca36642a-s0
 
 The script never uses test images: its table serves to calibrate the corruptions.
 """
@@ -32,10 +32,10 @@ def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:
 
     rows = []
     for name, kind in CORRUPTIONS.items():
-        found, changed = [], []
+        accuracies, changed = [], []
         for severity in SEVERITIES:
             corrupted = [corrupt(part.images, name, severity, seed) for seed in range(seeds)]
-            found.append(float(np.mean([accuracy(images) for images in corrupted])))
+            accuracies.append(float(np.mean([accuracy(images) for images in corrupted])))
             changes = [np.abs(images.astype(float) - part.images).mean() for images in corrupted]
             changed.append(float(np.mean(changes)))
         rows.append(
@@ -44,7 +44,7 @@ def measure(folder: Path, data_dir: Path | None, seeds: int) -> dict[str, Any]:
                 "summary": kind.summary,
                 "unit": kind.unit,
                 "strengths": list(kind.strengths),
-                "accuracy": [round(value, 4) for value in found],
+                "accuracy": [round(value, 4) for value in accuracies],
                 "gray_levels_changed": [round(value, 2) for value in changed],
             }
         )

@@ -4,8 +4,8 @@ OracleNet with its recipe, cross-validated on the 2,000 training and validation 
 oracle-mnist-3k, never on test images. Each network is pruned to a share of its
 multiply-accumulates, fine-tuned with each setting, and scored on its held-out fold.
 
-    python benchmarks/finetuning.py --data-dir FOLDER [--folds 4] [--recipe default] [--quick]
-        [--device auto] [--json] [--out FILE]
+    python benchmarks/studies/finetuning.py --data-dir FOLDER [--folds 4] [--recipe default]
+        [--quick] [--device auto] [--json] [--out FILE]
 
 Takes about 25 minutes. Output: benchmarks/measurements/finetuning.json.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measured import emit, options, positive
+from _shared import emit, options, positive
 
 import oraclezoo as oz
 from oraclezoo.data.folds import deal
@@ -49,16 +49,16 @@ def main() -> None:
     recipe = oz.Recipe.load(arguments.recipe, changes)
     dataset = oz.registry().create("dataset", TRACK, data_dir=arguments.data_dir)
     settings = list(product(SHARES, scales, DISTILLED))
-    found: dict[Any, list[Any]] = {setting: [] for setting in (None, *settings)}
+    scores: dict[Any, list[Any]] = {setting: [] for setting in (None, *settings)}
     labels = []
     with tempfile.TemporaryDirectory() as folder:
-        for seed, place in enumerate(deal(dataset, Path(folder), arguments.folds)):
+        for seed, fold in enumerate(deal(dataset, Path(folder), arguments.folds)):
             print(f"fold {seed + 1} of {arguments.folds}", file=sys.stderr, flush=True)
-            given: dict[str, Any] = {"data_dir": place, "seed": seed, "device": arguments.device}
-            run = oz.train(recipe, out=Path(folder, "runs"), **given)
-            held = oz.registry().create("dataset", "idx", data_dir=place).split("validation")
+            common: dict[str, Any] = {"data_dir": fold, "seed": seed, "device": arguments.device}
+            run = oz.train(recipe, out=Path(folder, "runs"), **common)
+            held = oz.registry().create("dataset", "idx", data_dir=fold).split("validation")
             labels.append(np.asarray(held.labels))
-            found[None].append(run.model().predict(held.images).probabilities)
+            scores[None].append(run.model().predict(held.images).probabilities)
             for share, scale, distill in settings:
                 model = oz.prune(
                     run,
@@ -67,9 +67,9 @@ def main() -> None:
                     lr_scale=scale,
                     distill=distill,
                     timed=False,
-                    **given,
+                    **common,
                 )
-                found[share, scale, distill].append(model.predict(held.images).probabilities)
+                scores[share, scale, distill].append(model.predict(held.images).probabilities)
     truth = np.concatenate(labels).astype(np.int64)
     data = {
         "track": TRACK,
@@ -81,10 +81,10 @@ def main() -> None:
         "backbone": recipe.backbone.name,
         "epochs": epochs,
         "lr_scale": Tuning.lr_scale,
-        "unpruned": scored(found[None], truth),
+        "unpruned": scored(scores[None], truth),
         "rows": [
             dict(zip(("macs", "lr_scale", "distill"), setting, strict=True))
-            | scored(found[setting], truth)
+            | scored(scores[setting], truth)
             for setting in settings
         ],
     }
