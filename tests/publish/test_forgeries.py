@@ -332,7 +332,7 @@ FORGERIES: dict[str, tuple[str, Forgery, str, str]] = {
     ),
     "overflow": (
         *(PLAIN, option("optimizer", "lr", 10**400)),
-        *("schema", "recipe.content.optimizer.options.lr is inf; it must be finite"),
+        *("schema", "recipe.content.optimizer.options.lr has more than 1001 bits"),
     ),
 }
 
