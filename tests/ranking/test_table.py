@@ -170,6 +170,23 @@ def test_rows_of_few_seeds_have_no_rank(make_entry: MakeEntry, three: list[Entry
     assert leaderboard([three[0]]).rows[0].rank == 1
 
 
+def test_few_seeds_have_an_interval_within_0_and_100_that_is_called_rough(
+    make_entry: MakeEntry, three: list[Entry]
+) -> None:
+    """Two seeds, one all wrong, and five that are all right."""
+    halves = make_entry("halves", np.repeat([[True], [False]], 400, axis=1))
+    perfect = make_entry("perfect", np.ones((5, 400), dtype=bool))
+    table = leaderboard([halves, perfect, *three])
+    for row in table.rows:
+        assert row.ci95_low_percent is not None
+        assert row.ci95_high_percent is not None
+        assert 0 <= row.ci95_low_percent < row.ci95_high_percent <= 100
+    text = table.to_markdown()
+    assert text.count("2 seeds (fewer than 5: rough interval)") == 1
+    assert "Fewer than 5 seeds: such an interval is rough" in text
+    assert "rough" not in leaderboard(three).to_markdown()
+
+
 def test_failed_rows_come_last_with_their_reason(make_entry: MakeEntry, three: list[Entry]) -> None:
     """A recipe without a successful seed has no rank, and one line states the reason."""
     failures = (DIVERGED, Failure(1, "diverged", ""), Failure(2, "killed", ""))

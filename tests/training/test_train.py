@@ -343,6 +343,10 @@ def test_refit_trains_on_both_parts_and_cannot_choose(
     run = oz.train(refit, data_dir=tiny_idx, out=tmp_path, device="cpu")
     assert run.record.train_images == 160
     assert run.outcome.examples == 160
+    assert run.outcome.validation_accuracy is run.outcome.validation_loss is None  # trained on
+    assert run.outcome.best_validation_accuracy is None
+    assert run.metrics[-1].validation_accuracy is run.metrics[-1].validation_loss is None
+    assert evaluate(run, data_dir=tiny_idx, results=tmp_path, device="cpu").trained_on
     with pytest.raises(UsageError, match="refit"):
         oz.train(
             refit.override({"train.keep": "best"}), data_dir=tiny_idx, out=tmp_path, device="cpu"

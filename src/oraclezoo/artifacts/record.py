@@ -65,7 +65,8 @@ class Outcome:
     """Totals of a finished run, including pre-training, teachers and fine-tuning.
 
     ``best_epoch`` and ``best_validation_accuracy`` are of the best epoch, ``compiled`` whether
-    ``torch.compile`` was used; a compressed variant has none of these.
+    ``torch.compile`` was used; a compressed variant has none of these. Validation metrics are None
+    if the validation images were trained on (``data.refit``).
     """
 
     steps: int
@@ -73,8 +74,8 @@ class Outcome:
     train_s: float
     compile_s: float
     compiled: bool | None = None
-    validation_accuracy: float
-    validation_loss: float
+    validation_accuracy: float | None
+    validation_loss: float | None
     best_epoch: int | None = None
     best_validation_accuracy: float | None = None
     peak_memory_bytes: int | None
@@ -102,10 +103,13 @@ class Pretraining(Preparation):
 
 @dataclass(frozen=True, kw_only=True)
 class Teaching(Preparation):
-    """Record of the training of teachers, with the validation accuracy of each."""
+    """Record of the training of teachers, with the validation accuracy of each.
+
+    It is None for teachers that were trained on the validation images.
+    """
 
     teachers: int
-    validation_accuracy: tuple[float, ...]
+    validation_accuracy: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)

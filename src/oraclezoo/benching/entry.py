@@ -21,6 +21,7 @@ from oraclezoo.artifacts.run import Run, ScoredRecord
 from oraclezoo.artifacts.score import Score
 from oraclezoo.artifacts.sources import code_sha256
 from oraclezoo.benching.events import Measured
+from oraclezoo.benching.own_track import keep_track, name_of
 from oraclezoo.card import PluginSource
 from oraclezoo.codec import encode
 from oraclezoo.contracts import Dataset
@@ -42,6 +43,7 @@ from oraclezoo.result import (
     timestamp,
 )
 from oraclezoo.result.check import CLOSED_EPOCHS, SCHEMA, beyond_closed
+from oraclezoo.result.own_track import id_part
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def compose_result(
             f"{recipe.name}: its seeds were scored on different test files; run all of them again "
             "with --overwrite"
         )
-    identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
+    track = id_part(_short(recipe), name_of(jobs.dataset))
+    identity = make_id(track, recipe.name, recipe.hash, description["class"])
     plugins = _plugins(jobs, records, registry)
     robustness = robustness_section([record.evaluated.robustness for record in records.values()])
     keeps = (jobs.timed, robustness is not None)
@@ -129,7 +132,7 @@ def compose_result(
         "components": {kind: encode(each) for kind, each in components(recipe, registry).items()},
         "examples": examples,
         "seeds": [
-            _seed_row(seed, record, score, jobs.timed)
+            _seed_row(seed, record, score, jobs.timed, not recipe.data.refit)
             for (seed, record), score in zip(records.items(), scores, strict=True)
         ],
         "failures": [encode(failure) for failure in jobs.failures],
@@ -148,6 +151,7 @@ def compose_result(
         document["plugins"] = encoded(plugins)
     result = Result.from_json_dict(document)
     result.save(folder)
+    keep_track(jobs.dataset, result, scores[0].labels if scores else None, folder)
     return result
 
 
@@ -237,13 +241,16 @@ def _keep_predictions(folder: Path, identity: str, scores: list[Score]) -> dict[
     return {"file": file, "sha256": digest, "images": images, "classes": classes}
 
 
-def _seed_row(seed: int, record: ScoredRecord, score: Score, timed: bool) -> dict[str, Any]:
+def _seed_row(
+    seed: int, record: ScoredRecord, score: Score, timed: bool, held_out: bool
+) -> dict[str, Any]:
+    """Return a seed's scores; ``held_out``: the validation images were not trained on."""
     outcome = record.outcome
     return {
         "seed": seed,
         "accuracy": score.accuracy,
         "loss": score.loss,
-        "validation_accuracy": outcome.validation_accuracy,
+        "validation_accuracy": outcome.validation_accuracy if held_out else None,
         "train_s": outcome.train_s if timed else None,
         "compile_s": outcome.compile_s if timed else None,
         "steps": outcome.steps,

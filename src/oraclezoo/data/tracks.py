@@ -175,8 +175,9 @@ def idx(
 
     Validation is read from a pair of files if the folder has one; otherwise it is every tenth
     training image of each class, in file order. ``dataset.toml`` in the folder sets class names,
-    whether flips keep the label, and whether the images are synthetic. Without it, classes are "0",
-    "1", ... up to the largest training label, and both flags are false.
+    whether flips keep the label, whether the images are synthetic, and optionally a name, a source
+    and the SHA-256 of the files. Without it, classes are "0", "1", ... up to the largest training
+    label, and both flags are false.
 
     Args:
         data_dir: The folder.
@@ -210,10 +211,10 @@ def idx(
 
     @cache
     def training() -> AnySplit:
-        return _own(read, paths["training images"], paths["training labels"], digests)
+        return _own(read, paths["training images"], paths["training labels"], digests, about)
 
     def other(name: str) -> AnySplit:
-        part = _own(read, paths[f"{name} images"], paths[f"{name} labels"], digests)
+        part = _own(read, paths[f"{name} images"], paths[f"{name} labels"], digests, about)
         size, expected = part.images.shape[1], training().images.shape[1]
         if size != expected:
             raise DataError(
@@ -244,6 +245,8 @@ def idx(
         synthetic=about.synthetic,
         sha256=digests,
         readers={"train": train, "validation": validation, "test": partial(other, "test")},
+        name=about.name,
+        source=about.source,
     )
 
 
@@ -262,7 +265,11 @@ def _official(
 
 
 def _own(
-    read: Callable[..., AnySplit], images_path: Path, labels_path: Path, digests: dict[str, str]
+    read: Callable[..., AnySplit],
+    images_path: Path,
+    labels_path: Path,
+    digests: dict[str, str],
+    about: folder.About,
 ) -> AnySplit:
     """Read one part of a user's data set; add the SHA-256 of its files to ``digests``."""
     part = read(images_path, labels_path)
@@ -279,6 +286,11 @@ def _own(
         )
     for path in (images_path, labels_path):
         digests[path.name] = upstream.digest(path)
+        if (about.sha256 or digests).get(path.name) != digests[path.name]:
+            raise DataError(
+                f"{path}: its SHA-256 is not the one in {folder.ABOUT}; restore the file, or give "
+                "changed data another name"
+            )
     return part
 
 

@@ -269,13 +269,14 @@ class Trainer:
         )
         if validated:
             self._validate()
+        held_out = validated and not self.recipe.data.refit  # else the images were trained on
         return Epoch(
             epoch=progress.epoch,
             step=self.step,
             lr=float(self.parts.optimizer.param_groups[0]["lr"]),
             train_loss=train_loss,
-            validation_loss=progress.validation_loss if validated else None,
-            validation_accuracy=progress.validation_accuracy if validated else None,
+            validation_loss=progress.validation_loss if held_out else None,
+            validation_accuracy=progress.validation_accuracy if held_out else None,
             train_s=progress.train_s,
             images_per_s=progress.epoch * images / (progress.train_s - progress.compile_s),
         )

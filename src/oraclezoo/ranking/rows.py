@@ -96,8 +96,9 @@ class Rows:
     """The rows of one track and division on the same data files.
 
     ``test`` is the number of test images. ``recipes_scored`` counts the distinct recipes in the
-    ledgers of the results' folders for this test split, None without a ledger. ``data`` identifies
-    the data files if a track has tables for several versions of them, and is empty otherwise.
+    ledgers of the results' folders for this test split, None without a ledger. ``data`` is the
+    name of a user's data set, or identifies the data files if a track has tables for several
+    versions of them; it is empty otherwise.
     """
 
     track: str
