@@ -150,11 +150,13 @@ class Spec:
         where = f"spec {self.name!r}"
         if self.kind not in KINDS:
             raise PluginError(f"{where}: kind '{self.kind}' is not one of {', '.join(KINDS)}")
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+        name: object = self.name  # a plugin may pass anything
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise PluginError(
                 f"{where}: a name is a string of letters, digits, '.', '_', '+', '-' and one '/'"
             )
-        if not isinstance(self.target, str) or not _TARGET.fullmatch(self.target):
+        target: object = self.target
+        if not isinstance(target, str) or not _TARGET.fullmatch(target):
             raise PluginError(f"{where}: target {self.target!r} is not 'package.module:attribute'")
         if not all(isinstance(option, Option) for option in self.options):
             raise PluginError(f"{where}: options must be oraclezoo.specs.Option")

@@ -366,6 +366,8 @@ def test_a_missing_plugin_gets_a_dash_that_names_it(registry: Registry, tmp_path
     part = {"name": "zoo-extras:net", "distribution": "zoo-extras", "version": "1.4"}
     forged.document["components"]["backbone"] = part
     forged.document["recipe"]["content"]["backbone"] = {"name": "zoo-extras:net", "options": {}}
+    code = {"version": "1.4", "sha256": "0123456789abcdef" * 4, "source": "index"}
+    forged.document["plugins"] = {"zoo-extras": code}
     probabilities = forged.arrays["probabilities"].astype(np.float32)
     forged.arrays["probabilities"] = (0.9 * probabilities + 0.01).astype(np.float16)
     checked = check(forged.save(), registry)

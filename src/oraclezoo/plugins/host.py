@@ -206,8 +206,11 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
         )
     if changed:
         warn(f"plugin {name} changes {', '.join(changed)} when loaded; this was undone")
-    notes = _notes(light, bool(specs), time.perf_counter() - start)
-    notes = (*notes, *_changes(changed), *unknown_facts(specs.values()))
+    notes = (
+        *_notes(light, bool(specs), time.perf_counter() - start),
+        *_changes(changed),
+        *unknown_facts(specs.values()),
+    )
     return _record(point, specs=tuple(specs.values()), notes=notes)
 
 

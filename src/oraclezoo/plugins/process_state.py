@@ -175,7 +175,7 @@ _DIFFERENCES: dict[str, Callable[[Any, Any, set[str]], str]] = {
 
 def _restore(name: str, value: Any, fresh: set[str]) -> None:
     modules: dict[str, Any] = dict(sys.modules)
-    torch = modules.get("torch")
+    torch: Any = modules.get("torch")
     with suppress(OSError, RecursionError):
         if name == "the working folder" and value is not None:
             os.chdir(value)

@@ -271,7 +271,7 @@ def _plugins(result: Result, path: Path, registry: Registry) -> Iterator[str]:
                 "publish it, install it from there and run the benchmark again"
             )
         elif record.source == "local":
-            yield _Unchecked(f"{name} {version} was installed from a local file or folder")
+            yield Unchecked(f"{name} {version} was installed from a local file or folder")
 
 
 def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +15,7 @@ from oraclezoo.errors import UsageError
 from oraclezoo.plugins.process_state import preserved
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
-from oraclezoo.recipe.sections import COMPONENTS, Component
+from oraclezoo.recipe.sections import COMPONENTS
 from oraclezoo.testing.subject import Subject, fail
 
 BATCH = 16
@@ -66,8 +65,7 @@ def _recipe(subject: Subject) -> Recipe:
     }
     recipe = Recipe.load("quick", changes)
     if subject.spec.kind in COMPONENTS:
-        component = Component(subject.entry.qualified, {})
-        recipe = replace(recipe, **{subject.spec.kind: component})
+        recipe = recipe.override({f"{subject.spec.kind}.name": subject.entry.qualified})
     return resolve(recipe, subject.registry)
 
 

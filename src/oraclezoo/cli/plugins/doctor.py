@@ -109,13 +109,13 @@ def _clashes(registry: Registry) -> Iterator[Problem]:
         else:
             why = f"several distributions provide it: {first.qualified}, {names}"
             yield Problem("warning", what, why, "use the qualified name")
-    for names in registry.lookalikes():
-        listed = ", ".join(entry.qualified for entry in names)
+    for alike in registry.lookalikes():
+        listed = ", ".join(entry.qualified for entry in alike)
         yield Problem(
             "warning",
-            f"{names[0].spec.kind} '{names[-1].spec.name}'",
+            f"{alike[0].spec.kind} '{alike[-1].spec.name}'",
             f"names differ by case only, and are easily confused: {listed}",
-            f"the author of {names[-1].distribution} should rename one of them",
+            f"the author of {alike[-1].distribution} should rename one of them",
         )
 
 
