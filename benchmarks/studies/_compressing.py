@@ -16,8 +16,10 @@ import numpy.typing as npt
 from _shared import Figures
 
 import oraclezoo as oz
-from oraclezoo.artifacts.model import CARD, Model, load
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking.stats import interval, paired

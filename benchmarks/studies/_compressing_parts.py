@@ -26,7 +26,8 @@ from _shared import Figures
 from torch import nn
 
 from oraclezoo.artifacts.build import build_backbone
-from oraclezoo.artifacts.model import Model, assemble
+from oraclezoo.artifacts.load import assemble
+from oraclezoo.artifacts.model import Model
 from oraclezoo.codec import encode
 from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.engine.records import Checkpoint

@@ -58,7 +58,7 @@ def receipt(model: Model | str | Path) -> list[dict[str, Any]]:
 
     >>> import oraclezoo as oz
     >>> [receipt["step"] for receipt in oz.receipt(oz.load("oraclenet_n"))]
-    ['export']
+    ['export', 'quantize']
     """
     from oraclezoo.card import read_card
 

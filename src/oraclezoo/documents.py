@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,11 @@ MAX_DEPTH = 100
 
 MAX_INTEGER = 2**63 - 1
 """Largest integer, as in TOML; larger ones do not fit into a float or an array."""
+
+
+_JSON_INTEGER = re.compile(r'"([^"\n]{1,60})"\s*:\s*-?\d{4000}')
+_TOML_INTEGER = re.compile(r"([\w.-]{1,60})\s*=\s*[-+]?\d{4000}")
+"""An integer that is too long for Python, after its key."""
 
 
 def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -64,19 +70,23 @@ def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: If it is not JSON, too deeply nested, or has an integer of more than 64 bits.
+        ValueError: If it is not JSON, too deeply nested, or has an integer beyond
+            :data:`MAX_INTEGER`.
     """
     try:
         return checked(json.loads(text))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        raise _named(error, text, _JSON_INTEGER) from error
 
 
 def parse_toml(text: str) -> dict[str, Any]:
     """Return the tables of a TOML text.
 
     Raises:
-        ValueError: If it is not TOML, too deeply nested, or has an integer of more than 64 bits.
+        ValueError: If it is not TOML, too deeply nested, or has an integer beyond
+            :data:`MAX_INTEGER`.
     """
     import tomllib  # 5 ms
 
@@ -84,21 +94,38 @@ def parse_toml(text: str) -> dict[str, Any]:
         tables: dict[str, Any] = checked(tomllib.loads(text))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        raise _named(error, text, _TOML_INTEGER) from error
     return tables
 
 
-def checked(document: Any) -> Any:
+def _named(error: ValueError, text: str | bytes, integer: re.Pattern[str]) -> ValueError:
+    """Return the error, or one with the key if Python does not convert so long an integer."""
+    if "integer string conversion" not in str(error):
+        return error
+    found = integer.search(text if isinstance(text, str) else text.decode(errors="replace"))
+    return ValueError(f"{found[1] if found else 'an integer'} has more than 63 bits")
+
+
+def checked(document: Any, largest: int = MAX_INTEGER) -> Any:
     """Return a parsed document.
+
+    Args:
+        document: The document.
+        largest: Limit of the absolute value of integers.
+
+    Returns:
+        ``document``.
 
     Raises:
         ValueError: If it is nested more than :data:`MAX_DEPTH` deep or has an integer beyond
-            :data:`MAX_INTEGER`. The message names the key.
+            ``largest``. The message names the key.
     """
     pending: list[tuple[str, int, Any]] = [("", 0, document)]
     while pending:
         key, depth, value = pending.pop()
-        if isinstance(value, int) and abs(value) > MAX_INTEGER:
-            raise ValueError(f"{key or 'the number'} has more than 64 bits")
+        if isinstance(value, int) and abs(value) > largest:
+            raise ValueError(f"{key or 'the number'} has more than {largest.bit_length()} bits")
         if isinstance(value, dict):
             children = [
                 (f"{key}.{name}" if key else str(name), item) for name, item in value.items()

@@ -77,8 +77,8 @@ def test_a_benchmark_hands_them_to_its_jobs(here: Path, tiny_idx: Path) -> None:
     result = oraclezoo(*arguments, *more)
     assert result.exit_code == 0, result.output
     (folder,) = (path for path in Path("runs").iterdir() if path.is_dir())
-    record = oz.Run.load(folder).record
-    assert (record["compile"], record["deterministic"]) == ("off", True)
+    provenance = oz.Run.load(folder).record.provenance
+    assert (provenance.compile, provenance.deterministic) == ("off", True)
     kept = oraclezoo(*arguments, *more)
     assert "(reused)" in kept.stderr
     anew = oraclezoo(*arguments, *more[:-1])

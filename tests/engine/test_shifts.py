@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 import oraclezoo as oz
 from oraclezoo.analysis.evaluate import evaluate
-from oraclezoo.artifacts.model import load
+from oraclezoo.artifacts.load import load
 from oraclezoo.data.folder import ABOUT
 from oraclezoo.engine.evaluate import probabilities, with_views
 from oraclezoo.errors import ResultError

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import threading
 from io import BytesIO
 from pathlib import Path
 
@@ -113,3 +115,17 @@ def test_sources_are_found_as_they_are_asked_for(folder: Path) -> None:
         raise AssertionError("asked for more")
 
     assert next(expand(arguments(), BytesIO())).name.endswith("2.PNG")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_in_a_folder_is_not_opened(tmp_path: Path) -> None:
+    """Nobody writes to it; a pipe that is named is read."""
+    os.mkfifo(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"b")
+    names = [source.name for source in expand([str(tmp_path)], io.BytesIO())]
+    assert names == [str(tmp_path / "b.png")]
+    (source,) = expand([str(tmp_path / "a.png")], io.BytesIO())
+    writer = threading.Thread(target=(tmp_path / "a.png").write_bytes, args=(b"a",))
+    writer.start()
+    assert source.read() == b"a"
+    writer.join()

@@ -413,7 +413,7 @@ def test_two_sweeps_do_not_share_a_folder(tiny_idx: Path, tmp_path: Path) -> Non
     """The second sweep raises an error, and the first continues."""
 
     def second(trial: Trial) -> None:
-        with pytest.raises(UsageError, match="another sweep is running"):
+        with pytest.raises(UsageError, match="in use by another process"):
             run(tiny_idx, tmp_path, trials=1)
 
     assert run(tiny_idx, tmp_path, trials=1, on_trial=second).complete

@@ -14,7 +14,7 @@ import pytest
 import oraclezoo as oz
 from oraclezoo.analysis.evaluate import evaluate, wilson
 from oraclezoo.artifacts import build
-from oraclezoo.artifacts.model import _outline
+from oraclezoo.artifacts.load import _outline
 from oraclezoo.artifacts.run import Run
 from oraclezoo.card import Card
 from oraclezoo.contracts import Dataset

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from oraclezoo.artifacts.build import open_dataset
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, occupied
 from oraclezoo.artifacts.score import record_test_evaluation, score
 from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
@@ -95,7 +95,8 @@ def evaluate(
     model = opened.model(registry=registry)
     if split == "test":
         require_finished(opened)
-        record_test_evaluation(opened, dataset, Path(results))
+        with occupied(Path(results)):
+            record_test_evaluation(opened, dataset, Path(results))
     scores = score(model, dataset, split, device)
     correct = scores.probabilities.argmax(1) == scores.labels
     return Evaluation(

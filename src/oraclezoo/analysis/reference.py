@@ -19,6 +19,7 @@ from safetensors.numpy import load, save
 from oraclezoo.analysis.features import Features, features
 from oraclezoo.artifacts.model import Model
 from oraclezoo.contracts import Dataset
+from oraclezoo.documents import read_file
 from oraclezoo.errors import ResultError
 from oraclezoo.storage import write_atomically
 
@@ -62,9 +63,7 @@ class Reference:
         """
         place = Path(path)
         try:
-            if place.stat().st_size > MAX_FILE_BYTES:
-                raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
-            arrays = load(place.read_bytes())
+            arrays = load(read_file(place, MAX_FILE_BYTES))
             with safe_open(place, framework="numpy") as file:
                 about = json.loads((file.metadata() or {})["oraclezoo"])
             vectors, labels = arrays["vectors"], arrays["labels"]

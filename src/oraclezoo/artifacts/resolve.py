@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from oraclezoo.artifacts.model import Model, load
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
 from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset
@@ -17,6 +18,7 @@ from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking import ledger
 from oraclezoo.result import data_key
 from oraclezoo.serving.listing import shipped
+from oraclezoo.storage import current
 
 
 def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
@@ -40,7 +42,7 @@ def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
     )
     if known:
         return load(source, registry)
-    if (path / CARD).is_file():
+    if current(path, CARD).is_file():
         return load(path, registry)
     if (path / "run.json").is_file():
         return Run.load(path).model(registry=registry)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Concatenate, ParamSpec
 
-from oraclezoo.artifacts.model import Model, assemble
+from oraclezoo.artifacts.load import assemble
+from oraclezoo.artifacts.model import Model, refuse_run
 from oraclezoo.artifacts.record import Evaluated, Outcome, RunRecord
 from oraclezoo.codec import decode
 from oraclezoo.documents import read_json, read_rows
@@ -18,7 +22,7 @@ from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.result import timestamp
-from oraclezoo.storage import write_atomically
+from oraclezoo.storage import exclusive, write_atomically
 
 OVERWRITE = "--overwrite trains again, --out chooses another folder"
 """Advice at the end of errors about a run folder."""
@@ -159,6 +163,51 @@ def writable(folder: Path) -> None:
         raise ResultError(
             f"{folder}: cannot be written to ({error.strerror or error}); choose another folder"
         ) from error
+
+
+P = ParamSpec("P")
+Source = Model | Run | str | Path
+"""A model, a run, the folder of either, or a model's name."""
+
+
+@contextmanager
+def occupied(folder: Path) -> Iterator[None]:
+    """Check that a folder is writable and lock it for this process during the block.
+
+    Args:
+        folder: The folder; it is created if necessary.
+
+    Raises:
+        ResultError: The folder cannot be written.
+        UsageError: Another process writes to it.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(folder))
+        except OSError as error:
+            raise ResultError(
+                f"{folder}: cannot be written to ({error.strerror or error}); choose another folder"
+            ) from error
+        writable(folder)
+        yield
+
+
+def writing_model(
+    function: Callable[Concatenate[Source, str | Path | None, P], Model],
+) -> Callable[Concatenate[Source, str | Path | None, P], Model]:
+    """Lock the folder that a function writes its model to, its second argument, while it runs."""
+
+    @functools.wraps(function)
+    def locked(
+        model: Source, out: str | Path | None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Model:
+        if out is None:
+            return function(model, out, *args, **kwargs)
+        refuse_run(Path(out))
+        with occupied(Path(out)):
+            return function(model, out, *args, **kwargs)
+
+    return locked
 
 
 def folder_name(recipe: Recipe, seed: int) -> str:

@@ -13,7 +13,7 @@ import torch
 
 from oraclezoo.artifacts import build
 from oraclezoo.artifacts.robustness import check_size
-from oraclezoo.artifacts.run import writable
+from oraclezoo.artifacts.run import occupied, writable
 from oraclezoo.benching.progress import Progress
 from oraclezoo.benching.recipe import RecipeBench, Sequential
 from oraclezoo.benching.seeds import Concurrent
@@ -127,12 +127,12 @@ def bench(
     )
     wanted(compile, shared.execution.torch_device(), 0)
     datasets = _datasets(resolved.values(), shared, progress)
-    for folder in (shared.results, shared.runs):
-        writable(folder)
-    rows = _rows(
-        resolved, shared, datasets, len(seed_list), Concurrent() if accuracy_only else None
-    )
-    results = {recipe_hash: row.result(seed_list) for recipe_hash, row in rows.items()}
+    with occupied(shared.results):
+        writable(shared.runs)
+        rows = _rows(
+            resolved, shared, datasets, len(seed_list), Concurrent() if accuracy_only else None
+        )
+        results = {recipe_hash: row.result(seed_list) for recipe_hash, row in rows.items()}
     return [results[recipe_hash] for recipe_hash in resolved]
 
 

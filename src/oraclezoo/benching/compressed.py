@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from oraclezoo.artifacts import build
-from oraclezoo.artifacts.model import GRAPH, WEIGHTS, Model, load
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import GRAPH, WEIGHTS, Model
 from oraclezoo.artifacts.provenance import provenance
 from oraclezoo.artifacts.record import (
     VARIANT_SCHEMA,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oraclezoo.documents import read_toml
 from oraclezoo.errors import DataError, nearest
 
 FILES = {
@@ -117,8 +117,8 @@ def read_about(folder: Path) -> About:
     if not path.exists():
         return About()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = read_toml(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}") from error
     known = ("classes", "glyphs", "flip_keeps_label", "synthetic")
     for key in document:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.contracts import Dataset
@@ -27,7 +27,7 @@ from oraclezoo.pruning.options import (
     tuning_document,
 )
 from oraclezoo.pruning.steps import Steps
-from oraclezoo.pruning.workspace import working
+from oraclezoo.pruning.workspace import is_finished, working
 from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.notes import CERTAIN
 from oraclezoo.receipts.receipt import Step, prove
@@ -152,6 +152,7 @@ def prune(
     return prune_model(model, out, options, registry or build_registry(), callbacks)
 
 
+@writing_model
 def prune_model(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -179,6 +180,9 @@ def prune_model(
         data = images_for(before, mild, dataset, pick(options.device))
     folder = None if out is None else Path(out)
     digest = _digest(before, pruning, tuning, dataset, mild)
+    if folder is not None and options.resume and is_finished(folder, digest):
+        callbacks.say(f"{folder} is finished")
+        return open_model(folder, registry)
     with working(folder, digest, resume=options.resume, overwrite=options.overwrite) as work:
         steps = Steps(
             before=before,

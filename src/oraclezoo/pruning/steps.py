@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.artifacts.model import Model, assemble
+from oraclezoo.artifacts.load import assemble
+from oraclezoo.artifacts.model import Model
 from oraclezoo.compression.channels.coupled import Coupled, coupled
 from oraclezoo.compression.channels.importance import score
 from oraclezoo.compression.channels.plan import Plan

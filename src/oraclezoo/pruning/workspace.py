@@ -17,9 +17,10 @@ from torch import Tensor
 from oraclezoo.artifacts.run import writable
 from oraclezoo.card import CARD
 from oraclezoo.compression.channels.plan import Plan
+from oraclezoo.documents import read_json
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.pruning.options import Cut
-from oraclezoo.storage import write_atomically
+from oraclezoo.storage import current, write_atomically
 
 FOLDER = "pruning"
 """Name of the working directory of a pruning, inside the model's folder."""
@@ -62,7 +63,7 @@ def working(
         with tempfile.TemporaryDirectory(prefix=f"oraclezoo-{name}-") as temporary:
             yield Path(temporary)
         return
-    work = folder / name
+    work, marker = folder / name, _marker(folder, name)
     started = (work / DIGEST).is_file()
     if started and not (resume or overwrite):
         raise UsageError(
@@ -79,11 +80,32 @@ def working(
                 "--overwrite"
             )
     else:
+        marker.unlink(missing_ok=True)
         shutil.rmtree(work, ignore_errors=True)
         writable(work)
         write_atomically(work / DIGEST, digest.encode())
     yield work
+    write_atomically(marker, digest.encode())
     shutil.rmtree(work, ignore_errors=True)
+
+
+def is_finished(folder: Path, digest: str, name: str = FOLDER) -> bool:
+    """Return whether a job with these inputs has written its model to a folder.
+
+    Args:
+        folder: The folder.
+        digest: As for :func:`working`.
+        name: Name of the working directory.
+    """
+    if (folder / name).exists() or not current(folder, CARD).is_file():
+        return False
+    marker = _marker(folder, name)
+    return marker.is_file() and marker.read_text(encoding="utf-8") == digest
+
+
+def _marker(folder: Path, name: str) -> Path:
+    """Return the file with the digest of a finished job."""
+    return folder / f".{name}"
 
 
 def write_start(folder: Path, start: Start) -> None:
@@ -103,7 +125,7 @@ def read_start(folder: Path) -> Start | None:
     if not (folder / "plan.json").is_file():
         return None
     try:
-        document = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        document = read_json(folder / "plan.json")
         plan, cut = Plan.from_json(document["plan"]), Cut(**document["told"])
         return Start(plan, cut, load_file(folder / "start.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, ResultError) as error:

@@ -13,7 +13,7 @@ import torch
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.onnx import graph_of, shipped
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.card import CARD
 from oraclezoo.card.receipt import Parity
 from oraclezoo.contracts import Dataset
@@ -93,6 +93,7 @@ def export(
     )
 
 
+@writing_model
 def export_model(
     model: Model | Run | str | Path,
     out: str | Path | None,

@@ -12,7 +12,7 @@ import onnx
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.choices import AUTO, BACKENDS, CALIBRATIONS
 from oraclezoo.compression.compact import compact
 from oraclezoo.compression.int8 import quantize as rounding
@@ -136,6 +136,7 @@ def quantize(
     return quantize_onnx(model, out, quantization, registry, progress)
 
 
+@writing_model
 def quantize_onnx(
     model: Model | Run | str | Path,
     out: str | Path | None,

@@ -13,7 +13,7 @@ import torch
 
 from oraclezoo.artifacts.model import SIZES, Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.compression.torch_form import Form, int8_macs, weighted_layers
 from oraclezoo.engine.device import exact_float32, pick
@@ -29,6 +29,7 @@ PUBLISHED = ("weights", "result")
 """Entries of a published model's card that describe its files and the score of its ONNX file."""
 
 
+@writing_model
 def quantize_torch(
     model: Model | Run | str | Path,
     out: str | Path | None,

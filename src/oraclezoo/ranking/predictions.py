@@ -17,6 +17,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
+from oraclezoo.documents import read_file
 from oraclezoo.errors import ResultError
 from oraclezoo.result import PredictionsFile, Result
 from oraclezoo.storage import write_atomically
@@ -140,11 +141,11 @@ def _read(path: Path, record: PredictionsFile, seeds: int) -> bytes:
     """Return the file's bytes after checking size and hash."""
     max_bytes = seeds * record.images * record.classes * 2 + record.images * 8 + _OVERHEAD_BYTES
     try:
-        if path.stat().st_size > max_bytes:
-            raise ResultError(f"predictions {path}: larger than the result allows")
-        content = path.read_bytes()
+        content = read_file(path, max_bytes)
     except OSError as error:
         raise ResultError(f"predictions {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ResultError(f"predictions {path}: larger than the result allows") from error
     if hashlib.sha256(content).hexdigest() != record.sha256:
         raise ResultError(f"predictions {path}: SHA-256 differs from the one in its result")
     return content

@@ -79,7 +79,7 @@ def _time_torch(request: Timing) -> tuple[list[LatencyRow], float | None, int | 
     """Return latency rows, seconds of compilation and peak device memory in bytes."""
     import torch
 
-    from oraclezoo.artifacts.model import load
+    from oraclezoo.artifacts.load import load
     from oraclezoo.engine.device import exact_float32, peak_memory_bytes, pick
     from oraclezoo.measure import latency
     from oraclezoo.measure.repeats import Repeats

@@ -13,7 +13,7 @@ import torch
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.choices import AUTO
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.records import Callbacks, Epoch
@@ -21,7 +21,7 @@ from oraclezoo.errors import InterruptedRunError, UsageError, VerificationError
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.pruning.options import EPOCHS, Pruning
 from oraclezoo.pruning.prune import check_prunable, tuning_recipe
-from oraclezoo.pruning.workspace import working
+from oraclezoo.pruning.workspace import is_finished, working
 from oraclezoo.quantization.export import export_model
 from oraclezoo.quantization.options import IMAGES, Export, Int8
 from oraclezoo.receipts.measurement import Measurement
@@ -142,6 +142,7 @@ def compress(
     return compress_model(model, out, compression, registry or build_registry(), callbacks)
 
 
+@writing_model
 def compress_model(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -171,6 +172,9 @@ def compress_model(
     mild = milder(recipe, options.tuning, registry) if tunes and recipe is not None else None
     folder = None if out is None else Path(out)
     digest = _digest(bare, dataset, mild, options)
+    if folder is not None and options.resume and is_finished(folder, digest, FOLDER):
+        callbacks.say(f"{folder} is finished")
+        return open_model(folder, registry)
     with working(
         folder, digest, resume=options.resume, overwrite=options.overwrite, name=FOLDER
     ) as work:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from oraclezoo.artifacts.model import Model, load
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
 from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset

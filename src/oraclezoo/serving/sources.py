@@ -78,8 +78,11 @@ def _walk(folder: str) -> Iterator[Source]:
     for directory, below, names in os.walk(folder, onerror=errors.append):
         below[:] = sorted((name for name in below if not is_hidden(name)), key=natural)
         for name in sorted(names, key=natural):
-            if is_image(name) and not is_hidden(name):
-                yield Source(str(Path(directory, name)))
+            path = Path(directory, name)
+            # opening a pipe could block; a broken link is reported when it is read
+            readable = path.is_file() or path.is_symlink()
+            if is_image(name) and not is_hidden(name) and readable:
+                yield Source(str(path))
     for error in errors:
         yield Source(
             str(error.filename), reason=f"cannot read the folder ({error.strerror or error})"

@@ -13,6 +13,7 @@ from pathlib import Path
 from oraclezoo.data.download import obtain
 from oraclezoo.data.locate import cache_folder
 from oraclezoo.data.upstream import UpstreamFile, digest
+from oraclezoo.documents import read_json
 from oraclezoo.errors import DownloadError, ResultError
 from oraclezoo.serving.listing import MODELS
 from oraclezoo.storage import alone, replacing
@@ -185,7 +186,7 @@ def _digests(folder: Path) -> dict[str, str]:
 def _is_whole(folder: Path, sha256: str) -> bool:
     """Return whether ``folder`` holds exactly the files of its archive."""
     try:
-        document = json.loads(_note(folder).read_bytes())
+        document = read_json(_note(folder))
         return bool(document == {"archive": sha256, "files": _digests(folder)})
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return False

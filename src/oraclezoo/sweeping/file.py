@@ -15,12 +15,12 @@ folds = 5
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oraclezoo.documents import read_toml
 from oraclezoo.errors import RecipeError, nearest
 from oraclezoo.sweeping.records import Settings
 
@@ -57,8 +57,8 @@ def read_sweep(path: str | Path) -> SweepFile:
     """
     file = Path(path)
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+        document = read_toml(file)
+    except (OSError, ValueError) as error:
         raise RecipeError(f"sweep {path}: {error}") from error
     for key, value in document.items():
         if key not in TYPES:

@@ -7,16 +7,13 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from oraclezoo.artifacts.build import open_dataset
 from oraclezoo.artifacts.provenance import components
-from oraclezoo.artifacts.run import writable
+from oraclezoo.artifacts.run import occupied
 from oraclezoo.codec import encode
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.execution import Execution
@@ -141,10 +138,9 @@ def sweep(
     dataset = open_dataset(resolved, registry, data_folder, progress, execution.stream_limit())
     definition = _definition(resolved, axes, settings, registry, dataset)
     folder = Path("sweeps") / base.name if out is None else Path(out)
-    writable(folder)
     from oraclezoo.sweeping.study import Study, quiet  # imports Optuna
 
-    with _alone(folder), quiet():
+    with occupied(folder), quiet():
         _refuse_old_journal(folder)
         study = Study(folder / JOURNAL, axes, settings, definition)
         trainings = plan(dataset, folder / FOLDS, settings, data_folder)
@@ -256,17 +252,3 @@ def _refuse_old_journal(folder: Path) -> None:
                         f"{path} is from oraclezoo 0.1.0, whose sweeps cannot be resumed; "
                         "delete it to start over, or choose another --out"
                     )
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Lock a sweep's folder for one process; the system frees the lock of a killed process."""
-    lock = filelock.FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise UsageError(f"another sweep is running in {folder}; choose another --out") from error
-    try:
-        yield
-    finally:
-        lock.release()

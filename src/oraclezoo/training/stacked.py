@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from oraclezoo.artifacts.run import Run, folder_name, writable
+from oraclezoo.artifacts.run import Run, folder_name, occupied
 from oraclezoo.engine import together
 from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.records import Epoch, TrainerOptions
@@ -88,14 +89,19 @@ def train(
     size = stack_size or together.fitting(trial[0])
     del trial  # their folders do not exist yet
     done: list[Run] = []
-    for first in range(0, len(seeds), size):
-        chunk = seeds[first : first + size]
-        sessions = [
-            _begin(prepared, seed, out, resume=seed in resume, of=len(chunk), warn=callbacks.warn)
-            for seed in chunk
-        ]
-        for _, group in groupby(sorted(sessions, key=_step), key=_step):
-            done += _fit(list(group), callbacks)
+    with ExitStack() as locks:
+        for seed in seeds:
+            locks.enter_context(occupied(out / folder_name(resolved, seed)))
+        for first in range(0, len(seeds), size):
+            chunk = seeds[first : first + size]
+            sessions = [
+                _begin(
+                    prepared, seed, out, resume=seed in resume, of=len(chunk), warn=callbacks.warn
+                )
+                for seed in chunk
+            ]
+            for _, group in groupby(sorted(sessions, key=_step), key=_step):
+                done += _fit(list(group), callbacks)
     return sorted(done, key=lambda run: list(seeds).index(run.record.provenance.seed))
 
 
@@ -128,8 +134,6 @@ def _begin(
     """Open the run folder of a seed in a stack of ``of`` seeds."""
     trainer = _trainer(prepared, seed, out)
     run = Run(trainer.folder)
-    writable(out)
-    run.folder.mkdir(exist_ok=True)
     try:
         resumed = resume and trainer.resume()
     except ResultError:  # a broken checkpoint counts as none

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oraclezoo.artifacts.provenance import check_resumable
-from oraclezoo.artifacts.run import OVERWRITE, Run, folder_name, writable
+from oraclezoo.artifacts.run import OVERWRITE, Run, folder_name, occupied, writable
 from oraclezoo.engine.compiled import wanted
 from oraclezoo.engine.deterministic import deterministic as deterministically
 from oraclezoo.engine.execution import Execution
@@ -145,10 +145,23 @@ def train_resolved(
     recipe = recipe.uncompressed
     wanted(execution.compile, execution.torch_device(), 0)
     execution.stream_limit()
-    run = destination.run(recipe, seed)
-    exists = (run.folder / "run.json").is_file()
     if destination.resume and destination.overwrite:
         raise UsageError("--resume and --overwrite are mutually exclusive; give one of them")
+    with occupied(destination.run(recipe, seed).folder):
+        return _train(recipe, seed, registry, execution, destination, callbacks)
+
+
+def _train(
+    recipe: Recipe,
+    seed: int,
+    registry: Registry,
+    execution: Execution,
+    destination: Destination,
+    callbacks: Callbacks,
+) -> Run:
+    """Train in a folder that is locked."""
+    run = destination.run(recipe, seed)
+    exists = (run.folder / "run.json").is_file()
     if exists and not (destination.resume or destination.overwrite):
         raise UsageError(
             f"{run.folder} holds a run: --resume continues it, --overwrite trains again"
@@ -173,9 +186,8 @@ def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Ca
     traces = destination.traces(run)
     checkpoint = Checkpoint(run.folder, destination.resume)
     parts = prepared.parts(seed)
-    for folder in (destination.out, *([] if traces is None else [traces])):
-        writable(folder)
-    run.folder.mkdir(exist_ok=True)
+    if traces is not None:
+        writable(traces)
     started = destination.resume and (run.folder / "last.safetensors").is_file()
     pretrained = run.record.pretrained if started else None
     if recipe.pretrain.epochs and not started:

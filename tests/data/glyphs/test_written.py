@@ -169,3 +169,45 @@ def test_a_folder_of_svg_files_is_a_data_set(tmp_path: Path) -> None:
     assert read(tmp_path) == found
     with pytest.raises(DataError, match="no SVG file"):
         read(tmp_path / "empty")
+
+
+HUGE = "9" * 400
+NESTED_USE = (
+    '<svg xmlns="http://www.w3.org/2000/svg"><defs><path id="a0" d="M0 0 L9 9"/>'
+    + "".join(
+        f'<g id="a{n}"><use href="#a{n - 1}"/><use href="#a{n - 1}"/></g>' for n in range(1, 25)
+    )
+    + '</defs><use href="#a24"/></svg>'
+)
+
+
+@pytest.mark.parametrize(
+    ("svg", "reason"),
+    [
+        (f'<svg><path d="M0 0 L{HUGE} 5"/></svg>', "a coordinate is beyond 1,000,000"),
+        ('<svg><path d="M0 0 L1e308 5"/></svg>', "a coordinate is beyond 1,000,000"),
+        (NESTED_USE, "more than 10,000 elements once 'use' is resolved"),
+        ('<svg><g id="a"><use href="#a"/></g></svg>', "more than 10,000 elements"),
+    ],
+    ids=["huge coordinate", "near the largest float", "nested use", "use of itself"],
+)
+def test_an_svg_that_explodes_is_refused(svg: str, reason: str, tmp_path: Path) -> None:
+    """Its size in bytes says nothing about what becomes of it."""
+    (tmp_path / "a.svg").write_text(svg)
+    classes = '[[class]]\nname = "a"\n[[class.form]]\nsvg = "a.svg"\n'
+    (tmp_path / "c.toml").write_text(classes)
+    with pytest.raises(DataError, match=rf"class 1 \('a'\), form 1: .*{reason}"):
+        read(tmp_path / "c.toml")
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [('strokes = [""]', "invalid stroke ''"), ('svg = "\\u0000"', "embedded null byte")],
+)
+def test_empty_strokes_and_impossible_names_are_refused(
+    form: str, reason: str, tmp_path: Path
+) -> None:
+    """With the class and the form."""
+    (tmp_path / "c.toml").write_text(f'[[class]]\nname = "a"\n[[class.form]]\n{form}\n')
+    with pytest.raises(DataError, match=rf"class 1 \('a'\), form 1: .*{reason}"):
+        read(tmp_path / "c.toml")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from oraclezoo.data.glyphs.strokes import KINDS, Character, Form, Stroke
 from oraclezoo.data.glyphs.svg import read_svg
+from oraclezoo.documents import read_toml
 from oraclezoo.errors import DataError, nearest
 
 MAX_POINTS = 200
@@ -67,8 +67,8 @@ def digest(characters: tuple[Character, ...]) -> str:
 
 def _read_toml(path: Path) -> tuple[Character, ...]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        document = read_toml(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as TOML ({error})") from error
     _refuse_unknown(document, ("class",), str(path))
     classes = document.get("class")
@@ -110,7 +110,10 @@ def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
     if "svg" in entry:
         if not isinstance(entry["svg"], str):
             raise DataError(f"{where}: svg must be the name of a file")
-        strokes = read_svg(folder / entry["svg"])
+        try:
+            strokes = read_svg(folder / entry["svg"])
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
     else:
         texts = entry["strokes"]
         if not isinstance(texts, list) or not texts:
@@ -170,7 +173,7 @@ def form(
 
 def _stroke(text: object, where: str) -> Stroke:
     """Parse a stroke such as ``"line 0 .5  1 .5"``."""
-    kind, *numbers = text.split() if isinstance(text, str) else [""]
+    kind, *numbers = (text.split() if isinstance(text, str) else []) or [""]
     try:
         values = [float(number) for number in numbers]
     except ValueError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import tomli_w
 from oraclezoo.data.folder import ABOUT, FILES, VALIDATION
 from oraclezoo.data.idx import MAX_BYTES
 from oraclezoo.data.scans.layout import SPLITS, ClassNames, SplitName
+from oraclezoo.documents import read_json
 from oraclezoo.errors import DataError
 
 SCHEMA = "oraclezoo/convert/1"
@@ -239,7 +239,7 @@ def _previous(out: Path) -> dict[str, Any] | None:
     """Return the report of the last conversion into ``out`` as a JSON document, or None."""
     for path in (out / REPORT, out / WORK / PREVIOUS_REPORT):
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = read_json(path)
         except (OSError, ValueError):
             continue
         if isinstance(document, dict) and document.get("schema") == SCHEMA:
