@@ -243,7 +243,7 @@ def test_gates_hold_and_leave_nothing(
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("options", "says"),
     [
         ({"backend": "torch", "reduce_range": True}, "torch does not support reduce_range"),
         ({"backend": "torch", "images": 3, "keep_float": ["a"]}, "not support images, keep_float"),
@@ -255,11 +255,11 @@ def test_gates_hold_and_leave_nothing(
     ],
 )
 def test_options_of_the_other_backend_are_refused(
-    model: Model, tiny_idx: Path, asked: dict[str, Any], says: str
+    model: Model, tiny_idx: Path, options: dict[str, Any], says: str
 ) -> None:
     """No option is ignored silently."""
     with pytest.raises(UsageError, match=says):
-        quantize(model, data_dir=tiny_idx, **asked)
+        quantize(model, data_dir=tiny_idx, **options)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -134,12 +134,12 @@ def test_stopped_it_goes_on_and_repeats_no_trial(
     done: tuple[Path, Model], compress: Compress, tmp_path: Path
 ) -> None:
     """Resuming in the second trial gives the candidates of an uninterrupted search."""
-    out, asked = tmp_path / "out", 0
+    out, calls = tmp_path / "out", 0
 
     def should_stop() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked == 5
+        nonlocal calls
+        calls += 1
+        return calls == 5
 
     with pytest.raises(InterruptedRunError, match="--resume"):
         compress(out, should_stop=should_stop)
