@@ -217,7 +217,7 @@ def seal(paper: int, ink: int) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("paper, ink", [(255, 20), (240, 20), (0, 230)])
+@pytest.mark.parametrize(("paper", "ink"), [(255, 20), (240, 20), (0, 230)])
 @pytest.mark.parametrize("form", ["gray", "RGB", "palette", "RGBA", "LA"])
 def test_a_colour_keyed_transparent_reads_as_itself(paper: int, ink: int, form: str) -> None:
     """The key is the background, also if most of the image is opaque gray next to it."""
