@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oraclezoo.errors import PluginError, UnknownOptionError, UsageError, nearest
+from oraclezoo.recipe import parse_value
 from oraclezoo.specs import Option, OptionType, Spec, Value
 
 OPTIONS = (
@@ -203,3 +204,36 @@ def test_a_name_that_is_no_string_is_refused(name: Any) -> None:
         Spec("backbone", "net", name, "")
     with pytest.raises(PluginError, match="options must be"):
         Spec("backbone", "net", "a:b", "", (name,))
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "spelling"),
+    [
+        ("bool", "False", "false"),
+        ("bool", "yes", "true"),
+        ("bool", 0, "false"),
+        ("float", ".5", "0.5"),
+        ("float", "5.", "5"),
+        ("float", "0.123456789", "0.123456789"),
+        ("int", "064", "64"),
+        ("int", 3.0, "3"),
+        ("str", 3, '"3"'),
+        ("str", True, '"true"'),
+        ("floats", ".9, 0.99", "[0.9, 0.99]"),
+        ("bool", "maybe", ""),
+        ("float", "fast", ""),
+        ("float", True, ""),
+        ("int", 2.5, ""),
+        ("floats", "fast,slow", ""),
+    ],
+)
+def test_errors_suggest_the_toml_spelling(type: OptionType, value: Any, spelling: str) -> None:
+    """A value whose meaning is clear comes with the text that is accepted."""
+    option = Option("key", type, None if type == "floats" else 0)
+    with pytest.raises(UsageError) as caught:
+        option.check(value, "augment")
+    message = str(caught.value)
+    assert message.startswith(f"augment.key is {value!r}; it must be of type {type}")
+    assert message.endswith(f": write {spelling}" if spelling else f"of type {type}")
+    if spelling:
+        option.check(parse_value(spelling), "augment")

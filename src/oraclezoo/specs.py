@@ -120,7 +120,31 @@ class Option:
         return float(value)
 
     def _wrong(self, value: object, where: str) -> UsageError:
-        return UsageError(f"{where}.{self.name} is {value!r}; it must be of type {self.type}")
+        message = f"{where}.{self.name} is {value!r}; it must be of type {self.type}"
+        spelling = _spelling(value, self.type)
+        return UsageError(f"{message}: write {spelling}" if spelling else message)
+
+
+def _spelling(value: object, type: OptionType) -> str:
+    """Return how TOML writes the value that is meant; "" if that is not clear."""
+    text = str(value).strip()
+    if type == "str" and isinstance(value, (bool, int, float)):
+        return f'"{text.lower() if isinstance(value, bool) else text}"'
+    if type == "bool":
+        words = {"true": "true yes on 1", "false": "false no off 0"}
+        return next((word for word, said in words.items() if text.lower() in said.split()), "")
+    if type == "floats":
+        numbers = [_spelling(part, "float") for part in text.strip("[]()").split(",")]
+        return f"[{', '.join(numbers)}]" if all(numbers) else ""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    if isinstance(value, bool) or not math.isfinite(number):
+        return ""
+    if type == "int":
+        return str(int(number)) if number.is_integer() and abs(number) < 2**53 else ""
+    return f"{number:g}" if float(f"{number:g}") == number else repr(number)
 
 
 @dataclass(frozen=True, slots=True)

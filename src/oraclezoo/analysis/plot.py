@@ -19,7 +19,7 @@ from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import PLOTS, Run, writable
 from oraclezoo.artifacts.score import record_test_evaluation
 from oraclezoo.contracts import Dataset
-from oraclezoo.data.sheet import FONT
+from oraclezoo.data.lettering import FONT
 from oraclezoo.engine.device import exact_float32, pick
 from oraclezoo.engine.evaluate import probabilities
 from oraclezoo.engine.images import Streamed

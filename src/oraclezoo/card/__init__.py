@@ -14,7 +14,7 @@ from typing import Any, Self
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.codec import Document, decode, encode
 from oraclezoo.documents import read_json
-from oraclezoo.errors import ResultError
+from oraclezoo.errors import ResultError, command_line
 from oraclezoo.storage import current
 
 CARD = "model.json"
@@ -261,8 +261,10 @@ class Card:
     @classmethod
     def load_served(cls, folder: Path) -> Self:
         """Read the card of a model folder with an ONNX file. Raises ResultError."""
+        export = f"run {command_line('oraclezoo', 'export', folder)}"
+        if not current(folder, CARD).is_file() and (folder / "run.json").is_file():
+            raise ResultError(f"{folder} is a run folder, without an ONNX file; {export}")
         card = cls.load(folder)
-        export = "create one with 'oraclezoo export'"
         if card.form is not None:
             raise ResultError(
                 f"{folder}: the model is {card.form.get('precision')} for PyTorch, without an ONNX "

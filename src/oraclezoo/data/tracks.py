@@ -205,16 +205,22 @@ def idx(
             f"number the classes from 0 without gaps, or name them all in {folder.ABOUT}"
         )
     digests: dict[str, str] = {}
+    uploads: dict[str, Path] = {}
     read = partial(
         open_images_labels, num_classes=len(classes), stream_above=stream_above, progress=progress
     )
 
+    def own(name: str) -> AnySplit:
+        pair = {role: paths[role] for role in (f"{name} images", f"{name} labels")}
+        _check_uploads(pair, uploads)
+        return _own(read, *pair.values(), digests, about)
+
     @cache
     def training() -> AnySplit:
-        return _own(read, paths["training images"], paths["training labels"], digests, about)
+        return own("training")
 
     def other(name: str) -> AnySplit:
-        part = _own(read, paths[f"{name} images"], paths[f"{name} labels"], digests, about)
+        part = own(name)
         size, expected = part.images.shape[1], training().images.shape[1]
         if size != expected:
             raise DataError(
@@ -292,6 +298,24 @@ def _own(
                 "changed data another name"
             )
     return part
+
+
+def _check_uploads(paths: Mapping[str, Path], uploads: dict[str, Path]) -> None:
+    """Raise DataError if a data set has files of both of Oracle-MNIST's uploads.
+
+    ``paths`` are files by role; ``uploads`` receives a file of each upload.
+    """
+    for role, path in paths.items():
+        official = upstream.FILES.get(f"{folder.FILES.get(role)}.gz")
+        upload = upstream.upload(official, path) if official else None
+        if upload is not None:
+            uploads.setdefault(upload, path)
+    if len(uploads) > 1:
+        listed = ", ".join(f"{path.name} ({date})" for date, path in sorted(uploads.items()))
+        raise DataError(
+            f"{path.parent}: Oracle-MNIST files of two uploads: {listed}; {upstream.ORDERS}\n"
+            "Take all files from one upload; 'oraclezoo data fetch' downloads the later one."
+        )
 
 
 def _names(

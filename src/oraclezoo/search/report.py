@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oraclezoo.card.receipt import setting_text
-from oraclezoo.data.sheet import FONT
+from oraclezoo.data.lettering import FONT
 from oraclezoo.errors import OracleZooError
 from oraclezoo.ranking.pareto import front
 from oraclezoo.search.goals import Goals, loosened, nearest, pairs
