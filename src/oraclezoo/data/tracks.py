@@ -211,9 +211,9 @@ def idx(
     )
 
     def own(name: str) -> AnySplit:
-        pair = {role: paths[role] for role in (f"{name} images", f"{name} labels")}
-        _check_uploads(pair, uploads)
-        return _own(read, *pair.values(), digests, about)
+        images, labels = paths[f"{name} images"], paths[f"{name} labels"]
+        _check_uploads({f"{name} images": images, f"{name} labels": labels}, uploads)
+        return _own(read, images, labels, digests, about)
 
     @cache
     def training() -> AnySplit:
