@@ -1,0 +1,13 @@
+"""Fault injection: attacks on an installed oraclezoo through its command line and Python API.
+
+The attacked version is a black box. Only ``server`` and ``probes``, which run under the attacked
+interpreter, import oraclezoo.
+"""
+
+from _faults import kills, locks, plugin_code, plugin_specs
+
+SECTIONS = {
+    "plugins": (*plugin_code.CASES, *plugin_specs.CASES),
+    "processes": (*locks.CASES, *kills.CASES),
+}
+"""Cases by section of the table."""

@@ -1,0 +1,361 @@
+"""Section 2, second part: kills, signals, saves, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from _faults.judge import checked, message, refused, survived, told
+from _faults.lab import CHECKOUT, Lab, read, run_in
+from _faults.locks import BY_NAME, EPOCH, JOBS, Words
+from _faults.records import Attempt, Case, Verdict
+from _faults.site import install, net
+from _faults.zoo import Ran, Setting
+
+SAMPLES = CHECKOUT / "tests" / "samples" / "v0.1"
+DEAD = 4_190_000
+"""A process number that no process has: Linux gives smaller ones on small machines."""
+
+
+def same(lab: Lab, folder: Path, *models: Path) -> str:
+    """Return "" if a model folder predicts as one of ``models`` does, in both runtimes."""
+    for probe in ("predict", "predictor"):
+        found = lab.predictions(folder, probe=probe)
+        if found is None:
+            continue
+        known = [lab.predictions(model, probe=probe) for model in models]
+        if not any(k is not None and np.allclose(found, k, atol=1e-4) for k in known):
+            return f"it loads ({probe}), and its predictions are those of no model that was saved"
+    return ""
+
+
+def save_killed(lab: Lab) -> Iterator[Attempt]:
+    """Kill ``Model.save`` over another model at each of its changes of the disk."""
+    pairs = (
+        (lab.other_model, lab.model),
+        (lab.other_model, lab.plain_model),
+        (lab.plain_model, lab.other_model),
+    )
+    for new, old in pairs:
+        for number in range(1, 100):
+            with lab.folder() as folder:
+                target = folder / "model"
+                shutil.copytree(old, target)
+                setting = Setting(folder, below=folder, kill_at=number)
+                ran = lab.zoo.probe(setting, "save_over", new, target)
+                fault = same(lab, target, new, old)
+                whole = any(lab.predictions(target, probe=p) is not None for p in ("predict",))
+                what = f"killed at change {number} of saving {new.name} over {old.name}"
+                if not fault and not whole:
+                    load = lab.zoo.probe(Setting(folder), "predict", target, lab.images)
+                    lost = f"neither model is left: {message(load)}"
+                    yield lab.say(checked(what, lost, load))
+                else:
+                    yield lab.say(checked(what, fault, ran))
+            if ran.status == 0:
+                break
+
+
+def swapped_saves(lab: Lab) -> Iterator[Attempt]:
+    """Load a folder again and again while another process saves two models to it by turns."""
+    with lab.folder() as folder:
+        target = folder / "model"
+        shutil.copytree(lab.model, target)
+        writer = lab.zoo.start(
+            Setting(folder), lab.model, lab.other_model, target, "400", probe="save_in_turns"
+        )
+        command = ("probe:", "predictor", target, lab.images)
+        known = [lab.predictions(m, probe="predictor") for m in (lab.model, lab.other_model)]
+        for ran in lab.zoo.many(Setting(folder), [command] * 100):
+            found = np.array(json.loads(ran.out)) if ran.status == 0 else None
+            fault = ""
+            if found is not None and not any(np.allclose(found, k, atol=1e-4) for k in known):  # type: ignore[arg-type]
+                fault = "predictions of neither model"
+            text = "load while another process saves"
+            if "Error" in ran.err and "ResultError" in ran.err:
+                yield lab.say(Attempt(text, Verdict.REFUSED, message(ran), str(ran)))
+            else:
+                yield lab.say(survived(text, ran, lambda f=fault: f))
+        writer.wait()
+
+
+def flipped(content: bytes, generator: random.Random, start: int) -> bytes:
+    """Return a copy with one flipped bit at or after ``start``."""
+    changed = bytearray(content)
+    changed[generator.randrange(start, len(content))] ^= 1 << generator.randrange(8)
+    return bytes(changed)
+
+
+def tensors(content: bytes) -> int:
+    """Return where the tensors of a safetensors file begin."""
+    return 8 + int.from_bytes(content[:8], "little")
+
+
+def flips(lab: Lab, source: Path, name: str, command: Callable[[Path], Words]) -> Iterator[Attempt]:
+    """Flip single bits of the tensors of a file and run a command on each copy of its folder."""
+    generator = random.Random(f"{lab.amount.seed} {name}")
+    content = (source / name).read_bytes()
+    with lab.folder() as folder:
+        copies = []
+        for number in range(60):
+            copy = folder / str(number) / source.name
+            shutil.copytree(source, copy)
+            (copy / name).write_bytes(flipped(content, generator, tensors(content)))
+            copies.append(copy)
+        for ran in lab.zoo.many(Setting(folder), [command(copy) for copy in copies]):
+            yield lab.say(refused(f"a flipped bit in {name}", api(ran)))
+
+
+def api(ran: Ran) -> Ran:
+    """Return a probe's outcome with the traceback of an oraclezoo exception as its message."""
+    lines = ran.err.strip().splitlines()
+    if ran.status == 1 and lines and lines[-1].startswith("oraclezoo.errors."):
+        return Ran(ran.command, 1, ran.out, lines[-1], ran.place, ran.peak_bytes)
+    return ran
+
+
+def weights_flipped(lab: Lab) -> Iterator[Attempt]:
+    """Flip 60 single bits of ``model.safetensors``, one at a time, and load."""
+    yield from flips(
+        lab,
+        lab.plain_model,
+        "model.safetensors",
+        lambda copy: ("probe:", "predict", copy, lab.images),
+    )
+
+
+def checkpoint_flipped(lab: Lab) -> Iterator[Attempt]:
+    """Flip 60 single bits of a run's weights, and evaluate it."""
+    yield from flips(
+        lab,
+        lab.run,
+        "last.safetensors",
+        lambda copy: ("evaluate", copy, "--data-dir", lab.data),
+    )
+
+
+def older_folders(lab: Lab) -> Iterator[Attempt]:
+    """Load folders of version 0.1.0, which have no digest: they work, with a note."""
+    for name in ("exported", "int8", "pruned", "bf16"):
+        ran = lab.zoo.probe(Setting(lab.work), "load_warnings", SAMPLES / name)
+        yield lab.say(told(f"oz.load of {name} of version 0.1.0", ran, "digest|sha-?256|0\\.1\\.0"))
+    run = next((SAMPLES / "finished").iterdir())
+    ran = lab.zoo.run(Setting(lab.work), "evaluate", run, "--data-dir", SAMPLES / "idx")
+    yield lab.say(told("evaluate of a run of version 0.1.0", ran, "digest|sha-?256|0\\.1\\.0"))
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def signalled(lab: Lab, name: str, number: signal.Signals) -> Iterator[Attempt]:
+    """Send a signal in the middle of a command, then resume and compare with an undisturbed one."""
+    job = BY_NAME[name]
+    with lab.folder() as folder:
+        whole, broken = folder / "whole", folder / "broken"
+        for place in (whole, broken):
+            place.mkdir()
+        lab.need(lab.zoo.run(Setting(whole), *job.words(lab, whole)))
+        words = job.words(lab, broken)
+        hold = EPOCH if name == "prune" else job.hold
+        process = lab.zoo.start(Setting(broken, hold=hold), *words)
+        process.held()
+        process.signal(number)
+        process.release()
+        ran = process.wait()
+        what = f"{number.name} in {name}"
+        if ran.status is not None and ran.status < 0:
+            yield lab.say(
+                Attempt(what, Verdict.LOST, "the process died of it, nothing said", str(ran))
+            )
+        else:
+            yield lab.say(refused(what, ran, "interrupt|stopped|resume"))
+        resume = ("--resume",) if name in ("train", "prune", "compress") else ()
+        again = lab.zoo.run(Setting(broken), *words, *resume)
+        fault = differs(lab, name, whole, broken)
+        yield lab.say(survived(f"{what}, then resumed", again, lambda: fault))
+
+
+def differs(lab: Lab, name: str, whole: Path, broken: Path) -> str:
+    """Return how the outputs of two equal jobs differ."""
+    if name == "train":
+        one, other = (read(run_in(f / "out") / "run.json")["outcome"] for f in (whole, broken))
+        keys = ("steps", "validation_loss")
+        return "" if all(one[k] == other[k] for k in keys) else f"{other} instead of {one}"
+    if name == "sweep":
+        texts = [(f / "out" / "best.toml").read_text() for f in (whole, broken)]
+        return "" if texts[0] == texts[1] else "another best.toml"
+    if name == "bench":
+        seeds = [read(next((f / "out").glob("*.json")))["seeds"][0] for f in (whole, broken)]
+        return "" if seeds[0]["loss"] == seeds[1]["loss"] else "another loss"
+    return same(lab, broken / "out", whole / "out")
+
+
+def signal_case(number: signal.Signals) -> Callable[[Lab], Iterator[Attempt]]:
+    """Return the attempts of a signal."""
+
+    def attempts(lab: Lab) -> Iterator[Attempt]:
+        for name in ("train", "sweep", "bench", "prune", "compress"):
+            yield from signalled(lab, name, number)
+
+    return attempts
+
+
+def kills(lab: Lab) -> Iterator[Attempt]:
+    """Kill each writing command at random changes of the disk, and run it again."""
+    generator = random.Random(lab.amount.seed)
+    for index in range(lab.amount.kills):
+        job = JOBS[index % len(JOBS)]
+        with lab.folder() as folder:
+            words = job.words(lab, folder)
+            whole = _whole(lab, job.name)
+            number = generator.randint(1, whole[1])
+            killed = lab.zoo.run(Setting(folder, below=folder, kill_at=number), *words)
+            again = lab.zoo.run(Setting(folder), *words)
+            what = f"{job.name} killed at change {number} of {whole[1]}"
+            if again.status != 0 and job.again and "--overwrite" in again.err:
+                resumed = lab.zoo.run(Setting(folder), *words, "--resume")
+                again = (
+                    resumed
+                    if resumed.status == 0
+                    else lab.zoo.run(Setting(folder), *words, *job.again)
+                )
+            elif again.status != 0 and "--resume" in again.err:
+                again = lab.zoo.run(Setting(folder), *words, "--resume")
+            fault = differs(lab, job.name, whole[0], folder) if again.status == 0 else ""
+            yield lab.say(survived(what, again, lambda f=fault: f))
+            del killed
+
+
+def _whole(lab: Lab, name: str) -> tuple[Path, int]:
+    """Return the folder of an undisturbed job and the number of its changes, made once."""
+    folder = lab.work / f"whole-{name}"
+    if not folder.exists():
+        folder.mkdir()
+        ran = lab.need(
+            lab.zoo.run(Setting(folder, below=folder), *BY_NAME[name].words(lab, folder))
+        )
+        (lab.work / f"whole-{name}.json").write_text(json.dumps(ran.writes))
+    return folder, max(1, int(read(lab.work / f"whole-{name}.json")))
+
+
+def separator_in_journal(lab: Lab) -> Iterator[Attempt]:
+    """A trial fails with U+2028 in its reason; the same sweep again must not repeat it."""
+    for mark in ("\\u2028", "\\x85", "\\x0b", "\\x1c"):
+        code = net(forward=f"raise ValueError('line one{mark}line two')")
+        with lab.folder() as folder:
+            site = install(folder / "site", code=code)
+            setting = Setting(folder, paths=(site,))
+            recipe = lab.recipe(folder)
+            words = ("--data-dir", lab.data, "--device", "cpu", "--out", folder / "out", "--json")
+            command = ("sweep", recipe, "-p", "backbone.name=mlp,hostile:net", *words)
+            first = lab.need(lab.zoo.run(setting, *command))
+            ran = lab.zoo.run(setting, *command)
+
+            def fault(first: Ran = first, ran: Ran = ran) -> str:
+                before, after = ([t["status"] for t in one.data["trials"]] for one in (first, ran))
+                return "" if before == after else f"trials were {before}, are {after}"
+
+            yield lab.say(survived(f"a sweep's journal with {mark}", ran, fault))
+
+
+def stale_partials(lab: Lab) -> Iterator[Attempt]:
+    """Leave partial files of dead and living processes beside outputs, and write again."""
+    for name in ("train", "bench", "export", "quantize", "prune", "sweep"):
+        with lab.folder() as folder:
+            words = BY_NAME[name].words(lab, folder)
+            lab.need(lab.zoo.run(Setting(folder), *words))
+            places = {path.parent for path in folder.rglob("*.json")}
+            dead = [place / f".{n}.{DEAD}.partial" for place in places for n in ("run.json", "x")]
+            alive = [place / f".x.{os.getpid()}.partial" for place in places]
+            for path in (*dead, *alive):
+                path.write_text("")
+            again = {"train": ("--overwrite",), "bench": lab.overwrite("bench")}.get(name, ())
+            again = ("--overwrite",) if name == "prune" else again
+            ran = lab.zoo.run(Setting(folder), *words, *again)
+            left = sum(path.exists() for path in dead)
+            gone = sum(not path.exists() for path in alive if path.parent.exists())
+            fault = f"{left} stale partial files are left" if left else ""
+            fault = fault or (f"{gone} files of a living process are gone" if gone else "")
+            yield lab.say(survived(f"{name} beside partial files", ran, lambda f=fault: f))
+
+
+def read_only(lab: Lab) -> Iterator[Attempt]:
+    """Each writing command with an output that cannot be written, as another user than root."""
+    nobody = 65534
+    mark = "open(os.environ['MARK'], 'a').write('x')"
+    with lab.folder() as folder:
+        folder.chmod(0o755)
+        site = install(folder / "site", code=net(forward=mark))
+        open_place = folder / "open"
+        open_place.mkdir(mode=0o777)
+        open_place.chmod(0o777)
+        ro = folder / "read-only"
+        ro.mkdir(mode=0o555)
+        env = {"MARK": str(open_place / "mark"), "HOME": str(open_place)}
+        setting = Setting(folder, paths=(site,), env=env | {"XDG_CACHE_HOME": str(open_place)})
+        run = lab.train(folder / "trained", lab.data, setting, backbone="hostile:net")
+        model = lab.export(run, folder / "model", setting)
+        for name, command in _to_read_only(lab, folder, run, model, ro).items():
+            (open_place / "mark").unlink(missing_ok=True)
+            ran = lab.zoo.run(setting.but(user=nobody, folder=open_place), *command)
+            late = "it computed before" if (open_place / "mark").exists() else ""
+            yield lab.say(refused(name, ran, "read-only", lost=lambda f=late: f))
+
+
+def _to_read_only(lab: Lab, folder: Path, run: Path, model: Path, ro: Path) -> dict[str, Words]:
+    recipe = lab.recipe(folder, backbone="hostile:net")
+    data: Words = ("--data-dir", lab.data)
+    cpu: Words = (*data, "--device", "cpu")
+    out = ro / "out"
+    one: Words = ("bench", recipe, "--seeds", "1", *cpu)
+    prune: Words = ("--macs", "0.6", "--round-to", "1", "--epochs", "1")
+    less: Words = ("--size", "0.9", "--trials", "1", "--epochs", "1")
+    return {
+        "train --out": ("train", recipe, *cpu, "--out", out),
+        "bench --out": (*one, "--out", out, "--runs", "runs"),
+        "bench --runs": (*one, "--out", "results", "--runs", out),
+        "sweep --out": ("sweep", recipe, "-p", "optimizer.lr=0.1,0.2", *cpu, "--out", out),
+        "export": ("export", run, *lab.out("export", out), *lab.measuring()),
+        "quantize": ("quantize", model, *lab.out("quantize", out), *lab.measuring()),
+        "prune": ("prune", run, *lab.out("prune", out), *prune, *lab.measuring()),
+        "compress": ("compress", model, *lab.out("compress", out), *less, *data),
+        "evaluate --results": ("evaluate", run, "--split", "test", *data, "--results", out),
+        "plot --out": ("plot", run, *data, "--out", out),
+        "drift --save-reference": (
+            *("drift", run, lab.pictures, *data),
+            *("--save-reference", out / "reference.safetensors"),
+        ),
+    }
+
+
+CASES = (
+    Case(
+        "save-killed",
+        "`Model.save` killed over an older model leaves new weights under the old card, which "
+        "loads silently",
+        save_killed,
+    ),
+    Case("save-swaps", "A save swaps whole folders", swapped_saves),
+    Case("weights-flipped", "60 of 60 flipped bits in `model.safetensors` load", weights_flipped),
+    Case("checkpoint-flipped", "Checkpoints carry a digest, checked on load", checkpoint_flipped),
+    Case("older-folders", "Older folders without a digest load with a note", older_folders),
+    *(
+        Case(
+            f"signal-{number.name.lower()}",
+            f"{number.name} keeps the state, as Ctrl-C does",
+            signal_case(number),
+        )
+        for number in SIGNALS
+    ),
+    Case("kills", "Kills at any change of the disk", kills),
+    Case("journal-u2028", "Journals split at U+2028", separator_in_journal),
+    Case("read-only", "A read-only output is found before the work", read_only),
+    Case("stale-partials", "Stale `.X.PID.partial` files are cleaned", stale_partials),
+)
