@@ -4,10 +4,25 @@ The attacked version is a black box. Only ``server`` and ``probes``, which run u
 interpreter, import oraclezoo.
 """
 
-from _faults import kills, locks, plugin_code, plugin_specs
+from _faults import (
+    forgeries,
+    inputs,
+    kills,
+    locks,
+    parsers,
+    plugin_code,
+    plugin_specs,
+    strangers,
+    tracks,
+    values,
+)
 
 SECTIONS = {
     "plugins": (*plugin_code.CASES, *plugin_specs.CASES),
     "processes": (*locks.CASES, *kills.CASES),
+    "files": (*strangers.CASES, *inputs.CASES),
+    "forgeries": forgeries.CASES,
+    "values": (*values.CASES, *tracks.CASES),
+    "mutations": parsers.CASES,
 }
 """Cases by section of the table."""

@@ -93,6 +93,27 @@ def leaderboard(folder: str) -> int:
     return len(oz.leaderboard(folder).rows)
 
 
+def dataset(folder: str) -> dict[str, Any]:
+    """Return the number of images and labels of each split of a data set."""
+    from pathlib import Path
+
+    import oraclezoo as oz
+
+    found = oz.registry().create("dataset", "idx", data_dir=Path(folder), progress=None)
+    splits = [found.split(name) for name in ("train", "validation", "test")]
+    return {
+        "images": [len(split.images) for split in splits],
+        "labels": [len(split.labels) for split in splits],
+    }
+
+
+def metrics(run: str) -> int:
+    """Return the number of epochs in a run's metrics."""
+    from oraclezoo import Run
+
+    return len(Run.load(run).metrics)
+
+
 def process_state() -> dict[str, Any]:
     """Return what a plugin can change in a process, after the registry has loaded it."""
     import os

@@ -1,0 +1,422 @@
+"""Section 3: forged results, made from published ones with every digest right."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file, save
+
+from _faults.judge import checked, crash, message
+from _faults.lab import Lab, read
+from _faults.records import Attempt, Case, Verdict
+from _faults.zoo import Ran, Setting
+
+BASES = (
+    "oracle-mnist-3k-default-dd2c16ba9765-amd-epyc-2c-1t",
+    "oracle-mnist-3k-backbones-resnet8-168885b4c528-amd-epyc-2c-1t",
+    "glyphs-3k-optimizers-adamw-6430b733caa1-amd-epyc-2c-1t",
+)
+OTHER = {
+    "oracle-mnist-3k": "oracle-mnist-3k-backbones-convmixer-b0f5ed32d571-amd-epyc-2c-1t",
+    "glyphs-3k": "glyphs-3k-optimizers-lion-1a43cca6e5d2-amd-epyc-2c-1t",
+}
+"""A published row of another recipe on the same track."""
+
+TICKS = 903
+"""Findings of ``submit --check`` on the published results at version 0.1.0, all of them ticks."""
+
+
+@dataclass
+class Forgery:
+    """A result that is being forged: its document and its predictions."""
+
+    document: dict[str, Any]
+    probabilities: npt.NDArray[np.float16]
+    labels: npt.NDArray[np.uint8]
+    other: npt.NDArray[np.float16] = field(default_factory=lambda: np.zeros(0, np.float16))
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The recipe's content."""
+        content: dict[str, Any] = self.document["recipe"]["content"]
+        return content
+
+    def write(self, folder: Path) -> Path:
+        """Write document, predictions and ledger, with each digest and each figure right."""
+        one = self.document
+        text = json.dumps(self.content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        recipe_hash = hashlib.sha256(text.encode()).hexdigest()
+        one["recipe"]["hash"] = recipe_hash
+        track, name = one["track"]["name"], one["recipe"]["name"].replace("/", "-")
+        one["id"] = f"{track}-{name}-{recipe_hash[:12]}-{one['hardware']['class']}"
+        path = folder / f"{one['id']}.json"
+        stored = save({"probabilities": self.probabilities, "labels": self.labels})
+        path.with_suffix(".safetensors").write_bytes(stored)
+        one["predictions"] |= {
+            "file": f"{one['id']}.safetensors",
+            "sha256": hashlib.sha256(stored).hexdigest(),
+        }
+        for score, rows in zip(one["seeds"], self.probabilities, strict=True):
+            right = rows[np.arange(len(self.labels)), self.labels].astype(np.float64)
+            score["accuracy"] = float((rows.argmax(1) == self.labels).mean())
+            score["loss"] = float(-np.log(np.maximum(right, 1e-7)).mean())
+        digests = json.dumps(one["track"]["data_sha256"], sort_keys=True, separators=(",", ":"))
+        row = {"track": track, "data_key": digests, "recipe_hash": recipe_hash, "time": "x"}
+        with (folder / "ledger.jsonl").open("a") as ledger:
+            ledger.write(json.dumps(row) + "\n")
+        path.write_text(json.dumps(one, indent=2), encoding="utf-8")
+        return path
+
+
+def base(lab: Lab, name: str) -> Forgery:
+    """Return a published result."""
+    document = read(lab.published / f"{name}.json")
+    tensors = load_file(lab.published / f"{name}.safetensors")
+    other = load_file(lab.published / f"{OTHER[document['track']['name']]}.safetensors")
+    return Forgery(document, tensors["probabilities"], tensors["labels"], other["probabilities"])
+
+
+def findings(ran: Ran, name: str) -> list[dict[str, Any]]:
+    """Return the findings on a file, from ``submit --check --json``."""
+    files = ran.data["files"] if ran.data else []
+    rows = [one for one in files if Path(one["file"]).name == name]
+    return list(rows[0]["findings"]) if rows else []
+
+
+def copy_published(lab: Lab, folder: Path, name: str) -> None:
+    """Copy a published result beside a forged one."""
+    for suffix in (".json", ".safetensors"):
+        shutil.copy(lab.published / f"{name}{suffix}", folder)
+    shutil.copy(lab.published / "ledger.jsonl", folder)
+
+
+def judge(what: str, ran: Ran, name: str, *, honest: str) -> Attempt:
+    """Expect the forged file to be refused and the honest one beside it to keep its ticks."""
+    failed = crash(ran)
+    if failed:
+        return Attempt(what, *failed, str(ran))
+    of_forged, of_honest = findings(ran, name), findings(ran, f"{honest}.json")
+    if not of_honest or any(one["ok"] is not True for one in of_honest):
+        return Attempt(what, Verdict.LOST, f"the honest file lost a tick: {of_honest}", str(ran))
+    broken = [f"{one['rule']}: {one['text']}" for one in of_forged if one["ok"] is False]
+    if broken:
+        return Attempt(what, Verdict.REFUSED, broken[0])
+    return Attempt(
+        what, Verdict.LOST, "passes every check" if of_forged else "no verdict", str(ran)
+    )
+
+
+def forged(*changes: tuple[str, Callable[[Forgery], None]]) -> Callable[[Lab], Iterator[Attempt]]:
+    """Return the attempts of forgeries: each change on each base, beside an honest result."""
+
+    def attempts(lab: Lab) -> Iterator[Attempt]:
+        for what, change in changes:
+            for name in BASES:
+                with lab.folder() as folder:
+                    one = base(lab, name)
+                    honest = OTHER[one.document["track"]["name"]]
+                    copy_published(lab, folder, honest)
+                    change(one)
+                    path = one.write(folder)
+                    ran = lab.zoo.run(Setting(folder), "submit", "--check", folder, "--json")
+                    track = one.document["track"]["name"]
+                    yield lab.say(judge(f"{what} ({track})", ran, path.name, honest=honest))
+
+    return attempts
+
+
+def _equal_seeds(one: Forgery) -> None:
+    one.probabilities[3] = one.probabilities[1]
+
+
+def _all_equal(one: Forgery) -> None:
+    one.probabilities[:] = one.probabilities[0]
+
+
+def _stolen(one: Forgery) -> None:
+    one.probabilities[:] = one.other
+
+
+def _stolen_shuffled(one: Forgery) -> None:
+    one.probabilities[:] = one.other[::-1]
+
+
+def _hardware(**fields: Any) -> Callable[[Forgery], None]:
+    return lambda one: one.document["hardware"].update(fields)
+
+
+def _size(key: str, factor: float) -> Callable[[Forgery], None]:
+    def change(one: Forgery) -> None:
+        one.document["model"][key] = max(1, int(one.document["model"][key] * factor))
+
+    return change
+
+
+def _times(value: float) -> Callable[[Forgery], None]:
+    def change(one: Forgery) -> None:
+        for score in one.document["seeds"]:
+            score["train_s"] = value
+
+    return change
+
+
+def _latency(value: float) -> Callable[[Forgery], None]:
+    def change(one: Forgery) -> None:
+        for row in one.document["latency"]:
+            row.update(p50_ms=value, p95_ms=value, p99_ms=value)
+
+    return change
+
+
+def _null_option(kind: str, name: str) -> Callable[[Forgery], None]:
+    return lambda one: one.content[kind]["options"].__setitem__(name, None)
+
+
+def _null_key(one: Forgery) -> None:
+    one.content["augment"]["nothing"] = None
+
+
+def _drop(*keys: str) -> Callable[[Forgery], None]:
+    def change(one: Forgery) -> None:
+        part = one.content
+        for key in keys[:-1]:
+            part = part[key]
+        part.pop(keys[-1] if keys[-1] in part else sorted(part)[-1])
+
+    return change
+
+
+def _stated_later(one: Forgery) -> None:
+    """State a key that is omitted at its default."""
+    one.content.setdefault("augment", {})["jpeg"] = 0.0
+
+
+def _distribution(kind: str) -> Callable[[Forgery], None]:
+    return lambda one: one.document["components"][kind].update(distribution="somebody-else")
+
+
+def _own_name(one: Forgery) -> None:
+    """Call a built-in component another distribution's."""
+    for place in (one.document["components"]["backbone"], one.content["backbone"]):
+        place["name"] = place["name"].replace("oraclezoo:", "somebody-else:")
+
+
+def _created(value: str) -> Callable[[Forgery], None]:
+    return lambda one: one.document.update(created=value)
+
+
+def _version(value: str) -> Callable[[Forgery], None]:
+    def change(one: Forgery) -> None:
+        one.document["oraclezoo"] = value
+        for part in one.document["components"].values():
+            part["version"] = value
+
+    return change
+
+
+def _library(name: str, value: str) -> Callable[[Forgery], None]:
+    return lambda one: one.document["libraries"].update({name: value})
+
+
+def overflow(lab: Lab) -> Iterator[Attempt]:
+    """A folder with a file that overflows: one verdict a file, always."""
+    for key, value in (("lr", "1" + "0" * 400), ("lr", "1e999"), ("weight_decay", "9" * 5000)):
+        with lab.folder() as folder:
+            one = base(lab, BASES[0])
+            honest = OTHER["oracle-mnist-3k"]
+            copy_published(lab, folder, honest)
+            one.content["optimizer"]["options"][key] = 0.123456
+            path = one.write(folder)
+            path.write_text(path.read_text().replace("0.123456", value))
+            ran = lab.zoo.run(Setting(folder), "submit", "--check", folder, "--json")
+            what = f"a folder with {key} of {len(value)} characters"
+            yield lab.say(judge(what, ran, path.name, honest=honest))
+
+
+def broken_files(lab: Lab) -> Iterator[Attempt]:
+    """Folders with files that are no results at all: a verdict for each, and for the others."""
+    contents = {
+        "empty": "",
+        "a list": "[]",
+        "deep": "[" * 50_000,
+        "a number": "9" * 400,
+        "no text": "\ud800",
+        "null": "null",
+        "schema only": '{"schema": "oraclezoo/result/1"}',
+    }
+    for what, text in contents.items():
+        with lab.folder() as folder:
+            honest = OTHER["glyphs-3k"]
+            copy_published(lab, folder, honest)
+            (folder / "bad.json").write_text(text, errors="surrogatepass")
+            ran = lab.zoo.run(Setting(folder), "submit", "--check", folder, "--json")
+            yield lab.say(judge(f"a file that is {what}", ran, "bad.json", honest=honest))
+
+
+def missing_plugin(lab: Lab) -> Iterator[Attempt]:
+    """A result of a plugin that is not installed gets a dash that names the distribution."""
+    for kind in ("backbone", "optimizer", "scheduler"):
+        with lab.folder() as folder:
+            one = base(lab, BASES[0])
+            part = {"name": "ghost:net", "distribution": "ghost", "version": "1.0"}
+            one.document["components"][kind] = part
+            one.content[kind]["name"] = "ghost:net"
+            path = one.write(folder)
+            ran = lab.zoo.run(Setting(folder), "submit", "--check", path, "--json")
+            failed = crash(ran)
+            what = f"a {kind} of a plugin that is not installed"
+            if failed:
+                yield lab.say(Attempt(what, *failed, str(ran)))
+                continue
+            rows = [f for f in findings(ran, path.name) if f["rule"] == "recipe"]
+            dash = any(f["ok"] is None and "ghost" in f["text"] for f in rows)
+            tick = [f["text"] for f in rows if f["ok"] is True]
+            fault = "" if dash else f"no dash that names it; ticks: {tick}"
+            yield lab.say(checked(what, fault, ran))
+
+
+def published_ticks(lab: Lab) -> Iterator[Attempt]:
+    """All published results keep every tick."""
+    ran = lab.zoo.run(
+        Setting(lab.work, timeout_s=600), "submit", "--check", lab.published, "--json"
+    )
+    if ran.data is None:
+        yield lab.say(
+            Attempt("the published results", *(crash(ran) or (Verdict.LOST, message(ran))))
+        )
+        return
+    ticks = 0
+    for one in ran.data["files"]:
+        lost = [f"{f['rule']}: {f['text']}" for f in one["findings"] if f["ok"] is not True]
+        ticks += sum(f["ok"] is True for f in one["findings"])
+        yield lab.say(checked(Path(one["file"]).name, "; ".join(lost)))
+    fault = "" if ticks >= TICKS else f"{ticks} ticks, {TICKS} at version 0.1.0"
+    yield lab.say(checked("the number of ticks", fault))
+
+
+def reordered(lab: Lab) -> Iterator[Attempt]:
+    """The same result with its keys in another order is as good as before."""
+    with lab.folder() as folder:
+        name = OTHER["glyphs-3k"]
+        copy_published(lab, folder, name)
+        document = copy.deepcopy(read(folder / f"{name}.json"))
+        (folder / f"{name}.json").write_text(json.dumps(document, sort_keys=True))
+        ran = lab.zoo.run(Setting(folder), "submit", "--check", folder, "--json")
+        bad = [f for f in findings(ran, f"{name}.json") if f["ok"] is not True]
+        yield lab.say(
+            checked("keys in another order", str(bad) if bad or not ran.data else "", ran)
+        )
+
+
+CASES = (
+    Case(
+        "submit-overflow",
+        "`submit --check` gives no verdict for a whole folder if one file overflows "
+        "(`lr` of 10^400)",
+        overflow,
+    ),
+    Case("submit-broken", "One verdict a file, always", broken_files),
+    Case(
+        "forged-equal-seeds",
+        "Two seeds with equal predictions",
+        forged(("two equal seeds", _equal_seeds), ("five equal seeds", _all_equal)),
+    ),
+    Case(
+        "forged-stolen",
+        "Predictions equal to another published row's",
+        forged(("another row's", _stolen), ("another row's, seeds reversed", _stolen_shuffled)),
+    ),
+    Case(
+        "forged-hardware",
+        "A hardware class that CPU, cores and threads do not give",
+        forged(
+            ("another class", _hardware(**{"class": "nvidia-h200-141gib"})),
+            ("more threads", _hardware(threads=64)),
+            ("more cores", _hardware(cores=64)),
+            ("another CPU", _hardware(cpu="Intel(R) Xeon(R)", device="Intel(R) Xeon(R)")),
+        ),
+    ),
+    Case(
+        "forged-sizes",
+        "Sizes that the recipe does not give",
+        forged(
+            ("a tenth of the parameters", _size("parameters", 0.1)),
+            ("a tenth of the operations", _size("macs", 0.1)),
+            ("a tenth of the bytes", _size("size_bytes", 0.1)),
+        ),
+    ),
+    Case(
+        "forged-times",
+        "Times below what the arithmetic can take",
+        forged(
+            ("training in a microsecond", _times(1e-6)),
+            ("training in 10 ms", _times(0.01)),
+            ("latency of a picosecond", _latency(1e-9)),
+        ),
+    ),
+    Case(
+        "forged-null",
+        "`null` options that make a second hash of one recipe",
+        forged(
+            ("a null option of the backbone", _null_option("backbone", "extra")),
+            ("a null option of the optimizer", _null_option("optimizer", "extra")),
+            ("a null key", _null_key),
+        ),
+    ),
+    Case(
+        "forged-defaults",
+        "Dropped defaults that make a second hash of one recipe",
+        forged(
+            ("without augment.elastic_grid", _drop("augment", "elastic_grid")),
+            ("without train.clip_norm", _drop("train", "clip_norm")),
+            ("without an option of the optimizer", _drop("optimizer", "options", "eps")),
+            ("a stated default that is omitted", _stated_later),
+        ),
+    ),
+    Case(
+        "forged-distribution",
+        "A distribution that does not own the built-in name",
+        forged(
+            ("a built-in backbone, another distribution", _distribution("backbone")),
+            ("a built-in data set, another distribution", _distribution("dataset")),
+            ("another distribution's name, oraclezoo's distribution", _own_name),
+        ),
+    ),
+    Case(
+        "forged-dates",
+        "Dates that cannot be",
+        forged(
+            ("1999", _created("1999-01-01T00:00:00Z")),
+            ("2019", _created("2019-06-01T00:00:00Z")),
+            ("9999", _created("9999-01-01T00:00:00Z")),
+            ("year 1", _created("0001-01-01T00:00:00Z")),
+        ),
+    ),
+    Case(
+        "forged-versions",
+        "Versions that cannot be",
+        forged(
+            ("oraclezoo 99.0", _version("99.0")),
+            ("oraclezoo 'x'", _version("x")),
+            ("Python 2.7", _library("python", "2.7.18")),
+            ("torch 0.1", _library("torch", "0.1")),
+            ("numpy 'x'", _library("numpy", "x")),
+        ),
+    ),
+    Case(
+        "submit-missing-plugin",
+        "A plugin that is not installed gets a tick: it gets a dash that names the distribution",
+        missing_plugin,
+    ),
+    Case("submit-published", "All published results keep every tick", published_ticks),
+    Case("submit-reordered", "An honest result passes, whatever the order of its keys", reordered),
+)

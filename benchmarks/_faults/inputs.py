@@ -1,0 +1,401 @@
+"""Section 2, last part: inputs that ended in “unexpected ...Error”."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from _faults.judge import handled, refused, survived
+from _faults.lab import Lab, edit, read
+from _faults.locks import BY_NAME, EPOCH, Words
+from _faults.records import Attempt, Case
+from _faults.strangers import draw, glyphs
+from _faults.zoo import Setting
+
+DIGITS = "9" * 400
+DEEP = 50_000
+UNKNOWN_USER = 54_321
+"""A user without an entry in the password file."""
+
+BASE = 'base = "default"\n'
+STROKES = '[[class]]\nname = "a"\n[[class.form]]\nstrokes = {a}\n[[class]]\nname = "b"\n[[class.form]]\nstrokes = {b}\n'
+
+
+def nested(depth: int = DEEP) -> str:
+    """Return lists in lists, valid in JSON and TOML."""
+    return "[" * depth + "]" * depth
+
+
+def huge_numbers(lab: Lab) -> Iterator[Attempt]:
+    """A number of 400 digits in each kind of file and option."""
+    yield from _values(lab, DIGITS, "400 digits")
+
+
+def endless_nesting(lab: Lab) -> Iterator[Attempt]:
+    """50,000 nested lists in each kind of file and option."""
+    yield from _values(lab, nested(), "nesting")
+
+
+def _values(lab: Lab, value: str, what: str) -> Iterator[Attempt]:
+    """Put a value into recipes, options, suites, cards, records, results and journals."""
+    with lab.folder() as folder:
+        setting = Setting(folder, timeout_s=60)
+        recipes = {
+            "a recipe's integer": ("epochs = 2", f"epochs = {value}"),
+            "a recipe's number": ("lr = 0.01", f"lr = {value}"),
+            "a recipe's text": ('name = "mlp"', f"name = {value}"),
+            "an unknown key": ("batch_size", f"unknown = {value}\nbatch_size"),
+        }
+        for name, (old, new) in recipes.items():
+            path = lab.recipe(folder)
+            path.write_text(path.read_text().replace(old, new))
+            ran = lab.zoo.run(setting, "recipe", "show", path)
+            yield lab.say(refused(f"{what} in {name}", ran, r"tiny\.toml|epochs|lr|name|unknown"))
+        short = value if len(value) < 100_000 else nested(20_000)
+        for key in ("optimizer.lr", "budget.epochs", "augment.shift", "evaluate.shifts"):
+            ran = lab.zoo.run(setting, "recipe", "show", "default", "-s", f"{key}={short}")
+            yield lab.say(refused(f"{what} in -s {key}", ran, re.escape(key)))
+        suites = {
+            "each": f"{BASE}[each.a.budget]\nepochs = {value}\n",
+            "all": f"{BASE}[all.budget]\nepochs = {value}\n[each.a]\n",
+            "recipes": f"recipes = [{value}]\n",
+            "a key": f"a = {value}\n",
+        }
+        for name, text in suites.items():
+            (folder / "suite.toml").write_text(text)
+            ran = lab.zoo.run(setting, "bench", "--suite", folder / "suite.toml", "--track", "idx")
+            yield lab.say(refused(f"{what} in a suite's {name}", ran, r"suite\.toml|epochs"))
+        (folder / "classes.toml").write_text(f"class = {value}\n")
+        yield lab.say(refused(f"{what} in glyph TOML", draw(lab, folder), r"classes\.toml"))
+        data = folder / "data"
+        shutil.copytree(lab.data, data)
+        (data / "dataset.toml").write_text(f"classes = {value}\n")
+        ran = lab.zoo.run(setting, "data", "audit", "idx", "--data-dir", data)
+        yield lab.say(refused(f"{what} in dataset.toml", ran, r"dataset\.toml"))
+    yield from _json(lab, value, what)
+    yield from journals(lab, value, what)
+
+
+def numbers_in(text: str) -> list[tuple[int, int]]:
+    """Return start and end of each number that is a value in a JSON text."""
+    return [match.span(1) for match in re.finditer(r"[:\[,]\s*(-?\d[\d.e+-]*)", text)]
+
+
+def replaced(text: str, value: str, most: int) -> Iterator[str]:
+    """Yield texts in which one number is another value: evenly chosen, at most ``most``."""
+    spans = numbers_in(text)
+    step = max(1, len(spans) // most)
+    for start, end in spans[::step][:most]:
+        yield text[:start] + value + text[end:]
+
+
+def _json(lab: Lab, value: str, what: str) -> Iterator[Attempt]:
+    """Replace numbers of a card, a run's record and a result."""
+    data: Words = ("--data-dir", lab.data)
+    result = next(iter(sorted(lab.published.glob("glyphs-3k-tiny*.json"))))
+    kinds: tuple[tuple[str, Path, str, Callable[[Path], Words], int], ...] = (
+        ("a card", lab.model, "model.json", lambda f: ("predict", "--model", f, lab.pictures), 12),
+        ("a card's receipts", lab.model, "model.json", lambda f: ("receipt", f), 60),
+        ("run.json", lab.run, "run.json", lambda f: ("evaluate", f, *data), 30),
+        ("a result", result.parent, result.name, lambda f: ("leaderboard", f / result.name), 30),
+        (
+            "a submitted result",
+            result.parent,
+            result.name,
+            lambda f: ("submit", "--check", f / result.name),
+            30,
+        ),
+    )
+    for name, source, file, command, most in kinds:
+        with lab.folder() as folder:
+            commands = []
+            text = (source / file).read_text(encoding="utf-8")
+            for number, changed in enumerate(replaced(text, value, most)):
+                copy = folder / str(number)
+                copy.mkdir()
+                stem = Path(file).stem
+                for other in source.iterdir():
+                    if source != result.parent or other.stem == stem or other.suffix == ".jsonl":
+                        shutil.copy(other, copy) if other.is_file() else None
+                (copy / file).write_text(changed, encoding="utf-8")
+                commands.append(command(copy))
+            for ran in lab.zoo.many(Setting(folder, timeout_s=60), commands):
+                yield lab.say(handled(f"{what} in {name}", ran))
+
+
+def journals(lab: Lab, value: str, what: str) -> Iterator[Attempt]:
+    """Replace numbers in the journals of a sweep and of a compression, and continue them."""
+    for name in ("sweep", "compress"):
+        source = journal_of(lab, name)
+        (file,) = (p for p in source.rglob("*") if "journal" in p.name and p.is_file())
+        text = file.read_text(encoding="utf-8")
+        for changed in replaced(text, value, 8):
+            with lab.folder() as folder:
+                shutil.copytree(source, folder, dirs_exist_ok=True)
+                (folder / file.relative_to(source)).write_text(changed, encoding="utf-8")
+                words = BY_NAME[name].words(lab, folder)
+                more = ("--resume",) if name == "compress" else ()
+                ran = lab.zoo.run(Setting(folder), *words, *more)
+                yield lab.say(handled(f"{what} in the journal of {name}", ran))
+
+
+def journal_of(lab: Lab, name: str) -> Path:
+    """Return the folder of an unfinished sweep or compression, made once."""
+    folder = lab.work / f"journal-{name}"
+    if not folder.exists():
+        folder.mkdir()
+        words = BY_NAME[name].words(lab, folder)
+        if name == "sweep":
+            lab.need(lab.zoo.run(Setting(folder), *words))
+            return folder
+        process = lab.zoo.start(Setting(folder, hold=("subprocess.Popen", "python")), *words)
+        process.held()
+        # the first trial is in the journal; what follows is killed
+        process.release()
+        process.until(lambda: _has_trial(folder))
+        process.signal(signal.SIGKILL, group=True)
+        process.wait()
+    return folder
+
+
+def _has_trial(folder: Path) -> bool:
+    return any(
+        '"trial"' in path.read_text(encoding="utf-8", errors="replace")
+        for path in folder.rglob("*journal*")
+        if path.is_file()
+    )
+
+
+def each_list(lab: Lab) -> Iterator[Attempt]:
+    """Suites whose parts are of the wrong type."""
+    texts = (
+        "each = [1]",
+        "each = 1",
+        "each = 'a'",
+        "each = {a = 1}",
+        "all = [1]\n[each.a]",
+        "each = [{}]",
+    )
+    for text in texts:
+        with lab.folder() as folder:
+            (folder / "suite.toml").write_text(f"{BASE}{text}\n")
+            ran = lab.zoo.run(Setting(folder), "bench", "--suite", folder / "suite.toml")
+            yield lab.say(refused(text.replace("\n", " "), ran, r"suite\.toml", "each|all"))
+
+
+def partial_receipts(lab: Lab) -> Iterator[Attempt]:
+    """Receipts without each of their keys."""
+    receipt = read(lab.model / "model.json")["receipts"][0]
+    broken = [
+        {},
+        {"step": "export"},
+        *({k: v for k, v in receipt.items() if k != key} for key in receipt),
+    ]
+    broken += [{**receipt, key: value} for key in receipt for value in (None, [], "x", 1)]
+    with lab.folder() as folder:
+        commands = []
+        for number, one in enumerate(broken):
+            copy = folder / str(number)
+            copy.mkdir()
+            shutil.copy(lab.model / "model.json", copy)
+            edit(copy / "model.json", lambda card, one=one: card.update(receipts=[one]))
+            commands.append(("receipt", copy))
+        for ran in lab.zoo.many(Setting(folder), commands):
+            yield lab.say(handled("a receipt without or with another key", ran))
+
+
+def cut_metrics(lab: Lab) -> Iterator[Attempt]:
+    """Metrics that end in the middle of a line, or hold something else."""
+    whole = (lab.run / "metrics.jsonl").read_text()
+    texts = {
+        "cut in a line": whole[:-20],
+        "cut in the first line": whole[:20],
+        "empty": "",
+        "a list": "[1]\n",
+        "a number": f"{DIGITS}\n",
+        "no JSON": "x\n",
+    }
+    for name, text in texts.items():
+        with lab.folder() as folder:
+            run = folder / "runs" / lab.run.name
+            shutil.copytree(lab.run, run)
+            (run / "metrics.jsonl").write_text(text)
+            ran = lab.zoo.run(Setting(folder), "plot", run, "--data-dir", lab.data)
+            if name.startswith("cut in a line"):
+                yield lab.say(handled(f"plot, metrics {name}", ran))
+            else:
+                yield lab.say(refused(f"plot, metrics {name}", ran, r"metrics\.jsonl"))
+    for name, text in texts.items():
+        with lab.folder() as folder:
+            recipe = lab.recipe(folder, epochs=3)
+            words: Words = ("--data-dir", lab.data, "--device", "cpu", "--out", folder / "runs")
+            process = lab.zoo.start(Setting(folder, hold=EPOCH), "train", recipe, *words)
+            process.held()
+            process.signal(signal.SIGINT)
+            process.release()
+            process.wait()
+            for path in folder.glob("runs/*/metrics.jsonl"):
+                path.write_text(text)
+            ran = lab.zoo.run(Setting(folder), "train", recipe, *words, "--resume")
+            yield lab.say(handled(f"train --resume, metrics {name}", ran))
+
+
+def svg_coordinates(lab: Lab) -> Iterator[Attempt]:
+    """SVG files with coordinates that are too large, or no numbers."""
+    head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">'
+    for number in ("1e308", "-1e308", "1e400", DIGITS, "nan", "1e-400"):
+        for shape in (
+            f'<path d="M 0,0 L {number},1 C 0,0 {number},5 6,6"/>',
+            f'<line x1="0" y1="0" x2="{number}" y2="1"/>',
+            f'<polyline points="0,0 {number},4 5,5"/>',
+            f'<circle cx="5" cy="6" r="{number}"/>',
+            f'<g transform="scale({number})"><path d="M 0,0 L 9,9"/></g>',
+        ):
+            with lab.folder() as folder:
+                ran = glyphs(lab, folder, f"{head}{shape}</svg>")
+                attempt = handled(f"{number[:8]} in {shape[:20]}", ran)
+                yield lab.say(attempt)
+
+
+def stroke_texts(lab: Lab) -> Iterator[Attempt]:
+    """Empty and cut texts of strokes."""
+    good = '["line 0 0 1 1"]'
+    texts = (
+        '[""]', '[" "]', "[]", '["line"]', '["line 0 0"]', '["line 0 0 1"]', '["curve"]',
+        '["ring 0 0"]', '["loop"]', '["nothing 0 0 1 1"]', '["line 0 0 1 x"]', "[1]", "1", '""',
+        f'["line 0 0 1 {DIGITS}"]', '["line 0 0 nan 1"]', '["line 0 0 1e308 1"]',
+    )  # fmt: skip
+    for text in texts:
+        with lab.folder() as folder:
+            (folder / "classes.toml").write_text(STROKES.format(a=good, b=text))
+            ran = draw(lab, folder)
+            yield lab.say(refused(f"strokes = {text[:30]}", ran, r"classes\.toml|class", "b"))
+    for svg in ('svg = "\\u0000"', 'svg = ""', "svg = 1", 'svg = "."', 'svg = "gone.svg"'):
+        with lab.folder() as folder:
+            text = STROKES.format(a=good, b=good)
+            (folder / "classes.toml").write_text(text[: text.rindex("strokes")] + svg + "\n")
+            yield lab.say(refused(svg, draw(lab, folder), r"classes\.toml|class|svg"))
+
+
+def homeless(lab: Lab) -> Iterator[Attempt]:
+    """Commands of a user without HOME and without an entry in the password file."""
+    with lab.folder() as folder:
+        place = folder / "place"
+        place.mkdir()
+        place.chmod(0o777)
+        env = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "USER", "LOGNAME", "MPLCONFIGDIR"))
+        setting = Setting(place, env=env, user=UNKNOWN_USER)
+        recipe = lab.recipe(folder)
+        words: Words = ("--data-dir", lab.data, "--device", "cpu")
+        for command in (
+            ("env",),
+            ("list",),
+            ("models", "list"),
+            ("data", "list"),
+            ("plugins", "doctor"),
+            ("predict", "--model", lab.model, lab.pictures),
+            ("train", recipe, *words, "--out", "runs"),
+        ):
+            ran = lab.zoo.run(setting, *command)
+            yield lab.say(survived(f"{command[0]} without a home", ran))
+        ran = lab.zoo.run(setting, "evaluate", lab.run, "--data-dir", lab.data)
+        yield lab.say(survived("evaluate without a home", ran))
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[bool]:
+    """Mount a file system of a few kilobytes; yields whether that worked."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        done = False
+    try:
+        yield done
+    finally:
+        if done:
+            subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def full_disk(lab: Lab) -> Iterator[Attempt]:
+    """Outputs on a disk that is full: a message that names the file, and older files unharmed."""
+    for name in ("train", "sweep", "bench", "export", "quantize", "prune", "compress", "evaluate"):
+        with lab.folder() as folder, small_disk(folder / "out", "16k") as mounted:
+            out = folder / "out"
+            # without a mount, a limit of the size of files gives the same error without a file name
+            setting = Setting(folder) if mounted else Setting(folder, file_size=4096)
+            if mounted:
+                (out / "filler").write_bytes(b"\0" * (12 << 10))
+            if name == "evaluate":
+                (out / "more").write_bytes(b"\0" * (4 << 10))
+                words: Words = ("evaluate", lab.run, "--split", "test", "--data-dir", lab.data)
+                ran = lab.zoo.run(setting, *words, "--results", out)
+            else:
+                ran = lab.zoo.run(setting, *BY_NAME[name].words(lab, folder))
+            yield lab.say(refused(name, ran, "space|large", re.escape(str(out))))
+    for name, words in (
+        ("data glyphs", ("data", "glyphs", "OUT")),
+        ("data preview", ("data", "preview", "idx", "OUT", "--data-dir", lab.data)),
+        ("plot", ("plot", lab.run, "--out", "OUT", "--data-dir", lab.data)),
+    ):
+        with lab.folder() as folder, small_disk(folder / "out", "4k") as mounted:
+            out = folder / "out"
+            setting = Setting(folder) if mounted else Setting(folder, file_size=1024)
+            target = out / "sheet.png" if name == "data preview" else out
+            place = lab.out(name, target) if name != "plot" else (target,)
+            (out / "filler").write_bytes(b"\0" * 1024)
+            command = [w for word in words for w in (place if word == "OUT" else (word,))]
+            ran = lab.zoo.run(setting, *command)
+            yield lab.say(refused(name, ran, "space|large", re.escape(str(out))))
+
+
+def ledger_rows(lab: Lab) -> Iterator[Attempt]:
+    """Strange rows in the ledger beside a result."""
+    result = next(iter(sorted(lab.published.glob("glyphs-3k-tiny*.json"))))
+    rows = (
+        f'{{"recipe_hash": {DIGITS}}}',
+        nested(),
+        "[1]",
+        "null",
+        '{"track": []}',
+        "\u2028",
+        "\0",
+    )
+    for row in rows:
+        with lab.folder() as folder:
+            for path in lab.published.glob(f"{result.stem}*"):
+                shutil.copy(path, folder)
+            ledger = (lab.published / "ledger.jsonl").read_text()
+            (folder / "ledger.jsonl").write_text(f"{row}\n{ledger}")
+            for command in ("leaderboard", "submit --check"):
+                ran = lab.zoo.run(Setting(folder), *command.split(), folder / result.name)
+                yield lab.say(survived(f"{command} beside {json.dumps(row)[:20]}", ran))
+
+
+CASES = (
+    Case(
+        "unexpected-digits",
+        "Numbers of 400 digits in recipes, `-s`, suites, cards, journals",
+        huge_numbers,
+    ),
+    Case(
+        "unexpected-nesting",
+        "Endless nesting in recipes, `-s`, suites, cards, journals",
+        endless_nesting,
+    ),
+    Case("unexpected-each", "`each = [1]` in a suite", each_list),
+    Case("unexpected-receipt", "A receipt without `step`", partial_receipts),
+    Case("unexpected-metrics", "Cut metrics", cut_metrics),
+    Case("unexpected-svg", "SVG coordinates of 1e308", svg_coordinates),
+    Case("unexpected-strokes", "Empty stroke text", stroke_texts),
+    Case("unexpected-home", "No HOME and no passwd entry (`env` itself fails)", homeless),
+    Case("unexpected-disk", "A full disk: the message names no file", full_disk),
+    Case("unexpected-ledger", "Strange rows in a ledger", ledger_rows),
+)
