@@ -24,7 +24,16 @@ UNKNOWN_USER = 54_321
 """A user without an entry in the password file."""
 
 BASE = 'base = "default"\n'
-STROKES = '[[class]]\nname = "a"\n[[class.form]]\nstrokes = {a}\n[[class]]\nname = "b"\n[[class.form]]\nstrokes = {b}\n'
+STROKES = """\
+[[class]]
+name = "a"
+[[class.form]]
+strokes = {a}
+[[class]]
+name = "b"
+[[class.form]]
+strokes = {b}
+"""
 
 
 def nested(depth: int = DEEP) -> str:

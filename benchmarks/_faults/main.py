@@ -84,7 +84,8 @@ def show(row: Row) -> str:
     """Return a line of the table, and the faults below it."""
     counts = ", ".join(f"{row.counts[v.value]} {v.value}" for v in Verdict if row.counts[v.value])
     lines = [
-        f"{'FAIL' if row.failed else 'ok':4} {row.name}: {row.tried} tried: {counts} ({row.seconds} s)"
+        f"{'FAIL' if row.failed else 'ok':4} {row.name}: {row.tried} tried: {counts} "
+        f"({row.seconds} s)"
     ]
     return "\n".join([*lines, *(f"       {fault}" for fault in row.faults)])
 

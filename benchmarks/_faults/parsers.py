@@ -181,10 +181,13 @@ svg = "form.svg"
 """
 
 SVG = """\
-<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 100 100">
-<g transform="rotate(3) scale(1.5, 2)"><path d="M 10,10 C 20,20 40,5 60,60 L 3,4 A 5 6 0 1 0 9 9 Z"/>
+<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
+ viewBox="0 0 100 100">
+<g transform="rotate(3) scale(1.5, 2)">
+<path d="M 10,10 C 20,20 40,5 60,60 L 3,4 A 5 6 0 1 0 9 9 Z"/>
 <line id="l" x1="0" y1="0" x2="50" y2="70"/><circle cx="5" cy="6" r="7"/></g>
-<use xlink:href="#l" x="3"/><polyline points="1,2 3,4 50,60"/><rect x="1" y="2" width="30" height="40"/>
+<use xlink:href="#l" x="3"/><polyline points="1,2 3,4 50,60"/>
+<rect x="1" y="2" width="30" height="40"/>
 </svg>
 """
 

@@ -1,4 +1,4 @@
-"""Calls of oraclezoo's Python API, each a function from texts to JSON. Runs under its interpreter."""
+"""Calls of the Python API: functions from texts to JSON, run by the attacked interpreter."""
 
 from __future__ import annotations
 
@@ -118,6 +118,7 @@ def process_state() -> dict[str, Any]:
     """Return what a plugin can change in a process, after the registry has loaded it."""
     import os
     import signal
+    from pathlib import Path
 
     import torch
 
@@ -126,7 +127,7 @@ def process_state() -> dict[str, Any]:
     def state() -> dict[str, Any]:
         return {
             "default dtype": str(torch.get_default_dtype()),
-            "working folder": os.getcwd(),
+            "working folder": str(Path.cwd()),
             "recursion limit": sys.getrecursionlimit(),
             "warning filters": len(warnings.filters),
             "signal handlers": repr([signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]),

@@ -34,7 +34,7 @@ def _announce(place: Path, name: str, value: object) -> None:
 def _writes(event: str, arguments: tuple[Any, ...], below: str) -> bool:
     """Return whether an audit event changes something below a folder."""
     if event == "open":
-        path, mode, flags = arguments
+        path, _, flags = arguments
         if not (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             return False
         return isinstance(path, (str, bytes)) and os.fsdecode(path).startswith(below)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import os
 import shlex
 import shutil
@@ -151,6 +152,24 @@ class Process:
         """Let a held process continue."""
         (self.place / "release").touch()
 
+    def rows(self) -> list[str]:
+        """Return the outcomes so far of several commands in one process."""
+        path = self.place / "rows"
+        return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+
+    def progress(self, count: int, patience_s: float) -> bool:
+        """Wait for ``count`` outcomes or the end; kill and return True if nothing comes of it."""
+        done, last = 0, time.monotonic()
+        while done < count and not self.ended:
+            found = len(self.rows())
+            if found > done:
+                done, last = found, time.monotonic()
+            elif time.monotonic() - last > patience_s:
+                self.signal(signal.SIGKILL, group=True)
+                return True
+            time.sleep(POLL_S)
+        return False
+
     def signal(self, number: int, *, group: bool = False) -> None:
         """Send a signal to the process, or to it and the processes that it started."""
         with contextlib.suppress(ProcessLookupError):
@@ -240,38 +259,21 @@ class Zoo:
         left = [[str(word) for word in command] for command in commands]
         while left:
             batch = left[:size]
-            process = self._place("many", setting)
-            process._deadline = float("inf")
+            process = self._place("many", setting.but(timeout_s=math.inf))
             self._send(process, setting, "many", commands=batch)
-            rows = process.place / "rows"
-            done: list[str] = []
-            last = time.monotonic()
-            while len(done) < len(batch):
-                found = rows.read_text(encoding="utf-8").split("\n")[:-1] if rows.exists() else []
-                if len(found) > len(done):
-                    done, last = found, time.monotonic()
-                elif process.ended and rows.exists() and rows.read_text().count("\n") == len(done):
-                    break
-                elif time.monotonic() - last > setting.timeout_s:
-                    process.signal(signal.SIGKILL, group=True)
-                    process.until(lambda: process.ended)
-                    break
-                time.sleep(POLL_S)
-            hung = not process.ended or time.monotonic() - last > setting.timeout_s
-            for command, row in zip(batch, done, strict=False):
+            hung = process.progress(len(batch), setting.timeout_s)
+            rows = process.rows()
+            names = [shlex.join(["oraclezoo", *command]) for command in batch]
+            for name, row in zip(names, rows, strict=False):
                 status, out, err = json.loads(row)
-                yield Ran(shlex.join(["oraclezoo", *command]), status, out, err, process.place)
-            if len(done) < len(batch):
-                last_ran = process.wait()
+                yield Ran(name, status, out, err, process.place)
+            ended = process.wait()
+            if len(rows) < len(batch):  # it died or hung at the next command
                 yield replace(
-                    last_ran,
-                    command=shlex.join(["oraclezoo", *batch[len(done)]]),
-                    status=None if hung else last_ran.status,
+                    ended, command=names[len(rows)], status=None if hung else ended.status
                 )
-                done.append("")
-            process.until(lambda: process.ended)
             shutil.rmtree(process.place, ignore_errors=True)
-            left = left[len(done) :]
+            left = left[len(rows) + 1 :] if len(rows) < len(batch) else left[len(batch) :]
 
     def has_option(self, command: str, option: str) -> bool:
         """Return whether a command has an option; versions differ in their options."""
