@@ -117,7 +117,7 @@ def external(source: Path, target: Path, location: str) -> Path:
         save_as_external_data=True,
         all_tensors_to_one_file=True,
         location="weights.bin",
-        size_threshold=0,
+        size_threshold=128,
         convert_attribute=False,
     )
     if location != "weights.bin":

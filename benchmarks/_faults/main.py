@@ -6,6 +6,7 @@ import argparse
 import json
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -13,6 +14,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from _faults import SECTIONS
 from _faults.lab import CHECKOUT, Amount, Lab, PreparationError
@@ -52,6 +54,24 @@ def chosen(names: Sequence[str] | None) -> Iterator[tuple[str, Case]]:
             yield section, case
 
 
+def merge(path: Path, data: dict[str, Any]) -> None:
+    """Write the document; a file on the same version keeps the rows that were not run."""
+    rows = data["rows"]
+    try:
+        old = json.loads(path.read_text(encoding="utf-8"))["data"]
+    except (FileNotFoundError, ValueError, KeyError):
+        old = {}
+    if old.get("oraclezoo") == data["oraclezoo"]:
+        names = {row["name"] for row in rows}
+        rows = [*rows, *(row for row in old["rows"] if row["name"] not in names)]
+    order = [case.name for cases in SECTIONS.values() for case in cases]
+    rows = sorted(
+        (row for row in rows if row["name"] in order), key=lambda r: order.index(r["name"])
+    )
+    text = json.dumps({"schema": SCHEMA, "data": {**data, "rows": rows}}, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
 def run(lab: Lab, section: str, case: Case) -> Row:
     """Run a case; an attack that cannot be prepared counts as a fault."""
     start = time.monotonic()
@@ -68,14 +88,14 @@ def run(lab: Lab, section: str, case: Case) -> Row:
     return summarise(section, case, attempts, time.monotonic() - start)
 
 
-def document(lab: Lab, rows: Iterable[Row]) -> dict[str, object]:
+def document(lab: Lab, rows: Iterable[Row]) -> dict[str, Any]:
     """Return the measurement: what was attacked, how much was tried, and the rows."""
     about = lab.zoo.probe(Setting(lab.work), "version").data
     return {
         "oraclezoo": about["version"],
         "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **asdict(lab.amount),
+        "seed": lab.amount.seed,
         "rows": [asdict(row) for row in rows],
     }
 
@@ -104,7 +124,9 @@ def main(doc: str | None, arguments: Sequence[str] | None = None) -> int:
     )
     work = Path(tempfile.mkdtemp(prefix="faults-"))
     work.chmod(0o755)
-    rows = []
+    rows: list[Row] = []
+    files = [*([FILE] if options.write else []), *([options.out] if options.out else [])]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the attacked processes too
     try:
         with Zoo(options.python.absolute(), work / "processes") as zoo:
             amount = Amount(options.mutations, options.kills, options.seed)
@@ -112,14 +134,13 @@ def main(doc: str | None, arguments: Sequence[str] | None = None) -> int:
             for section, case in cases:
                 rows.append(run(lab, section, case))
                 print(show(rows[-1]), file=out, flush=True)
-            data = document(lab, rows)
+                data = document(lab, rows)
+                for path in files:  # a run that is stopped keeps its rows
+                    merge(path, data)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     total = {verdict.value: sum(row.counts[verdict.value] for row in rows) for verdict in Verdict}
     print("all: " + ", ".join(f"{count} {name}" for name, count in total.items()), file=out)
-    text = json.dumps({"schema": SCHEMA, "data": data}, indent=1, ensure_ascii=False) + "\n"
     if options.json:
-        print(text, end="")
-    for path in (*([FILE] if options.write else []), *([options.out] if options.out else [])):
-        path.write_text(text, encoding="utf-8")
+        print(json.dumps({"schema": SCHEMA, "data": data}, indent=2))
     return int(any(total[verdict.value] for verdict in FAULTS))

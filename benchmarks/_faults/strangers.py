@@ -103,11 +103,14 @@ def card_pretrained(lab: Lab) -> Iterator[Attempt]:
 def card_size(lab: Lab) -> Iterator[Attempt]:
     """Cards with large images: memory of loading stays small."""
     limit = 2 << 30
-    for sample in ("pruned-oraclenet", "pruned", "exported"):
-        for size in (512, 1024, 2500):
+    run = lab.train(lab.work / "timm-run", lab.data, backbone="mobilenetv3_small_100", epochs=1)
+    timm = lab.work / "timm-model"
+    lab.need(lab.zoo.probe(Setting(lab.work), "run_model", run, timm))
+    for source in (timm, SAMPLES / "pruned-oraclenet", SAMPLES / "exported"):
+        for size in (512, 2500):
             with lab.folder() as folder:
                 model = folder / "model"
-                shutil.copytree(SAMPLES / sample, model)
+                shutil.copytree(source, model)
 
                 def enlarge(card: dict[str, dict[str, object]], size: int = size) -> None:
                     card["input"]["image_size"] = size
@@ -118,7 +121,7 @@ def card_size(lab: Lab) -> Iterator[Attempt]:
                 ran = api(lab.zoo.probe(Setting(folder), "load_warnings", model))
                 gigabytes = ran.peak_bytes / (1 << 30)
                 lost = f"loading takes {gigabytes:.1f} GB" if ran.peak_bytes > limit else ""
-                what = f"{sample} with image_size {size}"
+                what = f"{source.name} with image_size {size}"
                 if ran.status == 0:
                     yield lab.say(survived(what, ran, lambda w=lost: w))
                 else:

@@ -22,6 +22,8 @@ PRELOADED = ("numpy", "torch", "scipy.stats", "scipy.ndimage", "onnx", "onnxrunt
 MEMORY = 12 << 30
 """Limit of a process's private memory; beyond it allocations fail."""
 POLL_S = 0.004
+NOWHERE = "http://127.0.0.1:9"
+"""An address at which nobody listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ class Zoo:
         self.python, self._work = python, work
         self._numbers = itertools.count()
         self._helps: dict[str, str] = {}
+        self._started: list[Process] = []
         work.mkdir(parents=True, exist_ok=True)
         self._home = work / "home"
         self._home.mkdir()
@@ -226,6 +229,9 @@ class Zoo:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        for process in self._started:
+            if not process.ended:
+                process.signal(signal.SIGKILL, group=True)
         assert self._server.stdin is not None
         self._server.stdin.close()
         self._server.wait()
@@ -293,6 +299,8 @@ class Zoo:
             "COLUMNS": "200",
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "HF_ENDPOINT": NOWHERE,  # an attack never reaches a model hub
+            "HF_HUB_DOWNLOAD_TIMEOUT": "1",
         }
         for key, value in setting.env.items():
             if value is None:
@@ -306,7 +314,9 @@ class Zoo:
         place.mkdir()
         if setting.user:
             place.chmod(0o777)
-        return Process(command, place, setting.timeout_s)
+        self._started = [process for process in self._started if not process.ended]
+        self._started.append(Process(command, place, setting.timeout_s))
+        return self._started[-1]
 
     def _send(
         self,
