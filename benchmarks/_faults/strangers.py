@@ -150,7 +150,7 @@ def pipes_in_folders(lab: Lab) -> Iterator[Attempt]:
         pictures = folder / "pictures"
         shutil.copytree(lab.pictures, pictures)
         os.mkfifo(pictures / "9.png")
-        setting = Setting(folder, timeout_s=60)
+        setting = Setting(folder, timeout_s=45)
         ran = lab.zoo.run(setting, "predict", "--model", lab.model, pictures, "--json")
 
         def missing() -> str:

@@ -112,10 +112,6 @@ def repeated_axis(lab: Lab) -> Iterator[Attempt]:
         twice = ("-p", "optimizer.lr=0.01", "-p", "optimizer.lr=0.02")
         ran = lab.zoo.run(Setting(folder), "sweep", lab.recipe(folder), *twice, *words)
         yield lab.say(refused("-p optimizer.lr=... twice", ran, r"optimizer\.lr"))
-        twice = ("-s", "optimizer.lr=0.01", "-s", "optimizer.lr=0.02")
-        words = ("--data-dir", lab.data, "--device", "cpu", "--out", folder / "runs")
-        ran = lab.zoo.run(Setting(folder), "train", lab.recipe(folder), *twice, *words)
-        yield lab.say(refused("-s optimizer.lr=... twice", ran, r"optimizer\.lr"))
 
 
 def refit_validation(lab: Lab) -> Iterator[Attempt]:
@@ -215,7 +211,9 @@ def bench_a_text(lab: Lab) -> Iterator[Attempt]:
             ran = api(lab.zoo.probe(Setting(folder), "bench_text", text, data, folder / "out"))
             what = f"oz.bench({Path(text).name!r})"
             letter = (
-                "iterates over the letters" if not mentions(ran.err, "unknown recipe '.'") else ""
+                "iterates over the letters"
+                if not mentions(ran.err, "unknown (recipe|suite) '.?'")
+                else ""
             )
             if ran.status == 0:
                 yield lab.say(survived(what, ran))
@@ -276,7 +274,8 @@ def quoted_commands(lab: Lab) -> Iterator[Attempt]:
         few = ("--train", "10", "--validation", "1", "--test", "1")
         rans["data glyphs"] = lab.zoo.run(Setting(folder), "data", "glyphs", *place, *few)
         new = ("plugins", "new", "my-net", "--kind", "backbone")
-        rans["plugins new"] = lab.zoo.run(Setting(folder), *new, "--out", folder)
+        option = "--out" if lab.zoo.has_option("plugins new", "--out") else "--folder"
+        rans["plugins new"] = lab.zoo.run(Setting(folder), *new, option, folder)
         words: Words = ("--seeds", "1", "--accuracy-only", "--out", folder / "results")
         rans["bench"] = lab.zoo.run(Setting(folder), "bench", recipe, *data, *words)
         rans["bench again"] = lab.zoo.run(Setting(folder), "bench", recipe, *data, *words)
