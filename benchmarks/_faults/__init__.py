@@ -5,24 +5,29 @@ interpreter, import oraclezoo.
 """
 
 from _faults import (
+    extremes,
     forgeries,
     inputs,
     kills,
     locks,
+    messages,
     parsers,
+    pipes,
     plugin_code,
+    plugin_errors,
     plugin_specs,
+    saves,
     strangers,
     tracks,
     values,
 )
 
 SECTIONS = {
-    "plugins": (*plugin_code.CASES, *plugin_specs.CASES),
-    "processes": (*locks.CASES, *kills.CASES),
-    "files": (*strangers.CASES, *inputs.CASES),
+    "plugins": (*plugin_code.CASES, *plugin_errors.CASES, *plugin_specs.CASES),
+    "processes": (*locks.CASES, *saves.CASES, *kills.CASES),
+    "files": (*strangers.CASES, *pipes.CASES, *extremes.CASES, *inputs.CASES),
     "forgeries": forgeries.CASES,
-    "values": (*values.CASES, *tracks.CASES),
+    "values": (*values.CASES, *messages.CASES, *tracks.CASES),
     "mutations": parsers.CASES,
 }
 """Cases by section of the table."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 
 from _faults.lab import mentions
+from _faults.process import Ran
 from _faults.records import Attempt, Verdict
-from _faults.zoo import Ran
 
 _UNEXPECTED = re.compile(r"\bunexpected \w*(Error|Exception|Interrupt|Exit|Warning|Iteration)\b")
 

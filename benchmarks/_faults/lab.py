@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from _faults.process import Ran, Setting
 from _faults.records import Attempt
-from _faults.zoo import Ran, Setting, Zoo
+from _faults.zoo import Zoo
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CLASSES = 4

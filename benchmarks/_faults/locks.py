@@ -10,8 +10,8 @@ from pathlib import Path
 
 from _faults.judge import checked, refused, survived, told
 from _faults.lab import Lab, edit, read, run_in
+from _faults.process import Setting
 from _faults.records import Attempt, Case
-from _faults.zoo import Setting
 
 POPEN = ("subprocess.Popen", "python")
 EPOCH = ("open", "/metrics.jsonl'")

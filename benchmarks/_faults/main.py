@@ -18,8 +18,9 @@ from typing import Any
 
 from _faults import SECTIONS
 from _faults.lab import CHECKOUT, Amount, Lab, PreparationError
+from _faults.process import Setting
 from _faults.records import FAULTS, Attempt, Case, Row, Verdict, summarise
-from _faults.zoo import Setting, Zoo
+from _faults.zoo import Zoo
 
 SCHEMA = "oraclezoo/faults/1"
 FILE = CHECKOUT / "benchmarks" / "measurements" / "faults.json"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from _faults.judge import checked, refused, survived, told
 from _faults.lab import Lab, mentions, read
 from _faults.plugin_code import NAMED, train
+from _faults.process import Setting
 from _faults.records import Attempt, Case, Verdict
 from _faults.site import install, light, net, remove
-from _faults.zoo import Setting
 
 CHANGES = {
     "default dtype": "import torch; torch.set_default_dtype(torch.float64)",

@@ -17,8 +17,8 @@ from _faults.judge import checked, refused, skipped, survived, told
 from _faults.lab import CHECKOUT, Lab, read, write_data, write_idx
 from _faults.locks import Words
 from _faults.plugin_code import bench
+from _faults.process import Setting
 from _faults.records import Attempt, Case
-from _faults.zoo import Setting
 
 REAL = CHECKOUT.parent / "shared" / "data" / "oracle-mnist"
 """Default folder of the real data files: next to the checkout, never inside it."""
