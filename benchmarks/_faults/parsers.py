@@ -10,7 +10,7 @@ from pathlib import Path
 
 from _faults import mutate
 from _faults.extremes import journal_of
-from _faults.judge import handled, refused
+from _faults.judge import handled, refused, survived
 from _faults.lab import Lab
 from _faults.locks import BY_NAME, Words
 from _faults.process import Ran, Setting
@@ -82,10 +82,26 @@ def mutations(name: str, subject: Subject) -> Callable[[Lab], Iterator[Attempt]]
 
     def attempts(lab: Lab) -> Iterator[Attempt]:
         total = max(1, lab.amount.mutations // subject.share)
+        yield from _unchanged(lab, subject)
         for start in range(0, total, CHUNK):
             yield from _chunk(lab, name, subject, range(start, min(start + CHUNK, total)))
 
     return attempts
+
+
+def _unchanged(lab: Lab, subject: Subject) -> Iterator[Attempt]:
+    """Run the commands on unchanged files: a mutation means nothing if these are refused."""
+    with lab.folder() as folder:
+        for number in range(2):
+            copy = folder / str(number) / subject.source(lab).name
+            shutil.copytree(subject.source(lab), copy)
+            words = subject.command(lab, copy, number)
+            if words[0] == "bench":  # its data are missing on purpose
+                continue
+            (ran,) = lab.zoo.many(Setting(folder, timeout_s=TIMEOUT_S), [words])
+            yield lab.say(
+                survived("unchanged", api(ran), lambda c=copy, r=ran: subject.fault(c, r))
+            )
 
 
 def _chunk(lab: Lab, name: str, subject: Subject, numbers: range) -> Iterator[Attempt]:
@@ -170,7 +186,10 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
             "suite.toml",
             TEXT,
             lambda lab, folder, number: (
-                ("bench", "--suite", folder / "suite.toml", "--data-dir", folder / "gone")
+                (
+                    *("bench", "--suite", folder / "suite.toml"),
+                    *("--track", "idx", "--data-dir", folder / "gone"),
+                )
                 if number % 2
                 else ("recipe", "show", f"{folder / 'suite.toml'}/a", "--json")
             ),

@@ -43,7 +43,7 @@ summary = "A recipe with a key of each type"
 track = "oracle-mnist-3k"
 refit = true
 [backbone]
-name = "oraclenet_s"
+name = "oraclenet"
 width = 0.5
 [optimizer]
 name = "muon"
