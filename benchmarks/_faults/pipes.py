@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,22 +85,26 @@ def pipes_as_files(lab: Lab) -> Iterator[Attempt]:
             lambda f: ("data", "audit", "idx", "--data-dir", f, "--out", "audit"),
         ),
     ]
-    for source, name, command in replaced:
-        with lab.folder() as folder:
-            copy = folder / source.name
+    with lab.folder() as folder:
+        setting, started = Setting(folder, timeout_s=60), []
+        for number, (source, name, command) in enumerate(replaced):
+            copy = folder / str(number) / source.name
             shutil.copytree(source, copy)
             (copy / name).unlink()
             os.mkfifo(copy / name)
             words = command(copy)
-            (ran,) = lab.zoo.many(Setting(folder, timeout_s=40), [words])
-            yield lab.say(refused(f"a pipe as {name}, {words[0]}", api(ran)))
+            started.append((f"a pipe as {name}, {words[0]}", lab.zoo.start(setting, *words)))
+        for what, process in started:  # all at once, since each may wait for its time limit
+            yield lab.say(refused(what, api(process.wait())))
     with lab.folder() as folder:
         for path in sorted(lab.published.glob("glyphs-3k-tiny*")):
             shutil.copy(path, folder)
         os.mkfifo(folder / "pipe.json")
-        for words in (("leaderboard", folder), ("submit", "--check", folder)):
-            ran = lab.zoo.run(Setting(folder, timeout_s=40), *words)
-            yield lab.say(handled(f"a pipe beside results, {words[0]}", ran))
+        setting = Setting(folder, timeout_s=60)
+        commands = (("leaderboard", folder), ("submit", "--check", folder))
+        waiting = [lab.zoo.start(setting, *words) for words in commands]
+        for words, process in zip(commands, waiting, strict=True):
+            yield lab.say(handled(f"a pipe beside results, {words[0]}", process.wait()))
 
 
 def nested_use(depth: int) -> str:
@@ -178,17 +181,10 @@ def byte_a_second(lab: Lab) -> Iterator[Attempt]:
     """A server that sends its header or its body a byte a second, to each kind of download."""
     header = b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n"
     variants = {"body": (header, b"x" * 600), "header": (b"HTTP/1.1 200 OK\r\nX-Pad: ", b"y" * 600)}
-    for what, (head, tail) in variants.items():
-        with lab.folder() as folder, slow_server(head, tail) as url:
-            setting = Setting(folder, timeout_s=200)
-            begun = time.monotonic()
-            ran = lab.zoo.run(
-                setting, "data", "fetch", "--url", url, "--only-3k", *_place(lab, folder)
-            )
-            took = time.monotonic() - begun
-            yield lab.say(
-                refused(f"data fetch, slow {what} ({took:.0f} s)", ran, "slow|time|download")
-            )
+    with lab.folder() as folder, contextlib.ExitStack() as servers:
+        started = []
+        for what, (head, tail) in variants.items():
+            url = servers.enter_context(slow_server(head, tail))
             specs = (
                 "from oraclezoo.hookspecs import hookimpl\n"
                 "from oraclezoo.specs import fetched_model\n\n\n"
@@ -196,16 +192,18 @@ def byte_a_second(lab: Lab) -> Iterator[Attempt]:
                 f"    return [fetched_model('slow', url='{url}/slow.tar', sha256='{'0' * 64}', "
                 "size_bytes=600, summary='A model')]\n"
             )
-            site = install(folder / "site", specs=specs)
-            ran = lab.zoo.run(setting.but(paths=(site,)), "models", "fetch", "slow")
-            yield lab.say(refused(f"models fetch, slow {what}", ran, "slow|time|download"))
-
-
-def _place(lab: Lab, folder: Path) -> tuple[str | Path, ...]:
-    for option in ("--out", "--dest"):
-        if lab.zoo.has_option("data fetch", option):
-            return (option, folder / "fetched")
-    return ()
+            site = install(folder / what, specs=specs)
+            cache = {"XDG_CACHE_HOME": str(folder / f"cache-{what}")}
+            setting = Setting(folder, paths=(site,), env=cache, timeout_s=200)
+            commands: tuple[tuple[str | Path, ...], ...] = (
+                ("data", "fetch", "--url", url, "--only-3k"),
+                ("models", "fetch", "slow"),
+            )
+            for words in commands:
+                name = f"{' '.join(map(str, words[:2]))}, slow {what}"
+                started.append((name, lab.zoo.start(setting, *words)))
+        for name, process in started:  # all at once, since each takes minutes
+            yield lab.say(refused(name, process.wait(), "slow|time|download"))
 
 
 CASES = (

@@ -64,7 +64,8 @@ def swapped_saves(lab: Lab) -> Iterator[Attempt]:
         target = folder / "model"
         shutil.copytree(lab.model, target)
         writer = lab.zoo.start(
-            Setting(folder), lab.model, lab.other_model, target, "400", probe="save_in_turns"
+            *(Setting(folder), "probe:", "save_in_turns"),
+            *(lab.model, lab.other_model, target, "400"),
         )
         command = ("probe:", "predictor", target, lab.images)
         known = [lab.predictions(m, probe="predictor") for m in (lab.model, lab.other_model)]

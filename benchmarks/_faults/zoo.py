@@ -68,16 +68,18 @@ class Zoo:
 
     def probe(self, setting: Setting, function: str, *values: str | Path) -> Ran:
         """Call a function of ``probes`` in the attacked interpreter, with texts."""
-        return self.start(setting, *values, probe=function).wait()
+        return self.start(setting, "probe:", function, *values).wait()
 
-    def start(self, setting: Setting, *arguments: str | Path, probe: str = "") -> Process:
-        """Start a command, or a probe, and return at once."""
-        words = [*([probe] if probe else []), *map(str, arguments)]
-        process = self._place(shlex.join(["probe" if probe else "oraclezoo", *words]), setting)
+    def start(self, setting: Setting, *arguments: str | Path) -> Process:
+        """Start a command, or a probe if the first word is ``probe:``, and return at once."""
+        words = [str(word) for word in arguments]
+        kind = "probe" if words[0] == "probe:" else "command"
+        process = self._place(shlex.join(["oraclezoo", *words]), setting)
+        words = words[1:] if kind == "probe" else words
         if setting.fresh:
-            self._start_fresh(process, setting, words, probe=bool(probe))
+            self._start_fresh(process, setting, words, probe=kind == "probe")
         else:
-            self._send(process, setting, "probe" if probe else "command", arguments=words)
+            self._send(process, setting, kind, arguments=words)
         return process
 
     def many(
