@@ -11,7 +11,7 @@ from pathlib import Path
 
 from _faults.judge import refused, survived
 from _faults.lab import Lab, read, run_in
-from _faults.locks import BY_NAME, EPOCH, JOBS, Words
+from _faults.locks import BY_NAME, EPOCH, JOBS, Job, Words
 from _faults.process import Ran, Setting
 from _faults.records import Attempt, Case, Verdict
 from _faults.saves import same
@@ -77,30 +77,31 @@ def signal_case(number: signal.Signals) -> Callable[[Lab], Iterator[Attempt]]:
     return attempts
 
 
-def kills(lab: Lab) -> Iterator[Attempt]:
-    """Kill each writing command at random changes of the disk, and run it again."""
-    generator = random.Random(lab.amount.seed)
-    for index in range(lab.amount.kills):
-        job = JOBS[index % len(JOBS)]
-        with lab.folder() as folder:
-            words = job.words(lab, folder)
-            whole = _whole(lab, job.name)
-            number = generator.randint(1, whole[1])
-            killed = lab.zoo.run(Setting(folder, below=folder, kill_at=number), *words)
-            again = lab.zoo.run(Setting(folder), *words)
-            what = f"{job.name} killed at change {number} of {whole[1]}"
-            if again.status != 0 and job.again and "--overwrite" in again.err:
-                resumed = lab.zoo.run(Setting(folder), *words, "--resume")
-                again = (
-                    resumed
-                    if resumed.status == 0
-                    else lab.zoo.run(Setting(folder), *words, *job.again)
-                )
-            elif again.status != 0 and "--resume" in again.err:
-                again = lab.zoo.run(Setting(folder), *words, "--resume")
-            fault = differs(lab, job.name, whole[0], folder) if again.status == 0 else ""
-            yield lab.say(survived(what, again, lambda f=fault: f))
-            del killed
+def kills(job: Job) -> Callable[[Lab], Iterator[Attempt]]:
+    """Return the attempts of a job's share of the kills."""
+
+    def attempts(lab: Lab) -> Iterator[Attempt]:
+        generator = random.Random(f"{lab.amount.seed} {job.name}")
+        for _ in range(-(-lab.amount.kills // len(JOBS))):
+            yield lab.say(_killed(lab, job, generator))
+
+    return attempts
+
+
+def _killed(lab: Lab, job: Job, generator: random.Random) -> Attempt:
+    """Kill a job at a random change of the disk, run it again, compare with an undisturbed one."""
+    whole, writes = _whole(lab, job.name)
+    number = generator.randint(1, writes)
+    with lab.folder() as folder:
+        words = job.words(lab, folder)
+        lab.zoo.run(Setting(folder, below=folder, kill_at=number), *words)
+        again = lab.zoo.run(Setting(folder), *words)
+        for option in ("--resume", "--overwrite"):  # as the message advises
+            if again.status != 0 and option in again.err:
+                again = lab.zoo.run(Setting(folder), *words, option)
+        fault = differs(lab, job.name, whole, folder) if again.status == 0 else ""
+        what = f"{job.name} killed at change {number} of {writes}"
+        return survived(what, again, lambda: fault)
 
 
 def _whole(lab: Lab, name: str) -> tuple[Path, int]:
@@ -214,7 +215,10 @@ CASES = (
         )
         for number in SIGNALS
     ),
-    Case("kills", "Kills at any change of the disk", kills),
+    *(
+        Case(f"kills-{job.name}", f"Kills of `{job.name}` at any change of the disk", kills(job))
+        for job in JOBS
+    ),
     Case("journal-u2028", "Journals split at U+2028", separator_in_journal),
     Case("read-only", "A read-only output is found before the work", read_only),
     Case("stale-partials", "Stale `.X.PID.partial` files are cleaned", stale_partials),

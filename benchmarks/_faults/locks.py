@@ -17,6 +17,9 @@ POPEN = ("subprocess.Popen", "python")
 EPOCH = ("open", "/metrics.jsonl'")
 LEDGER = ("open", "ledger.jsonl'")
 
+BUSY = r"running|in use|locked|another process"
+"""What a message says of a folder in which another process works."""
+
 Words = tuple[str | Path, ...]
 
 
@@ -104,7 +107,7 @@ def both(lab: Lab, job: Job, more: tuple[str, ...] = ()) -> Iterator[Attempt]:
             yield lab.say(checked(f"{name}: the first process", "it did not reach its work", ended))
             return
         advice = "--out|another folder|other folder|wait"
-        yield lab.say(refused(f"{name}, beside one at work", second, "running|use|lock", advice))
+        yield lab.say(refused(f"{name}, beside one at work", second, BUSY, advice))
         yield lab.say(survived(f"{name}, the one at work", ended))
 
 
@@ -155,9 +158,7 @@ def mixed_data(lab: Lab) -> Iterator[Attempt]:
             run = run_in(folder / "out")
             epochs = len((run / "metrics.jsonl").read_text().splitlines())
             fault = "" if epochs == 3 else f"metrics.jsonl has {epochs} epochs of 3"
-            yield lab.say(
-                refused("train on other data, beside one at work", second, "running|use|lock")
-            )
+            yield lab.say(refused("train on other data, beside one at work", second, BUSY))
             yield lab.say(survived("the one at work", ended, lambda f=fault: f))
 
 

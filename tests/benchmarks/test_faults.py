@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import sys
@@ -13,6 +14,12 @@ from typing import Any
 import pytest
 
 Script = Callable[[str], ModuleType]
+ROOT = Path(__file__).resolve().parents[2]
+OPEN = frozenset((ROOT / "tests" / "samples" / "faults" / "open.txt").read_text().split())
+
+with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(str(ROOT / "benchmarks"))
+    SECTIONS = importlib.import_module("_faults").SECTIONS
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +95,17 @@ def test_rows_of_other_cases_are_kept(script: Script, tmp_path: Path) -> None:
     """A run of some cases replaces their rows in the file, in the order of the table."""
     main = script("_faults.main")
     path = tmp_path / "faults.json"
-    for version, names in (("1", ["kills", "plugin-digest"]), ("1", ["kills"]), ("2", ["kills"])):
+    kills = ["kills-train"]
+    for version, names in (("1", [*kills, "plugin-digest"]), ("1", kills), ("2", kills)):
         main.merge(path, {"oraclezoo": version, "rows": [{"name": name} for name in names]})
         rows = json.loads(path.read_text())["data"]["rows"]
-        expected = ["plugin-digest", "kills"] if version == "1" else ["kills"]
+        expected = ["plugin-digest", "kills-train"] if version == "1" else ["kills-train"]
         assert [row["name"] for row in rows] == expected
 
 
 def test_every_case_has_a_name_of_its_own(script: Script) -> None:
     """Names select cases and identify rows."""
-    sections = script("_faults").SECTIONS
-    names = [case.name for cases in sections.values() for case in cases]
+    names = [case.name for cases in SECTIONS.values() for case in cases]
     assert len(set(names)) == len(names)
     with pytest.raises(SystemExit, match="no case or section is called nothing"):
         list(script("_faults.main").chosen(["nothing"]))
@@ -136,6 +143,14 @@ def test_a_process_can_be_held_and_killed(script: Script, lab: Any) -> None:
 
 
 @pytest.mark.full
-def test_no_case_shows_a_fault(script: Script) -> None:
-    """All cases, with a twentieth of the published mutations and kills."""
-    assert script("_faults.main").main("", ["--mutations", "100", "--kills", "10"]) == 0
+@pytest.mark.parametrize("name", [case.name for cases in SECTIONS.values() for case in cases])
+def test_case(request: pytest.FixtureRequest, script: Script, name: str) -> None:
+    """A case shows no fault; a twentieth of the published mutations and kills are tried.
+
+    The cases in ``open.txt`` are known to show one. Whoever mends it removes the name.
+    """
+    if name in OPEN:
+        reason = "a known fault: see tests/samples/faults/README.md"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    arguments = ["--only", name, "--mutations", "100", "--kills", "10"]
+    assert script("_faults.main").main("", arguments) == 0
