@@ -11,7 +11,7 @@ from pathlib import Path
 
 from _faults.judge import refused, survived
 from _faults.lab import Lab, read, run_in
-from _faults.locks import BY_NAME, EPOCH, JOBS, Job, Words
+from _faults.locks import BY_NAME, JOBS, Job, Words
 from _faults.process import Ran, Setting
 from _faults.records import Attempt, Case, Verdict
 from _faults.saves import same
@@ -20,6 +20,9 @@ from _faults.site import install, net
 DEAD = 4_190_000
 """A process number that no process has: Linux gives smaller ones on small machines."""
 
+
+CHECKPOINT = ("os.rename", "last.safetensors'")
+"""Where a pruning is held: at the first checkpoint of its fine-tuning."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -33,22 +36,25 @@ def signalled(lab: Lab, name: str, number: signal.Signals) -> Iterator[Attempt]:
             place.mkdir()
         lab.need(lab.zoo.run(Setting(whole), *job.words(lab, whole)))
         words = job.words(lab, broken)
-        hold = EPOCH if name == "prune" else job.hold
+        hold = CHECKPOINT if name == "prune" else job.hold
         process = lab.zoo.start(Setting(broken, hold=hold), *words)
         process.held()
         process.signal(number)
         process.release()
         ran = process.wait()
         what = f"{number.name} in {name}"
+        if ran.status == 0:  # it came too late to stop anything
+            fault = differs(lab, name, whole, broken)
+            yield lab.say(survived(what, ran, lambda: fault))
+            return
         if ran.status is not None and ran.status < 0:
-            yield lab.say(
-                Attempt(what, Verdict.LOST, "the process died of it, nothing said", str(ran))
-            )
+            why = "the process died of it, nothing said"
+            yield lab.say(Attempt(what, Verdict.LOST, why, str(ran)))
         else:
-            yield lab.say(refused(what, ran, "interrupt|stopped|resume"))
+            yield lab.say(refused(what, ran, "again|--resume"))
         resume = ("--resume",) if name in ("train", "prune", "compress") else ()
         again = lab.zoo.run(Setting(broken), *words, *resume)
-        fault = differs(lab, name, whole, broken)
+        fault = differs(lab, name, whole, broken) if again.status == 0 else ""
         yield lab.say(survived(f"{what}, then resumed", again, lambda: fault))
 
 
