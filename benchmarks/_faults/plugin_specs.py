@@ -183,19 +183,34 @@ def nan_rate(lab: Lab) -> Iterator[Attempt]:
         with lab.folder() as folder:
             ran = train(lab, Setting(folder), "mlp", "-s", f"optimizer.lr={value}")
             yield lab.say(refused(f"optimizer.lr={value}", ran, r"optimizer\.lr|learning rate"))
-    with lab.folder() as folder:
-        optimizer = (
-            "import torch\n\nclass Net(torch.optim.SGD):\n"
-            "    def __init__(self, named_parameters):\n"
-            "        super().__init__([p for _, p in named_parameters], lr=0.01)\n"
-            "        self.param_groups[0]['lr'] = float('nan')\n"
-        )
-        site = install(folder / "site", specs=light(kind="optimizer"), code=optimizer)
-        path = lab.recipe(folder)
-        path.write_text(path.read_text().replace('adamw"\nlr = 0.01', 'hostile:net"'))
-        words = ("--data-dir", lab.data, "--device", "cpu", "--out", folder / "runs")
-        ran = lab.zoo.run(Setting(folder, paths=(site,)), "train", path, *words)
-        yield lab.say(refused("a plugin optimizer whose rate is NaN", ran, "hostile:net|optimizer"))
+    for kind, what, code in rates():
+        with lab.folder() as folder:
+            site = install(folder / "site", specs=light(kind=kind), code=code)
+            path = lab.recipe(folder)
+            old = 'adamw"\nlr = 0.01' if kind == "optimizer" else 'onecycle"'
+            path.write_text(path.read_text().replace(old, 'hostile:net"'))
+            words = ("--data-dir", lab.data, "--device", "cpu", "--out", folder / "runs")
+            ran = lab.zoo.run(Setting(folder, paths=(site,)), "train", path, *words)
+            yield lab.say(refused(what, ran, f"{kind} 'hostile:net'", "rate"))
+
+
+def rates() -> Iterator[tuple[str, str, str]]:
+    """Yield kind, description and source of plugins that give a rate that is not a number."""
+    optimizer = (
+        "import torch\n\nclass Net(torch.optim.SGD):\n"
+        "    def __init__(self, named_parameters):\n"
+        "        super().__init__([p for _, p in named_parameters], lr=0.01)\n"
+        "        self.param_groups[0]['lr'] = float('nan')\n"
+    )
+    yield "optimizer", "an optimizer whose rate is NaN", optimizer
+    for when in (0, 3):
+        for value in ("nan", "inf"):
+            scheduler = (
+                "import torch\n\ndef Net(optimizer, *, total_steps, steps_per_epoch):\n"
+                f"    rate = lambda step: float('{value}') if step >= {when} else 1.0\n"
+                "    return torch.optim.lr_scheduler.LambdaLR(optimizer, rate)\n"
+            )
+            yield "scheduler", f"a scheduler that gives {value} from step {when} on", scheduler
 
 
 def tuple_output(lab: Lab) -> Iterator[Attempt]:
@@ -261,6 +276,9 @@ def strict_list(lab: Lab) -> Iterator[Attempt]:
         ran = lab.zoo.run(setting, "--strict", "plugins", "doctor")
         noise = "a note on a healthy plugin" if "hostile" in ran.said else ""
         yield lab.say(survived("doctor of a healthy plugin", ran, lambda: noise))
+        ran = lab.zoo.probe(setting, "process_state")
+        left = [] if ran.data is None else [key for key, same in ran.data.items() if not same]
+        yield lab.say(survived("the process after a healthy plugin", ran, lambda: ", ".join(left)))
         ran = train(lab, setting, "hostile:net")
         yield lab.say(survived("train with a healthy plugin", ran))
         runs = list(folder.glob("runs/*/run.json"))
@@ -300,7 +318,7 @@ CASES = (
         "and names it",
         deadly_import,
     ),
-    Case("plugin-message-nan", "A NaN learning rate is called the scheduler's fault", nan_rate),
+    Case("plugin-message-nan", "Message: a NaN learning rate is the scheduler's fault", nan_rate),
     Case("plugin-message-tuple", "The message on a tuple from a backbone", tuple_output),
     Case(
         "plugin-message-state", "State that cannot be saved is found after an epoch", unsaved_state
