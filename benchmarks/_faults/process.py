@@ -82,6 +82,7 @@ class Setting:
         below: Count changes of files below this folder.
         kill_at: Kill the process at this change; 0 for never.
         hold: Audit event and a part of its arguments at which the process waits.
+        network: Whether it may use the network; if not, it ends at the first attempt.
         fresh: Start a new interpreter instead of a fork.
     """
 
@@ -96,6 +97,7 @@ class Setting:
     below: Path | None = None
     kill_at: int = 0
     hold: tuple[str, str] = ("", "")
+    network: bool = True
     fresh: bool = False
 
     def but(self, **changes: Any) -> Setting:
@@ -210,3 +212,4 @@ class Request:
     kill_at: int
     hold_event: str
     hold_path: str
+    network: bool

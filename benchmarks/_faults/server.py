@@ -23,6 +23,9 @@ from typing import Any
 WRITE_EVENTS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree")
 """Audit events that change a folder; ``open`` is one as well if it writes."""
 
+NETWORK_USED = 97
+"""Exit status of a process that must not use the network and does."""
+
 
 def _announce(place: Path, name: str, value: object) -> None:
     """Write a small JSON file so that a reader never sees a part of it."""
@@ -54,10 +57,10 @@ def _watch(request: dict[str, Any], place: Path) -> None:
         if os.getpid() != owner:
             return
         if event in ("socket.connect", "socket.getaddrinfo"):
-            with open(os.dup(log), "a", encoding="utf-8") as file:  # noqa: PTH123
-                file.write(
-                    f"{event} {arguments[-1] if event.endswith('connect') else arguments[:2]}\n"
-                )
+            what = arguments[-1] if event == "socket.connect" else arguments[:2]
+            os.write(log, f"{event} {what}\n".encode())
+            if not request["network"]:
+                os._exit(NETWORK_USED)
         if below and _writes(event, arguments, below):
             counts["writes"] += 1
             if counts["writes"] == kill_at:

@@ -83,13 +83,17 @@ def card_pretrained(lab: Lab) -> Iterator[Attempt]:
                 card["backbone"] = {"name": name, "options": {"pretrained": True}}
 
             edit(model / "model.json", ask)
-            ran = api(lab.zoo.probe(Setting(folder), "predict", model, lab.images))
-            lost = "it used the network" if ran.connections else ""
-            yield lab.say(refused(f"{name}, oz.load", ran, "pretrained", lost=lambda w=lost: w))
             out = lab.out("export", folder / "out")
-            ran = lab.zoo.run(Setting(folder), "export", model, *out, *lab.measuring())
-            lost = "it used the network" if ran.connections else ""
-            yield lab.say(refused(f"{name}, export", ran, "pretrained", lost=lambda w=lost: w))
+            for words in (
+                ("probe:", "predict", model, lab.images),
+                ("export", model, *out, *lab.measuring()),
+            ):
+                ran = api(lab.zoo.start(Setting(folder, network=False), *words).wait())
+                what = f"{name}, {'oz.load' if words[0] == 'probe:' else words[0]}"
+                if ran.connections:
+                    yield lab.say(checked(what, f"it used the network: {ran.connections}", ran))
+                else:
+                    yield lab.say(refused(what, ran, "pretrained"))
 
 
 def card_size(lab: Lab) -> Iterator[Attempt]:

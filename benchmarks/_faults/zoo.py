@@ -171,6 +171,7 @@ class Zoo:
             kill_at=setting.kill_at,
             hold_event=setting.hold[0],
             hold_path=setting.hold[1],
+            network=setting.network,
         )
         assert self._server.stdin is not None
         self._server.stdin.write(json.dumps(asdict(request)) + "\n")
