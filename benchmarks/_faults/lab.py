@@ -139,7 +139,8 @@ class Lab:
     @functools.cached_property
     def other_model(self) -> Path:
         """A model folder of :attr:`other_run`."""
-        return self.export(self.other_run, self.work / "shared-other-model")
+        out = self.work / "shared-other-model"
+        return self.export(self.other_run, out, data=self.other_data)
 
     @functools.cached_property
     def plain_model(self) -> Path:
@@ -184,15 +185,17 @@ class Lab:
         self.need(self.zoo.run(setting or Setting(folder), *words))
         return run_in(folder / "runs")
 
-    def export(self, source: Path, out: Path, setting: Setting | None = None) -> Path:
+    def export(
+        self, source: Path, out: Path, setting: Setting | None = None, data: Path | None = None
+    ) -> Path:
         """Export a model and return the folder."""
-        words = ("export", source, *self.out("export", out), *self.measuring())
+        words = ("export", source, *self.out("export", out), *self.measuring(data))
         self.need(self.zoo.run(setting or Setting(self.work), *words))
         return out
 
-    def measuring(self) -> tuple[str | Path, ...]:
+    def measuring(self, data: Path | None = None) -> tuple[str | Path, ...]:
         """Return the options of compression commands: data, no timing."""
-        return ("--data-dir", self.data, "--no-timed")
+        return ("--data-dir", data or self.data, "--no-timed")
 
     def out(self, command: str, folder: Path) -> tuple[str | Path, ...]:
         """Return the arguments for the output; in version 0.1.0 it is positional."""
@@ -205,7 +208,7 @@ class Lab:
     def need(self, ran: Ran) -> Ran:
         """Raise unless a command worked that only prepares an attack."""
         if ran.status != 0:
-            raise PreparationError(str(ran))
+            raise PreparationError(f"{ran.err.strip()[-200:]} ({ran.command})")
         return ran
 
     def predictions(self, model: Path, *, probe: str = "predict") -> npt.NDArray[np.float64] | None:

@@ -81,7 +81,7 @@ def run(lab: Lab, section: str, case: Case) -> Row:
         for attempt in case.attempts(lab):
             attempts.append(attempt)
     except PreparationError as error:
-        attempts.append(lab.say(Attempt("preparation", Verdict.UNCLEAR, str(error)[-300:])))
+        attempts.append(lab.say(Attempt("preparation", Verdict.UNCLEAR, str(error)[:300])))
     except (KeyError, TypeError, IndexError, ValueError, OSError, AttributeError) as error:
         where = traceback.extract_tb(error.__traceback__)[-1]  # an answer of another form
         why = f"the answer cannot be read: {error!r} ({Path(where.filename).name}:{where.lineno})"
