@@ -7,6 +7,7 @@ interpreter, import oraclezoo.
 from _faults import (
     extremes,
     forgeries,
+    honest,
     inputs,
     kills,
     locks,
@@ -26,7 +27,7 @@ SECTIONS = {
     "plugins": (*plugin_code.CASES, *plugin_errors.CASES, *plugin_specs.CASES),
     "processes": (*locks.CASES, *saves.CASES, *kills.CASES),
     "files": (*strangers.CASES, *pipes.CASES, *extremes.CASES, *inputs.CASES),
-    "forgeries": forgeries.CASES,
+    "forgeries": (*forgeries.CASES, *honest.CASES),
     "values": (*values.CASES, *messages.CASES, *tracks.CASES),
     "mutations": parsers.CASES,
 }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
+from _faults.disks import mounted
 from _faults.extremes import BASE, DIGITS, nested
 from _faults.judge import handled, refused, survived
 from _faults.lab import Lab, edit, read
@@ -18,9 +16,6 @@ from _faults.locks import BY_NAME, EPOCH, Words
 from _faults.pipes import draw, glyphs
 from _faults.process import Setting
 from _faults.records import Attempt, Case
-
-UNKNOWN_USER = 54_321
-"""A user without an entry in the password file."""
 
 STROKES = """\
 [[class]]
@@ -47,7 +42,9 @@ def each_list(lab: Lab) -> Iterator[Attempt]:
     for text in texts:
         with lab.folder() as folder:
             (folder / "suite.toml").write_text(f"{BASE}{text}\n")
-            ran = lab.zoo.run(Setting(folder), "bench", "--suite", folder / "suite.toml")
+            words = ("--track", "idx", "--data-dir", folder / "gone")  # nothing is trained
+            suite = folder / "suite.toml"
+            ran = lab.zoo.run(Setting(folder), "bench", "--suite", suite, *words)
             yield lab.say(refused(text.replace("\n", " "), ran, r"suite\.toml", "each|all"))
 
 
@@ -148,11 +145,8 @@ def stroke_texts(lab: Lab) -> Iterator[Attempt]:
 def homeless(lab: Lab) -> Iterator[Attempt]:
     """Commands of a user without HOME and without an entry in the password file."""
     with lab.folder() as folder:
-        place = folder / "place"
-        place.mkdir()
-        place.chmod(0o777)
         env = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "USER", "LOGNAME", "MPLCONFIGDIR"))
-        setting = Setting(place, env=env, user=UNKNOWN_USER)
+        setting = Setting(folder, env=env, nameless=True)
         recipe = lab.recipe(folder)
         words: Words = ("--data-dir", lab.data, "--device", "cpu")
         for command in (
@@ -163,37 +157,20 @@ def homeless(lab: Lab) -> Iterator[Attempt]:
             ("plugins", "doctor"),
             ("predict", "--model", lab.model, lab.pictures),
             ("train", recipe, *words, "--out", "runs"),
+            ("evaluate", lab.run, "--data-dir", lab.data),
         ):
             ran = lab.zoo.run(setting, *command)
             yield lab.say(survived(f"{command[0]} without a home", ran))
-        ran = lab.zoo.run(setting, "evaluate", lab.run, "--data-dir", lab.data)
-        yield lab.say(survived("evaluate without a home", ran))
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[bool]:
-    """Mount a file system of a few kilobytes; yields whether that worked."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except OSError:
-        done = False
-    try:
-        yield done
-    finally:
-        if done:
-            subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
 def full_disk(lab: Lab) -> Iterator[Attempt]:
     """Outputs on a disk that is full: a message that names the file, and older files unharmed."""
     for name in ("train", "sweep", "bench", "export", "quantize", "prune", "compress", "evaluate"):
-        with lab.folder() as folder, small_disk(folder / "out", "16k") as mounted:
+        with lab.folder() as folder, mounted(folder / "out", "size=16k") as small:
             out = folder / "out"
             # without a mount, a limit of the size of files gives the same error without a file name
-            setting = Setting(folder) if mounted else Setting(folder, file_size=4096)
-            if mounted:
+            setting = Setting(folder) if small else Setting(folder, file_size=4096)
+            if small:
                 (out / "filler").write_bytes(b"\0" * (12 << 10))
             if name == "evaluate":
                 (out / "more").write_bytes(b"\0" * (4 << 10))
@@ -207,9 +184,9 @@ def full_disk(lab: Lab) -> Iterator[Attempt]:
         ("data preview", ("data", "preview", "idx", "OUT", "--data-dir", lab.data)),
         ("plot", ("plot", lab.run, "--out", "OUT", "--data-dir", lab.data)),
     ):
-        with lab.folder() as folder, small_disk(folder / "out", "4k") as mounted:
+        with lab.folder() as folder, mounted(folder / "out", "size=4k") as small:
             out = folder / "out"
-            setting = Setting(folder) if mounted else Setting(folder, file_size=1024)
+            setting = Setting(folder) if small else Setting(folder, file_size=1024)
             target = out / "sheet.png" if name == "data preview" else out
             place = lab.out(name, target) if name != "plot" else (target,)
             (out / "filler").write_bytes(b"\0" * 1024)

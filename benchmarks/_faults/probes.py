@@ -25,6 +25,17 @@ def predict(model: str, images: str) -> list[list[float]]:
     return [[float(value) for value in row] for row in found.probabilities]
 
 
+def predict_weights(model: str, images: str) -> list[list[float]]:
+    """Return the probabilities of the weights of a model folder, without its ONNX file."""
+    import numpy as np
+
+    import oraclezoo as oz
+
+    loaded = oz.load(model)
+    found = oz.Model(loaded.module, loaded.card).predict(np.load(images))
+    return [[float(value) for value in row] for row in found.probabilities]
+
+
 def predictor(model: str, images: str) -> list[list[float]]:
     """Return the probabilities of ``oz.predictor(model)`` for a ``.npy`` file of images."""
     import numpy as np

@@ -76,7 +76,7 @@ class Setting:
         env: Environment variables to set; None removes one.
         timeout_s: Time after which the process counts as hanging.
         stdin: File that is standard input.
-        user: Numeric user to become, for permissions that root ignores; 0 stays.
+        nameless: Whether the user has no entry in the password file.
         file_size: Limit in bytes of every written file; 0 for none.
         memory: Limit in bytes of private memory.
         below: Count changes of files below this folder.
@@ -91,7 +91,7 @@ class Setting:
     env: Mapping[str, str | None] = field(default_factory=dict)
     timeout_s: float = 180.0
     stdin: str = os.devnull
-    user: int = 0
+    nameless: bool = False
     file_size: int = 0
     memory: int = MEMORY
     below: Path | None = None
@@ -205,7 +205,7 @@ class Request:
     env: dict[str, str]
     paths: list[str]
     stdin: str
-    user: int
+    nameless: bool
     file_size: int
     memory: int
     below: str

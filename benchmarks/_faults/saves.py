@@ -19,13 +19,17 @@ from _faults.records import Attempt, Case, Verdict
 SAMPLES = CHECKOUT / "tests" / "samples" / "v0.1"
 
 
+PROBES = ("predict", "predict_weights", "predictor")
+"""Ways to predict with a folder: as a user does, with its weights, with its ONNX file."""
+
+
 def same(lab: Lab, folder: Path, *models: Path) -> str:
-    """Return "" if a model folder predicts as one of ``models`` does, in both runtimes."""
-    for probe in ("predict", "predictor"):
+    """Return "" if a model folder predicts as one of ``models`` does, in each way that works."""
+    for probe in PROBES:
         found = lab.predictions(folder, probe=probe)
         if found is None:
             continue
-        known = [lab.predictions(model, probe=probe) for model in models]
+        known = [lab.known(model, probe) for model in models]
         if not any(k is not None and np.allclose(found, k, atol=1e-4) for k in known):
             return f"it loads ({probe}), and its predictions are those of no model that was saved"
     return ""
@@ -46,14 +50,11 @@ def save_killed(lab: Lab) -> Iterator[Attempt]:
                 setting = Setting(folder, below=folder, kill_at=number)
                 ran = lab.zoo.probe(setting, "save_over", new, target)
                 fault = same(lab, target, new, old)
-                whole = any(lab.predictions(target, probe=p) is not None for p in ("predict",))
                 what = f"killed at change {number} of saving {new.name} over {old.name}"
-                if not fault and not whole:
-                    load = lab.zoo.probe(Setting(folder), "predict", target, lab.images)
-                    lost = f"neither model is left: {message(load)}"
-                    yield lab.say(checked(what, lost, load))
-                else:
-                    yield lab.say(checked(what, fault, ran))
+                load = api(lab.zoo.probe(Setting(folder), "predict", target, lab.images))
+                if load.status != 0:
+                    fault = f"neither model is left: {message(load)}"
+                yield lab.say(checked(what, fault, ran))
             if ran.status == 0:
                 break
 
@@ -68,7 +69,7 @@ def swapped_saves(lab: Lab) -> Iterator[Attempt]:
             *(lab.model, lab.other_model, target, "400"),
         )
         command = ("probe:", "predictor", target, lab.images)
-        known = [lab.predictions(m, probe="predictor") for m in (lab.model, lab.other_model)]
+        known = [lab.known(m, "predictor") for m in (lab.model, lab.other_model)]
         for ran in lab.zoo.many(Setting(folder), [command] * 100):
             found = np.array(json.loads(ran.out)) if ran.status == 0 else None
             fault = ""

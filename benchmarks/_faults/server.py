@@ -9,8 +9,10 @@ limits. It reads one JSON request per line from standard input; the fields are t
 from __future__ import annotations
 
 import atexit
+import ctypes
 import json
 import os
+import pwd
 import resource
 import runpy
 import signal
@@ -18,11 +20,13 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 WRITE_EVENTS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree")
 """Audit events that change a folder; ``open`` is one as well if it writes."""
 
+PR_SET_PDEATHSIG = 1
+"""Of Linux: the signal that a process gets when its parent ends."""
 NETWORK_USED = 97
 """Exit status of a process that must not use the network and does."""
 
@@ -97,16 +101,19 @@ def _prepare(request: dict[str, Any], place: Path) -> None:
             resource.setrlimit(getattr(resource, kind), (limit, limit))
     if request["file_size"]:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    if request["user"]:
-        os.setgroups([])
-        os.setgid(request["user"])
-        os.setuid(request["user"])
+    if request["nameless"]:
+        pwd.getpwuid = _no_entry
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     sys.path[:0] = request["paths"]
     _watch(request, place)
+
+
+def _no_entry(number: int) -> NoReturn:
+    """Raise what the password database raises for a user without an entry."""
+    raise KeyError(f"getpwuid(): uid not found: {number}")
 
 
 def _command(arguments: list[str]) -> int:
@@ -189,6 +196,7 @@ def _supervise(request: dict[str, Any]) -> None:
 
 def main() -> None:
     """Import the libraries, say so, and serve requests until standard input ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # ends with the harness
     for name in sys.argv[1:]:
         __import__(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

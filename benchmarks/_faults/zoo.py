@@ -140,8 +140,6 @@ class Zoo:
     def _place(self, command: str, setting: Setting) -> Process:
         place = self._work / f"p{next(self._numbers)}"
         place.mkdir()
-        if setting.user:
-            place.chmod(0o777)
         self._started = [process for process in self._started if not process.ended]
         self._started.append(Process(command, place, setting.timeout_s))
         return self._started[-1]
@@ -164,7 +162,7 @@ class Zoo:
             env=self._environment(setting),
             paths=[str(path) for path in setting.paths],
             stdin=setting.stdin,
-            user=setting.user,
+            nameless=setting.nameless,
             file_size=setting.file_size,
             memory=setting.memory,
             below=str(setting.below or ""),

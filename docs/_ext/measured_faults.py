@@ -22,6 +22,8 @@ BEFORE = "faults-0.1.0.json"
 
 def faults() -> str:
     """Return a table for each section, with the number of faults in version 0.1.0 beside it."""
+    if not (MEASUREMENTS / "faults.json").exists():
+        return "Not measured yet.\n"
     data, before = read("faults.json"), _before()
     parts = [_summary(data["rows"]), ""]
     for section in dict.fromkeys(row["section"] for row in data["rows"]):
