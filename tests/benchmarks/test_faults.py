@@ -115,7 +115,7 @@ CHEAP = ("plugin-healthy", "submit-reordered", "mutated-recipes", "mutated-glyph
 """Cases that version 0.1.0 survives, and that take a few seconds."""
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("name", CHEAP)
 def test_cheap_cases_show_no_fault(script: Script, lab: Any, name: str) -> None:
     """The harness runs commands, probes and batches of the installed version."""
@@ -125,7 +125,7 @@ def test_cheap_cases_show_no_fault(script: Script, lab: Any, name: str) -> None:
     assert not [attempt for attempt in attempts if attempt.failed]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_process_can_be_held_and_killed(script: Script, lab: Any) -> None:
     """A held process waits in its work; a killed one stops at the given change of the disk."""
     zoo, locks = script("_faults.zoo"), script("_faults.locks")
