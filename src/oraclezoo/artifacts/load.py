@@ -94,7 +94,10 @@ def _read_graph(path: Path, card: Card) -> bytes | None:
     if entry is None:
         return None
     if entry.file != GRAPH or entry.precision not in PRECISIONS:
-        raise ValueError(f"onnx is {encode(entry)}")
+        raise ValueError(
+            f"onnx is {encode(entry)}; the file must be {GRAPH}, and the precision one of "
+            f"{', '.join(PRECISIONS)}"
+        )
     content = read_file(current(path, GRAPH), MAX_BYTES)
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise ValueError(f"the SHA-256 of {GRAPH} is not that in its card")

@@ -102,7 +102,7 @@ def bench(
         raise UsageError("a benchmark needs at least one seed; give --seeds 1 or more")
     if jobs is not None and (not accuracy_only or jobs < 1):
         raise UsageError(
-            "jobs needs accuracy_only and a number from 1: bench --accuracy-only --jobs N"
+            "jobs must be at least 1 and requires accuracy_only: bench --accuracy-only --jobs N"
         )
     registry = registry or build_registry()
     variants = [compress] if isinstance(compress, str) else list(compress)
@@ -133,6 +133,9 @@ def bench(
         rows = _rows(
             resolved, shared, datasets, len(seed_list), Concurrent() if accuracy_only else None
         )
+        if not overwrite:
+            for row in rows.values():
+                row.refuse_other_data(seed_list)
         results = {recipe_hash: row.result(seed_list) for recipe_hash, row in rows.items()}
     return [results[recipe_hash] for recipe_hash in resolved]
 

@@ -20,7 +20,8 @@ from oraclezoo.benching.requests import Measurement
 from oraclezoo.benching.reuse import differences
 from oraclezoo.benching.shared import JobKind, Position, Shared
 from oraclezoo.contracts import Dataset
-from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
+from oraclezoo.data.dataset import digests
+from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError, UsageError
 from oraclezoo.jobs import Event, Failed, Message, run_job
 from oraclezoo.ranking import ledger
 from oraclezoo.result import Failure, Result, data_key
@@ -171,6 +172,27 @@ class RecipeBench:
             self.fail(last, seed)
         else:
             self.finish(seed, "done")
+
+    def refuse_other_data(self, seeds: Sequence[int]) -> None:
+        """Check that no run folder of the seeds holds a run on other data, which would be replaced.
+
+        Args:
+            seeds: The seeds.
+
+        Raises:
+            UsageError: If one does.
+        """
+        for seed in seeds:
+            run = self.jobs.run(seed)
+            try:
+                record = run.record
+            except OracleZooError:
+                continue
+            if record.provenance.data_sha256 != digests(self.dataset, "train", "validation"):
+                raise UsageError(
+                    f"{run.folder} was trained on other data: choose another folder with --runs, "
+                    "or replace it with --overwrite"
+                )
 
     def status(self, seed: int) -> str:
         """Return the state of a reusable run of a seed.

@@ -62,7 +62,10 @@ class InputShape:
         limits = (MAX_CHANNELS, MAX_CLASSES, MAX_IMAGE_SIZE)
         sizes = zip(dataclasses.astuple(self), limits, strict=True)
         if not all(0 < size <= limit for size, limit in sizes):
-            raise ValueError(f"input is {dataclasses.asdict(self)}")
+            raise ValueError(
+                f"input is {dataclasses.asdict(self)}; at most {MAX_CHANNELS} channels, "
+                f"{MAX_CLASSES:,} classes and {MAX_IMAGE_SIZE:,} pixels are supported"
+            )
 
     @property
     def image(self) -> dict[str, int]:
@@ -182,7 +185,9 @@ class OnnxEntry:
     def __post_init__(self) -> None:
         named = re.fullmatch(r"[\w-][\w.-]*", self.file)
         if not named or not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"onnx is {dataclasses.asdict(self)}")
+            raise ValueError(
+                f"onnx is {dataclasses.asdict(self)}; it must name a file and its SHA-256"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from oraclezoo.engine.checkpoint import load_optimizer, load_state, save_state
 from oraclezoo.engine.device import synchronise
 from oraclezoo.engine.evaluate import validation_metrics
 from oraclezoo.engine.faults import check_rates, check_start, check_state, diverged
-from oraclezoo.engine.inputs import Inputs, steps_per_epoch
+from oraclezoo.engine.inputs import Inputs
 from oraclezoo.engine.loop import isolated, run_epochs
 from oraclezoo.engine.objective import Objective
 from oraclezoo.engine.profile import Profiler, Unwatched, choose_window
@@ -32,8 +32,6 @@ from oraclezoo.engine.records import Epoch, Parts, Progress, TrainerOptions, Tra
 from oraclezoo.engine.seeds import derive, random_state, restore_random_state
 from oraclezoo.errors import OutOfMemoryError, UsageError
 from oraclezoo.recipe import Recipe
-
-__all__ = ["Epoch", "Parts", "Trainer", "TrainingData", "steps_per_epoch"]
 
 
 class Trainer:
