@@ -48,9 +48,11 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
         path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     )
     with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(None, "not a regular file", str(path))
-        content = file.read(limit + 1)
+        # read allocates what it is asked for; one byte more shows that the file has grown
+        content = file.read(min(limit, status.st_size) + 1)
     if len(content) > limit:
         raise ValueError(f"larger than {limit >> 20} MiB")
     return content
