@@ -1,7 +1,7 @@
 """Reading of TOML and JSON documents, which may be corrupt or untrusted.
 
-Each function raises OSError if a file cannot be read and ValueError if its content cannot be used;
-callers add the file's name and what to do. A light import.
+Each function raises OSError if a file cannot be read and ValueError if its content is unusable;
+callers add the file's name and a remedy. This module is cheap to import.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_INTEGER = 2**63 - 1
 
 _JSON_INTEGER = re.compile(r'"([^"\n]{1,60})"\s*:\s*-?\d{4000}')
 _TOML_INTEGER = re.compile(r"([\w.-]{1,60})\s*=\s*[-+]?\d{4000}")
-"""An integer that is too long for Python, after its key."""
+"""Matches a key followed by an integer that is too long for Python."""
 
 
 def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:

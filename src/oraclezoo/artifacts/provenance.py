@@ -1,4 +1,4 @@
-"""The provenance of a run: what identifies it, and what a resumed run must share with it."""
+"""Provenance of a run: inputs that identify it, and those that must be equal to resume it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def components(recipe: Recipe, registry: Registry) -> dict[str, Source]:
 def provenance(
     recipe: Recipe, registry: Registry, dataset: Dataset, execution: Execution, seed: int
 ) -> Provenance:
-    """Return what identifies a run.
+    """Return the provenance of a run: the inputs that identify it.
 
     Args:
         recipe: A resolved recipe.

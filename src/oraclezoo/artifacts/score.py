@@ -39,7 +39,7 @@ class Score:
 
     @property
     def loss(self) -> float:
-        """Mean negative log-likelihood, nats; a float16 zero counts as 1e-7."""
+        """Mean negative log-likelihood in nats; a float16 zero counts as 1e-7."""
         return float(losses(self.probabilities, self.labels))
 
     def save(self, path: Path) -> None:

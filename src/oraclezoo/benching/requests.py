@@ -16,7 +16,7 @@ class Scoring:
 
     Attributes:
         results: Folder of the results, with the ledger of test-set evaluations.
-        robust: Whether corrupted test images are scored too.
+        robust: Whether to score corrupted test images too.
         timed: Whether times are reported, so that the machine's speed is measured first.
     """
 
@@ -58,7 +58,7 @@ class Stacked:
         recipe: The resolved recipe.
         seeds: The seeds.
         resume: Seeds that continue from a checkpoint.
-        stack_size: Size of a stack; None for as many as fit into memory.
+        stack_size: Number of seeds in a stack; None for as many as fit into memory.
         runs: Folder that receives the run folders.
         execution: How and where to train.
         scoring: How the runs are scored.
@@ -107,8 +107,8 @@ class Measurement:
     Attributes:
         folder: Folder of the model.
         device: Name of the device.
-        timed: Whether latency is measured.
-        exported: Whether the ONNX export of a run is measured too.
+        timed: Whether to measure latency.
+        exported: Whether to measure the ONNX export of a run too.
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:measure"

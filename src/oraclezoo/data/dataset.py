@@ -48,10 +48,10 @@ class ArrayDataset:
         glyphs: The modern character of each class.
         flip_keeps_label: Whether a mirrored image keeps its label.
         synthetic: Whether the images are generated.
-        sha256: Digests by file name. Readers add to it as they read, so that it covers exactly the
-            files that were read; the attribute is a read-only view.
+        sha256: SHA-256 of each file that was read, keyed by file name. Readers add entries as they
+            read; the attribute is a read-only view.
         readers: Function that reads each split, by name.
-        name: Name of a user's data set; empty for others.
+        name: Name of a user's data set; empty for built-in ones.
         source: Where others get a user's data set; empty if not stated.
     """
 
@@ -97,7 +97,7 @@ class ArrayDataset:
 def oracle_dataset(
     *, synthetic: bool, sha256: dict[str, str], readers: Mapping[str, Callable[[], Split]]
 ) -> ArrayDataset:
-    """Return a data set of Oracle-MNIST's ten characters, whose labels a flip keeps.
+    """Return a data set of Oracle-MNIST's ten characters, whose labels are invariant to flips.
 
     Args:
         synthetic: As for :class:`ArrayDataset`.

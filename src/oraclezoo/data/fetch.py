@@ -47,7 +47,7 @@ def fetch(
 
     Raises:
         UnknownNameError: If there is no such file.
-        DownloadError: If a file cannot be downloaded; it is left as it was.
+        DownloadError: If a file cannot be downloaded; the existing file is unchanged.
     """
     files = [known(name) for name in (upstream.FILES if names is None else names)]
     folder = dest or download_folder()

@@ -22,19 +22,19 @@ from oraclezoo.data.upstream import (
 from oraclezoo.errors import DataError
 
 VARIABLE = "ORACLEZOO_DATA"
-"""Environment variable with the path of a folder with the files."""
+"""Environment variable with the path of the folder that holds the files."""
 
 Status = Literal["ok", "missing", "mismatch", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """Outcome of a digest check.
+    """Result of a digest check.
 
     Attributes:
         name: Official name of the file.
         path: The local file; None if it is missing.
-        status: Outcome.
+        status: Result of the check.
         kind: Kind of the digests.
         expected: Published digest, hex.
         actual: Digest of the local file, hex; "" if it cannot be computed.
@@ -69,7 +69,7 @@ def user_cache() -> Path | None:
         folder = Path(platformdirs.user_cache_dir("oraclezoo", appauthor=False))
     except (RuntimeError, KeyError):  # neither HOME nor an entry in the user database
         return None
-    return folder if folder.is_absolute() else None  # older versions leave "~" as it is
+    return folder if folder.is_absolute() else None  # older versions do not expand "~"
 
 
 def download_folder() -> Path:
@@ -175,10 +175,10 @@ def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
 
 
 def is_earlier(check: FileCheck) -> bool:
-    """Return whether a checked file is of upstream's earlier upload.
+    """Return whether a checked file belongs to upstream's earlier upload.
 
     Args:
-        check: The outcome of a digest check.
+        check: The result of a digest check.
 
     Returns:
         True for such a file; the published results use the later upload.

@@ -132,7 +132,7 @@ class _Records:
         return status.st_size, status.st_mtime_ns
 
     def read(self, rows: npt.NDArray[np.int64], into: npt.NDArray[np.uint8]) -> None:
-        """Fill ``into``, C-contiguous, with the records numbered ``rows``."""
+        """Fill the C-contiguous array ``into`` with the records numbered ``rows``."""
         if not len(rows):
             return
         size, space = self.size_bytes, into.reshape(-1).data
@@ -154,7 +154,7 @@ class _Records:
             raise self._unreadable(error) from error
 
     def _at_once(self, part: memoryview, place: int) -> bool:
-        """Read what is in the page cache; return whether that was everything."""
+        """Read the records in the page cache; return whether these are all."""
         if not hasattr(os, "RWF_NOWAIT"):
             return False
         try:

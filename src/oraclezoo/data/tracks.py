@@ -49,7 +49,7 @@ def oracle_mnist(
         The data set; splits are read on first use.
 
     Raises:
-        DataError: If a file is missing or not the published one.
+        DataError: If a file is missing or differs from the published one.
         DownloadError: If a file cannot be downloaded.
     """
     paths = ensure(upstream.FILES, data_dir, progress)
@@ -93,7 +93,7 @@ def oracle_mnist_3k(
         The data set; splits are read on first use.
 
     Raises:
-        DataError: If a file is missing or not the published one.
+        DataError: If a file is missing or differs from the published one.
         DownloadError: If a file cannot be downloaded.
     """
     paths = ensure((TEST_IMAGES, TEST_LABELS), data_dir, progress)
@@ -263,7 +263,7 @@ def _official(
     labels: str,
     digests: dict[str, str],
 ) -> AnySplit:
-    """Verify and read one part of Oracle-MNIST; add the SHA-256 of its files to ``digests``."""
+    """Verify and read one split of Oracle-MNIST; add the SHA-256 of its files to ``digests``."""
     for name in (images, labels):
         path = verified(upstream.known(name), paths[name])
         digests[path.name] = upstream.digest(path)
@@ -277,7 +277,7 @@ def _own(
     digests: dict[str, str],
     about: folder.About,
 ) -> AnySplit:
-    """Read one part of a user's data set; add the SHA-256 of its files to ``digests``."""
+    """Read one split of a user's data set; add the SHA-256 of its files to ``digests``."""
     part = read(images_path, labels_path)
     height, width = part.images.shape[1:]
     if height != width:
@@ -301,9 +301,9 @@ def _own(
 
 
 def _check_uploads(paths: Mapping[str, Path], uploads: dict[str, Path]) -> None:
-    """Raise DataError if a data set has files of both of Oracle-MNIST's uploads.
+    """Raise DataError if a data set mixes files from both of Oracle-MNIST's uploads.
 
-    ``paths`` are files by role; ``uploads`` receives a file of each upload.
+    ``paths`` maps roles to files; ``uploads`` receives a file of each upload.
     """
     for role, path in paths.items():
         official = upstream.FILES.get(f"{folder.FILES.get(role)}.gz")

@@ -47,7 +47,7 @@ def compile_and_warm_up(
     Returns:
         The compiled forward pass.
     """
-    torch.compiler.reset()  # earlier trainings count towards torch's recompilation limit
+    torch.compiler.reset()  # earlier training runs count towards torch's recompilation limit
     mode = "reduce-overhead" if device.type == "cuda" else None
     compiled = torch.compile(model, mode=mode, dynamic=False)
     graphs = device.type == "cuda"

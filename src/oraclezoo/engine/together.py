@@ -267,7 +267,7 @@ def fitting(trainer: Trainer, share: float = 0.5) -> int:
 
     Args:
         trainer: One of the runs.
-        share: Share of the free memory to use.
+        share: Fraction of the free memory to use.
 
     Returns:
         Number of runs, at least 1.

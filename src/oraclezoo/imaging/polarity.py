@@ -30,19 +30,20 @@ Such an image is most likely preprocessed and light on dark already, so more evi
 """
 
 FRAME_SHARE = 0.9
-"""Share of a rectangle's outline that must differ from the margin around it to be a scan's edge."""
+"""Fraction of a rectangle's outline that must differ from the margin around it to be a scan's edge.
+"""
 
 FRAME_SHARE_BY_MAJORITY = 0.75
 """The same where most pixels of the whole image differ from the margin, too."""
 
 _SOLID_SHARE = 0.97
-"""Share of a rectangle's area above which no character is visible in it."""
+"""Fraction of a rectangle's area above which no character is visible in it."""
 _MAX_ASPECT = 1.75
 """Largest aspect ratio of a scan without a visible character; a longer bar is a stroke."""
 _STRAY_SHARE = 0.02
 """Rows and columns with at most this share of other pixels still belong to the margin."""
 _MIN_MARGIN_SHARE = 0.01
-"""Narrowest margin, as a share of the image's longest edge."""
+"""Narrowest margin, as a fraction of the image's longest edge."""
 _MIN_EDGE = 8
 """Shortest edge of a rectangle inside a margin, in pixels."""
 

@@ -1,6 +1,6 @@
 """Check for copied predictions: between the seeds of a result, and from other results.
 
-Two trainings give equal float16 probabilities for an image only where a model is certain, so
+Two training runs give equal float16 probabilities for an image only where a model is certain, so
 that almost all classes round to 0. Images where a model is less certain show copies, even if some
 were changed.
 """
@@ -30,8 +30,9 @@ CERTAIN = 0.99
 """Largest probability from which equal probabilities of an image are no evidence."""
 
 SHARE = 0.5
-"""Share of the uncertain images with equal probabilities above which predictions are a copy. It is
-0 between the seeds of every published result."""
+"""Fraction of the uncertain images with equal probabilities above which predictions are a copy. It
+is 0 between the seeds of every published result.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -69,8 +69,8 @@ class Part:
 class Trial:
     """One point of the space.
 
-    ``parts`` are its finished trainings by number (a seed or a fold); ``curve`` holds the values
-    reported to the pruner, by step. ``status`` is running, done, pruned or failed.
+    ``parts`` are its finished training runs by number (a seed or a fold); ``curve`` holds the
+    values reported to the pruner, by step. ``status`` is running, done, pruned or failed.
     """
 
     number: int

@@ -18,7 +18,7 @@ def header() -> tuple[str, ...]:
 def rows(sweep: Sweep) -> list[tuple[str, ...]]:
     """Return one row of text per trial: finished ones, best first, then the others.
 
-    The standard error is over the trainings of a trial, and empty for a single one.
+    The standard error is over the training runs of a trial, and empty for a single one.
     """
     table: list[tuple[str, ...]] = []
     for rank, trial in enumerate(sweep.ranked, 1):

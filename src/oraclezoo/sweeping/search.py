@@ -44,7 +44,7 @@ class _LateError(Exception):
 
 @dataclass(frozen=True)
 class Training:
-    """One of the trainings that make up a trial: its seed and its evaluation data."""
+    """One of the training runs that make up a trial: its seed and its evaluation data."""
 
     seed: int
     data_dir: Path | None
@@ -95,7 +95,7 @@ class Search:
         return True
 
     def _try(self, trial: Trial) -> tuple[str, str]:
-        """Run the trainings that the trial lacks; return its status and the reason."""
+        """Run the training runs that the trial lacks; return its status and the reason."""
         try:
             self._train_all(trial)
         except _PrunedError as error:
@@ -216,7 +216,7 @@ def judge(run: Run) -> Part:
 
 
 def plan(dataset: Dataset, out: Path, settings: Settings, data_dir: Path | None) -> list[Training]:
-    """Return the trainings of each trial; folds are written to ``out`` first."""
+    """Return the training runs of each trial; folds are written to ``out`` first."""
     if not settings.folds:
         return [Training(seed, data_dir, None) for seed in range(settings.seeds)]
     folders = deal(dataset, out, settings.folds)

@@ -107,7 +107,7 @@ def sweep(
         pruner: none, median, halving or hyperband.
         trials: number of trials; by default the whole grid, or 20.
         timeout_s: seconds after which no step is started any more.
-        seeds: trainings of each trial, at seeds 0, 1, ....
+        seeds: training runs of each trial, at seeds 0, 1, ....
         folds: judge by cross-validation in this many folds of the training and validation images,
             fold ``k`` at the seeds ``k``, ``k + folds``, ...; 0 judges on the validation images.
         metric: accuracy or loss.

@@ -27,7 +27,7 @@ LOSSES = (1.0, 0.5, 0.6, 0.6, 0.6, 0.4)
 def bounds(subject: Subject) -> str:
     """Learning rates are finite and within [0, lr_peak times the optimizer's], also after the end.
 
-    Checks trainings of 1 to 60 steps. The fact lr_peak defaults to 1.
+    Checks training runs of 1 to 60 steps. The fact lr_peak defaults to 1.
     """
     peak = float(subject.facts.get("lr_peak") or 1.0)
     low, high = math.inf, 0.0

@@ -175,7 +175,7 @@ def marking(folder: Path, processes: int, should_stop: Callable[[], bool]) -> Ca
 
     Args:
         folder: The run folder.
-        processes: Number of trainings that run concurrently.
+        processes: Number of training runs that run concurrently.
         should_stop: The function to wrap.
     """
     marked: tuple[int, int] | None = None

@@ -38,7 +38,8 @@ _HALF_PI = 1.5707963267948966
 
 
 class Draws:
-    """A random stream, keyed by ``seed`` and ``purpose``; other purposes give independent streams.
+    """A random stream keyed by ``seed`` and ``purpose``; different purposes give independent
+    streams.
 
     ``shape`` arguments are the shape of the returned array.
     """

@@ -36,7 +36,7 @@ MAX_MEMBERS = 2_000_000
 
 _MIN_LIMIT = 16 << 30
 _MAX_RATIO = 100
-"""An archive may unpack to 16 GiB or to this multiple of its size, whichever is larger."""
+"""An archive may unpack to at most 16 GiB or this multiple of its size, whichever is larger."""
 
 _STREAMS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _OUTSIDE = "path outside the archive"
@@ -193,7 +193,7 @@ class _Stream:
 
 
 class _Members:
-    """Collects the members of an archive; of two members with one name the later one wins."""
+    """Collects the members of an archive; the last of several members with the same name wins."""
 
     def __init__(self) -> None:
         self._files: dict[str, ScanFile] = {}

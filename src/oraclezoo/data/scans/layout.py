@@ -33,7 +33,7 @@ _WORDS: dict[str, SplitName] = {
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """An image file and its place in the layout.
+    """An image file and its position in the layout.
 
     Attributes:
         file: The file.
@@ -168,8 +168,8 @@ def split_of(image_sha256: str, shares: Shares) -> SplitName:
     """Return the split of an image as a function of its SHA-256 alone.
 
     Identical images are always in the same split. Images keep their split when others are added, or
-    when the share of the other split changes. With 10% validation, the validation images are those
-    of track ``oracle-mnist``: the digest, as a big-endian integer, is divisible by ten.
+    when the fraction of the other split changes. With 10% validation, the validation images are
+    those of track ``oracle-mnist``: the digest, as a big-endian integer, is divisible by ten.
 
     Args:
         image_sha256: SHA-256 (hex) of the image's bytes, row by row.

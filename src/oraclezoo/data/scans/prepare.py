@@ -34,7 +34,7 @@ class Prepared(NamedTuple):
         key: Key of the file.
         source_sha256: SHA-256 of the file, "" if it could not be read.
         image: ``size * size`` bytes; None if the file was rejected.
-        reason: Reason of the rejection, "" otherwise.
+        reason: Reason for the rejection, "" otherwise.
     """
 
     key: str
@@ -44,7 +44,9 @@ class Prepared(NamedTuple):
 
 
 class Preparation(NamedTuple):
-    """Preprocessing parameters: edge of the output in pixels, and polarity of the scans."""
+    """Preprocessing parameters: height and width of the output in pixels, and polarity of the
+    scans.
+    """
 
     size: int
     polarity: Polarity = "auto"
@@ -87,7 +89,7 @@ class Store:
 
     Args:
         folder: The folder; incomplete and corrupted files in it are removed.
-        size: Edge of the images, pixels.
+        size: Height and width of the images in pixels.
     """
 
     def __init__(self, folder: Path, size: int) -> None:

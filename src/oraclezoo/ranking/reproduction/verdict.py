@@ -6,11 +6,12 @@
     1. the protocol's paired comparison, matched by seed and image
        (:mod:`oraclezoo.ranking.stats`);
     2. the difference of mean accuracy against a prediction limit computed from the original result
-       alone, so that a noisy reproduction cannot widen it: two sets of k trainings of one process
-       differ by at most t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) with probability 1 - ``LEVEL``,
-       where s is the standard deviation over the result's S seeds. The limit is at least one image;
+       alone, so that a noisy reproduction cannot widen it: two sets of k training runs of one
+       process differ by at most t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) with probability 1 -
+       ``LEVEL``, where s is the standard deviation over the result's S seeds. The limit is at least
+       one image;
     3. with five or more seeds, whether original and reproduced predictions differ more than
-       trainings differ among themselves: a permutation test on the energy distance (Szekely and
+       training runs differ among themselves: a permutation test on the energy distance (Szekely and
        Rizzo, InterStat 2004) of disagreement rates. It detects predictions fabricated to match an
        accuracy;
     4. if the result has accuracies on corrupted images, test 2 on their mean.
@@ -153,7 +154,8 @@ def limit_of(original: npt.ArrayLike, again: int, least: float = 0.0) -> float |
 
 
 def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.integer]) -> float:
-    """Return the one-sided p that two sets of predictions are trainings of one process (test 3).
+    """Return the one-sided p that two sets of predictions are training runs of one process (test
+    3).
 
     Exact over all splits into halves up to ``MOST_SPLITS``, otherwise over that many splits
     sampled with a fixed seed; the smallest possible p is one over their number.
