@@ -60,7 +60,7 @@ class ResultError(OracleZooError):
 
 
 class DivergedError(OracleZooError):
-    """Training whose loss is no longer finite."""
+    """Training run whose loss is no longer finite."""
 
 
 class OutOfMemoryError(OracleZooError):

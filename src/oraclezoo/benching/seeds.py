@@ -174,8 +174,7 @@ def _epoch(row: RecipeBench, seed: int, epoch: Epoch) -> None:
 
 
 def processes(cores: int) -> int:
-    """Return the number of concurrent training runs on a CPU: one per core and free GiB, at least
-    1.
+    """Return the number of concurrent training runs on a CPU: one per core and free GiB, or 1.
 
     Args:
         cores: Number of usable cores.

@@ -99,9 +99,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class Speedup:
-    """Latency before over latency after; ``low`` and ``high`` are the minimum and maximum over
-    rounds.
-    """
+    """Latency before over latency after; ``low`` and ``high`` are the extremes over rounds."""
 
     runtime: str
     from_runtime: str

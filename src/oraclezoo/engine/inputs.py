@@ -43,7 +43,8 @@ class Inputs:
     ) -> Generator[tuple[Tensor, Tensor]]:
         """Return a generator of images uint8 ``(B, H, W)`` and labels ``(B,)`` of an epoch.
 
-        It starts at batch ``first`` and stops before batch ``limit``. Close it if it is left early.
+        It starts at batch ``first`` and stops before batch ``limit``. Close it if you stop
+        iterating early.
         """
         data, size = self.data, self.batch_size
         order = self.order(epoch)[: None if limit is None else limit * size]
@@ -71,7 +72,7 @@ def check_fits(recipe: Recipe, data: TrainingData) -> None:
 
 
 def steps_per_epoch(recipe: Recipe, images: int) -> int:
-    """Return the number of whole batches in ``images``. Raises UsageError if there is none."""
+    """Return the number of full batches in ``images``. Raises UsageError if there is none."""
     steps = images // recipe.budget.batch_size
     if not steps:
         raise UsageError(

@@ -1,9 +1,10 @@
 """The trainer: fits a model to images that are in device memory or are streamed to it.
 
-All randomness is a function of the seed and the step, so that a resumed run ends exactly where an
-uninterrupted one does (bit for bit on the CPU). The inner loop never waits for the device, with two
+All randomness is a function of the seed and the step, so that a resumed run ends with the same
+weights as an uninterrupted one (bit for bit on the CPU). The inner loop never waits for the device,
+with two
 exceptions: the steps of a few optimizers (listed in docs/engine.md), and fp16's gradient scaler,
-which asks whether to skip a step of an optimizer that is not fused.
+which checks whether to skip a step of an optimizer that is not fused.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Trainer:
 
     @property
     def kept(self) -> nn.Module:
-        """The module that is evaluated: the moving average if the recipe has one."""
+        """The module to evaluate: the moving average if the recipe has one."""
         return self.parts.model if self.ema is None else self.ema.module
 
     @property
@@ -97,7 +98,7 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether the recipe's budget is used up."""
+        """Whether the recipe's budget is exhausted."""
         return self.progress.epoch >= self.recipe.budget.epochs
 
     def fit(
@@ -108,7 +109,7 @@ class Trainer:
     ) -> None:
         """Train to the end of the recipe's budget.
 
-        Leaves ``last.safetensors`` and ``best.safetensors`` in the folder.
+        Writes ``last.safetensors`` and ``best.safetensors`` to the folder.
 
         Args:
             on_epoch: Called with the metrics of each epoch.
@@ -166,7 +167,7 @@ class Trainer:
         self._on_epoch(self.close_epoch())
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> bool:
-        """Train the rest of an epoch; return True if ``should_stop`` ended it early."""
+        """Train the remaining steps of an epoch; return True if ``should_stop`` ended it early."""
         progress = self.progress
         model, optimizer, scheduler = self.parts.model, self.parts.optimizer, self.parts.scheduler
         stopped = False
@@ -230,13 +231,13 @@ class Trainer:
         self.objective(net or self.parts.model, self.inputs.blank(size), labels).backward()  # type: ignore[no-untyped-call]  # untyped in torch
 
     def _compile(self) -> None:
-        """Compile and warm up, or continue without; counts as training time."""
+        """Compile and warm up, or continue in eager mode; counts as training time."""
         start, model, size = time.perf_counter(), self.parts.model, self.recipe.budget.batch_size
         try:
             self.net = compiled.compile_and_warm_up(
                 model, self.device, lambda net: self.dummy_pass(size, net)
             )
-        except Exception as error:  # whatever torch.compile or a backbone may raise
+        except Exception as error:  # torch.compile and backbones may raise any error
             if memory.is_out_of_memory(error):
                 raise
             self.compiled = False
@@ -269,7 +270,7 @@ class Trainer:
         )
         if validated:
             self._validate()
-        held_out = validated and not self.recipe.data.refit  # else the images were trained on
+        held_out = validated and not self.recipe.data.refit  # otherwise trained on
         return Epoch(
             epoch=progress.epoch,
             step=self.step,
@@ -331,7 +332,7 @@ class Trainer:
         """Load ``last.safetensors`` if it exists; return whether it does.
 
         Raises:
-            UsageError: It belongs to another recipe or seed.
+            UsageError: It belongs to a different recipe or seed.
             ResultError: It cannot be read.
         """
         path = self.folder / "last.safetensors"

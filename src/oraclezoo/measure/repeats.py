@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often a call is timed: until ``budget_s`` seconds are used, within the two bounds."""
+    """Number of timed calls: until ``budget_s`` seconds have passed, within the two bounds."""
 
     budget_s: float = 1.0
     min_repeats: int = 30

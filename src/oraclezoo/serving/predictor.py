@@ -58,7 +58,7 @@ class Predictor:
 
     @property
     def glyphs(self) -> tuple[str, ...]:
-        """Return the modern form of each class's character, or ""."""
+        """Return the modern character of each class, or ""."""
         return self.card.glyphs
 
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
@@ -75,7 +75,7 @@ class Predictor:
 
         Raises:
             DataError: A picture cannot be read.
-            UsageError: ``images`` are not images.
+            UsageError: ``images`` is not an accepted input.
         """
         size, steps = self.card.input.image_size, self.card.preprocessing
         batch = as_batch(images, size, polarity, steps.smoothing)

@@ -61,7 +61,7 @@ def _read(predictor: Predictor, batch: list[Source], polarity: Polarity) -> Iter
 
 
 def _prepare(source: Source, card: Card, polarity: Polarity) -> Prepared | str:
-    """Return the preprocessed image, or the reason why there is none."""
+    """Return the preprocessed image, or the reason why it cannot be read."""
     try:
         steps = card.preprocessing
         return prepare(source.read(), card.input.image_size, polarity, steps.smoothing)

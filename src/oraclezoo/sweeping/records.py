@@ -24,7 +24,7 @@ Point = dict[str, Any]
 class Settings:
     """Settings of the search and of the evaluation of trials; ``seed`` is the sampler's.
 
-    ``trials`` is None for the default: the whole grid, otherwise 20. Raises UsageError.
+    ``trials`` None means the default: the full grid, or 20 for other samplers. Raises UsageError.
     """
 
     sampler: str = "random"
@@ -58,7 +58,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Part:
-    """One training of a trial: accuracy in [0, 1] and loss in nats on held-out images."""
+    """One training run of a trial: accuracy in [0, 1] and loss in nats on held-out images."""
 
     accuracy: float
     loss: float

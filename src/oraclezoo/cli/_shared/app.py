@@ -28,9 +28,7 @@ class App:
 
     @cached_property
     def registry(self) -> Registry:
-        """Registry of this installation. With ``--strict``, a quarantined plugin raises
-        PluginError.
-        """
+        """Registry of this installation; raises PluginError for ``--strict`` and a quarantine."""
         from oraclezoo.plugins.registry import build_registry
 
         with stdout_to_stderr():

@@ -53,9 +53,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; report SystemExit and the like as component errors, since click has its
-        own.
-        """
+        """Run a command; a SystemExit is a component's, since click uses its own exceptions."""
         try:
             return super().invoke(ctx)
         except (Exception, KeyboardInterrupt):

@@ -120,11 +120,11 @@ def blur(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Reduce contrast: move gray levels towards their mean by a fraction ``strength``; not random.
+    """Reduce contrast: move gray levels towards their mean by a fraction ``strength`` (not random).
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
-        strength: Fraction of the contrast that is lost.
+        strength: Fraction of the contrast to remove.
         draws: Unused.
 
     Returns:

@@ -44,9 +44,7 @@ class Prepared(NamedTuple):
 
 
 class Preparation(NamedTuple):
-    """Preprocessing parameters: height and width of the output in pixels, and polarity of the
-    scans.
-    """
+    """Preprocessing parameters: output height and width in pixels, and polarity of the scans."""
 
     size: int
     polarity: Polarity = "auto"

@@ -16,12 +16,12 @@ from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
 from oraclezoo.ranking.text import NONE, ranges, short
 
 LISTED = 4
-"""With more ranges than this, ties are only counted; the strip shows which they are."""
+"""Number of ranges above which ties are only counted; the strip shows which rows tie."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row with its facets and the costs in which it is on the Pareto front of its group."""
+    """A row with its facets and the costs for which it is on the Pareto front of its group."""
 
     row: Row
     facts: Facts

@@ -18,7 +18,8 @@
 
 ``differs``        otherwise.
 
-Trainings at one seed share initial weights and data order, which makes tests 1 and 3 conservative.
+Training runs with the same seed share initial weights and data order, which makes tests 1 and 3
+conservative.
 """
 
 from __future__ import annotations
@@ -154,8 +155,7 @@ def limit_of(original: npt.ArrayLike, again: int, least: float = 0.0) -> float |
 
 
 def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.integer]) -> float:
-    """Return the one-sided p that two sets of predictions are training runs of one process (test
-    3).
+    """Return the one-sided p-value of two sets of predictions coming from one process (test 3).
 
     Exact over all splits into halves up to ``MOST_SPLITS``, otherwise over that many splits
     sampled with a fixed seed; the smallest possible p is one over their number.
@@ -169,7 +169,7 @@ def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.inte
     distance = np.array([(pooled != one).mean(axis=1) for one in pooled])
     observed = _energy(distance, every < seeds)
     if math.comb(2 * seeds, seeds) // 2 <= MOST_SPLITS:
-        rest = range(1, 2 * seeds)  # the first training is fixed: mirrored splits are equal
+        rest = range(1, 2 * seeds)  # the first run is fixed, since mirrored splits are equal
         halves = [
             np.isin(np.arange(2 * seeds), (0, *part)) for part in combinations(rest, seeds - 1)
         ]
