@@ -270,7 +270,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def _remove_if_unused(folder: Path, created: list[Path]) -> None:
-    """Remove the lock file, and the folders created for it, if a locked folder holds nothing else."""
+    """Remove the lock file, and the folders created for it, if the folder holds nothing else."""
     with suppress(OSError):
         if [path.name for path in folder.iterdir()] == [LOCK]:
             (folder / LOCK).unlink()
@@ -279,7 +279,7 @@ def _remove_if_unused(folder: Path, created: list[Path]) -> None:
 
 
 def _is_running(process: int) -> bool:
-    """Return whether this machine has a process with this number, as far as it can be determined."""
+    """Return whether this machine has a process with this number, as far as it can tell."""
     if os.name == "nt":  # where os.kill would interrupt it
         return True
     try:

@@ -1,4 +1,4 @@
-"""Version and code of the plugins behind a recipe or model: recording, comparison, install advice."""
+"""Code and version of the plugins behind a recipe or model: recording and comparison."""
 
 from __future__ import annotations
 

@@ -271,7 +271,7 @@ def _check_stop(should_stop: Callable[[], bool], variant: VariantRun) -> None:
 def _outcome(
     trained: Outcome, fine_tuned: list[FineTuned], after: Metrics, batch_size: int
 ) -> Outcome:
-    """Return the outcome in the format of a training run's, with training and fine-tuning summed."""
+    """Return the outcome in a training run's format, with training and fine-tuning summed."""
     examples = sum(step.examples for step in fine_tuned)
     held_out = trained.validation_accuracy is not None
     return Outcome(

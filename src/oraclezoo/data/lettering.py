@@ -1,4 +1,4 @@
-"""Text rendering in pictures: the label font, then installed fonts for characters that it lacks."""
+"""Text in pictures: the label font, then installed fonts for characters that it lacks."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Lettering:
             x += font.getlength(run)
 
     def _runs(self, text: str, size: int) -> Iterator[tuple[ImageFont.FreeTypeFont, str]]:
-        """Split a text where its font changes; spaces and marks stay with the preceding characters."""
+        """Split a text where its font changes; spaces and marks stay with the text before them."""
         run, at = "", 0
         for c in text:
             own = at if run and (c == " " or unicodedata.combining(c)) else self._at.get(c, 0)

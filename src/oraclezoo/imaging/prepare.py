@@ -135,7 +135,7 @@ def fit(gray: Gray, size: int) -> Gray:
 
 
 def smooth(gray: Gray, deviation: float) -> Gray:
-    """Apply a Gaussian blur with a standard deviation of at most 1 pixel; borders are replicated."""
+    """Apply a Gaussian blur with a standard deviation of at most 1 pixel and replicated borders."""
     taps = np.exp(-0.5 * (np.arange(-3, 4) / deviation) ** 2)
     taps /= taps.sum()
     blurred = gray.astype(np.float64)

@@ -34,7 +34,7 @@ def fold_scales_before_pooling(model: onnx.ModelProto) -> int:
 def _chains(
     graph: onnx.GraphProto, weights: dict[str, onnx.TensorProto]
 ) -> Iterator[tuple[onnx.NodeProto, onnx.NodeProto, onnx.NodeProto]]:
-    """Yield chains of convolution, pooling and norm without other readers of their intermediates."""
+    """Yield chains of convolution, pooling and norm without other readers of their tensors."""
     maker = {output: node for node in graph.node for output in node.output}
     readers: dict[str, int] = {}
     for name in [name for node in graph.node for name in node.input]:

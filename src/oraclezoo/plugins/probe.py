@@ -1,4 +1,4 @@
-"""Trial load of each plugin in a subprocess, to find those that exit the process or never return."""
+"""Trial load of each plugin in a subprocess, to find those that exit or never return."""
 
 from __future__ import annotations
 

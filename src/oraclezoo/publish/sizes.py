@@ -110,7 +110,7 @@ def built_sizes(claim: Claim, recipe: Recipe) -> Sizes | None:
 
 
 def _countings(claim: Claim, recipe: Recipe, stated: int, variant: Variant) -> set[int]:
-    """Return the possible operation counts of one view: torch does not count attention on the CPU."""
+    """Return possible operation counts of one view: torch does not count attention on the CPU."""
     shape = _shape(claim, recipe)
     built = _sizes(claim.registry, *shape, "meta")
     assert built is not None

@@ -301,9 +301,7 @@ def _score_interval(
 ) -> tuple[float, float]:
     """Return Wilson's interval of a row's accuracy; NaN if ``se`` is."""
     spread = mean * (1 - mean)
-    if (
-        spread == 0
-    ):  # if all predictions are right, or all wrong, only the number of images limits the precision
+    if spread == 0:  # all right or all wrong: only the number of images matters
         size = float(images) if not np.isnan(se) else np.nan
     else:
         size = min(spread / se**2, seeds * images) if se != 0 else float(seeds * images)

@@ -195,9 +195,7 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
 
 
 def _recipes_scored(entries: list[Entry]) -> int | None:
-    """Return the number of recipes in the ledgers of the results' folders, or None without a
-    ledger.
-    """
+    """Return the number of recipes in the ledgers beside the results, or None without a ledger."""
     track = entries[0].result.track
     folders = {e.result.path.parent for e in entries if e.result.path is not None}
     folders = {folder for folder in folders if (folder / ledger.FILE).is_file()}

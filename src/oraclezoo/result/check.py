@@ -47,8 +47,7 @@ def validate(document: Any) -> None:
 
 
 def schema_fault(document: Any, schema: str, file: Path) -> str:
-    """Return the reason why ``document`` violates ``schema``, in a line that names the field, or
-    "".
+    """Return why ``document`` violates ``schema``, as one line that names the field, or "".
 
     ``file`` is the JSON Schema. Numbers must be finite.
     """

@@ -1,4 +1,4 @@
-"""Teachers for distillation: models of the recipe that are trained before their student."""
+"""Teachers for distillation: models of the recipe, trained before their student."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def train_teachers(
 ) -> Teachers:
     """Train the recipe's teachers, each at a seed derived from ``seed``.
 
-    Teachers are models of the same recipe without teachers, and see the same images.
+    Teachers are trained by the same recipe, without teachers of their own, on the same images.
 
     Args:
         prepared: Recipe and data of the student.
         seed: Seed of the student.
-        checkpoint: The student's folder; runs of teachers in it are continued on resume.
+        checkpoint: The student's folder; on resume, unfinished runs of teachers in it continue.
         train: Trains a recipe at a seed into a folder, or continues a run there.
     """
     recipe = prepared.recipe

@@ -37,7 +37,7 @@ class Plan:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry of a model's card; dimensions that lose the same channels share a cut."""
+        """Return the entry of a model's card; dimensions that lose equal channels share a cut."""
         cuts = [
             {"tensors": [list(place) for place in places], "of": of, "gone": list(indices)}
             for (indices, of), places in self._by_indices().items()

@@ -47,7 +47,7 @@ def serving(graph: onnx.GraphProto, names: Iterable[str]) -> list[str]:
 
 
 def _reached(nodes: Iterable[onnx.NodeProto], start: set[str], *, forwards: bool) -> set[str]:
-    """Return the names of nodes downstream of ``start``, or upstream; ``nodes`` are in that order."""
+    """Return the names of nodes after ``start``, or before it; ``nodes`` are in that order."""
     tensors: set[str] = set()
     names = set()
     for node in nodes:

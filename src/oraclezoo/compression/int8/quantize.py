@@ -171,7 +171,7 @@ def _simplified(content: bytes, folder: Path) -> onnx.ModelProto:
 
 
 def matching(names: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the names that match shell-like patterns. Raises UsageError if a pattern matches none."""
+    """Return the names that match shell-like patterns. UsageError if a pattern matches none."""
     from fnmatch import fnmatchcase
 
     every = list(names)

@@ -121,7 +121,7 @@ def _draw(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.NDAr
 
 
 def _choose(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Draw a variant (N,) for each label, by the variants' probabilities; they are sorted by label."""
+    """Draw a variant (N,) for each label by the variants' probabilities; sorted by label."""
     cumulative = np.cumsum(known.share)
     first = np.searchsorted(known.label, labels)
     last = np.searchsorted(known.label, labels, side="right") - 1
