@@ -1,4 +1,4 @@
-"""Public functions that are not re-exports. Light: each imports its package when called."""
+"""Public functions that are not re-exports. Each imports its package when called."""
 
 from __future__ import annotations
 

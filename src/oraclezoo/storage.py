@@ -231,7 +231,7 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Lock a folder for this thread during the block; raise UsageError if it is already locked.
+    """Lock a folder for this thread during the block; other processes and threads get UsageError.
 
     The system releases the lock if the process dies. The block may lock the same folder again. If
     the folder then holds only the lock file, the lock file and the folders created for it are

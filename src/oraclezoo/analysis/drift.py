@@ -136,7 +136,7 @@ def drift(
 
     Raises:
         DataError: Fewer images than the minimum can be read.
-        ResultError: The reference belongs to another model.
+        ResultError: The reference belongs to a different model.
     """
     opened = _open(model, registry or build_registry(), progress).to(pick(device))
     known = against if isinstance(against, Reference) else Reference.load(against, opened)

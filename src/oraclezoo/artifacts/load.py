@@ -82,7 +82,7 @@ def _read_weights(path: Path, card: Card) -> dict[str, torch.Tensor]:
 
 
 def _read_form(card: Card) -> Form | None:
-    """Return a card's low-precision entry. Raises ValueError if it is invalid or has a graph too."""
+    """Return a card's low-precision entry. Raises ValueError if it is invalid or conflicts."""
     if card.form is not None and card.onnx is not None:
         raise ValueError("its card has both an ONNX file and a form for PyTorch")
     return None if card.form is None else Form.from_json(card.form)

@@ -50,7 +50,7 @@ def provenance(
         recipe: A resolved recipe.
         registry: Registry of its components.
         dataset: Its data set; training and validation images are read for their digests.
-        execution: Where and how the run is trained.
+        execution: Device and execution settings.
         seed: Seed of the run.
     """
     return Provenance(
@@ -92,7 +92,7 @@ def check_resumable(run: Run, current: Provenance) -> None:
 
 
 def _comparable(sources: Mapping[str, Source]) -> dict[str, Source]:
-    """Return components without the version of oraclezoo's own ones."""
+    """Return components, without the version of built-in ones."""
     return {
         kind: replace(source, version="") if source.distribution == "oraclezoo" else source
         for kind, source in sources.items()

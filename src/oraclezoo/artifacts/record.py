@@ -93,7 +93,7 @@ class Preparation:
 
 @dataclass(frozen=True, kw_only=True)
 class Pretraining(Preparation):
-    """Record of pre-training on another track."""
+    """Record of pre-training on a different track."""
 
     track: str
     epochs: int
@@ -157,7 +157,7 @@ class RunRecord:
         provenance: Inputs that identify the run.
         started: Time when it started or was resumed.
         status: ``running``, ``done``, ``interrupted``, ``diverged`` or ``failed``.
-        reason: Why it diverged or failed.
+        reason: Reason for divergence or failure.
         finished: Time when it was done.
         parts: Provenance of the earlier parts of a resumed run that differ from the last one.
         outcome: Totals of a finished run.

@@ -59,7 +59,7 @@ def open_data(
     data_dir: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Dataset:
-    """Open the data set that a model was trained on, or another ``track``.
+    """Open a model's training data set, or a different ``track``.
 
     Args:
         model: The model.

@@ -83,7 +83,7 @@ def keep_score(
         run: The run.
         dataset: Its data set; test images are read.
         results: Folder with the ledger.
-        device: Where the model runs.
+        device: Device to run the model on.
         registry: Registry of components.
         calibration_s: Machine speed when the run was trained; None if it is not timed.
         robust: Also score the model on corrupted test images.

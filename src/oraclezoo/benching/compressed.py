@@ -56,7 +56,7 @@ class VariantRequest:
         recipe: The recipe, with ``[compress]``.
         seed: Seed of the run.
         runs: Folder that receives the variant's folder.
-        execution: How and where the variant is computed.
+        execution: Device and execution settings.
         resume: Whether to keep a finished variant and to continue an unfinished one, if the run is
             the same.
     """
@@ -98,7 +98,7 @@ def variant_provenance(
 
     Args:
         run: The finished training run.
-        request: The recipe, the seed, and where and how to compress.
+        request: Recipe, seed and execution settings.
         registry: Registry of components.
         dataset: The data set.
 
@@ -129,7 +129,7 @@ def compress_run(
 
     Args:
         run: The finished run, or its folder.
-        request: The recipe, the seed, and where and how to compress.
+        request: Recipe, seed and execution settings.
         registry: Registry of components.
         callbacks: Called during fine-tuning and between steps.
 

@@ -34,7 +34,7 @@ class Concurrent:
     timed = False
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Accept a run whose parts all have this provenance, apart from entries that affect time.
+        """Accept a run whose parts all have this provenance, except for entries that affect time.
 
         Args:
             record: Record of the kept run.

@@ -22,7 +22,7 @@ class Shared:
 
     Attributes:
         registry: Registry of components.
-        execution: How and where jobs compute.
+        execution: Device and execution settings.
         results: Folder of the results.
         runs: Folder of the run folders.
         overwrite: Whether to ignore finished runs.

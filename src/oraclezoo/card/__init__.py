@@ -133,7 +133,7 @@ class RecipeId:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a model was trained; ``refit`` says that it was trained on validation images too.
+    """Training provenance of a model; ``refit`` is true if it was trained on validation images too.
 
     ``components`` is keyed by kind, ``data_sha256`` by file of the training and validation splits,
     and ``plugins`` by distribution other than oraclezoo.

@@ -209,7 +209,7 @@ def _to_int8(net: nn.Module, device: torch.device) -> nn.Module:
             for name, child in list(parent.named_children()):
                 if isinstance(child, nn.Linear) and child in padded:
                     setattr(parent, name, padded[child])
-    # torchao would otherwise change compiler settings of the whole process
+    # torchao would otherwise change compiler settings of the process
     config = getattr(torchao, CONFIG)(set_inductor_config=False)
     torchao.quantize_(net, config, filter_fn=lambda module, name: _is_linear(module))
     return net

@@ -52,7 +52,7 @@ class ArrayDataset:
             read; the attribute is a read-only view.
         readers: Function that reads each split, by name.
         name: Name of a user's data set; empty for built-in ones.
-        source: Where others get a user's data set; empty if not stated.
+        source: Public source of a user's data set; empty if not stated.
     """
 
     def __init__(

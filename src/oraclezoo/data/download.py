@@ -170,7 +170,7 @@ class _Download:
                 time.sleep(min(wait_s, max(0.0, deadline - time.monotonic())))
 
     def _attempt(self, target: BinaryIO, deadline: float) -> None:
-        """Write the whole file and verify it. Raises queue.Empty at the deadline."""
+        """Download the complete file and verify it. Raises queue.Empty at the deadline."""
         total: int | None = None
         done = 0
         for chunk in _arriving(self._chunks, deadline):

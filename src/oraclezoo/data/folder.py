@@ -48,7 +48,7 @@ class About:
         flip_keeps_label: Whether a mirrored image keeps its label.
         synthetic: Whether the images are generated.
         name: Name of the data set, which makes it a separate track.
-        source: Where others get the files: a URL or a citation.
+        source: Public source of the files: a URL or a citation.
         sha256: SHA-256 (hex) of each file, keyed by file name; covers all files or none.
     """
 

@@ -23,7 +23,7 @@ ORDERS = (
     f"the uploads of {EARLIER} and {CURRENT} have the images in different orders, so labels of one "
     "are wrong for images of the other"
 )
-"""Why files of the two uploads must not be combined."""
+"""Reason why files of the two uploads must not be combined."""
 
 DigestKind = Literal["sha256", "git-blob"]
 

@@ -29,7 +29,7 @@ _TAGS = ("tensor", "tuple", "dict")
 def save_state(path: Path, state: Any) -> None:
     """Write a tree of dicts, lists, tuples, numbers, strings, None and tensors, atomically.
 
-    Raises PluginError if the state of a component holds another type.
+    Raises PluginError if the state of a component contains any other type.
     """
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_flatten(state, "state", tensors))

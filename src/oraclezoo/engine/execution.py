@@ -1,4 +1,4 @@
-"""Execution settings: where and how a recipe is run. They affect time and memory, not the recipe.
+"""Execution settings, such as the device. They affect time and memory, not the recipe.
 
 Imports no torch, so that a process that only parses a job request starts quickly.
 """

@@ -194,8 +194,8 @@ class Merged:
     """One step for S equal optimizers that update each parameter independently.
 
     The parameters of all models form one optimizer of the same class, whose batched operations
-    update S models in one call. The scheduler of the first optimizer sets the learning rate and
-    other settings.
+    update S models in one call. Learning rate and other settings come from the first optimizer,
+    whose scheduler updates them.
 
     Args:
         optimizers: The optimizers, of one class and with equal settings.

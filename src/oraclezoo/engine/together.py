@@ -2,7 +2,7 @@
 
 Each run keeps separate initial weights, data order, augmentation, optimizer, schedule, moving
 average, checkpoint and best weights. The runs share the passes and, if the optimizer allows it, the
-optimizer step. Times are those of the whole stack and do not apply to a single run.
+optimizer step. Times are for the complete stack and do not apply to a single run.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Together:
 
     Args:
         trainers: One trainer per seed, of the same recipe and data.
-        separable: Whether the optimizer updates each parameter from its gradient and state alone,
-            so that one optimizer step can update all runs.
+        separable: Whether the optimizer updates each parameter only from its gradient and state, so
+            that one optimizer step can update all runs.
     """
 
     def __init__(self, trainers: Sequence[Trainer], *, separable: bool) -> None:

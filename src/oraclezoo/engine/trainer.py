@@ -45,8 +45,8 @@ class Trainer:
         parts: Model, optimizer and scheduler of the recipe, on ``device``.
         data: Training and validation images, on ``device`` or streamed to it.
         seed: Seed of data order, augmentation and dropout.
-        device: Where to train.
-        folder: Where checkpoints are written.
+        device: Device to train on.
+        folder: Folder for checkpoints.
         options: Compilation, profile and teacher.
     """
 
@@ -173,7 +173,7 @@ class Trainer:
         stopped = False
         model.train()
         if self.parts.train_eval:
-            optimizer.train()  # type: ignore[attr-defined]  # declared by the fact train_eval
+            optimizer.train()  # type: ignore[attr-defined]  # declared by train_eval
         start, before, watch = time.perf_counter(), progress.train_s, self.watch
         pairs = self.inputs.batches(progress.epoch, first=progress.step_in_epoch)
         with watch.epoch(self.step), closing(pairs):

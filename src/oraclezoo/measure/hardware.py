@@ -46,7 +46,7 @@ def class_of(device: str, device_memory_bytes: int | None, cores: int, threads: 
 
 
 def slug(text: str) -> str:
-    """Convert text to lower case and replace every other character with a dash, for file names."""
+    """Convert text to lower case, with a dash for each run of other characters, for file names."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 

@@ -13,7 +13,7 @@ IN_FLOAT = "session.disable_quant_qdq"
 """Session option: compute layers between quantization nodes in float32 instead of integers."""
 
 _SILENT = 4
-"""Log level for fatal errors only: a failed attempt is followed by another and needs no report."""
+"""Log level for fatal errors only: a failed attempt is retried and needs no report."""
 
 
 def open_session(content: bytes, threads: int = 0) -> onnxruntime.InferenceSession:

@@ -15,7 +15,7 @@ def foreign(
     """Run a component's own code.
 
     Args:
-        component: The component, with distribution and version, for messages.
+        component: The component's name, distribution and version, for messages.
         action: ``"imported"`` or ``"built"``.
         guarded: Whether to restore process-wide settings afterwards, with a warning.
         randomness: Whether these settings include random states.

@@ -49,7 +49,7 @@ class EntryPoint:
 
 
 def normalise(name: str) -> str:
-    """Return the PEP 503 form of a distribution name: ``Oracle_Zoo.X`` -> ``oracle-zoo-x``."""
+    """Normalise a distribution name by PEP 503: ``Oracle_Zoo.X`` -> ``oracle-zoo-x``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

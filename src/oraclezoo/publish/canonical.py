@@ -18,7 +18,7 @@ SWITCHES: Mapping[str, str] = {
     "distill.temperature": "distill.teachers",
     "pretrain.track": "pretrain.epochs",
 }
-"""Keys without effect while another key is zero."""
+"""Keys that have no effect while a related key is zero."""
 
 
 def one_hash(claim: Claim) -> Iterator[str]:

@@ -97,7 +97,7 @@ def _checked(file: Path, registry: Registry) -> Checked:
 
 
 def _findings(rule: str, passed: str, faults: Iterable[str], file: Path) -> list[Finding]:
-    """Return the findings of a rule, whatever exception it raises."""
+    """Return the findings of a rule; any exception becomes a finding."""
     try:
         findings = [Finding(rule, _verdict(text), text) for text in faults]
     except OracleZooError as error:

@@ -46,7 +46,7 @@ class Fingerprint:
 
 
 def copies(claim: Claim) -> Iterator[str]:
-    """Yield pairs of seeds with equal predictions, and other recipes' results with equal ones."""
+    """Yield pairs of seeds with equal predictions, and other recipes' results that match."""
     try:
         own = fingerprint(claim.predictions)
     except ResultError:

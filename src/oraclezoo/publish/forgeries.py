@@ -83,7 +83,7 @@ def release(text: str) -> tuple[int, ...] | None:
 
 
 def owners(claim: Claim) -> Iterator[str]:
-    """Yield components whose name belongs to another distribution."""
+    """Yield components whose name belongs to a different distribution."""
     for kind, part in claim.result.components.items():
         owner = part.name.partition(":")[0]
         if normalise(part.distribution) != normalise(owner):

@@ -12,7 +12,7 @@ by the same formula on their differences, matched by image and seed.
 
 The interval of a row is Wilson's score interval (JASA 22(158), 1927) with the row's effective
 sample size a (1 - a) / SE^2 and Student's t, as for proportions from clustered samples (Dean and
-Pagano, Journal of Survey Statistics and Methodology 3(4), 2015). It never leaves [0, 1].
+Pagano, Journal of Survey Statistics and Methodology 3(4), 2015). It always lies within [0, 1].
 Comparisons and ranks do not use it.
 
 Variances are computed from counts of correct predictions, which float64 represents exactly, so rows

@@ -66,7 +66,7 @@ class Side:
     def in_form(
         self, probabilities: npt.NDArray[np.float32], *, form: str, file: str, size_bytes: int
     ) -> Side:
-        """Return the untimed measurements of the same model in another file format."""
+        """Return the untimed measurements of the same model in a different file format."""
         metrics = replace(
             self.metrics,
             form=form,

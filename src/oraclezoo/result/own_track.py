@@ -38,7 +38,7 @@ class OwnTrack:
 
     Attributes:
         name: Its name.
-        source: Where others get the files: a URL or a citation.
+        source: Public source of the files: a URL or a citation.
         synthetic: Whether the images are generated.
         classes: Number of classes.
         image_size: Height and width of the images in pixels.

@@ -30,7 +30,7 @@ class Crossed:
 
 @dataclass(frozen=True)
 class Goals:
-    """Targets (fractions of the original's latency and bytes) and gates (points of accuracy).
+    """Targets (fractions of the original's latency and bytes) and accuracy limits (in points).
 
     Raises:
         UsageError: There is no target, or a value is out of range.

@@ -22,7 +22,7 @@ Point = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the search and of the evaluation of trials; ``seed`` is the sampler's.
+    """Settings of the search and of the evaluation of trials; ``seed`` seeds the sampler.
 
     ``trials`` None means the default: the full grid, or 20 for other samplers. Raises UsageError.
     """

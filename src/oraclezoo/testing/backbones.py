@@ -42,7 +42,7 @@ def forward(subject: Subject) -> None:
 
 
 def other_shapes(subject: Subject) -> str | None:
-    """Supports or rejects three channels, seven classes and another image size.
+    """Supports or rejects three channels, seven classes and a different image size.
 
     Rejection means UsageError.
     """
@@ -126,7 +126,7 @@ def determinism(subject: Subject) -> None:
 
 
 def state(subject: Subject) -> None:
-    """A checkpoint restores equal logits in a model with another seed."""
+    """A checkpoint restores equal logits in a model with a different seed."""
     net, size = _fresh(subject)
     net.train()(_images(4, size))  # updates running averages
     saved = through_checkpoint(net.state_dict())

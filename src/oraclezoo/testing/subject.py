@@ -1,4 +1,4 @@
-"""The component under test, and the outcomes of checks."""
+"""The component under test, and the results of checks."""
 
 from __future__ import annotations
 

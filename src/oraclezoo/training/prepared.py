@@ -28,7 +28,7 @@ class Prepared:
     Attributes:
         recipe: The resolved recipe, without ``[compress]``.
         registry: Registry of the components that the recipe names.
-        execution: Where and how to train.
+        execution: Device and execution settings.
         device: The device of ``execution``.
         dataset: The opened data set.
         data: Its training and validation images, on the device or streamed to it.

@@ -61,7 +61,7 @@ def train(
         recipe: The recipe; it is resolved here.
         seeds: The seeds.
         registry: Registry of components.
-        execution: Where and how to train; ``torch.compile`` is not used.
+        execution: Device and execution settings; ``torch.compile`` is not used.
         out: Folder for run folders.
         resume: Seeds that continue from the checkpoint in their folder, if there is one. Seeds at
             different steps are trained in separate groups.

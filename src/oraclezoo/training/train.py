@@ -1,4 +1,4 @@
-"""Training of one recipe at one seed, into a run folder."""
+"""Training of one recipe with one seed, into a run folder."""
 
 from __future__ import annotations
 

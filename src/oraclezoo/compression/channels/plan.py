@@ -1,6 +1,6 @@
 """Pruning plans: the channels removed from each tensor, as JSON, and their application.
 
-A pruned network is rebuilt from its spec and its plan alone, without tracing its graph again.
+A pruned network is rebuilt from its spec and its plan, without tracing its graph again.
 """
 
 from __future__ import annotations

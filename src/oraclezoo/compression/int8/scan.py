@@ -85,7 +85,7 @@ def scan(
     reduce_range: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Layer, ...]:
-    """Quantize each layer alone, and return the layers with the most sensitive first.
+    """Quantize each layer separately, and return the layers, the most sensitive first.
 
     Args:
         prepared: The float graph.

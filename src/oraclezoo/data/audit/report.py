@@ -151,7 +151,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A source file and the outcome of its digest check.
+    """A source file and the result of its digest check.
 
     Attributes:
         name: File name.

@@ -181,7 +181,7 @@ def degrade(draws: Draws, strokes: Floats) -> Floats:
     patch *= 1 - each(clean)
     image += (each(draws.uniform(225, 300, n)) - image) * patch
     image = smooth(image, 0.49 + draws.happens(0.23, n) * draws.uniform(0, 0.4, n), _GRAY_STEP)
-    # bicubic downscaling of scans leaves darker rims next to bright strokes
+    # bicubic downscaling of scans creates darker rims next to bright strokes
     rims = image - smooth(image, np.full(n, 0.64, np.float32), _GRAY_STEP)
     image += each(draws.uniform(0.05, 0.65, n)) * rims
     return np.clip(image, 0, 255)

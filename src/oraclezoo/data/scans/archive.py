@@ -117,7 +117,7 @@ class Tar:
         self._path = path
 
     def listing(self) -> Listing:
-        """List all members by reading the whole archive."""
+        """List all members by reading the complete archive."""
         members, status = _Members(), self._path.stat()
         with _explained(self._path), self._open() as (archive, stream):
             for position, member in enumerate(_read_members(archive, stream)):

@@ -165,7 +165,7 @@ class Sample(NamedTuple):
 
 
 def split_of(image_sha256: str, shares: Shares) -> SplitName:
-    """Return the split of an image as a function of its SHA-256 alone.
+    """Return the split of an image, which depends only on its SHA-256.
 
     Identical images are always in the same split. Images keep their split when others are added, or
     when the fraction of the other split changes. With 10% validation, the validation images are

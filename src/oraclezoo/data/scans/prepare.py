@@ -244,7 +244,7 @@ def prepare_scans(
         source: The folder or archive.
         scans: Its scans.
         store: Prepared images of this and earlier runs.
-        rules: How images are preprocessed.
+        rules: Preprocessing rules.
         jobs: Number of worker processes.
         progress: Called after each batch of files.
         stop: Polled between batches; True stops.

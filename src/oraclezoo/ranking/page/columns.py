@@ -41,7 +41,7 @@ class Column:
 
 
 def lines(rows: Sequence[Row], facts: Sequence[Facts]) -> list[Line]:
-    """Return the rows with facets and fronts; a row alone in its group is on no front."""
+    """Return the rows with facets and fronts; a row without others in its group is on no front."""
     fronts = {cost: _on_front(rows, cost) for cost in COSTS}
     return [
         Line(row, fact, frozenset(cost for cost in COSTS if row.number in fronts[cost]))

@@ -6,7 +6,7 @@
     1. the protocol's paired comparison, matched by seed and image
        (:mod:`oraclezoo.ranking.stats`);
     2. the difference of mean accuracy against a prediction limit computed from the original result
-       alone, so that a noisy reproduction cannot widen it: two sets of k training runs of one
+       only, so that a noisy reproduction cannot widen it: two sets of k training runs of one
        process differ by at most t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) with probability 1 -
        ``LEVEL``, where s is the standard deviation over the result's S seeds. The limit is at least
        one image;

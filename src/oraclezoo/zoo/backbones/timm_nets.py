@@ -1,8 +1,8 @@
 """timm architectures, unchanged or with smaller strides for small images.
 
-timm's architectures are designed for 224 pixels; at 28 pixels their early strides leave almost no
-resolution. The ``fixed`` arguments of each built-in spec hold its changes, so that a single factory
-builds all of them.
+timm's architectures are designed for 224 pixels; at 28 pixels, their early strides reduce the
+resolution to almost nothing. The ``fixed`` arguments of each built-in spec hold its changes, so
+that a single factory builds all of them.
 """
 
 from __future__ import annotations
