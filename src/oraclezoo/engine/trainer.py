@@ -2,9 +2,8 @@
 
 All randomness is a function of the seed and the step, so that a resumed run ends with the same
 weights as an uninterrupted one (bit for bit on the CPU). The inner loop never waits for the device,
-with two
-exceptions: the steps of a few optimizers (listed in docs/engine.md), and fp16's gradient scaler,
-which checks whether to skip a step of an optimizer that is not fused.
+with two exceptions: the steps of a few optimizers (listed in docs/engine.md), and fp16's gradient
+scaler, which checks whether to skip a step of an optimizer that is not fused.
 """
 
 from __future__ import annotations

@@ -108,8 +108,8 @@ def check_epochs(tuning: Tuning, steps: int) -> None:
 class PruneOptions:
     """All options of one pruning.
 
-    ``recipe`` replaces the model's own for fine-tuning, on ``device``. ``resume``
-    continues an unfinished pruning in the output folder, ``overwrite`` discards it.
+    ``recipe`` replaces the model's own for fine-tuning, on ``device``. ``resume`` continues an
+    unfinished pruning in the output folder, ``overwrite`` discards it.
     """
 
     pruning: Pruning

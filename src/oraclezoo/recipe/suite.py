@@ -1,8 +1,8 @@
 """Suite: a named list of recipes, loaded from TOML.
 
-A suite lists recipes, or derives them from one recipe, ``base``: ``[all.SECTION]`` holds
-changes common to all derived recipes, and ``[each.NAME.SECTION]`` the changes of recipe NAME. A
-derived recipe is called ``suite/NAME``.
+A suite lists recipes, or derives them from one recipe, ``base``: ``[all.SECTION]`` holds changes
+common to all derived recipes, and ``[each.NAME.SECTION]`` the changes of recipe NAME. A derived
+recipe is called ``suite/NAME``.
 """
 
 from __future__ import annotations

@@ -140,7 +140,8 @@ def form(
         weight: Frequency relative to the class's other variants.
         aspect: Width over height; that of the strokes by default.
 
-    Returns: The variant.
+    Returns:
+        The variant.
 
     Raises:
         DataError: If all points coincide, or there are more than :data:`MAX_POINTS`.
