@@ -20,8 +20,8 @@ def registry(*, strict: bool = False) -> Registry:
     """Return the registry of all installed components.
 
     Args:
-        strict: Raise PluginError if a plugin is quarantined. By default its components are left
-            out and ``.plugins`` holds the reason.
+        strict: Raise PluginError if a plugin is quarantined. By default its components are skipped
+            and ``.plugins`` holds the reason.
 
     >>> import oraclezoo as oz
     >>> oz.registry().get("backbone", "lenet5").distribution

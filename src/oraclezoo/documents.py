@@ -21,7 +21,7 @@ MAX_DEPTH = 100
 """Limit of the nesting of arrays and tables."""
 
 MAX_INTEGER = 2**63 - 1
-"""Largest integer, as in TOML; larger ones do not fit into a float or an array."""
+"""Maximum integer, as in TOML; larger integers do not fit into a float or an array."""
 
 
 _JSON_INTEGER = re.compile(r'"([^"\n]{1,60})"\s*:\s*-?\d{4000}')

@@ -91,7 +91,7 @@ def reference(
         data_dir: Folder of the data set's files; by default the default folders are searched.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         registry: Components by name; all installed plugins by default.
-        progress: Receives messages.
+        progress: Called with progress messages.
 
     Raises:
         UsageError: ``split`` is neither ``train`` nor ``validation``.
@@ -132,7 +132,7 @@ def drift(
         polarity: ``auto`` detects the polarity of each picture.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         registry: Components by name; all installed plugins by default.
-        progress: Receives messages.
+        progress: Called with progress messages.
 
     Raises:
         DataError: Fewer images than the minimum can be read.

@@ -82,7 +82,7 @@ def evaluate(
         results: Folder of the ledger.
         stream_above: Size limit above which a split is streamed, as in :func:`oraclezoo.train`.
         registry: Components by name; all installed plugins by default.
-        progress: Receives messages while data are downloaded or generated.
+        progress: Called with messages while data are downloaded or generated.
 
     Raises:
         UsageError: The test split of an unfinished run.

@@ -61,7 +61,7 @@ def plot(
         results: Folder of the ledger.
         stream_above: Size limit above which a split is streamed, as in :func:`oraclezoo.train`.
         registry: Components by name; all installed plugins by default.
-        progress: Receives messages.
+        progress: Called with progress messages.
 
     Returns:
         The files that were written.

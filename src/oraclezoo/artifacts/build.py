@@ -22,7 +22,7 @@ from oraclezoo.recipe import Recipe
 from oraclezoo.specs import Value
 
 INITIALISE_ON = 5000
-"""Largest number of training images for a data-dependent initialisation of a backbone."""
+"""Maximum number of training images for a data-dependent initialisation of a backbone."""
 
 CHUNK_BYTES = 1 << 18
 """Bytes counted at a time; NumPy needs eight times as much memory for it."""
@@ -41,7 +41,7 @@ def open_dataset(
         recipe: The recipe.
         registry: Registry of components.
         data_dir: Folder with the data set's files; None for the default folders.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
         stream_above: Size of images in bytes above which they are streamed, if the track supports
             it; None for never.
 

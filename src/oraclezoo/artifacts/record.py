@@ -16,7 +16,7 @@ VARIANT_SCHEMA = "oraclezoo/variant/1"
 
 @dataclass(frozen=True)
 class SourceRun:
-    """The run that a variant was made from, by its weights and training time."""
+    """The source run of a variant, identified by its weights and training time."""
 
     weights_sha256: str
     train_s: float
@@ -31,8 +31,8 @@ class Provenance:
         seed: Seed of the run.
         oraclezoo: Version of oraclezoo.
         code_sha256: SHA-256 of its code.
-        components: Distribution and version of each component, by kind.
-        plugins: Version and code of each distribution other than oraclezoo, by name.
+        components: Distribution and version of each component, keyed by kind.
+        plugins: Version and code of each distribution other than oraclezoo, keyed by name.
         data_sha256: SHA-256 of the files of training and validation images.
         compile: ``"auto"``, ``"on"`` or ``"off"``.
         deterministic: Whether deterministic algorithms are used.

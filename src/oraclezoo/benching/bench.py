@@ -58,7 +58,7 @@ def bench(
     progress: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> list[Result]:
-    """Train and measure each recipe at each seed, and save one result per recipe in ``out``.
+    """Train and measure each recipe with each seed, and save one result per recipe in ``out``.
 
     A job that fails is recorded in the result of its recipe; the others continue.
 
@@ -143,7 +143,7 @@ def _resolved(
     variants: Sequence[str],
     registry: Registry,
 ) -> dict[str, Recipe]:
-    """Return the resolved recipe of each row of the benchmark, by its hash."""
+    """Return the resolved recipe of each row of the benchmark, keyed by hash."""
     changes = {} if track is None else {"data.track": track}
     resolved: dict[str, Recipe] = {}
     for item in recipes:

@@ -48,7 +48,7 @@ from oraclezoo.result.own_track import id_part
 
 @dataclass(frozen=True)
 class Jobs:
-    """Outcome of a recipe's jobs.
+    """Results of a recipe's jobs.
 
     Attributes:
         recipe: The recipe.
@@ -73,7 +73,7 @@ def compose_result(
     """Compose the result of a recipe's jobs and save it with its predictions.
 
     Args:
-        jobs: Outcome of the jobs.
+        jobs: Results of the jobs.
         registry: Registry of components.
         folder: Folder of the results.
         device: Name of the device.

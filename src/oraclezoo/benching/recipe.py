@@ -140,7 +140,7 @@ class RecipeBench:
             self._trained = True
 
     def run_seed(self, seed: int) -> None:
-        """Run the job of a seed, unless a reusable run exists, and record its outcome.
+        """Run the job of a seed, unless a reusable run exists, and record its result.
 
         Args:
             seed: The seed.
@@ -156,7 +156,7 @@ class RecipeBench:
         self.end(seed, self._train(seed, resume=bool(status)))
 
     def end(self, seed: int, last: Event) -> None:
-        """Record the outcome of a job; a job without a scored run counts as failed.
+        """Record the result of a job; a job without a scored run counts as failed.
 
         Args:
             seed: The seed.

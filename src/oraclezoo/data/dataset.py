@@ -50,7 +50,7 @@ class ArrayDataset:
         synthetic: Whether the images are generated.
         sha256: SHA-256 of each file that was read, keyed by file name. Readers add entries as they
             read; the attribute is a read-only view.
-        readers: Function that reads each split, by name.
+        readers: Function that reads each split, keyed by name.
         name: Name of a user's data set; empty for built-in ones.
         source: Public source of a user's data set; empty if not stated.
     """
@@ -84,7 +84,7 @@ class ArrayDataset:
             The images and labels.
 
         Raises:
-            UsageError: If there is no such split.
+            UsageError: If no split has this name.
             DataError: If it cannot be read.
         """
         if name not in self._readers:
@@ -125,10 +125,10 @@ def digests(dataset: Dataset, *splits: str) -> dict[str, str]:
         splits: Names of splits; reading is cached, so a split is read only once.
 
     Returns:
-        Digests (hex) by file name.
+        SHA-256 (hex) of each file, keyed by file name.
 
     Raises:
-        UsageError: If there is no such split.
+        UsageError: If no split has this name.
         DataError: If a split cannot be read.
     """
     for name in splits:

@@ -44,7 +44,7 @@ class Settings:
         attempts: Number of attempts, including the first one.
         pause_s: Pause before the second attempt; doubled for each further one.
         max_pause_s: Longest pause that a server may request; the download fails beyond it.
-        max_redirects: Largest number of redirects.
+        max_redirects: Maximum number of redirects.
         total_s: Time limit of all attempts, in addition to the time that the largest allowed size
             takes at ``slowest_bytes_per_s``.
         slowest_bytes_per_s: Lowest transfer rate, bytes per second.
@@ -83,12 +83,12 @@ def obtain(
     Processes that need the same file take turns. On failure ``path`` is unchanged.
 
     Args:
-        file: The file, with its digest and largest size.
+        file: The file, with its digest and maximum size.
         path: Destination.
         url: URL of the file.
         instead: Last line of error messages: alternatives to the download.
-        progress: Receives lines of text.
-        received: Receives the number of bytes as they arrive.
+        progress: Called with progress messages.
+        received: Called with the number of bytes as they arrive.
         settings: Limits; defaults if None.
 
     Raises:

@@ -42,8 +42,8 @@ def open_generated(
     Each split is generated, or read from the cache, on first use.
 
     Args:
-        parts: Seed and counts of each split, by name.
-        progress: Receives lines of text.
+        parts: Seed and counts of each split, keyed by name.
+        progress: Called with progress messages.
 
     Returns:
         The data set. ``sha256["generated"]`` identifies generator, version, seeds and counts of all

@@ -99,10 +99,10 @@ def canonical(digests: Mapping[str, str]) -> dict[str, str]:
     """Map official files that were unpacked to the names and digests of their packed versions.
 
     Args:
-        digests: Digests (hex) by file name.
+        digests: SHA-256 (hex) of each file, keyed by file name.
 
     Returns:
-        Digests (hex) by file name.
+        SHA-256 (hex) of each file, keyed by file name.
     """
     packed = {}
     for name, sha256 in digests.items():
@@ -117,8 +117,8 @@ def differing(stated: Mapping[str, str], actual: Mapping[str, str]) -> list[str]
     """Return the names of files whose digests differ between two records of a data set.
 
     Args:
-        stated: Digests (hex) by file name.
-        actual: Digests (hex) by file name.
+        stated: SHA-256 (hex) of each file, keyed by file name.
+        actual: SHA-256 (hex) of each file, keyed by file name.
 
     Returns:
         Sorted names, including those in one record only; a file equals its unpacked version.

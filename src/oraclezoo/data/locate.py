@@ -133,7 +133,7 @@ def search(names: Iterable[str], data_dir: Path | None) -> dict[str, Path | None
 
     Raises:
         DataError: If ``data_dir`` or $ORACLEZOO_DATA does not exist.
-        UnknownNameError: If there is no such file.
+        UnknownNameError: If no official file has this name.
     """
     places = folders(data_dir)
     paths: dict[str, Path | None] = {}
@@ -151,11 +151,11 @@ def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
         data_dir: The only folder to search; None for the default folders.
 
     Returns:
-        Path of each file, by name.
+        Path of each file, keyed by name.
 
     Raises:
         DataError: If a file or folder does not exist; the message lists the missing files.
-        UnknownNameError: If there is no such file.
+        UnknownNameError: If no official file has this name.
     """
     located: dict[str, Path] = {}
     missing: list[str] = []
@@ -197,7 +197,7 @@ def verify(folder: Path) -> list[FileCheck]:
         folder: The folder.
 
     Returns:
-        The outcome for each file.
+        The result for each file.
     """
     return [check(file, in_folder(file, folder)) for file in FILES.values()]
 
@@ -210,7 +210,7 @@ def check(file: UpstreamFile, path: Path | None) -> FileCheck:
         path: The local file; None if it is missing.
 
     Returns:
-        The outcome; a missing or unreadable file does not raise.
+        The result; a missing or unreadable file does not raise.
     """
     if path is None:
         return FileCheck(file.name, None, "missing", file.kind, file.digest, "")

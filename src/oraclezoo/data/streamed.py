@@ -196,7 +196,7 @@ def open_images(
         path: The file; if it is compressed and streamed, it is decompressed into the user's cache
             once.
         stream_above: Size in bytes above which images are streamed; None for never.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
 
     Returns:
         Images uint8 ``(N, H, W)``.
@@ -227,7 +227,7 @@ def open_images_labels(
         labels_path: File of the labels.
         num_classes: Upper bound of labels, exclusive; unchecked if None.
         stream_above: As for :func:`open_images`.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
 
     Returns:
         Images uint8 ``(N, H, W)``, in memory or streamed, and labels int64 ``(N,)``.

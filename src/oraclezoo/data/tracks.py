@@ -28,7 +28,7 @@ GLYPHS_3K = Path(__file__).with_name("glyphs_3k")
 """The images and labels of the track ``glyphs-3k``."""
 
 MAX_IMAGE_SIZE = 512
-"""Largest height and width, in pixels, that the track ``idx`` accepts."""
+"""Maximum height and width, in pixels, that the track ``idx`` accepts."""
 
 
 def oracle_mnist(
@@ -42,7 +42,7 @@ def oracle_mnist(
     Args:
         data_dir: Folder with the files; None for $ORACLEZOO_DATA, then the user's cache, with a
             download of missing files.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
         stream_above: Size of images in bytes above which they are streamed; None for never.
 
     Returns:
@@ -86,7 +86,7 @@ def oracle_mnist_3k(
 
     Args:
         data_dir: As for :func:`oracle_mnist`.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
         stream_above: As for :func:`oracle_mnist`.
 
     Returns:
@@ -119,7 +119,7 @@ def glyphs(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
 
     Args:
         data_dir: Ignored.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
 
     Returns:
         The data set; splits are generated on first use and cached.
@@ -181,7 +181,7 @@ def idx(
 
     Args:
         data_dir: The folder.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
         stream_above: Size of images in bytes above which they are streamed; None for never.
 
     Returns:

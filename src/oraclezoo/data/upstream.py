@@ -136,7 +136,7 @@ def known(name: str) -> UpstreamFile:
         The file.
 
     Raises:
-        UnknownNameError: If there is no such file.
+        UnknownNameError: If no official file has this name.
     """
     if name not in FILES:
         raise UnknownNameError("file", name, FILES)

@@ -16,7 +16,7 @@ from oraclezoo.recipe import Recipe
 
 
 class Inputs:
-    """Batches for a recipe at one seed; ``augment`` is its augmenter."""
+    """Batches for a recipe and a seed; ``augment`` is its augmenter."""
 
     def __init__(self, recipe: Recipe, data: TrainingData, seed: int, device: torch.device) -> None:
         check_fits(recipe, data)
@@ -34,7 +34,7 @@ class Inputs:
         )
 
     def order(self, epoch: int) -> Tensor:
-        """Return the order of the training images in an epoch: int64 ``(N,)``, by the seed."""
+        """Return the order of the training images in an epoch, from the seed: int64 ``(N,)``."""
         generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
         return torch.randperm(len(self.data.images), generator=generator)
 

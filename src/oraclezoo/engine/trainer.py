@@ -37,7 +37,7 @@ __all__ = ["Epoch", "Parts", "Trainer", "TrainingData", "steps_per_epoch"]
 
 
 class Trainer:
-    """One training run at one seed. :meth:`fit` trains, from a checkpoint after :meth:`resume`.
+    """One training run with one seed. :meth:`fit` trains, from a checkpoint after :meth:`resume`.
 
     Args:
         recipe: A resolved recipe.

@@ -41,7 +41,7 @@ def repeat(once_ms: Callable[[], float], repeats: Repeats) -> Times:
 
 
 def clock_ms(call: Callable[[], object]) -> float:
-    """Return the duration of one call in milliseconds, by the monotonic clock."""
+    """Return the duration of one call in milliseconds, measured by the monotonic clock."""
     start = time.perf_counter()
     call()
     return (time.perf_counter() - start) * 1e3

@@ -73,7 +73,7 @@ def reproduce(
         rerun: Seeds, device and folders.
         registry: Components by name; all installed plugins by default.
         report: Called with the progress of each seed.
-        progress: Receives messages.
+        progress: Called with progress messages.
 
     Returns:
         The record and the file that it was written to.

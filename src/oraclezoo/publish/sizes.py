@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from oraclezoo.plugins.registry import Registry
 
 COUNT_ON_CPU = 50_000_000
-"""Largest number of parameters of a model that is built in memory to count its operations."""
+"""Maximum number of parameters of a model that is built in memory to count its operations."""
 
 BYTES_A_PARAMETER = {"int8": (0.5, 4.0), "fp16": (1.0, 4.0), "fp32": (2.0, 6.0)}
 """Minimum and maximum bytes of an ONNX file per parameter; batch norm is folded into weights."""

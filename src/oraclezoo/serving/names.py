@@ -25,7 +25,7 @@ def locate(
         model: A folder, or the name of a bundled or downloadable model. A bundled model's name
             always means that model; ``./name`` is a folder.
         registry: Called only for names of other models, because loading plugins is slow.
-        progress: Receives messages while a model is downloaded.
+        progress: Called with messages while a model is downloaded.
 
     Raises:
         UnknownNameError: No model has this name.

@@ -62,7 +62,7 @@ class Predictor:
         return self.card.glyphs
 
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
-        """Classify images; the probabilities are calibrated if the model card says so.
+        """Classify images; the probabilities are calibrated if the model card has ``calibration``.
 
         Args:
             images: uint8 ``(N, S, S)`` of the model's input size counts as preprocessed (light

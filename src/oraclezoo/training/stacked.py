@@ -52,7 +52,7 @@ def train(
     stack_size: int | None = None,
     callbacks: SeedCallbacks | None = None,
 ) -> list[Run]:
-    """Train a recipe at several seeds as one stack.
+    """Train a recipe with several seeds as a stack.
 
     Each seed produces the same run folder as a separate training run; ``together`` in its
     ``run.json`` is the size of the stack.

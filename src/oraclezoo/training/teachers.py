@@ -36,7 +36,7 @@ def train_teachers(
     checkpoint: Checkpoint,
     train: Callable[[Recipe, int, Path], Run],
 ) -> Teachers:
-    """Train the recipe's teachers, each at a seed derived from ``seed``.
+    """Train the recipe's teachers, each with a seed derived from ``seed``.
 
     Teachers are trained by the same recipe, without teachers of their own, on the same images.
 
@@ -44,7 +44,7 @@ def train_teachers(
         prepared: Recipe and data of the student.
         seed: Seed of the student.
         checkpoint: The student's folder; on resume, unfinished runs of teachers in it continue.
-        train: Trains a recipe at a seed into a folder, or continues a run there.
+        train: Trains a recipe with a seed into a folder, or continues a run there.
     """
     recipe = prepared.recipe
     folder = checkpoint.folder / FOLDER

@@ -121,7 +121,7 @@ class Destination:
     profile: bool | Path = False
 
     def run(self, recipe: Recipe, seed: int) -> Run:
-        """Return the run of a recipe at a seed; its folder may not exist yet."""
+        """Return the run of a recipe and a seed; its folder may not exist yet."""
         return Run(self.out / folder_name(recipe, seed))
 
     def traces(self, run: Run) -> Path | None:

@@ -31,7 +31,7 @@ EDGE = 28
 CONTRAST_FLOOR = 3.0
 """RMS gray levels after the band-pass below which the similarity of images decays to 0."""
 REACH = 2
-"""Largest shift tried, pixels in each direction."""
+"""Maximum shift to try, pixels in each direction."""
 COUNT = 12
 """Number of neighbours kept for each image."""
 
@@ -137,7 +137,7 @@ def nearest(
     Args:
         band: Band-passed images, float32 ``(N, h, w)``, N at least 2.
         mirrored: Whether left-right mirror images are compared as well.
-        progress: Receives lines of text about the progress.
+        progress: Called with progress messages.
 
     Returns:
         The neighbours.

@@ -315,7 +315,7 @@ def suspicious(
     Args:
         pool: The images.
         findings: The findings, in order.
-        per_kind: Largest number of cells per kind.
+        per_kind: Maximum number of cells per kind.
         scale: Zoom factor, screen pixels per image pixel.
         names: Names of the classes to show beside the labels.
         say: Receives a message if no font can draw some names.

@@ -33,7 +33,7 @@ SEVERITIES = (1, 2, 3, 4, 5)
 """Severity levels, from 1, barely noticeable, to 5, where a person can still read most images."""
 
 MIN_EDGE = 8
-"""Smallest height and width, in pixels."""
+"""Minimum height and width in pixels."""
 
 _CHUNK_PIXELS = 1 << 20  # processed at a time; bounds memory without affecting the result
 
@@ -159,7 +159,7 @@ def corrupt(
         Corrupted images, a new uint8 array ``(N, H, W)``.
 
     Raises:
-        UnknownNameError: If there is no such corruption.
+        UnknownNameError: If no corruption has this name.
         UsageError: If ``severity`` or ``seed`` is out of range.
         DataError: If the images have the wrong dtype or shape, or are too small.
     """

@@ -38,7 +38,7 @@ class Generation:
         characters_sha256: SHA-256 of the characters.
         per_class: Number of images of each class, by split.
         classes: Class names, in label order.
-        files: SHA-256 of each file, by name.
+        files: SHA-256 of each file, keyed by name.
     """
 
     generator: str

@@ -18,7 +18,7 @@ from oraclezoo.documents import read_file
 from oraclezoo.errors import DataError
 
 MAX_BYTES = 1 << 20
-"""Largest SVG file that is read."""
+"""Maximum size of an SVG file in bytes."""
 
 MAX_ELEMENTS = 10_000
 """Limit of the number of elements, counted again wherever ``use`` repeats them."""

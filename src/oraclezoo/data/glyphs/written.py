@@ -20,7 +20,7 @@ from oraclezoo.documents import read_toml
 from oraclezoo.errors import DataError, nearest
 
 MAX_POINTS = 200
-"""Largest number of distinct points of a variant: each costs memory in every image drawn."""
+"""Maximum number of distinct points of a variant: each costs memory in every image drawn."""
 MAX_CLASSES = 256
 """Limit of IDX files, whose labels are single bytes."""
 

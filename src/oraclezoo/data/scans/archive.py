@@ -32,7 +32,7 @@ from oraclezoo.errors import DataError
 from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
 
 MAX_MEMBERS = 2_000_000
-"""Largest number of files in an archive."""
+"""Maximum number of files in an archive."""
 
 _MIN_LIMIT = 16 << 30
 _MAX_RATIO = 100

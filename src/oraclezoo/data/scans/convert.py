@@ -72,8 +72,7 @@ def convert(
     """Convert scans to IDX files.
 
     Images that an earlier, possibly interrupted conversion into ``out`` prepared are reused unless
-    ``fresh``. The files do not depend on ``jobs``. Files that cannot be used are listed in the
-    report.
+    ``fresh``. The files do not depend on ``jobs``. The report lists unusable files.
 
     Args:
         source: Folder or archive with a folder of images per class.

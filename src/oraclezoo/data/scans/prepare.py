@@ -28,7 +28,7 @@ _MAX_BATCH_BYTES = 8 << 20
 
 
 class Prepared(NamedTuple):
-    """Outcome of a file.
+    """Result of preparing a file.
 
     Attributes:
         key: Key of the file.
@@ -58,7 +58,7 @@ def prepare_files(rules: Preparation, tasks: Sequence[tuple[str, Content]]) -> l
         tasks: Key and content of each file.
 
     Returns:
-        The outcome of each file, in order.
+        The result for each file, in order.
     """
     return [_prepare(rules, key, content) for key, content in tasks]
 
@@ -117,7 +117,7 @@ class Store:
         """Store the accepted images of a batch.
 
         Args:
-            prepared: Outcomes of the batch; rejected files are skipped.
+            prepared: Results of the batch; rejected files are skipped.
         """
         usable = [one for one in prepared if one.image is not None]
         if not usable:
@@ -187,11 +187,11 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """Outcome of each file, by its key.
+    """Results by the key of the file.
 
     Attributes:
         stored: Stored images.
-        rejected: Files that could not be used, with the reason.
+        rejected: Unusable files, with the reason.
         prepared: Number of files prepared by this run.
     """
 
@@ -250,7 +250,7 @@ def prepare_scans(
         stop: Polled between batches; True stops.
 
     Returns:
-        The outcome of each file.
+        The result for each file.
 
     Raises:
         DataError: If the source changed, or a worker process died.

@@ -126,7 +126,7 @@ def write_split(
         size: Height and width in pixels.
 
     Returns:
-        SHA-256 (hex) of the two files, by name.
+        SHA-256 (hex) of the two files, keyed by name.
 
     Raises:
         DataError: If the images exceed the size limit of IDX files.

@@ -143,7 +143,7 @@ class Reproduction:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Number of environments with a complete reproduction, by outcome."""
+    """Number of environments with a complete reproduction, keyed by verdict."""
 
     confirmed: int = 0
     differing: int = 0
@@ -170,7 +170,7 @@ def of_result(path: Path) -> list[Reproduction]:
 
 
 def count(records: Iterable[Reproduction]) -> Count:
-    """Count environments by outcome; one differing record makes its environment differ."""
+    """Count environments by verdict; one differing record makes its environment differ."""
     by_environment: dict[str, list[Verdict]] = {}
     for record in records:
         if record.complete:

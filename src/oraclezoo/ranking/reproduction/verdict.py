@@ -39,7 +39,8 @@ from oraclezoo.ranking.stats import MIN_COMMON_SEEDS, interval_of_differences
 Verdict = Literal["same", "within spread", "differs"]
 
 TOLERANCE = 2.0**-9
-"""Largest difference of probabilities that counts as equal: four float16 steps just below 1."""
+"""Maximum difference between probabilities that counts as equal: four float16 steps just below 1.
+"""
 LEVEL = 0.01
 """Significance level of each test."""
 MOST_SPLITS = 10_000
