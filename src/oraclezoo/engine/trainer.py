@@ -1,9 +1,8 @@
 """The trainer: fits a model to images that are in device memory or are streamed to it.
 
-All randomness is a function of the seed and the step, so that a resumed run ends with the same
-weights as an uninterrupted one (bit for bit on the CPU). The inner loop never waits for the device,
-with two exceptions: the steps of a few optimizers (listed in docs/engine.md), and fp16's gradient
-scaler, which checks whether to skip a step of an optimizer that is not fused.
+All randomness is a function of the seed and the step, so that resuming does not change the final
+weights (bit for bit on the CPU). The inner loop never waits for the device, except for the steps of
+a few optimizers (docs/engine.md) and for fp16's gradient scaler with an optimizer that is not fused.
 """
 
 from __future__ import annotations
