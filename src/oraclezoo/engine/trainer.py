@@ -2,7 +2,7 @@
 
 All randomness is a function of the seed and the step, so that resuming does not change the final
 weights (bit for bit on the CPU). The inner loop never waits for the device, except for the steps of
-a few optimizers (docs/engine.md) and for fp16's gradient scaler with an optimizer that is not fused.
+a few optimizers (docs/engine.md) and for fp16's gradient scaler with an unfused optimizer.
 """
 
 from __future__ import annotations
