@@ -1,4 +1,4 @@
-"""Loading of models: a folder is read and checked, and its backbone built."""
+"""Loading of models: read and check the folder, then build the backbone."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _read_weights(path: Path, card: Card) -> dict[str, torch.Tensor]:
 
 
 def _read_form(card: Card) -> Form | None:
-    """Return the form in a card. Raises ValueError if it is invalid or there is a graph too."""
+    """Return a card's low-precision entry. Raises ValueError if it is invalid or conflicts."""
     if card.form is not None and card.onnx is not None:
         raise ValueError("its card has both an ONNX file and a form for PyTorch")
     return None if card.form is None else Form.from_json(card.form)

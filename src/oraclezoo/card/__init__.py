@@ -1,4 +1,4 @@
-"""The model card, ``model.json``: one schema with one reader and one writer, without torch."""
+"""The model card, ``model.json``: its schema, reader and writer, without torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_CLASSES = 65_536
 """Maximum number of classes in a card."""
 
 MAX_IMAGE_SIZE = 1_024
-"""Maximum height and width of a model's input in pixels; a net may need memory in proportion."""
+"""Maximum height and width of a model's input in pixels; memory use grows with them."""
 
 MAX_CHANNELS = 16
 """Maximum number of input channels."""
@@ -69,7 +69,7 @@ class InputShape:
 
     @property
     def image(self) -> dict[str, int]:
-        """``in_chans`` and ``image_size``, as functions that make an input take them."""
+        """``in_chans`` and ``image_size``, the arguments of functions that create an input."""
         return {"in_chans": self.in_chans, "image_size": self.image_size}
 
 
@@ -77,8 +77,9 @@ class InputShape:
 class Preprocessing:
     """Preprocessing of images and test-time augmentation.
 
-    ``mean`` and ``std`` are of the training images' gray levels, from 0 to 1. ``shifts`` is in
-    pixels. ``jpeg_smoothing``, in pixels, is that of small JPEG images; None for ``SMOOTH``.
+    ``mean`` and ``std`` are the mean and standard deviation of the training images' gray levels in
+    [0, 1]. ``shifts`` is in pixels. ``jpeg_smoothing`` is the standard deviation in pixels of the
+    smoothing of small JPEG images; None means ``SMOOTH``.
     """
 
     mean: float
@@ -94,7 +95,7 @@ class Preprocessing:
 
     @property
     def smoothing(self) -> float:
-        """The smoothing of small JPEG images in pixels."""
+        """Standard deviation in pixels of the smoothing of small JPEG images."""
         return SMOOTH if self.jpeg_smoothing is None else self.jpeg_smoothing
 
 
@@ -112,7 +113,7 @@ class PluginSource:
     """Version and code of a plugin's distribution.
 
     ``sha256`` covers the names and contents of its files. ``source`` is ``index``, ``url``,
-    ``local`` or ``editable``, and is not compared: the code is the same.
+    ``local`` or ``editable``; it is not compared, because it does not affect the code.
     """
 
     version: str
@@ -135,10 +136,10 @@ class RecipeId:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a model was trained; ``refit`` says that it was trained on validation images too.
+    """Training provenance of a model; ``refit`` is true if it was trained on validation images too.
 
-    ``components`` are by kind, ``data_sha256`` by file of the training and validation splits,
-    ``plugins`` by distribution other than oraclezoo.
+    ``components`` is keyed by kind, ``data_sha256`` by file of the training and validation splits,
+    and ``plugins`` by distribution other than oraclezoo.
     """
 
     oraclezoo: str
@@ -152,10 +153,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The temperature by which logits are divided before the softmax, and how it was fitted.
+    """Temperature that divides logits before the softmax, and how it was fitted.
 
-    ``by_a_twin`` says that it was fitted on a model without the validation images; ``before`` and
-    ``after`` hold ``loss`` and ``ece``, the latter by cross-validation with ``folds``.
+    ``by_a_twin`` is true if it was fitted on a second model, trained without the validation images.
+    ``before`` and ``after`` hold ``loss`` and ``ece``; ``after`` is cross-validated with ``folds``.
     """
 
     temperature: float
@@ -173,7 +174,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class OnnxEntry:
-    """The ONNX file of a model; ``input`` is the type of the images that it takes."""
+    """The ONNX file of a model; ``input`` is the type of its input images."""
 
     file: str
     sha256: str
@@ -204,7 +205,7 @@ class Card:
 
     ``glyphs`` holds the character of each class, or "". ``recipe``, ``plan`` and ``form`` are the
     JSON of :class:`oraclezoo.recipe.Recipe`, :class:`oraclezoo.compression.channels.plan.Plan` and
-    :class:`oraclezoo.compression.torch_form.Form`. ``extra`` has all other entries, such as the
+    :class:`oraclezoo.compression.torch_form.Form`. ``extra`` holds all other entries, such as the
     licence of a bundled model.
     """
 

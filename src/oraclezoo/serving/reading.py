@@ -22,7 +22,7 @@ BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Outcome for one image.
+    """Result for one image.
 
     ``probabilities`` is float32 ``(C,)``, or None with a ``reason``; ``inverted`` is true if the
     image was dark on light.
@@ -43,7 +43,7 @@ class Reading:
 def read(
     predictor: Predictor, sources: Iterable[Source], polarity: Polarity = "auto"
 ) -> Iterator[Reading]:
-    """Return an iterator over the outcome of each source, in order."""
+    """Return an iterator over the results of the sources, in order."""
     pending = iter(sources)
     while batch := list(islice(pending, BATCH)):
         yield from _read(predictor, batch, polarity)
@@ -61,7 +61,7 @@ def _read(predictor: Predictor, batch: list[Source], polarity: Polarity) -> Iter
 
 
 def _prepare(source: Source, card: Card, polarity: Polarity) -> Prepared | str:
-    """Return the preprocessed image, or the reason why there is none."""
+    """Return the preprocessed image, or the reason why it cannot be read."""
     try:
         steps = card.preprocessing
         return prepare(source.read(), card.input.image_size, polarity, steps.smoothing)
