@@ -233,9 +233,8 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 def exclusive(folder: Path) -> Iterator[None]:
     """Lock a folder for this thread during the block; other processes and threads get UsageError.
 
-    The system releases the lock if the process dies. The block may lock the same folder again. If
-    the folder then holds only the lock file, the lock file and the folders created for it are
-    removed.
+    The system releases the lock if the process dies. The block may lock the same folder again. The
+    lock file is removed afterwards, and so are the folders created for it if they are empty.
 
     Args:
         folder: The folder; it is created if necessary.
@@ -250,32 +249,36 @@ def exclusive(folder: Path) -> Iterator[None]:
     import filelock  # 40 ms to import, only needed to write
 
     created = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock((folder / LOCK).resolve(), is_singleton=True)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise UsageError(
-            f"{folder} is in use by another process: wait until it ends, or choose another folder"
-        ) from None
-    except NotImplementedError:  # a file system without locks
-        yield
-        return
+    lock = filelock.FileLock(folder.resolve() / LOCK, is_singleton=True)
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise UsageError(
+                f"{folder} is in use by another process: wait until it ends, or choose another "
+                "folder"
+            ) from None
+        except NotImplementedError:  # a file system without locks
+            yield
+            return
+        if (folder / LOCK).exists():
+            break
+        lock.release()  # it was opened just before its last owner removed it
     try:
         yield
     finally:
-        if not lock.lock_counter > 1:
-            _remove_if_unused(folder, created)
+        if lock.lock_counter == 1:
+            _remove_lock(folder, created)
         lock.release()
 
 
-def _remove_if_unused(folder: Path, created: list[Path]) -> None:
-    """Remove the lock file, and the folders created for it, if the folder holds nothing else."""
-    with suppress(OSError):
-        if [path.name for path in folder.iterdir()] == [LOCK]:
-            (folder / LOCK).unlink()
-            for path in created:
-                path.rmdir()
+def _remove_lock(folder: Path, created: list[Path]) -> None:
+    """Remove the lock file of a folder that this thread has locked, and empty new folders."""
+    with suppress(OSError):  # Windows does not remove open files
+        (folder / LOCK).unlink()
+        for path in created:
+            path.rmdir()
 
 
 def _is_running(process: int) -> bool:
