@@ -16,10 +16,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from oraclezoo.errors import DataError
+from oraclezoo.imaging.formats import NAMES, formats_of
 from oraclezoo.imaging.polarity import Gray
-
-FORMATS = ("BMP", "PNG", "JPEG", "TIFF", "WEBP")
-"""Accepted formats, by Pillow's names; the content of a file decides, not its name."""
 
 MAX_FILE_BYTES = 64 << 20
 """Size limit of an image file: 64 MiB."""
@@ -42,8 +40,9 @@ def read_image(source: Path | BinaryIO) -> Image.Image:
     Raises:
         DataError: The image cannot be decoded; the message gives the reason without the file name.
     """
-    with _as_data_errors(), Image.open(source, formats=FORMATS) as image:
-        return _decode(image)
+    with _as_data_errors(), _stream(source) as file:
+        with Image.open(file, formats=formats_of(file)) as image:
+            return _decode(image)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -86,12 +85,21 @@ def _as_data_errors() -> Iterator[None]:
     except DataError:
         raise
     except UnidentifiedImageError as error:
-        raise DataError("the file is not a BMP, PNG, JPEG, TIFF or WebP image") from error
+        raise DataError(f"the file is not a {NAMES} image") from error
     except Image.DecompressionBombError as error:
         raise DataError(_too_large("too many pixels")) from error
     except Exception as error:  # Pillow's decoders raise many types for broken bytes
         text = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"the image is broken or truncated ({text[:120]})") from error
+
+
+@contextmanager
+def _stream(source: Path | BinaryIO) -> Iterator[BinaryIO]:
+    if not isinstance(source, Path):
+        yield source
+        return
+    with source.open("rb") as file:
+        yield file
 
 
 def _decode(image: Image.Image) -> Image.Image:

@@ -93,7 +93,7 @@ def command(
     """Convert scanned images in SOURCE to IDX files, for --track idx.
 
     SOURCE is a folder or a tar or zip archive with one folder of images per class, or with train/
-    and test/ (and validation/) that contain such folders. Images are BMP, PNG, JPEG, TIFF or WebP
+    and test/ (and validation/) that contain such folders. Images are BMP, PNG, JPEG, GIF, TIFF, WebP
     of any size, colour mode and polarity.
 
     After an interruption, run the same command again to resume; files that were added later are

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
-SUFFIXES = frozenset({".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
-"""File name extensions of images; other files are ignored."""
+from oraclezoo.imaging.formats import SUFFIXES
 
 NOT_AN_IMAGE = "its name is not an image's"
 
@@ -125,7 +124,7 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(name: str) -> bool:
-    """Return whether a file name has an extension of :data:`SUFFIXES`.
+    """Return whether a file name has an extension of an image.
 
     Args:
         name: Path, with "/" between folders.
