@@ -69,6 +69,8 @@ def cut(gray: Gray, found: Found) -> Gray:
             light = _brightened(
                 light, light[box.y - top :, box.x - left :][: box.height, : box.width]
             )
+    if not around:
+        return light
     return np.pad(
         light,
         (

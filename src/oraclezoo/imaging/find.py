@@ -178,10 +178,12 @@ def reduced(gray: Gray, factor: int) -> Gray:
     height, width = gray.shape
     rows, columns = -(-height // factor), -(-width // factor)
     padded = np.pad(gray, ((0, rows * factor - height), (0, columns * factor - width)), "edge")
-    across = np.add.reduceat(padded, np.arange(0, columns * factor, factor), 1, np.uint32)
-    sums = np.add.reduceat(across, np.arange(0, rows * factor, factor), 0)
+    # 32 bits hold the sum of the largest squares
+    across = sum((padded[:, i::factor] for i in range(1, factor)), padded[:, ::factor].astype(np.uint32))
+    sums = sum((across[i::factor] for i in range(1, factor)), across[::factor].copy())
     area = factor * factor
-    return ((2 * sums + area) // (2 * area)).astype(np.uint8)
+    means: Gray = ((2 * sums + area) // (2 * area)).astype(np.uint8)
+    return means
 
 
 def _find_in(gray: Gray, part: Box, *, on_sheet: bool) -> Found | None:
@@ -254,12 +256,13 @@ def _sheet(gray: Gray, page: Page, edges: Edges, level: float) -> Edges | None:
     inner = _upright(page.differs, edges)
     if 2 * _area(inner) < _area(edges):
         return None
-    sheet = _cut(gray, inner)
-    threshold = otsu(sheet)
+    threshold = otsu(_cut(gray, inner))
     opposite = (gray > threshold) != (level > threshold)
     if border(_cut(opposite, edges)).mean() >= FRAME_SHARE:
         return inner
-    if border(_cut(opposite, inner)).mean() < _MAJORITY or _object(sheet) is None:
+    left, top, right, bottom = inner
+    inner = left + 1, top + 1, right - 1, bottom - 1  # the sheet's edge may be blurred
+    if border(_cut(opposite, inner)).mean() < _MAJORITY or _object(_cut(gray, inner)) is None:
         return None
     return inner
 
