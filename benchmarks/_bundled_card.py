@@ -73,19 +73,21 @@ def _sentence(text: str) -> str:
 def _changes(recipe: oz.Recipe) -> str:
     """Return the differences from the shipped recipe of the same name."""
     mine, shipped = (_flat(each.to_dict()) for each in (recipe, oz.Recipe.load(recipe.name)))
-    found = [
+    changes = [
         f"`{key} = {json.dumps(value)}`"
         for key, value in mine.items()
         if key != "data.track" and value != shipped.get(key)
     ]
-    return f" Changes to the recipe: {', '.join(found)}." if found else ""
+    return f" Changes to the recipe: {', '.join(changes)}." if changes else ""
 
 
 def _flat(sections: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in sections.items():
-        found |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
-    return found
+        values |= (
+            _flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
+        )
+    return values
 
 
 def _pretraining(recipe: oz.Recipe) -> str:
@@ -121,12 +123,12 @@ def _splits(result: dict[str, Any], recipe: oz.Recipe) -> str:
 
 
 def _calibration(card: dict[str, Any]) -> str:
-    found = card["calibration"]
-    who = "a model trained without them" if found["by_a_twin"] else "this model"
+    calibration = card["calibration"]
+    who = "a model trained without them" if calibration["by_a_twin"] else "this model"
     return (
-        f"Temperature {found['temperature']:.3f}, fitted on {found['images']} validation images "
-        f"with {who} (Guo et al. 2017). It changes their loss from "
-        f"{found['before']['loss']:.3f} to {found['after']['loss']:.3f} nats."
+        f"Temperature {calibration['temperature']:.3f}, fitted on {calibration['images']} "
+        f"validation images with {who} (Guo et al. 2017). It changes their loss from "
+        f"{calibration['before']['loss']:.3f} to {calibration['after']['loss']:.3f} nats."
     )
 
 
@@ -136,8 +138,8 @@ def _receipts(receipts: list[dict[str, Any]]) -> str:
         "| step | images | accuracy before | accuracy after | difference (95%) | bytes | speedup |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for made in receipts:
-        before, after, accuracy = made["before"], made["after"], made["accuracy"]
+    for receipt in receipts:
+        before, after, accuracy = receipt["before"], receipt["after"], receipt["accuracy"]
         low, high = (100 * value for value in accuracy["ci95"])
         speeds = [
             f"{row['speedup']:.2f} (batch {row['batch_size']}, {row['threads']} threads, "
@@ -147,11 +149,11 @@ def _receipts(receipts: list[dict[str, Any]]) -> str:
                 else f"{row['from_runtime']} to {row['runtime']}"
             )
             + ")"
-            for row in made["speedups"]
+            for row in receipt["speedups"]
         ]
         lines.append(
-            f"| {made['step']} to {after['form']} {after['precision']} "
-            f"| {made['images']:,} {made['split']} images "
+            f"| {receipt['step']} to {after['form']} {after['precision']} "
+            f"| {receipt['images']:,} {receipt['split']} images "
             f"| {100 * before['accuracy']:.1f}% | {100 * after['accuracy']:.1f}% "
             f"| {100 * accuracy['difference']:+.2f} ({low:+.2f} to {high:+.2f}) "
             f"| {before['size_bytes']:,} to {after['size_bytes']:,} "

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 import oraclezoo as oz
-from oraclezoo.data.idx import read_images, read_labels
+from oraclezoo.data.image_files import read_images, read_labels
 from oraclezoo.engine.device import peak_memory_bytes, synchronise
 from oraclezoo.recipe.sections import Augment, keys
 
@@ -102,7 +102,7 @@ class Clock:
 
 def operations(profiler: torch.profiler.profile, device: torch.device) -> list[list[Any]]:
     """Return self time in s by operation (on CUDA, by kernel), longest first."""
-    found: dict[str, float] = {}
+    counts: dict[str, float] = {}
     for event in profiler.key_averages(group_by_input_shape=True):
         if device.type != "cuda":
             name, spent = _name(event), event.self_cpu_time_total
@@ -110,8 +110,8 @@ def operations(profiler: torch.profiler.profile, device: torch.device) -> list[l
             continue
         else:
             name, spent = event.key, event.self_device_time_total
-        found[name] = found.get(name, 0.0) + spent / 1e6
-    ordered = sorted(found.items(), key=lambda pair: -pair[1])
+        counts[name] = counts.get(name, 0.0) + spent / 1e6
+    ordered = sorted(counts.items(), key=lambda pair: -pair[1])
     return [[name, round(seconds, 6)] for name, seconds in ordered if seconds > 0]
 
 
@@ -327,11 +327,11 @@ def candidates(
     device: torch.device, dtype: torch.dtype
 ) -> dict[str, tuple[Callable[[], Tensor], float]]:
     """Return pure arithmetic workloads with their numbers of floating-point operations."""
-    found: dict[str, tuple[Callable[[], Tensor], float]] = {}
+    works: dict[str, tuple[Callable[[], Tensor], float]] = {}
     sizes = (4096, 8192) if device.type == "cuda" else (1024, 2048)
     for size in sizes:
         left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-        found[f"matrix product {size}"] = (
+        works[f"matrix product {size}"] = (
             lambda left=left, right=right: left @ right,
             2.0 * size**3,
         )
@@ -340,11 +340,11 @@ def candidates(
     images = images.contiguous(memory_format=torch.channels_last)
     weight = torch.randn(256, 256, 3, 3, device=device, dtype=dtype)
     weight = weight.contiguous(memory_format=torch.channels_last)
-    found["convolution 3x3, 256 to 256"] = (
+    works["convolution 3x3, 256 to 256"] = (
         lambda: F.conv2d(images, weight),
         2.0 * count * 26 * 26 * 256 * 256 * 9,
     )
-    return found
+    return works
 
 
 def _rate(call: Callable[[], Tensor], flops: float, device: torch.device) -> float:

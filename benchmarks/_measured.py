@@ -36,10 +36,10 @@ def positive(text: str) -> int:
 
 def names(text: str) -> list[str]:
     """Parse comma-separated names, for argparse."""
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    if not found:
+    stripped = [name.strip() for name in text.split(",") if name.strip()]
+    if not stripped:
         raise argparse.ArgumentTypeError("expected comma-separated names")
-    return found
+    return stripped
 
 
 def emit(schema: str, data: Mapping[str, Any], arguments: argparse.Namespace) -> bool:
@@ -90,10 +90,10 @@ def machine(device: str, threads: int | None) -> Iterator[Figures]:
 
     if threads is not None:
         torch.set_num_threads(threads)
-    place = pick(device)
+    target = pick(device)
     about: Figures = {
-        "device": str(place),
-        "hardware": hardware.describe(place),
+        "device": str(target),
+        "hardware": hardware.describe(target),
         "libraries": hardware.libraries() | _version("lightning"),
         "load_average_before": load_average(),
     }

@@ -106,7 +106,7 @@ def rounds(contenders: Sequence[Contender], count: int, seconds: float) -> list[
         contender.turn(seconds / 3)  # warm-up
     for number in range(count):
         order = list(enumerate(contenders))
-        for place, contender in reversed(order) if number % 2 else order:
+        for position, contender in reversed(order) if number % 2 else order:
             time.sleep(SETTLE_S)
-            rates[place].append(contender.turn(seconds)["per_s"])
+            rates[position].append(contender.turn(seconds)["per_s"])
     return rates

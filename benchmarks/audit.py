@@ -24,10 +24,10 @@ import numpy.typing as npt
 from scipy.ndimage import affine_transform, gaussian_filter
 
 from oraclezoo.contracts import Dataset
-from oraclezoo.data.audit import audit, near
-from oraclezoo.data.audit.features import strokes
-from oraclezoo.data.audit.neighbours import nearest
-from oraclezoo.data.audit.records import Pool
+from oraclezoo.data.audit import audit
+from oraclezoo.data.audit.duplicates import near_duplicates
+from oraclezoo.data.audit.neighbours import band_passed, nearest
+from oraclezoo.data.audit.report import Pool
 from oraclezoo.plugins.registry import build_registry
 
 COPIES = 300
@@ -70,15 +70,16 @@ def cost(track: str, data_dir: Path | None) -> dict[str, Any]:
     dataset = build_registry().create("dataset", track, data_dir=data_dir)
     images = sum(len(dataset.split(name).labels) for name in ("train", "validation", "test"))
     start, start_cpu = time.perf_counter(), time.process_time()
-    found = audit(dataset, [])
+    report = audit(dataset, [])
+    neighbours = report.summary.neighbours if report.summary else None
     return {
         "track": track,
         "images": images,
         "seconds": round(time.perf_counter() - start, 1),
         "cpu_seconds": round(time.process_time() - start_cpu, 1),
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "near_duplicates": found.numbers["near-duplicate"],
-        "least_ratio": found.summary["neighbours"]["least_ratio"],
+        "near_duplicates": report.numbers["near-duplicate"],
+        "least_ratio": neighbours.least_ratio if neighbours else None,
     }
 
 
@@ -96,10 +97,10 @@ def planted(dataset: Dataset) -> list[dict[str, Any]]:
             pool.num_classes,
         )
         everything = np.arange(len(both.labels))
-        found = nearest(strokes(both.images), mirrored=dataset.flip_keeps_label)
+        neighbours = nearest(band_passed(both.images), mirrored=dataset.flip_keeps_label)
         pairs = {
             tuple(both.at(place) for place in finding.places)
-            for finding in near.near_duplicates(both, everything, found)
+            for finding in near_duplicates(both, everything, neighbours)
         }
         first_copy = len(pool.labels)
         hits = [(int(at), first_copy + copy) in pairs for copy, at in enumerate(chosen)]

@@ -20,6 +20,7 @@ import shutil
 import sys
 import tempfile
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from safetensors.torch import load_file, save
 import oraclezoo as oz
 from oraclezoo.analysis.evaluate import wilson
 from oraclezoo.artifacts.model import WEIGHTS, Model
-from oraclezoo.artifacts.resolve import note_look
+from oraclezoo.artifacts.resolve import record_test_evaluation
 from oraclezoo.data.upstream import digest
 from oraclezoo.measure.temperature import mean_loss
 from oraclezoo.quantization.temperature import calibrate
@@ -44,7 +45,7 @@ from oraclezoo.storage import write_atomically
 TRACK = "oracle-mnist-3k"
 RECIPES = {"oraclenet_n": "tiny", "oraclenet_s": "default", "oraclenet_b": "best"}
 JPEG: dict[str, object] = {"augment.jpeg": 0.5, "augment.jpeg_quality": 15}
-"""JPEG compression of half of the training images, chosen by ``predict_jpeg.py``."""
+"""JPEG compression of half of the training images, chosen by ``studies/predict_jpeg.py``."""
 CHANGES: dict[str, dict[str, object]] = {
     "oraclenet_n": JPEG,
     "oraclenet_s": JPEG,
@@ -85,30 +86,30 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
     if recipe.data.refit:
         twin = trained(recipe.override({"data.refit": False}), arguments)
     model = calibrate(rounded, dataset, twin=None if twin is None else twin.model())
-    say(f"{name}: temperature {model.card['calibration']['temperature']:.3f}")
+    say(f"{name}: temperature {model.card.calibration.temperature:.3f}")
     given: dict[str, Any] = {"data_dir": arguments.data_dir, "progress": say}
     exported = oz.export(model, **given)
     # the last receipt uses test images: no choice depends on it
     small = oz.quantize(exported, split="test", results=arguments.results, **given)
-    note_look(small, dataset, arguments.results)
-    card = {
-        **small.card,
+    record_test_evaluation(small, dataset, arguments.results)
+    published = {
         "name": name,
         "weights": {"file": WEIGHTS, "dtype": "float16", **effect},
         "result": result(small, dataset),
         "licence": "Apache-2.0",
     }
+    card = replace(small.card, extra=published)
     folder = arguments.models / name
     with tempfile.TemporaryDirectory(dir=arguments.models) as temporary:
         made = Path(temporary, name)
         Model(small.module, card, small.onnx).save(made)
         shrink(made / WEIGHTS)
-        (made / "README.md").write_text(readme(card, recipe), encoding="utf-8")
+        (made / "README.md").write_text(readme(card.to_json(), recipe), encoding="utf-8")
         check(made, small, dataset)
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
     pin(arguments.models, name)
-    found = card["result"]
+    found = published["result"]
     say(f"{name}: test {100 * found['accuracy']:.1f}% of {found['images']}, {size(folder):,} bytes")
 
 
@@ -159,16 +160,16 @@ def shrink(path: Path) -> None:
 def result(model: Model, dataset: Any) -> dict[str, Any]:
     """Return the scores of the shipped ONNX file on the test images."""
     part = dataset.split("test")
-    found, labels = model.predict(part.images).probabilities, np.asarray(part.labels)
-    right = found.argmax(1) == labels
+    probabilities, labels = model.predict(part.images).probabilities, np.asarray(part.labels)
+    right = probabilities.argmax(1) == labels
     return {
         "track": TRACK,
         "split": "test",
         "images": len(labels),
-        "accuracy": accuracy_of(found, labels),
+        "accuracy": accuracy_of(probabilities, labels),
         "accuracy_ci95": list(wilson(int(right.sum()), len(right))),
-        "loss": mean_loss(found, labels),
-        "ece": expected_error(found.max(1), right),
+        "loss": mean_loss(probabilities, labels),
+        "ece": expected_error(probabilities.max(1), right),
         "recall": {
             name: float(right[labels == label].mean()) for label, name in enumerate(dataset.classes)
         },
@@ -178,10 +179,10 @@ def result(model: Model, dataset: Any) -> dict[str, Any]:
 def check(folder: Path, model: Model, dataset: Any) -> None:
     """Check that the written files equal the measured model, with and without PyTorch."""
     images = np.asarray(dataset.split("validation").images)
-    wanted = model.predict(images).probabilities
-    assert np.array_equal(oz.predictor(folder).predict(images).probabilities, wanted)
-    again = oz.load(folder)
-    state, other = again.module.state_dict(), model.module.state_dict()
+    expected = model.predict(images).probabilities
+    assert np.array_equal(oz.predictor(folder).predict(images).probabilities, expected)
+    reloaded = oz.load(folder)
+    state, other = reloaded.module.state_dict(), model.module.state_dict()
     assert all(torch.equal(state[key], other[key]) for key in other)
 
 

@@ -46,19 +46,19 @@ svg { --ink: #1f2328; --quiet: #59636e; --faint: #d1d9e0; --ground: #ffffff;
 """
 
 
-def figure(made: Sequence[Table]) -> str:
+def figure(boards: Sequence[Table]) -> str:
     """Return the SVG of accuracy against latency on the low-data track, for both divisions."""
-    found = [
+    plotted = [
         replace(point, group=f"{table.division} division; {point.group}")
-        for table in made
+        for table in boards
         for point in points(table.rows, "latency_ms")
     ]
-    drawn = chart.scatter(found, "latency_ms", images=made[0].test, names=True)
-    keys = chart.legend(found)
+    svg = chart.scatter(plotted, "latency_ms", images=boards[0].test, names=True)
+    keys = chart.legend(plotted)
     height = chart.HEIGHT + 30 + 20 * len(keys)
     title = element("text", safe(f"{TRACK}: accuracy and latency"), class_="title", x=12, y=18)
     parts = [element("style", STYLE), title]
-    parts.append(_placed(drawn, 0, 24, chart.WIDTH, chart.HEIGHT))
+    parts.append(_placed(svg, 0, 24, chart.WIDTH, chart.HEIGHT))
     for index, (symbol, group) in enumerate(keys):
         y = chart.HEIGHT + 30 + 20 * index
         parts.append(_placed(symbol, chart.LEFT, y, 14, 14))
@@ -73,9 +73,9 @@ def figure(made: Sequence[Table]) -> str:
     )  # fmt: skip
 
 
-def preview(made: Sequence[Table]) -> tuple[Image.Image, str]:
+def preview(boards: Sequence[Table]) -> tuple[Image.Image, str]:
     """Return the social preview image, and its figures as JSON."""
-    rows = [row for table in made if table.division == "closed" for row in table.rows]
+    rows = [row for table in boards if table.division == "closed" for row in table.rows]
     rows = [row for row in rows if row.ci95_low_percent is not None][:SHOWN]
     picture = Image.new("RGB", SIZE, GROUND)
     draw = ImageDraw.Draw(picture)
@@ -104,9 +104,9 @@ def results() -> list[Table]:
     return tables(load_results([ROOT / "benchmarks" / "results"]), track=TRACK)
 
 
-def _placed(drawn: str, x: float, y: float, width: float, height: float) -> str:
+def _placed(svg: str, x: float, y: float, width: float, height: float) -> str:
     place = f'<svg x="{x}" y="{y}" width="{width}" height="{height}"'
-    bare = drawn.replace(f' width="{width}" height="{height}"', "", 1)
+    bare = svg.replace(f' width="{width}" height="{height}"', "", 1)
     return bare.replace("<svg", place, 1)
 
 
@@ -116,7 +116,7 @@ def _characters(picture: Image.Image) -> None:
     side, count = 96, SIZE[0] // 96 + 1
     for place in range(count):
         label = place % 10
-        index = [i for i, found in enumerate(part.labels) if found == label][place // 10]
+        index = [i for i, value in enumerate(part.labels) if value == label][place // 10]
         glyph = Image.fromarray(part.images[index]).resize((side, side), Image.Resampling.BICUBIC)
         picture.paste(Image.new("RGB", (side, side), INK), (place * side, 48), glyph)
 
@@ -125,14 +125,14 @@ def _dots(draw: ImageDraw.ImageDraw, rows: Sequence[Row]) -> None:
     """Draw each row's name, interval and mean on a logarithmic error scale."""
     left, right, step = 960, 1216, 44
     top = 375 - step * (len(rows) - 1) // 2  # about the vertical centre of the text
-    ends = [v for r in rows for v in (r.ci95_low_percent or 0.0, r.ci95_high_percent or 100.0)]
-    low, high = spaced(min(ends), 0.05), spaced(max(ends), 0.05)
+    bounds = [v for r in rows for v in (r.ci95_low_percent or 0.0, r.ci95_high_percent or 100.0)]
+    low, high = spaced(min(bounds), 0.05), spaced(max(bounds), 0.05)
 
     def across(value: float | None) -> float:
         return left + (right - left) * (spaced(value or 0.0, 0.05) - low) / (high - low)
 
-    for place, row in enumerate(rows):
-        y = top + step * place
+    for position, row in enumerate(rows):
+        y = top + step * position
         name = row.label if len(row.label) <= 20 else row.label[:19] + "…"
         _say(draw, (left - 96, y), name, 20, INK, "rm")
         _say(draw, (left - 16, y), f"{row.accuracy_percent:.1f}%", 20, QUIET, "rm")
@@ -159,14 +159,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help=f"into {STATIC.relative_to(ROOT)}")
     write = parser.parse_args().write
-    made = results()
-    picture, shown = preview(made)
+    boards = results()
+    picture, text = preview(boards)
     if write:
-        FIGURE.write_text(figure(made), encoding="utf-8", newline="\n")
-        told = PngImagePlugin.PngInfo()
-        told.add_text("figures", shown)
-        picture.save(PREVIEW, optimize=True, pnginfo=told)
-    print(*(" ".join(row) for row in json.loads(shown)), sep="\n")
+        FIGURE.write_text(figure(boards), encoding="utf-8", newline="\n")
+        metadata = PngImagePlugin.PngInfo()
+        metadata.add_text("figures", text)
+        picture.save(PREVIEW, optimize=True, pnginfo=metadata)
+    print(*(" ".join(row) for row in json.loads(text)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -3,20 +3,19 @@
 #
 #     bash benchmarks/gpu.sh [FOLDER] [--pack FILE] [--only PARTS] [--cpu-smoke]
 #
-# Needs: bash, tar, timeout (GNU coreutils), a Python with torch for CUDA, and what oraclezoo needs
-#     (pip install -e '.[dev]'; the checkout itself need not be installed, src/ is put on the path).
-#     environment.json lists the dependencies that are missing; PYTHONPATH may hold pure-Python ones
-#     (pip install --target). Lightning is a contender, and int8 has a receipt, only if lightning
-#     and torchao are installed. PYTHON names the interpreter, "python" by default. Nothing is
-#     downloaded: images are noise or generated.
-# Leaves in FOLDER (benchmarks/measurements/gpu-DATE): a JSON document and a log for each part
+# Requires bash, tar, timeout (GNU coreutils), a Python with torch for CUDA, and the dependencies of
+#     oraclezoo (pip install -e '.[dev]'; the checkout need not be installed, src/ is on the path).
+#     environment.json lists missing dependencies; PYTHONPATH may add pure-Python ones (pip install
+#     --target). The Lightning contender and the int8 receipt require lightning and torchao. PYTHON
+#     is the interpreter, "python" by default. Nothing is downloaded: images are noise or generated.
+# Writes to FOLDER (benchmarks/measurements/gpu-DATE) a JSON document and a log for each part
 #     (environment, throughput-oraclenet, seeds-at-once, speed, time-to-accuracy, receipts, scaling,
-#     throughput-mobilenetv3), tests.log, and summary.txt: exit status and seconds of each. A part
-#     that fails, or takes longer than its share, leaves its log, and the others go on.
-# --pack: after each part, all of it as one .tar.gz file, for where few files can be taken home.
-# Exits 0 if every part ended well, else 1.
-# --only receipts,speed: these parts alone, so that they have the time of all.
-# --cpu-smoke: the same parts, each as short as it can be, on the CPU, to try this script.
+#     throughput-mobilenetv3), tests.log, and summary.txt with the exit status and seconds of each.
+#     A part that fails or exceeds its time limit leaves its log, and the others continue.
+# --pack: archive the folder as one .tar.gz file after each part.
+# Exit status 0 if every part succeeded, else 1.
+# --only receipts,speed: run these parts only, without their usual time limits.
+# --cpu-smoke: run short versions of all parts on the CPU, to test this script.
 set -u
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -30,7 +29,7 @@ while (($#)); do
     --cpu-smoke) device=cpu ;;
     --only) only="${2:-}"; shift ;;
     --pack) pack="${2:-}"; shift ;;
-    -*) echo "gpu.sh: unknown option $1; there are --pack FILE, --only PARTS and --cpu-smoke" >&2; exit 2 ;;
+    -*) echo "gpu.sh: unknown option $1; options: --pack FILE, --only PARTS, --cpu-smoke" >&2; exit 2 ;;
     *) folder="$1" ;;
   esac
   shift
@@ -43,7 +42,7 @@ scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 cd "$root" || exit 1
 export PYTHONPATH="$root/src${PYTHONPATH:+:$PYTHONPATH}"
-export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1  # a part that is cut short has said what it did
+export PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1  # logs of interrupted parts are complete
 : > "$folder/summary.txt"
 deadline=$((SECONDS + 520))
 failed=0
@@ -69,7 +68,7 @@ part() {
   if [[ -n $pack ]]; then tar -C "$folder" -czf "$pack" . || failed=1; fi
 }
 
-# has MODULE: whether it is installed; it is not imported, which may take long
+# has MODULE: whether it is installed, without importing it
 has() {
   "$python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)' "$1"
 }
@@ -89,7 +88,7 @@ seeds=()
 few=()
 if [[ $device == cuda ]]; then
   turns=(--rounds 5 --turn-s 0.6 --batches 512,2048)
-  # without "compiled", whose compilation alone may take the part's time
+  # without "compiled", whose compilation may exceed the limit
   seeds=(--seeds 16 --ways "in turn,stacked,threads,processes")
   few=(--largest 100000)
 fi
@@ -123,8 +122,8 @@ part throughput-oraclenet 130 "$python" benchmarks/throughput.py --device "$devi
   --models oraclenet "${rival[@]}" "${turns[@]}" "${short[@]}" "${alone[@]}" \
   --out "$folder/throughput-oraclenet.json"
 
-# these files alone: one that cannot be imported, for want of a package, would stop all. The options
-# of pyproject.toml are left out: the strict ones refuse settings of plugins that are not installed
+# only files with marked tests: an import error in another file would fail the part. The options of
+# pyproject.toml are omitted: strict ones reject settings of plugins that are not installed
 mapfile -t marked < <(grep -rl --include='test_*.py' '^@pytest.mark.gpu' tests)
 part tests 60 "$python" -m pytest -q -ra -o addopts= -m 'gpu and not slow' \
   --continue-on-collection-errors -p no:cacheprovider "${marked[@]}"
@@ -140,14 +139,14 @@ part time-to-accuracy 75 "$python" benchmarks/time_to_accuracy.py --device "$dev
   --recipes default --seeds 2 --track glyphs-3k "${short[@]}" \
   --runs "$scratch/runs" --results "$folder/results" --out "$folder/time-to-accuracy.json"
 
-# its document is written after each precision, so whatever time it gets leaves something
+# writes its document after each precision, so a timeout keeps the finished ones
 part receipts 120 "$python" benchmarks/torch_receipts.py --device "$device" --rounds 1 \
   "${precisions[@]}" "${short[@]}" --out "$folder/receipts.json"
 
 part scaling 60 "$python" benchmarks/scaling.py --device "$device" "${short[@]}" "${alone[@]}" \
   --turns 3 --turn-s 0.5 "${few[@]}" --out "$folder/scaling.json"
 
-# without compilation, which would take this deep net a minute
+# without compilation, which takes a minute for this deep network
 part throughput-mobilenetv3 90 "$python" benchmarks/throughput.py --device "$device" \
   --models mobilenetv3_small_100 --no-compile "${rival[@]}" "${turns[@]}" "${short[@]}" \
   "${alone[@]}" --out "$folder/throughput-mobilenetv3.json"

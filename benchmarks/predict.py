@@ -32,10 +32,10 @@ from _measured import emit, load_average
 from PIL import Image
 
 import oraclezoo as oz
-from oraclezoo.artifacts.resolve import note_look
+from oraclezoo.artifacts.resolve import record_test_evaluation
 from oraclezoo.engine.device import pick
 from oraclezoo.measure import hardware
-from oraclezoo.ranking.paired import paired
+from oraclezoo.ranking.stats import paired
 from oraclezoo.serving.names import DEFAULT
 
 SCHEMA = "oraclezoo/predict-files/2"
@@ -98,15 +98,15 @@ def accuracy_rows(model: str, part: Any) -> list[dict[str, Any]]:
     rows = []
     for variant, (*_, bound) in VARIANTS.items():
         right = read(model, images, variant) == labels
-        found = paired(direct, right)
-        difference = 100 * found.difference
+        change = paired(direct, right)
+        difference = 100 * change.difference
         rows.append(
             {
                 "model": model,
                 "variant": variant,
                 "claim": f"{variant}: accuracy within {bound:g} points of direct prediction",
                 "value": round(difference, 2),
-                "interval": [round(100 * found.low, 2), round(100 * found.high, 2)],
+                "interval": [round(100 * change.low, 2), round(100 * change.high, 2)],
                 "bound": bound,
                 "holds": abs(difference) <= bound + 1e-9,
                 "accuracy": round(float(right.mean()), 4),
@@ -162,7 +162,7 @@ def main() -> None:
     part, rows = dataset.split(arguments.split), list[dict[str, Any]]()
     for model in arguments.model or [DEFAULT]:
         if arguments.split == "test":
-            note_look(oz.load(model), dataset, arguments.results)
+            record_test_evaluation(oz.load(model), dataset, arguments.results)
         rows += [*accuracy_rows(model, part), start_row(model, part.images[0])]
     data = {
         "track": TRACK,

@@ -26,59 +26,59 @@ PLACE = re.compile(r"(<!-- table:begin [^\n]*-->\n).*?(<!-- table:end -->)", re.
 def table() -> str:
     """Return each division of the low-data track as Markdown with a short caption."""
     entries = load_results([RESULTS])
-    made = sorted(tables(entries, track=TRACK), key=lambda each: each.division)
+    boards = sorted(tables(entries, track=TRACK), key=lambda each: each.division)
     smaller = {one.result.id for one in entries if one.result.recipe.content.get("compress")}
-    parts, said, classes = [], "", set()
-    for whole in made:
-        shown = replace(whole, rows=chosen(whole, smaller))
-        classes |= {row.hardware_class for row in shown.rows}
-        title, rows, _ = shown.to_markdown().split("\n\n", 2)
-        if len(shown.rows) < len(whole.rows):
-            title = title.removesuffix("**") + f", {len(shown.rows)} of {len(whole.rows)} rows**"
-            rows = _with_hidden_ties(rows, shown)
-            said = (
+    parts, note, classes = [], "", set()
+    for full in boards:
+        shortened = replace(full, rows=chosen(full, smaller))
+        classes |= {row.hardware_class for row in shortened.rows}
+        title, rows, _ = shortened.to_markdown().split("\n\n", 2)
+        if len(shortened.rows) < len(full.rows):
+            title = title.removesuffix("**") + f", {len(shortened.rows)} of {len(full.rows)} rows**"
+            rows = _with_hidden_ties(rows, shortened)
+            note = (
                 f"Each table shows the first {BEST} rows of a division and the reference recipes. "
                 "`oraclezoo leaderboard --published` prints all rows. "
             )
         parts += [title, rows]
     parts.append(
-        f"{said}Accuracies are means over seeds on {made[0].test:,} test images, with "
+        f"{note}Accuracies are means over seeds on {boards[0].test:,} test images, with "
         f"[95% interval] and SD over seeds. Hardware class: {', '.join(sorted(classes))}. "
         "[The protocol](docs/protocol.md) defines intervals, ranks and ties."
     )
     return "\n\n".join(parts) + "\n"
 
 
-def chosen(whole: Table, smaller: Collection[str]) -> tuple[Row, ...]:
+def chosen(full: Table, smaller: Collection[str]) -> tuple[Row, ...]:
     """Return the rows to show in the README; ``smaller`` are ids of compressed models."""
-    if len(whole.rows) <= WHOLE:
-        return whole.rows
+    if len(full.rows) <= WHOLE:
+        return full.rows
     names = {*HOUSE, *Suite.load("reference").recipes}
     return tuple(
         row
-        for row in whole.rows
+        for row in full.rows
         if row.number <= BEST or (row.recipe in names and row.id not in smaller)
     )
 
 
-def _with_hidden_ties(rows: str, shown: Table) -> str:
+def _with_hidden_ties(rows: str, shortened: Table) -> str:
     """Return the Markdown rows of a partial table; ties with omitted rows are only counted."""
-    numbers = {row.number for row in shown.rows}
+    numbers = {row.number for row in shortened.rows}
     head, rule, *lines = rows.split("\n")
-    for place, row in enumerate(shown.rows):
+    for index, row in enumerate(shortened.rows):
         near = [number for number in row.ties_with if number in numbers]
         others = len(row.ties_with) - len(near)
         if others:
-            told = f"{ranges(near)} and " if near else ""
-            ties = f"{told}{others} not shown"
-            cells = lines[place].split(" | ")
-            lines[place] = " | ".join([*cells[:2], ties, *cells[3:]])
+            prefix = f"{ranges(near)} and " if near else ""
+            ties = f"{prefix}{others} not shown"
+            cells = lines[index].split(" | ")
+            lines[index] = " | ".join([*cells[:2], ties, *cells[3:]])
     return "\n".join([head, rule, *lines])
 
 
 def fill(text: str) -> str:
     """Return ``text`` with the table between its two markers."""
-    filled, places = PLACE.subn(lambda found: f"{found[1]}\n{table()}\n{found[2]}", text)
+    filled, places = PLACE.subn(lambda match: f"{match[1]}\n{table()}\n{match[2]}", text)
     if places != 1:
         raise SystemExit("README.md must contain the table markers exactly once")
     return filled

@@ -101,12 +101,12 @@ def layers(model: onnx.ModelProto) -> Iterator[Layer]:
         given, weighted = maker[node.input[0]], maker[node.input[1]]
         if {given.op_type, weighted.op_type} != {"DequantizeLinear"}:
             continue
-        asked = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        if set(asked.get("strides", [1])) != {1} or asked.get("group", 1) != 1:
+        attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        if set(attributes.get("strides", [1])) != {1} or attributes.get("group", 1) != 1:
             raise ValueError(f"{node.op_type} {node.name}: strides and groups are not covered")
         weights = constants[weighted.input[0]].astype(np.int32)
         if node.op_type == "Gemm":
-            weights = (weights if asked.get("transB") else weights.T)[:, :, None, None]
+            weights = (weights if attributes.get("transB") else weights.T)[:, :, None, None]
         outputs = len(weights)
         after = [each for each in graph.node if node.output[0] in each.input]
         rounding = after[0] if after[0].op_type == "QuantizeLinear" else None
@@ -121,28 +121,28 @@ def layers(model: onnx.ModelProto) -> Iterator[Layer]:
             zero_given=int(constants[given.input[2]]),
             zero_made=int(constants[rounding.input[2]]) if rounding else 0,
             window=(weights.shape[2], weights.shape[3]),
-            pads=tuple(asked.get("pads", (0, 0, 0, 0))),
+            pads=tuple(attributes.get("pads", (0, 0, 0, 0))),
         )
 
 
 def separate(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the graph with a separate copy of each constant per reader, as UNSIGNED requires."""
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
+    separated = onnx.ModelProto()
+    separated.CopyFrom(model)
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    for at, node in enumerate(made.graph.node):
-        for place, name in enumerate(node.input):
+    for at, node in enumerate(separated.graph.node):
+        for position, name in enumerate(node.input):
             if name in constants:
-                copy = made.graph.initializer.add()
+                copy = separated.graph.initializer.add()
                 copy.CopyFrom(constants[name])
-                copy.name = node.input[place] = f"{name}_of_{at}_{place}"
-    return made
+                copy.name = node.input[position] = f"{name}_of_{at}_{position}"
+    return separated
 
 
-def session(model: onnx.ModelProto, option: str, shown: tuple[str, ...] = ()) -> Any:
+def session(model: onnx.ModelProto, option: str, outputs: tuple[str, ...] = ()) -> Any:
     """A session with an option, or none for PLAIN; 8-bit tensors ``shown`` are outputs too."""
     graph = separate(model)
-    for name in shown:
+    for name in outputs:
         graph.graph.output.append(helper.make_tensor_value_info(name, TensorProto.UINT8, None))
     import onnxruntime  # after oraclezoo, which turns its telemetry off
 
@@ -160,8 +160,8 @@ def measure(name: str, images: npt.NDArray[np.uint8], labels: Array, some: int) 
     model = onnx.load(locate(name) / "model.onnx")
     ways = (PLAIN, UNSIGNED, IN_FLOAT)
     sessions = {way: session(model, way) for way in ways}
-    found = {way: each.run(None, {"images": images})[0] for way, each in sessions.items()}
-    exact = found[IN_FLOAT]
+    outputs_by_way = {way: each.run(None, {"images": images})[0] for way, each in sessions.items()}
+    exact = outputs_by_way[IN_FLOAT]
     times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(ROUNDS):
         for way, each in sessions.items():
@@ -171,27 +171,27 @@ def measure(name: str, images: npt.NDArray[np.uint8], labels: Array, some: int) 
     rows = [
         {
             "session": way,
-            "accuracy": round(float((found[way].argmax(1) == labels).mean()), 4),
-            "other_predictions": int((found[way].argmax(1) != exact.argmax(1)).sum()),
-            "largest_difference": round(float(np.abs(found[way] - exact).max()), 6),
+            "accuracy": round(float((outputs_by_way[way].argmax(1) == labels).mean()), 4),
+            "other_predictions": int((outputs_by_way[way].argmax(1) != exact.argmax(1)).sum()),
+            "largest_difference": round(float(np.abs(outputs_by_way[way] - exact).max()), 6),
             "ms_batch_1": spread(times[way], 3),
         }
         for way in ways
     ]
-    chosen = images[np.linspace(0, len(images) - 1, some).astype(int)]
-    return {"model": name, "sessions": rows, "layers": by_layer(model, chosen)}
+    sample = images[np.linspace(0, len(images) - 1, some).astype(int)]
+    return {"model": name, "sessions": rows, "layers": by_layer(model, sample)}
 
 
 def by_layer(model: onnx.ModelProto, images: npt.NDArray[np.uint8]) -> list[Figures]:
     """What each layer's pairs can reach by its weights, and what they do on the images."""
     known = list(layers(model))
-    shown = tuple(dict.fromkeys(name for x in known for name in (x.given, x.made) if name))
-    outputs = session(model, PLAIN, shown).run(list(shown), {"images": images})
-    seen = dict(zip(shown, outputs, strict=True))
-    return [_layer(layer, seen) for layer in known]
+    names = tuple(dict.fromkeys(name for x in known for name in (x.given, x.made) if name))
+    outputs = session(model, PLAIN, names).run(list(names), {"images": images})
+    tensors = dict(zip(names, outputs, strict=True))
+    return [_layer(layer, tensors) for layer in known]
 
 
-def _layer(layer: Layer, seen: Mapping[str, Array]) -> Figures:
+def _layer(layer: Layer, tensors: Mapping[str, Array]) -> Figures:
     limits = layer.pair_limits()
     figures: Figures = {
         "window": list(layer.window),
@@ -202,8 +202,8 @@ def _layer(layer: Layer, seen: Mapping[str, Array]) -> Figures:
         "channels_that_can": int((limits > HIGHEST).any(1).sum()),
         "channels": len(limits),
     }
-    given = seen[layer.given]
-    columns = layer.columns(given if given.ndim == 4 else given[:, :, None, None])
+    inputs = tensors[layer.given]
+    columns = layer.columns(inputs if inputs.ndim == 4 else inputs[:, :, None, None])
     exact = np.empty((len(columns), len(limits)), np.int64)
     clipped = np.empty_like(exact)
     saturated = 0
@@ -216,8 +216,8 @@ def _layer(layer: Layer, seen: Mapping[str, Array]) -> Figures:
     figures["pairs_that_did"] = saturated / (limits.size * len(columns))
     figures["values_that_did"] = float((exact != clipped).mean())
     if layer.made:
-        made = seen[layer.made]
-        rows = made.transpose(0, 2, 3, 1).reshape(-1, len(limits))
+        output = tensors[layer.made]
+        rows = output.transpose(0, 2, 3, 1).reshape(-1, len(limits))
         for what, sums in (("exact", exact), ("in_16_bits", clipped)):
             figures[f"as_computed_{what}"] = float((layer.rounded(sums) == rows).mean())
     return figures

@@ -80,16 +80,16 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--threads", type=positive, default=os.cpu_count(), help="number of PyTorch threads"
     )
-    given = parser.parse_args(words)
-    quick = given.quick
-    given.turns = given.turns or (2 if quick else 5)
-    given.turn_s = given.turn_s or (0.3 if quick else 2.0)
-    given.largest = given.largest or (10_000 if quick else IMAGES[-1])
-    if given.stream_above_mb is None:
-        given.stream_above_mb = 5.0 if quick else 50.0
-    if given.largest < IMAGES[0]:
+    arguments = parser.parse_args(words)
+    quick = arguments.quick
+    arguments.turns = arguments.turns or (2 if quick else 5)
+    arguments.turn_s = arguments.turn_s or (0.3 if quick else 2.0)
+    arguments.largest = arguments.largest or (10_000 if quick else IMAGES[-1])
+    if arguments.stream_above_mb is None:
+        arguments.stream_above_mb = 5.0 if quick else 50.0
+    if arguments.largest < IMAGES[0]:
         parser.error(f"--largest must be at least {IMAGES[0]:,}")
-    return given
+    return arguments
 
 
 def sizes(largest: int) -> list[int]:
@@ -112,7 +112,7 @@ def over_images(base: dict[str, Any], folder: Path, arguments: argparse.Namespac
             settings.append(base | {"data": str(data), "stream_above": 0 if streamed else NEVER})
     note(f"sizes of the data set, {len(rows)} rows")
     figures = measure(settings, arguments)
-    return [about | found for about, found in zip(rows, figures, strict=True)]
+    return [about | measured for about, measured in zip(rows, figures, strict=True)]
 
 
 def over_widths(base: dict[str, Any], folder: Path, arguments: argparse.Namespace) -> list[Figures]:
@@ -165,10 +165,10 @@ def show(data: Figures) -> None:
 def figures_of(row: Figures) -> str:
     """Format speed and memory of a row."""
     rate, memory = row["images_per_s"], row["peak_memory_bytes"]
-    told = "unknown" if memory is None else f"{memory / 1e6:,.0f} MB"
+    peak = "unknown" if memory is None else f"{memory / 1e6:,.0f} MB"
     return (
         f"{rate['median']:10,.0f} images/s ({rate['min']:,.0f} to {rate['max']:,.0f}), "
-        f"peak memory {told}"
+        f"peak memory {peak}"
     )
 
 

@@ -72,7 +72,7 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     trainers = []
     for seed in seeds:
         parts = build_parts(recipe, registry, data, shape, seed)
-        made = Trainer(
+        trainer = Trainer(
             recipe,
             parts,
             data,
@@ -81,7 +81,7 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
             folder=folder,
             options=TrainerOptions(compile="off"),
         )
-        trainers.append(made)
+        trainers.append(trainer)
 
     def rewind(each: Trainer) -> None:
         each.progress.step_in_epoch, each.progress.loss_sum = 0, 0.0

@@ -98,28 +98,30 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         help="also try the best setting compiled (default: on a GPU)",
     )
     parser.add_argument("--no-lightning", action="store_true", help="omit Lightning")
-    given = parser.parse_args(words)
-    if unknown := [model for model in given.models if model not in BATCHES]:
+    arguments = parser.parse_args(words)
+    if unknown := [model for model in arguments.models if model not in BATCHES]:
         parser.error(f"--models: unknown model {unknown[0]}; known: {', '.join(BATCHES)}")
-    if not given.no_lightning and importlib.util.find_spec("lightning") is None:
+    if not arguments.no_lightning and importlib.util.find_spec("lightning") is None:
         parser.error("lightning is not installed: pip install lightning, or use --no-lightning")
-    on_gpu = given.device.startswith("cuda") or (given.device == "auto" and has_cuda())
-    quick = given.quick
-    given.rounds = given.rounds or (2 if quick else 5)
-    given.turn_s = given.turn_s or (0.4 if quick else 3.0)
-    given.images = given.images or (900 if quick else 27_222 if on_gpu else 1_800)
-    given.precision = given.precision or ("bf16" if on_gpu else "fp32")
-    given.compile = on_gpu and not quick if given.compile is None else given.compile
+    on_gpu = arguments.device.startswith("cuda") or (arguments.device == "auto" and has_cuda())
+    quick = arguments.quick
+    arguments.rounds = arguments.rounds or (2 if quick else 5)
+    arguments.turn_s = arguments.turn_s or (0.4 if quick else 3.0)
+    arguments.images = arguments.images or (900 if quick else 27_222 if on_gpu else 1_800)
+    arguments.precision = arguments.precision or ("bf16" if on_gpu else "fp32")
+    arguments.compile = on_gpu and not quick if arguments.compile is None else arguments.compile
     usual = (256, 512, 1024, 2048) if on_gpu else (64, 128, 256, 512)
     try:
-        given.batches = [int(n) for n in given.batches.split(",")] if given.batches else usual
+        arguments.batches = (
+            [int(n) for n in arguments.batches.split(",")] if arguments.batches else usual
+        )
     except ValueError:
-        parser.error(f"--batches: '{given.batches}' is not a comma-separated list of integers")
+        parser.error(f"--batches: '{arguments.batches}' is not a comma-separated list of integers")
     if quick:
-        given.batches = given.batches[1:2]
-    if too_large := [n for n in (*given.batches, *BATCHES.values()) if n > given.images]:
+        arguments.batches = arguments.batches[1:2]
+    if too_large := [n for n in (*arguments.batches, *BATCHES.values()) if n > arguments.images]:
         parser.error(f"--images must be at least {max(too_large)}, the largest batch size")
-    return given
+    return arguments
 
 
 def has_cuda() -> bool:
@@ -159,13 +161,13 @@ def line_up(
         for size in arguments.batches
         for layout in layouts
     ]
-    more = {} if arguments.quick else {"engine bare": [base | own | {"augmented": False}]}
+    bare = {} if arguments.quick else {"engine bare": [base | own | {"augmented": False}]}
     if not arguments.quick and shared["precision"] == "fp32":
-        more["engine bf16"] = [base | own | {"precision": "bf16"}]
+        bare["engine bf16"] = [base | own | {"precision": "bf16"}]
     return {
         **{way: [base | {"way": way, "workers": n} for n in workers] for way in rivals},
         "engine": [base | own],
-        **more,
+        **bare,
         "engine best": best,
         "peak": [base | {"way": "peak"}],
     }
@@ -174,27 +176,31 @@ def line_up(
 def measure(model: str, shared: dict[str, Any], arguments: argparse.Namespace) -> Figures:
     """Select each role's setting, then measure all roles in turns."""
     picked: dict[str, dict[str, Any]] = {}
-    tried: list[Figures] = []
+    all_rates: list[Figures] = []
     with ExitStack() as stack:
         for role, settings in line_up(model, shared, arguments).items():
             note(f"{model}: {role}, {len(settings)} settings")
             best, rates = choose(settings, arguments.turn_s)
-            tried += rates
+            all_rates += rates
             if role == "engine best" and arguments.compile:
                 note(f"{model}: {role}, compiled")
                 best, rates = choose([best, best | {"compile": "on"}], arguments.turn_s)
-                tried += rates
+                all_rates += rates
             picked[role] = best
         started = stack.enter_context(running(list(picked.values())))
-        chosen = dict(zip(picked, started, strict=True))
-        note(f"{model}: {arguments.rounds} rounds of {len(chosen)}")
-        turns = rounds(list(chosen.values()), arguments.rounds, arguments.turn_s)
-        rates_of = dict(zip(chosen, turns, strict=True))
-        last = {role: each.turn(0) for role, each in chosen.items()}
-        profiled = [role for role in ("dataloader", "engine", "engine best") if role in chosen]
-        seen = {role: chosen[role].turn(arguments.turn_s, profile=True) for role in profiled}
-        facts = {role: each.facts for role, each in chosen.items()}
-        settings_of = {role: each.setting for role, each in chosen.items()}
+        contender_of = dict(zip(picked, started, strict=True))
+        note(f"{model}: {arguments.rounds} rounds of {len(contender_of)}")
+        turns = rounds(list(contender_of.values()), arguments.rounds, arguments.turn_s)
+        rates_of = dict(zip(contender_of, turns, strict=True))
+        last = {role: each.turn(0) for role, each in contender_of.items()}
+        profiled = [
+            role for role in ("dataloader", "engine", "engine best") if role in contender_of
+        ]
+        profiles = {
+            role: contender_of[role].turn(arguments.turn_s, profile=True) for role in profiled
+        }
+        facts = {role: each.facts for role, each in contender_of.items()}
+        settings_of = {role: each.setting for role, each in contender_of.items()}
     peak = spread([rate / 1e9 for rate in rates_of.pop("peak")])
     rows = [
         row(model, role, settings_of[role], facts[role], rates, last[role], peak)
@@ -204,9 +210,9 @@ def measure(model: str, shared: dict[str, Any], arguments: argparse.Namespace) -
     return {
         "model": model,
         "rows": rows,
-        "tried": tried,
+        "tried": all_rates,
         "peak": {"work": facts["peak"]["work"], "gflops_per_s": peak},
-        "profile": {role: account(each, share_of[role]) for role, each in seen.items()},
+        "profile": {role: account(each, share_of[role]) for role, each in profiles.items()},
     }
 
 
@@ -219,21 +225,21 @@ def choose(
     """
     if len(settings) == 1:
         return settings[0], []
-    found: list[tuple[float, dict[str, Any]]] = []
+    candidates: list[tuple[float, dict[str, Any]]] = []
     rows: list[Figures] = []
     at_once = max(4, (os.cpu_count() or 1) // 2)  # each uses several hundred megabytes
     for first in range(0, len(settings), at_once):
         with running(settings[first : first + at_once]) as contenders:
             for each, rate in zip(contenders, tries(contenders, seconds), strict=True):
-                told = {key: each.setting[key] for key in SETTING}
+                setting = {key: each.setting[key] for key in SETTING}
                 if isinstance(rate, OracleZooError):
-                    rows.append(told | {"images_per_s": None, "failed": str(rate)})
+                    rows.append(setting | {"images_per_s": None, "failed": str(rate)})
                 else:
-                    found.append((rate, each.setting))
-                    rows.append(told | {"images_per_s": round(rate, 1)})
-    if not found:
+                    candidates.append((rate, each.setting))
+                    rows.append(setting | {"images_per_s": round(rate, 1)})
+    if not candidates:
         raise OracleZooError(f"all settings failed: {rows[0]['failed']}")
-    return max(found, key=lambda pair: pair[0])[1], rows
+    return max(candidates, key=lambda pair: pair[0])[1], rows
 
 
 def tries(contenders: Sequence[Contender], seconds: float) -> list[float | OracleZooError]:
@@ -241,17 +247,17 @@ def tries(contenders: Sequence[Contender], seconds: float) -> list[float | Oracl
 
     With so few turns, the best rate is more robust than the median: load only slows turns down.
     """
-    found: list[float | OracleZooError] = [0.0] * len(contenders)
+    rates: list[float | OracleZooError] = [0.0] * len(contenders)
     for number in range(4):
-        for place, each in enumerate(contenders):
-            if isinstance(before := found[place], OracleZooError):
+        for index, each in enumerate(contenders):
+            if isinstance(before := rates[index], OracleZooError):
                 continue
             try:
                 rate = each.turn(seconds / 3)["per_s"]
-                found[place] = max(before, rate if number else 0.0)
+                rates[index] = max(before, rate if number else 0.0)
             except OracleZooError as error:
-                found[place] = error
-    return found
+                rates[index] = error
+    return rates
 
 
 SETTING = (
@@ -277,7 +283,7 @@ def row(
     peak: Figures,
 ) -> Figures:
     """Return the figures of a contender; the engine's include FLOP/s and share of peak."""
-    made: Figures = {
+    figures: Figures = {
         "contender": contender,
         **{key: setting[key] for key in SETTING},
         "images_per_s": spread(rates),
@@ -287,12 +293,12 @@ def row(
     if "flops_per_image" in facts and contender != "engine bf16":  # bf16 has a different peak
         flops = facts["flops_per_image"]
         gflops = spread([rate * flops / 1e9 for rate in rates])
-        made |= {
+        figures |= {
             "flops_per_image": round(flops),
             "gflops_per_s": gflops,
             "share_of_peak": quotient(gflops, peak),
         }
-    return made
+    return figures
 
 
 def kind_of(operation: str) -> str:
@@ -385,8 +391,8 @@ def show(data: Figures) -> None:
     for model, profiles in data["profiles"].items():
         print(f"{model}: peak measured with {data['peaks'][model]['work']}")
         for contender, profile in profiles.items():
-            told = ", ".join(f"{kind} {share:.0%}" for kind, share in profile["shares"].items())
-            print(f"  {contender}: {told}")
+            shares = ", ".join(f"{kind} {share:.0%}" for kind, share in profile["shares"].items())
+            print(f"  {contender}: {shares}")
 
 
 if __name__ == "__main__":

@@ -53,18 +53,18 @@ def main() -> None:
             runs=arguments.runs,
             report=tell,
         )
-        made = rows(results)
+        figures = rows(results)
     data = {
         "track": arguments.track,
         "synthetic": results[0].track.synthetic,
         "test_images": results[0].track.test,
         "quick": arguments.quick,
         **about,
-        "rows": made,
+        "rows": figures,
     }
     if not emit(SCHEMA, data, arguments):
         show(data)
-    if any(row["failures"] for row in made):
+    if any(row["failures"] for row in figures):
         raise SystemExit(1)
 
 
@@ -79,13 +79,13 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--results", type=Path, default=Path("results"), help="folder of the results"
     )
-    given = parser.parse_args(words)
-    given.recipes = given.recipes or (["quick"] if given.quick else recipe.shipped())
-    given.seeds = given.seeds or (2 if given.quick else 5)
-    given.track = given.track or ("oracle-mnist-3k" if given.data_dir else "glyphs-3k")
-    if given.seeds < 2:
+    arguments = parser.parse_args(words)
+    arguments.recipes = arguments.recipes or (["quick"] if arguments.quick else recipe.shipped())
+    arguments.seeds = arguments.seeds or (2 if arguments.quick else 5)
+    arguments.track = arguments.track or ("oracle-mnist-3k" if arguments.data_dir else "glyphs-3k")
+    if arguments.seeds < 2:
         parser.error("--seeds must be at least 2 for an interval")
-    return given
+    return arguments
 
 
 def recipes(arguments: argparse.Namespace) -> list[oz.Recipe]:
@@ -140,8 +140,8 @@ def tell(progress: Progress) -> None:
 
 def show(data: Figures) -> None:
     """Print the figures."""
-    made = " (generated)" if data["synthetic"] else ""
-    print(f"{data['track']}{made}, {data['test_images']:,} test images")
+    note = " (generated)" if data["synthetic"] else ""
+    print(f"{data['track']}{note}, {data['test_images']:,} test images")
     for each in data["rows"]:
         mean, (low, high) = each["test_accuracy_mean"], each["test_accuracy_ci95"]
         if mean is None or low is None:

@@ -18,6 +18,7 @@ from typing import Any
 from _measured import emit, names, options, positive
 
 import oraclezoo as oz
+from oraclezoo.card.receipt import Receipt
 from oraclezoo.cli._shared.receipt import receipt_text
 from oraclezoo.errors import OracleZooError
 
@@ -37,7 +38,8 @@ def main() -> int:
             print(f"{precision}: {error}", file=sys.stderr)
         emit(SCHEMA, data, argparse.Namespace(out=arguments.out, json=False))
     if not emit(SCHEMA, data, arguments):
-        print("\n\n".join(map(receipt_text, data["receipts"])))
+        receipts = map(Receipt.from_json, data["receipts"])
+        print("\n\n".join(map(receipt_text, receipts)))
     return 1 if data["failed"] else 0
 
 
@@ -63,7 +65,7 @@ def parse() -> argparse.Namespace:
 
 def receipt(precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the receipt of the model in one precision, and discard the model."""
-    made = oz.quantize(
+    quantized = oz.quantize(
         arguments.model,
         backend="torch",
         precision=precision,
@@ -75,8 +77,7 @@ def receipt(precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
         settings=arguments.settings,
         progress=lambda text: print(text, file=sys.stderr),
     )
-    found: dict[str, Any] = made.card["receipts"][-1]
-    return found
+    return quantized.card.receipts[-1].to_json()
 
 
 if __name__ == "__main__":

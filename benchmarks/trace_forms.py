@@ -106,14 +106,14 @@ def _segments(skeleton: Mask) -> tuple[list[Segment], list[tuple[float, float]]]
 
 def _walk(pixels: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the pixels of a piece without junctions, from one end to the other."""
-    left = set(pixels)
-    ends = [p for p in pixels if sum(q in left for q in _around(p)) <= 1]
+    remaining = set(pixels)
+    ends = [p for p in pixels if sum(q in remaining for q in _around(p)) <= 1]
     walk = [ends[0] if ends else pixels[0]]
-    left.discard(walk[0])
-    while near := [q for q in _around(walk[-1]) if q in left]:
+    remaining.discard(walk[0])
+    while near := [q for q in _around(walk[-1]) if q in remaining]:
         # straight neighbours before diagonal ones, to avoid skipping corner pixels
         walk.append(min(near, key=lambda q: abs(q[0] - walk[-1][0]) + abs(q[1] - walk[-1][1])))
-        left.discard(walk[-1])
+        remaining.discard(walk[-1])
     return walk
 
 

@@ -19,7 +19,7 @@ SOURCE = Path(oraclezoo.__file__).parent
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
-        "_version errors storage specs hookspecs contracts card choices",
+        "_version codec errors storage documents signals specs hookspecs contracts card choices",
         "recipe result plugins scaffold",
         "imaging data zoo engine compression onnx_export measure serving ranking plots trackers",
         "artifacts jobs testing sphinxext",
@@ -34,7 +34,10 @@ ORDER: tuple[frozenset[str], ...] = tuple(
 """Packages from the ground up, as in CONTRIBUTING.md; each imports only those before it."""
 
 SIDEWAYS = {
+    ("card", "codec"),
+    ("card", "documents"),
     ("card", "errors"),
+    ("card", "storage"),
     ("specs", "errors"),
     ("storage", "errors"),
     ("hookspecs", "specs"),
@@ -59,7 +62,8 @@ HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving"}
 """What the command line imports in bodies only."""
 
 LIGHT_FOLDERS = {
-    *("_version", "choices", "errors", "storage", "specs", "hookspecs", "card"),
+    *("_version", "choices", "codec", "errors", "storage", "documents", "signals"),
+    *("specs", "hookspecs", "card"),
     *("recipe", "result", "plugins"),
     *("scaffold", "api", "cli", "__init__", "__main__"),
 }

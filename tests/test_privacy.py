@@ -439,7 +439,7 @@ def test_what_the_user_has_set_stays(home: Home, switch: str, value: str) -> Non
 def sources() -> list[Path]:
     """Scripts, plugins and pages, whose code may run in processes of its own."""
     patterns = (
-        "benchmarks/*.py",
+        "benchmarks/**/*.py",
         "plugins/**/*.py",
         "plugins/**/*.md",
         "docs/**/*.py",

@@ -86,8 +86,8 @@ def test_a_finished_run_opens() -> None:
     run = oz.Run.load(FINISHED)
     assert len(run.metrics) == EXPECTED["epochs"]
     assert run.recipe.budget.epochs == EXPECTED["epochs"]
-    outcome = run.record["outcome"]
-    assert {key: outcome[key] for key in EXPECTED["outcome"]} == EXPECTED["outcome"]
+    outcome = run.outcome
+    assert {key: getattr(outcome, key) for key in EXPECTED["outcome"]} == EXPECTED["outcome"]
     assert_predicts(run.model(), "finished", FLOAT)
 
 
@@ -125,7 +125,7 @@ def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
     assert run.metrics[:2] == before
     assert len(run.metrics) == EXPECTED["epochs"]
     for key in ("steps", "examples"):
-        assert run.record["outcome"][key] == EXPECTED["outcome"][key]
+        assert run.record.to_json()["outcome"][key] == EXPECTED["outcome"][key]
     assert_predicts(run.model(), "finished", TRAINED)
 
 
@@ -167,7 +167,7 @@ def test_a_receipt_is_shown() -> None:
 def test_a_bundled_model_is_the_one_it_was() -> None:
     """Nothing on its card has changed that says what it is; sentences in receipts may."""
     card = json.loads((SAMPLES / "oraclenet_n.json").read_text(encoding="utf-8"))
-    now = oz.load("oraclenet_n").card
+    now = oz.load("oraclenet_n").card.to_json()
     assert {key: now.get(key) for key in card if key != "receipts"} == {
         key: value for key, value in card.items() if key != "receipts"
     }
@@ -203,7 +203,7 @@ def test_an_unfinished_pruning_is_resumed(tmp_path: Path) -> None:
     )
     assert epochs == [2, 3, 4]
     whole = json.loads((SAMPLES / "pruned" / "model.json").read_text(encoding="utf-8"))
-    assert model.card["plan"] == whole["plan"]
+    assert model.card.plan == whole["plan"]
     assert_predicts(model, "pruned", TRAINED)
     assert_predicts(oz.load(folder), "pruned", TRAINED)
     assert not (folder / "pruning").exists(), "what it was resumed from has served"

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic replacement of files, and locks between processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ABANDONED = ".target.0123456789abcdef.tmp"
 
 
 def test_a_block_that_ends_well_replaces_the_file(tmp_path: Path) -> None:
-    """The old content stays until the end, then the new one is there, with nothing beside it."""
+    """The old content stays until the block ends; no temporary file remains."""
     path = tmp_path / "target"
     path.write_bytes(b"old")
     with replacing(path) as file:
@@ -38,7 +38,7 @@ def test_a_block_that_ends_well_replaces_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_block_that_raises_changes_nothing(error: type[BaseException], tmp_path: Path) -> None:
-    """The file is as it was, with nothing beside it."""
+    """The file is unchanged and no temporary file remains."""
     path = tmp_path / "target"
     path.write_bytes(b"old")
     with pytest.raises(error):
@@ -54,7 +54,7 @@ def fail_writing(path: Path, error: type[BaseException]) -> None:
 
 
 def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
-    """At the next writing into the folder, whatever file it was for; nothing else is touched."""
+    """The next write into the folder removes abandoned temporary files and nothing else."""
     kept = [".target.part", ".target.0123.tmp", "target.0123456789abcdef.tmp", ".target.lock"]
     for name in (ABANDONED, ".other.fedcba9876543210.tmp", *kept):
         (tmp_path / name).write_bytes(b"half")
@@ -76,7 +76,7 @@ with replacing(Path(sys.argv[1])) as file:
 
 
 def test_the_file_of_a_living_process_is_not(tmp_path: Path) -> None:
-    """However old it is; once the process is killed, its file goes."""
+    """A running process keeps its temporary file at any age; after a kill it is removed."""
     command = [sys.executable, "-c", WRITER, tmp_path / "target"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -97,7 +97,7 @@ def test_the_file_of_a_living_process_is_not(tmp_path: Path) -> None:
 def test_a_file_swept_before_its_lock_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process's sweep may come between the making of a file and its locking."""
+    """A sweep between creation and locking makes the writer create another file."""
     real, swept = fcntl.flock, []
 
     def flock(file: object, operation: int) -> None:
@@ -117,7 +117,7 @@ def test_a_file_swept_before_its_lock_is_made_anew(
 def test_without_locks_a_days_age_tells(
     system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file system, or a system, on which open files cannot be locked."""
+    """Without file locks, age decides whether a temporary file is abandoned."""
 
     def flock(*_: object) -> None:
         raise OSError(37, "No locks available")
@@ -136,7 +136,7 @@ def test_without_locks_a_days_age_tells(
 
 
 def test_odd_things_of_such_a_name_are_left_alone(tmp_path: Path) -> None:
-    """A folder stays, a link's aim stays, and a pipe is not waited for."""
+    """Folders, link targets and pipes with such a name are neither removed nor opened."""
     aim = tmp_path / "aim"
     aim.touch()
     (tmp_path / ".a.0123456789abcdef.tmp").symlink_to(aim)
@@ -149,7 +149,7 @@ def test_odd_things_of_such_a_name_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    """Threads take turns, and those that wait say so; another file's turn is another matter."""
+    """Threads wait for the lock of the same file and say so; other files are free."""
     inside, most, waited = 0, 0, []
     first_is_in = threading.Event()
 
@@ -177,7 +177,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_lock_ends_with_an_error(tmp_path: Path) -> None:
-    """A block that raises lets the next one in; where no lock can be, that is an OSError."""
+    """An exception releases the lock; a file system without locks raises OSError."""
     waited: list[int] = []
     for _ in range(2):
         with pytest.raises(ValueError, match="inside"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "choices", "specs", "hookspecs", "contracts", "card"),
+    ("codec", "errors", "storage", "choices", "specs", "hookspecs", "contracts", "card"),
     ("recipe", "result", "plugins", "scaffold"),
     (
         "imaging",

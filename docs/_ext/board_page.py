@@ -33,7 +33,7 @@ def waiting(tracks: list[Spec], results: list[dict[str, Any]]) -> str:
 
 
 def ranking_time() -> str:
-    """Return the measurements of benchmarks/ranking.py, one row per stage."""
+    """Return the measurements of benchmarks/studies/ranking.py, one row per stage."""
     data = read("ranking.json")
     stages = {
         "read_and_check": "read the files and check each score against its predictions",

@@ -13,7 +13,7 @@ from oraclezoo.plugins.registry import Registry
 FILE = "compressible.json"
 STEPS = ("prune", "export", "quantize")
 _COMMAND = (
-    "python benchmarks/compressible.py --track oracle-mnist-3k --data-dir FOLDER "
+    "python benchmarks/studies/compressible.py --track oracle-mnist-3k --data-dir FOLDER "
     f"--out benchmarks/measurements/{FILE}"
 )
 

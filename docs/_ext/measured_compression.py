@@ -9,7 +9,8 @@ from measured import MEASUREMENTS, read, table
 
 FILE = "compression.json"
 _COMMAND = (
-    f"python benchmarks/compression.py --data-dir FOLDER --out benchmarks/measurements/{FILE}"
+    "python benchmarks/studies/compression.py --data-dir FOLDER "
+    f"--out benchmarks/measurements/{FILE}"
 )
 
 Record = Mapping[str, Any]

@@ -41,14 +41,14 @@ def listed() -> dict[str, Any]:
 
 def test_each_package_is_listed_with_its_version() -> None:
     """All packages except the broken one work, with the versions of their pyprojects."""
-    found = listed()
+    actual = listed()
     for name in GOOD:
         text = (HERE / name / "pyproject.toml").read_text(encoding="utf-8")
-        assert found[name]["version"] == tomllib.loads(text)["project"]["version"]
-        assert found[name]["status"] == "ok"
-        assert found[name]["offers"]
-    assert found[CLASH]["status"] == "ok"
-    assert found[BROKEN]["status"] == "quarantined"
+        assert actual[name]["version"] == tomllib.loads(text)["project"]["version"]
+        assert actual[name]["status"] == "ok"
+        assert actual[name]["offers"]
+    assert actual[CLASH]["status"] == "ok"
+    assert actual[BROKEN]["status"] == "quarantined"
 
 
 def test_the_broken_one_is_explained_and_refused() -> None:
@@ -113,8 +113,8 @@ def test_listing_them_imports_nothing_heavy() -> None:
 def test_a_new_package_installs_and_keeps_the_contract(tmp_path: Path) -> None:
     """pip installs a package from ``plugins new``, oraclezoo finds it, and its tests pass."""
     name, site = "my-fresh-scheduler", tmp_path / "site"
-    made = run("plugins", "new", name, "--kind", "scheduler", "--out", str(tmp_path))
-    assert made.exit_code == 0, made.output
+    result = run("plugins", "new", name, "--kind", "scheduler", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
     project = tmp_path / name
     pip = ("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(site))
     subprocess.run([sys.executable, "-m", *pip, str(project)], check=True)

@@ -16,7 +16,8 @@ from oraclezoo._version import __version__
 if TYPE_CHECKING:
     from oraclezoo.analysis.plot import plot
     from oraclezoo.api import leaderboard, predictor, receipt, registry
-    from oraclezoo.artifacts.model import Model, load
+    from oraclezoo.artifacts.load import load
+    from oraclezoo.artifacts.model import Model
     from oraclezoo.artifacts.run import Run
     from oraclezoo.benching.bench import bench
     from oraclezoo.errors import OracleZooError
@@ -67,7 +68,7 @@ _WHERE = {
     "compress": "oraclezoo.search.compress",
     "export": "oraclezoo.quantization.export",
     "leaderboard": "oraclezoo.api",
-    "load": "oraclezoo.artifacts.model",
+    "load": "oraclezoo.artifacts.load",
     "plot": "oraclezoo.analysis.plot",
     "predictor": "oraclezoo.api",
     "prune": "oraclezoo.pruning.prune",

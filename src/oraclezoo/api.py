@@ -56,17 +56,14 @@ def receipt(model: Model | str | Path) -> list[dict[str, Any]]:
     Raises:
         ResultError: The folder has no model card.
 
-    >>> import json, pathlib, tempfile
     >>> import oraclezoo as oz
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> card = {"backbone": {"name": "lenet5"}, "receipts": [{"step": "export"}]}
-    >>> _ = (folder / "model.json").write_text(json.dumps(card))
-    >>> [document["step"] for document in oz.receipt(folder)]
-    ['export']
+    >>> [receipt["step"] for receipt in oz.receipt(oz.load("oraclenet_n"))]
+    ['export', 'quantize']
     """
-    from oraclezoo.card import read_card, receipts
+    from oraclezoo.card import read_card
 
-    return receipts(read_card(model) if isinstance(model, (str, Path)) else model.card)
+    card = read_card(model) if isinstance(model, (str, Path)) else model.card
+    return [receipt.to_json() for receipt in card.receipts]
 
 
 def predictor(

@@ -1,8 +1,9 @@
 """Jobs: functions that run in separate processes, so that measurements do not interfere.
 
 A job is started as ``python -m oraclezoo.jobs``. It reads one JSON document from standard input:
-the function to call, as ``module:function``, and the fields of its request. It writes one JSON
-event per line to standard output; everything else that a component prints goes to standard error.
+the function to call, as ``module:function``, and the fields of its request. It writes one event per
+line to standard output: its class and its fields as JSON. Everything else that a component prints
+goes to standard error.
 """
 
 from __future__ import annotations
@@ -15,27 +16,24 @@ import signal
 import subprocess
 import sys
 import tempfile
-import types
 import typing
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any, ClassVar, Protocol
 
+from oraclezoo.codec import decode, encode
 from oraclezoo.errors import (
     DivergedError,
     InterruptedRunError,
     OracleZooError,
     OutOfMemoryError,
 )
-from oraclezoo.recipe import Recipe
-
-Event = dict[str, Any]
-"""An event of a job: ``event`` is its kind; the other fields depend on the kind."""
+from oraclezoo.signals import STOPPING
 
 _REASONS: dict[type[OracleZooError], str] = {
     DivergedError: "diverged",
@@ -44,6 +42,37 @@ _REASONS: dict[type[OracleZooError], str] = {
 
 STDERR_KEPT = 4000
 """Characters of a failed job's standard error that its last event carries."""
+
+
+class Event(Protocol):
+    """A frozen dataclass that a job sends; its fields are as those of a :class:`Request`."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A line of text for the user."""
+
+    text: str = field(metadata={"json": "message"})
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The last event of a job that failed.
+
+    ``reason`` is ``diverged``, ``out-of-memory``, ``interrupted``, ``killed`` or ``error``;
+    ``stderr`` is the end of its standard error.
+    """
+
+    reason: str
+    message: str
+    stderr: str = ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last event of a job that has sent none."""
 
 
 class Request(Protocol):
@@ -56,7 +85,7 @@ class Request(Protocol):
     """The function that handles it, as ``module:function``; called with the request and a
     :class:`Channel`."""
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
 
 class Channel:
@@ -67,29 +96,30 @@ class Channel:
         os.dup2(2, 1)  # stray prints must not disturb the events
         self._stopping = False
         self._parent = os.getppid()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             signal.signal(number, self._stop)
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = True
 
     def should_stop(self) -> bool:
-        """Return True after Ctrl-C, and if the parent process is gone.
+        """Return True after Ctrl-C, SIGTERM or SIGHUP, and if the parent process is gone.
 
         Returns:
             True if the job should save its state and end.
         """
         return self._stopping or os.getppid() != self._parent
 
-    def send(self, event: str, **fields: Any) -> None:
+    def send(self, event: Event) -> None:
         """Send an event; if the parent process no longer reads, the job saves its state and stops.
 
         Args:
-            event: Kind of the event.
-            fields: JSON values of the event.
+            event: The event.
         """
+        kind = type(event)
+        document = {"event": f"{kind.__module__}:{kind.__name__}", "fields": encode(event)}
         try:
-            self._events.write(json.dumps({"event": event, **fields}) + "\n")
+            self._events.write(json.dumps(document) + "\n")
         except BrokenPipeError:
             self._stopping = True
 
@@ -99,7 +129,7 @@ class Channel:
         Args:
             text: The line.
         """
-        self.send("message", message=text)
+        self.send(Message(text))
 
 
 def run_job(request: Request, on_event: Callable[[Event], None] = lambda event: None) -> Event:
@@ -110,7 +140,7 @@ def run_job(request: Request, on_event: Callable[[Event], None] = lambda event: 
         on_event: Called with each event.
 
     Returns:
-        The last event, which is ``failed`` if the job failed or its process died.
+        The last event, which is :class:`Failed` if the job failed or its process died.
 
     Raises:
         InterruptedRunError: If Ctrl-C stopped the job; it has saved its state.
@@ -125,7 +155,7 @@ def run_jobs(
     *,
     on_start: Callable[[int], None] = lambda index: None,
     on_end: Callable[[int, Event], None] = lambda index, event: None,
-    at_once: int = 1,
+    concurrent: int = 1,
     threads: int | None = None,
 ) -> list[Event]:
     """Run several jobs in separate processes.
@@ -135,7 +165,7 @@ def run_jobs(
         on_event: Called with the index of a job and its event, in the calling thread.
         on_start: Called with the index of a job before it starts.
         on_end: Called with the index of a job and its last event.
-        at_once: Number of jobs that run concurrently.
+        concurrent: Number of jobs that run concurrently.
         threads: CPU threads of each job; None for the default.
 
     Returns:
@@ -149,7 +179,7 @@ def run_jobs(
     waiting, running = deque(enumerate(requests)), dict[int, _Process]()
     try:
         while waiting or running:
-            while waiting and len(running) < at_once:
+            while waiting and len(running) < concurrent:
                 index, request = waiting.popleft()
                 on_start(index)
                 running[index] = _Process(request, partial(_put, events, index), threads)
@@ -158,10 +188,10 @@ def run_jobs(
                 running[index].last = event
                 on_event(index, event)
                 continue
-            ended[index] = running.pop(index).end()
-            if ended[index].get("reason") == "interrupted":
-                raise InterruptedRunError(str(ended[index]["message"]))
-            on_end(index, ended[index])
+            last = ended[index] = running.pop(index).end()
+            if isinstance(last, Failed) and last.reason == "interrupted":
+                raise InterruptedRunError(last.message)
+            on_end(index, last)
     except BaseException:
         for process in running.values():
             process.stop()
@@ -181,7 +211,7 @@ class _Process:
     def __init__(
         self, request: Request, on_event: Callable[[Event | None], None], threads: int | None
     ) -> None:
-        self.last: Event = {"event": "done"}
+        self.last: Event = Ended()
         self.stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed by end
         limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
@@ -203,7 +233,8 @@ class _Process:
         assert self.process.stdout is not None
         try:
             for line in self.process.stdout:
-                on_event(json.loads(line))
+                document = json.loads(line)
+                on_event(decode(_attribute(document["event"]), document["fields"]))
         finally:
             on_event(None)
 
@@ -219,23 +250,22 @@ class _Process:
         assert self.process.stdout is not None
         self.process.stdout.close()
         with self.stderr:
-            if status and self.last.get("reason") != "interrupted":
-                self.stderr.seek(0)
-                text = self.stderr.read()
-                if self.last["event"] != "failed":
-                    self.last = {"event": "failed", **_post_mortem(status, text)}
-                self.last["stderr"] = text[-STDERR_KEPT:]
-        return self.last
+            if not status:
+                return self.last
+            self.stderr.seek(0)
+            text = self.stderr.read()
+        failed = self.last if isinstance(self.last, Failed) else _post_mortem(status, text)
+        return dataclasses.replace(failed, stderr=text[-STDERR_KEPT:])
 
 
-def _post_mortem(status: int, stderr: str) -> dict[str, str]:
-    """Return reason and message for a job that ended without a last event."""
+def _post_mortem(status: int, stderr: str) -> Failed:
+    """Return the last event of a job that ended without one."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     detail = f": {lines[-1].strip()}" if lines else ""
     if status < 0:
         name = signal.Signals(-status).name
-        return {"reason": "killed", "message": f"the job's process was killed by {name}{detail}"}
-    return {"reason": "error", "message": f"the job's process ended with status {status}{detail}"}
+        return Failed("killed", f"the job's process was killed by {name}{detail}")
+    return Failed("error", f"the job's process ended with status {status}{detail}")
 
 
 def to_json(request: Request) -> str:
@@ -247,38 +277,13 @@ def to_json(request: Request) -> str:
     Returns:
         The document.
     """
-    return json.dumps({"action": request.ACTION, "request": _encoded(request)})
+    return json.dumps({"action": request.ACTION, "request": encode(request)})
 
 
-def _encoded(value: Any) -> Any:
-    if isinstance(value, Recipe):
-        return value.to_dict()
-    if isinstance(value, Path):
-        return str(value)
-    if dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value)]
-        return {name: _encoded(getattr(value, name)) for name in names}
-    if isinstance(value, Mapping):
-        return {key: _encoded(item) for key, item in value.items()}
-    return [_encoded(item) for item in value] if isinstance(value, (tuple, list)) else value
-
-
-def _decoded(kind: Any, value: Any) -> Any:
-    """Return a JSON value as an instance of the annotated type ``kind``."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        classes = [each for each in arguments if each in (Path, Recipe)]
-        return value if value is None or not classes else _decoded(classes[0], value)
-    if kind is Recipe:
-        return Recipe.from_dict(value)
-    if kind is Path:
-        return Path(value)
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        return kind(**{name: _decoded(hints[name], item) for name, item in value.items()})  # type: ignore[operator]  # a class
-    if origin is tuple:
-        return tuple(_decoded(arguments[0], item) for item in value)
-    return value
+def _attribute(target: str) -> Any:
+    """Return what a name of the form ``module:attribute`` refers to."""
+    module, name = target.split(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def main() -> int:
@@ -290,19 +295,18 @@ def main() -> int:
     channel = Channel()
     try:
         document = json.load(sys.stdin)
-        module, name = document["action"].split(":")
-        function = getattr(importlib.import_module(module), name)
+        function = _attribute(document["action"])
         kind = typing.get_type_hints(function)["request"]
-        function(_decoded(kind, document["request"]), channel)
+        function(decode(kind, document["request"]), channel)
     except InterruptedRunError as error:
-        channel.send("failed", reason="interrupted", message=str(error))
+        channel.send(Failed("interrupted", str(error)))
         return error.exit_code
     except OracleZooError as error:
-        channel.send("failed", reason=_REASONS.get(type(error), "error"), message=str(error))
+        channel.send(Failed(_REASONS.get(type(error), "error"), str(error)))
         return error.exit_code
     except MemoryError as error:
         text = str(error) or "the process ran out of memory"
-        channel.send("failed", reason="out-of-memory", message=text)
+        channel.send(Failed("out-of-memory", text))
         return 1
     except Exception as error:
         import traceback
@@ -310,10 +314,11 @@ def main() -> int:
         traceback.print_exc()
         memory = "OutOfMemory" in type(error).__name__ or "can't allocate memory" in str(error)
         reason = "out-of-memory" if memory else "error"
-        channel.send("failed", reason=reason, message=f"{type(error).__name__}: {error}")
+        channel.send(Failed(reason, f"{type(error).__name__}: {error}"))
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # the events' classes are those of this module under its own name
+    sys.exit(importlib.import_module("oraclezoo.jobs").main())

@@ -196,7 +196,7 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
         waiting()
         lock.acquire()
     except NotImplementedError as error:
-        raise OSError(f"the file system of {path.parent} has no locks") from error
+        raise OSError(f"the file system of {path.parent} does not support locks") from error
     try:
         yield
     finally:

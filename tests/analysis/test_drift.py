@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,8 @@ def held_to(run: oz.Run) -> Reference:
 @pytest.mark.parametrize("refit", [True, False])
 def test_a_model_that_has_learned_its_reference_says_so(model: Model, refit: bool) -> None:
     """By its card, so that a model folder without its run tells it too."""
-    card = {**model.card, "provenance": {**model.card["provenance"], "refit": refit}}
+    assert model.card.provenance is not None
+    card = replace(model.card, provenance=replace(model.card.provenance, refit=refit))
     lines: list[str] = []
     reference(Model(model.module, card), device="cpu", progress=lines.append)
     assert any("trained on its validation images" in line for line in lines) is refit

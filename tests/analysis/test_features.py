@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers.cards import small_card
 from oraclezoo.analysis.features import features
 from oraclezoo.artifacts.model import Model
 
@@ -17,12 +16,7 @@ IMAGES = np.random.default_rng(0).integers(0, 255, (9, 8, 8), np.uint8)
 
 def model_of(module: nn.Module) -> Model:
     """A model of images of 8 x 8, standardised by nothing."""
-    card: dict[str, Any] = {
-        "classes": ["a", "b", "c"],
-        "input": {"in_chans": 1, "num_classes": 3, "image_size": 8},
-        "preprocessing": {"mean": 0.0, "std": 1.0},
-    }
-    return Model(module, card)
+    return Model(module, small_card(8, mean=0.0, std=1.0))
 
 
 class Backwards(nn.Module):

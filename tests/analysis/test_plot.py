@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from click.testing import CliRunner
 from torch import nn
 
 import oraclezoo as oz
+from helpers.cards import small_card
 from oraclezoo.analysis.plot import embeddings, plot
 from oraclezoo.artifacts.model import Model
 from oraclezoo.cli import cli
@@ -53,7 +53,7 @@ def test_the_test_split_is_noted_in_the_ledger(run: oz.Run, tiny_idx: Path, tmp_
     )
     assert {path.name for path in files} >= {"test-confusion.svg", "curves.png"}
     (line,) = (results / "ledger.jsonl").read_text().splitlines()
-    assert json.loads(line)["recipe_hash"] == run.record["recipe"]["hash"]
+    assert json.loads(line)["recipe_hash"] == run.record.provenance.recipe.hash
 
 
 def test_an_unfinished_run_has_figures_but_no_test(tiny_idx: Path, tmp_path: Path) -> None:
@@ -111,10 +111,7 @@ class Sequence(nn.Module):
 )
 def test_an_embedding_is_what_the_last_layer_gets(module: nn.Module, width: int) -> None:
     """For any head, in any number of batches, a row an image in the order of the images."""
-    card: dict[str, Any] = {
-        "classes": ["a", "b", "c"],
-        "preprocessing": {"mean": 0.5, "std": 0.25},
-    }
+    card = small_card(4, mean=0.5, std=0.25)
     images = np.random.default_rng(0).integers(0, 255, (503, 4, 4), dtype=np.uint8)
     vectors, what = embeddings(Model(module, card), images)
     assert vectors.shape == (503, width)

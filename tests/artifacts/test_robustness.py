@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +11,11 @@ import torch
 from torch import nn
 
 import oraclezoo as oz
-from oraclezoo.artifacts import robustness as robust
+from helpers.cards import small_card
+from oraclezoo.artifacts import robustness
 from oraclezoo.artifacts.model import Model
+from oraclezoo.artifacts.robustness import is_current, measure_robustness
+from oraclezoo.benching.entry import robustness_section
 from oraclezoo.data.corrupt import CORRUPTIONS, VERSION, corrupt
 from oraclezoo.data.dataset import ArrayDataset, ArraySplit
 from oraclezoo.data.idx import write_idx
@@ -27,11 +30,7 @@ LABELS = np.arange(23) % 3
 def model() -> Model:
     """An untrained net for images of 12 x 12 and three classes."""
     torch.manual_seed(0)
-    card: dict[str, Any] = {
-        "classes": ["a", "b", "c"],
-        "input": {"in_chans": 1, "num_classes": 3, "image_size": 12},
-        "preprocessing": {"mean": 0.5, "std": 0.3},
-    }
+    card = small_card(12, mean=0.5, std=0.3)
     return Model(nn.Sequential(nn.Flatten(), nn.Linear(144, 3)), card)
 
 
@@ -58,37 +57,37 @@ def dataset() -> ArrayDataset:
 
 def test_each_corruption_is_scored_at_each_severity(model: Model, dataset: ArrayDataset) -> None:
     """As the model reads what ``corrupt`` gives, with seed 0, and the protocol counts."""
-    found = robust.robustness(model, dataset, "cpu")
-    assert (found["version"], found["seed"]) == (VERSION, 0)
-    assert list(found["accuracy"]) == list(CORRUPTIONS)
+    found = measure_robustness(model, dataset, "cpu")
+    assert (found.version, found.seed) == (VERSION, 0)
+    assert list(found.accuracy) == list(CORRUPTIONS)
     worn = corrupt(IMAGES, "speckle", 4, 0)
     due = accuracy_of(model.predict(worn).probabilities, LABELS)
-    assert found["accuracy"]["speckle"][3] == pytest.approx(due)
-    assert robust.is_current(found)
+    assert found.accuracy["speckle"][3] == pytest.approx(due)
+    assert is_current(found)
 
 
 def test_the_number_of_images_at_a_time_changes_nothing(
     model: Model, dataset: ArrayDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seven at a time, the last ones fewer, come to the same figures."""
-    whole = robust.robustness(model, dataset, "cpu")["accuracy"]
-    monkeypatch.setattr(robust, "AT_ONCE", 7)
-    parts = robust.robustness(model, dataset, "cpu")["accuracy"]
+    whole = measure_robustness(model, dataset, "cpu").accuracy
+    monkeypatch.setattr(robustness, "CHUNK_SIZE", 7)
+    parts = measure_robustness(model, dataset, "cpu").accuracy
     assert all(parts[name] == pytest.approx(whole[name]) for name in whole)
 
 
 def test_a_result_has_it_only_if_each_seed_does(model: Model, dataset: ArrayDataset) -> None:
     """And of the corruptions that there are now."""
-    kept = robust.robustness(model, dataset, "cpu")
-    found = robust.together([kept, kept])
+    kept = measure_robustness(model, dataset, "cpu")
+    found = robustness_section([kept, kept])
     assert found is not None
     assert found["corruptions"][0] == {
         "name": next(iter(CORRUPTIONS)),
-        "accuracy": [kept["accuracy"][next(iter(CORRUPTIONS))]] * 2,
+        "accuracy": [list(kept.accuracy[next(iter(CORRUPTIONS))])] * 2,
     }
-    assert robust.together([kept, None]) is None
-    assert robust.together([]) is None
-    assert robust.together([{**kept, "version": "0"}]) is None
+    assert robustness_section([kept, None]) is None
+    assert robustness_section([]) is None
+    assert robustness_section([replace(kept, version="0")]) is None
 
 
 def test_images_too_small_are_refused_before_any_training(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from oraclezoo.benching.recipe import Progress
 from oraclezoo.benching.requests import Scoring, Training
 from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import DataError, UsageError
-from oraclezoo.jobs import run_job
+from oraclezoo.jobs import Event, Failed, run_job
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.ranking.load import load_results
 from oraclezoo.recipe.resolve import resolve
@@ -143,15 +143,16 @@ def test_a_killed_job_is_a_failure_with_its_signal(
     )
     pids: list[int] = []
 
-    def kill(event: dict[str, Any]) -> None:
+    def kill(event: Event) -> None:
         if not pids:
             (folder,) = (place / "killed").iterdir()
             pids.append(json.loads((folder / "run.json").read_text())["pid"])
             os.kill(pids[0], signal.SIGKILL)
 
     ended = run_job(request, kill)
-    assert (ended["event"], ended["reason"]) == ("failed", "killed")
-    assert "SIGKILL" in ended["message"]
+    assert isinstance(ended, Failed)
+    assert ended.reason == "killed"
+    assert "SIGKILL" in ended.message
 
 
 def test_nothing_is_trained_when_the_data_is_not_there(place: Path, tmp_path: Path) -> None:
@@ -198,9 +199,9 @@ def test_ctrl_c_keeps_the_work_and_the_same_command_goes_on(tiny_idx: Path, tmp_
         out=tmp_path / "whole",
     )
     row = document["data"][0]["seeds"][0]
-    assert row["validation_accuracy"] == whole.record["outcome"]["validation_accuracy"]
+    assert row["validation_accuracy"] == whole.outcome.validation_accuracy
     last = json.loads(metrics.read_text().splitlines()[-1])
-    assert last["train_loss"] == whole.metrics[-1]["train_loss"]
+    assert last["train_loss"] == whole.metrics[-1].train_loss
 
 
 @pytest.mark.full

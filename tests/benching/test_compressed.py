@@ -11,7 +11,7 @@ import pytest
 
 import oraclezoo as oz
 from oraclezoo.artifacts.run import Run, folder_name
-from oraclezoo.benching.compressed import PRUNED, Made, VariantRequest, make
+from oraclezoo.benching.compressed import PRUNED, VariantRequest, VariantRun, compress_run
 from oraclezoo.benching.recipe import Progress
 from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.records import Callbacks
@@ -194,12 +194,15 @@ def test_a_variant_of_another_training_is_made_anew(
 ) -> None:
     """One that was made of other weights does not stand for one made of these."""
     asked = recipe(compress__steps="int8")
-    made = Made(place / "runs" / folder_name(asked, 0))
-    before = made.record["run"]
-    made.update(run={**before, "weights_sha256": "0" * 64})
+    made = VariantRun(place / "runs" / folder_name(asked, 0))
+    before = made.record.provenance.source
+    assert before is not None
+    other = dataclasses.replace(before, weights_sha256="0" * 64)
+    origin = dataclasses.replace(made.record.provenance, source=other)
+    made.write(dataclasses.replace(made.record, provenance=origin))
     _, told = bench(place, tiny_idx, asked, seeds=1)
     assert ("authors-cnn (int8)", "done") in told
-    assert made.record["run"] == before
+    assert made.record.provenance.source == before
 
 
 def test_a_stopped_fine_tuning_goes_on(
@@ -210,7 +213,7 @@ def test_a_stopped_fine_tuning_goes_on(
     asked = recipe(compress__steps="prune50+int8", compress__epochs=3)
     execution = Execution(data_dir=tiny_idx, device="cpu")
     request = VariantRequest(asked, 0, tmp_path / "whole", execution)
-    whole = make(run, request, REGISTRY, Callbacks())
+    whole = compress_run(run, request, REGISTRY, Callbacks())
     request = dataclasses.replace(request, runs=tmp_path / "cut")
     epochs: list[int] = []
     count = Callbacks(
@@ -218,19 +221,19 @@ def test_a_stopped_fine_tuning_goes_on(
         should_stop=lambda: len(epochs) == 2,
     )
     with pytest.raises(InterruptedRunError):
-        make(run, request, REGISTRY, count)
-    cut = Made(tmp_path / "cut" / folder_name(asked, 0))
-    assert cut.record["status"] == "interrupted"
-    with pytest.raises(ResultError, match="not finished"):
+        compress_run(run, request, REGISTRY, count)
+    cut = VariantRun(tmp_path / "cut" / folder_name(asked, 0))
+    assert cut.record.status == "interrupted"
+    with pytest.raises(ResultError, match="not done"):
         cut.check()
-    made = make(
+    made = compress_run(
         run,
         dataclasses.replace(request, resume=True),
         REGISTRY,
         dataclasses.replace(count, should_stop=lambda: False),
     )
     assert epochs == [1, 2, 3]
-    assert made.record["outcome"]["examples"] == (2 + 3) * 144
+    assert made.outcome.examples == (2 + 3) * 144
     assert (made.folder / "model.onnx").read_bytes() == (whole.folder / "model.onnx").read_bytes()
 
 
@@ -334,7 +337,7 @@ def test_making_a_variant_never_reads_the_test_split(
     run, asked = Run(place / "runs" / folder_name(recipe(), 0)), recipe(compress__steps="prune40")
     execution = Execution(data_dir=data, device="cpu")
     request = VariantRequest(asked, 0, tmp_path / "runs", execution)
-    made = make(run, request, REGISTRY, Callbacks())
-    assert made.record["status"] == "done"
-    assert len(made.record["data_sha256"]) == 2, "the test files were not read"
+    made = compress_run(run, request, REGISTRY, Callbacks())
+    assert made.record.status == "done"
+    assert len(made.record.provenance.data_sha256) == 2, "the test files were not read"
     assert not list(tmp_path.rglob("ledger.jsonl"))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ import numpy as np
 import pytest
 
 import oraclezoo as oz
-from oraclezoo.benching import seeds as at_once
-from oraclezoo.benching.recipe import Progress, RecipeBench
+from helpers.runs import run_record
+from oraclezoo.benching import seeds as seeds_module
+from oraclezoo.benching.progress import Progress
+from oraclezoo.benching.recipe import RecipeBench
 from oraclezoo.benching.seeds import Concurrent
 from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import InterruptedRunError, UsageError
+from oraclezoo.jobs import Failed, Message
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.result import Result
 from oraclezoo.training.stacked import SeedCallbacks, marking, train
@@ -126,8 +130,8 @@ def test_stacked_seeds_are_those_of_lone_runs(
         (joint,) = (oz.Run.load(path) for path in tmp_path.glob(f"joint/runs/*-s{seed}"))
         for one, other in zip(joint.metrics, lone.metrics, strict=True):
             for key in ("epoch", "step", "lr", "train_loss", "validation_loss"):
-                assert one[key] == pytest.approx(other[key], abs=1e-4), key
-        assert joint.record["outcome"]["examples"] == lone.record["outcome"]["examples"]
+                assert getattr(one, key) == pytest.approx(getattr(other, key), abs=1e-4), key
+        assert joint.outcome.examples == lone.outcome.examples
     found = records(tmp_path / "joint")
     assert [found[seed]["together"] for seed in range(3)] == [2, 2, 1]
     assert {record["strategy"] for record in found.values()} == {"stacked"}
@@ -146,8 +150,9 @@ def test_what_cannot_be_stacked_is_trained_one_by_one(
     _, events = bench(tmp_path, tiny_idx, accuracy_only=True, deterministic=True, seeds=2)
     assert counted(events)["apart"] == 1
     assert counted(events)["done"] == 2
-    (said,) = [event.fields["message"] for event in events if event.event == "apart"]
-    assert said.startswith("its seeds are trained one by one: --deterministic")
+    (said,) = [event.detail for event in events if event.event == "apart"]
+    assert isinstance(said, Message)
+    assert said.text.startswith("its seeds are trained one by one: --deterministic")
     assert not any("together" in record for record in records(tmp_path).values())
 
 
@@ -168,10 +173,10 @@ def test_a_run_that_is_begun_anew_is_marked_again(tmp_path: Path) -> None:
     assert not (tmp_path / "run.json").exists()
     for status in ("running", "again"):
         (tmp_path / "run.json").unlink(missing_ok=True)
-        run.update(status=status)
-        assert "together" not in run.record
+        record = run_record(status=status)
+        run.write(record)
         assert ask()
-        assert run.record == {"status": status, "together": 3, "strategy": "processes"}
+        assert run.record == replace(record, concurrent=3, strategy="processes")
         before = (tmp_path / "run.json").stat()
         assert ask()
         assert (tmp_path / "run.json").stat() == before
@@ -185,8 +190,8 @@ def test_too_many_at_once_is_a_failure_that_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Every seed is recorded, and nothing is shrunk in silence."""
-    died = {"event": "failed", "reason": "out-of-memory", "message": "no room"}
-    monkeypatch.setattr(at_once, "run_job", lambda request, note: dict(died))
+    died = Failed("out-of-memory", "no room")
+    monkeypatch.setattr(seeds_module, "run_job", lambda request, note: died)
     result, events = bench(tmp_path, tiny_idx, accuracy_only=True)
     assert counted(events) == {"start": 2, "failed": 2}
     assert {(f.reason, f.message) for f in result.failures} == {
@@ -200,7 +205,7 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
     options: dict[str, Any] = {
         "registry": build_registry(),
         "execution": Execution(data_dir=tiny_idx, device="cpu"),
-        "at_once": 3,
+        "stack_size": 3,
     }
     whole = train(recipe, [4, 5, 6], out=tmp_path / "whole", **options)
     for seeds, steps in (([4, 5], 12), ([6], 5)):
@@ -228,7 +233,26 @@ def test_seeds_at_different_steps_go_on_in_groups(tiny_idx: Path, tmp_path: Path
     for one, other in zip(ended, whole, strict=True):
         assert len(one.metrics) == 3
         for key in ("train_loss", "validation_loss"):
-            assert one.metrics[-1][key] == pytest.approx(other.metrics[-1][key], abs=1e-4)
+            assert getattr(one.metrics[-1], key) == pytest.approx(
+                getattr(other.metrics[-1], key), abs=1e-4
+            )
+
+
+def test_a_stacked_run_that_is_resumed_alone_stays_marked(tiny_idx: Path, tmp_path: Path) -> None:
+    """Part of it was trained beside others, so no timed benchmark may reuse it."""
+    recipe = oz.Recipe.load("authors-cnn", {**TINY, "data.track": "idx"})
+    counter = iter(range(1, 100))
+    with pytest.raises(InterruptedRunError):
+        train(
+            recipe,
+            [4, 5],
+            registry=build_registry(),
+            execution=Execution(data_dir=tiny_idx, device="cpu"),
+            out=tmp_path,
+            callbacks=SeedCallbacks(should_stop=lambda: next(counter) >= 5),
+        )
+    run = oz.train(recipe, seed=4, data_dir=tiny_idx, device="cpu", out=tmp_path, resume=True)
+    assert (run.record.status, run.record.concurrent, run.record.strategy) == ("done", 2, "stacked")
 
 
 def test_at_once_goes_with_accuracy_only(tmp_path: Path, tiny_idx: Path) -> None:
@@ -240,11 +264,11 @@ def test_at_once_goes_with_accuracy_only(tmp_path: Path, tiny_idx: Path) -> None
 def test_as_many_processes_as_cores_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """One a core, a gigabyte each, never none."""
     free = 3 << 30
-    monkeypatch.setattr(at_once, "free_memory_bytes", lambda device: free)
-    assert at_once.processes(2) == 2
-    assert at_once.processes(16) == 3
+    monkeypatch.setattr(seeds_module, "free_memory_bytes", lambda device: free)
+    assert seeds_module.processes(2) == 2
+    assert seeds_module.processes(16) == 3
     free = 100
-    assert at_once.processes(16) == 1
+    assert seeds_module.processes(16) == 1
 
 
 @pytest.mark.slow
@@ -316,8 +340,7 @@ def test_real_accuracies_are_those_of_lone_runs(oracle_dir: Path, tmp_path: Path
         for seed in range(4)
     ]
     one, other = (
-        np.array([run.record["outcome"]["validation_accuracy"] for run in runs])
-        for runs in (joint, lone)
+        np.array([run.outcome.validation_accuracy for run in runs]) for runs in (joint, lone)
     )
     assert min(one.min(), other.min()) > 0.4
     spread = np.sqrt((one.var(ddof=1) + other.var(ddof=1)) / 4 + 2 * 0.2 / (4 * 200))

@@ -1,4 +1,4 @@
-"""Benchmarks are scripts: their folder is put on the path, as running one of them does."""
+"""Imports of benchmark scripts by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture(scope="session")
 def script() -> Iterator[Callable[[str], ModuleType]]:
-    """Imports a script, or a module of theirs, by its name."""
+    """Return a function that imports a script or a helper module by name."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS / "studies"))
         patch.syspath_prepend(str(BENCHMARKS))
         yield importlib.import_module

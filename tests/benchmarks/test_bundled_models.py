@@ -1,4 +1,4 @@
-"""The models that ship: pinned in the index, and described from their cards alone."""
+"""Build of the bundled models: index and model cards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oraclezoo.serving.listing import INDEX, models
 def test_pins_are_added_to_the_index_and_others_kept(
     script: Callable[[str], Any], tmp_path: Path
 ) -> None:
-    """In the order of size, with the comment at the head, and what is listed is what lies there."""
+    """The index is sorted by size, keeps its comment, and lists exactly the files."""
     bundled_models = script("bundled_models")
     for name in ("oraclenet_s", "oraclenet_n"):
         write_model(tmp_path / name)
@@ -79,7 +79,7 @@ def card(**changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["oraclenet_n", "oraclenet_s", "oraclenet_b"])
 def test_a_model_card_has_what_a_reader_needs(script: Callable[[str], Any], name: str) -> None:
-    """Recipe, data and licence, splits, result, receipt and limits, as the recipe has them."""
+    """The card covers recipe, data, licence, splits, result, receipt and limitations."""
     bundled_models = script("bundled_models")
     changes = bundled_models.CHANGES[name]
     loaded = oz.Recipe.load(bundled_models.RECIPES[name], {"data.track": "glyphs-3k", **changes})

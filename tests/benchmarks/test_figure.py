@@ -17,17 +17,17 @@ Script = Callable[[str], ModuleType]
 
 @pytest.fixture
 def figure(script: Script) -> Any:
-    """The script as a module."""
+    """Return the script as a module."""
     return script("figure")
 
 
 def test_the_figure_is_that_of_the_committed_results(figure: Any) -> None:
-    """Byte for byte."""
+    """The committed file is byte-equal."""
     assert figure.FIGURE.read_text(encoding="utf-8") == figure.figure(figure.results()), AGAIN
 
 
 def test_the_figure_stands_alone(figure: Any) -> None:
-    """Well-formed, and without anything from elsewhere."""
+    """It is well-formed and has no external references."""
     text = figure.FIGURE.read_text(encoding="utf-8")
     ElementTree.fromstring(text)
     assert "href" not in text
@@ -35,9 +35,9 @@ def test_the_figure_stands_alone(figure: Any) -> None:
 
 
 def test_the_preview_shows_the_committed_results(figure: Any) -> None:
-    """Its figures are kept in the file, and it has the size that sites ask for."""
-    made, shown = figure.preview(figure.results())
+    """The file's metadata has the figures, and it has the size that sites expect."""
+    result, shown = figure.preview(figure.results())
     with Image.open(figure.PREVIEW) as kept:
-        assert kept.size == made.size == (1280, 640)
+        assert kept.size == result.size == (1280, 640)
         assert kept.info["figures"] == shown, AGAIN
     assert Path(figure.PREVIEW).stat().st_size < 1_000_000

@@ -1,4 +1,4 @@
-"""gpu.sh, with a stand-in for Python: what it runs, and what it leaves when parts fail."""
+"""gpu.sh with a stand-in for Python: parts, limits and failures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def gpu_sh(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """A run of the script into ``folder``, by a Python that only repeats its arguments."""
+    """Run the script into ``folder`` with a Python that prints its arguments."""
     python = folder / "python"
     python.write_text(STAND_IN)
     python.chmod(0o755)
@@ -50,7 +50,7 @@ def gpu_sh(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_part_that_fails_stops_no_other(tmp_path: Path) -> None:
-    """Each has its log and its line, and the archive holds all of them."""
+    """Each part has a log and a summary line, and the archive has all of them."""
     done = gpu_sh(tmp_path, "--pack", str(tmp_path / "all.tar.gz"))
     assert done.returncode == 1
     lines = (tmp_path / "found" / "summary.txt").read_text().splitlines()
@@ -62,18 +62,18 @@ def test_a_part_that_fails_stops_no_other(tmp_path: Path) -> None:
 
 
 def test_what_is_not_installed_is_left_out(tmp_path: Path) -> None:
-    """Lightning as a rival, int8 as a receipt; and of the tests, files with a marked one only."""
+    """Without Lightning and torchao, their parts are skipped; only marked test files run."""
     gpu_sh(tmp_path)
-    found = tmp_path / "found"
-    assert "--no-lightning" in (found / "throughput-oraclenet.log").read_text()
-    assert "--precisions bf16,fp16 " in (found / "receipts.log").read_text()
-    ran = [word for word in (found / "tests.log").read_text().split() if word.endswith(".py")]
+    actual = tmp_path / "found"
+    assert "--no-lightning" in (actual / "throughput-oraclenet.log").read_text()
+    assert "--precisions bf16,fp16 " in (actual / "receipts.log").read_text()
+    ran = [word for word in (actual / "tests.log").read_text().split() if word.endswith(".py")]
     assert "tests/engine/test_trainer.py" in ran
     assert all("@pytest.mark.gpu" in (ROOT / path).read_text(encoding="utf-8") for path in ran)
 
 
 def test_parts_by_name(tmp_path: Path) -> None:
-    """Only those run, and a name of none is an error."""
+    """Only the named parts run; an unknown name is an error."""
     assert gpu_sh(tmp_path, "--only", "receipts,speed").returncode == 0
     lines = (tmp_path / "found" / "summary.txt").read_text().splitlines()
     assert [line.partition(":")[0] for line in lines] == ["speed", "receipts"]
@@ -81,7 +81,7 @@ def test_parts_by_name(tmp_path: Path) -> None:
 
 
 def test_its_shares_fit_into_nine_minutes() -> None:
-    """No part may take longer than what is left, and what is left is under nine minutes."""
+    """No part exceeds the remaining time, which is under nine minutes in total."""
     text = (ROOT / "benchmarks" / "gpu.sh").read_text(encoding="utf-8")
     assert "deadline=$((SECONDS + 520))" in text
     assert "timeout -s INT -k 10" in text

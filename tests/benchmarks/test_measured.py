@@ -1,4 +1,4 @@
-"""What the speed benchmarks share: quotients, documents, options, noise."""
+"""Helpers of the benchmarks: ratios, documents, options, noise data."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oraclezoo.data.idx import read_images, read_labels
+from oraclezoo.data.image_files import read_images, read_labels
 
 Script = Callable[[str], ModuleType]
 
 
 def test_a_quotient_is_that_of_medians(script: Script) -> None:
-    """Its range is over rounds, each with what was measured in the same round."""
+    """Its range is over ratios within the same round."""
     measured = script("_measured")
     over, under = measured.spread([10, 40, 20]), measured.spread([5, 10, 2])
     assert over == {"median": 20, "min": 10, "max": 40, "turns": [10, 40, 20]}
@@ -26,7 +26,7 @@ def test_a_quotient_is_that_of_medians(script: Script) -> None:
 
 
 def test_rows_of_other_rounds_make_no_quotient(script: Script) -> None:
-    """Turns that were not taken in the same rounds are not set against one another."""
+    """Rows with different numbers of rounds are not compared."""
     measured = script("_measured")
     with pytest.raises(ValueError, match="zip"):
         measured.quotient(measured.spread([1, 2]), measured.spread([1, 2, 3]))
@@ -37,7 +37,7 @@ RATES = st.lists(st.floats(1, 1e6), min_size=1, max_size=9)
 
 @given(RATES)
 def test_a_median_lies_within_its_range(script: Script, rates: list[float]) -> None:
-    """The figures keep their order when rounded, and a row over itself is one."""
+    """Rounding keeps the order, and a row divided by itself is one."""
     measured = script("_measured")
     row = measured.spread(rates)
     assert row["min"] <= row["median"] <= row["max"]
@@ -59,7 +59,7 @@ def test_a_document_is_printed_and_written_alike(
 
 
 def test_options_refuse_what_means_nothing(script: Script) -> None:
-    """No turns, and no names, are refused before anything is measured."""
+    """Zero turns and empty name lists are rejected before measuring."""
     measured = script("_measured")
     assert measured.names("a, b,") == ["a", "b"]
     with pytest.raises(argparse.ArgumentTypeError, match="at least 1"):
@@ -70,12 +70,12 @@ def test_options_refuse_what_means_nothing(script: Script) -> None:
 
 @pytest.mark.parametrize("images", [900, 1_000])
 def test_noise_leaves_so_many_to_train_on(script: Script, tmp_path: Path, images: int) -> None:
-    """The files hold a tenth more, which the track takes for validation."""
+    """The files have a tenth more images, which the track uses for validation."""
     import oraclezoo as oz
 
     folder = script("_measured").noise(tmp_path / "data", images)
-    found = read_images(folder / "train-images-idx3-ubyte")
-    assert len(found) == len(read_labels(folder / "train-labels-idx1-ubyte", 10))
-    assert found.std() > 60  # of noise; nothing of the kind if a chunk were left out
+    actual = read_images(folder / "train-images-idx3-ubyte")
+    assert len(actual) == len(read_labels(folder / "train-labels-idx1-ubyte", 10))
+    assert actual.std() > 60  # of noise; nothing of the kind if a chunk were left out
     dataset = oz.registry().create("dataset", "idx", data_dir=folder, progress=None)
     assert abs(len(dataset.split("train").images) - images) <= 10

@@ -1,4 +1,4 @@
-"""The page on speed: its tables say what the committed files hold."""
+"""The page on speed agrees with the committed files."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[ModuleType]:
-    """The module that makes the page's parts."""
+    """Return the module that generates the page's blocks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "docs" / "_ext"))
         yield importlib.import_module("measured_speed")
 
 
 def measured(name: str) -> dict[str, Any]:
-    """The data of a committed file."""
+    """Return the data of a committed file."""
     path = ROOT / "benchmarks" / "measurements" / name
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["data"]
     return data
 
 
 def test_committed_ratios_are_quotients_of_their_rows(page: ModuleType) -> None:
-    """So no figure of the page can drift from the rows that it rests on."""
+    """Ratios cannot drift from the rows that they are computed from."""
     from_rows = {
         (row["model"], row["contender"]): row["images_per_s"]["median"]
         for row in measured("throughput.json")["rows"]
@@ -50,7 +50,7 @@ def test_committed_ratios_are_quotients_of_their_rows(page: ModuleType) -> None:
 
 
 def test_each_row_is_shown_with_its_median(page: ModuleType) -> None:
-    """Every contender, every number of images and every width has its line."""
+    """Every contender, number of images and width has a row."""
     rows = measured("throughput.json")["rows"]
     scaling = measured("scaling.json")
     for text, expected in (
@@ -67,7 +67,7 @@ def test_each_row_is_shown_with_its_median(page: ModuleType) -> None:
 def test_what_was_not_measured_is_said(
     page: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without files of a GPU there is a sentence, with them their figures; no time is a dash."""
+    """Without GPU files, the page says so; missing times are dashes."""
     monkeypatch.setattr(page, "MEASUREMENTS", tmp_path)
     monkeypatch.setattr("measured.MEASUREMENTS", tmp_path)
     assert "No GPU" in page.speed_gpu()

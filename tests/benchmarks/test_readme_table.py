@@ -1,4 +1,4 @@
-"""readme.py: the table stays short however many results are published."""
+"""The README's table stays short with many results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Script = Callable[[str], ModuleType]
 def test_a_long_table_is_cut_to_the_best_and_the_reference(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond a few rows: the first five and recipes by which others are judged, all numbered."""
+    """Long tables show the first five rows and the reference recipes, with their numbers."""
     ranking, readme = script("ranking"), script("readme")
     ranking.write(tmp_path, 12)
     monkeypatch.setattr(readme, "RESULTS", tmp_path)
@@ -37,7 +37,7 @@ def test_a_long_table_is_cut_to_the_best_and_the_reference(
 def test_a_short_table_is_whole(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few rows are all there, and nothing says that there are more."""
+    """A short table is complete, without a note."""
     ranking, readme = script("ranking"), script("readme")
     ranking.write(tmp_path, 6)
     monkeypatch.setattr(readme, "RESULTS", tmp_path)

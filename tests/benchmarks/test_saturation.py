@@ -1,4 +1,4 @@
-"""The benchmark's sums: exact ones equal ONNX Runtime's in float, and pairs saturate."""
+"""Exact sums equal ONNX Runtime's in float, and saturating pairs are counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Script = Callable[[str], ModuleType]
 
 
 def net(weights: np.ndarray) -> onnx.ModelProto:
-    """A padded 3x3 convolution between two roundings, its zero points not 0."""
+    """Return a padded 3x3 convolution between two quantizations with non-zero zero points."""
     channels = weights.shape[0]
     constants = {
         "given": np.array(0.1, np.float32),
@@ -49,25 +49,25 @@ def net(weights: np.ndarray) -> onnx.ModelProto:
 
 
 def test_exact_sums_are_those_of_float(script: Script) -> None:
-    """Padding, zero points, biases and the order of the sums: the rounded outputs agree."""
+    """Quantized outputs agree, including padding, zero points and biases."""
     saturation = script("saturation")
     generator = np.random.default_rng(0)
     model = net(generator.integers(-127, 128, (5, 3, 3, 3), dtype=np.int8))
     (layer,) = saturation.layers(model)
     images = generator.uniform(0, 24, (4, 3, 6, 5)).astype(np.float32)
-    given, made = saturation.session(model, IN_FLOAT, ("q", "r")).run(
+    arguments, result = saturation.session(model, IN_FLOAT, ("q", "r")).run(
         ["q", "r"], {"images": images}
     )
-    sums = layer.columns(given).astype(np.int64) @ layer.weights.T
-    found = layer.rounded(sums).reshape(4, 6, 5, 5).transpose(0, 3, 1, 2)
-    difference = np.abs(found.astype(int) - made)
+    sums = layer.columns(arguments).astype(np.int64) @ layer.weights.T
+    actual = layer.rounded(sums).reshape(4, 6, 5, 5).transpose(0, 3, 1, 2)
+    difference = np.abs(actual.astype(int) - result)
     assert difference.max() <= 1
     assert (difference == 0).mean() > 0.99
-    assert len(np.unique(made)) > 50
+    assert len(np.unique(result)) > 50
 
 
 def test_pairs_that_can_saturate_are_counted(script: Script) -> None:
-    """Weights of one sign add up, those of two do not; a lone last one cannot."""
+    """Weights of equal sign add up, those of opposite sign do not, nor does a single last one."""
     saturation = script("saturation")
     weights = np.zeros((2, 1, 3, 3), np.int8)
     weights[0].flat[:4] = 127, 127, 127, -127

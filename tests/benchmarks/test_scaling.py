@@ -1,4 +1,4 @@
-"""scaling.py: what it measures, and a short run of it."""
+"""scaling.py: its rows, and a short run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_sizes_end_at_the_largest(script: Script) -> None:
-    """And what takes more than the limit is trained both ways."""
+    """Data sets above the limit are trained both in memory and streamed."""
     scaling = script("scaling")
     assert scaling.sizes(1_000_000) == [1_000, 10_000, 100_000, 1_000_000]
     assert scaling.sizes(99_999) == [1_000, 10_000]
@@ -26,7 +26,7 @@ def test_sizes_end_at_the_largest(script: Script) -> None:
 
 
 def test_too_few_images_are_refused(script: Script, capsys: pytest.CaptureFixture[str]) -> None:
-    """A largest size below the smallest leaves nothing to measure."""
+    """The largest size must not be below the smallest."""
     with pytest.raises(SystemExit):
         script("scaling").parse(["--largest", "10"])
     assert "at least 1,000" in capsys.readouterr().err
@@ -34,7 +34,7 @@ def test_too_few_images_are_refused(script: Script, capsys: pytest.CaptureFixtur
 
 @pytest.mark.full
 def test_a_quick_run() -> None:
-    """The real thing, short: one document on stdout with a row for each size."""
+    """A short run prints one document with a row for each size."""
     command = [sys.executable, "benchmarks/scaling.py", "--quick", "--json", "--device", "cpu"]
     command += ["--threads", "1", "--turn-s", "0.1", "--turns", "1"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""seeds_at_once.py: what it measures, a short run of it, and what its page says."""
+"""seeds_at_once.py: its rows, a short run, and its page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_every_ratio_is_over_seeds_in_turn(
     script: Script, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """So that way comes first; what is compiled is left to accelerators."""
+    """Sequential training is measured first; compilation is for accelerators only."""
     parse = script("seeds_at_once").parse
     arguments = parse(["--device", "cpu"])
     assert arguments.ways == ["in turn", "stacked", "threads", "processes"]
@@ -34,7 +34,7 @@ def test_every_ratio_is_over_seeds_in_turn(
 
 @pytest.mark.full
 def test_a_quick_run() -> None:
-    """The real thing, short: a row for each number of seeds and way."""
+    """A short run prints one document with a row for each number of seeds and strategy."""
     command = [sys.executable, "benchmarks/seeds_at_once.py", "--quick", "--json"]
     command += ["--device", "cpu", "--ways", "in turn,stacked,processes", "--seeds", "2"]
     done = subprocess.run(
@@ -51,7 +51,7 @@ def test_a_quick_run() -> None:
 
 
 def test_the_page_says_what_the_file_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row for each number of seeds, and the committed ratios as quotients of medians."""
+    """It has a row for each number of seeds, and ratios are quotients of medians."""
     path = ROOT / "benchmarks" / "measurements" / "seeds-at-once.json"
     data = json.loads(path.read_text(encoding="utf-8"))["data"]
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "_ext"))

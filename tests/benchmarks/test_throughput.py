@@ -1,4 +1,4 @@
-"""throughput.py: what it lines up, its rows and ratios, and a short run of it."""
+"""throughput.py: contenders, rows, ratios, and a short run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SHARED |= {"channels_last": False, "augmented": False, "compile": "off"}
 
 
 def parsed(script: Script, *words: str) -> Any:
-    """The options for a machine without a GPU, with or without Lightning."""
+    """Return the options for a machine without a GPU, with or without Lightning."""
     return script("throughput").parse(["--device", "cpu", "--no-lightning", *words])
 
 
 def test_rivals_meet_the_engine_at_its_batch(script: Script) -> None:
-    """Same model, batch and precision; layout and augmentation are the engine's own."""
+    """Model, batch size and precision are equal; layout and augmentation are the engine's."""
     throughput = script("throughput")
     arguments = parsed(script)
     arguments.no_lightning = False
@@ -65,7 +65,7 @@ def test_rivals_meet_the_engine_at_its_batch(script: Script) -> None:
 def test_wrong_options_are_told(
     script: Script, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
-    """Before anything is measured, with exit status 2."""
+    """They are rejected before measuring, with exit status 2."""
     with pytest.raises(SystemExit) as stopped:
         parsed(script, *words)
     assert stopped.value.code == 2
@@ -75,7 +75,7 @@ def test_wrong_options_are_told(
 def test_without_lightning_it_says_how_to_get_it(
     script: Script, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Or how to go without."""
+    """The error also names the option that omits it."""
     throughput = script("throughput")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SystemExit):
@@ -86,7 +86,7 @@ def test_without_lightning_it_says_how_to_get_it(
 
 
 def rows(script: Script, model: str, rates: dict[str, list[float]]) -> list[dict[str, Any]]:
-    """Rows of a model whose peak is 100 GFLOP/s."""
+    """Return the rows of a model whose peak is 100 GFLOP/s."""
     throughput, measured = script("throughput"), script("_measured")
     setting = SHARED | {"model": model, "way": "engine", "batch_size": 32}
     facts = {"first_step_s": 1.0, "flops_per_image": 2e7}
@@ -99,7 +99,7 @@ def rows(script: Script, model: str, rates: dict[str, list[float]]) -> list[dict
 
 
 def test_ratios_and_shares_are_those_of_the_rows(script: Script) -> None:
-    """Each named ratio is a quotient of two rows; a model that was left out has none."""
+    """Each ratio is a quotient of two rows; omitted models have none."""
     throughput = script("throughput")
     mobile = {"lightning": [10, 20, 30], "engine": [40, 60, 70], "engine best": [100, 100, 90]}
     group = {"rows": rows(script, "mobilenetv3_small_100", mobile), "tried": []}
@@ -116,7 +116,7 @@ def test_ratios_and_shares_are_those_of_the_rows(script: Script) -> None:
 
 
 def test_the_account_of_a_profile_adds_up(script: Script) -> None:
-    """Shares of kinds make up the whole; arithmetic's own share of peak excludes the rest."""
+    """Shares by kind add up to one; the share of peak covers arithmetic only."""
     throughput = script("throughput")
     operations = [
         ["aten::mkldnn_convolution", 3.0],
@@ -128,8 +128,8 @@ def test_the_account_of_a_profile_adds_up(script: Script) -> None:
         ["something else", 0.5],
     ]
     turn = {"operations": operations, "seconds": 12.5, "per_s": 80.0}
-    made = throughput.account(turn, {"value": 0.3})
-    assert made["shares"] == {
+    result = throughput.account(turn, {"value": 0.3})
+    assert result["shares"] == {
         "convolution": 0.5,
         "normalisation": 0.2,
         "depthwise convolution": 0.1,
@@ -137,10 +137,10 @@ def test_the_account_of_a_profile_adds_up(script: Script) -> None:
         "augmentation": 0.05,
         "other": 0.05,
     }
-    assert made["us_per_image"]["convolution"] == 5000.0  # 5 s over 1,000 images
-    assert made["busy_share"] == 0.8
-    assert made["arithmetic_share_of_peak"] == 0.5
-    assert made["operations"][0] == ["aten::mkldnn_convolution", 0.3]
+    assert result["us_per_image"]["convolution"] == 5000.0  # 5 s over 1,000 images
+    assert result["busy_share"] == 0.8
+    assert result["arithmetic_share_of_peak"] == 0.5
+    assert result["operations"][0] == ["aten::mkldnn_convolution", 0.3]
     assert throughput.account(turn, None)["arithmetic_share_of_peak"] is None
     unseen = throughput.account(turn | {"operations": []}, {"value": 0.3})
     assert unseen["busy_share"] == 0
@@ -163,12 +163,12 @@ def test_the_account_of_a_profile_adds_up(script: Script) -> None:
     ],
 )
 def test_operations_have_a_kind(script: Script, operation: str, kind: str) -> None:
-    """On the CPU and on a GPU, whose kernels have different names."""
+    """Kernels have different names on the CPU and on a GPU."""
     assert script("throughput").kind_of(operation) == kind
 
 
 def test_arithmetic_is_counted_with_groups(script: Script) -> None:
-    """A convolution's backward pass takes as much as forward for each gradient, groups or not."""
+    """Each gradient of a convolution costs as much as its forward pass, for any groups."""
     from torch import nn
 
     contenders = script("_contenders")
@@ -184,11 +184,11 @@ def test_arithmetic_is_counted_with_groups(script: Script) -> None:
 def test_the_fastest_setting_is_chosen_and_failures_are_kept(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A setting that fails is a row with its reason; if all fail, so does the benchmark."""
+    """A failing setting is a row with its reason; if all fail, so does the benchmark."""
     throughput = script("throughput")
 
     class Made:
-        """A contender whose rate is its batch size; 512 of them do not fit."""
+        """Contender whose rate is its batch size; a batch of 512 does not fit."""
 
         def __init__(self, setting: dict[str, Any]) -> None:
             self.setting = setting
@@ -224,7 +224,7 @@ def test_a_contender_that_dies_says_why(script: Script) -> None:
 
 @pytest.mark.full
 def test_a_quick_run(tmp_path: Path) -> None:
-    """The real thing, short: one document on stdout, its ratios those of its rows."""
+    """A short run prints one document whose ratios agree with its rows."""
     out = tmp_path / "throughput.json"
     command = [sys.executable, "benchmarks/throughput.py", "--quick", "--json", "--device", "cpu"]
     command += ["--threads", "1", "--turn-s", "0.1", "--images", "300", "--batches", "32,64"]
@@ -241,10 +241,10 @@ def test_a_quick_run(tmp_path: Path) -> None:
     assert document == json.loads(out.read_text(encoding="utf-8"))
     assert document["schema"] == "oraclezoo/throughput/1"
     data = document["data"]
-    found = {row["contender"]: row["images_per_s"]["median"] for row in data["rows"]}
-    assert {"dataloader", "engine", "engine best"} <= set(found)
+    actual = {row["contender"]: row["images_per_s"]["median"] for row in data["rows"]}
+    assert {"dataloader", "engine", "engine best"} <= set(actual)
     assert data["ratio_plain_house_net"] == pytest.approx(
-        found["engine"] / found["dataloader"], abs=1e-3
+        actual["engine"] / actual["dataloader"], abs=1e-3
     )
     best = next(row for row in data["rows"] if row["contender"] == "engine best")
     assert data["flops_share_of_peak"] == best["share_of_peak"]["value"]

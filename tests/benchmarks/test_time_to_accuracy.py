@@ -1,4 +1,4 @@
-"""time_to_accuracy.py: its options and rows, and a short run of it, twice."""
+"""time_to_accuracy.py: options, rows, and a short run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_track_is_real_where_there_is_data(script: Script) -> None:
-    """Without a folder of images it is the generated one, and a named one is kept."""
+    """Without a data folder, the track is the generated one; an explicit track is kept."""
     parse = script("time_to_accuracy").parse
     assert parse([]).track == "glyphs-3k"
     assert parse(["--data-dir", "images"]).track == "oracle-mnist-3k"
@@ -29,16 +29,16 @@ def test_the_track_is_real_where_there_is_data(script: Script) -> None:
 
 
 def test_one_seed_has_no_interval(script: Script, capsys: pytest.CaptureFixture[str]) -> None:
-    """So it is refused before hours of training."""
+    """One seed is rejected before hours of training."""
     with pytest.raises(SystemExit):
         script("time_to_accuracy").parse(["--seeds", "1"])
     assert "at least 2" in capsys.readouterr().err
 
 
 def test_rows_are_those_of_published_results(script: Script) -> None:
-    """A row a recipe, with the mean and median of a separate result.
+    """Each recipe has a row with mean and median of a single result.
 
-    Of a recipe that was run on several classes of hardware one result makes the whole row.
+    If a recipe has results on several hardware classes, one of them provides the whole row.
     """
     results = [entry.result for entry in load_results([ROOT / "benchmarks" / "results"])]
     rows = script("time_to_accuracy").rows(results)
@@ -71,25 +71,25 @@ def test_a_quick_run_goes_on_where_it_was(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The real thing, short; a second call trains nothing again and gives the same figures."""
+    """A second run trains nothing again and gives the same figures."""
     recipe_file = tmp_path / "brief.toml"
     brief = recipe.Recipe.load("authors-cnn", {"budget.epochs": 1, "name": "brief"})
     recipe_file.write_text(brief.to_toml(), encoding="utf-8")
     options = ["--json", "--recipes", str(recipe_file), "--seeds", "2", "--device", "cpu"]
     monkeypatch.setattr(sys, "argv", ["time_to_accuracy.py", *options])
     monkeypatch.chdir(tmp_path)
-    made = []
+    result = []
     for kept in (0, 2):
         script("time_to_accuracy").main()
         printed = capsys.readouterr()
         assert printed.err.count("kept") == kept
-        made.append(json.loads(printed.out))
-    assert made[0]["schema"] == "oraclezoo/time-to-accuracy/1"
-    assert made[0]["data"]["rows"] == made[1]["data"]["rows"]
-    (row,) = made[0]["data"]["rows"]
+        result.append(json.loads(printed.out))
+    assert result[0]["schema"] == "oraclezoo/time-to-accuracy/1"
+    assert result[0]["data"]["rows"] == result[1]["data"]["rows"]
+    (row,) = result[0]["data"]["rows"]
     assert row["recipe"] == "brief"
     assert row["division"] == "closed"
     assert row["seeds"] == 2
     assert 0 < row["test_accuracy_mean"] < 1
     assert row["train_s_median"] > 0
-    assert made[0]["data"]["synthetic"]
+    assert result[0]["data"]["synthetic"]

@@ -1,5 +1,16 @@
-"""Results made of simulated predictions, for the commands that read results."""
+"""Fixtures: results with simulated predictions, and an empty working directory."""
+
+from pathlib import Path
+
+import pytest
 
 from helpers.results import make_entry
 
 __all__ = ["make_entry"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change to an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

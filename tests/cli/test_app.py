@@ -1,4 +1,4 @@
-"""What commands share: one JSON document, aligned columns, a registry made when asked for."""
+"""Shared output functions: JSON documents, aligned columns, lazy registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CELL = st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"]), min_
 
 
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
-    """Schema and data, in ASCII, so that every terminal can show it."""
+    """Schema and data are printed in ASCII, for any terminal."""
     emit_json("oraclezoo/x/1", {"glyph": "大"})
     out = capsys.readouterr().out
     assert json.loads(out) == {"schema": "oraclezoo/x/1", "data": {"glyph": "大"}}
@@ -25,7 +25,7 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is refused before anything is printed."""
+    """NaN raises an error before anything is printed."""
     with pytest.raises(ValueError, match="not JSON compliant"):
         emit_json("oraclezoo/x/1", [math.nan])
     assert capsys.readouterr().out == ""
@@ -33,7 +33,7 @@ def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
 
 @given(st.lists(st.tuples(CELL, CELL, CELL), max_size=5))
 def test_columns_are_aligned_and_nothing_is_lost(rows: list[tuple[str, str, str]]) -> None:
-    """Away from a terminal each row is whole, and each column begins at the same place."""
+    """Without a terminal, rows are complete and columns are aligned."""
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(click, "echo", lambda text: lines.extend(click.unstyle(text).split("\n")))
@@ -48,7 +48,7 @@ def test_columns_are_aligned_and_nothing_is_lost(rows: list[tuple[str, str, str]
 def test_a_terminal_cuts_long_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that a row stays a row."""
+    """Each row stays on one line."""
     monkeypatch.setattr("os.get_terminal_size", lambda _: Size())
     print_table(("A", "B"), [("x", "y" * 50)])
     assert capsys.readouterr().out.splitlines()[1] == "x  " + "y" * 16 + "…"
@@ -63,7 +63,7 @@ class Size:
 def test_the_registry_is_made_once_and_when_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Commands that need no registry do not wait for plugins."""
+    """Commands without a registry do not load plugins."""
     calls: list[bool] = []
 
     def build(*, strict: bool) -> Any:
@@ -86,7 +86,7 @@ def test_messages_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_names_are_completed_by_kind() -> None:
-    """Those of the asked kinds that begin with what was typed."""
+    """Names of the given kinds with the typed prefix are completed."""
     context = click.Context(click.Command("x"))
     parameter = click.Argument(["name"])
     assert complete_names("scheduler")(context, parameter, "lin") == ["linear"]

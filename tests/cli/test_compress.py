@@ -1,4 +1,4 @@
-"""Export, quantize and receipt, as a user meets them."""
+"""``oraclezoo export``, ``quantize`` and ``receipt``."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from oraclezoo.cli import cli
-
-
-def oraclezoo(*arguments: str | Path) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+from helpers.commands import oraclezoo
 
 
 @pytest.fixture(scope="module")
 def exported(tiny_run: Path, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder made by the command."""
+    """Return a model folder written by the command."""
     out = tmp_path_factory.mktemp("exported") / "model"
     result = oraclezoo("export", tiny_run, "--out", out, "--data-dir", tiny_idx, "--no-timed")
     assert result.exit_code == 0, result.output
@@ -31,7 +25,7 @@ def exported(tiny_run: Path, tiny_idx: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def test_quantize_puts_its_result_beside_the_model(exported: Path, tiny_idx: Path) -> None:
-    """As MODEL-int8, with two receipts, which receipt shows in words and as one document."""
+    """The folder is MODEL-int8; ``receipt`` shows its two receipts as text and as JSON."""
     result = oraclezoo("quantize", exported, "--data-dir", tiny_idx, "--no-timed", "--json")
     assert result.exit_code == 0, result.output
     data = json.loads(result.stdout)["data"]
@@ -44,25 +38,25 @@ def test_quantize_puts_its_result_beside_the_model(exported: Path, tiny_idx: Pat
     assert "onnx int8" in shown.stdout
     document = json.loads(oraclezoo("receipt", folder, "--json").stdout)
     assert document["schema"] == "oraclezoo/receipts/1"
-    assert [made["step"] for made in document["data"]["receipts"]] == ["export", "quantize"]
+    assert [receipt["step"] for receipt in document["data"]["receipts"]] == ["export", "quantize"]
 
 
 def test_an_int8_file_is_not_overwritten_by_float(exported: Path, tiny_idx: Path) -> None:
-    """Export by default goes into the model's own folder, but not over a quantized file."""
+    """Export writes into the model's folder by default, but not over a quantized file."""
     small = exported.with_name("small")
-    made = oraclezoo("quantize", exported, "--out", small, "--data-dir", tiny_idx, "--no-timed")
-    assert made.exit_code == 0, made.output
+    output = oraclezoo("quantize", exported, "--out", small, "--data-dir", tiny_idx, "--no-timed")
+    assert output.exit_code == 0, output.output
     before = (small / "model.onnx").read_bytes()
     result = oraclezoo("export", small, "--data-dir", tiny_idx, "--no-timed")
     assert result.exit_code == 2
-    assert "would be lost" in result.stderr
+    assert "has a quantized model (int8)" in result.stderr
     assert (small / "model.onnx").read_bytes() == before
 
 
 def test_a_pt2_program_lies_beside_the_model(
     exported: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """Checked like ONNX; its digest is in the receipt."""
+    """The program is verified like ONNX; the receipt has its digest."""
     result = oraclezoo(
         "export",
         exported,
@@ -75,28 +69,30 @@ def test_a_pt2_program_lies_beside_the_model(
         "--json",
     )
     assert result.exit_code == 0, result.output
-    made = json.loads(result.stdout)["data"]["receipt"]
-    assert made["after"]["form"] == "pt2"
-    assert (tmp_path / "p" / made["options"]["file"]).stat().st_size == made["after"]["size_bytes"]
+    output = json.loads(result.stdout)["data"]["receipt"]
+    assert output["after"]["form"] == "pt2"
+    assert (tmp_path / "p" / output["options"]["file"]).stat().st_size == output["after"][
+        "size_bytes"
+    ]
 
 
 def test_a_parity_that_is_not_met_exits_with_3(
     tiny_run: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """Asked for no difference at all, the figure is named and nothing is written."""
+    """With tolerance 0, the error states the difference and nothing is written."""
     out = tmp_path / "m"
     result = oraclezoo(
         "export", tiny_run, "--out", out, "--tolerance", "0", "--data-dir", tiny_idx, "--no-timed"
     )
     assert result.exit_code == 3
-    assert "probabilities differ by up to" in result.stderr
+    assert "largest difference of a probability" in result.stderr
     assert not out.exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["receipt", "nowhere"], 1, "nowhere is not there: give a model folder or a run folder"),
+        (["receipt", "nowhere"], 1, "nowhere does not exist: give a model folder or a run folder"),
         (["export", "."], 1, "has neither model.json nor run.json"),
         (["quantize", "m", "--at", "1x1"], 2, "'1x1' is not BATCH:THREADS"),
         (["quantize", "m", "--precision", "int4"], 2, "int4"),
@@ -106,7 +102,7 @@ def test_a_parity_that_is_not_met_exits_with_3(
 def test_wrong_usage_is_one_clear_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, said: str
 ) -> None:
-    """A folder that is none, a setting or a precision that cannot be."""
+    """Invalid folders, settings and precisions."""
     monkeypatch.chdir(tmp_path)
     result = oraclezoo(*arguments)
     assert result.exit_code == status, result.output

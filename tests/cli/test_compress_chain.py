@@ -1,4 +1,4 @@
-"""``oraclezoo compress`` as a user meets it: streams, exit statuses, what is left in OUT."""
+"""``oraclezoo compress``: streams, exit statuses and output folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def compress(*arguments: str | Path) -> Result:
 def test_nothing_within_exits_with_3_and_looser_bounds_go_on(
     tiny_run: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """The figures on stderr and no model; then a table and the receipt, or one document."""
+    """The error has the figures; resuming with looser limits gives a table or a document."""
     out = tmp_path / "out"
     failed = compress(tiny_run, "--out", out, "--size", "0.01", "--data-dir", tiny_idx)
     assert failed.exit_code == 3, failed.output
@@ -50,13 +50,13 @@ def test_nothing_within_exits_with_3_and_looser_bounds_go_on(
         (("--latency", "1.5"), "--latency"),
         (("--size", "0"), "--size"),
         (("--size", "0.5", "--sensitivity", "much"), "--sensitivity"),
-        (("--size", "0.5", "--resume", "--overwrite"), "exclude each other"),
+        (("--size", "0.5", "--resume", "--overwrite"), "--resume or --overwrite"),
     ],
 )
 def test_wrong_usage_exits_with_2(
     tiny_run: Path, tiny_idx: Path, tmp_path: Path, options: tuple[str, ...], word: str
 ) -> None:
-    """A line that says what is wrong, and no traceback."""
+    """One line states the fault, without a traceback."""
     result = compress(tiny_run, "--out", tmp_path / "out", *options, "--data-dir", tiny_idx)
     assert result.exit_code == 2, result.output
     assert word in result.stderr

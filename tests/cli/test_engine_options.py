@@ -1,4 +1,4 @@
-"""--compile, --deterministic and --profile, as a user meets them."""
+"""The options --compile, --deterministic and --profile."""
 
 from __future__ import annotations
 
@@ -6,36 +6,19 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 import oraclezoo as oz
+from helpers.commands import SMALL, oraclezoo, train
 from oraclezoo import jobs
 from oraclezoo.artifacts import build
-from oraclezoo.cli import cli
 from oraclezoo.errors import OutOfMemoryError, UsageError
-
-SMALL = ("-s", "budget.epochs=4", "-s", "budget.batch_size=16", "--device", "cpu")
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def oraclezoo(*arguments: str | Path) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
-
-
-def train(data: Path, *more: str) -> Result:
-    """Train a small recipe on a folder of IDX files."""
-    return oraclezoo("train", "authors-cnn", "--track", "idx", "--data-dir", data, *SMALL, *more)
 
 
 def test_a_profile_is_shown_and_kept(here: Path, tiny_idx: Path) -> None:
-    """The budget on stdout; trace and report in the run folder, and gone with the next training."""
+    """stdout has the time breakdown.
+
+    Trace and report stay in the run folder until it is replaced.
+    """
     result = train(tiny_idx, "--profile")
     assert result.exit_code == 0, result.output
     folder = Path(result.stdout.splitlines()[0])
@@ -45,7 +28,7 @@ def test_a_profile_is_shown_and_kept(here: Path, tiny_idx: Path) -> None:
     report = json.loads((folder / "profile.json").read_text())
     assert report["schema"] == "oraclezoo/profile/1"
     assert json.loads((folder / "trace.json").read_text())["traceEvents"]
-    assert oz.Run.load(folder).record["profiled"]
+    assert oz.Run.load(folder).record.profiled
     document = json.loads(train(tiny_idx, "--profile", "--overwrite", "--json").stdout)["data"]
     assert {row["phase"] for row in document["profile"]["budget"]} >= {"augment", "optimizer"}
     refused = train(tiny_idx, "--profile", "--resume")
@@ -54,11 +37,11 @@ def test_a_profile_is_shown_and_kept(here: Path, tiny_idx: Path) -> None:
     assert train(tiny_idx, "--overwrite").exit_code == 0
     assert not (folder / "profile.json").exists()
     assert not (folder / "trace.json").exists()
-    assert not oz.Run.load(folder).record["profiled"]
+    assert not oz.Run.load(folder).record.profiled
 
 
 def test_a_profile_goes_where_python_says(here: Path, tiny_idx: Path) -> None:
-    """``profile`` takes a folder; too short a training is refused before it starts."""
+    """``profile`` accepts a folder; a too short training run is rejected before it starts."""
     recipe = oz.Recipe.load("authors-cnn", {"budget.epochs": 1, "data.track": "idx"})
     oz.train(recipe, data_dir=tiny_idx, device="cpu", profile="elsewhere")
     assert {path.name for path in Path("elsewhere").iterdir()} == {"profile.json", "trace.json"}
@@ -68,7 +51,7 @@ def test_a_profile_goes_where_python_says(here: Path, tiny_idx: Path) -> None:
 
 
 def test_engine_settings_are_recorded_and_change_no_hash(here: Path, tiny_idx: Path) -> None:
-    """What was asked and what came of it are in run.json; the folder is the same one."""
+    """run.json has the requested and the used settings; the folder's name is the same."""
     first = train(tiny_idx, "--json")
     plain = json.loads(first.stdout)["data"]
     assert (plain["compile"], plain["deterministic"]) == ("auto", False)
@@ -79,7 +62,7 @@ def test_engine_settings_are_recorded_and_change_no_hash(here: Path, tiny_idx: P
     assert (strict["compile"], strict["deterministic"]) == ("off", True)
     assert strict["folder"] == plain["folder"]
     saved = oz.Run.load(strict["folder"])
-    assert [row["train_loss"] for row in saved.metrics]
+    assert [row.train_loss for row in saved.metrics]
     assert len((saved.folder / "last.safetensors").read_bytes()) == pytest.approx(
         len(weights), abs=200
     )
@@ -88,14 +71,14 @@ def test_engine_settings_are_recorded_and_change_no_hash(here: Path, tiny_idx: P
 
 
 def test_a_benchmark_hands_them_to_its_jobs(here: Path, tiny_idx: Path) -> None:
-    """Each job's record says so, and a run made otherwise does not stand for one made so."""
+    """Each job records them, and runs with other settings are not reused."""
     arguments = ("bench", "authors-cnn", "--track", "idx", "--data-dir", tiny_idx, *SMALL)
     more = ("--seeds", "1", "--json", "--compile", "off", "--deterministic")
     result = oraclezoo(*arguments, *more)
     assert result.exit_code == 0, result.output
     (folder,) = (path for path in Path("runs").iterdir() if path.is_dir())
-    record = oz.Run.load(folder).record
-    assert (record["compile"], record["deterministic"]) == ("off", True)
+    provenance = oz.Run.load(folder).record.provenance
+    assert (provenance.compile, provenance.deterministic) == ("off", True)
     kept = oraclezoo(*arguments, *more)
     assert "(reused)" in kept.stderr
     anew = oraclezoo(*arguments, *more[:-1])
@@ -108,7 +91,7 @@ def test_a_benchmark_hands_them_to_its_jobs(here: Path, tiny_idx: Path) -> None:
 def test_too_large_a_model_is_told_apart_from_a_batch(
     here: Path, tiny_idx: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No memory before the first batch: two lines, and no batch size is named."""
+    """Without memory for any batch, the two lines name no batch size."""
 
     def refuse(*arguments: object, **options: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1")
@@ -122,5 +105,5 @@ def test_too_large_a_model_is_told_apart_from_a_batch(
 
 
 def test_a_job_reports_it_as_out_of_memory() -> None:
-    """As torch's own error, so that a benchmark tells it from other failures."""
+    """The job raises torch's error type, so that the benchmark can classify the failure."""
     assert jobs._REASONS[OutOfMemoryError] == "out-of-memory"

@@ -1,4 +1,4 @@
-"""``oraclezoo env`` says what a bug report needs."""
+"""``oraclezoo env``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from oraclezoo.cli import cli
 
 
 def test_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Versions as installed, hardware, the cache, and our variables only."""
+    """Versions, hardware, cache and oraclezoo's environment variables are included."""
     monkeypatch.setenv("ORACLEZOO_EXAMPLE", "7")
     monkeypatch.setenv("SECRET_TOKEN", "hidden")
     result = CliRunner().invoke(cli, ["env", "--json"])
     assert result.exit_code == 0
-    found = json.loads(result.stdout)
-    assert found["schema"] == "oraclezoo/env/1"
-    data = found["data"]
+    actual = json.loads(result.stdout)
+    assert actual["schema"] == "oraclezoo/env/1"
+    data = actual["data"]
     assert data["oraclezoo"] == oraclezoo.__version__
     assert platform.python_version() in data["python"]
     assert data["packages"]["click"] == version("click")
@@ -33,7 +33,7 @@ def test_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_environment_in_words() -> None:
-    """The same facts, a line each."""
+    """The same facts, one per line."""
     result = CliRunner().invoke(cli, ["env"])
     assert result.exit_code == 0
     assert f"oraclezoo: {oraclezoo.__version__}\n" in result.stdout

@@ -1,15 +1,19 @@
-"""Ctrl-C and broken files, through the real program."""
+"""Ctrl-C and corrupt files, in real processes."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,7 +26,7 @@ PROGRAM = [sys.executable, "-m", "oraclezoo"]
 
 
 def train_command(data: Path, epochs: int, *more: str) -> list[str]:
-    """A small training on a folder of IDX files."""
+    """Return the command of a small training run on IDX files."""
     small = ["-s", f"budget.epochs={epochs}", "-s", "budget.batch_size=16", "--device", "cpu"]
     return [
         *PROGRAM,
@@ -37,17 +41,23 @@ def train_command(data: Path, epochs: int, *more: str) -> list[str]:
     ]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
-def test_ctrl_c_in_training_then_resume(tiny_idx: Path, tmp_path: Path) -> None:
-    """Exit status 130, the state kept, and --resume ends where an unbroken run does."""
-    command = train_command(tiny_idx, 200)
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+def wait_for_an_epoch(folder: Path) -> None:
+    """Wait until a run below a folder has metrics."""
     stop_at = time.monotonic() + 300
     while time.monotonic() < stop_at and not (
-        (found := list(tmp_path.glob("runs/*/metrics.jsonl"))) and found[0].read_text()
+        (metrics := list(folder.glob("runs/*/metrics.jsonl"))) and metrics[0].read_text()
     ):
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_in_training_then_resume(name: str, tiny_idx: Path, tmp_path: Path) -> None:
+    """The exit status is 130, and --resume ends like an uninterrupted run."""
+    command = train_command(tiny_idx, 200)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    wait_for_an_epoch(tmp_path)
+    process.send_signal(getattr(signal, name))
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert "--resume" in stderr
@@ -59,6 +69,43 @@ def test_ctrl_c_in_training_then_resume(tiny_idx: Path, tmp_path: Path) -> None:
     (one,), (other,) = tmp_path.glob("runs/*/last.safetensors"), tmp_path.glob("whole/*/last.*")
     a, b = load_state(one)["model"], load_state(other)["model"]
     assert all(bool((a[key] == b[key]).all()) for key in b)
+
+
+IN_A_TERMINAL = """
+import os, sys
+os.open(os.ttyname(0), os.O_RDWR)  # becomes the terminal of this session
+os.execv(sys.executable, sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
+def test_a_closed_terminal_keeps_the_state(tiny_idx: Path, tmp_path: Path) -> None:
+    """Nothing can be printed any more; the run is interrupted and not failed."""
+    ours, theirs = os.openpty()
+    command = train_command(tiny_idx, 2000)
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL, *command],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    reader = threading.Thread(target=_drain, args=(ours,), daemon=True)
+    reader.start()
+    wait_for_an_epoch(tmp_path)
+    os.close(ours)
+    assert process.wait(timeout=300) == 130
+    (record,) = tmp_path.glob("runs/*/run.json")
+    assert json.loads(record.read_text())["status"] == "interrupted"
+
+
+def _drain(descriptor: int) -> None:
+    with suppress(OSError):
+        while True:
+            if select.select([descriptor], [], [], 0.1)[0]:
+                os.read(descriptor, 1 << 16)
 
 
 def _truncate(path: Path) -> None:
@@ -81,8 +128,8 @@ def _one_image_less(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (_truncate, "gzip data is broken"),
-        (_wrong_magic, "it begins with 01 02 03 04"),
+        (_truncate, "corrupt or truncated gzip data"),
+        (_wrong_magic, "begins with 01 02 03 04"),
         (_web_page, "HTML"),
         (_one_image_less, "159 images but 160 labels"),
     ],
@@ -90,7 +137,7 @@ def _one_image_less(path: Path) -> None:
 def test_broken_files_are_one_clear_error(
     spoil: Callable[[Path], None], says: str, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """The file and the fault are named in two lines at most; no run folder is left."""
+    """At most two lines name file and fault; no run folder is left."""
     data = tmp_path / "data"
     shutil.copytree(tiny_idx, data)
     spoil(data / "train-images-idx3-ubyte.gz")
@@ -105,7 +152,7 @@ def test_broken_files_are_one_clear_error(
 def test_training_without_a_timm_backbone_does_not_import_timm(
     tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """timm and torchvision cost seconds that such a run must not pay."""
+    """timm and torchvision take seconds to import."""
     code = (
         "import sys, oraclezoo as oz\n"
         "recipe = oz.Recipe.load('default', {'data.track': 'idx', 'budget.epochs': 1,"

@@ -22,7 +22,7 @@ MakeEntry = Callable[..., Entry]
 
 
 def run(*arguments: str) -> str:
-    """stdout of the command; its errors are raised."""
+    """Return the command's stdout; errors are raised."""
     runner = CliRunner()
     outcome = runner.invoke(command, list(arguments), catch_exceptions=False)
     assert outcome.exit_code == 0, outcome.output
@@ -32,7 +32,7 @@ def run(*arguments: str) -> str:
 
 @pytest.fixture
 def here(make_entry: MakeEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with ./results of two tracks."""
+    """Change to a working directory with ./results of two tracks."""
     rng = np.random.default_rng(0)
     make_entry("default", rng.random((5, 60)) < 0.9)
     make_entry("authors-cnn", rng.random((5, 60)) < 0.6)
@@ -43,18 +43,18 @@ def here(make_entry: MakeEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_json_is_one_document(here: Path) -> None:
-    """--json and --format json print the same one document, and nothing else."""
+    """--json and --format json print the same single document."""
     document = json.loads(run("--json"))
     assert document == json.loads(run("--format", "json"))
     assert document["schema"] == "oraclezoo/leaderboard/1"
-    made = document["data"]["tables"]
-    assert [table["track"] for table in made] == ["glyphs-3k", "oracle-mnist-3k"]
-    assert [row["recipe"] for row in made[0]["rows"]] == ["default", "authors-cnn"]
-    assert [row["rank"] for row in made[0]["rows"]] == [1, 2]
+    result = document["data"]["tables"]
+    assert [table["track"] for table in result] == ["glyphs-3k", "oracle-mnist-3k"]
+    assert [row["recipe"] for row in result[0]["rows"]] == ["default", "authors-cnn"]
+    assert [row["rank"] for row in result[0]["rows"]] == [1, 2]
 
 
 def test_the_default_is_a_table_of_results_here(here: Path) -> None:
-    """Without arguments ./results is shown, a table a track."""
+    """Without arguments, ./results is shown with one table per track."""
     text = run()
     assert "Leaderboard: glyphs-3k, closed division" in text
     assert "Leaderboard: oracle-mnist-3k, closed division" in text
@@ -62,12 +62,12 @@ def test_the_default_is_a_table_of_results_here(here: Path) -> None:
 
 
 def test_a_track_can_be_chosen(here: Path) -> None:
-    """--track leaves the others out."""
+    """--track omits other tracks."""
     assert "glyphs" not in run("--track", "oracle-mnist-3k", "--format", "markdown")
 
 
 def test_csv_has_one_header(here: Path) -> None:
-    """Several tables are one CSV, told apart by their first columns."""
+    """Several tables form one CSV, distinguished by the first columns."""
     rows = list(csv.DictReader(io.StringIO(run("--format", "csv"))))
     assert [(row["track"], row["recipe"]) for row in rows] == [
         ("glyphs-3k", "default"),
@@ -77,20 +77,20 @@ def test_csv_has_one_header(here: Path) -> None:
 
 
 def test_nothing_to_show_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without results the error names the command that makes them."""
+    """The error suggests ``oraclezoo bench``."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ResultError, match="oraclezoo bench"):
         run()
 
 
 def test_it_is_a_click_command() -> None:
-    """The lazy group finds it under this name."""
+    """The lazy group finds it by this name."""
     assert isinstance(command, click.Command)
     assert command.name == "leaderboard"
 
 
 def test_further_columns_are_shown_when_asked(here: Path) -> None:
-    """Calibration of every row; a dash where corrupted images were not scored."""
+    """Every row shows its calibration, and a dash without corruption scores."""
     plain = run("--track", "glyphs-3k", "--format", "markdown")
     assert "ECE" not in plain
     robust = run("--track", "glyphs-3k", "--format", "markdown", "--columns", "robust")

@@ -1,4 +1,4 @@
-"""``oraclezoo list`` shows what there is and where it comes from."""
+"""``oraclezoo list``: components and their origin."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def show(*arguments: str) -> str:
 
 
 def document(*arguments: str) -> list[dict[str, Any]]:
-    found = json.loads(show(*arguments, "--json"))
-    assert found.keys() == {"schema", "data"}
-    assert found["schema"] == "oraclezoo/list/1"
-    data: list[dict[str, Any]] = found["data"]
+    actual = json.loads(show(*arguments, "--json"))
+    assert actual.keys() == {"schema", "data"}
+    assert actual["schema"] == "oraclezoo/list/1"
+    data: list[dict[str, Any]] = actual["data"]
     return data
 
 
 def names(*arguments: str) -> list[str]:
-    """The NAME column."""
+    """Return the NAME column."""
     return [line.split()[1] for line in show(*arguments).splitlines()[1:]]
 
 
 def test_everything_is_listed_with_its_origin() -> None:
-    """One line a component, in the order of the registry."""
+    """Each component has a line, in the registry's order."""
     lines = show().splitlines()
     assert lines[0].split() == ["KIND", "NAME", "ORIGIN", "SUMMARY"]
     listed = [line.split()[1] for line in lines[1:]]
@@ -46,7 +46,7 @@ def test_everything_is_listed_with_its_origin() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_may_be_singular_or_plural(kind: str) -> None:
-    """And lists only that kind."""
+    """Only that kind is listed."""
     lines = show(kind).splitlines()[1:]
     assert lines or kind == "model"  # none need be shipped
     assert {line.split()[0] for line in lines} <= {kind}
@@ -54,14 +54,14 @@ def test_a_kind_may_be_singular_or_plural(kind: str) -> None:
 
 
 def test_a_pattern_is_a_glob_or_a_part_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With or without a kind before it."""
+    """A kind may precede the pattern."""
     monkeypatch.setenv("ORACLEZOO_DISABLE_PLUGINS", "all")
     assert names("optimizers", "adam*") == names("adam*") == ["adam", "adamax", "adamp", "adamw"]
     assert names("backbones", "seres") == ["seresnet18"]
 
 
 def test_a_whole_name_shows_the_options() -> None:
-    """Type, default, bounds and meaning of each; facts and source."""
+    """Type, default, bounds and help of each option are shown, with facts and source."""
     text = show("optimizers", "sgd")
     assert text == show("sgd") == show("optimizer", "oraclezoo:sgd")
     entry = build_registry().get("optimizer", "sgd")
@@ -74,12 +74,12 @@ def test_a_whole_name_shows_the_options() -> None:
 
 
 def test_a_timm_architecture_is_shown_like_any_other() -> None:
-    """Though it is not listed."""
+    """It can be shown although it is not listed."""
     assert document("backbones", "timm/resnet50")[0]["qualified"] == "oraclezoo:timm/resnet50"
 
 
 def test_json_is_one_document_with_everything() -> None:
-    """The same entries as the table, each with options and provenance."""
+    """It has the table's entries with options and provenance."""
     data = document()
     assert [(e["kind"], e["name"]) for e in data] == [
         (entry.spec.kind, entry.spec.name) for entry in build_registry()
@@ -92,7 +92,7 @@ def test_json_is_one_document_with_everything() -> None:
 
 
 def test_plugins_are_listed_by_the_shortest_name_that_means_them(site: Any) -> None:
-    """A bare one when it is unique; qualified when it clashes or a built-in has it."""
+    """A unique name is bare; one that clashes is qualified."""
     site.offer("zoo-a", "unique-net", "shared-net", "resnet18")
     site.offer("zoo-b", "shared-net")
     assert names("backbones", "*-net") == ["zoo-a:shared-net", "zoo-b:shared-net", "unique-net"]

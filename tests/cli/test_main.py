@@ -20,7 +20,7 @@ from oraclezoo.errors import (
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[Any, str, str]:
-    """Exit status, stdout and stderr."""
+    """Return exit status, stdout and stderr."""
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     printed = capsys.readouterr()
@@ -29,7 +29,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[Any, str, 
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes a command ``fail`` that raises (or, for a number, exits with) what it is given."""
+    """Return a function that adds a command ``fail``, which raises or exits as given."""
 
     def install(error: BaseException | int) -> None:
         @click.command("fail")
@@ -62,7 +62,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_an_error_becomes_a_message_and_its_exit_status(
     capsys: pytest.CaptureFixture[str], failing: Any, error: Any, status: int, message: str
 ) -> None:
-    """Nothing on stdout, no traceback."""
+    """Nothing is on stdout, and there is no traceback."""
     failing(error)
     assert run(capsys, "fail") == (status, "", message)
 
@@ -70,7 +70,7 @@ def test_an_error_becomes_a_message_and_its_exit_status(
 def test_an_unexpected_error_is_one_line_that_names_debug(
     capsys: pytest.CaptureFixture[str], failing: Any
 ) -> None:
-    """Even when its own message has several."""
+    """This holds even if its message has several lines."""
     failing(ValueError("first\nsecond"))
     status, _, err = run(capsys, "fail")
     assert status == 1
@@ -83,7 +83,7 @@ def test_an_unexpected_error_is_one_line_that_names_debug(
 def test_debug_shows_the_traceback(
     capsys: pytest.CaptureFixture[str], failing: Any, error: Exception
 ) -> None:
-    """On stderr, before the message."""
+    """The traceback precedes the message on stderr."""
     failing(error)
     status, out, err = run(capsys, "--debug", "fail")
     assert (status, out) == (1, "")
@@ -95,7 +95,7 @@ def test_debug_shows_the_traceback(
 def test_a_command_may_set_its_exit_status(
     capsys: pytest.CaptureFixture[str], failing: Any, status: int
 ) -> None:
-    """Without a message of ours."""
+    """No message is added."""
     failing(status)
     assert run(capsys, "fail") == (status, "", "")
 
@@ -116,7 +116,7 @@ def test_a_command_may_set_its_exit_status(
 def test_wrong_usage_is_two_lines_at_most_and_status_2(
     capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    """With the nearest name where there is one."""
+    """A similar name is suggested if there is one."""
     status, out, err = run(capsys, *arguments)
     assert (status, out) == (2, "")
     assert err.startswith("oraclezoo: ")
@@ -127,7 +127,7 @@ def test_wrong_usage_is_two_lines_at_most_and_status_2(
 def test_strict_stops_on_a_quarantined_plugin(
     capsys: pytest.CaptureFixture[str], site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As an option or from the environment; without it the command works and says so."""
+    """--strict or its environment variable raises an error; otherwise there is a warning."""
     site.add("zoo-broken", "raise RuntimeError('no luck')")
     status, out, err = run(capsys, "list")
     assert status == 0
@@ -142,7 +142,7 @@ def test_strict_stops_on_a_quarantined_plugin(
 
 
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """On stdout, and that is no failure."""
+    """The help is on stdout, and the exit status is 0."""
     status, out, err = run(capsys)
     assert (status, err) == (0, "")
     assert all(f"\n  {name} " in out for name in COMMANDS)
@@ -151,7 +151,7 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_of_commands_is_true(name: str) -> None:
-    """Each target is there, carries its name, and has a help, as have its own commands."""
+    """Each target exists with that name and has a help text, and so do its subcommands."""
     module, _, attribute = COMMANDS[name][0].partition(":")
     command = getattr(importlib.import_module(module), attribute)
     assert isinstance(command, click.Command)
@@ -162,7 +162,7 @@ def test_the_table_of_commands_is_true(name: str) -> None:
 
 
 def test_a_caller_may_handle_errors_itself() -> None:
-    """As click offers it: without standalone mode nothing is caught."""
+    """Without click's standalone mode, exceptions propagate."""
     with pytest.raises(UsageError, match="unknown"):
         cli.main(["list", "backbones", "zzz"], standalone_mode=False)
 
@@ -178,7 +178,7 @@ def test_a_caller_may_handle_errors_itself() -> None:
     ],
 )
 def test_spelling_of_0_1_names_the_current_one(arguments: list[str], hint: str) -> None:
-    """Renamed options and positional outputs are usage errors that say what to type."""
+    """Renamed options and positional outputs are usage errors with the current name."""
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
     assert hint in result.stderr

@@ -1,4 +1,4 @@
-"""``oraclezoo models``: what goes by a name, and getting it."""
+"""``oraclezoo models``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oraclezoo.cli import cli
 
 @pytest.fixture
 def offered(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A plugin that offers one model, from an archive on this machine."""
+    """Install a plugin with one model, from a local archive."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     archive = tmp_path / "bands.tar.xz"
     with tarfile.open(archive, "w:xz") as tar:
@@ -43,7 +43,7 @@ def listed() -> dict[str, Any]:
 
 
 def test_a_model_is_listed_fetched_and_shown(offered: Path) -> None:
-    """First as one to fetch, without fetching it; then with its card."""
+    """Listing does not fetch the model; after fetching, its card is shown."""
     row = listed()["bands"]
     assert (row["where"], row["distribution"]) == ("to fetch", "zoo-a")
     assert row["size_bytes"] == offered.stat().st_size
@@ -66,7 +66,7 @@ def test_a_model_is_listed_fetched_and_shown(offered: Path) -> None:
 
 
 def test_a_folder_is_shown(tmp_path: Path) -> None:
-    """In lines, from its card alone."""
+    """The card alone is read."""
     folder = write_model(tmp_path / "mine", calibration={"temperature": 1.25})
     lines = run("show", folder).stdout.splitlines()
     assert "classes: 一 first, 二 second, 三 third, 四 fourth" in lines
@@ -77,7 +77,7 @@ def test_a_folder_is_shown(tmp_path: Path) -> None:
 
 
 def test_an_unknown_model_is_told_before_anything_is_fetched(offered: Path) -> None:
-    """With the nearest name."""
+    """The error suggests a similar name."""
     done = run("fetch", "bands", "bans")
     assert (done.exit_code, "did you mean 'bands'" in done.stderr) == (2, True)
     assert listed()["bands"]["where"] == "to fetch"

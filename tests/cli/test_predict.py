@@ -1,4 +1,4 @@
-"""``oraclezoo predict``: one line an image, or one document."""
+"""``oraclezoo predict``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def model(tmp_path: Path) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Four images of different kinds."""
+    """Return a folder with four images of different formats."""
     place = tmp_path / "images"
     place.mkdir()
     Image.fromarray(drawn(0)).save(place / "0.png")
@@ -39,7 +39,7 @@ def run(*arguments: Any, given: bytes | None = None) -> Result:
 
 
 def test_each_image_has_a_line(folder: Path, model: str) -> None:
-    """Its file, and the best classes with glyph, meaning and probability."""
+    """Each line has the file, and the best classes with glyph, name and probability."""
     done = run(folder, "--model", model, "--top", 2)
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
@@ -54,7 +54,7 @@ def test_each_image_has_a_line(folder: Path, model: str) -> None:
 
 
 def test_json_is_one_document(folder: Path, model: str) -> None:
-    """With all of the top classes and what was inverted."""
+    """It has all of the top classes, and whether the image was inverted."""
     done = run(folder, "--model", model, "--json", "--top", 9)
     document = json.loads(done.stdout)
     assert document["schema"] == "oraclezoo/predict/1"
@@ -66,14 +66,14 @@ def test_json_is_one_document(folder: Path, model: str) -> None:
         (3, "fourth", "四", False),
     ]
     for row in data["images"]:
-        assert sum(found["probability"] for found in row["top"]) == pytest.approx(1, abs=1e-5)
-        assert row["probability"] == max(found["probability"] for found in row["top"])
+        assert sum(actual["probability"] for actual in row["top"]) == pytest.approx(1, abs=1e-5)
+        assert row["probability"] == max(actual["probability"] for actual in row["top"])
     assert data["model"]["folder"] == model
     assert data["unreadable"] == []
 
 
 def test_files_that_cannot_be_read_are_named_and_the_others_read(folder: Path, model: str) -> None:
-    """Exit status 1 at the end, whether as text or as JSON."""
+    """The exit status is 1, for text and for JSON."""
     (folder / "bad.png").write_bytes(b"no image")
     done = run(folder / "nowhere.png", folder, "--model", model)
     assert done.exit_code == 1
@@ -91,7 +91,7 @@ def test_files_that_cannot_be_read_are_named_and_the_others_read(folder: Path, m
 
 
 def test_names_from_elsewhere_cannot_write_to_the_terminal(folder: Path, model: str) -> None:
-    """Escapes in a name are shown as such."""
+    """Control characters in file names are escaped."""
     (folder / "0.png").rename(folder / "\x1b[31m.png")
     done = run(folder, "--model", model)
     assert "\x1b" not in done.stdout
@@ -99,7 +99,7 @@ def test_names_from_elsewhere_cannot_write_to_the_terminal(folder: Path, model: 
 
 
 def test_standard_input_is_an_image_or_a_list(folder: Path, model: str) -> None:
-    """``-`` and ``--files-from -``; not both."""
+    """``-`` and ``--files-from -`` exclude each other."""
     image = run("-", "--model", model, given=(folder / "2.png").read_bytes())
     assert image.stdout.startswith("stdin: 三 third")
     listed = "\n".join(str(folder / name) for name in ("3.tif", "1.jpg")).encode()
@@ -113,7 +113,7 @@ def test_standard_input_is_an_image_or_a_list(folder: Path, model: str) -> None:
 
 
 def test_a_stated_polarity_is_believed(folder: Path, model: str) -> None:
-    """Two words in place of a guess."""
+    """--polarity replaces the detection."""
     arguments = (folder / "0.png", "--model", model, "--json", "--polarity")
     (row,) = json.loads(run(*arguments, "dark-on-light").stdout)["data"]["images"]
     assert row["inverted"]
@@ -122,7 +122,7 @@ def test_a_stated_polarity_is_believed(folder: Path, model: str) -> None:
 
 
 def test_no_image_and_no_model_are_told(folder: Path, tmp_path: Path) -> None:
-    """Before anything is read."""
+    """Both errors precede reading."""
     none = run()
     assert (none.exit_code, "pass an image" in none.stderr) == (2, True)
     nowhere = run(folder, "--model", tmp_path / "nowhere")
@@ -138,7 +138,7 @@ main(sys.argv[1:])
 
 
 def test_a_prediction_never_imports_torch(folder: Path, model: str) -> None:
-    """Nor anything else that takes long and is not needed."""
+    """Nor does it import other slow libraries."""
     done = subprocess.run(
         [sys.executable, "-c", WATCH, "predict", str(folder / "0.png"), "--model", model],
         capture_output=True,
@@ -154,7 +154,7 @@ def test_a_prediction_never_imports_torch(folder: Path, model: str) -> None:
 
 @pytest.mark.realdata
 def test_real_images_read_alike_from_files_of_any_kind(oracle_dir: Path, model: str) -> None:
-    """What reaches the net from PNG and RGBA is the image itself, of an inverted one almost all."""
+    """PNG and RGBA files give the original pixels; inverted images almost always do."""
     import oraclezoo as oz
     from oraclezoo.imaging.prepare import prepare
 

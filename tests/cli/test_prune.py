@@ -1,4 +1,4 @@
-"""``oraclezoo prune`` as a user meets it: streams, exit statuses, Ctrl-C."""
+"""``oraclezoo prune``: streams, exit statuses, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def prune(*arguments: str | Path) -> Result:
 
 
 def test_a_run_becomes_a_smaller_model(tiny_run: Path, tiny_idx: Path, tmp_path: Path) -> None:
-    """The receipt on stdout, progress on stderr; --json is one document; receipt shows it again."""
+    """The receipt is on stdout, progress on stderr; --json prints one document."""
     out = tmp_path / "small"
     options = ("--macs", "0.6", "--epochs", "1", "--data-dir", tiny_idx)
     result = prune(tiny_run, "--out", out, *options)
@@ -46,7 +46,7 @@ def test_a_run_becomes_a_smaller_model(tiny_run: Path, tiny_idx: Path, tmp_path:
 def test_a_crossed_gate_exits_with_3_and_the_figure(
     tiny_run: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """And leaves no model."""
+    """No model is written."""
     hard = ("--macs", "0.25", "--importance", "random", "--epochs", "0", "--max-limit", "0")
     result = prune(tiny_run, "--out", tmp_path / "out", *hard, "--data-dir", tiny_idx)
     assert result.exit_code == 3, result.output
@@ -61,13 +61,13 @@ def test_a_crossed_gate_exits_with_3_and_the_figure(
         (("--macs", "0"), "--macs"),
         (("--macs", "0.5", "--params", "0.5"), "one of macs"),
         (("--macs", "0.5", "--importance", "looks"), "--importance"),
-        (("--macs", "0.5", "--resume", "--overwrite"), "exclude each other"),
+        (("--macs", "0.5", "--resume", "--overwrite"), "--resume or --overwrite"),
     ],
 )
 def test_wrong_usage_exits_with_2(
     tiny_run: Path, tiny_idx: Path, tmp_path: Path, options: tuple[str, ...], word: str
 ) -> None:
-    """One or two lines, no traceback."""
+    """One or two lines, without a traceback."""
     result = prune(tiny_run, "--out", tmp_path / "out", *options, "--data-dir", tiny_idx)
     assert result.exit_code == 2
     assert word in result.stderr
@@ -75,7 +75,7 @@ def test_wrong_usage_exits_with_2(
 
 
 def test_what_is_no_model_exits_with_1(tmp_path: Path) -> None:
-    """A folder of something else."""
+    """The folder has other content."""
     result = prune(tmp_path, "--out", tmp_path / "out", "--macs", "0.5")
     assert result.exit_code == 1
     assert "neither model.json nor run.json" in result.stderr
@@ -86,11 +86,11 @@ def test_what_is_no_model_exits_with_1(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_the_work_and_resume_goes_on(
     tiny_run: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """Exit status 130; --resume does the epochs that are left, to the same end."""
-    given = ["--macs", "0.6", "--epochs", "60", "--data-dir", str(tiny_idx), *QUICK]
+    """The exit status is 130; --resume trains the remaining epochs to the same result."""
+    values = ["--macs", "0.6", "--epochs", "60", "--data-dir", str(tiny_idx), *QUICK]
     command = [sys.executable, "-m", "oraclezoo", "prune", str(tiny_run), "--out"]
     stopped, whole = str(tmp_path / "stopped"), str(tmp_path / "whole")
-    with subprocess.Popen([*command, stopped, *given], stderr=subprocess.PIPE, text=True) as job:
+    with subprocess.Popen([*command, stopped, *values], stderr=subprocess.PIPE, text=True) as job:
         assert job.stderr is not None
         for line in job.stderr:
             if line.startswith("fine-tuning"):
@@ -99,7 +99,7 @@ def test_ctrl_c_keeps_the_work_and_resume_goes_on(
         rest = job.stderr.read()
     assert job.returncode == 130, rest
     assert "--resume" in rest
-    subprocess.run([*command, stopped, *given, "--resume"], check=True, capture_output=True)
-    subprocess.run([*command, whole, *given], check=True, capture_output=True)
+    subprocess.run([*command, stopped, *values, "--resume"], check=True, capture_output=True)
+    subprocess.run([*command, whole, *values], check=True, capture_output=True)
     one, other = (oz.load(folder).predict(BLANK) for folder in (stopped, whole))
     assert one.probabilities.tobytes() == other.probabilities.tobytes()

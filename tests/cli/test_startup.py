@@ -1,4 +1,4 @@
-"""Help and listings import no heavy library, also with plugins installed."""
+"""Help and listings import no heavy library, even with plugins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ main(sys.argv[1:])
 
 
 def run(site: Any, *arguments: str) -> tuple[int, str, list[str]]:
-    """Exit status, stdout and the modules of a process that runs the command line."""
+    """Return exit status, stdout and modules of a process that runs the command line."""
     environment = {**os.environ, "PYTHONPATH": str(site.folder)}
     done = subprocess.run(
         [sys.executable, "-c", WATCH, *arguments],
@@ -48,7 +48,7 @@ def run(site: Any, *arguments: str) -> tuple[int, str, list[str]]:
     ids=" ".join,
 )
 def test_light_commands_import_nothing_heavy(site: Any, arguments: list[str]) -> None:
-    """They answer at once, however many plugins there are."""
+    """The number of plugins does not matter."""
     for number in range(3):
         site.offer(f"zoo-{number}", f"net-{number}")
     status, output, modules = run(site, *arguments)
@@ -59,7 +59,7 @@ def test_light_commands_import_nothing_heavy(site: Any, arguments: list[str]) ->
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]], ids=" ".join)
 def test_help_loads_no_plugin_and_no_command(site: Any, arguments: list[str]) -> None:
-    """The table of commands carries their lines."""
+    """The help lines are in the table of commands."""
     plugin = site.offer("zoo-a", "net")
     _, _, modules = run(site, *arguments)
     assert not {
@@ -85,7 +85,7 @@ def test_python_dash_m_is_the_same_program(site: Any) -> None:
 
 
 def test_a_closed_pipe_is_no_traceback(site: Any) -> None:
-    """``oraclezoo list | head -1`` ends quietly."""
+    """``oraclezoo list | head -1`` exits silently."""
     site.offer("zoo-a", *(f"net-{number}" for number in range(5000)))  # more than a pipe holds
     command = f"{sys.executable} -m oraclezoo list | head -1"
     done = subprocess.run(
@@ -100,7 +100,7 @@ def test_a_closed_pipe_is_no_traceback(site: Any) -> None:
 
 
 def test_shell_completion_knows_commands_and_names(site: Any) -> None:
-    """Click's own mechanism, with the names of the registry."""
+    """Click completes commands, and names from the registry."""
     site.offer("zoo-a", "lenet-of-a")
 
     def complete(words: str, count: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""``--tracker`` and ``--tracker-option``, as a user meets them."""
+"""The options --tracker and --tracker-option."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from oraclezoo.cli import cli
+from helpers.commands import oraclezoo
 from oraclezoo.cli._shared.options import chosen_trackers
 from oraclezoo.errors import UsageError
 
 
-def oraclezoo(*arguments: str | Path) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
-
-
 def test_a_training_is_written_where_the_option_says(tiny_idx: Path, tmp_path: Path) -> None:
-    """Two trackers, one with an option; a broken one is a line on stderr and exit status 0."""
+    """Two trackers log the run; a failing one is a line on stderr with exit status 0."""
     small = ["--track", "idx", "--data-dir", tiny_idx, "-s", "budget.epochs=1", "--device", "cpu"]
     small += ["-s", "budget.batch_size=16", "--out", tmp_path / "runs"]
     shared = tmp_path / "all.jsonl"
@@ -52,7 +46,7 @@ def test_a_training_is_written_where_the_option_says(tiny_idx: Path, tmp_path: P
 def test_a_wrong_name_is_told_before_anything_is_trained(
     tmp_path: Path, arguments: list[str], says: str
 ) -> None:
-    """Exit status 2, the nearest name, and no run folder."""
+    """The exit status is 2, a similar name is suggested, and no run folder is created."""
     result = oraclezoo("train", "quick", "--out", tmp_path / "runs", *arguments)
     assert result.exit_code == 2, result.output
     assert says in result.stderr
@@ -60,8 +54,8 @@ def test_a_wrong_name_is_told_before_anything_is_trained(
 
 
 def test_options_go_to_the_tracker_they_name() -> None:
-    """A qualified name has a colon and may have dots; a value is read as in a recipe."""
-    found = chosen_trackers(("a.b:x, jsonl", "y"), ("a.b:x.steps=3", "y.flag=true"))
-    assert found == {"a.b:x": {"steps": 3}, "jsonl": {}, "y": {"flag": True}}
-    with pytest.raises(UsageError, match=r"no --tracker '.*' was given"):
+    """Qualified names contain a colon and dots; values are parsed as in a recipe."""
+    actual = chosen_trackers(("a.b:x, jsonl", "y"), ("a.b:x.steps=3", "y.flag=true"))
+    assert actual == {"a.b:x": {"steps": 3}, "jsonl": {}, "y": {"flag": True}}
+    with pytest.raises(UsageError, match=r"requires --tracker"):
         chosen_trackers(("a",), ("path=3",))

@@ -1,4 +1,4 @@
-"""The commands that train and measure, as a user meets them."""
+"""The commands that train and benchmark."""
 
 from __future__ import annotations
 
@@ -11,32 +11,13 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
 
+from helpers.commands import oraclezoo, train
 from oraclezoo.cli import cli
-
-SMALL = ["-s", "budget.epochs=2", "-s", "budget.batch_size=16", "--device", "cpu"]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def oraclezoo(*arguments: str | Path) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
-
-
-def train(data: Path, *more: str) -> Result:
-    """Train a small recipe on a folder of IDX files."""
-    return oraclezoo("train", "authors-cnn", "--track", "idx", "--data-dir", data, *SMALL, *more)
 
 
 def test_train_then_evaluate(here: Path, tiny_idx: Path) -> None:
-    """A run folder, its figures on stdout, progress on stderr; --json is one document."""
+    """The metrics are on stdout, progress on stderr; --json prints one document."""
     result = train(tiny_idx)
     assert result.exit_code == 0, result.output
     folder = result.stdout.splitlines()[0]
@@ -47,7 +28,7 @@ def test_train_then_evaluate(here: Path, tiny_idx: Path) -> None:
     assert json.loads(again.stdout)["data"]["status"] == "done"
     scored = oraclezoo("evaluate", folder, "--data-dir", tiny_idx, "--device", "cpu")
     assert scored.exit_code == 0, scored.output
-    assert "of 16 images" in scored.stdout
+    assert "16 images" in scored.stdout
     document = oraclezoo(
         "evaluate", folder, "--data-dir", tiny_idx, "--device", "cpu", "--split", "test", "--json"
     )
@@ -55,7 +36,7 @@ def test_train_then_evaluate(here: Path, tiny_idx: Path) -> None:
 
 
 def test_a_second_training_is_refused_and_nothing_is_lost(here: Path, tiny_idx: Path) -> None:
-    """Without --resume or --overwrite the run stays as it is."""
+    """An existing run needs --resume or --overwrite."""
     assert train(tiny_idx).exit_code == 0
     before = {path: path.read_bytes() for path in here.rglob("runs/*/*")}
     result = train(tiny_idx)
@@ -77,7 +58,7 @@ def test_a_second_training_is_refused_and_nothing_is_lost(here: Path, tiny_idx: 
         (["train", "default", "--track", "idx"], 1, "--data-dir"),
         (["train", "default", "--track", "idx", "--data-dir", "none"], 1, "none"),
         (["train", "default", "--device", "tpu"], 2, "auto, cpu, cuda"),
-        (["train", "default", "--device", "cuda:99"], 2, "not here"),
+        (["train", "default", "--device", "cuda:99"], 2, "is not available"),
         (["bench", "quik"], 2, "'quick'"),
         (["bench", "--suite", "referense"], 2, "'reference'"),
         (["evaluate", "runs/none"], 1, "not a run folder"),
@@ -88,7 +69,7 @@ def test_a_second_training_is_refused_and_nothing_is_lost(here: Path, tiny_idx: 
 def test_bad_input_is_one_or_two_clear_lines(
     here: Path, arguments: list[str], status: int, says: str
 ) -> None:
-    """What was wrong and what to do, the right exit status, nothing written."""
+    """The lines state fault and remedy; the exit status fits, and nothing is written."""
     result = oraclezoo(*arguments)
     assert result.exit_code == status, result.output
     assert says in result.stderr
@@ -100,7 +81,7 @@ def test_bad_input_is_one_or_two_clear_lines(
 def test_environment_comes_after_the_command_line_and_before_the_recipe(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ORACLEZOO_OPTIMIZER__LR changes the recipe; -s changes it again."""
+    """-s overrides ORACLEZOO_OPTIMIZER__LR, which overrides the recipe."""
     monkeypatch.setenv("ORACLEZOO_OPTIMIZER__LR", "0.25")
     shown = json.loads(oraclezoo("recipe", "show", "default", "--json").stdout)["data"]
     assert shown["recipe"]["optimizer"]["lr"] == 0.25
@@ -111,7 +92,7 @@ def test_environment_comes_after_the_command_line_and_before_the_recipe(
 
 
 def test_recipes_are_listed_and_shown_as_files(here: Path) -> None:
-    """What ``recipe show`` prints is a recipe file; --json lists recipes and suites."""
+    """The output of ``recipe show`` is a recipe file; --json lists recipes and suites."""
     text = oraclezoo("recipe", "show", "quick").stdout
     Path("mine.toml").write_text(text)
     assert oraclezoo("recipe", "show", "mine.toml").stdout == text
@@ -123,7 +104,7 @@ def test_recipes_are_listed_and_shown_as_files(here: Path) -> None:
 
 
 def test_bench_marks_synthetic_data_and_fails_when_a_job_did(here: Path) -> None:
-    """One seed of one epoch on generated characters: a table, the mark, the way to real ones."""
+    """The table marks generated data and names the option for real images."""
     result = oraclezoo("bench", "authors-cnn", "-s", "budget.epochs=1", "--seeds", "1")
     assert result.exit_code == 0, result.output
     assert "SYNTHETIC" in result.stdout
@@ -142,7 +123,7 @@ def test_bench_marks_synthetic_data_and_fails_when_a_job_did(here: Path) -> None
 
 
 def test_published_rows_stand_beside_new_ones(here: Path, oracle_dir: Path) -> None:
-    """A new result on the real track is placed against those that came with oraclezoo."""
+    """New results are ranked together with the published ones."""
     command = ["bench", "authors-cnn", "-s", "budget.epochs=1", "--seeds", "1", "--published"]
     result = oraclezoo(
         *command, "-s", "name=mine", "--track", "oracle-mnist-3k", "--data-dir", oracle_dir
@@ -159,7 +140,7 @@ def test_published_rows_stand_beside_new_ones(here: Path, oracle_dir: Path) -> N
 
 
 def test_fetch_downloads_verified_files_from_a_mirror(here: Path, oracle_dir: Path) -> None:
-    """The two files of the low-data track, from a server of one's own, whole and checked."""
+    """The two files of the low-data track come from a local server and are verified."""
     handler = partial(SimpleHTTPRequestHandler, directory=str(oracle_dir))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -180,7 +161,7 @@ def test_fetch_downloads_verified_files_from_a_mirror(here: Path, oracle_dir: Pa
 
 
 def test_every_command_that_prints_a_result_takes_json() -> None:
-    """The README says so."""
+    """The README states this."""
 
     def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
         if not isinstance(command, click.Group):
@@ -188,9 +169,9 @@ def test_every_command_that_prints_a_result_takes_json() -> None:
             return
         context = click.Context(command)
         for part in command.list_commands(context):
-            found = command.get_command(context, part)
-            assert found is not None
-            yield from leaves(found, f"{name} {part}")
+            actual = command.get_command(context, part)
+            assert actual is not None
+            yield from leaves(actual, f"{name} {part}")
 
     for name, command in leaves(cli, "oraclezoo"):
         assert "as_json" in {parameter.name for parameter in command.params}, name

@@ -1,4 +1,4 @@
-"""Compact graphs compute the same, bit for bit, with less."""
+"""Compacted graphs compute bit-identical outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oraclezoo.compression.compact import compact
 
 
 def graph() -> onnx.ModelProto:
-    """y = (x + a) * b + c, where a and b are equal, c is another, and d is read by nothing."""
+    """Return y = (x + a) * b + c, where a and b are equal and d is unused."""
     values = {"a": 2.0, "b": 2.0, "c": 3.0, "d": 5.0}
     constants = [
         numpy_helper.from_array(np.array([value], np.float32), name)
@@ -24,19 +24,22 @@ def graph() -> onnx.ModelProto:
     ]
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in "xy"]
     shape = helper.make_tensor_value_info("product", TensorProto.FLOAT, ["n"])
-    made = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants, value_info=[shape])
+    result = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants, value_info=[shape])
     opset = helper.make_opsetid("", 20)
-    return helper.make_model(made, opset_imports=[opset], ir_version=10)
+    return helper.make_model(result, opset_imports=[opset], ir_version=10)
 
 
 def run(model: onnx.ModelProto) -> np.ndarray:
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    found: np.ndarray = session.run(None, {"x": np.arange(4, dtype=np.float32)})[0]
-    return found
+    actual: np.ndarray = session.run(None, {"x": np.arange(4, dtype=np.float32)})[0]
+    return actual
 
 
 def test_it_computes_the_same_with_fewer_constants() -> None:
-    """Equal constants become one, unread ones go; ends and nodes keep their names."""
+    """Equal constants are merged, unused ones dropped.
+
+    Inputs, outputs and nodes keep their names.
+    """
     before, after = graph(), graph()
     compact(after.graph)
     onnx.checker.check_model(after, full_check=True)
@@ -49,7 +52,7 @@ def test_it_computes_the_same_with_fewer_constants() -> None:
 
 
 def test_graphs_within_a_graph_are_left_alone() -> None:
-    """They may read outer tensors by name."""
+    """They may refer to outer tensors by name."""
     model = graph()
     inner = helper.make_graph(
         [helper.make_node("Identity", ["product"], ["same"])],

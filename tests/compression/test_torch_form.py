@@ -1,4 +1,4 @@
-"""Forms: a float net run by torch in bf16, fp16 or int8, on whatever device it is on."""
+"""Low-precision forms in PyTorch: bf16, fp16 and int8."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ CPU = torch.device("cpu")
 
 
 class Net(nn.Module):
-    """Each kind of layer that a form treats in its own way; sizes that are no multiples of 8."""
+    """A network with each kind of layer that forms treat differently.
+
+    Sizes are no multiples of 8.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,21 +38,21 @@ class Net(nn.Module):
 
 @pytest.fixture
 def net() -> nn.Module:
-    """One with statistics that fp16 cannot hold."""
+    """Return a network with batch norm statistics beyond the range of fp16."""
     torch.manual_seed(0)
-    made = Net().eval()
-    made.norm.running_var[0] = 1e6
-    return made
+    network = Net().eval()
+    network.norm.running_var[0] = 1e6
+    return network
 
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    """Six of 8 x 8."""
+    """Return six images of 8 x 8."""
     return torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
 def close(found: torch.Tensor, wanted: torch.Tensor, share: float) -> bool:
-    """Whether logits differ by no more than a share of the largest."""
+    """Return whether logits differ by at most a share of the largest."""
     return bool((found - wanted).abs().max() <= share * wanted.abs().max())
 
 
@@ -58,36 +61,38 @@ def close(found: torch.Tensor, wanted: torch.Tensor, share: float) -> bool:
 def test_half_precision_runs_between_float32(
     net: Net, images: torch.Tensor, precision: str, share: float
 ) -> None:
-    """Logits are float32 again and near the float net's, which is left as it was."""
-    state, wanted = copy.deepcopy(net.state_dict()), net(images)
-    made: Any = Form.make(precision, "off", CPU).applied(net)
-    found = made(images)
-    assert found.dtype == torch.float32
-    assert made.net.dtypes[-1] == DTYPES[precision]
-    assert not torch.equal(found, wanted)
-    assert close(found, wanted, share)
-    assert made.net.norm.running_var.dtype == torch.float32
+    """Logits are float32 and close to the original's, which is not changed."""
+    state, expected = copy.deepcopy(net.state_dict()), net(images)
+    network: Any = Form.make(precision, "off", CPU).applied(net)
+    actual = network(images)
+    assert actual.dtype == torch.float32
+    assert network.net.dtypes[-1] == DTYPES[precision]
+    assert not torch.equal(actual, expected)
+    assert close(actual, expected, share)
+    assert network.net.norm.running_var.dtype == torch.float32
     assert all(torch.equal(state[key], value) for key, value in net.state_dict().items())
 
 
 @torch.inference_mode()
 def test_int8_is_of_linear_layers_alone(net: Net, images: torch.Tensor) -> None:
-    """Convolutions stay in the rest's precision, float32 on a CPU."""
+    """Convolutions use the precision of the rest, float32 on a CPU."""
     pytest.importorskip("torchao")
     form = Form.make("int8", "off", CPU)
     assert form.rest == "fp32"
-    made: Any = form.applied(net)
-    found, wanted = made(images), net(images)
-    assert not torch.equal(found, wanted)
-    assert close(found, wanted, 0.03)
-    kinds = {name: type(made.net.get_submodule(name).weight) for name in ("conv", "hidden", "head")}
+    network: Any = form.applied(net)
+    actual, expected = network(images), net(images)
+    assert not torch.equal(actual, expected)
+    assert close(actual, expected, 0.03)
+    kinds = {
+        name: type(network.net.get_submodule(name).weight) for name in ("conv", "hidden", "head")
+    }
     assert kinds["conv"] is nn.Parameter
     assert kinds["hidden"] is kinds["head"] is not nn.Parameter
 
 
 @torch.inference_mode()
 def test_padding_to_what_cuda_takes_changes_nothing(net: Net, images: torch.Tensor) -> None:
-    """Zeros in rows and features: the same logits, from products of multiples of 16."""
+    """Zero rows and features give the same logits, with products of multiples of 16."""
     pytest.importorskip("torchao")
     form = Form.make("int8", "off", CPU)
     plain = form.applied(net)(images)
@@ -103,7 +108,7 @@ def test_padding_to_what_cuda_takes_changes_nothing(net: Net, images: torch.Tens
 
 
 def test_which_macs_int8_takes_over_is_counted(net: Net, images: torch.Tensor) -> None:
-    """By layer, of one pass; layers that hold weights are told apart from those that do not."""
+    """MACs are counted per layer; layers with and without weights are distinguished."""
     assert int8_macs(net, images[:1]) == {"hidden": 36 * 5 * 19, "head": 19 * 3}
     assert weighted_layers(net) == 3
     assert int8_macs(nn.Conv2d(1, 2, 3), images) == {}
@@ -113,7 +118,7 @@ def test_which_macs_int8_takes_over_is_counted(net: Net, images: torch.Tensor) -
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_an_entry_is_read_back_as_it_was_written(precision: str) -> None:
-    """And what CUDA has apart: bf16 beside int8, compiling by itself."""
+    """On CUDA, the rest of int8 is bf16, and auto compiles."""
     form = Form.make(precision, "auto", CPU)
     assert Form.from_json(form.to_json()) == form
     assert not form.compiles(CPU)
@@ -123,7 +128,7 @@ def test_an_entry_is_read_back_as_it_was_written(precision: str) -> None:
 
 
 def test_int8_leaves_the_rest_to_bf16_on_cuda() -> None:
-    """The card says so, and so it stays wherever the model is loaded."""
+    """The card records it, so that it holds wherever the model is loaded."""
     pytest.importorskip("torchao")
     form = Form.make("int8", "auto", torch.device("cuda"))
     assert form.rest == "bf16"
@@ -147,7 +152,7 @@ def test_int8_leaves_the_rest_to_bf16_on_cuda() -> None:
     ],
 )
 def test_an_entry_that_says_something_else_is_none(change: dict[str, Any] | None) -> None:
-    """Nothing unknown is passed over."""
+    """Unknown values are rejected."""
     entry = Form.make("bf16", "auto", CPU).to_json()
     with pytest.raises(ValueError, match="the card has an invalid form entry"):
         Form.from_json(None if change is None else {**entry, **change})
@@ -155,13 +160,13 @@ def test_an_entry_that_says_something_else_is_none(change: dict[str, Any] | None
 
 @pytest.mark.parametrize("wrong", [("int4", "auto"), ("bf16", "maybe")])
 def test_unknown_words_are_told(wrong: tuple[str, str]) -> None:
-    """With those that there are."""
+    """The error lists the valid names."""
     with pytest.raises(UsageError, match="it must be one of"):
         Form.make(*wrong, CPU)
 
 
 def test_without_torchao_int8_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """bf16 and fp16 do without it."""
+    """bf16 and fp16 do not need torchao."""
     whole = builtins.__import__
 
     def absent(name: str, *details: Any, **more: Any) -> Any:
@@ -176,7 +181,7 @@ def test_without_torchao_int8_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_batches_are_filled_up_to_few_sizes() -> None:
-    """One image, five, and more than the largest; only what was given comes back."""
+    """Padding is dropped from the output for one, five, and more images than the largest size."""
     met = []
 
     class Doubles(nn.Module):
@@ -197,10 +202,10 @@ def test_batches_are_filled_up_to_few_sizes() -> None:
 @pytest.mark.parametrize("count", [1, 6])
 @torch.inference_mode()
 def test_forms_run_on_cuda(net: Net, images: torch.Tensor, precision: str, count: int) -> None:
-    """Also for one image, of which cuBLAS's integer product alone would take none."""
+    """This includes single images, which cuBLAS's integer product does not accept."""
     if precision == "int8":
         pytest.importorskip("torchao")
     device = torch.device("cuda")
-    given = images[:count].to(device)
-    made = Form.make(precision, "off", device).applied(net.to(device))
-    assert close(made(given), net(given), 0.05)
+    values = images[:count].to(device)
+    network = Form.make(precision, "off", device).applied(net.to(device))
+    assert close(network(values), net(values), 0.05)

@@ -1,4 +1,4 @@
-"""Upstream's files as made bytes on a server of the tests' own."""
+"""A local server with synthetic files in place of the official ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTENT = {name: f"the bytes of {name} ".encode() * 50 for name in FILES}
 
 
 def record(name: str, content: bytes, *, blob: bool) -> UpstreamFile:
-    """The record that upstream's table would have of such a file."""
+    """Return the table entry of such a file."""
     if blob:
         digest = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
         return UpstreamFile(name, "git-blob", digest, 100_000, None)
@@ -24,7 +24,7 @@ def record(name: str, content: bytes, *, blob: bool) -> UpstreamFile:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """A running server, whose files take the place of upstream's in the table of digests."""
+    """A running server whose files replace the official ones in the table of digests."""
     for number, (name, content) in enumerate(CONTENT.items()):
         monkeypatch.setitem(FILES, name, record(name, content, blob=not number % 2))
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):

@@ -1,4 +1,4 @@
-"""The audit finds the faults that were planted, where they were planted, and no others."""
+"""The audit finds planted faults at their places, and no others."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from scipy.ndimage import shift as resampled
 
 from helpers.drawn import characters
 from oraclezoo.cli import cli
-from oraclezoo.data.audit import KINDS, Audit, audit, counts, damaged
-from oraclezoo.data.audit.features import contrast, moved, strokes, unit
-from oraclezoo.data.audit.files import published, unpublished
-from oraclezoo.data.audit.neighbours import COUNT, nearest
-from oraclezoo.data.audit.records import Place, Pool
-from oraclezoo.data.audit.sheet import suspicious
+from oraclezoo.data.audit import KINDS, Audit, audit, damaged, published, unpublished
+from oraclezoo.data.audit.neighbours import (
+    COUNT,
+    band_passed,
+    contrast,
+    nearest,
+    translate,
+    unit,
+)
+from oraclezoo.data.audit.report import Balance, Place, Pool, suspicious
+from oraclezoo.data.audit.statistics import missing_classes
 from oraclezoo.data.characters import CLASSES, GLYPHS
 from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit
 from oraclezoo.data.idx import write_idx
@@ -34,7 +39,7 @@ SIZES = {"train": 40, "validation": 5, "test": 20}
 
 @pytest.fixture(scope="module")
 def clean() -> Parts:
-    """Drawn characters, 65 of each class in three splits; to be copied before it is changed."""
+    """Drawn characters, 65 of each class in three splits; copy before changing."""
     return {name: characters((n,) * 10, seed=40 + n) for name, n in SIZES.items()}
 
 
@@ -43,7 +48,7 @@ def parts(clean: Parts) -> Parts:
     return {name: (images.copy(), labels.copy()) for name, (images, labels) in clean.items()}
 
 
-def looked(parts: Parts, *, flips: bool = True) -> Audit:
+def audited(parts: Parts, *, flips: bool = True) -> Audit:
     return audit(dataset(parts, flips=flips), [])
 
 
@@ -58,131 +63,133 @@ def dataset(parts: Parts, *, flips: bool = True) -> ArrayDataset:
     )
 
 
-def of_kind(found: Audit, kind: str) -> list[tuple[tuple[str, int], ...]]:
+def of_kind(report: Audit, kind: str) -> list[tuple[tuple[str, int], ...]]:
     return [
         tuple((place.split, place.index) for place in finding.places)
-        for finding in found.findings
+        for finding in report.findings
         if finding.kind == kind
     ]
 
 
 def grainy(image: Images, seed: int = 0) -> Images:
-    """Another scan of the same: a half pixel to the right, softer, with grain and other levels."""
-    made = resampled(image.astype(float), (0, 0.5), order=1) * 0.85
-    made = gaussian_filter(made, 0.3)
+    """Return a simulated rescan: shifted by half a pixel, blurred, noisy, with lower contrast."""
+    scan = resampled(image.astype(float), (0, 0.5), order=1) * 0.85
+    scan = gaussian_filter(scan, 0.3)
     noise = np.random.default_rng(seed).normal(0, 6, image.shape)
-    return np.clip(np.where(made > 8, made + noise, 0), 0, 255).astype(np.uint8)
+    return np.clip(np.where(scan > 8, scan + noise, 0), 0, 255).astype(np.uint8)
 
 
-def clear(images: Images) -> npt.NDArray[np.int64]:
-    """The images with the strongest strokes first."""
-    return np.argsort(-contrast(strokes(images)))
+def by_contrast(images: Images) -> npt.NDArray[np.int64]:
+    """Return indices by decreasing contrast."""
+    return np.argsort(-contrast(band_passed(images)))
 
 
 def test_clean_characters_have_no_copies(clean: Parts) -> None:
-    """Nothing serious, no copy, no near duplicate, no class missing."""
-    found = looked(clean)
-    assert found.serious == 0
-    assert list(found.numbers) == list(KINDS)
+    """Clean data has no serious finding, duplicate or missing class."""
+    report = audited(clean)
+    assert report.serious == 0
+    assert list(report.numbers) == list(KINDS)
     for kind in ("label-set", "exact-duplicate", "mirrored-duplicate", "near-duplicate", "blank"):
-        assert found.numbers[kind] == 0
+        assert report.numbers[kind] == 0
 
 
 def test_generated_characters_have_no_copies() -> None:
-    """Those of the generator: nothing serious, nothing near."""
+    """The generator produces no serious finding and no near duplicate."""
     from oraclezoo.data.glyphs import generate
 
-    found = looked({name: generate((n,) * 10, seed=n) for name, n in SIZES.items()})
-    assert found.serious == 0
-    assert found.numbers["near-duplicate"] == 0
+    report = audited({name: generate((n,) * 10, seed=n) for name, n in SIZES.items()})
+    assert report.serious == 0
+    assert report.numbers["near-duplicate"] == 0
 
 
 def test_an_exact_copy_in_another_split_is_serious(parts: Parts) -> None:
-    """Leakage: found by both places; with one label, in one split, it is merely a copy."""
+    """It is reported with both places; a copy with the same label and split is not serious."""
     (train, labels), (test, test_labels) = parts["train"], parts["test"]
     test[7], test_labels[7] = train[100], labels[100]
     train[3], labels[3] = train[200], labels[200]
-    found = looked(parts)
-    assert of_kind(found, "exact-duplicate") == [
+    report = audited(parts)
+    assert of_kind(report, "exact-duplicate") == [
         (("train", 3), ("train", 200)),
         (("train", 100), ("test", 7)),
     ]
-    assert [f.serious for f in found.findings if f.kind == "exact-duplicate"] == [False, True]
-    assert found.serious == 1
-    assert found.numbers["near-duplicate"] == 0
+    assert [f.serious for f in report.findings if f.kind == "exact-duplicate"] == [False, True]
+    assert report.serious == 1
+    assert report.numbers["near-duplicate"] == 0
 
 
 def test_equal_images_with_two_labels_are_serious(parts: Parts) -> None:
     """Even within one split."""
     train, labels = parts["train"]
     train[11], labels[11] = train[50], (labels[50] + 1) % 10
-    found = looked(parts)
-    assert of_kind(found, "exact-duplicate") == [(("train", 11), ("train", 50))]
-    (finding,) = [f for f in found.findings if f.serious]
+    report = audited(parts)
+    assert of_kind(report, "exact-duplicate") == [(("train", 11), ("train", 50))]
+    (finding,) = [f for f in report.findings if f.serious]
     assert finding.note.endswith("labels differ")
 
 
 def test_a_mirrored_copy_counts_where_flips_keep_the_label(parts: Parts) -> None:
-    """And is another character where they do not."""
+    """Otherwise a mirror image is a different character."""
     (train, labels), (test, test_labels) = parts["train"], parts["test"]
-    at = clear(train)[0]
+    at = by_contrast(train)[0]
     test[0], test_labels[0] = train[at, :, ::-1], labels[at]
-    found = looked(parts)
-    assert of_kind(found, "mirrored-duplicate") == [(("train", at), ("test", 0))]
-    assert found.serious == 1
-    apart = looked(parts, flips=False)
-    assert apart.serious == 0
-    assert ("test", 0) not in {place for pair in of_kind(apart, "near-duplicate") for place in pair}
+    report = audited(parts)
+    assert of_kind(report, "mirrored-duplicate") == [(("train", at), ("test", 0))]
+    assert report.serious == 1
+    unmirrored = audited(parts, flips=False)
+    assert unmirrored.serious == 0
+    assert ("test", 0) not in {
+        place for pair in of_kind(unmirrored, "near-duplicate") for place in pair
+    }
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_a_worn_shifted_copy_is_a_near_duplicate(parts: Parts, mirrored: bool) -> None:
-    """Moved by pixels and a half, softened and grainy: found, told across splits, not serious."""
+def test_a_degraded_shifted_copy_is_a_near_duplicate(parts: Parts, mirrored: bool) -> None:
+    """Shifted, blurred and noisy copies are found, reported across splits, and not serious."""
     (train, labels), (test, test_labels) = parts["train"], parts["test"]
     planted = []
-    for place, at in enumerate(clear(train)[:12]):
+    for place, at in enumerate(by_contrast(train)[:12]):
         copy = grainy(np.roll(train[at], 1, axis=0), place)
         copy[0] = 0
         test[place], test_labels[place] = copy[:, ::-1] if mirrored else copy, labels[at]
         planted.append((("train", int(at)), ("test", place)))
-    found = looked(parts)
-    pairs = of_kind(found, "near-duplicate")
+    report = audited(parts)
+    pairs = of_kind(report, "near-duplicate")
     assert len(set(pairs) & set(planted)) >= 11
     assert not set(pairs) - set(planted)
-    assert found.serious == 0
-    notes = [f.note for f in found.findings if f.kind == "near-duplicate"]
+    assert report.serious == 0
+    notes = [f.note for f in report.findings if f.kind == "near-duplicate"]
     assert all("across splits" in note for note in notes)
     assert all(("mirrored" in note) == mirrored for note in notes)
 
 
 def test_a_near_duplicate_with_another_label_says_so(parts: Parts) -> None:
-    """A conflict for an eye to judge."""
+    """It is not serious, since only a person can tell copies from lookalikes."""
     train, labels = parts["train"]
-    at, place = clear(train)[:2]
+    at, place = by_contrast(train)[:2]
     train[place], labels[place] = grainy(train[at]), (labels[at] + 1) % 10
-    found = looked(parts)
-    (finding,) = [f for f in found.findings if f.kind == "near-duplicate"]
+    report = audited(parts)
+    (finding,) = [f for f in report.findings if f.kind == "near-duplicate"]
     assert {p.index for p in finding.places} == {at, place}
     assert "labels differ" in finding.note
     assert not finding.serious
 
 
 def test_blank_faint_and_white_images_are_found(parts: Parts) -> None:
-    """One value is serious, whichever it is; no strokes and mostly white are to be looked at."""
+    """Only constant images are serious."""
     train, _ = parts["train"]
     validation, _ = parts["validation"]
     train[5], validation[2] = 0, 90
     train[6] = np.random.default_rng(0).integers(60, 66, (28, 28))
     train[7], train[7, 4:9, 4:24] = 255, 30
-    found = looked(parts)
-    assert of_kind(found, "blank") == [(("train", 5),), (("validation", 2),)]
-    assert (("train", 6),) in of_kind(found, "almost-blank")
-    assert (("train", 7),) in of_kind(found, "saturated")
-    assert found.serious == 2
+    report = audited(parts)
+    assert of_kind(report, "blank") == [(("train", 5),), (("validation", 2),)]
+    assert (("train", 6),) in of_kind(report, "almost-blank")
+    assert (("train", 7),) in of_kind(report, "saturated")
+    assert report.serious == 2
 
 
 def test_a_wrong_label_is_suspicious() -> None:
-    """Among images that are easily told apart, the one with another's label is named."""
+    """Among easily separable images, the mislabelled one is found."""
     generator = np.random.default_rng(2)
     labels = np.arange(90, dtype=np.int64) % 3
     images = generator.integers(10, 50, (90, 28, 28), dtype=np.uint8)
@@ -193,46 +200,48 @@ def test_a_wrong_label_is_suspicious() -> None:
     wrong[31] = 2
     whole = Parts({"train": (images, wrong), "validation": characters((0,) * 10, 0)})
     whole["test"] = whole["validation"]
-    found = looked(whole)
-    assert [pair[0] for pair in of_kind(found, "suspicious-label")] == [("train", 31)]
+    report = audited(whole)
+    assert [pair[0] for pair in of_kind(report, "suspicious-label")] == [("train", 31)]
 
 
 def test_an_image_unlike_its_class_is_an_outlier(parts: Parts) -> None:
-    """By a measure that the note names."""
+    """An image unlike its class in a statistic is an outlier."""
     train, labels = parts["train"]
     of_class = np.flatnonzero(labels == 4)
     train[of_class] = (train[of_class] * 0.5).astype(np.uint8)
     train[of_class[3]] = np.where(np.indices((28, 28)).sum(0) % 3, 250, 180)
-    found = looked(parts)
-    assert (("train", of_class[3]),) in of_kind(found, "outlier")
+    report = audited(parts)
+    assert (("train", of_class[3]),) in of_kind(report, "outlier")
 
 
 def test_imbalance_and_splits_that_differ_are_measured(parts: Parts) -> None:
     """Chi-square is small for proportional splits and large for others."""
-    even = looked(parts).summary["balance"]
-    assert even == {"imbalance": 1.0, "chi_square": 0.0, "degrees_of_freedom": 18, "p_value": 1.0}
+    even = audited(parts).summary
+    assert even is not None
+    assert even.balance == Balance(1.0, 0.0, 18, 1.0)
     images, labels = parts["train"]
     keep = (labels != 0) | (np.cumsum(labels == 0) <= 1)
     parts["train"] = (images[keep], labels[keep])
-    uneven = looked(parts).summary["balance"]
-    assert uneven["imbalance"] == pytest.approx(65 / 26, abs=1e-3)
-    assert uneven["p_value"] < 0.05
+    uneven = audited(parts).summary
+    assert uneven is not None
+    assert uneven.balance.imbalance == pytest.approx(65 / 26, abs=1e-3)
+    assert uneven.balance.p_value < 0.05
 
 
 def test_a_class_that_training_lacks_is_serious(parts: Parts) -> None:
-    """One that only validation lacks is not."""
+    """A class that only validation lacks is not."""
     for name, label in (("train", 2), ("validation", 6)):
         images, labels = parts[name]
         parts[name] = (images[labels != label], labels[labels != label])
-    found = counts.label_sets(Pool.of(dataset(parts)))
-    assert [(f.note, f.serious) for f in found] == [
+    findings = missing_classes(Pool.of(dataset(parts)))
+    assert [(f.note, f.serious) for f in findings] == [
         ("label 2 has no image in train", True),
         ("label 6 has no image in validation", False),
     ]
 
 
 def test_places_and_numbers_of_the_pool_agree(clean: Parts) -> None:
-    """A place leads back to the image."""
+    """`at` is the inverse of `place`."""
     pool = Pool.of(dataset(clean))
     for at in (0, 399, 400, 449, 450, 649):
         place = pool.place(at)
@@ -242,33 +251,33 @@ def test_places_and_numbers_of_the_pool_agree(clean: Parts) -> None:
 
 
 def test_splits_of_different_sizes_are_refused(parts: Parts) -> None:
-    """They cannot be compared."""
+    """Images of different sizes cannot be compared."""
     images, labels = parts["test"]
     parts["test"] = (images[:, 1:], labels)
     with pytest.raises(DataError, match="different sizes"):
-        looked(parts)
+        audited(parts)
 
 
 def test_neighbours_are_those_of_all_pairs(clean: Parts) -> None:
-    """The search by blocks and axes agrees with comparing everything, whatever the block."""
-    band = strokes(clean["test"][0])
-    found = nearest(band, mirrored=True)
-    assert found.index.shape == (200, COUNT)
-    assert (np.diff(found.distance, axis=1) >= 0).all()
-    assert (found.index != np.arange(200)[:, None]).all()
+    """The two-stage search agrees with an exhaustive comparison."""
+    band = band_passed(clean["test"][0])
+    neighbours = nearest(band, mirrored=True)
+    assert neighbours.index.shape == (200, COUNT)
+    assert (np.diff(neighbours.distance, axis=1) >= 0).all()
+    assert (neighbours.index != np.arange(200)[:, None]).all()
     best = np.full((200, 200), -1.0)
-    for seen in (band, band[:, :, ::-1]):
+    for oriented in (band, band[:, :, ::-1]):
         for down in range(-2, 3):
             for right in range(-2, 3):
-                best = np.maximum(best, unit(band) @ unit(moved(seen, down, right)).T)
+                best = np.maximum(best, unit(band) @ unit(translate(oriented, down, right)).T)
     np.fill_diagonal(best, -1)
     everything = 1 - np.maximum(best, best.T).max(1)
-    assert (found.distance[:, 0] <= everything + 0.02).mean() > 0.99
+    assert (neighbours.distance[:, 0] <= everything + 0.02).mean() > 0.99
 
 
 def test_small_blocks_find_the_same(clean: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks bound the memory and decide nothing."""
-    band = strokes(clean["test"][0])
+    """The block size bounds memory and does not affect the result."""
+    band = band_passed(clean["test"][0])
     whole = nearest(band, mirrored=True)
     monkeypatch.setattr("oraclezoo.data.audit.neighbours._BLOCK", 37)
     pieces = nearest(band, mirrored=True)
@@ -278,31 +287,33 @@ def test_small_blocks_find_the_same(clean: Parts, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("size", [(8, 8), (20, 28), (96, 96)])
 def test_other_sizes_are_compared_too(size: tuple[int, int]) -> None:
-    """Small, oblong and large images; a copy is at distance 0, or nearly."""
+    """A copy has a distance near 0 for small, oblong and large images."""
     generator = np.random.default_rng(0)
     images = gaussian_filter(generator.normal(0, 1, (12, *size)), (0, size[0] / 9, size[1] / 9))
     scaled = (images - images.min()) / np.ptp(images) * 255
-    band = strokes(np.concatenate([scaled, scaled[:1]]).astype(np.uint8))
+    band = band_passed(np.concatenate([scaled, scaled[:1]]).astype(np.uint8))
     assert max(band.shape[1:]) <= 28
-    found = nearest(band, mirrored=False)
-    assert found.index[0, 0] == 12
-    assert found.distance[0, 0] < 0.01
-    assert found.distance[1:12, 0].min() > 0.02
+    neighbours = nearest(band, mirrored=False)
+    assert neighbours.index[0, 0] == 12
+    assert neighbours.distance[0, 0] < 0.01
+    assert neighbours.distance[1:12, 0].min() > 0.02
 
 
 def test_few_images_are_no_trouble() -> None:
-    """One a split, and a split without any."""
+    """Splits may have one image or none."""
     images, labels = characters((1,) * 10, seed=3)
     three = {name: (images[i : i + 1], labels[i : i + 1]) for i, name in enumerate(SPLITS)}
-    assert looked(three).numbers["exact-duplicate"] == 0
+    assert audited(three).numbers["exact-duplicate"] == 0
     three["validation"] = (images[:0], labels[:0])
-    assert looked(three).summary["splits"] == {"train": 1, "validation": 0, "test": 1}
+    summary = audited(three).summary
+    assert summary is not None
+    assert summary.splits == {"train": 1, "validation": 0, "test": 1}
 
 
 def test_the_report_is_json_without_images(parts: Parts) -> None:
-    """And the same when it is made again."""
+    """A second audit gives the same document."""
     parts["test"][0][0] = parts["train"][0][0]
-    one, other = looked(parts).as_json(), looked(parts).as_json()
+    one, other = audited(parts).as_json(), audited(parts).as_json()
     text = json.dumps(one, allow_nan=False)
     assert text == json.dumps(other, allow_nan=False)
     (copy,) = [f for f in one["findings"] if f["kind"] == "exact-duplicate"]
@@ -312,30 +323,30 @@ def test_the_report_is_json_without_images(parts: Parts) -> None:
 
 
 def test_the_sheet_shows_findings_with_images(parts: Parts) -> None:
-    """Not those without; None when there is nothing to show."""
+    """Findings without images are left out; without any the sheet is None."""
     parts["test"][0][0] = parts["train"][0][0]
-    found = looked(parts)
-    assert found.pool is not None
-    copies = [f for f in found.findings if f.kind == "exact-duplicate"]
-    sheet = suspicious(found.pool, copies)
+    report = audited(parts)
+    assert report.pool is not None
+    copies = [f for f in report.findings if f.kind == "exact-duplicate"]
+    sheet = suspicious(report.pool, copies)
     assert sheet is not None
     picture = np.asarray(sheet)
     tile = parts["train"][0][0].repeat(3, axis=0).repeat(3, axis=1)
     assert (picture[12:96, 12:96] == tile).all()
     assert (picture[12:96, 98:182] == tile).all()
-    assert suspicious(found.pool, []) is None
+    assert suspicious(report.pool, []) is None
 
 
-def test_files_are_held_against_their_digests(tmp_path: Path) -> None:
-    """A file of upstream's name and other bytes is damaged; absent ones are left to the track."""
+def test_files_are_checked_against_their_digests(tmp_path: Path) -> None:
+    """A mismatch is a serious finding; absent files are ignored."""
     (tmp_path / TEST_IMAGES).write_bytes(b"not the file")
     rows = published("oracle-mnist-3k", tmp_path)
     assert [(row.name, row.status) for row in rows] == [(TEST_IMAGES, "mismatch")]
     assert rows[0].digest == hashlib.sha256(b"not the file").hexdigest()
-    found = damaged(rows)
-    assert found is not None
-    assert found.serious == 1
-    assert found.findings[0].kind == "checksum"
+    report = damaged(rows)
+    assert report is not None
+    assert report.serious == 1
+    assert report.findings[0].kind == "checksum"
     assert published("idx", tmp_path) == []
     assert damaged([]) is None
     others = unpublished({TEST_IMAGES: "1", "own": "2"}, rows)
@@ -361,7 +372,7 @@ def own(folder: Path, clean: Parts, *, leak: bool) -> Path:
 
 
 def test_the_command_reports_and_exits_by_the_rule(tmp_path: Path, clean: Parts) -> None:
-    """0 for clean data; 3 with a leak: report on stdout, reason on stderr, files written."""
+    """Exit status 0 for clean data, 3 with leakage; the report is printed and written."""
     fine = run("idx", "--data-dir", str(own(tmp_path / "fine", clean, leak=False)))
     assert fine.exit_code == 0, fine.stderr
     assert "exact-duplicate" in fine.stdout
@@ -377,8 +388,8 @@ def test_the_command_reports_and_exits_by_the_rule(tmp_path: Path, clean: Parts)
     assert (out / "suspicious.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_command_names_a_damaged_file(tmp_path: Path) -> None:
-    """Without opening it."""
+def test_the_command_reports_a_corrupt_file(tmp_path: Path) -> None:
+    """A failed digest check ends the audit before an image is read."""
     (tmp_path / TEST_IMAGES).write_bytes(b"x")
     (tmp_path / TEST_LABELS).write_bytes(b"y")
     bad = run("oracle-mnist-3k", "--data-dir", str(tmp_path), "--json")

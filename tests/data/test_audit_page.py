@@ -1,4 +1,4 @@
-"""The pages on audit and corruptions say what the committed reports and the code say."""
+"""Documentation of audit and corruptions, compared with committed reports and code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def page() -> Iterator[ModuleType]:
 
 
 def test_the_findings_have_a_row_for_each_kind_and_finding(page: ModuleType) -> None:
-    """And the ten classes; nothing is left out."""
+    """Every finding and every class is in the tables."""
     text = page.audit_findings()
     report = json.loads(
         (ROOT / "benchmarks" / "measurements" / "audit-oracle-mnist-3k.json").read_text()
@@ -42,7 +42,7 @@ def test_the_findings_have_a_row_for_each_kind_and_finding(page: ModuleType) -> 
 
 
 def test_the_corruptions_page_is_of_these_corruptions(page: ModuleType) -> None:
-    """The committed table is of the present version, names, words and strengths."""
+    """The committed table has the current version, names and strengths."""
     data = json.loads((ROOT / "benchmarks" / "measurements" / "corruptions.json").read_text())[
         "data"
     ]
@@ -55,14 +55,14 @@ def test_the_corruptions_page_is_of_these_corruptions(page: ModuleType) -> None:
 
 
 def test_the_cost_is_of_several_tracks(page: ModuleType) -> None:
-    """With the share of planted copies that is found."""
+    """Includes the detection rate for planted copies."""
     text = page.audit_cost()
     assert "| `oracle-mnist-3k` | 3,000 |" in text
     assert "rescanned" in text
 
 
 def test_the_command_writes_a_sheet(tmp_path: Path) -> None:
-    """Of all corruptions or of one; an unknown one is named with the nearest."""
+    """For all corruptions or one; an unknown name gets a suggestion."""
     sheet = tmp_path / "sheet.png"
     command = [
         sys.executable,

@@ -46,7 +46,7 @@ def apart(one: Images, other: Images) -> npt.NDArray[np.float64]:
 
 
 def test_the_corruptions_of_the_design_are_there() -> None:
-    """Each has five strengths that grow, and goes by its own name."""
+    """Each has a distinct name and five increasing strengths."""
     assert list(CORRUPTIONS) == [
         *("grain", "speckle", "blots", "rubbing-edge", "blur"),
         *("contrast", "erosion", "shift", "rotate", "occlusion"),
@@ -59,7 +59,7 @@ def test_the_corruptions_of_the_design_are_there() -> None:
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_severity_grows(name: str, characters: Images) -> None:
-    """The mean change grows strictly, over all images and in nearly every single one."""
+    """The mean change increases strictly on average, and for nearly every image."""
     changes = np.array([apart(corrupt(characters, name, s), characters) for s in SEVERITIES])
     assert (np.diff(changes.mean(1)) > 0).all()
     assert (np.diff(changes, axis=0) >= 0).mean() > (0.85 if name == "shift" else 0.98)
@@ -67,7 +67,7 @@ def test_severity_grows(name: str, characters: Images) -> None:
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_an_image_is_corrupted_by_itself(name: str, characters: Images) -> None:
-    """Order, number and company change nothing, nor does a chunk's boundary."""
+    """The result does not depend on order, batch or chunk."""
     whole = corrupt(characters, name, 4, seed=3)
     order = np.random.default_rng(0).permutation(len(characters))
     assert (corrupt(characters[order], name, 4, seed=3) == whole[order]).all()
@@ -80,14 +80,14 @@ def test_an_image_is_corrupted_by_itself(name: str, characters: Images) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(CORRUPTIONS) - {"blur", "contrast"}))
 def test_another_seed_is_another_damage(name: str, characters: Images) -> None:
-    """And the same seed the same."""
+    """Equal seeds give equal results."""
     one, other = corrupt(characters, name, 3, seed=0), corrupt(characters, name, 3, seed=1)
     assert (apart(one, other) > 0).mean() > 0.9
     assert (corrupt(characters, name, 3, seed=0) == one).all()
 
 
 def test_another_process_makes_the_same() -> None:
-    """Nothing hangs on hash seeds or global state."""
+    """Nothing depends on hash seeds or global state."""
     code = (
         "import hashlib, numpy as np\n"
         "from oraclezoo.data.corrupt import CORRUPTIONS, corrupt\n"
@@ -112,7 +112,7 @@ def test_another_process_makes_the_same() -> None:
 def test_any_size_stays_its_size(
     name: str, severity: int, height: int, width: int, seed: int
 ) -> None:
-    """uint8 of the same shape, the given images untouched, bars still black unless moved."""
+    """The shape is kept, the input unchanged, and bars stay black unless moved."""
     images = made((height, width))
     before = images.copy()
     worn = corrupt(images, name, severity, seed)
@@ -126,7 +126,7 @@ def test_any_size_stays_its_size(
 @pytest.mark.parametrize("name", CORRUPTIONS)
 @pytest.mark.parametrize("value", [0, 255])
 def test_flat_images_do_no_harm(name: str, value: int) -> None:
-    """A blank image gives an image, at the lowest and the highest severity, without a warning."""
+    """Blank images give valid images without warnings."""
     images = np.full((2, 28, 28), value, np.uint8)
     with np.errstate(all="raise", under="ignore"):
         for severity in (1, 5):
@@ -136,7 +136,7 @@ def test_flat_images_do_no_harm(name: str, value: int) -> None:
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_strength_follows_the_edge(name: str, characters: Images) -> None:
-    """An image twice as large is changed about as much, in gray levels a pixel."""
+    """An image of twice the size changes by about the same number of gray levels."""
     large = characters.repeat(2, axis=1).repeat(2, axis=2)
     small_change = apart(corrupt(characters, name, 4), characters).mean()
     large_change = apart(corrupt(large, name, 4), large).mean()
@@ -144,7 +144,7 @@ def test_strength_follows_the_edge(name: str, characters: Images) -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    """Names with the nearest ones, severities, seeds, types, shapes and small images."""
+    """Unknown names, invalid severities, seeds, types and shapes."""
     images = made((28, 28))
     with pytest.raises(UnknownNameError, match="did you mean 'blots'"):
         corrupt(images, "blot", 1)
@@ -159,7 +159,7 @@ def test_what_cannot_be_is_refused() -> None:
 
 
 def test_random_numbers_are_what_they_claim() -> None:
-    """Uniform and normal by their moments, different from image to image and draw to draw."""
+    """Moments of uniform and normal numbers; images and draws are independent."""
     images = np.arange(64 * 64, dtype=np.uint16).view(np.uint8).reshape(128, 8, 8)
     draws = Draws(images, "test")
     first, second = draws.uniform(-1, 3, 500), draws.uniform(-1, 3, 500)
@@ -176,14 +176,14 @@ def test_random_numbers_are_what_they_claim() -> None:
 
 @pytest.mark.parametrize("sigma", [0.0, 0.5, 2.0])
 def test_texture_has_unit_variance(sigma: float) -> None:
-    """However wide its grains are."""
+    """For any correlation length."""
     images = made((32, 40), 60)
     field = texture(Draws(images, "test"), (32, 40), sigma)
     assert field.std() == pytest.approx(1, abs=0.05)
 
 
 def test_resampling_moves_and_turns() -> None:
-    """Whole pixels exactly, a quarter turn exactly, black from outside."""
+    """Shifts by whole pixels and quarter turns are exact; the padding is black."""
     images = made((9, 9), 1).astype(np.float32)
     zero, one = np.zeros(1, np.float32), np.ones(1, np.float32)
     assert resample(images, zero, zero, zero) == pytest.approx(images)
@@ -196,7 +196,7 @@ def test_resampling_moves_and_turns() -> None:
 
 
 def test_sheets_show_every_severity() -> None:
-    """The overview has a row a corruption; that of one corruption a row a severity."""
+    """A row per corruption, or a row per severity of one corruption."""
     images, labels = made((28, 28), 20), np.arange(20, dtype=np.int64) % 4
     picture = overview(images, labels)
     assert picture.height >= len(CORRUPTIONS) * 2 * 28

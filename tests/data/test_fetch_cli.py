@@ -1,4 +1,4 @@
-"""``oraclezoo data fetch``, as a user meets it."""
+"""``oraclezoo data fetch``: output, exit statuses, progress."""
 
 from __future__ import annotations
 
@@ -28,22 +28,26 @@ main()
 
 
 def test_paths_go_to_stdout_and_lines_to_stderr(server: FileServer, tmp_path: Path) -> None:
-    """A line a file and, after a cut, what is done about it; the second time nothing is said."""
+    """Prints a line per file and per retry; verified files are kept silently."""
     server.plan = ["truncated"]
     command = ["data", "fetch", "--url", server.url, "--out", str(tmp_path)]
     result = CliRunner().invoke(cli, command, env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.stderr
     assert result.stdout.splitlines() == [str(tmp_path / name) for name in FILES]
     lines = result.stderr.splitlines()
-    assert lines[1] == "the download was cut short; trying again in 1 s"
-    assert [line.split()[0] for line in lines] == ["downloading", "the", *["downloading"] * 3]
+    assert lines[1] == "incomplete download; retrying in 1 s"
+    assert [line.split()[0] for line in lines] == [
+        "downloading",
+        "incomplete",
+        *["downloading"] * 3,
+    ]
     again = CliRunner().invoke(cli, [*command, "--json"])
     assert json.loads(again.stdout)["data"] == {name: str(tmp_path / name) for name in FILES}
     assert again.stderr == ""
 
 
 def test_a_failure_is_two_lines_and_status_1(server: FileServer, tmp_path: Path) -> None:
-    """What went wrong, and what there is instead."""
+    """The reason and the alternatives."""
     server.mode = "wrong"
     command = ["data", "fetch", "--url", server.url, "--out", str(tmp_path)]
     result = CliRunner().invoke(cli, command)
@@ -57,7 +61,7 @@ def test_a_failure_is_two_lines_and_status_1(server: FileServer, tmp_path: Path)
 def test_elsewhere_than_on_a_terminal_bytes_are_lines_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One in ten seconds, whether the server says how much there is or not."""
+    """A line every ten seconds, with or without a known total."""
     now = [100.0]
     monkeypatch.setattr(fetch.time, "monotonic", lambda: now[0])
     received = fetch._Received(Lines("downloading", 1))
@@ -71,7 +75,7 @@ def test_elsewhere_than_on_a_terminal_bytes_are_lines_now_and_then(
 
 
 def test_on_a_terminal_there_is_a_bar(server: FileServer, tmp_path: Path) -> None:
-    """With the bytes so far; messages scroll past it."""
+    """A progress bar with the bytes received; messages scroll above it."""
     pty = pytest.importorskip("pty")
     server.chunk_s = 0.005
     records = json.dumps([(file.name, file.kind, file.digest) for file in FILES.values()])

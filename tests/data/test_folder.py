@@ -1,4 +1,4 @@
-"""A user's folder of IDX files: which is which, and ``dataset.toml``."""
+"""A folder of IDX files: roles of the files, and ``dataset.toml``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def touch(folder: Path, *names: str) -> Path:
 
 
 def test_mnist_names_are_found_packed_or_not(tmp_path: Path) -> None:
-    """The usual names win over any other file that could be meant."""
+    """MNIST's names take precedence over other matches."""
     usual = [f"{name}.gz" if "labels" in name else name for name in FILES.values()]
     touch(tmp_path, *usual, "old-train-images-idx3-ubyte.gz", "train-images.png")
     assert [path.name for path in discover(tmp_path).values()] == usual
@@ -27,30 +27,32 @@ def test_mnist_names_are_found_packed_or_not(tmp_path: Path) -> None:
     "pattern", ["kmnist-{}-{}-idx3-ubyte.gz", "emnist_letters_{}_{}.ubyte", "{}.{}.IDX"]
 )
 def test_other_names_are_found_by_their_words(pattern: str, tmp_path: Path) -> None:
-    """A name needs "train" or "test", "images" or "labels", and something that says IDX."""
+    """A name must contain train or test, images or labels, and idx or ubyte."""
     names = [pattern.format(a, b) for a in ("train", "test") for b in ("images", "labels")]
     touch(tmp_path, *names, "latest-train-notes.txt", "train-images.npz")
     assert [path.name for path in discover(tmp_path).values()] == names
 
 
 def test_a_missing_or_ambiguous_file_is_named(tmp_path: Path) -> None:
-    """What is missing is said with the name it should have; what is ambiguous with all names."""
+    """The error has the expected name of a missing file, or all matches."""
     names = [f"{name}.gz" for name in FILES.values()]
     touch(tmp_path, *names[:3])
-    with pytest.raises(DataError, match="no file with the test labels; name it t10k-labels-idx1"):
+    with pytest.raises(DataError, match="no file with the test labels; expected t10k-labels-idx1"):
         discover(tmp_path)
     touch(tmp_path, "a-test-labels-idx1-ubyte", "b-test-labels-idx1-ubyte")
-    with pytest.raises(DataError, match="a-test-labels-idx1-ubyte, b-test-labels-idx1-ubyte could"):
+    with pytest.raises(DataError, match="match the test labels: a-test-labels-idx1-ubyte, b-test"):
         discover(tmp_path)
     touch(tmp_path, names[3], names[3].removesuffix(".gz"))
-    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte.gz could"):
+    with pytest.raises(
+        DataError, match=r": t10k-labels-idx1-ubyte, t10k-labels-idx1-ubyte.gz; keep"
+    ):
         discover(tmp_path)
     with pytest.raises(DataError, match="No such file or directory"):
         discover(tmp_path / "absent")
 
 
 def test_what_a_download_left_is_not_taken_for_a_file(tmp_path: Path) -> None:
-    """Locks and beginnings of files have all the words of a name, and a dot before it."""
+    """Hidden lock files and partial downloads are ignored."""
     left = [f".{name}.gz{end}" for name in FILES.values() for end in (".lock", ".part")]
     touch(tmp_path, *left)
     with pytest.raises(DataError, match="no file with the training images"):
@@ -60,9 +62,9 @@ def test_what_a_download_left_is_not_taken_for_a_file(tmp_path: Path) -> None:
 
 
 def test_validation_files_are_found_by_their_names_and_in_pairs(tmp_path: Path) -> None:
-    """They add to the four and are never taken for one of them; one without the other is none."""
+    """They never match another role; one without the other is an error."""
     touch(tmp_path, *FILES.values(), "validation-images-idx3-ubyte.gz")
-    with pytest.raises(DataError, match="one file of images and one of labels"):
+    with pytest.raises(DataError, match="one image file and one label file"):
         discover(tmp_path)
     touch(tmp_path, "validation-labels-idx1-ubyte")
     found = discover(tmp_path)
@@ -75,7 +77,7 @@ def test_validation_files_are_found_by_their_names_and_in_pairs(tmp_path: Path) 
 
 
 def test_what_the_folder_says_of_itself(tmp_path: Path) -> None:
-    """Without dataset.toml the defaults hold; with it, what it says."""
+    """dataset.toml overrides the defaults."""
     assert read_about(tmp_path) == About(None, None, False)
     (tmp_path / "dataset.toml").write_text('classes = ["a", "b"]\nflip_keeps_label = true\n')
     assert read_about(tmp_path) == About(("a", "b"), None, True)
@@ -88,13 +90,13 @@ def test_what_the_folder_says_of_itself(tmp_path: Path) -> None:
         ("classes = 3", "'classes' must be a list of strings"),
         ('glyphs = ["a", 1]', "'glyphs' must be a list of strings"),
         ("flip_keeps_label = 1", "must be true or false"),
-        ('classes = ["a", "a"]', "a name of its own"),
-        ('classes = ["a", ""]', "a name of its own"),
+        ('classes = ["a", "a"]', "unique, non-empty names"),
+        ('classes = ["a", ""]', "unique, non-empty names"),
         ("classes = [", "dataset.toml: "),
     ],
 )
 def test_dataset_toml_is_strict(text: str, complaint: str, tmp_path: Path) -> None:
-    """A misspelt key, a wrong type or broken TOML is an error that names the file."""
+    """Unknown keys, wrong types and invalid TOML are errors with the file name."""
     (tmp_path / "dataset.toml").write_text(text)
     with pytest.raises(DataError, match=complaint):
         read_about(tmp_path)

@@ -1,4 +1,4 @@
-"""Folds: every image is judged once, by a net that has not seen it; no test image is read."""
+"""Cross-validation folds; the test split is never read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oraclezoo.errors import UsageError
 
 
 def made(images: int = 60, classes: int = 3) -> ArrayDataset:
-    """Images that carry their number; a test split that raises."""
+    """Images that contain their index, and a test split that raises."""
 
     def part(first: int, count: int) -> ArraySplit:
         numbers = np.arange(first, first + count)
@@ -43,7 +43,7 @@ def made(images: int = 60, classes: int = 3) -> ArrayDataset:
 
 @pytest.mark.parametrize("folds", [2, 5])
 def test_each_image_is_judged_once(tmp_path: Path, folds: int) -> None:
-    """As many of each class in each fold, and what is judged is not trained on."""
+    """Folds are stratified and disjoint, and training excludes the fold."""
     judged: list[int] = []
     for place in deal(made(), tmp_path, folds):
         data = tracks.idx(data_dir=place)
@@ -58,15 +58,15 @@ def test_each_image_is_judged_once(tmp_path: Path, folds: int) -> None:
 
 
 def test_dealing_again_gives_the_same_files(tmp_path: Path) -> None:
-    """A sweep that goes on finds the data it began with."""
+    """A resumed sweep finds the same files."""
     first, second = (deal(made(), tmp_path / part, 3) for part in ("a", "b"))
     for one, other in zip(first, second, strict=True):
         for path in one.iterdir():
             assert path.read_bytes() == (other / path.name).read_bytes()
 
 
-@pytest.mark.parametrize(("folds", "says"), [(1, "two or more"), (21, "one class has 20")])
+@pytest.mark.parametrize(("folds", "says"), [(1, "at least 2 folds"), (21, "a class has only 20")])
 def test_folds_that_cannot_be(tmp_path: Path, folds: int, says: str) -> None:
-    """One fold, or more than a class has images."""
+    """One fold, or more folds than images of a class."""
     with pytest.raises(UsageError, match=says):
         deal(made(), tmp_path, folds)

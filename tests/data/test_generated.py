@@ -23,13 +23,13 @@ PARTS = {
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty user cache of this test's own."""
+    """An empty user cache."""
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 def read(name: str = "train") -> tuple[ArraySplit, list[str]]:
-    """A split of a newly opened data set, and the lines of progress (none: from the cache)."""
+    """Return a split of a newly opened data set, and the progress lines (none if cached)."""
     lines: list[str] = []
     return open_generated(PARTS, lines.append).split(name), lines
 
@@ -39,7 +39,7 @@ def same(a: ArraySplit, b: ArraySplit) -> bool:
 
 
 def test_the_second_time_comes_from_the_cache(cache: Path) -> None:
-    """The images are generated once, and what is kept is what was generated."""
+    """Images are generated once; the cache returns the same ones."""
     first, lines = read()
     assert lines == ["generating 30 characters"]
     second, lines = read()
@@ -51,7 +51,7 @@ def test_the_second_time_comes_from_the_cache(cache: Path) -> None:
 
 @pytest.mark.parametrize("name", ["images", "labels", ".json"])
 def test_a_damaged_cache_is_made_anew(cache: Path, name: str) -> None:
-    """A file cut short, gone, empty or with a bit turned is not used."""
+    """Truncated, missing, empty and altered files are not used."""
     first, _ = read()
     (path,) = (cache / "generated").glob(f"[!.]*{name}*")
     whole = path.read_bytes()
@@ -68,7 +68,7 @@ def test_a_damaged_cache_is_made_anew(cache: Path, name: str) -> None:
 
 
 def test_images_with_the_labels_of_others_are_not_used(cache: Path) -> None:
-    """Two files that fit one another by their counts, from processes with other orders."""
+    """Images and labels of different orders are detected despite equal counts."""
     first, _ = read()
     (path,) = (cache / "generated").glob("[!.]*labels*")
     write_idx(path, first.labels[::-1].astype(np.uint8))
@@ -79,7 +79,7 @@ def test_images_with_the_labels_of_others_are_not_used(cache: Path) -> None:
 
 
 def test_two_at_a_time_generate_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second one says that it waits, and takes what the first one made."""
+    """The second process waits and uses the result of the first."""
     real, waiting = glyphs.generate, threading.Event()
 
     def generate(counts, seed):  # type: ignore[no-untyped-def]  # passes through
@@ -105,13 +105,13 @@ def test_two_at_a_time_generate_once(cache: Path, monkeypatch: pytest.MonkeyPatc
         thread.join(60)
     assert sorted(lines) == [
         "generating 30 characters",
-        "waiting for another process that generates these characters",
+        "waiting for another process to generate these characters",
     ]
     assert same(*splits)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(cache: Path) -> None:
-    """Where the cache's folder cannot be made, the images come all the same."""
+    """Images are generated even if the cache folder cannot be created."""
     cache.touch()
     split, lines = read()
     assert len(split.labels) == 30
@@ -119,7 +119,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(cache: Path) -> None:
 
 
 def test_another_generator_has_other_files(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new version neither uses the old one's images nor passes for it."""
+    """A new version neither uses nor overwrites the old one's cache."""
     before = open_generated(PARTS, None).sha256["generated"]
     read()
     monkeypatch.setattr(glyphs, "VERSION", "another")
@@ -130,7 +130,7 @@ def test_another_generator_has_other_files(cache: Path, monkeypatch: pytest.Monk
 def test_only_the_splits_that_were_read_are_generated(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Training asks for no test image; digests name the splits that were read."""
+    """Training does not generate the test split; digests cover the splits read."""
     seeds = []
     real = glyphs.generate
 

@@ -1,4 +1,4 @@
-"""The IDX reader and writer."""
+"""Reader and writer of the IDX format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from oraclezoo.data.idx import read_idx, read_images_labels, read_labels, write_idx
+from oraclezoo.data.idx import read_idx, write_idx
+from oraclezoo.data.image_files import read_images_labels, read_labels
 from oraclezoo.errors import DataError
 
 NATIVE = [np.dtype(name) for name in ("uint8", "int8", "int16", "int32", "float32", "float64")]
@@ -28,12 +29,12 @@ SOME = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the examples of a property test share."""
+    """A folder shared by the examples of a property test."""
     return tmp_path_factory.mktemp("idx")
 
 
 def packed_idx(array: npt.NDArray[Any], folder: Path) -> bytes:
-    """The bytes of a gzip-compressed IDX file."""
+    """Return the bytes of a gzip-compressed IDX file."""
     write_idx(folder / "whole.gz", array)
     return (folder / "whole.gz").read_bytes()
 
@@ -81,7 +82,7 @@ def test_what_was_written_is_read(
     pack=st.booleans(),
 )
 def test_any_bytes_are_read_or_refused(data: bytes, pack: bool, place: Path) -> None:
-    """Whatever a file holds, the reader returns an array or raises DataError, nothing else."""
+    """Any content gives an array or DataError, and no other exception."""
     path = place / "any"
     path.write_bytes(gzip.compress(data) if pack else data)
     try:
@@ -115,7 +116,7 @@ def damaged(draw: st.DrawFn, dims: int | None = None) -> bytes:
 
 
 def peak_bytes(path: Path) -> int:
-    """Most memory at a time that reading ``path`` takes, whether it is read or refused."""
+    """Return the peak memory of reading ``path``, whether or not that succeeds."""
     tracemalloc.start()
     try:
         with contextlib.suppress(DataError):
@@ -128,7 +129,7 @@ def peak_bytes(path: Path) -> int:
 @given(data=damaged())
 @settings(max_examples=300)
 def test_damaged_files_are_read_or_refused_in_little_memory(data: bytes, place: Path) -> None:
-    """Nothing but DataError, and no more memory than so small a file can need."""
+    """A corrupt file raises DataError at most, and memory is bounded by the file size."""
     path = place / "damaged"
     path.write_bytes(data)
     assert peak_bytes(path) < 4 << 20
@@ -149,7 +150,7 @@ def test_damaged_files_are_read_or_refused_in_little_memory(data: bytes, place: 
 def test_bombs_cost_no_more_than_they_promise(
     promised: int, present: int, members: int, honest: bool, place: Path
 ) -> None:
-    """Packed zeros, in one stream or several: read when the header says so, else refused early."""
+    """Compressed zeros are read if the header declares them, otherwise rejected early."""
     path = place / "bomb"
     present = present // members * members
     promised = present if honest else promised
@@ -168,7 +169,7 @@ def test_bombs_cost_no_more_than_they_promise(
 def test_any_pair_is_images_with_labels_or_refused(
     images: bytes, labels: bytes, num_classes: int | None, place: Path
 ) -> None:
-    """What comes back can be trained with: as many labels as images, in range, not none."""
+    """An accepted pair has at least one image, as many labels, and labels in range."""
     (place / "images").write_bytes(images)
     (place / "labels").write_bytes(labels)
     try:
@@ -185,7 +186,7 @@ def test_any_pair_is_images_with_labels_or_refused(
 def test_damaged_gzip_is_never_read_as_something_else(
     at: int, value: int, cut: bool, place: Path
 ) -> None:
-    """A packed file with a byte changed or its end cut off is refused, or reads as it was."""
+    """A corrupt gzip file is rejected, or read with its original content."""
     data = bytearray(packed_idx(SOME, place))
     at %= len(data)
     if cut:
@@ -203,7 +204,7 @@ def test_damaged_gzip_is_never_read_as_something_else(
 
 @pytest.mark.parametrize("name", ["a", "a.gz"])
 def test_bytes_are_reproducible_and_match_the_format(name: str, tmp_path: Path) -> None:
-    """Equal arrays give equal files, laid out as the format's definition says."""
+    """Equal arrays give equal files with the layout of the format."""
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         write_idx(tmp_path / folder / name, np.array([[1, -2, 300]], dtype=np.int16))
@@ -226,15 +227,15 @@ def test_the_content_tells_whether_it_is_packed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        (b"", "at least 4 bytes"),
-        (b"\0\0\x08", "at least 4 bytes, this one 3"),
+        (b"", "0 bytes are too few"),
+        (b"\0\0\x08", "3 bytes are too few"),
         (b"\0\0\x0a\x01\0\0\0\0", "begins with 00 00 0a 01"),
-        (b"GIF89a", "begins with 47 49 46 38, which is not IDX"),
+        (b"GIF89a", "not an IDX file: begins with 47 49 46 38"),
         (header(8), "0 dimensions"),
         (header(8, *[1] * 9), "9 dimensions"),
-        (header(8, 2, 3)[:-1], "ends inside its header"),
-        (header(8, 2, 3) + b"12345", "promises 2 x 3 values, 6 bytes, but there are 5"),
-        (header(8, 2, 3) + b"1234567", "promises 2 x 3 values, 6 bytes, but there are "),
+        (header(8, 2, 3)[:-1], "truncated header"),
+        (header(8, 2, 3) + b"12345", "declares 2 x 3 values, 6 bytes, but the file contains 5"),
+        (header(8, 2, 3) + b"1234567", "declares 2 x 3 values, 6 bytes, but the file contains "),
         (b"<!DOCTYPE html><html>", "this is an HTML page, not IDX"),
         (b"\xef\xbb\xbf \n<html>", "this is an HTML page, not IDX"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
@@ -243,7 +244,7 @@ def test_the_content_tells_whether_it_is_packed(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("pack", [False, True])
 def test_what_is_wrong_is_said(data: bytes, complaint: str, pack: bool, tmp_path: Path) -> None:
-    """A refusal names the file and the fault, in one line."""
+    """The error is one line with the file and the reason."""
     path = tmp_path / "bad"
     path.write_bytes(gzip.compress(data) if pack else data)
     with pytest.raises(DataError, match=re.escape(complaint)) as caught:
@@ -257,12 +258,12 @@ def test_what_is_wrong_is_said(data: bytes, complaint: str, pack: bool, tmp_path
 def test_an_empty_promise_is_refused_unallocated(
     shape: tuple[int, ...], pack: bool, tmp_path: Path
 ) -> None:
-    """A header that promises up to 2^40 bytes, with nothing behind it, costs no memory."""
+    """A header that declares up to 2^40 bytes without content costs no memory."""
     path = tmp_path / "promise"
     path.write_bytes(gzip.compress(header(8, *shape)) if pack else header(8, *shape))
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match="promises"):
+        with pytest.raises(DataError, match="declares"):
             read_idx(path)
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
@@ -284,7 +285,7 @@ except DataError as error:
 
 
 def test_what_does_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
-    """A file as large as it says, on a machine with less memory than that."""
+    """Too little memory for a valid file is a DataError."""
     path = tmp_path / "large"
     with path.open("wb") as file:
         file.write(header(8, 3, 1 << 30))
@@ -292,18 +293,16 @@ def test_what_does_not_fit_into_memory_is_refused(tmp_path: Path) -> None:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", TOO_LARGE, path]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.stdout == (
-        f"{path}: it does not fit into this machine's memory; read a smaller one\n"
-    )
+    assert done.stdout == (f"{path}: not enough memory to read the file\n")
 
 
 def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
-    """A stream that unpacks to far more than its header says is not unpacked to its end."""
+    """A stream that unpacks to more than its header declares is not unpacked to the end."""
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(header(8, 4) + bytes(64 << 20)))
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match="but there are more"):
+        with pytest.raises(DataError, match="but the file contains more"):
             read_idx(path)
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
@@ -311,7 +310,7 @@ def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
 
 
 def test_every_truncation_of_gzip_is_refused(tmp_path: Path) -> None:
-    """However little is missing at the end of a packed file, it is noticed."""
+    """Any number of missing bytes is detected."""
     data = packed_idx(SOME, tmp_path)
     for length in range(len(data)):
         (tmp_path / "cut").write_bytes(data[:length])
@@ -320,26 +319,26 @@ def test_every_truncation_of_gzip_is_refused(tmp_path: Path) -> None:
 
 
 def test_wrong_checksum_and_trailing_bytes_are_refused(tmp_path: Path) -> None:
-    """A packed file whose CRC does not fit, or that goes on behind its end, is refused."""
+    """A gzip file with a wrong CRC or trailing bytes is rejected."""
     data = packed_idx(SOME, tmp_path)
     wrong = bytearray(data)
     wrong[-8] ^= 1
     (tmp_path / "crc").write_bytes(wrong)
     (tmp_path / "trailing").write_bytes(data + b"more")
     for name in ("crc", "trailing"):
-        with pytest.raises(DataError, match="gzip data is broken"):
+        with pytest.raises(DataError, match="corrupt or truncated gzip data"):
             read_idx(tmp_path / name)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    """A missing file, a folder and a pipe each give a DataError; a pipe is not waited for."""
+    """Missing files, folders and pipes raise DataError; a pipe does not block."""
     with pytest.raises(DataError, match="No such file"):
         read_idx(tmp_path / "absent")
-    with pytest.raises(DataError, match="not a file"):
+    with pytest.raises(DataError, match="not a regular file"):
         read_idx(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(DataError, match="not a file"):
+        with pytest.raises(DataError, match="not a regular file"):
             read_idx(tmp_path / "pipe")
 
 
@@ -347,8 +346,8 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     "array", [np.zeros(3, np.int64), np.zeros((), np.uint8), np.zeros([1] * 9, np.uint8)]
 )
 def test_what_idx_cannot_hold_is_not_written(array: npt.NDArray[Any], tmp_path: Path) -> None:
-    """An array of another type or shape is refused, and no file appears."""
-    with pytest.raises(DataError, match="cannot hold"):
+    """Unsupported types and shapes raise DataError and create no file."""
+    with pytest.raises(DataError, match="does not support"):
         write_idx(tmp_path / "a", array)
     assert list(tmp_path.iterdir()) == []
 
@@ -356,7 +355,7 @@ def test_what_idx_cannot_hold_is_not_written(array: npt.NDArray[Any], tmp_path: 
 def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the disk fills up halfway the file is as it was, with nothing beside it."""
+    """A full disk leaves the file unchanged and no temporary file."""
     path = tmp_path / "a.gz"
     write_idx(path, SOME)
     before = path.read_bytes()
@@ -372,7 +371,7 @@ def test_a_failed_write_leaves_the_old_file(
 
 
 def test_images_and_labels_must_belong_together(tmp_path: Path) -> None:
-    """Counts that differ, a label out of range, another type or no image at all are refused."""
+    """Unequal counts, labels out of range, wrong types and empty files are rejected."""
     images, labels = tmp_path / "images", tmp_path / "labels"
     write_idx(images, np.zeros((60, 5, 5), np.uint8))
     write_idx(labels, (np.arange(59) % 10).astype(np.uint8))
@@ -381,15 +380,15 @@ def test_images_and_labels_must_belong_together(tmp_path: Path) -> None:
     write_idx(labels, (np.arange(60) % 10).astype(np.uint8))
     read, read_as = read_images_labels(images, labels, 10)
     assert (read.dtype.name, read_as.dtype.name) == ("uint8", "int64")
-    with pytest.raises(DataError, match="label 9 at position 9 is out of range"):
+    with pytest.raises(DataError, match="label 9 at index 9 is out of range"):
         read_images_labels(images, labels, 9)
-    with pytest.raises(DataError, match="images are 3 dimensions of uint8; these are 60 uint8"):
+    with pytest.raises(DataError, match="images must be uint8 with 3 dimensions, not 60 uint8"):
         read_images_labels(labels, labels)
-    with pytest.raises(DataError, match="labels are 1 dimension of uint8"):
+    with pytest.raises(DataError, match="labels must be uint8 with 1 dimension"):
         read_images_labels(images, images)
     write_idx(labels, np.zeros(60, np.int32))
-    with pytest.raises(DataError, match="these are 60 int32"):
+    with pytest.raises(DataError, match="not 60 int32"):
         read_labels(labels)
     write_idx(images, np.zeros((0, 28, 28), np.uint8))
-    with pytest.raises(DataError, match="no images in it"):
+    with pytest.raises(DataError, match="contains no images"):
         read_images_labels(images, labels)

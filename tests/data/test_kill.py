@@ -33,7 +33,7 @@ main()
 
 
 def run(command: Sequence[str | Path], environment: dict[str, str]) -> float:
-    """Run ``command`` to its end, which must be a good one; the seconds it took."""
+    """Run ``command``, which must succeed; return its duration in seconds."""
     start = time.monotonic()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -41,7 +41,7 @@ def run(command: Sequence[str | Path], environment: dict[str, str]) -> float:
 
 
 def kill_after(delay_s: float, command: Sequence[str | Path], environment: dict[str, str]) -> bool:
-    """Start ``command`` and kill it; False if it was done before."""
+    """Start ``command`` and kill it; return False if it finished before."""
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
@@ -82,7 +82,7 @@ def sha256(path: Path) -> str:
 
 
 def hidden(folder: Path) -> set[str]:
-    """Endings of what lies beside the files."""
+    """Return the suffixes of the hidden files."""
     return {path.name.rpartition(".")[2] for path in folder.glob(".*")}
 
 
@@ -118,7 +118,7 @@ def test_fetching_outlives_kills(server: FileServer, tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_generating_outlives_kills(tmp_path: Path) -> None:
-    """Each file of the cache is absent, the old one or complete, and images fit their labels."""
+    """Each cache file is absent, the old one or complete, and images match their labels."""
     sheet = tmp_path / "sheet.png"
     command = [sys.executable, "-m", "oraclezoo", "data", "preview", "glyphs-3k", "--out", sheet]
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
@@ -204,7 +204,7 @@ for step in range(1000):
 def test_a_kill_at_any_step_leaves_no_half_file(
     what: str, server: FileServer, tmp_path: Path
 ) -> None:
-    """Before each opening, locking, renaming and removing there is, in turn; then once in peace."""
+    """Kill before each open, lock, rename and remove call in turn, then run once without."""
     url = server.url if what == "fetch" else what
     records = [f"{file.name} {file.kind} {file.digest}" for file in list(FILES.values())[:2]]
     command = [sys.executable, "-c", STEPS, url, tmp_path, *records]

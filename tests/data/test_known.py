@@ -1,4 +1,4 @@
-"""What the built-in tracks' data must be: held against the tracks themselves."""
+"""Facts and digests of the built-in tracks, compared with the tracks themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 
 from oraclezoo.data import tracks
 from oraclezoo.data.dataset import SPLITS
-from oraclezoo.data.idx import read_labels, write_idx
+from oraclezoo.data.idx import write_idx
+from oraclezoo.data.image_files import read_labels
 from oraclezoo.data.known import KNOWN, canonical, differing
 from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS
 from oraclezoo.errors import DataError
@@ -35,19 +36,19 @@ def test_the_small_generated_track_is_as_stated() -> None:
 def test_damaged_images_of_the_small_track_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pixel that differs is found, and the message says what to do."""
+    """A changed pixel is detected, and the message says what to do."""
     shutil.copytree(tracks.GLYPHS_3K, tmp_path / "copy")
     monkeypatch.setattr(tracks, "GLYPHS_3K", tmp_path / "copy")
     dataset = tracks.glyphs_3k(data_dir=None)
     images = dataset.split("test").images.copy()
     images[0, 0, 0] ^= 1
     write_idx(tmp_path / "copy" / "test-images.idx.gz", images)
-    with pytest.raises(DataError, match="damaged; install oraclezoo again"):
+    with pytest.raises(DataError, match="corrupt; reinstall oraclezoo"):
         tracks.glyphs_3k(data_dir=None).split("test")
 
 
 def test_the_large_generated_track_is_as_stated() -> None:
-    """On every CPU: its counts and seeds, and every pixel and label of the test part."""
+    """Its counts and seeds, and the pixels and labels of the test split, on every CPU."""
     known, dataset = KNOWN["glyphs"], tracks.glyphs(data_dir=None)
     assert labels_sha256(dataset.split("test").labels) == known.labels_sha256
     for name in ("generated", "generated test"):
@@ -56,7 +57,7 @@ def test_the_large_generated_track_is_as_stated() -> None:
 
 @pytest.mark.realdata
 def test_the_low_data_track_is_as_stated(oracle_dir: Path) -> None:
-    """Digests and labels of real files; the full track shares its test labels with them."""
+    """Digests and labels of the real files; the full track shares its test labels."""
     known, dataset = KNOWN["oracle-mnist-3k"], tracks.oracle_mnist_3k(data_dir=oracle_dir)
     assert labels_sha256(dataset.split("test").labels) == known.labels_sha256
     assert differing(known.sha256, dataset.sha256) == []  # type: ignore[arg-type]  # none is None
@@ -65,7 +66,7 @@ def test_the_low_data_track_is_as_stated(oracle_dir: Path) -> None:
 
 
 def test_an_unpacked_official_file_is_the_packed_one() -> None:
-    """By its own digest only; any other file keeps its name and its digest."""
+    """It is recognised by its digest; other files keep name and digest."""
     file = FILES[TEST_IMAGES]
     assert file.unpacked_sha256 is not None
     packed = {file.name: file.digest, "x": "1"}

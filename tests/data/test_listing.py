@@ -14,7 +14,7 @@ from oraclezoo.specs import Spec
 
 
 def test_the_tracks_are_the_five_of_the_protocol() -> None:
-    """Names, kind, and that each says what it is, what it needs and where it comes from."""
+    """Each has name, kind, summary, requirements and source."""
     names = [spec.name for spec in DATASETS]
     assert names == ["oracle-mnist", "oracle-mnist-3k", "glyphs", "glyphs-3k", "idx"]
     for spec in DATASETS:
@@ -32,7 +32,7 @@ def test_targets_load(spec: Spec) -> None:
 
 @pytest.mark.parametrize("name", ["glyphs-3k", "oracle-mnist-3k"])
 def test_facts_are_those_of_the_data_set(name: str, request: pytest.FixtureRequest) -> None:
-    """What a listing says of size and origin is what opening the track gives."""
+    """Declared sizes and origin are those of the opened data set."""
     (spec,) = (spec for spec in DATASETS if spec.name == name)
     folder: Path | None = None
     if not spec.facts["synthetic"]:

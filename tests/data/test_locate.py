@@ -1,4 +1,4 @@
-"""Finding Oracle-MNIST's files and holding them against their digests."""
+"""Location of Oracle-MNIST's files and verification of their digests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oraclezoo.errors import DataError, UnknownNameError
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty user cache of this test's own; returns where downloads would lie."""
+    """An empty user cache; returns the download folder."""
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
     folder = tmp_path / "cache" / "oracle-mnist"
     folder.mkdir(parents=True)
@@ -25,7 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def named(tmp_path: Path) -> Path:
-    """An empty folder for the user to name."""
+    """An empty folder that the user specifies."""
     folder = tmp_path / "named"
     folder.mkdir()
     return folder
@@ -34,13 +34,13 @@ def named(tmp_path: Path) -> Path:
 def test_data_dir_is_the_only_place_when_given(
     cache: Path, named: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that an explicit folder lacks is an error that names it, though it is elsewhere."""
+    """A file missing from an explicit folder is an error, even if it is elsewhere."""
     (cache / TEST_IMAGES).touch()
     (named / TEST_LABELS).touch()
     monkeypatch.setenv("ORACLEZOO_DATA", str(cache))
     with pytest.raises(DataError) as caught:
         locate.find([TEST_IMAGES, TEST_LABELS], named)
-    assert str(caught.value).splitlines()[0] == f"{named}: no {TEST_IMAGES}"
+    assert str(caught.value).splitlines()[0] == f"{named}: missing {TEST_IMAGES}"
     assert locate.find([TEST_LABELS], named) == {TEST_LABELS: named / TEST_LABELS}
 
 
@@ -60,11 +60,11 @@ def test_the_variable_comes_before_the_cache(
 def test_a_folder_that_is_not_there_is_an_error(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A misspelt folder is named, with where the name came from."""
-    with pytest.raises(DataError, match=r"data folder .*absent: there is no such folder"):
+    """The error names the folder and where its path came from."""
+    with pytest.raises(DataError, match=r"data folder .*absent: no such folder"):
         locate.find([TEST_IMAGES], tmp_path / "absent")
     monkeypatch.setenv("ORACLEZOO_DATA", str(tmp_path / "typo"))
-    with pytest.raises(DataError, match=r"ORACLEZOO_DATA .*typo: there is no such folder"):
+    with pytest.raises(DataError, match=r"ORACLEZOO_DATA .*typo: no such folder"):
         locate.find([TEST_IMAGES], None)
 
 
@@ -81,13 +81,13 @@ def test_unpacked_files_are_found(named: Path) -> None:
 
 
 def test_an_unknown_file_name_is_an_error(named: Path) -> None:
-    """Only upstream's four names are known."""
+    """Only the four official names are known."""
     with pytest.raises(UnknownNameError, match=r"did you mean 't10k-images-idx3-ubyte.gz'"):
         locate.find(["t10k-images-idx3-ubyte"], named)
 
 
 def test_verify_tells_the_four_states_apart(named: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each file is ok, missing, not the published one, or unreadable."""
+    """Each file is ok, missing, a mismatch, or unreadable."""
     right, wrong, unreadable, _ = FILES
     (named / right).write_bytes(b"right")
     blob = hashlib.sha1(b"blob 5\0right").hexdigest()
@@ -112,7 +112,7 @@ def test_verify_tells_the_four_states_apart(named: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.realdata
 def test_the_real_files_are_the_published_ones(oracle_dir: Path, tmp_path: Path) -> None:
-    """The files at hand match the digests in the table, packed and unpacked."""
+    """The local files match their digests, packed and unpacked."""
     states = {check.name: check.status for check in locate.verify(oracle_dir)}
     assert states[TEST_IMAGES] == states[TEST_LABELS] == "ok"
     for name, state in states.items():

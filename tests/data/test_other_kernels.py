@@ -67,7 +67,7 @@ open(sys.argv[1], "w").write(json.dumps(rows))
 
 
 def run(code: str, out: Path, setting: dict[str, str]) -> str:
-    """Run code that writes to ``out``; returns what the raw kernels gave."""
+    """Run code that writes to ``out``; return the results of the raw kernels."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]), **setting}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", f"{PROBE}{code}\nprint(probe)", str(out)],
@@ -81,7 +81,7 @@ def run(code: str, out: Path, setting: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module", params=list(SETTINGS))
 def setting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Environment variables that do change what numpy computes here; skips if they do not."""
+    """Environment variables that change NumPy's results here; skip if they do not."""
     folder, chosen = tmp_path_factory.mktemp("probe"), SETTINGS[request.param]
     if run("", folder / "a", chosen) == run("", folder / "b", {}):
         pytest.skip(f"{request.param}: this processor's kernels are those already")
@@ -89,7 +89,7 @@ def setting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_a_setting_changes_raw_results(tmp_path: Path) -> None:
-    """One at least does, or the tests here show nothing."""
+    """At least one setting changes raw results; otherwise these tests show nothing."""
     own = run("", tmp_path / "a", {})
     assert any(run("", tmp_path / "a", chosen) != own for chosen in SETTINGS.values())
 
@@ -97,7 +97,7 @@ def test_a_setting_changes_raw_results(tmp_path: Path) -> None:
 def test_corruptions_differ_by_a_gray_level_at_most(
     setting: dict[str, str], tmp_path: Path
 ) -> None:
-    """In few pixels, if in any: no figure of robustness hangs on the processor."""
+    """They differ in few pixels, if any."""
     own, other = tmp_path / "own.npy", tmp_path / "other.npy"
     run(CORRUPT, own, {}), run(CORRUPT, other, setting)
     apart = np.abs(np.load(own).astype(int) - np.load(other))
@@ -106,7 +106,7 @@ def test_corruptions_differ_by_a_gray_level_at_most(
 
 
 def test_the_audit_finds_the_same(setting: dict[str, str], tmp_path: Path) -> None:
-    """The same findings of the same images, in the same order; their values nearly so."""
+    """The findings and their order are equal, their values nearly so."""
     own, other = tmp_path / "own.json", tmp_path / "other.json"
     run(AUDIT, own, {}), run(AUDIT, other, setting)
     before, after = json.loads(own.read_text()), json.loads(other.read_text())

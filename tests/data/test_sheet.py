@@ -17,7 +17,7 @@ FONT = Path(sheet.__file__).parent / "fonts" / "labels.otf"
 
 
 def test_the_font_draws_every_covered_character() -> None:
-    """Each covered character has a shape of its own; only the space has none."""
+    """Each covered character has a distinct shape; only the space is empty."""
     font = ImageFont.truetype(FONT, 40)
     shapes = {bytes(font.getmask(c)): c for c in COVERED}
     assert len(shapes) == len(COVERED)
@@ -26,7 +26,7 @@ def test_the_font_draws_every_covered_character() -> None:
 
 
 def test_the_font_is_small_and_licensed() -> None:
-    """It travels in the wheel, so it is a subset, and its licence lies beside it."""
+    """The wheel contains a subset of the font and its licence."""
     assert FONT.stat().st_size < 60_000
     licence = (FONT.parent / "OFL.txt").read_text(encoding="utf-8")
     assert "SIL OPEN FONT LICENSE Version 1.1" in licence
@@ -34,14 +34,14 @@ def test_the_font_is_small_and_licensed() -> None:
 
 
 def test_other_characters_are_shown_by_number() -> None:
-    """What the font lacks appears as U+XXXX instead of an empty box."""
+    """Characters missing from the font appear as U+XXXX."""
     assert printable("木 tree") == "木 tree"
     assert printable("鬼é") == "U+9B3CU+00E9"
 
 
 @pytest.mark.parametrize(("size", "scale"), [(28, 3), (9, 1)])
 def test_each_row_shows_its_class(size: int, scale: int) -> None:
-    """Row k holds the first images of class k, enlarged, and nothing of any other class."""
+    """Row k shows the first images of class k, enlarged, and no others."""
     count = 40
     labels = np.arange(count, dtype=np.int64) % 10
     images = np.empty((count, size, size), np.uint8)
@@ -59,7 +59,7 @@ def test_each_row_shows_its_class(size: int, scale: int) -> None:
 
 
 def test_labels_take_part_in_the_picture() -> None:
-    """Another name or glyph changes the picture, left of the images."""
+    """Another name or glyph changes the picture to the left of the images."""
     images, labels = np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.int64)
     one = np.asarray(contact_sheet(images, labels, ["big"], ["大"]))
     other = np.asarray(contact_sheet(images, labels, ["big"], ["木"]))
@@ -70,7 +70,7 @@ def test_labels_take_part_in_the_picture() -> None:
 
 
 def test_what_makes_no_sheet_is_refused() -> None:
-    """Counts that differ are a DataError, numbers below one a UsageError."""
+    """Unequal counts raise DataError, numbers below one UsageError."""
     images, labels = np.zeros((2, 28, 28), np.uint8), np.zeros(2, np.int64)
     with pytest.raises(DataError, match="1 labels"):
         contact_sheet(images, labels[:1], CLASSES, GLYPHS)

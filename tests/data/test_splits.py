@@ -1,4 +1,4 @@
-"""The rules by which images are divided."""
+"""Split rules."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ IMAGES = hnp.arrays(np.uint8, st.tuples(st.integers(0, 40), st.just(2), st.just(
 
 
 def rules(labels: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.bool_]]:
-    """Every mask that rests on labels alone."""
+    """Return every mask that depends on the labels only."""
     return {**three_of_test_file(labels), "every tenth": every_tenth(labels)}
 
 
 @given(MANY_LABELS)
 def test_the_3k_parts_are_disjoint_and_complete(labels: npt.NDArray[np.int64]) -> None:
-    """Each image of any file is in one part and no other; the same file gives the same parts."""
+    """Each image is in exactly one split, reproducibly."""
     parts = three_of_test_file(labels)
     assert list(parts) == ["train", "validation", "test"]
     np.testing.assert_array_equal(
@@ -53,7 +53,7 @@ def test_the_3k_parts_are_disjoint_and_complete(labels: npt.NDArray[np.int64]) -
 
 @given(MANY_LABELS, st.data())
 def test_more_images_move_no_other(labels: npt.NDArray[np.int64], data: st.DataObject) -> None:
-    """Images added at the end, or of other classes anywhere, leave each one on its side."""
+    """Images appended, or added to other classes, do not change the split of an image."""
     whole = rules(labels)
     count = data.draw(st.integers(0, len(labels)))
     one = labels == data.draw(st.integers(0, 4))
@@ -67,7 +67,7 @@ def test_more_images_move_no_other(labels: npt.NDArray[np.int64], data: st.DataO
 def test_the_names_of_classes_do_not_matter(
     labels: npt.NDArray[np.int64], names: list[int]
 ) -> None:
-    """Classes numbered otherwise are divided as before."""
+    """The split does not depend on how classes are numbered."""
     for name, mask in rules(np.array(names)[labels]).items():
         np.testing.assert_array_equal(mask, rules(labels)[name])
 
@@ -76,7 +76,7 @@ def test_the_names_of_classes_do_not_matter(
 def test_the_hash_rule_sees_one_image_at_a_time(
     images: npt.NDArray[np.uint8], random: random.Random
 ) -> None:
-    """Neither their order nor what else is there moves an image, and equal ones stay together."""
+    """Neither order nor other images matter; equal images share a split."""
     mask = by_image_hash(images)
     assert (mask.dtype, mask.shape) == (np.dtype(bool), (len(images),))
     order = list(range(len(images)))
@@ -101,7 +101,7 @@ def test_positions_count_up_within_each_class(labels: npt.NDArray[np.int64]) -> 
 
 @given(LABELS)
 def test_a_tenth_of_each_class_is_held_out(labels: npt.NDArray[np.int64]) -> None:
-    """Validation is the tenth, twentieth, ... image of each class: a tenth, rounded down."""
+    """Validation is every tenth image of each class, rounded down."""
     held_out = every_tenth(labels)
     for label in range(5):
         of_class = held_out[labels == label]

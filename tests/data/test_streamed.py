@@ -1,4 +1,4 @@
-"""Images that stay in their file: they read as the array would, and say so when they cannot."""
+"""Streamed images: equal to the array in memory, and clear errors when the file changes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ COUNT = 50
 
 @pytest.fixture(scope="module")
 def array() -> npt.NDArray[np.uint8]:
-    """50 images of 6 x 6 noise."""
+    """50 noise images of 6 x 6 pixels."""
     return np.random.default_rng(0).integers(0, 256, (COUNT, 6, 6), np.uint8)
 
 
 @pytest.fixture(scope="module")
 def path(array: npt.NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """They as a plain IDX file."""
+    """The array as an uncompressed IDX file."""
     path = tmp_path_factory.mktemp("plain") / "images"
     idx.write_idx(path, array)
     return path
@@ -38,7 +38,7 @@ def path(array: npt.NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def images(path: Path) -> ImagesInFile:
-    """They, left in that file."""
+    """The array, streamed from that file."""
     found = open_images(path, 0)
     assert isinstance(found, ImagesInFile)
     return found
@@ -52,7 +52,7 @@ def test_they_look_like_the_array(images: ImagesInFile, array: npt.NDArray[np.ui
     assert np.asarray(images, dtype=np.float32).dtype == np.float32
     assert [image.tobytes() for image in images] == [image.tobytes() for image in array]
     assert np.array_equal(by_image_hash(images), by_image_hash(array))
-    with pytest.raises(ValueError, match="a copy"):
+    with pytest.raises(ValueError, match="without a copy"):
         images.__array__(copy=False)
 
 
@@ -70,7 +70,7 @@ keys = (
 def test_any_key_gives_what_the_array_gives(
     images: ImagesInFile, array: npt.NDArray[np.uint8], key: object
 ) -> None:
-    """Numbers, slices, masks, and numbers in any order, with repetitions."""
+    """Indices, slices, masks, and index arrays with repetitions."""
     assert np.array_equal(images[key], array[key])  # type: ignore[call-overload]
 
 
@@ -81,7 +81,7 @@ def test_a_part_of_a_part_is_the_arrays(
     mask: npt.NDArray[np.bool_],
     data: st.DataObject,
 ) -> None:
-    """Chosen by a mask, and again by another, without reading anything."""
+    """Masks compose without reading the file."""
     part, expected = images.take(mask), array[mask]
     assert part.shape == expected.shape
     again = data.draw(st.lists(st.booleans(), min_size=len(part), max_size=len(part)))
@@ -90,7 +90,7 @@ def test_a_part_of_a_part_is_the_arrays(
 
 
 def test_a_number_that_is_not_there_is_an_index_error(images: ImagesInFile) -> None:
-    """As an array says it, never the bytes of something else."""
+    """An index out of range raises IndexError and reads nothing."""
     for key in (COUNT, -COUNT - 1, np.array([0, COUNT])):
         with pytest.raises(IndexError):
             images[key]
@@ -99,7 +99,7 @@ def test_a_number_that_is_not_there_is_an_index_error(images: ImagesInFile) -> N
 def test_without_the_calls_of_linux_it_reads_the_same(
     path: Path, array: npt.NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on Windows, which has neither reads at a place nor advice to the system."""
+    """Results are equal on Windows, without preadv and fadvise."""
     known = ("open", "close", "read", "lseek", "fstat", "O_RDONLY", "SEEK_SET")
     bare = SimpleNamespace(**{name: getattr(os, name) for name in known})
     monkeypatch.setattr(streamed, "os", bare)
@@ -111,19 +111,19 @@ def test_without_the_calls_of_linux_it_reads_the_same(
 def test_a_file_cut_short_since_is_an_error(
     size: int, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clear one, also when the file shrinks between looking and reading."""
+    """A file truncated before or during a read is a DataError."""
     copy = shutil.copy(path, tmp_path / "copy")
     images = open_images(copy, 0)
     os.truncate(copy, size)
-    with pytest.raises(DataError, match="copy: the file changed while images were read"):
+    with pytest.raises(DataError, match="copy: the file changed while being read"):
         images[np.array([40])]
     monkeypatch.setattr(streamed._Records, "_state", lambda self: self.opened)
-    with pytest.raises(DataError, match="copy: the file became shorter"):
+    with pytest.raises(DataError, match="copy: the file was truncated"):
         images[np.array([40])]
 
 
 def test_a_file_written_to_since_is_an_error(path: Path, tmp_path: Path) -> None:
-    """Its digest has been noted by then: other images must not pass under it."""
+    """A modified file no longer matches its recorded digest."""
     copy = shutil.copy(path, tmp_path / "copy")
     os.utime(copy, ns=(0, 0))
     images = open_images(copy, 0)
@@ -135,7 +135,7 @@ def test_a_file_written_to_since_is_an_error(path: Path, tmp_path: Path) -> None
 
 
 def test_the_limit_decides(path: Path, array: npt.NDArray[np.uint8]) -> None:
-    """In memory up to the limit, in the file above it; without one always in memory."""
+    """Images are in memory up to the limit and streamed above it."""
     size = array.nbytes
     assert isinstance(open_images(path, size - 1), ImagesInFile)
     for limit in (size, None):
@@ -143,7 +143,7 @@ def test_the_limit_decides(path: Path, array: npt.NDArray[np.uint8]) -> None:
 
 
 def test_what_cannot_be_read_into_memory_is_streamed(tmp_path: Path) -> None:
-    """More than 4 GiB (here a file with a hole) is refused as an array and fine in its file."""
+    """Images of more than 4 GiB (a sparse file) can be streamed only."""
     count, header = 5_500_000, bytes((0, 0, 8, 3))
     path = tmp_path / "large"
     header += b"".join(size.to_bytes(4, "big") for size in (count, 28, 28))
@@ -159,7 +159,7 @@ def test_what_cannot_be_read_into_memory_is_streamed(tmp_path: Path) -> None:
 def test_a_packed_file_is_unpacked_once(
     array: npt.NDArray[np.uint8], path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Into the cache, named by what it was made of; a line tells so the first time."""
+    """It is unpacked into the cache, named by its digest, with a message the first time."""
     monkeypatch.setattr(streamed, "cache_folder", lambda: tmp_path)
     packed = tmp_path / "images.gz"
     idx.write_idx(packed, array)
@@ -176,17 +176,17 @@ def test_a_packed_file_is_unpacked_once(
 def test_a_packed_file_that_lies_leaves_nothing(
     array: npt.NDArray[np.uint8], path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Promises too much for its size, holds more or less than it says, or is broken."""
+    """A wrong declared size or corrupt data leaves no file in the cache."""
     monkeypatch.setattr(streamed, "cache_folder", lambda: tmp_path)
     plain, packed = path.read_bytes(), tmp_path / "images.gz"
     huge = plain[:4] + b"\xff" * 4 + plain[8:]
     whole = gzip.compress(plain)
     for content, complaint in (
-        (gzip.compress(huge), "there are at most"),
-        (gzip.compress(plain + b"!"), "there are more"),
-        (gzip.compress(plain[:-1]), "there are 1,799"),
-        (whole[:-8] + bytes(8), "gzip data is broken"),
-        (whole[:-100], "gzip data is broken"),
+        (gzip.compress(huge), "the file contains at most"),
+        (gzip.compress(plain + b"!"), "the file contains more"),
+        (gzip.compress(plain[:-1]), "the file contains 1,799"),
+        (whole[:-8] + bytes(8), "corrupt or truncated gzip data"),
+        (whole[:-100], "corrupt or truncated gzip data"),
     ):
         packed.write_bytes(content)
         with pytest.raises(DataError, match=complaint):
@@ -198,13 +198,15 @@ def test_a_packed_file_that_lies_leaves_nothing(
 def test_a_full_disk_is_one_clear_line(
     array: npt.NDArray[np.uint8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before anything is written where that can be known, and after nothing is left."""
+    """It is detected before writing where possible; no partial file remains."""
     monkeypatch.setattr(streamed, "cache_folder", lambda: tmp_path)
     packed = tmp_path / "images.gz"
     idx.write_idx(packed, array)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
-        with pytest.raises(DataError, match=r"1,816 bytes, 1,000 are free\); make room") as caught:
+        with pytest.raises(
+            DataError, match=r"1,816 bytes, 1,000 are free\); free up disk space"
+        ) as caught:
             open_images(packed, 0)
     assert "\n" not in str(caught.value)
 
@@ -212,13 +214,13 @@ def test_a_full_disk_is_one_clear_line(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(idx, "unpacked", full)
-    with pytest.raises(DataError, match=r"No space left on device\); make room"):
+    with pytest.raises(DataError, match=r"No space left on device\); free up disk space"):
         open_images(packed, 0)
     assert list((tmp_path / "unpacked").glob("*.idx")) == []
 
 
 def test_images_that_cannot_be_are_refused_alike(tmp_path: Path) -> None:
-    """The same words as for an array in memory, without reading the values."""
+    """The errors equal those of arrays in memory, without reading the values."""
     for array in (np.zeros((4, 9), np.uint8), np.zeros((4, 3, 3), np.int16)):
         path = tmp_path / "images"
         idx.write_idx(path, array)
@@ -235,7 +237,7 @@ def test_images_that_cannot_be_are_refused_alike(tmp_path: Path) -> None:
 
 
 def test_a_track_streams_the_images_it_would_hold(tiny_idx: Path) -> None:
-    """Track idx with a limit: the same splits, digests and bytes, read from the files."""
+    """A streamed track has the same splits, digests and bytes."""
     held = tracks.idx(data_dir=tiny_idx)
     left = tracks.idx(data_dir=tiny_idx, stream_above=0)
     for name in ("train", "validation", "test"):

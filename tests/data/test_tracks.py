@@ -32,7 +32,7 @@ def images_of(dataset: ArrayDataset) -> dict[str, list[bytes]]:
 
 @pytest.fixture
 def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Four files of noise under upstream's names, with their digests in upstream's table."""
+    """Four noise files under the official names, with their digests in the table."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "made-up"
     folder.mkdir()
@@ -50,7 +50,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.realdata
 def test_3k_is_the_track_that_results_rest_on(oracle_dir: Path) -> None:
-    """1,800 / 200 / 1,000 images, as many of each class, exactly the ones of every other day."""
+    """1,800 / 200 / 1,000 images, balanced by class and always the same."""
     dataset = tracks.oracle_mnist_3k(data_dir=oracle_dir)
     for name, per_class in (("train", 180), ("validation", 20), ("test", 100)):
         split = dataset.split(name)
@@ -66,14 +66,14 @@ def test_3k_is_the_track_that_results_rest_on(oracle_dir: Path) -> None:
 
 @pytest.mark.realdata
 def test_3k_leaves_nothing_out_and_nothing_twice(oracle_dir: Path) -> None:
-    """The three splits are disjoint and together are the whole file."""
+    """The three splits are disjoint and make up the whole file."""
     parts = images_of(tracks.oracle_mnist_3k(data_dir=oracle_dir))
     assert sum(map(len, parts.values())) == 3000
     assert len(set().union(*parts.values())) == 3000
 
 
 def test_the_full_track_divides_training_by_hash(made_up: Path) -> None:
-    """Validation is what the hash rule picks, training the rest, test the official test file."""
+    """Validation follows the hash rule; test is the official test file."""
     dataset = tracks.oracle_mnist(data_dir=made_up)
     parts = images_of(dataset)
     assert len(parts["train"]) + len(parts["validation"]) == 500
@@ -85,7 +85,7 @@ def test_the_full_track_divides_training_by_hash(made_up: Path) -> None:
 
 
 def test_training_does_not_open_the_test_file(made_up: Path) -> None:
-    """With the test file gone since, training and validation images are there all the same."""
+    """Training and validation images load without the test file."""
     dataset = tracks.oracle_mnist(data_dir=made_up)
     assert dict(dataset.sha256) == {}
     (made_up / TEST_IMAGES).unlink()
@@ -101,33 +101,33 @@ def test_training_does_not_open_the_test_file(made_up: Path) -> None:
 def test_altered_files_do_not_pass_as_the_track(
     track: Callable[..., ArrayDataset], made_up: Path
 ) -> None:
-    """A valid IDX file with one pixel changed is refused when its split is read."""
+    """A changed pixel raises DataError when the split is read."""
     images = np.zeros((3000, 28, 28), np.uint8)
     write_idx(made_up / TEST_IMAGES, images)
     dataset = track(data_dir=made_up)
-    with pytest.raises(DataError, match="this is not Oracle-MNIST's published file"):
+    with pytest.raises(DataError, match="not the published Oracle-MNIST file"):
         dataset.split("test")
 
 
 def test_a_missing_file_is_named_at_once(made_up: Path) -> None:
-    """Opening a track says which file an explicit folder lacks, before any training."""
+    """Opening the track reports a file that is missing from an explicit folder."""
     (made_up / TRAIN_IMAGES).unlink()
-    with pytest.raises(DataError, match=f"no {TRAIN_IMAGES}\n") as caught:
+    with pytest.raises(DataError, match=f"missing {TRAIN_IMAGES}\n") as caught:
         tracks.oracle_mnist(data_dir=made_up)
-    assert "leave the data folder out" in str(caught.value)
+    assert "omit the data folder" in str(caught.value)
     assert len(tracks.oracle_mnist_3k(data_dir=made_up).split("train").labels) == 1800
 
 
 def test_a_split_is_read_once_and_others_do_not_exist(made_up: Path) -> None:
-    """A second request gives the same object; an unknown name is a usage error."""
+    """Splits are cached; an unknown name is a UsageError."""
     dataset = tracks.oracle_mnist_3k(data_dir=made_up)
     assert dataset.split("train") is dataset.split("train")
-    with pytest.raises(UsageError, match="no split 'tset'; did you mean 'test'"):
+    with pytest.raises(UsageError, match="unknown split 'tset'; did you mean 'test'"):
         dataset.split("tset")
 
 
 def test_generated_tracks_have_the_sizes_of_the_real_ones() -> None:
-    """glyphs-3k is balanced and disjoint; it says that it is synthetic and what made it."""
+    """glyphs-3k is balanced, disjoint, synthetic, and records its generator."""
     dataset = tracks.glyphs_3k(data_dir=None)
     assert list(dataset.sha256) == ["generated"]
     parts = images_of(dataset)
@@ -147,7 +147,7 @@ def test_generated_tracks_have_the_sizes_of_the_real_ones() -> None:
 def test_the_large_generated_track_has_the_official_class_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """glyphs: 27,222 images to train and validate by, as many of each class as the real ones."""
+    """glyphs: 27,222 images for training and validation, with the class counts of the real ones."""
     asked = []
     monkeypatch.setattr(tracks, "open_generated", lambda parts, _: asked.append(parts))
     tracks.glyphs(data_dir=None)
@@ -161,7 +161,7 @@ def test_the_large_generated_track_has_the_official_class_counts(
 
 
 def own(folder: Path, size: tuple[int, int] = (6, 6), num_classes: int = 3) -> Path:
-    """A small data set in the folder, in MNIST's file names."""
+    """Write a small data set with MNIST's file names."""
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(2)
     for part, count in (("train", 20 * num_classes), ("t10k", 10)):
@@ -175,7 +175,7 @@ def own(folder: Path, size: tuple[int, int] = (6, 6), num_classes: int = 3) -> P
 
 
 def test_own_files_are_a_track(tmp_path: Path) -> None:
-    """idx: a tenth of each class validates; classes are numbered; flips do not keep the label."""
+    """Validation is a tenth of each class; classes are numbered; flips do not keep the label."""
     dataset = tracks.idx(data_dir=own(tmp_path))
     assert np.bincount(dataset.split("validation").labels).tolist() == [2, 2, 2]
     assert np.bincount(dataset.split("train").labels).tolist() == [18, 18, 18]
@@ -190,7 +190,7 @@ def test_own_files_are_a_track(tmp_path: Path) -> None:
 
 
 def test_own_validation_files_are_the_validation(tmp_path: Path) -> None:
-    """With them nothing is held out of training; their size must be the others'."""
+    """Training is then used completely; the image sizes must match."""
     folder = own(tmp_path)
     trained = len(tracks.idx(data_dir=folder).split("train").labels)
     held_out = np.arange(6 * 36, dtype=np.uint8).reshape(6, 6, 6)
@@ -201,12 +201,14 @@ def test_own_validation_files_are_the_validation(tmp_path: Path) -> None:
     assert (dataset.split("validation").images == held_out).all()
     assert len(dataset.sha256) == 4
     write_idx(folder / "validation-images-idx3-ubyte.gz", np.ones((6, 5, 5), np.uint8))
-    with pytest.raises(DataError, match="validation images have 5 pixels a side, others 6"):
+    with pytest.raises(
+        DataError, match="validation images are 5 x 5 pixels, but training images are 6 x 6"
+    ):
         tracks.idx(data_dir=folder).split("validation")
 
 
 def test_own_names_come_from_dataset_toml(tmp_path: Path) -> None:
-    """Names, glyphs and the flip rule are taken over; a fourth class may have no image."""
+    """It sets names, glyphs and the flip rule; a named class may have no image."""
     own(tmp_path)
     (tmp_path / "dataset.toml").write_text(
         'classes = ["o", "ki", "su", "tsu"]\nglyphs = ["お", "き", "す", "つ"]\n'
@@ -227,28 +229,30 @@ def test_own_names_come_from_dataset_toml(tmp_path: Path) -> None:
     ],
 )
 def test_names_must_fit_the_labels(text: str, complaint: str, tmp_path: Path) -> None:
-    """Too few names or glyphs are refused when the track is opened."""
+    """Too few names or glyphs raise DataError when the track is opened."""
     (own(tmp_path) / "dataset.toml").write_text(text)
     with pytest.raises(DataError, match=complaint):
         tracks.idx(data_dir=tmp_path)
 
 
 def test_own_files_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
-    """No folder, oblong or huge images, few images, one class, or a test set that differs."""
-    with pytest.raises(DataError, match="needs the folder of your IDX files"):
+    """No folder, oblong or large images, one class, or a test split of another size."""
+    with pytest.raises(DataError, match="requires the folder of your IDX files"):
         tracks.idx(data_dir=None)
     with pytest.raises(DataError, match="6 x 9 pixels; pad them to squares, 9 x 9"):
         tracks.idx(data_dir=own(tmp_path / "a", (6, 9))).split("train")
-    with pytest.raises(DataError, match="513 x 513 pixels; scale them down"):
+    with pytest.raises(DataError, match="513 x 513 pixels; resize them"):
         tracks.idx(data_dir=own(tmp_path / "b", (513, 513))).split("train")
     with pytest.raises(DataError, match="all training labels are 0"):
         tracks.idx(data_dir=own(tmp_path / "c", num_classes=1))
     folder = own(tmp_path / "d")
     write_idx(folder / "t10k-images-idx3-ubyte.gz", np.zeros((10, 7, 7), np.uint8))
-    with pytest.raises(DataError, match="test images have 7 pixels a side, others 6"):
+    with pytest.raises(
+        DataError, match="test images are 7 x 7 pixels, but training images are 6 x 6"
+    ):
         tracks.idx(data_dir=folder).split("test")
     write_idx(folder / "t10k-labels-idx1-ubyte", np.full(10, 3, np.uint8))
-    with pytest.raises(DataError, match="label 3 at position 0 is out of range"):
+    with pytest.raises(DataError, match="label 3 at index 0 is out of range"):
         tracks.idx(data_dir=folder).split("test")
     write_idx(folder / "train-images-idx3-ubyte.gz", np.zeros((9, 6, 6), np.uint8))
     write_idx(folder / "train-labels-idx1-ubyte", (np.arange(9) % 3).astype(np.uint8))
@@ -259,7 +263,7 @@ def test_own_files_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
 def test_without_data_or_network_the_error_names_the_alternatives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Opening a real track on a bare, offline machine says what else to do."""
+    """The error of an offline machine without data lists the alternatives."""
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path))
     monkeypatch.setenv("ORACLEZOO_DATA_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

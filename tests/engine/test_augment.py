@@ -1,4 +1,4 @@
-"""Augmentation: what it changes, what it leaves, and that a seed decides it."""
+"""Augmentation: effect of each key, and reproducibility by seed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ FULL = Augment(
 
 
 def make(recipe: Augment, *, flip: bool = False, seed: int = 0) -> Augmenter:
-    """An augmenter on the CPU, ready to draw."""
-    made = Augmenter(recipe, flip=flip, mean=MEAN, std=STD, device=torch.device("cpu"))
-    made.reseed(seed)
-    return made
+    """Return a seeded augmenter on the CPU."""
+    augmenter = Augmenter(recipe, flip=flip, mean=MEAN, std=STD, device=torch.device("cpu"))
+    augmenter.reseed(seed)
+    return augmenter
 
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    """Bright blobs off centre on black, all different."""
+    """Return bright blobs off centre on black, all different."""
     generator = torch.Generator().manual_seed(1)
     batch = torch.zeros(64, 28, 28, dtype=torch.uint8)
     batch[:, 10:18, 6:14] = torch.randint(
@@ -35,7 +35,7 @@ def images() -> torch.Tensor:
 
 
 def raw(batch: torch.Tensor) -> torch.Tensor:
-    """Standardised images back on the scale of 0 to 255."""
+    """Return standardised images on the scale from 0 to 255."""
     return (batch * STD + MEAN) * 255
 
 
@@ -43,11 +43,11 @@ BICUBIC = Augment(elastic=2, elastic_grid=3, interpolation="bicubic")
 
 
 def test_standardise_is_the_formula() -> None:
-    """(x / 255 - mean) / std, to a channel axis of one."""
+    """(x / 255 - mean) / std, with a channel axis of one."""
     values = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
-    found = standardise(values, MEAN, STD)
-    assert found.shape == (1, 1, 16, 16)
-    assert torch.allclose(found, (values[:, None].float() / 255 - MEAN) / STD, atol=1e-5)
+    actual = standardise(values, MEAN, STD)
+    assert actual.shape == (1, 1, 16, 16)
+    assert torch.allclose(actual, (values[:, None].float() / 255 - MEAN) / STD, atol=1e-5)
 
 
 def test_nothing_asked_changes_nothing(images: torch.Tensor) -> None:
@@ -57,7 +57,7 @@ def test_nothing_asked_changes_nothing(images: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Augment)])
 def test_each_key_alone_changes_images(name: str, images: torch.Tensor) -> None:
-    """No key is without effect; three act through others."""
+    """No key is without effect; three need another key."""
     if name in ("elastic_grid", "interpolation"):
         one = Augment(elastic=2, elastic_grid=3, interpolation="bilinear")
         other = Augment(elastic=2, elastic_grid=6) if name == "elastic_grid" else BICUBIC
@@ -75,7 +75,7 @@ def test_each_key_alone_changes_images(name: str, images: torch.Tensor) -> None:
 
 
 def test_bicubic_keeps_more_of_what_is_fine(images: torch.Tensor) -> None:
-    """A shift by half a pixel takes less from the differences of neighbours than by bilinear."""
+    """Bicubic interpolation of a half-pixel shift preserves more contrast than bilinear."""
 
     def fine(mode: str) -> float:
         recipe = Augment(shift=0.5, interpolation=mode)
@@ -86,27 +86,27 @@ def test_bicubic_keeps_more_of_what_is_fine(images: torch.Tensor) -> None:
 
 
 def test_flip_waits_for_the_data_sets_leave(images: torch.Tensor) -> None:
-    """A recipe that flips does not where a mirrored image may have another label."""
+    """Without ``flip_keeps_label``, images are not mirrored."""
     assert torch.equal(make(Augment(flip=True))(images), standardise(images, MEAN, STD))
 
 
 def test_flip_mirrors_about_half_exactly(images: torch.Tensor) -> None:
-    """Each image comes back as it was or mirrored, to rounding."""
+    """Each image is unchanged or mirrored, up to rounding."""
     batch = images.repeat(8, 1, 1)
-    found = raw(make(Augment(flip=True), flip=True)(batch))[:, 0]
-    same = (found - batch).abs().amax((1, 2)) < 0.1
-    mirrored = (found - batch.flip(2)).abs().amax((1, 2)) < 0.1
+    actual = raw(make(Augment(flip=True), flip=True)(batch))[:, 0]
+    same = (actual - batch).abs().amax((1, 2)) < 0.1
+    mirrored = (actual - batch.flip(2)).abs().amax((1, 2)) < 0.1
     assert bool((same ^ mirrored).all())
     assert 0.4 < float(mirrored.double().mean()) < 0.6
 
 
 def test_shift_moves_by_up_to_that_many_pixels_and_fills_with_black() -> None:
-    """The centre of mass moves evenly within +-shift; what comes in is raw value 0."""
+    """Shifts are uniform within the limit, and the border is filled with 0."""
     batch = torch.zeros(2000, 28, 28, dtype=torch.uint8)
     batch[:, 13:15, 13:15] = 255
-    found = raw(make(Augment(shift=4))(batch))[:, 0]
+    actual = raw(make(Augment(shift=4))(batch))[:, 0]
     axis = torch.arange(28.0)
-    for sums in (found.sum(1), found.sum(2)):
+    for sums in (actual.sum(1), actual.sum(2)):
         centre = (sums * axis).sum(1) / sums.sum(1) - 13.5
         assert float(centre.abs().max()) < 4.05
         assert abs(float(centre.std()) - 4 / 3**0.5) < 0.15
@@ -117,24 +117,24 @@ def test_shift_moves_by_up_to_that_many_pixels_and_fills_with_black() -> None:
 
 
 def test_rotation_keeps_mass_and_centre() -> None:
-    """A centred square turned by any angle keeps its ink."""
+    """A centred square keeps its sum and centre at any angle."""
     batch = torch.zeros(200, 28, 28, dtype=torch.uint8)
     batch[:, 9:19, 9:19] = 200
-    found = raw(make(Augment(rotate=45))(batch))
-    assert torch.allclose(found.sum((1, 2, 3)), torch.tensor(200.0 * 100), rtol=0.02)
+    actual = raw(make(Augment(rotate=45))(batch))
+    assert torch.allclose(actual.sum((1, 2, 3)), torch.tensor(200.0 * 100), rtol=0.02)
 
 
 def test_cutout_blanks_one_square_with_the_mean(images: torch.Tensor) -> None:
-    """Exactly edge x edge pixels of each image become zero after standardising."""
+    """Exactly edge x edge pixels of each image are zero after standardising."""
     white = torch.full((300, 28, 28), 255, dtype=torch.uint8)
-    found = make(Augment(cutout=7))(white)
-    assert ((found == 0).sum((1, 2, 3)) == 49).all()
-    tops = (found == 0).any(3)[:, 0].float().argmax(1)
+    actual = make(Augment(cutout=7))(white)
+    assert ((actual == 0).sum((1, 2, 3)) == 49).all()
+    tops = (actual == 0).any(3)[:, 0].float().argmax(1)
     assert set(tops.tolist()) == set(range(22))
 
 
 def test_a_seed_decides_everything(images: torch.Tensor) -> None:
-    """Reseeding repeats a batch whatever came before; another seed differs."""
+    """Reseeding repeats a batch; another seed gives another one."""
     augmenter = make(FULL, flip=True, seed=5)
     first, second = augmenter(images), augmenter(images)
     augmenter.reseed(5)

@@ -1,4 +1,4 @@
-"""Averaged weights are torch's, without its question to the device."""
+"""Averaged weights equal torch's AveragedModel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oraclezoo.engine.average import Averaged
 
 
 def test_averages_are_torchs() -> None:
-    """Bit for bit, buffers included, over a few steps; a counter is copied and not averaged."""
+    """Averages and buffers are bit-identical over a few steps; counters are copied."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     ours = Averaged(model, 0.9)

@@ -1,4 +1,4 @@
-"""Checkpoints: state trees survive exactly, and nothing else is read."""
+"""Checkpoints: exact round trips and clear errors."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ TREES = st.recursive(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=TREES)
 def test_any_tree_of_plain_values_round_trips(tree: Any, tmp_path: Path) -> None:
-    """Integers as keys, tuples, infinities and empty containers come back as they were."""
+    """This includes integer keys, tuples, infinities and empty containers."""
     path = tmp_path / "state.safetensors"
     save_state(path, {"tree": tree})
-    found = load_state(path)["tree"]
-    assert found == tree
-    assert type(found) is type(tree)
+    state = load_state(path)["tree"]
+    assert state == tree
+    assert type(state) is type(tree)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.uint8])
 def test_tensors_round_trip_bit_for_bit(dtype: torch.dtype, tmp_path: Path) -> None:
-    """Strided and shared tensors too, and zero-dimensional ones."""
+    """This includes strided, shared and zero-dimensional tensors."""
     base = (torch.arange(24).view(4, 6) % 7).to(dtype)
     state = {"a": base, "view": base.t(), 3: [base[0], torch.tensor(2).to(dtype)]}
     path = tmp_path / "state.safetensors"
     save_state(path, state)
-    found = load_state(path)
-    assert torch.equal(found["a"], base)
-    assert torch.equal(found["view"], base.t())
-    assert torch.equal(found[3][1], torch.tensor(2).to(dtype))
+    actual = load_state(path)
+    assert torch.equal(actual["a"], base)
+    assert torch.equal(actual["view"], base.t())
+    assert torch.equal(actual[3][1], torch.tensor(2).to(dtype))
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_tensors_under_keys_that_read_alike_stay_apart(tmp_path: Path) -> None:
-    """A whole number and its digits, and dotted keys, are different places."""
+    """An integer and its text, and dotted keys, are different keys."""
     state = {
         0: torch.tensor(1.0),
         "0": torch.tensor(2.0),
@@ -66,22 +66,56 @@ def test_tensors_under_keys_that_read_alike_stay_apart(tmp_path: Path) -> None:
         "a": {"b": torch.tensor(4.0)},
     }
     save_state(tmp_path / "s.safetensors", state)
-    found = load_state(tmp_path / "s.safetensors")
-    assert [float(v) for v in (found[0], found["0"], found["a.b"], found["a"]["b"])] == [1, 2, 3, 4]
+    actual = load_state(tmp_path / "s.safetensors")
+    assert [float(v) for v in (actual[0], actual["0"], actual["a.b"], actual["a"]["b"])] == [
+        1,
+        2,
+        3,
+        4,
+    ]
+
+
+def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
+    """In the weights, in the header and in the digest; or the content is what it was."""
+    path = tmp_path / "state.safetensors"
+    state = {"a": torch.arange(64.0), "scalar": torch.tensor(3), "empty": torch.zeros(0), "n": 5}
+    save_state(path, state)
+    content = path.read_bytes()
+    for position in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[position // 8] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        try:
+            found = load_state(path)
+        except ResultError:
+            continue
+        assert found.keys() == state.keys()
+        assert all(torch.equal(found[key], state[key]) for key in ("a", "scalar", "empty"))
+        assert found["n"] == 5
+
+
+def test_checkpoints_of_version_0_1_are_read(tmp_path: Path) -> None:
+    """They have the tree alone, without a digest."""
+    tree = '{"dict": [["a", {"tensor": "state.a"}], ["n", 5]]}'
+    path = tmp_path / "old.safetensors"
+    save_file({"state.a": torch.ones(2)}, path, metadata={"oraclezoo/state/1": tree})
+    found = load_state(path)
+    assert found["n"] == 5
+    assert found["a"].tolist() == [1, 1]
 
 
 def test_objects_are_refused_by_name(tmp_path: Path) -> None:
-    """A component whose state holds an object is told where; nothing is written."""
+    """The error names the place of an object in the state; nothing is written."""
     path = tmp_path / "state.safetensors"
-    with pytest.raises(PluginError, match=r"state\.scheduler\.fn: a builtin"):
+    with pytest.raises(PluginError, match=r"state\.scheduler\.fn: cannot save a builtin"):
         save_state(path, {"scheduler": {"fn": len}})
     assert not path.exists()
 
 
 def test_broken_files_are_one_error(tmp_path: Path) -> None:
-    """Absent, truncated, foreign or with a wrong tree: a ResultError that names the file."""
+    """Missing, truncated, foreign and invalid files raise a ResultError with the path."""
     path = tmp_path / "state.safetensors"
-    with pytest.raises(ResultError, match="the checkpoint does not exist"):
+    with pytest.raises(ResultError, match="checkpoint not found"):
         load_state(path)
     save_state(path, {"a": torch.zeros(100)})
     whole = path.read_bytes()
@@ -90,15 +124,15 @@ def test_broken_files_are_one_error(tmp_path: Path) -> None:
         with pytest.raises(ResultError, match=r"state\.safetensors"):
             load_state(path)
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(ResultError, match="not a checkpoint"):
+    with pytest.raises(ResultError, match="not a valid oraclezoo checkpoint"):
         load_state(path)
     save_file({"a": torch.zeros(1)}, path, metadata={"oraclezoo/state/1": '{"call": "x"}'})
-    with pytest.raises(ResultError, match="not a checkpoint"):
+    with pytest.raises(ResultError, match="not a valid oraclezoo checkpoint"):
         load_state(path)
 
 
 def test_a_loaded_optimizer_has_its_parameters_layout(tmp_path: Path) -> None:
-    """Momenta of channels_last weights come back in their order, and the next step is the same."""
+    """Momenta of channels_last weights keep their layout, and the next step is equal."""
 
     def build() -> tuple[torch.nn.Conv2d, torch.optim.SGD]:
         torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""torch.compile changes how fast a training is, and nothing else about it."""
+"""torch.compile changes the speed of a training run only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOUSE: dict[str, object] = {"backbone.name": "oraclenet", "train.ema": 0.9}
 
 @pytest.fixture
 def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch.compile that captures the graph and runs it as it is: no C++ compiler, same digits."""
+    """Replace the compiler by one that captures the graph and runs it unchanged."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     real = torch.compile
 
@@ -34,7 +34,7 @@ def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_rule() -> None:
-    """Off on the CPU, on for long trainings on CUDA; what was asked for otherwise."""
+    """auto is off on the CPU and on for long training runs on CUDA."""
     cuda = torch.device("cuda")
     assert not wanted("auto", CPU, 10**9)
     assert wanted("auto", cuda, FROM_STEPS)
@@ -48,7 +48,7 @@ def test_the_rule() -> None:
 @pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.parametrize("changes", [QUICK, HOUSE], ids=["lenet5", "oraclenet+ema"])
 def test_compiled_is_the_same_training(tmp_path: Path, changes: dict[str, object]) -> None:
-    """With a compiler that keeps the arithmetic, the warm-up leaves no trace in the weights."""
+    """With an exact compiler, the warm-up does not change the weights."""
     plain = trainer(tmp_path / "plain", changes, compile="off")
     plain.fit()
     fast = trainer(tmp_path / "fast", changes, compile="on")
@@ -64,14 +64,14 @@ def test_compiled_is_the_same_training(tmp_path: Path, changes: dict[str, object
 
 @pytest.mark.usefixtures("quick_compiler")
 def test_a_run_goes_on_with_the_other_setting(tmp_path: Path) -> None:
-    """Begun compiled and resumed without, and the other way round, it ends the same."""
+    """A run can be resumed with and without compilation, with the same result."""
     whole = trainer(tmp_path / "whole", HOUSE)
     whole.fit()
     for first, second in (("on", "off"), ("off", "on")):
         folder = tmp_path / first
-        asked = iter(range(100))
+        calls = iter(range(100))
         with pytest.raises(InterruptedRunError):
-            trainer(folder, HOUSE, compile=first).fit(should_stop=lambda a=asked: next(a) == 2)
+            trainer(folder, HOUSE, compile=first).fit(should_stop=lambda a=calls: next(a) == 2)
         again = trainer(folder, HOUSE, compile=second)
         assert again.resume()
         again.fit()
@@ -81,7 +81,7 @@ def test_a_run_goes_on_with_the_other_setting(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("quick_compiler")
 def test_warming_up_leaves_the_model_as_it_was() -> None:
-    """Buffers, gradients, mode and random state; also where the passes fail."""
+    """Buffers, gradients, mode and random state are restored, even after an error."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout()).eval()
     gradient = torch.ones(4, 4)
@@ -111,7 +111,7 @@ def test_warming_up_leaves_the_model_as_it_was() -> None:
 def test_what_cannot_be_compiled_is_trained_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line that says why, no error, and the weights of a training without."""
+    """One line gives the reason, and the weights equal those of eager training."""
     plain = trainer(tmp_path / "plain")
     plain.fit()
 
@@ -119,17 +119,17 @@ def test_what_cannot_be_compiled_is_trained_as_it_is(
         raise ValueError("a graph\nthat has no end")
 
     monkeypatch.setattr(torch, "compile", lambda model, **options: refuse)
-    said: list[str] = []
-    tried = trainer(tmp_path / "tried", compile="on", warn=said.append)
+    messages: list[str] = []
+    tried = trainer(tmp_path / "tried", compile="on", warn=messages.append)
     tried.fit()
-    assert said == ["training without torch.compile: ValueError: a graph that has no end"]
+    assert messages == ["training without torch.compile: ValueError: a graph that has no end"]
     assert not tried.compiled
     assert equal(weights(tried), weights(plain))
 
 
 @pytest.mark.slow
 def test_the_real_compiler_on_the_cpu(tmp_path: Path) -> None:
-    """Inductor's C++ learns the same as eager torch, up to rounding."""
+    """Inductor's C++ agrees with eager torch up to rounding."""
     plain = trainer(tmp_path / "plain", {"optimizer.name": "sgd"})
     plain.fit()
     fast = trainer(tmp_path / "fast", {"optimizer.name": "sgd"}, compile="on")

@@ -1,4 +1,4 @@
-"""The same recipe and seed give the same weights, bit for bit."""
+"""The same recipe and seed give bit-identical weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUICK_ONES = ["oraclenet", "lenet5", "mlp_mixer", "resnet10t", "mobilenetv3_smal
 
 
 def flags() -> tuple[object, ...]:
-    """All that the context changes."""
+    """Return all settings that the context changes."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     return (
         torch.are_deterministic_algorithms_enabled(),
@@ -33,7 +33,7 @@ def flags() -> tuple[object, ...]:
 
 @pytest.mark.parametrize("name", QUICK_ONES)
 def test_twice_is_the_same(tmp_path: Path, name: str) -> None:
-    """With and without the flag, on the CPU; and the flag changes nothing there."""
+    """This holds with and without the flag on the CPU, where the flag has no effect."""
     changes: dict[str, object] = {"backbone.name": name, "budget.epochs": 1}
     ends = []
     for number, flag in enumerate((False, False, True, True)):
@@ -47,7 +47,7 @@ def test_twice_is_the_same(tmp_path: Path, name: str) -> None:
 
 
 def test_everything_is_as_before_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also after an error, and whatever it was."""
+    """Settings are restored, even after an error."""
     monkeypatch.delenv(WORKSPACE, raising=False)
     before = flags()
     with contextlib.suppress(KeyError), deterministic():
@@ -63,7 +63,7 @@ def test_everything_is_as_before_afterwards(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_operation_that_cannot_is_named() -> None:
-    """One line with the operation and the way out; other errors pass as they are."""
+    """One line names the operation and a remedy; other errors propagate."""
     with (
         pytest.raises(UsageError, match=r"put_ has no deterministic implementation") as caught,
         deterministic(),
@@ -79,7 +79,7 @@ def test_an_operation_that_cannot_is_named() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_twice_is_the_same_on_a_gpu(tmp_path: Path) -> None:
-    """The house net, with the flag."""
+    """OracleNet with the flag is bit-reproducible on CUDA."""
     ends = []
     for number in range(2):
         with deterministic():

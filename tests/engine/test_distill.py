@@ -1,4 +1,4 @@
-"""Distillation: the loss is what the paper says, and the teacher is only looked at."""
+"""Distillation: the loss follows the paper, and the teacher is not changed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
 def test_it_falls_with_the_gradient_of_hinton_s_cross_entropy(
     seed: int, temperature: float
 ) -> None:
-    """T^2 times the cross-entropy of softened labels has the same gradient for the student."""
+    """The gradient equals that of T^2 times the cross-entropy of softened labels."""
     taught = draw(seed, 5, 4)
     ours, theirs = draw(seed + 1, 5, 4).requires_grad_(), draw(seed + 1, 5, 4).requires_grad_()
     soften(torch.zeros(()), ours, taught, 1.0, temperature).backward()
@@ -41,7 +41,7 @@ def test_a_student_that_agrees_pays_nothing_and_weight_0_is_the_plain_loss() -> 
 
 
 def test_an_ensemble_averages_probabilities() -> None:
-    """Not logits: the mean of two distributions is a distribution."""
+    """Probabilities are averaged, not logits."""
     nets = [nn.Linear(3, 4), nn.Linear(3, 4)]
     images = draw(0, 6, 3)
     mean = sum(net(images).softmax(1) for net in nets) / 2
@@ -49,7 +49,7 @@ def test_an_ensemble_averages_probabilities() -> None:
 
 
 def test_training_draws_to_the_teacher_and_leaves_it_alone(tmp_path: Path) -> None:
-    """With all of the weight on a teacher that says class 2, the net says class 2."""
+    """With weight 1, a student learns the class that the teacher always predicts."""
 
     class Stubborn(nn.Module):
         def __init__(self) -> None:

@@ -85,14 +85,14 @@ def _no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def filled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Backward passes give gradients without values."""
+    """Fill gradients without values, as a backward pass would."""
     fake_cuda.fill_in_gradients(monkeypatch)
 
 
 def epoch(run: Trainer, gpu: Device, reads: int = 0) -> int:
-    """Train an epoch, in which the order of images goes to the device; how many reads it took.
+    """Train an epoch and return how often the host waited for the device.
 
-    Without ``reads`` none is allowed, and no upload beside the order.
+    Without ``reads`` no wait is allowed, and no upload except the order of the images.
     """
     gpu.reads, gpu.uploads = reads, reads or 1
     assert not run.train_epoch(lambda: False)
@@ -103,7 +103,7 @@ def epoch(run: Trainer, gpu: Device, reads: int = 0) -> int:
 
 
 def on_device(model: nn.Module) -> bool:
-    """Whether all of its state is."""
+    """Return whether all state is on the device."""
     state = model.state_dict().values()
     return all(isinstance(value, FakeTensor) and value.is_cuda for value in state)
 
@@ -127,7 +127,7 @@ PLANTS: dict[str, tuple[type[Exception], Callable[[Tensor], object]]] = {
 
 @pytest.mark.parametrize("plant", PLANTS)
 def test_what_is_planted_in_a_step_is_found(tmp_path: Path, filled: None, plant: str) -> None:
-    """Else the tests below would prove nothing: the same epoch as theirs, and one line more."""
+    """A planted wait is detected, which validates the tests below."""
     error, line = PLANTS[plant]
     with fake_cuda.device() as gpu:
         run = trainer(tmp_path, count=32, device=CUDA)
@@ -157,7 +157,7 @@ def test_a_weight_that_stayed_behind_is_found(tmp_path: Path, filled: None) -> N
     "name", [entry.spec.name for entry in REGISTRY.entries("optimizer") if entry.builtin]
 )
 def test_every_optimizer_steps_on_the_device(tmp_path: Path, filled: None, name: str) -> None:
-    """Two epochs, with averaged weights; those that wait are known, and no others."""
+    """Over two epochs with averaged weights, only the listed optimizers wait."""
     changes = {"optimizer.name": name, "train.ema": 0.9, "train.clip_norm": 1.0}
     with fake_cuda.device() as gpu:
         run = trainer(tmp_path, changes, count=32, device=CUDA)
@@ -175,7 +175,7 @@ def test_every_optimizer_steps_on_the_device(tmp_path: Path, filled: None, name:
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_backbones_train_on_the_device(tmp_path: Path, filled: None, name: str) -> None:
-    """In bf16, with a teacher and all augmentation: one epoch that waits for nothing."""
+    """An epoch in bf16 with a teacher and full augmentation never waits."""
     changes: dict[str, object] = {
         "backbone.name": name,
         "train.precision": "bf16",
@@ -198,16 +198,16 @@ def test_backbones_train_on_the_device(tmp_path: Path, filled: None, name: str) 
 
 
 def test_the_page_names_those_that_wait() -> None:
-    """All of them, and each is in the registry."""
+    """The page lists all of them, and each is in the registry."""
     page = (Path(__file__).parents[2] / "docs" / "internals" / "engine.md").read_text(
         encoding="utf-8"
     )
-    said = page.partition("make the host wait:")[2].partition(". ")[0]
-    assert set(re.findall(r"`(\w+)`", said)) == set(WAITING)
+    message = page.partition("make the host wait:")[2].partition(". ")[0]
+    assert set(re.findall(r"`(\w+)`", message)) == set(WAITING)
 
 
 def test_augmentation_stays_on_the_device() -> None:
-    """All of it, for several trainings at a time, and nothing random made on the host."""
+    """Random numbers are drawn on the device, for several runs at a time."""
     with fake_cuda.device() as gpu:
         images = torch.zeros(12, 20, 20, dtype=torch.uint8, device=CUDA)
         augment = Augmenter(ALL, flip=True, mean=0.3, std=0.3, device=CUDA)
@@ -228,7 +228,7 @@ def test_augmentation_stays_on_the_device() -> None:
 def test_fp16_asks_once_a_step(
     tmp_path: Path, filled: None, name: str, asks: int, clip: float
 ) -> None:
-    """Whether the gradients are finite; fused steps find out on the device."""
+    """The gradient scaler waits once per step, unless the optimizer is fused."""
     changes = {"optimizer.name": name, "train.precision": "fp16", "train.clip_norm": clip}
     with fake_cuda.device() as gpu:
         run = trainer(tmp_path, changes, count=48, device=CUDA)
@@ -237,7 +237,7 @@ def test_fp16_asks_once_a_step(
 
 
 def test_streamed_images_are_waited_for_by_nobody(tmp_path: Path, filled: None) -> None:
-    """They come from pinned memory; the device is given them while it works."""
+    """Copies from pinned memory overlap with computation."""
     with fake_cuda.device() as gpu:
         run = trainer(tmp_path, device=CUDA)
         held = bars()
@@ -248,7 +248,7 @@ def test_streamed_images_are_waited_for_by_nobody(tmp_path: Path, filled: None) 
 
 @pytest.mark.parametrize("count", [ViewsAveraged.TOGETHER, ViewsAveraged.TOGETHER + 1])
 def test_evaluation_reads_only_what_it_gives(tmp_path: Path, count: int) -> None:
-    """Probabilities of all views are made without waiting; accuracy and loss then read them."""
+    """The host waits only for probabilities, accuracy and loss."""
     with fake_cuda.device() as gpu:
         run = trainer(tmp_path, {"train.ema": 0.9}, count=16 + count, device=CUDA)
         scale = {"mean": 0.3, "std": 0.3}
@@ -271,7 +271,7 @@ def test_gathering_norms_stays_on_the_device(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["sgd", "muon", "lamb"])
 def test_stacked_seeds_train_on_the_device(tmp_path: Path, filled: None, name: str) -> None:
-    """One pass for all, and one step where the optimizer allows; one upload a seed, its order."""
+    """All seeds share passes and, if possible, the step; each uploads its order once."""
     changes: dict[str, object] = {
         "backbone.name": "oraclenet",
         "optimizer.name": name,
@@ -299,7 +299,7 @@ def test_stacked_seeds_train_on_the_device(tmp_path: Path, filled: None, name: s
 
 
 def test_what_is_planted_in_stacked_seeds_is_found(tmp_path: Path, filled: None) -> None:
-    """A value that a loss reads, and a tensor of the CPU in it."""
+    """A loss that waits and a CPU tensor in a loss are detected."""
     with fake_cuda.device() as gpu:
         runs = [
             trainer(tmp_path / str(seed), seed=seed, count=32, device=CUDA) for seed in range(2)
@@ -326,13 +326,13 @@ def test_latency_is_between_events_of_the_device() -> None:
         (row,) = latency.eager(
             model, in_chans=1, image_size=8, device=CUDA, settings=[(4, 1)], budget_s=0.0
         )
-    assert row["device"] == "cuda"
-    assert row["repeats"] >= 30
-    assert row["p50_ms"] == row["p99_ms"] == 1.0
+    assert row.device == "cuda"
+    assert row.repeats >= 30
+    assert row.p50_ms == row.p99_ms == 1.0
 
 
 def on_meta(folder: Path, changes: dict[str, object], seed: int) -> Trainer:
-    """A trainer of two steps an epoch, whose model is built on the CPU: it may look at images."""
+    """Return a trainer of two steps per epoch whose model is built on the CPU."""
     built, data = trainer(folder, changes, seed=seed, count=48), bars(count=48, device=META)
     parts = build_steppers(built.recipe, REGISTRY, data, built.parts.model.to(META))
     return Trainer(built.recipe, parts, data, seed=seed, device=META, folder=folder)
@@ -343,7 +343,7 @@ def on_meta(folder: Path, changes: dict[str, object], seed: int) -> Trainer:
     [("sgd", 1), ("adamw", 1), ("muon", 1), ("sam", 1), ("sgd", 2), ("adamw", 2), ("muon", 2)],
 )
 def test_whole_steps_with_their_backward_pass(tmp_path: Path, name: str, seeds: int) -> None:
-    """On ``meta``, which has one: each parameter gets a gradient, and nothing is read."""
+    """On ``meta``, each parameter gets a gradient, and no value is read."""
     changes: dict[str, object] = {
         "backbone.name": "oraclenet",
         "optimizer.name": name,
@@ -366,7 +366,7 @@ def test_whole_steps_with_their_backward_pass(tmp_path: Path, name: str, seeds: 
 
 @pytest.mark.parametrize("plant", ["item", "if", "to the host", "tensor", "nonzero", "mask"])
 def test_what_is_planted_in_a_whole_step_is_found(tmp_path: Path, plant: str) -> None:
-    """What ``meta`` finds by itself; it takes indices of the CPU, and uploads."""
+    """``meta`` detects reads, but accepts CPU indices and uploads."""
     run = on_meta(tmp_path, {}, 0)
     model, line = run.parts.model, PLANTS[plant][1]
 

@@ -1,4 +1,4 @@
-"""Nothing inside an epoch reads a value back from the device."""
+"""An epoch never reads a value back from the device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FUSED = ("sgd", "adam", "adamw", "muon")
 
 
 class Reads(TorchDispatchMode):
-    """Counts operations that make the host wait for a device."""
+    """Count operations that make the host wait for a device."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Reads(TorchDispatchMode):
 
 
 def test_the_counter_counts() -> None:
-    """Else the test below would prove nothing."""
+    """Known waits are counted, which validates the test below."""
     with Reads() as reads:
         float(torch.ones(1))
         torch.ones(3)[torch.tensor([True, False, True])]
@@ -61,7 +61,7 @@ def test_the_counter_counts() -> None:
 def test_an_epoch_reads_nothing_back(
     tmp_path: Path, optimizer: str, scheduler: str, more: dict[str, object]
 ) -> None:
-    """The optimizers that promise it with every scheduler, in the first epoch and the second."""
+    """Optimizers that promise it never wait, with every scheduler, in two epochs."""
     changes = {"optimizer.name": optimizer, "scheduler.name": scheduler, **more}
     run = trainer(tmp_path, changes)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Batches from a tensor and batches read ahead of their use are the same batches."""
+"""Streamed and resident images give the same batches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LABELS = torch.arange(64) % 4
 
 
 class Elsewhere:
-    """What a plugin might give: an array-like with no more than the contract asks for."""
+    """An array-like with only the methods of the contract."""
 
     def __init__(self, array: npt.NDArray[np.uint8], breaks_at: int = 10**9) -> None:
         self._array, self._breaks_at = array, breaks_at
@@ -40,7 +40,7 @@ class Elsewhere:
         return len(self._array)
 
     def __getitem__(self, key: Any) -> Any:
-        """The images, read in whatever thread asks."""
+        """Return images, in the calling thread."""
         self.asked.append(np.atleast_1d(np.arange(len(self))[key]).tolist())
         if len(self.asked) > self._breaks_at:
             raise DataError("the disk is gone")
@@ -51,7 +51,7 @@ class Elsewhere:
 
 
 def readers() -> list[str]:
-    """Names of the threads that read ahead at this moment."""
+    """Return the names of the running reader threads."""
     names = [thread.name for thread in threading.enumerate()]
     return [name for name in names if name.startswith("oraclezoo-read-ahead")]
 
@@ -65,7 +65,7 @@ def readers() -> list[str]:
 def test_streamed_batches_are_the_resident_ones(
     size: int, first: int, cut: int, order: list[int]
 ) -> None:
-    """Of any size, from any batch on, in any order, and of parts that follow one another."""
+    """This holds for any size, start and order, and for concatenated parts."""
     resident = list(batches(torch.from_numpy(ARRAY), LABELS, torch.tensor(order), size, first))
     parts = [Elsewhere(ARRAY[:cut]), ARRAY[cut:]]
     streamed = list(batches(Streamed(parts, CPU), LABELS, torch.tensor(order), size, first))
@@ -78,7 +78,7 @@ def test_streamed_batches_are_the_resident_ones(
 
 @pytest.mark.parametrize("size", [1, 7, 64, 100])
 def test_chunks_and_samples_are_the_same(size: int) -> None:
-    """All images in order, an incomplete last chunk too; and any few of them."""
+    """All images in order, with an incomplete last chunk, and any sample."""
     resident, streamed = torch.from_numpy(ARRAY), Streamed([Elsewhere(ARRAY)], CPU)
     assert streamed.shape == (64, 16, 16)
     pairs = list(zip(chunks(resident, size), chunks(streamed, size), strict=True))
@@ -88,7 +88,7 @@ def test_chunks_and_samples_are_the_same(size: int) -> None:
 
 
 def test_it_reads_a_few_batches_ahead_and_no_more() -> None:
-    """Memory holds the batch in use and those that wait; the reader stops with its user."""
+    """Memory is bounded, and the thread stops with its consumer."""
     source = Elsewhere(ARRAY)
     with closing(batches(Streamed([source], CPU), LABELS, torch.arange(64), 2)) as pairs:
         next(pairs)
@@ -100,7 +100,7 @@ def test_it_reads_a_few_batches_ahead_and_no_more() -> None:
 
 
 def test_what_fails_in_the_thread_is_raised_where_it_is_used() -> None:
-    """After the batches that came before it, as itself, with no thread left and no waiting."""
+    """The original error follows the preceding batches, and no thread is left."""
     source = Elsewhere(ARRAY, breaks_at=3)
     seen = []
     with pytest.raises(DataError, match="the disk is gone"):  # noqa: PT012
@@ -111,7 +111,7 @@ def test_what_fails_in_the_thread_is_raised_where_it_is_used() -> None:
 
 
 def trainer(images: torch.Tensor | Streamed, folder: Path, **changes: object) -> Trainer:
-    """A training of the default recipe, made small; validation by the same images."""
+    """Return a trainer of a small variant of the default recipe."""
     folder.mkdir(exist_ok=True)
     small = {"budget.epochs": 3, "budget.batch_size": 16, "augment.cutout": 3, **changes}
     registry = build_registry()
@@ -123,7 +123,7 @@ def trainer(images: torch.Tensor | Streamed, folder: Path, **changes: object) ->
 
 
 def weights(of: Trainer) -> list[torch.Tensor]:
-    """What becomes the model."""
+    """Return the state that becomes the model."""
     return list(of.kept.state_dict().values())
 
 
@@ -131,13 +131,13 @@ def weights(of: Trainer) -> list[torch.Tensor]:
 def test_a_streamed_training_stops_resumes_and_ends_as_a_resident_one(
     tmp_path: Path, steps: int
 ) -> None:
-    """Bit for bit, wherever it was stopped; a stop leaves no thread behind."""
+    """The weights are bit-identical for any stop, and no thread is left."""
     whole = trainer(torch.from_numpy(ARRAY), tmp_path / "whole")
     whole.fit()
-    asked = iter(range(1, 10**6))
+    calls = iter(range(1, 10**6))
     part = trainer(Streamed([Elsewhere(ARRAY)], CPU), tmp_path / "part")
     with pytest.raises(InterruptedRunError):
-        part.fit(should_stop=lambda: next(asked) >= steps)
+        part.fit(should_stop=lambda: next(calls) >= steps)
     assert readers() == []
     again = trainer(Streamed([ARRAY[:40], Elsewhere(ARRAY[40:])], CPU), tmp_path / "part")
     assert again.resume()
@@ -147,7 +147,7 @@ def test_a_streamed_training_stops_resumes_and_ends_as_a_resident_one(
 
 
 def test_each_image_is_read_once_an_epoch(tmp_path: Path) -> None:
-    """A true shuffle of all, another one each epoch, and not of blocks of neighbours."""
+    """Each epoch is a new shuffle of all images."""
     source = Elsewhere(ARRAY)
     other = torch.from_numpy(ARRAY)
     run = trainer(Streamed([source], CPU), tmp_path, **{"backbone.name": "lenet5"})
@@ -162,7 +162,7 @@ def test_each_image_is_read_once_an_epoch(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_in_the_loop_ends_the_thread(tmp_path: Path) -> None:
-    """Whatever is raised between two batches."""
+    """Any exception between two batches stops it."""
 
     def stop() -> bool:
         raise KeyboardInterrupt
@@ -175,7 +175,7 @@ def test_ctrl_c_in_the_loop_ends_the_thread(tmp_path: Path) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_batches_arrive_on_a_gpu_unharmed() -> None:
-    """Copies that nobody waits for, of memory that is used again."""
+    """Asynchronous copies from reused memory are correct."""
     cuda = torch.device("cuda")
     order = torch.randperm(64)
     resident = batches(torch.from_numpy(ARRAY).to(cuda), LABELS.to(cuda), order, 4)

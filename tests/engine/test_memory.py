@@ -1,4 +1,4 @@
-"""A batch too large for the memory is an error that names one that fits."""
+"""Out-of-memory errors suggest a batch size that fits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSED = "[enforce fail at alloc_cpu.cpp:1] err == 0. DefaultCPUAllocator: can'
 
 
 def held(count: int) -> None:
-    """Two tensors of ``count`` kB at once, after one that was given back."""
+    """Allocate two tensors of ``count`` kB after freeing another."""
     first = torch.zeros(3 * count, 250)
     del first
     _ = [torch.zeros(count, 250), torch.zeros(count, 250).add_(1).view(-1)]
@@ -30,12 +30,12 @@ def held(count: int) -> None:
 
 @pytest.mark.parametrize(("count", "peak"), [(1, 3000), (100, 300_000)])
 def test_peak_is_what_was_held_at_once(count: int, peak: int) -> None:
-    """Given back is given back; views and changes in place take nothing."""
+    """Freed memory does not count; views and in-place operations take none."""
     assert peak_bytes(CPU, lambda: held(count)) == peak
 
 
 def test_the_memory_of_a_pass_grows_with_its_batch() -> None:
-    """A linear layer's backward pass holds at least its input and its output."""
+    """A linear layer's backward pass holds at least its input and output."""
     layer = torch.nn.Linear(100, 1000)
 
     def passes(count: int) -> None:
@@ -48,7 +48,7 @@ def test_the_memory_of_a_pass_grows_with_its_batch() -> None:
 
 @given(free=st.floats(-1e12, 1e12), each=st.floats(1, 1e9), failed=st.integers(1, 10**7))
 def test_what_fits(free: float, each: float, failed: int) -> None:
-    """A power of two, at least 1, at most half of what failed, and no more than there is room."""
+    """The size is a power of two, at least 1, and at most half of what failed."""
     fits = batch_that_fits(free, each, failed)
     assert fits >= 1
     assert fits & (fits - 1) == 0
@@ -57,7 +57,7 @@ def test_what_fits(free: float, each: float, failed: int) -> None:
 
 
 def test_what_is_out_of_memory() -> None:
-    """The errors of CUDA, Python and torch's CPU allocator, and no others."""
+    """Errors of CUDA, Python and torch's CPU allocator are recognised, and no others."""
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
     assert is_out_of_memory(MemoryError())
     assert is_out_of_memory(RuntimeError(REFUSED))
@@ -71,7 +71,7 @@ def test_what_is_out_of_memory() -> None:
 def test_a_failed_allocation_names_a_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Exception
 ) -> None:
-    """Two lines, a smaller batch, and nothing shrunk or kept in silence."""
+    """Two lines suggest a smaller batch; the batch is not reduced silently."""
     run = trainer(tmp_path)
     real = run.parts.model.forward
 
@@ -92,24 +92,24 @@ def test_a_failed_allocation_names_a_size(
 
 
 def test_the_advice_follows_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A million bytes each and a hundred million free: 32, of which 0.4 million would fit 40."""
+    """With 1 MB per image and 100 MB free, the advice is 32: 40% of the memory would fit 40."""
     monkeypatch.setattr(memory, "free_memory_bytes", lambda device: 100_000_000)
     text = advice(1000, CPU, lambda count: [torch.zeros(count, 250_000)])  # type: ignore[arg-type, func-returns-value, return-value]
-    assert "about 1 MB each, 0.1 GB are free" in text
+    assert "about 1 MB per image, 0.1 GB free" in text
     assert "budget.batch_size=32 or less" in text
 
 
 def test_where_not_even_a_few_fit_the_batch_is_not_blamed() -> None:
-    """The small pass fails as well: no size is named."""
+    """If a small pass fails too, no batch size is suggested."""
 
     def passes(count: int) -> None:
         raise MemoryError
 
-    assert "not even 6 fit" in advice(64, CPU, passes)
+    assert "even 6 do not fit" in advice(64, CPU, passes)
 
 
 def test_a_limit_of_the_process_counts_as_memory() -> None:
-    """What ulimit leaves is all there is."""
+    """ulimit bounds the free memory."""
     code = (
         "import resource, torch; from oraclezoo.engine.device import free_memory_bytes\n"
         "from pathlib import Path\n"
@@ -144,7 +144,7 @@ except OutOfMemoryError as error:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on the address space")
 def test_a_real_limit_is_met_and_the_named_size_fits(tmp_path: Path) -> None:
-    """A process with 150 MB left cannot take 1,600 images; it can take what it is told."""
+    """A process with 150 MB fails at 1,600 images and succeeds at the suggested size."""
 
     def run(code: str) -> str:
         done = subprocess.run(
@@ -157,8 +157,8 @@ def test_a_real_limit_is_met_and_the_named_size_fits(tmp_path: Path) -> None:
         )
         return done.stdout
 
-    said = run(LIMITED)
-    found = re.search(r"budget\.batch_size=(\d+) or less", said)
-    assert found, said
-    assert 1 <= int(found[1]) <= 800
-    assert run(LIMITED.replace("1600", found[1])) == ""
+    message = run(LIMITED)
+    matches = re.search(r"budget\.batch_size=(\d+) or less", message)
+    assert matches, message
+    assert 1 <= int(matches[1]) <= 800
+    assert run(LIMITED.replace("1600", matches[1])) == ""

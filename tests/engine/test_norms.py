@@ -1,4 +1,4 @@
-"""Batch norm's averages, gathered anew where an optimizer evaluates at other weights."""
+"""Recomputed batch norm statistics, for optimizers evaluated at other weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oraclezoo.artifacts.build import build_parts
 from oraclezoo.engine.norms import regather
 from oraclezoo.engine.trainer import Trainer, TrainingData
 from oraclezoo.errors import InterruptedRunError
-from oraclezoo.plugins.registry import Registry, build_registry
+from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 
@@ -23,16 +23,16 @@ CPU = torch.device("cpu")
 
 
 class Switching(torch.optim.SGD):
-    """SGD that is evaluated at three times the weights it trains."""
+    """SGD that is evaluated at three times its training weights."""
 
     at_evaluation = False
 
     def eval(self) -> None:
-        """To the weights of evaluation."""
+        """Switch to the evaluation weights."""
         self._scale(3.0, to=True)
 
     def train(self) -> None:
-        """Back."""
+        """Switch back."""
         self._scale(1 / 3.0, to=False)
 
     @torch.no_grad()
@@ -44,25 +44,19 @@ class Switching(torch.optim.SGD):
         self.at_evaluation = to
 
     def state_dict(self) -> dict[str, Any]:
-        """With the mode it is in, as schedule-free optimizers keep it."""
+        """Include the mode, as schedule-free optimizers do."""
         self.param_groups[0]["at_evaluation"] = self.at_evaluation
         return super().state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """And back into it."""
+        """Restore the mode."""
         super().load_state_dict(state)
         self.at_evaluation = self.param_groups[0]["at_evaluation"]
 
 
 @pytest.fixture(scope="module")
-def registry() -> Registry:
-    """The registry of built-ins."""
-    return build_registry()
-
-
-@pytest.fixture(scope="module")
 def data() -> TrainingData:
-    """Four classes of 16x16 noise."""
+    """Return four classes of 16x16 noise."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 255, (80, 16, 16), generator=generator, dtype=torch.uint8)
     labels = torch.arange(80) % 4
@@ -70,7 +64,7 @@ def data() -> TrainingData:
 
 
 def make(registry: Registry, data: TrainingData, folder: Path) -> Trainer:
-    """Three epochs of a small net with batch norm, by an optimizer that switches."""
+    """Return a trainer of a small network with batch norm and a switching optimizer."""
     folder.mkdir(exist_ok=True)
     changes = {"budget.epochs": 3, "budget.batch_size": 16, "backbone.name": "resnet8"}
     recipe = resolve(Recipe.load("quick", changes), registry)
@@ -83,13 +77,13 @@ def make(registry: Registry, data: TrainingData, folder: Path) -> Trainer:
 
 
 def variance(norm: nn.Module) -> torch.Tensor:
-    """A layer's running variance, as it is now."""
+    """Return a layer's running variance."""
     assert isinstance(norm.running_var, torch.Tensor)
     return norm.running_var.clone()
 
 
 def test_averages_are_plain_means_over_the_batches() -> None:
-    """Whatever the momentum was, which stays; dropout is off meanwhile."""
+    """The momentum does not matter and is kept; dropout is off."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3, momentum=0.01))
     images = [torch.randn(8, 3) * 5 + 2 for _ in range(4)]
@@ -104,7 +98,7 @@ def test_averages_are_plain_means_over_the_batches() -> None:
 
 
 def test_a_net_without_such_layers_sees_no_image() -> None:
-    """So that it costs nothing."""
+    """No batch is read."""
 
     def never() -> Any:
         raise AssertionError("asked for an image")
@@ -116,7 +110,7 @@ def test_a_net_without_such_layers_sees_no_image() -> None:
 def test_validation_has_the_averages_of_the_weights_it_is_at(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """The last batch norm's running variance fits the weights of evaluation, not of training."""
+    """The running variance matches the evaluation weights, not the training weights."""
     trainer = make(registry, data, tmp_path / "a")
     trainer.fit()
     norms = [m for m in trainer.parts.model.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -132,13 +126,13 @@ def test_validation_has_the_averages_of_the_weights_it_is_at(
 def test_a_stopped_training_goes_on_bit_for_bit(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """Gathering takes nothing from what the training is made of."""
+    """Recomputing the statistics does not affect training."""
     whole = make(registry, data, tmp_path / "whole")
     whole.fit()
     first = make(registry, data, tmp_path / "parts")
-    asked = iter(range(100))
+    calls = iter(range(100))
     with pytest.raises(InterruptedRunError):
-        first.fit(should_stop=lambda: next(asked) == 5)
+        first.fit(should_stop=lambda: next(calls) == 5)
     second = make(registry, data, tmp_path / "parts")
     assert second.resume()
     second.fit()
@@ -147,7 +141,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(
 
 
 def test_averages_are_those_of_torch_without_a_momentum() -> None:
-    """Bit for bit, and also for a layer that is passed twice; momenta are as before."""
+    """They are bit-identical to momentum=None, even for a layer called twice."""
     torch.manual_seed(0)
     layer = nn.BatchNorm2d(3, momentum=0.3)
     model = nn.Sequential(layer, nn.ReLU(), layer, nn.BatchNorm2d(3))

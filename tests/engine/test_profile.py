@@ -1,4 +1,4 @@
-"""A profile says where a step's time goes, and does not change the training."""
+"""Profiles: time per phase, without effect on training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from oraclezoo.errors import InterruptedRunError, UsageError
     done=st.floats(0, 1, exclude_max=True),
 )
 def test_a_window_lies_in_the_training(per_epoch: int, epochs: int, done: float) -> None:
-    """Timed steps come before traced ones, all are to come, and no epoch ends in a trace."""
+    """Timed steps precede traced ones, which are in one epoch; none is in the past."""
     total = per_epoch * epochs
     first = int(done * total)
     if total - first < 2:
@@ -42,7 +42,7 @@ def test_a_window_lies_in_the_training(per_epoch: int, epochs: int, done: float)
 
 
 def test_a_long_training_is_watched_after_its_start() -> None:
-    """Five steps of warm-up, twenty timed, twenty traced."""
+    """After five warm-up steps, twenty are timed and twenty traced."""
     window = choose_window(0, 106, 106 * 50)
     assert (window.timed, window.traced) == (range(5, 25), range(25, 45))
 
@@ -59,7 +59,7 @@ def test_a_long_training_is_watched_after_its_start() -> None:
 def test_the_weights_are_those_of_a_training_without(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
-    """Bit for bit; and the report adds up."""
+    """Weights are bit-identical, and the report adds up."""
     plain = trainer(tmp_path / "plain", changes)
     plain.fit()
     watched = trainer(tmp_path / "watched", changes, profile=tmp_path / "watched")
@@ -88,10 +88,10 @@ def test_the_weights_are_those_of_a_training_without(
 
 
 class Closing(torch.optim.SGD):
-    """Evaluates its closure inside its step."""
+    """Optimizer that evaluates its closure in its step."""
 
     def step(self, closure: object = None) -> object:  # type: ignore[override]
-        """One evaluation, one update."""
+        """Evaluate once and update once."""
         assert callable(closure)
         with torch.enable_grad():
             loss = closure()
@@ -100,7 +100,7 @@ class Closing(torch.optim.SGD):
 
 
 def test_a_closure_is_no_part_of_the_optimizers_time(tmp_path: Path) -> None:
-    """Passes that an optimizer asks for count as passes: nothing is counted twice."""
+    """Passes in a closure count as passes only."""
     first = trainer(tmp_path)
     model = nn.Sequential(nn.Flatten(), nn.Linear(256, 512), nn.GELU(), nn.Linear(512, 4))
     optimizer = Closing(model.parameters(), lr=0.1)
@@ -119,16 +119,16 @@ def test_a_closure_is_no_part_of_the_optimizers_time(tmp_path: Path) -> None:
 
 
 def test_a_stop_ends_the_trace(tmp_path: Path) -> None:
-    """After a stop in the middle of a traced step's epoch another profile can be taken."""
+    """After a stop in a traced epoch, another profile can be recorded."""
     changes: dict[str, object] = {"budget.epochs": 6}
     first = trainer(tmp_path, changes, profile=tmp_path)
-    asked = iter(range(100))
+    calls = iter(range(100))
     with pytest.raises(InterruptedRunError):
-        first.fit(should_stop=lambda: next(asked) == 21)
+        first.fit(should_stop=lambda: next(calls) == 21)
     assert 21 in first.watch.window.traced  # type: ignore[attr-defined]
     again = trainer(tmp_path, changes, profile=tmp_path)
     assert again.resume()
-    with pytest.raises(UsageError, match="at least 2 steps; 1 are left"):
+    with pytest.raises(UsageError, match="at least 2 steps, but only 1 remain"):
         trainer(
             tmp_path, {**changes, "budget.epochs": 1, "budget.batch_size": 64}, profile=tmp_path
         ).fit()
@@ -137,12 +137,12 @@ def test_a_stop_ends_the_trace(tmp_path: Path) -> None:
 def event(
     cat: str, ts: float, dur: float = 0, name: str = "k", **args: object
 ) -> dict[str, object]:
-    """One event of a Chrome trace."""
+    """Return an event of a Chrome trace."""
     return {"cat": cat, "ts": ts, "dur": dur, "name": name, "args": args}
 
 
 def test_work_on_a_gpu_belongs_to_the_range_that_launched_it() -> None:
-    """By the time of the launch, whatever the thread; the innermost range; late work included."""
+    """The innermost range at launch counts, in any thread, however late the kernel runs."""
     trace = {
         "traceEvents": [
             {"ph": "M", "name": "process_name", "args": {"name": "python"}},
@@ -162,12 +162,12 @@ def test_work_on_a_gpu_belongs_to_the_range_that_launched_it() -> None:
             event("kernel", 9000, 9000, correlation=99),
         ]
     }
-    found = device_ms(trace, PREFIX, PHASES)
-    assert found == {"augment": 0, "forward": 2.0, "backward": 3.5, "optimizer": 1.0}
+    actual = device_ms(trace, PREFIX, PHASES)
+    assert actual == {"augment": 0, "forward": 2.0, "backward": 3.5, "optimizer": 1.0}
 
 
 def test_arithmetic_is_counted_by_hand() -> None:
-    """A linear layer: 2 N in out forward; backward as much for the weight, and for the input."""
+    """A linear layer takes 2 N in out FLOPs forward, and as many for each gradient."""
     model = nn.Sequential(nn.Linear(20, 30), nn.Linear(30, 10)).eval()
     before = [p.clone() for p in model.parameters()]
     count = pass_flops(model, torch.randn(8, 20))

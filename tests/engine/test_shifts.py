@@ -1,7 +1,8 @@
-"""Shifts averaged at test time: what the model does with an image, wherever it is asked."""
+"""Test-time augmentation in all uses of a model."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import tomllib
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 import oraclezoo as oz
 from oraclezoo.analysis.evaluate import evaluate
-from oraclezoo.artifacts.model import load
+from oraclezoo.artifacts.load import load
 from oraclezoo.data.folder import ABOUT
 from oraclezoo.engine.evaluate import probabilities, with_views
 from oraclezoo.errors import ResultError
@@ -28,7 +29,7 @@ MEAN, STD = 0.2, 0.3
 
 
 def moved(images: Tensor, down: int, right: int) -> Tensor:
-    """uint8 images moved, black coming in; pixel by pixel."""
+    """Return shifted uint8 images, filled with black, computed pixel by pixel."""
     result = torch.zeros_like(images)
     _, height, width = images.shape
     for y in range(height):
@@ -42,14 +43,14 @@ def moved(images: Tensor, down: int, right: int) -> Tensor:
     pixels=st.integers(1, 8), count=st.sampled_from([1, 5, 32, 33, 40]), seed=st.integers(0, 2**31)
 )
 def test_it_is_the_mean_over_five_views(pixels: int, count: int, seed: int) -> None:
-    """Probabilities of the image and of its four shifts, averaged."""
+    """Probabilities are averaged over the image and its four shifts."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (count, 8, 8), generator=generator, dtype=torch.uint8)
     scale = {"mean": MEAN, "std": STD}
-    found = probabilities(with_views(NET, pixels, **scale), images, **scale)
+    actual = probabilities(with_views(NET, pixels, **scale), images, **scale)
     ways = ((0, 0), (pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels))
     views = [probabilities(NET, moved(images, *way), **scale) for way in ways]
-    assert torch.allclose(found, torch.stack(views).mean(0), atol=1e-6)
+    assert torch.allclose(actual, torch.stack(views).mean(0), atol=1e-6)
     mirrored = [probabilities(NET, moved(images, *way).flip(-1), **scale) for way in ways]
     both = probabilities(with_views(NET, pixels, flip=True, **scale), images, **scale)
     assert torch.allclose(both, torch.stack(views + mirrored).mean(0), atol=1e-6)
@@ -58,12 +59,12 @@ def test_it_is_the_mean_over_five_views(pixels: int, count: int, seed: int) -> N
 
 
 def test_no_shift_is_the_net_itself() -> None:
-    """It costs nothing where it is not asked for."""
+    """Without views, the network is not wrapped."""
     assert with_views(NET, 0, mean=MEAN, std=STD) is NET
 
 
 def test_it_can_be_exported_for_any_number_of_images() -> None:
-    """The exported graph does not depend on how few there were."""
+    """The exported graph does not depend on the batch size of the example."""
     wrapped = with_views(NET, 2, mean=MEAN, std=STD).eval()
     batch = torch.export.Dim("batch", min=1, max=1000)
     program = torch.export.export(wrapped, (torch.randn(4, 1, 8, 8),), dynamic_shapes=({0: batch},))
@@ -82,7 +83,7 @@ def test_a_certain_net_stays_finite() -> None:
 
 
 def test_the_mode_of_the_net_is_kept() -> None:
-    """Evaluating a net that is being trained leaves it in training."""
+    """Evaluation restores training mode."""
     training = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).train()
     images = torch.zeros(2, 8, 8, dtype=torch.uint8)
     probabilities(with_views(training, 1, mean=MEAN, std=STD), images, mean=MEAN, std=STD)
@@ -90,33 +91,35 @@ def test_the_mode_of_the_net_is_kept() -> None:
 
 
 def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
-    """In its card; predicting, validating, scoring and counting arithmetic all go by it."""
+    """The card records it; prediction, validation, scoring and MAC counts apply it."""
     changes: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "data.track": "idx"}
     runs = {}
     for shifts in (0, 1):
         recipe = oz.Recipe.load("authors-cnn", {**changes, "evaluate.shifts": shifts})
         runs[shifts] = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, device="cpu")
     plain, averaged = runs[0].model(), runs[1].model()
-    assert plain.card["preprocessing"]["shifts"] == 0
+    assert plain.card.preprocessing.shifts == 0
     state, other = plain.module.state_dict(), averaged.module.state_dict()
     assert all(torch.equal(state[key], other[key]) for key in state)
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
     expected = with_views(plain.module, 1, **_scale(plain))
     wanted = probabilities(expected, torch.from_numpy(images), **_scale(plain))
-    found = averaged.predict(images).probabilities
-    assert np.allclose(found, wanted.numpy(), atol=1e-6)
-    assert not np.allclose(found, plain.predict(images).probabilities, atol=1e-6)
+    actual = averaged.predict(images).probabilities
+    assert np.allclose(actual, wanted.numpy(), atol=1e-6)
+    assert not np.allclose(actual, plain.predict(images).probabilities, atol=1e-6)
     shape = {"in_chans": 1, "image_size": 16}
     assert size.macs(averaged.classifier, **shape) == 5 * size.macs(plain.classifier, **shape)
     scored = evaluate(runs[1], data_dir=tiny_idx, device="cpu")
-    outcome = runs[1].record["outcome"]
-    assert scored.accuracy == outcome["validation_accuracy"]
-    assert scored.loss == pytest.approx(outcome["validation_loss"], rel=1e-2)
-    assert outcome["validation_loss"] != runs[0].record["outcome"]["validation_loss"]
+    outcome = runs[1].outcome
+    assert scored.accuracy == outcome.validation_accuracy
+    assert scored.loss == pytest.approx(outcome.validation_loss, rel=1e-2)
+    assert outcome.validation_loss != runs[0].outcome.validation_loss
     again = load(averaged.save(tmp_path / "model"))
-    assert np.array_equal(again.predict(images).probabilities, found)
-    averaged.card["preprocessing"]["shifts"] = -1
-    averaged.save(tmp_path / "model")
+    assert np.array_equal(again.predict(images).probabilities, actual)
+    path = tmp_path / "model" / "model.json"
+    card = json.loads(path.read_text())
+    card["preprocessing"]["shifts"] = -1
+    path.write_text(json.dumps(card))
     with pytest.raises(ResultError, match="card"):
         load(tmp_path / "model")
 
@@ -125,7 +128,7 @@ def test_a_trained_model_carries_it(tiny_idx: Path, tmp_path: Path) -> None:
 def test_mirrored_views_are_averaged_where_the_data_set_allows_it(
     tiny_idx: Path, tmp_path: Path, allowed: bool
 ) -> None:
-    """The recipe asks; the data set's fact decides; the card, validation and scoring go by both."""
+    """Both the recipe and the data set's ``flip_keeps_label`` are required."""
     data = tmp_path / "data"
     shutil.copytree(tiny_idx, data)
     about = tomllib.loads((data / ABOUT).read_text()) if (data / ABOUT).is_file() else {}
@@ -134,14 +137,15 @@ def test_mirrored_views_are_averaged_where_the_data_set_allows_it(
     recipe = oz.Recipe.load("authors-cnn", {**changes, "evaluate.flip": True})
     run = oz.train(recipe, data_dir=data, out=tmp_path, device="cpu")
     model = run.model()
-    assert model.card["preprocessing"]["flip"] is allowed
+    assert model.card.preprocessing.flip is allowed
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
-    found = model.predict(images).probabilities
-    same = np.allclose(found, model.predict(images[..., ::-1].copy()).probabilities, atol=1e-6)
+    actual = model.predict(images).probabilities
+    same = np.allclose(actual, model.predict(images[..., ::-1].copy()).probabilities, atol=1e-6)
     assert same is allowed, "an average over both cannot tell an image from its mirror image"
     scored = evaluate(run, data_dir=data, device="cpu")
-    assert scored.loss == pytest.approx(run.record["outcome"]["validation_loss"], rel=1e-2)
+    assert scored.loss == pytest.approx(run.outcome.validation_loss, rel=1e-2)
 
 
 def _scale(model: oz.Model) -> dict[str, float]:
-    return {key: model.card["preprocessing"][key] for key in ("mean", "std")}
+    steps = model.card.preprocessing
+    return {"mean": steps.mean, "std": steps.std}

@@ -1,4 +1,4 @@
-"""Seeds trained together: each comes out as it would alone, and what cannot be is told."""
+"""Stacked training: each seed ends as if trained alone, and refusals state a reason."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from helpers.small import bars
 from oraclezoo.artifacts.build import build_parts
 from oraclezoo.engine import together
 from oraclezoo.engine.augment import Augmenter
@@ -146,20 +147,15 @@ def oraclezoo_optimizers():
 
 @pytest.fixture
 def registry(site: Any) -> Registry:
-    """The registry of built-ins and of the nets above."""
+    """Return the registry of built-ins and of the networks above."""
     site.add("test-nets", PLUGIN)
     return build_registry()
 
 
 @pytest.fixture(scope="module")
 def data() -> TrainingData:
-    """Four classes of 16x16 images: a bright bar at one of four places, with noise."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(96) % 4
-    images = torch.randint(0, 80, (96, 16, 16), generator=generator, dtype=torch.uint8)
-    for index, label in enumerate(labels):
-        images[index, 4 * label : 4 * label + 3] = 220
-    return TrainingData(images[:80], labels[:80], images[80:], labels[80:], 0.3, 0.3, True)
+    """Return 96 images in four classes, 16 of them for validation."""
+    return bars(count=96)
 
 
 def make(
@@ -169,7 +165,7 @@ def make(
     changes: dict[str, object],
     seeds: tuple[int, ...] = SEEDS,
 ) -> list[Trainer]:
-    """A trainer for each seed, five steps an epoch."""
+    """Return a trainer per seed, with five steps per epoch."""
     recipe = Recipe.load("quick", {"budget.epochs": 1, "budget.batch_size": 16, **changes})
     recipe = resolve(recipe, registry)
     trainers = []
@@ -182,20 +178,20 @@ def make(
 
 
 def separable(trainers: list[Trainer], registry: Registry) -> bool:
-    """What the optimizer's facts say."""
+    """Return the optimizer's fact."""
     name = trainers[0].recipe.optimizer.name
     return bool(registry.get("optimizer", name).spec.facts.get("separable"))
 
 
 def apart(a: Trainer, b: Trainer) -> float:
-    """The largest difference between two states that become models."""
+    """Return the largest difference between two states."""
     one, other = a.kept.state_dict(), b.kept.state_dict()
     assert one.keys() == other.keys()
     return max(float((one[key].double() - other[key].double()).abs().max()) for key in one)
 
 
 def stop_after(steps: int) -> Callable[[], bool]:
-    """True from the n-th time it is asked."""
+    """Return a function that is True from its n-th call."""
     counter = iter(range(1, 10**9))
     return lambda: next(counter) >= steps
 
@@ -219,7 +215,7 @@ def test_five_steps_in_float64_are_those_of_lone_runs(
     changes: dict[str, object],
     merged: bool,
 ) -> None:
-    """Each of four seeds, with its own weights, order and augmentation, to 1e-10."""
+    """Four seeds with separate weights, order and augmentation agree to 1e-10."""
     changes = {"backbone.name": "doubled", "scheduler.name": "linear", **AUGMENT, **changes}
     joint = make(registry, data, tmp_path / "joint", changes)
     lone = make(registry, data, tmp_path / "lone", changes)
@@ -239,15 +235,15 @@ def test_five_steps_in_float64_are_those_of_lone_runs(
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_batch_norm_keeps_each_models_own_averages(layout: torch.memory_format) -> None:
-    """Losses, gradients, running mean and variance, and the count, are nn.BatchNorm2d's own."""
+    """Losses, gradients and running statistics equal nn.BatchNorm2d's."""
 
     def net(seed: int) -> nn.Module:
         torch.manual_seed(seed)
-        made = nn.Sequential(
+        result = nn.Sequential(
             nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.GELU(), nn.Conv2d(8, 8, 3),
             nn.BatchNorm2d(8, momentum=0.3), nn.Flatten(), nn.Linear(8 * 144, 4),
         )  # fmt: skip
-        return made.to(memory_format=layout)
+        return result.to(memory_format=layout)
 
     models, lone = [net(seed) for seed in range(3)], [net(seed) for seed in range(3)]
     images, labels = torch.randn(3, 16, 1, 16, 16), torch.randint(0, 4, (3, 16))
@@ -274,7 +270,7 @@ def test_batch_norm_keeps_each_models_own_averages(layout: torch.memory_format) 
 def test_one_step_of_a_net_with_batch_norm(
     registry: Registry, data: TrainingData, tmp_path: Path, backbone: str
 ) -> None:
-    """Weights and running averages after one step agree within float32's rounding."""
+    """Weights and running statistics agree up to float32 rounding."""
     changes: dict[str, object] = {
         "backbone.name": backbone,
         "optimizer.name": "sgd",
@@ -295,7 +291,7 @@ def test_one_step_of_a_net_with_batch_norm(
 
 
 def test_a_batch_of_several_parts_is_changed_as_its_parts_are(data: TrainingData) -> None:
-    """Each part depends on its own seed; the batch is the parts, one after the other."""
+    """Each part of the batch depends on its seed only."""
     recipe = Augment(shift=2, rotate=10, scale=0.1, shear=0.1, elastic=1, flip=True, cutout=4)
     augment = Augmenter(recipe, flip=True, mean=0.3, std=0.3, device=CPU)
     parts = []
@@ -312,7 +308,7 @@ def test_a_batch_of_several_parts_is_changed_as_its_parts_are(data: TrainingData
 def test_stopped_and_resumed_it_ends_where_it_would_have(
     registry: Registry, data: TrainingData, tmp_path: Path, merged: bool
 ) -> None:
-    """Stopped amid an epoch, each seed has a checkpoint that joint and lone runs go on from."""
+    """Checkpoints of a stacked run can be resumed stacked or alone."""
     changes: dict[str, object] = {
         "backbone.name": "doubled",
         "budget.epochs": 3,
@@ -322,9 +318,9 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(
     }
     whole = make(registry, data, tmp_path / "whole", changes)
     Together(whole, separable=merged).fit()
-    begun = make(registry, data, tmp_path / "begun", changes)
+    started = make(registry, data, tmp_path / "begun", changes)
     with pytest.raises(InterruptedRunError, match="epoch 2 of 3; the state of 4 seeds"):
-        Together(begun, separable=merged).fit(should_stop=stop_after(8))
+        Together(started, separable=merged).fit(should_stop=stop_after(8))
     resumed = make(registry, data, tmp_path / "begun", changes)
     assert all(trainer.resume() for trainer in resumed)
     assert {trainer.step for trainer in resumed} == {8}
@@ -342,7 +338,7 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(
 def test_a_metric_scheduler_moves_each_seed_by_its_own_loss(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """Learning rates part where validation losses do, as in lone runs."""
+    """Learning rates follow each seed's validation loss."""
     changes: dict[str, object] = {
         "backbone.name": "doubled",
         "optimizer.name": "sgd",
@@ -365,7 +361,7 @@ def test_a_metric_scheduler_moves_each_seed_by_its_own_loss(
 def test_one_seed_that_diverges_leaves_the_others_alone(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """It is told and left out; the rest end as without it."""
+    """It is reported and leaves the stack; the others are not affected."""
     changes: dict[str, object] = {
         "backbone.name": "doubled",
         "budget.epochs": 3,
@@ -375,13 +371,13 @@ def test_one_seed_that_diverges_leaves_the_others_alone(
     with torch.no_grad():
         next(joint[1].parts.model.parameters()).fill_(torch.nan)
     lone = make(registry, data, tmp_path / "lone", changes)
-    told: list[int] = []
+    report: list[int] = []
     epochs: list[int] = []
     Together(joint, separable=True).fit(
         on_epoch=lambda trainer, epoch: epochs.append(trainer.seed),
-        on_diverged=lambda trainer, error: told.append(trainer.seed),
+        on_diverged=lambda trainer, error: report.append(trainer.seed),
     )
-    assert told == [1]
+    assert report == [1]
     assert sorted(epochs) == [0, 0, 0, 2, 2, 2, 3, 3, 3]
     for index in (0, 2, 3):
         lone[index].fit()
@@ -398,7 +394,7 @@ def test_one_seed_that_diverges_leaves_the_others_alone(
     [
         ({"backbone.name": "branching"}, "cannot be vectorised"),
         ({"backbone.name": "hidden"}, "cannot be vectorised"),
-        ({"backbone.name": "loose"}, "other outputs when vectorised"),
+        ({"backbone.name": "loose"}, "different outputs when vectorised"),
         ({"optimizer.name": "asking"}, "closure"),
         ({"train.precision": "fp16"}, "fp16"),
         ({"pretrain.epochs": 1}, "pre-trains"),
@@ -412,18 +408,18 @@ def test_what_cannot_be_together_says_why(
     changes: dict[str, object],
     reason: str,
 ) -> None:
-    """Before anything is trained, and without a trace in the models."""
+    """The refusal precedes training and does not change the models."""
     trainers = make(registry, data, tmp_path, changes, (0, 1))
     before = [copy.deepcopy(trainer.parts.model.state_dict()) for trainer in trainers]
     with pytest.raises(CannotStackError, match=reason):
         together.check(trainers)
     for trainer, state in zip(trainers, before, strict=True):
-        found = trainer.parts.model.state_dict()
-        assert all(torch.equal(found[key], state[key]) for key in state)
+        actual = trainer.parts.model.state_dict()
+        assert all(torch.equal(actual[key], state[key]) for key in state)
 
 
 def test_every_section_of_a_recipe_is_carried_or_refused() -> None:
-    """Whoever adds one decides which in train/together.py, and then here."""
+    """A new section must be handled in engine/together.py and added here."""
     assert set(SECTIONS) == {
         "data",
         "pretrain",  # refused
@@ -440,7 +436,7 @@ def test_every_section_of_a_recipe_is_carried_or_refused() -> None:
 def test_an_optimizer_that_replaces_parameters_is_found_out(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """Its steps would not reach the stack."""
+    """Its updates would not reach the stack."""
     trainers = make(registry, data, tmp_path, {"optimizer.name": "replacing"}, (0, 1))
     together.check(trainers)
     with pytest.raises(CannotStackError, match="replaces parameters"):
@@ -448,19 +444,19 @@ def test_an_optimizer_that_replaces_parameters_is_found_out(
 
 
 def test_dropout_is_drawn_for_each_model_apart() -> None:
-    """Two equal models on equal images answer differently, and pass the check all the same."""
+    """Equal models differ on equal images, and still pass the check."""
     models = [nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(256, 4)) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     images = torch.randn(1, 8, 1, 16, 16).expand(2, -1, -1, -1, -1)
-    found = Stack([copy.deepcopy(model) for model in models], F.cross_entropy).logits(images)
-    assert not torch.allclose(found[0], found[1])
+    actual = Stack([copy.deepcopy(model) for model in models], F.cross_entropy).logits(images)
+    assert not torch.allclose(actual[0], actual[1])
     assert together.refusal(models, images) == ""
 
 
 def test_fewer_seeds_fit_where_batches_are_larger(
     registry: Registry, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half of the free memory over what one seed's pass keeps; never less than one."""
+    """The number is half of the free memory over that of a seed's pass, at least one."""
     monkeypatch.setattr(together, "free_memory_bytes", lambda device: 1 << 30)
     counts = []
     for size in (8, 16, 80):

@@ -1,4 +1,4 @@
-"""The engine: exact resume, honest timing of what it does, and stopping when it should."""
+"""The trainer: exact resume, stopping, and support for optimizers."""
 
 from __future__ import annotations
 
@@ -13,34 +13,23 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.small import CPU, bars
 from oraclezoo.artifacts.build import build_parts
 from oraclezoo.engine.checkpoint import load_state
 from oraclezoo.engine.trainer import Epoch, Parts, Trainer, TrainingData
 from oraclezoo.errors import DivergedError, InterruptedRunError, UsageError
-from oraclezoo.plugins.registry import Registry, build_registry
+from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 
-CPU = torch.device("cpu")
 SHAPE = {"in_chans": 1, "num_classes": 4, "image_size": 16}
 SMALL: dict[str, object] = {"budget.epochs": 3, "budget.batch_size": 16, "augment.cutout": 3}
 
 
 @pytest.fixture(scope="module")
-def registry() -> Registry:
-    """The registry of built-ins."""
-    return build_registry()
-
-
-@pytest.fixture(scope="module")
 def data() -> TrainingData:
-    """Four classes of 16x16 images: a bright bar at one of four places, with noise."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(80) % 4
-    images = torch.randint(0, 80, (80, 16, 16), generator=generator, dtype=torch.uint8)
-    for index, label in enumerate(labels):
-        images[index, 4 * label : 4 * label + 3] = 220
-    return TrainingData(images[:64], labels[:64], images[64:], labels[64:], 0.3, 0.3, True)
+    """Return 80 images in four classes, 16 of them for validation."""
+    return bars(count=80)
 
 
 def make(
@@ -50,7 +39,7 @@ def make(
     changes: dict[str, object] | None = None,
     seed: int = 0,
 ) -> Trainer:
-    """A trainer of a small recipe."""
+    """Return a trainer of a small recipe."""
     folder.mkdir(exist_ok=True)
     recipe = resolve(Recipe.load("quick", {**SMALL, **(changes or {})}), registry)
     parts = build_parts(recipe, registry, data, SHAPE, seed)
@@ -58,18 +47,18 @@ def make(
 
 
 def stop_after(steps: int) -> Callable[[], bool]:
-    """True from the n-th time it is asked."""
+    """Return a function that is True from its n-th call."""
     counter = iter(range(1, 10**9))
     return lambda: next(counter) >= steps
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """The state that becomes the model."""
+    """Return the state that becomes the model."""
     return {key: value.clone() for key, value in trainer.kept.state_dict().items()}
 
 
 def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    """Bit for bit."""
+    """Return whether states are bit-identical."""
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
@@ -89,7 +78,7 @@ VARIANTS: list[dict[str, object]] = [
 def test_resume_is_bit_equal_to_an_uninterrupted_run(
     registry: Registry, data: TrainingData, tmp_path: Path, changes: dict[str, object], steps: int
 ) -> None:
-    """Stopped after any step, in the middle or at the end of an epoch, twice, it ends the same."""
+    """This holds for stops after any step, also twice."""
     whole = make(registry, data, tmp_path / "whole", changes)
     history: list[Epoch] = []
     whole.fit(on_epoch=history.append)
@@ -115,7 +104,7 @@ def test_resume_is_bit_equal_to_an_uninterrupted_run(
 def test_random_layers_resume_exactly(
     data: TrainingData, registry: Registry, tmp_path: Path
 ) -> None:
-    """Dropout draws from torch's own state: that is kept too, and the caller's is left alone."""
+    """Torch's random state is saved for dropout, and the caller's is restored."""
 
     def build(folder: Path) -> Trainer:
         trainer = make(registry, data, folder)
@@ -144,7 +133,7 @@ def test_random_layers_resume_exactly(
 def test_checkpoint_of_another_recipe_or_seed_is_refused(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """Resuming never mixes two trainings."""
+    """Resuming never mixes two runs."""
     trainer = make(registry, data, tmp_path)
     assert not trainer.resume()
     with pytest.raises(InterruptedRunError):
@@ -158,7 +147,7 @@ def test_checkpoint_of_another_recipe_or_seed_is_refused(
 
 
 def test_it_learns(registry: Registry, data: TrainingData, tmp_path: Path) -> None:
-    """Four plain classes are learned in a few epochs, on images not trained on."""
+    """Four simple classes are learned in a few epochs, on held-out images."""
     trainer = make(registry, data, tmp_path, {"budget.epochs": 8})
     history: list[Epoch] = []
     trainer.fit(on_epoch=history.append)
@@ -169,7 +158,7 @@ def test_it_learns(registry: Registry, data: TrainingData, tmp_path: Path) -> No
 
 
 class Recorder(nn.Module):
-    """Notes every batch it is given; a linear classifier otherwise."""
+    """Linear classifier that records every batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,7 +166,7 @@ class Recorder(nn.Module):
         self.seen: list[torch.Tensor] = []
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of flattened images."""
+        """Return logits of flattened images."""
         if self.training:
             self.seen.append(images.detach().clone())
         logits: torch.Tensor = self.linear(images.flatten(1))
@@ -187,7 +176,7 @@ class Recorder(nn.Module):
 def test_recipes_at_one_seed_see_the_same_batches(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """Another optimizer gets the same images in the same order, changed alike."""
+    """With another optimizer, order and augmentation are the same."""
 
     def batches(name: str, seed: int) -> list[torch.Tensor]:
         recipe = make(registry, data, tmp_path, {"optimizer.name": name}).recipe
@@ -206,7 +195,7 @@ def test_recipes_at_one_seed_see_the_same_batches(
 
 
 def test_every_image_is_seen_once_an_epoch(registry: Registry, tmp_path: Path) -> None:
-    """An epoch is a permutation of the training images, another one each time."""
+    """Each epoch is a new permutation of the training images."""
     images = torch.arange(64, dtype=torch.uint8).view(64, 1, 1).expand(64, 16, 16).contiguous()
     data = TrainingData(images, torch.arange(64) % 4, images, torch.arange(64) % 4, 0.0, 1.0, False)
     recipe = make(registry, data, tmp_path, {"augment.cutout": 0, "augment.elastic": 0}).recipe
@@ -226,7 +215,7 @@ def test_every_image_is_seen_once_an_epoch(registry: Registry, tmp_path: Path) -
 def test_divergence_stops_the_training(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """A loss that is not finite ends the run with advice, not with a model."""
+    """A loss that is not finite raises an error with advice."""
     changes: dict[str, object] = {
         "backbone.name": "lenet5",
         "optimizer.name": "sgd",
@@ -241,13 +230,13 @@ def test_divergence_stops_the_training(
 def test_a_batch_too_large_is_refused_with_a_size_that_fits(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """The batch is never shrunk in silence."""
+    """The batch is not reduced silently."""
     with pytest.raises(UsageError, match="batch_size=64 or less"):
         make(registry, data, tmp_path, {"budget.batch_size": 65})
 
 
 def test_clipping_bounds_the_step(registry: Registry, data: TrainingData, tmp_path: Path) -> None:
-    """With plain SGD at rate 1 a step is as long as the gradient: at most clip_norm."""
+    """With plain SGD at rate 1, a step is at most clip_norm long."""
     recipe = make(registry, data, tmp_path, {"train.clip_norm": 0.01, "budget.epochs": 1}).recipe
     model = nn.Sequential(nn.Flatten(), nn.Linear(256, 4))
     start = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
@@ -263,7 +252,7 @@ def test_clipping_bounds_the_step(registry: Registry, data: TrainingData, tmp_pa
 def test_averaged_weights_are_the_formula(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """EMA: the first step's weights, then decay * average + (1 - decay) * weights."""
+    """The EMA starts at the first step's weights."""
     trainer = make(registry, data, tmp_path, {"train.ema": 0.8})
     seen: list[torch.Tensor] = []
     head = trainer.parts.model.get_parameter("head.weight")
@@ -281,12 +270,12 @@ def test_averaged_weights_are_the_formula(
 
 
 class Closing(torch.optim.SGD):
-    """Evaluates its closure twice a step, as sharpness-aware methods do."""
+    """Optimizer that evaluates its closure twice per step, as sharpness-aware methods do."""
 
     modes: list[str]
 
     def step(self, closure: Any = None) -> Any:
-        """Two evaluations, one update."""
+        """Evaluate twice and update once."""
         with torch.enable_grad():
             closure()
             loss = closure()
@@ -294,18 +283,18 @@ class Closing(torch.optim.SGD):
         return loss
 
     def train(self) -> None:
-        """Note the switch to training."""
+        """Record the switch to training."""
         self.modes.append("train")
 
     def eval(self) -> None:
-        """Note the switch to evaluation."""
+        """Record the switch to evaluation."""
         self.modes.append("eval")
 
 
 def test_closures_and_train_eval_switches_are_served(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """An optimizer that declares these facts gets what it needs."""
+    """Optimizers that declare these facts get closures and mode switches."""
     recipe = make(registry, data, tmp_path).recipe
     model = nn.Sequential(nn.Flatten(), nn.Linear(256, 4))
     optimizer = Closing(model.parameters(), lr=0.1)
@@ -324,27 +313,27 @@ def test_closures_and_train_eval_switches_are_served(
 def test_metric_schedulers_step_on_the_validation_loss(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """Once an epoch, with the loss; never after a batch."""
+    """They step once per epoch, never after a batch."""
     recipe = make(registry, data, tmp_path, {"train.evaluate_every": 3}).recipe
     model = nn.Sequential(nn.Flatten(), nn.Linear(256, 4))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    given: list[float] = []
+    values: list[float] = []
 
     class Plateau(torch.optim.lr_scheduler.ReduceLROnPlateau):
         def step(self, metrics: Any, epoch: Any = None) -> None:
-            given.append(float(metrics))
+            values.append(float(metrics))
             super().step(metrics)
 
     parts = Parts(model, optimizer, Plateau(optimizer), metric_scheduler=True)
     history: list[Epoch] = []
     Trainer(recipe, parts, data, seed=0, device=CPU, folder=tmp_path).fit(on_epoch=history.append)
-    assert given == [epoch.validation_loss for epoch in history]
+    assert values == [epoch.validation_loss for epoch in history]
 
 
 def test_validation_is_as_often_as_asked(
     registry: Registry, data: TrainingData, tmp_path: Path
 ) -> None:
-    """Every second epoch, and always the last."""
+    """Every second epoch and the last one are validated."""
     trainer = make(registry, data, tmp_path, {"train.evaluate_every": 2})
     history: list[Epoch] = []
     trainer.fit(on_epoch=history.append)
@@ -357,7 +346,7 @@ def test_validation_is_as_often_as_asked(
 def test_the_same_path_trains_on_a_gpu(
     registry: Registry, data: TrainingData, tmp_path: Path, precision: str
 ) -> None:
-    """On CUDA the same code learns the same classes."""
+    """The classes are learned on CUDA too."""
     cuda = torch.device("cuda")
     moved = {k: v.to(cuda) if isinstance(v, torch.Tensor) else v for k, v in vars(data).items()}
     there = TrainingData(**moved)

@@ -1,4 +1,4 @@
-"""One scan to one square: every format and mode, polarity, Otsu, and what is refused."""
+"""Decoding of every format and mode, Otsu's threshold, and invalid files."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from oraclezoo.imaging.prepare import prepare as prepare_picture
 
 
 def prepare(picture: Image.Image | Path, size: int) -> Gray:
-    """The model input without JPEG smoothing, as ``data convert`` makes it."""
+    """Return the model input without JPEG smoothing, as in ``data convert``."""
     return prepare_picture(picture, size, smoothing=0.0).gray
 
 
 def scan(width: int = 60, height: int = 90, paper: int = 200, ink: int = 30) -> Image.Image:
-    """A character that looks different however it is turned, with noise in both classes."""
+    """An asymmetric character with noise in strokes and background."""
     image = Image.new("L", (width, height), paper)
     draw = ImageDraw.Draw(image)
     draw.line([(10, 10), (10, height - 15)], fill=ink, width=6)
@@ -52,7 +52,7 @@ def difference(a: Gray, b: Gray) -> int:
 
 
 def as_palette(image: Image.Image) -> Image.Image:
-    """Gray values by way of a shuffled palette, so that indices are not grays."""
+    """Return a palette image whose indices differ from its gray values."""
     order = np.random.default_rng(1).permutation(256).astype(np.uint8)
     made = Image.fromarray(np.argsort(order).astype(np.uint8)[np.asarray(image)])
     made.putpalette([int(v) for v in order for _ in range(3)])
@@ -97,7 +97,7 @@ LOSSY: dict[str, tuple[Callable[[Image.Image], Image.Image], str, dict[str, obje
 
 @pytest.mark.parametrize("name", EXACT)
 def test_the_way_of_storing_does_not_matter(name: str, tmp_path: Path) -> None:
-    """Depth, palette, colour, alpha and compression without loss give the same bytes."""
+    """Lossless formats, depths, palettes, colour and alpha give the same bytes."""
     convert, format, options = EXACT[name]
     path = tmp_path / "scan"  # the content says what it is
     path.write_bytes(written(convert(scan()), format, **options).getvalue())
@@ -106,14 +106,14 @@ def test_the_way_of_storing_does_not_matter(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", LOSSY)
 def test_lossy_formats_are_read_alike(name: str) -> None:
-    """JPEG in every colour space, and WebP, within what their loss explains."""
+    """JPEG in every colour space and WebP, within their compression error."""
     convert, format, options = LOSSY[name]
     image = read_image(written(convert(scan()), format, **options))
     assert difference(prepare(image, 28), prepare(scan(), 28)) <= 12
 
 
 def test_one_bit_images_are_read() -> None:
-    """Black and white alone; the scaled image has grays between."""
+    """The scaled image has intermediate grays."""
     image = scan().point(lambda value: 255 * (value > 120)).convert("1")
     for format in ("PNG", "BMP", "TIFF"):
         assert (prepare(read_image(written(image, format)), 28) == prepare(image, 28)).all()
@@ -124,7 +124,7 @@ def test_one_bit_images_are_read() -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP", "JPEG"])
 def test_exif_orientation_is_undone(format: str, orientation: int) -> None:
-    """However a scan lies in its file, it is prepared as it is looked at."""
+    """The image is prepared as it is displayed."""
     turns = {
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -148,14 +148,14 @@ def test_exif_orientation_is_undone(format: str, orientation: int) -> None:
 
 
 def test_broken_exif_does_not_spoil_a_good_image() -> None:
-    """Its pixels are what counts."""
+    """Corrupt EXIF data are ignored."""
     image = read_image(written(scan(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff", quality=95))
     assert difference(prepare(image, 28), prepare(scan(), 28)) <= 12
 
 
 @pytest.mark.parametrize(("most", "white"), [(200, 255), (3000, 4095), (60000, 65535)])
 def test_16_bit_images_are_scaled_and_never_clipped(most: int, white: int) -> None:
-    """8 and 12 bits in a container of 16, and 16: by the smallest white that holds them all."""
+    """By the smallest of the white levels of 8, 12 and 16 bits that covers the image."""
     values = np.linspace(0, most, 200, dtype=np.uint16).reshape(10, 20)
     gray = to_gray(Image.fromarray(values))
     assert (gray == np.rint(values.astype(float) * 255 / white)).all()
@@ -165,7 +165,7 @@ def test_16_bit_images_are_scaled_and_never_clipped(most: int, white: int) -> No
 
 
 def test_integers_and_floats_of_any_range_are_scaled() -> None:
-    """Negative and huge values go from black to white; what is no number is refused."""
+    """From minimum to maximum; NaN and infinite values are rejected."""
     wide = np.array([[-7, 0], [100_000, 50_000]], np.int32)
     assert to_gray(Image.fromarray(wide)).tolist() == [[0, 0], [255, 128]]
     huge = np.array([[-3e38, 0], [3e38, 1]], np.float32)
@@ -197,7 +197,7 @@ def test_what_is_transparent_is_background(ink: int) -> None:
 
 
 def test_transparent_corners_of_a_scan_take_its_background() -> None:
-    """A rubbing turned by some degrees keeps its polarity, and gets no bright corners."""
+    """A rotated rubbing keeps its polarity and has no bright corners."""
     rubbing = scan(80, 90, paper=40, ink=200).convert("RGBA")
     turned = rubbing.rotate(8, expand=True, resample=Image.Resampling.BICUBIC)
     assert turned.getpixel((0, 0))[3] == 0
@@ -208,7 +208,7 @@ def test_transparent_corners_of_a_scan_take_its_background() -> None:
 
 
 def test_blank_images_are_refused() -> None:
-    """One gray, or nothing but transparency, holds no character."""
+    """Constant and fully transparent images."""
     for image in (
         Image.new("L", (30, 20), 255),
         Image.new("RGB", (1, 1), (3, 4, 5)),
@@ -224,7 +224,7 @@ def test_blank_images_are_refused() -> None:
 @pytest.mark.parametrize("name", [*EXACT, *LOSSY])
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.6, 0.9])
 def test_files_cut_short_are_refused(name: str, share: float) -> None:
-    """At any place, in any format, with a reason of one line and no other exception."""
+    """Truncated files of any format raise DataError with a one-line reason."""
     convert, format, options = (EXACT | LOSSY)[name]
     whole = written(convert(scan()), format, **options).getvalue()
     with pytest.raises(DataError) as caught:
@@ -234,7 +234,7 @@ def test_files_cut_short_are_refused(name: str, share: float) -> None:
 
 @given(data=st.data(), name=st.sampled_from([*EXACT, *LOSSY]))
 def test_damaged_files_are_read_or_refused(data: st.DataObject, name: str) -> None:
-    """Whatever bytes are changed, it is an image or a DataError."""
+    """Any changed bytes give an image or DataError."""
     convert, format, options = (EXACT | LOSSY)[name]
     content = bytearray(written(convert(scan(24, 24)), format, **options).getvalue())
     for _ in range(data.draw(st.integers(1, 6))):
@@ -248,7 +248,7 @@ def test_damaged_files_are_read_or_refused(data: st.DataObject, name: str) -> No
 
 
 def test_other_files_are_refused_by_their_content(tmp_path: Path) -> None:
-    """Text, a GIF, PostScript and an absent file; the message names the file."""
+    """Text, GIF, PostScript and a missing file; the message names the file."""
     path = tmp_path / "scan.png"
     gif = written(scan(), "GIF").getvalue()
     for content in (b"hello", gif, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"):
@@ -260,7 +260,7 @@ def test_other_files_are_refused_by_their_content(tmp_path: Path) -> None:
 
 
 def png_of_size(width: int, height: int) -> bytes:
-    """A tiny PNG whose header promises ``width`` x ``height`` pixels."""
+    """Return a tiny PNG whose header declares ``width`` x ``height`` pixels."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         body = name + data
@@ -275,15 +275,15 @@ def png_of_size(width: int, height: int) -> bytes:
 def test_huge_images_are_refused_before_decoding(
     edge: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The header's size is enough, whether Pillow minds it, warns or not."""
+    """The size in the header decides, whatever Pillow's own limit."""
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("it was decoded"))
-    with pytest.raises(DataError, match=r"the limit is 64,000,000; scale the image down"):
+    with pytest.raises(DataError, match=r"the limit is 64,000,000; resize the image"):
         read_image(io.BytesIO(png_of_size(8000 if edge < 9000 else edge, edge)))
 
 
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)))
 def test_otsu_is_scikit_images(gray: Gray) -> None:
-    """The same threshold, or, where rounding decides between equals, as good a one."""
+    """The threshold equals scikit-image's up to ties by rounding."""
     ours, theirs = otsu(gray), int(threshold_otsu(gray))
     assert ours == theirs or np.isclose(between(gray, ours), between(gray, theirs), rtol=1e-5)
 
@@ -295,7 +295,7 @@ def test_otsu_is_scikit_images(gray: Gray) -> None:
     st.integers(1, 40),
 )
 def test_otsu_parts_two_grays(low: int, above: int, lows: int, highs: int) -> None:
-    """With two grays it is the lower one, as scikit-image's, whatever their numbers."""
+    """For two grays it is the lower one."""
     high = min(255, low + above)
     gray = np.array([low] * lows + [high] * highs, np.uint8).reshape(1, -1)
     assert otsu(gray) == threshold_otsu(gray) == low
@@ -303,7 +303,7 @@ def test_otsu_parts_two_grays(low: int, above: int, lows: int, highs: int) -> No
 
 @pytest.mark.parametrize("seed", range(200))
 def test_otsu_is_scikit_images_on_random_images(seed: int) -> None:
-    """Noise, two normal distributions and few grays: exactly the same threshold."""
+    """Exactly equal for noise, mixtures of Gaussians and few grays."""
     rng = np.random.default_rng(seed)
     height, width = rng.integers(2, 80, 2)
     kinds = (
@@ -317,7 +317,7 @@ def test_otsu_is_scikit_images_on_random_images(seed: int) -> None:
 
 
 def between(gray: Gray, threshold: int) -> float:
-    """The variance between the classes that a threshold makes, by its definition."""
+    """Return the between-class variance of a threshold, by definition."""
     low, high = gray[gray <= threshold].astype(float), gray[gray > threshold].astype(float)
     if not len(low) or not len(high):
         return 0.0
@@ -329,7 +329,7 @@ def between(gray: Gray, threshold: int) -> float:
     st.integers(1, 64),
 )
 def test_any_image_becomes_a_square(gray: Gray, size: int) -> None:
-    """uint8 (size, size), the longest edge full, the other in proportion and centred, zero else."""
+    """The longest edge fills the square; the aspect ratio is kept; padding is 0."""
     assume(gray.min() != gray.max())
     made = prepare(Image.fromarray(gray), size)
     assert (made.shape, made.dtype) == ((size, size), np.uint8)
@@ -346,7 +346,7 @@ def test_any_image_becomes_a_square(gray: Gray, size: int) -> None:
 
 @given(st.integers(0, 2**32 - 1), st.integers(8, 60), st.integers(8, 60), st.floats(0.05, 0.4))
 def test_polarity_does_not_matter(seed: int, height: int, width: int, inked: float) -> None:
-    """An image and its negative, of which the smaller part is the character, come out alike."""
+    """An image and its negative give the same input."""
     rng = np.random.default_rng(seed)
     ink = rng.random((height, width)) < inked
     assume(0 < ink.mean() < 0.45)
@@ -357,14 +357,14 @@ def test_polarity_does_not_matter(seed: int, height: int, width: int, inked: flo
 
 
 def test_an_image_of_the_size_is_only_turned_bright_on_dark() -> None:
-    """Nothing is resampled that has its size."""
+    """An image of the input size is not resampled."""
     gray = np.asarray(scan(28, 28, paper=20, ink=200))
     assert (prepare(Image.fromarray(gray), 28) == gray).all()
     assert (prepare(Image.fromarray(255 - gray), 28) == gray).all()
 
 
 def test_needs_numpy_and_pillow_only() -> None:
-    """The module says what it imports: a server can use it without torch or SciPy."""
+    """A server can use it without torch or SciPy."""
     source = Path(decode.__file__).read_text(encoding="utf-8")
     assert "torch" not in source
     assert "scipy" not in source

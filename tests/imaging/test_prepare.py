@@ -1,4 +1,4 @@
-"""Images of any kind become what a model reads."""
+"""Preprocessing of images to model inputs."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ EXACT = {
 
 @pytest.mark.parametrize("kind", EXACT)
 def test_a_prepared_image_comes_back_as_it_is_from_any_lossless_file(kind: str) -> None:
-    """Pixel by pixel, whatever the format and the mode."""
+    """Equal pixels for any format and mode."""
     found = prepare(EXACT[kind], SIZE)
     assert not found.inverted
     assert np.array_equal(found.gray, GRAY)
 
 
 def test_an_inverted_image_is_turned_back() -> None:
-    """Exactly, at the model's own size; and the outcome says that it was inverted."""
+    """Exactly, at the input size, and reported as inverted."""
     found = prepare(255 - GRAY, SIZE)
     assert found.inverted
     assert np.array_equal(found.gray, GRAY)
 
 
 def test_exif_orientation_is_followed() -> None:
-    """A photograph that lies on its side is stood up."""
+    """A rotated photo is turned upright."""
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise
     turned = encoded(Image.fromarray(np.rot90(GRAY)), "PNG", exif=exif)
@@ -66,7 +66,7 @@ def test_exif_orientation_is_followed() -> None:
 
 
 def test_transparent_ink_stands_on_background(tmp_path: Path) -> None:
-    """Black ink on nothing reads as bright on dark."""
+    """Black ink on a transparent background becomes bright on dark."""
     ink = np.zeros((40, 40, 4), np.uint8)
     ink[10:20, 5:35, 3] = 255
     found = prepare(ink, SIZE)
@@ -77,7 +77,7 @@ def test_transparent_ink_stands_on_background(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["path", "text", "bytes", "image", "array"])
 def test_every_kind_of_picture_is_the_same_image(kind: str, tmp_path: Path) -> None:
-    """Alone or in a list."""
+    """As a single picture or in a list."""
     path = tmp_path / "a.png"
     path.write_bytes(EXACT["png"])
     picture: Any = {
@@ -92,7 +92,7 @@ def test_every_kind_of_picture_is_the_same_image(kind: str, tmp_path: Path) -> N
 
 
 def test_arrays_of_other_sizes_are_prepared_one_by_one() -> None:
-    """One gray or colour image, several of one shape, or several of many."""
+    """Gray and colour arrays, of one shape or several."""
     large = np.asarray(Image.fromarray(GRAY).resize((64, 64), Image.Resampling.NEAREST))
     wide = drawn(2, 20, 50)
     colour = np.stack([large] * 3, axis=2)
@@ -105,7 +105,7 @@ def test_arrays_of_other_sizes_are_prepared_one_by_one() -> None:
 
 
 def test_a_batch_of_prepared_images_is_not_touched() -> None:
-    """Not copied, not looked at: blank ones and bright ones too."""
+    """It is not copied or checked, not even for blank images."""
     batch = np.stack([np.zeros_like(GRAY), np.full_like(GRAY, 255), GRAY])
     assert as_batch(batch, SIZE) is batch
     assert as_batch([], SIZE).shape == (0, SIZE, SIZE)
@@ -116,12 +116,12 @@ def test_a_batch_of_prepared_images_is_not_touched() -> None:
     [
         (b"", "the file is empty"),
         (b"no image", "not a BMP, PNG, JPEG, TIFF or WebP"),
-        (EXACT["png"][:60], "broken or truncated"),
+        (EXACT["png"][:60], "corrupt or truncated"),
         (encoded(Image.new("L", (9, 9), 40), "PNG"), "the image is blank"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line(data: bytes, reason: str, tmp_path: Path) -> None:
-    """The reason alone for one picture, with its name or number among several."""
+    """The reason, with name or index among several pictures."""
     path = tmp_path / "bad.png"
     path.write_bytes(data)
     with pytest.raises(DataError, match=f"^[^/]*{reason}"):
@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_told_in_one_line(data: bytes, reason: str, tmp_p
 
 
 def test_small_jpeg_images_are_smoothed() -> None:
-    """By a Gaussian, as SciPy has it; not large ones, which scaling smooths, and no others."""
+    """By a Gaussian like SciPy's; no other images are."""
     from scipy.ndimage import gaussian_filter
 
     found = smooth(GRAY, 0.5)
@@ -152,14 +152,14 @@ def test_small_jpeg_images_are_smoothed() -> None:
 
 
 def test_a_bomb_is_refused_unopened(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the size in its header, with what to do."""
+    """The size in the header is enough; the message says what to do."""
     monkeypatch.setattr(decode, "MAX_PIXELS", 100)
-    with pytest.raises(DataError, match="the limit is 100; scale the image down"):
+    with pytest.raises(DataError, match="the limit is 100; resize the image"):
         prepare(EXACT["png"], SIZE)
 
 
 @pytest.mark.parametrize("images", [7, None, np.zeros((4, 4)), np.zeros((2, 3, 4, 5), np.uint8)])
 def test_what_is_no_image_is_a_usage_error(images: Any) -> None:
-    """Not a traceback from deep within."""
+    """Invalid arguments raise UsageError."""
     with pytest.raises(UsageError, match="uint8"):
         as_batch(images, SIZE)

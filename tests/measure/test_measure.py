@@ -1,4 +1,4 @@
-"""Measurements: what is counted is right, and what is timed is bracketed."""
+"""Measurements of size, hardware, calibration and latency."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 def test_sizes_of_a_known_net() -> None:
-    """A 3x3 convolution from 1 to 4 channels on 8x8 and a linear layer, counted by hand."""
+    """Parameters and MACs equal a count by hand."""
     net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Flatten(), nn.Linear(256, 10))
     assert size.parameters(net) == 4 * 9 + 4 + 2560 + 10
     net.train()
@@ -25,12 +25,12 @@ def test_sizes_of_a_known_net() -> None:
 
 
 def test_hardware_is_described_and_named_for_files() -> None:
-    """Every field of a result's hardware but the calibration; the class fits a file name."""
-    found = hardware.describe(CPU)
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", found["class"])
-    assert found["class"].endswith(f"{found['cores']}c-{torch.get_num_threads()}t")
-    assert found["threads"] == torch.get_num_threads()
-    assert found["memory_bytes"] >= 0
+    """The description has every field but the calibration; the class is safe in file names."""
+    actual = hardware.describe(CPU)
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", actual["class"])
+    assert actual["class"].endswith(f"{actual['cores']}c-{torch.get_num_threads()}t")
+    assert actual["threads"] == torch.get_num_threads()
+    assert actual["memory_bytes"] >= 0
     assert set(hardware.libraries()) >= {"python", "torch", "timm", "numpy"}
 
 
@@ -42,7 +42,7 @@ def test_calibration_is_a_positive_time_and_leaves_no_trace() -> None:
 
 
 def test_latency_calls_what_it_times_and_orders_percentiles() -> None:
-    """Warm-up calls are made but not counted; a known wait is found."""
+    """Warm-up calls are not counted, and a known delay is measured."""
     calls: list[float] = []
 
     def wait() -> None:
@@ -51,16 +51,19 @@ def test_latency_calls_what_it_times_and_orders_percentiles() -> None:
 
     row = latency.measure(wait, device=CPU, warmup=3, min_repeats=5, max_repeats=5, budget_s=0)
     assert len(calls) == 8
-    assert row["repeats"] == 5
-    assert 2 <= row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
+    assert row.repeats == 5
+    assert 2 <= row.p50_ms <= row.p95_ms <= row.p99_ms
 
 
 def test_eager_rows_state_their_setting() -> None:
-    """Batch one on one thread and a large batch on all; the thread count is put back."""
+    """The default settings are batch 1 on one thread and a large batch on all.
+
+    Threads are restored.
+    """
     before = torch.get_num_threads()
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten())
     rows = latency.eager(net, in_chans=1, image_size=8, device=CPU)
-    assert [(row["batch_size"], row["threads"]) for row in rows] == [(1, 1), (256, before)]
+    assert [(row.batch_size, row.threads) for row in rows] == [(1, 1), (256, before)]
     assert torch.get_num_threads() == before
     assert not net.training
 
@@ -68,9 +71,9 @@ def test_eager_rows_state_their_setting() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_latency_is_bracketed_by_events() -> None:
-    """A large product takes longer than a small one, though both are queued in no time."""
+    """A large product takes longer than a small one, though both are launched at once."""
     device = torch.device("cuda")
     small, large = torch.randn(64, 64, device=device), torch.randn(8192, 8192, device=device)
     quick = latency.measure(lambda: small @ small, device=device)
     slow = latency.measure(lambda: large @ large, device=device)
-    assert slow["p50_ms"] > 5 * quick["p50_ms"]
+    assert slow.p50_ms > 5 * quick.p50_ms

@@ -1,4 +1,4 @@
-"""Exported files: one file, any number of images, nothing of the machine in it, clear refusals."""
+"""Exported files: self-contained, any batch size, no local paths, clear errors."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ CARD = {"classes": ["a", "乙"]}
 
 @pytest.fixture(scope="module")
 def net() -> nn.Module:
-    """Two classes of 6x6 images."""
+    """Return a classifier of 6x6 images with two classes."""
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(48, 2)).eval()
 
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
-    """A few more than fit into one batch."""
+    """Return a few more images than fit into one batch."""
     return np.random.default_rng(0).integers(0, 256, (259, 6, 6), dtype=np.uint8)
 
 
 def opened(content: bytes, **changes: int) -> OnnxClassifier:
-    """A file as the classifier that it should be."""
+    """Return a classifier that runs the file."""
     return OnnxClassifier(
         content, **{"image_size": 6, "classes": 2, "mean": MEAN, "std": STD, **changes}
     )
@@ -46,20 +46,20 @@ def opened(content: bytes, **changes: int) -> OnnxClassifier:
 def test_both_signatures_give_eager_s_probabilities(
     net: nn.Module, images: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]], whole: bool
 ) -> None:
-    """uint8 to probabilities, or standardised float32 to logits; a temperature is inside both."""
+    """uint8 to probabilities, or standardised float32 to logits; both include the temperature."""
     classifier = Tempered(net, 2.0)
     module = Shipped(classifier, MEAN, STD) if whole else classifier
     content = onnx_file.to_onnx(module, in_chans=1, image_size=6, card=CARD)
-    found = opened(content)
-    assert found.preprocesses == whole
+    actual = opened(content)
+    assert actual.preprocesses == whole
     standardised = (torch.from_numpy(images)[:, None] / 255 - MEAN) / STD
     expected = (net(standardised) / 2).softmax(1).detach().numpy()
-    assert np.allclose(found.probabilities(images), expected, atol=1e-6)
-    assert found.probabilities(images[:0]).shape == (0, 2)
+    assert np.allclose(actual.probabilities(images), expected, atol=1e-6)
+    assert actual.probabilities(images[:0]).shape == (0, 2)
 
 
 def test_the_file_states_its_opset_and_card_and_nothing_of_the_machine(net: nn.Module) -> None:
-    """Weights inside, the card as JSON, no stack traces with paths."""
+    """The file has weights and card inside, and no stack traces with paths."""
     content = onnx_file.to_onnx(net, in_chans=1, image_size=6, card=CARD, opset=18)
     model = onnx.load_from_string(content)
     assert onnx_file.opset_of(model) == 18
@@ -72,7 +72,7 @@ def test_the_file_states_its_opset_and_card_and_nothing_of_the_machine(net: nn.M
 
 
 def test_a_pt2_file_carries_card_and_weights(net: nn.Module) -> None:
-    """It gives what the module gives for another number of images than it was traced with."""
+    """It agrees with the module at another batch size than it was traced with."""
     content = to_pt2(net, in_chans=1, image_size=6, card=CARD)
     images = torch.randn(7, 1, 6, 6)
     assert torch.equal(load_pt2(content)(images), net(images))
@@ -86,7 +86,7 @@ def test_a_pt2_file_carries_card_and_weights(net: nn.Module) -> None:
 
 
 def test_a_module_that_cannot_be_exported_says_why() -> None:
-    """One line with the innermost reason, not the exporter's pages."""
+    """One line has the innermost reason, not the exporter's pages."""
 
     class Branches(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -101,17 +101,17 @@ def test_a_module_that_cannot_be_exported_says_why() -> None:
 
 
 def test_foreign_and_broken_files_are_refused_in_one_line(net: nn.Module) -> None:
-    """Other inputs, another size, other classes, half a file, no file at all."""
+    """Other inputs, sizes or classes, truncated files and missing files."""
     content = onnx_file.to_onnx(net, in_chans=1, image_size=6, card=CARD)
     foreign = onnx.load_from_string(content)
     foreign.graph.input[0].name = foreign.graph.node[0].input[0] = "pixels"
     broken = (content[: len(content) // 2], b"", b"not ONNX")
-    for given, changes in (
+    for arguments, changes in (
         (foreign.SerializeToString(), {}),
         (content, {"image_size": 7}),
         (content, {"classes": 3}),
         *((part, {}) for part in broken),
     ):
         with pytest.raises(ResultError, match="the ONNX file") as caught:
-            opened(given, **changes)
+            opened(arguments, **changes)
         assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Folding: exact where it is done, and left alone where it would not be."""
+"""Folding of batch norm after pooling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oraclezoo.onnx_export import onnx_file
 
 
 class Pooled(nn.Module):
-    """conv, max-pool, norm, flatten."""
+    """Convolution, max-pooling, batch norm and flattening."""
 
     def __init__(self, scales: list[float], read_between: bool) -> None:
         super().__init__()
@@ -46,12 +46,12 @@ class Pooled(nn.Module):
 def test_a_norm_after_pooling_goes_into_the_convolution_where_that_is_exact(
     scales: list[float], read_between: bool, norms: int
 ) -> None:
-    """Only with positive scales and no other reader; the outputs are eager's in any case."""
+    """Folding needs positive scales and no other reader; outputs equal eager's in any case."""
     torch.manual_seed(0)
     net = Pooled(scales, read_between).eval()
     content = onnx_file.to_onnx(net, in_chans=1, image_size=10, card={})
-    found = Counter(node.op_type for node in onnx.load_from_string(content).graph.node)
-    assert found["BatchNormalization"] == norms
+    actual = Counter(node.op_type for node in onnx.load_from_string(content).graph.node)
+    assert actual["BatchNormalization"] == norms
     images = torch.randn(5, 1, 10, 10)
     (logits,) = onnxruntime.InferenceSession(content).run(None, {"images": images.numpy()})
     assert np.allclose(logits, net(images).detach().numpy(), atol=1e-5)

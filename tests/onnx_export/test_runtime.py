@@ -1,4 +1,4 @@
-"""8-bit products are summed exactly, whatever the processor."""
+"""8-bit products are summed exactly on every processor."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ FIRST, LATER = 127, 126
 
 
 def net(layers: int, *, shared: str = "zero points") -> bytes:
-    """1x1 convolutions in a row on pixels of 255, each with the average of its inputs as output.
+    """Return 1x1 convolutions in a row that average their inputs, for pixels of 255.
 
-    All zero points are one tensor, all weights too if ``shared`` is "weights", or nothing is.
+    All zero points share one tensor, and all weights too if ``shared`` is "weights", or no tensor
+    is shared.
     """
     constants = {
         "scale": np.array(1, np.float32),
@@ -63,16 +64,16 @@ def net(layers: int, *, shared: str = "zero points") -> bytes:
 
 
 def run(content: bytes) -> npt.NDArray[np.float32]:
-    found: npt.NDArray[np.float32] = open_session(content, 1).run(
+    actual: npt.NDArray[np.float32] = open_session(content, 1).run(
         None, {"pixels": np.full((2, CHANNELS, 4, 4), 255, np.float32)}
     )[0]
-    return found
+    return actual
 
 
 @pytest.mark.parametrize("shared", ["nothing", "zero points", "weights"])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_sums_do_not_saturate(shared: str, layers: int) -> None:
-    """The average of pixels of 255 is 255, and no less, through each layer."""
+    """The average of pixels of 255 is 255 after each layer."""
     assert (run(net(layers, shared=shared)) == 255).all()
 
 
@@ -80,13 +81,13 @@ def test_sums_do_not_saturate(shared: str, layers: int) -> None:
     runtime.has_fast_int8() is not False, reason="this processor's own sums do not saturate"
 )
 def test_the_net_would_saturate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the option: the net above does show the fault on such a processor."""
+    """Without the session option, the network does saturate on such a processor."""
     monkeypatch.setattr(runtime, "has_fast_int8", lambda: True)
     assert (run(net(1)) < 200).all()
 
 
 def test_a_compacted_graph_is_computed_on_integers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its layers keep zero points of their own, though equal: with shared ones it runs in float."""
+    """Its layers keep separate zero points; shared ones would make it run in float."""
     monkeypatch.setattr(runtime, "has_fast_int8", lambda: False)
     model = onnx.load_from_string(net(3, shared="nothing"))
     compact(model.graph)

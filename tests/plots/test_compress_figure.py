@@ -30,7 +30,7 @@ def draw(field: Field, folder: Path) -> bytes:
 
 
 def test_equal_candidates_give_equal_files(tmp_path: Path) -> None:
-    """Byte by byte; others do not."""
+    """Files are byte-equal; other candidates give other files."""
     first, again = draw(FIELD, tmp_path / "a"), draw(FIELD, tmp_path / "b")
     assert first == again
     other = dataclasses.replace(FIELD, gate=None)

@@ -85,7 +85,7 @@ def draw(name: str, made: Scored, out: Path) -> list[Path]:
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_a_figure_is_two_files_and_the_svg_is_the_same_twice(name: str, tmp_path: Path) -> None:
-    """Bytes are equal; the PNG is large enough to read and has no transparent ground."""
+    """The SVG is reproducible; the PNG is large enough to read and opaque."""
     first, second = (draw(name, scored(), tmp_path / part) for part in ("a", "b"))
     assert [path.name for path in first] == [f"{name}.svg", f"{name}.png"]
     assert first[0].read_bytes() == second[0].read_bytes()
@@ -104,10 +104,10 @@ def test_a_figure_is_two_files_and_the_svg_is_the_same_twice(name: str, tmp_path
         scored(images=9, classes=2, wrong=9),
         dataclasses.replace(scored(), glyphs=("", "$x$", "\U0001f9ff")),
     ],
-    ids=["no mistakes", "many classes", "all wrong", "odd characters"],
+    ids=["no misclassified images", "many classes", "all wrong", "odd characters"],
 )
 def test_odd_cases_are_drawn_too(name: str, made: Scored, tmp_path: Path) -> None:
-    """No mistakes, more classes than colours, none right, characters that fonts lack."""
+    """No errors, more classes than colours, no correct prediction, characters missing in fonts."""
     assert len(draw(name, made, tmp_path)) == 2
 
 
@@ -119,21 +119,21 @@ def test_an_embedding_of_a_few_images_is_left_out(tmp_path: Path) -> None:
 
 def test_a_class_that_the_split_lacks_is_not_in_the_matrix(tmp_path: Path) -> None:
     """A class without images is omitted unless it is predicted."""
-    made = scored(images=60, wrong=0)
-    some = made.labels != 2
+    result = scored(images=60, wrong=0)
+    some = result.labels != 2
     part = dataclasses.replace(
-        made,
-        labels=made.labels[some],
-        probabilities=made.probabilities[some],
-        images=np.asarray(made.images)[some],
-        embeddings=made.embeddings[some],
+        result,
+        labels=result.labels[some],
+        probabilities=result.probabilities[some],
+        images=np.asarray(result.images)[some],
+        embeddings=result.embeddings[some],
     )
     assert part.present == [0, 1]
     assert len(draw("per-class", part, tmp_path)) == 2
 
 
 def test_chinese_labels_render() -> None:
-    """The label font has them; others are written by their number, or in a font of the system."""
+    """The label font has them; other characters use a system font or U+XXXX."""
     with_ours = Letters(FONT, GLYPHS)
     assert with_ours.families[:2] == ["DejaVu Sans", "Noto Sans CJK SC"]
     assert with_ours.label("big", "大") == "大 big"
@@ -144,7 +144,7 @@ def test_chinese_labels_render() -> None:
 
 
 def settings() -> dict[str, Any]:
-    """All but the backend, which matplotlib chooses when it is first asked for."""
+    """Return all settings except the backend, which matplotlib chooses on first use."""
     return {key: value for key, value in matplotlib.rcParams.items() if key != "backend"}
 
 
@@ -157,19 +157,19 @@ def test_settings_of_matplotlib_are_put_back() -> None:
 
 
 def test_groups_that_are_apart_stay_apart() -> None:
-    """Each point's nearest neighbour on the plane is of its class; the same points twice."""
-    made = scored(images=90)
-    points, perplexity = lay_out(made.embeddings)
-    again, _ = lay_out(made.embeddings)
+    """Each point's nearest neighbour has its class, and the layout is reproducible."""
+    result = scored(images=90)
+    points, perplexity = lay_out(result.embeddings)
+    again, _ = lay_out(result.embeddings)
     np.testing.assert_array_equal(points, again)
     assert perplexity == pytest.approx(89 / 3)
     distances = np.linalg.norm(points[:, None] - points, axis=2) + 1e9 * np.eye(90)
-    assert (made.labels[distances.argmin(1)] == made.labels).all()
+    assert (result.labels[distances.argmin(1)] == result.labels).all()
 
 
 @pytest.mark.parametrize("shape", [(8, 1), (8, 2), (20, 3)])
 def test_narrow_and_constant_embeddings_are_laid_out(shape: tuple[int, int]) -> None:
-    """One dimension, or no spread at all."""
+    """One dimension, or zero variance."""
     varied: Any = np.arange(shape[0] * shape[1], dtype=float).reshape(shape)
     for values in (varied, np.zeros(shape)):
         points, _ = lay_out(values)

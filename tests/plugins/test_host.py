@@ -20,7 +20,7 @@ def hook(body: str, name: str = "oraclezoo_backbones", arguments: str = "") -> s
 
 
 def load(site: Any, **options: Any) -> Host:
-    """The host of the test's own plugins, whatever else is installed here."""
+    """Return a host of the test's plugins only."""
     return build_host(paths=[str(site.folder)], **options)
 
 
@@ -86,7 +86,7 @@ QUARANTINED = {
 def test_a_plugin_that_breaks_the_contract_is_quarantined_alone(
     site: Any, source: str, reason: str, fix: str
 ) -> None:
-    """It is told why and what mends it; a plugin beside it works, and its hooks are not kept."""
+    """It has a reason and a fix; other plugins work, and its hooks are not kept."""
     site.add("zoo-x", source)
     site.offer("zoo-y", "good")
     host = load(site)
@@ -105,7 +105,7 @@ def test_a_plugin_that_breaks_the_contract_is_quarantined_alone(
 
 @pytest.mark.parametrize("value", ["", "no module", "a..b", "a:b:c"])
 def test_a_malformed_entry_point_is_quarantined(site: Any, value: str) -> None:
-    """A value that names no module is told so, and does not stop the line after it."""
+    """The value is not a module name; the next line still works."""
     site.add("zoo-x", HOOK, entry="a", value=value)
     site.add("zoo-x", HOOK, entry="b")
     bad, good = third_party(load(site))
@@ -114,7 +114,7 @@ def test_a_malformed_entry_point_is_quarantined(site: Any, value: str) -> None:
 
 
 def test_a_line_without_an_equals_sign_is_quarantined(site: Any) -> None:
-    """A malformed line of entry_points.txt is shown, not passed over."""
+    """A malformed line of entry_points.txt is reported."""
     site.offer("zoo-x", "net")
     points = next(site.folder.glob("*.dist-info")) / "entry_points.txt"
     points.write_text(points.read_text() + "lonely\n# a comment\n\n[other]\nz = nowhere\n")
@@ -124,7 +124,7 @@ def test_a_line_without_an_equals_sign_is_quarantined(site: Any) -> None:
 
 
 def test_an_entry_point_whose_module_is_gone_is_quarantined(site: Any) -> None:
-    """The advice is to install the distribution again, not some package of the module's name."""
+    """The advice is to reinstall the distribution."""
     site.add("zoo-x", "", value="zoo_gone.plugin")
     (plugin,) = third_party(load(site))
     assert "zoo_gone" in plugin.reason
@@ -132,7 +132,7 @@ def test_an_entry_point_whose_module_is_gone_is_quarantined(site: Any) -> None:
 
 
 def test_keyboard_interrupt_in_a_plugin_stops_the_program(site: Any) -> None:
-    """Ctrl-C belongs to the user, also while a plugin is being imported."""
+    """Ctrl-C works while a plugin is imported."""
     site.add("zoo-x", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         load(site)
@@ -140,13 +140,13 @@ def test_keyboard_interrupt_in_a_plugin_stops_the_program(site: Any) -> None:
 
 @pytest.mark.parametrize("declared", ["'>=1'", "'1'", "1", "'>=1, <2'", "'!=7,<=1,==1'", "None"])
 def test_a_plugin_may_declare_the_api_it_supports(site: Any, declared: str) -> None:
-    """Comparisons of whole numbers, all of which must hold."""
+    """All comparisons of integers must hold."""
     site.add("zoo-x", f"oraclezoo_plugin_api = {declared}\n{HOOK}")
     assert third_party(load(site))[0].status == "ok"
 
 
 def test_two_distributions_may_use_the_same_entry_point_name(site: Any) -> None:
-    """Neither hides the other."""
+    """Both are loaded."""
     site.offer("zoo-a", "one", entry="net")
     site.offer("zoo-b", "two", entry="net")
     plugins = third_party(load(site))
@@ -155,7 +155,7 @@ def test_two_distributions_may_use_the_same_entry_point_name(site: Any) -> None:
 
 
 def test_two_entry_points_of_a_distribution_may_not_offer_the_same_name(site: Any) -> None:
-    """``distribution:name`` must mean one thing: the second entry point is quarantined."""
+    """``distribution:name`` must be unique, so the second entry point is quarantined."""
     site.offer("zoo-a", "net", entry="first")
     site.offer("zoo-a", "net", entry="second")
     first, second = third_party(load(site))
@@ -165,7 +165,7 @@ def test_two_entry_points_of_a_distribution_may_not_offer_the_same_name(site: An
 
 
 def test_an_entry_point_declared_twice_keeps_the_first(site: Any) -> None:
-    """The second one is quarantined and does not take the first with it."""
+    """Only the second one is quarantined."""
     site.offer("zoo-a", "one")
     site.offer("zoo-a", "two")
     host = load(site)
@@ -174,7 +174,7 @@ def test_an_entry_point_declared_twice_keeps_the_first(site: Any) -> None:
 
 
 def test_two_entry_points_of_the_same_module_are_one_plugin(site: Any) -> None:
-    """A module counts once; the second mention says whose it is."""
+    """The second one names the first."""
     module = site.offer("zoo-a", "net")
     site.add("zoo-b", "", value=module)
     _, second = third_party(load(site))
@@ -182,7 +182,7 @@ def test_two_entry_points_of_the_same_module_are_one_plugin(site: Any) -> None:
 
 
 def test_a_distribution_seen_twice_counts_once(site: Any) -> None:
-    """An editable checkout leaves an egg-info beside the installed dist-info."""
+    """An editable checkout leaves an egg-info next to the installed dist-info."""
     module = site.offer("Zoo_A", "net")
     checkout = site.folder / "checkout"
     egg = checkout / "Zoo.A.egg-info"
@@ -204,13 +204,13 @@ def test_leftovers_of_an_uninstallation_are_no_distribution(site: Any) -> None:
 
 
 def test_paths_that_are_no_folders_are_passed_over(site: Any) -> None:
-    """``sys.path`` may hold zip files and folders that do not exist."""
+    """``sys.path`` may contain zip files and missing folders."""
     (site.folder / "a.zip").write_bytes(b"PK")
     assert third_party(build_host(paths=[str(site.folder / "a.zip"), "/no/such/folder"])) == []
 
 
 def test_no_distribution_may_call_itself_oraclezoo(site: Any) -> None:
-    """``oraclezoo:name`` is the built-in, always."""
+    """``oraclezoo:name`` always means a built-in component."""
     site.offer("oraclezoo", "net")
     impostor = load(site).plugins[1]
     assert impostor.status == "quarantined"
@@ -218,7 +218,7 @@ def test_no_distribution_may_call_itself_oraclezoo(site: Any) -> None:
 
 
 def test_a_plugin_may_be_an_object_in_a_module(site: Any) -> None:
-    """``module:attribute`` names an object whose methods are the hooks."""
+    """``module:attribute`` names an object whose methods are hooks."""
     indented = HOOK.replace("\n", "\n    ").replace("()", "(self)")
     module = site.add("zoo-a", f"class P:\n    {indented}\nplugin = P()\n")
     points = next(site.folder.glob("*.dist-info")) / "entry_points.txt"
@@ -228,7 +228,7 @@ def test_a_plugin_may_be_an_object_in_a_module(site: Any) -> None:
 
 
 def test_a_plugin_may_import_modules_that_begin_like_hooks(site: Any, tmp_path: Any) -> None:
-    """A package called ``oraclezoo_x`` that imports itself has not misspelled a hook."""
+    """An imported package ``oraclezoo_x`` is not a misspelled hook."""
     (site.folder / "oraclezoo_x.py").write_text("")
     site.add("oraclezoo-x", f"import oraclezoo_x\n{HOOK}")
     assert third_party(load(site))[0].status == "ok"
@@ -236,7 +236,7 @@ def test_a_plugin_may_import_modules_that_begin_like_hooks(site: Any, tmp_path: 
 
 
 def test_the_built_ins_are_a_plugin_with_all_kinds() -> None:
-    """They come through the same hooks, under the name of this distribution."""
+    """They use the same hooks, under this distribution's name."""
     (builtin,) = build_host(paths=[]).plugins
     assert (builtin.name, builtin.status) == ("oraclezoo:builtin", "ok")
     assert {spec.kind for spec in builtin.specs} | {"model"} == set(KINDS)  # none need be shipped
@@ -244,7 +244,7 @@ def test_the_built_ins_are_a_plugin_with_all_kinds() -> None:
 
 @pytest.mark.parametrize("disable", ["all", "Zoo.A, zoo_b", "zoo-a:main,zoo-b"])
 def test_disabled_plugins_are_not_even_imported(site: Any, disable: str) -> None:
-    """By distribution (as PEP 503 compares), by entry point, or all; the built-ins stay."""
+    """By normalised distribution, by entry point, or all; built-ins stay."""
     site.add("zoo-a", "raise RuntimeError")
     site.offer("zoo-b", "net")
     host = load(site, disable=disable)
@@ -254,7 +254,7 @@ def test_disabled_plugins_are_not_even_imported(site: Any, disable: str) -> None
 
 
 def test_the_environment_disables_plugins(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``ORACLEZOO_DISABLE_PLUGINS`` is heard, and names that it gets wrong are kept."""
+    """``ORACLEZOO_DISABLE_PLUGINS`` is used, and its unknown names are recorded."""
     site.offer("zoo-a", "net")
     monkeypatch.setenv("ORACLEZOO_DISABLE_PLUGINS", "zoo-a, zoo-typo,zoo-a:other")
     host = load(site)
@@ -263,7 +263,7 @@ def test_the_environment_disables_plugins(site: Any, monkeypatch: pytest.MonkeyP
 
 
 def test_strict_turns_quarantines_into_one_error(site: Any) -> None:
-    """The error names every quarantined plugin; a disabled one is none."""
+    """The error names all quarantined plugins, but no disabled ones."""
     site.add("zoo-a", "raise RuntimeError('first')")
     site.add("zoo-b", "raise RuntimeError('second')")
     with pytest.raises(PluginError, match=r"zoo-a:main .*first.*zoo-b:main .*second"):
@@ -274,7 +274,7 @@ def test_strict_turns_quarantines_into_one_error(site: Any) -> None:
 def test_a_plugin_that_prints_does_not_write_to_stdout(
     site: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """stdout belongs to the command's result, e.g. its one JSON document."""
+    """stdout is for the command's result."""
     site.add("zoo-a", f"print('hello')\n{hook('print(1); return []')}")
     load(site)
     printed = capsys.readouterr()
@@ -282,7 +282,7 @@ def test_a_plugin_that_prints_does_not_write_to_stdout(
 
 
 def test_a_plugin_that_offers_nothing_works_and_is_noted(site: Any) -> None:
-    """It may be on purpose, so it is no error."""
+    """It gets a warning, not an error."""
     site.add("zoo-a", "")
     (plugin,) = third_party(load(site))
     assert (plugin.status, plugin.notes[0][0]) == ("ok", "it provides no components")
@@ -291,7 +291,7 @@ def test_a_plugin_that_offers_nothing_works_and_is_noted(site: Any) -> None:
 def test_a_plugin_that_imports_a_heavy_library_is_noted(
     site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It slows every command down, and its author is told how to avoid that."""
+    """The warning tells the author how to avoid it."""
     monkeypatch.setitem(sys.modules, "timm", sys)  # so that all is as before in the end
     monkeypatch.delitem(sys.modules, "timm")
     site.add("zoo-a", f"import sys\nsys.modules['timm'] = sys\n{HOOK}")

@@ -1,4 +1,4 @@
-"""Every name resolves to exactly one thing whose origin can be shown."""
+"""Names resolve to exactly one component with a known origin."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BUILTIN = backbones("oraclezoo", "resnet18", "lenet5")
 
 @st.composite
 def installations(draw: st.DrawFn) -> list[Plugin]:
-    """Built-ins and up to four plugins over few names, so that they clash, some out of order."""
+    """Draw built-ins and up to four plugins with clashing names, some quarantined."""
     names = st.lists(st.sampled_from(["a", "b", "c", "timm/x"]), unique=True)
     plugins = []
     for distribution in ["oraclezoo", *draw(st.sets(st.sampled_from(["p", "q", "r-s"])))]:
@@ -54,7 +54,7 @@ def installations(draw: st.DrawFn) -> list[Plugin]:
 def test_every_entry_is_reached_by_its_qualified_name_and_by_its_shortest(
     plugins: list[Plugin],
 ) -> None:
-    """Neither ever leads to another entry."""
+    """Neither name resolves to another entry."""
     registry = Registry(plugins)
     for entry in registry:
         kind = entry.spec.kind
@@ -67,7 +67,7 @@ def test_every_entry_is_reached_by_its_qualified_name_and_by_its_shortest(
 def test_a_bare_name_is_the_built_in_else_the_only_one_else_an_error(
     plugins: list[Plugin], kind: Kind, name: str
 ) -> None:
-    """The error lists every qualified name; ``in`` says whether there is none."""
+    """The error lists the qualified names; ``in`` agrees with ``get``."""
     working = [p for p in plugins if p.status == "ok"]
     offers = [
         p.distribution for p in working if any((s.kind, s.name) == (kind, name) for s in p.specs)
@@ -84,13 +84,13 @@ def test_a_bare_name_is_the_built_in_else_the_only_one_else_an_error(
     else:
         with pytest.raises(UnknownNameError):
             registry.get(kind, name)
-    found = bool(offers) and (len(offers) == 1 or "oraclezoo" in offers)
-    assert ((kind, name) in registry) == (found or (kind == "backbone" and name == "timm/x"))
+    actual = bool(offers) and (len(offers) == 1 or "oraclezoo" in offers)
+    assert ((kind, name) in registry) == (actual or (kind == "backbone" and name == "timm/x"))
 
 
 @given(installations(), st.randoms())
 def test_the_order_of_plugins_decides_nothing(plugins: list[Plugin], random: Any) -> None:
-    """The registry lists what works, once, in an order of its own."""
+    """Entries are listed once, in a canonical order."""
     shuffled = random.sample(plugins, len(plugins))
     listed = list(Registry(plugins))
     assert list(Registry(shuffled)) == listed
@@ -99,7 +99,7 @@ def test_the_order_of_plugins_decides_nothing(plugins: list[Plugin], random: Any
 
 
 def test_an_unknown_name_lists_the_nearest() -> None:
-    """Bare ones for a bare name, qualified ones for a qualified name."""
+    """Suggestions are bare or qualified, like the name."""
     registry = Registry([BUILTIN, backbones("zoo-a", "net"), backbones("zoo-b", "net")])
     with pytest.raises(UnknownNameError, match="did you mean 'resnet18'"):
         registry.get("backbone", "resnet81")
@@ -113,21 +113,21 @@ def test_an_unknown_name_lists_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", ["net", "zoo-a:net", "Zoo_A:net", "zoo-a:never-seen"])
 def test_an_unknown_name_of_a_plugin_that_did_not_load_says_so(name: str) -> None:
-    """Whoever asks for a quarantined plugin's component is sent to the doctor."""
+    """The error refers to ``plugins doctor``."""
     out = backbones("zoo-a", "net", status="quarantined", reason="it raises KeyError")
     with pytest.raises(UnknownNameError, match=r"zoo-a:main is quarantined \(it raises KeyError\)"):
         Registry([BUILTIN, out]).get("backbone", name)
 
 
 def test_an_unknown_name_may_belong_to_a_plugin_that_never_said_what_it_offers() -> None:
-    """A plugin that raises at import is mentioned for any unknown bare name."""
+    """A plugin that failed at import is mentioned for any unknown bare name."""
     registry = Registry([BUILTIN, plugin("zoo-a", status="quarantined", reason="it raises")])
     with pytest.raises(UnknownNameError, match=r"did not load: zoo-a:main; see .*doctor"):
         registry.get("backbone", "net")
 
 
 def test_an_unknown_kind_lists_the_kinds() -> None:
-    """A kind is singular here."""
+    """Kinds are singular."""
     with pytest.raises(UsageError, match="unknown kind 'backbones'; did you mean 'backbone'"):
         Registry([BUILTIN]).get("backbones", "net")  # type: ignore[arg-type]  # what is tested
     assert ("backbones", "lenet5") not in Registry([BUILTIN])
@@ -135,13 +135,13 @@ def test_an_unknown_kind_lists_the_kinds() -> None:
 
 
 def test_a_distribution_is_compared_as_installers_do() -> None:
-    """``Zoo_A:net`` and ``zoo-a:net`` are one."""
+    """``Zoo_A:net`` and ``zoo-a:net`` are equal."""
     registry = Registry([backbones("zoo-a", "net")])
     assert registry.qualified("backbone", "Zoo_A:net") == "zoo-a:net"
 
 
 def test_every_timm_architecture_has_a_name() -> None:
-    """It is found without timm, is oraclezoo's, and is not iterated over."""
+    """It exists without timm, belongs to oraclezoo, and is not iterated over."""
     registry = Registry([BUILTIN])
     entry = registry.get("backbone", "oraclezoo:timm/resnet50")
     assert entry == registry.get("backbone", "timm/resnet50")
@@ -167,14 +167,14 @@ def test_every_timm_architecture_has_a_name() -> None:
     ],
 )
 def test_entries_match_a_glob_or_a_part_of_the_name(pattern: str | None, found: list[str]) -> None:
-    """Bare or qualified; the built-in ones come first."""
+    """Bare and qualified names match; built-ins come first."""
     registry = Registry([backbones("zoo-a", "net"), BUILTIN])
     assert [entry.spec.name for entry in registry.entries("backbone", pattern)] == found
     assert registry.entries("optimizer", pattern) == []
 
 
 def test_resolve_qualifies_and_fills() -> None:
-    """All options come back: the given ones checked, the rest by default."""
+    """Given options are validated, the others have their defaults."""
     spec = backbone("net", options=(Option("width", "float", 1.0), Option("depth", "int", 3)))
     registry = Registry([plugin("zoo-a", spec)])
     assert registry.resolve("backbone", "net", {"depth": 5}) == (
@@ -189,13 +189,13 @@ SIZES = {"in_chans": 1, "num_classes": 10, "image_size": 28}
 
 
 def record(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A factory that returns what it was given."""
+    """Return the arguments, as a factory."""
     return args, kwargs
 
 
 @pytest.fixture
 def recording(monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """A registry with one component of each kind, built by :func:`record`."""
+    """Return a registry with one component of each kind, built by :func:`record`."""
     monkeypatch.setattr("collections.record", record, raising=False)
     name_option = (Option("name", "str", "x"),)
     specs = [
@@ -226,7 +226,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Registry:
 def test_create_passes_contract_arguments_fixed_ones_and_all_options(
     recording: Registry, kind: Kind, args: Any, kwargs: Any, positional: Any
 ) -> None:
-    """Options that were not given come by default; an option may be called like a parameter."""
+    """Omitted options have defaults; an option may share a parameter's name."""
     option = {} if kind in OPTIONLESS else {"name": "y"}
     got_args, got = recording.create(kind, "it", *args, **kwargs, **option)
     keywords = {k: v for k, v in kwargs.items() if k != "named_parameters"}
@@ -237,7 +237,7 @@ def test_create_passes_contract_arguments_fixed_ones_and_all_options(
 
 
 def test_create_gives_a_data_set_no_folder_by_default(recording: Registry) -> None:
-    """``data_dir`` is always passed, as the contract says; ``progress`` only when given."""
+    """``data_dir`` is always passed, ``progress`` only if given."""
     assert recording.create("dataset", "it")[1] == {"data_dir": None, "architecture": "tiny"}
 
 
@@ -259,13 +259,13 @@ def test_create_gives_a_data_set_no_folder_by_default(recording: Registry) -> No
 def test_create_refuses_wrong_arguments_in_one_line(
     recording: Registry, kind: Kind, args: Any, kwargs: Any, message: str
 ) -> None:
-    """Missing, surplus or wrong; a fixed argument is nobody's option."""
+    """Missing, surplus and wrong arguments; fixed arguments are not options."""
     with pytest.raises(UsageError, match=message):
         recording.create(kind, "it", *args, **kwargs)
 
 
 def test_wrong_options_are_refused_before_the_target_is_imported() -> None:
-    """A typo costs no import of torch; a right call says that the target is not there."""
+    """A typo does not import torch; a valid call reports the missing target."""
     registry = Registry([plugin("zoo-a", backbone("net", target="zoo_nowhere:Net"))])
     with pytest.raises(UnknownOptionError):
         registry.create("backbone", "net", **SIZES, widht=2)
@@ -274,13 +274,13 @@ def test_wrong_options_are_refused_before_the_target_is_imported() -> None:
 
 
 def test_a_factory_is_what_the_target_names() -> None:
-    """The target is called, and what it returns is returned."""
+    """The target's return value is returned."""
     registry = Registry([plugin("zoo-a", backbone("net"))])
     assert registry.create("backbone", "net", **SIZES) == OrderedDict(SIZES)
 
 
 def test_clashes_are_known() -> None:
-    """Entries that share a bare name, the built-in one first."""
+    """Entries that share a bare name are grouped, the built-in one first."""
     registry = Registry([backbones("zoo-a", "resnet18", "net"), BUILTIN, backbones("zoo-b", "net")])
     clashing: Iterable[list[str]] = [[e.qualified for e in c] for c in registry.clashes()]
     assert sorted(clashing) == [
@@ -290,7 +290,7 @@ def test_clashes_are_known() -> None:
 
 
 def test_the_registry_of_this_installation_has_plugins_and_built_ins(site: Any) -> None:
-    """``build_registry`` finds what is on ``sys.path``; provenance says where it comes from."""
+    """``build_registry`` searches ``sys.path`` and records provenance."""
     site.offer("zoo-fresh", "fresh-net", entry="nets")
     site.add("zoo-broken", "raise RuntimeError")
     registry = build_registry()
@@ -304,7 +304,7 @@ def test_the_registry_of_this_installation_has_plugins_and_built_ins(site: Any) 
 
 @pytest.mark.parametrize("spec", build_host(paths=[]).plugins[0].specs, ids=lambda s: s.name)
 def test_every_built_in_says_what_it_is(spec: Spec) -> None:
-    """A summary that fits a table, a source, and a meaning for each option."""
+    """Each has a short summary, a source, and a help text per option."""
     assert len(spec.summary) >= 10
     assert "\n" not in spec.summary
     assert spec.source

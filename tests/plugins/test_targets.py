@@ -1,4 +1,4 @@
-"""Whether a target is there is told from files alone."""
+"""Existence of targets is checked without importing them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Net:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A package whose modules raise when they are imported."""
+    """Return a package whose modules raise on import."""
     name = "zoo_target_package"
     folder = tmp_path / name
     folder.mkdir()
@@ -49,7 +49,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     "attribute", ["Net", "Net.Inner", "LIMIT", "two", "inside", "written", "parser", "os"]
 )
 def test_what_a_module_defines_is_there(package: str, attribute: str) -> None:
-    """Classes, functions, values and imports; nothing is run."""
+    """Classes, functions, values and imports are found without running code."""
     assert missing(f"{package}.net:{attribute}") == ""
     assert package not in sys.modules
 
@@ -65,23 +65,23 @@ def test_what_a_module_defines_is_there(package: str, attribute: str) -> None:
     ],
 )
 def test_what_is_not_there_is_told(package: str, target: str, why: str) -> None:
-    """The module, or the name in it, with the nearest."""
+    """The reason names the module or the attribute, with a suggestion."""
     assert missing(target.replace("{}", package)).startswith(why.replace("{}", package))
 
 
 @pytest.mark.parametrize("module", ["star", "lazy", "broken"])
 def test_what_cannot_be_told_may_be_there(package: str, module: str) -> None:
-    """``import *``, ``__getattr__`` and source that is not Python: building it will tell."""
+    """``import *``, ``__getattr__`` and invalid source are inconclusive."""
     assert missing(f"{package}.{module}:Anything") == ""
 
 
 def test_a_module_in_c_may_have_anything() -> None:
-    """It has no source to look at."""
+    """It has no source to search."""
     assert missing("math:no_such_function") == ""
 
 
 def test_all_targets_of_the_built_ins_are_there() -> None:
-    """What the doctor says of a plugin holds for oraclezoo itself."""
+    """The doctor's check holds for oraclezoo itself."""
     targets = [entry.spec.target for entry in build_registry() if entry.builtin]
     assert targets
     assert [why for target in targets if (why := missing(target))] == []

@@ -1,4 +1,4 @@
-"""Reproducing results: run again from their own recipe, judged, recorded."""
+"""Reproduction of results: training, verdict and record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TINY: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "backbon
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory, tiny_idx: Path) -> Path:
-    """The file of an honest result of two seeds, with accuracies on corrupted images."""
+    """Return the file of a genuine result of two seeds with corruption scores."""
     place = tmp_path_factory.mktemp("published")
     (result,) = oz.bench(
         [oz.Recipe.load("authors-cnn", TINY)],
@@ -46,13 +46,13 @@ def published(tmp_path_factory: pytest.TempPathFactory, tiny_idx: Path) -> Path:
 
 @pytest.fixture
 def copy(published: Path, tmp_path: Path) -> Path:
-    """A copy of that result, in a folder of its own."""
+    """Return a copy of that result in a separate folder."""
     shutil.copytree(published.parent, tmp_path / "results")
     return tmp_path / "results" / published.name
 
 
 def tamper(path: Path) -> None:
-    """Edit predictions, accuracies and losses together, so that nothing contradicts anything."""
+    """Edit predictions, accuracies and losses consistently."""
     result = Result.load(path)
     predictions = entry_of(result).predictions
     assert predictions is not None
@@ -76,7 +76,7 @@ def tamper(path: Path) -> None:
 
 
 def test_robustness_is_in_the_result(published: Path) -> None:
-    """Each corruption at five severities for each seed, and the row shows the mean."""
+    """A robust result has each corruption at five severities per seed; the row shows the mean."""
     result = Result.load(published)
     worn = result.robustness
     assert worn is not None
@@ -92,7 +92,7 @@ def test_robustness_is_in_the_result(published: Path) -> None:
 def test_kept_runs_are_scored_on_corrupted_images_when_asked(
     published: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """Without training again; and a result that has them is not replaced by one that lacks them."""
+    """Corruption scores are added without training, and are not lost by a plain bench."""
     runs = tmp_path / "runs"
     events: list[Progress] = []
 
@@ -112,18 +112,18 @@ def test_kept_runs_are_scored_on_corrupted_images_when_asked(
 
     assert again().robustness is None
     events.clear()
-    found = again(robust=True)
-    assert found.robustness is not None
+    actual = again(robust=True)
+    assert actual.robustness is not None
     assert "epoch" not in [event.event for event in events]
     stated = Result.load(published).robustness
     assert stated is not None
-    for one, other in zip(found.robustness.corruptions, stated.corruptions, strict=True):
+    for one, other in zip(actual.robustness.corruptions, stated.corruptions, strict=True):
         assert one.accuracy[0] == other.accuracy[0]
-    assert again(overwrite=True).id == f"{found.id}-2"
+    assert again(overwrite=True).id == f"{actual.id}-2"
 
 
 def test_an_honest_result_comes_out_the_same(copy: Path, tiny_idx: Path, tmp_path: Path) -> None:
-    """Same machine, same threads: bit-equal on the CPU, and the row has its badge."""
+    """On one machine the verdict is ``same``, and the row is marked as reproduced."""
     record, path = reproduce(copy, Rerun(data_dir=tiny_idx, device="cpu", out=tmp_path / "work"))
     assert (record.verdict, record.complete) == ("same", True)
     assert record.difference == 0
@@ -141,7 +141,7 @@ def test_an_honest_result_comes_out_the_same(copy: Path, tiny_idx: Path, tmp_pat
 def test_a_tampered_result_differs_with_status_3(
     copy: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """Though its parts agree with each other; the record says so, and the row shows it."""
+    """A consistent forgery gets the verdict ``differs``, in the record and in the row."""
     tamper(copy)
     arguments = ["reproduce", str(copy), "--data-dir", str(tiny_idx), "--device", "cpu"]
     done = CliRunner().invoke(cli, [*arguments, "--json", "--out", str(tmp_path / "work")])
@@ -157,17 +157,17 @@ def test_a_tampered_result_differs_with_status_3(
 def test_other_data_is_said_before_anything_is_trained(
     copy: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """One pixel of a test image is another, and no run is begun."""
+    """Data with one changed pixel are rejected before training."""
     other = tmp_path / "other"
     shutil.copytree(tiny_idx, other)
     write_idx(other / "t10k-images-idx3-ubyte.gz", np.zeros((40, 16, 16), np.uint8))
-    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is not the file"):
+    with pytest.raises(DataError, match=r"the SHA-256 of t10k-images-idx3-ubyte\.gz differs"):
         reproduce(copy, Rerun(data_dir=other, device="cpu", out=tmp_path / "work"))
     assert not (tmp_path / "work").exists()
 
 
 def test_a_result_that_contradicts_itself_is_not_run(copy: Path, tiny_idx: Path) -> None:
-    """An accuracy that was edited alone is found by reading."""
+    """An accuracy that contradicts the predictions is rejected before training."""
     document = json.loads(copy.read_text())
     document["seeds"][0]["accuracy"] = 0.975
     copy.write_text(json.dumps(document))

@@ -1,4 +1,4 @@
-"""The recipe that a result was made by, read back from its document."""
+"""Recipes read back from result documents."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def registry() -> Registry:
 
 
 def record_of(recipe: Recipe, content: dict[str, Any] | None = None) -> RecipeRecord:
-    """What a result says of a resolved recipe, or of an edited content."""
+    """Return the record of a resolved recipe, or of edited content."""
     stated = content or json.loads(json.dumps(recipe.canonical(), default=list))
     return RecipeRecord(recipe.name, digest(stated), recipe.summary, recipe.data.refit, stated)
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_every_shipped_recipe_is_read_back_as_it_was(name: str, registry: Registry) -> None:
-    """Equal, with the same hash, and nothing added."""
+    """The recipe and its hash are equal, and no keys are added."""
     recipe = resolve(Recipe.load(name), registry)
-    found = recipe_of(record_of(recipe), registry)
-    assert found == recipe
-    assert found.hash == recipe.hash
-    assert added(record_of(recipe), found) == []
+    actual = recipe_of(record_of(recipe), registry)
+    assert actual == recipe
+    assert actual.hash == recipe.hash
+    assert added(record_of(recipe), actual) == []
 
 
 def test_an_option_that_came_later_is_told(registry: Registry) -> None:
-    """A result that knows nothing of it is read, with it at its default."""
+    """A result without a newer option is read with the default, and ``added`` names it."""
     recipe = resolve(Recipe.load("default"), registry)
     content = copy.deepcopy(record_of(recipe).content)
     del content["optimizer"]["options"]["momentum"]  # type: ignore[attr-defined]  # a plain dict
@@ -48,10 +48,10 @@ def test_an_option_that_came_later_is_told(registry: Registry) -> None:
 
 
 def test_what_cannot_be_read_as_stated_is_refused(registry: Registry) -> None:
-    """No components, an option that nobody has, a bare name that is read as a qualified one."""
+    """Missing components, unknown options and unqualified names raise an error."""
     recipe = resolve(Recipe.load("default"), registry)
     content = dict(record_of(recipe).content)
-    with pytest.raises(ResultError, match="backbone is not a name with options"):
+    with pytest.raises(ResultError, match="backbone must have a name and options"):
         recipe_of(record_of(recipe, {"data": {}}), registry)
     extra = copy.deepcopy(content)
     extra["optimizer"]["options"]["nonsense"] = 1

@@ -1,4 +1,4 @@
-"""Submitting results: honest ones are laid out for a pull request, forgeries are refused."""
+"""Submission: genuine results are laid out for a pull request, forgeries are rejected."""
 
 from __future__ import annotations
 
@@ -35,10 +35,7 @@ def registry() -> Registry:
 
 @pytest.fixture
 def honest(tmp_path: Path) -> Path:
-    """A published result with its predictions and the ledger, in a folder of its own.
-
-    Without its scores on corrupted images, as a plain bench leaves it: the forgeries are of others.
-    """
+    """Return a published result with its predictions and ledger, without corruption scores."""
     place = tmp_path / "results"
     place.mkdir()
     (document,) = published_folder().glob("oracle-mnist-3k-authors-cnn-8ccef09c650f-*.json")
@@ -58,7 +55,7 @@ def edit(path: Path, change: Callable[[Document], None]) -> None:
 def edit_predictions(
     path: Path, change: Callable[[dict[str, Any]], None], *, fit: tuple[str, ...] = ()
 ) -> None:
-    """Edit the arrays; make the document fit in what ``fit`` names: sha256, accuracy, loss."""
+    """Edit the arrays; update the fields of ``fit`` (sha256, accuracy, loss) to match."""
     file = path.with_suffix(".safetensors")
     arrays: dict[str, Any] = {key: value.copy() for key, value in load_file(file).items()}
     change(arrays)
@@ -78,13 +75,13 @@ def edit_predictions(
 
 
 def put_right(arrays: dict[str, Any]) -> None:
-    """All answers of the first seed become right."""
+    """Make all predictions of the first seed correct."""
     labels = arrays["labels"].astype(np.int64)
     arrays["probabilities"][0] = np.where(np.arange(10) == labels[:, None], 0.91, 0.01)
 
 
 def relabel(arrays: dict[str, Any]) -> None:
-    """The labels become what the first seed answers."""
+    """Replace the labels by the first seed's predictions."""
     answers = arrays["probabilities"][0].argmax(1)
     arrays["labels"] = answers.astype(arrays["labels"].dtype)
 
@@ -94,7 +91,7 @@ def drop_seeds(arrays: dict[str, Any], keep: list[int]) -> None:
 
 
 def put(*path: str | int, value: Any) -> Callable[[Path], None]:
-    """A forgery that writes one value into the document."""
+    """Return a forgery that sets one value of the document."""
 
     def change(document: Document) -> None:
         node: Any = document
@@ -106,7 +103,7 @@ def put(*path: str | int, value: Any) -> Callable[[Path], None]:
 
 
 def edit_recipe(file: Path) -> None:
-    """Another learning rate, and the hash that goes with it."""
+    """Change the learning rate and update the hash."""
 
     def change(document: Document) -> None:
         recipe = document["recipe"]
@@ -117,7 +114,7 @@ def edit_recipe(file: Path) -> None:
 
 
 def halve_budget(file: Path) -> None:
-    """The recipe says fewer epochs than were trained, with the hash that goes with it."""
+    """Halve the epochs of the recipe and update the hash."""
 
     def change(document: Document) -> None:
         recipe = document["recipe"]
@@ -128,13 +125,13 @@ def halve_budget(file: Path) -> None:
 
 
 def drop_two(file: Path) -> None:
-    """Two seeds fewer, in the document and in the predictions."""
+    """Remove two seeds from the document and from the predictions."""
     edit(file, lambda document: document.update(seeds=document["seeds"][:3]))
     edit_predictions(file, lambda arrays: drop_seeds(arrays, [0, 1, 2]), fit=("sha256",))
 
 
 def choose_seeds(file: Path) -> None:
-    """As if the third of six had been left out."""
+    """Renumber seeds as if the third of six had been left out."""
 
     def change(document: Document) -> None:
         for row, seed in zip(document["seeds"], (0, 1, 3, 4, 5), strict=True):
@@ -149,7 +146,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "schema|predictions",
         "its predictions give",
     ),
-    "loss": (put("seeds", 0, "loss", value=0.01), "predictions", "states a loss of 0.010000"),
+    "loss": (put("seeds", 0, "loss", value=0.01), "predictions", "reported loss 0.010000"),
     "predictions": (
         lambda file: edit_predictions(file, put_right),
         "predictions",
@@ -158,12 +155,12 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "predictions and hash": (
         lambda file: edit_predictions(file, put_right, fit=("sha256",)),
         "predictions",
-        "states accuracy",
+        "reported accuracy",
     ),
     "predictions, hash and accuracy": (
         lambda file: edit_predictions(file, put_right, fit=("sha256", "accuracy")),
         "predictions",
-        "states a loss of",
+        "reported loss",
     ),
     "labels": (
         lambda file: edit_predictions(file, relabel, fit=("sha256", "accuracy", "loss")),
@@ -173,47 +170,51 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "data hash": (
         put("track", "data_sha256", "t10k-images-idx3-ubyte.gz", value="ab" * 32),
         "data",
-        r"data_sha256\.t10k-images-idx3-ubyte\.gz is not that of the track's data",
+        r"data_sha256\.t10k-images-idx3-ubyte\.gz does not match the track's data",
     ),
-    "track": (put("track", "name", value="glyphs-3k"), "data", "must have generated"),
-    "own data": (put("track", "name", value="idx"), "data", "no digests are known"),
-    "test images": (put("track", "train", value=1900), "data", "2000 images to learn from"),
-    "protocol": (put("protocol", value=0), "protocol", "made by protocol 0, this is 1"),
+    "track": (put("track", "name", value="glyphs-3k"), "data", "keys must be generated"),
+    "own data": (put("track", "name", value="idx"), "data", "the digests of its data are unknown"),
+    "test images": (put("track", "train", value=1900), "data", "add up to 2000 images"),
+    "protocol": (put("protocol", value=0), "protocol", "uses protocol 0; the current one is 1"),
     "seeds dropped": (
         lambda file: edit(file, lambda document: document.update(seeds=document["seeds"][:4])),
         "predictions",
         "probabilities have shape",
     ),
-    "seeds dropped everywhere": (drop_two, "seeds", "3 seeds; a published row has at least 5"),
-    "seeds chosen": (choose_seeds, "seeds", "0 to 4 without a gap"),
+    "seeds dropped everywhere": (drop_two, "seeds", "3 seeds; a published result needs at least 5"),
+    "seeds chosen": (choose_seeds, "seeds", "0 to 4 without gaps"),
     "recipe": (
         put("recipe", "content", "budget", "epochs", value=1),
         "schema",
         "does not match recipe.content",
     ),
-    "recipe and hash": (edit_recipe, "ledger", "does not know that this recipe was scored"),
-    "recipe and hash, by id": (edit_recipe, "name", "this track, recipe, hash and hardware class"),
-    "budget": (halve_budget, "budget", "the recipe's budget makes"),
-    "refit": (put("recipe", "refit", value=True), "recipe", "not what the recipe's content says"),
+    "recipe and hash": (edit_recipe, "ledger", "has no entry for this recipe"),
+    "recipe and hash, by id": (edit_recipe, "name", "track, recipe, hash and hardware class"),
+    "budget": (halve_budget, "budget", "the recipe's budget gives"),
+    "refit": (put("recipe", "refit", value=True), "recipe", "does not match recipe.content"),
     "component": (
         put("components", "optimizer", "name", value="oraclezoo:muon"),
         "recipe",
         r"components\.optimizer is oraclezoo:muon",
     ),
-    "versions": (put("libraries", value={"python": "3.11"}), "provenance", "torch, numpy is not"),
+    "versions": (
+        put("libraries", value={"python": "3.11"}),
+        "provenance",
+        "missing the version of torch, numpy",
+    ),
     "command": (put("command", value="by hand"), "provenance", "must be the oraclezoo command"),
     "calibration": (
         put("hardware", "calibration_s", value=None),
         "provenance",
-        "times need the calibration",
+        "required with training times",
     ),
-    "future": (put("created", value="2999-01-01T00:00:00Z"), "provenance", "has not come yet"),
+    "future": (put("created", value="2999-01-01T00:00:00Z"), "provenance", "is in the future"),
 }
 
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forgery_is_refused_for_its_reason(name: str, honest: Path, registry: Registry) -> None:
-    """Each edit alone, however well the rest is made to fit."""
+    """Each edit violates the expected rule, even if other fields are made consistent."""
     forge, rule, reason = FORGERIES[name]
     assert check(honest, registry).refused == ()
     forge(honest)
@@ -231,16 +232,16 @@ def _says(reason: str, text: str) -> bool:
 def test_invented_predictions_that_fit_pass_and_the_text_says_so(
     honest: Path, registry: Registry, tmp_path: Path
 ) -> None:
-    """No check of files can know; reproduce can."""
+    """File checks cannot detect consistent forgeries; the text refers to ``reproduce``."""
     edit_predictions(honest, put_right, fit=("sha256", "accuracy", "loss"))
-    made = submit([honest], registry, out=tmp_path / "out")
-    assert "only running the recipe again (oraclezoo reproduce) finds those" in " ".join(
-        made.text.read_text().split()
+    submission = submit([honest], registry, out=tmp_path / "out")
+    assert "only training the recipe again (`oraclezoo reproduce`) detects those" in " ".join(
+        submission.text.read_text().split()
     )
 
 
 def test_every_published_result_passes(registry: Registry) -> None:
-    """What is in the repository keeps the rules that a pull request is held to."""
+    """All results in the repository pass the checks."""
     checked = check_all([published_folder()], registry)
     assert [(one.path.name, one.refused) for one in checked if one.refused] == []
     assert len([one for one in checked if one.result]) == len(load_results([published_folder()]))
@@ -249,8 +250,8 @@ def test_every_published_result_passes(registry: Registry) -> None:
 def test_a_submission_is_laid_out_as_in_a_checkout(
     honest: Path, registry: Registry, tmp_path: Path
 ) -> None:
-    """Files that load, a ledger with every look, and a text with row, command, hardware, checks."""
-    made = submit([honest], registry, out=tmp_path / "out")
+    """The submission has loadable files, all ledger lines, and a complete text."""
+    submission = submit([honest], registry, out=tmp_path / "out")
     place = tmp_path / "out" / PLACE
     (entry,) = load_results([place])
     assert entry.result.id == honest.stem
@@ -259,18 +260,18 @@ def test_a_submission_is_laid_out_as_in_a_checkout(
         honest.parent, track.name, track.data_key
     )
     assert check(place / honest.name, registry).refused == ()
-    text = made.text.read_text()
-    assert made.text == tmp_path / "out" / TEXT
+    text = submission.text.read_text()
+    assert submission.text == tmp_path / "out" / TEXT
     accuracy = 100 * np.mean([score.accuracy for score in entry.result.seeds])
     for part in (f"{accuracy:.2f}", entry.result.command, entry.result.hardware.class_):
         assert part in text
     for rule in ("schema", "seeds", "predictions", "ledger"):
         assert f"- ✓ {rule}:" in text
-    assert "Run again: not yet" in text
+    assert "Reproductions: none yet" in text
 
 
 def test_a_refused_one_writes_nothing(honest: Path, registry: Registry, tmp_path: Path) -> None:
-    """Not even the honest ones beside it."""
+    """One rejected result prevents the whole submission."""
     other = tmp_path / "other"
     shutil.copytree(honest.parent, other)
     put("seeds", 0, "accuracy", value=0.99)(honest)
@@ -282,7 +283,7 @@ def test_a_refused_one_writes_nothing(honest: Path, registry: Registry, tmp_path
 def test_a_published_result_may_not_change_or_go(
     honest: Path, registry: Registry, tmp_path: Path
 ) -> None:
-    """Not even into one that passes every check: the score it was published with is told."""
+    """Changed and missing published files are rejected, with the seeds whose accuracy changed."""
     before = tmp_path / "before"
     shutil.copytree(honest.parent, before)
     assert not any(one.refused for one in check_all([honest.parent], registry, against=before))
@@ -292,17 +293,17 @@ def test_a_published_result_may_not_change_or_go(
         f for one in check_all([honest.parent], registry, against=before) for f in one.refused
     ]
     assert len(refused) == 2
-    assert "has been changed: the accuracy of seed 0" in refused[0].text
+    assert "has changed: the accuracy of seed 0" in refused[0].text
     honest.unlink()
     honest.with_suffix(".safetensors").unlink()
     refused = [
         f for one in check_all([honest.parent], registry, against=before) for f in one.refused
     ]
-    assert [finding.text for finding in refused] == ["was published, and is no longer there"] * 2
+    assert [finding.text for finding in refused] == ["published file is missing"] * 2
 
 
 def test_broken_files_and_records_are_refused(honest: Path, registry: Registry) -> None:
-    """A result that is no JSON, a record of a reproduction that is none; other JSON is let be."""
+    """Invalid results and reproduction records are rejected; other JSON files are ignored."""
     (honest.parent / "other.json").write_text('{"schema": "oraclezoo/other/1"}')
     (honest.parent / "broken.json").write_text("{")
     (honest.parent / FOLDER).mkdir()
@@ -315,7 +316,7 @@ def test_broken_files_and_records_are_refused(honest: Path, registry: Registry) 
 
 
 def test_the_command_exits_with_3_and_the_reasons(honest: Path, tmp_path: Path) -> None:
-    """0 for an honest folder; 3 for a forged one, each reason on stdout or in the document."""
+    """The exit status is 0 for genuine results and 3 for forged ones, with all reasons."""
     runner = CliRunner()
     done = runner.invoke(cli, ["submit", "--check", str(honest.parent)])
     assert done.exit_code == 0, done.output

@@ -1,6 +1,6 @@
-"""Quantizing for torch: an entry in the card, a receipt by the same rules, float weights as before.
+"""Quantization for PyTorch: card entry, receipt and float weights.
 
-All of it on the CPU; what needs CUDA is marked.
+Everything runs on the CPU; tests that need CUDA are marked.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ import oraclezoo as oz
 from oraclezoo.artifacts.build import build_backbone
 from oraclezoo.artifacts.model import CARD, WEIGHTS, Model
 from oraclezoo.artifacts.resolve import open_data, open_model
+from oraclezoo.card import Backbone, Preprocessing
+from oraclezoo.card.receipt import GateEntry
 from oraclezoo.cli._shared.receipt import receipt_text
 from oraclezoo.compression.torch_form import Form
 from oraclezoo.errors import ResultError, UsageError, VerificationError
@@ -42,51 +45,51 @@ cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"
 
 @pytest.fixture(scope="module")
 def model(tiny_run: Path) -> Model:
-    """The tiny run's model, float32."""
+    """Return the tiny run's float32 model."""
     return open_model(tiny_run, REGISTRY)
 
 
 @pytest.fixture(scope="module")
 def half(model: Model, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the model in bf16, untimed."""
+    """Return the folder of the bf16 model, untimed."""
     out = tmp_path_factory.mktemp("half") / "m"
-    asked: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
-    quantize(model, out, data_dir=tiny_idx, **asked)
+    options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
+    quantize(model, out, data_dir=tiny_idx, **options)
     return out
 
 
 def test_a_folder_has_float_weights_and_an_entry(model: Model, half: Path) -> None:
-    """No file that another release of torch might not read; predictions are of the form."""
+    """The file holds float32 weights only; predictions are those of the form."""
     assert sorted(path.name for path in half.iterdir()) == [CARD, WEIGHTS]
     again = oz.load(half)
     weights = again.module.state_dict()
     assert all(torch.equal(weights[key], value) for key, value in model.module.state_dict().items())
     assert again.precision == "bf16"
-    assert again.card["form"]["precision"] == "bf16"
-    found, wanted = again.predict(IMAGES).probabilities, model.predict(IMAGES).probabilities
-    assert found.dtype == np.float32
-    assert not np.array_equal(found, wanted)
-    assert np.abs(found - wanted).max() < 0.05
-    assert np.array_equal(found, again.predict(IMAGES).probabilities)
+    assert again.card.form["precision"] == "bf16"
+    actual, expected = again.predict(IMAGES).probabilities, model.predict(IMAGES).probabilities
+    assert actual.dtype == np.float32
+    assert not np.array_equal(actual, expected)
+    assert np.abs(actual - expected).max() < 0.05
+    assert np.array_equal(actual, again.predict(IMAGES).probabilities)
 
 
 def test_its_receipt_holds_float_in_torch_against_it(half: Path) -> None:
-    """The document that every step leaves, on the device that was used."""
-    (made,) = oz.receipt(half)
-    json.dumps(made, allow_nan=False)
-    assert made["step"] == "quantize"
-    assert (made["before"]["form"], made["before"]["precision"]) == ("torch", "fp32")
-    assert (made["after"]["form"], made["after"]["precision"]) == ("torch", "bf16")
-    assert made["ratios"]["size_bytes"] == made["ratios"]["macs"] == 1
-    assert 0 < made["parity"]["largest_difference"] < 0.05
-    told = made["options"]
-    assert (told["backend"], told["device"], told["compiled"]) == ("torch", "cpu", False)
-    assert any("stay float32 on disk" in note for note in made["notes"])
+    """The receipt compares with float32 in PyTorch on the same device."""
+    (receipt,) = oz.receipt(half)
+    json.dumps(receipt, allow_nan=False)
+    assert receipt["step"] == "quantize"
+    assert (receipt["before"]["form"], receipt["before"]["precision"]) == ("torch", "fp32")
+    assert (receipt["after"]["form"], receipt["after"]["precision"]) == ("torch", "bf16")
+    assert receipt["ratios"]["size_bytes"] == receipt["ratios"]["macs"] == 1
+    assert 0 < receipt["parity"]["largest_difference"] < 0.05
+    report = receipt["options"]
+    assert (report["backend"], report["device"], report["compiled"]) == ("torch", "cpu", False)
+    assert any("stay float32 on disk" in note for note in receipt["notes"])
 
 
 @pytest.mark.slow
 def test_times_are_torchs_on_that_device(model: Model, tiny_idx: Path) -> None:
-    """Both sides eager, in the precision that each has, from processes of their own."""
+    """Both models are timed in eager mode, each in its precision and in a separate process."""
     done = quantize(
         model,
         backend="torch",
@@ -96,36 +99,36 @@ def test_times_are_torchs_on_that_device(model: Model, tiny_idx: Path) -> None:
         rounds=1,
         settings=[(1, 1), (4, 1)],
     )
-    (made,) = done.card["receipts"]
+    (receipt,) = done.card.to_json()["receipts"]
     for side, precision in (("before", "fp32"), ("after", "bf16")):
-        rows = made[side]["latency"]
+        rows = receipt[side]["latency"]
         assert [(row["runtime"], row["batch_size"]) for row in rows] == [("eager", 1), ("eager", 4)]
         assert {(row["precision"], row["device"]) for row in rows} == {(precision, "cpu")}
-        assert made[side]["peak_memory_bytes"]["eager"] > 0
-        assert "compile_s" not in made[side]
-    assert [row["runtime"] for row in made["speedups"]] == ["eager", "eager"]
+        assert receipt[side]["peak_memory_bytes"]["eager"] > 0
+        assert "compile_s" not in receipt[side]
+    assert [row["runtime"] for row in receipt["speedups"]] == ["eager", "eager"]
 
 
 def test_int8_says_how_little_it_covers(model: Model, tiny_idx: Path, tmp_path: Path) -> None:
-    """Of a convolutional net the classifier alone, in the first note."""
+    """For a CNN, the first note says that int8 covers only the classifier."""
     pytest.importorskip("torchao")
-    asked: Any = {"backend": "torch", "device": "cpu", "timed": False, "data_dir": tiny_idx}
-    done = quantize(model, tmp_path / "m", **asked)
-    (made,) = done.card["receipts"]
-    told = made["options"]
-    assert (told["int8_layers"], told["layers"]) == (1, 8)
-    assert 0 < told["int8_macs_share"] < 0.01
-    assert made["notes"][0].startswith("int8 covers 1 of 8 layers, the linear ones, with 0.")
-    assert made["notes"][0].endswith("the rest is fp32")
+    options: Any = {"backend": "torch", "device": "cpu", "timed": False, "data_dir": tiny_idx}
+    done = quantize(model, tmp_path / "m", **options)
+    (receipt,) = done.card.to_json()["receipts"]
+    report = receipt["options"]
+    assert (report["int8_layers"], report["layers"]) == (1, 8)
+    assert 0 < report["int8_macs_share"] < 0.01
+    assert receipt["notes"][0].startswith("int8 covers 1 of 8 layers, the linear ones, with 0.")
+    assert receipt["notes"][0].endswith("the rest is fp32")
     again = oz.load(tmp_path / "m")
     assert again.precision == "int8"
-    found = again.predict(IMAGES).probabilities
-    assert np.array_equal(found, done.predict(IMAGES).probabilities)
-    assert not np.array_equal(found, model.predict(IMAGES).probabilities)
+    actual = again.predict(IMAGES).probabilities
+    assert np.array_equal(actual, done.predict(IMAGES).probabilities)
+    assert not np.array_equal(actual, model.predict(IMAGES).probabilities)
 
 
 def test_a_folder_of_int8_opens_without_torchao(model: Model, tmp_path: Path) -> None:
-    """It takes seconds to import, and only predicting needs it."""
+    """torchao is slow to import; only predicting imports it."""
     versions = {"torch": "2.9", "torchao": "0.18"}
     folder = model.with_form(Form("int8", "fp32", "off", versions)).save(tmp_path / "m")
     code = (
@@ -143,7 +146,7 @@ def test_a_folder_of_int8_opens_without_torchao(model: Model, tmp_path: Path) ->
 
 
 def test_int8_of_a_net_without_a_linear_layer_is_refused(model: Model) -> None:
-    """It would be called int8 and have nothing of it."""
+    """int8 would cover nothing of such a network."""
     pytest.importorskip("torchao")
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten())
     with pytest.raises(UsageError, match="no linear layer"):
@@ -151,7 +154,7 @@ def test_int8_of_a_net_without_a_linear_layer_is_refused(model: Model) -> None:
 
 
 def test_a_net_that_does_not_run_in_a_form_is_refused_with_the_reason(model: Model) -> None:
-    """As one that makes float32 itself and mixes it in."""
+    """For instance, a network that creates float32 tensors itself."""
 
     class Mixes(nn.Module):
         def __init__(self) -> None:
@@ -170,11 +173,11 @@ def test_a_net_that_does_not_run_in_a_form_is_refused_with_the_reason(model: Mod
 def test_steps_that_change_weights_take_the_float_ones(
     model: Model, half: Path, tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """And the entry goes, so that no card says what is not so."""
+    """Such steps start from the float weights and remove the card's entry."""
     plain: Any = {"data_dir": tiny_idx, "timed": False}
     graph = export(half, tmp_path / "e", **plain)
-    made = graph.card["receipts"][-1]
-    assert (made["before"]["precision"], made["parity"]["largest_difference"] < 1e-5) == (
+    receipt = graph.card.receipts[-1].to_json()
+    assert (receipt["before"]["precision"], receipt["parity"]["largest_difference"] < 1e-5) == (
         "fp32",
         True,
     )
@@ -183,30 +186,30 @@ def test_steps_that_change_weights_take_the_float_ones(
     assert small.precision == "int8"
     assert small.onnx
     again = quantize(half, backend="torch", precision="fp16", device="cpu", **plain)
-    assert again.card["form"]["precision"] == "fp16"
-    assert again.card["receipts"][-1]["before"]["precision"] == "fp32"
+    assert again.card.form["precision"] == "fp16"
+    assert again.card.receipts[-1].before.precision == "fp32"
     opened = oz.load(half)
     warm = calibrate(opened, open_data(opened, REGISTRY, data_dir=tiny_idx))
     for done in (graph, cut, small, warm):
-        assert "form" not in done.card
+        assert done.card.form is None
     assert [oz.load(tmp_path / name).form for name in "ep"] == [None, None]
-    with pytest.raises(UsageError, match="would be lost"):
+    with pytest.raises(UsageError, match="has a quantized model"):
         export(half, half, **plain)
 
 
 def test_a_graph_makes_way_for_a_form(model: Model, tiny_idx: Path, tmp_path: Path) -> None:
-    """Of a model with an int8 file the float weights are taken, and no file stays behind."""
+    """Quantizing an int8 model for PyTorch uses its float weights and drops the ONNX file."""
     plain: Any = {"data_dir": tiny_idx, "timed": False}
     small = quantize(model, tmp_path / "m", sensitivity="off", images=10, **plain)
     done = quantize(small, tmp_path / "m", backend="torch", precision="bf16", device="cpu", **plain)
     assert done.precision == oz.load(tmp_path / "m").precision == "bf16"
     assert not (tmp_path / "m" / "model.onnx").exists()
-    assert "onnx" not in done.card
+    assert done.card.onnx is None
 
 
 @pytest.mark.parametrize("damage", ["unknown", "both", "none"])
 def test_a_card_with_a_bad_entry_is_refused(half: Path, tmp_path: Path, damage: str) -> None:
-    """In one line that names the folder."""
+    """The one-line error names the folder."""
     folder = Path(shutil.copytree(half, tmp_path / "m"))
     card = json.loads((folder / CARD).read_text())
     if damage == "unknown":
@@ -227,25 +230,25 @@ def test_a_card_with_a_bad_entry_is_refused(half: Path, tmp_path: Path, damage: 
 def test_gates_hold_and_leave_nothing(
     model: Model, tiny_idx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A form that gives nonsense is not written, one within its bounds is, with these."""
-    asked: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
-    asked |= {"data_dir": tiny_idx}
-    done = quantize(model, tmp_path / "fine", max_drop=100, max_limit=100, **asked)
-    assert done.card["receipts"][-1]["gates"] == {"max_drop": 100, "max_limit": 100}
+    """A model beyond a gate is not written; one within it records the gates."""
+    options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "timed": False}
+    options |= {"data_dir": tiny_idx}
+    done = quantize(model, tmp_path / "fine", max_drop=100, max_limit=100, **options)
+    assert done.card.receipts[-1].gates == GateEntry(100, 100)
     broken = nn.Sequential(nn.Flatten(), nn.Linear(256, 4))
     monkeypatch.setattr(Form, "applied", lambda self, net: broken)
     with pytest.raises(VerificationError, match=r"quantize lost .* nothing was written"):
-        quantize(model, tmp_path / "m", max_drop=5, **asked)
+        quantize(model, tmp_path / "m", max_drop=5, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["fine"]
 
 
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"backend": "torch", "reduce_range": True}, "torch does not take reduce_range"),
-        ({"backend": "torch", "images": 3, "keep_float": ["a"]}, "not take images, keep_float"),
-        ({"device": "cpu", "compile": "on"}, "onnxruntime does not take device, compile"),
-        ({"precision": "bf16"}, "bf16 needs backend torch"),
+        ({"backend": "torch", "reduce_range": True}, "torch does not support reduce_range"),
+        ({"backend": "torch", "images": 3, "keep_float": ["a"]}, "not support images, keep_float"),
+        ({"device": "cpu", "compile": "on"}, "onnxruntime does not support device, compile"),
+        ({"precision": "bf16"}, "bf16 requires backend torch"),
         ({"backend": "jax"}, "backend is 'jax'"),
         ({"backend": "torch", "precision": "int3"}, "precision is 'int3'"),
         ({"backend": "torch", "device": "tpu"}, "device 'tpu' is not one of"),
@@ -254,76 +257,82 @@ def test_gates_hold_and_leave_nothing(
 def test_options_of_the_other_backend_are_refused(
     model: Model, tiny_idx: Path, asked: dict[str, Any], says: str
 ) -> None:
-    """Nothing is passed over in silence."""
+    """No option is ignored silently."""
     with pytest.raises(UsageError, match=says):
         quantize(model, data_dir=tiny_idx, **asked)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_cuda_where_there_is_none_is_told(model: Model, tiny_idx: Path) -> None:
-    """Before anything is done."""
-    with pytest.raises(UsageError, match="device 'cuda' is not here"):
+    """The device is checked before any work."""
+    with pytest.raises(UsageError, match="device 'cuda' is not available"):
         quantize(model, backend="torch", device="cuda", precision="bf16", data_dir=tiny_idx)
 
 
 def test_serving_without_torch_says_what_the_model_is_for(half: Path) -> None:
-    """And how to have an ONNX file of it."""
-    with pytest.raises(ResultError, match=r"bf16 for torch.*oraclezoo export"):
+    """The error explains how to export an ONNX file."""
+    with pytest.raises(ResultError, match=r"bf16 for PyTorch.*oraclezoo export"):
         Predictor(half)
 
 
 def test_a_shipped_model_opens_by_its_name() -> None:
-    """Its card's words on the published files are not this form's."""
+    """The card's entries for the published files do not carry over to the new form."""
     opened = open_model("oraclenet_s", REGISTRY)
-    assert opened.card["name"] == "oraclenet_s"
+    assert opened.card.extra["name"] == "oraclenet_s"
     with pytest.raises(ResultError, match="or the name of a model"):
         open_model("nothing-here", REGISTRY)
 
 
 @pytest.fixture
 def simple(model: Model) -> Model:
-    """An untrained perceptron in the model's place, of which compiling is quick."""
-    options, shape = {"hidden": 16, "depth": 1}, model.card["input"]
-    shape = {key: shape[key] for key in ("in_chans", "num_classes", "image_size")}
-    card = {**model.card, "backbone": {"name": "oraclezoo:mlp", "options": options}}
-    card["preprocessing"] = {key: card["preprocessing"][key] for key in ("mean", "std")}
-    return Model(build_backbone(REGISTRY, "mlp", options, shape), card)
+    """Replace the model by an untrained MLP, which compiles quickly."""
+    options, steps = {"hidden": 16, "depth": 1}, model.card.preprocessing
+    card = replace(
+        model.card,
+        backbone=Backbone("oraclezoo:mlp", options),
+        preprocessing=Preprocessing(steps.mean, steps.std),
+    )
+    return Model(build_backbone(REGISTRY, "mlp", options, asdict(card.input)), card)
 
 
 def test_without_a_compiler_there_is_advice(
     simple: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line with the reason, where compiling was asked for and cannot be."""
+    """One line states the reason if compilation was requested and fails."""
     import torch._inductor.config as settings
 
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
-    made = simple.with_form(Form.make("fp16", "on", CPU))
+    result = simple.with_form(Form.make("fp16", "on", CPU))
     with (
         settings.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)}),
-        pytest.raises(UsageError, match=r"fp16 on cpu, compiled: .*; --compile off avoids"),
+        pytest.raises(UsageError, match=r"fp16 on cpu, compiled: .*; try --compile off"),
     ):
-        _try(made, CPU)
+        _try(result, CPU)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on a CPU")
 def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> None:
-    """Float eager and float compiled, then the form compiled, which predicts as it does eager."""
-    asked: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "data_dir": tiny_idx}
-    done = quantize(simple, compile="on", rounds=1, settings=[(1, 1)], **asked)
-    made = done.card["receipts"][-1]
-    rows = {side: made[side]["latency"] for side in ("before", "after")}
+    """The receipt times eager and compiled float32 separately from the compiled form."""
+    options: Any = {"backend": "torch", "precision": "bf16", "device": "cpu", "data_dir": tiny_idx}
+    done = quantize(simple, compile="on", rounds=1, settings=[(1, 1)], **options)
+    receipt = done.card.receipts[-1].to_json()
+    rows = {side: receipt[side]["latency"] for side in ("before", "after")}
     assert [row["runtime"] for row in rows["before"]] == ["eager", "compiled"]
     assert [(row["runtime"], row["precision"]) for row in rows["after"]] == [("compiled", "bf16")]
-    (speed,) = made["speedups"]
+    (speed,) = receipt["speedups"]
     assert speed["runtime"] == speed["from_runtime"] == "compiled"
-    assert made["before"]["compile_s"].keys() == made["after"]["compile_s"].keys() == {"compiled"}
-    assert sum("torch.compile alone" in note for note in made["notes"]) == 1
-    assert made["options"]["compiled"] is True
-    assert "compilation, compiled" in receipt_text(made)
+    assert (
+        receipt["before"]["compile_s"].keys()
+        == receipt["after"]["compile_s"].keys()
+        == {"compiled"}
+    )
+    assert sum("torch.compile alone" in note for note in receipt["notes"]) == 1
+    assert receipt["options"]["compiled"] is True
+    assert "compilation, compiled" in receipt_text(done.card.receipts[-1])
     plain = simple.with_form(Form.make("bf16", "off", CPU))
-    found = done.predict(IMAGES).probabilities
-    assert np.abs(found - plain.predict(IMAGES).probabilities).max() < 0.05
+    actual = done.predict(IMAGES).probabilities
+    assert np.abs(actual - plain.predict(IMAGES).probabilities).max() < 0.05
 
 
 @pytest.mark.gpu
@@ -331,7 +340,7 @@ def test_what_compiling_brings_is_told_apart(simple: Model, tiny_idx: Path) -> N
 @cuda
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
 def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: str) -> None:
-    """Scores, times, memory and hardware are the GPU's; the model that is left is on the CPU."""
+    """Scores, times, memory and hardware are the GPU's; the returned model is on the CPU."""
     if precision == "int8":
         pytest.importorskip("torchao")
     done = quantize(
@@ -344,15 +353,15 @@ def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: 
         rounds=1,
         settings=[(1, 1), (64, 1)],
     )
-    (made,) = done.card["receipts"]
-    assert made["hardware"]["device"] == torch.cuda.get_device_name()
-    rows = made["before"]["latency"] + made["after"]["latency"]
+    (receipt,) = done.card.to_json()["receipts"]
+    assert receipt["hardware"]["device"] == torch.cuda.get_device_name()
+    rows = receipt["before"]["latency"] + receipt["after"]["latency"]
     assert {(row["runtime"], row["device"]) for row in rows} == {("eager", "cuda")}
     for side in ("before", "after"):
-        assert made[side]["peak_device_memory_bytes"]["eager"] > 0
-    assert made["parity"]["largest_difference"] > 0
-    assert any("TF32" in note for note in made["notes"])
-    assert "device memory, eager" in receipt_text(made)
+        assert receipt[side]["peak_device_memory_bytes"]["eager"] > 0
+    assert receipt["parity"]["largest_difference"] > 0
+    assert any("TF32" in note for note in receipt["notes"])
+    assert "device memory, eager" in receipt_text(done.card.receipts[-1])
     assert next(done.module.parameters()).device.type == "cpu"
     assert np.abs(done.predict(IMAGES).probabilities.sum(1) - 1).max() < 1e-3
 
@@ -364,12 +373,12 @@ def test_on_cuda_all_is_measured_there(model: Model, tiny_idx: Path, precision: 
 def test_a_form_compiled_on_cuda_predicts_any_number_of_images(
     model: Model, precision: str
 ) -> None:
-    """As the float net nearly does, from CUDA graphs for one image and for several."""
+    """Predictions are close to float32 for one image and for several."""
     if precision == "int8":
         pytest.importorskip("torchao")
     form = Form.make(precision, "auto", torch.device("cuda"))
-    made = Model(copy.deepcopy(model.module), model.card).with_form(form).to("cuda")
+    result = Model(copy.deepcopy(model.module), model.card).with_form(form).to("cuda")
     for count in (1, 3, 1):
-        found = made.predict(IMAGES[:count]).probabilities
-        wanted = model.predict(IMAGES[:count]).probabilities
-        assert np.abs(found - wanted).max() < 0.05
+        actual = result.predict(IMAGES[:count]).probabilities
+        expected = model.predict(IMAGES[:count]).probabilities
+        assert np.abs(actual - expected).max() < 0.05

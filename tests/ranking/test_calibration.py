@@ -12,7 +12,7 @@ from oraclezoo.ranking.predictions import Predictions, losses
 
 
 def test_one_sure_of_everything_errs_by_what_it_gets_wrong() -> None:
-    """Certain and right three times in four: a gap of a quarter, however bins are cut."""
+    """A certain forecast that is right three times in four has an error of 1/4 for any bins."""
     right = np.array([True, True, True, False] * 25)
     for equal_mass in (False, True):
         assert expected_error(np.ones(100), right, equal_mass=equal_mass) == pytest.approx(
@@ -31,7 +31,7 @@ def test_bins_of_equal_width_are_closed_above() -> None:
 
 
 def test_an_honest_forecast_errs_by_chance_alone() -> None:
-    """Right exactly as often as it says: the error falls towards nothing with more images."""
+    """The error of a calibrated forecast falls towards zero with more images."""
     rng = np.random.default_rng(0)
     sure = rng.uniform(0.1, 1, 200_000)
     right = rng.random(200_000) < sure
@@ -46,19 +46,19 @@ def test_the_error_lies_between_the_gap_of_means_and_one(
     """Between the overall gap of accuracy and confidence, and one."""
     sure, right = (np.array(part, dtype=float) for part in zip(*pairs, strict=True))
     for equal_mass in (False, True):
-        found = expected_error(sure, right, equal_mass=equal_mass)
-        assert abs(sure.mean() - right.mean()) - 1e-9 <= found <= 1 + 1e-9
+        actual = expected_error(sure, right, equal_mass=equal_mass)
+        assert abs(sure.mean() - right.mean()) - 1e-9 <= actual <= 1 + 1e-9
 
 
 def test_a_result_is_taken_seed_by_seed() -> None:
-    """Figures are means over seeds; a seed too sure and one too unsure do not cancel."""
+    """Over- and underconfident seeds do not cancel in the mean."""
     labels = np.zeros(10, dtype=np.int64)
     sure, unsure = np.tile([0.9, 0.1], (10, 1)), np.tile([0.6, 0.4], (10, 1))
     kept = np.stack([sure, unsure]).astype(np.float16)
-    found = calibration(Predictions(kept, labels))
-    assert found.ece == pytest.approx((0.1 + 0.4) / 2, abs=1e-3)
-    assert found.ece_equal_mass == pytest.approx((0.1 + 0.4) / 2, abs=1e-3)
-    assert found.nll == pytest.approx(-np.log([0.9, 0.6]).mean(), abs=1e-3)
+    actual = calibration(Predictions(kept, labels))
+    assert actual.ece == pytest.approx((0.1 + 0.4) / 2, abs=1e-3)
+    assert actual.ece_equal_mass == pytest.approx((0.1 + 0.4) / 2, abs=1e-3)
+    assert actual.nll == pytest.approx(-np.log([0.9, 0.6]).mean(), abs=1e-3)
     assert losses(kept, labels).shape == (2,)
 
 

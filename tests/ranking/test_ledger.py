@@ -10,7 +10,7 @@ from oraclezoo.ranking.ledger import FILE, count, recipes, record
 
 
 def test_counts_distinct_recipes_of_a_split(tmp_path: Path) -> None:
-    """The same recipe again counts once; other tracks and other data count elsewhere."""
+    """A repeated recipe counts once; other tracks and data are counted separately."""
     for track, key, recipe in [
         ("a", "k", "1"), ("a", "k", "2"), ("a", "k", "1"), ("a", "other", "3"), ("b", "k", "4"),
     ]:  # fmt: skip
@@ -35,13 +35,13 @@ def test_several_folders_count_as_their_union(tmp_path: Path) -> None:
 
 
 def test_without_a_ledger_nothing_is_counted(tmp_path: Path) -> None:
-    """A folder without the file, and one that is not there, count nothing."""
+    """A folder without a ledger and a missing folder count zero."""
     assert count(tmp_path, "a", "k") == 0
     assert count(tmp_path / "none", "a", "k") == 0
 
 
 def test_a_truncated_line_is_skipped_and_affects_no_other(tmp_path: Path) -> None:
-    """A line cut short by a crash is ignored, and the next record does not run into it."""
+    """A torn line is skipped, and the next record starts on a new line."""
     record(tmp_path, track="a", data_key="k", recipe_hash="1")
     record(tmp_path, track="a", data_key="k", recipe_hash="2")
     path = tmp_path / FILE

@@ -19,7 +19,7 @@ MakeEntry = Callable[..., Entry]
 
 @pytest.fixture
 def folder(make_entry: MakeEntry, tmp_path: Path) -> Path:
-    """Two results and one of failures alone."""
+    """Return a folder with two results and one of failures only."""
     for name in ("a", "b"):
         make_entry(name, np.ones((2, 8), dtype=bool))
     make_entry("c", None, failures=(Failure(0, "killed", ""),))
@@ -27,12 +27,12 @@ def folder(make_entry: MakeEntry, tmp_path: Path) -> Path:
 
 
 def names(entries: list[Entry]) -> list[str]:
-    """Names of the recipes, sorted."""
+    """Return the sorted names of the recipes."""
     return sorted(entry.result.recipe.name for entry in entries)
 
 
 def test_a_folder_holds_what_was_saved_in_it(folder: Path) -> None:
-    """Every result with its predictions; one of failures alone without."""
+    """Every result is loaded with its predictions; a failed one has none."""
     entries = load_results([folder])
     assert names(entries) == ["a", "b", "c"]
     kept = {e.result.recipe.name: e.predictions is not None for e in entries}
@@ -40,7 +40,7 @@ def test_a_folder_holds_what_was_saved_in_it(folder: Path) -> None:
 
 
 def test_files_can_be_named(folder: Path) -> None:
-    """A file by its path; the same result twice, by path or by copy, is there once."""
+    """The same result, by path or as a copy, is loaded once."""
     path = next(folder.glob("*-a-*.json"))
     assert names(load_results([path])) == ["a"]
     shutil.copytree(folder, folder.parent / "copy")
@@ -48,7 +48,7 @@ def test_files_can_be_named(folder: Path) -> None:
 
 
 def test_other_documents_are_passed_over(folder: Path) -> None:
-    """JSON of another schema is no result, and none of our business until it is named."""
+    """JSON of another schema in a folder is skipped, unless named explicitly."""
     other = folder / "ledger.json"
     other.write_text('{"schema": "oraclezoo/other/1"}')
     (folder / ".hidden.json").write_text("{")
@@ -62,7 +62,7 @@ def test_other_documents_are_passed_over(folder: Path) -> None:
     "text", ["", "{", "{}", "[]", '{"schema": 3}', '{"schema": "oraclezoo/result/2"}']
 )
 def test_a_broken_file_is_named(folder: Path, text: str) -> None:
-    """A file that may have been a result stops loading, by name, in one line."""
+    """A file that may have been a result raises a one-line error that names it."""
     (folder / "odd.json").write_text(text)
     with pytest.raises(ResultError, match=r"odd\.json") as caught:
         load_results([folder])
@@ -70,14 +70,14 @@ def test_a_broken_file_is_named(folder: Path, text: str) -> None:
 
 
 def test_nothing_to_load_says_what_to_do(tmp_path: Path) -> None:
-    """An empty folder and a missing one point at the command that makes results."""
+    """Empty and missing folders raise errors that suggest ``oraclezoo bench``."""
     for source in (tmp_path, tmp_path / "none"):
         with pytest.raises(ResultError, match="run 'oraclezoo bench'"):
             load_results([source])
 
 
 def test_published_results_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They lie next to the code in a wheel and under benchmarks in a checkout; else an error."""
+    """They are in the package of a wheel and under benchmarks in a checkout; otherwise an error."""
     package = tmp_path / "src" / "oraclezoo"
     package.mkdir(parents=True)
     monkeypatch.setattr(load, "PACKAGE", package)

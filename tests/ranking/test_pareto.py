@@ -1,4 +1,4 @@
-"""Fronts: nothing on one is beaten, and whatever is off one is."""
+"""Pareto fronts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEVELS = st.integers(0, 6).map(float)  # few values, so that equal ones occur
 
 @given(st.lists(st.tuples(LEVELS, LEVELS), max_size=12))
 def test_the_front_is_what_no_other_point_dominates(drawn: list[tuple[float, float]]) -> None:
-    """Held against the definition, pair by pair, with equal points among them."""
+    """The front equals the pairwise definition, with duplicates among the points."""
     accuracy, cost = [a for a, _ in drawn], [c for _, c in drawn]
     meant = [
         not any(a >= mine and c <= own and (a > mine or c < own) for a, c in drawn)
@@ -49,32 +49,32 @@ def with_size(rows: list[Row], *sizes: int | None) -> list[Row]:
 
 def test_off_the_front_is_not_the_same_as_beaten(rows: list[Row]) -> None:
     """A row is not beaten by a cheaper, better one without a significant difference."""
-    found = points(with_size(rows, 100, 200, 300), "size_bytes")
-    assert [point.on_front for point in found] == [True, False, False]
-    assert [point.beaten for point in found] == [False, False, True]
+    plotted = points(with_size(rows, 100, 200, 300), "size_bytes")
+    assert [point.on_front for point in plotted] == [True, False, False]
+    assert [point.beaten for point in plotted] == [False, False, True]
 
 
 def test_a_cheap_row_is_on_the_front(rows: list[Row]) -> None:
     """However low its accuracy; what is significantly better costs more."""
-    found = points(with_size(rows, 300, 200, 100), "size_bytes")
-    assert [point.on_front for point in found] == [True, True, True]
-    assert not any(point.beaten for point in found)
+    plotted = points(with_size(rows, 300, 200, 100), "size_bytes")
+    assert [point.on_front for point in plotted] == [True, True, True]
+    assert not any(point.beaten for point in plotted)
 
 
 def test_rows_without_the_cost_are_left_out(rows: list[Row]) -> None:
     """A cost that was not measured is not one of nothing."""
-    found = points(with_size(rows, None, 200, 100), "size_bytes")
-    assert [point.row.recipe for point in found] == ["near", "far"]
+    plotted = points(with_size(rows, None, 200, 100), "size_bytes")
+    assert [point.row.recipe for point in plotted] == ["near", "far"]
     assert points([replace(row, latency=None) for row in rows], "latency_ms") == []
 
 
 def test_times_are_held_against_the_same_machine_only(rows: list[Row]) -> None:
     """A slow row alone on another class of hardware is on the front of its group."""
     slow = replace(rows[2], train_s=1e6, hardware_class="other-cpu-4t")
-    found = points([*rows[:2], slow], "train_s")
-    assert [point.group for point in found] == ["test-cpu-2t", "test-cpu-2t", "other-cpu-4t"]
-    assert found[2].on_front
-    assert not found[2].beaten
+    plotted = points([*rows[:2], slow], "train_s")
+    assert [point.group for point in plotted] == ["test-cpu-2t", "test-cpu-2t", "other-cpu-4t"]
+    assert plotted[2].on_front
+    assert not plotted[2].beaten
 
 
 def test_latency_is_held_against_the_same_runtime(rows: list[Row]) -> None:

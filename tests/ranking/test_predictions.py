@@ -33,9 +33,9 @@ def rewrite(entry: Entry, arrays: dict[str, Any], **stated: Any) -> tuple[Result
     folder = entry.result.path.parent
     content = save(arrays)
     (folder / "other.safetensors").write_bytes(content)
-    found = PredictionsFile("other.safetensors", hashlib.sha256(content).hexdigest(), 40, 4)
+    actual = PredictionsFile("other.safetensors", hashlib.sha256(content).hexdigest(), 40, 4)
     return dataclasses.replace(
-        entry.result, predictions=dataclasses.replace(found, **stated)
+        entry.result, predictions=dataclasses.replace(actual, **stated)
     ), folder
 
 
@@ -108,7 +108,7 @@ def _one_image_less(arrays: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_swap, "states accuracy"),
+        (_swap, "reported accuracy"),
         (_one_image_less, "shape"),
         (lambda a: a.update(probabilities=a["probabilities"][:2].copy()), "shape"),
         (lambda a: a.update(probabilities=a["probabilities"].astype(np.float32)), "float16"),
@@ -140,7 +140,7 @@ def test_seeds_are_checked_one_by_one(entry: Entry) -> None:
     arrays = arrays_of(entry)
     arrays["probabilities"] = np.roll(arrays["probabilities"], 1, axis=0)
     result, folder = rewrite(entry, arrays)
-    with pytest.raises(ResultError, match="seed 0 states accuracy"):
+    with pytest.raises(ResultError, match="seed 0: reported accuracy"):
         load_predictions(result, folder)
 
 

@@ -25,7 +25,7 @@ DIVERGED = Failure(0, "diverged", "loss is nan\nat step 3 | <b>[red]")
 
 
 def rows_of(shares: dict[str, float], seeds: int = 5, images: int = 400) -> dict[str, Bools]:
-    """Right answers with about these shares: each row's easier images are the others' too."""
+    """Return rows with about these accuracies; easy images are the same for all."""
     rng = np.random.default_rng(3)
     ease = rng.random(images)
     return {
@@ -36,9 +36,9 @@ def rows_of(shares: dict[str, float], seeds: int = 5, images: int = 400) -> dict
 
 @pytest.fixture
 def three(make_entry: MakeEntry) -> list[Entry]:
-    """Three results: two similar ones, and one ten points worse."""
-    made = rows_of({"good": 0.9, "same": 0.9, "worse": 0.8})
-    return [make_entry(name, correct) for name, correct in made.items()]
+    """Return three results: two similar ones, and one ten points worse."""
+    entries = rows_of({"good": 0.9, "same": 0.9, "worse": 0.8})
+    return [make_entry(name, correct) for name, correct in entries.items()]
 
 
 def by_name(table: Table) -> dict[str, Row]:
@@ -68,12 +68,12 @@ def test_ranks_ties_and_figures(three: list[Entry]) -> None:
 
 
 def test_a_row_that_varies_much_stands_by_its_mean(make_entry: MakeEntry) -> None:
-    """By rank it would stand above steadier rows of a higher mean, which few are separated from."""
-    made = rows_of({"best": 0.9, "second": 0.85, "wild": 0.8})
+    """Sorted by rank, it would be above steadier rows with a higher mean."""
+    entries = rows_of({"best": 0.9, "second": 0.85, "wild": 0.8})
     shares = (0.95, 0.5, 0.9, 0.6, 0.95)
-    for correct, share in zip(made["wild"], shares, strict=True):
+    for correct, share in zip(entries["wild"], shares, strict=True):
         correct[:] = np.arange(len(correct)) < share * len(correct)
-    table = leaderboard([make_entry(name, correct) for name, correct in made.items()])
+    table = leaderboard([make_entry(name, correct) for name, correct in entries.items()])
     rows = by_name(table)
     assert [row.recipe for row in table.rows] == ["best", "second", "wild"]
     assert (rows["wild"].rank or 9) < (rows["second"].rank or 0)
@@ -85,7 +85,7 @@ def test_order_of_files_changes_nothing(three: list[Entry]) -> None:
 
 
 def test_results_loaded_one_by_one_serve_as_well(three: list[Entry]) -> None:
-    """A result that knows its file finds its predictions itself; one without a file says so."""
+    """Predictions are found by the result's path; a result without a path raises an error."""
     assert leaderboard([e.result for e in three]) == leaderboard(three)
     parts = {f: getattr(three[0].result, f) for f in three[0].result.__dataclass_fields__}
     with pytest.raises(ResultError, match="save or load it first"):
@@ -93,7 +93,7 @@ def test_results_loaded_one_by_one_serve_as_well(three: list[Entry]) -> None:
 
 
 def test_a_copied_row_ties_under_another_recipe(make_entry: MakeEntry, three: list[Entry]) -> None:
-    """The same predictions under another recipe's hash: same rank, same accuracy, a tie."""
+    """The same predictions under another recipe have the same rank and tie."""
     correct = rows_of({"good": 0.9, "same": 0.9, "worse": 0.8})["worse"]
     rows = by_name(leaderboard([*three, make_entry("copy", correct)]))
     assert rows["copy"].rank == rows["worse"].rank == 3
@@ -102,7 +102,7 @@ def test_a_copied_row_ties_under_another_recipe(make_entry: MakeEntry, three: li
 
 
 def test_identical_recipes_are_merged(make_entry: MakeEntry) -> None:
-    """Of a recipe's results the one with most seeds stands for it, then the earliest; by hash."""
+    """The result with the most seeds is kept, then the earliest."""
     correct = rows_of({"x": 0.9}, seeds=6)["x"]
     content = {"epochs": 1}
     make = {"content": content, "hardware": "a"}
@@ -117,7 +117,7 @@ def test_identical_recipes_are_merged(make_entry: MakeEntry) -> None:
 
 
 def test_tracks_divisions_and_data_are_never_mixed(make_entry: MakeEntry) -> None:
-    """Each track, division and set of files has a table; asking for one table of several fails."""
+    """Each combination has a table; ``leaderboard`` fails if there are several."""
     correct = rows_of({"x": 0.9})["x"]
     entries = [
         make_entry("x", correct),
@@ -125,14 +125,14 @@ def test_tracks_divisions_and_data_are_never_mixed(make_entry: MakeEntry) -> Non
         make_entry("z", correct, track="oracle-mnist-3k"),
         make_entry("w", correct, data="b"),
     ]
-    made = tables(entries)
-    assert [(t.track, t.division, len(t.rows)) for t in made] == [
+    result = tables(entries)
+    assert [(t.track, t.division, len(t.rows)) for t in result] == [
         ("glyphs-3k", "closed", 1),
         ("glyphs-3k", "closed", 1),
         ("glyphs-3k", "open", 1),
         ("oracle-mnist-3k", "closed", 1),
     ]
-    assert [bool(t.data) for t in made] == [True, True, False, False]
+    assert [bool(t.data) for t in result] == [True, True, False, False]
     with pytest.raises(UsageError, match="several tables"):
         leaderboard(entries)
     assert leaderboard(entries, track="oracle-mnist-3k").rows[0].recipe == "z"
@@ -146,9 +146,9 @@ def test_tracks_divisions_and_data_are_never_mixed(make_entry: MakeEntry) -> Non
 
 
 def test_other_labels_on_the_same_data_are_refused(make_entry: MakeEntry) -> None:
-    """Two results that name the same files but not the same test labels can't both be right."""
-    made = rows_of({"x": 0.9, "y": 0.9})
-    a, b = make_entry("x", made["x"]), make_entry("y", made["y"])
+    """Results with the same data digests must have the same test labels."""
+    entries = rows_of({"x": 0.9, "y": 0.9})
+    a, b = make_entry("x", entries["x"]), make_entry("y", entries["y"])
     assert b.predictions is not None
     b.predictions.labels[:] = (b.predictions.labels + 1) % 4
     with pytest.raises(ResultError, match="different test labels"):
@@ -156,7 +156,7 @@ def test_other_labels_on_the_same_data_are_refused(make_entry: MakeEntry) -> Non
 
 
 def test_rows_of_few_seeds_have_no_rank(make_entry: MakeEntry, three: list[Entry]) -> None:
-    """One seed: a mean, no interval, no rank, after the ranked rows however good it is."""
+    """A row of one seed has no interval and no rank, and follows the ranked rows."""
     lucky = make_entry("lucky", np.ones((1, 400), dtype=bool))
     table = leaderboard([lucky, *three])
     assert [row.recipe for row in table.rows][3] == "lucky"
@@ -169,7 +169,7 @@ def test_rows_of_few_seeds_have_no_rank(make_entry: MakeEntry, three: list[Entry
 
 
 def test_failed_rows_come_last_with_their_reason(make_entry: MakeEntry, three: list[Entry]) -> None:
-    """A recipe none of whose trainings ended has no rank; one line states the reason."""
+    """A recipe without a successful seed has no rank, and one line states the reason."""
     failures = (DIVERGED, Failure(1, "diverged", ""), Failure(2, "killed", ""))
     failed = make_entry("broken", None, failures=failures, test=0)
     some = make_entry("some", rows_of({"x": 0.85})["x"], failures=failures[:1])
@@ -206,14 +206,14 @@ def test_every_form_says_what_its_figures_are(three: list[Entry]) -> None:
     table = leaderboard(three)
     for text in (table.to_markdown(), shown(table, 160), table._repr_html_()):
         flat = " ".join(text.split()).replace("\\", "")
-        for said in (
+        for message in (
             "glyphs-3k, closed division", "SYNTHETIC", "95% interval", "Satterthwaite",
             "does not mean equality", "not transitive", "share five or more seeds",
             "Holm-corrected at 5%",
             "test-cpu-2t", "0.29 M params", "33.00 M MACs", "1.20 MB", "latency 0.80 ms", "(0.90)",
             "eager fp32", "cpu, 1 thread", "training 12.0 s", "(10.0 to 14.0)", "SD ", "5 seeds",
         ):  # fmt: skip
-            assert said in flat, said
+            assert message in flat, message
     assert "SYNTHETIC" not in leaderboard_of_real(three)
 
 
@@ -229,7 +229,7 @@ def leaderboard_of_real(entries: list[Entry]) -> str:
 
 
 def test_a_narrow_terminal_still_shows_all(three: list[Entry]) -> None:
-    """At 80 columns words wrap and nothing is cut off."""
+    """At 80 columns, text wraps and is not truncated."""
     text = shown(leaderboard(three), 80)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "…" not in text
@@ -237,8 +237,8 @@ def test_a_narrow_terminal_still_shows_all(three: list[Entry]) -> None:
 
 def test_several_hardware_classes_are_distinguished(make_entry: MakeEntry) -> None:
     """Each row shows its hardware class, and the caption warns about comparing times."""
-    made = rows_of({"x": 0.9, "y": 0.8})
-    entries = [make_entry(name, c, hardware=f"cpu-{name}") for name, c in made.items()]
+    result = rows_of({"x": 0.9, "y": 0.8})
+    entries = [make_entry(name, c, hardware=f"cpu-{name}") for name, c in result.items()]
     text = leaderboard(entries).to_markdown()
     assert "cpu-x" in text
     assert "cpu-y" in text
@@ -290,7 +290,7 @@ def test_json_is_plain(three: list[Entry]) -> None:
 
 @pytest.mark.parametrize("form", ["markdown", "html", "rich", "csv"])
 def test_strangers_texts_are_escaped(make_entry: MakeEntry, form: str) -> None:
-    """A message in a result is never interpreted as markup, formula or control sequence."""
+    """Messages are never interpreted as markup, formulas or control sequences."""
     evil = Failure(0, "error", "=cmd() | <script>alert(1)</script> [bold red]x[/] \x1b[2J\n`y`")
     table = leaderboard([make_entry("x", None, failures=(evil,))])
     forms: dict[str, Callable[[], str]] = {

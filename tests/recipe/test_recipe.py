@@ -1,4 +1,4 @@
-"""Recipes: strict reading, overrides, canonical hash."""
+"""Recipes: strict parsing, overrides, canonical hash."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from oraclezoo.recipe.sections import SECTIONS, keys
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:
-    """The registry of built-ins and whatever is installed."""
+    """Return the registry of this environment."""
     return build_registry()
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_recipes_resolve_and_read_back_equal(name: str, registry: Registry) -> None:
-    """Every shipped recipe names things that exist, and survives being written and read."""
+    """Every bundled recipe resolves and survives writing and reading."""
     recipe = resolve(Recipe.load(name), registry)
     again = resolve(Recipe.from_dict(tomllib.loads(recipe.to_toml())), registry)
     assert again == recipe
@@ -40,7 +40,7 @@ def test_shipped_recipes_resolve_and_read_back_equal(name: str, registry: Regist
 
 
 def test_unknown_keys_are_refused_with_the_nearest_name(tmp_path: Path) -> None:
-    """A misspelled section, key or value type never passes silently."""
+    """Misspelled sections and keys and wrong types raise errors."""
     text = Recipe.load("default").to_toml()
     for wrong, right, near in (
         ("[augmentt]", "[augment]", "'augment'"),
@@ -73,13 +73,13 @@ def test_unknown_keys_are_refused_with_the_nearest_name(tmp_path: Path) -> None:
     ],
 )
 def test_values_are_checked(key: str, value: object, says: str) -> None:
-    """A value of the wrong type or out of bounds is one clear usage error."""
+    """A wrong type or a value out of bounds raises a one-line usage error."""
     with pytest.raises(UsageError, match=says):
         Recipe.load("default").override({key: value})
 
 
 def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:
-    """A recipe that is not there is named, with the nearest one or the path."""
+    """The error suggests similar names, or passing a path."""
     with pytest.raises(UnknownNameError, match="'default'"):
         Recipe.load("defualt")
     with pytest.raises(RecipeError, match="no such file"):
@@ -91,7 +91,7 @@ def test_unknown_names_list_what_there_is(tmp_path: Path) -> None:
 
 
 def test_options_of_components_are_checked_when_resolved(registry: Registry) -> None:
-    """The recipe does not know a component's options; resolving does."""
+    """A recipe accepts any component option; ``resolve`` validates them."""
     with pytest.raises(UnknownOptionError, match="'momentum'"):
         resolve(Recipe.load("default", {"optimizer.momentun": 0.9}), registry)
     with pytest.raises(UnknownNameError, match="'oraclenet'"):
@@ -99,7 +99,7 @@ def test_options_of_components_are_checked_when_resolved(registry: Registry) -> 
 
 
 def test_naming_another_component_drops_the_old_ones_options(registry: Registry) -> None:
-    """Any optimizer can replace another by name alone, whatever the order of the overrides."""
+    """An override can replace a component by name, in any order of the overrides."""
     recipe = Recipe.load("authors-cnn", {"optimizer.lr": 0.3, "optimizer.name": "adamw"})
     assert recipe.optimizer.name == "adamw"
     assert dict(recipe.optimizer.options) == {"lr": 0.3}
@@ -109,7 +109,7 @@ def test_naming_another_component_drops_the_old_ones_options(registry: Registry)
 
 
 def test_hash_is_over_what_decides_a_training_and_nothing_else(registry: Registry) -> None:
-    """Name, summary, and whether a default was written out do not change the hash."""
+    """Name, summary and explicit defaults do not change the hash."""
     base = Recipe.load("default")
     hashed = resolve(base, registry).hash
     renamed = base.override({"name": "mine", "summary": "another"})
@@ -140,7 +140,7 @@ def test_integers_and_floats_of_one_value_hash_alike(registry: Registry) -> None
 def test_toml_round_trip(
     epochs: int, shift: float, flip: bool, precision: str, lr: float, summary: str
 ) -> None:
-    """Whatever the values, what is written is read back equal."""
+    """Any values are read back equal."""
     changes: dict[str, object] = {
         "budget.epochs": epochs,
         "augment.shift": shift,
@@ -154,7 +154,7 @@ def test_toml_round_trip(
 
 
 def test_assignments_are_toml_or_plain_text() -> None:
-    """``-s`` takes numbers, booleans, lists and bare words; anything without '=' is refused."""
+    """``-s`` accepts numbers, booleans, lists and plain words; '=' is required."""
     assert parse_assignments(["a.b=0.02", "c.d=true", "e.f=cosine", "g.h=[0.9, 0.95]"]) == {
         "a.b": 0.02,
         "c.d": True,
@@ -167,8 +167,8 @@ def test_assignments_are_toml_or_plain_text() -> None:
 
 
 def test_environment_sets_keys_of_sections_only() -> None:
-    """ORACLEZOO_<SECTION>__<KEY> is an override; other variables are not."""
-    found = from_environment(
+    """ORACLEZOO_<SECTION>__<KEY> is an override; other variables are ignored."""
+    actual = from_environment(
         {
             "ORACLEZOO_OPTIMIZER__LR": "0.5",
             "ORACLEZOO_TRAIN__CHANNELS_LAST": "false",
@@ -176,14 +176,14 @@ def test_environment_sets_keys_of_sections_only() -> None:
             "PATH": "x",
         }
     )
-    assert found == {"optimizer.lr": 0.5, "train.channels_last": False}
+    assert actual == {"optimizer.lr": 0.5, "train.channels_last": False}
     with pytest.raises(UsageError, match="'optimizer'"):
         from_environment({"ORACLEZOO_OPTIMISER__LR": "0.5"})
 
 
 @pytest.mark.parametrize("section", list(SECTIONS.values()))
 def test_every_key_has_help_and_a_valid_default(section: type) -> None:
-    """Defaults pass their own checks, and each key says what it means."""
+    """Defaults are valid, and each key has a help text."""
     for name, option in keys(section).items():
         assert option.help
         assert option.check(option.default, "section") == option.default, name
@@ -201,7 +201,7 @@ def test_every_key_has_help_and_a_valid_default(section: type) -> None:
     ],
 )
 def test_published_recipes_keep_their_hashes(name: str, hash12: str, registry: Registry) -> None:
-    """A key that came later is left out while it has its default: rows stay those of a recipe."""
+    """A key added later is omitted from the hash while it has its default."""
     recipe = resolve(Recipe.load(name, {"data.track": "oracle-mnist-3k"}), registry)
     assert recipe.hash12 == hash12
     assert "distill" not in recipe.canonical()
@@ -215,7 +215,7 @@ def test_published_recipes_keep_their_hashes(name: str, hash12: str, registry: R
 
 
 def test_options_that_came_later_leave_hashes_alone(registry: Registry) -> None:
-    """At its default such an option is no part of the recipe, given or not; changed, it is."""
+    """An option added later is part of the recipe only if it differs from its default."""
     recipe = resolve(Recipe.load("authors-cnn"), registry)
     same = {"optimizer.decay_norms": True, "scheduler.warmup": 0.0}
     assert resolve(Recipe.load("authors-cnn", same), registry).hash == recipe.hash
@@ -226,24 +226,24 @@ def test_options_that_came_later_leave_hashes_alone(registry: Registry) -> None:
 
 
 def test_what_compresses_a_net_is_in_the_hash(registry: Registry) -> None:
-    """Each variant is a recipe of its own; settings that decide nothing there are not in it."""
+    """Each variant has a separate hash; keys without effect do not count."""
     base = Recipe.load("tiny", {"data.track": "oracle-mnist-3k"})
     plain = resolve(base, registry)
-    made = {
+    result = {
         steps: resolve(base.override({"compress.steps": steps}), registry)
         for steps in ("int8", "fp16", "prune50", "prune50+int8", "prune60+int8")
     }
-    assert len({plain.hash, *(recipe.hash for recipe in made.values())}) == 6
-    assert all(recipe.uncompressed.hash == plain.hash for recipe in made.values())
-    assert made["int8"].canonical()["compress"] == {"steps": "int8"}
-    assert made["int8"].label == "tiny (int8)"
-    idle = resolve(made["int8"].override({"compress.epochs": 5}), registry)
-    assert idle.hash == made["int8"].hash
+    assert len({plain.hash, *(recipe.hash for recipe in result.values())}) == 6
+    assert all(recipe.uncompressed.hash == plain.hash for recipe in result.values())
+    assert result["int8"].canonical()["compress"] == {"steps": "int8"}
+    assert result["int8"].label == "tiny (int8)"
+    idle = resolve(result["int8"].override({"compress.epochs": 5}), registry)
+    assert idle.hash == result["int8"].hash
     assert resolve(base.override({"compress.epochs": 5}), registry).hash == plain.hash
-    tuned = resolve(made["prune50"].override({"compress.epochs": 5}), registry)
+    tuned = resolve(result["prune50"].override({"compress.epochs": 5}), registry)
     assert tuned.canonical()["compress"] == {"steps": "prune50", "epochs": 5}
     spelled = resolve(base.override({"compress.steps": "PRUNE50 + int8"}), registry)
-    assert spelled.hash == made["prune50+int8"].hash
+    assert spelled.hash == result["prune50+int8"].hash
     assert Recipe.from_dict(tomllib.loads(spelled.to_toml())).compress == spelled.compress
     with pytest.raises(UsageError, match="unknown step 'int4'"):
         base.override({"compress.steps": "int4"})

@@ -18,7 +18,7 @@ from oraclezoo.specs import Kind
 
 @pytest.mark.parametrize("name", shipped())
 def test_shipped_suites_load(name: str) -> None:
-    """Every recipe that a shipped suite names is there."""
+    """Every recipe of the bundled suites loads."""
     suite = Suite.load(name)
     assert suite.summary
     assert all(load_recipe(recipe).summary for recipe in suite.recipes)
@@ -26,18 +26,18 @@ def test_shipped_suites_load(name: str) -> None:
 
 @pytest.mark.parametrize("kind", COMPONENTS)
 def test_the_suite_of_a_kind_has_every_built_in_of_it(kind: Kind) -> None:
-    """Each under its own name, at a budget of the closed division; all resolve, none twice."""
+    """Each component appears once, within the closed division's budget, and resolves."""
     registry = build_registry()
-    made = {
+    result = {
         recipe.name.removeprefix(f"{kind}s/"): resolve(recipe, registry)
         for recipe in gather([], [f"{kind}s"])
     }
     listed = {entry.spec.name for entry in registry.entries(kind) if entry.builtin}
-    assert made.keys() == listed
-    for name, recipe in made.items():
+    assert result.keys() == listed
+    for name, recipe in result.items():
         assert getattr(recipe, kind).name == f"oraclezoo:{name}"
         assert recipe.budget.epochs <= 50
-    assert len({recipe.hash for recipe in made.values()}) == len(made)
+    assert len({recipe.hash for recipe in result.values()}) == len(result)
 
 
 MADE = """
@@ -54,7 +54,7 @@ epochs = 4
 
 
 def test_a_suite_makes_recipes_from_one(tmp_path: Path) -> None:
-    """What each changes wins over what all change, and what is asked for wins over both."""
+    """Overrides win over ``each``, which wins over ``all``."""
     path = tmp_path / "mine.toml"
     path.write_text(MADE)
     one, two = gather([], [path])
@@ -72,31 +72,31 @@ def test_a_suite_makes_recipes_from_one(tmp_path: Path) -> None:
 
 
 def test_a_suites_recipe_is_told_from_others_of_its_name(tmp_path: Path) -> None:
-    """Wherever it is shown it has its suite's name in front; a run's folder stays one folder."""
+    """Its name has the suite's as a prefix; a run's folder is still a single folder."""
     assert load_recipe("backbones/convmixer").name == "backbones/convmixer"
     path = tmp_path / "my own (2).toml"
     path.write_text(MADE)
-    made = resolve(load_recipe(f"{path}/one"), build_registry())
-    assert made.name == "my-own-2/one"
-    assert folder_name(made, 3) == f"my-own-2-one-{made.hash12}-s3"
-    (tmp_path / "kept.toml").write_text(made.to_toml())
-    assert Recipe.load(tmp_path / "kept.toml").name == made.name
+    recipe = resolve(load_recipe(f"{path}/one"), build_registry())
+    assert recipe.name == "my-own-2/one"
+    assert folder_name(recipe, 3) == f"my-own-2-one-{recipe.hash12}-s3"
+    (tmp_path / "kept.toml").write_text(recipe.to_toml())
+    assert Recipe.load(tmp_path / "kept.toml").name == recipe.name
 
 
 def test_gather_takes_names_paths_and_suites_once_each(tmp_path: Path) -> None:
-    """Recipes and suites mix; the same recipe asked for twice is one; paths are the suite's own."""
+    """Recipes and suites can be mixed; duplicates are dropped; paths are relative to the suite."""
     mine = tmp_path / "mine.toml"
     mine.write_text(Recipe.load("quick").to_toml().replace('name = "quick"', 'name = "mine"'))
     suite = tmp_path / "suite.toml"
     suite.write_text('summary = "two"\nrecipes = ["mine.toml", "default"]\n')
-    found = gather(["quick", mine], [suite, "quick", "reference"], {"budget.epochs": 2})
-    names = [recipe.name for recipe in found]
+    actual = gather(["quick", mine], [suite, "quick", "reference"], {"budget.epochs": 2})
+    names = [recipe.name for recipe in actual]
     assert names == ["quick", "mine", "default", "authors-cnn", "course-project"]
-    assert all(recipe.budget.epochs == 2 for recipe in found)
+    assert all(recipe.budget.epochs == 2 for recipe in actual)
 
 
 def test_wrong_suites_are_refused(tmp_path: Path) -> None:
-    """An unknown name lists the nearest; unknown keys and empty lists are errors."""
+    """Unknown names suggest similar ones; unknown keys and empty lists are errors."""
     with pytest.raises(UnknownNameError, match="'quick'"):
         gather([], ["quik"])
     with pytest.raises(UnknownNameError, match="'default'"):
@@ -106,7 +106,7 @@ def test_wrong_suites_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="'summary'"):
         Suite.load(path)
     for text, says in (
-        ("recipes = []", "it needs 'recipes' or"),
+        ("recipes = []", "'recipes' or"),
         ("recipes = 3", "list of names"),
         ('base = "quick"\nrecipes = ["default"]', "require each other"),
         ("[each.one.budget]\nepochs = 1", "require each other"),

@@ -1,4 +1,4 @@
-"""Variants of a net as text: one normal form, and a clear error for anything else."""
+"""Compression variants as text: one canonical form, and clear errors."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from oraclezoo.recipe.variants import Variant
 def test_steps_are_read_into_one_normal_form(
     text: str, left: int | None, precision: str, normal: str
 ) -> None:
-    """Blanks, capitals and leading zeros do not make another variant."""
-    found = Variant.parse(text)
-    assert (found.left, found.precision, str(found)) == (left, precision, normal)
-    assert Variant.parse(str(found)) == found
+    """Spaces, capitals and leading zeros do not matter."""
+    actual = Variant.parse(text)
+    assert (actual.left, actual.precision, str(actual)) == (left, precision, normal)
+    assert Variant.parse(str(actual)) == actual
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_steps_are_read_into_one_normal_form(
     ],
 )
 def test_anything_else_is_refused_with_what_there_is(text: str, says: str) -> None:
-    """The text is named, and so are the steps or their order."""
+    """The error quotes the text and lists the steps or their order."""
     with pytest.raises(UsageError, match=says) as caught:
         Variant.parse(text)
     assert repr(text) in str(caught.value)

@@ -58,7 +58,7 @@ contents = st.dictionaries(
 
 @st.composite
 def results(draw: st.DrawFn) -> Result:
-    """Any valid result."""
+    """Draw any valid result."""
     seed_numbers = draw(st.lists(st.integers(0, 2**53 - 1), unique=True, max_size=4))
     failures = draw(
         st.lists(
@@ -134,7 +134,7 @@ def results(draw: st.DrawFn) -> Result:
 
 
 def example() -> dict[str, Any]:
-    """One valid document, to break."""
+    """Return a valid document for the tests to break."""
     content = {"backbone": {"name": "oraclezoo:lenet5", "options": {}}, "epochs": 15}
     component = {"name": "oraclezoo:x", "distribution": "oraclezoo", "version": "0.1.0"}
     return {
@@ -214,7 +214,7 @@ def example() -> dict[str, Any]:
 
 
 def broken(where: tuple[str | int, ...], value: Any) -> dict[str, Any]:
-    """The example with one field replaced or added."""
+    """Return the example with one field replaced or added."""
     document = copy.deepcopy(example())
     node: Any = document
     for key in where[:-1]:
@@ -224,18 +224,18 @@ def broken(where: tuple[str | int, ...], value: Any) -> dict[str, Any]:
 
 
 def every_object(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Paths of all objects with fixed keys in a document."""
-    found: list[tuple[str | int, ...]] = []
+    """Return the paths of all objects with fixed keys in a document."""
+    actual: list[tuple[str | int, ...]] = []
     if isinstance(node, dict):
         if path not in (("track", "data_sha256"), ("recipe", "content"), ("libraries",)):
-            found.append(path)
+            actual.append(path)
         for key, item in node.items():
             if key != "content":
-                found += every_object(item, (*path, key))
+                actual += every_object(item, (*path, key))
     elif isinstance(node, list):
         for index, item in enumerate(node):
-            found += every_object(item, (*path, index))
-    return found
+            actual += every_object(item, (*path, index))
+    return actual
 
 
 @settings(
@@ -243,7 +243,7 @@ def every_object(node: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str 
 )
 @given(results())
 def test_file_and_back_changes_nothing(tmp_path: Path, result: Result) -> None:
-    """What is saved is loaded equal, whatever its texts and numbers are."""
+    """A saved result loads equal, for any texts and numbers."""
     path = result.save(tmp_path)
     assert path == tmp_path / f"{result.id}.json"
     loaded = Result.load(path)
@@ -253,7 +253,7 @@ def test_file_and_back_changes_nothing(tmp_path: Path, result: Result) -> None:
 
 
 def test_schema_is_a_valid_schema_and_describes_every_field() -> None:
-    """The published schema is Draft 2020-12, refuses unknown keys, and says what each field is."""
+    """The schema is Draft 2020-12, rejects unknown keys and describes each field."""
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
 
@@ -271,13 +271,13 @@ def test_schema_is_a_valid_schema_and_describes_every_field() -> None:
 
 
 def test_the_example_is_valid() -> None:
-    """The document that the tests below break is valid before."""
+    """The document that the tests below break is valid."""
     validate(example())
 
 
 @pytest.mark.parametrize("where", every_object(example()), ids=lambda p: ".".join(map(str, p)))
 def test_unknown_keys_are_refused(where: tuple[str | int, ...]) -> None:
-    """In every object a key that the schema does not have is named and refused."""
+    """Unknown keys are rejected by name in every object."""
     with pytest.raises(ResultError, match="surprise"):
         validate(broken((*where, "surprise"), 1))
 
@@ -334,7 +334,7 @@ def test_missing_keys_are_refused(where: tuple[str | int, ...]) -> None:
     ],
 )
 def test_a_broken_field_is_named(where: tuple[str | int, ...], value: Any, field: str) -> None:
-    """A wrong type, bound, form or contradiction is told in one line that begins at its field."""
+    """The error is one line that begins with the field."""
     with pytest.raises(ResultError) as caught:
         validate(broken(where, value))
     assert str(caught.value).startswith(field)
@@ -343,7 +343,7 @@ def test_a_broken_field_is_named(where: tuple[str | int, ...], value: Any, field
 
 
 def test_a_seed_counts_once() -> None:
-    """The same seed twice would shrink every interval: it is refused."""
+    """A repeated seed would narrow every interval."""
     document = example()
     document["seeds"] *= 2
     with pytest.raises(ResultError, match="twice"):
@@ -351,7 +351,7 @@ def test_a_seed_counts_once() -> None:
 
 
 def test_a_result_of_failures_alone_is_valid() -> None:
-    """No seed succeeded: no predictions, maybe no model; neither seed nor failure: refused."""
+    """Predictions and model are optional then; a result without seeds and failures is invalid."""
     document = example() | {"seeds": [], "predictions": None, "model": None}
     assert Result.from_json_dict(document).seeds == ()
     with pytest.raises(ResultError, match="seeds"):
@@ -359,7 +359,7 @@ def test_a_result_of_failures_alone_is_valid() -> None:
 
 
 def test_refit_has_the_validation_images_in_its_budget() -> None:
-    """Fifty epochs' worth counts the images trained on."""
+    """The budget of fifty epochs counts all images that are trained on."""
     document = broken(("recipe", "refit"), True)
     validate(document | {"examples": 50 * 2000})
     with pytest.raises(ResultError, match="closed division allows 100000"):
@@ -377,7 +377,7 @@ def test_refit_has_the_validation_images_in_its_budget() -> None:
 def test_the_closed_division_is_from_scratch_and_of_one_model(
     content: dict[str, Any], why: str
 ) -> None:
-    """Whoever writes the document, and however few examples there were."""
+    """Pretraining, distillation and pretrained weights require the open division."""
     recipe = {**example()["recipe"], "content": content, "hash": digest(content)}
     with pytest.raises(ResultError, match=rf"track\.division.*{why}"):
         validate(example() | {"recipe": recipe})
@@ -390,7 +390,7 @@ def test_the_closed_division_is_from_scratch_and_of_one_model(
     [b"", b"{", b"[1, 2]", b'"x"', b"\xff\xfe", b'{"schema": NaN}', b"[" * 100_000, b"1" * 5000],
 )
 def test_a_broken_file_is_named(tmp_path: Path, text: bytes) -> None:
-    """A file that is no result gives one line that names the file."""
+    """The one-line error names the file."""
     path = tmp_path / "odd.json"
     path.write_bytes(text)
     with pytest.raises(ResultError, match=r"odd\.json") as caught:
@@ -399,7 +399,7 @@ def test_a_broken_file_is_named(tmp_path: Path, text: bytes) -> None:
 
 
 def test_a_field_of_a_file_is_named_with_the_file(tmp_path: Path) -> None:
-    """Which file, which field, what is wrong, in one line."""
+    """One line names the file, the field and the fault."""
     path = tmp_path / "odd.json"
     path.write_text(json.dumps(broken(("seeds", 0, "accuracy"), 2)))
     with pytest.raises(ResultError, match=r"odd\.json: seeds\[0\]\.accuracy: 2 is greater"):
@@ -407,7 +407,7 @@ def test_a_field_of_a_file_is_named_with_the_file(tmp_path: Path) -> None:
 
 
 def test_a_number_too_large_for_a_float_is_refused(tmp_path: Path) -> None:
-    """1e999 is JSON, and read as infinity: it is refused even where any content may stand."""
+    """1e999 is parsed as infinity and rejected, even in free-form content."""
     path = tmp_path / "odd.json"
     text = json.dumps(example())
     path.write_text(text.replace('"epochs": 15', '"epochs": 1e999'))
@@ -416,7 +416,7 @@ def test_a_number_too_large_for_a_float_is_refused(tmp_path: Path) -> None:
 
 
 def test_deep_nesting_is_refused(tmp_path: Path) -> None:
-    """Nesting beyond what a recipe can have is an error of ours, not of the interpreter."""
+    """Deep nesting raises ResultError instead of RecursionError."""
     path = tmp_path / "odd.json"
     deep = "[" * 900 + "]" * 900
     path.write_text(json.dumps(example()).replace('"epochs": 15', f'"epochs": {deep}'))
@@ -425,7 +425,7 @@ def test_deep_nesting_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
-    """A file larger than any result is not read into memory."""
+    """A file larger than any result is not read."""
     path = tmp_path / "odd.json"
     with path.open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
@@ -434,7 +434,7 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
 
 
 def test_nothing_invalid_is_written(tmp_path: Path) -> None:
-    """Saving validates first: a refused result leaves no file, whole or partial."""
+    """An invalid result leaves no file, not even a partial one."""
     good = Result.from_json_dict(example())
     bad = Result(**{f: getattr(good, f) for f in good.__dataclass_fields__} | {"examples": -1})
     with pytest.raises(ResultError, match="examples"):
@@ -443,7 +443,7 @@ def test_nothing_invalid_is_written(tmp_path: Path) -> None:
 
 
 def test_saving_replaces_whole_files_only(tmp_path: Path) -> None:
-    """A second save of the same id replaces the first and leaves nothing else behind."""
+    """Saving again replaces the file atomically."""
     result = Result.from_json_dict(example())
     result.save(tmp_path)
     result.save(tmp_path)
@@ -451,20 +451,20 @@ def test_saving_replaces_whole_files_only(tmp_path: Path) -> None:
 
 
 def test_ids_fit_file_names() -> None:
-    """Whatever the parts are, the id is one that the schema accepts."""
-    found = make_id("dist:my/track", "default", "0123456789abcdef" * 4, "nvidia-h200")
-    assert found == "dist-my-track-default-0123456789ab-nvidia-h200"
-    validate(example() | {"id": found})
+    """Any parts give an id that the schema accepts."""
+    actual = make_id("dist:my/track", "default", "0123456789abcdef" * 4, "nvidia-h200")
+    assert actual == "dist-my-track-default-0123456789ab-nvidia-h200"
+    validate(example() | {"id": actual})
 
 
 def test_data_key_ignores_order_and_sees_bytes() -> None:
-    """Equal files give equal keys in any order; another digest or name gives another."""
+    """Equal files give equal keys in any order; other digests or names do not."""
     assert data_key({"a": "1", "b": "2"}) == data_key({"b": "2", "a": "1"})
     assert data_key({"a": "1", "b": "2"}) != data_key({"a": "2", "b": "1"})
 
 
 def test_the_room_is_light() -> None:
-    """Importing it imports neither jsonschema nor anything numerical."""
+    """The package imports neither jsonschema nor numerical libraries."""
     code = (
         "import sys, oraclezoo.result; "
         "print([m for m in ('jsonschema', 'numpy', 'scipy', 'torch') if m in sys.modules])"
@@ -474,7 +474,7 @@ def test_the_room_is_light() -> None:
 
 
 def worn(rows: int) -> dict[str, Any]:
-    """Accuracies on corrupted images of so many seeds."""
+    """Return corruption scores for a number of seeds."""
     table = [[0.9, 0.8, 0.7, 0.6, 0.5]] * rows
     names = ("grain", "blur")
     return {
@@ -485,7 +485,7 @@ def worn(rows: int) -> dict[str, Any]:
 
 
 def test_robustness_is_absent_unless_it_was_measured() -> None:
-    """A document without it is as before to the key; one with it comes back equal."""
+    """A document without corruption scores has no such key; one with them loads equal."""
     plain = Result.from_json_dict(example())
     assert plain.robustness is None
     assert plain.to_json_dict() == example()
@@ -505,13 +505,13 @@ def test_robustness_is_absent_unless_it_was_measured() -> None:
     ],
 )
 def test_robustness_that_does_not_fit_is_refused(value: Any, field: str) -> None:
-    """A row for each seed, five severities, no unknown key, and never null."""
+    """A row per seed and five severities are required; unknown keys and null are not allowed."""
     with pytest.raises(ResultError, match=re.escape(field)):
         validate(broken(("robustness",), value))
 
 
 def test_what_surely_fits_is_what_jsonschema_accepts() -> None:
-    """The quick way for plain numbers never lets through what the schema refuses."""
+    """The fast path for numbers accepts nothing that the schema rejects."""
     values = [0, 1, -1, 5, 0.0, 0.5, 1.0, 5.0, -0.5, 2**60, 1e300, math.nan, math.inf, True, False]
     plain = [
         {"type": kind, **bounds}

@@ -1,4 +1,4 @@
-"""The search of a compression: made candidates in, the next strength and the best one out."""
+"""Search strategy: proposals of the next ratio and selection of the best candidate."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from oraclezoo.card import Backbone
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.search.goals import Goals, best, loosened, nearest
 from oraclezoo.search.journal import Candidate, Journal, Trial
@@ -20,7 +21,7 @@ Cost = Callable[[float], float]
 
 
 def candidate(precision: str = "int8", **changes: Any) -> Candidate:
-    """One that is half as fast and large, and as accurate as the original."""
+    """Return a candidate with half the latency and size, as accurate as the original."""
     facts: dict[str, Any] = {
         "accuracy": 0.9,
         "loss": 0.3,
@@ -51,9 +52,9 @@ def searched(
     drop: Cost = lambda s: 0.0,
     grid: int = 64,
 ) -> list[Trial]:
-    """All trials of a search where the costs are functions of the share that is left.
+    """Return all trials of a search whose costs are functions of the fraction left.
 
-    ``grid``: nets have so many strengths, and what is asked is rounded down to one.
+    ``grid`` is the number of reachable fractions; requests are rounded down to one of them.
     """
     trials: list[Trial] = []
     while (share := next_share(trials, goals)) is not None:
@@ -62,16 +63,16 @@ def searched(
         if not left:
             trials.append(trial(len(trials) + 1, share, reason="cannot be reached"))
             continue
-        made = [
+        result = [
             candidate(name, macs=left, latency=cost(left), difference=-drop(left))
             for name, cost in (("fp32", float_), ("int8", int8))
         ]
-        trials.append(Trial(len(trials) + 1, share, tuple(made)))
+        trials.append(Trial(len(trials) + 1, share, tuple(result)))
     return trials
 
 
 def test_the_first_trial_prunes_nothing() -> None:
-    """int8 may be enough."""
+    """int8 alone may be sufficient."""
     assert next_share([], Goals(latency=0.5)) == 1
 
 
@@ -85,7 +86,7 @@ def test_the_first_trial_prunes_nothing() -> None:
 def test_whatever_the_costs_the_largest_share_within_is_found(
     target: float, fixed: float, gain: float, grid: int
 ) -> None:
-    """Of either precision, up to the resolution; no strength is tried twice, and it ends."""
+    """Bisection ends for each precision, within the resolution and without repeats."""
 
     def int8(share: float) -> float:
         return fixed + gain * share
@@ -94,28 +95,28 @@ def test_whatever_the_costs_the_largest_share_within_is_found(
         return fixed + (1 - fixed) * share
 
     trials = searched(Goals(latency=target), int8, float_=float_, grid=grid)
-    asked = [t.asked for t in trials]
-    assert len(set(asked)) == len(asked)
-    assert all(0 < share <= 1 for share in asked)
+    arguments = [t.asked for t in trials]
+    assert len(set(arguments)) == len(arguments)
+    assert all(0 < share <= 1 for share in arguments)
     strengths = [1.0, *(k / grid for k in range(1, grid))]
     possible = [s for s in strengths if min(int8(s), float_(s)) <= target]
     if max(possible, default=0.0) > FLOOR + RESOLUTION:
-        found = best(trials, Goals(latency=target))
-        assert found is not None
+        actual = best(trials, Goals(latency=target))
+        assert actual is not None
         done = [t for t in trials if t.candidates]
         meets = [t.reached for t in done if min(m.latency for m in t.candidates) <= target]
         assert max(meets) >= max(possible) - RESOLUTION - 1 / grid
 
 
 def test_int8_that_is_enough_leaves_the_budget_to_weaker_strengths() -> None:
-    """A pruned net may be as good and faster: the widest gap comes first."""
+    """The remaining trials go to the widest gap first."""
     trials = searched(Goals(latency=0.5, max_drop=1.0), lambda s: 0.5 * s)
     assert [t.asked for t in trials][:3] == [1.0, 0.525, 0.762]
     assert min(t.asked for t in trials) < 0.15
 
 
 def test_below_a_strength_that_lost_too_much_nothing_is_tried() -> None:
-    """Fewer channels do not bring back what is lost."""
+    """Removing more channels does not recover the accuracy."""
     goals = Goals(latency=0.9, max_drop=1.0)
     trials = searched(goals, lambda s: 0.5 * s, drop=lambda s: 0.05 * (s < 0.5))
     below = [t.reached for t in trials if t.reached < 0.5]
@@ -124,7 +125,7 @@ def test_below_a_strength_that_lost_too_much_nothing_is_tried() -> None:
 
 
 def test_float_is_searched_where_int8_alone_loses_too_much() -> None:
-    """The strength that makes float fast enough, not the one that int8 would need."""
+    """The fraction is the one that makes float fast enough."""
     trials = [
         trial(
             1,
@@ -138,7 +139,7 @@ def test_float_is_searched_where_int8_alone_loses_too_much() -> None:
 
 
 def test_a_strength_that_cannot_be_reached_bounds_the_search() -> None:
-    """Only larger shares follow; and where no pruning works, none."""
+    """Only larger fractions follow; if no pruning works, none does."""
     whole = trial(
         1, 1.0, candidate("fp32", macs=1.0, latency=1.0), candidate(macs=1.0, latency=0.9)
     )
@@ -150,7 +151,7 @@ def test_a_strength_that_cannot_be_reached_bounds_the_search() -> None:
 
 
 def test_the_best_has_the_least_cross_entropy_within_all_bounds_then_the_least_time() -> None:
-    """Less is no use in one that is slow, large or lossy; one more right answer is no reason."""
+    """Candidates beyond a bound are excluded, however low their cross-entropy."""
     goals = Goals(latency=0.5, size=0.5, max_drop=1.0, max_limit=3.0)
     good, faster = candidate(loss=0.3), candidate(loss=0.3, latency=0.4)
     others = [
@@ -161,25 +162,25 @@ def test_the_best_has_the_least_cross_entropy_within_all_bounds_then_the_least_t
         candidate(loss=0.2, again=0.51),
         candidate(loss=0.31, accuracy=0.95, latency=0.1),
     ]
-    trials = [trial(k, 0.5, made) for k, made in enumerate([good, *others, faster], 1)]
-    found = best(trials, goals)
-    assert found is not None
-    assert found[1] is faster
+    trials = [trial(k, 0.5, result) for k, result in enumerate([good, *others, faster], 1)]
+    actual = best(trials, goals)
+    assert actual is not None
+    assert actual[1] is faster
     assert best(trials[1:6], goals) is None
 
 
 def test_of_those_that_images_cannot_tell_apart_the_least_pruned_is_best() -> None:
-    """Within one standard error of the least cross-entropy; beyond it, pruning more may win."""
+    """The one-standard-error rule applies; beyond it, lower cross-entropy wins."""
     goals = Goals(latency=0.5)
     small, large = candidate(macs=0.3, loss=0.3, loss_se=0.02), candidate(macs=0.7, loss=0.32)
     for other, wins in ((large, large), (dataclasses.replace(large, loss=0.321), small)):
-        found = best([trial(1, 0.3, small), trial(2, 0.7, other)], goals)
-        assert found is not None
-        assert found[1] is wins
+        actual = best([trial(1, 0.3, small), trial(2, 0.7, other)], goals)
+        assert actual is not None
+        assert actual[1] is wins
 
 
 def test_the_nearest_says_what_to_loosen() -> None:
-    """It crosses the fewest bounds; the options let it through."""
+    """It crosses the fewest bounds, and the suggested options accept it."""
     goals = Goals(latency=0.5, max_drop=0.5)
     near = candidate(difference=-0.0151)
     trials = [trial(1, 0.5, candidate(latency=0.9, difference=-0.006)), trial(2, 0.4, near)]
@@ -187,7 +188,7 @@ def test_the_nearest_says_what_to_loosen() -> None:
     crossed = goals.crossed(near)
     assert loosened(crossed) == "--max-drop 1.51"
     assert Goals(latency=0.5, max_drop=1.51).crossed(near) == []
-    assert "lost 1.51 points, more than 0.5" in crossed[0].words
+    assert "accuracy drop 1.51 points above 0.5" in crossed[0].words
 
 
 @pytest.mark.parametrize(
@@ -203,16 +204,16 @@ def test_the_nearest_says_what_to_loosen() -> None:
     ],
 )
 def test_goals_that_mean_nothing(wrong: dict[str, Any], why: str) -> None:
-    """No target, or one out of bounds."""
+    """Goals require a target within its range."""
     with pytest.raises(UsageError, match=why):
         Goals(**wrong)
 
 
 def test_a_journal_tells_again_what_it_was_told(tmp_path: Path) -> None:
-    """Also after a kill in the middle of a line; what is damaged otherwise is an error."""
+    """Trials are read back, also after a torn last line; other corruption is an error."""
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
-    journal.begin("x", (1, 1))
+    journal.begin(Backbone("x", {}), (1, 1))
     first = trial(1, 1.0, candidate("fp32"), candidate())
     journal.end(first)
     journal.end(trial(2, 0.2, reason="DivergedError: x"))
@@ -228,5 +229,5 @@ def test_a_journal_tells_again_what_it_was_told(tmp_path: Path) -> None:
     again.end(trial(3, 0.4, candidate()))
     assert [t.number for t in Journal(path).trials] == [1, 2, 3]
     path.write_text('{"event": "trial", "trial": 1}\n')
-    with pytest.raises(ResultError, match="damaged"):
+    with pytest.raises(ResultError, match="corrupt"):
         Journal(path)

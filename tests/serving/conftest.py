@@ -1,4 +1,4 @@
-"""A deployed model that reads the bands of :mod:`bands`."""
+"""A deployed model for the test images of :mod:`bands`."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from helpers.bands import write_model
 
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a model with an ONNX file and nothing else."""
+    """Return the folder of a model with only an ONNX file."""
     return write_model(tmp_path_factory.mktemp("models") / "bands")

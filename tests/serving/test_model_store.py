@@ -1,4 +1,4 @@
-"""Models by name: shipped ones, those of plugins, and the cache they are fetched into."""
+"""Models by name: bundled ones, those of plugins, and the download cache."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def oraclezoo_models():
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Keeps the test's output clean."""
+        """Silence the server's log."""
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the test's own, and no proxy."""
+    """Use an empty cache folder and no proxy."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
@@ -50,7 +50,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder that is served, and its address."""
+    """Serve a folder over HTTP; return the folder and its URL."""
     folder = tmp_path / "web"
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
@@ -63,7 +63,7 @@ def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def pack(path: Path, *members: tuple[tarfile.TarInfo, bytes], model: Path | None = None) -> Path:
-    """An archive of a model's folder and of further members."""
+    """Pack a model folder and further members into an archive."""
     with tarfile.open(path, "w:gz") as tar:
         if model is not None:
             tar.add(model, "bands")
@@ -83,7 +83,7 @@ def pin(path: Path, url: str) -> dict[str, Any]:
 def pinned(
     request: pytest.FixtureRequest, deployed: Path, cache: Path, web: tuple[Path, str]
 ) -> tuple[Path, dict[str, Any]]:
-    """A packed model and its pin, by either kind of address."""
+    """Return a packed model's pin with an http or file URL."""
     folder, url = web
     archive = pack(folder / "bands.tar.gz", model=deployed)
     address = archive.as_uri() if request.param == "file" else f"{url}/bands.tar.gz"
@@ -91,18 +91,18 @@ def pinned(
 
 
 def visible(folder: Path) -> set[str]:
-    """What lies in a folder, but for locks and what broke off."""
+    """Return the names in a folder, without locks and partial downloads."""
     return {p.name for p in folder.iterdir() if not p.name.startswith(".")}
 
 
 def test_a_model_is_fetched_once_and_verified_each_time(
     pinned: tuple[Path, dict[str, Any]], cache: Path
 ) -> None:
-    """The second time the archive need not be there; it reads images."""
+    """The second use works offline."""
     archive, known = pinned
-    said: list[str] = []
-    folder = store.fetched(**known, progress=said.append)
-    assert said
+    messages: list[str] = []
+    folder = store.fetched(**known, progress=messages.append)
+    assert messages
     assert oz.predictor(folder).predict(drawn(2)).labels.tolist() == [2]
     assert visible(cache) == {folder.name, f"{folder.name}.json"}
     archive.unlink()
@@ -114,7 +114,7 @@ def test_a_model_is_fetched_once_and_verified_each_time(
 def test_what_differs_from_the_archive_is_fetched_anew(
     harm: str, pinned: tuple[Path, dict[str, Any]]
 ) -> None:
-    """A damaged file, one more, one less, or no note of what it should be."""
+    """A corrupt, missing or additional file, or a missing digest list, triggers a new download."""
     _, known = pinned
     folder = store.fetched(**known)
     graph = folder / "model.onnx"
@@ -138,12 +138,12 @@ def test_what_differs_from_the_archive_is_fetched_anew(
 def test_another_file_is_refused_and_nothing_left(
     pinned: tuple[Path, dict[str, Any]], cache: Path
 ) -> None:
-    """Of the same size, one larger, and none."""
+    """A wrong, larger or missing archive leaves no files."""
     archive, known = pinned
     content = archive.read_bytes()
     for other in (content[:-1] + b"x", content + b"x"):
         archive.write_bytes(other)
-        with pytest.raises(DownloadError, match=r"Instead: copy the model's folder"):
+        with pytest.raises(DownloadError, match=r"copy the model's folder"):
             store.fetched(**known)
         assert visible(cache) == set()
     archive.unlink()
@@ -161,10 +161,10 @@ def link(kind: bytes, target: str) -> tuple[tarfile.TarInfo, bytes]:
     ("member", "reason"),
     [
         ((tarfile.TarInfo("../out.txt"), b"x"), "outside"),
-        (link(tarfile.SYMTYPE, "/etc/passwd"), "neither file nor folder"),
-        (link(tarfile.FIFOTYPE, ""), "neither file nor folder"),
-        ((tarfile.TarInfo("bands/zeros"), bytes(3_000_000)), "more in it than its size"),
-        ((tarfile.TarInfo("other/model.json"), b"{}"), "or more than one"),
+        (link(tarfile.SYMTYPE, "/etc/passwd"), "neither a file nor a folder"),
+        (link(tarfile.FIFOTYPE, ""), "neither a file nor a folder"),
+        ((tarfile.TarInfo("bands/zeros"), bytes(3_000_000)), "bytes when unpacked"),
+        ((tarfile.TarInfo("other/model.json"), b"{}"), "exactly one model.json, found 2"),
     ],
     ids=["leads out", "link", "pipe", "bomb", "two models"],
 )
@@ -175,7 +175,7 @@ def test_an_archive_that_is_no_models_is_refused(
     cache: Path,
     tmp_path: Path,
 ) -> None:
-    """Though its digest fits its pin; nothing of it stays in the place of a model."""
+    """A matching digest is not sufficient; nothing is installed."""
     archive = pack(tmp_path / "bad.tar.gz", member, model=deployed)
     with pytest.raises(ResultError, match=reason):
         store.fetched(**pin(archive, archive.as_uri()))
@@ -185,16 +185,16 @@ def test_an_archive_that_is_no_models_is_refused(
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00 no gzip"])
 def test_what_is_no_archive_is_refused(content: bytes, cache: Path, tmp_path: Path) -> None:
-    """One line says so."""
+    """The error is a single line."""
     archive = tmp_path / "bad.tar.gz"
     archive.write_bytes(content)
     known = pin(archive, archive.as_uri()) | {"size_bytes": max(1, len(content))}
-    with pytest.raises(ResultError, match="no archive of a model"):
+    with pytest.raises(ResultError, match="not a valid model archive"):
         store.fetched(**known)
 
 
 def test_a_plugin_offers_models(site: Any, pinned: tuple[Path, dict[str, Any]]) -> None:
-    """By its hook, pinned; found by bare and qualified name."""
+    """A plugin's pinned model is found by its bare and its qualified name."""
     _, known = pinned
     site.add(
         "zoo-a", PLUGIN.format(url=known["url"], sha256=known["sha256"], size=known["size_bytes"])
@@ -218,7 +218,7 @@ def test_a_plugin_offers_models(site: Any, pinned: tuple[Path, dict[str, Any]]) 
     ids=str,
 )
 def test_a_plugins_model_must_be_pinned(site: Any, change: dict[str, Any]) -> None:
-    """Or the plugin is quarantined, and told how to make a pin."""
+    """Otherwise the plugin is quarantined, with the fix."""
     good = {"url": "https://host/x.tar", "sha256": "f" * 64, "size": 9}
     site.add("zoo-a", PLUGIN.format(**good | change))
     site.add("zoo-b", PLUGIN.format(**good))
@@ -229,7 +229,7 @@ def test_a_plugins_model_must_be_pinned(site: Any, change: dict[str, Any]) -> No
 
 
 def test_a_plugin_cannot_slip_in_a_factory(site: Any) -> None:
-    """A spec of kind model with a target of its own would be loaded unverified."""
+    """A model spec with another target would load unverified files."""
     site.add(
         "zoo-a",
         "@hookimpl\ndef oraclezoo_models():\n"
@@ -240,7 +240,7 @@ def test_a_plugin_cannot_slip_in_a_factory(site: Any) -> None:
 
 @pytest.fixture
 def shipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
-    """Ships the band model under a name, as the index of a release would."""
+    """Return a function that adds the test model to the bundled ones."""
     models = tmp_path / "models"
 
     def ship(name: str) -> Path:
@@ -267,7 +267,7 @@ def shipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 def test_a_shipped_name_means_the_shipped_model(
     shipping: Callable[[str], Path], site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever plugins offer and whatever folder lies about; no plugin is loaded for it."""
+    """Plugins and folders of the same name do not matter; no plugin is loaded."""
     folder = shipping("bands")
     site.add("zoo-a", PLUGIN.format(url="https://host/x.tar", sha256="f" * 64, size=9))
     monkeypatch.chdir(tmp_path)
@@ -284,11 +284,11 @@ def test_a_shipped_name_means_the_shipped_model(
 
 
 def test_a_shipped_model_is_verified(shipping: Callable[[str], Path]) -> None:
-    """By the digests in the index, each time."""
+    """The digests in the index are checked on each use."""
     folder = shipping("bands")
     card = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({**card, "classes": list("abcd")}))
-    with pytest.raises(ResultError, match=r"model\.json is damaged: reinstall"):
+    with pytest.raises(ResultError, match=r"model\.json is corrupt: reinstall"):
         locate("bands")
     (folder / "model.json").unlink()
     with pytest.raises(ResultError, match=r"model\.json is missing: reinstall"):
@@ -296,7 +296,7 @@ def test_a_shipped_model_is_verified(shipping: Callable[[str], Path]) -> None:
 
 
 def test_an_unknown_name_lists_the_nearest(shipping: Callable[[str], Path]) -> None:
-    """Where it could be no path."""
+    """Names that could be paths are returned as paths."""
     shipping("bands")
     with pytest.raises(UnknownNameError, match="did you mean 'bands'"):
         locate("band")
@@ -307,15 +307,15 @@ def test_an_unknown_name_lists_the_nearest(shipping: Callable[[str], Path]) -> N
     "text", ["[", '[x]\nsummary = "s"\n', "[x]\nfiles = 3\n", "x = 1\n"], ids=range(4)
 )
 def test_a_broken_index_is_told(text: str, tmp_path: Path) -> None:
-    """One of one's own could be."""
+    """An invalid index raises a one-line error."""
     path = tmp_path / "index.toml"
     path.write_text(text)
-    with pytest.raises(ResultError, match="not an index of models"):
+    with pytest.raises(ResultError, match="invalid model index"):
         listing.models(path)
 
 
 def test_the_shipped_index_is_true() -> None:
-    """Each shipped model's files are there, have their digests, and are all that is there."""
+    """Each bundled model has exactly the files of the index, with their digests."""
     for spec in listing.models():
         if spec.target != listing.SHIPPED_MODEL:
             continue
@@ -328,7 +328,7 @@ def test_the_shipped_index_is_true() -> None:
 
 
 def test_shipped_models_are_as_small_as_is_said() -> None:
-    """All of them are under 3 MB, and oraclenet_n is under 100 kB as int8."""
+    """The bundled models take under 3 MB, and oraclenet_n under 100 kB as int8."""
     shipped = [spec for spec in listing.models() if spec.target == listing.SHIPPED_MODEL]
     assert sum(spec.facts["size_bytes"] for spec in shipped) < 3_000_000
     graph = locate("oraclenet_n") / "model.onnx"
@@ -343,10 +343,10 @@ def test_shipped_models_are_as_small_as_is_said() -> None:
     "name", [s.name for s in listing.models() if s.target == listing.SHIPPED_MODEL]
 )
 def test_a_shipped_model_reads_as_its_card_says(name: str, oracle_dir: Path) -> None:
-    """The published images, by the file that ships; rounding may differ between processors."""
+    """The published labels are reproduced, up to rounding on other processors."""
     stated = json.loads((locate(name) / "model.json").read_text("utf-8"))["result"]
     dataset = oz.registry().create("dataset", stated["track"], data_dir=oracle_dir)
     part = dataset.split(stated["split"])
-    found = oz.predictor(name).predict(np.asarray(part.images)).labels
-    assert len(found) == stated["images"]
-    assert (found == part.labels).mean() == pytest.approx(stated["accuracy"], abs=0.01)
+    actual = oz.predictor(name).predict(np.asarray(part.images)).labels
+    assert len(actual) == stated["images"]
+    assert (actual == part.labels).mean() == pytest.approx(stated["accuracy"], abs=0.01)

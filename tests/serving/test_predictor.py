@@ -1,4 +1,4 @@
-"""A deployed model reads images, and refuses to be anything else."""
+"""Prediction with a deployed model, and errors for anything else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from oraclezoo.serving.sources import Source, expand
 
 
 def test_it_reads_images_of_any_kind(deployed: Path, tmp_path: Path) -> None:
-    """Files, large and wide ones, inverted ones: the label is the band that is bright."""
+    """Files, sizes, shapes and polarities give the label of the bright band."""
     from PIL import Image
 
     path = tmp_path / "file.png"
@@ -33,7 +33,7 @@ def test_it_reads_images_of_any_kind(deployed: Path, tmp_path: Path) -> None:
 
 
 def test_the_card_says_how_far_jpeg_images_are_smoothed(deployed: Path, tmp_path: Path) -> None:
-    """A net that has learned to read them says by nothing; a card that says nothing, by 0.4."""
+    """Without an entry in the card, the smoothing is 0.4."""
     from io import BytesIO
 
     from PIL import Image
@@ -52,7 +52,7 @@ def test_the_card_says_how_far_jpeg_images_are_smoothed(deployed: Path, tmp_path
 
 
 def test_an_image_reads_alike_alone_and_in_a_crowd(deployed: Path) -> None:
-    """However many there are, and where batches end."""
+    """Predictions do not depend on the batch."""
     images = np.stack([drawn(i % CLASSES, seed=i) for i in range(2 * BATCH + 3)])
     predictor = Predictor(deployed, threads=1)
     whole = predictor.predict(images).probabilities
@@ -62,7 +62,7 @@ def test_an_image_reads_alike_alone_and_in_a_crowd(deployed: Path) -> None:
 
 
 def test_many_sources_are_read_in_order_and_bad_ones_told(deployed: Path, tmp_path: Path) -> None:
-    """At most a batch of them is taken at a time."""
+    """At most one batch of sources is held at a time."""
     from io import BytesIO
 
     from PIL import Image
@@ -92,7 +92,7 @@ def test_many_sources_are_read_in_order_and_bad_ones_told(deployed: Path, tmp_pa
 
 
 def test_reading_never_imports_torch(deployed: Path) -> None:
-    """Nor timm, onnx or scipy; from Python."""
+    """Nor does it import timm, onnx or scipy."""
     code = (
         "import sys, numpy as np, oraclezoo as oz\n"
         f"print(oz.predictor({str(deployed)!r}).predict(np.zeros((1, 16, 16), np.uint8)).labels)\n"
@@ -105,24 +105,27 @@ def test_reading_never_imports_torch(deployed: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"schema": "oraclezoo/model/2"}, "no card of a model"),
+        ({"schema": "oraclezoo/model/2"}, "not a model card"),
         ({"onnx": None}, "has no ONNX file.*oraclezoo export"),
         ({"classes": ["one"]}, "1 classes and 4 glyphs"),
         ({"glyphs": ["一"]}, "4 classes and 1 glyphs"),
         ({"input": {**CARD["input"], "image_size": 10**9}}, "input is"),
         ({"input": {**CARD["input"], "in_chans": 3}}, "3 channels"),
-        ({"input": None}, "not one of a model"),
+        ({"input": None}, "not a valid model card"),
         ({"preprocessing": {"mean": 0.1, "std": 0.0}}, "preprocessing is"),
         ({"preprocessing": {**CARD["preprocessing"], "jpeg_smoothing": 2}}, "preprocessing is"),
         ({"onnx_entry": {"file": "../model.onnx"}}, "onnx is"),
-        ({"onnx_entry": {"file": "other.onnx"}}, "other.onnx, which its card names, is missing"),
-        ({"onnx_entry": {"sha256": "0" * 64}}, "as its card says: it is damaged"),
+        (
+            {"onnx_entry": {"file": "other.onnx"}},
+            "other.onnx: not found, but named in the",
+        ),
+        ({"onnx_entry": {"sha256": "0" * 64}}, "the file is corrupt or belongs to another model"),
     ],
 )
 def test_a_folder_that_is_not_right_is_refused(
     changes: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
-    """Each with its own reason, in a line or two."""
+    """Each fault raises an error of one or two lines."""
     folder = write_model(tmp_path / "model", **changes)
     with pytest.raises(ResultError, match=reason) as refused:
         Predictor(folder)
@@ -131,14 +134,14 @@ def test_a_folder_that_is_not_right_is_refused(
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', "[" * 100_000])
 def test_a_broken_card_is_refused(text: str, deployed: Path, tmp_path: Path) -> None:
-    """Cut short, of another kind, or made to hurt."""
+    """The card is truncated, of another type, or malicious."""
     (tmp_path / "model.json").write_text(text)
-    with pytest.raises(ResultError, match=r"broken or cut short|no card of a model"):
+    with pytest.raises(ResultError, match=r"corrupt or truncated|not a model card"):
         Predictor(tmp_path)
 
 
 def test_a_place_without_a_card_is_no_model(tmp_path: Path) -> None:
-    """An empty folder, none, or a file."""
+    """An empty folder, a missing folder and a file raise an error."""
     (tmp_path / "file").write_text("x")
     for name in ("", "nowhere", "file"):
         with pytest.raises(ResultError, match="not a model folder"):
@@ -148,9 +151,9 @@ def test_a_place_without_a_card_is_no_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (band_graph().SerializeToString()[:-40], "cannot be read by ONNX Runtime"),
+        (band_graph().SerializeToString()[:-40], "truncated, or not an ONNX file"),
         (b"", "cannot be read by ONNX Runtime"),
-        (band_graph(size=20).SerializeToString(), "model of 16x16 images"),
+        (band_graph(size=20).SerializeToString(), "for 16x16 images"),
         (band_graph(classes=5).SerializeToString(), "4 classes"),
         (band_graph(output="scores").SerializeToString(), "scores"),
         (band_graph(dtype=TensorProto.FLOAT).SerializeToString(), "uint8"),
@@ -160,23 +163,23 @@ def test_a_place_without_a_card_is_no_model(tmp_path: Path) -> None:
 def test_an_onnx_file_that_is_not_a_models_is_refused(
     content: bytes, reason: str, tmp_path: Path
 ) -> None:
-    """Though its digest fits the card."""
+    """A matching digest is not sufficient."""
     with pytest.raises(ResultError, match=reason):
         Predictor(write_model(tmp_path, content))
 
 
 def test_outputs_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
-    """A graph without its softmax."""
+    """For instance, a graph without softmax."""
     model = band_graph()
     model.graph.node[-1].op_type = "Identity"
     del model.graph.node[-1].attribute[:]
     predictor = Predictor(write_model(tmp_path, model.SerializeToString()))
-    with pytest.raises(ResultError, match="is not probabilities"):
+    with pytest.raises(ResultError, match="are not probabilities"):
         predictor.predict(drawn(1))
 
 
 def test_a_folder_of_files_reads_as_one_by_one(deployed: Path, tmp_path: Path) -> None:
-    """expand and read together."""
+    """``expand`` and ``read`` work together."""
     from io import BytesIO
 
     from PIL import Image

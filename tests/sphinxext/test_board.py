@@ -1,4 +1,4 @@
-"""The directive in a documentation: files to download, text for other builders, clear errors."""
+"""The Sphinx directive: downloads, text for other builders, errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A documentation with a page in a folder, beside a copy of the committed results."""
+    """Return documentation with a page next to a copy of the committed results."""
     source = tmp_path / "docs"
     (source / "deep").mkdir(parents=True)
     shutil.copytree(RESULTS, tmp_path / "results")
@@ -30,14 +30,14 @@ def source(tmp_path: Path) -> Path:
 
 
 def build(source: Path, builder: str) -> subprocess.CompletedProcess[str]:
-    """Sphinx's own command, warnings as errors."""
+    """Run sphinx-build with warnings as errors."""
     command = [sys.executable, "-m", "sphinx", "-n", "-W", "-q", "-b", builder]
     out = source.parent / builder
     return subprocess.run([*command, str(source), str(out)], capture_output=True, text=True)
 
 
 def test_the_files_to_download_are_what_the_command_prints(source: Path) -> None:
-    """JSON and CSV, and the page's links lead to them from where it lies."""
+    """JSON and CSV equal the command's output, and the page's links resolve."""
     done = build(source, "html")
     assert done.returncode == 0, done.stderr
     folder = source.parent / "html" / "_static" / "oraclezoo"
@@ -57,7 +57,7 @@ def test_the_files_to_download_are_what_the_command_prints(source: Path) -> None
 
 
 def test_a_result_that_came_later_is_shown(source: Path) -> None:
-    """A second build reads the page anew, though its own text is as it was."""
+    """A second build reads the page again, although its text is unchanged."""
     results = source.parent / "results"
     held_back = sorted(results.glob("oracle-mnist-3k-authors-cnn-8ccef09c650f-*"))
     for path in held_back:
@@ -72,7 +72,7 @@ def test_a_result_that_came_later_is_shown(source: Path) -> None:
 
 
 def test_other_builders_show_the_tables_as_text(source: Path) -> None:
-    """The same tables in Markdown."""
+    """They get the same tables in Markdown."""
     done = build(source, "text")
     assert done.returncode == 0, done.stderr
     text = (source.parent / "text" / "deep" / "board.txt").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def test_other_builders_show_the_tables_as_text(source: Path) -> None:
 
 
 def test_a_forged_result_stops_the_build(source: Path) -> None:
-    """With the file and what is wrong with it; put right, the page is built."""
+    """The error names file and fault; with the result restored, the page builds."""
     path = next((source.parent / "results").glob("*default*.json"))
     text = path.read_text(encoding="utf-8")
     document = json.loads(text)
@@ -89,14 +89,14 @@ def test_a_forged_result_stops_the_build(source: Path) -> None:
     path.write_text(json.dumps(document))
     done = build(source, "html")
     assert done.returncode != 0
-    assert "seed 0 states accuracy 0.999" in done.stderr
+    assert "seed 0: reported accuracy 0.999" in done.stderr
     path.write_text(text, encoding="utf-8")
     assert build(source, "html").returncode == 0
 
 
 @pytest.mark.parametrize("argument", ["/../nowhere", "/conf.py"])
 def test_what_is_no_result_is_an_error_of_the_page(source: Path, argument: str) -> None:
-    """Named by its line."""
+    """The error names the line of the page."""
     page = source / "deep" / "board.rst"
     page.write_text(f"Board\n=====\n\n.. oraclezoo-leaderboard:: {argument}\n")
     done = build(source, "html")

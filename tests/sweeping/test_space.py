@@ -19,7 +19,7 @@ REGISTRY = build_registry()
 
 
 def read(**entries: object) -> Any:
-    """A space with ``__`` for the dots."""
+    """Parse a space given as keywords, with ``__`` in place of dots."""
     return read_space({k.replace("__", "."): v for k, v in entries.items()}, RECIPE, REGISTRY)
 
 
@@ -37,39 +37,39 @@ def read(**entries: object) -> Any:
     ],
 )
 def test_values_as_they_are_written(key: str, text: object, wanted: object) -> None:
-    """Lists, ranges, ranges in the logarithm, names with a colon in them."""
+    """Lists, linear and logarithmic ranges, and names that contain a colon."""
     assert read_space({key: text}, RECIPE, REGISTRY) == (wanted,)
 
 
 @pytest.mark.parametrize(
     ("entries", "says"),
     [
-        ({}, "something to vary"),
+        ({}, "no key to vary"),
         ({"optimizer.lrr": "0.1:1"}, "did you mean 'lr'"),
         ({"optimiser.lr": "0.1:1"}, "optimizer"),
         ({"data.track": "glyphs,idx"}, "cannot be compared"),
         ({"data.refit": "true,false"}, "a refit trains on"),
         ({"optimizer.lr": "log:0:1"}, "above 0"),
-        ({"optimizer.lr": "1:0.1"}, "from low to high"),
-        ({"optimizer.lr": "0.1:1:1"}, "is from 2"),
+        ({"optimizer.lr": "1:0.1"}, "low must be below high"),
+        ({"optimizer.lr": "0.1:1:1"}, "must be from 2"),
         ({"optimizer.lr": "0.1:x"}, "not a number"),
         ({"optimizer.lr": "0.1:1e9"}, "must be in"),
-        ({"budget.epochs": "1.5:3"}, "whole numbers"),
+        ({"budget.epochs": "1.5:3"}, "must be an integer"),
         ({"budget.epochs": "0:3"}, "must be in"),
-        ({"budget.batch_size": "64,64"}, "each once"),
+        ({"budget.batch_size": "64,64"}, "without repeats"),
         ({"train.precision": "fp32:bf16"}, "list its values"),
         ({"optimizer.name": "sgd,sdg"}, "'sgd'"),
         ({"optimizer.name": "adam,sgd", "optimizer.nesterov": "true,false"}, "adam"),
     ],
 )
 def test_an_impossible_setting_is_an_error_at_once(entries: dict[str, object], says: str) -> None:
-    """Before anything is trained, with the key or the point."""
+    """The error is raised before training and names the key or the point."""
     with pytest.raises(UsageError, match=says):
         read_space(entries, RECIPE, REGISTRY)
 
 
 def test_the_size_of_a_grid() -> None:
-    """The product of the counts; a range of floats without a count has none."""
+    """It is the product of the counts, and undefined for a float range without a count."""
     axes = read(optimizer__lr="log:0.01:1:3", budget__epochs="1:2", augment__flip="true,false")
     assert grid_size(axes) == 12
     assert axes[0].grid() == (0.01, 0.1, 1.0)
@@ -82,7 +82,7 @@ def test_the_size_of_a_grid() -> None:
 
 @given(low=st.floats(1e-4, 1), factor=st.floats(1.5, 1e4), log=st.booleans(), share=st.floats(0, 1))
 def test_a_value_lies_in_its_range(low: float, factor: float, log: bool, share: float) -> None:
-    """Whatever Optuna proposes; the middle of a log range is the geometric mean."""
+    """This holds for any proposal; the middle of a log range is the geometric mean."""
     high = low * factor
     axis = Range("optimizer.lr", low, high, log, 3, False)
     assert low <= axis.decode(low + share * (high - low)) <= high
@@ -102,6 +102,6 @@ def test_a_whole_number_stays_one(low: int, more: int, share: float) -> None:
 
 @pytest.mark.parametrize("values", [(1, 2.5), ("sgd", "adamw"), (True, False), ((1, 2), (3,))])
 def test_choices_survive_optuna(values: tuple[object, ...]) -> None:
-    """Lists as well, which Optuna stores as text."""
+    """Lists too, which Optuna stores as text."""
     axis = Choices("x", values)
     assert [axis.decode(axis.encode(value)) for value in values] == list(values)

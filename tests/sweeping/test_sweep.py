@@ -1,4 +1,4 @@
-"""Sweeps: every trial runs once, whatever happens, and is judged without a test image."""
+"""Sweeps: every trial runs once, survives interruption, and never uses a test image."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ AXES = (
 
 
 def run(data: Path, out: Path, space: dict[str, object] | None = None, **more: Any) -> Sweep:
-    """A sweep of a tiny recipe."""
+    """Run a sweep of a tiny recipe."""
     recipe = more.pop("recipe", None) or oz.Recipe.load("authors-cnn", TINY)
     return oz.sweep(recipe, space or SPACE, data_dir=data, device="cpu", out=out, **more)
 
 
 def operations(out: Path, code: int) -> list[dict[str, Any]]:
-    """The journal's records of one of Optuna's operations."""
+    """Return the journal's records of one operation of Optuna."""
     text = (out / "journal.log").read_text()
     return [row for row in map(json.loads, text.splitlines()) if row["op_code"] == code]
 
 
 def parts(out: Path) -> list[tuple[int, str]]:
-    """Trial and name of each training that the journal has."""
+    """Return trial and name of each training run in the journal."""
     rows = operations(out, TRIAL_ATTRIBUTE)
     return [
         (row["trial_id"], name)
@@ -73,7 +73,7 @@ def parts(out: Path) -> list[tuple[int, str]]:
 
 
 def outcomes(sweep: Sweep) -> list[tuple[Any, ...]]:
-    """Each trial's outcome without times."""
+    """Return each trial's outcome without times."""
     return [
         (t.number, t.status, t.point, [(p.accuracy, p.loss) for p in t.parts.values()])
         for t in sweep.trials
@@ -81,15 +81,15 @@ def outcomes(sweep: Sweep) -> list[tuple[Any, ...]]:
 
 
 def test_a_sweep_finds_the_best_and_writes_its_recipe(tiny_idx: Path, tmp_path: Path) -> None:
-    """The best by accuracy, ties by loss; the recipe can be trained and keeps its own refit."""
+    """The best is chosen by accuracy, then loss; its recipe is trainable and keeps ``refit``."""
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "data.refit": True})
-    found = run(tiny_idx, tmp_path / "s", trials=4, recipe=recipe)
-    assert found.complete
-    assert [trial.status for trial in found.trials] == ["done"] * 4
-    best = found.best
+    actual = run(tiny_idx, tmp_path / "s", trials=4, recipe=recipe)
+    assert actual.complete
+    assert [trial.status for trial in actual.trials] == ["done"] * 4
+    best = actual.best
     assert best is not None
-    assert best.accuracy == max(trial.accuracy for trial in found.trials)
-    written = found.best_recipe()
+    assert best.accuracy == max(trial.accuracy for trial in actual.trials)
+    written = actual.best_recipe()
     assert written.data.refit
     assert written.optimizer.options["lr"] == best.point["optimizer.lr"]
     assert "best of 4 trials" in written.summary
@@ -97,11 +97,11 @@ def test_a_sweep_finds_the_best_and_writes_its_recipe(tiny_idx: Path, tmp_path: 
     lone = oz.train(
         written.override({"data.refit": False}), data_dir=tiny_idx, out=tmp_path, device="cpu"
     )
-    assert lone.record["outcome"]["validation_accuracy"] == best.accuracy
+    assert lone.outcome.validation_accuracy == best.accuracy
 
 
 def test_more_trials_go_on_and_others_are_refused(tiny_idx: Path, tmp_path: Path) -> None:
-    """The first ones are not trained again; another space, seed or recipe is an error."""
+    """Finished trials are kept; another space, seed or recipe is an error."""
     first = run(tiny_idx, tmp_path, trials=2)
     more = run(tiny_idx, tmp_path, trials=3)
     assert outcomes(more)[:2] == outcomes(first)
@@ -120,7 +120,7 @@ def test_more_trials_go_on_and_others_are_refused(tiny_idx: Path, tmp_path: Path
 def test_stopped_and_started_again_it_ends_as_if_it_had_not_been(
     tiny_idx: Path, tmp_path: Path, sampler: str, pruner: str
 ) -> None:
-    """The same trials with the same figures, bit for bit; also Optuna's, and its prunings."""
+    """Trials, metrics and prunings are bit-identical after a resume."""
     recipe = oz.Recipe.load("authors-cnn", {**TINY, "budget.epochs": 3})
     settings: dict[str, Any] = {
         "sampler": sampler,
@@ -164,7 +164,7 @@ oz.sweep(recipe, {"optimizer.lr": "log:0.001:0.1"}, trials=20, data_dir=Path(sys
 def test_twenty_trials_killed_in_the_middle_are_finished_none_twice(
     tiny_idx: Path, tmp_path: Path, kills: int
 ) -> None:
-    """By SIGKILL at random moments, until it gets to its end; what came out is what would have."""
+    """A sweep killed at random times ends with the result of an uninterrupted one."""
     moments = random.Random(os.environ.get("ORACLEZOO_TEST_SEED", "0"))
     command = [sys.executable, "-c", SCRIPT, str(tiny_idx), str(tmp_path / "killed")]
     journal = tmp_path / "killed" / "journal.log"
@@ -195,7 +195,7 @@ def test_twenty_trials_killed_in_the_middle_are_finished_none_twice(
 
 @pytest.mark.parametrize("sampler", ["grid", "random"])
 def test_no_point_comes_up_twice(tmp_path: Path, sampler: str) -> None:
-    """In a finite space; the same seed gives the same order, another seed another one."""
+    """In a finite space, points do not repeat; their order depends on the seed only."""
 
     def points(seed: int, out: str) -> list[str]:
         study = Study(tmp_path / out, AXES, Settings(sampler=sampler, seed=seed), {})
@@ -212,7 +212,7 @@ def test_no_point_comes_up_twice(tmp_path: Path, sampler: str) -> None:
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "gp"])
 def test_points_lie_in_the_space(tmp_path: Path, sampler: str) -> None:
-    """Of every sampler, also after its random start; values have six significant digits."""
+    """All samplers stay within the space; values have six significant digits."""
     axes: tuple[Axis, ...] = (
         Range("optimizer.lr", 0.001, 0.1, True, None, False),
         Range("budget.epochs", 3, 30, False, None, True),
@@ -233,7 +233,7 @@ def test_points_lie_in_the_space(tmp_path: Path, sampler: str) -> None:
 
 
 def test_the_journal_is_optunas(tiny_idx: Path, tmp_path: Path) -> None:
-    """It opens by Optuna's own API, as a dashboard does it."""
+    """Optuna's API can open it, as optuna-dashboard does."""
     result = run(tiny_idx, tmp_path, trials=2)
     storage = optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(tmp_path / "journal.log"))
@@ -253,7 +253,7 @@ OLD = [
 
 @pytest.mark.parametrize("name", ["journal.jsonl", "journal.log"])
 def test_a_sweep_of_another_version_is_refused(tiny_idx: Path, tmp_path: Path, name: str) -> None:
-    """In one line that says what to do; the old journal stays as it is."""
+    """A one-line error says what to do; the old journal is not changed."""
     text = "".join(json.dumps({"time": "2026-01-01T00:00:00Z", **row}) + "\n" for row in OLD)
     (tmp_path / name).write_text(text)
     with pytest.raises(UsageError, match=r"oraclezoo 0\.1\.0.*delete it.*--out") as caught:
@@ -284,7 +284,7 @@ def test_a_sweep_of_another_version_is_refused(tiny_idx: Path, tmp_path: Path, n
     ids=range(13),
 )
 def test_a_damaged_journal_is_named_in_one_line(tmp_path: Path, line: bytes) -> None:
-    """Whatever a record holds: the journal, and what to do."""
+    """Any invalid record raises an error that names the journal and the remedy."""
     path = tmp_path / "journal.log"
     study = Study(path, AXES, Settings(), {"seed": 0})
     study.start(study.propose(), "h")
@@ -294,16 +294,16 @@ def test_a_damaged_journal_is_named_in_one_line(tmp_path: Path, line: bytes) -> 
         Study(path, AXES, Settings(), {"seed": 0})
     assert isinstance(caught.value, ResultError), caught.value
     (text,) = str(caught.value).splitlines()
-    assert text.startswith(f"{path}: not a readable journal")
+    assert text.startswith(f"{path}: corrupt sweep journal")
     assert text.endswith("choose another --out")
 
 
 def test_another_file_is_not_truncated(tmp_path: Path) -> None:
-    """Half a record at the end is removed, half a line of something else is not."""
+    """A torn record is removed; a torn line of another file is not."""
     path = tmp_path / "journal.log"
     for text in ("my notes", "many\nlines of notes"):
         path.write_text(text)
-        with pytest.raises(ResultError, match="not a readable journal"):
+        with pytest.raises(ResultError, match="corrupt sweep journal"):
             Study(path, AXES, Settings(), {})
         assert path.read_text() == text
     path.unlink()
@@ -319,7 +319,7 @@ def test_another_file_is_not_truncated(tmp_path: Path) -> None:
 def test_without_optuna_the_extra_is_named(
     tiny_idx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also for a grid; nothing is written."""
+    """This holds for a grid too, and nothing is written."""
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(OracleZooError, match=r"pip install 'oraclezoo\[sweep\]'") as caught:
         run(tiny_idx, tmp_path / "s", sampler="grid", space={"optimizer.lr": [0.1]})
@@ -350,26 +350,28 @@ assert optuna.logging.get_verbosity() == before
 
 
 def test_a_sweep_prints_nothing_and_sends_nothing(tiny_idx: Path, tmp_path: Path) -> None:
-    """Neither Optuna's lines on stderr nor a connection; the user's verbosity is as before."""
+    """Optuna prints nothing and opens no connection; the user's verbosity is restored."""
     command = [sys.executable, "-c", OFFLINE, str(tiny_idx), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_folds_and_seeds_are_trained_in_turn(tiny_idx: Path, tmp_path: Path) -> None:
-    """Two folds at two seeds: four trainings a trial, a standard error, no folds left behind."""
-    found = run(tiny_idx, tmp_path, {"optimizer.lr": [0.01, 0.1]}, sampler="grid", folds=2, seeds=2)
-    assert [len(trial.parts) for trial in found.trials] == [4, 4]
-    assert all(trial.accuracy_se is not None for trial in found.trials)
-    assert "2-fold cross-validation" in found.judged
+    """Two folds at two seeds give four training runs and a standard error per trial."""
+    actual = run(
+        tiny_idx, tmp_path, {"optimizer.lr": [0.01, 0.1]}, sampler="grid", folds=2, seeds=2
+    )
+    assert [len(trial.parts) for trial in actual.trials] == [4, 4]
+    assert all(trial.accuracy_se is not None for trial in actual.trials)
+    assert "2-fold cross-validation" in actual.judged
     assert not (tmp_path / "folds").exists()
-    assert found.best_recipe().data.track == "idx"
+    assert actual.best_recipe().data.track == "idx"
 
 
 def test_the_test_split_is_never_read(
     tmp_path: Path, tiny_idx: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither by validation nor by folds."""
+    """Neither validation nor cross-validation reads it."""
     real = ArrayDataset.split
 
     def guarded(self: ArrayDataset, name: str) -> Split:
@@ -382,15 +384,15 @@ def test_the_test_split_is_never_read(
 
 
 def test_a_failed_trial_is_recorded_and_the_others_run(tiny_idx: Path, tmp_path: Path) -> None:
-    """Diverged, or a batch larger than the data: a reason each."""
-    found = run(
+    """Divergence and too large batches are recorded with their reasons."""
+    loaded = run(
         tiny_idx,
         tmp_path,
         {"optimizer.lr": [0.01, 100.0], "budget.batch_size": [16, 4096]},
         sampler="grid",
         recipe=oz.Recipe.load("authors-cnn", {**TINY, "optimizer.weight_decay": 1.0}),
     )
-    ends = {tuple(t.point.values()): (t.status, t.reason.partition(":")[0]) for t in found.trials}
+    ends = {tuple(t.point.values()): (t.status, t.reason.partition(":")[0]) for t in loaded.trials}
     assert ends == {
         (0.01, 16): ("done", ""),
         (100.0, 16): ("failed", "DivergedError"),
@@ -400,7 +402,7 @@ def test_a_failed_trial_is_recorded_and_the_others_run(tiny_idx: Path, tmp_path:
 
 
 def test_time_that_is_over_leaves_the_rest_for_later(tiny_idx: Path, tmp_path: Path) -> None:
-    """No error; the same call without a limit goes on."""
+    """The time limit is not an error; a later call continues."""
     late = run(tiny_idx, tmp_path, trials=2, timeout_s=0.0)
     assert not late.complete
     assert late.best is None
@@ -408,30 +410,30 @@ def test_time_that_is_over_leaves_the_rest_for_later(tiny_idx: Path, tmp_path: P
 
 
 def test_two_sweeps_do_not_share_a_folder(tiny_idx: Path, tmp_path: Path) -> None:
-    """The second is told, and the first goes on."""
+    """The second sweep raises an error, and the first continues."""
 
     def second(trial: Trial) -> None:
-        with pytest.raises(UsageError, match="another sweep is running"):
+        with pytest.raises(UsageError, match="in use by another process"):
             run(tiny_idx, tmp_path, trials=1)
 
     assert run(tiny_idx, tmp_path, trials=1, on_trial=second).complete
 
 
 def test_importance_names_the_key_that_matters(tmp_path: Path) -> None:
-    """By Optuna's fANOVA; none for fewer than four trials, or for equal ones."""
+    """fANOVA needs at least four trials with different results."""
     axes = (
         Range("optimizer.lr", 0.001, 1, True, None, False),
         Choices("budget.batch_size", (8, 16)),
     )
 
     def study(count: int, step: float) -> Study:
-        made = Study(tmp_path / f"{count}-{step}", axes, Settings(), {})
+        result = Study(tmp_path / f"{count}-{step}", axes, Settings(), {})
         for number in range(count):
             point = {"optimizer.lr": 0.001 * 1.19**number, "budget.batch_size": (8, 16)[number % 2]}
-            made.start(point, str(number))
-            made.add_part(number, 0, Part(0.5 + step * number, 1.0, 1.0))
-            made.end(number, "done")
-        return made
+            result.start(point, str(number))
+            result.add_part(number, 0, Part(0.5 + step * number, 1.0, 1.0))
+            result.end(number, "done")
+        return result
 
     importance = study(39, 0.01).importance()
     assert importance is not None
@@ -445,7 +447,7 @@ def test_importance_names_the_key_that_matters(tmp_path: Path) -> None:
 def test_a_sweep_file_and_the_command(
     tiny_idx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Options come before the file; a table, the best recipe and figures; or one document."""
+    """Options override the file; the output is a table and figures, or one JSON document."""
     monkeypatch.chdir(tmp_path)
     Path("mine.toml").write_text(
         'recipe = "authors-cnn"\nsampler = "grid"\ntrials = 1\n'
@@ -479,8 +481,8 @@ def test_a_sweep_file_and_the_command(
         ("= 3", "sweep"),
     ],
 )
-def test_a_broken_sweep_file_is_outcomes(tmp_path: Path, text: str, says: str) -> None:
-    """An unknown key with the nearest one, a wrong type, no TOML."""
+def test_a_broken_sweep_file_is_an_error(tmp_path: Path, text: str, says: str) -> None:
+    """Unknown keys (with suggestions), wrong types and invalid TOML raise one-line errors."""
     path = tmp_path / "broken.toml"
     path.write_text(text)
     with pytest.raises(RecipeError, match=says):
@@ -492,14 +494,14 @@ def test_a_broken_sweep_file_is_outcomes(tmp_path: Path, text: str, says: str) -
     [{"sampler": "tpee"}, {"pruner": "x"}, {"metric": "f1"}, {"seeds": 0}, {"folds": 1}],
 )
 def test_settings_that_cannot_be(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    """Told before anything is made."""
+    """Invalid settings are rejected before files are written."""
     with pytest.raises(UsageError):
         sweep(oz.Recipe.load("quick"), SPACE, out=tmp_path / "s", **wrong)
     assert not (tmp_path / "s").exists()
 
 
 def test_times_are_read() -> None:
-    """With and without a unit."""
+    """Times are parsed with and without a unit."""
     assert [seconds(text) for text in ("90", "1.5m", "2h", "3 s")] == [90, 90, 7200, 3]
     with pytest.raises(UsageError, match="30m"):
         seconds("soon")

@@ -1,4 +1,4 @@
-"""The built-ins are held to the kit that plugins are held to."""
+"""Conformance of the built-in components."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ test_generated_tracks_keep_their_contract = conformance("oraclezoo:glyphs", "ora
 
 
 def hold(name: str, data_dir: Path) -> None:
-    """No check of a track fails, and none is skipped for want of data."""
+    """Assert that no check of a track fails or is skipped for lack of data."""
     registry = build_registry()
     (track,) = find(registry, name)
     found = list(check(registry, track, data_dir=data_dir))
@@ -26,7 +26,7 @@ def hold(name: str, data_dir: Path) -> None:
 
 
 def test_a_users_files_keep_the_contract(tiny_idx: Path) -> None:
-    """Track ``idx``, on made files."""
+    """Track ``idx`` with generated files."""
     hold("oraclezoo:idx", tiny_idx)
 
 

@@ -1,4 +1,4 @@
-"""The kit finds what is wrong: one broken component for each law, named by the right check."""
+"""The conformance kit detects violations: a component per check that violates it."""
 
 from __future__ import annotations
 
@@ -297,7 +297,7 @@ SOURCES = {
 def verdicts(
     site: Any, kind: str, factory: str, facts: dict[str, Any], options: str = ""
 ) -> dict[str, Verdict]:
-    """What the kit says of one factory of the sources above, by check."""
+    """Return the verdict of each check for a factory of the sources above."""
     heavy = site.add("zoo-parts", SOURCES[kind], entry="parts")
     site.add(
         "zoo-x",
@@ -314,7 +314,7 @@ def verdicts(
 def test_a_broken_law_fails_its_check(
     site: Any, kind: str, factory: str, facts: dict[str, Any], options: str, failing: str
 ) -> None:
-    """With a reason; what comes after a target that is not to be called is skipped."""
+    """The verdict has a reason; after a failed target check, the others are skipped."""
     found = verdicts(site, kind, factory, facts, options)
     assert found[failing].outcome == "fail", found
     assert found[failing].reason
@@ -343,7 +343,7 @@ def test_what_keeps_the_contract_passes(
 
 
 def test_every_check_but_few_has_a_component_that_breaks_it() -> None:
-    """A check that nothing can fail would hold nothing."""
+    """A check that nothing fails would verify nothing."""
     broken = {(kind, failing) for kind, _, _, _, failing in CASES}
     untried = {(c.kind, c.name) for c in CHECKS if c.kind in SOURCES and c.name != "target"}
     assert untried - broken == {
@@ -354,7 +354,7 @@ def test_every_check_but_few_has_a_component_that_breaks_it() -> None:
 
 
 def test_names_are_distributions_or_components(site: Any) -> None:
-    """All of a distribution; a component by its name; a shared name asks which."""
+    """A distribution, a component, and an ambiguous name."""
     site.offer("zoo-a", "one-net", "shared-net")
     site.offer("zoo-b", "shared-net")
     registry = build_registry()
@@ -368,7 +368,7 @@ def test_names_are_distributions_or_components(site: Any) -> None:
 
 
 def test_what_takes_long_can_be_left_out() -> None:
-    """Exporting, and large or unknown amounts of data; nothing else."""
+    """Slow checks are ONNX export and data sets of large or unknown size."""
     registry = build_registry()
     (net,) = find(registry, "lenet5")
     assert [c.name for c in checks_of(net) if is_slow(c, net)] == ["onnx"]

@@ -1,4 +1,4 @@
-"""A package written by the plugin author's guide alone is found, checked, benched and ranked."""
+"""A package written by the plugin guide is discovered, checked, benchmarked and ranked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEST_FILE = re.compile(r"^`tests/(test_\w+\.py)`:\n\n```python\n(.*?)^```$", re.
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that the guide shows, in a folder outside the repository."""
+    """The files of the guide, in a folder outside the repository."""
     folder = tmp_path_factory.mktemp("outside") / "project"
     text = GUIDE.read_text(encoding="utf-8")
     files = dict(FILE.findall(text))
@@ -33,7 +33,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(project: Path) -> dict[str, str]:
-    """A process environment in which it is installed."""
+    """Environment variables of a process in which the package is installed."""
     site = project.parent / "site"
     site.mkdir()
     return lay_out(project, site)
@@ -50,7 +50,7 @@ def run(environment: dict[str, str], here: Path, *words: str) -> str:
 
 
 def test_it_is_found_and_healthy(environment: dict[str, str], tmp_path: Path) -> None:
-    """``plugins`` shows distribution and version; the doctor has nothing to say of it."""
+    """``plugins`` lists distribution and version; the doctor reports no problem."""
     found = json.loads(run(environment, tmp_path, "oraclezoo", "plugins", "--json"))["data"]
     (record,) = [record for record in found if record["distribution"] == "oraclezoo-geometric"]
     assert (record["version"], record["status"]) == ("1.0", "ok")
@@ -71,7 +71,7 @@ for name in ("oraclezoo-geometric", "geometric"):
 
 
 def test_it_keeps_the_contract(environment: dict[str, str], project: Path) -> None:
-    """By ``plugins check``, by its component's name as well, and by the guide's test file."""
+    """By distribution, by component, and by the guide's test file."""
     tests, *reports = run(environment, project, "-c", CHECKS).split("STATUS 0\n")
     assert len(reports) == 3
     for report in reports[:2]:

@@ -1,4 +1,4 @@
-"""``oraclezoo plugins new`` writes a package that works as it is."""
+"""``oraclezoo plugins new`` writes a working package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def new(folder: Path, name: str, kind: str) -> Path:
-    """Scaffold a package by the command line; its folder."""
+    """Create a package on the command line; return its folder."""
     arguments = ["plugins", "new", name, "--kind", kind, "--out", str(folder)]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0, result.output
@@ -51,7 +51,7 @@ main(["plugins", "check", sys.argv[1], "--json"])
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_package_passes_its_tests_and_the_kit(kind: str, tmp_path: Path) -> None:
-    """Installed as it was written, nothing of it fails."""
+    """It passes unchanged after installation."""
     project = new(tmp_path, f"oraclezoo-fresh-{kind}", kind)
     (tmp_path / "site").mkdir()
     environment = lay_out(project, tmp_path / "site")
@@ -71,7 +71,7 @@ def benched(kind: str) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [benched(kind) for kind in KINDS])
 def test_a_new_package_is_benched(kind: str, tiny_idx: Path, tmp_path: Path) -> None:
-    """Installed as it was written, it is in the result with its distribution and version."""
+    """The result contains its distribution and version."""
     project = new(tmp_path, f"oraclezoo-fresh-{kind}", kind)
     (tmp_path / "site").mkdir()
     environment = lay_out(project, tmp_path / "site")
@@ -90,7 +90,7 @@ def test_a_new_package_is_benched(kind: str, tiny_idx: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_package_is_written_in_style(kind: str, tmp_path: Path) -> None:
-    """Formatted, without a warning, by this repository's own rules."""
+    """It satisfies this repository's lint and format rules."""
     project = new(tmp_path, "my-first-thing", kind)
     config = ["--config", str(ROOT / "pyproject.toml"), "--no-cache", str(project)]
     for words in (["check"], ["format", "--check"]):
@@ -116,7 +116,7 @@ def test_a_new_package_is_written_in_style(kind: str, tmp_path: Path) -> None:
     ],
 )
 def test_names_that_would_not_work_are_refused(name: str, why: str, tmp_path: Path) -> None:
-    """Before anything is written, in one line, exit status 2."""
+    """Exit status 2 and one line, before anything is written."""
     arguments = ["plugins", "new", name, "--kind", "scheduler", "--out", str(tmp_path)]
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
@@ -125,7 +125,7 @@ def test_names_that_would_not_work_are_refused(name: str, why: str, tmp_path: Pa
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
-    """Nothing in it is overwritten; a folder to write into must exist."""
+    """Existing files are not overwritten; the parent folder must exist."""
     kept = tmp_path / "my-net" / "README.md"
     kept.parent.mkdir()
     kept.write_text("mine")
@@ -140,7 +140,7 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_package_may_be_called_like_its_kind(kind: str, tmp_path: Path) -> None:
-    """Its class is not called like what it imports."""
+    """The class name does not collide with imports."""
     folder = new(tmp_path, f"oraclezoo-{kind}", kind)
     text = (folder / "src" / f"oraclezoo_{kind}" / f"{kind}.py").read_text(encoding="utf-8")
     assert f"class My{kind.capitalize()}" in text

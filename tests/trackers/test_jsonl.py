@@ -1,4 +1,4 @@
-"""Tracker jsonl: every line is whole, and says which run it is of."""
+"""Tracker jsonl: complete lines, each with its run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def test_lines_of_a_run(tmp_path: Path) -> None:
-    """Settings, figures, digests of each file in a folder, and the end, in this order."""
+    """Configuration, metrics, file digests and status are logged in this order."""
     tracker = JsonLines(run_name="a", folder=tmp_path, config={"optimizer.lr": 0.1, "class": "大"})
     tracker.log(5, {"train/loss": 1.5})
     (tmp_path / "model").mkdir()
@@ -33,7 +33,7 @@ def test_lines_of_a_run(tmp_path: Path) -> None:
 
 
 def test_a_new_run_replaces_and_a_resumed_one_goes_on(tmp_path: Path) -> None:
-    """As the run's own metrics do."""
+    """The file is handled like the run's own metrics."""
     JsonLines(run_name="a", folder=tmp_path, config={"resumed_step": 0}).finish("interrupted")
     JsonLines(run_name="a", folder=tmp_path, config={"resumed_step": 7}).finish("done")
     assert len(rows(tmp_path / "tracker.jsonl")) == 4
@@ -42,7 +42,7 @@ def test_a_new_run_replaces_and_a_resumed_one_goes_on(tmp_path: Path) -> None:
 
 
 def test_runs_may_share_a_file(tmp_path: Path) -> None:
-    """Written to at once by several, no line is torn and none is lost."""
+    """Concurrent runs neither tear nor lose lines."""
     shared = tmp_path / "deep" / "all.jsonl"
 
     def work(name: str) -> None:

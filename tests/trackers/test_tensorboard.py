@@ -1,4 +1,4 @@
-"""Tracker tensorboard: what TensorBoard itself reads from the files."""
+"""Tracker tensorboard, read back with TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oraclezoo.trackers.tensorboard import TensorBoard
 
 
 def read(folder: Path) -> Any:
-    """TensorBoard's own reader, with all that it keeps."""
+    """Read the event files with TensorBoard's reader, without sampling."""
     accumulator = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator"
     ).EventAccumulator(str(folder))
@@ -25,7 +25,7 @@ def steps(folder: Path) -> list[int]:
 
 
 def test_scalars_settings_and_text_are_read_back(tmp_path: Path) -> None:
-    """Figures by step, hyperparameters by name, the recipe as text."""
+    """Scalars by step, hyperparameters by name, and the recipe as text."""
     (tmp_path / "recipe.toml").write_text('name = "a"\n')
     config = {"optimizer.lr": 0.1, "optimizer.betas": [0.9, 0.99], "backbone.hidden": None}
     tracker = TensorBoard(run_name="a", folder=tmp_path, config=config)
@@ -33,20 +33,20 @@ def test_scalars_settings_and_text_are_read_back(tmp_path: Path) -> None:
     for step in (1, 2):
         tracker.log(step, {"train/loss": 1 / step})
     tracker.finish("done")
-    found = read(tmp_path / "tensorboard")
-    assert [event.value for event in found.Scalars("train/loss")] == [1.0, 0.5]
-    (text,) = found.Tensors("recipe.toml/text_summary")
+    actual = read(tmp_path / "tensorboard")
+    assert [event.value for event in actual.Scalars("train/loss")] == [1.0, 0.5]
+    (text,) = actual.Tensors("recipe.toml/text_summary")
     assert b'name = "a"' in text.tensor_proto.string_val[0]
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-    content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    content = actual.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     settings = HParamsPluginData.FromString(content).session_start_info.hparams
     assert settings["optimizer.lr"].number_value == 0.1
     assert settings["optimizer.betas"].string_value == "[0.9, 0.99]"
 
 
 def test_steps_after_a_break_are_not_shown_twice(tmp_path: Path) -> None:
-    """A run that goes on from step 2 replaces what was written after it; a new run all."""
+    """A run resumed at step 2 replaces later events; a new run replaces all."""
     first = TensorBoard(run_name="a", folder=tmp_path, config={"resumed_step": 0})
     for step in (1, 2, 3):
         first.log(step, {"train/loss": 1.0})
@@ -65,7 +65,7 @@ def test_steps_after_a_break_are_not_shown_twice(tmp_path: Path) -> None:
 def test_without_the_package_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The extra's name, in one line."""
+    """The one-line error names the extra."""
     real = builtins.__import__
 
     def missing(name: str, *arguments: Any) -> Any:

@@ -41,21 +41,21 @@ def test_it_counts_and_changes_where_training_starts(data: Path, tmp_path: Path)
     """Examples, steps and seconds of both parts; other weights than without; no folder stays."""
     recipe = oz.Recipe.load("authors-cnn", SETTINGS)
     run = oz.train(recipe, data_dir=data, out=tmp_path)
-    before, outcome = run.record["pretrained"], run.record["outcome"]
-    assert before["track"] == "oraclezoo:glyphs-3k"
-    assert before["examples"] == 1800
-    assert "generated" in before["data_sha256"]
-    assert outcome["examples"] == 1800 + 2 * 200
-    assert outcome["steps"] == 36 + 2 * 4
-    assert outcome["train_s"] > before["train_s"] > 0
+    before, outcome = run.record.pretrained, run.outcome
+    assert before.track == "oraclezoo:glyphs-3k"
+    assert before.examples == 1800
+    assert "generated" in before.data_sha256
+    assert outcome.examples == 1800 + 2 * 200
+    assert outcome.steps == 36 + 2 * 4
+    assert outcome.train_s > before.train_s > 0
     assert not (run.folder / FOLDER).exists()
     plain = oz.train(
         oz.Recipe.load("authors-cnn", {**SETTINGS, "pretrain.epochs": 0}),
         data_dir=data,
         out=tmp_path,
     )
-    assert plain.record["pretrained"] is None
-    assert plain.record["outcome"]["examples"] == 400
+    assert plain.record.pretrained is None
+    assert plain.outcome.examples == 400
     assert any(not torch.equal(a, weights(plain)[key]) for key, a in weights(run).items())
 
 
@@ -76,8 +76,8 @@ def test_stopped_anywhere_it_ends_bit_equal(data: Path, tmp_path: Path, after: i
     resumed = oz.train(recipe, data_dir=data, out=tmp_path / "two", resume=True)
     for key, value in weights(whole).items():
         assert torch.equal(value, weights(resumed)[key]), key
-    assert resumed.record["pretrained"]["examples"] == 1800
-    assert resumed.record["outcome"]["examples"] == 2200
+    assert resumed.record.pretrained.examples == 1800
+    assert resumed.outcome.examples == 2200
 
 
 def test_other_classes_are_refused(tiny_idx: Path, tmp_path: Path) -> None:

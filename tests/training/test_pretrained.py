@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from oraclezoo.artifacts import build
-from oraclezoo.artifacts.record import card
 from oraclezoo.benching.entry import _track
+from oraclezoo.engine.execution import Execution
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
+from oraclezoo.training.prepared import prepare
 
 REGISTRY = build_registry()
 SHAPE = {"in_chans": 1, "num_classes": 10, "image_size": 28}
@@ -42,12 +45,13 @@ def test_what_learns_more_is_of_the_open_division_whatever_its_budget(
 
 def test_a_model_is_rebuilt_without_them() -> None:
     """The card does not ask for weights that its own replace; the recipe's hash tells."""
-    dataset = build.open_dataset(recipe(True), REGISTRY, None)
-    made = card(recipe(True), REGISTRY, dataset, 0.5, 0.5, SHAPE, 0)
-    assert made == card(recipe(False), REGISTRY, dataset, 0.5, 0.5, SHAPE, 0) | {
-        "provenance": made["provenance"],
-        "recipe": recipe(True).to_dict(),
-    }
-    assert made["provenance"]["recipe"]["hash"] == recipe(True).hash != recipe(False).hash
-    backbone = made["backbone"]
-    assert build.build_backbone(REGISTRY, backbone["name"], backbone["options"], SHAPE)
+    execution = Execution(device="cpu")
+    pretrained, plain = (
+        prepare(recipe(value), REGISTRY, execution).card(0) for value in (True, False)
+    )
+    assert pretrained.recipe == recipe(True).to_dict()
+    assert pretrained == replace(plain, provenance=pretrained.provenance, recipe=pretrained.recipe)
+    assert pretrained.provenance is not None
+    assert pretrained.provenance.recipe.hash == recipe(True).hash != recipe(False).hash
+    backbone = pretrained.backbone
+    assert build.build_backbone(REGISTRY, backbone.name, dict(backbone.options), SHAPE)

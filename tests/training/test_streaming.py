@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,16 +47,13 @@ def test_streamed_and_resident_runs_are_bit_equal(
     """Weights, losses and preprocessing; also where training and validation images are joined."""
     held = train(tiny_idx, tmp_path / "held", "1GB", **{"data.refit": refit})
     left = train(tiny_idx, tmp_path / "left", 0, **{"data.refit": refit})
-    assert (held.record["streamed"], left.record["streamed"]) == (False, True)
-    times = ("train_s", "images_per_s")
-    for one, other in zip(held.metrics, left.metrics, strict=True):
-        assert {k: v for k, v in one.items() if k not in times} == {
-            k: v for k, v in other.items() if k not in times
-        }
+    assert (held.record.streamed, left.record.streamed) == (False, True)
+    for first, second in zip(held.metrics, left.metrics, strict=True):
+        assert first == replace(second, train_s=first.train_s, images_per_s=first.images_per_s)
     one, other = (load_state(run.folder / "last.safetensors")["model"] for run in (held, left))
     assert all(torch.equal(one[key], other[key]) for key in one)
-    assert held.record["model"] == left.record["model"]
-    assert held.record["data_sha256"] == left.record["data_sha256"]
+    assert held.record.model == left.record.model
+    assert held.record.provenance.data_sha256 == left.record.provenance.data_sha256
 
 
 def test_a_model_reads_streamed_images(tiny_idx: Path, tmp_path: Path) -> None:
@@ -79,7 +77,7 @@ def test_large_arrays_go_to_the_device_in_batches(
     model = train(tiny_idx, tmp_path, "1GB").model()
     images = np.random.default_rng(0).integers(0, 256, (1300, 16, 16), np.uint8)
     whole = model.predict(images)
-    monkeypatch.setattr("oraclezoo.artifacts.model.AT_ONCE_BYTES", 1000)
+    monkeypatch.setattr("oraclezoo.artifacts.model.CHUNK_BYTES", 1000)
     assert np.array_equal(model.predict(images).probabilities, whole.probabilities)
 
 
@@ -113,7 +111,7 @@ def test_a_file_cut_short_while_training_is_an_error(plain: Path, tmp_path: Path
             should_stop=cut,
         )
     (folder,) = (tmp_path / "runs").iterdir()
-    assert Run.load(folder).record["status"] == "failed"
+    assert Run.load(folder).record.status == "failed"
     assert not [t for t in threading.enumerate() if t.name.startswith("oraclezoo-read-ahead")]
 
 
@@ -131,7 +129,7 @@ def test_bench_hands_the_limit_to_its_jobs(plain: Path, tmp_path: Path) -> None:
     )
     assert not result.failures
     (record,) = (tmp_path / "runs").glob("*/run.json")
-    assert Run.load(record.parent).record["streamed"]
+    assert Run.load(record.parent).record.streamed
 
 
 @given(parts=st.lists(st.integers(1, 9), min_size=1, max_size=3), seed=st.integers(0, 99))
@@ -227,7 +225,7 @@ def test_the_option_and_a_size_that_is_none(tiny_idx: Path, tmp_path: Path) -> N
     done = CliRunner().invoke(cli, [*arguments, *small, *out, "--stream-above", "1kB"])
     assert done.exit_code == 0, done.output
     (folder,) = tmp_path.iterdir()
-    assert Run.load(folder).record["streamed"]
+    assert Run.load(folder).record.streamed
 
 
 def test_only_tracks_that_stream_are_told_the_limit(tiny_idx: Path) -> None:

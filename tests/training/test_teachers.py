@@ -30,15 +30,15 @@ def test_teachers_count_and_change_the_student(tiny_idx: Path, tmp_path: Path) -
     """Examples, steps and seconds are those of all; the teachers' runs do not stay."""
     recipe = oz.Recipe.load("authors-cnn", SETTINGS)
     run = oz.train(recipe, data_dir=tiny_idx, out=tmp_path)
-    taught, outcome = run.record["taught"], run.record["outcome"]
-    assert taught["teachers"] == len(taught["validation_accuracy"]) == 2
-    alone = outcome["examples"] - taught["examples"]
-    assert taught["examples"] == 2 * alone
-    assert outcome["steps"] == 3 * taught["steps"] // 2
-    assert outcome["train_s"] > taught["train_s"] > 0
+    taught, outcome = run.record.taught, run.outcome
+    assert taught.teachers == len(taught.validation_accuracy) == 2
+    alone = outcome.examples - taught.examples
+    assert taught.examples == 2 * alone
+    assert outcome.steps == 3 * taught.steps // 2
+    assert outcome.train_s > taught.train_s > 0
     assert not (run.folder / FOLDER).exists()
     plain = oz.train(recipe.override({"distill.teachers": 0}), data_dir=tiny_idx, out=tmp_path)
-    assert plain.record["taught"] is None
+    assert plain.record.taught is None
     assert any(not torch.equal(a, weights(plain)[key]) for key, a in weights(run).items())
 
 
@@ -49,7 +49,7 @@ def test_stopped_anywhere_the_student_ends_bit_equal(
     """In the first teacher, the second, or the student itself."""
     recipe = oz.Recipe.load("authors-cnn", SETTINGS)
     whole = oz.train(recipe, data_dir=tiny_idx, out=tmp_path / "whole")
-    after = int(share * whole.record["outcome"]["steps"])
+    after = int(share * whole.outcome.steps)
     asked = 0
 
     def should_stop() -> bool:
@@ -62,7 +62,7 @@ def test_stopped_anywhere_the_student_ends_bit_equal(
     resumed = oz.train(recipe, data_dir=tiny_idx, out=tmp_path / "two", resume=True)
     for key, value in weights(whole).items():
         assert torch.equal(value, weights(resumed)[key]), key
-    assert resumed.record["outcome"]["examples"] == whole.record["outcome"]["examples"]
+    assert resumed.outcome.examples == whole.outcome.examples
 
 
 def test_teachers_are_built_by_the_registry_that_was_given(
@@ -77,7 +77,7 @@ def test_teachers_are_built_by_the_registry_that_was_given(
     monkeypatch.setattr("oraclezoo.artifacts.run.build_registry", refuse)
     recipe = oz.Recipe.load("authors-cnn", {**SETTINGS, "budget.epochs": 1, "distill.teachers": 1})
     run = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, registry=registry)
-    assert run.record["taught"]["teachers"] == 1
+    assert run.record.taught.teachers == 1
 
 
 def test_the_hash_tells_of_teachers_only_where_there_are_some() -> None:

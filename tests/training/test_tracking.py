@@ -21,6 +21,7 @@ from oraclezoo.errors import (
     UnknownOptionError,
     UsageError,
 )
+from oraclezoo.jobs import Message
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.training import stacked, tracking
 from oraclezoo.training.tracking import choose
@@ -94,10 +95,10 @@ def test_a_tracker_is_told_all_of_a_training(
     assert recipe == ["artifact", "recipe.toml", []]
     assert [step for _, step, _ in logged] == [9, 18, 27]
     for (_, _, values), row in zip(logged, run.metrics, strict=True):
-        assert values["train/loss"] == row["train_loss"]
-        assert values["validation/accuracy"] == row["validation_accuracy"]
+        assert values["train/loss"] == row.train_loss
+        assert values["validation/accuracy"] == row.validation_accuracy
         assert values["system/cpu_percent"] > 0
-    assert outcome[2]["outcome/train_s"] == run.record["outcome"]["train_s"]
+    assert outcome[2]["outcome/train_s"] == run.outcome.train_s
     assert model == ["artifact", "model", ["model.json", "model.safetensors"]]
     assert finish == ["finish", "done"]
     images = np.zeros((2, 16, 16), np.uint8)
@@ -149,7 +150,7 @@ def test_one_that_fails_is_named_once_and_left_out(
         trackers={"diary": {"fails": fails}, "jsonl": {}},
         progress=said.append,
     )
-    assert run.record["status"] == "done"
+    assert run.record.status == "done"
     (line,) = said
     assert line.startswith(f"tracker zoo-diary:diary failed to {what}")
     assert len(diary()) == told, "it is not called again"
@@ -229,7 +230,8 @@ def test_a_benchmark_has_trackers_for_each_job(tiny_idx: Path, tmp_path: Path) -
     (run,) = (tmp_path / "runs").glob("*-s0")
     assert list((run / "tensorboard").iterdir())
     (message,) = (event for event in events if event.event == "message")
-    assert "oraclezoo:jsonl failed to begin" in message.fields["message"]
+    assert isinstance(message.detail, Message)
+    assert "oraclezoo:jsonl failed to begin" in message.detail.text
 
 
 def test_seeds_trained_as_one_have_trackers_of_their_own(tiny_idx: Path, tmp_path: Path) -> None:

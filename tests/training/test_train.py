@@ -14,8 +14,9 @@ import pytest
 import oraclezoo as oz
 from oraclezoo.analysis.evaluate import evaluate, wilson
 from oraclezoo.artifacts import build
-from oraclezoo.artifacts.model import _outline
+from oraclezoo.artifacts.load import _outline
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card import Card
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import ArrayDataset, ArraySplit
 from oraclezoo.data.idx import read_idx, write_idx
@@ -64,12 +65,12 @@ def test_a_run_folder_holds_what_the_design_says(run: oz.Run) -> None:
         "best.safetensors",
         "last.safetensors",
     }
-    record = run.record
+    record = run.record.to_json()
     assert run.folder.name == f"quick-{record['recipe']['hash'][:12]}-s0"
     assert record["status"] == "done"
-    assert [row["epoch"] for row in run.metrics] == [1, 2, 3, 4]
+    assert [row.epoch for row in run.metrics] == [1, 2, 3, 4]
     assert record["outcome"]["examples"] == 4 * 9 * 16
-    assert record["outcome"]["validation_accuracy"] == run.metrics[-1]["validation_accuracy"]
+    assert record["outcome"]["validation_accuracy"] == run.metrics[-1].validation_accuracy
     assert record["components"]["backbone"]["distribution"] == "oraclezoo"
     assert len(record["data_sha256"]) == 2, "the test files were not read"
     assert not record["flip"], "the data set does not say that flips keep a label"
@@ -99,7 +100,7 @@ def test_training_never_reads_the_test_split(
     monkeypatch.setattr(build, "open_dataset", opened)
     for changes in ({}, {"data.refit": True}):
         run = oz.train(recipe.override(changes), out=tmp_path, device="cpu")
-        assert run.record["status"] == "done"
+        assert run.record.status == "done"
     with pytest.raises(AssertionError, match="touched"):
         dataset.split("test")
 
@@ -127,13 +128,13 @@ def test_resume_continues_a_stopped_run(
             device="cpu",
             should_stop=lambda: next(asked) == 20,
         )
-    assert Run.load(tmp_path / run.folder.name).record["status"] == "interrupted"
+    assert Run.load(tmp_path / run.folder.name).record.status == "interrupted"
     again = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, device="cpu", resume=True)
     one, other = again.model().module.state_dict(), run.model().module.state_dict()
     assert all(bool((one[key] == other[key]).all()) for key in other)
     figures = ("epoch", "step", "lr", "train_loss", "validation_loss", "validation_accuracy")
-    assert [[row[f] for f in figures] for row in again.metrics] == [
-        [row[f] for f in figures] for row in run.metrics
+    assert [[getattr(row, f) for f in figures] for row in again.metrics] == [
+        [getattr(row, f) for f in figures] for row in run.metrics
     ]
 
 
@@ -152,8 +153,9 @@ def test_a_diverged_run_says_so(recipe: oz.Recipe, tiny_idx: Path, tmp_path: Pat
         oz.train(wild, data_dir=tiny_idx, out=tmp_path, device="cpu")
     (folder,) = tmp_path.iterdir()
     record = Run.load(folder).record
-    assert record["status"] == "diverged"
-    assert "lr" in record["reason"]
+    assert record.status == "diverged"
+    assert record.reason is not None
+    assert "lr" in record.reason
 
 
 def test_a_model_is_bit_equal_in_a_fresh_process(
@@ -269,7 +271,7 @@ def test_evaluate_scores_a_split_and_notes_the_test(
     """Validation leaves no trace; the test split leaves a line in the ledger."""
     found = evaluate(run, data_dir=tiny_idx, results=tmp_path / "results", device="cpu")
     assert found.images == 16
-    assert found.accuracy == run.record["outcome"]["validation_accuracy"]
+    assert found.accuracy == run.outcome.validation_accuracy
     assert not (tmp_path / "results").exists()
     found = evaluate(
         run.folder, split="test", data_dir=tiny_idx, results=tmp_path / "results", device="cpu"
@@ -303,7 +305,7 @@ def test_every_backbone_survives_saving(name: str, tmp_path: Path) -> None:
         "classes": [str(label) for label in range(10)],
     }
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
-    model = oz.Model(module, card)
+    model = oz.Model(module, Card.from_json(card))
     again = oz.load(model.save(tmp_path))
     assert np.array_equal(again.predict(images).probabilities, model.predict(images).probabilities)
     assert _outline(registry, name, dict(options), shape, None).keys() == module.state_dict().keys()
@@ -323,9 +325,9 @@ def test_the_recipe_decides_which_weights_are_kept(
     """keep = "best" gives the weights of the best epoch; with averaging, the averaged ones."""
     changes: dict[str, object] = {"train.keep": "best", "train.ema": 0.9}
     run = oz.train(recipe.override(changes), data_dir=tiny_idx, out=tmp_path, device="cpu")
-    outcome = run.record["outcome"]
+    outcome = run.outcome
     found = evaluate(run, data_dir=tiny_idx, results=tmp_path, device="cpu")
-    assert found.accuracy == outcome["best_validation_accuracy"]
+    assert found.accuracy == outcome.best_validation_accuracy
     last = load_state(run.folder / "last.safetensors")
     kept = run.model("last").module.state_dict()
     assert all(bool((kept[k] == last["ema"][f"module.{k}"]).all()) for k in kept)
@@ -338,8 +340,8 @@ def test_refit_trains_on_both_parts_and_cannot_choose(
     """144 and 16 images become 160; what goes by validation images is refused then."""
     refit = recipe.override({"data.refit": True, "budget.epochs": 1})
     run = oz.train(refit, data_dir=tiny_idx, out=tmp_path, device="cpu")
-    assert run.record["train_images"] == 160
-    assert run.record["outcome"]["examples"] == 160
+    assert run.record.train_images == 160
+    assert run.outcome.examples == 160
     with pytest.raises(UsageError, match="refit"):
         oz.train(
             refit.override({"train.keep": "best"}), data_dir=tiny_idx, out=tmp_path, device="cpu"
@@ -370,7 +372,7 @@ def test_stopped_in_the_first_epoch_and_stopped_hard_again_nothing_is_lost(
     stop(2, resume=True)
     assert (folder / "last.safetensors").read_bytes() == before
     done = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, device="cpu", resume=True)
-    assert done.record["status"] == "done"
+    assert done.record.status == "done"
 
 
 def _raise_at(asked: int, after: int, *, hard: bool) -> bool:
@@ -392,7 +394,7 @@ def test_a_run_does_not_go_on_with_other_data(
         write_idx(other / path.name, array)
     with pytest.raises(UsageError, match="started with other data"):
         oz.train(recipe, data_dir=other, out=run.folder.parent, device="cpu", resume=True)
-    with pytest.raises(UsageError, match="exclude each other"):
+    with pytest.raises(UsageError, match="mutually exclusive"):
         oz.train(
             recipe,
             data_dir=tiny_idx,

@@ -15,18 +15,18 @@ ORDERS = {"mirror": 2, "p4": 4, "p4m": 8}
 def net(group: str, **options: object) -> GCNN:
     """Build a small network with non-trivial batch norm statistics."""
     torch.manual_seed(0)
-    made = GCNN(in_chans=1, num_classes=10, image_size=28, group=group, width=4, **options)  # type: ignore[arg-type]  # options vary
+    network = GCNN(in_chans=1, num_classes=10, image_size=28, group=group, width=4, **options)  # type: ignore[arg-type]  # options vary
     with torch.no_grad():
-        made.train()(torch.randn(16, 1, 28, 28))
-    return made.eval()
+        network.train()(torch.randn(16, 1, 28, 28))
+    return network.eval()
 
 
 def transforms(group: str) -> list[torch.Tensor]:
     """Return an image under each element of the group."""
     image = torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(1))
     turns = range(1 if group == "mirror" else 4)
-    found = [torch.rot90(image, quarter, (2, 3)) for quarter in turns]
-    return found if group == "p4" else found + [each.flip(3) for each in found]
+    actual = [torch.rot90(image, quarter, (2, 3)) for quarter in turns]
+    return actual if group == "p4" else actual + [each.flip(3) for each in actual]
 
 
 @pytest.mark.parametrize("group", ORDERS)

@@ -73,8 +73,8 @@ def runs(home: Path, name: str) -> list[Any]:
     client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
     experiment = client.get_experiment_by_name("tests")
     assert experiment is not None
-    found = client.search_runs([experiment.experiment_id])
-    return [run for run in found if run.data.params["recipe.name"] == name]
+    matches = client.search_runs([experiment.experiment_id])
+    return [run for run in matches if run.data.params["recipe.name"] == name]
 
 
 def test_a_training_is_a_whole_run(images: Path, home: Path) -> None:
@@ -82,22 +82,22 @@ def test_a_training_is_a_whole_run(images: Path, home: Path) -> None:
     from mlflow import MlflowClient
 
     run = train(images, home, "whole")
-    (found,) = runs(home, "whole")
-    assert found.info.status == "FINISHED"
-    assert found.info.run_name == run.folder.name
-    assert found.data.params["optimizer.lr"] == "0.1"
-    assert found.data.metrics["outcome/validation_accuracy"] == 1.0
+    (actual,) = runs(home, "whole")
+    assert actual.info.status == "FINISHED"
+    assert actual.info.run_name == run.folder.name
+    assert actual.data.params["optimizer.lr"] == "0.1"
+    assert actual.data.metrics["outcome/validation_accuracy"] == 1.0
     client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
-    losses = client.get_metric_history(found.info.run_id, "train/loss")
-    wanted = [(row["step"], row["train_loss"]) for row in run.metrics]
-    assert [(metric.step, metric.value) for metric in losses] == wanted
-    local = Path(client.download_artifacts(found.info.run_id, "model"))
-    kept_at = home / "mlflow-artifacts" / found.info.run_id / "artifacts" / "model"
+    losses = client.get_metric_history(actual.info.run_id, "train/loss")
+    expected = [(row["step"], row["train_loss"]) for row in run.metrics]
+    assert [(metric.step, metric.value) for metric in losses] == expected
+    local = Path(client.download_artifacts(actual.info.run_id, "model"))
+    kept_at = home / "mlflow-artifacts" / actual.info.run_id / "artifacts" / "model"
     assert kept_at.joinpath("model.json").is_file(), "artifacts stay next to the runs"
     blank = np.zeros((2, 16, 16), np.uint8)
     kept = oz.load(local).predict(blank)
     np.testing.assert_array_equal(kept.probabilities, run.model().predict(blank).probabilities)
-    assert {item.path for item in client.list_artifacts(found.info.run_id)} == {
+    assert {item.path for item in client.list_artifacts(actual.info.run_id)} == {
         "model",
         "recipe.toml",
     }
@@ -108,11 +108,11 @@ def test_an_interrupted_training_goes_on_as_the_same_run(images: Path, home: Pat
     steps = iter(range(100))
     with pytest.raises(InterruptedRunError):
         train(images, home, "broken-off", should_stop=lambda: next(steps) == 7)
-    (found,) = runs(home, "broken-off")
-    assert found.info.status == "KILLED"
+    (actual,) = runs(home, "broken-off")
+    assert actual.info.status == "KILLED"
     train(images, home, "broken-off", resume=True)
     (again,) = runs(home, "broken-off")
-    assert again.info.run_id == found.info.run_id
+    assert again.info.run_id == actual.info.run_id
     assert again.info.status == "FINISHED"
 
 
@@ -121,9 +121,9 @@ def test_a_diverged_training_has_failed(images: Path, home: Path) -> None:
     wild = {"optimizer.lr": 100.0, "optimizer.weight_decay": 1.0}
     with pytest.raises(DivergedError):
         train(images, home, "wild", changes=wild)
-    (found,) = runs(home, "wild")
-    assert found.info.status == "FAILED"
-    assert found.data.tags["oraclezoo.status"] == "diverged"
+    (actual,) = runs(home, "wild")
+    assert actual.info.status == "FAILED"
+    assert actual.data.tags["oraclezoo.status"] == "diverged"
 
 
 def test_listing_does_not_import_mlflow() -> None:

@@ -15,12 +15,12 @@ def rates(total_steps: int, **options: float) -> list[float]:
     """Return the learning rates at steps 0, 1, ... total_steps, starting from 1."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     schedule = REX(optimizer, total_steps=total_steps, steps_per_epoch=5, **options)
-    found = []
+    actual = []
     for _ in range(total_steps + 1):
-        found.append(float(optimizer.param_groups[0]["lr"]))
+        actual.append(float(optimizer.param_groups[0]["lr"]))
         optimizer.step()
         schedule.step()
-    return found
+    return actual
 
 
 def test_it_is_the_papers_curve() -> None:
@@ -38,10 +38,10 @@ def test_beta_zero_is_a_line_and_more_stays_high_for_longer() -> None:
 
 def test_warm_up_reaches_the_learning_rate_and_the_fall_its_floor() -> None:
     """Four warm-up steps precede the curve over the other sixteen."""
-    found = rates(20, warmup=0.2, lr_min_ratio=0.1)
-    assert found[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
-    assert found[12] == pytest.approx(0.1 + 0.9 * 2 / 3)
-    assert found[20] == pytest.approx(0.1)
+    actual = rates(20, warmup=0.2, lr_min_ratio=0.1)
+    assert actual[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert actual[12] == pytest.approx(0.1 + 0.9 * 2 / 3)
+    assert actual[20] == pytest.approx(0.1)
 
 
 @given(st.integers(1, 60), st.floats(0, 1), st.floats(0, 0.99), st.floats(0, 1))
@@ -49,9 +49,9 @@ def test_it_stays_within_bounds_and_only_falls_after_the_warm_up(
     total_steps: int, warmup: float, beta: float, floor: float
 ) -> None:
     """For any options, the factor is between 0 and 1."""
-    found = rates(total_steps, warmup=warmup, beta=beta, lr_min_ratio=floor)
-    assert all(0 <= rate <= 1 for rate in found)
-    after = found[round(warmup * total_steps) :]
+    actual = rates(total_steps, warmup=warmup, beta=beta, lr_min_ratio=floor)
+    assert all(0 <= rate <= 1 for rate in actual)
+    after = actual[round(warmup * total_steps) :]
     assert all(one >= other - 1e-12 for one, other in pairwise(after))
 
 

@@ -14,9 +14,9 @@ REGISTRY = build_registry()
 
 
 def build(net: nn.Module, name: str, **options: object) -> torch.optim.Optimizer:
-    made = REGISTRY.create("optimizer", name, list(net.named_parameters()), **options)
-    assert isinstance(made, torch.optim.Optimizer)
-    return made
+    result = REGISTRY.create("optimizer", name, list(net.named_parameters()), **options)
+    assert isinstance(result, torch.optim.Optimizer)
+    return result
 
 
 def step(net: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:

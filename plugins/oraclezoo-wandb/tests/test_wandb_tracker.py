@@ -99,32 +99,36 @@ def history(found: list[Any]) -> list[dict[str, Any]]:
 def test_a_training_is_a_whole_run(images: Path, tmp_path: Path) -> None:
     """A run has settings, metrics per epoch, artifacts and a status."""
     recipe = oz.Recipe.load("authors-cnn", SMALL)
-    said: list[str] = []
+    messages: list[str] = []
     run = oz.train(
         recipe,
         data_dir=images,
         out=tmp_path / "runs",
         device="cpu",
         trackers={"wandb": {"project": "tests", "group": "mine"}},
-        progress=said.append,
+        progress=messages.append,
     )
-    assert said == []
-    found = records(run.folder)
-    (begun,) = (record.run for record in found if record.HasField("run"))
-    assert (begun.project, begun.run_group, begun.run_id) == ("tests", "mine", run.folder.name)
-    config = {item.key: json.loads(item.value_json) for item in begun.config.update}
+    assert messages == []
+    actual = records(run.folder)
+    (started,) = (record.run for record in actual if record.HasField("run"))
+    assert (started.project, started.run_group, started.run_id) == (
+        "tests",
+        "mine",
+        run.folder.name,
+    )
+    config = {item.key: json.loads(item.value_json) for item in started.config.update}
     assert config["optimizer.lr"] == 0.1
     assert config["seed"] == 0
-    *epochs, outcome = history(found)
+    *epochs, outcome = history(actual)
     assert [row["step"] for row in epochs] == [row["step"] for row in run.metrics]
     assert [row["train/loss"] for row in epochs] == [row["train_loss"] for row in run.metrics]
     assert all(row["system/memory_gib"] > 0 for row in epochs if sys.platform == "linux")
     assert outcome["outcome/validation_accuracy"] == 1.0
-    artifacts = {r.artifact.type: r.artifact for r in found if r.HasField("artifact")}
+    artifacts = {r.artifact.type: r.artifact for r in actual if r.HasField("artifact")}
     assert set(artifacts) == {"recipe", "model"}
     names = {entry.path for entry in artifacts["model"].manifest.contents}
     assert names == {"model.json", "model.safetensors"}
-    (end,) = (record.exit for record in found if record.HasField("exit"))
+    (end,) = (record.exit for record in actual if record.HasField("exit"))
     assert end.exit_code == 0
 
 
@@ -141,10 +145,10 @@ def test_an_interrupted_training_goes_on_as_the_same_run(images: Path, tmp_path:
     with pytest.raises(InterruptedRunError):
         oz.train(recipe, should_stop=lambda: next(steps) == 7, **options)
     run = oz.train(recipe, resume=True, **options)
-    found = records(run.folder)
-    begun = [record.run.run_id for record in found if record.HasField("run")]
-    assert set(begun) == {run.folder.name}
-    exits = [record.exit.exit_code for record in found if record.HasField("exit")]
+    actual = records(run.folder)
+    started = [record.run.run_id for record in actual if record.HasField("run")]
+    assert set(started) == {run.folder.name}
+    exits = [record.exit.exit_code for record in actual if record.HasField("exit")]
     assert exits == [1, 0]
 
 

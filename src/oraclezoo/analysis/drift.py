@@ -15,8 +15,8 @@ from oraclezoo.analysis.reference import Reference, drawn
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import learned_validation, open_data, open_model, track_of
 from oraclezoo.artifacts.run import Run
-from oraclezoo.card import SMOOTH, smoothing_of
-from oraclezoo.data.idx import read_images
+from oraclezoo.card import SMOOTH
+from oraclezoo.data.image_files import read_images
 from oraclezoo.engine.device import pick
 from oraclezoo.errors import DataError, UsageError
 from oraclezoo.imaging.polarity import Polarity
@@ -114,7 +114,7 @@ def reference(
 def drift(
     model: Model | Run | str | Path,
     images: npt.NDArray[np.uint8] | Iterable[str],
-    held_to: Reference | str | Path,
+    against: Reference | str | Path,
     *,
     polarity: Polarity = "auto",
     device: str = "auto",
@@ -128,7 +128,7 @@ def drift(
         images: Model inputs uint8 ``(N, S, S)``; or files, folders and patterns as for ``oraclezoo
             predict``, IDX files of images, and folders of those. More than 1,000 images are
             subsampled with a fixed seed.
-        held_to: A reference or its file.
+        against: A reference or its file.
         polarity: ``auto`` detects the polarity of each picture.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         registry: Components by name; all installed plugins by default.
@@ -139,17 +139,16 @@ def drift(
         ResultError: The reference belongs to another model.
     """
     opened = _open(model, registry or build_registry(), progress).to(pick(device))
-    against = held_to if isinstance(held_to, Reference) else Reference.load(held_to, opened)
+    known = against if isinstance(against, Reference) else Reference.load(against, opened)
     unreadable: list[str] = []
     if not isinstance(images, np.ndarray):
-        size = opened.card["input"]["image_size"]
-        smoothing = smoothing_of(opened.card["preprocessing"])
-        images = gather(images, size, polarity, unreadable, smoothing)
+        size = opened.card.input.image_size
+        images = gather(images, size, polarity, unreadable, opened.card.preprocessing.smoothing)
     if len(images) < MIN_IMAGES:
         raise DataError(
             f"{len(images)} readable images; drift detection takes at least {MIN_IMAGES}"
         )
-    new, old = features(opened, images[drawn(len(images))]), against.features
+    new, old = features(opened, images[drawn(len(images))]), known.features
     if new.vectors.shape[1] != old.vectors.shape[1]:
         raise DataError("the reference has features of another length; recreate it")
     number = len(opened.classes)
@@ -157,8 +156,8 @@ def drift(
     return Drift(
         images=len(new.labels),
         against=len(old.labels),
-        track=against.track,
-        split=against.split,
+        track=known.track,
+        split=known.split,
         features=mmd_test(old.vectors, new.vectors),
         classes=class_test(old.labels, new.labels, number),
         shares=tuple(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from oraclezoo.artifacts.build import open_dataset
-from oraclezoo.artifacts.run import Run
-from oraclezoo.artifacts.score import note_look, score
+from oraclezoo.artifacts.run import Run, occupied
+from oraclezoo.artifacts.score import record_test_evaluation, score
 from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.errors import UsageError
@@ -95,7 +95,8 @@ def evaluate(
     model = opened.model(registry=registry)
     if split == "test":
         require_finished(opened)
-        note_look(opened, dataset, Path(results))
+        with occupied(Path(results)):
+            record_test_evaluation(opened, dataset, Path(results))
     scores = score(model, dataset, split, device)
     correct = scores.probabilities.argmax(1) == scores.labels
     return Evaluation(
@@ -121,7 +122,7 @@ def evaluate(
 
 def require_finished(run: Run) -> None:
     """Raise UsageError unless the run is finished, as test-set evaluations require."""
-    status = run.record.get("status")
+    status = run.record.status
     if status != "done":
         raise UsageError(
             f"{run.folder} is {status}, not done: finish it with --resume before evaluating it on "

@@ -33,7 +33,7 @@ def features(model: Model, images: Images) -> Features:
     Averaged over positions if the layer sees several. For a model without a linear layer, the
     log-probabilities. Test-time augmentation and the model's ONNX file are not used.
     """
-    scale, module = model.card["preprocessing"], model.module
+    scale, module = model.card.preprocessing, model.module
     device = next(module.parameters()).device
     vectors: list[npt.NDArray[np.float32]] = []
     labels: list[npt.NDArray[np.int64]] = []
@@ -41,7 +41,7 @@ def features(model: Model, images: Images) -> Features:
         for first in range(0, len(images), BATCH_SIZE):
             batch = torch.from_numpy(np.ascontiguousarray(images[first : first + BATCH_SIZE]))
             seen.clear()
-            inputs = standardise(batch.to(device), scale["mean"], scale["std"])
+            inputs = standardise(batch.to(device), scale.mean, scale.std)
             logits = module(inputs.to(memory_format=torch.channels_last))
             batch_vectors = seen[-1] if seen else logits.log_softmax(1)
             if batch_vectors.ndim > 2:

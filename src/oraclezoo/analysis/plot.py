@@ -17,7 +17,7 @@ from oraclezoo.analysis.evaluate import require_finished, wilson
 from oraclezoo.artifacts.build import open_dataset
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import PLOTS, Run, writable
-from oraclezoo.artifacts.score import note_look
+from oraclezoo.artifacts.score import record_test_evaluation
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.sheet import FONT
 from oraclezoo.engine.device import exact_float32, pick
@@ -93,7 +93,7 @@ def plot(
     model = opened.model(registry=registry).to(pick(device))
     if split == "test":
         require_finished(opened)
-        note_look(opened, dataset, Path(results))
+        record_test_evaluation(opened, dataset, Path(results))
     folder = opened.folder / PLOTS if out is None else Path(out)
     writable(folder)
     scored = _scored(opened, model, dataset, split)
@@ -116,12 +116,21 @@ def _course(run: Run) -> Course:
 
     recipe, record = run.recipe, run.record
     none = Augment(elastic_grid=recipe.augment.elastic_grid)
-    unfinished = "" if record["status"] == "done" else f", {record['status']}"
-    images = f"{record['train_images']:,} training and {record['validation_images']:,} validation"
+    unfinished = "" if record.status == "done" else f", {record.status}"
+    images = f"{record.train_images:,} training and {record.validation_images:,} validation"
     return Course(
-        title=f"{recipe.name}, seed {record['seed']}{unfinished}: training",
+        title=f"{recipe.name}, seed {record.provenance.seed}{unfinished}: training",
         subtitle=f"{_track(run)}, {images} images",
-        epochs=tuple(EpochMetrics.from_json(row) for row in run.metrics),
+        epochs=tuple(
+            EpochMetrics(
+                epoch=row.epoch,
+                lr=row.lr,
+                train_loss=row.train_loss,
+                validation_loss=row.validation_loss,
+                validation_accuracy=row.validation_accuracy,
+            )
+            for row in run.metrics
+        ),
         smoothing=recipe.loss.label_smoothing,
         augmented=recipe.augment != none,
     )
@@ -136,9 +145,9 @@ def _scored(run: Run, model: Model, dataset: Dataset, split: str) -> Scored:
     correct = int((probs.argmax(1) == part.labels).sum())
     low, high = wilson(correct, len(part.labels))
     record = run.record
-    unfinished = "" if record["status"] == "done" else f" ({record['status']})"
+    unfinished = "" if record.status == "done" else f" ({record.status})"
     return Scored(
-        title=f"{record['recipe']['name']}, seed {record['seed']}{unfinished}",
+        title=f"{run.recipe.name}, seed {record.provenance.seed}{unfinished}",
         subtitle=(
             f"{_track(run)}, {split}: {100 * correct / len(part.labels):.1f}% "
             f"({100 * low:.1f} to {100 * high:.1f}) of {len(part.labels):,} images"
@@ -155,8 +164,8 @@ def _scored(run: Run, model: Model, dataset: Dataset, split: str) -> Scored:
 
 def _track(run: Run) -> str:
     record = run.record
-    name = str(record["components"]["dataset"]["name"]).removeprefix("oraclezoo:")
-    return f"{name} (synthetic)" if record["model"]["synthetic"] else name
+    name = record.provenance.components["dataset"].name.removeprefix("oraclezoo:")
+    return f"{name} (synthetic)" if record.model and record.model.synthetic else name
 
 
 def embeddings(model: Model, images: Any) -> tuple[npt.NDArray[np.float32], str]:
@@ -167,14 +176,14 @@ def embeddings(model: Model, images: Any) -> tuple[npt.NDArray[np.float32], str]
     log-probabilities are returned.
     """
     device = next(model.module.parameters()).device
-    scale = {key: model.card["preprocessing"][key] for key in ("mean", "std")}
-    classes = len(model.classes)
+    classes, steps = len(model.classes), model.card.preprocessing
     with _watched(model.module, classes) as seen, exact_float32():
-        logits = probabilities(model.module, Streamed([images], device), **scale)
+        source = Streamed([images], device)
+        logits = probabilities(model.module, source, mean=steps.mean, std=steps.std)
     if not seen.batches:
         return logits.clamp_min(1e-7).log().cpu().numpy(), "logarithms of the probabilities"
     vectors = torch.cat(seen.batches).float().numpy()
-    return vectors, f"input of the last layer, {vectors.shape[1]} numbers an image"
+    return vectors, f"input of the last layer, {vectors.shape[1]} features per image"
 
 
 @dataclasses.dataclass

@@ -19,6 +19,7 @@ from safetensors.numpy import load, save
 from oraclezoo.analysis.features import Features, features
 from oraclezoo.artifacts.model import Model
 from oraclezoo.contracts import Dataset
+from oraclezoo.documents import read_file
 from oraclezoo.errors import ResultError
 from oraclezoo.storage import write_atomically
 
@@ -62,22 +63,20 @@ class Reference:
         """
         place = Path(path)
         try:
-            if place.stat().st_size > MAX_FILE_BYTES:
-                raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
-            arrays = load(place.read_bytes())
+            arrays = load(read_file(place, MAX_FILE_BYTES))
             with safe_open(place, framework="numpy") as file:
                 about = json.loads((file.metadata() or {})["oraclezoo"])
             vectors, labels = arrays["vectors"], arrays["labels"]
             classes = len(model.classes)
             if about["schema"] != SCHEMA or vectors.ndim != 2 or labels.shape != vectors.shape[:1]:
-                raise ValueError("its parts do not match")
+                raise ValueError("vectors and labels do not match")
             if vectors.dtype != np.float32 or not np.isfinite(vectors).all():
                 raise ValueError("its features are not finite float32 values")
             if labels.dtype != np.int64 or ((labels < 0) | (labels >= classes)).any():
                 raise ValueError(f"its labels are not in 0 .. {classes - 1}")
             loaded = cls(Features(vectors, labels), *(str(about[k]) for k in _WORDS))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise ResultError(f"{place}: not a reference of oraclezoo drift ({error})") from error
+            raise ResultError(f"{place}: not a reference file ({error})") from error
         if loaded.model != fingerprint(model):
             raise ResultError(
                 f"{place} belongs to other weights; recreate it with oraclezoo drift MODEL "

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +19,7 @@ from oraclezoo.engine.trainer import steps_per_epoch
 from oraclezoo.errors import DataError, PluginError, UsageError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
-from oraclezoo.recipe.sections import COMPONENTS
-from oraclezoo.specs import Kind
+from oraclezoo.specs import Value
 
 INITIALISE_ON = 5000
 """Largest number of training images for a data-dependent initialisation of a backbone."""
@@ -85,13 +83,15 @@ def training_data(
     parts = (train, validation) if recipe.data.refit else (train,)
     shape = train.images.shape[1:]
     if len(shape) != 2 or shape[0] != shape[1]:
-        raise DataError(f"images of shape {shape}: only square gray ones can be trained")
+        raise DataError(f"training images have shape {shape}; they must be square and gray")
     if validation.images.shape[1:] != shape:
-        raise DataError(f"validation images are {validation.images.shape[1:]}, others {shape}")
+        raise DataError(
+            f"validation images have shape {validation.images.shape[1:]}, training images {shape}"
+        )
     if not len(train.images) or not len(validation.images):
-        raise DataError("the training or the validation part has no images")
+        raise DataError("the training or validation split has no images")
     if any(part.images.dtype != np.uint8 for part in (train, validation)):
-        raise DataError(f"images of type {train.images.dtype}: only uint8 can be trained")
+        raise DataError(f"training images are {train.images.dtype}; they must be uint8")
     images = [part.images for part in parts]
     mean, std = _mean_and_std(images)
     labels = np.concatenate([part.labels for part in parts])
@@ -114,8 +114,8 @@ def _place(
     if stream_above is not None and size_bytes > stream_above:
         return Streamed(parts, device)
     arrays = [np.asarray(part) for part in parts]
-    whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    return torch.from_numpy(whole).to(device)
+    images = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    return torch.from_numpy(images).to(device)
 
 
 def _mean_and_std(parts: Sequence[Images]) -> tuple[float, float]:
@@ -136,7 +136,7 @@ def _mean_and_std(parts: Sequence[Images]) -> tuple[float, float]:
 def build_backbone(
     registry: Registry,
     name: str,
-    options: dict[str, Any],
+    options: Mapping[str, Value],
     shape: dict[str, int],
     seed: int = 0,
 ) -> nn.Module:
@@ -161,7 +161,9 @@ def build_backbone(
         torch.default_generator.manual_seed(derive(seed, "initialisation"))
         model: nn.Module = registry.create("backbone", name, **shape, **options)
     if not isinstance(model, nn.Module):
-        raise PluginError(f"backbone '{name}' gives a {type(model).__name__}, not a torch module")
+        raise PluginError(
+            f"backbone '{name}' returned a {type(model).__name__}, not a torch module"
+        )
     return model
 
 
@@ -247,7 +249,8 @@ def build_steppers(
     if recipe.data.refit and (metric or recipe.train.keep == "best"):
         what = f"scheduler {recipe.scheduler.name}" if metric else 'train.keep = "best"'
         raise UsageError(
-            f"{what} goes by validation images, which data.refit = true trains on; drop one of them"
+            f"{what} depends on validation images, which data.refit = true trains on; "
+            "remove one of the two"
         )
     return Parts(
         model=model,
@@ -277,7 +280,7 @@ def _check_output(model: nn.Module, name: str, shape: dict[str, int], device: to
     logits_shape = tuple(getattr(logits, "shape", ()))
     if logits_shape != (2, classes):
         raise PluginError(
-            f"backbone '{name}' gives {logits_shape} for 2 images, not (2, {classes})"
+            f"backbone '{name}' returned shape {logits_shape} for 2 images, not (2, {classes})"
         )
 
 
@@ -285,22 +288,3 @@ def _sample(data: TrainingData, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(derive(seed, "initialisation images"))
     order = torch.randperm(len(data.images), generator=generator)[:INITIALISE_ON]
     return take(data.images, order)
-
-
-def components(recipe: Recipe, registry: Registry) -> dict[str, dict[str, str]]:
-    """Return distribution and version of each component of a recipe.
-
-    Args:
-        recipe: A resolved recipe.
-        registry: Registry of components.
-
-    Returns:
-        ``name``, ``distribution`` and ``version`` by kind of component.
-    """
-    names: dict[Kind, str] = {kind: getattr(recipe, kind).name for kind in COMPONENTS}
-    names["dataset"] = recipe.data.track
-    sources: dict[str, dict[str, str]] = {}
-    for kind, name in names.items():
-        entry = registry.get(kind, name)
-        sources[kind] = {"name": name, "distribution": entry.distribution, "version": entry.version}
-    return sources

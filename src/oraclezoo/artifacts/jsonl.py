@@ -1,10 +1,12 @@
-"""Append-only files of JSON lines that survive a killed process."""
+"""Append-only files of JSON lines that survive a killed process.
+
+:func:`oraclezoo.documents.read_rows` reads them.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +26,3 @@ def append(path: Path, row: dict[str, Any]) -> dict[str, Any]:
         os.close(descriptor)
     stored: dict[str, Any] = json.loads(text)
     return stored
-
-
-def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows, oldest first; an incomplete line of a killed process is skipped."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            yield row

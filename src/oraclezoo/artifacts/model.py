@@ -1,56 +1,42 @@
 """Models: a folder with weights, architecture, preprocessing, classes and provenance.
 
-``model.json`` is the card, ``model.safetensors`` the weights, and ``model.onnx``, if it exists, the
-exported or quantized graph. Optional entries of the card:
-
-``onnx``         file, sha256, opset, precision (fp32, fp16 or int8), input (uint8 or float32)
-``form``         low-precision form in PyTorch (:mod:`oraclezoo.compression.torch_form`); the
-                 weights stay float32
-``receipts``     reports of the compression steps, in order (:mod:`oraclezoo.receipts.receipt`)
-``calibration``  ``temperature``, by which logits are divided before the softmax
-``plan``         pruned channels of the backbone
-                 (:mod:`oraclezoo.compression.channels.plan`)
-``recipe``       recipe of training and fine-tuning of a pruned model
+``model.json`` is the card (:mod:`oraclezoo.card`), ``model.safetensors`` the weights, always in
+float32, and ``model.onnx``, if it exists, the exported or quantized graph.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import nn
 
-from oraclezoo.artifacts.build import build_backbone
-from oraclezoo.card import SCHEMA, backbone_of, smoothing_of
-from oraclezoo.compression.channels.plan import Plan
+from oraclezoo.card import CARD, Card, OnnxEntry, WeightsEntry
+from oraclezoo.card.receipt import Receipt
 from oraclezoo.compression.torch_form import Form, InSizes, compiled
 from oraclezoo.engine.evaluate import BATCH_SIZE, probabilities, with_views
 from oraclezoo.engine.images import Streamed
-from oraclezoo.errors import OracleZooError, ResultError, UsageError
+from oraclezoo.errors import UsageError
 from oraclezoo.imaging.polarity import Polarity
 from oraclezoo.imaging.prepare import as_batch
 from oraclezoo.onnx_export.shipped import Tempered
-from oraclezoo.plugins.registry import Registry, build_registry
-from oraclezoo.serving.names import locate
 from oraclezoo.serving.prediction import Prediction
-from oraclezoo.storage import write_atomically
+from oraclezoo.storage import replace_files
 
 if TYPE_CHECKING:
     from oraclezoo.onnx_export.session import OnnxClassifier
 
-CARD, WEIGHTS, GRAPH = "model.json", "model.safetensors", "model.onnx"
-"""The files of a model's folder."""
+WEIGHTS, GRAPH = "model.safetensors", "model.onnx"
+"""The files of a model's folder, besides its card."""
 
-PRECISIONS = ("fp32", "fp16", "int8")
-"""Precisions of an ONNX graph."""
-
-AT_ONCE_BYTES = 1 << 26
+CHUNK_BYTES = 1 << 26
 """Size in bytes above which images are moved to the model's device in batches."""
 
 SIZES = (1, 32, BATCH_SIZE)
@@ -62,7 +48,7 @@ class Model:
 
     Args:
         module: The backbone with its weights.
-        card: Content of ``model.json``: backbone, input shape, preprocessing, classes, provenance.
+        card: Its card.
         onnx: Content of ``model.onnx``; without it the card's entry is dropped.
         form: Low-precision form in PyTorch; without it the card's entry is dropped.
     """
@@ -70,20 +56,21 @@ class Model:
     def __init__(
         self,
         module: nn.Module,
-        card: dict[str, Any],
+        card: Card,
         onnx: bytes | None = None,
         form: Form | None = None,
     ) -> None:
         self.module, self.onnx, self.form = module.eval(), onnx, form
-        gone = {key for key, value in (("onnx", onnx), ("form", form)) if not value}
-        self.card = {key: card[key] for key in card if key not in gone}
+        self.card = replace(
+            card, onnx=card.onnx if onnx else None, form=card.form if form else None
+        )
         self._session: OnnxClassifier | None = None
         self._running: dict[torch.device, nn.Module] = {}
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Display name of each class."""
-        return tuple(self.card["classes"])
+        return self.card.classes
 
     @property
     def classifier(self) -> nn.Module:
@@ -100,17 +87,17 @@ class Model:
         torchao.
         """
         net = self.module if self.form is None else self.form.applied(self.module)
-        device, whole = self._device, self._around(net)
+        device, classifier = self._device, self._around(net)
         by_form = self.form is not None and self.form.compiles(device)
-        return compiled(whole, device) if (by_form if compile is None else compile) else whole
+        needed = by_form if compile is None else compile
+        return compiled(classifier, device) if needed else classifier
 
     def _around(self, net: nn.Module) -> nn.Module:
-        scale = self.card["preprocessing"]
-        pixels = scale.get("shifts", 0)
-        flip = scale.get("flip", False)
-        net = with_views(net, pixels, flip=flip, mean=scale["mean"], std=scale["std"])
-        temperature = self.card.get("calibration", {}).get("temperature", 1.0)
-        return net if temperature == 1.0 else Tempered(net, temperature)
+        steps, calibration = self.card.preprocessing, self.card.calibration
+        net = with_views(net, steps.shifts, flip=steps.flip, mean=steps.mean, std=steps.std)
+        if calibration is None or calibration.temperature == 1.0:
+            return net
+        return Tempered(net, calibration.temperature)
 
     @property
     def _device(self) -> torch.device:
@@ -119,8 +106,8 @@ class Model:
     @property
     def precision(self) -> str:
         """Precision of predictions (fp32, fp16 or int8, or bf16 in PyTorch)."""
-        if self.onnx:
-            return str(self.card["onnx"]["precision"])
+        if self.card.onnx is not None:
+            return self.card.onnx.precision
         return self.form.precision if self.form else "fp32"
 
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
@@ -139,23 +126,23 @@ class Model:
             DataError: A picture cannot be read.
             UsageError: The input is not a picture, or the form needs torchao.
         """
-        given, scale = self.card["input"], self.card["preprocessing"]
-        array = as_batch(images, given["image_size"], polarity, smoothing_of(scale))
+        steps = self.card.preprocessing
+        array = as_batch(images, self.card.input.image_size, polarity, steps.smoothing)
         if self.onnx:
-            found = self.onnx_classifier().probabilities(array)
-            return Prediction(found.argmax(1).astype(np.int64), found)
+            probs = self.onnx_classifier().probabilities(array)
+            return Prediction(probs.argmax(1).astype(np.int64), probs)
         device = self._device
         if not len(array):
             classes = len(self.classes)
             return Prediction(np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
         source: torch.Tensor | Streamed
-        if isinstance(array, np.ndarray) and array.nbytes <= AT_ONCE_BYTES:
+        if isinstance(array, np.ndarray) and array.nbytes <= CHUNK_BYTES:
             source = torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
         else:
             source = Streamed([array], device)
-        probs = probabilities(self._runner(), source, mean=scale["mean"], std=scale["std"])
-        found = probs.cpu().numpy()
-        return Prediction(found.argmax(1).astype(np.int64), found)
+        predicted = probabilities(self._runner(), source, mean=steps.mean, std=steps.std)
+        probs = predicted.cpu().numpy()
+        return Prediction(probs.argmax(1).astype(np.int64), probs)
 
     def _runner(self) -> nn.Module:
         """Return the module that predicts in PyTorch; a form is built once."""
@@ -177,13 +164,13 @@ class Model:
         if self._session is None:
             from oraclezoo.onnx_export.session import OnnxClassifier
 
-            scale = self.card["preprocessing"]
+            steps = self.card.preprocessing
             self._session = OnnxClassifier(
                 self.onnx,
-                image_size=self.card["input"]["image_size"],
+                image_size=self.card.input.image_size,
                 classes=len(self.classes),
-                mean=scale["mean"],
-                std=scale["std"],
+                mean=steps.mean,
+                std=steps.std,
                 where=where,
             )
         return self._session
@@ -200,151 +187,52 @@ class Model:
         return save(state)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model's files to a folder and return it; the card is written last."""
+        """Write the model's files to a folder and return it.
+
+        They replace those of another model as one: a process that is killed leaves one of the two.
+        Raises UsageError if the folder is that of a run, or in use by another process.
+        """
         path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        write_atomically(path / WEIGHTS, self.weights())
-        if self.onnx:
-            write_atomically(path / GRAPH, self.onnx)
-        text = json.dumps(self.card, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(path / CARD, text.encode())
+        weights = self.weights()
+        entry = WeightsEntry(WEIGHTS, hashlib.sha256(weights).hexdigest())
+        card = replace(self.card, weights_file=entry).to_json()
+        text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+        files = {WEIGHTS: weights, CARD: text.encode()}
+        refuse_run(path)
+        replace_files(path, files | ({GRAPH: self.onnx} if self.onnx else {}))
         if not self.onnx:
             (path / GRAPH).unlink(missing_ok=True)
         return path
 
-    def with_onnx(self, content: bytes, **entry: Any) -> Model:
-        """Return a copy with an ONNX file; ``entry`` is its entry in the card without digest."""
+    def with_onnx(
+        self,
+        content: bytes,
+        *,
+        precision: str,
+        opset: int | None,
+        input: str,
+        versions: Mapping[str, str],
+    ) -> Model:
+        """Return a copy with an ONNX file; the other arguments describe it in the card."""
         digest = hashlib.sha256(content).hexdigest()
-        card = {**self.card, "onnx": {"file": GRAPH, "sha256": digest, **entry}}
-        return Model(self.module, card, content)
+        entry = OnnxEntry(GRAPH, digest, precision, opset, input, versions)
+        return Model(self.module, replace(self.card, onnx=entry), content)
 
-    def with_receipt(self, receipt: dict[str, Any]) -> Model:
+    def with_receipt(self, receipt: Receipt) -> Model:
         """Return a copy with another receipt in its card."""
-        card = {**self.card, "receipts": [*self.card.get("receipts", []), receipt]}
+        card = replace(self.card, receipts=(*self.card.receipts, receipt))
         return Model(self.module, card, self.onnx, self.form)
 
     def with_form(self, form: Form) -> Model:
         """Return a copy with this form and without an ONNX file, which would take precedence."""
-        return Model(self.module, {**self.card, "form": form.to_json()}, form=form)
+        return Model(self.module, replace(self.card, form=form.to_json()), form=form)
 
     def as_float(self) -> Model:
         """Return the model without its form, for steps that change or export weights."""
         return Model(self.module, self.card, self.onnx) if self.form else self
 
 
-def load(model: str | Path, registry: Registry | None = None) -> Model:
-    """Load a model on the CPU.
-
-    Args:
-        model: A name (see ``oraclezoo models list``), or the folder of a saved model.
-        registry: Registry of components; by default all that are installed.
-
-    Raises:
-        ResultError: A file is missing, broken, or does not match the card.
-        UnknownNameError: There is no model of this name.
-        DownloadError: The model cannot be downloaded.
-    """
-    known = registry or build_registry()
-    path = locate(model, lambda: known)
-    try:
-        card = json.loads((path / CARD).read_text(encoding="utf-8"))
-        if card["schema"] != SCHEMA:
-            raise ValueError(f"schema is {card['schema']!r}, not {SCHEMA!r}")
-        state = load_file(path / WEIGHTS)
-        graph, form = _read_graph(path, card), _read_form(card)
-    except FileNotFoundError as error:
-        raise ResultError(f"{path} is not a model folder: {error.filename} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ResultError(f"{path}: the model cannot be read ({error})") from error
-    module = assemble(card, state, known, str(path)).module
-    whole = Model(module, card, graph, form)
-    if graph is not None:
-        whole.onnx_classifier(str(path / GRAPH))
-    return whole
-
-
-def _read_form(card: dict[str, Any]) -> Form | None:
-    """Return the form in a card. Raises ValueError if it is invalid or there is a graph too."""
-    entry = card.get("form")
-    if entry is not None and card.get("onnx") is not None:
-        raise ValueError("its card has entries both on ONNX and on a form for torch")
-    return None if entry is None else Form.from_json(entry)
-
-
-def _read_graph(path: Path, card: dict[str, Any]) -> bytes | None:
-    """Return the content of a card's ONNX file. Raises ValueError if its digest differs."""
-    entry = card.get("onnx")
-    if entry is None:
-        return None
-    if entry["file"] != GRAPH or entry["precision"] not in PRECISIONS:
-        raise ValueError(f"its card's entry on ONNX is {entry}")
-    content = (path / GRAPH).read_bytes()
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise ValueError(f"{GRAPH} is not the file that its card names (sha256)")
-    return content
-
-
-def assemble(
-    card: dict[str, Any], state: dict[str, torch.Tensor], registry: Registry, where: str
-) -> Model:
-    """Build the backbone of a card, prune it by the card's plan and load its weights.
-
-    Args:
-        card: Content of ``model.json``.
-        state: The weights.
-        registry: Registry of backbones.
-        where: Path of the model, for errors.
-
-    Raises:
-        ResultError: Card and weights do not match.
-        UsageError: The backbone or one of its options is unknown.
-    """
-    try:
-        name, options, shape = backbone_of(card)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ResultError(f"{where}: its card is not one of a model ({error!r})") from error
-    try:
-        plan = Plan.from_json(card["plan"]) if "plan" in card else None
-        outline = _outline(registry, name, options, shape, plan)
-    except ResultError as error:
-        raise ResultError(f"{where}: {error}") from error
-    stated = {key: tuple(value.shape) for key, value in state.items()}
-    expected = {key: tuple(value.shape) for key, value in outline.items()}
-    if outline and stated != expected:
-        wrong = sorted(k for k in stated | expected if stated.get(k) != expected.get(k))[0]
-        raise ResultError(
-            f"{where}: the weights do not fit backbone {name}: {wrong} is {stated.get(wrong)}, "
-            f"it takes {expected.get(wrong)}"
-        )
-    module = build_backbone(registry, name, options, shape)
-    try:
-        if plan is not None:
-            plan.apply(module)
-        module.load_state_dict(state)
-    except ResultError as error:
-        raise ResultError(f"{where}: {error}") from error
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise ResultError(f"{where}: the weights do not fit backbone {name}: {first}") from error
-    return Model(module, card)
-
-
-def _outline(
-    registry: Registry,
-    name: str,
-    options: dict[str, Any],
-    shape: dict[str, int],
-    plan: Plan | None,
-) -> dict[str, torch.Tensor]:
-    """Return a backbone's state on the meta device, since a card may ask for any size.
-
-    It is empty for a backbone that cannot be built there.
-    """
-    try:
-        with torch.device("meta"):
-            module = build_backbone(registry, name, options, shape)
-            return (module if plan is None else plan.apply(module)).state_dict()
-    except OracleZooError:
-        raise
-    except Exception:  # a plugin's constructor may read values, for instance
-        return {}
+def refuse_run(folder: Path) -> None:
+    """Raise UsageError if a folder for a model holds a run, which would be mixed with it."""
+    if (folder / "run.json").is_file():
+        raise UsageError(f"{folder} holds a run: choose another folder for the model")

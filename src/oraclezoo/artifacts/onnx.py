@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from oraclezoo.artifacts.model import Model
-from oraclezoo.card import metadata
 from oraclezoo.onnx_export import onnx_file
 from oraclezoo.onnx_export.shipped import Shipped
 
@@ -32,8 +31,8 @@ def shipped(model: Model, *, preprocess: bool = True) -> nn.Module:
     classifier = on_cpu.classifier.to(memory_format=torch.contiguous_format)
     if not preprocess:
         return classifier
-    scale = model.card["preprocessing"]
-    return Shipped(classifier, scale["mean"], scale["std"])
+    steps = model.card.preprocessing
+    return Shipped(classifier, steps.mean, steps.std)
 
 
 def graph_of(model: Model, *, preprocess: bool = True, opset: int = onnx_file.OPSET) -> bytes:
@@ -50,11 +49,9 @@ def graph_of(model: Model, *, preprocess: bool = True, opset: int = onnx_file.OP
     Raises:
         UsageError: If the model cannot be exported.
     """
-    spec = model.card["input"]
     return onnx_file.to_onnx(
         shipped(model, preprocess=preprocess),
-        in_chans=spec["in_chans"],
-        image_size=spec["image_size"],
-        card=metadata(model.card),
+        **model.card.input.image,
+        card=model.card.metadata(),
         opset=opset,
     )

@@ -1,200 +1,209 @@
-"""The content of ``run.json``: provenance, model card, outcome and earlier parts of a run."""
+"""The record of a run or variant: the content of ``run.json`` and ``variant.json``."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-import torch
+from oraclezoo.card import Card, RecipeId, Source
+from oraclezoo.codec import decode, encode
+from oraclezoo.errors import ResultError
 
-from oraclezoo._version import __version__
-from oraclezoo.artifacts import build
-from oraclezoo.artifacts.run import MODEL, OVERWRITE, PLOTS, Run
-from oraclezoo.artifacts.sources import code_sha256
-from oraclezoo.card import SCHEMA as MODEL_SCHEMA
-from oraclezoo.card import SMOOTH
-from oraclezoo.contracts import Dataset
-from oraclezoo.data.dataset import digests
-from oraclezoo.engine.device import peak_memory_bytes
-from oraclezoo.engine.trainer import Trainer
-from oraclezoo.errors import (
-    ResultError,
-    UsageError,
-)
-from oraclezoo.measure import hardware
-from oraclezoo.plugins.registry import Registry
-from oraclezoo.recipe import Recipe
-from oraclezoo.storage import write_atomically
+SCHEMA = "oraclezoo/run/1"
+VARIANT_SCHEMA = "oraclezoo/variant/1"
 
 
-def provenance(
-    recipe: Recipe,
-    registry: Registry,
-    dataset: Dataset,
-    device: torch.device,
-    seed: int,
-    *,
-    compile: str = "auto",
-    deterministic: bool = False,
-) -> dict[str, Any]:
-    """Return what two runs have in common if their results and times are comparable.
+@dataclass(frozen=True)
+class SourceRun:
+    """The run that a variant was made from, by its weights and training time."""
 
-    Args:
-        recipe: A resolved recipe.
-        registry: Registry of its components.
-        dataset: Its data set; training and validation images are read for their digests.
-        device: Where the run is trained.
+    weights_sha256: str
+    train_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What two runs have in common if their results and times are comparable.
+
+    Attributes:
+        recipe: Name and hash of the recipe.
         seed: Seed of the run.
+        oraclezoo: Version of oraclezoo.
+        code_sha256: SHA-256 of its code.
+        components: Distribution and version of each component, by kind.
+        data_sha256: SHA-256 of the files of training and validation images.
         compile: ``"auto"``, ``"on"`` or ``"off"``.
         deterministic: Whether deterministic algorithms are used.
+        hardware: Description of the machine.
+        libraries: Versions of libraries.
+        source: The run that a compressed variant was made from.
     """
-    return {
-        "recipe": {"name": recipe.name, "hash": recipe.hash},
-        "seed": seed,
-        "oraclezoo": __version__,
-        "code_sha256": code_sha256(),
-        "components": build.components(recipe, registry),
-        "data_sha256": digests(dataset, "train", "validation"),
-        "compile": compile,
-        "deterministic": deterministic,
-        "hardware": hardware.describe(device),
-        "libraries": hardware.libraries(),
-    }
+
+    recipe: RecipeId
+    seed: int
+    oraclezoo: str
+    code_sha256: str
+    components: Mapping[str, Source]
+    data_sha256: Mapping[str, str]
+    compile: str
+    deterministic: bool
+    hardware: Mapping[str, str | int | None]
+    libraries: Mapping[str, str]
+    source: SourceRun | None = field(default=None, metadata={"json": "run"})
+
+    def __post_init__(self) -> None:
+        # mappings that compare equal to those of a file
+        for name in ("components", "data_sha256", "hardware", "libraries"):
+            object.__setattr__(self, name, dict(getattr(self, name)))
 
 
-def open_folder(run: Run, recipe: Recipe, kept_epochs: int | None) -> None:
-    """Write the recipe and prepare the other files of a run folder.
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Totals of a finished run, including pre-training, teachers and fine-tuning.
 
-    Args:
-        run: The run.
-        recipe: Its recipe.
-        kept_epochs: Number of epochs whose metrics are kept on resume; None removes all files of
-            an earlier run.
+    ``best_epoch`` and ``best_validation_accuracy`` are of the best epoch, ``compiled`` whether
+    ``torch.compile`` was used; a compressed variant has none of these.
     """
-    write_atomically(run.folder / "recipe.toml", recipe.to_toml().encode())
-    path = run.folder / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines()[:kept_epochs] if kept_epochs else []
-    write_atomically(path, "".join(line + "\n" for line in lines).encode())
-    if kept_epochs is None:
-        for stale in (
-            "run.json",
-            "best.safetensors",
-            "last.safetensors",
-            "score.safetensors",
-            "profile.json",
-            "trace.json",
-        ):
-            (run.folder / stale).unlink(missing_ok=True)
-        for subfolder in (MODEL, PLOTS):
-            shutil.rmtree(run.folder / subfolder, ignore_errors=True)
+
+    steps: int
+    examples: int
+    train_s: float
+    compile_s: float
+    compiled: bool | None = None
+    validation_accuracy: float
+    validation_loss: float
+    best_epoch: int | None = None
+    best_validation_accuracy: float | None = None
+    peak_memory_bytes: int | None
 
 
-def refuse_other(run: Run, identity: Mapping[str, Any]) -> None:
-    """Raise UsageError unless a run was started with the same data and components.
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """Totals of the training before that of the model itself."""
 
-    The version of oraclezoo itself may differ: its checkpoints are compatible.
+    examples: int
+    steps: int
+    train_s: float
+    compile_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining(Preparation):
+    """Record of pre-training on another track."""
+
+    track: str
+    epochs: int
+    data_sha256: Mapping[str, str]
+    validation_accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teaching(Preparation):
+    """Record of the training of teachers, with the validation accuracy of each."""
+
+    teachers: int
+    validation_accuracy: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Accuracy in [0, 1] under each corruption at severities 1 to 5.
+
+    ``version`` is that of the corruptions, ``seed`` that of their random numbers.
     """
-    try:
-        record = run.record
-    except ResultError as error:
-        raise ResultError(f"{error}; {OVERWRITE}") from error
-    for key, what in (("data_sha256", "other data"), ("components", "other components")):
-        if _comparable(record.get(key)) != _comparable(identity[key]):
-            raise UsageError(f"{run.folder} was started with {what}; {OVERWRITE}")
+
+    version: str
+    seed: int
+    accuracy: Mapping[str, tuple[float, ...]]
 
 
-def _comparable(entries: Any) -> Any:
-    """Return the components of a record without the version of oraclezoo's own ones."""
-    if not isinstance(entries, Mapping):
-        return entries
-    return {
-        kind: {**entry, "version": None}
-        if isinstance(entry, Mapping) and entry.get("distribution") == "oraclezoo"
-        else entry
-        for kind, entry in entries.items()
-    }
+@dataclass(frozen=True)
+class Scores:
+    """Accuracy in [0, 1] and loss in nats on the test split."""
+
+    accuracy: float
+    loss: float
 
 
-def earlier_parts(run: Run, identity: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the provenance of each earlier part of a resumed run that differs from this one's."""
-    record = run.record
-    parts: list[dict[str, Any]] = record.get("parts", [])
-    previous = {key: record.get(key) for key in identity}
-    return [*parts, previous] if previous != identity else parts
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """The test-set evaluation of a run.
 
-
-def card(
-    recipe: Recipe,
-    registry: Registry,
-    dataset: Dataset,
-    mean: float,
-    std: float,
-    shape: dict[str, int],
-    seed: int,
-) -> dict[str, Any]:
-    """Return the card of a model that is trained by a recipe: see :mod:`oraclezoo.card`.
-
-    Args:
-        recipe: A resolved recipe.
-        registry: Registry of its components.
-        dataset: Its data set.
-        mean: Mean gray level of the training images, from 0 to 1.
-        std: Standard deviation of their gray levels.
-        shape: ``in_chans``, ``num_classes`` and ``image_size``.
-        seed: Seed of the run.
+    Attributes:
+        score: Accuracy and loss.
+        test_sha256: SHA-256 of the files of test images.
+        calibration_s: Machine speed when the run was trained; None if it was not timed.
+        robustness: Accuracy on corrupted test images; None if it was not measured.
     """
-    options = dict(recipe.backbone.options)
-    options.pop("pretrained", None)  # the trained weights replace them
-    return {
-        "schema": MODEL_SCHEMA,
-        "backbone": {"name": recipe.backbone.name, "options": options},
-        "input": shape,
-        "preprocessing": {
-            "mean": mean,
-            "std": std,
-            "shifts": recipe.evaluate.shifts,
-            "flip": recipe.evaluate.flip and dataset.flip_keeps_label,
-            "jpeg_smoothing": 0.0
-            if recipe.augment.jpeg
-            else SMOOTH,  # it was trained on JPEG images
-        },
-        "classes": list(dataset.classes),
-        "glyphs": list(dataset.glyphs),
-        "synthetic": dataset.synthetic,
-        "recipe": recipe.to_dict(),
-        "provenance": {
-            "oraclezoo": __version__,
-            "recipe": {"name": recipe.name, "hash": recipe.hash},
-            "refit": recipe.data.refit,
-            "seed": seed,
-            "components": build.components(recipe, registry),
-            "data_sha256": digests(dataset, "train", "validation"),
-        },
-        "receipts": [],
-    }
+
+    score: Scores
+    test_sha256: Mapping[str, str]
+    calibration_s: float | None
+    robustness: Robustness | None = field(metadata={"json": "robust"})
 
 
-def outcome(
-    trainer: Trainer, device: torch.device, before: Iterable[dict[str, Any] | None] = ()
-) -> dict[str, Any]:
-    """Return the results of a training run, as ``run.json`` holds them.
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """The record of a run, or of a compressed variant of one.
 
-    Args:
-        trainer: The trainer that has finished.
-        device: Its device.
-        before: Records of pre-training and of teachers; their steps, examples and times are added.
+    Attributes:
+        provenance: What identifies the run.
+        started: Time when it started or was resumed.
+        status: ``running``, ``done``, ``interrupted``, ``diverged`` or ``failed``.
+        reason: Why it diverged or failed.
+        finished: Time when it was done.
+        parts: Provenance of the earlier parts of a resumed run that differ from the last one.
+        outcome: Totals of a finished run.
+        evaluated: Its test-set evaluation.
+        model: Card of the model that is trained; None for a variant, which has a model folder.
+        pid: Process that trains it.
+        concurrent: Number of seeds that were trained concurrently.
+        strategy: How they were: ``stacked`` or ``processes``.
+        pretrained: Record of pre-training.
+        taught: Record of teachers.
+        train_images: Number of training images.
+        validation_images: Number of validation images.
+        flip: Whether training images were flipped.
+        streamed: Whether training images were streamed.
+        profiled: Whether a profile was taken.
     """
-    progress, earlier = trainer.progress, [record for record in before if record]
-    return {
-        "steps": trainer.step + sum(record["steps"] for record in earlier),
-        "examples": progress.examples + sum(record["examples"] for record in earlier),
-        "train_s": progress.train_s + sum(record["train_s"] for record in earlier),
-        "compile_s": progress.compile_s + sum(record["compile_s"] for record in earlier),
-        "compiled": trainer.compiled,
-        "validation_accuracy": progress.validation_accuracy,
-        "validation_loss": progress.validation_loss,
-        "best_epoch": progress.best_epoch,
-        "best_validation_accuracy": progress.best[0],
-        "peak_memory_bytes": peak_memory_bytes(device),
-    }
+
+    provenance: Provenance
+    started: str
+    status: str
+    reason: str | None
+    finished: str | None = None
+    parts: tuple[Provenance, ...]
+    outcome: Outcome | None = None
+    evaluated: Evaluated | None = None
+    model: Card | None = None
+    pid: int | None = None
+    concurrent: int | None = field(default=None, metadata={"json": "together"})
+    strategy: str | None = None
+    pretrained: Pretraining | None
+    taught: Teaching | None
+    train_images: int | None = None
+    validation_images: int | None = None
+    flip: bool | None = None
+    streamed: bool | None = None
+    profiled: bool | None = None
+    schema: str = SCHEMA
+
+    @classmethod
+    def from_json(cls, document: object, where: object) -> Self:
+        """Parse the content of a file. Raises ResultError, which names the file ``where``."""
+        if not isinstance(document, dict) or document.get("schema") not in (SCHEMA, VARIANT_SCHEMA):
+            raise ResultError(f"{where}: not a run record ({SCHEMA})")
+        evaluated = all(key in document for key in ("score", "test_sha256", "calibration_s"))
+        parts = {"provenance": document, "evaluated": document if evaluated else None}
+        try:
+            return decode(cls, {**document, **parts})
+        except (KeyError, TypeError, ValueError, ResultError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise ResultError(f"{where}: not a valid run record: {reason}") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        entries = encode(self)
+        return {**entries.pop("provenance"), **entries.pop("evaluated", {}), **entries}

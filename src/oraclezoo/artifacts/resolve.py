@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from oraclezoo.artifacts.model import CARD, Model, load
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
 from oraclezoo.engine.device import pick
@@ -17,6 +18,7 @@ from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking import ledger
 from oraclezoo.result import data_key
 from oraclezoo.serving.listing import shipped
+from oraclezoo.storage import current
 
 
 def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
@@ -40,7 +42,7 @@ def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
     )
     if known:
         return load(source, registry)
-    if (path / CARD).is_file():
+    if current(path, CARD).is_file():
         return load(path, registry)
     if (path / "run.json").is_file():
         return Run.load(path).model(registry=registry)
@@ -69,8 +71,7 @@ def open_data(
         DataError: The files are not those that the model's card names.
         UsageError: The card names no track, or classes or image size differ from the model's.
     """
-    card = model.card
-    name = track or _trained_on(card)
+    name = track or _trained_on(model)
     if name is None:
         raise UsageError("the model's card does not name its track; give one with --track")
     dataset: Dataset = registry.create(
@@ -82,12 +83,13 @@ def open_data(
     )
     if len(dataset.classes) != len(model.classes):
         raise UsageError(f"{name} has {len(dataset.classes)} classes, not {len(model.classes)}")
-    size = card["input"]["image_size"]
+    size = model.card.input.image_size
     shape = dataset.split("validation").images.shape[1:]
     if shape != (size, size):
         raise UsageError(f"{name} has images of {shape}; this model takes ({size}, {size})")
-    stated = card.get("provenance", {}).get("data_sha256", {})
-    other = [key for key, found in dataset.sha256.items() if stated.get(key, found) != found]
+    origin = model.card.provenance
+    stated = {} if origin is None else origin.data_sha256
+    other = [key for key, sha256 in dataset.sha256.items() if stated.get(key, sha256) != sha256]
     if track is None and other:
         raise DataError(
             f"{other[0]} is not the file that the model was trained with (its SHA-256 differs); "
@@ -98,31 +100,32 @@ def open_data(
 
 def learned_validation(model: Model) -> bool:
     """Return whether the model's card says that it was trained on validation images too."""
-    return bool(model.card.get("provenance", {}).get("refit"))
+    return model.card.provenance is not None and model.card.provenance.refit
 
 
 def track_of(model: Model, track: str | None = None) -> str:
     """Return the name of a model's track, without the prefix of built-in ones."""
-    return (track or _trained_on(model.card) or "unknown").removeprefix("oraclezoo:")
+    return (track or _trained_on(model) or "unknown").removeprefix("oraclezoo:")
 
 
-def note_look(model: Model, dataset: Dataset, results: Path, track: str | None = None) -> None:
+def record_test_evaluation(
+    model: Model, dataset: Dataset, results: Path, track: str | None = None
+) -> None:
     """Record a test-set evaluation of a model's recipe in the ledger of the results folder.
 
     It is recorded before scoring, so that interrupted evaluations count too.
     """
-    test_sha256 = digests(dataset, "test")
-    origin = model.card.get("provenance", {})
-    sha256 = {**({} if track else origin.get("data_sha256", {})), **test_sha256}
+    origin = model.card.provenance
+    trained = {} if track or origin is None else origin.data_sha256
     ledger.note(
         results,
         track=track_of(model, track),
-        data_key=data_key(sha256),
-        recipe_hash=origin.get("recipe", {}).get("hash", "unknown"),
+        data_key=data_key({**trained, **digests(dataset, "test")}),
+        recipe_hash="unknown" if origin is None else origin.recipe.hash,
     )
 
 
-def _trained_on(card: dict[str, Any]) -> str | None:
-    entry = card.get("provenance", {}).get("components", {}).get("dataset", {})
-    name = entry.get("name")
-    return str(name) if name else None
+def _trained_on(model: Model) -> str | None:
+    origin = model.card.provenance
+    source = None if origin is None else origin.components.get("dataset")
+    return None if source is None else source.name

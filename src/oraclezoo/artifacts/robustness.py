@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from oraclezoo.artifacts.model import Model
+from oraclezoo.artifacts.record import Robustness
 from oraclezoo.contracts import Dataset, Images
 from oraclezoo.data.corrupt import CORRUPTIONS, MIN_EDGE, SEVERITIES, VERSION, corrupt
 from oraclezoo.engine.device import pick
@@ -17,7 +17,7 @@ from oraclezoo.ranking.predictions import accuracy_of
 SEED = 0
 """Seed of the corruptions; the same for every model."""
 
-AT_ONCE = 2000
+CHUNK_SIZE = 2000
 """Number of images that are corrupted at a time; the result does not depend on it."""
 
 
@@ -30,7 +30,7 @@ def check_size(images: Images) -> None:
         )
 
 
-def robustness(model: Model, dataset: Dataset, device: str = "auto") -> dict[str, Any]:
+def measure_robustness(model: Model, dataset: Dataset, device: str = "auto") -> Robustness:
     """Return the accuracy in [0, 1] under each corruption at severities 1 to 5.
 
     Accuracy is computed from float16 probabilities, as the protocol defines it.
@@ -38,39 +38,25 @@ def robustness(model: Model, dataset: Dataset, device: str = "auto") -> dict[str
     part = dataset.split("test")
     model.to(pick(device))
     accuracies = {
-        name: [_accuracy(model, part.images, part.labels, name, degree) for degree in SEVERITIES]
+        name: tuple(_accuracy(model, part.images, part.labels, name, each) for each in SEVERITIES)
         for name in CORRUPTIONS
     }
-    return {"version": VERSION, "seed": SEED, "accuracy": accuracies}
+    return Robustness(VERSION, SEED, accuracies)
 
 
-def is_current(kept: Any) -> bool:
-    """Return whether a run's record was measured with the current corruptions."""
+def is_current(robustness: Robustness | None) -> bool:
+    """Return whether a run's robustness was measured with the current corruptions."""
     return (
-        isinstance(kept, dict)
-        and (kept.get("version"), kept.get("seed")) == (VERSION, SEED)
-        and list(kept.get("accuracy", ())) == list(CORRUPTIONS)
+        robustness is not None
+        and (robustness.version, robustness.seed) == (VERSION, SEED)
+        and list(robustness.accuracy) == list(CORRUPTIONS)
     )
-
-
-def together(measured: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
-    """Return the robustness section of a result from its seeds; None if a seed lacks it."""
-    if not measured or not all(map(is_current, measured)):
-        return None
-    rows = [one["accuracy"] for one in measured if one is not None]
-    return {
-        "version": VERSION,
-        "seed": SEED,
-        "corruptions": [
-            {"name": name, "accuracy": [row[name] for row in rows]} for name in CORRUPTIONS
-        ],
-    }
 
 
 def _accuracy(model: Model, images: Images, labels: Any, name: str, severity: int) -> float:
     correct = 0.0
-    for first in range(0, len(labels), AT_ONCE):
-        corrupted = corrupt(np.asarray(images[first : first + AT_ONCE]), name, severity, SEED)
-        truth = labels[first : first + AT_ONCE]
+    for first in range(0, len(labels), CHUNK_SIZE):
+        corrupted = corrupt(np.asarray(images[first : first + CHUNK_SIZE]), name, severity, SEED)
+        truth = labels[first : first + CHUNK_SIZE]
         correct += accuracy_of(model.predict(corrupted).probabilities, truth) * len(truth)
     return correct / len(labels)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Concatenate, ParamSpec
 
-from oraclezoo.artifacts.model import Model, assemble
+from oraclezoo.artifacts.load import assemble
+from oraclezoo.artifacts.model import Model, refuse_run
+from oraclezoo.artifacts.record import Evaluated, Outcome, RunRecord
+from oraclezoo.codec import decode
+from oraclezoo.documents import read_json, read_rows
 from oraclezoo.engine.checkpoint import load_state
-from oraclezoo.errors import (
-    OracleZooError,
-    ResultError,
-    UsageError,
-)
+from oraclezoo.engine.records import Epoch
+from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
-from oraclezoo.storage import write_atomically
+from oraclezoo.result import timestamp
+from oraclezoo.storage import exclusive, write_atomically
 
-SCHEMA = "oraclezoo/run/1"
 OVERWRITE = "--overwrite trains again, --out chooses another folder"
 """Advice at the end of errors about a run folder."""
 
@@ -30,32 +34,15 @@ PLOTS = "plots"
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """Totals of a finished run, including pre-training, teachers and fine-tuning."""
-
-    steps: int
-    examples: int
-    train_s: float
-    compile_s: float
-    validation_accuracy: float
-    peak_memory_bytes: int | None
-
-
-@dataclasses.dataclass(frozen=True)
 class ScoredRecord:
     """The record of a run that has been trained and scored on the test split.
 
-    Attributes:
-        outcome: Totals of the training.
-        data_sha256: SHA-256 of each file that it was trained and scored on.
-        calibration_s: Machine speed when it was trained; None if it was not timed.
-        robust: Accuracy on corrupted test images; None if it was not measured.
+    ``data_sha256`` holds the SHA-256 of each file that it was trained and scored on.
     """
 
     outcome: Outcome
+    evaluated: Evaluated
     data_sha256: dict[str, str]
-    calibration_s: float | None
-    robust: dict[str, Any] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,42 +56,38 @@ class Run:
     def load(cls, folder: str | Path) -> Run:
         """Open a run folder. Raises ResultError if it is not one."""
         run = cls(Path(folder))
-        if run.record.get("schema") != SCHEMA:
-            raise ResultError(f"{folder} is not a run folder of oraclezoo: run.json has no schema")
+        _ = run.record
         return run
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> RunRecord:
         """The content of ``FILE``. Raises ResultError if it cannot be read."""
         path = self.folder / self.FILE
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            document = read_json(path)
         except FileNotFoundError as error:
             raise ResultError(
-                f"{self.folder} is not a run folder: there is no {self.FILE} in it"
+                f"{self.folder} is not a run folder: {self.FILE} is missing"
             ) from error
         except (OSError, ValueError) as error:
             raise ResultError(f"{path}: cannot be read ({error})") from error
-        if not isinstance(record, dict):
-            raise ResultError(f"{path}: not a run record")
-        return record
+        return RunRecord.from_json(document, path)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Totals of the training. Raises ResultError if the run is not finished."""
+        record = self.record
+        if record.status != "done" or record.outcome is None:
+            raise ResultError(f"{self.folder} is {record.status}, not done")
+        return record.outcome
 
     def scored(self) -> ScoredRecord:
         """Read the record of a scored run. Raises ResultError if it is not scored."""
         record = self.record
-        try:
-            outcome = record["outcome"]
-            fields = {each.name: outcome[each.name] for each in dataclasses.fields(Outcome)}
-            return ScoredRecord(
-                outcome=Outcome(**fields),
-                data_sha256={**record["data_sha256"], **record["test_sha256"]},
-                calibration_s=record["calibration_s"],
-                robust=record.get("robust"),
-            )
-        except (KeyError, TypeError) as error:
-            raise ResultError(
-                f"{self.folder} is not a scored run ({error!r}); {OVERWRITE}"
-            ) from error
+        if record.outcome is None or record.evaluated is None:
+            raise ResultError(f"{self.folder} is not a scored run; {OVERWRITE}")
+        digests = {**record.provenance.data_sha256, **record.evaluated.test_sha256}
+        return ScoredRecord(record.outcome, record.evaluated, digests)
 
     @property
     def recipe(self) -> Recipe:
@@ -112,10 +95,13 @@ class Run:
         return Recipe.load(self.folder / "recipe.toml")
 
     @property
-    def metrics(self) -> list[dict[str, Any]]:
-        """The metrics of each epoch, from ``metrics.jsonl``."""
-        text = (self.folder / "metrics.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+    def metrics(self) -> list[Epoch]:
+        """The metrics of each epoch, from ``metrics.jsonl``. Raises ResultError."""
+        path = self.folder / "metrics.jsonl"
+        try:
+            return [decode(Epoch, row) for row in read_rows(path)]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ResultError(f"{path}: not the metrics of a run ({error})") from error
 
     def model(self, keep: str | None = None, registry: Registry | None = None) -> Model:
         """Return the trained model with the ``"best"`` or ``"last"`` weights.
@@ -134,31 +120,37 @@ class Run:
                 for key, value in state["ema"].items()
                 if key.startswith("module.")
             }
-        card = self.record.get("model")
-        if not card:
-            raise ResultError(
-                f"{self.folder}: the run has no model yet; train it further with --resume"
-            )
+        card = self.record.model
+        if card is None:
+            raise ResultError(f"{self.folder}: run.json has no model card; {OVERWRITE}")
         return assemble(card, weights, registry or build_registry(), str(path))
 
     def check(self) -> None:
         """Raise ResultError unless this is a finished run whose files can be read."""
         try:
-            if self.record["status"] != "done" or "examples" not in self.record["outcome"]:
-                raise ResultError("it is not finished")
-            load_state(self.folder / f"{self.recipe.train.keep}.safetensors")
-        except (OracleZooError, KeyError, TypeError) as error:
-            raise ResultError(f"{self.folder} is damaged ({error}); {OVERWRITE}") from error
+            _ = self.outcome
+            self._read_files()
+        except OracleZooError as error:
+            raise ResultError(f"{self.folder} cannot be used ({error}); {OVERWRITE}") from error
 
-    def update(self, **fields: Any) -> None:
-        """Set fields of ``FILE``, atomically."""
-        try:
-            record = self.record
-        except ResultError:
-            record = {}
-        record.update(fields)
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    def _read_files(self) -> None:
+        load_state(self.folder / f"{self.recipe.train.keep}.safetensors")
+
+    def write(self, record: RunRecord) -> None:
+        """Write ``FILE`` atomically."""
+        text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
         write_atomically(self.folder / self.FILE, text.encode())
+
+    def end(self, status: str, reason: str | None = None) -> None:
+        """Record the status of a run that ended early."""
+        self.write(dataclasses.replace(self.record, status=status, reason=reason))
+
+    def finish(self, outcome: Outcome) -> None:
+        """Record the outcome of a finished run."""
+        done = dataclasses.replace(
+            self.record, status="done", outcome=outcome, finished=timestamp()
+        )
+        self.write(done)
 
 
 def writable(folder: Path) -> None:
@@ -171,6 +163,51 @@ def writable(folder: Path) -> None:
         raise ResultError(
             f"{folder}: cannot be written to ({error.strerror or error}); choose another folder"
         ) from error
+
+
+P = ParamSpec("P")
+Source = Model | Run | str | Path
+"""A model, a run, the folder of either, or a model's name."""
+
+
+@contextmanager
+def occupied(folder: Path) -> Iterator[None]:
+    """Check that a folder is writable and lock it for this process during the block.
+
+    Args:
+        folder: The folder; it is created if necessary.
+
+    Raises:
+        ResultError: The folder cannot be written.
+        UsageError: Another process writes to it.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(folder))
+        except OSError as error:
+            raise ResultError(
+                f"{folder}: cannot be written to ({error.strerror or error}); choose another folder"
+            ) from error
+        writable(folder)
+        yield
+
+
+def writing_model(
+    function: Callable[Concatenate[Source, str | Path | None, P], Model],
+) -> Callable[Concatenate[Source, str | Path | None, P], Model]:
+    """Lock the folder that a function writes its model to, its second argument, while it runs."""
+
+    @functools.wraps(function)
+    def locked(
+        model: Source, out: str | Path | None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Model:
+        if out is None:
+            return function(model, out, *args, **kwargs)
+        refuse_run(Path(out))
+        with occupied(Path(out)):
+            return function(model, out, *args, **kwargs)
+
+    return locked
 
 
 def folder_name(recipe: Recipe, seed: int) -> str:

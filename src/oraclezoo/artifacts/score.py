@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from oraclezoo.artifacts.model import Model
-from oraclezoo.artifacts.robustness import robustness
+from oraclezoo.artifacts.record import Evaluated, Scores
+from oraclezoo.artifacts.robustness import measure_robustness
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
@@ -88,27 +89,27 @@ def keep_score(
         robust: Also score the model on corrupted test images.
     """
     model = run.model(registry=registry)
-    note_look(run, dataset, results)
-    found = score(model, dataset, "test", device)
-    found.save(run.folder / "score.safetensors")
-    run.update(
-        robust=robustness(model, dataset, device) if robust else None,
-        score={"accuracy": found.accuracy, "loss": found.loss},
+    record_test_evaluation(run, dataset, results)
+    test = score(model, dataset, "test", device)
+    test.save(run.folder / "score.safetensors")
+    evaluated = Evaluated(
+        score=Scores(test.accuracy, test.loss),
         test_sha256=digests(dataset, "test"),
         calibration_s=calibration_s,
+        robustness=measure_robustness(model, dataset, device) if robust else None,
     )
+    run.write(replace(run.record, evaluated=evaluated))
 
 
-def note_look(run: Run, dataset: Dataset, results: Path) -> None:
+def record_test_evaluation(run: Run, dataset: Dataset, results: Path) -> None:
     """Record a test-set evaluation of a run's recipe in the ledger of the results folder.
 
     It is recorded before scoring, so that interrupted evaluations count too.
     """
-    record = run.record
-    sha256 = {**record["data_sha256"], **digests(dataset, "test")}
+    trained = run.record.provenance
     ledger.note(
         results,
-        track=record["components"]["dataset"]["name"],
-        data_key=data_key(sha256),
-        recipe_hash=record["recipe"]["hash"],
+        track=trained.components["dataset"].name,
+        data_key=data_key({**trained.data_sha256, **digests(dataset, "test")}),
+        recipe_hash=trained.recipe.hash,
     )

@@ -35,37 +35,37 @@ def code_of(source: str) -> str:
     The remaining text is not changed: a dump of the syntax tree, or the tokens of an f-string,
     would depend on the version of Python, and ``tokenize`` takes seconds for all files.
     """
-    kept: set[int] = set()
+    unchanged: set[int] = set()
 
-    def bare(found: re.Match[str]) -> str:
-        if found[0].lstrip(" \t").startswith("#"):
+    def replacement(match: re.Match[str]) -> str:
+        if match[0].lstrip(" \t").startswith("#"):
             return ""
-        if "\n" in found[0]:
-            first = source.count("\n", 0, found.start()) + 1
-            kept.update(range(first, first + found[0].count("\n") + 1))
-        return found[0]
+        if "\n" in match[0]:
+            first = source.count("\n", 0, match.start()) + 1
+            unchanged.update(range(first, first + match[0].count("\n") + 1))
+        return match[0]
 
-    lines = _STRING_OR_COMMENT.sub(bare, source).split("\n")
+    lines = _STRING_OR_COMMENT.sub(replacement, source).split("\n")
     for node in _strings(ast.parse(source)):
         for row in range(node.lineno, (node.end_lineno or node.lineno) + 1):
-            kept.discard(row)
+            unchanged.discard(row)
             lines[row - 1] = ""
     return "\n".join(
-        line if row in kept else line.rstrip()
+        line if row in unchanged else line.rstrip()
         for row, line in enumerate(lines, 1)
-        if row in kept or line.strip()
+        if row in unchanged or line.strip()
     )
 
 
 def _strings(tree: ast.Module) -> list[ast.Expr]:
     """Return the statements that are strings: docstrings of modules, functions and constants."""
     bodies = [tree.body]
-    found = []
+    strings = []
     while bodies:
         for node in bodies.pop():
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 if isinstance(node.value.value, str):
-                    found.append(node)
+                    strings.append(node)
             elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.If)):
                 bodies.append(node.body)
-    return found
+    return strings

@@ -5,10 +5,9 @@ Imports are local, so that a job starts quickly. See :mod:`oraclezoo.jobs`.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oraclezoo.benching.requests import Compression, Measurement, Stacked, Training
 from oraclezoo.errors import OracleZooError
@@ -17,6 +16,7 @@ from oraclezoo.jobs import Channel
 if TYPE_CHECKING:
     from oraclezoo.artifacts.model import Model
     from oraclezoo.artifacts.run import Run
+    from oraclezoo.card.receipt import LatencyRow
     from oraclezoo.engine.records import Epoch
     from oraclezoo.plugins.registry import Registry
 
@@ -26,7 +26,7 @@ def train_and_score(request: Training, channel: Channel) -> None:
 
     Args:
         request: The request.
-        channel: Receives ``epoch`` events.
+        channel: Receives :class:`EpochDone` events.
     """
     from oraclezoo.engine.records import Callbacks
     from oraclezoo.plugins.registry import build_registry
@@ -56,21 +56,22 @@ def train_and_score(request: Training, channel: Channel) -> None:
 def train_stacked_and_score(request: Stacked, channel: Channel) -> None:
     """Train several seeds as a stack, then score each.
 
-    Sends ``epoch``, ``diverged`` and ``scored`` events with their seed, or one ``apart`` event with
-    the reason if the seeds must be trained one by one.
+    Sends :class:`EpochDone`, :class:`SeedDiverged` and :class:`SeedScored` events, or one
+    :class:`NotStacked` event if the seeds must be trained one by one.
 
     Args:
         request: The request.
         channel: Receives the events.
     """
+    from oraclezoo.benching.events import EpochDone, NotStacked, SeedDiverged, SeedScored
     from oraclezoo.engine.together import CannotStackError
     from oraclezoo.plugins.registry import build_registry
     from oraclezoo.training.stacked import SeedCallbacks, train
 
     registry = build_registry()
     callbacks = SeedCallbacks(
-        on_epoch=lambda seed, epoch: channel.send("epoch", seed=seed, **dataclasses.asdict(epoch)),
-        on_diverged=lambda seed, error: channel.send("diverged", seed=seed, message=str(error)),
+        on_epoch=lambda seed, epoch: channel.send(EpochDone(epoch, seed)),
+        on_diverged=lambda seed, error: channel.send(SeedDiverged(seed, str(error))),
         should_stop=channel.should_stop,
         warn=channel.message,
     )
@@ -82,17 +83,16 @@ def train_stacked_and_score(request: Stacked, channel: Channel) -> None:
             execution=request.execution,
             out=request.runs,
             resume=request.resume,
-            at_once=request.at_once,
+            stack_size=request.stack_size,
             callbacks=callbacks,
         )
     except CannotStackError as error:
-        channel.send("apart", message=str(error))
+        channel.send(NotStacked(str(error)))
         return
     score = _scorer(request, registry, None)
     for run in runs:
         score(run)
-        record = run.record
-        channel.send("scored", seed=record["seed"], accuracy=record["score"]["accuracy"])
+        channel.send(SeedScored(run.record.provenance.seed))
 
 
 def compress_and_score(request: Compression, channel: Channel) -> None:
@@ -100,15 +100,15 @@ def compress_and_score(request: Compression, channel: Channel) -> None:
 
     Args:
         request: The request.
-        channel: Receives ``epoch`` events of fine-tuning.
+        channel: Receives :class:`EpochDone` events of fine-tuning.
     """
-    from oraclezoo.benching.compressed import VariantRequest, make
+    from oraclezoo.benching.compressed import VariantRequest, compress_run
     from oraclezoo.engine.records import Callbacks
     from oraclezoo.plugins.registry import build_registry
 
     calibration_s = _calibration_s(request)
     registry = build_registry()
-    variant = make(
+    variant = compress_run(
         request.run,
         VariantRequest(
             request.recipe, request.seed, request.runs, request.execution, request.resume
@@ -121,7 +121,9 @@ def compress_and_score(request: Compression, channel: Channel) -> None:
 
 def _sender(channel: Channel) -> Callable[[Epoch], None]:
     def send(epoch: Epoch) -> None:
-        channel.send("epoch", **dataclasses.asdict(epoch))
+        from oraclezoo.benching.events import EpochDone
+
+        channel.send(EpochDone(epoch))
 
     return send
 
@@ -165,7 +167,7 @@ def _scorer(
 
 
 def measure(request: Measurement, channel: Channel) -> None:
-    """Measure size, operations and latency of a model and send one ``measured`` event.
+    """Measure size, operations and latency of a model and send one :class:`Measured` event.
 
     A model with an ONNX file is timed in ONNX Runtime, others in PyTorch. The job is short and
     ignores stop requests.
@@ -175,30 +177,36 @@ def measure(request: Measurement, channel: Channel) -> None:
         channel: Receives the event.
     """
     from oraclezoo.artifacts.resolve import open_model
+    from oraclezoo.benching.events import Measured, ModelSize
     from oraclezoo.engine.device import exact_float32, pick
     from oraclezoo.measure import latency, size
     from oraclezoo.plugins.registry import build_registry
 
     loaded = open_model(request.folder, build_registry())
     graph, precision = loaded.onnx, loaded.precision
-    shape = {key: loaded.card["input"][key] for key in ("in_chans", "image_size")}
+    shape = loaded.card.input
     weights = loaded.module.state_dict().values()
     weight_bytes = sum(tensor.numel() * tensor.element_size() for tensor in weights)
-    model = {
-        "parameters": size.parameters(loaded.module),
-        "macs": size.macs(loaded.classifier, **shape),
-        "size_bytes": len(graph) if graph else weight_bytes,
-    }
-    rows: list[dict[str, Any]] = []
+    model = ModelSize(
+        parameters=size.parameters(loaded.module),
+        macs=size.macs(loaded.classifier, **shape.image),
+        size_bytes=len(graph) if graph else weight_bytes,
+    )
+    rows: list[LatencyRow] = []
     if request.timed and not graph:
         device = pick(request.device)
         with exact_float32():
-            rows = latency.eager(loaded.to(device).classifier, device=device, **shape)
+            rows = latency.eager(
+                loaded.to(device).classifier,
+                in_chans=shape.in_chans,
+                image_size=shape.image_size,
+                device=device,
+            )
         if request.exported:
             graph = _exported(loaded, channel)
     if request.timed and graph:
-        rows += _time_onnx(graph, precision, shape["image_size"])
-    channel.send("measured", model=model, latency=rows)
+        rows += _time_onnx(graph, precision, shape.image_size)
+    channel.send(Measured(model, tuple(rows)))
 
 
 def _exported(model: Model, channel: Channel) -> bytes | None:
@@ -211,7 +219,7 @@ def _exported(model: Model, channel: Channel) -> bytes | None:
         return None
 
 
-def _time_onnx(graph: bytes, precision: str, image_size: int) -> list[dict[str, Any]]:
+def _time_onnx(graph: bytes, precision: str, image_size: int) -> list[LatencyRow]:
     """Return latency rows of an ONNX file, for the settings of eager mode."""
     import tempfile
 

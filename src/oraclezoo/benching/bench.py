@@ -13,16 +13,12 @@ import torch
 
 from oraclezoo.artifacts import build
 from oraclezoo.artifacts.robustness import check_size
-from oraclezoo.artifacts.run import writable
-from oraclezoo.benching.recipe import (
-    Position,
-    Progress,
-    RecipeBench,
-    Sequential,
-    Shared,
-    Trainings,
-)
+from oraclezoo.artifacts.run import occupied, writable
+from oraclezoo.benching.progress import Progress
+from oraclezoo.benching.recipe import RecipeBench, Sequential
 from oraclezoo.benching.seeds import Concurrent
+from oraclezoo.benching.shared import Position, Shared
+from oraclezoo.benching.trainings import Trainings
 from oraclezoo.benching.variant import AfterTraining, Compressions
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
@@ -123,20 +119,20 @@ def bench(
         ),
         results=Path(out),
         runs=Path(runs),
-        fresh=overwrite,
+        overwrite=overwrite,
         robust=robust,
-        at_once=jobs,
+        concurrency=jobs,
         command=command or _call(resolved.values(), track, seed_list, variants),
         report=report,
     )
     wanted(compile, shared.execution.torch_device(), 0)
     datasets = _datasets(resolved.values(), shared, progress)
-    for folder in (shared.results, shared.runs):
-        writable(folder)
-    rows = _rows(
-        resolved, shared, datasets, len(seed_list), Concurrent() if accuracy_only else None
-    )
-    results = {recipe_hash: row.result(seed_list) for recipe_hash, row in rows.items()}
+    with occupied(shared.results):
+        writable(shared.runs)
+        rows = _rows(
+            resolved, shared, datasets, len(seed_list), Concurrent() if accuracy_only else None
+        )
+        results = {recipe_hash: row.result(seed_list) for recipe_hash, row in rows.items()}
     return [results[recipe_hash] for recipe_hash in resolved]
 
 

@@ -6,22 +6,32 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from oraclezoo.artifacts import build
-from oraclezoo.artifacts.model import CARD, GRAPH, WEIGHTS, Model, load
-from oraclezoo.artifacts.record import provenance
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import GRAPH, WEIGHTS, Model
+from oraclezoo.artifacts.provenance import provenance
+from oraclezoo.artifacts.record import (
+    VARIANT_SCHEMA,
+    Outcome,
+    Provenance,
+    RunRecord,
+    SourceRun,
+)
 from oraclezoo.artifacts.run import Run, folder_name
+from oraclezoo.card import CARD, Card, RecipeId
+from oraclezoo.card.receipt import Metrics
+from oraclezoo.codec import decode, encode
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.deterministic import deterministic as deterministically
-from oraclezoo.engine.device import pick
 from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.records import Callbacks
-from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
+from oraclezoo.errors import InterruptedRunError, ResultError
 from oraclezoo.plugins.registry import Registry
-from oraclezoo.pruning.options import FineTuned, PruneOptions, Pruning
+from oraclezoo.pruning.options import PruneOptions, Pruning
 from oraclezoo.pruning.prune import prune_model
 from oraclezoo.quantization.export import export_model
 from oraclezoo.quantization.onnx import quantize_onnx
@@ -32,9 +42,8 @@ from oraclezoo.recipe.resolve import resolve
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.result import timestamp
 from oraclezoo.storage import write_atomically
-from oraclezoo.training.finetune import Tuning
+from oraclezoo.training.finetune import FineTuned, Tuning
 
-SCHEMA = "oraclezoo/variant/1"
 PRUNED = "pruned"
 """Folder of the pruned and fine-tuned model, in the folder of the variant that only prunes."""
 
@@ -59,7 +68,7 @@ class VariantRequest:
     resume: bool = False
 
 
-class Made(Run):
+class VariantRun(Run):
     """Folder of a compressed model, with ``variant.json`` in place of ``run.json``."""
 
     FILE: ClassVar[str] = "variant.json"
@@ -76,73 +85,42 @@ class Made(Run):
         """
         return load(self.folder, registry)
 
-    def check(self) -> None:
-        """Check that the variant is finished and its files can be read.
-
-        Raises:
-            ResultError: If it is not.
-        """
-        try:
-            if self.record["status"] != "done" or "examples" not in self.record["outcome"]:
-                raise ResultError("it is not finished")
-            self.model()
-        except (OracleZooError, KeyError, TypeError) as error:
-            raise ResultError(f"{self.folder} is damaged ({error}): make it again") from error
+    def _read_files(self) -> None:
+        self.model()
 
 
-def identity(
-    run: Run,
-    recipe: Recipe,
-    registry: Registry,
-    dataset: Dataset,
-    device: str,
-    seed: int,
-    *,
-    compile: str = "auto",
-    deterministic: bool = False,
-) -> dict[str, Any]:
+def variant_provenance(
+    run: Run, request: VariantRequest, registry: Registry, dataset: Dataset
+) -> Provenance:
     """Return the inputs that determine a variant, those that affect timing included.
 
     The training and validation splits of the data set must have been read.
 
     Args:
         run: The finished training run.
-        recipe: The recipe that compresses it.
+        request: The recipe, the seed, and where and how to compress.
         registry: Registry of components.
         dataset: The data set.
-        device: Name of the device.
-        seed: Seed of the run.
-        compile: As for :func:`oraclezoo.train`.
-        deterministic: As for :func:`oraclezoo.train`.
 
     Returns:
-        A JSON document.
+        The provenance, with the run as its source.
 
     Raises:
         ResultError: If the run is not finished.
     """
+    recipe = request.recipe
     weights = run.folder / f"{recipe.train.keep}.safetensors"
     try:
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-        train_s = run.record["outcome"]["train_s"]
-    except (OSError, KeyError) as error:
+    except OSError as error:
         raise ResultError(f"{run.folder} is not a finished run ({error})") from error
-    source = {"weights_sha256": digest, "train_s": train_s}
-    inputs = provenance(
-        recipe,
-        registry,
-        dataset,
-        pick(device),
-        seed,
-        compile=compile,
-        deterministic=deterministic,
-    )
-    return {**inputs, "run": source}
+    inputs = provenance(recipe, registry, dataset, request.execution, request.seed)
+    return replace(inputs, source=SourceRun(digest, run.outcome.train_s))
 
 
-def make(
+def compress_run(
     run: Run | str | Path, request: VariantRequest, registry: Registry, callbacks: Callbacks
-) -> Made:
+) -> VariantRun:
     """Compress a finished run.
 
     The recipe equals the run's except for ``[compress]``. A pruned model is fine-tuned by the run's
@@ -165,10 +143,11 @@ def make(
         InterruptedRunError: If ``callbacks.should_stop`` returned True.
     """
     recipe = resolve(request.recipe, registry)
+    request = replace(request, recipe=recipe)
     steps = Variant.parse(recipe.compress.steps)
     run = run if isinstance(run, Run) else Run.load(run)
     run.check()
-    variant = Made(request.runs / folder_name(recipe, request.seed))
+    variant = VariantRun(request.runs / folder_name(recipe, request.seed))
     dataset = build.open_dataset(
         recipe,
         registry,
@@ -176,26 +155,37 @@ def make(
         callbacks.progress,
         request.execution.stream_limit(),
     )
-    dataset.split("train"), dataset.split("validation")  # the identity includes their digests
-    inputs = _identity(run, recipe, registry, dataset, request)
+    dataset.split("train"), dataset.split("validation")  # the provenance includes their digests
+    inputs = variant_provenance(run, request, registry, dataset)
     if request.resume and _is_finished(variant, inputs):
         return variant
     for stale in (variant.FILE, "score.safetensors", CARD, WEIGHTS, GRAPH):
         (variant.folder / stale).unlink(missing_ok=True)
     variant.folder.mkdir(parents=True, exist_ok=True)
-    variant.update(**inputs, schema=SCHEMA, started=timestamp(), status="running")
+    variant.write(
+        RunRecord(
+            provenance=inputs,
+            started=timestamp(),
+            status="running",
+            reason=None,
+            parts=(),
+            pretrained=None,
+            taught=None,
+            schema=VARIANT_SCHEMA,
+        )
+    )
     model, fine_tuned = run.model(registry=registry), list[FineTuned]()
     measurement = Measurement(data_dir=request.execution.data_dir, timed=False)
     try:
         if steps.left is not None:
-            prune_only = recipe.override({"compress.steps": str(Variant(steps.left))})
-            prune_only = resolve(prune_only, registry)
-            pruned_inputs = _identity(run, prune_only, registry, dataset, request)
+            pruned = recipe.override({"compress.steps": str(Variant(steps.left))})
+            prune_only = replace(request, recipe=resolve(pruned, registry))
+            pruned_inputs = variant_provenance(run, prune_only, registry, dataset)
             with deterministically(request.execution.deterministic):
-                model = _pruned(model, prune_only, pruned_inputs, request, registry, callbacks)
-            entries = model.card["receipts"][-1]["options"]["fine_tuned"]
-            fine_tuned = [FineTuned(**entry) for entry in entries]
-        model = Model(model.module, _card(model.card, recipe))
+                model = _pruned(model, prune_only, pruned_inputs, registry, callbacks)
+            entries = model.card.receipts[-1].options["fine_tuned"]
+            fine_tuned = [decode(FineTuned, entry) for entry in entries]
+        model = Model(model.module, _with_recipe(model.card, recipe))
         _check_stop(callbacks.should_stop, variant)
         model = export_model(model, None, Export(), measurement, registry, callbacks.progress)
         _check_stop(callbacks.should_stop, variant)
@@ -203,48 +193,30 @@ def make(
             quantization = Quantization(steps.precision, measurement=measurement)
             model = quantize_onnx(model, None, quantization, registry, callbacks.progress)
     except (InterruptedRunError, KeyboardInterrupt):
-        variant.update(status="interrupted")
+        variant.end("interrupted")
         raise
     except BaseException as error:
-        variant.update(status="failed", reason=f"{type(error).__name__}: {error}")
+        variant.end("failed", f"{type(error).__name__}: {error}")
         raise
     model.save(variant.folder)
-    after = model.card["receipts"][-1]["after"]
-    outcome = _outcome(run.record["outcome"], fine_tuned, after, recipe.budget.batch_size)
-    variant.update(status="done", finished=timestamp(), outcome=outcome)
+    after = model.card.receipts[-1].after
+    variant.finish(_outcome(run.outcome, fine_tuned, after, recipe.budget.batch_size))
     return variant
 
 
-def _identity(
-    run: Run, recipe: Recipe, registry: Registry, dataset: Dataset, request: VariantRequest
-) -> dict[str, Any]:
-    return identity(
-        run,
-        recipe,
-        registry,
-        dataset,
-        request.execution.device,
-        request.seed,
-        compile=request.execution.compile,
-        deterministic=request.execution.deterministic,
-    )
-
-
-def _is_finished(variant: Made, inputs: dict[str, Any]) -> bool:
+def _is_finished(variant: VariantRun, inputs: Provenance) -> bool:
     """Return whether a variant is finished and has these inputs."""
     try:
         variant.check()
-        record = variant.record
     except ResultError:
         return False
-    return all(record.get(key) == value for key, value in inputs.items())
+    return variant.record.provenance == inputs
 
 
 def _pruned(
     model: Model,
-    recipe: Recipe,
-    inputs: dict[str, Any],
     request: VariantRequest,
+    inputs: Provenance,
     registry: Registry,
     callbacks: Callbacks,
 ) -> Model:
@@ -253,9 +225,10 @@ def _pruned(
     All variants that begin with the same pruning share it, in the folder of the variant that only
     prunes.
     """
+    recipe = request.recipe
     folder = request.runs / folder_name(recipe, request.seed) / PRUNED
     stamp = folder / "asked.json"
-    text = json.dumps(inputs, indent=2, sort_keys=True)
+    text = json.dumps(encode(inputs), indent=2, sort_keys=True)
     same_inputs = stamp.is_file() and stamp.read_text(encoding="utf-8") == text
     if same_inputs:
         try:
@@ -283,32 +256,29 @@ def _pruned(
     return prune_model(model, folder, options, registry, callbacks)
 
 
-def _card(card: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+def _with_recipe(card: Card, recipe: Recipe) -> Card:
     """Return the card with the whole recipe, so that test-set evaluations count for it."""
-    origin = {"name": recipe.name, "hash": recipe.hash}
-    return {
-        **card,
-        "recipe": recipe.to_dict(),
-        "provenance": {**card["provenance"], "recipe": origin},
-    }
+    assert card.provenance is not None
+    origin = replace(card.provenance, recipe=RecipeId(recipe.name, recipe.hash))
+    return replace(card, recipe=recipe.to_dict(), provenance=origin)
 
 
-def _check_stop(should_stop: Callable[[], bool], variant: Made) -> None:
+def _check_stop(should_stop: Callable[[], bool], variant: VariantRun) -> None:
     if should_stop():
         raise InterruptedRunError(f"stopped; the finished parts of {variant.folder} are kept")
 
 
 def _outcome(
-    trained: dict[str, Any], fine_tuned: list[FineTuned], after: dict[str, Any], batch_size: int
-) -> dict[str, Any]:
+    trained: Outcome, fine_tuned: list[FineTuned], after: Metrics, batch_size: int
+) -> Outcome:
     """Return the outcome in the form of a run's, with training and fine-tuning summed."""
     examples = sum(step.examples for step in fine_tuned)
-    return {
-        "steps": trained["steps"] + examples // batch_size,
-        "examples": trained["examples"] + examples,
-        "train_s": trained["train_s"] + sum(step.train_s for step in fine_tuned),
-        "compile_s": trained["compile_s"],
-        "validation_accuracy": after["accuracy"],
-        "validation_loss": after["loss"],
-        "peak_memory_bytes": trained["peak_memory_bytes"],
-    }
+    return Outcome(
+        steps=trained.steps + examples // batch_size,
+        examples=trained.examples + examples,
+        train_s=trained.train_s + sum(step.train_s for step in fine_tuned),
+        compile_s=trained.compile_s,
+        validation_accuracy=after.accuracy,
+        validation_loss=after.loss,
+        peak_memory_bytes=trained.peak_memory_bytes,
+    )

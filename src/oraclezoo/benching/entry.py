@@ -12,19 +12,23 @@ from typing import Any
 import numpy as np
 
 from oraclezoo._version import __version__
-from oraclezoo.artifacts import build
-from oraclezoo.artifacts import robustness as robust
+from oraclezoo.artifacts.provenance import components
+from oraclezoo.artifacts.record import Robustness
+from oraclezoo.artifacts.robustness import SEED, is_current
 from oraclezoo.artifacts.run import Run, ScoredRecord
 from oraclezoo.artifacts.score import Score
 from oraclezoo.artifacts.sources import code_sha256
+from oraclezoo.benching.events import Measured
+from oraclezoo.codec import encode
 from oraclezoo.contracts import Dataset
+from oraclezoo.data.corrupt import CORRUPTIONS, VERSION
 from oraclezoo.engine.device import pick
 from oraclezoo.errors import ResultError
 from oraclezoo.measure import hardware
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking.predictions import save_predictions
 from oraclezoo.recipe import Recipe
-from oraclezoo.result import PROTOCOL, Result, data_key, make_id, timestamp
+from oraclezoo.result import PROTOCOL, Failure, Result, data_key, make_id, timestamp
 from oraclezoo.result.check import CLOSED_EPOCHS, SCHEMA, beyond_closed
 
 
@@ -36,16 +40,16 @@ class Jobs:
         recipe: The recipe.
         dataset: Its data set.
         runs: Scored runs by seed.
-        failures: Seed, reason and message of each failed job.
-        measured: The last event of the measurement; None if it failed.
+        failures: The failed jobs.
+        measured: Size and latency of a model; None if the measurement failed.
         timed: False if seeds may have been trained concurrently; the result then has no times.
     """
 
     recipe: Recipe
     dataset: Dataset
     runs: dict[int, Run]
-    failures: list[dict[str, Any]]
-    measured: dict[str, Any] | None
+    failures: list[Failure]
+    measured: Measured | None
     timed: bool = True
 
 
@@ -80,13 +84,13 @@ def compose_result(
             "with --overwrite"
         )
     identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
-    robustness = robust.together([record.robust for record in records.values()])
+    robustness = robustness_section([record.evaluated.robustness for record in records.values()])
     keeps = (jobs.timed, robustness is not None)
     identity = _free(folder, identity, set(records), data_key(digests), *keeps)
     speeds = [
-        record.calibration_s
+        record.evaluated.calibration_s
         for record in records.values()
-        if jobs.timed and record.calibration_s is not None
+        if jobs.timed and record.evaluated.calibration_s is not None
     ]
     document = {
         "schema": SCHEMA,
@@ -108,15 +112,15 @@ def compose_result(
             "refit": recipe.data.refit,
             "content": json.loads(json.dumps(recipe.canonical(), default=list)),
         },
-        "components": build.components(recipe, registry),
+        "components": {kind: encode(each) for kind, each in components(recipe, registry).items()},
         "examples": examples,
         "seeds": [
             _seed_row(seed, record, score, jobs.timed)
             for (seed, record), score in zip(records.items(), scores, strict=True)
         ],
-        "failures": jobs.failures,
-        "model": measured["model"] if measured else None,
-        "latency": measured["latency"] if measured else [],
+        "failures": [encode(failure) for failure in jobs.failures],
+        "model": encode(measured.model) if measured else None,
+        "latency": [encode(row) for row in measured.latency] if measured else [],
         "hardware": {
             **description,
             "calibration_s": median(speeds) if speeds else None,
@@ -149,6 +153,20 @@ def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, r
             return taken
         taken = f"{identity}-{number}"
     raise AssertionError("count() does not end")
+
+
+def robustness_section(measured: list[Robustness | None]) -> dict[str, Any] | None:
+    """Return the robustness section of a result from its seeds; None if a seed lacks it."""
+    rows = [each.accuracy for each in measured if each is not None and is_current(each)]
+    if not rows or len(rows) < len(measured):
+        return None
+    return {
+        "version": VERSION,
+        "seed": SEED,
+        "corruptions": [
+            {"name": name, "accuracy": [list(row[name]) for row in rows]} for name in CORRUPTIONS
+        ],
+    }
 
 
 def _short(recipe: Recipe) -> str:

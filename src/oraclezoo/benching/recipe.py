@@ -5,128 +5,24 @@ Finished jobs are kept in the runs folder and reused; failed ones are run again.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
 
-from oraclezoo.artifacts.record import provenance
+from oraclezoo.artifacts.record import Provenance, RunRecord
 from oraclezoo.artifacts.robustness import is_current
-from oraclezoo.artifacts.run import Run, folder_name
+from oraclezoo.artifacts.run import Run
 from oraclezoo.artifacts.score import Score
 from oraclezoo.benching.entry import Jobs, compose_result
-from oraclezoo.benching.requests import Measurement, Scoring, Training
+from oraclezoo.benching.events import EpochDone, Measured
+from oraclezoo.benching.progress import Detail, Progress, append_to_journal
+from oraclezoo.benching.requests import Measurement
+from oraclezoo.benching.shared import JobKind, Position, Shared
 from oraclezoo.contracts import Dataset
-from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
-from oraclezoo.jobs import Event, Request, run_job
-from oraclezoo.plugins.registry import Registry
+from oraclezoo.jobs import Event, Failed, Message, run_job
 from oraclezoo.ranking import ledger
-from oraclezoo.recipe import Recipe
-from oraclezoo.result import Result, data_key, timestamp
-
-
-@dataclass(frozen=True)
-class Progress:
-    """An event of a running benchmark.
-
-    Attributes:
-        event: ``start``, ``epoch``, ``message``, ``done``, ``kept`` or ``failed`` of a job;
-            ``apart`` if seeds cannot be stacked (``message`` says why); ``measure`` or
-            ``measured`` of the size and latency of a recipe's model.
-        recipe: Label of the recipe.
-        seed: Seed of the job; None for events that concern all seeds.
-        done: Number of finished jobs; running ones count in part.
-        total: Number of jobs.
-        fields: Further values, which depend on the event.
-    """
-
-    event: str
-    recipe: str
-    seed: int | None
-    done: float
-    total: int
-    fields: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Shared:
-    """Settings that all jobs of a benchmark share.
-
-    Attributes:
-        registry: Registry of components.
-        execution: How and where jobs compute.
-        results: Folder of the results.
-        runs: Folder of the run folders.
-        fresh: Whether finished runs are ignored.
-        robust: Whether corrupted test images are scored too.
-        at_once: Number of concurrent seeds; None for an automatic choice.
-        command: Command recorded in the results.
-        report: Called with each event.
-    """
-
-    registry: Registry
-    execution: Execution
-    results: Path
-    runs: Path
-    fresh: bool
-    robust: bool
-    at_once: int | None
-    command: str
-    report: Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class Position:
-    """Place of a row in the benchmark: number of jobs before it, and in total."""
-
-    offset: int
-    total: int
-
-
-class JobKind(Protocol):
-    """The jobs of a row: one per seed, each leaving a run folder."""
-
-    @property
-    def recipe(self) -> Recipe:
-        """The resolved recipe."""
-
-    @property
-    def epochs(self) -> int:
-        """Number of epochs of one job, for progress."""
-
-    def run(self, seed: int) -> Run:
-        """Return the run of a seed; its folder may not exist yet.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            The run.
-        """
-
-    def identity(self, seed: int) -> dict[str, Any]:
-        """Return the provenance that the record of a run must have for the run to be reused.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            A JSON document.
-        """
-
-    def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Request:
-        """Return the request of a job.
-
-        Args:
-            seed: The seed.
-            resume: Whether the job continues from a checkpoint.
-            processes: Number of concurrent jobs; None for one at a time.
-
-        Returns:
-            The request.
-        """
+from oraclezoo.result import Failure, Result, data_key
 
 
 class Mode(Protocol):
@@ -135,12 +31,12 @@ class Mode(Protocol):
     timed: bool
     """Whether times are reported."""
 
-    def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+    def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
         """Return whether a kept run can replace a new one.
 
         Args:
             record: Record of the kept run.
-            identity: Provenance of a new run.
+            current: Provenance of a new run.
 
         Returns:
             True if the kept run is reused.
@@ -160,18 +56,17 @@ class Sequential:
 
     timed = True
 
-    def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
-        """Accept a run of equal provenance that was trained in one piece and not in a stack.
+    def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
+        """Accept a run of equal provenance that was trained in one piece and on its own.
 
         Args:
             record: Record of the kept run.
-            identity: Provenance of a new run.
+            current: Provenance of a new run.
 
         Returns:
             True if the kept run is reused.
         """
-        same = all(record.get(key) == value for key, value in identity.items())
-        return same and not record.get("parts") and not record.get("together")
+        return record.provenance == current and not record.parts and not record.concurrent
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
         """Run the seeds one by one.
@@ -182,68 +77,6 @@ class Sequential:
         """
         for seed in seeds:
             row.run_seed(seed)
-
-
-@dataclass(frozen=True)
-class Trainings:
-    """Jobs that train the recipe with each seed and score it."""
-
-    shared: Shared
-    recipe: Recipe
-    dataset: Dataset
-
-    @property
-    def epochs(self) -> int:
-        """Number of epochs of one job."""
-        return self.recipe.budget.epochs
-
-    def run(self, seed: int) -> Run:
-        """Return the run of a seed.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            The run.
-        """
-        return Run(self.shared.runs / folder_name(self.recipe, seed))
-
-    def identity(self, seed: int) -> dict[str, Any]:
-        """Return the provenance of a new run.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            A JSON document.
-        """
-        execution = self.shared.execution
-        return provenance(
-            self.recipe,
-            self.shared.registry,
-            self.dataset,
-            execution.torch_device(),
-            seed,
-            compile=execution.compile,
-            deterministic=execution.deterministic,
-        )
-
-    def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Training:
-        """Return the request of a job.
-
-        Args:
-            seed: The seed.
-            resume: Whether the job continues from a checkpoint.
-            processes: Number of concurrent jobs; None for one at a time.
-
-        Returns:
-            The request.
-        """
-        shared = self.shared
-        scoring = Scoring(shared.results, shared.robust, timed=processes is None)
-        return Training(
-            self.recipe, seed, shared.runs, resume, shared.execution, scoring, processes
-        )
 
 
 class RecipeBench:
@@ -267,7 +100,7 @@ class RecipeBench:
         self.offset, self.total = position.offset, position.total
         self.exported = False
         self.runs: dict[int, Run] = {}
-        self.failures: list[dict[str, Any]] = []
+        self.failures: list[Failure] = []
         self.fractions: dict[int, float] = {}
         """Finished fraction of each running concurrent job."""
         self._trained = False
@@ -316,11 +149,19 @@ class RecipeBench:
         """
         status = self.status(seed)
         if status == "scored":
-            self.keep(seed)
+            self.reuse(seed)
             return
-        self.tell("start", seed)
-        last = self._train(seed, resume=bool(status))
-        if last["event"] == "failed":
+        self.report("start", seed)
+        self.end(seed, self._train(seed, resume=bool(status)))
+
+    def end(self, seed: int, last: Event) -> None:
+        """Record the outcome of a job.
+
+        Args:
+            seed: The seed.
+            last: Last event of the job.
+        """
+        if isinstance(last, Failed):
             self.fail(last, seed)
         else:
             self.finish(seed, "done")
@@ -334,18 +175,17 @@ class RecipeBench:
         Returns:
             ``"scored"``, ``"done"``, ``"running"``, ``"interrupted"``, or ``""`` if there is none.
         """
-        if self.shared.fresh:
+        if self.shared.overwrite:
             return ""
         run = self.jobs.run(seed)
         try:
             record = run.record
         except OracleZooError:
             return ""
-        if not self.mode.serves(record, self.jobs.identity(seed)):
+        if not self.mode.is_reusable(record, self.jobs.provenance(seed)):
             return ""
-        status = str(record.get("status"))
-        if status != "done":
-            return status if status in ("running", "interrupted") else ""
+        if record.status != "done":
+            return record.status if record.status in ("running", "interrupted") else ""
         try:
             run.check()
         except ResultError:
@@ -354,11 +194,12 @@ class RecipeBench:
             Score.load(run.folder / "score.safetensors")
         except ResultError:
             return "done"
-        if self.shared.robust and not is_current(record.get("robust")):
+        evaluated = record.evaluated
+        if evaluated is None or (self.shared.robust and not is_current(evaluated.robustness)):
             return "done"
-        return "scored" if "score" in record and "calibration_s" in record else "done"
+        return "scored"
 
-    def keep(self, seed: int) -> None:
+    def reuse(self, seed: int) -> None:
         """Reuse the scored run of a seed and record it in the ledger of the results folder.
 
         Args:
@@ -381,10 +222,10 @@ class RecipeBench:
         """
         self.fractions.pop(seed, None)
         run = self.runs[seed] = self.jobs.run(seed)
-        self.tell(event, seed, run.record["score"], part=1)
+        self.report(event, seed, run.scored().evaluated.score, part=1)
         self.offset += 1
 
-    def fail(self, last: Event, seed: int, *, reported_seed: bool = True) -> None:
+    def fail(self, last: Failed, seed: int, *, reported_seed: bool = True) -> None:
         """Record and report a failure.
 
         Args:
@@ -393,29 +234,27 @@ class RecipeBench:
             reported_seed: Whether the reported event has the seed.
         """
         self.fractions.pop(seed, None)
-        failure = {"reason": last["reason"], "message": last["message"]}
-        self.failures.append({"seed": seed, **failure})
-        fields = {**failure, "stderr": last.get("stderr", "")}
-        self.tell("failed", seed if reported_seed else None, fields, part=1)
+        self.failures.append(Failure(seed, last.reason, last.message))
+        self.report("failed", seed if reported_seed else None, last, part=1)
         self.offset += 1
 
     def pass_message(self, event: Event, seed: int | None) -> None:
-        """Report the text of a ``message`` event; other events are ignored.
+        """Report the text of a message; other events are ignored.
 
         Args:
             event: The event.
             seed: Seed of the job; None for all seeds.
         """
-        if event["event"] == "message":
-            self.tell("message", seed, {"message": event["message"]})
+        if isinstance(event, Message):
+            self.report("message", seed, event)
 
     def _train(self, seed: int, *, resume: bool) -> Event:
         """Run the job of a seed and return its last event."""
 
         def forward(event: Event) -> None:
-            fields = {key: value for key, value in event.items() if key != "event"}
-            if event["event"] == "epoch":
-                self.tell("epoch", seed, fields, part=event["epoch"] / self.jobs.epochs)
+            if isinstance(event, EpochDone):
+                part = event.epoch.epoch / self.jobs.epochs
+                self.report("epoch", seed, event.epoch, part=part)
             else:
                 self.pass_message(event, seed)
 
@@ -427,11 +266,11 @@ class RecipeBench:
                 f"one are kept in {self.shared.runs}: run the same command again to continue"
             ) from error
 
-    def _measure(self) -> Event | None:
+    def _measure(self) -> Measured | None:
         """Measure the model of the first seed; return None if that fails."""
         if not self.runs:
             return None
-        self.tell("measure", None)
+        self.report("measure", None)
         seed, run = next(iter(self.runs.items()))
         device = self.shared.execution.device
         request = Measurement(run.folder, device, self.mode.timed, self.exported)
@@ -442,37 +281,24 @@ class RecipeBench:
                 f"stopped while measuring {self.recipe.label}; finished jobs are kept in "
                 f"{self.shared.runs}: run the same command again to continue"
             ) from error
-        if measured["event"] == "failed":
-            measured["message"] = f"latency: {measured['message']}"
-            self.fail(measured, seed, reported_seed=False)
+        if isinstance(measured, Failed):
+            failure = replace(measured, message=f"latency: {measured.message}")
+            self.fail(failure, seed, reported_seed=False)
+        if not isinstance(measured, Measured):
             return None
-        self.tell("measured", None, part=1)
+        self.report("measured", None, part=1)
         return measured
 
-    def tell(
-        self, event: str, seed: int | None, fields: dict[str, Any] | None = None, part: float = 0
-    ) -> None:
+    def report(self, event: str, seed: int | None, detail: Detail = None, part: float = 0) -> None:
         """Report an event and, except for epochs, append it to the journal.
 
         Args:
             event: Kind of the event.
             seed: Seed of the job; None for events that concern all seeds.
-            fields: Further values of the event.
+            detail: Further values of the event.
             part: Finished fraction of the current job.
         """
-        values = fields or {}
         done = self.offset + part + sum(self.fractions.values())
-        self.shared.report(Progress(event, self.recipe.label, seed, done, self.total, values))
+        self.shared.report(Progress(event, self.recipe.label, seed, done, self.total, detail))
         if event != "epoch":
-            _journal(self.shared.runs, self.recipe, event, seed, values)
-
-
-def _journal(
-    runs: Path, recipe: Recipe, event: str, seed: int | None, fields: dict[str, Any]
-) -> None:
-    """Append an event to ``journal.jsonl`` in the runs folder."""
-    runs.mkdir(parents=True, exist_ok=True)
-    entry = {"recipe": recipe.name, "hash": recipe.hash12, "seed": seed, **fields}
-    line = json.dumps({"time": timestamp(), "event": event, **entry}, ensure_ascii=False)
-    with (runs / "journal.jsonl").open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+            append_to_journal(self.shared.runs, self.recipe, event, seed, detail)

@@ -58,7 +58,7 @@ class Stacked:
         recipe: The resolved recipe.
         seeds: The seeds.
         resume: Seeds that continue from a checkpoint.
-        at_once: Size of a stack; None for as many as fit into memory.
+        stack_size: Size of a stack; None for as many as fit into memory.
         runs: Folder that receives the run folders.
         execution: How and where to train.
         scoring: How the runs are scored.
@@ -69,7 +69,7 @@ class Stacked:
     recipe: Recipe
     seeds: tuple[int, ...]
     resume: tuple[int, ...]
-    at_once: int | None
+    stack_size: int | None
     runs: Path
     execution: Execution
     scoring: Scoring

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
+from oraclezoo.artifacts.record import Provenance, RunRecord
+from oraclezoo.benching.events import EpochDone, NotStacked, SeedDiverged, SeedScored
 from oraclezoo.benching.recipe import RecipeBench
 from oraclezoo.benching.requests import Scoring, Stacked
 from oraclezoo.engine.device import free_memory_bytes, pick
+from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import InterruptedRunError
-from oraclezoo.jobs import Event, run_job, run_jobs
+from oraclezoo.jobs import Event, Failed, Message, run_job, run_jobs
 
 PROCESS_BYTES = 1 << 30
 """Estimated memory of a training process."""
 
-TIME_ONLY = {"provenance": ("compile",), "hardware": ("threads", "class")}
-"""Entries of a run's provenance that affect its time; they affect its accuracy only by rounding."""
+TIME_ONLY = ("threads", "class")
+"""Entries of ``hardware`` that affect a run's time; they affect its accuracy only by rounding."""
 
 
 class Concurrent:
@@ -30,21 +33,18 @@ class Concurrent:
 
     timed = False
 
-    def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+    def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
         """Accept a run whose parts all have this provenance, up to entries that affect time only.
 
         Args:
             record: Record of the kept run.
-            identity: Provenance of a new run.
+            current: Provenance of a new run.
 
         Returns:
             True if the kept run is reused.
         """
-        wanted = _without_times(identity)
-        return all(
-            _without_times({key: part.get(key) for key in identity}) == wanted
-            for part in (record, *record.get("parts", []))
-        )
+        parts = (record.provenance, *record.parts)
+        return all(_without_times(part) == _without_times(current) for part in parts)
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
         """Reuse scored runs and train the other seeds.
@@ -61,7 +61,7 @@ class Concurrent:
         for seed in seeds:
             status = row.status(seed)
             if status == "scored":
-                row.keep(seed)
+                row.reuse(seed)
             else:
                 pending[seed] = bool(status)
         try:
@@ -85,33 +85,27 @@ class Concurrent:
             pending: For each seed to train, whether it resumes.
         """
         seeds, cores = list(pending), usable_cores()
-        at_once = min(row.shared.at_once or processes(cores), max(1, len(seeds)))
-        if at_once == 1:  # without concurrent work, as in a timed benchmark
+        count = min(row.shared.concurrency or processes(cores), max(1, len(seeds)))
+        if count == 1:  # without concurrent work, as in a timed benchmark
             _one_by_one(row, pending)
             return
 
         def on_event(index: int, event: Event) -> None:
-            if event["event"] == "epoch":
-                _epoch(row, seeds[index], event)
+            if isinstance(event, EpochDone):
+                _epoch(row, seeds[index], event.epoch)
             else:
                 row.pass_message(event, seeds[index])
 
-        def on_end(index: int, event: Event) -> None:
-            if event["event"] == "failed":
-                row.fail(event, seeds[index])
-            else:
-                row.finish(seeds[index], "done")
-
         run_jobs(
             [
-                row.jobs.request(seed, resume=resume, processes=at_once)
+                row.jobs.request(seed, resume=resume, processes=count)
                 for seed, resume in pending.items()
             ],
             on_event,
-            on_start=lambda index: row.tell("start", seeds[index]),
-            on_end=on_end,
-            at_once=at_once,
-            threads=max(1, cores // at_once),
+            on_start=lambda index: row.report("start", seeds[index]),
+            on_end=lambda index, last: row.end(seeds[index], last),
+            concurrent=count,
+            threads=max(1, cores // count),
         )
 
     def stacked(self, row: RecipeBench, pending: Mapping[int, bool]) -> None:
@@ -124,33 +118,34 @@ class Concurrent:
         shared, reason = row.shared, ""
         if shared.execution.deterministic:
             reason = "--deterministic gives the weights of a separate training"
-        if len(pending) < 2 or shared.at_once == 1 or reason:
+        if len(pending) < 2 or shared.concurrency == 1 or reason:
             _one_by_one(row, pending, reason)
             return
         unfinished = set(pending)
 
         def on_event(event: Event) -> None:
             nonlocal reason
-            if event["event"] == "epoch":
-                _epoch(row, event["seed"], event)
-            elif event["event"] == "scored":
-                unfinished.discard(event["seed"])
-                row.finish(event["seed"], "done")
-            elif event["event"] == "diverged":
-                unfinished.discard(event["seed"])
-                row.fail({**event, "reason": "diverged"}, event["seed"])
-            elif event["event"] == "apart":
-                reason = event["message"]
-            else:
-                row.pass_message(event, None)
+            match event:
+                case EpochDone(epoch, int(seed)):
+                    _epoch(row, seed, epoch)
+                case SeedScored(seed):
+                    unfinished.discard(seed)
+                    row.finish(seed, "done")
+                case SeedDiverged(seed, message):
+                    unfinished.discard(seed)
+                    row.fail(Failed("diverged", message), seed)
+                case NotStacked(why):
+                    reason = why
+                case _:
+                    row.pass_message(event, None)
 
         for seed in pending:
-            row.tell("start", seed)
+            row.report("start", seed)
         request = Stacked(
             recipe=row.recipe,
             seeds=tuple(pending),
             resume=tuple(seed for seed, resume in pending.items() if resume),
-            at_once=shared.at_once,
+            stack_size=shared.concurrency,
             runs=shared.runs,
             execution=shared.execution,
             scoring=Scoring(shared.results, shared.robust, timed=False),
@@ -158,24 +153,24 @@ class Concurrent:
         last = run_job(request, on_event)
         if reason:
             _one_by_one(row, pending, reason)
-        elif last["event"] == "failed":
-            if last["reason"] == "out-of-memory":
-                last["message"] += "; train fewer seeds at a time, e.g. --jobs 4"
+        elif isinstance(last, Failed):
+            if last.reason == "out-of-memory":
+                advice = "train fewer seeds at a time, e.g. --jobs 4"
+                last = replace(last, message=f"{last.message}; {advice}")
             for seed in sorted(unfinished):
                 row.fail(last, seed)
 
 
 def _one_by_one(row: RecipeBench, pending: Mapping[int, bool], reason: str = "") -> None:
     if reason:
-        row.tell("apart", None, {"message": f"its seeds are trained one by one: {reason}"})
+        row.report("apart", None, Message(f"its seeds are trained one by one: {reason}"))
     for seed in pending:
         row.run_seed(seed)
 
 
-def _epoch(row: RecipeBench, seed: int, event: Event) -> None:
-    row.fractions[seed] = event["epoch"] / row.jobs.epochs
-    fields = {key: value for key, value in event.items() if key not in ("event", "seed")}
-    row.tell("epoch", seed, fields)
+def _epoch(row: RecipeBench, seed: int, epoch: Epoch) -> None:
+    row.fractions[seed] = epoch.epoch / row.jobs.epochs
+    row.report("epoch", seed, epoch)
 
 
 def processes(cores: int) -> int:
@@ -198,9 +193,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _without_times(provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _without_times(provenance: Provenance) -> Provenance:
     """Return a run's provenance without the entries that affect its time only."""
-    kept = {k: v for k, v in provenance.items() if k not in TIME_ONLY["provenance"]}
-    hardware = kept.get("hardware") or {}
-    kept["hardware"] = {k: v for k, v in hardware.items() if k not in TIME_ONLY["hardware"]}
-    return kept
+    hardware = {k: v for k, v in provenance.hardware.items() if k not in TIME_ONLY}
+    return replace(provenance, compile="", hardware=hardware)

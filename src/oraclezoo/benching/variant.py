@@ -5,14 +5,15 @@ The runs are those of the recipe without ``[compress]``; all variants share them
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from oraclezoo.artifacts.record import Provenance, RunRecord
 from oraclezoo.artifacts.run import Run, folder_name
-from oraclezoo.benching.compressed import Made, identity
+from oraclezoo.benching.compressed import VariantRequest, VariantRun, variant_provenance
 from oraclezoo.benching.recipe import RecipeBench
 from oraclezoo.benching.requests import Compression, Scoring
+from oraclezoo.jobs import Failed
 from oraclezoo.recipe import Recipe
 
 
@@ -37,27 +38,23 @@ class Compressions:
         Returns:
             The variant.
         """
-        return Made(self.source.shared.runs / folder_name(self.recipe, seed))
+        return VariantRun(self.source.shared.runs / folder_name(self.recipe, seed))
 
-    def identity(self, seed: int) -> dict[str, Any]:
+    def provenance(self, seed: int) -> Provenance:
         """Return the provenance of a new variant.
 
         Args:
             seed: The seed.
 
         Returns:
-            A JSON document.
+            The provenance.
         """
-        execution = self.source.shared.execution
-        return identity(
-            self.source.runs[seed],
-            self.recipe,
-            self.source.shared.registry,
-            self.source.dataset,
-            execution.device,
-            seed,
-            compile=execution.compile,
-            deterministic=execution.deterministic,
+        source = self.source
+        return variant_provenance(
+            source.runs[seed],
+            VariantRequest(self.recipe, seed, source.shared.runs, source.shared.execution),
+            source.shared.registry,
+            source.dataset,
         )
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Compression:
@@ -87,17 +84,17 @@ class AfterTraining:
     def __init__(self, source: RecipeBench) -> None:
         self.source, self.timed = source, source.mode.timed
 
-    def serves(self, record: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+    def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
         """Accept what the source row accepts.
 
         Args:
             record: Record of the kept variant.
-            identity: Provenance of a new variant.
+            current: Provenance of a new variant.
 
         Returns:
             True if the kept variant is reused.
         """
-        return self.source.mode.serves(record, identity)
+        return self.source.mode.is_reusable(record, current)
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
         """Train the source row, then compress its runs; a seed without a run fails.
@@ -107,10 +104,11 @@ class AfterTraining:
             seeds: All its seeds.
         """
         self.source.train(seeds)
-        failures = {failure["seed"]: failure for failure in reversed(self.source.failures)}
+        failures = {failure.seed: failure for failure in reversed(self.source.failures)}
         for seed in seeds:
             if seed in self.source.runs:
                 row.run_seed(seed)
             else:
-                message = f"there is no model to compress: {failures[seed]['message']}"
-                row.fail({**failures[seed], "event": "failed", "message": message}, seed)
+                failure = failures[seed]
+                message = f"there is no model to compress: {failure.message}"
+                row.fail(Failed(failure.reason, message), seed)

@@ -28,7 +28,7 @@ COMMANDS = {
     "sweep": ("oraclezoo.cli.sweep:command", "Search a recipe's hyperparameters."),
     "evaluate": ("oraclezoo.cli.evaluate:command", "Evaluate a trained run on a split."),
     "plot": ("oraclezoo.cli.plot:command", "Plot a run's curves, errors and embedding."),
-    "prune": ("oraclezoo.cli.prune:command", "Remove channels from a model; write a receipt."),
+    "prune": ("oraclezoo.cli.prune:command", "Prune channels of a model; write a receipt."),
     "export": ("oraclezoo.cli.export:command", "Export a model to ONNX or .pt2; verify the file."),
     "quantize": (
         "oraclezoo.cli.quantize:command",
@@ -47,7 +47,7 @@ COMMANDS = {
         "oraclezoo.cli.leaderboard:command",
         "Rank results, with confidence intervals and ties.",
     ),
-    "reproduce": ("oraclezoo.cli.reproduce:command", "Repeat a published result and compare."),
+    "reproduce": ("oraclezoo.cli.reproduce:command", "Reproduce a published result and compare."),
     "submit": ("oraclezoo.cli.submit:command", "Check results and prepare a pull request."),
     "env": ("oraclezoo.cli.env:command", "Show versions, hardware and settings for a bug report."),
 }

@@ -110,10 +110,10 @@ def command(
 
     if not recipes and not suites:
         suites = ("quick",)
-    chosen = gather(recipes, suites, options.overrides(assigned, track))
-    with progress("bench", len(chosen) * (len(compress) + 1) * (seeds + 1)) as lines:
+    loaded = gather(recipes, suites, options.overrides(assigned, track))
+    with progress("bench", len(loaded) * (len(compress) + 1) * (seeds + 1)) as lines:
         results = bench(
-            chosen,
+            loaded,
             seeds=seeds,
             data_dir=data_dir,
             device=device,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -21,23 +20,14 @@ from oraclezoo.cli._shared.measuring import gates
 from oraclezoo.cli._shared.pruning import pruning
 from oraclezoo.cli._shared.rounding import rounding
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _target(name: str, what: str) -> Callable[[F], F]:
-    return click.option(
-        f"--{name}",
-        type=click.FloatRange(min=0, max=1, min_open=True),
-        metavar="RATIO",
-        help=f"Maximum {what}, as a ratio to the model's float ONNX file.",
-    )
-
 
 @click.command("compress")
 @click.argument("model", type=click.Path(file_okay=False))
 @options.out("Folder of the compressed model.  [default: MODEL-small]")
-@_target("latency", "latency (p50 in ONNX Runtime, interleaved timing)")
-@_target("size", "file size")
+@options.ratio(
+    "latency", "Maximum ratio of latency to the float ONNX file's (p50 in ONNX Runtime)."
+)
+@options.ratio("size", "Maximum ratio of file size to the float ONNX file's.")
 @gates
 @click.option(
     "--batch-size",
@@ -63,35 +53,16 @@ def _target(name: str, what: str) -> Callable[[F], F]:
 )
 @pruning
 @rounding
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
-)
+@options.seed
 @options.track
 @options.data_dir
 @options.device
-@click.option("--resume", is_flag=True, help="Resume an unfinished search.")
-@click.option("--overwrite", is_flag=True, help="Start over; replace a model in the output folder.")
-@click.option(
-    "--split",
-    type=click.Choice(["validation", "test"]),
-    default="validation",
-    show_default=True,
-    help="Split of the final receipt; test is recorded in the ledger and never used to choose.",
+@options.unfinished("search")
+@options.split(
+    "Split of the final receipt; test is recorded in the ledger and never guides the search."
 )
-@click.option(
-    "--results",
-    default="results",
-    show_default=True,
-    metavar="FOLDER",
-    help="Folder of the ledger.",
-)
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    help="Interleaved timing rounds.",
-)
+@options.results
+@options.rounds("Interleaved timing rounds.")
 @json_option
 @pass_app
 def command(
@@ -126,10 +97,10 @@ def command(
             progress=lines.say,
             **arguments,
         )
-    receipt = done.card["receipts"][-1]
+    receipt = done.card.receipts[-1]
     if as_json:
-        emit_json("oraclezoo/compress/1", {"folder": str(folder), "receipt": receipt})
+        emit_json("oraclezoo/compress/1", {"folder": str(folder), "receipt": receipt.to_json()})
         return
     click.echo(folder)
-    print_table(header(), rows(receipt["options"]["trials"]))
+    print_table(header(), rows(receipt.options["trials"]))
     click.echo(receipt_text(receipt))

@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 @click.argument("images", nargs=-1, metavar="IMAGE...")
 @options.track
 @options.data_dir
-@click.option(
-    "--split",
-    type=click.Choice(["validation", "train"]),
-    default="validation",
-    show_default=True,
-    help="Split of the model's data to compare with.",
-)
+@options.split("Split of the model's data to compare with.", "validation", "train")
 @click.option(
     "--reference",
     type=click.Path(dir_okay=False),
@@ -38,13 +32,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Save the reference features to FILE, for --reference.",
 )
-@click.option(
-    "--polarity",
-    type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
-    default="auto",
-    show_default=True,
-    help="Polarity of the images; auto detects it for each.",
-)
+@options.polarity
 @click.option(
     "--gate",
     type=click.FloatRange(0, 1),

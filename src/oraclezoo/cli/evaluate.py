@@ -10,23 +10,11 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 
 @click.command("evaluate")
 @click.argument("run", type=click.Path(file_okay=False))
-@click.option(
-    "--split",
-    type=click.Choice(["validation", "test"]),
-    default="validation",
-    show_default=True,
-    help="Split to evaluate on.",
-)
+@options.split("Split to evaluate on.")
 @options.data_dir
 @options.device
 @options.stream_above
-@click.option(
-    "--results",
-    default="results",
-    show_default=True,
-    metavar="FOLDER",
-    help="Folder of the ledger.",
-)
+@options.results
 @json_option
 @pass_app
 def command(
@@ -58,9 +46,9 @@ def command(
         return
     low, high = scores["accuracy_ci95"]
     click.echo(
-        f"{scores['track']} {split}: {100 * scores['accuracy']:.1f}% "
-        f"(95% interval over images {100 * low:.1f} to {100 * high:.1f}) of {scores['images']} "
-        f"images, loss {scores['loss']:.3f} nats"
+        f"{scores['track']} {split}: accuracy {100 * scores['accuracy']:.1f}% "
+        f"(95% interval over images: {100 * low:.1f} to {100 * high:.1f}), "
+        f"loss {scores['loss']:.3f} nats, {scores['images']} images"
         + ("  [synthetic data]" if scores["synthetic"] else "")
     )
     for row in scores["classes"]:

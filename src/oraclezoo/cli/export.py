@@ -69,4 +69,4 @@ def command(
             progress=say,
             **arguments,
         )
-    show_step("export", folder, done.card["receipts"], as_json)
+    show_step("export", folder, done.card.receipts[-1], as_json)

@@ -42,15 +42,15 @@ def command(app: App, kind: str | None, pattern: str | None, as_json: bool) -> N
         if pattern is not None:
             raise UsageError(f"unknown kind '{kind}'{nearest(kind, _KINDS)}")
         kind, pattern = None, kind
-    chosen = _KINDS[kind] if kind else None
-    entries, exact = _find(app.registry, chosen, pattern)
+    kinds = _KINDS[kind] if kind else None
+    entries, exact = _find(app.registry, kinds, pattern)
     if as_json:
         emit_json("oraclezoo/list/1", [_document(entry) for entry in entries])
     elif exact:
         for entry in entries:
             _show(entry)
     else:
-        _print(app.registry, entries, timm=chosen in (None, "backbone") and pattern is None)
+        _print(app.registry, entries, timm=kinds in (None, "backbone") and pattern is None)
     quarantined = [plugin for plugin in app.registry.plugins if plugin.status == "quarantined"]
     if quarantined:
         names = ", ".join(plugin.name for plugin in quarantined)

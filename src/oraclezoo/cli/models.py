@@ -15,9 +15,9 @@ from oraclezoo.cli._shared.app import (
     print_table,
     say,
 )
-from oraclezoo.errors import ResultError
 
 if TYPE_CHECKING:
+    from oraclezoo.card import Card
     from oraclezoo.plugins.registry import Entry, Registry
 
 
@@ -55,7 +55,7 @@ def list_(app: App, as_json: bool) -> None:
 @pass_app
 def show(app: App, model: str, as_json: bool) -> None:
     """Show a model's origin and, if it is available locally, its card."""
-    from oraclezoo.card import read_document
+    from oraclezoo.card import Card
     from oraclezoo.serving.names import locate
 
     known = ("model", model) in app.registry
@@ -63,17 +63,12 @@ def show(app: App, model: str, as_json: bool) -> None:
     card = None
     if about["where"] != "to fetch":
         folder = locate(model, lambda: app.registry, say)
-        card = read_document(folder)
+        card = Card.load(folder)
         about["folder"] = str(folder)
     if as_json:
-        emit_json("oraclezoo/models-show/1", {**about, "card": card})
+        emit_json("oraclezoo/models-show/1", {**about, "card": card and card.to_json()})
         return
-    try:
-        about |= {} if card is None else _facts(card)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ResultError(
-            f"{about['folder']}: not a valid model card ({error!r}); export the model again"
-        ) from error
+    about |= {} if card is None else _facts(card)
     for key, value in about.items():
         click.echo(f"{key}: {value}")
 
@@ -118,30 +113,26 @@ def _row(registry: Registry, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _facts(card: dict[str, Any]) -> dict[str, str]:
+def _facts(card: Card) -> dict[str, str]:
     """Summarise a card as text; missing fields are omitted."""
-    shape, onnx, provenance = card["input"], card.get("onnx"), card.get("provenance", {})
-    size = shape["image_size"]
+    size, onnx, origin = card.input.image_size, card.onnx, card.provenance
     facts = {
-        "backbone": card["backbone"]["name"],
+        "backbone": card.backbone.name,
         "images": f"{size} x {size}, gray",
         "classes": ", ".join(
-            f"{glyph} {name}".strip()
-            for glyph, name in zip(card["glyphs"], card["classes"], strict=True)
+            f"{glyph} {name}".strip() for glyph, name in zip(card.glyphs, card.classes, strict=True)
         ),
     }
-    if onnx:
-        facts["onnx"] = f"{onnx['precision']}, {onnx['input']} in, opset {onnx['opset']}"
-    if card.get("form"):
-        facts["form"] = "{precision} in torch, compile {compile}".format(**card["form"])
-    if card.get("calibration"):
-        facts["calibration"] = f"temperature {card['calibration']['temperature']:.3f}"
-    if provenance.get("recipe"):
-        recipe = provenance["recipe"]
-        facts["recipe"] = f"{recipe['name']}, {recipe['hash'][:12]}, seed {provenance['seed']}"
-    steps = [str(receipt.get("step", "?")) for receipt in card.get("receipts", [])]
-    if steps:
-        facts["receipts"] = ", ".join(steps)
+    if onnx is not None:
+        facts["onnx"] = f"{onnx.precision}, {onnx.input} in, opset {onnx.opset}"
+    if card.form is not None:
+        facts["form"] = "{precision} in torch, compile {compile}".format(**card.form)
+    if card.calibration is not None:
+        facts["calibration"] = f"temperature {card.calibration.temperature:.3f}"
+    if origin is not None:
+        facts["recipe"] = f"{origin.recipe.name}, {origin.recipe.hash[:12]}, seed {origin.seed}"
+    if card.receipts:
+        facts["receipts"] = ", ".join(receipt.step for receipt in card.receipts)
     return facts
 
 

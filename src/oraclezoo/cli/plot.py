@@ -11,23 +11,11 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 @click.command("plot")
 @click.argument("run", type=click.Path(file_okay=False))
 @options.out("Folder for the figures.  [default: RUN/plots]")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    default="validation",
-    show_default=True,
-    help="Split to evaluate on.",
-)
+@options.split("Split to evaluate on.", "train", "validation", "test")
 @options.data_dir
 @options.device
 @options.stream_above
-@click.option(
-    "--results",
-    default="results",
-    show_default=True,
-    metavar="FOLDER",
-    help="Folder of the ledger.",
-)
+@options.results
 @json_option
 @pass_app
 def command(

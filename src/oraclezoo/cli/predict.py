@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 
 if TYPE_CHECKING:
@@ -30,13 +31,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Classes to print for each image.",
 )
-@click.option(
-    "--polarity",
-    type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
-    default="auto",
-    show_default=True,
-    help="Polarity of the images; auto detects it for each.",
-)
+@options.polarity
 @click.option(
     "--files-from",
     type=click.Path(dir_okay=False, allow_dash=True),
@@ -80,8 +75,8 @@ def command(
     if as_json:
         about = {
             "folder": str(predictor.folder),
-            "onnx_sha256": predictor.card.sha256,
-            "calibrated": predictor.card.calibrated,
+            "onnx_sha256": predictor.card.onnx and predictor.card.onnx.sha256,
+            "calibrated": predictor.card.calibration is not None,
         }
         data = {"model": about, "images": rows, "unreadable": unreadable}
         emit_json("oraclezoo/predict/1", data)
@@ -134,6 +129,6 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _printable(name: str) -> str:
-    from oraclezoo.data.scans.files import printable
+    from oraclezoo.data.scans.sources import printable
 
     return printable(name)

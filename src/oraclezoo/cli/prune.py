@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -14,24 +13,15 @@ from oraclezoo.cli._shared.app import App, json_option, pass_app, stdout_to_stde
 from oraclezoo.cli._shared.measuring import gates, measuring, parse_settings
 from oraclezoo.cli._shared.pruning import pruning
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _target(name: str, what: str) -> Callable[[F], F]:
-    return click.option(
-        f"--{name}",
-        type=click.FloatRange(min=0, max=1, min_open=True),
-        metavar="RATIO",
-        help=f"Target {what}, as a ratio to the original.",
-    )
-
 
 @click.command("prune")
 @click.argument("model", type=click.Path(file_okay=False))
 @options.out("Folder of the pruned model.  [default: MODEL-pruned]")
-@_target("macs", "multiply-accumulates")
-@_target("params", "parameters")
-@_target("latency", "latency, measured here with --runtime at the first --at")
+@options.ratio("macs", "Maximum ratio of multiply-accumulates to the original's.")
+@options.ratio("params", "Maximum ratio of parameters to the original's.")
+@options.ratio(
+    "latency", "Maximum ratio of latency to the original's, with --runtime at the first --at."
+)
 @click.option(
     "--runtime",
     type=click.Choice(PRUNING_RUNTIMES),
@@ -40,15 +30,12 @@ def _target(name: str, what: str) -> Callable[[F], F]:
     help="Runtime for --latency.",
 )
 @pruning
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
-)
+@options.seed
 @options.track
 @options.data_dir
 @options.device
 @gates
-@click.option("--resume", is_flag=True, help="Resume an unfinished pruning.")
-@click.option("--overwrite", is_flag=True, help="Start over; replace a model in the output folder.")
+@options.unfinished("pruning")
 @measuring
 @json_option
 @pass_app
@@ -90,4 +77,4 @@ def command(
             progress=lines.say,
             **arguments,
         )
-    show_step("prune", folder, done.card["receipts"], as_json)
+    show_step("prune", folder, done.card.receipts[-1], as_json)

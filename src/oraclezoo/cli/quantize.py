@@ -124,15 +124,17 @@ def command(
             progress=say,
             **arguments,
         )
-    show_step("quantize", folder, done.card["receipts"], as_json)
+    show_step("quantize", folder, done.card.receipts[-1], as_json)
 
 
 def _keep(backend: str, arguments: dict[str, Any]) -> None:
     """Drop the other backend's options. Raises UsageError if one was given explicitly."""
     context = click.get_current_context()
-    for other, names in OPTIONS.items():
-        for name in names if other != backend else ():
+    for backend_of_option, names in OPTIONS.items():
+        for name in names if backend_of_option != backend else ():
             del arguments[name]
             if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 option = "--" + name.replace("_", "-")
-                raise click.UsageError(f"{option} applies to --backend {other}, not to {backend}")
+                raise click.UsageError(
+                    f"{option} applies to --backend {backend_of_option}, not to {backend}"
+                )

@@ -12,13 +12,14 @@ from oraclezoo.cli._shared.app import emit_json, json_option
 @json_option
 def command(model: str, as_json: bool) -> None:
     """Show the receipts of MODEL (a model folder): the effect of each compression step."""
-    from oraclezoo.card import read_card, receipts
+    from oraclezoo.card import read_card
     from oraclezoo.cli._shared.receipt import receipt_text
 
-    documents = receipts(read_card(model))
+    receipts = read_card(model).receipts
     if as_json:
+        documents = [receipt.to_json() for receipt in receipts]
         emit_json("oraclezoo/receipts/1", {"model": model, "receipts": documents})
-    elif documents:
-        click.echo("\n\n".join(receipt_text(document) for document in documents))
+    elif receipts:
+        click.echo("\n\n".join(map(receipt_text, receipts)))
     else:
         click.echo(f"{model} has no receipts: it was not pruned, exported or quantized")

@@ -1,4 +1,4 @@
-"""``oraclezoo reproduce``: repeat a result and compare it with the original."""
+"""``oraclezoo reproduce``: reproduce a result and compare it with the original."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "--seeds",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Repeat only the first N seeds; the record says so.",
+    help="Train only the first N seeds; the record is marked incomplete.",
 )
 @options.data_dir
 @options.device
@@ -54,7 +54,7 @@ def command(
     records: str | None,
     as_json: bool,
 ) -> None:
-    """Repeat RESULT (a result file or a published id) from its recipe.
+    """Reproduce RESULT (a result file or a published id) from its recipe.
 
     The verdict is 'same', 'within spread' or 'differs', as defined in docs/reproduce.md. Exit
     status 3 if it differs.
@@ -100,12 +100,12 @@ def _show(record: Reproduction, path: str) -> None:
         )
     text = f"difference {100 * record.difference:+.2f} points, paired p {record.p:.2g}"
     if record.limit is not None:
-        text += f"; the result's spread over seeds allows {100 * record.limit:.2f}"
+        text += f"; limit from the spread over seeds {100 * record.limit:.2f} points"
     if record.answers_p is not None:
-        text += f"; predictions agree, p {record.answers_p:.2g}"
+        text += f"; agreement of predictions, p {record.answers_p:.2g}"
     if record.corrupted_difference is not None:
         text += f"; on corrupted images {100 * record.corrupted_difference:+.2f} points"
     click.echo(text)
-    part = "" if record.complete else f" (only {len(record.seeds)} seeds: not counted)"
+    part = "" if record.complete else f" (only {len(record.seeds)} seeds, so not counted)"
     click.echo(click.style(f"verdict: {record.verdict}{part}", bold=True))
     click.echo(f"record: {path}")

@@ -67,14 +67,14 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
     type=click.IntRange(min=1),
     help="Number of trials.  [default: the whole grid, or 20]",
 )
-@click.option("--timeout", metavar="TIME", help="Start nothing after this time, e.g. 90, 30m, 2h.")
+@click.option("--timeout", metavar="TIME", help="Time limit, e.g. 90, 30m or 2h.")
 @click.option(
     "--seeds", type=click.IntRange(min=1), help="Seeds to train each trial at.  [default: 1]"
 )
 @click.option(
     "--folds",
     type=click.IntRange(min=0),
-    help="Judge by cross-validation in N folds of the training and validation images.",
+    help="Evaluate trials by N-fold cross-validation on training and validation images.",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the sampler.  [default: 0]")
 @click.option("--out", metavar="FOLDER", help="Folder of the sweep.  [default: sweeps/RECIPE]")
@@ -100,8 +100,8 @@ def command(
 ) -> None:
     """Train RECIPE at many settings; print a table and write the best recipe.
 
-    Trials are judged on validation images or by cross-validation, never on the test split. The same
-    command resumes a sweep that was stopped or killed. Exits with status 1 if every trial failed.
+    Trials are evaluated on validation images or by cross-validation, never on the test split. The
+    same command resumes a sweep that was stopped or killed. Exit status 1 if every trial failed.
     Needs the extra [sweep].
     """
     from dataclasses import asdict, replace

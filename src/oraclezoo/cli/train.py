@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, stdout_to_stderr
+
+if TYPE_CHECKING:
+    from oraclezoo.artifacts.record import Outcome, RunRecord
 
 
 @click.command("train")
@@ -19,9 +22,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, std
 @options.stream_above
 @options.engine
 @options.trackers
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
-)
+@options.seed
 @click.option("--out", default="runs", show_default=True, metavar="FOLDER", help="Folder for runs.")
 @click.option("--resume", is_flag=True, help="Resume an unfinished run; bit-identical on the CPU.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing run.")
@@ -83,23 +84,20 @@ def command(
     record = run.record
     trace = json.loads((run.folder / "profile.json").read_text("utf-8")) if profile else None
     if as_json:
-        more = {} if trace is None else {"profile": trace}
-        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record, **more})
+        extra = {} if trace is None else {"profile": trace}
+        emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record.to_json(), **extra})
         return
-    click.echo(f"{run.folder}\n{_outcome_text(record)}")
+    click.echo(f"{run.folder}\n{_outcome_text(record, run.outcome)}")
     if trace is not None:
         click.echo(profile_text(trace, run.folder))
 
 
-def _outcome_text(record: dict[str, Any]) -> str:
-    outcome, hardware = record["outcome"], record["hardware"]
-    compiled = (
-        f", {outcome['compile_s']:.1f} s of it for compilation" if outcome["compile_s"] else ""
-    )
-    peak = outcome["peak_memory_bytes"]
+def _outcome_text(record: RunRecord, outcome: Outcome) -> str:
+    hardware, peak = record.provenance.hardware, outcome.peak_memory_bytes
+    compiled = f" (compilation {outcome.compile_s:.1f} s)" if outcome.compile_s else ""
     memory = "" if peak is None else f", peak memory {peak / 1e6:,.0f} MB"
     return (
-        f"validation {100 * outcome['validation_accuracy']:.1f}% of "
-        f"{record['validation_images']} images, training time {outcome['train_s']:.1f} s{compiled} "
+        f"validation accuracy {100 * outcome.validation_accuracy:.1f}% on "
+        f"{record.validation_images} images, training time {outcome.train_s:.1f} s{compiled} "
         f"on {hardware['device']} ({hardware['threads']} threads){memory}"
     )

@@ -21,9 +21,9 @@ def compact(graph: onnx.GraphProto) -> None:
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
     """Remove constants that no node reads."""
-    read = {name for node in graph.node for name in node.input}
-    read |= {output.name for output in graph.output}
-    kept = [tensor for tensor in graph.initializer if tensor.name in read]
+    inputs = {name for node in graph.node for name in node.input}
+    inputs |= {output.name for output in graph.output}
+    kept = [tensor for tensor in graph.initializer if tensor.name in inputs]
     del graph.initializer[:]
     graph.initializer.extend(kept)
 
@@ -65,12 +65,12 @@ def _merge_constants(graph: onnx.GraphProto) -> None:
 
 
 def _shorten(graph: onnx.GraphProto) -> None:
-    ends = {end.name for end in (*graph.input, *graph.output)}
+    fixed = {end.name for end in (*graph.input, *graph.output)}
     tensors = [tensor.name for tensor in graph.initializer]
     tensors += [name for node in graph.node for name in node.output]
-    inner = [name for name in tensors if name and name not in ends]
-    short = (f"t{number:x}" for number in range(len(inner) + len(ends)))
-    names = dict(zip(inner, (name for name in short if name not in ends), strict=False))
+    inner = [name for name in tensors if name and name not in fixed]
+    short = (f"t{number:x}" for number in range(len(inner) + len(fixed)))
+    names = dict(zip(inner, (name for name in short if name not in fixed), strict=False))
     _rename(graph, names)
     for tensor in graph.initializer:
         tensor.name = names.get(tensor.name, tensor.name)

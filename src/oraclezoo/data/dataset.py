@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from oraclezoo.contracts import Dataset, Split
-from oraclezoo.errors import UsageError, nearest
+from oraclezoo.data.characters import CLASSES, GLYPHS
+from oraclezoo.errors import UnknownNameError
 
 SPLITS = ("train", "validation", "test")
 
@@ -82,10 +83,33 @@ class ArrayDataset:
             DataError: If it cannot be read.
         """
         if name not in self._readers:
-            raise UsageError(f"there is no split '{name}'{nearest(name, self._readers)}")
+            raise UnknownNameError("split", name, self._readers)
         if name not in self._splits:
             self._splits[name] = self._readers[name]()
         return self._splits[name]
+
+
+def oracle_dataset(
+    *, synthetic: bool, sha256: dict[str, str], readers: Mapping[str, Callable[[], Split]]
+) -> ArrayDataset:
+    """Return a data set of Oracle-MNIST's ten characters, whose labels a flip keeps.
+
+    Args:
+        synthetic: As for :class:`ArrayDataset`.
+        sha256: As for :class:`ArrayDataset`.
+        readers: As for :class:`ArrayDataset`.
+
+    Returns:
+        The data set.
+    """
+    return ArrayDataset(
+        classes=CLASSES,
+        glyphs=GLYPHS,
+        flip_keeps_label=True,
+        synthetic=synthetic,
+        sha256=sha256,
+        readers=readers,
+    )
 
 
 def digests(dataset: Dataset, *splits: str) -> dict[str, str]:

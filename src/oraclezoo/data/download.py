@@ -43,7 +43,7 @@ class Settings:
         read_timeout_s: Longest time without data from the server.
         attempts: Number of attempts, the first one included.
         pause_s: Pause before the second attempt; doubled for each further one.
-        max_pause_s: A server that asks for a longer pause is given up.
+        max_pause_s: Longest pause that a server may request; the download fails beyond it.
         max_redirects: Largest number of redirects.
         total_s: Time limit of all attempts, in addition to the time that the largest allowed size
             takes at ``slowest_bytes_per_s``.
@@ -60,7 +60,7 @@ class Settings:
     slowest_bytes_per_s: float = 16_000.0
 
 
-class _TryAgainError(Exception):
+class _RetryableError(Exception):
     """A failure that may be temporary; retried, after ``wait_s`` if the server asks for it."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
@@ -85,7 +85,7 @@ def obtain(
     Args:
         file: The file, with its digest and largest size.
         path: Destination.
-        url: Address of the file.
+        url: URL of the file.
         instead: Last line of error messages: alternatives to the download.
         progress: Receives lines of text.
         received: Receives the number of bytes as they arrive.
@@ -94,16 +94,16 @@ def obtain(
     Raises:
         DownloadError: If the file cannot be downloaded, verified or written.
     """
-    if _is_there(file, path):
+    if _is_verified(file, path):
         return
     say = progress or (lambda _: None)
     settings = settings or Settings()
     download = _Download(file, path, url, say, received or (lambda *_: None), settings)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        waiting = f"{file.name}: waiting for another process that downloads it"
+        waiting = f"{file.name}: waiting for another process to download it"
         with alone(path, lambda: say(waiting)):
-            if not _is_there(file, path):
+            if not _is_verified(file, path):
                 download.run()
     except DownloadError as error:
         raise DownloadError(f"{without_password(url)}: {error}\n{instead}") from error.__cause__
@@ -117,15 +117,15 @@ def without_password(url: str) -> str:
     """Remove credentials from a URL, for messages.
 
     Args:
-        url: The address.
+        url: The URL.
 
     Returns:
-        The address without user name and password.
+        The URL without user name and password.
     """
     return re.sub(r"//[^/]*@", "//", url)
 
 
-def _is_there(file: UpstreamFile, path: Path) -> bool:
+def _is_verified(file: UpstreamFile, path: Path) -> bool:
     return path.is_file() and check(file, path).status == "ok"
 
 
@@ -153,18 +153,20 @@ class _Download:
                     self._attempt(target, deadline)
                 return
             except queue.Empty as error:
-                raise DownloadError(f"not finished within {limit_s:,.0f} s") from error
-            except _TryAgainError as broken:
+                raise DownloadError(f"timed out after {limit_s:,.0f} s") from error
+            except _RetryableError as failure:
                 if attempt == settings.attempts:
-                    raise DownloadError(f"{broken} (attempt {attempt})") from broken.__cause__
-                wait_s = broken.wait_s
+                    raise DownloadError(
+                        f"{failure} (attempt {attempt} of {settings.attempts})"
+                    ) from failure.__cause__
+                wait_s = failure.wait_s
                 if wait_s is None:
                     wait_s = settings.pause_s * 2 ** (attempt - 1)
                 elif wait_s > settings.max_pause_s:
                     raise DownloadError(
-                        f"{broken}, and asks for a pause of {wait_s:,.0f} s"
+                        f"{failure} and asks to retry after {wait_s:,.0f} s"
                     ) from None
-                self.say(f"{broken}; trying again in {wait_s:g} s")
+                self.say(f"{failure}; retrying in {wait_s:g} s")
                 time.sleep(min(wait_s, max(0.0, deadline - time.monotonic())))
 
     def _attempt(self, target: BinaryIO, deadline: float) -> None:
@@ -175,29 +177,29 @@ class _Download:
             if isinstance(chunk, int):
                 total = chunk
                 if total > self.file.max_bytes:
-                    raise DownloadError(f"the server offers {total:,} bytes, more than expected")
+                    raise DownloadError(f"the server reports {total:,} bytes, more than expected")
                 continue
             if not done and chunk.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
-                raise DownloadError("the server sent a web page instead of the file")
+                raise DownloadError("the server returned an HTML page instead of the file")
             done += len(chunk)
             if done > self.file.max_bytes:
-                raise DownloadError("the server sends more bytes than expected")
+                raise DownloadError("the server sent more bytes than expected")
             target.write(chunk)
             self.received(self.file.name, done, total)
         if total is not None and done < total:
-            raise _TryAgainError("the download was cut short")
+            raise _RetryableError("incomplete download")
         actual = digest_stream(target, self.file.kind)
         if actual != self.file.digest:
             raise DownloadError(
-                f"the {self.file.kind} of the received file is {actual}, not {self.file.digest}; "
-                "it is another file or damaged"
+                f"{self.file.kind} mismatch: expected {self.file.digest}, got {actual}; "
+                "the file is a different version or corrupt"
             )
 
     def _chunks(self) -> Iterator[bytes | int]:
         """Yield the file's size if the server reports it, then its bytes as they arrive."""
         import urllib3.exceptions
 
-        with _session() as session, self._answer(session) as response:
+        with _session() as session, self._response(session) as response:
             if response.status_code != HTTPStatus.OK:
                 raise _refusal(response)
             length = response.headers.get("Content-Length", "").strip()
@@ -208,11 +210,11 @@ class _Download:
                 while chunk := response.raw.read1(_CHUNK, decode_content=False):
                     yield chunk
             except urllib3.exceptions.ReadTimeoutError as error:
-                raise _TryAgainError("the server stopped sending") from error
+                raise _RetryableError("the server stopped sending data") from error
             except urllib3.exceptions.HTTPError as error:
-                raise _TryAgainError("the download was cut short") from error
+                raise _RetryableError("incomplete download") from error
 
-    def _answer(self, session: requests.Session) -> requests.Response:
+    def _response(self, session: requests.Session) -> requests.Response:
         """Return the response after all redirects, its body unread."""
         url = self.url
         for _ in range(self.settings.max_redirects + 1):
@@ -223,8 +225,8 @@ class _Download:
             try:
                 url = urljoin(url, response.headers["Location"])
             except ValueError as error:
-                raise DownloadError("the server redirects to an invalid address") from error
-        raise DownloadError("the server redirects without end")
+                raise DownloadError("invalid redirect URL") from error
+        raise DownloadError("too many redirects")
 
 
 def _arriving(
@@ -281,26 +283,26 @@ def _get(session: requests.Session, url: str, settings: Settings) -> requests.Re
     import urllib3.exceptions
 
     if not url.lower().startswith(("http://", "https://")):
-        raise DownloadError("only http:// and https:// addresses are supported")
+        raise DownloadError("only http:// and https:// URLs are supported")
     timeout = (settings.connect_timeout_s, settings.read_timeout_s)
     try:
         return session.get(url, stream=True, allow_redirects=False, timeout=timeout)
     except (requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema) as error:
-        raise DownloadError("the proxy named in the environment cannot be used") from error
+        raise DownloadError("the proxy set in the environment is invalid") from error
     except requests.exceptions.SSLError as error:
         raise DownloadError(
-            "the server's certificate is not trusted ($REQUESTS_CA_BUNDLE adds an authority)"
+            "the server's certificate is not trusted (set $REQUESTS_CA_BUNDLE to add a CA)"
         ) from error
     except requests.exceptions.ProxyError as error:
-        raise _TryAgainError("no connection through the proxy") from error
+        raise _RetryableError("cannot connect through the proxy") from error
     except requests.Timeout as error:
-        raise _TryAgainError("the server does not answer in time") from error
+        raise _RetryableError("the request timed out") from error
     except requests.ConnectionError as error:
-        raise _TryAgainError("no connection to the server") from error
+        raise _RetryableError("cannot connect to the server") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-        raise DownloadError("this is not a valid address") from error
+        raise DownloadError("invalid URL") from error
     except OSError as error:  # raised by requests for a missing certificate bundle
-        raise DownloadError("the certificates named in the environment are missing") from error
+        raise DownloadError("the CA bundle set in the environment does not exist") from error
 
 
 def _refusal(response: requests.Response) -> Exception:
@@ -308,9 +310,9 @@ def _refusal(response: requests.Response) -> Exception:
     status = response.status_code
     known = status in {known.value for known in HTTPStatus}
     # the standard phrase, since the server's could contain anything
-    reason = f"the server answers {status}" + (f" {HTTPStatus(status).phrase}" if known else "")
+    reason = f"the server returned {status}" + (f" {HTTPStatus(status).phrase}" if known else "")
     if status in _BUSY or status >= 500:
-        return _TryAgainError(reason, _retry_after_s(response))
+        return _RetryableError(reason, _retry_after_s(response))
     return DownloadError(reason)
 
 

@@ -16,7 +16,7 @@ VARIABLE = "ORACLEZOO_DATA_URL"
 """Environment variable with the URL of a mirror, a folder with the four .gz files."""
 
 INSTEAD = (
-    "Instead: --data-dir FOLDER with the files, a mirror's folder in $ORACLEZOO_DATA_URL, "
+    "Alternatives: --data-dir FOLDER with the files, the URL of a mirror in $ORACLEZOO_DATA_URL, "
     "or --track glyphs-3k, which needs no download."
 )
 
@@ -113,7 +113,7 @@ def verified(file: UpstreamFile, path: Path) -> Path:
     if result.status == "unreadable":
         raise DataError(f"{path}: cannot be read")
     raise DataError(
-        f"{path}: its {result.kind} is {result.actual[:16]}…, not {result.expected[:16]}…: this is "
-        "not Oracle-MNIST's published file\nGet it by 'oraclezoo data fetch'; data of your own go "
-        "by --track idx."
+        f"{path}: {result.kind} mismatch (expected {result.expected[:16]}…, got "
+        f"{result.actual[:16]}…): not the published Oracle-MNIST file\n"
+        "Run 'oraclezoo data fetch' to download it, or use --track idx for your own data."
     )

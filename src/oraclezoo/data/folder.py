@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oraclezoo.documents import read_toml
 from oraclezoo.errors import DataError, nearest
 
 FILES = {
@@ -67,11 +67,11 @@ def discover(folder: Path) -> dict[str, Path]:
         usual = [path for path in present if path.name in (name, f"{name}.gz")]
         fitting = usual or [path for path in present if _fits(path.name, role)]
         if not fitting:
-            raise DataError(f"{folder}: no file with the {role}; name it {name} or {name}.gz")
+            raise DataError(f"{folder}: no file with the {role}; expected {name} or {name}.gz")
         if len(fitting) > 1:
             listed = ", ".join(path.name for path in fitting)
             raise DataError(
-                f"{folder}: {listed} could each hold the {role}; leave one of them in the folder"
+                f"{folder}: several files match the {role}: {listed}; keep only one of them"
             )
         files[role] = fitting[0]
     return files | _validation(folder, present)
@@ -89,7 +89,7 @@ def _validation(folder: Path, present: list[Path]) -> dict[str, Path]:
     if counts != {1}:
         listed = ", ".join(path.name for paths in candidates.values() for path in paths)
         raise DataError(
-            f"{folder}: {listed}: validation needs one file of images and one of labels, or neither"
+            f"{folder}: {listed}: validation requires one image file and one label file, or neither"
         )
     return {role: paths[0] for role, paths in candidates.items()}
 
@@ -117,8 +117,8 @@ def read_about(folder: Path) -> About:
     if not path.exists():
         return About()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = read_toml(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}") from error
     known = ("classes", "glyphs", "flip_keeps_label", "synthetic")
     for key in document:
@@ -130,7 +130,7 @@ def read_about(folder: Path) -> About:
             raise DataError(f"{path}: '{key}' must be true or false")
     classes, glyphs = _texts(path, document, "classes"), _texts(path, document, "glyphs")
     if classes is not None and (len(set(classes)) < len(classes) or "" in classes):
-        raise DataError(f"{path}: each of 'classes' needs a name of its own")
+        raise DataError(f"{path}: 'classes' must be unique, non-empty names")
     return About(classes, glyphs, **flags)
 
 
@@ -139,5 +139,5 @@ def _texts(path: Path, document: dict[str, Any], key: str) -> tuple[str, ...] | 
         return None
     value = document[key]
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise DataError(f"{path}: '{key}' must be a list of strings, one a class")
+        raise DataError(f"{path}: '{key}' must be a list of strings, one per class")
     return tuple(value)

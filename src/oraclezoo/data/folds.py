@@ -39,12 +39,12 @@ def deal(dataset: Dataset, out: Path, folds: int) -> list[Path]:
     images = np.concatenate([np.asarray(part.images) for part in parts])
     labels = np.concatenate([part.labels for part in parts])
     if folds < 2:
-        raise UsageError(f"{folds} folds: cross-validation needs two or more")
+        raise UsageError(f"cross-validation requires at least 2 folds, not {folds}")
     if len(dataset.classes) > MAX_CLASSES:
-        raise DataError(f"{len(dataset.classes)} classes: folds can be made of {MAX_CLASSES}")
-    least = np.bincount(labels, minlength=len(dataset.classes)).min()
-    if least < folds:
-        raise UsageError(f"{folds} folds, but one class has {least} images to train on: use fewer")
+        raise DataError(f"{len(dataset.classes)} classes; at most {MAX_CLASSES} are supported")
+    smallest = np.bincount(labels, minlength=len(dataset.classes)).min()
+    if smallest < folds:
+        raise UsageError(f"{folds} folds, but a class has only {smallest} images; use fewer folds")
     fold = position_in_class(labels) % folds
     about = {
         "classes": list(dataset.classes),

@@ -14,9 +14,9 @@ from typing import Self
 
 import numpy as np
 
-from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit
-from oraclezoo.data.idx import read_images_labels, write_idx
+from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit, oracle_dataset
+from oraclezoo.data.idx import write_idx
+from oraclezoo.data.image_files import read_images_labels
 from oraclezoo.data.locate import cache_folder
 from oraclezoo.data.upstream import digest
 from oraclezoo.errors import DataError
@@ -56,10 +56,7 @@ def open_generated(
         digests[f"generated {name}"] = split_sha256(split)
         return split
 
-    return ArrayDataset(
-        classes=CLASSES,
-        glyphs=GLYPHS,
-        flip_keeps_label=True,
+    return oracle_dataset(
         synthetic=True,
         sha256=digests,
         readers={name: partial(read, name) for name in SPLITS},
@@ -102,10 +99,10 @@ def _cached(part: Part, progress: Callable[[str], None] | None) -> ArraySplit:
     with ExitStack() as stack:
         try:
             cache.seal.parent.mkdir(parents=True, exist_ok=True)
-            waiting = partial(say, "waiting for another process that generates these characters")
+            waiting = partial(say, "waiting for another process to generate these characters")
             stack.enter_context(alone(cache.seal, waiting))
         except OSError as error:  # the cache only saves time
-            _LOG.info("generated characters are not looked for: %s", error)
+            _LOG.info("cannot lock the cache of generated characters: %s", error)
         else:
             if (kept := cache.read()) is not None:
                 return kept
@@ -114,7 +111,7 @@ def _cached(part: Part, progress: Callable[[str], None] | None) -> ArraySplit:
         try:
             cache.write(split)
         except (OSError, DataError) as error:
-            _LOG.info("generated characters are not kept: %s", error)
+            _LOG.info("cannot cache the generated characters: %s", error)
     return split
 
 
@@ -148,7 +145,7 @@ class _Cache:
         """Return the cached split, or None if it is missing or does not match the seal."""
         try:
             if json.loads(self.seal.read_bytes()) != self.digests():
-                _LOG.info("generating again: %s is of other files", self.seal)
+                _LOG.info("regenerating: the cached files do not match %s", self.seal)
                 return None
             split = ArraySplit(*read_images_labels(self.images, self.labels, len(self.part.counts)))
         except (OSError, ValueError, RecursionError, DataError) as error:

@@ -41,10 +41,13 @@ _DEFLATE_LIMIT = 1032
 """Upper bound of deflate's compression ratio (zlib's technical notes)."""
 _CHUNK = 1 << 20
 _NOT_IDX = (
-    (b"<", "this is an HTML page, not IDX: the download was answered by a web page"),
-    (b"version https://git-lfs", "this is a Git LFS pointer, not the file it points to"),
-    (b"PK\x03\x04", "this is a zip archive, not IDX: unpack it first"),
-    (b"\x93NUMPY", "this is a NumPy file, not IDX: write it with oraclezoo.data.idx.write_idx"),
+    (b"<", "this is an HTML page, not IDX; download the file again"),
+    (
+        b"version https://git-lfs",
+        "this is a Git LFS pointer, not IDX; run 'git lfs pull' to get the file",
+    ),
+    (b"PK\x03\x04", "this is a zip archive, not IDX; unpack it first"),
+    (b"\x93NUMPY", "this is a NumPy file, not IDX; convert it with oraclezoo.data.idx.write_idx"),
 )
 
 
@@ -102,14 +105,13 @@ def unpacked(path: Path) -> Iterator[bytes]:
         Chunks of bytes.
 
     Raises:
-        DataError: If the file is broken; chunks yielded before must then be discarded.
+        DataError: If the file is corrupt; chunks yielded before must then be discarded.
     """
     _, shape, offset, _ = header = read_header(path)
     left = offset + header.size_bytes
     with _opened(path) as (file, _, packed), _stream(file, packed) as values:
-        while chunk := values.read(
-            min(_CHUNK, left + 1)
-        ):  # one more than declared, to detect extra bytes
+        # requests one byte more than declared, to detect a longer stream
+        while chunk := values.read(min(_CHUNK, left + 1)):
             left -= len(chunk)
             if left < 0:
                 _wrong_length(path, shape, header.size_bytes, "more")
@@ -142,17 +144,17 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int, bool]]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a pipe could block
-            _refuse(path, "this is not a file; give the path of an IDX file")
+            _refuse(path, "not a regular file; pass the path of an IDX file")
         with path.open("rb") as file:
             packed = file.read(2) == _GZIP
             file.seek(0)
             yield file, status.st_size, packed
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        _refuse(path, f"the gzip data is broken ({error}); get the file again", error)
+        _refuse(path, f"corrupt or truncated gzip data ({error}); download the file again", error)
     except OSError as error:
         _refuse(path, f"cannot be read ({error.strerror or error})", error)
     except MemoryError as error:
-        _refuse(path, "it does not fit into this machine's memory; read a smaller one", error)
+        _refuse(path, "not enough memory to read the file", error)
 
 
 def _stream(file: BinaryIO, packed: bool) -> gzip.GzipFile | AbstractContextManager[BinaryIO]:
@@ -166,7 +168,7 @@ def _read_plain(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
         _wrong_length(path, shape, expected, f"{present:,}")
     values = bytearray(expected)
     if file.readinto(values) != expected:  # type: ignore[attr-defined]  # BinaryIO lacks readinto
-        _refuse(path, "the file became shorter while it was read")
+        _refuse(path, "the file was truncated while being read")
     return _array(values, dtype, shape)
 
 
@@ -193,22 +195,22 @@ def _header(
     start = file.read(64)
     for prefix, meaning in _NOT_IDX:
         if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(prefix):
-            _refuse(path, f"{meaning}; get the file again from its source")
+            _refuse(path, meaning)
     if len(start) < 4:
-        _refuse(path, f"an IDX file has at least 4 bytes, this one {len(start)}; get it again")
+        _refuse(path, f"{len(start)} bytes are too few for an IDX file; download it again")
     code, dimensions = start[2], start[3]
     if start[:2] != b"\0\0" or code not in TYPES:
-        _refuse(path, f"it begins with {start[:4].hex(' ')}, which is not IDX; give an IDX file")
+        _refuse(path, f"not an IDX file: begins with {start[:4].hex(' ')}")
     if not 1 <= dimensions <= MAX_DIMENSIONS:
-        _refuse(path, f"{dimensions} dimensions; 1 to {MAX_DIMENSIONS} can be read")
+        _refuse(path, f"{dimensions} dimensions; 1 to {MAX_DIMENSIONS} are supported")
     end = 4 + 4 * dimensions
     if len(start) < end:
-        _refuse(path, "the file ends inside its header; get it again")
+        _refuse(path, "truncated header; download the file again")
     shape = tuple(int.from_bytes(start[i : i + 4], "big") for i in range(4, end, 4))
     dtype = TYPES[code]
-    least = math.prod(size or 1 for size in shape) * dtype.itemsize
-    if max_bytes is not None and least > max_bytes:
-        _refuse(path, f"its header promises {_shape(shape)} values: more than {max_bytes:,} bytes")
+    min_bytes = math.prod(size or 1 for size in shape) * dtype.itemsize
+    if max_bytes is not None and min_bytes > max_bytes:
+        _refuse(path, f"the header declares {_shape(shape)} values, more than {max_bytes:,} bytes")
     file.seek(end)
     return dtype, shape, math.prod(shape) * dtype.itemsize
 
@@ -236,9 +238,9 @@ def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
     codes = {dtype: code for code, dtype in TYPES.items()}
     if stored not in codes:
         supported = ", ".join(dtype.newbyteorder("=").name for dtype in codes)
-        _refuse(path, f"IDX cannot hold {array.dtype}; convert to one of {supported}")
+        _refuse(path, f"IDX does not support {array.dtype}; convert to one of {supported}")
     if not 1 <= array.ndim <= MAX_DIMENSIONS or max(array.shape) >= 1 << 32:
-        _refuse(path, f"IDX cannot hold the shape {_shape(array.shape)}")
+        _refuse(path, f"IDX does not support the shape {_shape(array.shape)}")
     header = bytes((0, 0, codes[stored], array.ndim))
     header += b"".join(size.to_bytes(4, "big") for size in array.shape)
     values = np.ascontiguousarray(array, dtype=stored).tobytes()
@@ -253,114 +255,13 @@ def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
         _refuse(path, f"cannot be written ({error.strerror or error})", error)
 
 
-def read_images_labels(
-    images_path: Path, labels_path: Path, num_classes: int | None = None
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Read a pair of IDX files.
-
-    Args:
-        images_path: File of the images.
-        labels_path: File of the labels.
-        num_classes: Upper bound of labels, exclusive; unchecked if None.
-
-    Returns:
-        Images uint8 ``(N, H, W)`` and labels int64 ``(N,)``.
-
-    Raises:
-        DataError: If type or shape are wrong, the counts differ, there are no images, or a label is
-            out of range.
-    """
-    images, labels = read_images(images_path), read_labels(labels_path, num_classes)
-    check_pair(images_path, len(images), labels_path, len(labels))
-    return images, labels
-
-
-def check_pair(images_path: Path, images: int, labels_path: Path, labels: int) -> None:
-    """Check that there are as many labels as images.
-
-    Args:
-        images_path: File of the images, for the message.
-        images: Number of images.
-        labels_path: File of the labels, for the message.
-        labels: Number of labels.
-
-    Raises:
-        DataError: If the numbers differ.
-    """
-    if images != labels:
-        raise DataError(
-            f"{images_path} and {labels_path}: {images} images but {labels} labels; "
-            "the two files do not belong together"
-        )
-
-
-def read_images(path: Path) -> npt.NDArray[np.uint8]:
-    """Read images from an IDX file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        uint8 ``(N, H, W)``, N at least 1.
-
-    Raises:
-        DataError: If the file cannot be read or has no images.
-    """
-    images = read_idx(path)
-    check_images(path, images)
-    return images
-
-
-def check_images(path: Path, content: npt.NDArray[Any] | Header) -> None:
-    """Check that a file contains at least one uint8 image.
-
-    Args:
-        path: The file, for the message.
-        content: Its array or header.
-
-    Raises:
-        DataError: If type or shape are wrong, or there are no images.
-    """
-    if len(content.shape) != 3 or content.dtype != np.uint8:
-        _refuse(path, f"images are 3 dimensions of uint8; these are {_form(content)}")
-    if 0 in content.shape:
-        _refuse(path, f"there are no images in it: {_form(content)}")
-
-
-def read_labels(path: Path, num_classes: int | None = None) -> npt.NDArray[np.int64]:
-    """Read labels from an IDX file.
-
-    Args:
-        path: The file.
-        num_classes: Upper bound of labels, exclusive; unchecked if None.
-
-    Returns:
-        int64 ``(N,)``.
-
-    Raises:
-        DataError: If the file cannot be read, has another form, or a label is out of range.
-    """
-    labels = read_idx(path)
-    if labels.ndim != 1 or labels.dtype != np.uint8:
-        _refuse(path, f"labels are 1 dimension of uint8; these are {_form(labels)}")
-    if num_classes is not None and labels.size and labels.max() >= num_classes:
-        at = int(np.argmax(labels >= num_classes))
-        wrong = f"label {labels[at]} at position {at} is out of range"
-        _refuse(path, f"{wrong}; with {num_classes} classes labels go from 0 to {num_classes - 1}")
-    return labels.astype(np.int64)
-
-
-def _form(content: npt.NDArray[Any] | Header) -> str:
-    return f"{_shape(content.shape)} {content.dtype.newbyteorder('=')}"
-
-
 def _shape(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
 def _wrong_length(path: Path, shape: tuple[int, ...], expected: int, present: str) -> NoReturn:
-    promised = f"its header promises {_shape(shape)} values, {expected:,} bytes"
-    _refuse(path, f"{promised}, but there are {present}; get the file again")
+    declared = f"the header declares {_shape(shape)} values, {expected:,} bytes"
+    _refuse(path, f"{declared}, but the file contains {present}; download it again")
 
 
 def _refuse(path: Path, what: str, cause: BaseException | None = None) -> NoReturn:

@@ -70,7 +70,7 @@ def folders(data_dir: Path | None) -> tuple[Path, ...]:
     else:
         return (download_folder(),)
     if not named.is_dir():
-        raise DataError(f"{origin} {named}: there is no such folder")
+        raise DataError(f"{origin} {named}: no such folder")
     return (named,) if data_dir is not None else (named, download_folder())
 
 
@@ -138,13 +138,13 @@ def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
     if missing:
         places = folders(data_dir)
         unpacked = [folder / known(name).unpacked_name for name in missing for folder in places]
-        useless = "".join(
+        unverifiable = "".join(
             f" ({path.name} cannot be verified)" for path in unpacked if path.exists()
         )
-        how = "leave the data folder out" if data_dir is not None else "run 'oraclezoo data fetch'"
+        how = "omit the data folder" if data_dir is not None else "run 'oraclezoo data fetch'"
         raise DataError(
-            f"{' or '.join(map(str, places))}: no {', no '.join(missing)}{useless}\n"
-            f"Put the files there, or {how} to have them downloaded."
+            f"{' or '.join(map(str, places))}: missing {', '.join(missing)}{unverifiable}\n"
+            f"Put the files there, or {how} to download them."
         )
     return located
 

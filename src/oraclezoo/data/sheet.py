@@ -63,11 +63,12 @@ def contact_sheet(
         DataError: If the shapes of the arguments do not match.
     """
     if per_class < 1 or scale < 1:
-        raise UsageError("a contact sheet needs at least one image a class, and a scale from 1 up")
+        raise UsageError("a contact sheet requires per_class and scale to be at least 1")
     if images.ndim != 3 or len(images) != len(labels) or len(glyphs) != len(classes):
         raise DataError(
-            f"no contact sheet of images {images.shape}, {len(labels)} labels, "
-            f"{len(classes)} classes and {len(glyphs)} glyphs"
+            "a contact sheet requires images (N, H, W), one label per image and one glyph per "
+            f"class, not images {images.shape}, {len(labels)} labels, {len(classes)} classes and "
+            f"{len(glyphs)} glyphs"
         )
     height, width = images.shape[1] * scale, images.shape[2] * scale
     row = max(height, _MIN_ROW) + _GAP
@@ -85,12 +86,12 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for label in range(len(classes)):
         top = _MARGIN + label * row
-        middle = top + (row - _GAP) // 2
-        draw.text((_MARGIN, middle), texts[label], _INK, small, anchor="lm")
-        draw.text((_MARGIN + text_width + 10, middle), characters[label], _INK, large, anchor="lm")
+        centre = top + (row - _GAP) // 2
+        draw.text((_MARGIN, centre), texts[label], _INK, small, anchor="lm")
+        draw.text((_MARGIN + text_width + 10, centre), characters[label], _INK, large, anchor="lm")
         for column, at in enumerate(np.flatnonzero(labels == label)[:per_class]):
             tile = Image.fromarray(images[at]).resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(tile, (start + column * (width + _GAP), middle - height // 2))
+            sheet.paste(tile, (start + column * (width + _GAP), centre - height // 2))
     return sheet
 
 

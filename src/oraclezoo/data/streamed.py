@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.data import idx, upstream
+from oraclezoo.data import idx, image_files, upstream
 from oraclezoo.data.dataset import ArraySplit
 from oraclezoo.data.locate import cache_folder
 from oraclezoo.errors import DataError
@@ -83,7 +83,7 @@ class ImagesInFile:
     ) -> npt.NDArray[Any]:
         """Read all images into memory."""
         if copy is False:
-            raise ValueError("images in a file become an array by reading them: a copy")
+            raise ValueError("streamed images cannot be converted to an array without a copy")
         return self[:] if dtype is None else self[:].astype(dtype)
 
 
@@ -143,7 +143,7 @@ class _Records:
         ]
         try:
             if self._state() != self.opened:
-                raise DataError(f"{self.path}: the file changed while images were read from it")
+                raise DataError(f"{self.path}: the file changed while being read")
             # ask for all uncached records first, so that the system reads them concurrently
             waiting = [run for run in runs if not self._at_once(*run)]
             for part, place in waiting:
@@ -173,7 +173,7 @@ class _Records:
                 count = len(chunk)
                 part[:count] = chunk
             if not count:
-                raise DataError(f"{self.path}: the file became shorter while it was read")
+                raise DataError(f"{self.path}: the file was truncated while being read")
             part, place = part[count:], place + count
 
     def _unreadable(self, error: OSError) -> DataError:
@@ -205,11 +205,11 @@ def open_images(
         DataError: If the file cannot be read, or is not streamed and exceeds idx.MAX_BYTES.
     """
     if stream_above is None:
-        return idx.read_images(path)
+        return image_files.read_images(path)
     header = idx.read_header(path)
-    idx.check_images(path, header)
+    image_files.check_images(path, header)
     if header.size_bytes <= min(stream_above, idx.MAX_BYTES):
-        return idx.read_images(path)
+        return image_files.read_images(path)
     return ImagesInFile(_unpacked(path, header, progress) if header.packed else path, header)
 
 
@@ -236,8 +236,8 @@ def open_images_labels(
         DataError: If a file cannot be read, the counts differ, or a label is out of range.
     """
     images = open_images(images_path, stream_above, progress)
-    labels = idx.read_labels(labels_path, num_classes)
-    idx.check_pair(images_path, len(images), labels_path, len(labels))
+    labels = image_files.read_labels(labels_path, num_classes)
+    image_files.check_pair(images_path, len(images), labels_path, len(labels))
     if isinstance(images, ImagesInFile):
         return FileSplit(images, labels)
     return ArraySplit(images, labels)
@@ -252,26 +252,28 @@ def _unpacked(path: Path, header: idx.Header, progress: Progress) -> Path:
     """Return the decompressed file in the cache, named by the SHA-256 of the compressed one."""
     target = unpacked_folder() / f"{upstream.digest(path)}.idx"
     size_bytes = header.offset + header.size_bytes
-    tell = progress or (lambda text: None)
+    say = progress or (lambda text: None)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with alone(target, lambda: tell(f"another process is unpacking {path.name}")):
+        with alone(target, lambda: say(f"waiting for another process to unpack {path.name}")):
             if target.is_file() and target.stat().st_size == size_bytes:
                 return target
             free = shutil.disk_usage(target.parent).free
             if free < size_bytes:
-                raise _no_room(path, target.parent, f"{size_bytes:,} bytes, {free:,} are free")
-            tell(f"unpacking {path.name}, {size_bytes / 1e6:,.0f} MB, into {target.parent}")
+                raise _cannot_unpack(
+                    path, target.parent, f"{size_bytes:,} bytes, {free:,} are free"
+                )
+            say(f"unpacking {path.name}, {size_bytes / 1e6:,.0f} MB, into {target.parent}")
             with replacing(target) as file:
                 for piece in idx.unpacked(path):
                     file.write(piece)
     except OSError as error:
-        raise _no_room(path, target.parent, error.strerror or str(error)) from error
+        raise _cannot_unpack(path, target.parent, error.strerror or str(error)) from error
     return target
 
 
-def _no_room(path: Path, folder: Path, why: str) -> DataError:
+def _cannot_unpack(path: Path, folder: Path, why: str) -> DataError:
     return DataError(
-        f"{path} cannot be unpacked into {folder} ({why}); make room there, or unpack the file "
-        "yourself where it lies"
+        f"cannot unpack {path} into {folder} ({why}); free up disk space there, or unpack the "
+        "file yourself"
     )

@@ -33,7 +33,7 @@ def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) 
         DataError: If there are no images.
     """
     if not rows or not rows[0][1]:
-        raise DataError("no sheet of no images")
+        raise DataError("a contact sheet requires at least one image")
     _, height, width = rows[0][1][0].shape
     font = ImageFont.truetype(FONT, _TEXT)
     start = _MARGIN + max(round(font.getlength(printable(text))) for text, _ in rows) + _GROUP_GAP
@@ -72,9 +72,7 @@ def classes_beside(left: Dataset, right: Dataset, split: str, per_class: int) ->
         DataError: If a split cannot be read.
     """
     if left.classes != right.classes:
-        raise UsageError(
-            "two tracks are shown beside each other only if they have the same classes"
-        )
+        raise UsageError("two tracks can be shown side by side only if they have the same classes")
     parts = [left.split(split), right.split(split)]
     return rows_sheet(
         [
@@ -105,7 +103,7 @@ def captioned_sheet(
         DataError: If there are no cells.
     """
     if not cells:
-        raise DataError("no sheet of no images")
+        raise DataError("a contact sheet requires at least one image")
     font = ImageFont.truetype(FONT, _TEXT)
     lines = max(len(texts) for texts, _ in cells)
     widths = [round(font.getlength(printable(text))) for texts, _ in cells for text in texts]

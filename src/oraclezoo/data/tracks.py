@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from oraclezoo.data import folder, splits, upstream
-from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit
+from oraclezoo.data.characters import CLASSES
+from oraclezoo.data.dataset import SPLITS, ArrayDataset, ArraySplit, oracle_dataset
 from oraclezoo.data.fetch import ensure, verified
 from oraclezoo.data.generated import Part, open_generated, split_sha256
-from oraclezoo.data.idx import read_images_labels, read_labels
+from oraclezoo.data.image_files import read_images_labels, read_labels
 from oraclezoo.data.known import KNOWN
 from oraclezoo.data.streamed import AnySplit, open_images_labels
 from oraclezoo.data.upstream import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
@@ -72,10 +72,7 @@ def oracle_mnist(
     def test() -> AnySplit:
         return _official(read, paths, TEST_IMAGES, TEST_LABELS, digests)
 
-    return ArrayDataset(
-        classes=CLASSES,
-        glyphs=GLYPHS,
-        flip_keeps_label=True,
+    return oracle_dataset(
         synthetic=False,
         sha256=digests,
         readers={"train": train, "validation": validation, "test": test},
@@ -110,10 +107,7 @@ def oracle_mnist_3k(
     def part(name: str) -> AnySplit:
         return official().take(splits.three_of_test_file(official().labels)[name])
 
-    return ArrayDataset(
-        classes=CLASSES,
-        glyphs=GLYPHS,
-        flip_keeps_label=True,
+    return oracle_dataset(
         synthetic=False,
         sha256=digests,
         readers={name: partial(part, name) for name in SPLITS},
@@ -164,13 +158,10 @@ def glyphs_3k(*, data_dir: Path | None, progress: Progress = None) -> ArrayDatas
         split = ArraySplit(*read_images_labels(images, labels, len(CLASSES)))
         digests[f"generated {name}"] = split_sha256(split)
         if digests[f"generated {name}"] != stated[f"generated {name}"]:
-            raise DataError(f"{images} or its labels are damaged; install oraclezoo again")
+            raise DataError(f"{images} or its labels are corrupt; reinstall oraclezoo")
         return split
 
-    return ArrayDataset(
-        classes=CLASSES,
-        glyphs=GLYPHS,
-        flip_keeps_label=True,
+    return oracle_dataset(
         synthetic=True,
         sha256=digests,
         readers={name: partial(read, name) for name in SPLITS},
@@ -199,7 +190,9 @@ def idx(
         DataError: If no folder is specified, or its files are missing or invalid.
     """
     if data_dir is None:
-        raise DataError("track 'idx' needs the folder of your IDX files: give it by --data-dir")
+        raise DataError(
+            "track 'idx' requires the folder of your IDX files; pass it with --data-dir"
+        )
     paths, about = folder.discover(data_dir), folder.read_about(data_dir)
     labels = read_labels(paths["training labels"])
     classes, characters = _names(data_dir, about, int(labels.max(initial=0)) + 1)
@@ -221,10 +214,11 @@ def idx(
 
     def other(name: str) -> AnySplit:
         part = _own(read, paths[f"{name} images"], paths[f"{name} labels"], digests)
-        size, trained = part.images.shape[1], training().images.shape[1]
-        if size != trained:
+        size, expected = part.images.shape[1], training().images.shape[1]
+        if size != expected:
             raise DataError(
-                f"{data_dir}: {name} images have {size} pixels a side, others {trained}"
+                f"{data_dir}: {name} images are {size} x {size} pixels, but training images are "
+                f"{expected} x {expected}"
             )
         return part
 
@@ -238,7 +232,9 @@ def idx(
             return other("validation")
         held_out = training().take(splits.every_tenth(training().labels))
         if not len(held_out.labels):
-            raise DataError(f"{data_dir}: no class has ten training images; validation needs them")
+            raise DataError(
+                f"{data_dir}: no class has ten training images, the minimum for a validation split"
+            )
         return held_out
 
     return ArrayDataset(
@@ -273,12 +269,12 @@ def _own(
     height, width = part.images.shape[1:]
     if height != width:
         raise DataError(
-            f"{images_path}: images of {height} x {width} pixels; pad them to squares, "
+            f"{images_path}: images are {height} x {width} pixels; pad them to squares, "
             f"{max(height, width)} x {max(height, width)}"
         )
     if height > MAX_IMAGE_SIZE:
         raise DataError(
-            f"{images_path}: images of {height} x {width} pixels; scale them down to "
+            f"{images_path}: images are {height} x {width} pixels; resize them to "
             f"{MAX_IMAGE_SIZE} x {MAX_IMAGE_SIZE} or less"
         )
     for path in (images_path, labels_path):
@@ -298,5 +294,5 @@ def _names(
     if len(characters) != len(classes):
         raise DataError(f"{where}: {len(characters)} glyphs for {len(classes)} classes")
     if len(classes) < 2:
-        raise DataError(f"{data_dir}: all training labels are 0; two classes are the least")
+        raise DataError(f"{data_dir}: all training labels are 0; at least two classes are required")
     return classes, characters

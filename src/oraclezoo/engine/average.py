@@ -29,9 +29,9 @@ class Averaged:
         if floats:
             mine, new = map(list, zip(*floats, strict=True))
             torch._foreach_lerp_(mine, new, 1 - self.decay)
-        for old, now in pairs:
+        for old, latest in pairs:
             if not (self.updates and old.is_floating_point()):
-                old.copy_(now)
+                old.copy_(latest)
         self.updates += 1
 
     def state_dict(self) -> dict[str, Any]:

@@ -5,7 +5,9 @@ Tree and tensors are in one file, so that a checkpoint is replaced atomically. N
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from torch.optim import Optimizer
 from oraclezoo.errors import PluginError, ResultError
 from oraclezoo.storage import write_atomically
 
-_KEY = "oraclezoo/state/1"
+_KEY = "oraclezoo/state/2"
+_KEY_1 = "oraclezoo/state/1"
+"""Key of the tree in checkpoints of version 0.1, which have no digest."""
 _TAGS = ("tensor", "tuple", "dict")
 
 
@@ -28,25 +32,49 @@ def save_state(path: Path, state: Any) -> None:
     Raises PluginError if the state of a component holds another type.
     """
     tensors: dict[str, Tensor] = {}
-    tree = _flatten(state, "state", tensors)
-    write_atomically(path, save(tensors, metadata={_KEY: json.dumps(tree)}))
+    tree = json.dumps(_flatten(state, "state", tensors))
+    header = json.dumps({"tree": tree, "sha256": _digest(tree, tensors)})
+    write_atomically(path, save(tensors, metadata={_KEY: header}))
 
 
 def load_state(path: Path) -> Any:
     """Return the tree that :func:`save_state` wrote, with tensors on the CPU.
 
     ``load_state_dict`` moves tensors to the device. Step counts of optimizers stay on the CPU,
-    where reading them does not wait for the device. Raises ResultError if it cannot be read.
+    where reading them does not wait for the device. Raises ResultError if it cannot be read or its
+    content does not have the digest that it was saved with.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would block
+            raise OSError("not a regular file")
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return _restore(json.loads(metadata[_KEY]), tensors)
+        return _restore(json.loads(_tree(metadata, tensors)), tensors)
     except FileNotFoundError as error:
-        raise ResultError(f"{path}: the checkpoint does not exist") from error
+        raise ResultError(f"{path}: checkpoint not found") from error
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ResultError(f"{path}: not a checkpoint of oraclezoo ({error})") from error
+        raise ResultError(f"{path}: not a valid oraclezoo checkpoint ({error})") from error
+
+
+def _tree(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """Return the tree as JSON. Raises ValueError if the digest differs."""
+    if _KEY not in metadata:
+        return metadata[_KEY_1]
+    header = json.loads(metadata[_KEY])
+    tree: str = header["tree"]
+    if _digest(tree, tensors) != header["sha256"]:
+        raise ValueError("damaged: its SHA-256 differs")
+    return tree
+
+
+def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of a tree and of name, type, shape and bytes of each tensor."""
+    digest = hashlib.sha256(tree.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def load_optimizer(optimizer: Optimizer, state: Any) -> None:
@@ -78,11 +106,11 @@ def _flatten(node: Any, where: str, tensors: dict[str, Tensor]) -> Any:
         pairs = []
         for key, value in node.items():
             if not isinstance(key, (str, int)):
-                raise PluginError(f"{where}: a state's key {key!r} cannot be saved")
+                raise PluginError(f"{where}: cannot save the state key {key!r}")
             pairs.append([key, _flatten(value, f"{where}.{key}", tensors)])
         return {"dict": pairs}
     raise PluginError(
-        f"{where}: a {type(node).__name__} cannot be saved; a state holds tensors and plain values"
+        f"{where}: cannot save a {type(node).__name__}; state must be tensors and plain values"
     )
 
 
@@ -98,4 +126,4 @@ def _restore(node: Any, tensors: dict[str, Tensor]) -> Any:
         return tuple(_restore(item, tensors) for item in value)
     if tag == "dict":
         return {key: _restore(item, tensors) for key, item in value}
-    raise ValueError(f"unknown tag '{tag}'; there is {', '.join(_TAGS)}")
+    raise ValueError(f"unknown tag '{tag}'; known tags: {', '.join(_TAGS)}")

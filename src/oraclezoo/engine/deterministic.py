@@ -40,11 +40,11 @@ def deterministic(wanted: bool = True) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        found = _NAMED.search(str(error))
-        if found is None:
+        match = _NAMED.search(str(error))
+        if match is None:
             raise
         raise UsageError(
-            f"--deterministic: {found[1]} has no deterministic implementation on this device; "
+            f"--deterministic: {match[1]} has no deterministic implementation on this device; "
             "train without the flag, or with another component"
         ) from error
     finally:

@@ -31,9 +31,11 @@ def pick(name: str = "auto") -> torch.device:
         raise UsageError(f"device '{name}' is not one of auto, cpu, cuda, cuda:N, mps")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise UsageError(f"device '{name}' is not here: {count} CUDA devices; use --device auto")
+        raise UsageError(
+            f"device '{name}' is not available ({count} CUDA devices); use --device auto"
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("device 'mps' is not here; use --device auto")
+        raise UsageError("device 'mps' is not available; use --device auto")
     return device
 
 

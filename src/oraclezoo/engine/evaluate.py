@@ -55,8 +55,14 @@ class ViewsAveraged(nn.Module):
         views = [images]
         if self.pixels:
             middle, height, width = self.pixels, *images.shape[-2:]
-            padded, far = F.pad(images, 4 * [middle], value=self.black), 2 * middle
-            corners = ((middle, middle), (far, middle), (0, middle), (middle, far), (middle, 0))
+            padded, double = F.pad(images, 4 * [middle], value=self.black), 2 * middle
+            corners = (
+                (middle, middle),
+                (double, middle),
+                (0, middle),
+                (middle, double),
+                (middle, 0),
+            )
             views = [padded[..., y : y + height, x : x + width] for y, x in corners]
         return views + [view.flip(-1) for view in views] if self.flip else views
 

@@ -50,14 +50,14 @@ class Jpeg:
             first = torch.zeros(count, 2, dtype=torch.int64, device=images.device)
         which = torch.arange(count, device=images.device).view(-1, 1, 1)
         inside = [self._places(size, first[:, axis]) for axis, size in enumerate((height, width))]
-        whole = images[:, 0].round().clamp(0, 255) - 128
-        whole = whole[which, inside[0][:, :, None], inside[1][:, None, :]]
-        down, across = whole.shape[1] // EDGE, whole.shape[2] // EDGE
-        blocks = whole.view(count, down, EDGE, across, EDGE).transpose(2, 3)
+        padded = images[:, 0].round().clamp(0, 255) - 128
+        padded = padded[which, inside[0][:, :, None], inside[1][:, None, :]]
+        down, across = padded.shape[1] // EDGE, padded.shape[2] // EDGE
+        blocks = padded.view(count, down, EDGE, across, EDGE).transpose(2, 3)
         steps = self._steps(quality).view(count, 1, 1, EDGE, EDGE)
         values = self.waves @ blocks @ self.waves.T
         values = self.waves.T @ ((values / steps).round() * steps) @ self.waves
-        values = values.transpose(2, 3).reshape(whole.shape)
+        values = values.transpose(2, 3).reshape(padded.shape)
         rows, columns = (
             torch.arange(size, device=images.device) + first[:, axis : axis + 1]
             for axis, size in enumerate((height, width))

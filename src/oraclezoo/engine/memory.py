@@ -51,15 +51,15 @@ def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> 
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        return f"{first}\nnot even {PROBES[-1]} fit: use a smaller model or another device"
+        return f"{first}\neven {PROBES[-1]} do not fit: use a smaller model or another device"
     each = max(1.0, (more - few) / (PROBES[1] - PROBES[0]))
     always = max(0.0, few - PROBES[0] * each)
     with suppress(OSError, AttributeError):  # glibc retains freed memory
         ctypes.CDLL(None).malloc_trim(0)
     free = free_memory_bytes(device)
     fits = batch_that_fits(SHARES.get(device.type, 0.4) * free - always, each, failed)
-    taken = f"about {each / 1e6:.2g} MB each, {free / 1e9:.2g} GB are free"
-    return f"{first} ({taken})\nuse -s budget.batch_size={fits} or less; batches are never shrunk"
+    memory = f"about {each / 1e6:.2g} MB per image, {free / 1e9:.2g} GB free"
+    return f"{first} ({memory})\nuse -s budget.batch_size={fits} or less"
 
 
 def batch_that_fits(free_bytes: float, each_bytes: float, failed: int) -> int:

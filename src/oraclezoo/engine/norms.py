@@ -18,8 +18,8 @@ BATCHES = 16
 
 def tracking(model: nn.Module) -> list[_BatchNorm]:
     """Return the layers that have running statistics."""
-    found = (module for module in model.modules() if isinstance(module, _BatchNorm))
-    return [norm for norm in found if norm.running_mean is not None]
+    norms = (module for module in model.modules() if isinstance(module, _BatchNorm))
+    return [norm for norm in norms if norm.running_mean is not None]
 
 
 @torch.no_grad()

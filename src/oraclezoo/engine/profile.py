@@ -82,12 +82,12 @@ def choose_window(first: int, per_epoch: int, total: int) -> Window:
     Raises:
         UsageError: If fewer than two steps are left.
     """
-    left = total - first
-    if left < 2:
-        raise UsageError(f"a profile needs at least 2 steps; {left} are left of this training")
-    traced = min(STEPS, per_epoch, left // 2)
-    warm = min(WARMUP_STEPS, (left - traced) // 2)
-    timed = min(STEPS, left - traced - warm)
+    remaining = total - first
+    if remaining < 2:
+        raise UsageError(f"profiling needs at least 2 steps, but only {remaining} remain")
+    traced = min(STEPS, per_epoch, remaining // 2)
+    warm = min(WARMUP_STEPS, (remaining - traced) // 2)
+    timed = min(STEPS, remaining - traced - warm)
     start = first + warm + timed
     if start % per_epoch + traced > per_epoch:  # must not cross the end of an epoch
         start += per_epoch - start % per_epoch
@@ -227,7 +227,7 @@ class Profiler(Unwatched):
         else:
             ms = {phase: 1e3 * self._self_s[phase] / steps for phase in PHASES}
         ms["other"] = max(0.0, 1e3 * step_s - sum(ms.values()))
-        reached = self.flops_per_step / step_s
+        achieved = self.flops_per_step / step_s
         # the better of two measurements, since other work on the machine can only slow it down
         dtype = DTYPES[precision]
         best = max(self.matrix_flops_per_s, matrix_flops_per_s(self.device, dtype))
@@ -244,9 +244,9 @@ class Profiler(Unwatched):
                 for phase, value in ms.items()
             ],
             "flops_per_step": self.flops_per_step,
-            "flops_per_s": reached,
+            "flops_per_s": achieved,
             "matrix_flops_per_s": best,
-            "share_of_matrix": reached / best,
+            "share_of_matrix": achieved / best,
             "operations": operations,
             "trace": "trace.json",
         }
@@ -276,13 +276,13 @@ def _operations(tracer: profile, device: torch.device, steps: int) -> list[dict[
         row.self_device_time_total if device.type == "cuda" else row.self_cpu_time_total
     )
     rows = [row for row in tracer.key_averages() if not row.key.startswith(PREFIX)]
-    whole = sum(map(own_us, rows)) or 1.0
+    total_us = sum(map(own_us, rows)) or 1.0
     return [
         {
             "name": row.key,
             "calls": row.count / steps,
             "self_ms": own_us(row) / 1e3 / steps,
-            "share": own_us(row) / whole,
+            "share": own_us(row) / total_us,
             "flops": int(row.flops or 0) // steps,
         }
         for row in sorted(rows, key=own_us, reverse=True)[:TOP]

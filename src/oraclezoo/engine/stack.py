@@ -81,10 +81,10 @@ class Stack:
         Args:
             losses: ``(S,)``, from :meth:`losses`.
         """
-        wanted = {name: w for name, w in self.parameters.items() if w.requires_grad}
-        grads = torch.autograd.grad(losses.sum(), list(wanted.values()), allow_unused=True)
+        trainable = {name: w for name, w in self.parameters.items() if w.requires_grad}
+        grads = torch.autograd.grad(losses.sum(), list(trainable.values()), allow_unused=True)
         optional: tuple[Tensor | None, ...] = grads  # torch's types omit None
-        for name, grad in zip(wanted, optional, strict=True):
+        for name, grad in zip(trainable, optional, strict=True):
             parts: Sequence[Tensor | None] = [None] * len(self.models)
             if grad is not None:
                 parts = _laid_out_as(self.parameters[name].detach(), grad).unbind()
@@ -127,11 +127,11 @@ def _bind(tensors: Sequence[Tensor]) -> Tensor:
         strides = first.stride()
     else:
         strides = torch.empty(first.shape, device="meta").stride()
-    whole = first.new_empty_strided((len(tensors), *first.shape), (first.numel(), *strides))
-    for tensor, part in zip(tensors, whole.unbind(), strict=True):
+    stacked = first.new_empty_strided((len(tensors), *first.shape), (first.numel(), *strides))
+    for tensor, part in zip(tensors, stacked.unbind(), strict=True):
         part.copy_(tensor.detach())
         tensor.data = part
-    return whole
+    return stacked
 
 
 def _laid_out_as(weights: Tensor, grad: Tensor) -> Tensor:
@@ -157,13 +157,13 @@ def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
     Returns:
         The reason, or "" if they can be stacked.
     """
-    alone, again = ([copy.deepcopy(m).train() for m in models[:2]] for _ in range(2))
+    separate, repeated = ([copy.deepcopy(m).train() for m in models[:2]] for _ in range(2))
     with torch.no_grad():
-        lone = _passes(alone, images)
-        if not all(map(_close, lone, _passes(again, images))):
-            alone = [copy.deepcopy(model).eval() for model in models[:2]]
-            lone = _passes(alone, images)
-        stacked = [copy.deepcopy(m).train(alone[0].training) for m in models[:2]]
+        logits = _passes(separate, images)
+        if not all(map(_close, logits, _passes(repeated, images))):
+            separate = [copy.deepcopy(model).eval() for model in models[:2]]
+            logits = _passes(separate, images)
+        stacked = [copy.deepcopy(m).train(separate[0].training) for m in models[:2]]
         stack = Stack(stacked, lambda logits, labels: logits.sum())
         try:
             stack.logits(images)
@@ -171,11 +171,13 @@ def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
             predicted = _passes([model.eval() for model in stacked], images)
         except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
             return f"its backbone cannot be vectorised ({str(error).strip().splitlines()[0][:120]})"
-        expected = _passes([model.eval() for model in alone], images)
-    states = [[v for m in each for v in m.state_dict().values()] for each in (alone, stacked)]
-    pairs = zip([*lone, *expected, *states[0]], [*vectorised, *predicted, *states[1]], strict=True)
+        expected = _passes([model.eval() for model in separate], images)
+    states = [[v for m in each for v in m.state_dict().values()] for each in (separate, stacked)]
+    pairs = zip(
+        [*logits, *expected, *states[0]], [*vectorised, *predicted, *states[1]], strict=True
+    )
     same = all(_close(one, other) for one, other in pairs)
-    return "" if same else "its backbone gives other outputs when vectorised"
+    return "" if same else "its backbone gives different outputs when vectorised"
 
 
 def _passes(models: Sequence[nn.Module], images: Tensor) -> list[Tensor]:

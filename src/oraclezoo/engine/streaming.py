@@ -36,9 +36,9 @@ def size_bytes(size: int | str) -> int:
 
     Raises UsageError if it cannot be parsed.
     """
-    found = _SIZE.fullmatch(str(size).strip())
-    if isinstance(size, bool) or not found:
+    match = _SIZE.fullmatch(str(size).strip())
+    if isinstance(size, bool) or not match:
         raise UsageError(f"{size!r} is not a size in bytes; write it as 512MB, 2GiB or 1000000")
-    number, unit, binary = found.groups()
+    number, unit, binary = match.groups()
     power = " kmgt".index(unit.lower() or " ")
     return int(float(number) * (1024 if binary else 1000) ** power)

@@ -227,9 +227,9 @@ def unfit(recipe: Recipe, parts: Parts) -> str:
     if recipe.pretrain.epochs:
         return "it pre-trains its model"
     if recipe.distill.teachers:
-        return "it is trained with teachers"
+        return "it uses distillation from teachers"
     if recipe.train.precision == "fp16":
-        return "fp16 scales the gradients of each seed separately"
+        return "fp16 scales gradients separately for each seed"
     return ""
 
 
@@ -267,12 +267,12 @@ def fitting(trainer: Trainer, share: float = 0.5) -> int:
         Number of runs, at least 1.
     """
     images = _sample(trainer.data, 2)
-    kept: dict[int, int] = {}
+    saved: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
         if tensor.dim() and tensor.shape[0] in (len(images), 1):  # not a weight
             storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
+            saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     model = trainer.parts.model
@@ -284,7 +284,7 @@ def fitting(trainer: Trainer, share: float = 0.5) -> int:
         del logits
     finally:
         model.train(training)
-    activations = sum(kept.values()) * trainer.recipe.budget.batch_size // len(images)
+    activations = sum(saved.values()) * trainer.recipe.budget.batch_size // len(images)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     free = share * free_memory_bytes(trainer.device)
     return max(1, int(free // (2 * activations + 5 * weights)))

@@ -156,7 +156,7 @@ class Trainer:
         """Return the message of the error that an early stop raises."""
         return (
             f"stopped in epoch {self.progress.epoch + 1} of {self.recipe.budget.epochs}; "
-            "the state is saved: run the same command with --resume to continue"
+            "the state is saved; run the same command with --resume to continue"
         )
 
     def end_epoch(self) -> None:
@@ -338,7 +338,7 @@ class Trainer:
             return False
         state = load_state(path)
         if (state["recipe"], state["seed"]) != (self.recipe.hash, self.seed):
-            raise UsageError(f"{path} belongs to another recipe or seed; choose another folder")
+            raise UsageError(f"{path} is from another recipe or seed; choose another folder")
         self.parts.model.load_state_dict(state["model"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])

@@ -40,9 +40,12 @@ def read_image(source: Path | BinaryIO) -> Image.Image:
     Raises:
         DataError: The image cannot be decoded; the message gives the reason without the file name.
     """
-    with _as_data_errors(), _stream(source) as file:
-        with Image.open(file, formats=formats_of(file)) as image:
-            return _decode(image)
+    with (
+        _as_data_errors(),
+        _stream(source) as file,
+        Image.open(file, formats=formats_of(file)) as image,
+    ):
+        return _decode(image)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -88,9 +91,9 @@ def _as_data_errors() -> Iterator[None]:
         raise DataError(f"the file is not a {NAMES} image") from error
     except Image.DecompressionBombError as error:
         raise DataError(_too_large("too many pixels")) from error
-    except Exception as error:  # Pillow's decoders raise many types for broken bytes
+    except Exception as error:  # Pillow's decoders raise many types for corrupt files
         text = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"the image is broken or truncated ({text[:120]})") from error
+        raise DataError(f"corrupt or truncated image ({text[:120]})") from error
 
 
 @contextmanager
@@ -109,7 +112,7 @@ def _decode(image: Image.Image) -> Image.Image:
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # broken EXIF data do not make the pixels unusable
+    except Exception:  # corrupt EXIF data do not make the pixels unusable
         return image.copy()
 
 
@@ -152,4 +155,4 @@ def _over_background(image: Image.Image) -> Gray:
 
 
 def _too_large(what: str) -> str:
-    return f"{what}: the limit is {MAX_PIXELS:,}; scale the image down"
+    return f"{what}: the limit is {MAX_PIXELS:,}; resize the image"

@@ -178,9 +178,12 @@ def reduced(gray: Gray, factor: int) -> Gray:
     height, width = gray.shape
     rows, columns = -(-height // factor), -(-width // factor)
     padded = np.pad(gray, ((0, rows * factor - height), (0, columns * factor - width)), "edge")
-    # 32 bits hold the sum of the largest squares
-    across = sum((padded[:, i::factor] for i in range(1, factor)), padded[:, ::factor].astype(np.uint32))
-    sums = sum((across[i::factor] for i in range(1, factor)), across[::factor].copy())
+    across = padded[:, ::factor].astype(np.uint32)  # 32 bits hold the sum of the largest square
+    for offset in range(1, factor):
+        across += padded[:, offset::factor]
+    sums = across[::factor].copy()
+    for offset in range(1, factor):
+        sums += across[offset::factor]
     area = factor * factor
     means: Gray = ((2 * sums + area) // (2 * area)).astype(np.uint8)
     return means

@@ -14,7 +14,10 @@ from oraclezoo.errors import DataError
 FORMATS = ("BMP", "PNG", "JPEG", "GIF", "TIFF", "WEBP")
 """Formats that every Pillow reads, by Pillow's names; a file's content decides, not its name."""
 
-SUFFIXES = frozenset(".bmp .png .jpg .jpeg .gif .tif .tiff .webp .avif .heic .heif .jxl".split())
+SUFFIXES = frozenset(
+    (".bmp", ".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp")
+    + (".avif", ".heic", ".heif", ".jxl")
+)
 """File name extensions of images."""
 
 NAMES = "BMP, PNG, JPEG, GIF, TIFF, WebP, AVIF, HEIC or JPEG XL"

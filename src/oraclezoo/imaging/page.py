@@ -1,7 +1,7 @@
-"""Model of the page that a character stands on: its tone at every pixel, and what differs from it.
+"""Model of the page around a character: its tone at every pixel, and what differs from it.
 
-A page is a large, flat region: neighbouring pixels differ little. Its tone is a polynomial of degree
-2, so that light may fall off across it. All steps are exact: integers, and doubles in a fixed order
+A page is a large, flat region: neighbouring pixels differ little. Its tone is a polynomial of
+degree 2, so that light may fall off across it. All steps are integers, or doubles in a fixed order
 (docs/internals/finding.md), so that the same pixels give the same result in any language.
 """
 
@@ -29,7 +29,7 @@ _FLATTEST = 6
 _ROUGHEST = 48
 """The same on any page; also the contrast of ruled lines that belong to a page."""
 _RULED = (0.4, 2, 3)
-"""A ruled page: smallest share of the picture, largest spread, largest local range between lines."""
+"""A ruled page: smallest share of the picture, largest spread, largest range between lines."""
 _MIN_SHARE = 0.1
 _DIFFERS = 10
 """Smallest difference from a page with noise that counts; 4 spreads if that is more."""

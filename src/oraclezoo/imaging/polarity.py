@@ -3,7 +3,7 @@
 The background is what lies at the border of the image, unless the image is a scan of a rubbing on
 a sheet of the opposite tone: then the border shows the sheet. The rule therefore combines the
 border pixels with the rectangle inside a uniform margin and with Otsu's threshold of all pixels.
-``benchmarks/predict_polarity.py`` compares it with other rules on training images.
+``benchmarks/studies/predict_polarity.py`` compares it with other rules on training images.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def is_dark_on_light(gray: Gray, size: int, polarity: Polarity = "auto") -> bool
     True
     """
     if polarity not in POLARITIES:
-        raise UsageError(f"polarity is '{polarity}'; it must be one of {', '.join(POLARITIES)}")
+        raise UsageError(f"polarity must be one of {', '.join(POLARITIES)}, not '{polarity}'")
     if polarity != "auto":
         return polarity == "dark-on-light"
     bright = gray > otsu(gray)

@@ -155,7 +155,7 @@ def as_batch(
     several = isinstance(images, Iterable) and len(shape) in (0, 3, 4)
     if not several or (shape and images.dtype != np.uint8):
         what = f"{images.dtype} {shape}" if shape else f"a {type(images).__name__}"
-        raise UsageError(f"images are {what}; give files, or uint8 (N, {size}, {size})")
+        raise UsageError(f"images must be files or uint8 (N, {size}, {size}), not {what}")
     return prepare_all(images, size, polarity, smoothing)
 
 
@@ -234,6 +234,7 @@ def _open(source: bytes | Image.Image | npt.NDArray[np.uint8]) -> Image.Image:
         return read_image(BytesIO(limited(source)))
     if not _is_picture(source) or not source.size:
         raise UsageError(
-            f"an image is {source.dtype} {source.shape}; give uint8 (H, W), (H, W, 3) or (H, W, 4)"
+            "an image must be uint8 (H, W), (H, W, 3) or (H, W, 4), not "
+            f"{source.dtype} {source.shape}"
         )
     return Image.fromarray(source)

@@ -48,9 +48,9 @@ def cpu_name() -> str:
     """Return the processor's model name as the system reports it."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)
-        if found:
-            return found[1].strip()
+        match = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)
+        if match:
+            return match[1].strip()
     return platform.processor() or platform.machine() or "unknown"
 
 

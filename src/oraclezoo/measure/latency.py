@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.measure.repeats import Repeats, clock_ms, repeat
+from oraclezoo.card.receipt import LatencyRow
+from oraclezoo.measure.repeats import Repeats, Times, clock_ms, repeat
 
 
 def measure(
@@ -21,7 +22,7 @@ def measure(
     min_repeats: int = 30,
     max_repeats: int = 1000,
     budget_s: float = 1.0,
-) -> dict[str, float | int]:
+) -> Times:
     """Time ``call`` repeatedly, after ``warmup`` calls that are not timed.
 
     CUDA calls are timed by events, others by the monotonic clock.
@@ -33,9 +34,6 @@ def measure(
         min_repeats: Minimum number of timed calls.
         max_repeats: Maximum number of timed calls.
         budget_s: Seconds after which timing ends, within these bounds.
-
-    Returns:
-        ``repeats``, ``p50_ms``, ``p95_ms`` and ``p99_ms``.
     """
     for _ in range(warmup):
         call()
@@ -53,7 +51,7 @@ def eager(
     settings: Sequence[tuple[int, int]] | None = None,
     budget_s: float = 1.0,
     min_repeats: int = 30,
-) -> list[dict[str, Any]]:
+) -> list[LatencyRow]:
     """Time the forward pass of a module in eager mode, from standardised float32 NHWC images.
 
     Args:
@@ -89,7 +87,7 @@ def passes(
     precision: str = "fp32",
     settings: Sequence[tuple[int, int]] | None = None,
     repeats: Repeats | None = None,
-) -> list[dict[str, Any]]:
+) -> list[LatencyRow]:
     """Time the forward pass of a module as it is on the device, e.g. compiled or in bf16.
 
     ``runtime`` and ``precision`` are copied to the rows; everything else is as in :func:`eager`.
@@ -105,8 +103,15 @@ def passes(
                 min_repeats=limits.min_repeats,
                 max_repeats=limits.max_repeats,
             )
-        row = {"runtime": runtime, "precision": precision, "device": device.type}
-        rows.append({**row, "threads": threads, "batch_size": batch_size, **times})
+        row = LatencyRow(
+            runtime=runtime,
+            precision=precision,
+            device=device.type,
+            threads=threads,
+            batch_size=batch_size,
+            **asdict(times),
+        )
+        rows.append(row)
     return rows
 
 

@@ -14,9 +14,9 @@ def peak_bytes() -> int | None:
     """
     status = Path("/proc/self/status")
     if status.is_file():
-        found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
-        if found:
-            return 1024 * int(found[1])
+        match = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
+        if match:
+            return 1024 * int(match[1])
     try:
         import resource
     except ImportError:  # Windows

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from oraclezoo.card.receipt import LatencyRow
 from oraclezoo.measure.repeats import Repeats, clock_ms, repeat
 from oraclezoo.onnx_export.runtime import open_session
 
@@ -23,7 +25,7 @@ def onnx(
     settings: Sequence[tuple[int, int]],
     budget_s: float = 1.0,
     min_repeats: int = 30,
-) -> list[dict[str, Any]]:
+) -> list[LatencyRow]:
     """Time an ONNX file on the CPU, on random images of the type that it takes.
 
     Args:
@@ -48,8 +50,15 @@ def onnx(
             lambda session=session, feed=feed: clock_ms(lambda: session.run(None, feed)),  # type: ignore[misc]  # bound early
             Repeats(budget_s, min_repeats),
         )
-        row = {"runtime": "onnxruntime", "precision": precision, "device": "cpu"}
-        rows.append({**row, "threads": threads, "batch_size": batch_size, **times})
+        row = LatencyRow(
+            runtime="onnxruntime",
+            precision=precision,
+            device="cpu",
+            threads=threads,
+            batch_size=batch_size,
+            **asdict(times),
+        )
+        rows.append(row)
     return rows
 
 

@@ -18,12 +18,18 @@ class Repeats:
     max_repeats: int = 1000
 
 
-def repeat(once_ms: Callable[[], float], repeats: Repeats) -> dict[str, float | int]:
-    """Call ``once_ms`` repeatedly and summarise the milliseconds that it returns.
+@dataclass(frozen=True)
+class Times:
+    """Number of timed calls and percentiles of their durations."""
 
-    Returns:
-        ``repeats``, ``p50_ms``, ``p95_ms`` and ``p99_ms``.
-    """
+    repeats: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+def repeat(once_ms: Callable[[], float], repeats: Repeats) -> Times:
+    """Call ``once_ms`` repeatedly and summarise the milliseconds that it returns."""
     times: list[float] = []
     stop = time.monotonic() + repeats.budget_s
     while len(times) < repeats.min_repeats or (
@@ -31,7 +37,7 @@ def repeat(once_ms: Callable[[], float], repeats: Repeats) -> dict[str, float | 
     ):
         times.append(once_ms())
     p50, p95, p99 = (float(value) for value in np.percentile(times, (50, 95, 99)))
-    return {"repeats": len(times), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
+    return Times(len(times), p50, p95, p99)
 
 
 def clock_ms(call: Callable[[], object]) -> float:

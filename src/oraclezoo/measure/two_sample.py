@@ -49,12 +49,12 @@ def mmd_test(
     # if all points coincide, any kernel is constant and the samples cannot be distinguished
     kernel = squareform(np.exp(-squares / width) if width > 0 else np.exp(-squares))
     m, n = len(reference), len(sample)
-    sums, whole = kernel.sum(axis=1), float(kernel.sum())
+    sums, total = kernel.sum(axis=1), float(kernel.sum())
 
     def discrepancy(first: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         within = ((first @ kernel) * first).sum(axis=1)
         across = first @ sums - within
-        other = whole - 2 * across - within
+        other = total - 2 * across - within
         found: npt.NDArray[np.float64] = (
             within / (m * (m - 1)) + other / (n * (n - 1)) - 2 * across / (m * n)
         )
@@ -74,15 +74,15 @@ def class_test(
     """Test labels ``(N,)`` against ``(M,)``, from 0 to ``classes - 1``, by Pearson's chi-square."""
     pooled = np.concatenate([reference, sample])
     member = np.eye(classes)[pooled]
-    whole = member.sum(axis=0)
+    totals = member.sum(axis=0)
     m, n = len(reference), len(sample)
-    seen = whole > 0
+    present = totals > 0
 
     def chi_square(first: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        counts = (first @ member)[:, seen]
-        due = whole[seen] * m / (m + n)
+        counts = (first @ member)[:, present]
+        due = totals[present] * m / (m + n)
         gap = (counts - due) ** 2
-        found: npt.NDArray[np.float64] = (gap / due + gap / (whole[seen] - due)).sum(axis=1)
+        found: npt.NDArray[np.float64] = (gap / due + gap / (totals[present] - due)).sum(axis=1)
         return found
 
     return _permuted(chi_square, m, n, permutations, seed)
@@ -96,11 +96,11 @@ def _permuted(statistic: Statistic, m: int, n: int, permutations: int, seed: int
     while len(null) < permutations:
         rows = min(AT_ONCE, permutations - len(null))
         null += statistic(rng.permuted(np.tile(marks, (rows, 1)), axis=1)).tolist()
-    drawn = np.array(null)
-    least = observed - 1e-9 * max(1e-9, float(np.abs(drawn).max()))  # ties up to rounding
-    spread = float(drawn.std(ddof=1))
+    draws = np.array(null)
+    threshold = observed - 1e-9 * max(1e-9, float(np.abs(draws).max()))  # ties up to rounding
+    spread = float(draws.std(ddof=1))
     return Shift(
         statistic=observed,
-        p=(1 + int((drawn >= least).sum())) / (1 + permutations),
-        deviations=(observed - float(drawn.mean())) / spread if spread > 0 else 0.0,
+        p=(1 + int((draws >= threshold).sum())) / (1 + permutations),
+        deviations=(observed - float(draws.mean())) / spread if spread > 0 else 0.0,
     )

@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as failures
 from oraclezoo.card import CARD_KEY
 from oraclezoo.contracts import Images
 from oraclezoo.errors import ResultError
+from oraclezoo.onnx_export.graph_check import check_graph
 from oraclezoo.onnx_export.runtime import open_session
 
 BATCH_SIZE = 256
@@ -41,7 +42,8 @@ class OnnxClassifier:
         where: Name of the file for error messages.
 
     Raises:
-        ResultError: The file cannot be read, or has other inputs or outputs.
+        ResultError: The file cannot be read, refers to other files, may never end, or has other
+            inputs or outputs.
     """
 
     def __init__(
@@ -56,19 +58,23 @@ class OnnxClassifier:
         where: str = "the ONNX file",
     ) -> None:
         try:
+            check_graph(content)
+        except ValueError as error:
+            raise ResultError(f"{where} is refused: {error}") from error
+        try:
             self.session = open_session(content, threads)
         except _UNREADABLE as error:
             reason = " ".join(str(error).split())[:200]
             raise ResultError(f"{where} cannot be read by ONNX Runtime: {reason}") from error
         self.scale, self.shift = 1 / (255 * std), mean / std
-        self.classes = classes
+        self.classes, self.where = classes, where
         self.preprocesses = self._signature(image_size, classes, where)
 
     def _signature(self, size: int, classes: int, where: str) -> bool:
         """Return whether preprocessing is included. Raises ResultError for another signature."""
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         signature = [(each.name, each.type, list(each.shape[1:])) for each in (*inputs, *outputs)]
-        whole = [
+        preprocessed = [
             ("images", "tensor(uint8)", [size, size]),
             ("probabilities", "tensor(float)", [classes]),
         ]
@@ -76,19 +82,35 @@ class OnnxClassifier:
             ("images", "tensor(float)", [1, size, size]),
             ("logits", "tensor(float)", [classes]),
         ]
-        if signature not in (whole, bare):
+        if signature not in (preprocessed, bare):
             raise ResultError(
-                f"{where} has {signature}; a model of {size}x{size} images and {classes} classes "
-                f"has {whole} or {bare}, without the batch dimension"
+                f"{where} has inputs and outputs {signature}; for {size}x{size} images and "
+                f"{classes} classes, expected {preprocessed} or {bare}, without the batch dimension"
             )
-        return signature == whole
+        return signature == preprocessed
 
     def probabilities(self, images: npt.NDArray[np.uint8] | Images) -> npt.NDArray[np.float32]:
-        """Return class probabilities, float32 ``(N, C)``."""
+        """Return class probabilities, float32 ``(N, C)``.
+
+        Raises ResultError if the graph fails, or if its output is not a probability distribution
+        for each image.
+        """
         rows = [np.zeros((0, self.classes), np.float32)]
         for start in range(0, len(images), BATCH_SIZE):
-            (output,) = self.session.run(None, self.feed(images[start : start + BATCH_SIZE]))
-            rows.append(output if self.preprocesses else _softmax(output))
+            batch = images[start : start + BATCH_SIZE]
+            try:
+                (output,) = self.session.run(None, self.feed(batch))
+            except _UNREADABLE as error:
+                reason = " ".join(str(error).split())[:200]
+                raise ResultError(f"{self.where} failed in ONNX Runtime: {reason}") from error
+            row = output if self.preprocesses else _softmax(output)
+            if (
+                row.shape != (len(batch), self.classes)
+                or not (abs(row.sum(1) - 1) <= 1e-3).all()
+                or (row < 0).any()
+            ):
+                raise ResultError(f"{self.where}: the model's output is not probabilities")
+            rows.append(row)
         return np.concatenate(rows)
 
     def feed(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:

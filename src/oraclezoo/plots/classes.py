@@ -18,24 +18,24 @@ NUMBERED = 30
 
 def confusion(scored: Scored, letters: Letters, folder: Path, name: str) -> list[Path]:
     """Write the row-normalised confusion matrix: rows are true classes, columns predictions."""
-    shown = sorted({*scored.present, *map(int, scored.predicted)})
+    labels = sorted({*scored.present, *map(int, scored.predicted)})
     counts = np.zeros((len(scored.classes), len(scored.classes)), np.int64)
     np.add.at(counts, (scored.labels, scored.predicted), 1)
-    counts = counts[np.ix_(shown, shown)]
+    counts = counts[np.ix_(labels, labels)]
     totals = counts.sum(1, keepdims=True)
     percent = 100 * counts / np.maximum(totals, 1)
-    texts = [letters.label(scored.classes[k], scored.glyphs[k]) for k in shown]
-    side = min(max(5.0, 1.8 + 0.52 * len(shown)), 16.0)
+    texts = [letters.label(scored.classes[k], scored.glyphs[k]) for k in labels]
+    side = min(max(5.0, 1.8 + 0.52 * len(labels)), 16.0)
     figure = Figure(figsize=(side + 1.2, side + 0.4))
     axes = figure.subplots()
     picture = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
-    ticks, size = range(len(shown)), 10 if len(shown) <= NUMBERED else max(3.0, 300 / len(shown))
+    ticks, size = range(len(labels)), 10 if len(labels) <= NUMBERED else max(3.0, 300 / len(labels))
     axes.set_xticks(ticks, texts, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
     axes.set_yticks(ticks, texts, fontsize=size)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.spines[:].set_visible(False)
-    if len(shown) <= NUMBERED:
+    if len(labels) <= NUMBERED:
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 color = "white" if percent[row, column] > 55 else "black"
@@ -43,7 +43,7 @@ def confusion(scored: Scored, letters: Letters, folder: Path, name: str) -> list
                     column, row, str(count), ha="center", va="center", color=color, fontsize=9
                 )
     figure.colorbar(picture, ax=axes, shrink=0.7, label="share of the true class (%)")
-    note = "numbers of images" if len(shown) <= NUMBERED else "normalised by row"
+    note = "image counts" if len(labels) <= NUMBERED else "normalised by row"
     head(figure, f"{scored.title}: confusion matrix", f"{scored.subtitle}; {note}")
     return save(figure, folder, name)
 
@@ -71,7 +71,7 @@ def per_class(
     correct = scored.predicted == scored.labels
     recall = np.array([100 * correct[scored.labels == k].mean() for k in present])
     precision = np.array([_precision(scored, k) for k in present])
-    ends = 100 * np.array(intervals)
+    bounds = 100 * np.array(intervals)
     order = np.lexsort((np.arange(len(present)), recall))
     texts = []
     for index in order:
@@ -83,7 +83,7 @@ def per_class(
     figure = Figure(figsize=(7.2, height))
     axes = figure.subplots()
     places = np.arange(len(present))
-    reach = np.abs(ends[order].T - recall[order])
+    reach = np.abs(bounds[order].T - recall[order])
     axes.errorbar(
         recall[order],
         places,
@@ -100,8 +100,8 @@ def per_class(
     axes.axvline(overall, color=FAINT, lw=1, ls="--", label=f"accuracy {overall:.1f}%")
     axes.set_yticks(places, texts)
     axes.set_ylim(len(present) - 0.4, -0.6)
-    least = min(ends.min(), np.nanmin(precision, initial=100))
-    axes.set_xlim(max(-1, least - 5), 101)
+    lowest = min(bounds.min(), np.nanmin(precision, initial=100))
+    axes.set_xlim(max(-1, lowest - 5), 101)
     axes.set_xlabel("recall and precision (%)")
     axes.grid(visible=True)
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)

@@ -66,17 +66,20 @@ def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list
 
     Writes no file for fewer than eight images.
     """
-    chosen = _sample(scored.labels)
-    if len(chosen) < 8:
+    sample_indices = _sample(scored.labels)
+    if len(sample_indices) < 8:
         return []
-    points, perplexity = lay_out(scored.embeddings[chosen])
-    labels, wrong = scored.labels[chosen], (scored.predicted != scored.labels)[chosen]
+    points, perplexity = lay_out(scored.embeddings[sample_indices])
+    labels, wrong = (
+        scored.labels[sample_indices],
+        (scored.predicted != scored.labels)[sample_indices],
+    )
     present = [int(label) for label in np.unique(labels)]
     colors = _colors(len(present))
     figure = Figure(figsize=(9.4, 7.4))
     axes = figure.subplots()
     many = len(present) > LISTED
-    size = 22 if len(chosen) <= 600 else 9
+    size = 22 if len(sample_indices) <= 600 else 9
     for label, color in zip(present, colors, strict=True):
         of = labels == label
         axes.scatter(points[of, 0], points[of, 1], s=size, color=color, alpha=0.75, linewidths=0)
@@ -100,9 +103,11 @@ def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list
     axes.set_yticks([])
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color("#cccccc")
-    axes.set_xlabel("t-SNE keeps neighbourhoods; axes, distances and cluster sizes have no meaning")
+    axes.set_xlabel("t-SNE: only neighbourhoods are meaningful, not distances, sizes or axes")
     axes.set_aspect("equal", adjustable="datalim")
-    sample = f"; sample of {len(chosen)}" if len(chosen) < len(scored.labels) else ""
+    sample = (
+        f"; sample of {len(sample_indices)}" if len(sample_indices) < len(scored.labels) else ""
+    )
     method = f"{scored.embedded}; perplexity {perplexity:.3g}"
     head(figure, f"{scored.title}: embedding", f"{scored.subtitle}{sample}\n{method}")
     return save(figure, folder, name)

@@ -19,17 +19,17 @@ def mistakes(scored: Scored, letters: Letters, folder: Path, name: str) -> list[
     confidence = scored.probabilities[np.arange(len(predicted)), predicted].astype(np.float64)
     wrong = np.flatnonzero(predicted != scored.labels)
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
-    shown = wrong[:MOST]
-    columns = min(COLUMNS, max(4, len(shown)))
-    rows = max(1, -(-len(shown) // columns))
+    top = wrong[:MOST]
+    columns = min(COLUMNS, max(4, len(top)))
+    rows = max(1, -(-len(top) // columns))
     figure = Figure(figsize=(1.28 * columns + 0.3, 1.78 * rows + 0.95))
     foot = 0.1 / figure.get_figheight()
     figure.get_layout_engine().set(rect=(0, foot, 0.995, 1 - foot))  # type: ignore[union-attr,call-arg]  # constrained layout is on
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.set_axis_off()
-    if not len(shown):
-        figure.text(0.5, 0.4, "no mistakes", ha="center", color=FAINT, fontsize=14)
-    for axes, index in zip(figure.axes, map(int, shown), strict=False):
+    if not len(top):
+        figure.text(0.5, 0.4, "no misclassified images", ha="center", color=FAINT, fontsize=14)
+    for axes, index in zip(figure.axes, map(int, top), strict=False):
         true, guess = int(scored.labels[index]), int(predicted[index])
         axes.imshow(scored.images[index], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         lines = (
@@ -49,7 +49,7 @@ def mistakes(scored: Scored, letters: Letters, folder: Path, name: str) -> list[
                 color=color,
             )
     count = f"{len(wrong)} of {len(predicted)} images misclassified"
-    which = f", the {len(shown)} most confident" if len(shown) < len(wrong) else ""
+    which = f", the {len(top)} most confident" if len(top) < len(wrong) else ""
     head(
         figure,
         f"{scored.title}: most confident mistakes",

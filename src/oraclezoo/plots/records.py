@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,17 +55,6 @@ class EpochMetrics:
     train_loss: float
     validation_loss: float | None
     validation_accuracy: float | None
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Self:
-        """Return the metrics of a line of ``metrics.jsonl``."""
-        return cls(
-            epoch=row["epoch"],
-            lr=row["lr"],
-            train_loss=row["train_loss"],
-            validation_loss=row["validation_loss"],
-            validation_accuracy=row["validation_accuracy"],
-        )
 
 
 @dataclass(frozen=True)

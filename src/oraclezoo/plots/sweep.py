@@ -54,8 +54,8 @@ def importance(
     places = np.arange(len(shares))
     percent = [100 * share for share in shares.values()]
     axes.barh(places, percent, height=0.6, color="#9dbfe0")
-    for place, share in enumerate(percent):
-        axes.text(share, place, f" {share:.0f}", va="center", fontsize=9)
+    for position, share in enumerate(percent):
+        axes.text(share, position, f" {share:.0f}", va="center", fontsize=9)
     axes.set_yticks(places, list(shares))
     axes.invert_yaxis()
     axes.set_xlim(0, max(1.0, *percent) * 1.1)

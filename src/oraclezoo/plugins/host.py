@@ -96,11 +96,11 @@ def build_host(
     manager.add_hookspecs(hookspecs)
     builtin = _load(manager, BUILTIN, {})
     if builtin.status != "ok":
-        broken = PluginError(
+        error = PluginError(
             f"the built-in components do not load: {builtin.reason}; reinstall oraclezoo"
         )
-        broken.add_note(builtin.traceback)
-        raise broken
+        error.add_note(builtin.traceback)
+        raise error
     blocked = _Blocked(os.environ.get(DISABLE_VARIABLE, "") if disable is None else disable)
     plugins: list[Plugin] = []
     taken: dict[tuple[str, Kind, str], str] = {}
@@ -168,12 +168,12 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
     except BaseException as error:  # a plugin may raise anything
         if registered:
             manager.unregister(name=name)
-        refused = error if isinstance(error, RefusedError) else _blame(error, point)
+        refusal = error if isinstance(error, RefusedError) else _blame(error, point)
         return _record(
             point,
             status="quarantined",
-            reason=refused.reason,
-            fix=refused.fix,
+            reason=refusal.reason,
+            fix=refusal.fix,
             traceback=_traceback(error),
             specs=tuple(specs.values()),
         )
@@ -195,14 +195,14 @@ def _import(point: EntryPoint) -> Any:
     try:
         return point.load()
     except ModuleNotFoundError as error:
-        wanted = error.name or ""
-        if point.value == wanted or point.value.startswith((f"{wanted}.", f"{wanted}:")):
+        module = error.name or ""
+        if point.value == module or point.value.startswith((f"{module}.", f"{module}:")):
             raise RefusedError(
-                f"its entry point names module '{wanted}', which does not exist",
+                f"its entry point names module '{module}', which does not exist",
                 f"reinstall it: pip install --force-reinstall {point.distribution}",
             ) from error
         raise RefusedError(
-            f"it requires module '{wanted}', which is not installed",
+            f"it requires module '{module}', which is not installed",
             f"install its requirements: pip install --upgrade {point.distribution}",
         ) from error
 

@@ -185,11 +185,11 @@ class Registry:
         """
         if kind is not None:
             _check_kind(kind)
-        chosen = [entry for entry in self if kind in (None, entry.spec.kind)]
+        selected = [entry for entry in self if kind in (None, entry.spec.kind)]
         if pattern is None:
-            return chosen
+            return selected
         matches = _matcher(pattern)
-        return [e for e in chosen if matches(e.spec.name) or matches(e.qualified)]
+        return [e for e in selected if matches(e.spec.name) or matches(e.qualified)]
 
     def names(self, kind: Kind) -> list[str]:
         """Return the shortest unique name of each entry of ``kind``, sorted."""

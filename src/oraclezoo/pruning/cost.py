@@ -34,7 +34,7 @@ def cost(model: Model, what: str, runtime: str, setting: Setting) -> Cost:
     Raises:
         UsageError: The runtime is unknown.
     """
-    shape = {key: model.card["input"][key] for key in ("in_chans", "image_size")}
+    shape = model.card.input.image
     if what == "macs":
         macs = size.macs(model.module, **shape)
         return lambda net: size.macs(net, **shape) / macs
@@ -56,7 +56,7 @@ def _eager_ms(net: nn.Module, shape: dict[str, int], setting: Setting) -> float:
         settings=[setting],
         budget_s=BUDGET_S,
     )
-    return float(rows[0]["p50_ms"])
+    return rows[0].p50_ms
 
 
 def _onnxruntime_cost(model: Model, setting: Setting) -> Cost:
@@ -71,11 +71,11 @@ def _onnxruntime_cost(model: Model, setting: Setting) -> Cost:
             path.write_bytes(graph)
             rows = ort.onnx(
                 path,
-                image_size=model.card["input"]["image_size"],
+                image_size=model.card.input.image_size,
                 precision="fp32",
                 settings=[setting],
                 budget_s=BUDGET_S,
             )
-        return float(rows[0]["p50_ms"])
+        return rows[0].p50_ms
 
     return lambda net: p50_ms(graph_of(Model(net, model.card))) / p50_ms(before)

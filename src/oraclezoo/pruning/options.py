@@ -12,7 +12,7 @@ from oraclezoo.errors import UsageError
 from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.timing import Setting
 from oraclezoo.recipe import Recipe
-from oraclezoo.training.finetune import Tuning
+from oraclezoo.training.finetune import FineTuned, Tuning
 
 EPOCHS = 10
 """Default number of epochs of fine-tuning."""
@@ -62,7 +62,7 @@ class Pruning:
         targets = {"macs": macs, "params": params, "latency": latency}
         set_targets = [(name, value) for name, value in targets.items() if value is not None]
         if len(set_targets) != 1:
-            raise UsageError("give exactly one of macs, params and latency, e.g. macs 0.5")
+            raise UsageError("pass exactly one of macs, params and latency, e.g. macs 0.5")
         return cls(*set_targets[0], **choices)
 
     def selection(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def check_epochs(tuning: Tuning, steps: int) -> None:
     """Raise UsageError unless each pruning step gets an epoch of fine-tuning, or none does."""
     if tuning.epochs and tuning.epochs < steps:
         raise UsageError(
-            f"{tuning.epochs} epochs are too few for {steps} steps: give one epoch per step"
+            f"{tuning.epochs} epochs are too few for {steps} steps: use at least one per step, or 0"
         )
 
 
@@ -138,17 +138,6 @@ class Cut:
     def document(self) -> dict[str, Any]:
         """Return the record as JSON data."""
         return dataclasses.asdict(self)
-
-
-@dataclass(frozen=True)
-class FineTuned:
-    """Cost and result of fine-tuning after one pruning step."""
-
-    epochs: int
-    examples: int
-    train_s: float
-    validation_accuracy: float | None
-    device: str
 
 
 @dataclass(frozen=True)

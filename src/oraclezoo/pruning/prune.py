@@ -6,11 +6,13 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
+from oraclezoo.card.receipt import Receipt
 from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.device import pick
@@ -25,11 +27,10 @@ from oraclezoo.pruning.options import (
     tuning_document,
 )
 from oraclezoo.pruning.steps import Steps
-from oraclezoo.pruning.workspace import working
+from oraclezoo.pruning.workspace import is_finished, working
 from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.notes import CERTAIN
 from oraclezoo.receipts.receipt import Step, prove
-from oraclezoo.receipts.records import Receipt
 from oraclezoo.receipts.timing import ROUNDS
 from oraclezoo.recipe import Recipe
 from oraclezoo.training.finetune import Tuning, images_for, milder, recipe_of
@@ -142,13 +143,7 @@ def prune(
         device=device,
         gates=Gates(max_drop, max_limit),
         measurement=Measurement(
-            track=track,
-            data_dir=data_dir,
-            split=split,
-            results=results,
-            timed=timed,
-            rounds=rounds,
-            settings=tuple(settings) if settings else None,
+            track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None
         ),
         resume=resume,
         overwrite=overwrite,
@@ -157,6 +152,7 @@ def prune(
     return prune_model(model, out, options, registry or build_registry(), callbacks)
 
 
+@writing_model
 def prune_model(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -184,6 +180,9 @@ def prune_model(
         data = images_for(before, mild, dataset, pick(options.device))
     folder = None if out is None else Path(out)
     digest = _digest(before, pruning, tuning, dataset, mild)
+    if folder is not None and options.resume and is_finished(folder, digest):
+        callbacks.say(f"{folder} is finished")
+        return open_model(folder, registry)
     with working(folder, digest, resume=options.resume, overwrite=options.overwrite) as work:
         steps = Steps(
             before=before,
@@ -199,7 +198,7 @@ def prune_model(
         )
         after, report = steps.run()
         if own_recipe is not None:
-            after.card["recipe"] = own_recipe.to_dict()
+            after = Model(after.module, replace(after.card, recipe=own_recipe.to_dict()))
         step = Step("prune", before, after, report)
         receipt = prove(step, dataset, measurement, callbacks.progress)
         receipt = receipt.with_notes(first=tuple(_notes(receipt, undeclared)))
@@ -209,9 +208,9 @@ def prune_model(
             if folder is None:
                 raise
             raise VerificationError(
-                f"{error} except {work}: --resume with other gates continues from there"
+                f"{error} except {work}: to continue, use --resume with other gates"
             ) from error
-        pruned = after.with_receipt(receipt.to_json())
+        pruned = after.with_receipt(receipt)
         if folder is not None:
             pruned.save(folder)
     return pruned
@@ -222,7 +221,7 @@ def check_prunable(model: Model, registry: Registry) -> bool:
 
     Backbones of timm do not declare whether they can be pruned; most of them can.
     """
-    name = model.card["backbone"]["name"]
+    name = model.card.backbone.name
     spec = registry.get("backbone", name).spec
     if spec.name.startswith("timm/"):
         return True
@@ -262,8 +261,9 @@ def tuning_recipe(
                 raise
             return None
     loaded = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    name = model.card.get("provenance", {}).get("components", {}).get("dataset", {}).get("name")
-    return loaded.override({"data.track": name} if name else {})
+    origin = model.card.provenance
+    track = None if origin is None else origin.components.get("dataset")
+    return loaded.override({} if track is None else {"data.track": track.name})
 
 
 def _notes(receipt: Receipt, undeclared: bool) -> Iterator[str]:

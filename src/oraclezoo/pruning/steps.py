@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.artifacts.model import Model, assemble
+from oraclezoo.artifacts.load import assemble
+from oraclezoo.artifacts.model import Model
 from oraclezoo.compression.channels.coupled import Coupled, coupled
 from oraclezoo.compression.channels.importance import score
 from oraclezoo.compression.channels.plan import Plan
@@ -23,11 +24,11 @@ from oraclezoo.engine.seeds import derive
 from oraclezoo.errors import UsageError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.pruning.cost import Cost, cost
-from oraclezoo.pruning.options import Cut, FineTuned, PruneReport, Pruning
+from oraclezoo.pruning.options import Cut, PruneReport, Pruning
 from oraclezoo.pruning.workspace import Start, read_start, write_start
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
-from oraclezoo.training.finetune import Tuning, finetune
+from oraclezoo.training.finetune import FineTuned, Tuning, finetune
 
 TAYLOR_IMAGES, TAYLOR_BATCH = 1000, 100
 """Number of training images that importance taylor uses, and its batch size."""
@@ -35,7 +36,7 @@ TAYLOR_IMAGES, TAYLOR_BATCH = 1000, 100
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps of one pruning, with all that they need.
+    """The steps of one pruning run, with their inputs.
 
     ``data`` and ``recipe`` are for fine-tuning and None without it. ``work`` is the working
     directory; with ``resume``, the steps continue from what it holds.
@@ -66,11 +67,10 @@ class Steps:
                 write_start(folder, start)
             starts.append(start)
             self.callbacks.say(
-                f"step {number} of {pruning.steps}: {start.cut.reached:.3f} of the {pruning.what} "
-                "left"
+                f"step {number} of {pruning.steps}: {start.cut.reached:.3f} of the original "
+                f"{pruning.what}"
             )
-            card = {key: value for key, value in model.card.items() if key != "calibration"}
-            card["plan"] = start.plan.to_json()
+            card = replace(model.card, calibration=None, plan=start.plan.to_json())
             model = assemble(card, start.state, self.registry, "the pruned model")
             if epochs:
                 state, cost_of_tuning = self._finetune(model.module, epochs, number, folder)
@@ -80,8 +80,8 @@ class Steps:
 
     def _choose(self, model: Model, target: float, relative_cost: Cost) -> Start:
         """Choose the channels of one step and remove them. Raises UsageError."""
-        shape, pruning = model.card["input"], self.pruning
-        image = torch.zeros(1, shape["in_chans"], shape["image_size"], shape["image_size"])
+        shape, pruning = model.card.input, self.pruning
+        image = torch.zeros(1, shape.in_chans, shape.image_size, shape.image_size)
         coupling = coupled(model.module, image)
         if not coupling.groups:
             raise UsageError(f"nothing can be pruned: {_reasons(coupling)}")
@@ -90,7 +90,7 @@ class Steps:
         )
         if all(values is None for values in scores):
             raise UsageError(
-                f"importance {pruning.importance} scores no layer of this backbone: choose another"
+                f"importance {pruning.importance} cannot score this backbone: choose another"
             )
         attends = any(hasattr(layer, "num_heads") for layer in model.module.modules())
         scope = pruning.scope or ("isomorphic" if attends else "uniform")
@@ -107,12 +107,12 @@ class Steps:
         except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
             text = " ".join(str(error).split())[:120]
             raise UsageError(
-                f"this backbone fails once channels are removed ({type(error).__name__}: {text})"
+                f"this backbone fails after channels are removed ({type(error).__name__}: {text})"
             ) from error
         unscored = [g.name for g, s in zip(coupling.groups, scores, strict=True) if s is None]
         reason = f"{pruning.importance} does not score it"
         whole = coupling.whole | dict.fromkeys(unscored, reason)
-        earlier = Plan.from_json(model.card["plan"]) if "plan" in model.card else None
+        earlier = None if model.card.plan is None else Plan.from_json(model.card.plan)
         plan = best.plan if earlier is None else earlier.then(best.plan)
         pruned = best.plan.apply(copy.deepcopy(model.module))
         state = {key: value.detach().clone() for key, value in pruned.state_dict().items()}
@@ -120,20 +120,20 @@ class Steps:
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield standardised training images with labels, for importance taylor."""
-        part, scale = self.dataset.split("train"), self.before.card["preprocessing"]
+        part, scale = self.dataset.split("train"), self.before.card.preprocessing
         generator = np.random.default_rng(derive(self.pruning.seed, "importance"))
         rows = generator.permutation(len(part.labels))[:TAYLOR_IMAGES].astype(np.int64)
         for batch in np.split(rows, range(TAYLOR_BATCH, len(rows), TAYLOR_BATCH)):
             images = torch.from_numpy(np.ascontiguousarray(part.images[batch]))
             labels = torch.from_numpy(np.asarray(part.labels[batch]).astype(np.int64))
-            yield standardise(images, scale["mean"], scale["std"]), labels
+            yield standardise(images, scale.mean, scale.std), labels
 
     def _finetune(
         self, module: nn.Module, epochs: int, number: int, folder: Path
     ) -> tuple[dict[str, Tensor], FineTuned]:
         assert self.recipe is not None
         assert self.data is not None
-        state, facts = finetune(
+        return finetune(
             module,
             resolve(self.recipe.override({"budget.epochs": epochs}), self.registry),
             self.data,
@@ -143,7 +143,6 @@ class Steps:
             teacher=self.before.module if self.tuning.distill else None,
             callbacks=self.callbacks,
         )
-        return state, FineTuned(**facts)
 
 
 def _split(epochs: int, steps: int) -> list[int]:
@@ -153,4 +152,4 @@ def _split(epochs: int, steps: int) -> list[int]:
 
 def _reasons(coupling: Coupled) -> str:
     whole = list(coupling.whole.items())[:3]
-    return "; ".join(f"{name}: {reason}" for name, reason in whole) or "no layer"
+    return "; ".join(f"{name}: {reason}" for name, reason in whole) or "no prunable layers"

@@ -14,12 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from oraclezoo.artifacts.model import CARD
 from oraclezoo.artifacts.run import writable
+from oraclezoo.card import CARD
 from oraclezoo.compression.channels.plan import Plan
+from oraclezoo.documents import read_json
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.pruning.options import Cut
-from oraclezoo.storage import write_atomically
+from oraclezoo.storage import current, write_atomically
 
 FOLDER = "pruning"
 """Name of the working directory of a pruning, inside the model's folder."""
@@ -51,39 +52,60 @@ def working(
         name: Name of the working directory in ``folder``.
 
     Raises:
-        UsageError: ``folder`` holds a model, or an unfinished job that is neither resumed nor
-            overwritten, or one that was started with other settings.
+        UsageError: ``folder`` has a model, an unfinished job that is neither resumed nor
+            overwritten, or one that was started with different options.
     """
     if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
+        raise UsageError("use either --resume or --overwrite, not both")
     if folder is None:
         if resume:
-            raise UsageError("cannot resume without a folder: give the folder of the stopped job")
+            raise UsageError("cannot resume without a folder: pass the folder of the stopped job")
         with tempfile.TemporaryDirectory(prefix=f"oraclezoo-{name}-") as temporary:
             yield Path(temporary)
         return
-    work = folder / name
+    work, marker = folder / name, _marker(folder, name)
     started = (work / DIGEST).is_file()
     if started and not (resume or overwrite):
         raise UsageError(
-            f"{folder} holds an unfinished {name}: --resume continues it, --overwrite restarts it"
+            f"{folder} has an unfinished {name}: pass --resume to continue, --overwrite to restart"
         )
     if (folder / CARD).is_file() and not overwrite and not (resume and started):
         raise UsageError(
-            f"{folder} holds a model: --overwrite replaces it, or choose another folder"
+            f"{folder} has a model: pass --overwrite to replace it, or choose another folder"
         )
     if resume and started:
         if (work / DIGEST).read_text(encoding="utf-8") != digest:
             raise UsageError(
-                f"{work} was started with other settings: repeat those, or restart it with "
+                f"{work} was started with different options: use the same ones, or restart with "
                 "--overwrite"
             )
     else:
+        marker.unlink(missing_ok=True)
         shutil.rmtree(work, ignore_errors=True)
         writable(work)
         write_atomically(work / DIGEST, digest.encode())
     yield work
+    write_atomically(marker, digest.encode())
     shutil.rmtree(work, ignore_errors=True)
+
+
+def is_finished(folder: Path, digest: str, name: str = FOLDER) -> bool:
+    """Return whether a job with these inputs has written its model to a folder.
+
+    Args:
+        folder: The folder.
+        digest: As for :func:`working`.
+        name: Name of the working directory.
+    """
+    if (folder / name).exists() or not current(folder, CARD).is_file():
+        return False
+    marker = _marker(folder, name)
+    return marker.is_file() and marker.read_text(encoding="utf-8") == digest
+
+
+def _marker(folder: Path, name: str) -> Path:
+    """Return the file with the digest of a finished job."""
+    return folder / f".{name}"
 
 
 def write_start(folder: Path, start: Start) -> None:
@@ -98,13 +120,13 @@ def read_start(folder: Path) -> Start | None:
     """Return the state that :func:`write_start` wrote, or None if there is none.
 
     Raises:
-        ResultError: The files are damaged.
+        ResultError: The files are corrupt.
     """
     if not (folder / "plan.json").is_file():
         return None
     try:
-        document = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+        document = read_json(folder / "plan.json")
         plan, cut = Plan.from_json(document["plan"]), Cut(**document["told"])
         return Start(plan, cut, load_file(folder / "start.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, ResultError) as error:
-        raise ResultError(f"{folder} is damaged ({error}): restart it with --overwrite") from error
+        raise ResultError(f"{folder} is corrupt ({error}): restart with --overwrite") from error

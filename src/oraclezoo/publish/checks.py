@@ -28,7 +28,7 @@ from oraclezoo.result import PROTOCOL, Result, make_id
 from oraclezoo.result.check import read_json
 
 LIBRARIES = ("python", "torch", "numpy")
-"""Libraries whose versions a result must state."""
+"""Libraries whose versions a result must record."""
 
 LOSS_TOLERANCE = 1e-6
 """Tolerance, in nats, between reported losses and those of the stored predictions."""
@@ -62,31 +62,31 @@ def check(path: str | Path, registry: Registry) -> Checked:
 
     An invalid result gives findings, not an exception.
     """
-    place = Path(path)
+    file = Path(path)
     findings: list[Finding] = []
     try:
-        document = read_json(place)
+        document = read_json(file)
         protocol = document.get("protocol") if isinstance(document, dict) else None
         if isinstance(protocol, int) and protocol != PROTOCOL:
-            text = f"made by protocol {protocol}, this is {PROTOCOL}: measure it again"
+            text = f"uses protocol {protocol}; the current one is {PROTOCOL}: run bench again"
             findings.append(Finding("protocol", False, text))
-        result = Result.load(place)
+        result = Result.load(file)
     except ResultError as error:
-        return Checked(place, (*findings, Finding("schema", False, _bare(error, place))), None)
-    findings.append(Finding("schema", True, "a valid result, and its parts agree with each other"))
+        return Checked(file, (*findings, Finding("schema", False, _bare(error, file))), None)
+    findings.append(Finding("schema", True, "valid and consistent"))
     findings.append(Finding("protocol", True, f"protocol {PROTOCOL}"))
-    for rule, (test, kept) in _RULES.items():
+    for rule, (test, passed) in _RULES.items():
         faults: list[Finding]
         try:
-            faults = [Finding(rule, _verdict(text), text) for text in test(result, place, registry)]
+            faults = [Finding(rule, _verdict(text), text) for text in test(result, file, registry)]
         except OracleZooError as error:
-            faults = [Finding(rule, False, _bare(error, place))]
-        findings += faults or [Finding(rule, True, kept)]
-    return Checked(place, tuple(findings), result)
+            faults = [Finding(rule, False, _bare(error, file))]
+        findings += faults or [Finding(rule, True, passed)]
+    return Checked(file, tuple(findings), result)
 
 
 class _Unchecked(str):
-    """What a rule yields if it cannot be checked: the reason."""
+    """Reason why a rule cannot be checked."""
 
     __slots__ = ()
 
@@ -97,76 +97,78 @@ def _verdict(text: str) -> bool | None:
 
 def _name(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     track, recipe = result.track.name.removeprefix("oraclezoo:"), result.recipe
-    due = make_id(track, recipe.name, recipe.hash, result.hardware.class_)
-    if not re.fullmatch(re.escape(due) + r"(-[1-9][0-9]*)?", result.id):
-        yield f"id is '{result.id}'; this track, recipe, hash and hardware class make '{due}'"
+    expected = make_id(track, recipe.name, recipe.hash, result.hardware.class_)
+    if not re.fullmatch(re.escape(expected) + r"(-[1-9][0-9]*)?", result.id):
+        yield f"id is '{result.id}'; track, recipe, hash and hardware class require '{expected}'"
     if path.name != f"{result.id}.json":
-        yield f"the file is called '{path.name}', not '{result.id}.json'"
+        yield f"the file name must be '{result.id}.json', not '{path.name}'"
     if result.predictions and result.predictions.file != f"{result.id}.safetensors":
-        yield f"predictions are in '{result.predictions.file}', not '{result.id}.safetensors'"
+        yield f"predictions.file must be '{result.id}.safetensors', not '{result.predictions.file}'"
 
 
 def _seeds(result: Result, path: Path, registry: Registry) -> Iterator[str]:
-    scored = [score.seed for score in result.seeds]
-    tried = sorted({*scored, *(failure.seed for failure in result.failures)})
-    if len(scored) < MIN_COMMON_SEEDS:
-        yield f"{len(scored)} seeds; a published row has at least {MIN_COMMON_SEEDS}"
-    if tried != list(range(len(tried))):
+    successful = [score.seed for score in result.seeds]
+    seeds = sorted({*successful, *(failure.seed for failure in result.failures)})
+    if len(successful) < MIN_COMMON_SEEDS:
+        yield f"{len(successful)} seeds; a published result needs at least {MIN_COMMON_SEEDS}"
+    if seeds != list(range(len(seeds))):
         yield (
-            f"seeds {', '.join(map(str, tried))}: they must be 0 to {len(tried) - 1} without a "
-            "gap, failed ones included: which are shown is nobody's choice"
+            f"seeds are {', '.join(map(str, seeds))}; they must be 0 to {len(seeds) - 1} without "
+            "gaps, including failed ones, so that seeds cannot be cherry-picked"
         )
 
 
 def _provenance(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     missing = [name for name in LIBRARIES if name not in result.libraries]
     if missing:
-        yield f"the version of {', '.join(missing)} is not stated"
+        yield f"libraries: missing the version of {', '.join(missing)}"
     if not re.match(r"oraclezoo[ .]", result.command):
-        yield "command: must be the oraclezoo command that made it"
+        yield "command: must be the oraclezoo command that produced the result"
     if len(set(result.code_sha256)) == 1:
-        yield "code_sha256: is no fingerprint of a source"
+        yield "code_sha256: not a digest of source code"
     timed = any(score.train_s is not None for score in result.seeds)
     if timed and result.hardware.calibration_s is None:
-        yield "hardware.calibration_s: times need the calibration of the same run"
+        yield "hardware.calibration_s: required with training times"
     if datetime.fromisoformat(result.created) > datetime.now(UTC) + timedelta(days=1):
-        yield f"created: {result.created} has not come yet"
+        yield f"created: {result.created} is in the future"
 
 
 def _data(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     track = result.track
     known = KNOWN.get(track.name.removeprefix("oraclezoo:"))
     if known is None:
-        yield f"track {track.name}: no digests are known of its data, so it cannot be published"
+        yield f"track {track.name}: not publishable, since the digests of its data are unknown"
         return
     counts = (track.synthetic, track.classes, track.image_size, track.test)
     if counts != (known.synthetic, known.classes, known.image_size, known.test):
-        yield f"track {track.name} has other facts: synthetic, classes, image size or test images"
+        yield f"track {track.name}: wrong number of classes or test images, image size or synthetic"
     if track.train + track.validation != known.learning:
-        yield f"track {track.name} has {known.learning} images to learn from, in two parts"
-    found = canonical(track.data_sha256)
-    if set(found) != set(known.sha256):
-        yield f"data_sha256 must have {', '.join(known.sha256)}"
-    for name, sha256 in found.items():
+        yield f"track {track.name}: train and validation must add up to {known.learning} images"
+    digests = canonical(track.data_sha256)
+    if set(digests) != set(known.sha256):
+        yield f"data_sha256: its keys must be {', '.join(known.sha256)}"
+    for name, sha256 in digests.items():
         if known.sha256.get(name, sha256) not in (sha256, None):
-            yield f"data_sha256.{name} is not that of the track's data"
-    for name, due in known.sha256.items():
-        if due is None:
-            yield _Unchecked(f"the digest of {name} is not published; the others are the track's")
+            yield f"data_sha256.{name} does not match the track's data"
+    for name, expected in known.sha256.items():
+        if expected is None:
+            yield _Unchecked(f"no reference digest for {name}; all others match the track")
 
 
 def _predictions(result: Result, path: Path, registry: Registry) -> Iterator[str]:
-    found = _read(result)
-    for score, loss in zip(result.seeds, losses(found.probabilities, found.labels), strict=True):
+    predictions = _read(result)
+    for score, loss in zip(
+        result.seeds, losses(predictions.probabilities, predictions.labels), strict=True
+    ):
         if abs(score.loss - loss) > LOSS_TOLERANCE * max(1.0, abs(loss)):
             yield (
-                f"seed {score.seed} states a loss of {score.loss:.6f}, its predictions give "
+                f"seed {score.seed}: reported loss {score.loss:.6f}, but its predictions give "
                 f"{loss:.6f}"
             )
     known = KNOWN.get(result.track.name.removeprefix("oraclezoo:"))
-    labels = hashlib.sha256(found.labels.astype("<i8").tobytes()).hexdigest()
+    labels = hashlib.sha256(predictions.labels.astype("<i8").tobytes()).hexdigest()
     if known is not None and labels != known.labels_sha256:
-        yield "the labels beside the predictions are not the track's test labels"
+        yield "the labels in the predictions file are not the track's test labels"
 
 
 def _recipe(result: Result, path: Path, registry: Registry) -> Iterator[str]:
@@ -175,18 +177,18 @@ def _recipe(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     names["dataset"] = _get(content, "data", "track")
     for kind, name in names.items():
         if parts[kind].name != name:
-            yield f"components.{kind} is {parts[kind].name}, the recipe has {name}"
+            yield f"components.{kind} is {parts[kind].name}, but the recipe has {name}"
     if _short(names["dataset"]) != _short(result.track.name):
-        yield f"track is {result.track.name}, the recipe trains on {names['dataset']}"
+        yield f"track is {result.track.name}, but the recipe trains on {names['dataset']}"
     if _get(content, "data", "refit") != result.recipe.refit:
-        yield "recipe.refit is not what the recipe's content says"
-    foreign = sorted({p.distribution for p in parts.values()} - {"oraclezoo"})
+        yield "recipe.refit does not match recipe.content"
+    plugins = sorted({p.distribution for p in parts.values()} - {"oraclezoo"})
     try:
-        since = added(result.recipe, recipe_of(result.recipe, registry))
-        if since:
-            yield _Unchecked(f"as stated; options added since are at defaults: {', '.join(since)}")
+        newer = added(result.recipe, recipe_of(result.recipe, registry))
+        if newer:
+            yield _Unchecked(f"matches; newer options have their defaults: {', '.join(newer)}")
     except UnknownNameError:
-        if not foreign:
+        if not plugins:
             raise
             return
 
@@ -195,16 +197,18 @@ def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     content, track = result.recipe.content, result.track
     epochs, batch = _get(content, "budget", "epochs"), _get(content, "budget", "batch_size")
     if not (isinstance(epochs, int) and isinstance(batch, int) and batch > 0):
-        yield "the recipe's content states no budget"
+        yield "recipe.content has no valid budget"
         return
-    more = bool(_get(content, "pretrain", "epochs") or _get(content, "distill", "teachers"))
-    learned = track.train + result.recipe.refit * track.validation
-    steps = epochs * (learned // batch) + _tuning_epochs(content) * (track.train // batch)
-    if result.examples < steps * batch or (not more and result.examples != steps * batch):
-        yield f"examples is {result.examples}; the recipe's budget makes {steps * batch}"
-    wrong = [s.seed for s in result.seeds if s.steps < steps or (not more and s.steps != steps)]
+    extra_steps = bool(_get(content, "pretrain", "epochs") or _get(content, "distill", "teachers"))
+    images = track.train + result.recipe.refit * track.validation
+    steps = epochs * (images // batch) + _tuning_epochs(content) * (track.train // batch)
+    if result.examples < steps * batch or (not extra_steps and result.examples != steps * batch):
+        yield f"examples is {result.examples}; the recipe's budget gives {steps * batch}"
+    wrong = [
+        s.seed for s in result.seeds if s.steps < steps or (not extra_steps and s.steps != steps)
+    ]
     if wrong:
-        yield f"seed {wrong[0]} took other steps than the {steps} of the recipe's budget"
+        yield f"seed {wrong[0]}: steps differ from the {steps} of the recipe's budget"
 
 
 def _tuning_epochs(content: Any) -> int:
@@ -217,29 +221,29 @@ def _tuning_epochs(content: Any) -> int:
 
 def _ledger(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     track = result.track
-    seen = ledger.recipes(path.parent, track.name, track.data_key)
-    if result.recipe.hash not in seen:
-        yield f"{ledger.FILE} beside it does not know that this recipe was scored on these data"
+    recorded = ledger.recipes(path.parent, track.name, track.data_key)
+    if result.recipe.hash not in recorded:
+        yield f"{ledger.FILE} in its folder has no entry for this recipe and data"
 
 
 _RULES: dict[str, tuple[Callable[[Result, Path, Registry], Iterator[str]], str]] = {
-    "name": (_name, "file and id are those of track, recipe and hardware"),
-    "seeds": (_seeds, "five or more, from 0 on without a gap"),
-    "provenance": (_provenance, "versions, code, command and hardware are stated"),
-    "data": (_data, "digests and counts are those of the track"),
-    "predictions": (_predictions, "as hashed; they give the accuracies and losses stated"),
-    "recipe": (_recipe, "its hash is that of its content, which is read here as it is stated"),
-    "budget": (_budget, "steps, examples and division are those of the recipe"),
-    "ledger": (_ledger, "the look at the test images is noted"),
+    "name": (_name, "file name and id match the track, recipe and hardware"),
+    "seeds": (_seeds, "five or more, numbered from 0 without gaps"),
+    "provenance": (_provenance, "versions, code digest, command and hardware are complete"),
+    "data": (_data, "digests and counts match the track"),
+    "predictions": (_predictions, "match their digest, the accuracies and the losses"),
+    "recipe": (_recipe, "hash matches the content, and this version reads it unchanged"),
+    "budget": (_budget, "steps, examples and division match the recipe"),
+    "ledger": (_ledger, "the test-set evaluation is recorded"),
 }
 """Each rule: a generator of its violations, and the text of a finding without any."""
 
 
 def _read(result: Result) -> Predictions:
-    found = entry_of(result).predictions
-    if found is None:
-        raise ResultError("no seed succeeded: there is nothing to publish")
-    return found
+    predictions = entry_of(result).predictions
+    if predictions is None:
+        raise ResultError("every seed failed; there is nothing to publish")
+    return predictions
 
 
 def _get(content: Any, section: str, key: str) -> Any:

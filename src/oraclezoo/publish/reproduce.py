@@ -11,11 +11,12 @@ import numpy as np
 
 from oraclezoo._version import __version__
 from oraclezoo.artifacts import build
+from oraclezoo.artifacts.record import Robustness
 from oraclezoo.artifacts.robustness import is_current
 from oraclezoo.artifacts.run import writable
 from oraclezoo.artifacts.sources import code_sha256
 from oraclezoo.benching.bench import bench
-from oraclezoo.benching.recipe import Progress
+from oraclezoo.benching.progress import Progress
 from oraclezoo.data.known import differing
 from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
@@ -78,7 +79,7 @@ def reproduce(
         The record and the file that it was written to.
 
     Raises:
-        ResultError: The result is damaged or inconsistent, or this version of oraclezoo reads its
+        ResultError: The result is corrupt or inconsistent, or this version of oraclezoo reads its
             recipe differently.
         DataError: The data are not the files that the result names.
         JobError: A training run failed.
@@ -86,31 +87,31 @@ def reproduce(
     """
     rerun = rerun or Rerun()
     path = find(result)
-    stated = Result.load(path)
-    entry = entry_of(stated)
+    original = Result.load(path)
+    entry = entry_of(original)
     if entry.predictions is None:
-        raise ResultError(f"result {stated.id}: every seed failed; there is nothing to reproduce")
-    seeds = [score.seed for score in stated.seeds][: rerun.seeds]
+        raise ResultError(f"result {original.id}: every seed failed; there is nothing to reproduce")
+    seeds = [score.seed for score in original.seeds][: rerun.seeds]
     if not seeds:
         raise UsageError("--seeds must be 1 or more")
     registry = registry or build_registry()
-    recipe = recipe_of(stated.recipe, registry)
-    new_options = added(stated.recipe, recipe)
+    recipe = recipe_of(original.recipe, registry)
+    new_options = added(original.recipe, recipe)
     if new_options and progress:
-        progress(f"options newer than the result are at their defaults: {', '.join(new_options)}")
-    _check_data(stated, recipe, registry, rerun.data_dir, progress)
+        progress(f"options newer than the result have their defaults: {', '.join(new_options)}")
+    _check_data(original, recipe, registry, rerun.data_dir, progress)
     records = rerun.records or path.parent / FOLDER
     writable(records)
-    robust = _same_corruptions(stated)
-    if stated.robustness is not None and not robust and progress:
-        progress("its corruptions are of another version; only accuracy is compared")
-    again = _train(recipe, seeds, rerun, robust, registry, report, progress)
-    if again.result.failures or again.predictions is None:
-        failures = again.result.failures
+    robust = _same_corruptions(original)
+    if original.robustness is not None and not robust and progress:
+        progress("the result's corruptions have another version; only clean accuracy is compared")
+    rerun_entry = _train(recipe, seeds, rerun, robust, registry, report, progress)
+    if rerun_entry.result.failures or rerun_entry.predictions is None:
+        failures = rerun_entry.result.failures
         failed = "; ".join(f"seed {f.seed}: {f.reason}: {f.message}" for f in failures)
-        raise JobError(f"{stated.id} could not be reproduced: {failed}"[:500])
+        raise JobError(f"{original.id} could not be reproduced: {failed}"[:500])
     command = rerun.command or f"oraclezoo.publish.reproduce({str(path)!r}, seeds={len(seeds)})"
-    record = _judge(entry, again, path, command)
+    record = _judge(entry, rerun_entry, path, command)
     return record, record.save(records)
 
 
@@ -161,54 +162,51 @@ def _train(
     except InterruptedRunError as error:
         if rerun.out is None:
             raise InterruptedRunError(
-                "stopped; nothing was kept (--out FOLDER keeps finished seeds)"
+                "stopped; no seeds were kept (pass --out FOLDER to keep finished ones)"
             ) from error
         raise
 
 
 def _check_data(
-    stated: Result,
+    original: Result,
     recipe: Recipe,
     registry: Registry,
     data_dir: Path | None,
     progress: Say | None,
 ) -> None:
-    """Raise DataError if the data are not those of the result, before anything is trained."""
+    """Raise DataError, before training, if the data differ from those of the result."""
     limit = stream_limit(None, pick("cpu"))
     dataset = build.open_dataset(recipe, registry, data_dir, progress, limit)
     for split in ("train", "validation", "test"):
         dataset.split(split)  # computes its digests
-    others = differing(stated.track.data_sha256, dataset.sha256)
-    if others:
+    mismatches = differing(original.track.data_sha256, dataset.sha256)
+    if mismatches:
         raise DataError(
-            f"{stated.track.name}: {', '.join(others[:3])} is not the file that the result was "
-            "trained on (SHA-256)\nPass the right files with --data-dir; generated characters need "
-            "the same version of the generator."
+            f"{original.track.name}: the SHA-256 of {', '.join(mismatches[:3])} differs from the "
+            "data of the result\nPass the matching files with --data-dir; generated characters "
+            "need the same version of the generator."
         )
 
 
-def _same_corruptions(stated: Result) -> bool:
+def _same_corruptions(original: Result) -> bool:
     """Return whether a result has accuracies on the corruptions of this version."""
-    kept = stated.robustness
-    return kept is not None and is_current(
-        {
-            "version": kept.version,
-            "seed": kept.seed,
-            "accuracy": {one.name: one.accuracy for one in kept.corruptions},
-        }
-    )
+    robustness = original.robustness
+    if robustness is None:
+        return False
+    names = {one.name: () for one in robustness.corruptions}
+    return is_current(Robustness(robustness.version, robustness.seed, names))
 
 
-def _judge(stated: Entry, again: Entry, path: Path, command: str) -> Reproduction:
+def _judge(original: Entry, reproduced: Entry, path: Path, command: str) -> Reproduction:
     """Compare a result with its reproduction; ``path`` is the file of the former."""
-    before, after = stated.predictions, again.predictions
+    before, after = original.predictions, reproduced.predictions
     assert before is not None
     assert after is not None
-    old, new = stated.result, again.result
+    old, new = original.result, reproduced.result
     assert new.predictions is not None
     positions = [[score.seed for score in old.seeds].index(score.seed) for score in new.seeds]
     if not np.array_equal(before.labels, after.labels):
-        raise ResultError(f"result {old.id}: the labels in its predictions file are not the data's")
+        raise ResultError(f"result {old.id}: the labels of its predictions do not match the data")
     same_seeds = Predictions(before.probabilities[positions], before.labels)
     accuracies = [score.accuracy for score in old.seeds]
     figures = rules.figures(same_seeds, after, accuracies, _corrupted(old, new, positions))
@@ -244,17 +242,17 @@ def _judge(stated: Entry, again: Entry, path: Path, command: str) -> Reproductio
 
 
 def _corrupted(
-    stated: Result, again: Result, positions: Sequence[int]
+    original: Result, reproduced: Result, positions: Sequence[int]
 ) -> tuple[list[float], list[float], list[float]] | None:
     """Return mean accuracies on corrupted images by seed, or None unless both results have them.
 
     The three lists are the published accuracies of the repeated seeds, those of the rerun, and
     the published accuracies of all seeds.
     """
-    if stated.robustness is None or again.robustness is None:
+    if original.robustness is None or reproduced.robustness is None:
         return None
-    all_seeds = _by_seed(stated)
-    return [all_seeds[position] for position in positions], _by_seed(again), all_seeds
+    all_seeds = _by_seed(original)
+    return [all_seeds[position] for position in positions], _by_seed(reproduced), all_seeds
 
 
 def _by_seed(result: Result) -> list[float]:

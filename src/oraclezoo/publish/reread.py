@@ -25,17 +25,17 @@ def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
     for kind in COMPONENTS:
         part = document.get(kind)
         if not isinstance(part, dict) or not isinstance(part.get("options"), dict):
-            raise ResultError(f"recipe {record.name}: its {kind} is not a name with options")
+            raise ResultError(f"recipe {record.name}: {kind} must have a name and options")
         options = {key: value for key, value in part["options"].items() if value is not None}
         document[kind] = {**options, "name": part.get("name")}
     recipe = resolve(Recipe.from_dict(document), registry)
-    stated, read = _flat(record.content), _flat(_canonical(recipe))
-    other = [key for key in stated.keys() & read.keys() if stated[key] != read[key]]
-    if other:
-        key = min(other)
+    recorded, resolved = _flat(record.content), _flat(_canonical(recipe))
+    differing = [key for key in recorded.keys() & resolved.keys() if recorded[key] != resolved[key]]
+    if differing:
+        key = min(differing)
         raise ResultError(
-            f"recipe {record.name}: {key} is {stated[key]!r}, this oraclezoo reads it as "
-            f"{read[key]!r}; use the version that made it"
+            f"recipe {record.name}: {key} is {recorded[key]!r}, but this version reads it as "
+            f"{resolved[key]!r}; use the version that produced the result"
         )
     return recipe
 

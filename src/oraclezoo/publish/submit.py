@@ -22,8 +22,8 @@ PLACE = Path("benchmarks") / "results"
 TEXT = "pull-request.md"
 
 CAVEAT = (
-    "These checks read files. Predictions that were invented, but fit what is stated, pass them: "
-    "only running the recipe again (oraclezoo reproduce) finds those."
+    "The checks read files only. Fabricated predictions that match the reported numbers pass them; "
+    "only training the recipe again (`oraclezoo reproduce`) detects those."
 )
 
 
@@ -52,15 +52,15 @@ def check_all(
     listed = [Path(source) for source in sources]
     for path in (*listed, *([] if against is None else [Path(against)])):
         if not path.exists():
-            raise ResultError(f"{path}: there is no such file or folder")
-    found = [check(path, registry) for path in _results(listed)]
+            raise ResultError(f"{path}: no such file or folder")
+    checked = [check(path, registry) for path in _results(listed)]
     for folder in (path for path in listed if path.is_dir()):
-        found += _records(folder)
+        checked += _records(folder)
         if against is not None:
-            found += _changes(folder, Path(against))
-    if not found:
+            checked += _changes(folder, Path(against))
+    if not checked:
         raise ResultError(f"no results in {', '.join(map(str, listed))}")
-    return found
+    return checked
 
 
 def submit(
@@ -91,10 +91,10 @@ def submit(
 
 def _results(listed: Iterable[Path]) -> list[Path]:
     """Return the listed files, and the results in the listed folders."""
-    found = []
+    files = []
     for path in listed:
         if not path.is_dir():
-            found.append(path)
+            files.append(path)
             continue
         for file in sorted(path.glob("*.json")):
             try:
@@ -105,60 +105,61 @@ def _results(listed: Iterable[Path]) -> list[Path]:
                 document.get("schema", "oraclezoo/result/") if isinstance(document, dict) else ""
             )
             if str(schema).startswith("oraclezoo/result/"):
-                found.append(file)
-    return found
+                files.append(file)
+    return files
 
 
 def _records(folder: Path) -> list[Checked]:
     """Reject unreadable reproduction records, and report those of other files."""
-    found = []
+    checked = []
     for path in sorted((folder / FOLDER).glob("*.json")):
         try:
             record = Reproduction.load(path)
         except ResultError as error:
-            found.append(Checked(path, (Finding("record", False, str(error)),), None))
+            checked.append(Checked(path, (Finding("record", False, str(error)),), None))
             continue
         file = folder / f"{record.result_id}.json"
         fits = file.is_file() and sha256_of(file) == record.result_sha256
-        what = record.verdict if fits else "not counted: of a file that is not there as it was"
-        found.append(Checked(path, (Finding("record", True if fits else None, what),), None))
-    return found
+        what = record.verdict if fits else "not counted: its result is missing or has changed"
+        checked.append(Checked(path, (Finding("record", True if fits else None, what),), None))
+    return checked
 
 
 def _changes(folder: Path, before: Path) -> list[Checked]:
-    found = []
+    checked = []
     for old in sorted(before.glob("*.json")):
-        for was in (old, old.with_suffix(".safetensors")):
-            now = folder / was.name
-            if not was.is_file():
+        for before_file in (old, old.with_suffix(".safetensors")):
+            file = folder / before_file.name
+            if not before_file.is_file():
                 continue
-            if not now.is_file():
-                text = "was published, and is no longer there"
-            elif now.read_bytes() != was.read_bytes():
-                text = f"was published, and has been changed{_scores(was, now)}"
+            if not file.is_file():
+                text = "published file is missing"
+            elif file.read_bytes() != before_file.read_bytes():
+                text = f"published file has changed{_scores(before_file, file)}"
             else:
                 continue
-            found.append(Checked(now, (Finding("published", False, text),), None))
-    return found
+            checked.append(Checked(file, (Finding("published", False, text),), None))
+    return checked
 
 
-def _scores(was: Path, now: Path) -> str:
+def _scores(before: Path, after: Path) -> str:
     """Return which accuracies changed, if the documents can be read."""
-    if was.suffix != ".json":
+    if before.suffix != ".json":
         return ""
     try:
         old, new = (
-            {score.seed: score.accuracy for score in Result.load(path).seeds} for path in (was, now)
+            {score.seed: score.accuracy for score in Result.load(path).seeds}
+            for path in (before, after)
         )
     except ResultError:
         return ""
-    other = [seed for seed in old if new.get(seed) != old[seed]]
-    return f": the accuracy of seed {', '.join(map(str, other))}" if other else ""
+    changed = [seed for seed in old if new.get(seed) != old[seed]]
+    return f": the accuracy of seed {', '.join(map(str, changed))}" if changed else ""
 
 
-def _copy(path: Path, result: Result, place: Path) -> list[Path]:
+def _copy(path: Path, result: Result, folder: Path) -> list[Path]:
     """Copy a result with its predictions and records; return the files, without the ledger."""
-    place.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     names = [path.name, *([result.predictions.file] if result.predictions else [])]
     records = [
         Path(FOLDER, file.name)
@@ -167,14 +168,14 @@ def _copy(path: Path, result: Result, place: Path) -> list[Path]:
     ]
     copies = []
     for name in (*map(Path, reversed(names)), *records):  # predictions first, then the document
-        target = place / name
+        target = folder / name
         target.parent.mkdir(exist_ok=True)
         if (path.parent / name).resolve() != target.resolve():
             shutil.copyfile(path.parent / name, target)
         copies.append(target)
     track = result.track
     for recipe_hash in sorted(ledger.recipes(path.parent, track.name, track.data_key)):
-        ledger.note(place, track=track.name, data_key=track.data_key, recipe_hash=recipe_hash)
+        ledger.note(folder, track=track.name, data_key=track.data_key, recipe_hash=recipe_hash)
     return copies
 
 

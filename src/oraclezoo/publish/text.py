@@ -24,16 +24,16 @@ def pull_request(checked: Sequence[Checked], files: Sequence[str], caveat: str) 
         assert one.result is not None
         lines += _section(one, one.result)
     lines += ["## Files", "", *(f"- `{name}`" for name in files), ""]
-    lines += ["The ledger gains lines; nothing of it is taken away.", ""]
-    lines += ["## What this does not show", "", caveat, ""]
+    lines += ["The ledger only gains lines.", ""]
+    lines += ["## Limitations", "", caveat, ""]
     return "\n".join(lines)
 
 
 def _section(one: Checked, result: Result) -> list[str]:
     hardware, libraries = result.hardware, result.libraries
     versions = ", ".join(f"{name} {libraries[name]}" for name in sorted(libraries))
-    again = of_result(one.path)
-    found = [f"{r.verdict} ({r.hardware.class_}, {len(r.seeds)} seeds)" for r in again]
+    reproductions = of_result(one.path)
+    verdicts = [f"{r.verdict} ({r.hardware.class_}, {len(r.seeds)} seeds)" for r in reproductions]
     lines = [f"## {result.recipe.name} on {result.track.name}", ""]
     lines += [leaderboard([entry_of(result)]).to_markdown(robust=True).rstrip(), ""]
     lines += [_standing(result), "", "```console", f"$ {_command(result.command)}", "```", ""]
@@ -42,9 +42,9 @@ def _section(one: Checked, result: Result) -> list[str]:
         f"{hardware.threads} threads, {clean(hardware.platform)} (class `{hardware.class_}`)",
         f"- oraclezoo {clean(result.oraclezoo)}, code `{result.code_sha256[:12]}`; "
         f"{clean(versions, 300)}",
-        f"- Run again: {'; '.join(found) or 'not yet'}",
+        f"- Reproductions: {'; '.join(verdicts) or 'none yet'}",
         "",
-        "Checked by `oraclezoo submit`:",
+        "Checks of `oraclezoo submit`:",
         "",
         *(f"- {'✓' if f.ok else '–'} {f.rule}: {clean(f.text, 300)}" for f in one.findings),
         "",
@@ -62,14 +62,12 @@ def _standing(result: Result) -> str:
             division=result.track.division,
         ).rows
     except OracleZooError as error:
-        return f"It could not be placed among the published rows: {clean(str(error), 300)}"
+        return f"Not ranked among the published results: {clean(str(error), 300)}"
     row = next(row for row in rows if row.id == result.id)
     ties = [other.label for other in rows if other.number in row.ties_with]
-    rank = "without a rank" if row.rank is None else f"rank {row.rank}"
-    tied = f", not separated from {', '.join(ties)}" if ties else ""
-    return (
-        f"Among the {len(rows)} rows of its track and division, published ones too: {rank}{tied}."
-    )
+    rank = "no rank" if row.rank is None else f"rank {row.rank}"
+    tied = f", tied with {', '.join(ties)}" if ties else ""
+    return f"Among the {len(rows)} results of its track and division: {rank}{tied}."
 
 
 def _command(command: str) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from oraclezoo.artifacts.model import CARD, Model
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.onnx import graph_of, shipped
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
-from oraclezoo.card import metadata
+from oraclezoo.artifacts.run import Run, writing_model
+from oraclezoo.card import CARD
+from oraclezoo.card.receipt import Parity
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.augment import standardise
 from oraclezoo.errors import UsageError, VerificationError
@@ -26,7 +27,6 @@ from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.quantization.options import TOLERANCE, Export, OnnxReport, ProgramReport
 from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.receipt import Step, parity, prove, receipt, side
-from oraclezoo.receipts.records import Parity
 from oraclezoo.receipts.timing import ROUNDS, Subject
 from oraclezoo.storage import write_atomically
 
@@ -87,20 +87,13 @@ def export(
         model,
         out,
         Export(format, preprocess, opset, tolerance),
-        Measurement(
-            track=track,
-            data_dir=data_dir,
-            split=split,
-            results=results,
-            timed=timed,
-            rounds=rounds,
-            settings=tuple(settings) if settings else None,
-        ),
+        Measurement(track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None),
         registry or build_registry(),
         progress,
     )
 
 
+@writing_model
 def export_model(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -112,22 +105,16 @@ def export_model(
     """Export a model like :func:`export`, with the options as records."""
     opened = open_model(model, registry)
     if out is not None and opened.precision != "fp32" and _same_folder(model, out):
-        raise UsageError(
-            f"{out} holds a {opened.precision} model, which would be lost: choose another folder"
-        )
+        raise UsageError(f"{out} has a quantized model ({opened.precision}): choose another folder")
     bare = Model(opened.module, opened.card).to("cpu")
     dataset = open_data(
-        bare,
-        registry,
-        track=measurement.track,
-        data_dir=measurement.data_dir,
-        progress=progress,
+        bare, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
     if progress:
         progress(f"exporting to {options.format}")
     if options.format == "pt2":
         if out is None:
-            raise UsageError("format pt2 needs a folder to write the file to: give out")
+            raise UsageError("format pt2 requires an output folder: pass out")
         return _export_program(bare, Path(out), dataset, options, measurement)
     exported = bare.with_onnx(
         graph_of(bare, preprocess=options.preprocess, opset=options.opset),
@@ -141,7 +128,7 @@ def export_model(
     check_parity(proof.parity, options.tolerance, "the ONNX file")
     images = np.asarray(dataset.split("validation").images[:3])
     _check_batch_sizes(exported, images, options.tolerance)
-    exported = exported.with_receipt(proof.to_json())
+    exported = exported.with_receipt(proof)
     if out is not None:
         exported.save(out)
     return exported
@@ -152,9 +139,9 @@ def check_parity(agreement: Parity, tolerance: float, file: str) -> None:
     changed = agreement.disagreeing - agreement.ties
     if changed or not agreement.largest_difference <= tolerance:
         raise VerificationError(
-            f"{file} does not match eager: probabilities differ by up to "
-            f"{agreement.largest_difference:.1e} (at most {tolerance:g}), {changed} predictions "
-            "beyond ties; nothing was written"
+            f"{file} does not match eager PyTorch: the largest difference of a probability is "
+            f"{agreement.largest_difference:.1e} (tolerance {tolerance:g}), "
+            f"predictions other than ties changed: {changed}; nothing was written"
         )
 
 
@@ -169,13 +156,11 @@ def _export_program(
     model: Model, out: Path, dataset: Dataset, options: Export, measurement: Measurement
 ) -> Model:
     """Write ``model.pt2`` next to the files of the model."""
-    shape = model.card["input"]
     module = shipped(model, preprocess=options.preprocess)
     content = to_pt2(
         module,
-        in_chans=shape["in_chans"],
-        image_size=shape["image_size"],
-        card=metadata(model.card),
+        **model.card.input.image,
+        card=model.card.metadata(),
     )
     before = side(Subject(model, ()), dataset, measurement)
     images = np.asarray(dataset.split(measurement.split).images)
@@ -184,7 +169,7 @@ def _export_program(
     report = ProgramReport(options, PROGRAM, hashlib.sha256(content).hexdigest())
     proof = receipt("export", before, after, report)
     check_parity(proof.parity, options.tolerance, "the .pt2 file")
-    exported = model.with_receipt(proof.to_json())
+    exported = model.with_receipt(proof)
     write_atomically(out / PROGRAM, content)
     exported.save(out)
     return exported
@@ -194,7 +179,7 @@ def _run_program(
     content: bytes, images: npt.NDArray[np.uint8], model: Model, preprocesses: bool
 ) -> npt.NDArray[np.float32]:
     """Return the probabilities of the program, as read back from its bytes."""
-    program, scale = load_pt2(content), model.card["preprocessing"]
+    program, scale = load_pt2(content), model.card.preprocessing
     rows = []
     with torch.inference_mode():
         for start in range(0, len(images), BATCH_SIZE):
@@ -202,7 +187,7 @@ def _run_program(
             if preprocesses:
                 rows.append(program(batch))
             else:
-                standardised = standardise(batch, scale["mean"], scale["std"])
+                standardised = standardise(batch, scale.mean, scale.std)
                 rows.append(program(standardised).float().softmax(1))
     probabilities: npt.NDArray[np.float32] = torch.cat(rows).numpy()
     return probabilities

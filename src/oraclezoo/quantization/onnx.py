@@ -12,8 +12,7 @@ import onnx
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
-from oraclezoo.card import metadata
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.choices import AUTO, BACKENDS, CALIBRATIONS
 from oraclezoo.compression.compact import compact
 from oraclezoo.compression.int8 import quantize as rounding
@@ -122,13 +121,7 @@ def quantize(
     registry = registry or build_registry()
     gates = Gates(max_drop, max_limit)
     measurement = Measurement(
-        track=track,
-        data_dir=data_dir,
-        split=split,
-        results=results,
-        timed=timed,
-        rounds=rounds,
-        settings=tuple(settings) if settings else None,
+        track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None
     )
     int8 = Int8(calibration, images, sensitivity, max_divergence, tuple(keep_float), reduce_range)
     if backend == "torch":
@@ -143,6 +136,7 @@ def quantize(
     return quantize_onnx(model, out, quantization, registry, progress)
 
 
+@writing_model
 def quantize_onnx(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -155,17 +149,13 @@ def quantize_onnx(
     opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
         raise UsageError(
-            f"this model is {opened.precision} already: export the float model and quantize that"
+            f"this model is already {opened.precision}: quantize the float model instead"
         )
     if opened.onnx is None:
         data_only = Measurement(measurement.track, measurement.data_dir, timed=False)
         opened = export_model(opened, None, Export(), data_only, registry, progress)
     dataset = open_data(
-        opened,
-        registry,
-        track=measurement.track,
-        data_dir=measurement.data_dir,
-        progress=progress,
+        opened, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
     report: Fp16Report | Int8Report
     if options.precision == "fp16":
@@ -179,7 +169,7 @@ def quantize_onnx(
     receipt = prove(step, dataset, measurement, progress)
     receipt = receipt.with_notes(last=tuple(_notes(report)))
     options.gates.check(receipt)
-    quantized = quantized.with_receipt(options.gates.passed(receipt).to_json())
+    quantized = quantized.with_receipt(options.gates.passed(receipt))
     if out is not None:
         quantized.save(out)
     return quantized
@@ -188,7 +178,7 @@ def quantize_onnx(
 def _reject(backend: str, names: Sequence[str]) -> None:
     """Raise UsageError if options of the other backend are set."""
     if names:
-        raise UsageError(f"backend {backend} does not take {', '.join(names)}: leave it out")
+        raise UsageError(f"backend {backend} does not support {', '.join(names)}")
 
 
 def _to_int8(
@@ -210,13 +200,13 @@ def _to_int8(
         name: rounding.prepare(model.onnx, _feeds(classifier, training, int8.images), name)
         for name in (CALIBRATIONS if int8.calibration == AUTO else (int8.calibration,))
     }
-    kept = rounding.matching(next(iter(candidates.values())).layers, int8.keep_float)
+    keep_float = rounding.matching(next(iter(candidates.values())).layers, int8.keep_float)
     divergences = scan.divergences(
-        candidates, reference, classify, keep_float=kept, reduce_range=int8.reduce_range
+        candidates, reference, classify, keep_float=keep_float, reduce_range=int8.reduce_range
     )
     calibration = min(divergences, key=divergences.__getitem__)
     prepared = candidates[calibration]
-    limits = scan.Limits(int8.max_divergence, int8.sensitivity, kept, int8.reduce_range)
+    limits = scan.Limits(int8.max_divergence, int8.sensitivity, keep_float, int8.reduce_range)
     chosen = scan.choose(prepared, reference, classify, limits, progress)
     return Int8Report(int8, calibration, divergences, len(prepared.layers), chosen)
 
@@ -237,22 +227,28 @@ def _reopened(model: Model, graph: onnx.ModelProto) -> OnnxClassifier:
 def _with_graph(model: Model, graph: onnx.ModelProto, precision: str) -> Model:
     """Replace the model's graph by a compacted and checked one."""
     compact(graph.graph)
-    onnx_file.describe(graph, metadata(model.card))
+    onnx_file.describe(graph, model.card.metadata())
     return _with_bytes(model, onnx_file.checked(graph), precision)
 
 
 def _with_bytes(model: Model, content: bytes, precision: str) -> Model:
-    entry = {k: v for k, v in model.card["onnx"].items() if k not in ("file", "sha256")}
-    versions = {**entry.pop("versions", {}), "onnxruntime": hardware.libraries()["onnxruntime"]}
-    return model.with_onnx(content, **{**entry, "precision": precision, "versions": versions})
+    entry = model.card.onnx
+    assert entry is not None
+    return model.with_onnx(
+        content,
+        precision=precision,
+        opset=entry.opset,
+        input=entry.input,
+        versions={**entry.versions, "onnxruntime": hardware.libraries()["onnxruntime"]},
+    )
 
 
 def _notes(report: Fp16Report | Int8Report) -> Iterator[str]:
     if isinstance(report, Fp16Report):
         return
-    kept, limit = report.chosen.keep_float, report.int8.max_divergence
-    if kept:
-        yield f"{len(kept)} of {report.layers} layers stay in float: {', '.join(kept)}"
+    keep_float, limit = report.chosen.keep_float, report.int8.max_divergence
+    if keep_float:
+        yield f"{len(keep_float)} of {report.layers} layers stay in float: {', '.join(keep_float)}"
     if report.chosen.divergence > limit:
         yield (
             f"probabilities diverge by {report.chosen.divergence:.3g} nats, more than the limit "

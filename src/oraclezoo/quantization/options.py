@@ -97,7 +97,7 @@ class Int8:
         _check("calibration", self.calibration, (AUTO, *CALIBRATIONS))
         _check("sensitivity", self.sensitivity, SENSITIVITIES)
         if self.images < 1 or not self.max_divergence >= 0:
-            raise UsageError("images must be 1 or more, max_divergence 0 or more")
+            raise UsageError("images must be at least 1 and max_divergence at least 0")
 
     def changed(self) -> list[str]:
         """Return the names of the options that differ from their defaults."""
@@ -119,7 +119,7 @@ class Quantization:
 
     def __post_init__(self) -> None:
         if self.precision == "bf16":
-            raise UsageError("bf16 needs backend torch; for ONNX Runtime choose int8 or fp16")
+            raise UsageError("bf16 requires backend torch; for ONNX Runtime choose int8 or fp16")
         _check("precision", self.precision, ONNX_PRECISIONS)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from oraclezoo.artifacts.model import Model
+from oraclezoo.card import Calibration
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import UsageError
 from oraclezoo.measure.temperature import fit_temperature, mean_loss, tempered
@@ -28,24 +30,24 @@ def calibrate(model: Model, dataset: Dataset, *, twin: Model | None = None) -> M
         UsageError: The model has an ONNX file or a temperature.
     """
     model = model.as_float()
-    if model.onnx or model.card.get("calibration"):
+    if model.onnx or model.card.calibration:
         raise UsageError(
-            "this model already has an ONNX file or a temperature: calibrate the original model"
+            "this model already has an ONNX file or a temperature; calibrate the original model"
         )
     part = dataset.split("validation")
     labels = np.asarray(part.labels)
     before = (twin or model).predict(part.images).probabilities
     temperature = fit_temperature(before, labels)
     after = tempered(before, temperature)
-    entry: dict[str, Any] = {
-        "temperature": temperature,
-        "split": "validation",
-        "images": len(labels),
-        "by_a_twin": twin is not None,
-        "before": _scores(before, labels),
-        "after": _scores(after, labels),
-    }
-    return Model(model.module, {**model.card, "calibration": entry})
+    calibration = Calibration(
+        temperature=temperature,
+        split="validation",
+        images=len(labels),
+        by_a_twin=twin is not None,
+        before=_scores(before, labels),
+        after=_scores(after, labels),
+    )
+    return Model(model.module, replace(model.card, calibration=calibration))
 
 
 def _scores(probabilities: Any, labels: Any) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 
 from oraclezoo.artifacts.model import SIZES, Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
+from oraclezoo.card.receipt import Receipt
 from oraclezoo.compression.torch_form import Form, int8_macs, weighted_layers
 from oraclezoo.engine.device import exact_float32, pick
 from oraclezoo.errors import UsageError
@@ -22,12 +24,12 @@ from oraclezoo.plugins.registry import Registry
 from oraclezoo.quantization.options import Coverage, TorchReport, TorchTarget
 from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.receipt import Step, prove
-from oraclezoo.receipts.records import Receipt
 
 PUBLISHED = ("weights", "result")
 """Entries of a published model's card that describe its files and the score of its ONNX file."""
 
 
+@writing_model
 def quantize_torch(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -42,14 +44,10 @@ def quantize_torch(
     form = Form.make(target.precision, target.compile, device)
     opened = open_model(model, registry)
     before = Model(copy.deepcopy(opened.module).to("cpu"), opened.card)  # float, without a graph
-    card = {key: value for key, value in before.card.items() if key not in PUBLISHED}
-    after = Model(before.module, card).with_form(form)
+    extra = {key: value for key, value in before.card.extra.items() if key not in PUBLISHED}
+    after = Model(before.module, replace(before.card, extra=extra)).with_form(form)
     dataset = open_data(
-        before,
-        registry,
-        track=measurement.track,
-        data_dir=measurement.data_dir,
-        progress=progress,
+        before, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
     report = TorchReport(device.type, form, form.compiles(device), _coverage(before, form))
     if progress:
@@ -64,7 +62,7 @@ def quantize_torch(
         first=tuple(_coverage_notes(report)), last=tuple(_notes(receipt, report))
     )
     gates.check(receipt)
-    quantized = after.with_receipt(gates.passed(receipt).to_json()).to("cpu")
+    quantized = after.with_receipt(gates.passed(receipt)).to("cpu")
     if out is not None:
         quantized.save(out)
     return quantized
@@ -78,25 +76,25 @@ def _coverage(model: Model, form: Form) -> Coverage | None:
     """
     if form.precision != "int8":
         return None
-    shape = {key: model.card["input"][key] for key in ("in_chans", "image_size")}
-    image = torch.zeros(1, shape["in_chans"], shape["image_size"], shape["image_size"])
+    shape = model.card.input
+    image = torch.zeros(1, shape.in_chans, shape.image_size, shape.image_size)
     macs = int8_macs(model.classifier, image)
     if not macs:
         raise UsageError(
-            "this model has no linear layer, the only kind that int8 covers with torch: "
+            "this model has no linear layers, the only layers that backend torch converts to int8; "
             "choose bf16 or fp16"
         )
     return Coverage(
         layers=weighted_layers(model.module),
         int8_layers=len(macs),
         int8_macs=sum(macs.values()),
-        int8_macs_share=sum(macs.values()) / size.macs(model.classifier, **shape),
+        int8_macs_share=sum(macs.values()) / size.macs(model.classifier, **shape.image),
     )
 
 
 def _try(model: Model, device: torch.device) -> None:
     """Run a model once. Raises UsageError with the reason if it fails in its form."""
-    edge = model.card["input"]["image_size"]
+    edge = model.card.input.image_size
     assert model.form is not None
     compiles = model.form.compiles(device)
     count = SIZES[-1] if compiles else 1  # the size that scoring compiles for
@@ -107,7 +105,7 @@ def _try(model: Model, device: torch.device) -> None:
     except UsageError:
         raise
     except Exception as error:  # backbones, torchao and compilers raise errors of any type
-        advice = "; --compile off avoids the compiler" if compiles else ""
+        advice = "; try --compile off" if compiles else ""
         form = f"{model.precision} on {device}{', compiled' if compiles else ''}"
         raise UsageError(
             f"this model does not run in {form}: {reason_of(error)}{advice}"

@@ -75,6 +75,6 @@ def check_same_test(scored: list[tuple[Result, Predictions]]) -> None:
     for result, predictions in scored[1:]:
         if not np.array_equal(predictions.labels, scored[0][1].labels):
             raise ResultError(
-                f"results {scored[0][0].id} and {result.id} state the same data files but have "
+                f"results {scored[0][0].id} and {result.id} list the same data files but have "
                 "different test labels; remove the wrong one"
             )

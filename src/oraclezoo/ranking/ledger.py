@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from oraclezoo.documents import read_rows
+from oraclezoo.errors import ResultError
 from oraclezoo.result import timestamp
 
 FILE = "ledger.jsonl"
@@ -52,25 +54,20 @@ def note(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None:
 
 
 def recipes(folder: Path, track: str, data_key: str) -> set[str]:
-    """Return the hashes of the recipes recorded for a track and its data; skip broken lines."""
+    """Return the hashes of the recipes recorded for a track and its data.
+
+    Lines torn by a crash are skipped. Raises ResultError if the ledger cannot be read.
+    """
+    path, name = folder / FILE, track.removeprefix("oraclezoo:")
     try:
-        lines = (folder / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return set()
-    hashes = set()
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            continue  # truncated by a crash during a write
-        if not isinstance(entry, dict) or not isinstance(entry.get("recipe_hash"), str):
-            continue
-        if (entry.get("track"), entry.get("data_key")) == (
-            track.removeprefix("oraclezoo:"),
-            data_key,
-        ):
-            hashes.add(entry["recipe_hash"])
-    return hashes
+        return {
+            row["recipe_hash"]
+            for row in read_rows(path)
+            if (row.get("track"), row.get("data_key")) == (name, data_key)
+            and isinstance(row.get("recipe_hash"), str)
+        }
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be read ({error})") from error
 
 
 def count(folders: Path | Iterable[Path], track: str, data_key: str) -> int:

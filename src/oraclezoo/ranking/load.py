@@ -56,7 +56,7 @@ def load_results(sources: Iterable[str | Path]) -> list[Entry]:
         if not named and _is_other(document):
             continue
         result = Result.read(document, path)
-        if all(result != seen.result for seen in by_id[result.id]):
+        if all(result != earlier.result for earlier in by_id[result.id]):
             by_id[result.id].append(entry_of(result))
     if not by_id:
         where = ", ".join(str(path) for path in listed)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
+from oraclezoo.documents import read_file
 from oraclezoo.errors import ResultError
 from oraclezoo.result import PredictionsFile, Result
 from oraclezoo.storage import write_atomically
@@ -105,23 +106,23 @@ def load_predictions(result: Result, folder: Path) -> Predictions:
     Raises:
         ResultError: The result has no predictions, or a check fails.
     """
-    stated = result.predictions
-    if stated is None:
+    record = result.predictions
+    if record is None:
         raise ResultError(f"result {result.id} has no predictions: all seeds failed")
-    path = folder / stated.file
-    arrays = _parse(path, _read(path, stated, len(result.seeds)))
+    path = folder / record.file
+    arrays = _parse(path, _read(path, record, len(result.seeds)))
     probabilities, labels = arrays["probabilities"], arrays["labels"]
     fault = _fault(probabilities, labels)
-    shape = (len(result.seeds), stated.images, stated.classes)
+    shape = (len(result.seeds), record.images, record.classes)
     if not fault and probabilities.shape != shape:
-        fault = f"probabilities have shape {probabilities.shape}; {result.id} states {shape}"
+        fault = f"probabilities have shape {probabilities.shape}, expected {shape}"
     if fault:
         raise ResultError(f"predictions {path}: {fault}")
     loaded = Predictions(probabilities, labels.astype(np.int64))
     for score, accuracy in zip(result.seeds, loaded.correct.mean(axis=1), strict=True):
         if abs(score.accuracy - accuracy) > 1e-9:
             raise ResultError(
-                f"predictions {path}: seed {score.seed} states accuracy {score.accuracy:.6f}, "
+                f"predictions {path}: seed {score.seed}: reported accuracy {score.accuracy:.6f}, "
                 f"its predictions give {accuracy:.6f}"
             )
     return loaded
@@ -136,16 +137,16 @@ def _correct(
     return right
 
 
-def _read(path: Path, stated: PredictionsFile, seeds: int) -> bytes:
+def _read(path: Path, record: PredictionsFile, seeds: int) -> bytes:
     """Return the file's bytes after checking size and hash."""
-    most = seeds * stated.images * stated.classes * 2 + stated.images * 8 + _OVERHEAD_BYTES
+    max_bytes = seeds * record.images * record.classes * 2 + record.images * 8 + _OVERHEAD_BYTES
     try:
-        if path.stat().st_size > most:
-            raise ResultError(f"predictions {path}: larger than the result allows")
-        content = path.read_bytes()
+        content = read_file(path, max_bytes)
     except OSError as error:
         raise ResultError(f"predictions {path}: {error.strerror or error}") from error
-    if hashlib.sha256(content).hexdigest() != stated.sha256:
+    except ValueError as error:
+        raise ResultError(f"predictions {path}: larger than the result allows") from error
+    if hashlib.sha256(content).hexdigest() != record.sha256:
         raise ResultError(f"predictions {path}: SHA-256 differs from the one in its result")
     return content
 

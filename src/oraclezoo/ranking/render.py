@@ -79,7 +79,7 @@ def caption(table: Rows, *, robust: bool = False) -> list[str]:
 
 def columns(table: Rows, *, robust: bool = False) -> list[tuple[str, Callable[[Row], Cell]]]:
     """Return the header and the cell function of each column."""
-    shown: list[tuple[str, Callable[[Row], Cell]]] = [
+    selected: list[tuple[str, Callable[[Row], Cell]]] = [
         ("#", lambda row: (str(row.number),)),
         ("Rank", lambda row: (NONE if row.rank is None else str(row.rank),)),
         ("Ties", lambda row: (ranges(row.ties_with) if row.compared_with else NONE,)),
@@ -90,20 +90,20 @@ def columns(table: Rows, *, robust: bool = False) -> list[tuple[str, Callable[[R
         ("Times", _times),
     ]
     if robust:
-        shown += [("Calibration", _calibration), ("Corrupted, %", _corrupted)]
+        selected += [("Calibration", _calibration), ("Corrupted, %", _corrupted)]
     if len({row.hardware_class for row in table.rows}) > 1:
-        shown.append(("Hardware class", lambda row: (row.hardware_class,)))
-    return shown
+        selected.append(("Hardware class", lambda row: (row.hardware_class,)))
+    return selected
 
 
 def markdown(table: Rows, *, robust: bool = False) -> str:
     """Return the table as GitHub-flavoured Markdown."""
-    shown = columns(table, robust=robust)
+    table_columns = columns(table, robust=robust)
     lines = [f"**{_markdown(title(table))}**", ""]
-    lines.append("| " + " | ".join(name for name, _ in shown) + " |")
-    lines.append("|" + " --- |" * len(shown))
+    lines.append("| " + " | ".join(name for name, _ in table_columns) + " |")
+    lines.append("|" + " --- |" * len(table_columns))
     for row in table.rows:
-        cells = (_markdown(_line(cell(row))) for _, cell in shown)
+        cells = (_markdown(_line(cell(row))) for _, cell in table_columns)
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *(f"{_markdown(line)}  " for line in caption(table, robust=robust))]
     return "\n".join(lines).rstrip() + "\n"
@@ -124,22 +124,23 @@ def rich_table(table: Rows, *, robust: bool = False) -> rich.table.Table:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    shown = columns(table, robust=robust)
-    for name, _ in shown:
+    table_columns = columns(table, robust=robust)
+    for name, _ in table_columns:
         rendered.add_column(name, overflow="fold", min_width=len(name.split()[0]))
     for row in table.rows:
-        rendered.add_row(*(Text("\n".join(cell(row))) for _, cell in shown))
+        rendered.add_row(*(Text("\n".join(cell(row))) for _, cell in table_columns))
     return rendered
 
 
 def html_text(table: Rows) -> str:
     """Return the table as HTML, for notebooks."""
-    shown = columns(table)
-    head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in shown)
+    table_columns = columns(table)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in table_columns)
     body = "".join(
         "<tr>"
         + "".join(
-            f"<td>{'<br>'.join(html.escape(line) for line in cell(row))}</td>" for _, cell in shown
+            f"<td>{'<br>'.join(html.escape(line) for line in cell(row))}</td>"
+            for _, cell in table_columns
         )
         + "</tr>"
         for row in table.rows
@@ -174,14 +175,7 @@ def json_dict(table: Rows) -> dict[str, Any]:
 
 
 def _recipe(row: Row) -> Cell:
-    marks = ["refit"] if row.refit else []
-    if row.replicates:
-        marks.append(f"{row.replicates} replicate{'s' * (row.replicates > 1)}")
-    if row.reproductions:
-        marks.append(f"reproduced {row.reproductions}×")
-    if row.reproductions_differing:
-        marks.append(f"differed {row.reproductions_differing}×")
-    return (row.label, row.hash12, *marks)
+    return (row.label, row.hash12, *row.marks)
 
 
 def _components(row: Row) -> Cell:

@@ -74,6 +74,17 @@ class Row:
     compression: str = UNCOMPRESSED
 
     @property
+    def marks(self) -> list[str]:
+        """Short remarks to show next to the recipe's name."""
+        remarks = (
+            ("refit", self.refit),
+            (f"{self.replicates} replicate{'s' * (self.replicates > 1)}", self.replicates),
+            (f"reproduced {self.reproductions}×", self.reproductions),
+            (f"differed {self.reproductions_differing}×", self.reproductions_differing),
+        )
+        return [text for text, shown in remarks if shown]
+
+    @property
     def label(self) -> str:
         """The recipe's name with its compression in parentheses, e.g. ``tiny (int8)``."""
         steps = clean(self.compression, 40)
@@ -146,8 +157,10 @@ def row_of(result: Result) -> Row:
 def _plugins(result: Result) -> str:
     """Return ``distribution version`` of the plugins used by a result, separated by commas."""
     parts = [result.components[kind] for kind in ("backbone", "optimizer", "scheduler", "dataset")]
-    others = {f"{p.distribution} {p.version}": None for p in parts if p.distribution != "oraclezoo"}
-    return ", ".join(others)
+    versions = {
+        f"{p.distribution} {p.version}": None for p in parts if p.distribution != "oraclezoo"
+    }
+    return ", ".join(versions)
 
 
 def _reasons(failures: tuple[Failure, ...], *, spell_out: bool) -> str:

@@ -49,6 +49,25 @@ class Interval:
     seed_std: float
 
 
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Accuracy after minus accuracy before, in [-1, 1].
+
+    ``low`` and ``high`` are its 95% interval; ``limit`` is the one-sided 95% upper limit of the
+    loss ``-difference``. ``lost`` and ``gained`` count predictions that became wrong or right.
+    ``over`` names the random factors: images, or images and seeds if there are several seeds.
+    """
+
+    difference: float
+    se: float
+    low: float
+    high: float
+    limit: float
+    lost: int
+    gained: int
+    over: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparisons:
     """Comparisons of all pairs of rows, as ``(rows, rows)`` matrices; NaN if not compared.
@@ -122,6 +141,35 @@ def interval_of_differences(a: Bools, b: Bools) -> Interval:
     return Interval(
         mean, float(se), float(df), float(mean - half), float(mean + half), float(var_seeds**0.5)
     )
+
+
+def paired(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Paired:
+    """Compare matched predictions before and after a change.
+
+    With one seed the interval covers the variance over images only.
+
+    Args:
+        before: Whether each prediction is correct, bool ``(images,)`` or ``(seeds, images)``.
+        after: The same after the change.
+
+    Raises:
+        ValueError: The shapes differ, or there are fewer than two images.
+
+    >>> before, after = np.array([True, True, False, True]), np.array([True, False, False, True])
+    >>> result = paired(before, after)
+    >>> result.difference, result.lost, result.gained
+    (-0.25, 1, 0)
+    """
+    first, second = np.atleast_2d(before), np.atleast_2d(after)
+    if first.shape != second.shape or first.shape[1] < 2:
+        raise ValueError(
+            f"shapes {first.shape} and {second.shape} must be equal, with at least two images"
+        )
+    change = interval_of_differences(second, first)
+    limit = -change.mean + float(_t_quantile(change.df, LEVEL)) * change.se
+    lost, gained = int((first & ~second).sum()), int((~first & second).sum())
+    over = "images" if first.shape[0] == 1 else "images and seeds"
+    return Paired(change.mean, change.se, change.low, change.high, limit, lost, gained, over)
 
 
 def compare(correct: Sequence[Bools], seeds: Sequence[Sequence[int]]) -> Comparisons:
@@ -245,7 +293,7 @@ def _error(var_images: Floats, var_seeds: Floats, images: int, seeds: int) -> tu
     return np.sqrt(square), df
 
 
-def _t_quantile(df: Floats) -> Floats:
-    """Return the two-sided ``LEVEL`` quantile of Student's t; the normal's for infinite ``df``."""
-    upper = 1 - LEVEL / 2
+def _t_quantile(df: Floats | float, tail: float = LEVEL / 2) -> Floats:
+    """Return the quantile of Student's t at ``1 - tail``; the normal's for infinite ``df``."""
+    upper = 1 - tail
     return np.where(np.isinf(df), special.ndtri(upper), special.stdtrit(df, upper))

@@ -91,15 +91,15 @@ def tables(
     known = sorted({short(e.result.track.name) for e in entries})
     if track is not None and short(track) not in known:
         raise UsageError(f"no results for track '{track}'{nearest(track, known)}")
-    chosen = [
+    selected = [
         e
         for e in entries
         if (track is None or short(e.result.track.name) == short(track))
         and (division is None or e.result.track.division == division)
     ]
-    if not chosen:
+    if not selected:
         raise UsageError(f"no results in the {division} division of {track or 'any track'}")
-    by_data = groups.split(chosen)
+    by_data = groups.split(selected)
     versions = Counter((group.track, group.division) for group in by_data)
     ranked = []
     for group, members in sorted(by_data.items(), key=lambda item: item[0]):

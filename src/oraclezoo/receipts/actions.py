@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from oraclezoo.card.receipt import LatencyRow
 from oraclezoo.jobs import Channel
 
 
@@ -36,8 +37,25 @@ class Timing:
     min_repeats: int
 
 
+@dataclass(frozen=True)
+class Timed:
+    """Latency of a model in one runtime.
+
+    Attributes:
+        rows: Latency at each setting.
+        peak_memory_bytes: Peak resident memory of the process; None if it is unknown.
+        peak_device_memory_bytes: Peak memory of tensors on a GPU; None elsewhere.
+        compile_s: Compilation time; None if nothing is compiled.
+    """
+
+    rows: tuple[LatencyRow, ...]
+    peak_memory_bytes: int | None
+    peak_device_memory_bytes: int | None
+    compile_s: float | None
+
+
 def time_model(request: Timing, channel: Channel) -> None:
-    """Time a model and send one ``timed`` event. ONNX Runtime is timed without importing torch."""
+    """Time a model and send one :class:`Timed` event; torch is not imported for ONNX Runtime."""
     from oraclezoo.measure.memory import peak_bytes
 
     compile_s = device_bytes = None
@@ -54,26 +72,20 @@ def time_model(request: Timing, channel: Channel) -> None:
         )
     else:
         rows, compile_s, device_bytes = _time_torch(request)
-    channel.send(
-        "timed",
-        rows=rows,
-        peak_memory_bytes=peak_bytes(),
-        peak_device_memory_bytes=device_bytes,
-        compile_s=compile_s,
-    )
+    channel.send(Timed(tuple(rows), peak_bytes(), device_bytes, compile_s))
 
 
-def _time_torch(request: Timing) -> tuple[list[dict[str, Any]], float | None, int | None]:
+def _time_torch(request: Timing) -> tuple[list[LatencyRow], float | None, int | None]:
     """Return latency rows, seconds of compilation and peak device memory in bytes."""
     import torch
 
-    from oraclezoo.artifacts.model import load
+    from oraclezoo.artifacts.load import load
     from oraclezoo.engine.device import exact_float32, peak_memory_bytes, pick
     from oraclezoo.measure import latency
     from oraclezoo.measure.repeats import Repeats
 
     device, model = pick(request.device), load(request.path)
-    shape = {key: model.card["input"][key] for key in ("in_chans", "image_size")}
+    shape = model.card.input.image
     model.module.to(device).to(memory_format=torch.channels_last)
     compiled = request.runtime == "compiled"
     net, compile_s = model.in_form(compile=compiled), None

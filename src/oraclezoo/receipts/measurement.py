@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from oraclezoo.card.receipt import GateEntry, Receipt
 from oraclezoo.errors import VerificationError
-from oraclezoo.receipts.records import GateEntry, Receipt
 from oraclezoo.receipts.timing import ROUNDS, Setting
 
 _ROUNDING = 1e-9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oraclezoo.receipts.records import Receipt
+from oraclezoo.card.receipt import Receipt
 
 CERTAIN = 1.05
 """A smaller speed-up is not distinguished from none."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +13,8 @@ import torch
 
 from oraclezoo._version import __version__
 from oraclezoo.artifacts.model import GRAPH, WEIGHTS, Model
-from oraclezoo.artifacts.resolve import learned_validation, note_look, track_of
-from oraclezoo.contracts import Dataset
-from oraclezoo.engine.device import exact_float32
-from oraclezoo.errors import UsageError
-from oraclezoo.measure import hardware, size
-from oraclezoo.ranking.paired import paired
-from oraclezoo.ranking.predictions import accuracy_of
-from oraclezoo.receipts.measurement import Measurement
-from oraclezoo.receipts.notes import notes
-from oraclezoo.receipts.records import (
-    NO_OPTIONS,
+from oraclezoo.artifacts.resolve import learned_validation, record_test_evaluation, track_of
+from oraclezoo.card.receipt import (
     Change,
     LatencyRow,
     Metrics,
@@ -31,8 +22,15 @@ from oraclezoo.receipts.records import (
     Ratios,
     Receipt,
     Speedup,
-    StepOptions,
 )
+from oraclezoo.contracts import Dataset
+from oraclezoo.engine.device import exact_float32
+from oraclezoo.errors import UsageError
+from oraclezoo.measure import hardware, size
+from oraclezoo.ranking.predictions import accuracy_of
+from oraclezoo.ranking.stats import paired
+from oraclezoo.receipts.measurement import Measurement
+from oraclezoo.receipts.notes import notes
 from oraclezoo.receipts.timing import Subject, runtimes_of, summarise, time_in_turn
 from oraclezoo.result import timestamp
 
@@ -83,6 +81,14 @@ class Side:
         return replace(self, metrics=metrics, probabilities=probabilities, rounds=())
 
 
+class StepOptions(Protocol):
+    """The options and findings of one step, such as pruning, as its receipt lists them."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry ``options`` of the receipt."""
+        ...
+
+
 @dataclass(frozen=True)
 class Step:
     """A step to measure: its name, its options, and the model before and after it.
@@ -94,7 +100,7 @@ class Step:
     name: str
     before: Model
     after: Model
-    options: StepOptions = NO_OPTIONS
+    options: StepOptions | None = None
     runtimes: tuple[tuple[str, ...], tuple[str, ...]] | None = None
     device: str = "cpu"
 
@@ -155,7 +161,7 @@ def receipt(
     step: str,
     before: Side,
     after: Side,
-    options: StepOptions = NO_OPTIONS,
+    options: StepOptions | None = None,
     *,
     device: str = "cpu",
 ) -> Receipt:
@@ -174,7 +180,7 @@ def receipt(
         step=step,
         created=timestamp(),
         oraclezoo=__version__,
-        options=options,
+        options={} if options is None else options.to_json(),
         track=before.track,
         synthetic=before.synthetic,
         split=before.split,
@@ -199,8 +205,9 @@ def receipt(
         speedups=_speedups(before, after),
         hardware=hardware.describe(torch.device(device)),
         libraries=hardware.libraries(),
+        notes=(),
     )
-    return dataclasses.replace(unannotated, notes=notes(unannotated))
+    return replace(unannotated, notes=notes(unannotated))
 
 
 def parity(
@@ -227,19 +234,18 @@ def side(subject: Subject, dataset: Dataset, measurement: Measurement) -> Side:
     """Score a model and count its operations; add the latency that was measured before."""
     model, track = subject.model, measurement.track
     if measurement.split == "test":
-        note_look(model, dataset, Path(measurement.results), track)
+        record_test_evaluation(model, dataset, Path(measurement.results), track)
     part = dataset.split(measurement.split)
     with exact_float32():
         probabilities = model.to(subject.device).predict(part.images).probabilities
     labels = np.asarray(part.labels)
-    shape = {key: model.card["input"][key] for key in ("in_chans", "image_size")}
     metrics = Metrics(
         form="onnx" if model.onnx else "torch",
         precision=model.precision,
         accuracy=accuracy_of(probabilities, labels),
         loss=_loss(probabilities, labels),
         parameters=size.parameters(model.module),
-        macs=size.macs(model.classifier, **shape),
+        macs=size.macs(model.classifier, **model.card.input.image),
         file=GRAPH if model.onnx else WEIGHTS,
         size_bytes=len(model.onnx) if model.onnx else len(model.weights()),
         latency=summarise(subject.rows) if subject.rows else (),

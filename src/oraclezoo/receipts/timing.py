@@ -12,10 +12,10 @@ import torch
 
 from oraclezoo.artifacts.model import GRAPH, Model
 from oraclezoo.artifacts.onnx import graph_of
+from oraclezoo.card.receipt import LatencyRow, LatencySummary
 from oraclezoo.errors import JobError, UsageError
-from oraclezoo.jobs import run_job
-from oraclezoo.receipts.actions import Timing
-from oraclezoo.receipts.records import LatencyRow, LatencySummary
+from oraclezoo.jobs import Failed, run_job
+from oraclezoo.receipts.actions import Timed, Timing
 
 Setting = tuple[int, int]
 """Batch size and number of threads."""
@@ -91,7 +91,7 @@ def time_in_turn(
 def _requests(subject: Subject, folder: Path, settings: list[Setting], rounds: int) -> list[Timing]:
     """Write the files that the timing processes read, and return their requests."""
     model, requests = subject.model, []
-    size = model.card["input"]["image_size"]
+    size = model.card.input.image_size
     bare = Model(model.module, model.card, form=model.form)
     for runtime in subject.runtimes:
         path = folder / runtime
@@ -122,20 +122,22 @@ def _requests(subject: Subject, folder: Path, settings: list[Setting], rounds: i
 
 
 def _round(subject: Subject, requests: list[Timing]) -> list[LatencyRow]:
-    rows = []
+    rows: list[LatencyRow] = []
     for request in requests:
         event = run_job(request)
-        if event["event"] != "timed":
-            raise JobError(f"timing with {request.runtime} failed: {event.get('message')}")
-        rows += [LatencyRow.from_json(row) for row in event["rows"]]
+        if not isinstance(event, Timed):
+            reason = event.message if isinstance(event, Failed) else "it sent no times"
+            raise JobError(f"timing with {request.runtime} failed: {reason}")
+        rows += event.rows
         runtime = request.runtime
         for value, maxima in (
-            (event["peak_memory_bytes"], subject.peak),
-            (event["peak_device_memory_bytes"], subject.device_peak),
-            (event["compile_s"], subject.compile_s),
+            (event.peak_memory_bytes, subject.peak),
+            (event.peak_device_memory_bytes, subject.device_peak),
         ):
             if value is not None:
                 maxima[runtime] = max(value, maxima.get(runtime, 0))
+        if event.compile_s is not None:
+            subject.compile_s[runtime] = max(event.compile_s, subject.compile_s.get(runtime, 0.0))
     return rows
 
 

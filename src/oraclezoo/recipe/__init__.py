@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from oraclezoo.documents import checked, read_toml
 from oraclezoo.errors import RecipeError, UnknownNameError, UsageError, nearest
 from oraclezoo.recipe.sections import (
     COMPONENTS,
@@ -84,8 +85,8 @@ class Recipe:
         """
         path = find(source)
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+            document = read_toml(path)
+        except (OSError, ValueError) as error:
             raise RecipeError(f"recipe {path}: {error}") from error
         document.setdefault("name", path.stem)
         try:
@@ -241,12 +242,20 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
 
 
 def parse_value(text: str) -> object:
-    """Parse ``text`` as a TOML value; return it unchanged if it is not TOML."""
+    """Parse ``text`` as a TOML value; return it unchanged if it is not TOML.
+
+    Raises UsageError for a value that no recipe can have, such as an integer of more than 63 bits.
+    """
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
-    return document["value"] if len(document) == 1 else text
+    if len(document) != 1:
+        return text
+    try:
+        return checked(document)["value"]
+    except ValueError as error:
+        raise UsageError(f"{text[:40]}: {error}") from error
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, object]:

@@ -8,12 +8,12 @@ derived recipe is called ``suite/NAME``.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oraclezoo.documents import read_toml
 from oraclezoo.errors import RecipeError, UnknownNameError, nearest
 from oraclezoo.recipe import Recipe
 
@@ -45,9 +45,8 @@ class Suite:
                 raise UnknownNameError("suite", str(source), shipped())
             path = SHIPPED / f"{source}.toml"
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-            return cls._read(document, path, str(source))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValueError) as error:
+            return cls._read(read_toml(path), path, str(source))
+        except (OSError, ValueError) as error:
             raise RecipeError(f"suite {path}: {error}") from error
 
     @classmethod
@@ -59,8 +58,10 @@ class Suite:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("'recipes' must be a list of names or paths")
         each = document.get("each", {})
+        if not isinstance(each, dict):
+            raise ValueError("'each' must be tables: [each.NAME.SECTION]")
         if not names and not each:
-            raise ValueError("it needs 'recipes' or [each.NAME.SECTION]")
+            raise ValueError("'recipes' or [each.NAME.SECTION] is required")
         if bool(each) != isinstance(document.get("base"), str):
             raise ValueError("'base' (a recipe) and [each.NAME.SECTION] require each other")
         common = _changes(document.get("all", {}), "all")

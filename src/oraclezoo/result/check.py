@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from oraclezoo.documents import checked, read_file
 from oraclezoo.errors import ResultError
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ CLOSED_EPOCHS = 50
 """Budget of the closed division: number of epochs over the training images."""
 _PLAIN_KEYS = {"description", "type", "minimum", "maximum"}
 _NUMBERS: Mapping[str, tuple[type, ...]] = {"number": (int, float), "integer": (int,)}
+LARGEST = 2**1000
+"""Limit of integers in a result, which fit into a float."""
 MAX_FILE_BYTES = 32 * 2**20
 """Larger files are rejected without reading."""
 
@@ -63,11 +66,13 @@ def schema_fault(document: Any, schema: str, file: Path) -> str:
 def read_json(path: Path) -> Any:
     """Read an untrusted JSON file. Raises ResultError."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ResultError(f"result {path}: larger than {MAX_FILE_BYTES} bytes; not a result")
-        return json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        content = read_file(path, MAX_FILE_BYTES)
     except OSError as error:
         raise ResultError(f"result {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ResultError(f"result {path}: {error}; not a result") from error
+    try:
+        return checked(json.loads(content, parse_constant=_refuse_constant), LARGEST)
     except (ValueError, RecursionError) as error:
         raise ResultError(f"result {path}: not JSON: {error}; create it again") from error
 

@@ -13,7 +13,7 @@ import torch
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import open_data, open_model
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.choices import AUTO
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.records import Callbacks, Epoch
@@ -21,7 +21,7 @@ from oraclezoo.errors import InterruptedRunError, UsageError, VerificationError
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.pruning.options import EPOCHS, Pruning
 from oraclezoo.pruning.prune import check_prunable, tuning_recipe
-from oraclezoo.pruning.workspace import working
+from oraclezoo.pruning.workspace import is_finished, working
 from oraclezoo.quantization.export import export_model
 from oraclezoo.quantization.options import IMAGES, Export, Int8
 from oraclezoo.receipts.measurement import Measurement
@@ -142,6 +142,7 @@ def compress(
     return compress_model(model, out, compression, registry or build_registry(), callbacks)
 
 
+@writing_model
 def compress_model(
     model: Model | Run | str | Path,
     out: str | Path | None,
@@ -153,7 +154,7 @@ def compress_model(
     opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
         raise UsageError(
-            f"this model is {opened.precision} already: export the float model and compress that"
+            f"this model is already {opened.precision}: compress the float model instead"
         )
     bare = Model(copy.deepcopy(opened.module).to("cpu"), opened.card, opened.onnx)
     unprunable = _unprunable(bare, registry)
@@ -169,7 +170,11 @@ def compress_model(
     recipe = tuning_recipe(options.recipe, model, bare, registry, needed=needed)
     tunes = options.tuning.epochs and recipe is not None
     mild = milder(recipe, options.tuning, registry) if tunes and recipe is not None else None
-    digest, folder = _digest(bare, dataset, mild, options), None if out is None else Path(out)
+    folder = None if out is None else Path(out)
+    digest = _digest(bare, dataset, mild, options)
+    if folder is not None and options.resume and is_finished(folder, digest, FOLDER):
+        callbacks.say(f"{folder} is finished")
+        return open_model(folder, registry)
     with working(
         folder, digest, resume=options.resume, overwrite=options.overwrite, name=FOLDER
     ) as work:
@@ -181,12 +186,12 @@ def compress_model(
         chain = Chain(model, bare, before, dataset, options, registry, work, callbacks)
         journal = Journal(work / JOURNAL)
         if not journal.trials:
-            journal.begin(bare.card["backbone"], options.timing.setting)
+            journal.begin(bare.card.backbone, options.timing.setting)
         if unprunable:
             callbacks.say(f"{unprunable}; only int8 is tried")
         if before.learned:
             callbacks.say(
-                "the model was trained on the validation images: losses measured there may mislead"
+                "the model was trained on the validation images: measured drops may be misleading"
             )
         selected = _select(chain, journal, 1 if unprunable else options.trials)
         summary = report.Summary(chain, tuple(journal.trials), selected and selected[:2])
@@ -194,14 +199,14 @@ def compress_model(
             failure = report.failure(summary, unprunable)
             if folder is not None:
                 report.figure(summary, work, callbacks.say)
-                failure += f"; {work} has the plot, --resume continues from there"
+                failure += f"; the plot is in {work}; to continue, use --resume"
             raise VerificationError(failure)
         _, candidate, pair = selected
         first, last = (side(subject, dataset, measurement) for subject in pair)
         findings = report.CompressionReport(options, candidate, summary)
         proof = receipt("compress", first, last, findings)
         proof = proof.with_notes(first=tuple(report.notes(summary, measurement.split, unprunable)))
-        compressed = pair[1].model.with_receipt(proof.to_json())
+        compressed = pair[1].model.with_receipt(proof)
         if folder is not None:
             report.figure(summary, folder, callbacks.say)
             compressed.save(folder)
@@ -224,16 +229,16 @@ def _select(
         if choice is None:
             return None
         trial, candidate = choice
-        chain.say(f"timing the best again: {report.words(candidate)}")
+        chain.say(f"timing the best candidate again: {report.words(candidate)}")
         pair = Subject(chain.original, RUNTIME), Subject(chain.model(trial, candidate), RUNTIME)
         time_in_turn(
             pair, settings=list(dict.fromkeys(settings)), rounds=chain.options.timing.rounds
         )
-        again, _ = relative_latency(*pair)
-        if goals.latency is None or again <= goals.latency or is_original(trial, candidate):
+        second, _ = relative_latency(*pair)
+        if goals.latency is None or second <= goals.latency or is_original(trial, candidate):
             return trial, candidate, pair
-        chain.say(f"its latency is now {again:.3f} of the original's: it is rejected")
-        journal.again(trial, candidate, again)
+        chain.say(f"rejected: its latency is now {second:.3f} of the original's")
+        journal.again(trial, candidate, second)
 
 
 def _search(chain: Chain, journal: Journal, trials: int) -> None:
@@ -244,11 +249,11 @@ def _search(chain: Chain, journal: Journal, trials: int) -> None:
             return
         if chain.callbacks.should_stop():
             raise InterruptedRunError(
-                f"stopped after {len(journal.trials)} trials, which are kept: run the same command "
-                "with --resume"
+                f"stopped after {len(journal.trials)} trials, which are saved; run the same "
+                "command with --resume to continue"
             )
         number = len(journal.trials) + 1
-        chain.say(f"trial {number} of {trials} at most: {share:g} of the multiply-accumulates")
+        chain.say(f"trial {number} of at most {trials}: {share:g} of the multiply-accumulates")
         journal.end(chain.run(number, share))
         chain.say(report.outcome(journal.trials[-1], chain.goals))
 

@@ -59,10 +59,10 @@ class Goals:
         missed = []
         latency = max(candidate.latency, candidate.again or 0.0)
         if self.latency is not None and latency > self.latency:
-            words = f"{latency:.3f} of the latency, not {self.latency:g}"
+            words = f"latency ratio {latency:.3f} above {self.latency:g}"
             missed.append(Crossed("--latency", latency, self.latency, words))
         if self.size is not None and candidate.size > self.size:
-            words = f"{candidate.size:.3f} of the bytes, not {self.size:g}"
+            words = f"size ratio {candidate.size:.3f} above {self.size:g}"
             missed.append(Crossed("--size", candidate.size, self.size, words))
         return missed
 
@@ -71,10 +71,10 @@ class Goals:
         lost = []
         drop, limit = -100 * candidate.difference, 100 * candidate.loss_limit95
         if self.max_drop is not None and drop > self.max_drop + _ROUNDING:
-            words = f"lost {drop:.2f} points, more than {self.max_drop:g}"
+            words = f"accuracy drop {drop:.2f} points above {self.max_drop:g}"
             lost.append(Crossed("--max-drop", drop, self.max_drop, words))
         if self.max_limit is not None and limit > self.max_limit + _ROUNDING:
-            words = f"95% limit of the loss {limit:.2f} points, more than {self.max_limit:g}"
+            words = f"95% limit of the drop {limit:.2f} points above {self.max_limit:g}"
             lost.append(Crossed("--max-limit", limit, self.max_limit, words))
         return lost
 
@@ -97,7 +97,7 @@ def best(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate] | Non
     accuracy does. Candidates within one standard error of the lowest are considered equivalent (the
     one-standard-error rule; Breiman et al., Classification and Regression Trees, 1984). The least
     pruned of them is selected, then the fastest, then the smallest: in cross-validation
-    (``benchmarks/finetuning.py``), loss grows with the amount of pruning.
+    (``benchmarks/studies/finetuning.py``), loss grows with the amount of pruning.
     """
     within = [pair for pair in pairs(trials) if not goals.crossed(pair[1])]
     lowest = min((candidate for _, candidate in within), key=lambda c: c.loss, default=None)

@@ -11,9 +11,12 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from oraclezoo.artifacts.jsonl import append, rows
+from oraclezoo.artifacts.jsonl import append
+from oraclezoo.card import Backbone
+from oraclezoo.codec import decode, encode
+from oraclezoo.documents import read_rows
 from oraclezoo.errors import ResultError
 from oraclezoo.receipts.timing import Setting
 
@@ -49,12 +52,6 @@ class Candidate:
     again: float | None = None
     loss_se: float = 0.0
 
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> Self:
-        """Parse an entry of the journal. Raises TypeError, KeyError or ValueError."""
-        (low, high), (first, last) = entry["ci95"], entry["latency_rounds"]
-        return cls(**{**entry, "ci95": (low, high), "latency_rounds": (first, last)})
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -80,12 +77,15 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trials: list[Trial] = []
-        for row in rows(path):
-            self._add(row)
+        try:
+            for row in read_rows(path):
+                self._add(row)
+        except (OSError, ValueError) as error:
+            raise ResultError(self._corrupt(error)) from error
 
-    def begin(self, backbone: Any, setting: Setting) -> None:
-        """Write which backbone is compressed, for readers of the file."""
-        row = {"backbone": backbone, "setting": setting}
+    def begin(self, backbone: Backbone, setting: Setting) -> None:
+        """Write the name of the backbone, for readers of the file."""
+        row = {"backbone": encode(backbone), "setting": setting}
         append(self.path, {"event": "compression", "schema": SCHEMA, **row})
 
     def end(self, trial: Trial) -> None:
@@ -103,15 +103,16 @@ class Journal:
     def _add(self, row: Mapping[str, Any]) -> None:
         try:
             if row["event"] in ("trial", "failed"):
-                candidates = tuple(Candidate.from_json(entry) for entry in row["candidates"])
+                candidates = tuple(decode(Candidate, entry) for entry in row["candidates"])
                 self.trials.append(Trial(row["trial"], row["asked"], candidates, row["reason"]))
             elif row["event"] == "again":
                 index, latency = int(row["trial"]) - 1, float(row["latency"])
                 self.trials[index] = _timed_again(self.trials[index], row["precision"], latency)
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ResultError(
-                f"{self.path} is damaged ({error!r}): restart the compression with --overwrite"
-            ) from error
+            raise ResultError(self._corrupt(f"trial {row.get('trial')}: {error!r}")) from error
+
+    def _corrupt(self, reason: object) -> str:
+        return f"{self.path} is corrupt ({reason}): restart the compression with --overwrite"
 
 
 def _timed_again(trial: Trial, precision: str, latency: float) -> Trial:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oraclezoo.card.receipt import setting_text
 from oraclezoo.data.sheet import FONT
 from oraclezoo.errors import OracleZooError
 from oraclezoo.ranking.pareto import front
-from oraclezoo.receipts.records import setting_text
 from oraclezoo.search.goals import Goals, loosened, nearest, pairs
 from oraclezoo.search.journal import Candidate, Trial
 from oraclezoo.search.options import Compression
@@ -81,13 +81,13 @@ class CompressionReport:
 
 def header() -> tuple[str, ...]:
     """Return the header of :func:`rows`."""
-    return ("TRIAL", "MACS", "PRECISION", "ACCURACY %", "POINTS", "TIME", "BYTES", "WITHIN")
+    return ("TRIAL", "MACS", "PRECISION", "ACCURACY %", "POINTS", "LATENCY", "SIZE", "WITHIN")
 
 
 def rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """Return a table row for each record of :meth:`Summary.document`, as a receipt holds them.
 
-    MACs, time and bytes are fractions of the original's.
+    MACs, latency and size are fractions of the original's.
     """
     table: list[tuple[str, ...]] = []
     for record in records:
@@ -96,7 +96,7 @@ def rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
             table.append((number, f"{record['asked']:.3f}", *[""] * 5, record["failed"]))
             continue
         low, high = record["latency_rounds"]
-        verdict = "; ".join(record["crossed"]) or ("the best" if record["chosen"] else "yes")
+        verdict = "; ".join(record["crossed"]) or ("selected" if record["chosen"] else "yes")
         table.append(
             (
                 number,
@@ -116,8 +116,8 @@ def words(candidate: Candidate) -> str:
     """Describe the figures of a candidate in one line."""
     return (
         f"{candidate.precision} with {candidate.macs:.3f} of the multiply-accumulates, validation "
-        f"{100 * candidate.accuracy:.2f}% ({100 * candidate.difference:+.2f} points), "
-        f"{candidate.latency:.3f} of the latency, {candidate.size:.3f} of the bytes"
+        f"accuracy {100 * candidate.accuracy:.2f}% ({100 * candidate.difference:+.2f} points), "
+        f"latency ratio {candidate.latency:.3f}, size ratio {candidate.size:.3f}"
     )
 
 
@@ -142,8 +142,8 @@ def failure(summary: Summary, unprunable: str | None) -> str:
     only = f" ({unprunable}; only int8 was tried)" if unprunable else ""
     return (
         f"none of {count} candidates is within the bounds on {images} validation images{only}; "
-        f"nearest is {words(candidate)}: {reasons}; {loosened(crossed)} would accept it, more "
-        "--trials may find another; no model was written"
+        f"the nearest is {words(candidate)}: {reasons}; {loosened(crossed)} would accept it, and "
+        "more --trials may find another; no model was written"
     )
 
 
@@ -205,7 +205,7 @@ def _field(summary: Summary) -> Field:
     names = {
         "latency": f"latency (p50, {setting_text(*chain.setting)}; bars: rounds), "
         f"% of the original's {original.p50_ms:.3g} ms",
-        "size": f"bytes of the file, % of the original's {original.size_bytes:,}",
+        "size": f"file size, % of the original's {original.size_bytes:,} bytes",
     }
     panels = [
         Panel(
@@ -218,12 +218,12 @@ def _field(summary: Summary) -> Field:
         for key, bound in (("latency", goals.latency), ("size", goals.size))
         if key == "latency" or bound is not None
     ]
-    name = chain.original.card["backbone"]["name"].removeprefix("oraclezoo:")
+    name = chain.original.card.backbone.name.removeprefix("oraclezoo:")
     part = chain.before
     return Field(
         title=f"{name} compressed: {len(candidates)} candidates of {len(summary.trials)} trials",
-        subtitle=f"{len(part.labels)} validation images of {part.track}; bars: 95% of the paired "
-        "difference\nlabels: fraction of multiply-accumulates left",
+        subtitle=f"{len(part.labels)} validation images of {part.track}; bars: 95% intervals of "
+        "the paired difference\nlabels: fraction of multiply-accumulates kept",
         spots=spots,
         panels=panels,
         gate=None if goals.max_drop is None else 100 * baseline - goals.max_drop,

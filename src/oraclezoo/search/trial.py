@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from oraclezoo.artifacts.model import CARD, Model, load
+from oraclezoo.artifacts.load import load
+from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
+from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.records import Callbacks
 from oraclezoo.errors import DivergedError, OutOfMemoryError, UsageError, VerificationError
@@ -19,7 +21,7 @@ from oraclezoo.pruning.prune import prune_model
 from oraclezoo.quantization.export import export_model
 from oraclezoo.quantization.onnx import quantize_onnx
 from oraclezoo.quantization.options import Export, Quantization
-from oraclezoo.ranking.paired import paired
+from oraclezoo.ranking.stats import paired
 from oraclezoo.receipts.receipt import Side, side
 from oraclezoo.receipts.timing import Setting, Subject, time_in_turn
 from oraclezoo.search.goals import Goals
@@ -114,7 +116,8 @@ class Chain:
                 resume=True,
             )
             model = prune_model(self.source, folder, pruning, self.registry, self.callbacks)
-        preprocess = self.original.card["onnx"].get("input", "uint8") == "uint8"
+        entry = self.original.card.onnx
+        preprocess = entry is None or entry.input == "uint8"
         export = Export(preprocess=preprocess)
         exported = export_model(model, None, export, options.data_only, self.registry)
         return {FLOAT: exported, INT8: self._quantized(exported)}

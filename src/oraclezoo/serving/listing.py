@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from oraclezoo.documents import read_toml
 from oraclezoo.errors import ResultError
 from oraclezoo.specs import SHIPPED_MODEL, Spec, fetched_model
 
@@ -19,10 +19,10 @@ INDEX = MODELS / "index.toml"
 def models(index: Path = INDEX) -> list[Spec]:
     """Return a spec for each entry of an index. Raises ResultError if it cannot be read."""
     try:
-        document = tomllib.loads(index.read_text(encoding="utf-8"))
+        document = read_toml(index)
         return [_spec(name, entry) for name, entry in document.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ResultError(f"{index}: not an index of models ({error!r})") from error
+        raise ResultError(f"{index}: invalid model index ({error!r})") from error
 
 
 @cache

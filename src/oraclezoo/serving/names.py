@@ -30,14 +30,14 @@ def locate(
     Raises:
         UnknownNameError: No model has this name.
         AmbiguousNameError: Several plugins have a model of this name.
-        ResultError: The model's folder is damaged.
+        ResultError: The model's folder is corrupt.
         DownloadError: The download failed.
     """
     if isinstance(model, Path):
         return model
     if model in shipped():
-        found = shipped()[model]
-        return store.shipped(**found.fixed)
+        bundled = shipped()[model]
+        return store.shipped(**bundled.fixed)
     if Path(model).is_dir() or model.startswith((".", "~", os.sep)):
         return Path(model).expanduser()
     known = registry()

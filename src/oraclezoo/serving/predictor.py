@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from oraclezoo.card import Card
 from oraclezoo.contracts import Images
+from oraclezoo.documents import read_file
 from oraclezoo.errors import ResultError
 from oraclezoo.imaging.polarity import Polarity
 from oraclezoo.imaging.prepare import as_batch
 from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.serving.prediction import Prediction
+from oraclezoo.storage import current
 
 MAX_BYTES = 1 << 30
 """Size limit of an ONNX file: 1 GiB."""
@@ -31,19 +33,20 @@ class Predictor:
         threads: Number of ONNX Runtime threads; 0 for one per core.
 
     Raises:
-        ResultError: The folder is not a model folder, has no ONNX file or is damaged.
+        ResultError: The folder is not a model folder, has no ONNX file or is corrupt.
     """
 
     def __init__(self, folder: str | Path, *, threads: int = 0) -> None:
         self.folder = Path(folder)
-        self.card = card = Card.read(self.folder)
-        path = self.folder / card.file
+        self.card = card = Card.load_served(self.folder)
+        assert card.onnx is not None
+        path = current(self.folder, card.onnx.file)
         self._net = OnnxClassifier(
-            _verified(path, card.sha256),
-            image_size=card.image_size,
+            _verified(path, card.onnx.sha256),
+            image_size=card.input.image_size,
             classes=len(card.classes),
-            mean=card.mean,
-            std=card.std,
+            mean=card.preprocessing.mean,
+            std=card.preprocessing.std,
             threads=threads,
             where=str(path),
         )
@@ -74,44 +77,33 @@ class Predictor:
             DataError: A picture cannot be read.
             UsageError: ``images`` are not images.
         """
-        card = self.card
-        batch = as_batch(images, card.image_size, polarity, card.jpeg_smoothing)
+        size, steps = self.card.input.image_size, self.card.preprocessing
+        batch = as_batch(images, size, polarity, steps.smoothing)
         probabilities = self.probabilities(batch)
         return Prediction(probabilities.argmax(1).astype(np.int64), probabilities)
 
     def probabilities(self, images: Images) -> npt.NDArray[np.float32]:
         """Return class probabilities float32 ``(N, C)`` of preprocessed images uint8 ``(N, S, S)``.
 
-        Raises ResultError if the model's output is not a probability distribution.
+        Raises ResultError if the model's output is not probability distributions.
         """
-        output = self._net.probabilities(images)
-        shape = (len(images), len(self.classes))
-        if (
-            output.shape != shape
-            or not (abs(output.sum(1) - 1) <= 1e-3).all()
-            or (output < 0).any()
-        ):
-            raise ResultError(f"{self.folder}: the model's output is not probabilities")
-        return output
+        return self._net.probabilities(images)
 
 
 def _verified(path: Path, sha256: str) -> bytes:
     """Return the content of a file with this SHA-256. Raises ResultError."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_file(path, MAX_BYTES)
     except FileNotFoundError as error:
-        raise ResultError(
-            f"{path.parent}: {path.name}, which its card names, is missing"
-        ) from error
+        raise ResultError(f"{path}: not found, but named in the model card") from error
     except OSError as error:
         raise ResultError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if len(data) > MAX_BYTES:
-        raise ResultError(f"{path}: more than {MAX_BYTES >> 30} GiB are not read")
+    except ValueError as error:
+        raise ResultError(f"{path}: {error}") from error
     actual = hashlib.sha256(data).hexdigest()
     if actual != sha256:
         raise ResultError(
-            f"{path}: its sha256 is {actual[:16]}…, not {sha256[:16]}… as its card says: it is "
-            "damaged, or another model's\nExport or fetch the model again."
+            f"{path}: its SHA-256 is {actual[:16]}…, but the model card says {sha256[:16]}…: the "
+            "file is corrupt or belongs to another model\nExport or fetch the model again."
         )
     return data

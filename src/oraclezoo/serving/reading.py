@@ -63,8 +63,9 @@ def _read(predictor: Predictor, batch: list[Source], polarity: Polarity) -> Iter
 def _prepare(source: Source, card: Card, polarity: Polarity) -> Prepared | str:
     """Return the preprocessed image, or the reason why there is none."""
     try:
-        return prepare(source.read(), card.image_size, polarity, card.jpeg_smoothing)
+        steps = card.preprocessing
+        return prepare(source.read(), card.input.image_size, polarity, steps.smoothing)
     except DataError as error:
         return str(error)
     except MemoryError:
-        return "there is not enough memory to read the image"
+        return "not enough memory to read the image"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from oraclezoo.data.scans.files import is_hidden, is_image, natural
+from oraclezoo.data.scans.sources import is_hidden, is_image, natural
 from oraclezoo.errors import DataError
 from oraclezoo.imaging.decode import MAX_FILE_BYTES
 from oraclezoo.imaging.prepare import limited, read_bytes
@@ -46,7 +46,7 @@ def expand(arguments: Iterable[str], stdin: BinaryIO) -> Iterator[Source]:
         if argument == STDIN:
             yield Source("stdin", stdin)
         elif Path(argument).is_dir():
-            yield from _or_nothing(_walk(argument), argument, "there is no image in this folder")
+            yield from _or_nothing(_walk(argument), argument, "no images in this folder")
         elif re.search(r"[*?[]", argument) and not Path(argument).exists():
             yield from _or_nothing(_matches(argument), argument, "no file matches")
         else:
@@ -75,12 +75,15 @@ def _matches(pattern: str) -> Iterator[Source]:
 
 def _walk(folder: str) -> Iterator[Source]:
     errors: list[OSError] = []
-    for place, below, names in os.walk(folder, onerror=errors.append):
+    for directory, below, names in os.walk(folder, onerror=errors.append):
         below[:] = sorted((name for name in below if not is_hidden(name)), key=natural)
         for name in sorted(names, key=natural):
-            if is_image(name) and not is_hidden(name):
-                yield Source(str(Path(place, name)))
+            path = Path(directory, name)
+            # opening a pipe could block; a broken link is reported when it is read
+            readable = path.is_file() or path.is_symlink()
+            if is_image(name) and not is_hidden(name) and readable:
+                yield Source(str(path))
     for error in errors:
         yield Source(
-            str(error.filename), reason=f"the folder cannot be read ({error.strerror or error})"
+            str(error.filename), reason=f"cannot read the folder ({error.strerror or error})"
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from oraclezoo.data.download import obtain
 from oraclezoo.data.locate import cache_folder
 from oraclezoo.data.upstream import UpstreamFile, digest
+from oraclezoo.documents import read_json
 from oraclezoo.errors import DownloadError, ResultError
 from oraclezoo.serving.listing import MODELS
 from oraclezoo.storage import alone, replacing
@@ -22,7 +23,7 @@ MAX_FILES = 1_000
 MAX_GROWTH = 20
 """Limit of the size of an archive's files together, in multiples of the archive's size."""
 
-INSTEAD = "Instead: copy the model's folder from a machine that has it, and name it by its path."
+INSTEAD = "Or copy the model's folder from another machine and pass its path."
 
 Say = Callable[[str], None]
 Received = Callable[[str, int, int | None], None]
@@ -36,7 +37,7 @@ def store_folder() -> Path:
 def shipped(*, name: str, files: Mapping[str, str], progress: Say | None = None) -> Path:
     """Return the folder of a bundled model after verifying its ``files`` (name -> SHA-256).
 
-    Raises ResultError if a file is missing or damaged.
+    Raises ResultError if a file is missing or corrupt.
     """
     folder = MODELS / name
     for file, sha256 in files.items():
@@ -44,7 +45,7 @@ def shipped(*, name: str, files: Mapping[str, str], progress: Say | None = None)
         actual = digest(path) if path.is_file() else "missing"
         if actual != sha256:
             raise ResultError(
-                f"{path} is {'missing' if actual == 'missing' else 'damaged'}: "
+                f"{path} is {'missing' if actual == 'missing' else 'corrupt'}: "
                 "reinstall oraclezoo (pip install --force-reinstall)"
             )
     return folder
@@ -81,7 +82,7 @@ def fetched(
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with alone(folder, lambda: say(f"{name}: waiting for another process that fetches it")):
+        with alone(folder, lambda: say(f"{name}: waiting for another process to download it")):
             if not _is_whole(folder, sha256):
                 archive = folder.with_name(f"{folder.name}.tar")
                 _obtain(
@@ -112,19 +113,17 @@ def _obtain(
 
     source = Path(url2pathname(urlsplit(url).path))
     say(f"copying {source}")
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     with source.open("rb") as old, replacing(archive) as new:
         while chunk := old.read(1 << 20):
-            found.update(chunk)
+            hasher.update(chunk)
             new.write(chunk)
             if new.tell() > file.max_bytes:
-                raise DownloadError(
-                    f"{source}: it is larger than {file.max_bytes:,} bytes\n{INSTEAD}"
-                )
-        if found.hexdigest() != file.digest:
+                raise DownloadError(f"{source}: larger than {file.max_bytes:,} bytes\n{INSTEAD}")
+        if hasher.hexdigest() != file.digest:
             raise DownloadError(
-                f"{source}: its sha256 is {found.hexdigest()}, not {file.digest}; it is another "
-                f"file or damaged\n{INSTEAD}"
+                f"{source}: wrong or corrupt file: its SHA-256 is {hasher.hexdigest()}, expected "
+                f"{file.digest}\n{INSTEAD}"
             )
 
 
@@ -139,7 +138,7 @@ def _unpack(archive: Path, folder: Path, sha256: str, max_bytes: int) -> None:
         except OSError:
             raise
         except Exception as error:  # tarfile's own, and each decompressor's
-            raise ResultError(f"{archive.name}: it is no archive of a model ({error})") from error
+            raise ResultError(f"{archive.name}: not a valid model archive ({error})") from error
         root = _root(temporary, archive.name)
         document = {"archive": sha256, "files": _digests(root)}
         shutil.rmtree(folder, ignore_errors=True)
@@ -157,21 +156,21 @@ def _checked(tar: tarfile.TarFile, max_bytes: int) -> list[tarfile.TarInfo]:
     total = 0
     for member in tar:
         if not (member.isreg() or member.isdir()):
-            raise ValueError(f"{member.name} is neither file nor folder")
+            raise ValueError(f"{member.name} is neither a file nor a folder")
         members.append(member)
         total += member.size
         if total > max_bytes or len(members) > MAX_FILES:
-            raise ValueError("there is more in it than its size lets expect")
+            raise ValueError(f"more than {MAX_FILES:,} files or {max_bytes:,} bytes when unpacked")
     return members
 
 
 def _root(folder: Path, name: str) -> Path:
     """Return ``folder`` or its subfolder with the model card. Raises ResultError."""
     places = [folder, *(path for path in folder.iterdir() if path.is_dir())]
-    found = [path for path in places if (path / CARD).is_file()]
-    if len(found) != 1:
-        raise ResultError(f"{name}: there is no model in it: no {CARD}, or more than one")
-    return found[0]
+    matches = [path for path in places if (path / CARD).is_file()]
+    if len(matches) != 1:
+        raise ResultError(f"{name}: must contain exactly one {CARD}, found {len(matches)}")
+    return matches[0]
 
 
 def _note(folder: Path) -> Path:
@@ -187,7 +186,7 @@ def _digests(folder: Path) -> dict[str, str]:
 def _is_whole(folder: Path, sha256: str) -> bool:
     """Return whether ``folder`` holds exactly the files of its archive."""
     try:
-        document = json.loads(_note(folder).read_bytes())
+        document = read_json(_note(folder))
         return bool(document == {"archive": sha256, "files": _digests(folder)})
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return False

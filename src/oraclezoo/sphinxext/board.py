@@ -50,15 +50,15 @@ class Leaderboard(SphinxDirective):
         self._depend(sources)  # first, so that a page with an error is rebuilt too
         number = self.env.metadata[self.env.docname].get(KIND, 0) + 1
         self.env.metadata[self.env.docname][KIND] = number
-        chosen = {name: self.options.get(name) for name in ("track", "division")}
+        filters = {name: self.options.get(name) for name in ("track", "division")}
         try:
             entries = load_results(sources)
-            boards = tables(entries, **chosen)
+            boards = tables(entries, **filters)
             name = f"{self.env.docname.replace('/', '-')}-{number}"
             files = {f"{name}.json": _json(boards), f"{name}.csv": _csv(boards)}
             names = {f"the tables as {file.rpartition('.')[2].upper()}": file for file in files}
             marked = {title: f"{FOLDER}/{file}" for title, file in names.items()}
-            html = board(entries, downloads=marked, **chosen)
+            html = board(entries, downloads=marked, **filters)
         except OracleZooError as error:
             raise self.error(str(error)) from error
         text = "\n".join(table.to_markdown() for table in boards)

@@ -15,12 +15,12 @@ folds = 5
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oraclezoo.documents import read_toml
 from oraclezoo.errors import RecipeError, nearest
 from oraclezoo.sweeping.records import Settings
 
@@ -55,10 +55,10 @@ def read_sweep(path: str | Path) -> SweepFile:
     Raises RecipeError for an unknown key or a value of the wrong type, UsageError for settings that
     are out of range.
     """
-    place = Path(path)
+    file = Path(path)
     try:
-        document = tomllib.loads(place.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+        document = read_toml(file)
+    except (OSError, ValueError) as error:
         raise RecipeError(f"sweep {path}: {error}") from error
     for key, value in document.items():
         if key not in TYPES:
@@ -67,7 +67,7 @@ def read_sweep(path: str | Path) -> SweepFile:
             raise RecipeError(f"sweep {path}: '{key}' has the wrong type: {value!r}")
     recipe, timeout = document.get("recipe"), document.get("timeout")
     if recipe is not None and recipe.endswith(".toml"):
-        recipe = str(place.parent / recipe)
+        recipe = str(file.parent / recipe)
     return SweepFile(
         recipe=recipe,
         changes=dict(_dotted("", document.get("set", {}))),

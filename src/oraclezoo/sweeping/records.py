@@ -42,13 +42,13 @@ class Settings:
             ("metric", self.metric, METRICS),
         ):
             if value not in known:
-                raise UsageError(f"there is no {what} '{value}'{nearest(value, known)}")
+                raise UsageError(f"unknown {what} '{value}'{nearest(value, known)}")
         if self.trials is not None and self.trials < 1:
-            raise UsageError(f"trials = {self.trials}: a sweep needs at least one")
+            raise UsageError(f"trials is {self.trials}; it must be at least 1")
         if self.seeds < 1:
-            raise UsageError(f"seeds = {self.seeds}: a trial needs at least one")
+            raise UsageError(f"seeds is {self.seeds}; it must be at least 1")
         if self.folds < 0 or self.folds == 1:
-            raise UsageError(f"folds = {self.folds}: cross-validation needs two or more, or 0")
+            raise UsageError(f"folds is {self.folds}; it must be 0 or at least 2")
 
     @property
     def maximise(self) -> bool:

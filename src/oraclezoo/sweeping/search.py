@@ -119,7 +119,7 @@ class Search:
             done = number + 1
             if done < len(self.trainings):
                 mean = statistics.fmean(values)
-                self._consult_pruner(trial, done, mean, f"after {done} of its trainings")
+                self._consult_pruner(trial, done, mean, f"after {done} training runs")
 
     def _train(self, trial: Trial, recipe: Recipe, training: Training) -> Part:
         if training.track is not None:
@@ -133,12 +133,12 @@ class Search:
             if len(self.trainings) > 1 or epoch.epoch == recipe.budget.epochs:
                 return
             for row in run.metrics:  # epochs before an interruption too
-                value = row[f"validation_{self.settings.metric}"]
-                if value is None or row["epoch"] in reported or pruned:
+                value = getattr(row, f"validation_{self.settings.metric}")
+                if value is None or row.epoch in reported or pruned:
                     continue
-                reported.add(row["epoch"])
+                reported.add(row.epoch)
                 try:
-                    self._consult_pruner(trial, row["epoch"], value, f"after epoch {row['epoch']}")
+                    self._consult_pruner(trial, row.epoch, value, f"after epoch {row.epoch}")
                 except _PrunedError as error:
                     pruned.append(error)
 
@@ -204,15 +204,15 @@ class Search:
 
 def judge(run: Run) -> Part:
     """Return accuracy and loss of the weights that the recipe keeps. Raises DivergedError."""
-    outcome = run.record["outcome"]
-    accuracy, loss = outcome["validation_accuracy"], outcome["validation_loss"]
+    outcome = run.outcome
+    accuracy: float | None = outcome.validation_accuracy
+    loss: float | None = outcome.validation_loss
     if run.recipe.train.keep == "best":
-        accuracy = outcome["best_validation_accuracy"]
-        (row,) = (row for row in run.metrics if row["epoch"] == outcome["best_epoch"])
-        loss = row["validation_loss"]
-    if not (math.isfinite(accuracy) and math.isfinite(loss)):
+        (row,) = (row for row in run.metrics if row.epoch == outcome.best_epoch)
+        accuracy, loss = row.validation_accuracy, row.validation_loss
+    if accuracy is None or loss is None or not (math.isfinite(accuracy) and math.isfinite(loss)):
         raise DivergedError(f"validation loss is {loss}")
-    return Part(float(accuracy), float(loss), float(outcome["train_s"]))
+    return Part(accuracy, loss, outcome.train_s)
 
 
 def plan(dataset: Dataset, out: Path, settings: Settings, data_dir: Path | None) -> list[Training]:

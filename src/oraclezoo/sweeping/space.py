@@ -116,7 +116,7 @@ def read_space(
     Raises UsageError for a key or a value that the recipe cannot have.
     """
     if not entries:
-        raise UsageError("a sweep needs something to vary, e.g. -p optimizer.lr=log:0.01:1")
+        raise UsageError("no key to vary; pass at least one, e.g. -p optimizer.lr=log:0.01:1")
     axes = tuple(_axis(key, given, entries, recipe, registry) for key, given in entries.items())
     points = itertools.chain(_corners(axes), _one_by_one(axes))
     for point in itertools.islice(points, CHECKED):
@@ -138,7 +138,7 @@ def check_grid(axes: Sequence[Axis]) -> None:
     for axis in axes:
         if axis.grid() is None:
             raise UsageError(
-                f"a grid needs to know how many values {axis.key} takes: write {axis.text()}:5"
+                f"a grid needs a count for the range of {axis.key}, e.g. {axis.text()}:5"
             )
 
 
@@ -161,35 +161,35 @@ def _axis(
     if isinstance(given, (list, tuple)):
         return _choices(key, list(given))
     text = str(given).strip()
-    found = _RANGE.fullmatch(text) if isinstance(given, str) else None
-    if key.endswith(".name") or found is None:  # names may contain colons
+    match = _RANGE.fullmatch(text) if isinstance(given, str) else None
+    if key.endswith(".name") or match is None:  # names may contain colons
         return _choices(key, _values(text) if isinstance(given, str) else [given])
     option = _option(key, entries, recipe, registry)
     if option.type not in ("int", "float"):
-        raise UsageError(f"{key} is of type {option.type}: list its values, as {key}=A,B")
-    low, high = (_number(key, found[end]) for end in ("low", "high"))
-    whole, log, count = option.type == "int", bool(found["log"]), found["count"]
-    if whole and not (low.is_integer() and high.is_integer()):
-        raise UsageError(f"{key} takes whole numbers only, not {text}")
+        raise UsageError(f"{key} has type {option.type}: list its values, e.g. {key}=A,B")
+    low, high = (_number(key, match[end]) for end in ("low", "high"))
+    integer, log, count = option.type == "int", bool(match["log"]), match["count"]
+    if integer and not (low.is_integer() and high.is_integer()):
+        raise UsageError(f"{key} must be an integer, not {text}")
     if not low < high or (log and low <= 0):
-        raise UsageError(f"{key}={text}: a range goes from low to high, and a log range is above 0")
+        raise UsageError(f"{key}={text}: low must be below high, and above 0 for log")
     if count is not None and not 2 <= int(count) <= LARGEST_GRID:
-        raise UsageError(f"{key}={text}: the count of a range is from 2 to {LARGEST_GRID}")
-    return Range(key, low, high, log, None if count is None else int(count), whole)
+        raise UsageError(f"{key}={text}: the count must be from 2 to {LARGEST_GRID}")
+    return Range(key, low, high, log, None if count is None else int(count), integer)
 
 
 def _choices(key: str, values: list[Any]) -> Choices:
     axis = Choices(key, tuple(tuple(v) if isinstance(v, list) else v for v in values))
     if not values or len({axis.encode(value) for value in axis.values}) < len(values):
-        raise UsageError(f"{key}: list one or more values, each once")
+        raise UsageError(f"{key}: list at least one value, without repeats")
     return axis
 
 
 def _values(text: str) -> list[Any]:
     """Parse a list of TOML values without its brackets, or of plain words."""
-    whole = parse_value(f"[{text}]")
-    if isinstance(whole, list):
-        return whole
+    parsed = parse_value(f"[{text}]")
+    if isinstance(parsed, list):
+        return parsed
     return [parse_value(word.strip()) for word in text.split(",") if word.strip()]
 
 
@@ -199,7 +199,7 @@ def _number(key: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UsageError(f"{key}: '{text}' is not a number; write e.g. log:0.01:1 or 64,128")
+        raise UsageError(f"{key}: '{text}' is not a number; use e.g. log:0.01:1 or 64,128")
     return value
 
 
@@ -209,14 +209,14 @@ def _option(key: str, entries: Mapping[str, object], recipe: Recipe, registry: R
     if section in SECTIONS:
         known = keys(SECTIONS[section])
     elif section in COMPONENTS:
-        given = entries.get(f"{section}.name", getattr(recipe, section).name)
-        names = given if isinstance(given, (list, tuple)) else _values(str(given))
+        value = entries.get(f"{section}.name", getattr(recipe, section).name)
+        names = value if isinstance(value, (list, tuple)) else _values(str(value))
         specs = [registry.get(section, str(name)).spec for name in names]
         known = {option.name: option for spec in specs for option in spec.options}
     else:
-        raise UsageError(f"no section in '{key}'{nearest(section, (*SECTIONS, *COMPONENTS))}")
+        raise UsageError(f"unknown section in '{key}'{nearest(section, (*SECTIONS, *COMPONENTS))}")
     if entry not in known:
-        raise UsageError(f"there is no key '{key}' to vary{nearest(entry, known)}")
+        raise UsageError(f"unknown key '{key}'{nearest(entry, known)}")
     return known[entry]
 
 

@@ -175,12 +175,12 @@ class Study:
             self._study.set_user_attr(DEFINITION, definition)
             return
         if not isinstance(stored, dict):
-            raise ValueError("no definition of a sweep")
+            raise ValueError("no sweep definition")
         for key, value in json.loads(json.dumps(definition)).items():
             if stored[key] != value:
                 raise UsageError(
-                    f"{self.path.parent} holds a sweep with another {key}; "
-                    "resume that one with its own options, or choose another --out"
+                    f"{self.path.parent} has a sweep with a different {key}; "
+                    "resume it with its original options, or choose another --out"
                 )
 
     def _live(self, number: int) -> optuna.Trial:
@@ -190,10 +190,10 @@ class Study:
         )
 
     def _trial(self, frozen: FrozenTrial) -> Trial:
-        """Return the record of an Optuna trial. A damaged journal may raise any exception."""
+        """Return the record of an Optuna trial. A corrupt journal may raise any exception."""
         for axis in self.axes:
             if frozen.distributions[axis.key] != self._distributions[axis.key]:
-                raise ValueError(f"trial {frozen.number} has another range of {axis.key}")
+                raise ValueError(f"trial {frozen.number} has a different range of {axis.key}")
         parts = {
             int(name.removeprefix(PART)): _part(value)
             for name, value in frozen.user_attrs.items()
@@ -201,7 +201,7 @@ class Study:
         }
         status = _STATES[frozen.state]
         if status == "done" and (not parts or not math.isfinite(frozen.values[0])):
-            raise ValueError(f"trial {frozen.number} is done without a result")
+            raise ValueError(f"trial {frozen.number} is done but has no result")
         return Trial(
             number=frozen.number,
             point={axis.key: axis.decode(frozen.params[axis.key]) for axis in self.axes},
@@ -218,10 +218,10 @@ class Study:
             yield
         except (OracleZooError, OSError):
             raise
-        except Exception as error:  # a damaged line makes Optuna raise anything
+        except Exception as error:  # a corrupt line makes Optuna raise anything
             cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             raise ResultError(
-                f"{self.path}: not a readable journal of a sweep ({cause}); "
+                f"{self.path}: corrupt sweep journal ({cause}); "
                 "restore the file or choose another --out"
             ) from error
 
@@ -253,7 +253,7 @@ def _discard_torn_record(path: Path) -> None:
         if content[end:].startswith(RECORD) or RECORD.startswith(content[end:]):
             file.truncate(end)
         else:
-            raise ValueError("its end is not of a record")
+            raise ValueError("its last line is not a record")
 
 
 def _distribution(axis: Axis) -> BaseDistribution:
@@ -277,5 +277,5 @@ def _pruner(name: str) -> BasePruner:
 def _part(value: Mapping[str, float]) -> Part:
     part = Part(float(value["accuracy"]), float(value["loss"]), float(value["train_s"]))
     if not all(map(math.isfinite, (part.accuracy, part.loss, part.train_s))):
-        raise ValueError("a training has a figure that is not finite")
+        raise ValueError("a training run has a metric that is not finite")
     return part

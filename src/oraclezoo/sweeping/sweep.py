@@ -7,15 +7,14 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
-from oraclezoo.artifacts.build import components, open_dataset
-from oraclezoo.artifacts.run import writable
+from oraclezoo.artifacts.build import open_dataset
+from oraclezoo.artifacts.provenance import components
+from oraclezoo.artifacts.run import occupied
+from oraclezoo.codec import encode
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import OracleZooError, UsageError
@@ -125,8 +124,8 @@ def sweep(
     """
     ends = None if timeout_s is None else time.monotonic() + timeout_s
     settings = Settings(sampler, pruner, metric, trials, seeds, folds, seed)
-    place = None if data_dir is None else Path(data_dir)
-    execution = Execution(place, device, compile, stream_above=stream_above)
+    data_folder = None if data_dir is None else Path(data_dir)
+    execution = Execution(data_folder, device, compile, stream_above=stream_above)
     watch = Watch(on_trial, should_stop, progress or logger.warning)
     registry = registry or build_registry()
     base = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
@@ -134,20 +133,28 @@ def sweep(
     if sampler == "grid":
         check_grid(axes)
     _need_optuna()
-    tried = dataclasses.replace(base, data=dataclasses.replace(base.data, refit=False))
-    resolved = resolve(tried, registry)
-    dataset = open_dataset(resolved, registry, place, progress, execution.stream_limit())
+    trial_base = dataclasses.replace(base, data=dataclasses.replace(base.data, refit=False))
+    resolved = resolve(trial_base, registry)
+    dataset = open_dataset(resolved, registry, data_folder, progress, execution.stream_limit())
     definition = _definition(resolved, axes, settings, registry, dataset)
     folder = Path("sweeps") / base.name if out is None else Path(out)
-    writable(folder)
     from oraclezoo.sweeping.study import Study, quiet  # imports Optuna
 
-    with _alone(folder), quiet():
+    with occupied(folder), quiet():
         _refuse_old_journal(folder)
         study = Study(folder / JOURNAL, axes, settings, definition)
-        trainings = plan(dataset, folder / FOLDS, settings, place)
+        trainings = plan(dataset, folder / FOLDS, settings, data_folder)
         search = Search(
-            folder, tried, registry, study, settings, execution, watch, trainings, ends, keep_runs
+            folder,
+            trial_base,
+            registry,
+            study,
+            settings,
+            execution,
+            watch,
+            trainings,
+            ends,
+            keep_runs,
         )
         try:
             complete = search.run(_wanted(settings, axes))
@@ -172,10 +179,10 @@ def sweep(
 def _wanted(settings: Settings, axes: tuple[Axis, ...]) -> int:
     """Return the number of trials to run."""
     size = grid_size(axes)
-    wanted = settings.trials or (size if settings.sampler == "grid" else None) or TRIALS
+    number = settings.trials or (size if settings.sampler == "grid" else None) or TRIALS
     if size is not None and settings.sampler in ("grid", "random"):
-        return min(wanted, size)  # a grid never repeats a point
-    return wanted
+        return min(number, size)  # a grid never repeats a point
+    return number
 
 
 def _definition(
@@ -196,7 +203,7 @@ def _definition(
         "metric": settings.metric,
         "seeds": settings.seeds,
         "folds": settings.folds,
-        "components": components(recipe, registry),
+        "components": {kind: encode(each) for kind, each in components(recipe, registry).items()},
         "data_sha256": dict(dataset.sha256),
     }
     plain: dict[str, object] = json.loads(json.dumps(definition, default=list))
@@ -242,20 +249,6 @@ def _refuse_old_journal(folder: Path) -> None:
             with path.open("rb") as file:
                 if path.name == OLD_JOURNAL or OLD_SCHEMA in file.read(4096):
                     raise UsageError(
-                        f"{path} is of oraclezoo 0.1.0, whose sweeps cannot be resumed; "
-                        "delete it to start again, or choose another --out"
+                        f"{path} is from oraclezoo 0.1.0, whose sweeps cannot be resumed; "
+                        "delete it to start over, or choose another --out"
                     )
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Lock a sweep's folder for one process; the system frees the lock of a killed process."""
-    lock = filelock.FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise UsageError(f"another sweep is running in {folder}; choose another --out") from error
-    try:
-        yield
-    finally:
-        lock.release()

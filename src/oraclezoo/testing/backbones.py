@@ -13,7 +13,7 @@ from oraclezoo.compression.channels.coupled import coupled
 from oraclezoo.compression.channels.importance import score
 from oraclezoo.errors import UsageError
 from oraclezoo.onnx_export.onnx_file import to_onnx
-from oraclezoo.testing.subject import Subject, broken, listed, skip, through_checkpoint
+from oraclezoo.testing.subject import Subject, fail, listed, skip, through_checkpoint
 
 SIZES = (28, 32, 64)
 """Candidate image sizes; the checks use the first one that the backbone accepts."""
@@ -103,11 +103,11 @@ def gradient(subject: Subject) -> None:
         elif not parameter.requires_grad and reached:
             frozen.append(name)
     if missed:
-        broken(f"no gradient reaches {listed(missed)}")
+        fail(f"no gradient reaches {listed(missed)}")
     if frozen:
-        broken(f"a gradient reaches the frozen parameters {listed(frozen)}")
+        fail(f"a gradient reaches the frozen parameters {listed(frozen)}")
     if not any(parameter.requires_grad for parameter in net.parameters()):
-        broken("it has no trainable parameters")
+        fail("it has no trainable parameters")
 
 
 def determinism(subject: Subject) -> None:
@@ -118,11 +118,11 @@ def determinism(subject: Subject) -> None:
         net.state_dict().items(), again.state_dict().values(), strict=True
     ):
         if not torch.equal(one, other):
-            broken(f"the same seed gives different weights: {name} differs")
+            fail(f"the same seed gives different weights: {name} differs")
     other_seed = _module(subject.create(seed=1, **_shape(size)))
     pairs = zip(net.parameters(), other_seed.parameters(), strict=True)
     if all(torch.equal(one, other) for one, other in pairs):
-        broken("another seed gives the same weights; draw them from torch's global generator")
+        fail("another seed gives the same weights; draw them from torch's global generator")
 
 
 def state(subject: Subject) -> None:
@@ -135,7 +135,7 @@ def state(subject: Subject) -> None:
     images = _images(3, size)
     with torch.no_grad():
         if not torch.equal(net.eval()(images), other.eval()(images)):
-            broken("the same state gives different logits; some state is missing from state_dict")
+            fail("the same state gives different logits; some state is missing from state_dict")
 
 
 def initialize(subject: Subject) -> None:
@@ -145,7 +145,7 @@ def initialize(subject: Subject) -> None:
     if not subject.facts.get("data_init"):
         skip("it does not declare data_init")
     if not callable(method):
-        broken("it declares data_init but has no method initialize")
+        fail("it declares data_init but has no method initialize")
     again, _ = _fresh(subject)
     images = _images(64, size)
     before = {name: value.clone() for name, value in net.state_dict().items()}
@@ -154,9 +154,9 @@ def initialize(subject: Subject) -> None:
         each.initialize(images)  # type: ignore[operator]  # checked above
     after = net.state_dict()
     if not all(map(torch.equal, after.values(), again.state_dict().values())):
-        broken("initialize gives different weights for the same images")
+        fail("initialize gives different weights for the same images")
     if all(torch.equal(before[name], value) for name, value in after.items()):
-        broken("initialize changes nothing; declare data_init = False")
+        fail("initialize changes nothing; declare data_init = False")
     with torch.no_grad():
         _logits(net.eval(), _images(2, size))
 
@@ -176,14 +176,14 @@ def prunable(subject: Subject) -> str | None:
     pruning_plan = plan.make(net, places(groups, pruned), {})
     after = sum(p.numel() for p in net.parameters())
     if after >= before:
-        broken("no channel can be pruned; declare prunable = False")
+        fail("no channel can be pruned; declare prunable = False")
     images = _images(2, size)
     with torch.no_grad():
         logits = _logits(net.eval(), images, where="pruned: ")
         again = plan.Plan.from_json(pruning_plan.to_json()).apply(_fresh(subject)[0])
         again.load_state_dict(net.state_dict())
         if not torch.equal(again.eval()(images), logits):
-            broken("the pruned model rebuilt from its plan gives different logits")
+            fail("the pruned model rebuilt from its plan gives different logits")
     return f"{before:,} parameters to {after:,}"
 
 
@@ -246,24 +246,24 @@ def _built(subject: Subject) -> tuple[nn.Module, int]:
 
 def _module(built: object) -> nn.Module:
     if not isinstance(built, nn.Module):
-        broken(f"it returns a {type(built).__name__}, not a torch module")
+        fail(f"it returns a {type(built).__name__}, not a torch module")
     return built
 
 
 def _logits(net: nn.Module, images: Tensor, *, classes: int = CLASSES, where: str = "") -> Tensor:
     logits = net(images)
     if not isinstance(logits, Tensor):
-        broken(f"{where}it returns a {type(logits).__name__}, not logits")
+        fail(f"{where}it returns a {type(logits).__name__}, not logits")
     if logits.shape != (len(images), classes):
-        broken(f"{where}logits are {tuple(logits.shape)}, not {(len(images), classes)}")
+        fail(f"{where}logits are {tuple(logits.shape)}, not {(len(images), classes)}")
     if not torch.isfinite(logits).all():
-        broken(f"{where}logits are not finite")
+        fail(f"{where}logits are not finite")
     return logits
 
 
 def _near(logits: Tensor, expected: Tensor, how: str) -> None:
     if logits.shape != expected.shape:
-        broken(f"{how} logits are {tuple(logits.shape)}, not {tuple(expected.shape)}")
+        fail(f"{how} logits are {tuple(logits.shape)}, not {tuple(expected.shape)}")
     difference = float((logits - expected).abs().max())
     if difference > TOLERANCE * max(1.0, float(expected.abs().max())):
-        broken(f"{how} logits differ by {difference:.1e}")
+        fail(f"{how} logits differ by {difference:.1e}")

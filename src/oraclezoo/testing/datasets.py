@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from oraclezoo.errors import DataError
-from oraclezoo.testing.subject import Subject, broken, listed, skip
+from oraclezoo.testing.subject import Subject, fail, listed, skip
 
 SPLITS = ("train", "validation", "test")
 LARGE = 5000
@@ -28,24 +28,22 @@ def splits(subject: Subject) -> str:
         part = dataset.split(name)
         images, labels = part.images, part.labels
         if images.dtype != np.uint8 or len(images.shape) != 3:
-            broken(f"{name} images are {images.dtype} {images.shape}, not uint8 (N, H, W)")
+            fail(f"{name} images are {images.dtype} {images.shape}, not uint8 (N, H, W)")
         if labels.dtype != np.int64 or labels.shape != (len(images),):
-            broken(f"{name} labels are {labels.dtype} {labels.shape}, not int64 ({len(images)},)")
+            fail(f"{name} labels are {labels.dtype} {labels.shape}, not int64 ({len(images)},)")
         if not len(images):
-            broken(f"{name} has no images")
+            fail(f"{name} has no images")
         if labels.min() < 0 or labels.max() >= len(dataset.classes):
-            broken(f"{name} labels range from {labels.min()} to {labels.max()}")
+            fail(f"{name} labels range from {labels.min()} to {labels.max()}")
         sizes.add(tuple(images.shape[1:]))
         counts.append(len(images))
     if len(sizes) > 1 or len({*next(iter(sizes))}) > 1:
-        broken(
-            f"images are {', '.join(f'{h} x {w}' for h, w in sorted(sizes))}; use one square size"
-        )
+        fail(f"images are {', '.join(f'{h} x {w}' for h, w in sorted(sizes))}; use one square size")
     absent = set(range(len(dataset.classes))) - set(
         np.unique(dataset.split("train").labels).tolist()
     )
     if absent:
-        broken(f"no training image has label {listed([str(label) for label in sorted(absent)])}")
+        fail(f"no training image has label {listed([str(label) for label in sorted(absent)])}")
     return " / ".join(f"{count:,}" for count in counts)
 
 
@@ -59,7 +57,7 @@ def complete(subject: Subject) -> None:
     for name, count in counts.items():
         actual = len(dataset.split(name).images)
         if actual != count:
-            broken(f"{name} has {actual:,} images, but {count:,} are declared")
+            fail(f"{name} has {actual:,} images, but {count:,} are declared")
 
 
 def disjoint(subject: Subject) -> str:
@@ -75,7 +73,7 @@ def disjoint(subject: Subject) -> str:
             shared = len(digests[first] & digests[second])
             smaller = min(len(digests[first]), len(digests[second]))
             if shared > SHARED * smaller:
-                broken(f"{shared} images are in both {first} and {second}")
+                fail(f"{shared} images are in both {first} and {second}")
             if shared:
                 remarks.append(f"{shared} in {first} and {second}")
     return "duplicates: " + ", ".join(remarks) if remarks else ""
@@ -87,9 +85,9 @@ def repeatable(subject: Subject) -> None:
     for name in SPLITS:
         one, other = first.split(name), again.split(name)
         if not np.array_equal(one.labels, other.labels):
-            broken(f"a second instance has different {name} labels")
+            fail(f"a second instance has different {name} labels")
         if not np.array_equal(np.asarray(one.images), np.asarray(other.images)):
-            broken(f"a second instance has different {name} images")
+            fail(f"a second instance has different {name} images")
 
 
 def access(subject: Subject) -> None:
@@ -100,9 +98,9 @@ def access(subject: Subject) -> None:
         order = np.arange(len(whole) - 1, -1, -2, dtype=np.int64)
         for what, key in (("an integer", -1), ("a slice", slice(1, 4)), ("an array", order)):
             if not np.array_equal(np.asarray(images[key]), whole[key]):
-                broken(f"{name} images indexed by {what} are wrong")
+                fail(f"{name} images indexed by {what} are wrong")
         if sum(1 for _ in images) != len(whole):
-            broken(f"iterating over the {name} images does not yield {len(whole)} images")
+            fail(f"iterating over the {name} images does not yield {len(whole)} images")
 
 
 def description(subject: Subject) -> None:
@@ -112,21 +110,21 @@ def description(subject: Subject) -> None:
         dataset.split(name)
     classes, glyphs = tuple(dataset.classes), tuple(dataset.glyphs)
     if len(classes) < 2 or len(set(classes)) != len(classes):
-        broken(f"classes are {classes}; at least two, with different names, are required")
+        fail(f"classes are {classes}; at least two, with different names, are required")
     if len(glyphs) != len(classes) or not all(isinstance(g, str) for g in (*classes, *glyphs)):
-        broken(f"there are {len(glyphs)} glyphs for {len(classes)} classes; each must be a string")
+        fail(f"there are {len(glyphs)} glyphs for {len(classes)} classes; each must be a string")
     for flag in ("flip_keeps_label", "synthetic"):
         if not isinstance(getattr(dataset, flag), bool):
-            broken(f"{flag} is {getattr(dataset, flag)!r}, not a bool")
+            fail(f"{flag} is {getattr(dataset, flag)!r}, not a bool")
     fixed = subject.facts.get("train") is not None  # else it depends on the user's folder
     if fixed and subject.facts.get("synthetic", dataset.synthetic) != dataset.synthetic:
-        broken(f"its attribute synthetic is {dataset.synthetic}, which contradicts its facts")
+        fail(f"its attribute synthetic is {dataset.synthetic}, which contradicts its facts")
     digests = dataset.sha256
     if not isinstance(digests, Mapping) or not digests:
-        broken("sha256 is empty after all splits are read; results identify data by it")
+        fail("sha256 is empty after all splits are read; results identify data by it")
     wrong = [name for name, digest in digests.items() if not _is_sha256(digest)]
     if wrong:
-        broken(f"sha256 of {listed(wrong)} is not 64 lowercase hex digits")
+        fail(f"sha256 of {listed(wrong)} is not 64 lowercase hex digits")
 
 
 CHECKS = (splits, complete, disjoint, repeatable, access, description)

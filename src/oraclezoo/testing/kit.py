@@ -17,11 +17,11 @@ from oraclezoo.plugins.discovery import normalise
 from oraclezoo.plugins.registry import Entry, Registry
 from oraclezoo.specs import KINDS, Kind
 from oraclezoo.testing import backbones, datasets, optimizers, schedulers, trackers
-from oraclezoo.testing.subject import BrokenError, SkippedError, Subject, broken
+from oraclezoo.testing.subject import SkippedError, Subject, ViolationError, fail
 
 Outcome = Literal["pass", "fail", "skip"]
 Function = Callable[[Subject], str | None]
-"""Check function: raises BrokenError or SkippedError, or returns an optional remark."""
+"""Check function: raises ViolationError or SkippedError, or returns an optional remark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def target(subject: Subject) -> None:
     try:
         signature.bind(*([None] * len(positional)), **keywords)
     except TypeError as error:
-        broken(f"{subject.spec.target} cannot be called as the contract requires: {error}")
+        fail(f"{subject.spec.target} cannot be called as the contract requires: {error}")
 
 
 def _checks() -> Iterator[Check]:
@@ -155,7 +155,7 @@ def judge(check: Check, subject: Subject) -> Verdict:
             remark = check.function(subject)
     except SkippedError as error:
         return _verdict(check, subject, "skip", str(error))
-    except BrokenError as error:
+    except ViolationError as error:
         return _verdict(check, subject, "fail", str(error))
     except Exception as error:  # a component may raise anything
         text = " ".join(str(error).split())[:300]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from oraclezoo.engine.checkpoint import load_optimizer
 from oraclezoo.engine.stack import Merged
 from oraclezoo.errors import UsageError
-from oraclezoo.testing.subject import Subject, broken, listed, skip, through_checkpoint
+from oraclezoo.testing.subject import Subject, fail, listed, skip, through_checkpoint
 
 STEPS = 3
 CONVEX_STEPS = 200
@@ -30,16 +30,16 @@ def parameters(subject: Subject) -> None:
         count = members.count(id(p))
         if count != int(p.requires_grad):
             what = "trainable" if p.requires_grad else "frozen"
-            broken(f"{what} parameter {name} is in {count} groups")
+            fail(f"{what} parameter {name} is in {count} groups")
     if not all("lr" in group for group in optimizer.param_groups):
-        broken("a parameter group has no 'lr'")
+        fail("a parameter group has no 'lr'")
     _train(subject, net, optimizer, 2 * STEPS)
     still = [n for n, p in net.named_parameters() if p.requires_grad and torch.equal(p, before[n])]
     moved = [n for n, p in net.named_parameters() if not p.requires_grad and p.ne(before[n]).any()]
     if still:
-        broken(f"{2 * STEPS} steps do not change {listed(still)}")
+        fail(f"{2 * STEPS} steps do not change {listed(still)}")
     if moved:
-        broken(f"frozen parameters change: {listed(moved)}")
+        fail(f"frozen parameters change: {listed(moved)}")
 
 
 def convex(subject: Subject) -> str:
@@ -54,9 +54,9 @@ def convex(subject: Subject) -> str:
     _mode(subject, optimizer, "eval")
     last = _loss(net, inputs, labels).item()
     if not math.isfinite(last):
-        broken(f"the loss goes from {first:.3f} to {last}")
+        fail(f"the loss goes from {first:.3f} to {last}")
     if last > 0.995 * first:
-        broken(f"{CONVEX_STEPS} steps reduce the loss only from {first:.4f} to {last:.4f}")
+        fail(f"{CONVEX_STEPS} steps reduce the loss only from {first:.4f} to {last:.4f}")
     return f"{first:.3f} to {last:.3f}"
 
 
@@ -112,7 +112,7 @@ def options(subject: Subject) -> str:
             _train(subject, net, optimizer, 2)
         except Exception as error:
             text = " ".join(str(error).split())[:200]
-            broken(f"with {name} = {value!r}, a step raises {type(error).__name__}: {text}")
+            fail(f"with {name} = {value!r}, a step raises {type(error).__name__}: {text}")
     return f"{len(settings)} settings"
 
 
@@ -128,12 +128,10 @@ def closure(subject: Subject) -> None:
     except Exception as error:
         if not declared:
             text = " ".join(str(error).split())[:200]
-            broken(f"without a closure, step raises {type(error).__name__}: {text}")
+            fail(f"without a closure, step raises {type(error).__name__}: {text}")
     else:
         if declared:
-            broken(
-                "it declares needs_closure, but steps without one; declare needs_closure = False"
-            )
+            fail("it declares needs_closure, but steps without one; declare needs_closure = False")
 
 
 def train_eval(subject: Subject) -> str | None:
@@ -143,9 +141,9 @@ def train_eval(subject: Subject) -> str | None:
     has = [callable(getattr(optimizer, name, None)) for name in ("train", "eval")]
     declared = bool(subject.facts.get("train_eval"))
     if declared and not all(has):
-        broken("it declares train_eval but lacks train() or eval()")
+        fail("it declares train_eval but lacks train() or eval()")
     if not declared and all(has):
-        broken("it has train() and eval(), which are not called; declare train_eval = True")
+        fail("it has train() and eval(), which are not called; declare train_eval = True")
     if not declared:
         skip("it does not declare train_eval")
     _train(subject, net, optimizer, STEPS)
@@ -155,7 +153,7 @@ def train_eval(subject: Subject) -> str | None:
     _mode(subject, optimizer, "train")
     for p, q in zip(net.parameters(), trained, strict=True):
         if not torch.allclose(p, q, rtol=1e-3, atol=1e-5):
-            broken("eval() followed by train() does not restore the weights")
+            fail("eval() followed by train() does not restore the weights")
     return None if moved else "eval() does not change the weights"
 
 
@@ -177,7 +175,7 @@ def separable(subject: Subject) -> None:
     for one, other in zip(separate, joint, strict=True):
         for (name, p), q in zip(one.named_parameters(), other.parameters(), strict=True):
             if not torch.allclose(p, q, rtol=1e-3, atol=1e-5):
-                broken(f"{name} differs if it is updated jointly with another network")
+                fail(f"{name} differs if it is updated jointly with another network")
 
 
 CHECKS = (parameters, convex, resume, determinism, options, closure, train_eval, separable)
@@ -209,7 +207,7 @@ def _batch() -> tuple[Tensor, Tensor]:
 def _build(subject: Subject, net: nn.Module, **options: Any) -> torch.optim.Optimizer:
     built = subject.create(list(net.named_parameters()), **options)
     if not isinstance(built, torch.optim.Optimizer):
-        broken(f"it returns a {type(built).__name__}, not a torch optimizer")
+        fail(f"it returns a {type(built).__name__}, not a torch optimizer")
     return built
 
 
@@ -253,4 +251,4 @@ def _train(
 def _same(nets: list[nn.Sequential], what: str) -> None:
     for (name, p), q in zip(nets[0].named_parameters(), nets[1].parameters(), strict=True):
         if not torch.equal(p, q):
-            broken(f"{what}: {name} differs by {float((p - q).abs().max()):.1e}")
+            fail(f"{what}: {name} differs by {float((p - q).abs().max()):.1e}")

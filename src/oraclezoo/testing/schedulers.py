@@ -11,7 +11,7 @@ from torch import nn
 
 from oraclezoo.errors import UsageError
 from oraclezoo.specs import Value
-from oraclezoo.testing.subject import Subject, broken, skip, through_checkpoint
+from oraclezoo.testing.subject import Subject, fail, skip, through_checkpoint
 
 LRS = (0.1, 0.5)
 """Learning rates of the two groups."""
@@ -37,7 +37,7 @@ def bounds(subject: Subject) -> str:
         ratios = [rate[0] / LRS[0] for rate in rates]
         low, high = min(low, *ratios), max(high, *ratios)
     if high > peak * (1 + 1e-6):
-        broken(
+        fail(
             f"the learning rate reaches {high:g} times the optimizer's, but lr_peak is {peak:g}; "
             "declare the fact lr_peak"
         )
@@ -48,7 +48,7 @@ def proportion(subject: Subject) -> None:
     """Parameter groups keep the ratio of their learning rates."""
     for step, (first, second) in enumerate(_course(subject, 60)):
         if not math.isclose(second, first * LRS[1] / LRS[0], rel_tol=1e-5, abs_tol=1e-12):
-            broken(
+            fail(
                 f"at step {step} the groups' learning rates are {first:g} and {second:g}; "
                 f"they started at {LRS[0]:g} and {LRS[1]:g}"
             )
@@ -95,13 +95,13 @@ def resume(subject: Subject) -> None:
             step = next(
                 i for i, pair in enumerate(zip(rates, whole, strict=True)) if len({*pair}) > 1
             )
-            broken(f"after resuming at step {cut}, the learning rate at step {step} differs")
+            fail(f"after resuming at step {cut}, the learning rate at step {step} differs")
 
 
 def determinism(subject: Subject) -> None:
     """The schedule is deterministic."""
     if _course(subject, 60) != _course(subject, 60):
-        broken("two identical trainings have different learning rates")
+        fail("two identical trainings have different learning rates")
 
 
 def metric(subject: Subject) -> None:
@@ -113,13 +113,13 @@ def metric(subject: Subject) -> None:
     try:
         scheduler.step(*([0.5] if declared else []))
     except TypeError as error:
-        broken(f"metric is declared {declared}, but step raises TypeError: {error}")
+        fail(f"metric is declared {declared}, but step raises TypeError: {error}")
     if declared:
         try:
             scheduler.step()
         except TypeError:
             return
-        broken("metric is declared, but step() works without one; declare metric = False")
+        fail("metric is declared, but step() works without one; declare metric = False")
 
 
 CHECKS = (bounds, proportion, options, resume, determinism, metric)
@@ -162,7 +162,7 @@ def _finite(rates: list[tuple[float, ...]], where: str) -> None:
     for step, rate in enumerate(rates):
         for value in rate:
             if not (math.isfinite(value) and value >= 0):
-                broken(f"{where}, the learning rate at step {step} is {value:g}")
+                fail(f"{where}, the learning rate at step {step} is {value:g}")
 
 
 def _settings(subject: Subject) -> Iterator[tuple[str, Value]]:

@@ -16,7 +16,7 @@ SEED = 20260000
 """Seed of the checks; arbitrary."""
 
 
-class BrokenError(Exception):
+class ViolationError(Exception):
     """Contract violation, described in one line."""
 
 
@@ -24,9 +24,9 @@ class SkippedError(Exception):
     """Check that does not apply, with the reason in one line."""
 
 
-def broken(reason: str) -> NoReturn:
+def fail(reason: str) -> NoReturn:
     """End a check with the verdict "fail"."""
-    raise BrokenError(reason)
+    raise ViolationError(reason)
 
 
 def skip(reason: str) -> NoReturn:

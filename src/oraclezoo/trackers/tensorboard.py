@@ -31,16 +31,16 @@ class TensorBoard:
             raise OracleZooError(
                 f"TensorBoard is not installed ({error}): pip install 'oraclezoo[trackers]'"
             ) from error
-        place, resumed = folder / FOLDER, int(config.get("resumed_step", 0))
+        events, resumed = folder / FOLDER, int(config.get("resumed_step", 0))
         if not resumed:
-            shutil.rmtree(place, ignore_errors=True)  # from a run that this one replaces
+            shutil.rmtree(events, ignore_errors=True)  # from a run that this one replaces
         torch_side: Any = tensorboard  # untyped
         # TensorBoard hides events after the step from which the run resumes
         first = resumed + 1 if resumed else None
-        self.writer = torch_side.SummaryWriter(str(place), purge_step=first)
+        self.writer = torch_side.SummaryWriter(str(events), purge_step=first)
         hyperparameters = {key: _hyperparameter(value) for key, value in config.items()}
-        shown = dict.fromkeys(HEADLINES, 0.0)
-        session, begin, self._end = torch_side.summary.hparams(hyperparameters, shown)
+        metrics = dict.fromkeys(HEADLINES, 0.0)
+        session, begin, self._end = torch_side.summary.hparams(hyperparameters, metrics)
         self.writer.file_writer.add_summary(session)
         self.writer.file_writer.add_summary(begin)
         self.writer.flush()

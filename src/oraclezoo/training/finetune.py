@@ -6,7 +6,6 @@ import copy
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +27,8 @@ LR_SCALE = 1.0
 """Learning rates of fine-tuning, relative to the recipe's.
 
 The recipe's own are best, as in learning rate rewinding (Renda et al. 2020, arXiv:2003.02389): in
-cross-validation (``benchmarks/finetuning.py``), halving them costs more accuracy the more channels
-are pruned.
+cross-validation (``benchmarks/studies/finetuning.py``), halving them costs more accuracy the more
+channels are pruned.
 """
 
 
@@ -50,6 +49,17 @@ class Tuning:
     temperature: float = 2.0
 
 
+@dataclass(frozen=True)
+class FineTuned:
+    """Cost and result of one fine-tuning."""
+
+    epochs: int
+    examples: int
+    train_s: float
+    validation_accuracy: float | None
+    device: str
+
+
 def recipe_of(source: Model | Run | str | Path, model: Model, registry: Registry) -> Recipe:
     """Return the recipe that a model was trained with.
 
@@ -65,14 +75,13 @@ def recipe_of(source: Model | Run | str | Path, model: Model, registry: Registry
         return source.recipe
     if isinstance(source, (str, Path)) and (Path(source) / "run.json").is_file():
         return Run.load(source).recipe
-    if "recipe" in model.card:
-        return Recipe.from_dict(model.card["recipe"])
-    origin = model.card.get("provenance", {})
-    name = origin.get("recipe", {}).get("name")
-    track = origin.get("components", {}).get("dataset", {}).get("name")
-    if name in shipped() and track:
-        recipe = resolve(Recipe.load(name, {"data.track": track}), registry)
-        if recipe.hash == origin["recipe"].get("hash"):
+    if model.card.recipe is not None:
+        return Recipe.from_dict(model.card.recipe)
+    origin = model.card.provenance
+    if origin is not None and origin.recipe.name in shipped() and "dataset" in origin.components:
+        track = origin.components["dataset"].name
+        recipe = resolve(Recipe.load(origin.recipe.name, {"data.track": track}), registry)
+        if recipe.hash == origin.recipe.hash:
             return recipe
     raise UsageError(
         "the model's card does not say which recipe it was trained with: give the folder of its "
@@ -90,12 +99,13 @@ def milder(recipe: Recipe, tuning: Tuning, registry: Registry) -> Recipe:
     resolved = resolve(recipe, registry)
     optimizer = resolved.optimizer
     schedule_free = registry.get("optimizer", optimizer.name).spec.facts.get("train_eval")
-    changes: dict[str, object] = {
+    learning_rates = {
         f"optimizer.{key}": tuning.lr_scale * value
         for key, value in optimizer.options.items()
         if (key == "lr" or key.endswith("_lr")) and isinstance(value, float)
     }
-    changes |= {
+    changes = {
+        **learning_rates,
         "scheduler.name": "constant" if schedule_free else "linear",
         "budget.epochs": tuning.epochs,
         "data.refit": False,
@@ -113,8 +123,8 @@ def images_for(
     """Return images on the device, standardised with the statistics of the model's card."""
     limit = stream_limit(None, device)
     data = build.training_data(recipe, dataset, device, limit)
-    scale = model.card["preprocessing"]
-    return dataclasses.replace(data, mean=scale["mean"], std=scale["std"])
+    steps = model.card.preprocessing
+    return dataclasses.replace(data, mean=steps.mean, std=steps.std)
 
 
 def finetune(
@@ -127,7 +137,7 @@ def finetune(
     checkpoint: Checkpoint,
     teacher: nn.Module | None = None,
     callbacks: Callbacks | None = None,
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+) -> tuple[dict[str, Tensor], FineTuned]:
     """Train a copy of ``module`` with a recipe from :func:`milder`.
 
     Args:
@@ -141,8 +151,7 @@ def finetune(
         callbacks: Functions to call.
 
     Returns:
-        The state of the fine-tuned module on the CPU, and the cost: epochs, examples, seconds,
-        validation accuracy and device.
+        The state of the fine-tuned module on the CPU, and the cost.
 
     Raises:
         InterruptedRunError: ``should_stop`` returned True; the state is saved.
@@ -168,11 +177,11 @@ def finetune(
     if recipe.train.keep == "best":
         state = load_state(folder / "best.safetensors")["model"]
     progress = trainer.progress
-    cost = {
-        "epochs": recipe.budget.epochs,
-        "examples": progress.examples,
-        "train_s": progress.train_s,
-        "validation_accuracy": progress.validation_accuracy,
-        "device": str(device),
-    }
+    cost = FineTuned(
+        epochs=recipe.budget.epochs,
+        examples=progress.examples,
+        train_s=progress.train_s,
+        validation_accuracy=progress.validation_accuracy,
+        device=str(device),
+    )
     return {key: value.detach().cpu().contiguous() for key, value in state.items()}, cost

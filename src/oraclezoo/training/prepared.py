@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
-from oraclezoo.artifacts import build, record
+from oraclezoo.artifacts import build
+from oraclezoo.artifacts.provenance import provenance
+from oraclezoo.artifacts.record import Provenance
+from oraclezoo.card import SMOOTH, Backbone, Card, InputShape, Origin, Preprocessing
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.memory import is_out_of_memory
@@ -64,28 +66,38 @@ class Prepared:
         """Build a new optimizer and scheduler for a model."""
         return build.build_steppers(self.recipe, self.registry, self.data, model)
 
-    def provenance(self, seed: int) -> dict[str, Any]:
-        """Return what identifies a run of this recipe, as ``run.json`` holds it."""
-        return record.provenance(
-            self.recipe,
-            self.registry,
-            self.dataset,
-            self.device,
-            seed,
-            compile=self.execution.compile,
-            deterministic=self.execution.deterministic,
-        )
+    def provenance(self, seed: int) -> Provenance:
+        """Return what identifies a run of this recipe."""
+        return provenance(self.recipe, self.registry, self.dataset, self.execution, seed)
 
-    def card(self, seed: int) -> dict[str, Any]:
+    def card(self, seed: int) -> Card:
         """Return the card of a model that is trained at a seed."""
-        return record.card(
-            self.recipe,
-            self.registry,
-            self.dataset,
-            self.data.mean,
-            self.data.std,
-            self.shape,
-            seed,
+        recipe, dataset, origin = self.recipe, self.dataset, self.provenance(seed)
+        options = dict(recipe.backbone.options)
+        options.pop("pretrained", None)  # the trained weights replace them
+        return Card(
+            backbone=Backbone(recipe.backbone.name, options),
+            input=InputShape(**self.shape),
+            preprocessing=Preprocessing(
+                mean=self.data.mean,
+                std=self.data.std,
+                shifts=recipe.evaluate.shifts,
+                flip=recipe.evaluate.flip and dataset.flip_keeps_label,
+                jpeg_smoothing=0.0 if recipe.augment.jpeg else SMOOTH,  # trained on JPEG images
+            ),
+            classes=tuple(dataset.classes),
+            glyphs=tuple(dataset.glyphs),
+            synthetic=dataset.synthetic,
+            recipe=recipe.to_dict(),
+            provenance=Origin(
+                oraclezoo=origin.oraclezoo,
+                recipe=origin.recipe,
+                refit=recipe.data.refit,
+                seed=seed,
+                components=origin.components,
+                data_sha256=origin.data_sha256,
+            ),
+            receipts=(),
         )
 
 

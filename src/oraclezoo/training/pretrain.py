@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from torch import nn
 
 from oraclezoo.artifacts import build
+from oraclezoo.artifacts.record import Pretraining
 from oraclezoo.data.dataset import digests
 from oraclezoo.engine.records import Callbacks, Checkpoint
 from oraclezoo.engine.trainer import Trainer
@@ -26,7 +26,7 @@ def pretrain(
     seed: int,
     checkpoint: Checkpoint,
     callbacks: Callbacks,
-) -> dict[str, Any]:
+) -> Pretraining:
     """Train ``model`` in place on the track of ``[pretrain]`` for its number of epochs.
 
     Images are standardised with the statistics of the recipe's own track. Optimizer and scheduler
@@ -40,7 +40,7 @@ def pretrain(
         callbacks: ``should_stop`` and ``progress`` are used.
 
     Returns:
-        The record of the pre-training for ``run.json``: track, digests, examples, steps, seconds.
+        The record of the pre-training.
 
     Raises:
         UsageError: The track has fewer classes or another image size.
@@ -74,13 +74,14 @@ def pretrain(
     trainer.fit(should_stop=callbacks.should_stop)
     if trainer.ema is not None:
         model.load_state_dict(trainer.kept.state_dict())
-    return {
-        "track": settings.track,
-        "epochs": settings.epochs,
-        "data_sha256": digests(source.dataset, "train", "validation"),
-        "examples": trainer.progress.examples,
-        "steps": trainer.step,
-        "train_s": trainer.progress.train_s,
-        "compile_s": trainer.progress.compile_s,
-        "validation_accuracy": trainer.progress.validation_accuracy,
-    }
+    progress = trainer.progress
+    return Pretraining(
+        track=settings.track,
+        epochs=settings.epochs,
+        data_sha256=digests(source.dataset, "train", "validation"),
+        examples=progress.examples,
+        steps=trainer.step,
+        train_s=progress.train_s,
+        compile_s=progress.compile_s,
+        validation_accuracy=progress.validation_accuracy,
+    )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from oraclezoo.artifacts.record import earlier_parts, open_folder, outcome
-from oraclezoo.artifacts.run import SCHEMA, Run
+from oraclezoo.artifacts.provenance import earlier_parts
+from oraclezoo.artifacts.record import Outcome, Pretraining, RunRecord, Teaching
+from oraclezoo.artifacts.run import MODEL, PLOTS, Run
+from oraclezoo.codec import encode
+from oraclezoo.engine.device import peak_memory_bytes
 from oraclezoo.engine.images import Streamed
 from oraclezoo.engine.profile import Profiler
 from oraclezoo.engine.records import Epoch
@@ -25,6 +26,15 @@ from oraclezoo.training.pretrain import FOLDER as PRETRAIN
 from oraclezoo.training.teachers import FOLDER as TEACHERS
 from oraclezoo.training.tracking import Tracking
 
+STACKED = "stacked"
+"""``strategy`` in the record of a run that is trained in a stack of seeds."""
+
+STALE = (
+    *("run.json", "best.safetensors", "last.safetensors", "score.safetensors"),
+    *("profile.json", "trace.json"),
+)
+"""Files of an earlier run that a new one removes."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -35,74 +45,110 @@ class Session:
         trainer: The trainer of the run.
         run: Its folder.
         tracking: Its trackers.
-        preparation: Records of pre-training and of teachers, for the totals of the outcome.
+        pretrained: Record of pre-training.
+        taught: Record of teachers.
+        concurrent: Number of seeds in its stack; None for a separate training.
     """
 
     prepared: Prepared
     trainer: Trainer
     run: Run
     tracking: Tracking
-    preparation: tuple[dict[str, Any], ...] = ()
+    pretrained: Pretraining | None = None
+    taught: Teaching | None = None
+    concurrent: int | None = None
 
-    def open(self, *, resumed: bool, profiled: bool | None = None, **facts: Any) -> None:
+    def open(self, *, resumed: bool) -> None:
         """Write the run's recipe and record, and start its trackers.
 
         Args:
             resumed: Whether the trainer continues from a checkpoint of this run.
-            profiled: Whether a profile is taken; None where that is not possible.
-            facts: Fields of ``run.json`` that depend on the kind of training.
         """
         trainer, data, seed = self.trainer, self.prepared.data, self.trainer.seed
-        identity = self.prepared.provenance(seed)
-        open_folder(self.run, self.prepared.recipe, trainer.progress.epoch if resumed else None)
-        self.run.update(
-            **identity,
-            schema=SCHEMA,
-            started=timestamp(),
-            pid=os.getpid(),
-            parts=earlier_parts(self.run, identity) if resumed else [],
-            model=self.prepared.card(seed),
-            status="running",
-            reason=None,
-            **facts,
-            train_images=len(data.images),
-            validation_images=len(data.validation_images),
-            flip=trainer.inputs.augment.flip,
-            streamed=isinstance(data.images, Streamed),
-            **({} if profiled is None else {"profiled": profiled}),
+        provenance = self.prepared.provenance(seed)
+        before = self.run.record if resumed else None
+        self._prepare_folder(trainer.progress.epoch if resumed else None)
+        concurrent, strategy = self.concurrent, None if self.concurrent is None else STACKED
+        if before is not None and concurrent is None:  # no timed benchmark may use its time
+            concurrent, strategy = before.concurrent, before.strategy
+        self.run.write(
+            RunRecord(
+                provenance=provenance,
+                started=timestamp(),
+                status="running",
+                reason=None,
+                parts=() if before is None else earlier_parts(before, provenance),
+                model=self.prepared.card(seed),
+                pid=os.getpid(),
+                concurrent=concurrent,
+                strategy=strategy,
+                pretrained=self.pretrained,
+                taught=self.taught,
+                train_images=len(data.images),
+                validation_images=len(data.validation_images),
+                flip=trainer.inputs.augment.flip,
+                streamed=isinstance(data.images, Streamed),
+                profiled=None if self.concurrent else trainer.profile_folder is not None,
+            )
         )
         self.tracking.begin(self.run, self.prepared.device, trainer.step if resumed else 0)
+
+    def _prepare_folder(self, kept_epochs: int | None) -> None:
+        """Write the recipe and keep the metrics of ``kept_epochs``; None removes earlier files."""
+        folder = self.run.folder
+        write_atomically(folder / "recipe.toml", self.prepared.recipe.to_toml().encode())
+        path = folder / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines()[:kept_epochs] if kept_epochs else []
+        write_atomically(path, "".join(line + "\n" for line in lines).encode())
+        if kept_epochs is None:
+            for stale in STALE:
+                (folder / stale).unlink(missing_ok=True)
+            for subfolder in (MODEL, PLOTS):
+                shutil.rmtree(folder / subfolder, ignore_errors=True)
 
     def log(self, epoch: Epoch) -> None:
         """Append the metrics of an epoch to ``metrics.jsonl`` and pass them to the trackers."""
         with (self.run.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(epoch)) + "\n")
+            file.write(json.dumps(encode(epoch)) + "\n")
         self.tracking.epoch(epoch)
 
     def end(self, error: BaseException) -> None:
         """Record that training ended early with ``error``, and end the trackers."""
         if isinstance(error, (InterruptedRunError, KeyboardInterrupt)):
-            self.run.update(status="interrupted")
+            self.run.end("interrupted")
         elif isinstance(error, DivergedError):
-            self.run.update(status="diverged", reason=str(error))
+            self.run.end("diverged", str(error))
         else:
-            self.run.update(status="failed", reason=f"{type(error).__name__}: {error}")
+            self.run.end("failed", f"{type(error).__name__}: {error}")
         self.tracking.end()
 
     def finish(self) -> Run:
         """Write profile and outcome, end the trackers and remove temporary folders."""
         try:
             self._write_profile()
-            self.run.update(
-                status="done",
-                finished=timestamp(),
-                outcome=outcome(self.trainer, self.prepared.device, self.preparation),
-            )
+            self.run.finish(self._outcome())
         finally:
             self.tracking.end()
         for folder in (PRETRAIN, TEACHERS):
             shutil.rmtree(self.run.folder / folder, ignore_errors=True)
         return self.run
+
+    def _outcome(self) -> Outcome:
+        """Return the totals of the training, with pre-training and teachers."""
+        trainer, progress = self.trainer, self.trainer.progress
+        earlier = [each for each in (self.pretrained, self.taught) if each is not None]
+        return Outcome(
+            steps=trainer.step + sum(each.steps for each in earlier),
+            examples=progress.examples + sum(each.examples for each in earlier),
+            train_s=progress.train_s + sum(each.train_s for each in earlier),
+            compile_s=progress.compile_s + sum(each.compile_s for each in earlier),
+            compiled=trainer.compiled,
+            validation_accuracy=progress.validation_accuracy,
+            validation_loss=progress.validation_loss,
+            best_epoch=progress.best_epoch,
+            best_validation_accuracy=progress.best[0],
+            peak_memory_bytes=peak_memory_bytes(self.prepared.device),
+        )
 
     def _write_profile(self) -> None:
         watch, folder = self.trainer.watch, self.trainer.profile_folder

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from oraclezoo.artifacts.run import Run, folder_name, writable
+from oraclezoo.artifacts.run import Run, folder_name, occupied
 from oraclezoo.engine import together
 from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.records import Epoch, TrainerOptions
@@ -22,9 +21,6 @@ from oraclezoo.recipe.resolve import resolve
 from oraclezoo.training.prepared import Prepared, prepare
 from oraclezoo.training.session import Session, recording_failure
 from oraclezoo.training.tracking import Tracking
-
-STRATEGY = "stacked"
-"""Value of ``strategy`` in ``run.json``."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ def train(
     execution: Execution,
     out: Path = Path("runs"),
     resume: Collection[int] = (),
-    at_once: int | None = None,
+    stack_size: int | None = None,
     callbacks: SeedCallbacks | None = None,
 ) -> list[Run]:
     """Train a recipe at several seeds as one stack.
@@ -68,7 +64,8 @@ def train(
         out: Folder for run folders.
         resume: Seeds that continue from the checkpoint in their folder, if there is one. Seeds at
             different steps are trained in separate groups.
-        at_once: Number of seeds in a stack; by default as many as fit into half of the free memory.
+        stack_size: Number of seeds in a stack; by default as many as fit into half of the free
+            memory.
         callbacks: Functions to call.
 
     Returns:
@@ -85,22 +82,27 @@ def train(
         raise CannotStackError("recipes with pre-training are trained one by one")
     if resolved.distill.teachers:
         raise CannotStackError("recipes with teachers are trained one by one")
-    settings = dataclasses.replace(execution, compile="off", deterministic=False)
+    settings = replace(execution, compile="off", deterministic=False)
     prepared = prepare(resolved, registry, settings)
     trial = [_trainer(prepared, seed, out) for seed in seeds[:2]]
     together.check(trial)
-    size = at_once or together.fitting(trial[0])
+    size = stack_size or together.fitting(trial[0])
     del trial  # their folders do not exist yet
     done: list[Run] = []
-    for first in range(0, len(seeds), size):
-        chunk = seeds[first : first + size]
-        sessions = [
-            _begin(prepared, seed, out, resume=seed in resume, of=len(chunk), warn=callbacks.warn)
-            for seed in chunk
-        ]
-        for _, group in groupby(sorted(sessions, key=_step), key=_step):
-            done += _fit(list(group), callbacks)
-    return sorted(done, key=lambda run: list(seeds).index(run.record["seed"]))
+    with ExitStack() as locks:
+        for seed in seeds:
+            locks.enter_context(occupied(out / folder_name(resolved, seed)))
+        for first in range(0, len(seeds), size):
+            chunk = seeds[first : first + size]
+            sessions = [
+                _begin(
+                    prepared, seed, out, resume=seed in resume, of=len(chunk), warn=callbacks.warn
+                )
+                for seed in chunk
+            ]
+            for _, group in groupby(sorted(sessions, key=_step), key=_step):
+                done += _fit(list(group), callbacks)
+    return sorted(done, key=lambda run: list(seeds).index(run.record.provenance.seed))
 
 
 def _step(session: Session) -> int:
@@ -132,15 +134,13 @@ def _begin(
     """Open the run folder of a seed in a stack of ``of`` seeds."""
     trainer = _trainer(prepared, seed, out)
     run = Run(trainer.folder)
-    writable(out)
-    run.folder.mkdir(exist_ok=True)
     try:
         resumed = resume and trainer.resume()
     except ResultError:  # a broken checkpoint counts as none
         resumed, trainer = False, _trainer(prepared, seed, out)
     tracking = Tracking(prepared.execution.trackers, prepared.registry, warn)
-    session = Session(prepared, trainer, run, tracking)
-    session.open(resumed=resumed, together=of, strategy=STRATEGY)
+    session = Session(prepared, trainer, run, tracking, concurrent=of)
+    session.open(resumed=resumed)
     return session
 
 
@@ -157,7 +157,7 @@ def _fit(group: list[Session], callbacks: SeedCallbacks) -> list[Run]:
         callbacks.on_diverged(trainer.seed, error)
 
     prepared = group[0].prepared
-    facts: Any = prepared.registry.get("optimizer", prepared.recipe.optimizer.name).spec.facts
+    facts = prepared.registry.get("optimizer", prepared.recipe.optimizer.name).spec.facts
     with recording_failure(running.values()):
         stack = Together(
             [session.trainer for session in group], separable=bool(facts.get("separable"))
@@ -178,15 +178,16 @@ def marking(folder: Path, processes: int, should_stop: Callable[[], bool]) -> Ca
     """
     marked: tuple[int, int] | None = None
 
-    def ask() -> bool:
+    def mark_and_ask() -> bool:
         nonlocal marked
         version = _file_version(folder / "run.json")
         if version is not None and version != marked:  # new, or replaced after pre-training
-            Run(folder).update(together=processes, strategy="processes")
+            run = Run(folder)
+            run.write(replace(run.record, concurrent=processes, strategy="processes"))
             marked = _file_version(folder / "run.json")
         return should_stop()
 
-    return ask
+    return mark_and_ask
 
 
 def _file_version(path: Path) -> tuple[int, int] | None:

@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import channels_last, nn
 
+from oraclezoo.artifacts.record import Teaching
 from oraclezoo.artifacts.run import Run
 from oraclezoo.engine.distill import Ensemble
 from oraclezoo.engine.records import Checkpoint
@@ -27,7 +27,7 @@ class Teachers:
     """The ensemble of teachers, and its record for ``run.json``."""
 
     module: nn.Module
-    record: dict[str, Any]
+    record: Teaching
 
 
 def train_teachers(
@@ -55,17 +55,17 @@ def train_teachers(
         train(teacher, derive(seed, "teacher", number) % 2**31, folder)
         for number in range(recipe.distill.teachers)
     ]
-    outcomes = [run.record["outcome"] for run in runs]
+    outcomes = [run.outcome for run in runs]
     module = Ensemble([run.model(registry=prepared.registry).module for run in runs])
     module.requires_grad_(False).eval().to(prepared.device)
     if recipe.train.channels_last:
         module.to(memory_format=channels_last)
-    totals = ("examples", "steps", "train_s", "compile_s")
-    return Teachers(
-        module,
-        {
-            "teachers": len(runs),
-            **{key: sum(outcome[key] for outcome in outcomes) for key in totals},
-            "validation_accuracy": [outcome["validation_accuracy"] for outcome in outcomes],
-        },
+    record = Teaching(
+        teachers=len(runs),
+        examples=sum(outcome.examples for outcome in outcomes),
+        steps=sum(outcome.steps for outcome in outcomes),
+        train_s=sum(outcome.train_s for outcome in outcomes),
+        compile_s=sum(outcome.compile_s for outcome in outcomes),
+        validation_accuracy=tuple(outcome.validation_accuracy for outcome in outcomes),
     )
+    return Teachers(module, record)

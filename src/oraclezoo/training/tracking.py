@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from oraclezoo.artifacts.run import MODEL, Run
+from oraclezoo.codec import encode
 from oraclezoo.contracts import Tracker
 from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import OracleZooError, UsageError
@@ -102,14 +103,11 @@ class Tracking:
         """Pass on the model of a finished run and end all trackers; a second call does nothing."""
         if self._run is None or not self._running:
             return
-        record = self._run.record
-        status = str(record["status"])
+        status = self._run.record.status
         if status == "done":
-            outcome = {f"outcome/{key}": value for key, value in record["outcome"].items()}
-            values = finite(outcome)
-            self._all(
-                "log", lambda tracker: tracker.log(record["outcome"]["steps"], values), PATIENCE_S
-            )
+            outcome = self._run.outcome
+            values = finite({f"outcome/{key}": value for key, value in encode(outcome).items()})
+            self._all("log", lambda tracker: tracker.log(outcome.steps, values), PATIENCE_S)
             self._pass_model(self._run)
         self._all("finish", lambda tracker: tracker.finish(status), LAST_PATIENCE_S)
         for caller in self._running.values():
@@ -183,15 +181,15 @@ class _Caller:
 
 def settings(run: Run) -> dict[str, Any]:
     """Return recipe, components and hardware of a run as a flat mapping for trackers."""
-    record = run.record
+    record = run.record.to_json()
     recipe = run.recipe.to_dict()
     named = {f"recipe.{key}": recipe.pop(key) for key in ("name", "summary")}
-    kept = ("seed", "oraclezoo", "compile", "deterministic", "train_images", "validation_images")
+    copied = ("seed", "oraclezoo", "compile", "deterministic", "train_images", "validation_images")
     return {
         **dict(_flat("", recipe)),
         **named,
         "recipe.hash": record["recipe"]["hash"],
-        **{key: record[key] for key in kept},
+        **{key: record[key] for key in copied},
         **{
             key: value
             for part in ("components", "hardware", "libraries", "data_sha256")

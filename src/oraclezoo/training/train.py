@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from oraclezoo.artifacts.record import refuse_other
-from oraclezoo.artifacts.run import OVERWRITE, Run, folder_name, writable
+from oraclezoo.artifacts.provenance import check_resumable
+from oraclezoo.artifacts.run import OVERWRITE, Run, folder_name, occupied, writable
 from oraclezoo.engine.compiled import wanted
 from oraclezoo.engine.deterministic import deterministic as deterministically
 from oraclezoo.engine.execution import Execution
@@ -86,7 +86,7 @@ def train(
 
     Example:
         >>> run = oz.train("quick", seed=1, device="cpu")  # doctest: +SKIP
-        >>> run.record["outcome"]["validation_accuracy"]  # doctest: +SKIP
+        >>> run.outcome.validation_accuracy  # doctest: +SKIP
         0.93
     """
     registry = registry or build_registry()
@@ -145,18 +145,31 @@ def train_resolved(
     recipe = recipe.uncompressed
     wanted(execution.compile, execution.torch_device(), 0)
     execution.stream_limit()
+    if destination.resume and destination.overwrite:
+        raise UsageError("--resume and --overwrite are mutually exclusive; give one of them")
+    with occupied(destination.run(recipe, seed).folder):
+        return _train(recipe, seed, registry, execution, destination, callbacks)
+
+
+def _train(
+    recipe: Recipe,
+    seed: int,
+    registry: Registry,
+    execution: Execution,
+    destination: Destination,
+    callbacks: Callbacks,
+) -> Run:
+    """Train in a folder that is locked."""
     run = destination.run(recipe, seed)
     exists = (run.folder / "run.json").is_file()
-    if destination.resume and destination.overwrite:
-        raise UsageError("--resume and --overwrite exclude each other; give one of them")
     if exists and not (destination.resume or destination.overwrite):
         raise UsageError(
             f"{run.folder} holds a run: --resume continues it, --overwrite trains again"
         )
     prepared = prepare(recipe, registry, execution, callbacks.progress)
     if exists and destination.resume:
-        refuse_other(run, prepared.provenance(seed))
-        if run.record.get("status") == "done":
+        check_resumable(run, prepared.provenance(seed))
+        if run.record.status == "done":
             run.check()
             if destination.profile:
                 raise UsageError(f"{run.folder} is finished and cannot be profiled; {OVERWRITE}")
@@ -173,11 +186,10 @@ def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Ca
     traces = destination.traces(run)
     checkpoint = Checkpoint(run.folder, destination.resume)
     parts = prepared.parts(seed)
-    for folder in (destination.out, *([] if traces is None else [traces])):
-        writable(folder)
-    run.folder.mkdir(exist_ok=True)
+    if traces is not None:
+        writable(traces)
     started = destination.resume and (run.folder / "last.safetensors").is_file()
-    pretrained = run.record.get("pretrained") if started else None
+    pretrained = run.record.pretrained if started else None
     if recipe.pretrain.epochs and not started:
         pretrained = pretrain(
             prepared, parts.model, seed=seed, checkpoint=checkpoint, callbacks=callbacks
@@ -204,15 +216,9 @@ def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Ca
     except ResultError as error:
         raise ResultError(f"{error}; {OVERWRITE}") from error
     tracking = Tracking(prepared.execution.trackers, prepared.registry, options.warn)
-    teacher_record = None if teachers is None else teachers.record
-    preparation = tuple(each for each in (pretrained, teacher_record) if each)
-    session = Session(prepared, trainer, run, tracking, preparation)
-    session.open(
-        resumed=resumed,
-        profiled=traces is not None,
-        pretrained=pretrained,
-        taught=teacher_record,
-    )
+    taught = None if teachers is None else teachers.record
+    session = Session(prepared, trainer, run, tracking, pretrained, taught)
+    session.open(resumed=resumed)
     return session
 
 

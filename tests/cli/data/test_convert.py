@@ -1,4 +1,4 @@
-"""``oraclezoo data convert`` as it is typed: output, exit statuses, Ctrl-C."""
+"""``oraclezoo data convert``: output, exit statuses, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BENCHMARK = runpy.run_path(
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """330 scans of ten classes, in every format and mode that the benchmark makes."""
+    """330 scans of ten classes, in every format and mode of the benchmark."""
     folder = tmp_path_factory.mktemp("made") / "scans"
     BENCHMARK["make"](folder, 330)
     return folder
@@ -37,12 +37,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def scans(made: Path, tmp_path: Path) -> Path:
-    """A copy that a test may spoil."""
+    """A copy of the scans that a test may modify."""
     return Path(shutil.copytree(made, tmp_path / "scans"))
 
 
 def convert(*arguments: object) -> Result:
-    """The command in this process, with its exit status and both streams."""
+    """Run the command in this process."""
     return CliRunner().invoke(
         cli, ["data", "convert", *map(str, arguments)], catch_exceptions=False
     )
@@ -54,7 +54,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_listed_format_is_converted(scans: Path, tmp_path: Path) -> None:
-    """Ten classes in eleven ways of storing: all there, bright on dark, with a summary."""
+    """All images are converted, bright on dark, with a summary."""
     done = run(scans, "--out", tmp_path / "out", "--size", "28", "--jobs", "2")
     assert done.returncode == 0, done.stderr
     assert "rejected    0 files, 0.0%" in done.stdout
@@ -68,7 +68,7 @@ def test_every_listed_format_is_converted(scans: Path, tmp_path: Path) -> None:
 
 
 def test_json_is_one_document_and_the_report(scans: Path, tmp_path: Path) -> None:
-    """On stdout alone, the same as in the folder."""
+    """stdout contains only the report."""
     done = run(scans, "--out", tmp_path / "out", "--json", "--jobs", "1", "--validation", "20")
     document = json.loads(done.stdout)
     assert document == json.loads((tmp_path / "out" / "report.json").read_text())
@@ -78,7 +78,7 @@ def test_json_is_one_document_and_the_report(scans: Path, tmp_path: Path) -> Non
 
 
 def spoil(scans: Path) -> list[Path]:
-    """Cut every tenth file to half."""
+    """Truncate every tenth file to half its size."""
     chosen = sorted(path for path in scans.rglob("*") if path.is_file())[::10]
     for path in chosen:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -86,12 +86,12 @@ def spoil(scans: Path) -> list[Path]:
 
 
 def test_a_tenth_broken_is_status_3_unless_allowed(scans: Path, tmp_path: Path) -> None:
-    """The rule of the help: the others are written, the report names each, a share may pass."""
+    """The others are written and the report lists each rejected file."""
     broken = spoil(scans)
     done = run(scans, "--out", tmp_path / "out", "--jobs", "2")
     assert done.returncode == 3
     first, second = done.stderr.strip().splitlines()[-2:]
-    assert first.startswith("oraclezoo: 33 files (10.0%) were rejected, 0% are allowed")
+    assert first.startswith("oraclezoo: 33 files (10.0%) were rejected, at most 0% are allowed")
     assert "--allow-rejected PERCENT" in second
     assert "Traceback" not in done.stderr
     assert "rejected    33 files, 10.0%" in done.stdout
@@ -109,7 +109,7 @@ def test_a_tenth_broken_is_status_3_unless_allowed(scans: Path, tmp_path: Path) 
 
 
 def test_mistakes_are_one_clear_line(scans: Path, tmp_path: Path) -> None:
-    """Wrong values are status 2, what cannot be converted is status 1; nothing is written."""
+    """Exit status 2 for invalid values, 1 for unusable input; nothing is written."""
     out = tmp_path / "out"
     for arguments, status, says in (
         ((tmp_path / "absent", "--out", out), 1, "absent: No such file or directory"),
@@ -119,11 +119,11 @@ def test_mistakes_are_one_clear_line(scans: Path, tmp_path: Path) -> None:
         (
             (scans, "--out", out, "--validation", "60", "--test", "40"),
             2,
-            "leave no percent for training",
+            "must leave images for training",
         ),
-        ((scans, "--out", scans), 2, "give another folder for the output"),
-        ((scans / "0", "--out", out), 1, "two class folders with images are the least"),
-        ((__file__, "--out", out), 1, "neither a folder nor a whole tar or zip archive"),
+        ((scans, "--out", scans), 2, "the output folder must differ"),
+        ((scans / "0", "--out", out), 1, "at least two class folders with images are required"),
+        ((__file__, "--out", out), 1, "not a folder or a complete tar or zip archive"),
         ((scans, "--out", out, "--jobs", "0"), 2, "not in the range"),
     ):
         done = convert(*arguments)
@@ -133,7 +133,7 @@ def test_mistakes_are_one_clear_line(scans: Path, tmp_path: Path) -> None:
 
 
 def test_options_agree_with_what_they_stand_for() -> None:
-    """The size's bound is the track's, the choices are the library's."""
+    """Bounds and choices are those of the library."""
     options = {option.name: option for option in module.command.params}
     assert options["size"].type.max == MAX_IMAGE_SIZE  # type: ignore[attr-defined]  # a range
     assert get_args(module.Naming) == get_args(Naming)
@@ -142,13 +142,13 @@ def test_options_agree_with_what_they_stand_for() -> None:
 def test_folders_named_as_oracle_mnists_classes_are_pointed_out(
     tmp_path: Path, scans: Path
 ) -> None:
-    """By a hint that says which option; nothing is guessed."""
+    """A hint names the option."""
     from oraclezoo.data.characters import CLASSES
 
     for label, name in enumerate(CLASSES):
         (scans / str(label)).rename(scans / name)
     done = convert(scans, "--out", tmp_path / "out", "--jobs", 1)
-    assert "--classes oracle-mnist uses its label order" in done.stderr
+    assert "use --classes oracle-mnist for its label order" in done.stderr
     assert idx(data_dir=tmp_path / "out").classes == tuple(sorted(CLASSES))
     done = convert(scans, "--out", tmp_path / "out", "--jobs", 1, "--classes", "oracle-mnist")
     assert "label order" not in done.stderr
@@ -156,8 +156,8 @@ def test_folders_named_as_oracle_mnists_classes_are_pointed_out(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
-def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
-    """Status 130, one line that says how to go on, no traceback of any process; then it goes on."""
+def test_ctrl_c_keeps_prepared_images(tmp_path: Path) -> None:
+    """Exit status 130 and one line that says how to resume, no traceback; then it resumes."""
     BENCHMARK["make"](tmp_path / "scans", 1500)
     arguments = [str(tmp_path / "scans"), "--out", str(tmp_path / "out"), "--jobs", "2"]
     program = [sys.executable, "-m", "oraclezoo", "data", "convert", *arguments]
@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
-    assert "run the same command again to go on" in stderr.splitlines()[-1]
+    assert "run the same command again to resume" in stderr.splitlines()[-1]
     assert not stdout
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".convert"]
     done = run(*arguments, "--json")
@@ -181,7 +181,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
 
 
 def test_light_help() -> None:
-    """The group's help and the command's import neither NumPy nor Pillow."""
+    """Help does not import NumPy or Pillow."""
     code = (
         "import sys\nfrom oraclezoo.cli import cli\n"
         "try:\n    cli(['data', *sys.argv[1:], '--help'])\n"
@@ -193,7 +193,7 @@ def test_light_help() -> None:
 
 
 def test_a_prepared_image_is_what_prepare_gives(scans: Path, tmp_path: Path) -> None:
-    """What is trained on and what is predicted from go the same way."""
+    """Training and prediction share the preprocessing."""
     convert(scans, "--out", tmp_path / "out", "--jobs", 1, "--validation", 0)
     dataset = idx(data_dir=tmp_path / "out")
     held = {image.tobytes() for image in dataset.split("test").images}

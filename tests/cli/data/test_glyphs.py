@@ -1,4 +1,4 @@
-"""``oraclezoo data glyphs`` and ``preview --beside``, as a user meets them."""
+"""``oraclezoo data glyphs`` and ``preview --beside``."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_characters_of_ones_own_become_a_track(tmp_path: Path) -> None:
 
 
 def test_two_tracks_are_shown_beside_each_other(tmp_path: Path) -> None:
-    """One picture with both; other classes are refused."""
+    """Both tracks are in one picture; tracks with other classes are rejected."""
     sheet = tmp_path / "sheet.png"
     arguments = [
         "data",

@@ -1,4 +1,4 @@
-"""``oraclezoo plugins check``: a table of verdicts, and the exit status that scripts go by."""
+"""``oraclezoo plugins check``: verdicts and exit status."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(*arguments: str) -> Result:
 
 
 def offer(site: Any, distribution: str, **schedulers: str) -> None:
-    """Install a plugin with schedulers: name to class of the source above."""
+    """Install a plugin with schedulers, as pairs of a name and a class of the source above."""
     heavy = site.add(f"{distribution}-parts", SCHEDULERS)
     specs = ", ".join(
         f"Spec('scheduler', {name!r}, '{heavy}:{factory}', 'x', facts={{'metric': False}})"
@@ -43,7 +43,7 @@ def offer(site: Any, distribution: str, **schedulers: str) -> None:
 
 
 def test_each_check_has_a_line(site: Any) -> None:
-    """Kind, qualified name, check, verdict and reason; exit 0 when none fails."""
+    """Each line has kind, qualified name, check, verdict and reason; the exit status is 0."""
     offer(site, "zoo-good", steady="Good")
     result = run("zoo-good")
     assert result.exit_code == 0, result.output
@@ -66,7 +66,7 @@ def test_each_check_has_a_line(site: Any) -> None:
 
 
 def test_a_failure_is_exit_status_3_with_its_reason(site: Any) -> None:
-    """On stderr in full, since a terminal cuts the table; what is sound still passes."""
+    """The full reason is on stderr; other components still pass."""
     offer(site, "zoo-mixed", steady="Good", wrong="Negative")
     result = run("zoo-mixed")
     assert result.exit_code == 3
@@ -81,7 +81,7 @@ def test_a_failure_is_exit_status_3_with_its_reason(site: Any) -> None:
 
 
 def test_a_plugin_that_does_not_load_fails(site: Any) -> None:
-    """With the reason and the fix of its quarantine."""
+    """The output has the reason and the fix of its quarantine."""
     site.add("zoo-bad", "raise RuntimeError('no luck')")
     result = run("zoo-bad", "--json")
     assert result.exit_code == 3
@@ -92,7 +92,7 @@ def test_a_plugin_that_does_not_load_fails(site: Any) -> None:
 
 
 def test_a_half_of_a_distribution_that_does_not_load_is_told_beside_the_other(site: Any) -> None:
-    """One entry point in quarantine; what the other offers is checked all the same."""
+    """One entry point is quarantined; the components of the other are still checked."""
     offer(site, "zoo-half", steady="Good")
     site.add("zoo-half", "raise RuntimeError('no luck')", entry="second")
     result = run("zoo-half", "--json")
@@ -103,7 +103,7 @@ def test_a_half_of_a_distribution_that_does_not_load_is_told_beside_the_other(si
 
 
 def test_a_name_that_nothing_goes_by_is_wrong_usage(site: Any) -> None:
-    """With the nearest ones."""
+    """The error suggests similar names."""
     offer(site, "zoo-good", steady="Good")
     result = run("stedy")
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""Plugins that misbehave when they are built or used: named, told, and nothing else broken."""
+"""Plugins that misbehave: errors name them, and everything else works."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ FATAL = "class Final(BaseException):\n    pass\n\n\nraise Final('over')\n"
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A process environment in which the distribution ``rude`` is installed."""
+    """Return a process environment with the distribution ``rude`` installed."""
     site = tmp_path / "site"
     (site / "rude").mkdir(parents=True)
     (site / "rude" / "__init__.py").write_text("")
@@ -79,13 +79,13 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def run(
     environment: dict[str, str], here: Path, *arguments: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the program in ``here``."""
+    """Run the command line in ``here``."""
     command = [sys.executable, "-m", "oraclezoo", *arguments]
     return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True)
 
 
 def small(data: Path, backbone: str) -> list[str]:
-    """Options of a tiny training of a backbone."""
+    """Return options for a tiny training run of a backbone."""
     pairs = (f"backbone.name={backbone}", "budget.epochs=1", "budget.batch_size=16")
     options = [part for pair in pairs for part in ("-s", pair)]
     return [*options, "--track", "idx", "--data-dir", str(data), "--device", "cpu"]
@@ -94,7 +94,7 @@ def small(data: Path, backbone: str) -> list[str]:
 def test_what_plugins_print_never_reaches_stdout(
     environment: dict[str, str], tiny_idx: Path, tmp_path: Path
 ) -> None:
-    """--json is one document, whatever is printed at import, when built, or in a step."""
+    """--json prints one document, whatever plugins print at import, when built, or in a step."""
     done = run(environment, tmp_path, "train", "authors-cnn", "--json", *small(tiny_idx, "loud"))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["data"]["status"] == "done"
@@ -105,9 +105,9 @@ def test_what_plugins_print_never_reaches_stdout(
 @pytest.mark.parametrize(
     ("backbone", "says"),
     [
-        ("wrongshape", "gives (2, 5) for 2 images, not (2, 4)"),
+        ("wrongshape", "returned shape (2, 5) for 2 images, not (2, 4)"),
         ("raises", "cannot be built: ValueError: no such luck"),
-        ("nothing", "gives a NoneType, not a torch module"),
+        ("nothing", "returned a NoneType, not a torch module"),
         ("fails", "fails on images of 16 x 16"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_backbone_that_breaks_its_contract_is_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One line with the plugin's name, before any training."""
+    """One line names the plugin before training."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(environment["PYTHONPATH"])
     done = CliRunner().invoke(cli, ["train", "authors-cnn", *small(tiny_idx, backbone)])
@@ -136,7 +136,7 @@ def test_a_backbone_that_breaks_its_contract_is_named(
 def test_an_import_that_raises_anything_is_quarantined(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Even what is no Exception; everything else of the distribution works."""
+    """This includes exceptions that are no Exception; the rest of the distribution works."""
     done = run(environment, tmp_path, "plugins", "--json")
     assert done.returncode == 0, done.stderr
     rows = {row["entry_point"]: row for row in json.loads(done.stdout)["data"]}

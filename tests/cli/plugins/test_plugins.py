@@ -1,4 +1,4 @@
-"""``oraclezoo plugins`` shows them all; ``plugins doctor`` explains and gives the fix."""
+"""``oraclezoo plugins`` and ``oraclezoo plugins doctor``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def run(*arguments: str) -> Result:
 
 
 def problems(result: Result) -> list[dict[str, Any]]:
-    found = json.loads(result.stdout)
-    assert found["schema"] == "oraclezoo/plugins-doctor/1"
-    listed: list[dict[str, Any]] = found["data"]["problems"]
+    actual = json.loads(result.stdout)
+    assert actual["schema"] == "oraclezoo/plugins-doctor/1"
+    listed: list[dict[str, Any]] = actual["data"]["problems"]
     return listed
 
 
 @pytest.fixture
 def motley(site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """One plugin that works, one broken, one disabled, one empty."""
+    """Install a working, a broken, a disabled and an empty plugin."""
     site.offer("zoo-good", "good-net")
     site.add("zoo-bad", "raise RuntimeError('no luck')", version="0.3")
     site.offer("zoo-off", "off-net")
@@ -34,7 +34,7 @@ def motley(site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_every_plugin_has_a_line(motley: Any) -> None:
-    """Distribution, version, entry point, status, and what it offers or why not."""
+    """Each line has distribution, version, entry point, status, and components or reason."""
     result = run()
     assert result.exit_code == 0
     lines = {line.split()[0]: line for line in result.stdout.splitlines()}
@@ -47,10 +47,10 @@ def test_every_plugin_has_a_line(motley: Any) -> None:
 
 
 def test_plugins_as_json(motley: Any) -> None:
-    """One document: the same, with the names that each offers."""
-    found = json.loads(run("--json").stdout)
-    assert found["schema"] == "oraclezoo/plugins/1"
-    records = {record["distribution"]: record for record in found["data"]}
+    """The document also has the names of the components."""
+    actual = json.loads(run("--json").stdout)
+    assert actual["schema"] == "oraclezoo/plugins/1"
+    records = {record["distribution"]: record for record in actual["data"]}
     assert records["zoo-good"]["offers"] == [{"kind": "backbone", "name": "good-net"}]
     assert records["zoo-bad"]["status"] == "quarantined"
     assert records["zoo-bad"]["fix"]
@@ -58,7 +58,7 @@ def test_plugins_as_json(motley: Any) -> None:
 
 
 def test_the_doctor_is_content_with_working_plugins(site: Any) -> None:
-    """Exit 0, and it counts them."""
+    """The exit status is 0, and working plugins are counted."""
     site.offer("zoo-good", "good-net")
     result = run("doctor")
     assert result.exit_code == 0
@@ -67,14 +67,14 @@ def test_the_doctor_is_content_with_working_plugins(site: Any) -> None:
 
 
 def test_the_doctor_explains_every_problem(motley: Any) -> None:
-    """What, why and the fix of each, errors first; exit 1 for the quarantined one."""
+    """Each problem has a cause and a fix, errors first; a quarantined plugin gives status 1."""
     result = run("doctor", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["data"]["healthy"] is False
-    found = problems(result)
-    assert [p["level"] for p in found] == ["error", "warning", "warning", "note"]
-    assert all(p["what"] and p["why"] and p["fix"] for p in found)
-    bad, empty, typo, off = found
+    actual = problems(result)
+    assert [p["level"] for p in actual] == ["error", "warning", "warning", "note"]
+    assert all(p["what"] and p["why"] and p["fix"] for p in actual)
+    bad, empty, typo, off = actual
     assert "zoo-bad:main" in bad["what"]
     assert "no luck" in bad["traceback"]
     assert "provides no components" in empty["why"]
@@ -83,7 +83,7 @@ def test_the_doctor_explains_every_problem(motley: Any) -> None:
 
 
 def test_the_doctor_in_words(motley: Any) -> None:
-    """The traceback is shown when asked for."""
+    """--debug shows the traceback."""
     result = run("doctor")
     assert result.exit_code == 1
     assert "error: quarantined: zoo-bad:main" in result.stdout
@@ -94,7 +94,7 @@ def test_the_doctor_in_words(motley: Any) -> None:
 
 
 def test_the_doctor_knows_clashes(site: Any) -> None:
-    """A name that two plugins offer is a warning, one that a built-in has a note; neither fails."""
+    """A name in two plugins is a warning, a built-in's name is a note; neither fails."""
     site.offer("zoo-a", "shared-net", "resnet18")
     site.offer("zoo-b", "shared-net")
     result = run("doctor", "--json")
@@ -107,14 +107,14 @@ def test_the_doctor_knows_clashes(site: Any) -> None:
 
 
 def test_strict_does_not_silence_the_doctor(motley: Any) -> None:
-    """What is strict elsewhere is explained here."""
+    """With --strict, the doctor still explains problems."""
     result = CliRunner().invoke(cli, ["--strict", "plugins", "doctor"])
     assert result.exit_code == 1
     assert "zoo-bad:main" in result.stdout
 
 
 def test_the_doctor_finds_a_target_that_is_not_there(site: Any) -> None:
-    """Module or name: an error with the fix, exit 1; what is there is not touched."""
+    """A missing module or name is an error with a fix and status 1; nothing is imported."""
     hook = "@hookimpl\ndef oraclezoo_backbones():\n    return ["
     spec = "Spec('backbone', '{}', '{}', 'x'), "
     module = site.add("zoo-parts", "class Net: ...")
@@ -132,7 +132,7 @@ def test_the_doctor_finds_a_target_that_is_not_there(site: Any) -> None:
 
 
 def test_the_doctor_times_what_loads_slowly(site: Any) -> None:
-    """A plugin that sleeps when imported is named, with how long it took; it still works."""
+    """A plugin with a slow import is reported with the time; it still works."""
     site.add("zoo-slow", "import time\ntime.sleep(0.6)\n")
     site.offer("zoo-slow", "slow-net", entry="other")
     result = run("doctor", "--json")
@@ -145,7 +145,7 @@ def test_the_doctor_times_what_loads_slowly(site: Any) -> None:
 
 
 def test_the_doctor_knows_an_api_that_was_left(site: Any) -> None:
-    """A range that ends before this oraclezoo's, or begins after it."""
+    """The plugin's range of API versions lies before or after the current one."""
     site.add("zoo-old", "oraclezoo_plugin_api = '<1'")
     (problem,) = problems(run("doctor", "--json"))
     assert "zoo-old" in problem["what"]

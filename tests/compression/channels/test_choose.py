@@ -1,4 +1,4 @@
-"""Which channels go, and how many: blocks, scopes, scores and the strength for a target."""
+"""Selection of channels: blocks, scopes, scores, and strength for a target."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def random_scores(groups: tuple[Group, ...], seed: int = 0) -> list[torch.Tensor
 def test_more_strength_takes_the_same_and_more(
     sizes: list[int], strengths: tuple[float, float], scope: str, round_to: int
 ) -> None:
-    """What stays is a multiple, and never less than a tenth; nothing goes at no strength."""
+    """Strength 0 removes nothing; groups keep a multiple of the block, and at least a tenth."""
     groups = made(*sizes)
     scores = random_scores(groups)
     weak, strong = (
@@ -55,7 +55,10 @@ def test_more_strength_takes_the_same_and_more(
 
 
 def test_scopes_rank_within_and_across_layers() -> None:
-    """Globally the poor layer goes, uniformly a half of each; without scores a layer stays."""
+    """A global ranking removes the weak layer, a uniform one half of each.
+
+    Layers without scores stay whole.
+    """
     groups = made(16, 16, 16)
     scores = [torch.linspace(0.1, 0.2, 16), torch.linspace(5, 6, 16), None]
     whole = choose(groups, scores, 0.5, scope="global", round_to=2)
@@ -66,11 +69,11 @@ def test_scopes_rank_within_and_across_layers() -> None:
 
 
 def test_isomorphic_layers_are_ranked_among_themselves() -> None:
-    """Of a ViT the widths of MLPs are not held against those of heads or of the stream."""
-    found = groups_of("vit")
-    scores = [torch.full((group.size,), 1.0 + group.size) for group in found.groups]
-    choice = choose(found.groups, scores, 0.5, scope="isomorphic", round_to=8)
-    parts = {group.name: len(gone) for group, gone in zip(found.groups, choice, strict=True)}
+    """MLP widths of a ViT are not ranked with heads or the residual stream."""
+    groups = groups_of("vit")
+    scores = [torch.full((group.size,), 1.0 + group.size) for group in groups.groups]
+    choice = choose(groups.groups, scores, 0.5, scope="isomorphic", round_to=8)
+    parts = {group.name: len(gone) for group, gone in zip(groups.groups, choice, strict=True)}
     assert parts["blocks.0.mlp.fc1"] + parts["blocks.1.mlp.fc1"] > 600
     assert parts["blocks.0.attn.qkv"] + parts["blocks.1.attn.qkv"] > 40
     assert parts["blocks.1.mlp.fc2"] > 70
@@ -78,22 +81,22 @@ def test_isomorphic_layers_are_ranked_among_themselves() -> None:
 
 @pytest.mark.parametrize("method", [method for method in IMPORTANCES if method != "random"])
 def test_a_channel_that_does_nothing_is_the_first_to_go(method: str) -> None:
-    """Its weights are nothing wherever it is."""
-    module, found = net("oraclenet"), groups_of("oraclenet")
+    """A channel with zero weights has the lowest score in all measures."""
+    module, groups = net("oraclenet"), groups_of("oraclenet")
     tensors = dict(module.named_parameters())
     with torch.no_grad():
-        for cut in found.groups[0].cuts:
+        for cut in groups.groups[0].cuts:
             if cut.place[0] in tensors:
                 tensors[cut.place[0]].index_fill_(cut.place[1], torch.tensor([17]), 0.0)
     batches = [(torch.randn(8, 1, 28, 28), torch.arange(8))]
-    scores = score(method, module, found.groups, batches, 0)[0]
+    scores = score(method, module, groups.groups, batches, 0)[0]
     assert scores is not None
     assert scores.argmin() == 17
     assert (scores >= 0).all()
 
 
 def test_magnitude_weighs_each_layer_by_its_own_mean() -> None:
-    """A layer a thousand times larger than the others has no more of a say."""
+    """A layer with weights a thousand times larger does not dominate the scores."""
     net_ = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     with torch.no_grad():
         net_[0].weight.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None].sqrt())
@@ -105,7 +108,7 @@ def test_magnitude_weighs_each_layer_by_its_own_mean() -> None:
 
 
 def test_taylor_foretells_the_change_of_the_loss() -> None:
-    """The square of what a small weight adds to the loss, but for the group's mean."""
+    """Scores are squared changes of the loss by a small weight, relative to the mean."""
     torch.manual_seed(0)
     net_ = nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3))
     images, labels = torch.randn(40, 5), torch.arange(40) % 3
@@ -123,17 +126,17 @@ def test_taylor_foretells_the_change_of_the_loss() -> None:
             net_[2].weight[:, channel] = 0
             changes.append(float(F.cross_entropy(net_(images), labels) - before) ** 2)
             net_[2].weight[:, channel] = kept
-    wanted = torch.tensor(changes, dtype=torch.float64)
-    assert torch.allclose(scores, wanted / wanted.mean(), rtol=0.05, atol=0.02)
+    expected = torch.tensor(changes, dtype=torch.float64)
+    assert torch.allclose(scores, expected / expected.mean(), rtol=0.05, atol=0.02)
 
 
 def test_bn_scale_has_nothing_to_say_of_nets_without_batch_norm() -> None:
-    """And of the layers that have none."""
+    """Groups without batch norm have no score."""
     assert score("bn-scale", net("lenet5"), groups_of("lenet5").groups, (), 0) == [None] * 3
 
 
 def test_random_is_the_same_at_one_seed_only() -> None:
-    """A control that can be run again."""
+    """Random scores are reproducible by seed."""
     groups = made(64)
     first, again, other = (random_scores(groups, seed)[0] for seed in (0, 0, 1))
     assert torch.equal(first, again)  # type: ignore[arg-type]  # random scores everything
@@ -142,19 +145,19 @@ def test_random_is_the_same_at_one_seed_only() -> None:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_the_weakest_pruning_that_meets_the_target(scope: str) -> None:
-    """One block less is too much, and the net that was asked about is untouched."""
-    module, found = net("resnet18"), groups_of("resnet18")
+    """One block less would miss the target; the network is not changed."""
+    module, groups = net("resnet18"), groups_of("resnet18")
     before = size.macs(module, in_chans=1, image_size=28)
-    asked = []
+    calls = []
 
     def cost(cut: nn.Module) -> float:
-        asked.append(size.macs(cut, in_chans=1, image_size=28) / before)
-        return asked[-1]
+        calls.append(size.macs(cut, in_chans=1, image_size=28) / before)
+        return calls[-1]
 
     best = find(
         module,
-        found.groups,
-        random_scores(found.groups),
+        groups.groups,
+        random_scores(groups.groups),
         target=0.5,
         cost=cost,
         scope=scope,
@@ -162,18 +165,18 @@ def test_the_weakest_pruning_that_meets_the_target(scope: str) -> None:
     )
     assert 0.47 < best.cost <= 0.5
     assert size.macs(module, in_chans=1, image_size=28) == before
-    assert len(asked) == len(set(asked))  # each structure once
+    assert len(calls) == len(set(calls))  # each structure once
 
 
 def test_a_target_out_of_reach_says_how_far_it_goes() -> None:
-    """The frozen layer and the tenth that stays cost something."""
-    module, found = net("oraclenet"), groups_of("oraclenet")
+    """Frozen layers and the minimum of a tenth limit the reachable cost."""
+    module, groups = net("oraclenet"), groups_of("oraclenet")
     before = size.parameters(module)
     with pytest.raises(UsageError, match=r"0\.0001 cannot be reached: .* reaches 0\.0"):
         find(
             module,
-            found.groups,
-            random_scores(found.groups),
+            groups.groups,
+            random_scores(groups.groups),
             target=1e-4,
             cost=lambda cut: size.parameters(cut) / before,
             scope="uniform",

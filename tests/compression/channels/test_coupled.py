@@ -1,4 +1,4 @@
-"""Coupled channels: torch-pruning's own cut is the oracle, and masked channels are another."""
+"""Coupled channels, checked against torch-pruning and against masked channels."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def random_choice(groups: tuple[Group, ...], round_to: int = 8) -> tuple[tuple[i
 
 @PER_NET
 def test_a_cut_net_still_classifies(key: str) -> None:
-    """Shapes fit, the classes stay, and what was to go is gone."""
-    cut, found = net(key), groups_of(key)
+    """Shapes are consistent, all classes stay, and the selected channels are gone."""
+    cut, groups = net(key), groups_of(key)
     before = sum(parameter.numel() for parameter in cut.parameters())
-    plan = make(cut, places(found.groups, random_choice(found.groups)), {})
+    plan = make(cut, places(groups.groups, random_choice(groups.groups)), {})
     assert plan.gone
     logits = cut(torch.randn(2, 1, 28, 28))
     assert logits.shape == (2, 10)
@@ -40,14 +40,14 @@ def test_a_cut_net_still_classifies(key: str) -> None:
 
 @pytest.mark.parametrize("key", [key for key in NETS if key not in ("vit", "grouped")])
 def test_the_same_channels_cut_by_torch_pruning_leave_the_same_net(key: str) -> None:
-    """Tensor for tensor, and the same logits to the last bit."""
-    ours, theirs, found = net(key), net(key), groups_of(key)
-    choice = random_choice(found.groups)
-    make(ours, places(found.groups, choice), {})
+    """Tensors and logits are bit-identical."""
+    ours, theirs, groups = net(key), net(key), groups_of(key)
+    choice = random_choice(groups.groups)
+    make(ours, places(groups.groups, choice), {})
     theirs.requires_grad_(True)
     graph = torch_pruning.DependencyGraph().build_dependency(theirs, IMAGE, verbose=False)
     names = dict(theirs.named_modules())
-    for group, channels in zip(found.groups, choice, strict=True):
+    for group, channels in zip(groups.groups, choice, strict=True):
         layer = names[group.name]
         pruner = graph.get_pruner_of_module(layer)
         graph.get_pruning_group(layer, pruner.prune_out_channels, list(channels)).prune()
@@ -62,12 +62,12 @@ def test_the_same_channels_cut_by_torch_pruning_leave_the_same_net(key: str) -> 
 
 @pytest.mark.parametrize("key", CONVOLUTIONAL)
 def test_channels_that_nobody_listens_to_can_go_without_a_trace(key: str) -> None:
-    """With the weights that read them at nothing, the net gives the same logits without them."""
-    whole, found = net(key), groups_of(key)
-    choice = random_choice(found.groups)
-    gone = places(found.groups, choice)
+    """Channels whose outgoing weights are zero do not affect the logits."""
+    whole, groups = net(key), groups_of(key)
+    choice = random_choice(groups.groups)
+    gone = places(groups.groups, choice)
     tensors = dict(whole.named_parameters())
-    readers = {cut.place for group in found.groups for cut in group.cuts if cut.kind == "in"}
+    readers = {cut.place for group in groups.groups for cut in group.cuts if cut.kind == "in"}
     with torch.no_grad():
         for name, dim in readers:
             tensors[name].index_fill_(dim, torch.tensor(sorted(gone[name, dim])).long(), 0.0)
@@ -78,12 +78,12 @@ def test_channels_that_nobody_listens_to_can_go_without_a_trace(key: str) -> Non
 
 
 def test_heads_lose_the_same_dimensions_everywhere() -> None:
-    """Of a ViT: q, k, v and the projection agree, and the attention knows its new sizes."""
-    cut, found = net("vit"), groups_of("vit")
-    heads = [group for group in found.groups if group.name.endswith("attn.qkv")]
+    """q, k, v and projection of a ViT agree, and the attention's sizes are updated."""
+    cut, groups = net("vit"), groups_of("vit")
+    heads = [group for group in groups.groups if group.name.endswith("attn.qkv")]
     assert [group.size for group in heads] == [64, 64]
-    choice = tuple((1, 2, 40) if group in heads else () for group in found.groups)
-    plan = make(cut, places(found.groups, choice), {})
+    choice = tuple((1, 2, 40) if group in heads else () for group in groups.groups)
+    plan = make(cut, places(groups.groups, choice), {})
     attention = cut.get_submodule("blocks.0.attn")
     assert (attention.head_dim, attention.attn_dim, attention.num_heads) == (61, 183, 3)
     assert attention.scale == 61**-0.5
@@ -101,7 +101,7 @@ def test_heads_lose_the_same_dimensions_everywhere() -> None:
             part.qkv.bias[rows] = 0.0
             part.fused_attn, part.scale = False, 61**-0.5
     again = copy.deepcopy(whole)
-    make(again, places(found.groups, choice), {})
+    make(again, places(groups.groups, choice), {})
     images = torch.randn(2, 1, 28, 28)
     assert torch.allclose(again(images), whole(images), rtol=1e-4, atol=1e-5)
     for block in (0, 1):
@@ -110,7 +110,7 @@ def test_heads_lose_the_same_dimensions_everywhere() -> None:
 
 
 def test_frozen_layers_and_the_classifier_stay_whole() -> None:
-    """The whitening and the classes are named with the reason; a learned first layer may go."""
+    """Whitening and classifier have reasons; a trainable first layer is pruned."""
     assert groups_of("oraclenet").whole == {
         "head": "the classifier's outputs are the classes",
         "whiten": "whiten is frozen",
@@ -119,19 +119,19 @@ def test_frozen_layers_and_the_classifier_stay_whole() -> None:
 
 
 def test_attention_of_unknown_form_is_left_alone() -> None:
-    """Norms inside the heads: they stay whole, with a reason, and all else may go."""
-    made = prune_nets.REGISTRY.create(
+    """Attention with norms inside the heads stays whole, with a reason."""
+    result = prune_nets.REGISTRY.create(
         "backbone", "timm/vit_base_patch16_xp_224", in_chans=1, num_classes=10, image_size=32
     )
-    found = coupled(made, torch.zeros(1, 1, 32, 32))
-    assert "not supported" in found.whole["blocks.0.in_proj"]
+    actual = coupled(result, torch.zeros(1, 1, 32, 32))
+    assert "not supported" in actual.whole["blocks.0.in_proj"]
 
 
 def test_finding_groups_leaves_the_net_as_it_was() -> None:
-    """Weights, gradients' flags and mode."""
-    made = net("oraclenet").train()
-    before = {key: value.clone() for key, value in made.state_dict().items()}
-    coupled(made, IMAGE)
-    assert made.training
-    assert not made.get_parameter("whiten.weight").requires_grad
-    assert all(torch.equal(before[key], value) for key, value in made.state_dict().items())
+    """Weights, requires_grad and mode do not change."""
+    network = net("oraclenet").train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    coupled(network, IMAGE)
+    assert network.training
+    assert not network.get_parameter("whiten.weight").requires_grad
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())

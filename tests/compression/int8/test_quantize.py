@@ -1,4 +1,4 @@
-"""Quantization: ranges, types, what stays in float, and what a scan finds."""
+"""Quantization: ranges, types, layers in float, and sensitivity scans."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 class Net(nn.Module):
-    """Two convolutions and a classifier; the second one's weights can be made hard to round."""
+    """Two convolutions and a classifier; the second convolution can be made sensitive."""
 
     def __init__(self, outlier: float) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Net(nn.Module):
 
 
 def exported(outlier: float = 0.1) -> bytes:
-    """The net with preprocessing and softmax, as an ONNX file."""
+    """Return the ONNX file with preprocessing and softmax."""
     torch.manual_seed(0)
     module = Shipped(Net(outlier).eval(), 0.5, 0.3)
     return onnx_file.to_onnx(module, in_chans=1, image_size=8, card={"a": 1})
@@ -48,24 +48,24 @@ def exported(outlier: float = 0.1) -> bytes:
 
 @pytest.fixture(scope="module")
 def images() -> Pixels:
-    """Sixty-four images of noise."""
+    """Return 64 noise images."""
     return np.random.default_rng(0).integers(0, 256, (64, 8, 8), dtype=np.uint8)
 
 
 def feeds(images: Pixels) -> Iterator[dict[str, Pixels]]:
-    """Batches of sixteen."""
+    """Return batches of 16."""
     return ({"images": images[start : start + 16]} for start in range(0, len(images), 16))
 
 
 def classify(model: onnx.ModelProto | bytes, images: Pixels) -> npt.NDArray[np.float32]:
-    """Probabilities of a graph."""
+    """Return the probabilities of a graph."""
     content = model if isinstance(model, bytes) else model.SerializeToString()
-    found: npt.NDArray[np.float32] = open_session(content).run(None, {"images": images})[0]
-    return found
+    actual: npt.NDArray[np.float32] = open_session(content).run(None, {"images": images})[0]
+    return actual
 
 
 def test_weights_are_int8_by_channel_and_activations_uint8(images: Pixels) -> None:
-    """Every convolution's weights have a scale for each output channel; the file passes checks."""
+    """Each convolution has one scale per output channel; the file passes the checker."""
     model = quantize.to_int8(quantize.prepare(exported(), feeds(images)))
     onnx_file.checked(model)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -85,7 +85,7 @@ def test_weights_are_int8_by_channel_and_activations_uint8(images: Pixels) -> No
 
 
 def test_preprocessing_and_what_follows_the_last_layer_stay_in_float(images: Pixels) -> None:
-    """The logits are not rounded to 256 levels, and nothing before the net is touched."""
+    """Neither logits nor preprocessing are quantized."""
     prepared = quantize.prepare(exported(), feeds(images))
     operators = {node.name: node.op_type for node in prepared.model.graph.node}
     assert sorted(operators[name] for name in prepared.outside) == sorted(
@@ -100,7 +100,7 @@ def test_preprocessing_and_what_follows_the_last_layer_stay_in_float(images: Pix
 
 @pytest.mark.parametrize("calibration", ["minmax", "entropy", "percentile"])
 def test_every_calibration_keeps_the_predictions(images: Pixels, calibration: str) -> None:
-    """On the images it saw, probabilities move by little."""
+    """Probabilities on the calibration images change little."""
     content = exported()
     prepared = quantize.prepare(content, feeds(images), calibration)
     before, after = classify(content, images), classify(quantize.to_int8(prepared), images)
@@ -109,20 +109,20 @@ def test_every_calibration_keeps_the_predictions(images: Pixels, calibration: st
 
 
 def test_minmax_covers_what_percentile_cuts_off(images: Pixels) -> None:
-    """One outlying image widens the range of minmax alone."""
+    """One outlier widens the range of minmax only."""
     bright = np.concatenate([images // 8, np.full((1, 8, 8), 255, np.uint8)])
     ranges = {
         name: quantize.prepare(exported(), feeds(bright), name).ranges
         for name in ("minmax", "percentile")
     }
     (first,) = (name for name in ranges["minmax"].data if name.startswith("sub"))
-    high = {name: float(np.ravel(found[first].highest)[0]) for name, found in ranges.items()}
+    high = {name: float(np.ravel(actual[first].highest)[0]) for name, actual in ranges.items()}
     assert high["minmax"] == pytest.approx((1 - 0.5) / 0.3)
     assert high["percentile"] <= high["minmax"]
 
 
 def test_a_scan_finds_the_layer_that_suffers_and_spares_it(images: Pixels) -> None:
-    """With an outlier among its weights the second convolution is the worst, and stays in float."""
+    """The convolution with outlier weights is the most sensitive and stays in float."""
     content = exported(outlier=60.0)
     prepared = quantize.prepare(content, feeds(images))
     reference = classify(content, images)
@@ -150,7 +150,7 @@ def test_a_scan_finds_the_layer_that_suffers_and_spares_it(images: Pixels) -> No
 
 
 def test_one_layer_at_least_is_quantized(images: Pixels) -> None:
-    """Asked for no change at all, the scan spares all but the least sensitive layer."""
+    """With a limit of zero, only the least sensitive layer is quantized."""
     content = exported()
     prepared = quantize.prepare(content, feeds(images))
     chosen = quantize_scan.choose(
@@ -164,7 +164,7 @@ def test_one_layer_at_least_is_quantized(images: Pixels) -> None:
 
 
 def test_what_serves_float_layers_alone_stays_in_float_with_them(images: Pixels) -> None:
-    """An addition before a spared layer is not rounded; before a rounded one it is."""
+    """An addition before a float layer stays in float; one before a quantized layer does not."""
     prepared = quantize.prepare(exported(), feeds(images))
     first, _, head = prepared.layers
 
@@ -184,7 +184,7 @@ def test_what_serves_float_layers_alone_stays_in_float_with_them(images: Pixels)
 
 
 def test_fp16_halves_the_file_and_keeps_types_outside(images: Pixels) -> None:
-    """uint8 in, float32 out; preprocessing is as exact as before."""
+    """Input stays uint8 and output float32; preprocessing is as exact as before."""
     content = exported()
     half = quantize.to_fp16(content)
     small = onnx_file.checked(half)
@@ -207,13 +207,13 @@ def test_reduced_range_uses_seven_bits(images: Pixels) -> None:
 
 
 def test_names_are_matched_or_refused(images: Pixels) -> None:
-    """Patterns as of a shell; one that fits nothing lists the layers; calibrations are known."""
+    """A pattern without a match lists the layers; unknown calibrations are rejected."""
     assert quantize.matching(["conv_1", "conv_2", "head"], ["conv*", "head"]) == (
         "conv_1",
         "conv_2",
         "head",
     )
-    with pytest.raises(UsageError, match="no layer is called 'x\\*'; the layers are conv_1, head"):
+    with pytest.raises(UsageError, match="no layer matches 'x\\*'; the layers are conv_1, head"):
         quantize.matching(["conv_1", "head"], ["x*"])
     with pytest.raises(UsageError, match="calibration is 'mean'"):
         quantize.prepare(exported(), feeds(images), "mean")

@@ -1,4 +1,4 @@
-"""The generated characters: what a seed means, and that the images are what they claim to be."""
+"""Generated characters: reproducibility, and properties of the images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def many() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
 
 
 def test_another_process_makes_the_same_images() -> None:
-    """A seed means the same bytes in a fresh process, over more than one chunk."""
+    """A seed gives the same bytes in a new process, across chunks."""
     counts = [60] * CLASSES
     assert sum(counts) > CHUNK
     program = (
@@ -62,7 +62,7 @@ def test_seeds_and_versions_give_different_images(monkeypatch: pytest.MonkeyPatc
     seed=st.integers(0, 2**64),
 )
 def test_counts_shapes_and_types(counts: list[int], seed: int) -> None:
-    """Exactly the counts asked for, zeros included, as uint8 images and int64 labels."""
+    """The requested counts, zeros included, as uint8 images and int64 labels."""
     images, labels = generate(counts, seed)
     assert images.shape == (sum(counts), 28, 28)
     assert images.dtype == np.uint8
@@ -71,7 +71,7 @@ def test_counts_shapes_and_types(counts: list[int], seed: int) -> None:
 
 
 def test_numpy_counts_are_as_good_as_python_ones() -> None:
-    """Counts taken from an array give what the same counts in a list give."""
+    """Counts from an array and from a list are equivalent."""
     counts = np.arange(CLASSES)
     assert digest(*generate(counts, 0)) == digest(*generate(counts.tolist(), 0))  # type: ignore[arg-type]  # an array is no Sequence to mypy, but behaves as one
 
@@ -91,14 +91,14 @@ def test_numpy_counts_are_as_good_as_python_ones() -> None:
     ],
 )
 def test_bad_counts_and_seeds_are_refused(counts: object, seed: object) -> None:
-    """Anything but ten whole numbers from 0 up, and such a seed, is one line of UsageError."""
+    """Counts and seed must be non-negative integers; anything else is a one-line UsageError."""
     with pytest.raises(UsageError, match="10 class counts and a seed") as caught:
         generate(counts, seed)  # type: ignore[arg-type]  # wrong types are what is tested
     assert "\n" not in str(caught.value)
 
 
 def test_the_order_is_mixed(many: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]) -> None:
-    """Any stretch of the order holds all classes: a prefix is a fair sample."""
+    """Any part of the order contains all classes."""
     _, labels = many
     for start in range(0, len(labels), 200):
         assert len(set(labels[start : start + 200].tolist())) == CLASSES
@@ -107,7 +107,7 @@ def test_the_order_is_mixed(many: tuple[npt.NDArray[np.uint8], npt.NDArray[np.in
 def test_every_image_has_ink_on_a_ground(
     many: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]],
 ) -> None:
-    """No class is blank or solid: bright strokes on a darker ground, and no two images alike."""
+    """Strokes are bright on a darker background, and no two images are equal."""
     images, labels = many
     spread = images.astype(float).std((1, 2))
     assert spread.min() > 5
@@ -166,7 +166,7 @@ def test_a_linear_classifier_tells_the_classes_apart(
 def test_mirrored_forms_occur(
     many: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]],
 ) -> None:
-    """Moons bulge to either side: many have their heavier half left, many right."""
+    """The heavier half of moons is on either side in many images."""
     images, labels = many
     moons = images[labels == 2].astype(float)
     clean = moons[np.percentile(moons, 30, axis=(1, 2)) < 40]
@@ -176,7 +176,7 @@ def test_mirrored_forms_occur(
 
 
 def test_every_form_is_a_weighting_of_its_control_points() -> None:
-    """Several forms a label; weights of each sample sum to 1; points stay near the unit box."""
+    """The weights of each sample sum to 1, and points stay near the unit box."""
     known = arranged(oracle())
     assert np.bincount(known.label, minlength=CLASSES).min() >= 3
     np.testing.assert_allclose(known.weight.sum(2), 1, atol=1e-12)
@@ -189,7 +189,7 @@ def test_every_form_is_a_weighting_of_its_control_points() -> None:
 
 
 def test_samples_walk_along_straight_strokes() -> None:
-    """Two strokes, one three times as long: samples in proportion, evenly, from end to end."""
+    """Samples are evenly spaced, in proportion to the length of the strokes."""
     form = Form(
         (
             Stroke("line", ((0.0, 0.0), (1.0, 0.0))),
@@ -208,7 +208,7 @@ def test_samples_walk_along_straight_strokes() -> None:
 
 
 def test_all_forms_are_drawn() -> None:
-    """A label's images use each of its forms about as often as its share says, and no other's."""
+    """Each form is drawn about as often as its share says."""
     known = arranged(oracle())
     labels = np.repeat(np.arange(CLASSES), 2000)
     drawn = draw._choose(Draws(0, "choose"), known, labels)
@@ -222,13 +222,13 @@ def test_stroke_depth_is_one_on_the_line_and_half_at_half_a_width() -> None:
     y = np.linspace(2, 25, SAMPLES)
     places = np.stack([np.full_like(y, 14), y], axis=1)[None]
     sigma = np.full((1, 1), 1.5)
-    depth = draw._middle_lines(places, sigma, np.ones((1, SAMPLES)))[0]
+    depth = draw._centre_lines(places, sigma, np.ones((1, SAMPLES)))[0]
     expected = np.exp(-((np.arange(28) - 14.0) ** 2) / (2 * 1.5**2))
     np.testing.assert_allclose(depth[13], expected, atol=0.01)
 
 
 def test_characters_of_ones_own_are_drawn() -> None:
-    """Labels follow the order of the characters given, each drawn by its own strokes."""
+    """Labels follow the order of the characters passed."""
     bar = Form((Stroke("line", ((0.5, 0.0), (0.5, 1.0))),), aspect=0.05)
     dash = Form((Stroke("line", ((0.0, 0.5), (1.0, 0.5))),), aspect=20.0)
     images, labels = generate([40, 60], 0, (Character("bar", (bar,)), Character("dash", (dash,))))

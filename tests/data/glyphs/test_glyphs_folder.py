@@ -1,4 +1,4 @@
-"""A folder of generated characters: complete, the same for the same seed, there whole or not."""
+"""Folders of generated characters: complete, reproducible, and created atomically."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def content(place: Path) -> dict[str, bytes]:
 
 
 def test_track_idx_opens_it(tmp_path: Path) -> None:
-    """With its own validation, names, characters, flips, and marked synthetic."""
+    """It has validation files, names, glyphs and flags."""
     record = write_folder(tmp_path / "out", TWO, PER_CLASS, 5, flip_keeps_label=True)
     dataset = tracks.idx(data_dir=tmp_path / "out")
     assert dataset.classes == ("bar", "dash")
@@ -52,7 +52,7 @@ def test_track_idx_opens_it(tmp_path: Path) -> None:
 
 
 def test_a_seed_decides_every_byte_and_parts_differ(tmp_path: Path) -> None:
-    """The same seed again, and another; no image of one part is in another."""
+    """Equal seeds give equal bytes; no image is in two splits."""
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         write_folder(tmp_path / name, oracle(), PER_CLASS, seed, flip_keeps_label=True)
     assert content(tmp_path / "a") == content(tmp_path / "b")
@@ -65,7 +65,7 @@ def test_a_seed_decides_every_byte_and_parts_differ(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
-    """An empty one is used; anything else is the user's."""
+    """Only an empty folder is used."""
     (tmp_path / "out").mkdir()
     write_folder(tmp_path / "out", TWO, PER_CLASS, 0, flip_keeps_label=False)
     before = content(tmp_path / "out")
@@ -79,7 +79,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even the folder that was being made."""
+    """The staging folder is removed too."""
 
     def fail(path: Path, array: object) -> None:
         raise DataError("the disk is full")

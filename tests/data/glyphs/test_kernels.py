@@ -1,4 +1,4 @@
-"""The generated images are the same bytes whichever kernels numpy and BLAS choose for a CPU."""
+"""Generated images are bit-identical for all CPU kernels of NumPy and BLAS."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a fresh process computed, by its kernels: digests, and the kernels' names."""
+    """Digests and kernel names of a new process."""
 
     blas: tuple[str, ...]
     simd: tuple[str, ...]
@@ -50,7 +50,7 @@ class Outcome:
 
 @cache
 def outcome(**switches: str) -> Outcome | None:
-    """What a fresh process computes; None where the CPU lacks the kernels' instructions."""
+    """Return the outcome of a new process; None if the CPU lacks the instructions."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -80,7 +80,7 @@ def outcome(**switches: str) -> Outcome | None:
     ],
 )
 def test_matrix_kernels_do_not_change_an_image(core: str, kernels: str) -> None:
-    """Under every OpenBLAS kernel that this CPU runs, proven to round a raw product otherwise."""
+    """For every OpenBLAS kernel of this CPU that rounds a raw product differently."""
     usual, other = outcome(), outcome(OPENBLAS_CORETYPE=core)
     assert usual is not None
     if not usual.blas:
@@ -94,7 +94,7 @@ def test_matrix_kernels_do_not_change_an_image(core: str, kernels: str) -> None:
 
 
 def test_some_matrix_kernel_was_tried() -> None:
-    """On x86-64 with OpenBLAS an old kernel always runs, and rounds otherwise: none is vacuous."""
+    """On x86-64 with OpenBLAS at least one kernel rounds differently."""
     usual, old = outcome(), outcome(OPENBLAS_CORETYPE="Nehalem")
     assert usual is not None
     if not usual.blas or platform.machine().lower() not in ("x86_64", "amd64"):
@@ -106,7 +106,7 @@ def test_some_matrix_kernel_was_tried() -> None:
 
 @pytest.mark.parametrize("level", range(4))
 def test_function_kernels_do_not_change_an_image(level: int) -> None:
-    """Without the CPU features that numpy has kernels for, one more left out at each level."""
+    """With CPU features of NumPy disabled one after the other."""
     usual = outcome()
     assert usual is not None
     if level >= len(usual.simd):

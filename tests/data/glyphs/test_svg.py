@@ -1,4 +1,4 @@
-"""SVG files as strokes: shapes, transforms, smooth runs apart from straight ones."""
+"""Conversion of SVG files to strokes: shapes, transforms, smooth and straight parts."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_shapes_become_strokes(
 
 
 def test_a_circle_is_a_loop_through_points_of_it(tmp_path: Path) -> None:
-    """Smooth and closed."""
+    """A circle is a smooth, closed stroke."""
     [(kind, points)] = strokes(tmp_path, '<circle cx="5" cy="5" r="4"/>')
     assert kind == "loop"
     assert len(points) >= 8
@@ -69,7 +69,7 @@ def test_a_circle_is_a_loop_through_points_of_it(tmp_path: Path) -> None:
 
 
 def test_a_line_that_goes_on_as_a_curve_stays_joined(tmp_path: Path) -> None:
-    """The straight part and the smooth part are two strokes that share a point."""
+    """The straight and the smooth part are two strokes that share a point."""
     (first, a), (second, b) = strokes(tmp_path, '<path d="M0 0 L10 0 C 12 0 14 2 14 4"/>')
     assert (first, second) == ("line", "curve")
     assert a[-1] == b[0] == (10, 0)
@@ -97,7 +97,7 @@ def test_curves_that_meet_in_a_corner_are_two_strokes(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_drawing_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
-    """One of our errors, with the file's name, whatever the file holds."""
+    """Any invalid content is a DataError with the file name."""
     path = tmp_path / "drawing.svg"
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
@@ -106,7 +106,7 @@ def test_what_is_no_drawing_is_refused(tmp_path: Path, content: bytes, said: str
 
 
 def test_entities_do_not_blow_up(tmp_path: Path) -> None:
-    """The parser refuses a document that multiplies itself (billion laughs)."""
+    """Exponential entity expansion (billion laughs) is rejected."""
     laughs = "".join(
         f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' if i else '<!ENTITY l0 "ha">' for i in range(10)
     )
@@ -117,7 +117,7 @@ def test_entities_do_not_blow_up(tmp_path: Path) -> None:
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
-    """Its size is looked at first; a missing one is told."""
+    """The size is checked first; a missing file is a DataError."""
     path = tmp_path / "drawing.svg"
     path.write_bytes(b" " * (svg.MAX_BYTES + 1))
     with pytest.raises(DataError, match="simplify"):

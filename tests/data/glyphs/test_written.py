@@ -1,4 +1,4 @@
-"""Stroke files: what they may say, how it is read, and one clear line for what is wrong."""
+"""Stroke files: valid content, and one-line errors for invalid content."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_file_says_what_it_says(file: Path) -> None:
-    """Names, settings and forms are taken over; coordinates of any scale fill the unit box."""
+    """Names, settings and forms are read; coordinates are scaled to the unit box."""
     mountain, one = read(file)
     assert (mountain.name, mountain.glyph, mountain.thickness) == ("mountain", "山", 2.5)
     assert (mountain.margin, mountain.mirrored, one.mirrored) == (0.1, 0.5, 0.0)
@@ -61,14 +61,14 @@ def test_a_file_says_what_it_says(file: Path) -> None:
 
 
 def test_what_is_read_can_be_drawn(file: Path) -> None:
-    """From the file to images, without more ado."""
+    """Characters from a file can be generated."""
     images, labels = generate([5, 7], 0, read(file))
     assert images.shape == (12, 28, 28)
     assert np.bincount(labels).tolist() == [5, 7]
 
 
 def test_the_ten_characters_are_written_in_the_same_format() -> None:
-    """The file that comes with oraclezoo has the data set's classes, several forms for each."""
+    """The bundled file has Oracle-MNIST's classes with several forms each."""
     characters = oracle()
     assert tuple(each.name for each in characters) == CLASSES
     assert tuple(each.glyph for each in characters) == GLYPHS
@@ -76,7 +76,7 @@ def test_the_ten_characters_are_written_in_the_same_format() -> None:
 
 
 def test_the_digest_follows_what_is_said_not_how(file: Path) -> None:
-    """A comment changes nothing; a coordinate does."""
+    """Comments do not change the digest; coordinates do."""
     before = digest(read(file))
     file.write_text("# a comment\n" + GOOD, encoding="utf-8")
     assert digest(read(file)) == before
@@ -87,20 +87,20 @@ def test_the_digest_follows_what_is_said_not_how(file: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('name = "one"', "", "class 2 needs a name"),
-        ('name = "one"', 'name = "mountain"', "two classes are named 'mountain'"),
+        ('name = "one"', "", "class 2: missing name"),
+        ('name = "one"', 'name = "mountain"', "duplicate class name 'mountain'"),
         ("thickness", "thicknes", "unknown key 'thicknes'; did you mean 'thickness'"),
         ("mirrored = 0.5", "mirrored = 1.5", "mirrored must be a number from 0 to 1"),
         ("mirrored = 0.5", "mirrored = true", "mirrored must be a number"),
         ("mirrored = 0.5", "mirrored = nan", "mirrored must be a number"),
         ("weight = 2", "weight = 0", "weight must be a number"),
-        ("line 0 .5  1 .5", "line 0 .5  1", "cannot read the stroke"),
-        ("line 0 .5  1 .5", "arc 0 .5  1 .5", "cannot read the stroke"),
-        ("line 0 .5  1 .5", "line 0 .5  1 inf", "cannot read the stroke"),
-        ("line 0 .5  1 .5", "line 1 1  1 1", "all its points are at one place"),
+        ("line 0 .5  1 .5", "line 0 .5  1", "invalid stroke"),
+        ("line 0 .5  1 .5", "arc 0 .5  1 .5", "invalid stroke"),
+        ("line 0 .5  1 .5", "line 0 .5  1 inf", "invalid stroke"),
+        ("line 0 .5  1 .5", "line 1 1  1 1", "all points coincide"),
         ('strokes = ["line 0 .5  1 .5"]', "strokes = []", "strokes must be a list"),
-        ('strokes = ["line 0 .5  1 .5"]', "strokes = [3]", "cannot read the stroke"),
-        ('strokes = ["line 0 .5  1 .5"]', "", "give either strokes"),
+        ('strokes = ["line 0 .5  1 .5"]', "strokes = [3]", "invalid stroke"),
+        ('strokes = ["line 0 .5  1 .5"]', "", "specify either strokes"),
         ('strokes = ["line 0 .5  1 .5"]', 'svg = "no.svg"', "no.svg: cannot be read"),
         ('strokes = ["line 0 .5  1 .5"]', "svg = 3", "svg must be the name of a file"),
         ("[[class]]", "[[clas]]", "unknown key 'clas'"),
@@ -108,7 +108,7 @@ def test_the_digest_follows_what_is_said_not_how(file: Path) -> None:
     ],
 )
 def test_mistakes_are_told_with_their_place(file: Path, old: str, new: str, said: str) -> None:
-    """One line that names the file."""
+    """The error is one line with the place in the file."""
     file.write_text(GOOD.replace(old, new), encoding="utf-8")
     with pytest.raises(DataError) as caught:
         read(file)
@@ -118,10 +118,10 @@ def test_mistakes_are_told_with_their_place(file: Path, old: str, new: str, said
 
 
 def test_one_class_is_no_data_set(tmp_path: Path) -> None:
-    """There must be something to tell apart."""
+    """At least two classes are required."""
     path = tmp_path / "one.toml"
     path.write_text('[[class]]\nname = "a"\n[[class.form]]\nstrokes = ["line 0 0 1 1"]\n')
-    with pytest.raises(DataError, match="1 classes; write 2"):
+    with pytest.raises(DataError, match="1 classes; 2 to"):
         read(path)
 
 
@@ -157,7 +157,7 @@ def test_any_strokes_fill_the_box_and_can_be_arranged(made: list[Stroke]) -> Non
 
 
 def test_a_folder_of_svg_files_is_a_data_set(tmp_path: Path) -> None:
-    """CLASS/FORM.svg: class names from the folders, in order; a file a form."""
+    """CLASS/FORM.svg: classes are named after folders, one file per form."""
     for name, path in (("b", "M0 0 L10 10"), ("a", "M0 0 L10 0")):
         for number in range(2):
             place = tmp_path / name / f"{number}.svg"
@@ -169,3 +169,45 @@ def test_a_folder_of_svg_files_is_a_data_set(tmp_path: Path) -> None:
     assert read(tmp_path) == found
     with pytest.raises(DataError, match="no SVG file"):
         read(tmp_path / "empty")
+
+
+HUGE = "9" * 400
+NESTED_USE = (
+    '<svg xmlns="http://www.w3.org/2000/svg"><defs><path id="a0" d="M0 0 L9 9"/>'
+    + "".join(
+        f'<g id="a{n}"><use href="#a{n - 1}"/><use href="#a{n - 1}"/></g>' for n in range(1, 25)
+    )
+    + '</defs><use href="#a24"/></svg>'
+)
+
+
+@pytest.mark.parametrize(
+    ("svg", "reason"),
+    [
+        (f'<svg><path d="M0 0 L{HUGE} 5"/></svg>', "a coordinate is beyond 1,000,000"),
+        ('<svg><path d="M0 0 L1e308 5"/></svg>', "a coordinate is beyond 1,000,000"),
+        (NESTED_USE, "more than 10,000 elements once 'use' is resolved"),
+        ('<svg><g id="a"><use href="#a"/></g></svg>', "more than 10,000 elements"),
+    ],
+    ids=["huge coordinate", "near the largest float", "nested use", "use of itself"],
+)
+def test_an_svg_that_explodes_is_refused(svg: str, reason: str, tmp_path: Path) -> None:
+    """Its size in bytes says nothing about what becomes of it."""
+    (tmp_path / "a.svg").write_text(svg)
+    classes = '[[class]]\nname = "a"\n[[class.form]]\nsvg = "a.svg"\n'
+    (tmp_path / "c.toml").write_text(classes)
+    with pytest.raises(DataError, match=rf"class 1 \('a'\), form 1: .*{reason}"):
+        read(tmp_path / "c.toml")
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [('strokes = [""]', "invalid stroke ''"), ('svg = "\\u0000"', "embedded null byte")],
+)
+def test_empty_strokes_and_impossible_names_are_refused(
+    form: str, reason: str, tmp_path: Path
+) -> None:
+    """With the class and the form."""
+    (tmp_path / "c.toml").write_text(f'[[class]]\nname = "a"\n[[class.form]]\n{form}\n')
+    with pytest.raises(DataError, match=rf"class 1 \('a'\), form 1: .*{reason}"):
+        read(tmp_path / "c.toml")

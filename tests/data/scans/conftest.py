@@ -1,4 +1,4 @@
-"""Made scans for the tests of conversion."""
+"""Synthetic scans for the tests of conversion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write() -> Write:
-    """Writes one made scan: bars and noise by ``seed``, so that no two are alike."""
+    """Return a function that writes a scan of bars and noise, distinct for each ``seed``."""
 
     def one(path: Path, seed: int) -> Path:
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Archives of scans: read as they are, hostile ones refused, nothing written outside."""
+"""Archives of scans: read without unpacking, hostile ones rejected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLASSES = ("0", "1", "2")
 
 @pytest.fixture
 def upstream(tmp_path: Path, write: Write) -> Path:
-    """A folder laid out as upstream's archive: train/<class>/*.bmp and test/<class>/*.bmp."""
+    """A folder with the layout of the official archive: train and test with class folders."""
     for label, name in enumerate(CLASSES):
         for number in range(30):
             side = "test" if number < 8 else "train"
@@ -59,21 +59,21 @@ def images(folder: Path) -> dict[str, bytes]:
 def test_upstreams_archive_works_directly(
     mode: str, arcname: str, upstream: Path, tmp_path: Path
 ) -> None:
-    """Whatever the compression and the folders around it, it gives what its folder gives."""
+    """The result equals that of the folder for any compression and enclosing folders."""
     from_folder = convert(upstream, tmp_path / "a", Settings(naming="folders"))
     packed = tar(upstream, tmp_path / "oracle.bin", mode, arcname)
     report = convert(packed, tmp_path / "b", Settings(), jobs=2)
     assert images(tmp_path / "a") == images(tmp_path / "b")
     assert report.source_sha256 == from_folder.source_sha256
-    assert (report.source_kind, report.side_folders) == ("tar archive", ("train", "test"))
+    assert (report.source_kind, report.split_folders) == ("tar archive", ("train", "test"))
     assert len(idx(data_dir=tmp_path / "b").split("test").labels) == 24
     assert not list(tmp_path.rglob("0.bmp"))[4:]  # nothing was unpacked beside the source
     again = convert(packed, tmp_path / "b", Settings())
-    assert (again.prepared, again.kept) == (0, 90)
+    assert (again.prepared, again.reused) == (0, 90)
 
 
 def test_zip_archives_work(upstream: Path, tmp_path: Path) -> None:
-    """With the same result; separators of Windows are taken for what they are."""
+    """The result is the same, also with backslashes in member names."""
     expected = convert(upstream, tmp_path / "a", Settings())
     report = convert(zipped(upstream, tmp_path / "o.zip"), tmp_path / "b", Settings())
     assert images(tmp_path / "a") == images(tmp_path / "b")
@@ -88,7 +88,7 @@ def test_zip_archives_work(upstream: Path, tmp_path: Path) -> None:
 
 
 def with_members(source: Path, path: Path, members: list[tuple[tarfile.TarInfo, bytes]]) -> Path:
-    """The tar archive of ``source`` with more members at its end."""
+    """Write a tar archive of ``source`` with additional members."""
     with tarfile.open(path, "w:gz") as archive:
         archive.add(source, ".")
         for info, content in members:
@@ -104,7 +104,7 @@ def member(name: str, type: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 
 
 def test_hostile_members_are_rejected_one_by_one(upstream: Path, tmp_path: Path) -> None:
-    """Paths that lead out, links and devices: named in the report, and nothing is written."""
+    """Outside paths, links and devices are reported and not written."""
     scan = (upstream / "train" / "0" / "9.bmp").read_bytes()
     before = {path for path in tmp_path.parent.rglob("*") if tmp_path not in path.parents}
     members = [
@@ -121,7 +121,7 @@ def test_hostile_members_are_rejected_one_by_one(upstream: Path, tmp_path: Path)
     ]
     packed = with_members(upstream, tmp_path / "h.tar.gz", members)
     report = convert(packed, tmp_path / "out", Settings())
-    outside, link = "its path leads out of the archive", "it is a link or a device, not a file"
+    outside, link = "path outside the archive", "link or device, not a regular file"
     assert dict(report.rejected) == {
         "../../train/0/up.bmp": outside,
         "train/0/../../../../evil.bmp": outside,
@@ -133,7 +133,7 @@ def test_hostile_members_are_rejected_one_by_one(upstream: Path, tmp_path: Path)
         "train/1/large.bmp": "the file is larger than 64 MiB",
         "train/1/name\\n\\x1b[31m.bmp": "the file is not a BMP, PNG, JPEG, TIFF or WebP image",
     }
-    assert dict(report.ignored) == {"readme.md": "its name is not an image's"}
+    assert dict(report.ignored) == {"readme.md": "not an image file extension"}
     assert report.usable == 90
     assert not Path("/tmp/absolute.bmp").exists()
     after = {path for path in tmp_path.parent.rglob("*") if tmp_path not in path.parents}
@@ -141,7 +141,7 @@ def test_hostile_members_are_rejected_one_by_one(upstream: Path, tmp_path: Path)
 
 
 def test_hostile_zip_members_are_rejected_one_by_one(upstream: Path, tmp_path: Path) -> None:
-    """The same for zip: also encrypted members, and such whose sizes or checksums are lies."""
+    """Also encrypted members, and those with wrong sizes or checksums."""
     scan = (upstream / "train" / "0" / "9.bmp").read_bytes()
     path = zipped(upstream, tmp_path / "h.zip")
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
@@ -162,16 +162,16 @@ def test_hostile_zip_members_are_rejected_one_by_one(upstream: Path, tmp_path: P
     reasons = dict(report.rejected)
     assert "Bad CRC-32" in reasons.pop("train/0/wrong.bmp")
     assert reasons == {
-        "../../evil.bmp": "its path leads out of the archive",
+        "../../evil.bmp": "path outside the archive",
         "train/0/large.bmp": "the file is larger than 64 MiB",
-        "train/0/link.bmp": "it is a link or a device, not a file",
-        "train/0/locked.bmp": "it is encrypted",
+        "train/0/link.bmp": "link or device, not a regular file",
+        "train/0/locked.bmp": "encrypted",
     }
     assert report.usable == 90
 
 
 def test_of_two_members_of_one_name_the_later_counts(upstream: Path, tmp_path: Path) -> None:
-    """As it would after unpacking."""
+    """As if the archive were unpacked."""
     other = (upstream / "train" / "1" / "9.bmp").read_bytes()
     packed = with_members(upstream, tmp_path / "t.tar.gz", [(member("./train/0/9.bmp"), other)])
     (upstream / "train" / "0" / "9.bmp").write_bytes(other)
@@ -185,7 +185,7 @@ def test_of_two_members_of_one_name_the_later_counts(upstream: Path, tmp_path: P
 def test_archives_cut_short_are_refused(
     kind: str, share: float, upstream: Path, tmp_path: Path
 ) -> None:
-    """As a whole: what is missing cannot be known. One clear error, nothing written."""
+    """A truncated archive is rejected as a whole, in one line, and nothing is written."""
     if kind == "zip":
         path = zipped(upstream, tmp_path / "a.zip")
     else:
@@ -201,7 +201,7 @@ def test_archives_cut_short_are_refused(
 
 
 def test_damage_inside_an_archive_is_seen(upstream: Path, tmp_path: Path) -> None:
-    """A header in the middle that is broken does not pass for the end."""
+    """A corrupt header in the middle is not mistaken for the end."""
     path = tmp_path / "a.tar"
     for format in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         with tarfile.open(path, "w", format=format) as archive:
@@ -210,11 +210,11 @@ def test_damage_inside_an_archive_is_seen(upstream: Path, tmp_path: Path) -> Non
         at = content.index(b"./train/1")
         content[at + 148 : at + 156] = b"77777777"  # the header's checksum
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"a header in its middle is broken|bad checksum"):
+        with pytest.raises(DataError, match=r"invalid member header|bad checksum"):
             convert(path, tmp_path / "out", Settings())
     packed = gzip.compress(tar(upstream, tmp_path / "b.tar", "w").read_bytes())
     path.write_bytes(packed[:-8] + bytes(8))  # gzip's own checksum
-    with pytest.raises(DataError, match="broken or cut short"):
+    with pytest.raises(DataError, match="corrupt or truncated"):
         convert(path, tmp_path / "out", Settings())
 
 
@@ -223,7 +223,7 @@ def test_damage_inside_an_archive_is_seen(upstream: Path, tmp_path: Path) -> Non
 def test_damaged_archives_are_read_or_refused(
     data: st.DataObject, upstream: Path, tmp_path: Path
 ) -> None:
-    """Whatever bytes are changed in headers or anywhere: a listing, or a DataError."""
+    """Any changed bytes give a listing or DataError."""
     kind = data.draw(st.sampled_from(["w", "w:gz", "zip"]))
     path = tmp_path / f"d-{kind.replace(':', '')}"
     original = tmp_path / f"o-{kind.replace(':', '')}"
@@ -254,7 +254,7 @@ def test_damaged_archives_are_read_or_refused(
 def test_bombs_are_refused_unopened(
     upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Members of terabytes, endless headers, and too much in all: refused by what they declare."""
+    """Huge members, endless headers and huge totals are rejected by their declared sizes."""
     out = tmp_path / "out"
     huge = member("train/0/huge.bmp")
     path = tmp_path / "bomb.tar.gz"
@@ -262,29 +262,29 @@ def test_bombs_are_refused_unopened(
         archive.add(upstream, ".")
         huge.size = 1 << 42
         archive.fileobj.write(huge.tobuf())  # type: ignore[union-attr]  # a header alone
-    with pytest.raises(DataError, match="it unpacks to more than 16 GiB"):
+    with pytest.raises(DataError, match="unpacks to more than the limit of 16 GiB"):
         convert(path, out, Settings())
     header = member("x", tarfile.XHDTYPE)
     header.size = 1 << 36
     path.write_bytes(gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)))
-    with pytest.raises(DataError, match="a header of 68,719,476,736 bytes; this is no usual"):
+    with pytest.raises(DataError, match="invalid archive: a header of 68,719,476,736 bytes"):
         convert(path, out, Settings())
     monkeypatch.setattr(module, "_MIN_LIMIT", 1 << 20)
     monkeypatch.setattr(module, "_MAX_RATIO", 5)
     path = with_members(
         upstream, path, [(member(f"train/0/{n}.txt"), bytes(1 << 20)) for n in "ab"]
     )
-    with pytest.raises(DataError, match="this is no archive of scans"):
+    with pytest.raises(DataError, match="unpacks to more than the limit"):
         convert(path, out, Settings())
     path.write_bytes(
         gzip.compress(gzip.decompress(tar(upstream, path).read_bytes()) + bytes(9 << 20))
     )
-    with pytest.raises(DataError, match="this is no archive of scans"):
+    with pytest.raises(DataError, match="unpacks to more than the limit"):
         convert(path, out, Settings())
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name in CLASSES:
             archive.writestr(f"{name}/a.bmp", bytes(1 << 20))
-    with pytest.raises(DataError, match="this is no archive of scans"):
+    with pytest.raises(DataError, match="unpacks to more than the limit"):
         convert(tmp_path / "bomb.zip", out, Settings())
     monkeypatch.undo()
     monkeypatch.setattr(module, "MAX_MEMBERS", 50)
@@ -294,19 +294,19 @@ def test_bombs_are_refused_unopened(
 
 
 def test_other_files_are_no_archives(tmp_path: Path) -> None:
-    """Text, an empty file, a gzip of something else, an image."""
+    """Text, an empty file, gzip of something else, an image."""
     path = tmp_path / "source"
     contents = (b"hello", b"", gzip.compress(b"hello" * 999), b"BM" + struct.pack("<I", 99) * 40)
     for content in contents:
         path.write_bytes(content)
-        with pytest.raises(DataError, match="neither a folder nor a whole tar or zip archive"):
+        with pytest.raises(DataError, match="not a folder or a complete tar or zip archive"):
             convert(path, tmp_path / "out", Settings())
 
 
 def test_an_archive_that_changes_meanwhile_is_an_error(
     upstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between listing and reading; it is never half one and half the other."""
+    """A change between listing and reading never gives a mixture."""
     path = tar(upstream, tmp_path / "a.tar.gz")
     original = module.Tar.listing
 
@@ -317,5 +317,5 @@ def test_an_archive_that_changes_meanwhile_is_an_error(
         return found
 
     monkeypatch.setattr(module.Tar, "listing", listing)
-    with pytest.raises(DataError, match="changed while it was read"):
+    with pytest.raises(DataError, match="changed while being read"):
         convert(path, tmp_path / "out", Settings())

@@ -1,4 +1,4 @@
-"""Folders of scans to folders of IDX files: what is in them, and what stays."""
+"""Conversion of folders of scans to IDX files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from oraclezoo.data.scans import convert as module
 from oraclezoo.data.scans.convert import Settings, convert
-from oraclezoo.data.scans.divide import Shares, side_of
 from oraclezoo.data.scans.report import Report
-from oraclezoo.data.scans.target import work_folder
-from oraclezoo.data.scans.workers import spread
+from oraclezoo.data.scans.write import work_folder
 from oraclezoo.data.splits import by_image_hash
 from oraclezoo.data.tracks import idx
 from oraclezoo.errors import DataError, InterruptedRunError, UsageError
@@ -31,8 +26,8 @@ from oraclezoo.plugins.registry import build_registry
 Write = Callable[..., Path]
 
 
-def sides(folder: Path) -> dict[str, dict[bytes, int]]:
-    """Image -> label on each side."""
+def splits(folder: Path) -> dict[str, dict[bytes, int]]:
+    """Return label by image for each split."""
     dataset = idx(data_dir=folder)
     parts = {name: dataset.split(name) for name in ("train", "validation", "test")}
     return {
@@ -42,7 +37,7 @@ def sides(folder: Path) -> dict[str, dict[bytes, int]]:
 
 
 def data(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file in a folder but the report, which has times in it."""
+    """Return the SHA-256 of each file except the report, which contains times."""
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.iterdir())
@@ -51,12 +46,12 @@ def data(folder: Path) -> dict[str, str]:
 
 
 def test_a_converted_folder_is_a_data_set(pool: Path, tmp_path: Path) -> None:
-    """Track idx opens it: every scan once, prepared, under its folder's name, on a side by hash."""
+    """Track idx opens it: every scan once, labelled by its folder and split by hash."""
     report = convert(pool, tmp_path / "out", Settings())
     dataset = build_registry().create("dataset", "idx", data_dir=tmp_path / "out")
     assert dataset.classes == ("ma", "ri", "yu")
     assert not dataset.flip_keeps_label
-    found = sides(tmp_path / "out")
+    found = splits(tmp_path / "out")
     expected = {
         prepare(path, 28, smoothing=0.0).gray.tobytes(): label
         for label, name in enumerate(dataset.classes)
@@ -67,7 +62,7 @@ def test_a_converted_folder_is_a_data_set(pool: Path, tmp_path: Path) -> None:
     assert {name: report.count(name) for name in found} == {k: len(v) for k, v in found.items()}
     assert by_image_hash(dataset.split("validation").images).all()  # as track oracle-mnist
     assert not by_image_hash(dataset.split("train").images).any()
-    assert (report.prepared, report.kept, report.rejected) == (120, 0, ())
+    assert (report.prepared, report.reused, report.rejected) == (120, 0, ())
     document = json.loads((tmp_path / "out" / "report.json").read_text())
     assert document == {"schema": "oraclezoo/convert/1", "data": report.to_json_dict()}
     for name, digest in report.files.items():
@@ -75,7 +70,7 @@ def test_a_converted_folder_is_a_data_set(pool: Path, tmp_path: Path) -> None:
 
 
 def test_the_order_is_by_class_and_number(pool: Path, tmp_path: Path) -> None:
-    """Label first, then the files' names with 2 before 10."""
+    """Images are sorted by label, then by name with 2 before 10."""
     convert(pool, tmp_path / "out", Settings(validation_percent=0))
     dataset = idx(data_dir=tmp_path / "out")
     labels = np.concatenate([dataset.split(s).labels for s in ("train", "validation")])
@@ -89,7 +84,7 @@ def test_the_order_is_by_class_and_number(pool: Path, tmp_path: Path) -> None:
 
 
 def _training_file(folder: Path) -> np.ndarray:
-    from oraclezoo.data.idx import read_images
+    from oraclezoo.data.image_files import read_images
 
     return read_images(folder / "train-images-idx3-ubyte.gz")
 
@@ -97,55 +92,33 @@ def _training_file(folder: Path) -> np.ndarray:
 def test_images_stay_on_their_side_when_others_are_added(
     pool: Path, tmp_path: Path, write: Write
 ) -> None:
-    """Neither more files, nor a new class before the others, nor other names move any image."""
+    """New files, new classes and renamed classes do not change the split of an image."""
     out = tmp_path / "out"
     convert(pool, out, Settings())
-    before = sides(out)
+    before = splits(out)
     for number in range(60):
         write(pool / "aa" / f"{number}.png", 1000 + number)
         write(pool / "ri" / f"0{number}-more.bmp", 2000 + number)
     (pool / "yu").rename(pool / "ab")
     report = convert(pool, out, Settings())
-    after = sides(out)
-    for side, images in before.items():
-        assert images.keys() <= after[side].keys()
+    after = splits(out)
+    for split, images in before.items():
+        assert images.keys() <= after[split].keys()
     assert report.usable == 240
-    assert (report.prepared, report.kept) == (160, 80)  # those renamed are read again
-
-
-@given(st.binary(max_size=40), st.integers(0, 60), st.integers(0, 39), st.integers(0, 30))
-def test_a_larger_share_moves_none_back(
-    image: bytes, validation: int, test: int, more: int
-) -> None:
-    """A side only grows with its share, and takes nothing from the other held-out side."""
-    digest = hashlib.sha256(image).hexdigest()
-    side = side_of(digest, Shares(validation, test))
-    wider = side_of(digest, Shares(validation, min(test + more, 100 - validation)))
-    assert wider == side or (side, wider) == ("train", "test")
-    if validation == 10:
-        array = np.frombuffer(image, np.uint8)[None, :, None]
-        assert (side == "validation") == bool(by_image_hash(array)[0])
-
-
-def test_shares_are_about_what_is_asked_for() -> None:
-    """Of 20,000 images, within four standard deviations."""
-    digests = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(20_000)]
-    found = [side_of(digest, Shares(25, 15)) for digest in digests]
-    assert abs(found.count("validation") - 5000) < 4 * (20_000 * 0.25 * 0.75) ** 0.5
-    assert abs(found.count("test") - 3000) < 4 * (20_000 * 0.15 * 0.85) ** 0.5
+    assert (report.prepared, report.reused) == (160, 80)  # those renamed are read again
 
 
 def test_the_output_does_not_depend_on_jobs_or_history(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One process, three, small portions, a second run, and a fresh one give the same bytes."""
+    """One or three processes, small batches and repeated runs give the same bytes."""
     convert(pool, tmp_path / "one", Settings())
-    monkeypatch.setattr("oraclezoo.data.scans.gather._FILES_A_TASK", 7)
+    monkeypatch.setattr("oraclezoo.data.scans.prepare._MAX_BATCH", 7)
     convert(pool, tmp_path / "three", Settings(), jobs=3)
     assert data(tmp_path / "three") == data(tmp_path / "one")
     times = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "one").glob("*.gz")}
     again = convert(pool, tmp_path / "one", Settings())
-    assert (again.prepared, again.kept, again.images_per_s) == (0, 120, None)
+    assert (again.prepared, again.reused, again.images_per_s) == (0, 120, None)
     assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / "one").glob("*.gz")} == times
     fresh = convert(pool, tmp_path / "one", Settings(), fresh=True)
     assert fresh.prepared == 120
@@ -153,32 +126,32 @@ def test_the_output_does_not_depend_on_jobs_or_history(
 
 
 def test_a_changed_file_is_read_again(pool: Path, tmp_path: Path, write: Write) -> None:
-    """And one that is gone leaves the data set, and the work folder."""
+    """A deleted file leaves the data set and the work folder."""
     out = tmp_path / "out"
     convert(pool, out, Settings())
     write(pool / "ma" / "0.bmp", 5000)
     (pool / "ma" / "1.png").unlink()
     report = convert(pool, out, Settings())
-    assert (report.prepared, report.kept, report.usable) == (1, 118, 119)
+    assert (report.prepared, report.reused, report.usable) == (1, 118, 119)
     image = prepare(pool / "ma" / "0.bmp", 28, smoothing=0.0).gray.tobytes()
-    assert image in set().union(*sides(out).values())
+    assert image in set().union(*splits(out).values())
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 512])
 def test_any_size(size: int, pool: Path, tmp_path: Path) -> None:
-    """Images have the size asked for; another size in the same folder replaces the first."""
+    """Images have the requested size; another size in the same folder replaces them."""
     out = tmp_path / "out"
     convert(pool, out, Settings(validation_percent=30, test_percent=30))
     report = convert(pool, out, Settings(size, validation_percent=30, test_percent=30))
     dataset = idx(data_dir=out)
-    for side in ("train", "validation", "test"):
-        assert dataset.split(side).images.shape[1:] == (size, size)
+    for split in ("train", "validation", "test"):
+        assert dataset.split(split).images.shape[1:] == (size, size)
     assert report.prepared == 120
     assert len(list((out / ".convert").glob("images-*"))) == 1
 
 
 def test_folders_for_sides_are_kept_to(pool: Path, tmp_path: Path) -> None:
-    """With test/ there the hash divides training alone; with validation/ nothing."""
+    """With test/, the hash splits training only; with validation/ as well, nothing."""
     source = tmp_path / "parted"
     shutil.copytree(pool, source / "train")
     for name in ("ma", "ri", "yu"):
@@ -187,28 +160,28 @@ def test_folders_for_sides_are_kept_to(pool: Path, tmp_path: Path) -> None:
             (path,) = (source / "train" / name).glob(f"{number}.*")
             path.rename(source / "test" / name / path.name)
     report = convert(source, tmp_path / "out", Settings())
-    assert report.side_folders == ("train", "test")
+    assert report.split_folders == ("train", "test")
     assert report.count("test") == 30
-    assert report.settings["test_percent"] == 0
-    found = sides(tmp_path / "out")
-    assert found["validation"].keys() <= sides_of_pool(pool, tmp_path)["validation"].keys()
-    with pytest.raises(UsageError, match="has a test folder: leave --test out"):
+    assert report.settings.test_percent == 0
+    found = splits(tmp_path / "out")
+    assert found["validation"].keys() <= splits_of_pool(pool, tmp_path)["validation"].keys()
+    with pytest.raises(UsageError, match="has a test folder; omit --test"):
         convert(source, tmp_path / "out", Settings(test_percent=20))
     (source / "train").rename(source / "Training")
     shutil.copytree(source / "test", source / "val")
     report = convert(source, tmp_path / "other", Settings())
-    assert [report.count(side) for side in ("train", "validation", "test")] == [90, 30, 30]
-    assert all(group.across_sides for group in report.duplicates)
+    assert [report.count(split) for split in ("train", "validation", "test")] == [90, 30, 30]
+    assert all(group.across_splits for group in report.duplicates)
     assert len(report.duplicates) == 30
 
 
-def sides_of_pool(pool: Path, place: Path) -> dict[str, dict[bytes, int]]:
+def splits_of_pool(pool: Path, place: Path) -> dict[str, dict[bytes, int]]:
     convert(pool, place / "pool-out", Settings())
-    return sides(place / "pool-out")
+    return splits(place / "pool-out")
 
 
 def test_oracle_mnists_names_are_taken_on_request(tmp_path: Path, write: Write) -> None:
-    """Folders 0 to 9, or the names or characters in any order, get its labels and flips."""
+    """Folders named 0 to 9, or by name or character, get its labels and flips."""
     from oraclezoo.data.characters import CLASSES, GLYPHS
 
     wanted = Settings(naming="oracle-mnist", validation_percent=20, test_percent=20)
@@ -234,7 +207,7 @@ def test_oracle_mnists_names_are_taken_on_request(tmp_path: Path, write: Write) 
 def test_what_is_said_by_hand_in_dataset_toml_stays(
     pool: Path, tmp_path: Path, write: Write
 ) -> None:
-    """Until the classes are others: then it must be moved away first."""
+    """An edited file is kept, unless the number of classes changes."""
     out = tmp_path / "out"
     convert(pool, out, Settings(flip_keeps_label=True))
     about = out / "dataset.toml"
@@ -248,7 +221,7 @@ def test_what_is_said_by_hand_in_dataset_toml_stays(
     before = data(out)
     for number in range(12):
         write(pool / "za" / f"{number}.png", 3000 + number)
-    with pytest.raises(DataError, match="changed by hand, and there are other classes"):
+    with pytest.raises(DataError, match="was edited, but the number of classes"):
         convert(pool, out, Settings())
     assert data(out) == before
     about.unlink()
@@ -257,7 +230,7 @@ def test_what_is_said_by_hand_in_dataset_toml_stays(
 
 
 def spoil(pool: Path, count: int) -> list[str]:
-    """Break every tenth scan in one of four ways; the names of those broken."""
+    """Break every tenth scan in one of four ways; return their names."""
     files = sorted(path for path in pool.rglob("*") if path.is_file())[::10][:count]
     for number, path in enumerate(files):
         whole = path.read_bytes()
@@ -267,18 +240,18 @@ def spoil(pool: Path, count: int) -> list[str]:
 
 
 def test_broken_files_are_left_out_and_reported(pool: Path, tmp_path: Path) -> None:
-    """A tenth of them broken: each is named with a reason, all others are in the data set."""
+    """Each corrupt file has a reason; all others are converted."""
     broken = spoil(pool, 12)
     report = convert(pool, tmp_path / "out", Settings(), jobs=2)
     assert [name for name, _ in report.rejected] == sorted(broken)
     assert all(reason and "\n" not in reason for _, reason in report.rejected)
     assert report.rejected_percent == pytest.approx(10)
     assert sum(each.rejected for each in report.classes) == 12
-    assert sum(map(len, sides(tmp_path / "out").values())) == report.usable == 108
+    assert sum(map(len, splits(tmp_path / "out").values())) == report.usable == 108
 
 
 def test_a_file_that_was_mended_is_taken_in(pool: Path, tmp_path: Path) -> None:
-    """Rejected files are tried again each time, the others not."""
+    """Rejected files are tried again in each run, others are reused."""
     path = pool / "ma" / "0.bmp"
     good, status = path.read_bytes(), path.stat()
     path.write_bytes(bytes(len(good)))
@@ -290,11 +263,11 @@ def test_a_file_that_was_mended_is_taken_in(pool: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_where_no_data_set_comes_of_it(pool: Path, tmp_path: Path) -> None:
-    """A class without a usable image, no class folders, one class, or a side left empty."""
+    """Too few classes, a class without images, or an empty split."""
     out = tmp_path / "out"
     for path in (pool / "ri").iterdir():
         path.write_bytes(b"broken")
-    with pytest.raises(DataError, match="'ri' has no training image: 40 of its files") as caught:
+    with pytest.raises(DataError, match="'ri' has no training images: 40 files") as caught:
         convert(pool, out, Settings())
     listed = json.loads(Path(str(caught.value).rsplit(": ", 1)[1]).read_text())
     assert len(listed) == 40
@@ -302,9 +275,9 @@ def test_nothing_is_written_where_no_data_set_comes_of_it(pool: Path, tmp_path: 
     shutil.rmtree(out)
     for name in ("ri", "yu"):
         shutil.rmtree(pool / name)
-    with pytest.raises(DataError, match="two class folders with images are the least"):
+    with pytest.raises(DataError, match="at least two class folders with images are required"):
         convert(pool, out, Settings())
-    with pytest.raises(DataError, match="there is none"):
+    with pytest.raises(DataError, match="found none"):
         convert(pool / "ma", out, Settings())
     (pool / "ri").mkdir()
     for path in list((pool / "ma").iterdir())[:4]:
@@ -312,14 +285,14 @@ def test_nothing_is_written_where_no_data_set_comes_of_it(pool: Path, tmp_path: 
     for path in list((pool / "ma").iterdir())[4:]:
         path.unlink()
     assert not out.exists()
-    with pytest.raises(DataError, match=r"no image fell to (validation|test)"):
+    with pytest.raises(DataError, match=r"no images were assigned to (validation|test)"):
         convert(pool, out, Settings(validation_percent=1, test_percent=1))
-    with pytest.raises(UsageError, match="leave no percent for training"):
+    with pytest.raises(UsageError, match="must leave images for training"):
         convert(pool, out, Settings(validation_percent=50, test_percent=50))
 
 
 def test_equal_images_are_reported_and_on_one_side(pool: Path, tmp_path: Path) -> None:
-    """Copies within a class and across classes, however they are stored."""
+    """Duplicates within and across classes, in any format."""
     shutil.copy(pool / "ma" / "0.bmp", pool / "ma" / "copy.bmp")
     shutil.copy(pool / "ma" / "0.bmp", pool / "yu" / "copy.bmp")
     shutil.copy(pool / "ri" / "1.png", pool / "ri" / "copy.png")
@@ -329,12 +302,12 @@ def test_equal_images_are_reported_and_on_one_side(pool: Path, tmp_path: Path) -
     assert (first.classes, first.conflicting) == (("ma", "ma", "yu"), True)
     assert second.files == ("ri/1.png", "ri/copy.png")
     assert not second.conflicting
-    assert not any(group.across_sides for group in report.duplicates)
+    assert not any(group.across_splits for group in report.duplicates)
     assert report.usable == 123
 
 
 def test_odd_files_in_a_folder(pool: Path, tmp_path: Path, write: Write) -> None:
-    """Links, pipes, hidden files, notes, strays and unreadable names: nothing hangs or vanishes."""
+    """Links, pipes, hidden and unreadable files are reported and never block."""
     write(pool / "stray.png", 7)
     (pool / "ma" / "notes.txt").write_text("about these")
     (pool / "ma" / ".hidden.png").write_bytes(b"x")
@@ -352,30 +325,30 @@ def test_odd_files_in_a_folder(pool: Path, tmp_path: Path, write: Write) -> None
     report = convert(pool, tmp_path / "out", Settings())
     assert dict(report.rejected) == {
         "ri/huge.png": "the file is larger than 64 MiB",
-        "ri/pipe.png": "it is not a file",
-        "stray.png": "it lies in no class folder",
+        "ri/pipe.png": "not a regular file",
+        "stray.png": "not in a class folder",
         "yu/gone.png": "the file cannot be read (No such file or directory)",
     }
     assert dict(report.ignored) == {
-        "ma/notes.txt": "its name is not an image's",
-        "linked": "a link to a folder is not followed",
+        "ma/notes.txt": "not an image file extension",
+        "linked": "link to a folder, not followed",
     }
     assert report.usable == 122 + (sys.platform == "linux")
     json.dumps(report.to_json_dict()).encode()
 
 
 def test_the_output_may_lie_in_the_source(pool: Path, write: Write) -> None:
-    """It is never taken for a class; the source itself is no place for it."""
+    """It is never taken for a class; the source itself is rejected as output."""
     convert(pool, pool / "out", Settings())
     write(pool / "out" / "x.png", 3)
     assert convert(pool, pool / "out", Settings()).usable == 120
-    with pytest.raises(UsageError, match="give another folder for the output"):
+    with pytest.raises(UsageError, match="the output folder must differ"):
         convert(pool, pool, Settings())
 
 
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte"])
 def test_data_of_others_are_not_written_over(name: str, pool: Path, tmp_path: Path) -> None:
-    """A folder with IDX files that this command did not write is refused and left as it is."""
+    """A folder with IDX files of other origin is rejected and unchanged."""
     out = tmp_path / "out"
     out.mkdir()
     (out / name).write_bytes(b"precious")
@@ -386,7 +359,7 @@ def test_data_of_others_are_not_written_over(name: str, pool: Path, tmp_path: Pa
 
 
 def test_two_conversions_into_one_folder_do_not_mix(pool: Path, tmp_path: Path) -> None:
-    """The second is told of the first, from another thread or process alike."""
+    """The second one fails, from another thread or process."""
     with work_folder(tmp_path / "out"), pytest.raises(DataError, match="another conversion"):
         convert(pool, tmp_path / "out", Settings())
     convert(pool, tmp_path / "out", Settings())
@@ -395,10 +368,10 @@ def test_two_conversions_into_one_folder_do_not_mix(pool: Path, tmp_path: Path) 
 def test_a_stopped_conversion_goes_on(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was prepared is kept, and nothing is in place until all is."""
-    monkeypatch.setattr("oraclezoo.data.scans.gather._FILES_A_TASK", 10)
+    """Prepared images are kept; no output file is written before all are prepared."""
+    monkeypatch.setattr("oraclezoo.data.scans.prepare._MAX_BATCH", 10)
     done: list[int] = []
-    with pytest.raises(InterruptedRunError, match="30 of 120 files are prepared and kept"):
+    with pytest.raises(InterruptedRunError, match="30 of 120 files are prepared;"):
         convert(
             pool,
             tmp_path / "out",
@@ -409,13 +382,13 @@ def test_a_stopped_conversion_goes_on(
     assert done == [10, 20, 30]
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".convert"]
     report = convert(pool, tmp_path / "out", Settings())
-    assert (report.prepared, report.kept) == (90, 30)
+    assert (report.prepared, report.reused) == (90, 30)
     convert(pool, tmp_path / "whole", Settings())
     assert data(tmp_path / "out") == data(tmp_path / "whole")
 
 
 def test_a_damaged_work_folder_costs_time_only(pool: Path, tmp_path: Path) -> None:
-    """Kept images that are cut short or altered are made again."""
+    """Truncated or altered stored images are prepared again."""
     out = tmp_path / "out"
     convert(pool, out, Settings())
     before = data(out)
@@ -433,7 +406,7 @@ def test_a_damaged_work_folder_costs_time_only(pool: Path, tmp_path: Path) -> No
 def test_no_reader_meets_halves_of_two_data_sets(
     pool: Path, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped at any step of putting files in place, the folder is one data set whole, or none."""
+    """Interrupted at any step, the folder holds one complete data set or none."""
     out = tmp_path / "out"
     convert(pool, out, Settings())
     old = data(out)
@@ -475,7 +448,7 @@ def test_no_reader_meets_halves_of_two_data_sets(
 
 
 def _stop_after(steps: int, out: Path, patch: pytest.MonkeyPatch) -> None:
-    """Have the process end, as it were, when it has changed ``steps`` names in ``out``."""
+    """Simulate a kill after ``steps`` renames or removals in ``out``."""
     left = iter(range(steps))
 
     def counted(original: Callable[..., object]) -> Callable[..., object]:
@@ -494,7 +467,7 @@ def _stop_after(steps: int, out: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def _fill(out: Path, place: Path, old: dict[str, str], pool: Path) -> None:
-    """The old data set back in ``out``, with its report."""
+    """Restore the old data set and its report in ``out``."""
     saved = place / "old"
     if not saved.exists():
         shutil.move(pool / "aa", place / "aside")
@@ -506,14 +479,8 @@ def _fill(out: Path, place: Path, old: dict[str, str], pool: Path) -> None:
             shutil.copy2(path, out)
 
 
-def test_a_dead_worker_is_an_error_that_says_so() -> None:
-    """Not a hang, and no traceback."""
-    with pytest.raises(DataError, match=r"a worker process died.*kept\n.*smaller --jobs"):
-        list(spread(os._exit, [1, 2, 3], 2, lambda: False))
-
-
 def test_jobs_work_beside_threads(pool: Path, tmp_path: Path) -> None:
-    """From another thread, where signals cannot be set."""
+    """Worker processes start from a thread, where signals cannot be set."""
     reports: list[Report] = []
     thread = threading.Thread(
         target=lambda: reports.append(convert(pool, tmp_path / "out", Settings(), jobs=2))
@@ -526,7 +493,7 @@ def test_jobs_work_beside_threads(pool: Path, tmp_path: Path) -> None:
 def test_sizes_that_idx_cannot_hold_are_refused(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What would be written must be what can be read again."""
-    monkeypatch.setattr(module, "MAX_BYTES", 90 * 28**2)
-    with pytest.raises(DataError, match=r"train images of 28 x 28 are more .* smaller --size"):
+    """Output that exceeds the reader's limit is rejected."""
+    monkeypatch.setattr("oraclezoo.data.scans.write.MAX_BYTES", 90 * 28**2)
+    with pytest.raises(DataError, match=r"train images of 28 x 28 exceed .* smaller --size"):
         convert(pool, tmp_path / "out", Settings())

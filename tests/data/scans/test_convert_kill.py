@@ -1,4 +1,4 @@
-"""kill -9 at any moment of a conversion: old, new or nothing, and the same command goes on."""
+"""kill -9 during a conversion: the old data set, the new one or none, and it resumes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def children(pid: int) -> set[int]:
-    """The processes below one, on systems that tell."""
+    """Return the descendants of a process, where the system reports them."""
     found: set[int] = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,7 +1,7 @@
-"""The page in a browser: sorting, choosing and folding do what they say, and nothing leaves it.
+"""The leaderboard page in a browser, without external requests.
 
-Built by Sphinx as a user's documentation would be, served from this machine, and looked at in
-headless Chromium; skipped where there is none.
+Sphinx builds the page as for a user, and headless Chromium loads it from a local server. Skipped
+without Chromium.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ ACT = """
 
 @pytest.fixture
 def site(make_entry: MakeEntry, tmp_path: Path) -> Path:
-    """A built site whose one page has five rows, one of them failed, on two tracks."""
+    """Build a site whose page has five rows on two tracks, one of them failed."""
     ease = (np.arange(400) + 0.5) / 400
     rng = np.random.default_rng(3)
     results = tmp_path / "source" / "results"
@@ -116,7 +116,7 @@ def site(make_entry: MakeEntry, tmp_path: Path) -> Path:
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves files, and notes for which host each request of a page was meant."""
+    """Serve files, and record the host of each request of a page."""
 
     hosts: set[str] = set()  # noqa: RUF012  # set by each test
 
@@ -131,7 +131,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def observed(site: Path, tmp_path: Path) -> dict[str, Any]:
-    """What the page's own actions showed; every host name leads to the server of this test."""
+    """Return what the page's actions showed; every host name resolves to the test's server."""
     Quiet.hosts = set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -152,19 +152,22 @@ def observed(site: Path, tmp_path: Path) -> dict[str, Any]:
     finally:
         server.shutdown()
         server.server_close()
-    found = re.search(r'<pre id="observed">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stderr[-2000:]
-    return json.loads(html.unescape(found[1])) | {"hosts": Quiet.hosts, "port": port}
+    matches = re.search(r'<pre id="observed">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert matches, done.stderr[-2000:]
+    return json.loads(html.unescape(matches[1])) | {"hosts": Quiet.hosts, "port": port}
 
 
 def test_the_page_works_in_a_browser(observed: dict[str, Any]) -> None:
-    """Numbers sort as numbers with what is missing last; choices, words and folding; one host."""
+    """Numbers sort numerically with missing ones last.
+
+    Filters, search and folding work; one host.
+    """
     for key in NUMERIC:
         for way, turn in (("ascending", 1), ("descending", -1)):
-            given = observed["sorted"][key][way]
-            numbers = [float(value) for value in given if value is not None]
+            values = observed["sorted"][key][way]
+            numbers = [float(value) for value in values if value is not None]
             assert numbers == sorted(numbers, reverse=turn < 0), (key, way)
-            assert None not in given[: len(numbers)], (key, way)
+            assert None not in values[: len(numbers)], (key, way)
     assert None in observed["sorted"]["accuracy"]["ascending"]
     latency = [float(v) for v in observed["sorted"]["latency"]["ascending"] if v is not None]
     assert latency[:4] == [2e-5, 0.10, 0.8, 0.9]

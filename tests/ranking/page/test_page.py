@@ -57,7 +57,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def entries(make_entry: MakeEntry) -> list[Entry]:
-    """A closed table of three rows, one failed; an open one, and a synthetic one."""
+    """Return a closed table of three rows, one failed, an open one and a synthetic one."""
     ease = (np.arange(400) + 0.5) / 400
     rng = np.random.default_rng(3)
 
@@ -76,7 +76,7 @@ def entries(make_entry: MakeEntry) -> list[Entry]:
 
 
 def test_every_row_is_there_without_a_script(entries: list[Entry]) -> None:
-    """In tables by track and division, real ones first; the form for choosing is hidden."""
+    """Tables are by track and division, real data first; the filter form is hidden."""
     page = Page(board(entries))
     tables = [(s["data-track"], s["data-division"]) for s in page.all("section")]
     assert tables == [
@@ -88,7 +88,7 @@ def test_every_row_is_there_without_a_script(entries: list[Entry]) -> None:
 
 
 def test_command_and_provenance_are_behind_each_row(entries: list[Entry]) -> None:
-    """Command, hashes, versions, every seed and every latency."""
+    """The details have command, hashes, versions, and every seed and latency."""
     html = board(entries[:1])
     result = entries[0].result
     assert result.predictions is not None
@@ -103,21 +103,21 @@ def test_command_and_provenance_are_behind_each_row(entries: list[Entry]) -> Non
 
 
 def test_numbers_are_sorted_by_their_values(entries: list[Entry]) -> None:
-    """Each numeric cell carries its value in full; a missing one carries none."""
+    """Each numeric cell has its full value; a missing one has none."""
     page = Page(board(entries[:3]))
     cells = page.all("td", data_key="accuracy")
     table = leaderboard(entries[:3])
-    given = [cell.get("data-value") for cell in cells]
-    assert given == [
+    values = [cell.get("data-value") for cell in cells]
+    assert values == [
         None if row.accuracy_percent is None else repr(row.accuracy_percent) for row in table.rows
     ]
-    assert given[-1] is None
+    assert values[-1] is None
     numeric = {h["data-key"] for h in page.all("th", data_type="number")}
     assert numeric >= {"rank", "accuracy", "latency", "size", "training", "parameters", "macs"}
 
 
 def test_rows_and_columns_have_headings(entries: list[Entry]) -> None:
-    """The recipe heads a row and each column has its scope; drawings say what they show."""
+    """Header cells have a scope, and drawings have labels."""
     page = Page(board(entries))
     heads = [h for h in page.all("th") if "data-type" in h]
     assert heads
@@ -174,8 +174,8 @@ def test_families_are_derived_from_names(backbone: str, meant: str) -> None:
 def test_the_plot_is_svg_with_every_point(entries: list[Entry]) -> None:
     """Well-formed on its own, with a mark and an interval for each row that has the cost."""
     table = leaderboard(entries[:3])
-    found = points(table.rows, "size_bytes")
-    root = ElementTree.fromstring(chart.scatter(found, "size_bytes", images=400))
+    plotted = points(table.rows, "size_bytes")
+    root = ElementTree.fromstring(chart.scatter(plotted, "size_bytes", images=400))
     name = "{http://www.w3.org/2000/svg}"
     marks = [g for g in root.iter(f"{name}g") if "data-row" in g.attrib]
     assert [g.attrib["data-row"] for g in marks] == ["1", "2"]
@@ -188,8 +188,8 @@ def test_the_plot_is_svg_with_every_point(entries: list[Entry]) -> None:
 def test_a_plot_of_one_point_or_of_equal_ones_is_drawn(entries: list[Entry]) -> None:
     """The axes have a length, and 100% accuracy has a position."""
     for table in (leaderboard(entries[4:]), leaderboard(entries[:1])):
-        found = points(table.rows, "train_s")
-        drawn = chart.scatter(found, "train_s", images=table.test)
+        plotted = points(table.rows, "train_s")
+        drawn = chart.scatter(plotted, "train_s", images=table.test)
         assert "nan" not in drawn
         assert "inf" not in drawn
 
@@ -228,9 +228,9 @@ def test_compression_is_a_column_once_there_is_some(
 
 def recipe_cell(row: Row) -> str:
     """Return the recipe cell of a row."""
-    found = lines([row], [FACTS])
-    (column,) = [each for each in columns(found, 40) if each.key == "recipe"]
-    return column.show(found[0])
+    actual = lines([row], [FACTS])
+    (column,) = [each for each in columns(actual, 40) if each.key == "recipe"]
+    return column.show(actual[0])
 
 
 def test_a_row_shows_how_often_it_was_reproduced(make_entry: MakeEntry) -> None:
@@ -254,9 +254,9 @@ def test_many_scattered_ties_are_counted(entries: list[Entry]) -> None:
     """A long list of ties is replaced by its count."""
     table = leaderboard(entries[:3])
     row = replace(table.rows[0], number=30, ties_with=tuple(range(1, 20, 2)), compared_with=40)
-    found = lines([row], [FACTS])
-    (column,) = (column for column in columns(found, 400) if column.key == "ties")
-    assert ">10 rows</span>" in column.show(found[0])
-    assert "1, 3, 5, 7, 9" in column.show(found[0])
-    few = replace(found[0], row=replace(row, ties_with=(1, 2, 5)))
+    actual = lines([row], [FACTS])
+    (column,) = (column for column in columns(actual, 400) if column.key == "ties")
+    assert ">10 rows</span>" in column.show(actual[0])
+    assert "1, 3, 5, 7, 9" in column.show(actual[0])
+    few = replace(actual[0], row=replace(row, ties_with=(1, 2, 5)))
     assert ">1-2, 5</span>" in column.show(few)

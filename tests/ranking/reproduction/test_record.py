@@ -38,9 +38,9 @@ def result(make_entry: MakeEntry) -> Path:
 
 
 def record(path: Path, hardware: str = "here-2t", **changes: object) -> Reproduction:
-    """A record of that file in which one prediction of the first seed changed."""
+    """Return a record of that file in which one prediction of the first seed changed."""
     pairs = tuple(SeedPair(s, 0.8, 0.8, int(s == 0), 0.5) for s in range(5))
-    made = Reproduction(
+    result = Reproduction(
         created="2026-02-01T00:00:00Z",
         verdict="within spread",
         against=(),
@@ -62,19 +62,19 @@ def record(path: Path, hardware: str = "here-2t", **changes: object) -> Reproduc
         libraries={"python": "3.11.0"},
         predictions_sha256="0" * 64,
     )
-    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]  # a test's shorthand
+    return dataclasses.replace(result, **changes)  # type: ignore[arg-type]  # a test's shorthand
 
 
 def test_file_and_back_changes_nothing(result: Path) -> None:
     """A saved record loads equal, from a file named after its result."""
-    made = record(result)
-    path = made.save(result.parent / FOLDER)
+    output = record(result)
+    path = output.save(result.parent / FOLDER)
     assert path.name.startswith(result.stem)
-    assert Reproduction.load(path) == made
+    assert Reproduction.load(path) == output
 
 
 def test_the_schema_is_valid_and_refuses_unknown_keys(result: Path) -> None:
-    """Draft 2020-12, as that of results."""
+    """The schema is valid Draft 2020-12, like that of results."""
     jsonschema.Draft202012Validator.check_schema(json.loads(SCHEMA_FILE.read_text()))
     document = record(result).to_json_dict()
     for broken in ({**document, "more": 1}, {**document, "p": 2}, {**document, "schema": "x"}, []):
@@ -91,7 +91,7 @@ def test_the_verdict_must_follow_from_the_figures(result: Path) -> None:
 
 
 def test_a_row_counts_the_records_of_its_very_file(result: Path) -> None:
-    """Environments are counted once; partial records, those of other bytes and broken ones not."""
+    """Environments count once; partial, broken and other files' records do not count."""
     folder = result.parent / FOLDER
     assert of_result(result) == []
     record(result).save(folder)
@@ -118,5 +118,5 @@ def test_an_edited_result_loses_its_records(result: Path) -> None:
 
 def test_one_that_differs_in_a_place_outweighs_that_place(result: Path) -> None:
     """An environment with one differing record does not count as confirming."""
-    found = [record(result), record(result, difference=-0.1, verdict="differs")]
-    assert count(found) == Count(confirmed=0, differing=1)
+    actual = [record(result), record(result, difference=-0.1, verdict="differs")]
+    assert count(actual) == Count(confirmed=0, differing=1)

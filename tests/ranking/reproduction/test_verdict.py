@@ -24,9 +24,9 @@ CLASSES, IMAGES = 5, 400
 def trainings(
     rng: np.random.Generator, hard: npt.NDArray[np.float64], seeds: int = 5, skill: float = 2.0
 ) -> Predictions:
-    """Predictions of one process: images differ in difficulty, and errors are drawn independently.
+    """Return predictions of one process, with independent errors.
 
-    An image that is missed is mostly taken for the same wrong class.
+    Images differ in difficulty, and a misclassified image mostly gets the same wrong class.
     """
     labels = np.arange(IMAGES) % CLASSES
     level = skill + 0.1 * rng.standard_normal((seeds, 1))
@@ -49,7 +49,7 @@ def hard() -> npt.NDArray[np.float64]:
 
 
 def test_equal_answers_are_the_same(hard: npt.NDArray[np.float64]) -> None:
-    """Bit-equal predictions, and such whose probabilities alone moved."""
+    """Identical predictions, and predictions of which only the probabilities changed."""
     stated = trainings(np.random.default_rng(0), hard)
     assert judge(stated, stated)[0] == "same"
     moved = (0.9 * stated.probabilities.astype(float) + 0.1 / CLASSES).astype(np.float16)
@@ -57,11 +57,13 @@ def test_equal_answers_are_the_same(hard: npt.NDArray[np.float64]) -> None:
 
 
 def test_answers_that_flip_between_near_equals_are_the_same() -> None:
-    """Changes within the tolerance are the same; one step beyond it is tested."""
+    """Changes within the tolerance are the same; beyond it, the tests decide."""
     labels = np.zeros(10, dtype=np.int64)
-    for gap, due in ((TOLERANCE / 4, "same"), (2 * TOLERANCE, "differs")):
+    for gap, expected in ((TOLERANCE / 4, "same"), (2 * TOLERANCE, "differs")):
         first = np.tile([0.5 + gap / 2, 0.5 - gap / 2], (1, 10, 1)).astype(np.float16)
-        assert judge(Predictions(first, labels), Predictions(first[..., ::-1], labels))[0] == due
+        assert (
+            judge(Predictions(first, labels), Predictions(first[..., ::-1], labels))[0] == expected
+        )
 
 
 def test_another_run_of_the_same_process_is_within_its_spread(
@@ -77,14 +79,14 @@ def test_another_run_of_the_same_process_is_within_its_spread(
 def test_a_raised_accuracy_differs(hard: npt.NDArray[np.float64]) -> None:
     """Corrected predictions in every seed of the original are detected."""
     rng = np.random.default_rng(2)
-    found, stated = trainings(rng, hard), trainings(rng, hard)
+    actual, stated = trainings(rng, hard), trainings(rng, hard)
     edited = stated.probabilities.copy()
     for seed in range(5):
         missed = np.flatnonzero(~stated.correct[seed])[:25]
         edited[seed, missed] = np.where(
             np.arange(CLASSES) == stated.labels[missed, None], 0.8, 0.05
         ).astype(np.float16)
-    outcome, numbers = judge(Predictions(edited, stated.labels), found)
+    outcome, numbers = judge(Predictions(edited, stated.labels), actual)
     assert outcome == "differs"
     assert numbers.difference < -0.04
     assert "accuracy differs" in " ".join(verdict(numbers)[1])
@@ -93,15 +95,15 @@ def test_a_raised_accuracy_differs(hard: npt.NDArray[np.float64]) -> None:
 def test_invented_predictions_of_the_right_accuracy_differ(hard: npt.NDArray[np.float64]) -> None:
     """The permutation test detects predictions fabricated to match an accuracy."""
     rng = np.random.default_rng(3)
-    found = trainings(rng, hard)
-    labels = found.labels
-    share = found.correct.mean()
+    actual = trainings(rng, hard)
+    labels = actual.labels
+    share = actual.correct.mean()
     right = np.zeros((5, IMAGES), dtype=bool)
     for seed in range(5):  # the very accuracy, on any images
         right[seed, rng.permutation(IMAGES)[: round(share * IMAGES)]] = True
     answer = np.where(right, labels, (labels + 1) % CLASSES)
     kept = np.where(np.arange(CLASSES) == answer[..., None], 0.8, 0.05).astype(np.float16)
-    numbers = figures(Predictions(kept, labels), found, [0.74, 0.75, 0.76, 0.75, 0.74])
+    numbers = figures(Predictions(kept, labels), actual, [0.74, 0.75, 0.76, 0.75, 0.74])
     assert abs(numbers.difference) < 0.02
     assert numbers.answers_p == pytest.approx(1 / 126)
     assert verdict(numbers)[0] == "differs"
@@ -132,12 +134,12 @@ def test_one_seed_is_the_same_or_differs() -> None:
 
 
 def test_some_seeds_are_held_against_the_spread_of_all() -> None:
-    """Two seeds run again go by the standard deviation of the five that are stated."""
+    """Two reproduced seeds use the standard deviation of all five."""
     rng = np.random.default_rng(7)
     easy = np.zeros(IMAGES)
-    stated, found = trainings(rng, easy), trainings(rng, easy, 2)
+    stated, actual = trainings(rng, easy), trainings(rng, easy, 2)
     part = Predictions(stated.probabilities[:2], stated.labels)
-    numbers = figures(part, found, stated.correct.mean(1))
+    numbers = figures(part, actual, stated.correct.mean(1))
     assert numbers.limit == limit_of(stated.correct.mean(1), 2, 1 / IMAGES)
     assert verdict(numbers)[0] == "within spread"
 
@@ -146,17 +148,17 @@ def test_corrupted_accuracy_has_a_limit_of_its_own() -> None:
     """Beyond the limit the result differs even if everything else is equal."""
     rng = np.random.default_rng(8)
     easy = np.zeros(IMAGES)
-    stated, found = trainings(rng, easy), trainings(rng, easy)
+    stated, actual = trainings(rng, easy), trainings(rng, easy)
     every = [0.50, 0.51, 0.49, 0.50, 0.50]
-    for shift, due in ((0.0, "within spread"), (0.1, "differs")):
+    for shift, expected in ((0.0, "within spread"), (0.1, "differs")):
         numbers = figures(
-            stated, found, stated.correct.mean(1), (every, np.add(every, shift), every)
+            stated, actual, stated.correct.mean(1), (every, np.add(every, shift), every)
         )
-        assert verdict(numbers)[0] == due
+        assert verdict(numbers)[0] == expected
 
 
 def test_the_permutation_test_is_exact_and_keeps_its_level() -> None:
-    """p is a multiple of one over 126 with five seeds, and is 1% or less about that often."""
+    """With five seeds, p is a multiple of 1/126 and is at most 1% about that often."""
     rng = np.random.default_rng(9)
     p = np.array([
         answers_p(*rng.integers(0, 3, (2, 5, 60))) for _ in range(400)
@@ -167,7 +169,7 @@ def test_the_permutation_test_is_exact_and_keeps_its_level() -> None:
 
 
 def test_many_seeds_are_permuted_at_random_from_a_fixed_seed() -> None:
-    """Beyond ten thousand splits the same p comes out each time, and a planted change is seen."""
+    """Beyond 10,000 splits, p is reproducible and a planted change is detected."""
     rng = np.random.default_rng(10)
     a, b = rng.integers(0, 3, (2, 10, 50))
     assert answers_p(a, b) == answers_p(a, b) > LEVEL

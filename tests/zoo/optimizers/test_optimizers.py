@@ -254,7 +254,7 @@ def test_sam_steps_by_the_gradient_at_the_worst_place_nearby() -> None:
 
 def test_sam_without_a_closure_is_refused() -> None:
     """It cannot take its second pass."""
-    with pytest.raises(UsageError, match="needs a closure"):
+    with pytest.raises(UsageError, match="requires a closure"):
         build(spec_of("sam"), net()).step()
 
 

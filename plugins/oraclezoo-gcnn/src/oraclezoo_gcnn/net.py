@@ -24,8 +24,8 @@ class GroupConv(nn.Module):
         self.size, self.inputs = size, 1 if lifts else self.order
         self.weight = nn.Parameter(torch.empty(after, before, self.inputs * size * size))
         nn.init.normal_(self.weight, std=(before * self.inputs * size * size) ** -0.5)
-        found = permutations(group, size)
-        index = torch.tensor(found.plane if lifts else found.group)
+        tables = permutations(group, size)
+        index = torch.tensor(tables.plane if lifts else tables.group)
         self.register_buffer("index", index, persistent=False)
         self.index: Tensor
 

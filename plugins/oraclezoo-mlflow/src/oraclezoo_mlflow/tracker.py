@@ -46,9 +46,9 @@ class MlflowTracker:
         key = hashlib.sha256(
             place.encode()
         ).hexdigest()  # MLflow's filters cannot quote arbitrary text
-        found = self._earlier(number, key) if config.get("resumed_step") else None
-        if found is not None:
-            self.run_id = found
+        earlier = self._earlier(number, key) if config.get("resumed_step") else None
+        if earlier is not None:
+            self.run_id = earlier
             self.client.update_run(self.run_id, status="RUNNING")
             return  # parameters exist already and are immutable in MLflow
         tags = {"oraclezoo.folder": place, "oraclezoo.key": key}
@@ -76,9 +76,9 @@ class MlflowTracker:
         self.client.set_terminated(self.run_id, STATUS.get(status, "FAILED"))
 
     def _experiment(self, name: str) -> str:
-        found = self.client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         place = None if self.home is None else (self.home / "mlflow-artifacts").as_uri()
         return str(self.client.create_experiment(name, artifact_location=place))
 
@@ -95,6 +95,6 @@ class MlflowTracker:
     def _parameters(self, config: Mapping[str, Any]) -> None:
         from mlflow.entities import Param
 
-        given = [Param(key, str(value)[:LONGEST]) for key, value in config.items()]
-        for first in range(0, len(given), AT_ONCE):
-            self.client.log_batch(self.run_id, params=given[first : first + AT_ONCE])
+        parameters = [Param(key, str(value)[:LONGEST]) for key, value in config.items()]
+        for first in range(0, len(parameters), AT_ONCE):
+            self.client.log_batch(self.run_id, params=parameters[first : first + AT_ONCE])

@@ -35,10 +35,10 @@ def radam(named_parameters: NamedParameters, *, weight_decay: float = 0.0, **opt
 
 
 def _trainable(named_parameters: NamedParameters) -> list[nn.Parameter]:
-    found = [p for _, p in named_parameters if p.requires_grad]
-    if not found:
+    trainable = [p for _, p in named_parameters if p.requires_grad]
+    if not trainable:
         raise UsageError("the backbone has no trainable parameter")
-    return found
+    return trainable
 
 
 def _groups(named_parameters: NamedParameters, weight_decay: float) -> list[dict[str, Any]]:

@@ -58,12 +58,12 @@ class WandbTracker:
     def artifact(self, path: Path) -> None:
         """Log a folder as an artifact of type model, or a file under its name."""
         kind = "model" if path.is_dir() else path.stem
-        found = self.wandb.Artifact(f"{kind}-{self.run_name}", type=kind)
+        artifact = self.wandb.Artifact(f"{kind}-{self.run_name}", type=kind)
         if path.is_dir():
-            found.add_dir(str(path))
+            artifact.add_dir(str(path))
         else:
-            found.add_file(str(path))
-        self.run.log_artifact(found)
+            artifact.add_file(str(path))
+        self.run.log_artifact(artifact)
 
     def finish(self, status: str) -> None:
         """Write the status to the summary, and set an exit code unless done."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
@@ -69,15 +70,50 @@ def emit_json(schema: str, data: Any) -> None:
 
 
 def say(text: str) -> None:
-    """Print a message to stderr."""
-    click.echo(text, err=True)
+    """Print a message to stderr, unless its terminal was closed."""
+    click.echo(text, file=_stderr())
 
 
 def console_err() -> Console:
     """Return a Rich console on stderr, for progress and messages."""
     from rich.console import Console
 
-    return Console(stderr=True)
+    return Console(file=_stderr())
+
+
+def _stderr() -> IO[str]:
+    return cast("IO[str]", _Closable(sys.stderr))
+
+
+class _Closable:
+    """A stream that ignores writes to a closed terminal, so that work ends by the signal instead.
+
+    The system fails such writes with EIO, perhaps before Python has handled SIGHUP.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with _ignoring_closed_terminal():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with _ignoring_closed_terminal():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _ignoring_closed_terminal() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

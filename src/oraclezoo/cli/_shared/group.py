@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from oraclezoo.cli._shared.app import App
+from oraclezoo.cli._shared.app import App, say
 from oraclezoo.errors import OracleZooError, nearest
+from oraclezoo.signals import handling, interrupt
 
 RENAMED_OPTIONS = {
     "--fresh": "--overwrite",
@@ -68,14 +69,15 @@ class LazyGroup(click.Group):
         """Run and exit. An error prints one or two lines to stderr and sets the exit status."""
         app = extra.setdefault("obj", App())
         try:
-            result = super().main(
-                args=args,
-                prog_name=prog_name,
-                complete_var=complete_var,
-                standalone_mode=False,
-                windows_expand_args=windows_expand_args,
-                **extra,
-            )
+            with handling(interrupt):
+                result = super().main(
+                    args=args,
+                    prog_name=prog_name,
+                    complete_var=complete_var,
+                    standalone_mode=False,
+                    windows_expand_args=windows_expand_args,
+                    **extra,
+                )
             sys.stdout.flush()  # raises BrokenPipeError here, where it can still be handled
         except Exception as error:
             if not standalone_mode:
@@ -114,7 +116,7 @@ def _report(error: Exception, debug: bool) -> int:
         text = " ".join(str(error).split())
         advice = "" if debug else "; run 'oraclezoo --debug ...' for the traceback"
         message, status = f"unexpected {type(error).__name__}: {text}{advice}", 1
-    click.echo(f"oraclezoo: {message}", err=True)
+    say(f"oraclezoo: {message}")
     return status
 
 
@@ -137,7 +139,7 @@ def _report_usage(error: click.UsageError) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # a group without a command: click prints its help
         return error.exit_code
-    click.echo(f"oraclezoo: {_usage_text(error)}", err=True)
+    say(f"oraclezoo: {_usage_text(error)}")
     if error.ctx is not None:
-        click.echo(f"try '{error.ctx.command_path} --help'", err=True)
+        say(f"try '{error.ctx.command_path} --help'")
     return error.exit_code

@@ -7,38 +7,20 @@ from typing import Any, TypeVar
 
 import click
 
-from oraclezoo.cli._shared.options import combine
+from oraclezoo.cli._shared import options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def measuring(function: F) -> F:
     """Add the options for evaluation data and timing."""
-    return combine(
-        click.option(
-            "--split",
-            type=click.Choice(["validation", "test"]),
-            default="validation",
-            show_default=True,
-            help="Split to evaluate on; a test-set evaluation is recorded in the ledger.",
-        ),
-        click.option(
-            "--results",
-            default="results",
-            show_default=True,
-            metavar="FOLDER",
-            help="Folder of the ledger.",
-        ),
+    return options.combine(
+        options.split("Split to evaluate on; a test-set evaluation is recorded in the ledger."),
+        options.results,
         click.option(
             "--timed/--no-timed", default=True, show_default=True, help="Measure latency."
         ),
-        click.option(
-            "--rounds",
-            type=click.IntRange(min=1),
-            default=3,
-            show_default=True,
-            help="Timing rounds; original and new model alternate in each.",
-        ),
+        options.rounds("Timing rounds; original and new model alternate in each."),
         click.option(
             "--at",
             "settings",
@@ -52,7 +34,7 @@ def measuring(function: F) -> F:
 
 def gates(function: F) -> F:
     """Add ``--max-drop`` and ``--max-limit``."""
-    return combine(
+    return options.combine(
         click.option(
             "--max-drop",
             type=click.FloatRange(min=0),

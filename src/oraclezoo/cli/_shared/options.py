@@ -83,6 +83,73 @@ def data_dir(function: F) -> F:
     )(function)
 
 
+def split(text: str, *names: str) -> Callable[[F], F]:
+    """Add ``--split`` with the default validation; by default the other choice is test."""
+    return click.option(
+        "--split",
+        type=click.Choice(names or ("validation", "test")),
+        default="validation",
+        show_default=True,
+        help=text,
+    )
+
+
+def results(function: F) -> F:
+    """Add ``--results``."""
+    return click.option(
+        "--results",
+        default="results",
+        show_default=True,
+        metavar="FOLDER",
+        help="Folder of the ledger.",
+    )(function)
+
+
+def rounds(text: str) -> Callable[[F], F]:
+    """Add ``--rounds``."""
+    return click.option(
+        "--rounds", type=click.IntRange(min=1), default=3, show_default=True, help=text
+    )
+
+
+def seed(function: F) -> F:
+    """Add ``--seed``."""
+    return click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+    )(function)
+
+
+def unfinished(job: str) -> Callable[[F], F]:
+    """Add ``--resume`` and ``--overwrite`` of a job that writes a model."""
+    return combine(
+        click.option("--resume", is_flag=True, help=f"Resume an unfinished {job}."),
+        click.option(
+            "--overwrite", is_flag=True, help="Start over; replace a model in the output folder."
+        ),
+    )
+
+
+def ratio(name: str, text: str) -> Callable[[F], F]:
+    """Add ``--name RATIO``, above 0 and at most 1."""
+    return click.option(
+        f"--{name}",
+        type=click.FloatRange(min=0, max=1, min_open=True),
+        metavar="RATIO",
+        help=text,
+    )
+
+
+def polarity(function: F) -> F:
+    """Add ``--polarity``."""
+    return click.option(
+        "--polarity",
+        type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
+        default="auto",
+        show_default=True,
+        help="Polarity of the images; auto detects it for each.",
+    )(function)
+
+
 def device(function: F) -> F:
     """Add ``--device``."""
     return click.option(
@@ -154,7 +221,7 @@ def chosen_trackers(
         name, _, option = key.rpartition(".")
         if name not in chosen:
             near = nearest(name, chosen) if chosen else f"; add --tracker {name or 'NAME'}"
-            raise UsageError(f"--tracker-option {key}: no --tracker '{name}' was given{near}")
+            raise UsageError(f"--tracker-option {key} requires --tracker {name}{near}")
         chosen[name][option] = value
     return chosen
 

@@ -20,10 +20,10 @@ def profile_text(profile: dict[str, Any], folder: Path) -> str:
         lines.append(f"  {phase:<12} {row['ms']:9.2f} ms {100 * row['share']:6.1f}%")
     reached, best = profile["flops_per_s"] / 1e9, profile["matrix_flops_per_s"] / 1e9
     lines.append(
-        f"model throughput: {reached:,.1f} GFLOP/s, {100 * profile['share_of_matrix']:.0f}% of the "
-        f"{best:,.1f} of a matrix product on this machine"
+        f"model throughput: {reached:,.1f} GFLOP/s, {100 * profile['share_of_matrix']:.0f}% of "
+        f"this machine's peak of {best:,.1f} GFLOP/s in matrix products"
     )
-    lines.append(f"operations by self time, {profile['steps_traced']} traced steps:")
+    lines.append(f"operations by self time, over {profile['steps_traced']} traced steps:")
     for row in profile["operations"]:
         name = row["name"] if len(row["name"]) <= 44 else row["name"][:43] + "…"
         lines.append(

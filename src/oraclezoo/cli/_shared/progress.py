@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oraclezoo.cli._shared.app import console_err, say
+from oraclezoo.signals import detach, handling
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-    from oraclezoo.benching.recipe import Progress
+    from oraclezoo.benching.progress import Progress
     from oraclezoo.engine.records import Epoch
 
 QUIET_S = 10.0
@@ -43,10 +43,10 @@ class Lines:
 class Bar(Lines):
     """Progress bar below scrolling messages."""
 
-    def __init__(self, title: str, total: int, shown: RichProgress) -> None:
+    def __init__(self, title: str, total: int, bar: RichProgress) -> None:
         super().__init__(title, total)
-        self._shown = shown
-        self._task = shown.add_task(title, total=total, text="")
+        self._shown = bar
+        self._task = bar.add_task(title, total=total, text="")
 
     def say(self, text: str) -> None:
         """Print a message above the bar."""
@@ -75,53 +75,59 @@ def progress(title: str, total: int) -> Iterator[Lines]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}", markup=False),
         console=console_err(),
-    ) as shown:
-        yield Bar(title, total, shown)
+    ) as bar:
+        yield Bar(title, total, bar)
 
 
-def epoch_text(epoch: Epoch | dict[str, Any]) -> str:
+def epoch_text(epoch: Epoch) -> str:
     """Format the metrics of an epoch."""
-    row = epoch if isinstance(epoch, dict) else vars(epoch)
-    text = f"loss {row['train_loss']:.3f}"
-    if row["validation_accuracy"] is not None:
-        text += f", validation {100 * row['validation_accuracy']:.1f}%"
-    return f"{text}, {row['images_per_s']:,.0f} images/s"
+    text = f"loss {epoch.train_loss:.3f}"
+    if epoch.validation_accuracy is not None:
+        text += f", validation {100 * epoch.validation_accuracy:.1f}%"
+    return f"{text}, {epoch.images_per_s:,.0f} images/s"
 
 
 @contextmanager
 def stop_on_interrupt(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether Ctrl-C was pressed; a second press interrupts."""
-    presses: list[int] = []
+    """Yield a function that returns whether Ctrl-C, SIGTERM or SIGHUP asked the command to stop.
+
+    A second signal interrupts the command.
+    """
+    received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if presses:
+        detach(number)
+        if received:
             raise KeyboardInterrupt
-        presses.append(number)
+        received.append(number)
         say("stopping after this step (press Ctrl-C again to stop now)")
 
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(presses)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with handling(note):
+        yield lambda: bool(received)
 
 
 def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
     """Return a callback that turns benchmark events into progress and messages."""
+    from oraclezoo.artifacts.record import Scores
+    from oraclezoo.engine.records import Epoch
+    from oraclezoo.jobs import Failed, Message
 
     def report(state: Progress) -> None:
         who = state.recipe if state.seed is None else f"{state.recipe} seed {state.seed}"
-        if state.event in ("kept", "done"):
-            how = " (reused)" if state.event == "kept" else ""
-            lines.say(f"{who}: test {100 * state.fields['accuracy']:.1f}%{how}")
-        elif state.event == "failed":
-            why = f"failed ({state.fields['reason']}): {state.fields['message']}"
-            lines.say(f"{who}: {why}; its output is in journal.jsonl of the runs folder")
-        elif state.event in ("apart", "message"):
-            lines.say(f"{who}: {state.fields['message']}")
+        text = state.event
+        match state.detail:
+            case Scores(accuracy):
+                how = " (reused)" if state.event == "kept" else ""
+                lines.say(f"{who}: test {100 * accuracy:.1f}%{how}")
+            case Failed(reason, message):
+                why = f"failed ({reason}): {message}"
+                lines.say(f"{who}: {why}; its output is in journal.jsonl of the runs folder")
+            case Message(words):
+                lines.say(f"{who}: {words}")
+            case Epoch():
+                text = epoch_text(state.detail)
         if state.event == "message":
             return
-        text = epoch_text(state.fields) if state.event == "epoch" else state.event
         lines.total = state.total
         lines.update(state.done, f"{who} {text}")
 

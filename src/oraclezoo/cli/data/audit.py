@@ -37,17 +37,16 @@ def command(app: App, track: str, data_dir: str | None, out: str | None, as_json
 
     Exit status 3 if there is a serious finding: a file that differs from the published one, equal
     images in two splits or with two labels (also mirrored ones if flips keep the label), a constant
-    image, or a class without training images. The other findings need a look by eye.
+    image, or a class without training images. Review the other findings by eye.
     """
     from pathlib import Path
 
     from oraclezoo.data import audit as auditing
-    from oraclezoo.data.audit.files import published
     from oraclezoo.errors import VerificationError
 
     place = Path(data_dir) if data_dir else None
     entry = app.registry.get("dataset", track)
-    files = published(entry.spec.name, place) if entry.builtin else []
+    files = auditing.published(entry.spec.name, place) if entry.builtin else []
     outcome = auditing.damaged(files)
     if outcome is None:
         dataset = app.registry.create("dataset", track, data_dir=place, progress=say)
@@ -68,7 +67,7 @@ def _write(outcome: Audit, track: str, folder: Path) -> list[Path]:
     """Write the report and, if there are images to show, the contact sheet."""
     import json
 
-    from oraclezoo.data.audit.sheet import suspicious
+    from oraclezoo.data.audit.report import suspicious
 
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.json"
@@ -89,13 +88,13 @@ def _show(outcome: Audit) -> None:
         ("file", "status", "digest"),
         [(row.name, row.status, f"{row.kind} {row.digest[:16]}") for row in outcome.files],
     )
-    if outcome.pool is not None:
-        summary, balance = outcome.summary, outcome.summary["balance"]
-        sizes = ", ".join(f"{name} {count:,}" for name, count in summary["splits"].items())
-        click.echo(f"\n{summary['images']:,} images: {sizes}")
+    if outcome.summary is not None:
+        summary, balance = outcome.summary, outcome.summary.balance
+        sizes = ", ".join(f"{name} {count:,}" for name, count in summary.splits.items())
+        click.echo(f"\n{summary.images:,} images: {sizes}")
         click.echo(
-            f"largest class / smallest: {balance['imbalance']:.2f}; classes across splits: "
-            f"chi-square {balance['chi_square']:.1f}, p = {balance['p_value']:.3f}"
+            f"largest class / smallest: {balance.imbalance:.2f}; classes across splits: "
+            f"chi-square {balance.chi_square:.1f}, p = {balance.p_value:.3f}"
         )
     click.echo("")
     serious = dict.fromkeys(KINDS, 0)

@@ -10,7 +10,7 @@ from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import emit_json, json_option, say
 
 if TYPE_CHECKING:
-    from oraclezoo.data.scans.gather import Step
+    from oraclezoo.data.scans.prepare import Step
     from oraclezoo.data.scans.report import Report
 
 Naming = Literal["folders", "oracle-mnist"]
@@ -56,7 +56,7 @@ _SHOWN = 10
     type=click.Choice(["auto", "light-on-dark", "dark-on-light"]),
     default="auto",
     show_default=True,
-    help="Polarity of the scans; auto detects it for each.",
+    help="Polarity of the scans; auto detects it per image.",
 )
 @click.option(
     "--jobs",
@@ -70,7 +70,7 @@ _SHOWN = 10
     default=0.0,
     show_default=True,
     metavar="PERCENT",
-    help="Maximum share of rejected files; beyond it exit with status 3.",
+    help="Maximum share of rejected files; exit with status 3 above it.",
 )
 @click.option(
     "--overwrite", is_flag=True, help="Convert every file again, including those converted earlier."
@@ -93,8 +93,8 @@ def command(
     """Convert scanned images in SOURCE to IDX files, for --track idx.
 
     SOURCE is a folder or a tar or zip archive with one folder of images per class, or with train/
-    and test/ (and validation/) that contain such folders. Images are BMP, PNG, JPEG, GIF, TIFF, WebP
-    of any size, colour mode and polarity.
+    and test/ (and validation/) that contain such folders. Images have any size, colour
+    mode and polarity, and any format that 'oraclezoo predict' reads.
 
     After an interruption, run the same command again to resume; files that were added later are
     converted, the others reused. Unusable files are skipped and listed in report.json. Exit status
@@ -131,21 +131,20 @@ def command(
     if report.rejected_percent > allow_rejected:
         raise VerificationError(
             f"{len(report.rejected):,} files ({report.rejected_percent:.1f}%) were rejected, "
-            f"{allow_rejected:g}% are allowed; the others are in {out}\n"
+            f"at most {allow_rejected:g}% are allowed; the others are in {out}\n"
             f"Reasons: {Path(out, 'report.json')}. --allow-rejected PERCENT raises the limit."
         )
 
 
 def _show(report: Report, out: str) -> None:
     """Print a summary of the report."""
-    sides: Any = report.to_json_dict()["images"]
-    size = report.settings["size"]
+    size = report.settings.size
     rows = [
         ("source", f"{report.source} ({report.source_kind}), {len(report.classes)} classes"),
         (
             "written",
-            f"{out}: {sides['train']:,} training, {sides['validation']:,} validation, "
-            f"{sides['test']:,} test images of {size} x {size}",
+            f"{out}: {report.count('train'):,} training, {report.count('validation'):,} "
+            f"validation, {report.count('test'):,} test images of {size} x {size}",
         ),
         ("rejected", f"{len(report.rejected):,} files, {report.rejected_percent:.1f}%"),
         *(("", f"{name}: {reason}") for name, reason in report.rejected[:_SHOWN]),
@@ -157,7 +156,7 @@ def _show(report: Report, out: str) -> None:
     if report.duplicates:
         copies = sum(len(group.files) - 1 for group in report.duplicates)
         conflicts = sum(group.conflicting for group in report.duplicates)
-        across = sum(group.across_sides for group in report.duplicates)
+        across = sum(group.across_splits for group in report.duplicates)
         rows.append(
             (
                 "duplicates",
@@ -170,7 +169,7 @@ def _show(report: Report, out: str) -> None:
         (
             "time",
             f"{report.seconds:.1f} s for {report.prepared:,} files{rate}, {report.jobs} jobs; "
-            f"{report.kept:,} files reused from earlier runs",
+            f"{report.reused:,} files reused from earlier runs",
         )
     )
     rows.append(("use it with", f"--track idx --data-dir {out}"))
@@ -182,8 +181,8 @@ def _hint(report: Report) -> None:
     from oraclezoo.data.scans.layout import looks_like_oracle_mnist
 
     names = [each.name for each in report.classes]
-    if report.settings["classes"] == "folders" and looks_like_oracle_mnist(names):
-        say("the classes are Oracle-MNIST's: --classes oracle-mnist uses its label order")
+    if report.settings.classes == "folders" and looks_like_oracle_mnist(names):
+        say("the classes are Oracle-MNIST's; use --classes oracle-mnist for its label order")
 
 
 def _cores() -> int:

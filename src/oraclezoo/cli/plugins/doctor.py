@@ -101,12 +101,12 @@ def _clashes(registry: Registry) -> Iterator[Problem]:
     """Yield names that several distributions use."""
     for first, *rest in registry.clashes():
         what = f"{first.spec.kind} '{first.spec.name}'"
-        others = ", ".join(entry.qualified for entry in rest)
+        names = ", ".join(entry.qualified for entry in rest)
         if first.builtin:
-            why = f"{others} has the name of a built-in component"
-            yield Problem("note", what, why, f"use {others} to select it")
+            why = f"{names} has the name of a built-in component"
+            yield Problem("note", what, why, f"use {names} to select it")
         else:
-            why = f"several distributions provide it: {first.qualified}, {others}"
+            why = f"several distributions provide it: {first.qualified}, {names}"
             yield Problem("warning", what, why, "use the qualified name")
 
 

@@ -28,10 +28,10 @@ def command(app: App, name: str, kind: Scaffolded, out: str, as_json: bool) -> N
         raise UsageError(
             f"'{short}' is a built-in {kind}, which would shadow the new one; choose another name"
         )
-    written = write(name, kind, Path(out))
+    folder = write(name, kind, Path(out))
     if as_json:
-        emit_json("oraclezoo/plugins-new/1", {"name": name, "kind": kind, "folder": str(written)})
+        emit_json("oraclezoo/plugins-new/1", {"name": name, "kind": kind, "folder": str(folder)})
     else:
-        click.echo(written)
+        click.echo(folder)
     say(f"next: pip install -e {Path(out) / name}; oraclezoo plugins check {name}")
     say(f"then: {try_it(kind, name)}")

@@ -86,7 +86,7 @@ def coupled(module: nn.Module, image: Tensor) -> Coupled:
     except Exception as error:  # tracing an unknown network can raise errors of any type
         text = " ".join(str(error).split())[:120]
         raise UsageError(
-            f"this backbone cannot be traced for pruning ({type(error).__name__}: {text})"
+            f"cannot trace this backbone for pruning ({type(error).__name__}: {text})"
         ) from error
     names: dict[Any, str] = {layer: name for name, layer in net.named_modules()}
     names |= {parameter: name for name, parameter in net.named_parameters()}
@@ -101,12 +101,12 @@ def coupled(module: nn.Module, image: Tensor) -> Coupled:
 
 def _last_layers(net: nn.Module, image: Tensor) -> set[str]:
     """Return the layers whose output becomes the logits without passing another layer."""
-    seen: dict[Any, str] = {}
+    layer_of: dict[Any, str] = {}
 
     def record(name: str) -> Any:
         def hook(layer: nn.Module, inputs: Any, output: Any) -> None:
             if isinstance(output, Tensor) and output.grad_fn is not None:
-                seen[output.grad_fn] = name
+                layer_of[output.grad_fn] = name
 
         return hook
 
@@ -121,8 +121,8 @@ def _last_layers(net: nn.Module, image: Tensor) -> set[str]:
     last, ahead = set[str](), [step]
     while ahead:
         step = ahead.pop()
-        if step in seen:
-            last.add(seen[step])
+        if step in layer_of:
+            last.add(layer_of[step])
         elif step is not None:
             ahead += [before for before, _ in step.next_functions]
     return last

@@ -130,5 +130,5 @@ def _taylor(module: nn.Module, groups: tuple[Group, ...], batches: Batches) -> S
                 change, total = torch.stack(parts).mean(0), totals[number]
                 totals[number] = change if total is None else total + change
     if empty:
-        raise UsageError("importance taylor needs training images")
+        raise UsageError("importance taylor requires training images")
     return [None if total is None else total / (float(total.mean()) or 1.0) for total in totals]

@@ -56,7 +56,7 @@ class Plan:
         try:
             return cls(**_read(document))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ResultError(f"the pruning plan cannot be read ({error})") from error
+            raise ResultError(f"invalid pruning plan ({error})") from error
 
     def apply(self, module: nn.Module) -> nn.Module:
         """Prune a network that was built from its spec, in place, and return it.
@@ -69,19 +69,19 @@ class Plan:
         tensors = _tensors(module)
         for (name, dim), size in self.sizes.items():
             if name not in tensors:
-                raise ResultError(f"the pruning plan does not fit: there is no {name}")
+                raise ResultError(f"the pruning plan does not match the model: it has no {name}")
             length = tensors[name].shape[dim] if dim < tensors[name].ndim else None
             if length != size:
                 raise ResultError(
-                    f"the pruning plan does not fit: dimension {dim} of {name} is {length}, "
-                    f"in the plan {size}"
+                    f"the pruning plan does not match the model: dimension {dim} of {name} is "
+                    f"{length}, the plan expects {size}"
                 )
         attributes = _cut(module, self.gone)
         for name in {**attributes, **self.attributes}:
             if attributes.get(name) != self.attributes.get(name):
                 raise ResultError(
-                    f"the pruning plan does not fit: {name} has {attributes.get(name)}, "
-                    f"in the plan {self.attributes.get(name)}"
+                    f"the pruning plan does not match the model: {name} has "
+                    f"{attributes.get(name)}, the plan expects {self.attributes.get(name)}"
                 )
         return module
 
@@ -90,8 +90,8 @@ class Plan:
         gone, sizes = dict(self.gone), {**later.sizes, **self.sizes}
         for place, indices in later.gone.items():
             before = set(self.gone.get(place, ()))
-            left = [index for index in range(sizes[place]) if index not in before]
-            gone[place] = tuple(sorted(before | {left[index] for index in indices}))
+            remaining = [index for index in range(sizes[place]) if index not in before]
+            gone[place] = tuple(sorted(before | {remaining[index] for index in indices}))
         attributes = {**self.attributes, **later.attributes}
         return Plan(gone, sizes, attributes, later.versions)
 
@@ -192,23 +192,21 @@ def _attention(layer: nn.Module) -> dict[str, Any]:
 
 def _read(document: Any) -> dict[str, Any]:
     if document["schema"] != SCHEMA:
-        raise ValueError(f"its schema is {document['schema']!r}, not {SCHEMA!r}")
+        raise ValueError(f"schema is {document['schema']!r}, expected {SCHEMA!r}")
     gone: dict[Place, tuple[int, ...]] = {}
     sizes: dict[Place, int] = {}
     for cut in document["cuts"]:
         indices, of = tuple(cut["gone"]), cut["of"]
         if type(of) is not int or not all(type(index) is int for index in indices):
-            raise ValueError("the numbers of a cut are not integers")
+            raise ValueError("channel numbers must be integers")
         ordered = all(one < next_ for one, next_ in pairwise((-1, *indices, of)))
         if not ordered or not 0 < len(indices) < of:
             raise ValueError(
-                f"a cut of {of} channels does not list some of them in ascending order"
+                f"a cut must list some, not all, of its {of} channels in ascending order"
             )
         for name, dim in cut["tensors"]:
             if type(name) is not str or type(dim) is not int or dim < 0 or (name, dim) in gone:
-                raise ValueError(
-                    f"a cut has the invalid or repeated tensor {name!r}, dimension {dim!r}"
-                )
+                raise ValueError(f"invalid or repeated tensor {name!r}, dimension {dim!r}")
             gone[name, dim], sizes[name, dim] = indices, of
     attributes = {str(key): dict(value) for key, value in document["attributes"].items()}
     versions = {str(key): str(value) for key, value in document["versions"].items()}

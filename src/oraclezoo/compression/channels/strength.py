@@ -68,9 +68,9 @@ def find(
 
     weak, strong = 0.0, 1.0
     enough = at(strong)
-    if (least := try_(enough, strong).cost) > target:
+    if (minimum := try_(enough, strong).cost) > target:
         raise UsageError(
-            f"{target:g} cannot be reached: the strongest pruning reaches {least:.3f}; "
+            f"{target:g} cannot be reached: the strongest pruning reaches {minimum:.3f}; "
             "choose a larger target or a smaller round_to"
         )
     for _ in range(HALVINGS):
@@ -90,11 +90,11 @@ def _between(weak: Choice, enough: Choice, strength: float, target: float, try_:
     the target.
     """
     best = try_(enough, strength)
-    now = list(weak)
+    current = list(weak)
     for number, channels in enumerate(enough):
-        if now[number] != channels:
-            now[number] = channels
-            partial = try_(tuple(now), strength)
+        if current[number] != channels:
+            current[number] = channels
+            partial = try_(tuple(current), strength)
             if partial.cost <= target:
                 return partial if partial.cost > best.cost else best
     return best

@@ -33,15 +33,15 @@ def serving(graph: onnx.GraphProto, names: Iterable[str]) -> list[str]:
 
     Their output reaches no other layer first, so quantizing them would gain nothing.
     """
-    weighted, chosen = {node.name for node in layers(graph)}, set(names)
+    weighted, selected = {node.name for node in layers(graph)}, set(names)
     next_layers: dict[str, set[str]] = {}  # the first layers after each tensor, on each path
     nodes = []
     for node in reversed(graph.node):
-        reached = set().union(*(next_layers.get(name, set()) for name in node.output))
-        if node.name not in weighted and reached and reached <= chosen:
+        next_names = set().union(*(next_layers.get(name, set()) for name in node.output))
+        if node.name not in weighted and next_names and next_names <= selected:
             nodes.append(node.name)
         for name in node.input:
-            following = {node.name} if node.name in weighted else reached
+            following = {node.name} if node.name in weighted else next_names
             next_layers.setdefault(name, set()).update(following)
     return nodes
 
@@ -49,24 +49,24 @@ def serving(graph: onnx.GraphProto, names: Iterable[str]) -> list[str]:
 def _reached(nodes: Iterable[onnx.NodeProto], start: set[str], *, forwards: bool) -> set[str]:
     """Return the nodes after those of ``start``, or before them; ``nodes`` are in that order."""
     tensors: set[str] = set()
-    reached = set()
+    names = set()
     for node in nodes:
         sources, targets = (node.input, node.output) if forwards else (node.output, node.input)
         if any(name in tensors for name in sources):
-            reached.add(node.name)
+            names.add(node.name)
             tensors.update(targets)
         elif node.name in start:
             tensors.update(targets)
-    return reached
+    return names
 
 
 def name_nodes(graph: onnx.GraphProto) -> None:
     """Give every node a unique name, so that it can be excluded."""
-    taken: set[str] = set()
+    used: set[str] = set()
     for number, node in enumerate(graph.node):
-        if not node.name or node.name in taken:
+        if not node.name or node.name in used:
             node.name = f"{node.op_type}_{number}"
-        taken.add(node.name)
+        used.add(node.name)
 
 
 def unround_ends(graph: onnx.GraphProto, names: Iterable[str]) -> None:
@@ -82,16 +82,18 @@ def unround_ends(graph: onnx.GraphProto, names: Iterable[str]) -> None:
             readers.setdefault(name, []).append(node)
     for first in [node for node in graph.node if node.op_type == "QuantizeLinear"]:
         seconds = readers.get(first.output[0], [])
-        ends = [end for second in seconds for end in readers.get(second.output[0], [])]
-        if not ends or any(node.op_type != "DequantizeLinear" for node in seconds):
+        consumers = [end for second in seconds for end in readers.get(second.output[0], [])]
+        if not consumers or any(node.op_type != "DequantizeLinear" for node in seconds):
             continue
-        if any(end.name not in outside_names for end in ends) or not _made_by_layer(graph, first):
+        if any(end.name not in outside_names for end in consumers) or not _made_by_layer(
+            graph, first
+        ):
             continue
         for second in seconds:
             for end in readers[second.output[0]]:
-                for place, name in enumerate(end.input):
+                for position, name in enumerate(end.input):
                     if name == second.output[0]:
-                        end.input[place] = first.input[0]
+                        end.input[position] = first.input[0]
             graph.node.remove(second)
         graph.node.remove(first)
 

@@ -23,7 +23,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from oraclezoo.choices import CALIBRATIONS
-from oraclezoo.compression.int8 import graph as quantize_graph
+from oraclezoo.compression.int8 import graph as qdq
 from oraclezoo.errors import UsageError
 
 Feed = Mapping[str, npt.NDArray[Any]]
@@ -79,7 +79,7 @@ def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") 
         model = _simplified(content, Path(folder))
         path = Path(folder) / "float.onnx"
         onnx.save(model, path)
-        layers = quantize_graph.layers(model.graph)
+        layers = qdq.layers(model.graph)
         if not layers:
             raise UsageError("the graph has no convolution or matrix product to quantize")
         options: dict[str, Any] = {"symmetric": False}
@@ -96,7 +96,7 @@ def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") 
             calibrator.collect_data(_Reader([feed]))
         ranges = calibrator.compute_data()
     names = tuple(node.name for node in layers)
-    return Prepared(model, ranges, tuple(quantize_graph.outside(model.graph)), names)
+    return Prepared(model, ranges, tuple(qdq.outside(model.graph)), names)
 
 
 def to_int8(
@@ -116,9 +116,9 @@ def to_int8(
 
     The scheme is that of Jacob et al. 2018, arXiv:1712.05877.
     """
-    before = quantize_graph.serving(prepared.model.graph, keep_float)
+    before = qdq.serving(prepared.model.graph, keep_float)
     excluded = {*prepared.outside, *keep_float, *before}
-    chosen = [name for name in prepared.layers if name in only] if only is not None else []
+    selected = [name for name in prepared.layers if name in only] if only is not None else []
     with quietly():
         quantizer = QDQQuantizer(
             copy.deepcopy(prepared.model),
@@ -127,7 +127,7 @@ def to_int8(
             QuantType.QInt8,
             QuantType.QUInt8,
             prepared.ranges,
-            chosen,
+            selected,
             sorted(excluded),
             list(OPERATORS),
             {"ActivationSymmetric": False, "WeightSymmetric": True},
@@ -135,7 +135,7 @@ def to_int8(
         quantizer.quantize_model()
         quantizer.model.topological_sort()
         model = quantizer.model.model
-    quantize_graph.unround_ends(model.graph, prepared.outside)
+    qdq.unround_ends(model.graph, prepared.outside)
     assert isinstance(model, onnx.ModelProto)
     return model
 
@@ -149,7 +149,7 @@ def to_fp16(content: bytes) -> onnx.ModelProto:
 
     with tempfile.TemporaryDirectory(prefix="oraclezoo-quantize-") as folder, quietly():
         model = _simplified(content, Path(folder))
-        around = quantize_graph.outside(model.graph)
+        around = qdq.outside(model.graph)
         half = ONNXModel(
             convert_float_to_float16(model, keep_io_types=True, node_block_list=around)
         )
@@ -165,7 +165,7 @@ def _simplified(content: bytes, folder: Path) -> onnx.ModelProto:
     source.write_bytes(content)  # quant_pre_process corrupts a model that is passed in memory
     quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
     model = onnx.load(target)
-    quantize_graph.name_nodes(model.graph)
+    qdq.name_nodes(model.graph)
     return model
 
 
@@ -176,7 +176,7 @@ def matching(names: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
     every = list(names)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in every):
-            raise UsageError(f"no layer is called '{pattern}'; the layers are {', '.join(every)}")
+            raise UsageError(f"no layer matches '{pattern}'; the layers are {', '.join(every)}")
     return tuple(n for n in every if any(fnmatchcase(n, pattern) for pattern in patterns))
 
 

@@ -6,74 +6,122 @@ read its report.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from oraclezoo.contracts import Dataset
-from oraclezoo.data.audit import copies, counts, looks, near
-from oraclezoo.data.audit.features import contrast, strokes
-from oraclezoo.data.audit.files import FileRow, unpublished
-from oraclezoo.data.audit.neighbours import Neighbours, nearest
-from oraclezoo.data.audit.records import Finding, Pool
+from oraclezoo.data import upstream
+from oraclezoo.data.audit import duplicates, statistics
+from oraclezoo.data.audit.neighbours import band_passed, contrast, nearest
+from oraclezoo.data.audit.report import KINDS, Audit, FileRow, Finding, Pool, Rules, Summary
 from oraclezoo.data.dataset import SPLITS
+from oraclezoo.data.locate import check, search
 
-__all__ = ["KINDS", "Audit", "audit", "damaged"]
+__all__ = ["KINDS", "Audit", "audit", "damaged", "published", "unpublished"]
 
-KINDS = {
-    "checksum": "a file that is not the published one",
-    "label-set": "a class that a split lacks",
-    "blank": "an image of one value",
-    "almost-blank": "an image without strokes to speak of",
-    "saturated": "an image mostly white",
-    "exact-duplicate": "images of equal bytes",
-    "mirrored-duplicate": "images whose mirror images have equal bytes",
-    "near-duplicate": "two images much nearer to each other than to any others",
-    "suspicious-label": "an image whose neighbours have another label",
-    "outlier": "an image far from its class in brightness, contrast, bars or ink",
+PUBLISHED: dict[str, tuple[str, ...]] = {
+    "oracle-mnist": tuple(upstream.FILES),
+    "oracle-mnist-3k": (upstream.TEST_IMAGES, upstream.TEST_LABELS),
 }
-"""Each kind of finding, in the order of the report."""
+"""Files with published digests, by built-in track."""
 
 
-@dataclass(frozen=True)
-class Audit:
-    """Report of an audit.
+def audit(
+    dataset: Dataset, files: list[FileRow], *, progress: Callable[[str], None] | None = None
+) -> Audit:
+    """Audit every image of a data set. Deterministic on one machine.
 
-    Attributes:
-        files: The source files and their digests.
-        findings: All findings, by rule.
-        summary: Image counts, class statistics and thresholds, as in the JSON report.
-        pool: The images; None if a file failed its digest check, so that nothing was opened.
+    Mirror images are compared too if the data set declares that a flip keeps the label.
+
+    Args:
+        dataset: The data set.
+        files: The files whose digests have been checked (:func:`published`).
+        progress: Receives lines of text about the progress.
+
+    Returns:
+        The report.
+
+    Raises:
+        DataError: If a split cannot be read, or the splits differ in image size.
     """
+    pool = Pool.of(dataset)
+    flips = dataset.flip_keeps_label
+    band = band_passed(pool.images)
+    strength, per_image = contrast(band), statistics.statistics_of(pool)
+    findings = statistics.missing_classes(pool)
+    findings += statistics.blank_images(pool, per_image, strength)
+    exact, members = duplicates.exact_duplicates(pool, mirrored=flips)
+    findings += exact
+    # images without strokes resemble each other and would all match
+    members = members[strength[members] >= duplicates.MIN_CONTRAST]
+    neighbours = None
+    if len(members) > 1:
+        matches = nearest(band[members], mirrored=flips, progress=progress)
+        findings += duplicates.near_duplicates(pool, members, matches)
+        findings += duplicates.suspicious_labels(pool, members, matches)
+        neighbours = duplicates.summary(pool, members, matches)
+    findings += statistics.outliers(pool, per_image)
+    counts = statistics.class_counts(pool).sum(0).tolist()
+    summary = Summary(
+        synthetic=dataset.synthetic,
+        images=len(pool.labels),
+        image_size=pool.images.shape[1:],
+        splits=dict(zip(SPLITS, counts, strict=True)),
+        mirrored=flips,
+        balance=statistics.balance(pool),
+        classes=statistics.class_summaries(pool, per_image, dataset.classes, dataset.glyphs),
+        rules=Rules(
+            near_distance=duplicates.NEAR_DISTANCE,
+            near_ratio=duplicates.NEAR_RATIO,
+            votes=(duplicates.AGAINST, duplicates.VOTERS),
+            outlier=statistics.OUTLIER,
+            saturated=statistics.SATURATED,
+            min_contrast=duplicates.MIN_CONTRAST,
+        ),
+        neighbours=neighbours,
+    )
+    rows = (*files, *unpublished(dataset.sha256, files))
+    return Audit(rows, tuple(findings), summary, pool)
 
-    files: tuple[FileRow, ...]
-    findings: tuple[Finding, ...]
-    summary: dict[str, Any]
-    pool: Pool | None
 
-    @property
-    def serious(self) -> int:
-        """Number of serious findings."""
-        return sum(finding.serious for finding in self.findings)
+def published(track: str, data_dir: Path | None) -> list[FileRow]:
+    """Check the local files of a built-in track against their published digests.
 
-    @property
-    def numbers(self) -> dict[str, int]:
-        """Number of findings of each kind, zeros included, in the order of :data:`KINDS`."""
-        counter = Counter(finding.kind for finding in self.findings)
-        return {kind: counter[kind] for kind in KINDS}
+    Args:
+        track: Name of the track.
+        data_dir: The only folder to search; by default the folders of
+            :func:`oraclezoo.data.locate.folders`.
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the report as a JSON document, without images."""
-        return {
-            **self.summary,
-            "files": [row.as_json() for row in self.files],
-            "numbers": self.numbers,
-            "serious": self.serious,
-            "findings": [finding.as_json() for finding in self.findings],
-        }
+    Returns:
+        A row per file that exists; empty for tracks without published digests.
+
+    Raises:
+        DataError: If ``data_dir`` is not a folder.
+    """
+    rows = []
+    for name, path in search(PUBLISHED.get(track, ()), data_dir).items():
+        if path is not None:
+            outcome = check(upstream.known(name), path)
+            rows.append(FileRow(path.name, outcome.status, outcome.kind, outcome.actual))
+    return rows
+
+
+def unpublished(digests: Mapping[str, str], known: list[FileRow]) -> list[FileRow]:
+    """List the source files or generators without a published digest.
+
+    Args:
+        digests: ``Dataset.sha256``.
+        known: Rows of files that have been checked, which are left out.
+
+    Returns:
+        A row per file.
+    """
+    names = {row.name for row in known}
+    return [
+        FileRow(name, "unpublished", "sha256", digest)
+        for name, digest in digests.items()
+        if name not in names
+    ]
 
 
 def damaged(files: list[FileRow]) -> Audit | None:
@@ -89,88 +137,4 @@ def damaged(files: list[FileRow]) -> Audit | None:
     if not bad:
         return None
     findings = tuple(Finding("checksum", True, (), 0.0, f"{row.name}: {row.status}") for row in bad)
-    return Audit(tuple(files), findings, {}, None)
-
-
-def audit(
-    dataset: Dataset, files: list[FileRow], *, progress: Callable[[str], None] | None = None
-) -> Audit:
-    """Audit every image of a data set. Deterministic on one machine.
-
-    Mirror images are compared too if the data set declares that a flip keeps the label.
-
-    Args:
-        dataset: The data set.
-        files: The files whose digests have been checked
-            (:func:`~oraclezoo.data.audit.files.published`).
-        progress: Receives lines of text about the progress.
-
-    Returns:
-        The report.
-
-    Raises:
-        DataError: If a split cannot be read, or the splits differ in image size.
-    """
-    pool = Pool.of(dataset)
-    flips = dataset.flip_keeps_label
-    band = strokes(pool.images)
-    strength, statistics = contrast(band), looks.looks(pool)
-    findings = counts.label_sets(pool) + looks.faint(pool, statistics, strength)
-    equal, members = copies.exact_copies(pool, mirrored=flips)
-    findings += equal
-    # images without strokes resemble each other and would all match
-    members = members[strength[members] >= near.MIN_CONTRAST]
-    neighbours = None
-    if len(members) > 1:
-        neighbours = nearest(band[members], mirrored=flips, progress=progress)
-        findings += near.near_duplicates(pool, members, neighbours)
-        findings += near.suspicious_labels(pool, members, neighbours)
-    findings += looks.outliers(pool, statistics)
-    table = counts.table(pool)
-    summary = {
-        "synthetic": dataset.synthetic,
-        "images": len(pool.labels),
-        "image_size": list(pool.images.shape[1:]),
-        "splits": dict(zip(SPLITS, table.sum(0).tolist(), strict=True)),
-        "mirrored": flips,
-        "balance": counts.balance(pool),
-        "classes": [
-            {
-                "label": label,
-                "name": dataset.classes[label],
-                "glyph": dataset.glyphs[label],
-                **dict(zip(SPLITS, table[label].tolist(), strict=True)),
-                **row,
-            }
-            for label, row in enumerate(looks.by_class(pool, statistics))
-        ],
-        "rules": {
-            "near_distance": near.NEAR_DISTANCE,
-            "near_ratio": near.NEAR_RATIO,
-            "votes": [near.AGAINST, near.VOTERS],
-            "outlier": looks.FAR,
-            "saturated": looks.SATURATED,
-            "min_contrast": near.MIN_CONTRAST,
-        },
-        "neighbours": _neighbours(pool, members, neighbours),
-    }
-    rows = (*files, *unpublished(dataset.sha256, files))
-    return Audit(rows, tuple(findings), summary, pool)
-
-
-def _neighbours(pool: Pool, members: Any, neighbours: Neighbours | None) -> dict[str, Any] | None:
-    """Return quantiles of the nearest-neighbour distance and the share of equal labels."""
-    if neighbours is None:
-        return None
-    first = neighbours.distance[:, 0]
-    ratio = near.ratios(neighbours)
-    shares = (0, 0.001, 0.01, 0.1, 0.5, 0.9)
-    agree = pool.labels[members][neighbours.index[:, 0]] == pool.labels[members]
-    least = float(ratio.min())
-    return {
-        "compared": len(members),
-        "quantiles": list(shares),
-        "nearest_distance": [round(float(value), 4) for value in np.quantile(first, shares)],
-        "least_ratio": round(least, 4) if np.isfinite(least) else None,
-        "nearest_has_label": round(float(agree.mean()), 4),
-    }
+    return Audit(tuple(files), findings, None, None)

@@ -1,20 +1,35 @@
-"""K nearest neighbours of each image, up to small shifts and mirroring, in bounded memory.
+"""K nearest neighbours of each image by its strokes, up to small shifts and mirroring.
 
-The search has two stages: all pairs are compared in a projection on principal components, with
-matrix products over blocks of images; the best candidates are then re-ranked by the full
-similarity, with shifts of half pixels.
+Images are band-passed first, so that brightness and black bars do not count. An image is scaled
+down to at most 28 pixels a side. Its black bars, and one pixel next to them, are set to 0. The rest
+is band-passed with a difference of Gaussians: a blur of 0.7 pixels, which removes grain, minus a
+blur of 3 pixels, which holds stains and brightness. Both are normalised within the picture, so that
+the bars leave no edge.
+
+The search has two stages in bounded memory: all pairs are compared in a projection on principal
+components, with matrix products over blocks of images; the best candidates are then re-ranked by
+the full similarity, with shifts of half pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter, minimum_filter, zoom
 
-from oraclezoo.data.audit.features import Floats, moved, unit
+from oraclezoo.data.corrupt.primitives import between
 
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+EDGE = 28
+"""Longer edge, in pixels, to which larger images are scaled down."""
+CONTRAST_FLOOR = 3.0
+"""RMS gray levels after the band-pass below which the similarity of images fades to 0."""
 REACH = 2
 """Largest shift tried, pixels in each direction."""
 COUNT = 12
@@ -24,8 +39,78 @@ _BLOCK = 1024  # images per side of a block
 _AXES = 64  # principal components
 _SAMPLE = 2000  # images from which the components are estimated
 _REFINED = 128  # images re-ranked at a time
+_BAR = 6.0  # gray levels: an outer row or column with a lower mean is a black bar
+_FINE, _COARSE = 0.7, 3.0  # standard deviations of the two blurs, pixels
 
-Whole = npt.NDArray[np.int64]
+
+def band_passed(images: npt.NDArray[np.uint8]) -> Floats:
+    """Return band-passed images.
+
+    Args:
+        images: uint8 ``(N, H, W)``.
+
+    Returns:
+        float32 ``(N, h, w)``, gray levels, with a longer edge of at most :data:`EDGE`.
+    """
+    small = _reduced(images)
+    within = _box(small).astype(np.float32)
+    within = minimum_filter(within, (1, 3, 3), mode="nearest")
+    band = _blurred(small, within, _FINE) - _blurred(small, within, _COARSE)
+    return cast(Floats, band * within)
+
+
+def contrast(band: Floats) -> Floats:
+    """Return the root mean square of each band-passed image.
+
+    Args:
+        band: Band-passed images, float32 ``(N, h, w)``.
+
+    Returns:
+        float32 ``(N,)``, gray levels.
+    """
+    return cast(Floats, np.sqrt((band * band).mean((1, 2))))
+
+
+def unit(band: Floats) -> Floats:
+    """Return images as rows of unit length, for cosine similarity.
+
+    Args:
+        band: Band-passed images ``(N, h, w)``.
+
+    Returns:
+        float32 ``(N, h * w)``. Rows of images with a contrast below :data:`CONTRAST_FLOOR` are
+        shorter than 1. The dot product of two rows is their similarity, 1 for equal strokes.
+    """
+    rows = band.reshape(len(band), -1)
+    floor = CONTRAST_FLOOR * np.sqrt(rows.shape[1])
+    length = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), floor)
+    return cast(Floats, (rows / length).astype(np.float32))
+
+
+def translate(band: Floats, down: int, right: int) -> Floats:
+    """Translate images by whole pixels, with zeros shifted in.
+
+    Args:
+        band: float32 ``(N, h, w)``.
+        down: Vertical shift in pixels.
+        right: Horizontal shift in pixels.
+
+    Returns:
+        float32 ``(N, h, w)``.
+    """
+    result = np.zeros_like(band)
+    height, width = band.shape[1:]
+    if abs(down) < height and abs(right) < width:
+        result[
+            :,
+            max(down, 0) : height + min(down, 0),
+            max(right, 0) : width + min(right, 0),
+        ] = band[
+            :,
+            max(-down, 0) : height + min(-down, 0),
+            max(-right, 0) : width + min(-right, 0),
+        ]
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +124,7 @@ class Neighbours:
         mirrored: Whether the mirrored image is the closer one, bool ``(N, K)``.
     """
 
-    index: Whole
+    index: Indices
     distance: Floats
     mirrored: npt.NDArray[np.bool_]
 
@@ -66,41 +151,41 @@ def nearest(
     for first in range(0, count, _BLOCK):
         if progress is not None and count > 4 * _BLOCK:
             progress(f"comparing images: {first:,} of {count:,}")
-        theirs = slice(first, min(first + _BLOCK, count))
-        variants = [unit(each) @ axes for each, _ in _moved(band[theirs], mirrored)]
+        columns = slice(first, min(first + _BLOCK, count))
+        variants = [unit(each) @ axes for each, _ in _translations(band[columns], mirrored)]
         for start in range(0, first + 1, _BLOCK):
-            ours = slice(start, min(start + _BLOCK, count))
-            best = np.full((ours.stop - start, theirs.stop - first), -np.inf, np.float32)
+            rows = slice(start, min(start + _BLOCK, count))
+            best = np.full((rows.stop - start, columns.stop - first), -np.inf, np.float32)
             for variant in variants:
-                np.maximum(best, projected[ours] @ variant.T, out=best)
+                np.maximum(best, projected[rows] @ variant.T, out=best)
             if start == first:
                 best = np.maximum(best, best.T)
                 np.fill_diagonal(best, -np.inf)
             else:
-                _merge(index[theirs], likeness[theirs], best.T, start)
-            _merge(index[ours], likeness[ours], best, first)
+                _merge(index[columns], likeness[columns], best.T, start)
+            _merge(index[rows], likeness[rows], best, first)
     return _refined(band, index, mirrored)
 
 
-def _moved(band: Floats, mirrored: bool) -> Iterator[tuple[Floats, bool]]:
+def _translations(band: Floats, mirrored: bool) -> Iterator[tuple[Floats, bool]]:
     """Yield ``band`` at every shift, plain and optionally mirrored, and whether it is mirrored."""
     for flip in (False, True) if mirrored else (False,):
-        seen = band[:, :, ::-1] if flip else band
+        oriented = band[:, :, ::-1] if flip else band
         for down in range(-REACH, REACH + 1):
             for right in range(-REACH, REACH + 1):
-                yield moved(seen, down, right), flip
+                yield translate(oriented, down, right), flip
 
 
 def _axes(band: Floats) -> Floats:
     """Return the principal axes ``(h * w, A)`` of a sample of the images and shifts of them."""
     sample = band[:: -(-len(band) // _SAMPLE)]
     shifts = ((0, 0), (REACH, 0), (-REACH, 0), (0, REACH), (0, -REACH))
-    rows = np.concatenate([unit(moved(sample, down, right)) for down, right in shifts])
+    rows = np.concatenate([unit(translate(sample, down, right)) for down, right in shifts])
     _, vectors = np.linalg.eigh(rows.T @ rows)
     return np.ascontiguousarray(vectors[:, -_AXES:], dtype=np.float32)
 
 
-def _merge(index: Whole, likeness: Floats, block: Floats, first: int) -> None:
+def _merge(index: Indices, likeness: Floats, block: Floats, first: int) -> None:
     """Merge the most similar of ``block`` (n, m), images from ``first`` on, into the best."""
     keep = index.shape[1]
     if block.shape[1] > keep:
@@ -114,7 +199,7 @@ def _merge(index: Whole, likeness: Floats, block: Floats, first: int) -> None:
     index[:] = np.take_along_axis(all_index, best, 1)
 
 
-def _refined(band: Floats, index: Whole, mirrored: bool) -> Neighbours:
+def _refined(band: Floats, index: Indices, mirrored: bool) -> Neighbours:
     """Return the candidates ``index`` (N, K) sorted by their full distance."""
     rows = unit(band)
     distance = np.empty(index.shape, np.float32)
@@ -125,8 +210,12 @@ def _refined(band: Floats, index: Whole, mirrored: bool) -> Neighbours:
         best = np.full((2, *candidates.shape[:2]), -np.inf, np.float32)
         for half in _half_shifts(band[part]):
             for flip in (False, True) if mirrored else (False,):
-                these = [unit(each) for each, seen in _moved(half, mirrored) if seen == flip]
-                products = candidates @ np.stack(these, axis=2)  # (n, K, shifts)
+                shifted = [
+                    unit(each)
+                    for each, is_flipped in _translations(half, mirrored)
+                    if is_flipped == flip
+                ]
+                products = candidates @ np.stack(shifted, axis=2)  # (n, K, shifts)
                 np.maximum(best[int(flip)], products.max(2), out=best[int(flip)])
         distance[part], flips[part] = 1 - best.max(0), best[1] > best[0]
     order = np.argsort(distance, axis=1, kind="stable")
@@ -140,8 +229,42 @@ def _refined(band: Floats, index: Whole, mirrored: bool) -> Neighbours:
 def _half_shifts(band: Floats) -> Iterator[Floats]:
     """Yield ``band`` as it is, then shifted by half a pixel down, right and both (bilinear)."""
     half = np.float32(0.5)
-    down = (band + moved(band, 1, 0)) * half
+    down = (band + translate(band, 1, 0)) * half
     yield band
     yield down
-    yield (band + moved(band, 0, 1)) * half
-    yield (down + moved(down, 0, 1)) * half
+    yield (band + translate(band, 0, 1)) * half
+    yield (down + translate(down, 0, 1)) * half
+
+
+def _reduced(images: npt.NDArray[np.uint8]) -> Floats:
+    height, width = images.shape[1:]
+    factor = EDGE / max(height, width)
+    if factor >= 1:
+        return images.astype(np.float32)
+    reduced = [
+        zoom(
+            gaussian_filter(image.astype(np.float32), 0.4 / factor),
+            factor,
+            order=1,
+            mode="nearest",
+            grid_mode=True,
+        )
+        for image in images
+    ]
+    return np.stack(reduced)
+
+
+def _box(images: Floats) -> npt.NDArray[np.bool_]:
+    """Return the mask of the picture within its bars, bool ``(N, h, w)``.
+
+    Resampling leaves bars with a low mean rather than 0.
+    """
+    rows = between(images.mean(2) >= _BAR)
+    columns = between(images.mean(1) >= _BAR)
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def _blurred(images: Floats, within: Floats, sigma: float) -> Floats:
+    spread = gaussian_filter(within, (0, sigma, sigma), mode="constant")
+    blurred = gaussian_filter(images * within, (0, sigma, sigma), mode="constant")
+    return cast(Floats, blurred / np.maximum(spread, 1e-3))

@@ -165,13 +165,13 @@ def corrupt(
     if name not in CORRUPTIONS:
         raise UnknownNameError("corruption", name, CORRUPTIONS)
     if severity not in SEVERITIES:
-        raise UsageError(f"severity {severity!r}: give a whole number from 1 to 5")
+        raise UsageError(f"severity must be an integer from 1 to 5, not {severity!r}")
     if seed < 0:
-        raise UsageError(f"seed {seed!r}: give a whole number from 0 up")
+        raise UsageError(f"seed must be a non-negative integer, not {seed!r}")
     if images.dtype != np.uint8 or images.ndim != 3 or min(images.shape[1:]) < MIN_EDGE:
         raise DataError(
-            f"images are {images.dtype} {images.shape}; corruptions take uint8 (N, H, W) with "
-            f"edges of {MIN_EDGE} pixels or more"
+            f"images must be uint8 (N, H, W) with edges of at least {MIN_EDGE} pixels, "
+            f"not {images.dtype} {images.shape}"
         )
     kind = CORRUPTIONS[name]
     purpose = f"oraclezoo corrupt {VERSION} {name} {int(seed)}"

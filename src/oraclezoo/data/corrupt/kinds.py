@@ -1,4 +1,4 @@
-"""Corruption functions: effects of wear, scanning and cropping on a character.
+"""Corruption functions: effects of aging, scanning and cropping on a character.
 
 Each takes ``images``, float32 ``(N, H, W)`` with gray levels from 0 to 255, a ``strength`` and the
 images' random numbers ``draws``, and returns float32 images of the same shape, not yet clipped.
@@ -188,9 +188,9 @@ def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
     Returns:
         float32 ``(N, H, W)``, not clipped.
     """
-    way = np.where(draws.uniform(-1, 1) < 0, -1, 1).astype(np.float32)
+    sign = np.where(draws.uniform(-1, 1) < 0, -1, 1).astype(np.float32)
     angle = draws.uniform(0.8, 1.2) * np.float32(np.radians(strength))
-    return resample(images, way * angle, np.zeros_like(way), np.zeros_like(way))
+    return resample(images, sign * angle, np.zeros_like(sign), np.zeros_like(sign))
 
 
 def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:

@@ -55,16 +55,16 @@ def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> I
         DataError: If the images cannot be corrupted.
     """
     chosen = images[_spread(labels, _COLUMNS)]
-    rows = [("as it is", [chosen])]
+    rows = [("clean", [chosen])]
     rows += [(f"{name} {s}", [corrupt(chosen, name, s, seed)]) for s in SEVERITIES]
     return rows_sheet(rows, scale=3)
 
 
 def _spread(labels: Labels, count: int) -> npt.NDArray[np.int64]:
     """Return up to ``count`` indices: the first image of each class, then the second, and so on."""
-    seen: dict[int, int] = {}
+    counts: dict[int, int] = {}
     ranks = []
     for label in labels.tolist():
-        ranks.append(seen.get(label, 0))
-        seen[label] = ranks[-1] + 1
+        ranks.append(counts.get(label, 0))
+        counts[label] = ranks[-1] + 1
     return np.lexsort((labels, np.array(ranks, dtype=np.int64)))[:count]

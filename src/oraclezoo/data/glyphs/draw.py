@@ -4,7 +4,7 @@ An image shows bright strokes on a dark, noisy background. Its longer edge is sc
 its shorter one is centred between black bars, as in Oracle-MNIST (arXiv 2205.09442).
 
 The images of a seed are bit-identical on every machine: all arithmetic here and in
-:mod:`~oraclezoo.data.glyphs.wear` is elementwise or exact (:mod:`~oraclezoo.data.glyphs.exact`).
+:mod:`~oraclezoo.data.glyphs.degrade` is elementwise or exact (:mod:`~oraclezoo.data.glyphs.exact`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from operator import index
 import numpy as np
 import numpy.typing as npt
 
+from oraclezoo.data.glyphs.degrade import SIZE, degrade
 from oraclezoo.data.glyphs.exact import (
     EXP_PER_UNIT,
     EXP_STEP,
@@ -29,7 +30,6 @@ from oraclezoo.data.glyphs.exact import (
 )
 from oraclezoo.data.glyphs.forms import NEIGHBOURS, SAMPLES, Forms, arranged, oracle
 from oraclezoo.data.glyphs.strokes import Character
-from oraclezoo.data.glyphs.wear import SIZE, weather
 from oraclezoo.errors import UsageError
 
 VERSION = "3"
@@ -44,7 +44,7 @@ _STRAYS = 2  # most stray strokes (of neighbours, and cracks) in an image
 _STRAY_SAMPLES = 20
 _INK_STEP = 2.0**-12  # grid of a sample point's ink
 _INK_LIMIT = 16.0  # largest ink of a sample point; usual ones stay below 1
-_AT_ONCE = 8  # images whose samples fit into a CPU's cache
+_BATCH = 8  # images whose samples fit into a CPU's cache
 _SQRT_PI = 1.7724538509055159
 _FWHM = 2.355  # full width at half maximum of a Gaussian, in standard deviations
 
@@ -70,7 +70,7 @@ def generate(
             negative.
     """
     known = arranged(oracle() if characters is None else characters)
-    counts = _whole_numbers(class_counts, seed, known.classes)
+    counts = _validated(class_counts, seed, known.classes)
     labels = np.repeat(np.arange(known.classes, dtype=np.int64), counts)
     labels = labels[_draws(seed, "order").permutation(len(labels))]
     images = np.empty((len(labels), SIZE, SIZE), np.uint8)
@@ -85,7 +85,7 @@ def generate(
     return images, labels
 
 
-def _whole_numbers(class_counts: Sequence[int], seed: int, classes: int) -> list[int]:
+def _validated(class_counts: Sequence[int], seed: int, classes: int) -> list[int]:
     try:
         counts = [index(count) for count in class_counts]
         good = len(counts) == classes and min(counts) >= 0 and index(seed) >= 0
@@ -93,7 +93,7 @@ def _whole_numbers(class_counts: Sequence[int], seed: int, classes: int) -> list
         good = False
     if not good:
         raise UsageError(
-            f"glyphs: give {classes} class counts and a seed, all whole numbers from 0 up"
+            f"glyphs: pass {classes} class counts and a seed, all non-negative integers"
         )
     return counts
 
@@ -111,8 +111,8 @@ def _draw(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.NDAr
     width = known.thickness[form] * exp(draws.normal(n) * 0.32 - 0.05) * np.sqrt(scale / 24)
     sigma = np.maximum(width, 1.2)[:, None] / _FWHM
     force = _pressure(draws, known.stroke[form])
-    middle = _middle_lines(places, sigma, force) + _strays(draws, sigma)
-    gray = weather(draws, middle.astype(np.float32))
+    ink = _centre_lines(places, sigma, force) + _strays(draws, sigma)
+    gray = degrade(draws, ink.astype(np.float32))
     step = np.arange(SIZE)
     inside = np.abs(step - (SIZE - 1) / 2) < box[:, :, None] / 2  # (N, 2, SIZE), x then y
     gray *= inside[:, 0, None, :] & inside[:, 1, :, None]
@@ -196,17 +196,17 @@ def _strays(draws: Draws, sigma: Doubles) -> Doubles:
     start = draws.uniform(-2, SIZE + 2, n, _STRAYS, 1, 2)
     cosine, sine = cos_sin(draws.uniform(0, 6.28, n, _STRAYS, 1))
     reach = draws.uniform(2, 12, n, _STRAYS, 1)
-    way = np.stack([cosine * reach, sine * reach], axis=3)
+    direction = np.stack([cosine * reach, sine * reach], axis=3)
     t = (np.arange(_STRAY_SAMPLES) / (_STRAY_SAMPLES - 1))[:, None]
     force = np.repeat(draws.happens(0.13, n, _STRAYS), _STRAY_SAMPLES, axis=1)
-    places = (start + way * t).reshape(n, -1, 2)
+    places = (start + direction * t).reshape(n, -1, 2)
     depth = np.zeros((n, SIZE, SIZE))
     here = np.flatnonzero(force.any(1))  # a quarter of the images
-    depth[here] = _middle_lines(places[here], sigma[here], force[here])
+    depth[here] = _centre_lines(places[here], sigma[here], force[here])
     return depth
 
 
-def _middle_lines(places: Doubles, sigma: Doubles, force: npt.NDArray[np.floating]) -> Doubles:
+def _centre_lines(places: Doubles, sigma: Doubles, force: npt.NDArray[np.floating]) -> Doubles:
     """Return intensities (N, SIZE, SIZE): exp(-d^2 / 2 sigma^2) at distance d from a centre line.
 
     This is the square root of the line integral of the squared Gaussian, as a sum over sample
@@ -221,8 +221,8 @@ def _middle_lines(places: Doubles, sigma: Doubles, force: npt.NDArray[np.floatin
     step = np.minimum(step, 1.6 * np.median(step, axis=1, keepdims=True))
     amount = force * force * step / (sigma * _SQRT_PI)
     squares = np.empty((len(places), SIZE, SIZE))
-    for at in range(0, len(places), _AT_ONCE):
-        part = slice(at, at + _AT_ONCE)
+    for at in range(0, len(places), _BATCH):
+        part = slice(at, at + _BATCH)
         squares[part] = _sum_of_squares(places[part], sigma[part], amount[part])
     return np.sqrt(squares)
 

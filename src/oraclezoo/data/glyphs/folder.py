@@ -84,7 +84,7 @@ def write_folder(
         out.parent.mkdir(parents=True, exist_ok=True)
         with alone(out, lambda: None):
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
-                raise DataError(f"{out} is not empty; give a new folder")
+                raise DataError(f"{out} is not empty; choose a new folder")
             staged = out.with_name(f".{out.name}.making")
             shutil.rmtree(staged, ignore_errors=True)  # left by a process that was killed
             staged.mkdir()

@@ -11,12 +11,20 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from oraclezoo.data.glyphs.strokes import Kind, Point, Stroke
+from oraclezoo.documents import read_file
 from oraclezoo.errors import DataError
 
 MAX_BYTES = 1 << 20
 """Largest SVG file that is read."""
+
+MAX_ELEMENTS = 10_000
+"""Limit of the number of elements, counted again wherever ``use`` repeats them."""
+
+MAX_COORDINATE = 1e6
+"""Limit of coordinates in pixels."""
 
 _INNER = (1 / 3, 2 / 3)
 """Curve parameters at which points are added, so that the spline stays close to the curve."""
@@ -37,14 +45,16 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
         DataError: If the file cannot be read, is too large or has no shapes.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: an SVG file of over {MAX_BYTES:,} bytes; simplify it")
-        content = path.read_bytes()
+        content = read_file(path, MAX_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:  # too large, or an invalid file name
+        raise DataError(f"{path}: {error}") from error
     import svgelements
 
     try:
+        if _expanded(ElementTree.fromstring(content)) > MAX_ELEMENTS:
+            raise ValueError(f"more than {MAX_ELEMENTS:,} elements once 'use' is resolved")
         drawing = svgelements.SVG.parse(io.BytesIO(content))
         shapes = [each for each in drawing.elements() if isinstance(each, svgelements.Shape)]
         strokes = tuple(
@@ -56,8 +66,31 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
     except Exception as error:  # svgelements raises exceptions of many types
         raise DataError(f"{path}: cannot be read as SVG ({error})") from error
     if not strokes:
-        raise DataError(f"{path}: no path, line or other shape in it")
+        raise DataError(f"{path}: contains no path, line or other shape")
     return strokes
+
+
+def _expanded(root: ElementTree.Element) -> int:
+    """Return the number of elements after each ``use`` is replaced by what it refers to.
+
+    An element that refers to itself counts as more than is allowed.
+    """
+    named = {each.get("id"): each for each in root.iter() if each.get("id")}
+    counts: dict[ElementTree.Element, int] = {}
+
+    def count(element: ElementTree.Element, above: frozenset[ElementTree.Element]) -> int:
+        if element in above:
+            return MAX_ELEMENTS + 1
+        if element not in counts:
+            below = above | {element}
+            reference = element.get("href") or element.get("{http://www.w3.org/1999/xlink}href")
+            used = named.get(reference[1:]) if reference and reference.startswith("#") else None
+            counts[element] = 1 + sum(count(child, below) for child in element)
+            if used is not None:
+                counts[element] += count(used, below)
+        return counts[element]
+
+    return count(root, frozenset())
 
 
 Segment = tuple[bool, list[Point]]
@@ -89,6 +122,8 @@ def _walks(path: Any) -> Iterator[tuple[list[Segment], bool]]:
 
 def _rounded(point: Any) -> Point:
     """Return a point rounded to 4 digits, so that ends which meet are equal."""
+    if not max(abs(point.x), abs(point.y)) <= MAX_COORDINATE:
+        raise ValueError(f"a coordinate is beyond {MAX_COORDINATE:,.0f}")
     return round(float(point.x), 4), round(float(point.y), 4)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from oraclezoo.data.glyphs.strokes import KINDS, Character, Form, Stroke
 from oraclezoo.data.glyphs.svg import read_svg
+from oraclezoo.documents import read_toml
 from oraclezoo.errors import DataError, nearest
 
 MAX_POINTS = 200
@@ -44,11 +44,11 @@ def read(path: Path) -> tuple[Character, ...]:
     """
     characters = _read_folder(path) if path.is_dir() else _read_toml(path)
     if not 2 <= len(characters) <= MAX_CLASSES:
-        raise DataError(f"{path}: {len(characters)} classes; write 2 to {MAX_CLASSES}")
+        raise DataError(f"{path}: {len(characters)} classes; 2 to {MAX_CLASSES} are supported")
     names = [character.name for character in characters]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{path}: two classes are named '{twice[0]}'; each needs its own name")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path}: duplicate class name '{repeated[0]}'; class names must be unique")
     return characters
 
 
@@ -67,13 +67,13 @@ def digest(characters: tuple[Character, ...]) -> str:
 
 def _read_toml(path: Path) -> tuple[Character, ...]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        document = read_toml(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as TOML ({error})") from error
     _refuse_unknown(document, ("class",), str(path))
     classes = document.get("class")
     if not isinstance(classes, list) or not all(isinstance(entry, dict) for entry in classes):
-        raise DataError(f"{path}: write a [[class]] for each character")
+        raise DataError(f"{path}: expected a [[class]] for each character")
     return tuple(
         _character(entry, f"{path}: class {number}", path.parent)
         for number, entry in enumerate(classes, start=1)
@@ -84,7 +84,7 @@ def _character(entry: Mapping[str, Any], where: str, folder: Path) -> Character:
     _refuse_unknown(entry, _CLASS_KEYS, where)
     name = entry.get("name")
     if not isinstance(name, str) or not name:
-        raise DataError(f'{where} needs a name = "..."')
+        raise DataError(f'{where}: missing name = "..."')
     where = f"{where} ('{name}')"
     glyph = entry.get("glyph", "")
     if not isinstance(glyph, str):
@@ -96,7 +96,7 @@ def _character(entry: Mapping[str, Any], where: str, folder: Path) -> Character:
     }
     forms = entry.get("form")
     if not isinstance(forms, list) or not forms or not all(isinstance(f, dict) for f in forms):
-        raise DataError(f"{where}: write at least one [[class.form]]")
+        raise DataError(f"{where}: at least one [[class.form]] is required")
     written = tuple(
         _form(form, f"{where}, form {number}", folder) for number, form in enumerate(forms, start=1)
     )
@@ -106,15 +106,18 @@ def _character(entry: Mapping[str, Any], where: str, folder: Path) -> Character:
 def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
     _refuse_unknown(entry, _FORM_KEYS, where)
     if ("strokes" in entry) == ("svg" in entry):
-        raise DataError(f'{where}: give either strokes = [...] or svg = "FILE"')
+        raise DataError(f'{where}: specify either strokes = [...] or svg = "FILE"')
     if "svg" in entry:
         if not isinstance(entry["svg"], str):
             raise DataError(f"{where}: svg must be the name of a file")
-        strokes = read_svg(folder / entry["svg"])
+        try:
+            strokes = read_svg(folder / entry["svg"])
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
     else:
         texts = entry["strokes"]
         if not isinstance(texts, list) or not texts:
-            raise DataError(f'{where}: strokes must be a list of texts such as "line 0 0  1 1"')
+            raise DataError(f'{where}: strokes must be a list of strings such as "line 0 0  1 1"')
         strokes = tuple(_stroke(text, where) for text in texts)
     weight = _number(entry.get("weight", 1.0), 1e-6, 1e6, f"{where}: weight")
     aspect = entry.get("aspect")
@@ -145,12 +148,12 @@ def form(
     """
     places = {point for stroke in strokes for point in stroke.points}
     if len(places) > MAX_POINTS:
-        raise DataError(f"{where}: {len(places)} points; {MAX_POINTS} are the most")
+        raise DataError(f"{where}: {len(places)} points; at most {MAX_POINTS} are allowed")
     low = (min(x for x, _ in places), min(y for _, y in places))
     size = (max(x for x, _ in places) - low[0], max(y for _, y in places) - low[1])
     longest = max(size)
     if not longest > 0:
-        raise DataError(f"{where}: all its points are at one place")
+        raise DataError(f"{where}: all points coincide")
     natural = max(size[0], 0.05 * longest) / max(size[1], 0.05 * longest)
     fitted = tuple(
         Stroke(
@@ -170,7 +173,7 @@ def form(
 
 def _stroke(text: object, where: str) -> Stroke:
     """Parse a stroke such as ``"line 0 .5  1 .5"``."""
-    kind, *numbers = text.split() if isinstance(text, str) else [""]
+    kind, *numbers = (text.split() if isinstance(text, str) else []) or [""]
     try:
         values = [float(number) for number in numbers]
     except ValueError:
@@ -178,7 +181,7 @@ def _stroke(text: object, where: str) -> Stroke:
     good = len(values) >= 4 and len(values) % 2 == 0 and all(map(math.isfinite, values))
     if kind not in KINDS or not good or max(map(abs, values)) > 1e6:
         raise DataError(
-            f"{where}: cannot read the stroke {text!r}; write {', '.join(KINDS)}, then x y of at "
+            f"{where}: invalid stroke {text!r}; expected {', '.join(KINDS)}, then x y of at "
             'least two points: "line 0 .5  1 .5"'
         )
     return Stroke(kind, tuple(zip(values[::2], values[1::2], strict=True)))
@@ -192,7 +195,7 @@ def _read_folder(path: Path) -> tuple[Character, ...]:
             forms = tuple(form(read_svg(file), str(file)) for file in files)
             characters.append(Character(place.name, forms))
     if not characters:
-        raise DataError(f"{path}: no SVG file in it; put them as CLASS/FORM.svg, a folder a class")
+        raise DataError(f"{path}: no SVG files; expected CLASS/FORM.svg, one folder per class")
     return tuple(characters)
 
 

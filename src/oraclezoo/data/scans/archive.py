@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from oraclezoo.data.scans.files import (
+from oraclezoo.data.scans.sources import (
     NOT_AN_IMAGE,
     Content,
     Listing,
@@ -39,8 +39,8 @@ _MAX_RATIO = 100
 """An archive may unpack to 16 GiB or to this multiple of its size, whichever is larger."""
 
 _STREAMS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-_OUTSIDE = "its path leads out of the archive"
-_LINK = "it is a link or a device, not a file"
+_OUTSIDE = "path outside the archive"
+_LINK = "link or device, not a regular file"
 
 
 def is_zip(path: Path) -> bool:
@@ -55,12 +55,14 @@ def is_zip(path: Path) -> bool:
     Raises:
         OSError: If the file cannot be read.
     """
+    if not path.is_file():  # opening a pipe could block
+        raise OSError(None, "not a regular file", str(path))
     with path.open("rb") as file:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
 class Zip:
-    """A zip archive; implements :class:`~oraclezoo.data.scans.files.Source`."""
+    """A zip archive; implements :class:`~oraclezoo.data.scans.sources.Source`."""
 
     kind = "zip archive"
 
@@ -68,16 +70,8 @@ class Zip:
         self._path = path
 
     def listing(self) -> Listing:
-        """Read the archive's central directory.
-
-        Returns:
-            The files of the archive.
-
-        Raises:
-            DataError: If the archive is broken or unpacks to too much.
-            OSError: If it cannot be read.
-        """
-        members = _Found()
+        """Read the central directory."""
+        members = _Members()
         with _explained(self._path), zipfile.ZipFile(self._path) as archive:
             limit = _limit(self._path)
             if sum(info.file_size for info in archive.infolist()) > limit:
@@ -89,25 +83,14 @@ class Zip:
                 if info.external_attr >> 16 and stat.S_ISLNK(info.external_attr >> 16):
                     why = _LINK
                 elif info.flag_bits & 1:
-                    why = "it is encrypted"
+                    why = "encrypted"
                 key = identity("zip", info.filename, info.CRC, info.file_size)
                 name = info.filename.replace("\\", "/")  # some programs write backslashes
                 members.add(name, info.file_size, key, position, why)
         return members.listing()
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """Yield each file with its bytes, or with the reason why it cannot be read.
-
-        Args:
-            files: Files of :meth:`listing`.
-
-        Yields:
-            Pairs of file and content.
-
-        Raises:
-            DataError: If the archive is broken.
-            OSError: If it cannot be read.
-        """
+        """Unpack each file in memory."""
         with _explained(self._path), zipfile.ZipFile(self._path) as archive:
             infos = archive.infolist()
             for file in files:
@@ -118,14 +101,14 @@ class Zip:
         try:
             with archive.open(info) as member:
                 data = member.read(MAX_FILE_BYTES + 1)
-        except Exception as error:  # zipfile raises many kinds for broken members
-            return f"it cannot be unpacked ({' '.join(str(error).split())[:120]})"
+        except Exception as error:  # zipfile raises many kinds for corrupt members
+            return f"cannot be unpacked ({' '.join(str(error).split())[:120]})"
         return TOO_LARGE if len(data) > MAX_FILE_BYTES else data
 
 
 class Tar:
     """A tar archive, uncompressed or with gzip, bzip2 or xz; implements
-    :class:`~oraclezoo.data.scans.files.Source`.
+    :class:`~oraclezoo.data.scans.sources.Source`.
     """
 
     kind = "tar archive"
@@ -134,18 +117,10 @@ class Tar:
         self._path = path
 
     def listing(self) -> Listing:
-        """List all members by reading the whole archive once.
-
-        Returns:
-            The files of the archive.
-
-        Raises:
-            DataError: If the archive is broken or unpacks to too much.
-            OSError: If it cannot be read.
-        """
-        members, status = _Found(), self._path.stat()
+        """List all members by reading the whole archive."""
+        members, status = _Members(), self._path.stat()
         with _explained(self._path), self._open() as (archive, stream):
-            for position, member in enumerate(_members(archive, stream)):
+            for position, member in enumerate(_read_members(archive, stream)):
                 if member.isdir():
                     continue
                 why = "" if member.isreg() else _LINK
@@ -158,21 +133,10 @@ class Tar:
         return members.listing()
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """Yield each file with its bytes, in the archive's order.
-
-        Args:
-            files: Files of :meth:`listing`.
-
-        Yields:
-            Pairs of file and content.
-
-        Raises:
-            DataError: If the archive is broken or has changed since it was listed.
-            OSError: If it cannot be read.
-        """
+        """Unpack each file in memory."""
         wanted = {file.where: file for file in files}
         with _explained(self._path), self._open() as (archive, stream):
-            for position, member in enumerate(_members(archive, stream)):
+            for position, member in enumerate(_read_members(archive, stream)):
                 if not wanted:
                     return
                 file = wanted.pop(position, None)
@@ -180,7 +144,9 @@ class Tar:
                     continue
                 data = archive.extractfile(member) if member.size <= MAX_FILE_BYTES else None
                 if data is None:  # listed members are regular files
-                    raise DataError("it changed while it was read; run the same command again")
+                    raise DataError(
+                        "the archive changed while being read; run the same command again"
+                    )
                 yield file, data.read()
 
     @contextmanager
@@ -205,7 +171,7 @@ class _Stream:
     def read(self, count: int) -> bytes:
         """Read up to ``count`` bytes; refuse headers that declare gigabytes."""
         if not 0 <= count <= MAX_FILE_BYTES + tarfile.RECORDSIZE:
-            raise DataError(f"{self._path}: a header of {count:,} bytes; this is no usual archive")
+            raise DataError(f"{self._path}: invalid archive: a header of {count:,} bytes")
         self.last = self._file.read(count)
         return self.last
 
@@ -226,7 +192,7 @@ class _Stream:
                 raise DataError(_bomb(self._path, self._limit))
 
 
-class _Found:
+class _Members:
     """Collects the members of an archive; of two members with one name the later one wins."""
 
     def __init__(self) -> None:
@@ -263,7 +229,7 @@ class _Found:
         )
 
 
-def _members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile.TarInfo]:
+def _read_members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile.TarInfo]:
     """Yield the members; raise DataError unless the archive ends with an end-of-archive block."""
     count = 0
     while (member := archive.next()) is not None:
@@ -272,8 +238,8 @@ def _members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile.TarI
             raise DataError(f"more than {MAX_MEMBERS:,} members")
         archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every member otherwise
         yield member
-    if stream.last.strip(b"\0"):  # tarfile treats a broken header as the end
-        raise DataError("a header in its middle is broken")
+    if stream.last.strip(b"\0"):  # tarfile treats a corrupt header as the end
+        raise DataError("corrupt or truncated archive (invalid member header)")
 
 
 def _limit(path: Path) -> int:
@@ -281,7 +247,7 @@ def _limit(path: Path) -> int:
 
 
 def _bomb(path: Path, limit: int) -> str:
-    return f"{path}: it unpacks to more than {limit >> 30} GiB; this is no archive of scans"
+    return f"{path}: unpacks to more than the limit of {limit >> 30} GiB"
 
 
 @contextmanager
@@ -294,10 +260,10 @@ def _explained(path: Path) -> Iterator[None]:
         raise DataError(text if text.startswith(str(path)) else f"{path}: {text}") from error
     except tarfile.ReadError as error:
         raise DataError(
-            f"{path}: it is neither a folder nor a whole tar or zip archive ({error})"
+            f"{path}: not a folder or a complete tar or zip archive ({error})"
         ) from error
-    except Exception as error:  # broken archives raise exceptions of many types
+    except Exception as error:  # corrupt archives raise exceptions of many types
         if isinstance(error, OSError) and error.errno is not None:
             raise
         text = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path}: the archive is broken or cut short ({text[:120]})") from error
+        raise DataError(f"{path}: corrupt or truncated archive ({text[:120]})") from error

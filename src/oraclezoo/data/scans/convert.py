@@ -12,31 +12,29 @@ from pathlib import Path
 import PIL
 
 from oraclezoo._version import __version__
-from oraclezoo.data.idx import MAX_BYTES
-from oraclezoo.data.scans import divide, publish, target
+from oraclezoo.data.folder import ABOUT
+from oraclezoo.data.scans import write
 from oraclezoo.data.scans.archive import Tar, Zip, is_zip
-from oraclezoo.data.scans.divide import Placed, Shares
-from oraclezoo.data.scans.files import Source, Unused
-from oraclezoo.data.scans.folder import Folder
-from oraclezoo.data.scans.gather import Outcome, Step, gather
 from oraclezoo.data.scans.layout import (
-    SIDES,
+    SPLITS,
     ClassNames,
     Layout,
     Naming,
-    Side,
+    Sample,
+    Shares,
     arrange,
+    assign_splits,
     name_classes,
 )
-from oraclezoo.data.scans.prepare import Preparation
-from oraclezoo.data.scans.report import SCHEMA, Report
-from oraclezoo.data.scans.store import Store
+from oraclezoo.data.scans.prepare import Outcome, Preparation, Step, Store, prepare_scans
+from oraclezoo.data.scans.report import RecordedSettings, Report, class_counts, find_duplicates
+from oraclezoo.data.scans.sources import Folder, Source, Unused
 from oraclezoo.errors import DataError, UsageError
 from oraclezoo.imaging.polarity import Polarity
 
-_RULES = 2
+_RULES = 3
 """Version of the preprocessing rules; cached images of another version are not used."""
-_USUAL_PERCENT = 10
+_DEFAULT_PERCENT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def convert(
     layout = arrange(listing.files)
     classes = name_classes(layout, settings.naming)
     shares = _shares(layout, settings)
-    with target.work_folder(out) as work:
+    with write.work_folder(out) as work:
         rules = Preparation(settings.size, settings.polarity)
         folder = work / f"images-{rules.size}-{rules.polarity}-{_RULES}-{PIL.__version__}"
         for path in work.glob("images-*"):
@@ -108,27 +106,27 @@ def convert(
                 shutil.rmtree(path)
         store = Store(folder, settings.size)
         try:
-            outcome = gather(opened, layout.scans, store, rules, jobs, progress, stop)
+            outcome = prepare_scans(opened, layout.scans, store, rules, jobs, progress, stop)
             unused = [*listing.rejected, *layout.rejected, *outcome.unused(layout.scans)]
-            placed = _placed(layout, classes, shares, outcome, unused, work)
+            samples = _samples(layout, classes, shares, outcome, unused, work)
             report = Report(
                 source=str(source),
                 source_kind=opened.kind,
                 source_sha256=outcome.source_sha256(layout.scans),
-                side_folders=tuple(side for side in SIDES if side in layout.sides),
+                split_folders=tuple(split for split in SPLITS if split in layout.splits),
                 settings=_recorded(settings, shares),
-                classes=divide.counts(layout, classes, placed),
+                classes=class_counts(layout, classes, samples),
                 rejected=tuple(sorted(unused)),
                 ignored=tuple(sorted(listing.ignored)),
-                duplicates=divide.duplicates(classes, placed),
+                duplicates=find_duplicates(classes, samples),
                 files={},
                 prepared=outcome.prepared,
-                kept=len(layout.scans) - outcome.prepared,
+                reused=len(layout.scans) - outcome.prepared,
                 seconds=0.0,
                 jobs=jobs,
             )
-            about = publish.about(classes, bool(report.settings["flip_keeps_label"]))
-            return _write(out, work, store, placed, report, about, started)
+            about = write.about(classes, report.settings.flip_keeps_label)
+            return _write(out, work, store, samples, report, about, started)
         finally:
             store.close()
 
@@ -136,64 +134,67 @@ def convert(
 def _open(source: Path, out: Path) -> Source:
     if source.is_dir():
         if source.resolve() == out.resolve():
-            raise UsageError(f"{out}: give another folder for the output than the scans' own")
+            raise UsageError(f"{out}: the output folder must differ from the source folder")
         return Folder(source, out)
     if source.exists() and not source.is_file():
-        raise DataError(f"{source}: it is neither a folder nor an archive file")
+        raise DataError(f"{source}: not a folder or an archive file")
     return Zip(source) if is_zip(source) else Tar(source)
 
 
 def _shares(layout: Layout, settings: Settings) -> Shares:
     percents = {"validation": settings.validation_percent, "test": settings.test_percent}
     shares = {}
-    for side, percent in percents.items():
-        if side in layout.sides and percent is not None:
-            raise UsageError(f"the source has a {side} folder: leave --{side} out")
-        shares[side] = 0 if side in layout.sides else _USUAL_PERCENT if percent is None else percent
+    for split, percent in percents.items():
+        if split in layout.splits and percent is not None:
+            raise UsageError(f"the source has a {split} folder; omit --{split}")
+        default = 0 if split in layout.splits else _DEFAULT_PERCENT
+        shares[split] = default if percent is None else percent
     if sum(shares.values()) >= 100:
-        raise UsageError("--validation and --test leave no percent for training")
+        raise UsageError(
+            "--validation and --test must leave images for training: their sum must be below 100"
+        )
     return Shares(**shares)
 
 
-def _placed(
+def _samples(
     layout: Layout,
     classes: ClassNames,
     shares: Shares,
     outcome: Outcome,
     unused: Sequence[Unused],
     work: Path,
-) -> list[Placed]:
-    """Return the images with label and side; an error refers to the list of rejected files."""
+) -> list[Sample]:
+    """Return the images with label and split; an error refers to the list of rejected files."""
     try:
-        return divide.divide(layout, classes, shares, outcome.kept)
+        return assign_splits(layout, classes, shares, outcome.stored)
     except DataError as error:
         if not unused:
             raise
         path = work / "rejected.json"
         rows = [{"file": name, "reason": reason} for name, reason in sorted(unused)]
-        publish.settle(path, json.dumps(rows, indent=2).encode())
+        write.write_synced(path, json.dumps(rows, indent=2).encode())
         raise DataError(f"{str(error).splitlines()[0]}\nWhy files were rejected: {path}") from error
 
 
-def _recorded(settings: Settings, shares: Shares) -> dict[str, object]:
-    return {
-        "size": settings.size,
-        "validation_percent": shares.validation,
-        "test_percent": shares.test,
-        "classes": settings.naming,
-        "flip_keeps_label": settings.flip_keeps_label or settings.naming == "oracle-mnist",
-        "polarity": settings.polarity,
-        "rules": _RULES,
-        "oraclezoo": __version__,
-        "pillow": PIL.__version__,
-    }
+def _recorded(settings: Settings, shares: Shares) -> RecordedSettings:
+    return RecordedSettings(
+        size=settings.size,
+        validation_percent=shares.validation,
+        test_percent=shares.test,
+        classes=settings.naming,
+        flip_keeps_label=settings.flip_keeps_label or settings.naming == "oracle-mnist",
+        polarity=settings.polarity,
+        rules=_RULES,
+        oraclezoo=__version__,
+        pillow=PIL.__version__,
+    )
 
 
 def _write(
     out: Path,
     work: Path,
     store: Store,
-    placed: Sequence[Placed],
+    samples: Sequence[Sample],
     report: Report,
     about: bytes,
     started: float,
@@ -202,35 +203,21 @@ def _write(
     staged = work / "staged"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()
-    size = int(report.settings["size"])
+    size = report.settings.size
     digests: dict[str, str] = {}
-    for side in SIDES:
-        chosen = [one for one in placed if one.side == side]
+    for split in SPLITS:
+        chosen = [one for one in samples if one.split == split]
         if chosen:
-            digests |= _write_side(staged, side, chosen, store, size)
-    digests[publish.ABOUT] = publish.settle(staged / publish.ABOUT, about)
-    if target.keeps_about(out, about, len(report.classes)):
-        (staged / publish.ABOUT).unlink()
+            images = (store.read(one.image) for one in chosen)
+            labels = [one.label for one in chosen]
+            digests |= write.write_split(staged, split, images, labels, size)
+    digests[ABOUT] = write.write_synced(staged / ABOUT, about)
+    if write.keeps_about(out, about, len(report.classes)):
+        (staged / ABOUT).unlink()
     report = replace(report, files=digests, seconds=time.monotonic() - started)
-    document = {"schema": SCHEMA, "data": report.to_json_dict()}
-    publish.settle(staged / publish.REPORT, json.dumps(document, indent=2).encode() + b"\n")
-    publish.swap(staged, out, target.before(work))
-    store.forget_all_but({one.scan.file.key for one in placed})
+    document = {"schema": write.SCHEMA, "data": report.to_json_dict()}
+    write.write_synced(staged / write.REPORT, json.dumps(document, indent=2).encode() + b"\n")
+    write.swap(staged, out, work / write.PREVIOUS_REPORT)
+    store.discard_all_but({one.scan.file.key for one in samples})
     shutil.rmtree(staged)
     return report
-
-
-def _write_side(
-    staged: Path, side: Side, chosen: Sequence[Placed], store: Store, size: int
-) -> dict[str, str]:
-    if len(chosen) * size**2 > MAX_BYTES:
-        raise DataError(
-            f"{len(chosen):,} {side} images of {size} x {size} are more than the "
-            f"{MAX_BYTES >> 30} GiB that IDX files are read up to; choose a smaller --size"
-        )
-    images, labels = publish.IMAGES[side], publish.LABELS[side]
-    bytes_of = (store.read(one.kept) for one in chosen)
-    return {
-        images: publish.write_images(staged / images, bytes_of, len(chosen), size),
-        labels: publish.write_labels(staged / labels, [one.label for one in chosen]),
-    }

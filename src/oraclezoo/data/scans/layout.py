@@ -1,17 +1,19 @@
-"""Folder layout of a source: the class and the side of each file."""
+"""Folder layout of a source, and the class and split of each scan."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.scans.files import ScanFile, Unused, natural
+from oraclezoo.data.scans.sources import ScanFile, Unused, natural
 from oraclezoo.errors import DataError
 
-Side = Literal["train", "validation", "test"]
-SIDES: tuple[Side, ...] = ("train", "validation", "test")
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 Naming = Literal["folders", "oracle-mnist"]
 """Source of the class names."""
@@ -19,7 +21,7 @@ Naming = Literal["folders", "oracle-mnist"]
 MAX_CLASSES = 256
 """Limit of IDX files, whose labels are single bytes."""
 
-_WORDS: dict[str, Side] = {
+_WORDS: dict[str, SplitName] = {
     "train": "train",
     "training": "train",
     "validation": "validation",
@@ -36,23 +38,23 @@ class Scan:
     Attributes:
         file: The file.
         path: Its path below the folder in which the layout begins.
-        side: Side of its folder; None if a hash decides.
+        split: SplitName of its folder; None if a hash decides.
         folder: Name of its class folder.
     """
 
     file: ScanFile
     path: str
-    side: Side | None
+    split: SplitName | None
     folder: str
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Scans of a source, in order, the files rejected, and the sides that have folders."""
+    """Scans of a source, in order, the files rejected, and the splits that have folders."""
 
     scans: tuple[Scan, ...]
     rejected: tuple[Unused, ...]
-    sides: frozenset[Side]
+    splits: frozenset[SplitName]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class ClassNames:
 
 
 def arrange(files: Sequence[ScanFile]) -> Layout:
-    """Assign a side and a class folder to each file.
+    """Assign a split and a class folder to each file.
 
     Enclosing folders that contain everything are skipped. If the remaining folders are named train
     and test or validation and contain only folders, those are the classes. Otherwise each folder is
@@ -75,22 +77,22 @@ def arrange(files: Sequence[ScanFile]) -> Layout:
         files: Files of a source.
 
     Returns:
-        The scans by side, class folder and path, in natural order.
+        The scans by split, class folder and path, in natural order.
     """
     prefix = _prefix([tuple(file.name.split("/")) for file in files])
     inner = {file: _below(tuple(file.name.split("/")), prefix) for file in files}
-    sides = _side_folders(inner.values())
+    splits = _split_folders(inner.values())
     scans: list[Scan] = []
     rejected: list[Unused] = []
     for file, path in inner.items():
-        side = sides.get(path[0]) if path else None
-        below = path[1:] if sides else path
-        if len(below) < 2 or (sides and side is None):
-            rejected.append(Unused(file.name, "it lies in no class folder"))
+        split = splits.get(path[0]) if path else None
+        below = path[1:] if splits else path
+        if len(below) < 2 or (splits and split is None):
+            rejected.append(Unused(file.name, "not in a class folder"))
         else:
-            scans.append(Scan(file, "/".join(path), side, below[0]))
-    scans.sort(key=lambda scan: (scan.side or "", natural(scan.folder), natural(scan.path)))
-    return Layout(tuple(scans), tuple(rejected), frozenset(sides.values()))
+            scans.append(Scan(file, "/".join(path), split, below[0]))
+    scans.sort(key=lambda scan: (scan.split or "", natural(scan.folder), natural(scan.path)))
+    return Layout(tuple(scans), tuple(rejected), frozenset(splits.values()))
 
 
 def name_classes(layout: Layout, naming: Naming) -> ClassNames:
@@ -114,11 +116,11 @@ def name_classes(layout: Layout, naming: Naming) -> ClassNames:
     if len(folders) < 2:
         present = f"only '{folders[0]}'" if folders else "none"
         raise DataError(
-            f"two class folders with images are the least; there is {present}\n"
-            "SOURCE has a folder for each class, or train/ and test/ with those in them."
+            f"at least two class folders with images are required; found {present}\n"
+            "SOURCE must contain one folder per class, or train/ and test/ with such folders."
         )
     if len(folders) > MAX_CLASSES:
-        raise DataError(f"{len(folders)} class folders; IDX labels can tell {MAX_CLASSES} apart")
+        raise DataError(f"{len(folders)} class folders; IDX labels support at most {MAX_CLASSES}")
     glyphs = tuple(name if len(name) == 1 and not name.isascii() else "" for name in folders)
     return ClassNames(folders, folders, glyphs)
 
@@ -137,13 +139,111 @@ def looks_like_oracle_mnist(folders: Iterable[str]) -> bool:
     return set(folders) in (set(CLASSES), set(GLYPHS))
 
 
+class Shares(NamedTuple):
+    """Percentages of images that the hash assigns to validation and test."""
+
+    validation: int
+    test: int
+
+
+class StoredImage(NamedTuple):
+    """Location of a stored image, its digest, and the digest of its source file."""
+
+    path: Path
+    offset: int
+    image_sha256: str
+    source_sha256: str
+
+
+class Sample(NamedTuple):
+    """An image of the data set: its scan, label and split, and where it is stored."""
+
+    scan: Scan
+    label: int
+    split: SplitName
+    image: StoredImage
+
+
+def split_of(image_sha256: str, shares: Shares) -> SplitName:
+    """Return the split of an image as a function of its SHA-256 alone.
+
+    Identical images are always in the same split. Images keep their split when others are added, or
+    when the share of the other split changes. With 10% validation, the validation images are those
+    of track ``oracle-mnist``: the digest, as a big-endian integer, is divisible by ten.
+
+    Args:
+        image_sha256: SHA-256 (hex) of the image's bytes, row by row.
+        shares: Percentages of validation and test.
+
+    Returns:
+        "train", "validation" or "test".
+    """
+    tens, ones = divmod(int(image_sha256, 16) % 100, 10)
+    rank = 10 * ones + tens
+    if rank < shares.validation:
+        return "validation"
+    return "test" if rank >= 100 - shares.test else "train"
+
+
+def assign_splits(
+    layout: Layout, classes: ClassNames, shares: Shares, stored: Mapping[str, StoredImage]
+) -> list[Sample]:
+    """Assign a label and a split to every prepared image.
+
+    Scans in test and validation folders stay there; the others are split by :func:`split_of`.
+
+    Args:
+        layout: The scans.
+        classes: Classes in label order.
+        shares: Percentages of validation and test.
+        stored: The stored images, by the key of their file.
+
+    Returns:
+        The images by label, then in natural order of their paths.
+
+    Raises:
+        DataError: If a class has no training image, or a requested split has no image.
+    """
+    labels = {folder: label for label, folder in enumerate(classes.folders)}
+    samples = []
+    for scan in layout.scans:
+        image = stored.get(scan.file.key)
+        if image is not None:
+            fixed = scan.split if scan.split in ("validation", "test") else None
+            split = fixed or split_of(image.image_sha256, shares)
+            samples.append(Sample(scan, labels[scan.folder], split, image))
+    samples.sort(key=lambda one: (one.label, natural(one.scan.path)))
+    _check(layout, classes, shares, samples)
+    return samples
+
+
+def _check(layout: Layout, classes: ClassNames, shares: Shares, samples: Sequence[Sample]) -> None:
+    images = Counter((sample.label, sample.split) for sample in samples)
+    files = Counter(scan.folder for scan in layout.scans)
+    for label, (folder, name) in enumerate(zip(classes.folders, classes.names, strict=True)):
+        if not images[label, "train"]:
+            held_out = images[label, "validation"] + images[label, "test"]
+            raise DataError(
+                f"class '{name}' has no training images: {files[folder] - held_out} files were "
+                f"rejected, {held_out} assigned to validation and test"
+            )
+    for split, percent in (("validation", shares.validation), ("test", shares.test)):
+        if (percent or split in layout.splits) and all(one.split != split for one in samples):
+            if split in layout.splits:
+                raise DataError(f"no usable images in the {split} folder")
+            raise DataError(
+                f"no images were assigned to {split} ({percent}%)\n"
+                f"Add images, or increase --{split}."
+            )
+
+
 def _as_oracle_mnist(folders: tuple[str, ...]) -> ClassNames:
     for known in (tuple("0123456789"), CLASSES, GLYPHS):
         if set(folders) == set(known):
             return ClassNames(known, CLASSES, GLYPHS)
     raise DataError(
-        "the class folders are not Oracle-MNIST's: those are 0 to 9, or big, sun, ..., or 大, 日, "
-        "...\nLeave --classes out to name the classes by their folders."
+        "the class folders are not Oracle-MNIST's: expected 0 to 9, or big, sun, ..., or 大, 日, "
+        "...\nOmit --classes to name the classes after the folders."
     )
 
 
@@ -163,13 +263,13 @@ def _below(path: tuple[str, ...], prefix: tuple[str, ...]) -> tuple[str, ...]:
     return path[len(prefix) :] if path[: len(prefix)] == prefix else ()
 
 
-def _side_folders(paths: Iterable[tuple[str, ...]]) -> dict[str, Side]:
-    """Return the folders named after a side of the data set; empty if there are none."""
-    sides: dict[str, Side] = {}
+def _split_folders(paths: Iterable[tuple[str, ...]]) -> dict[str, SplitName]:
+    """Return the folders named after a split of the data set; empty if there are none."""
+    splits: dict[str, SplitName] = {}
     for path in paths:
-        side = _WORDS.get(path[0].lower()) if len(path) > 1 else None
-        if side is not None:
+        split = _WORDS.get(path[0].lower()) if len(path) > 1 else None
+        if split is not None:
             if len(path) == 2:  # an image directly in it: it is a class of that name
                 return {}
-            sides[path[0]] = side
-    return sides if "train" in sides.values() and len(set(sides.values())) > 1 else {}
+            splits[path[0]] = split
+    return splits if "train" in splits.values() and len(set(splits.values())) > 1 else {}

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from oraclezoo.data.scans.files import Unused
-from oraclezoo.data.scans.layout import SIDES, Side
-
-SCHEMA = "oraclezoo/convert/1"
+from oraclezoo.data.scans.layout import SPLITS, ClassNames, Layout, Naming, Sample, SplitName
+from oraclezoo.data.scans.sources import Unused
+from oraclezoo.imaging.polarity import Polarity
 
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """Counts of a class: images on each side, and rejected files."""
+    """Counts of a class: images of each split, and rejected files."""
 
     name: str
     glyph: str
-    images: Mapping[Side, int]
+    images: Mapping[SplitName, int]
     rejected: int
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Files that give the same image, with class and side of each."""
+    """Files that give the same image, with class and split of each."""
 
     files: tuple[str, ...]
     classes: tuple[str, ...]
-    sides: tuple[Side, ...]
+    splits: tuple[SplitName, ...]
 
     @property
     def conflicting(self) -> bool:
@@ -36,9 +36,28 @@ class Duplicates:
         return len(set(self.classes)) > 1
 
     @property
-    def across_sides(self) -> bool:
-        """Whether the files are on more than one side."""
-        return len(set(self.sides)) > 1
+    def across_splits(self) -> bool:
+        """Whether the files belong to more than one split."""
+        return len(set(self.splits)) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSettings:
+    """Settings and versions that determine the output, as resolved for a source.
+
+    ``rules`` is the version of the preprocessing rules; the other fields are those of
+    :class:`oraclezoo.data.scans.convert.Settings`, with ``classes`` for ``naming``.
+    """
+
+    size: int
+    validation_percent: int
+    test_percent: int
+    classes: Naming
+    flip_keeps_label: bool
+    polarity: Polarity
+    rules: int
+    oraclezoo: str
+    pillow: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +69,7 @@ class Report:
         source_kind: "folder", "zip archive" or "tar archive".
         source_sha256: SHA-256 over path and SHA-256 of every image file that was read, in order;
             equal for a folder and an archive of it.
-        side_folders: Sides that have folders in the source.
+        split_folders: Splits that have folders in the source.
         settings: Settings and versions that determine the output.
         classes: Counts in label order.
         rejected: Image files that could not be used.
@@ -58,7 +77,7 @@ class Report:
         duplicates: Groups of files that give the same image.
         files: SHA-256 of each output file, by name.
         prepared: Number of files prepared by this run.
-        kept: Number of files reused from earlier runs.
+        reused: Number of files reused from earlier runs.
         seconds: Duration of the conversion, from listing to writing.
         jobs: Number of worker processes.
     """
@@ -66,33 +85,33 @@ class Report:
     source: str
     source_kind: str
     source_sha256: str
-    side_folders: tuple[Side, ...]
-    settings: Mapping[str, Any]
+    split_folders: tuple[SplitName, ...]
+    settings: RecordedSettings
     classes: tuple[ClassCounts, ...]
     rejected: tuple[Unused, ...]
     ignored: tuple[Unused, ...]
     duplicates: tuple[Duplicates, ...]
     files: Mapping[str, str]
     prepared: int
-    kept: int
+    reused: int
     seconds: float
     jobs: int
 
-    def count(self, side: Side) -> int:
-        """Return the number of images on a side.
+    def count(self, split: SplitName) -> int:
+        """Return the number of images in a split.
 
         Args:
-            side: The side.
+            split: The split.
 
         Returns:
             Number of images of all classes.
         """
-        return sum(each.images[side] for each in self.classes)
+        return sum(each.images[split] for each in self.classes)
 
     @property
     def usable(self) -> int:
-        """Number of images on all sides."""
-        return sum(self.count(side) for side in SIDES)
+        """Number of images in all splits."""
+        return sum(self.count(split) for split in SPLITS)
 
     @property
     def rejected_percent(self) -> float:
@@ -111,16 +130,16 @@ class Report:
                 "path": self.source,
                 "kind": self.source_kind,
                 "sha256": self.source_sha256,
-                "side_folders": list(self.side_folders),
+                "side_folders": list(self.split_folders),
             },
-            "settings": dict(self.settings),
-            "images": {side: self.count(side) for side in SIDES},
+            "settings": asdict(self.settings),
+            "images": {split: self.count(split) for split in SPLITS},
             "classes": [
                 {
                     "label": label,
                     "name": each.name,
                     "glyph": each.glyph,
-                    **{side: each.images[side] for side in SIDES},
+                    **{split: each.images[split] for split in SPLITS},
                     "rejected": each.rejected,
                 }
                 for label, each in enumerate(self.classes)
@@ -132,7 +151,7 @@ class Report:
                 {
                     "files": list(group.files),
                     "classes": list(group.classes),
-                    "sides": list(group.sides),
+                    "sides": list(group.splits),
                 }
                 for group in self.duplicates
             ],
@@ -140,11 +159,62 @@ class Report:
             "time": {
                 "seconds": round(self.seconds, 3),
                 "prepared": self.prepared,
-                "kept": self.kept,
+                "kept": self.reused,
                 "images_per_s": None if self.images_per_s is None else round(self.images_per_s, 1),
                 "jobs": self.jobs,
             },
         }
+
+
+def class_counts(
+    layout: Layout, classes: ClassNames, samples: Sequence[Sample]
+) -> tuple[ClassCounts, ...]:
+    """Count the images and rejected files of each class.
+
+    Args:
+        layout: The scans.
+        classes: Classes in label order.
+        samples: The images of the data set.
+
+    Returns:
+        The counts, in label order.
+    """
+    images = Counter((one.label, one.split) for one in samples)
+    files = Counter(scan.folder for scan in layout.scans)
+    rows = zip(classes.folders, classes.names, classes.glyphs, strict=True)
+    return tuple(
+        ClassCounts(
+            name,
+            glyph,
+            {split: images[label, split] for split in SPLITS},
+            files[folder] - sum(images[label, split] for split in SPLITS),
+        )
+        for label, (folder, name, glyph) in enumerate(rows)
+    )
+
+
+def find_duplicates(classes: ClassNames, samples: Sequence[Sample]) -> tuple[Duplicates, ...]:
+    """Find groups of files that give the same image.
+
+    Args:
+        classes: Classes in label order.
+        samples: The images of the data set.
+
+    Returns:
+        The groups.
+    """
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for one in samples:
+        groups[one.image.image_sha256].append(one)
+    return tuple(
+        Duplicates(
+            tuple(one.scan.file.name for one in group),
+            tuple(classes.names[one.label] for one in group),
+            tuple(one.split for one in group),
+        )
+        for group in groups.values()
+        if len(group) > 1
+    )
 
 
 def _unused(files: Sequence[Unused]) -> list[dict[str, str]]:

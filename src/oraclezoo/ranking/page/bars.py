@@ -34,14 +34,14 @@ class Scale:
 
 def scale_of(rows: Sequence[Row], images: int) -> Scale:
     """Return the scale that covers all intervals; ``images`` is the number of test images."""
-    ends = [
+    bounds = [
         value
         for row in rows
         for value in (row.accuracy_percent, row.ci95_low_percent, row.ci95_high_percent)
         if value is not None
     ]
-    low = max(0.0, math.floor(min(ends, default=0.0)))
-    high = min(100.0, math.ceil(max(ends, default=100.0)))
+    low = max(0.0, math.floor(min(bounds, default=0.0)))
+    high = min(100.0, math.ceil(max(bounds, default=100.0)))
     least = 50 / images
     return Scale(min(low, high - 1, max(0.0, 100 - 4 * least)), high, least)
 

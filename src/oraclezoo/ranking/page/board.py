@@ -43,13 +43,18 @@ def board(
     Raises:
         UsageError, ResultError: As :func:`oraclezoo.ranking.table.tables`.
     """
-    shown = sorted(
+    sorted_tables = sorted(
         tables(entries, track=track, division=division), key=lambda table: table.synthetic
     )  # real data first
     results = {entry.result.id: entry.result for entry in reversed(entries)}
-    facts = [[facts_of(row, results[row.id]) for row in table.rows] for table in shown]
-    parts = [_form(choices(each for several in facts for each in several)), _contents(shown)]
-    parts += [_section(table, each, results) for table, each in zip(shown, facts, strict=True)]
+    facts = [[facts_of(row, results[row.id]) for row in table.rows] for table in sorted_tables]
+    parts = [
+        _form(choices(each for several in facts for each in several)),
+        _contents(sorted_tables),
+    ]
+    parts += [
+        _section(table, each, results) for table, each in zip(sorted_tables, facts, strict=True)
+    ]
     if downloads:
         parts.append(_downloads(downloads))
     return element("div", "".join(parts), class_="oz-board")
@@ -127,15 +132,15 @@ def _notes(table: Table) -> list[str]:
 
 
 def _table(table: Table, name: str, rows: Sequence[Line], results: Mapping[str, Result]) -> str:
-    shown = columns(rows, table.test)
+    table_columns = columns(rows, table.test)
     head = "".join(
         element(
             "th", safe(column.head), scope="col", title=column.title, data_key=column.key,
             data_type="number" if column.numeric else "text",
         )
-        for column in shown
+        for column in table_columns
     )  # fmt: skip
-    body = "".join(_row(line, shown, name, results[line.row.id]) for line in rows)
+    body = "".join(_row(line, table_columns, name, results[line.row.id]) for line in rows)
     caption = element("caption", safe(render.title(table)))
     rendered = element("table", caption + element("thead", element("tr", head)) + body)
     return element(
@@ -149,10 +154,10 @@ def _row(line: Line, shown: Sequence[Column], name: str, result: Result) -> str:
     cells = "".join(_cell(column, line) for column in shown)
     summary = element("summary", f"Command and provenance of {safe(row.label)} {row.hash12}")
     behind = element("details", summary + details(result), id=f"{identity}-made")
-    more = element("td", behind, colspan=len(shown))
+    details_cell = element("td", behind, colspan=len(shown))
     facets = {f"data_{key}": getattr(line.facts, key) for key in FACETS}
     return element(
-        "tbody", element("tr", cells) + element("tr", more, class_="oz-more"), id=identity,
+        "tbody", element("tr", cells) + element("tr", details_cell, class_="oz-more"), id=identity,
         data_row=row.number, data_ties=" ".join(map(str, row.ties_with)), **facets,
     )  # fmt: skip
 
@@ -175,13 +180,13 @@ def _charts(table: Table) -> str:
         placed = points(table.rows, cost)
         if len(placed) < 2:
             continue
-        drawn = chart.scatter(placed, cost, images=table.test)
+        plot = chart.scatter(placed, cost, images=table.test)
         keys = "".join(
             element("li", symbol + " " + safe(group)) for symbol, group in chart.legend(placed)
         )
         legend = element("ul", keys, class_="oz-legend")
         caption = element("figcaption", element("strong", CHARTS[cost]) + legend)
-        figures.append(element("figure", drawn + caption))
+        figures.append(element("figure", plot + caption))
     return element("div", "".join(figures), class_="oz-charts") if figures else ""
 
 

@@ -86,15 +86,15 @@ def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = F
 def _without_overlaps(labels: Sequence[str], places: Sequence[tuple[float, float]]) -> list[str]:
     """Return the labels, omitting those that overlap a higher one."""
     visible = [""] * len(labels)
-    taken: list[tuple[float, float, float]] = []
+    boxes: list[tuple[float, float, float]] = []
     for index in sorted(range(len(labels)), key=lambda i: (places[i][1], i)):
         if not labels[index]:
             continue
         x, y, anchor = _beside(labels[index], places[index])
         wide = GLYPH * len(labels[index])
         left = x - wide if anchor == "end" else x
-        if all(abs(y - b) >= 11 or left > end or left + wide < start for start, end, b in taken):
-            taken.append((left, left + wide, y))
+        if all(abs(y - b) >= 11 or left > end or left + wide < start for start, end, b in boxes):
+            boxes.append((left, left + wide, y))
             visible[index] = labels[index]
     return visible
 
@@ -114,8 +114,10 @@ def legend(points: Sequence[Point]) -> list[tuple[str, str]]:
         symbol = element(
             "g", _symbol(index, 7, 7), class_=f"oz-point oz-front oz-group{index % len(SHAPES)}"
         )
-        drawn = element("svg", symbol, viewBox="0 0 14 14", width=14, height=14, aria_hidden="true")
-        entries.append((drawn, group))
+        symbol_svg = element(
+            "svg", symbol, viewBox="0 0 14 14", width=14, height=14, aria_hidden="true"
+        )
+        entries.append((symbol_svg, group))
     return entries
 
 
@@ -126,8 +128,8 @@ def _across(costs: Sequence[float]) -> Axis:
 
 
 def _upright(points: Sequence[Point], least: float) -> Axis:
-    ends = [value for point in points for value in _ends(point)]
-    low, high = spaced(min(ends), least), spaced(max(ends), least)
+    bounds = [value for point in points for value in _ends(point)]
+    low, high = spaced(min(bounds), least), spaced(max(bounds), least)
     margin = max(0.04 * (high - low), 0.03)
     return Axis(low - margin, high + margin, HEIGHT - BOTTOM, TOP)
 
@@ -204,12 +206,12 @@ def _mark(
     low, high = (upright(spaced(end, least)) for end in _ends(point))
     state = "oz-front" if point.on_front else "oz-beaten" if point.beaten else "oz-open"
     title = f"{row.number}: {row.label}, {row.accuracy_percent:.2f}%"
-    drawn = element("title", safe(title))
-    drawn += _line("oz-whisker", x, low, x, high) + _symbol(index, x, y)
+    content = element("title", safe(title))
+    content += _line("oz-whisker", x, low, x, high) + _symbol(index, x, y)
     if label:
-        drawn += _text(label, *_beside(label, place))
+        content += _text(label, *_beside(label, place))
     kind = f"oz-point {state} oz-group{index % len(SHAPES)}"
-    return element("g", drawn, class_=kind, data_row=row.number)
+    return element("g", content, class_=kind, data_row=row.number)
 
 
 def _symbol(index: int, x: float, y: float) -> str:

@@ -149,15 +149,9 @@ def _show_ties(line: Line, rows: Sequence[Row]) -> str:
 
 def _recipe(line: Line) -> str:
     row = line.row
-    marks = ["refit"] if row.refit else []
-    if row.replicates:
-        marks.append(f"{row.replicates} replicate{'s' * (row.replicates > 1)}")
+    marks = row.marks
     if row.failures:
         marks.append("failed" if not row.seeds else f"{row.failures} failed")
-    if row.reproductions:
-        marks.append(f"reproduced {row.reproductions}×")
-    if row.reproductions_differing:
-        marks.append(f"differed {row.reproductions_differing}×")
     if row.seeds and row.seeds < 5:
         marks.append(f"{row.seeds} seed{'s' * (row.seeds > 1)}")
     badges = "".join(" " + element("span", safe(mark), class_="oz-mark") for mark in marks)
@@ -169,12 +163,12 @@ def _accuracy(line: Line, scale: bars.Scale) -> str:
     if row.accuracy_percent is None:
         return NONE
     figure = element("span", number(row.accuracy_percent, 2), class_="oz-figure")
-    ends = ""
+    bounds = ""
     if row.ci95_low_percent is not None:
         low, high = number(row.ci95_low_percent, 1), number(row.ci95_high_percent, 1)
         spread = number(row.seed_std_points, 2)
-        ends = element("span", f"{low} to {high}, SD {spread}", class_="oz-ends")
-    return figure + bars.interval(row, scale) + ends
+        bounds = element("span", f"{low} to {high}, SD {spread}", class_="oz-ends")
+    return figure + bars.interval(row, scale) + bounds
 
 
 def _latency(line: Line) -> str:
@@ -182,8 +176,8 @@ def _latency(line: Line) -> str:
     if latency is None:
         return NONE
     setting = f"{latency.runtime} {latency.precision}"
-    shown = _cost(line, "latency_ms", number(latency.p50_ms, 2))
-    return shown + element("span", safe(setting), class_="oz-setting")
+    cell = _cost(line, "latency_ms", number(latency.p50_ms, 2))
+    return cell + element("span", safe(setting), class_="oz-setting")
 
 
 def _cost(line: Line, cost: str, figure: str) -> str:

@@ -38,10 +38,10 @@ def number(value: float | None, digits: int, scale: float = 1.0) -> str:
 
 
 def _attributes(attributes: dict[str, object]) -> str:
-    written = []
+    parts = []
     for key, value in attributes.items():
         if value is None or value is False:
             continue
         name = "class" if key == "class_" else key.replace("_", "-")
-        written.append(f" {name}" if value is True else f' {name}="{html.escape(str(value))}"')
-    return "".join(written)
+        parts.append(f" {name}" if value is True else f' {name}="{html.escape(str(value))}"')
+    return "".join(parts)

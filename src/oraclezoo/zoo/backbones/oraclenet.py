@@ -104,10 +104,12 @@ class OracleNet(nn.Module):
             return
         weight = self.whiten.weight
         if images.ndim != 4 or images.shape[1] != weight.shape[1] or len(images) == 0:
-            raise DataError(f"initialize needs (N, {weight.shape[1]}, H, W), not {images.shape}")
+            raise DataError(
+                f"initialize expects images (N, {weight.shape[1]}, H, W), not {images.shape}"
+            )
         mean, covariance = _patch_moments(images)
         if not torch.isfinite(covariance).all():
-            raise DataError("initialize needs images without NaN or infinite values")
+            raise DataError("initialize requires images without NaN or infinite values")
         values, vectors = torch.linalg.eigh(covariance)
         values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
         # The sign of an eigenvector is arbitrary: fix it for reproducibility across machines.

@@ -14,6 +14,7 @@ import timm
 import torch
 from timm.models import get_pretrained_cfg
 from torch import nn
+from torch.func import functional_call
 
 from oraclezoo.errors import UnknownNameError, UsageError
 
@@ -82,8 +83,7 @@ def create(
 
     try:
         model = change(_build(architecture, image_size, kwargs))
-        with torch.no_grad():  # only a forward pass reveals that images are too small
-            model.eval()(torch.zeros(1, in_chans, image_size, image_size))
+        _check_size(model, in_chans, image_size)
         if pretrained:
             _check_weights(architecture, changes)
             model = change(_load(architecture, image_size, kwargs))
@@ -94,6 +94,23 @@ def create(
             f"options ({type(error).__name__}: {reason})"
         ) from error
     return model.train()
+
+
+def _check_size(model: nn.Module, in_chans: int, image_size: int) -> None:
+    """Run a forward pass, which alone reveals that images are too small for the network.
+
+    It runs on device ``meta``, which computes shapes only. A network that cannot run there, for
+    instance because it creates tensors on the CPU, runs on the CPU.
+    """
+    model.eval()
+    shape = (1, in_chans, image_size, image_size)
+    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    with torch.no_grad():
+        try:
+            outline = {name: tensor.to("meta") for name, tensor in state.items()}
+            functional_call(model, outline, torch.zeros(shape, device="meta"))
+        except Exception:
+            model(torch.zeros(shape))
 
 
 def _build(

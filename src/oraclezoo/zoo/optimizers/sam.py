@@ -93,7 +93,7 @@ class SAM(Optimizer):
             UsageError: No closure is given.
         """
         if closure is None:
-            raise UsageError("sam needs a closure: step(closure)")
+            raise UsageError("sam requires a closure: step(closure)")
         with torch.enable_grad():
             loss = closure()
         weights = [p for g in self.param_groups for p in g["params"] if p.grad is not None]

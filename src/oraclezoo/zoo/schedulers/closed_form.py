@@ -73,8 +73,8 @@ class Constant(ClosedForm):
         return 1.0
 
 
-class Linear(ClosedForm):
-    """Linear decay to ``lr_min_ratio`` after the warm-up; Defazio et al. 2023, arXiv:2310.07831."""
+class Decay(ClosedForm):
+    """Decay from the base learning rate to ``lr_min_ratio`` over all steps after the warm-up."""
 
     def __init__(
         self,
@@ -88,29 +88,20 @@ class Linear(ClosedForm):
         super().__init__(
             optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=lr_min_ratio
         )
+
+
+class Linear(Decay):
+    """Linear decay to ``lr_min_ratio`` after the warm-up; Defazio et al. 2023, arXiv:2310.07831."""
 
     def remaining(self, step: int) -> float:
         return 1 - self.progress(step, self.warmup_steps)
 
 
-class Cosine(ClosedForm):
+class Cosine(Decay):
     """Cosine decay to ``lr_min_ratio`` after the warm-up; Loshchilov and Hutter, arXiv:1608.03983.
 
     One half-cosine, without restarts.
     """
-
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        total_steps: int,
-        steps_per_epoch: int,
-        warmup: float = 0.0,
-        lr_min_ratio: float = 0.0,
-    ) -> None:
-        super().__init__(
-            optimizer, total_steps=total_steps, warmup=warmup, lr_min_ratio=lr_min_ratio
-        )
 
     def remaining(self, step: int) -> float:
         return (1 + math.cos(math.pi * self.progress(step, self.warmup_steps))) / 2

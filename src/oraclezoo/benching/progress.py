@@ -1,0 +1,52 @@
+"""Progress of a running benchmark, for its caller and for ``journal.jsonl``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from oraclezoo.artifacts.record import Scores
+from oraclezoo.codec import encode
+from oraclezoo.engine.records import Epoch
+from oraclezoo.jobs import Failed, Message
+from oraclezoo.recipe import Recipe
+from oraclezoo.result import timestamp
+
+Detail = Epoch | Scores | Failed | Message | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """An event of a running benchmark.
+
+    Attributes:
+        event: ``start``, ``epoch``, ``message``, ``done``, ``kept`` or ``failed`` of a job;
+            ``apart`` if seeds cannot be stacked; ``measure`` or ``measured`` of the size and
+            latency of a recipe's model.
+        recipe: Label of the recipe.
+        seed: Seed of the job; None for events that concern all seeds.
+        done: Number of finished jobs; running ones count in part.
+        total: Number of jobs.
+        detail: Metrics of an ``epoch``; test score of a ``done`` or ``kept`` job; reason of a
+            ``failed`` one; text of ``message`` and ``apart``.
+    """
+
+    event: str
+    recipe: str
+    seed: int | None
+    done: float
+    total: int
+    detail: Detail = None
+
+
+def append_to_journal(
+    runs: Path, recipe: Recipe, event: str, seed: int | None, detail: Detail
+) -> None:
+    """Append an event to ``journal.jsonl`` in the runs folder."""
+    runs.mkdir(parents=True, exist_ok=True)
+    entry = {"recipe": recipe.name, "hash": recipe.hash12, "seed": seed}
+    entry |= {} if detail is None else encode(detail)
+    line = json.dumps({"time": timestamp(), "event": event, **entry}, ensure_ascii=False)
+    with (runs / "journal.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")

@@ -1,0 +1,95 @@
+"""What the rows of a benchmark share: settings, their place, and the interface of their jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from oraclezoo.artifacts.record import Provenance
+from oraclezoo.artifacts.run import Run
+from oraclezoo.benching.progress import Progress
+from oraclezoo.engine.execution import Execution
+from oraclezoo.jobs import Request
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Settings that all jobs of a benchmark share.
+
+    Attributes:
+        registry: Registry of components.
+        execution: How and where jobs compute.
+        results: Folder of the results.
+        runs: Folder of the run folders.
+        overwrite: Whether finished runs are ignored.
+        robust: Whether corrupted test images are scored too.
+        concurrency: Number of concurrent seeds; None for an automatic choice.
+        command: Command recorded in the results.
+        report: Called with each event.
+    """
+
+    registry: Registry
+    execution: Execution
+    results: Path
+    runs: Path
+    overwrite: bool
+    robust: bool
+    concurrency: int | None
+    command: str
+    report: Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Position:
+    """Place of a row in the benchmark: number of jobs before it, and in total."""
+
+    offset: int
+    total: int
+
+
+class JobKind(Protocol):
+    """The jobs of a row: one per seed, each leaving a run folder."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs of one job, for progress."""
+
+    def run(self, seed: int) -> Run:
+        """Return the run of a seed; its folder may not exist yet.
+
+        Args:
+            seed: The seed.
+
+        Returns:
+            The run.
+        """
+
+    def provenance(self, seed: int) -> Provenance:
+        """Return the provenance that the record of a run must have for the run to be reused.
+
+        Args:
+            seed: The seed.
+
+        Returns:
+            The provenance of a new run.
+        """
+
+    def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Request:
+        """Return the request of a job.
+
+        Args:
+            seed: The seed.
+            resume: Whether the job continues from a checkpoint.
+            processes: Number of concurrent jobs; None for one at a time.
+
+        Returns:
+            The request.
+        """

@@ -1,0 +1,67 @@
+"""Jobs of an uncompressed row: a recipe is trained with each seed and scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oraclezoo.artifacts.provenance import provenance
+from oraclezoo.artifacts.record import Provenance
+from oraclezoo.artifacts.run import Run, folder_name
+from oraclezoo.benching.requests import Scoring, Training
+from oraclezoo.benching.shared import Shared
+from oraclezoo.contracts import Dataset
+from oraclezoo.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """Jobs that train the recipe with each seed and score it."""
+
+    shared: Shared
+    recipe: Recipe
+    dataset: Dataset
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs of one job."""
+        return self.recipe.budget.epochs
+
+    def run(self, seed: int) -> Run:
+        """Return the run of a seed.
+
+        Args:
+            seed: The seed.
+
+        Returns:
+            The run.
+        """
+        return Run(self.shared.runs / folder_name(self.recipe, seed))
+
+    def provenance(self, seed: int) -> Provenance:
+        """Return the provenance of a new run.
+
+        Args:
+            seed: The seed.
+
+        Returns:
+            The provenance.
+        """
+        shared = self.shared
+        return provenance(self.recipe, shared.registry, self.dataset, shared.execution, seed)
+
+    def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Training:
+        """Return the request of a job.
+
+        Args:
+            seed: The seed.
+            resume: Whether the job continues from a checkpoint.
+            processes: Number of concurrent jobs; None for one at a time.
+
+        Returns:
+            The request.
+        """
+        shared = self.shared
+        scoring = Scoring(shared.results, shared.robust, timed=processes is None)
+        return Training(
+            self.recipe, seed, shared.runs, resume, shared.execution, scoring, processes
+        )

@@ -1,0 +1,297 @@
+"""The model card, ``model.json``: one schema with one reader and one writer, without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from oraclezoo.card.receipt import Receipt
+from oraclezoo.codec import Document, decode, encode
+from oraclezoo.documents import read_json
+from oraclezoo.errors import ResultError
+from oraclezoo.storage import current
+
+CARD = "model.json"
+SCHEMA = "oraclezoo/model/1"
+MAX_BYTES = 4 << 20
+"""Maximum size of ``model.json``."""
+
+MAX_CLASSES = 65_536
+"""Maximum number of classes in a card."""
+
+MAX_IMAGE_SIZE = 1_024
+"""Maximum height and width of a model's input in pixels; a net may need memory in proportion."""
+
+MAX_CHANNELS = 16
+"""Maximum number of input channels."""
+
+SMOOTH = 0.4
+"""Standard deviation, in pixels, of the smoothing of JPEG images that are hardly scaled down.
+
+The best of 0 to 0.5 over qualities from 30 to 90, for models that were not trained on JPEG images
+(``benchmarks/studies/predict_jpeg.py``, on training images).
+"""
+
+CARD_KEY = "oraclezoo.card"
+"""The metadata property of an ONNX file, or extra file of a ``.pt2``, with the card as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """Qualified name and options of a backbone."""
+
+    name: str
+    options: Document
+
+
+@dataclass(frozen=True, slots=True)
+class InputShape:
+    """Channels and size in pixels of the input, and the number of classes."""
+
+    in_chans: int
+    num_classes: int
+    image_size: int
+
+    def __post_init__(self) -> None:
+        limits = (MAX_CHANNELS, MAX_CLASSES, MAX_IMAGE_SIZE)
+        sizes = zip(dataclasses.astuple(self), limits, strict=True)
+        if not all(0 < size <= limit for size, limit in sizes):
+            raise ValueError(f"input is {dataclasses.asdict(self)}")
+
+    @property
+    def image(self) -> dict[str, int]:
+        """``in_chans`` and ``image_size``, as functions that make an input take them."""
+        return {"in_chans": self.in_chans, "image_size": self.image_size}
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """Preprocessing of images and test-time augmentation.
+
+    ``mean`` and ``std`` are of the training images' gray levels, from 0 to 1. ``shifts`` is in
+    pixels. ``jpeg_smoothing``, in pixels, is that of small JPEG images; None for ``SMOOTH``.
+    """
+
+    mean: float
+    std: float
+    shifts: int = 0
+    flip: bool = False
+    jpeg_smoothing: float | None = None
+
+    def __post_init__(self) -> None:
+        valid = math.isfinite(self.mean) and 0 < self.std < math.inf and self.shifts >= 0
+        if not valid or not 0 <= self.smoothing <= 1:
+            raise ValueError(f"preprocessing is {dataclasses.asdict(self)}")
+
+    @property
+    def smoothing(self) -> float:
+        """The smoothing of small JPEG images in pixels."""
+        return SMOOTH if self.jpeg_smoothing is None else self.jpeg_smoothing
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The distribution that a component comes from."""
+
+    name: str
+    distribution: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeId:
+    """Name and hash of a recipe."""
+
+    name: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a model was trained; ``refit`` says that it was trained on validation images too.
+
+    ``components`` are by kind, ``data_sha256`` by file of the training and validation splits.
+    """
+
+    oraclezoo: str
+    recipe: RecipeId
+    refit: bool
+    seed: int
+    components: Mapping[str, Source]
+    data_sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The temperature by which logits are divided before the softmax, and how it was fitted.
+
+    ``by_a_twin`` says that it was fitted on a model without the validation images; ``before`` and
+    ``after`` hold ``loss`` and ``ece``.
+    """
+
+    temperature: float
+    split: str | None = None
+    images: int | None = None
+    by_a_twin: bool | None = None
+    before: Mapping[str, float] = field(default_factory=dict)
+    after: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < math.inf:
+            raise ValueError(f"calibration is {dataclasses.asdict(self)}")
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxEntry:
+    """The ONNX file of a model; ``input`` is the type of the images that it takes."""
+
+    file: str
+    sha256: str
+    precision: str
+    opset: int | None = None
+    input: str = "uint8"
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        named = re.fullmatch(r"[\w-][\w.-]*", self.file)
+        if not named or not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError(f"onnx is {dataclasses.asdict(self)}")
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsEntry:
+    """The file of a model's weights; cards of version 0.1 do not have it."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A model card.
+
+    ``glyphs`` holds the character of each class, or "". ``recipe``, ``plan`` and ``form`` are the
+    JSON of :class:`oraclezoo.recipe.Recipe`, :class:`oraclezoo.compression.channels.plan.Plan` and
+    :class:`oraclezoo.compression.torch_form.Form`. ``extra`` has all other entries, such as the
+    licence of a bundled model.
+    """
+
+    backbone: Backbone
+    input: InputShape
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    glyphs: tuple[str, ...] = ()
+    synthetic: bool | None = None
+    recipe: Document | None = None
+    provenance: Origin | None = None
+    receipts: tuple[Receipt, ...]
+    calibration: Calibration | None = None
+    plan: Document | None = None
+    weights_file: WeightsEntry | None = None
+    onnx: OnnxEntry | None = None
+    form: Document | None = None
+    extra: Document = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        number = self.input.num_classes
+        if not self.glyphs:
+            object.__setattr__(self, "glyphs", ("",) * number)
+        if len(self.classes) != number or len(self.glyphs) != number:
+            raise ValueError(
+                f"{len(self.classes)} classes and {len(self.glyphs)} glyphs for {number} outputs"
+            )
+        if self.preprocessing.shifts >= self.input.image_size:
+            raise ValueError(f"preprocessing is {encode(self.preprocessing)}")
+
+    @classmethod
+    def from_json(cls, document: object, where: str | Path = CARD) -> Self:
+        """Parse a card. Raises ResultError, which names the file ``where``."""
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise ResultError(f"{where}: not a model card ({SCHEMA})")
+        known = {each.name for each in dataclasses.fields(cls)} - {"extra"}
+        entries = {k: v for k, v in document.items() if k in known and (v or k != "provenance")}
+        extra = {k: v for k, v in document.items() if k not in known and k != "schema"}
+        try:
+            return dataclasses.replace(decode(cls, entries), extra=extra)
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise ResultError(f"{where}: not a valid model card: {reason}") from error
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the card of a model folder. Raises ResultError."""
+        path = current(folder, CARD)
+        try:
+            document = read_json(path, MAX_BYTES)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ResultError(f"{folder} is not a model folder: {CARD} is missing") from error
+        except OSError as error:
+            raise ResultError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except ValueError as error:
+            raise ResultError(f"{path}: corrupt or truncated ({error})") from error
+        return cls.from_json(document, path)
+
+    @classmethod
+    def load_served(cls, folder: Path) -> Self:
+        """Read the card of a model folder with an ONNX file. Raises ResultError."""
+        card = cls.load(folder)
+        export = "create one with 'oraclezoo export'"
+        if card.form is not None:
+            raise ResultError(
+                f"{folder}: the model is {card.form.get('precision')} for PyTorch, without an ONNX "
+                f"file; use oraclezoo.load, or {export}"
+            )
+        if card.onnx is None:
+            raise ResultError(f"{folder}: the model has no ONNX file; {export}")
+        if card.input.in_chans != 1:
+            raise ResultError(
+                f"{folder}: the model takes {card.input.in_chans} channels, not gray images"
+            )
+        return card
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of ``model.json``."""
+        entries = {"schema": SCHEMA, **encode(self), **self.extra}
+        entries.pop("extra", None)
+        return entries
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the entries that are stored in an exported file."""
+        entries = {
+            **{key: value for key, value in self.to_json().items() if key in _EXPORTED},
+            "backbone": self.backbone.name,
+        }
+        if self.provenance is not None:
+            entries["recipe"] = encode(self.provenance.recipe)
+            entries["oraclezoo"] = self.provenance.oraclezoo
+        return entries
+
+
+_EXPORTED = ("classes", "glyphs", "synthetic", "input", "preprocessing", "calibration", "data")
+
+
+def read_card(folder: str | Path) -> Card:
+    """Return the card of a model folder or of a run folder. Raises ResultError."""
+    path = Path(folder)
+    run = path / "run.json"
+    if current(path, CARD).is_file():
+        return Card.load(path)
+    if not run.is_file():
+        what = f"has neither {CARD} nor run.json" if path.is_dir() else "does not exist"
+        raise ResultError(f"{path} {what}: give a model folder or a run folder")
+    try:
+        document = read_json(run)
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{run}: cannot be read ({error})") from error
+    return Card.from_json(document.get("model") if isinstance(document, dict) else None, run)
+
+
+def as_text(card: Mapping[str, Any]) -> str:
+    """Return compact JSON, identical for equal content."""
+    return json.dumps(card, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

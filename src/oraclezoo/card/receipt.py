@@ -1,0 +1,188 @@
+"""Records of a receipt, as ``model.json`` holds them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from oraclezoo.codec import Document, decode, encode
+
+SCHEMA = "oraclezoo/receipt/1"
+
+
+@dataclass(frozen=True)
+class LatencyRow:
+    """Latency of a model at one batch size and number of threads, in milliseconds per batch."""
+
+    runtime: str
+    precision: str
+    device: str
+    threads: int
+    batch_size: int
+    repeats: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+    @property
+    def setting_text(self) -> str:
+        """The batch size and the threads in words."""
+        return setting_text(self.batch_size, self.threads)
+
+
+@dataclass(frozen=True)
+class LatencySummary(LatencyRow):
+    """The fastest of several rounds, with the median of each round and the throughput."""
+
+    p50_ms_rounds: tuple[float, ...]
+    images_per_s: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Size, accuracy and latency of a model on one side of a step.
+
+    ``accuracy`` is a fraction, ``loss`` the cross-entropy in nats, ``macs`` the
+    multiply-accumulates of one image. ``not_run`` gives the reason why a runtime could not run the
+    model. Memory is the peak by runtime, in bytes: resident memory of the process, and memory of
+    the device. ``compile_s`` is the compilation time by runtime.
+    """
+
+    form: str
+    precision: str
+    accuracy: float
+    loss: float
+    parameters: int
+    macs: int
+    file: str
+    size_bytes: int
+    latency: tuple[LatencySummary, ...]
+    peak_memory_bytes: Mapping[str, int]
+    not_run: Mapping[str, str]
+    peak_device_memory_bytes: Mapping[str, int] = field(default_factory=dict)
+    compile_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Change:
+    """Change of accuracy, paired over images, as fractions.
+
+    ``ci95`` is the two-sided 95% confidence interval, ``loss_limit95`` the one-sided 95% limit of
+    the loss; ``lost`` and ``gained`` count predictions that became wrong and right.
+    """
+
+    difference: float
+    ci95: tuple[float, float]
+    loss_limit95: float
+    over: str
+    lost: int
+    gained: int
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Agreement of the probabilities before and after.
+
+    ``agreement`` is the fraction of images with the same top class. Of the ``disagreeing`` images,
+    ``ties`` had two classes of nearly equal probability before. ``largest_difference`` and
+    ``mean_difference`` are over all probabilities.
+    """
+
+    agreement: float
+    disagreeing: int
+    ties: int
+    largest_difference: float
+    mean_difference: float
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """Ratio of the latencies before and after; ``low`` and ``high`` are over rounds."""
+
+    runtime: str
+    from_runtime: str
+    batch_size: int
+    threads: int
+    speedup: float
+    low: float
+    high: float
+
+    @property
+    def setting_text(self) -> str:
+        """The batch size and the threads in words."""
+        return setting_text(self.batch_size, self.threads)
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Each figure before divided by that after; None if the figure after is zero."""
+
+    parameters: float | None
+    macs: float | None
+    size_bytes: float | None
+
+
+@dataclass(frozen=True)
+class GateEntry:
+    """The gates that a step had to pass, in percentage points of accuracy."""
+
+    max_drop: float | None
+    max_limit: float | None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a step did to a model, measured before and after on the same images.
+
+    ``options`` is the JSON of the step's options and findings. ``learned`` says that the model was
+    trained on these images, ``synthetic`` that they are generated characters.
+    """
+
+    step: str
+    created: str
+    oraclezoo: str
+    options: Document
+    track: str
+    synthetic: bool
+    split: str
+    images: int
+    learned: bool
+    before: Metrics
+    after: Metrics
+    accuracy: Change
+    parity: Parity
+    ratios: Ratios
+    speedups: tuple[Speedup, ...]
+    hardware: Mapping[str, str | int | None]
+    libraries: Mapping[str, str]
+    notes: tuple[str, ...]
+    gates: GateEntry | None = None
+    schema: str = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"receipt has schema {self.schema}, not {SCHEMA}")
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Parse an entry of ``receipts`` in a card. Raises KeyError, TypeError or ValueError."""
+        return decode(cls, document)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of ``receipts`` in a card."""
+        return {**encode(self)}
+
+    def with_notes(self, *, first: tuple[str, ...] = (), last: tuple[str, ...] = ()) -> Receipt:
+        """Return a copy with further notes before and after the present ones."""
+        return dataclasses.replace(self, notes=(*first, *self.notes, *last))
+
+
+def setting_text(batch_size: int, threads: int) -> str:
+    """Describe a latency setting in words.
+
+    >>> setting_text(1, 1)
+    'batch 1, 1 thread'
+    """
+    return f"batch {batch_size}, {threads} thread{'s' if threads != 1 else ''}"

@@ -1,0 +1,184 @@
+"""Exact duplicates, near duplicates, and labels that the nearest images contradict."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import numpy.typing as npt
+
+from oraclezoo.data.audit.neighbours import CONTRAST_FLOOR, Neighbours
+from oraclezoo.data.audit.report import Finding, NeighbourSummary, Pool
+
+NEAR_DISTANCE = 0.04
+"""Distance up to which two images are near duplicates, regardless of other neighbours."""
+NEAR_RATIO = 0.3
+"""Ratio of a distance to that of the fifth nearest image up to which two images are near
+duplicates, regardless of the distance: a form of the ratio test of Lowe (2004)."""
+MIN_CONTRAST = CONTRAST_FLOOR
+"""Contrast, gray levels, below which images are not compared."""
+FIFTH = 5
+VOTERS = 10
+"""Number of nearest images that vote on a label."""
+AGAINST = 9
+"""Number of votes for one other label that make a label suspicious."""
+_QUANTILES = (0, 0.001, 0.01, 0.1, 0.5, 0.9)
+
+
+def exact_duplicates(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.NDArray[np.int64]]:
+    """Find groups of images with equal bytes.
+
+    Args:
+        pool: The images.
+        mirrored: Whether left-right mirror images count as equal.
+
+    Returns:
+        A finding per group of two or more images, serious if the group crosses splits or has more
+        than one label; and the index of the first image of every group, singletons included, int64
+        ``(G,)``.
+    """
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    for at, image in enumerate(pool.images):
+        key = image.tobytes()
+        if mirrored:
+            key = min(key, image[:, ::-1].tobytes())
+        groups[key].append(at)
+    findings = []
+    for group in groups.values():
+        if len(group) == 1:
+            continue
+        as_is = len({pool.images[at].tobytes() for at in group}) == 1
+        spread = _spread(pool, group)
+        note = f"{len(group)} equal images" if as_is else f"{len(group)} images, equal if mirrored"
+        findings.append(
+            Finding(
+                "exact-duplicate" if as_is else "mirrored-duplicate",
+                bool(spread),
+                pool.places(group),
+                float(len(group)),
+                note + spread,
+            )
+        )
+    return findings, np.array([group[0] for group in groups.values()], dtype=np.int64)
+
+
+def ratios(neighbours: Neighbours) -> npt.NDArray[np.float32]:
+    """Return each distance divided by the smaller fifth-neighbour distance of the two images.
+
+    Args:
+        neighbours: Neighbours of N images.
+
+    Returns:
+        float32 ``(N, K)``; infinite if K is less than five.
+    """
+    if neighbours.distance.shape[1] < FIFTH:
+        return np.full(neighbours.distance.shape, np.inf, np.float32)
+    fifth = neighbours.distance[:, FIFTH - 1]
+    around = np.minimum(fifth[:, None], fifth[neighbours.index])
+    return (neighbours.distance / np.maximum(around, 1e-6)).astype(np.float32)
+
+
+def near_duplicates(
+    pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours
+) -> list[Finding]:
+    """Find pairs of near duplicates by :data:`NEAR_DISTANCE` or :data:`NEAR_RATIO`.
+
+    No pair is serious, since only a person can distinguish a copy from a lookalike.
+
+    Args:
+        pool: The images.
+        members: Indices int64 ``(N,)`` into the pool of the images that were compared.
+        neighbours: Their neighbours; ``neighbours.index`` refers to ``members``.
+
+    Returns:
+        A finding per pair, by increasing distance.
+    """
+    ratio = ratios(neighbours)
+    near = (neighbours.distance <= NEAR_DISTANCE) | (ratio <= NEAR_RATIO)
+    pairs: dict[tuple[int, int], tuple[float, float, bool]] = {}
+    for row, column in np.argwhere(near):
+        one, other = sorted((int(row), int(neighbours.index[row, column])))
+        entry = (
+            float(neighbours.distance[row, column]),
+            float(ratio[row, column]),
+            bool(neighbours.mirrored[row, column]),
+        )
+        pairs[one, other] = min(entry, pairs.get((one, other), entry))
+    findings = []
+    for (one, other), (distance, share, mirrored) in sorted(pairs.items(), key=lambda p: p[1]):
+        group = [int(members[one]), int(members[other])]
+        against = f", {share:.2f} of that to the fifth nearest" if np.isfinite(share) else ""
+        note = f"distance {distance:.3f}{against}{', mirrored' if mirrored else ''}"
+        note += _spread(pool, group)
+        findings.append(Finding("near-duplicate", False, pool.places(group), distance, note))
+    return findings
+
+
+def suspicious_labels(
+    pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours
+) -> list[Finding]:
+    """Find images whose neighbours agree on another label.
+
+    An image is suspicious if at least :data:`AGAINST` of its :data:`VOTERS` nearest images have one
+    and the same other label. There are no findings with fewer than :data:`VOTERS` neighbours.
+
+    Args:
+        pool: The images.
+        members: Indices int64 ``(N,)`` into the pool of the images that were compared.
+        neighbours: Their neighbours; ``neighbours.index`` refers to ``members``.
+
+    Returns:
+        A finding per suspicious image.
+    """
+    if neighbours.index.shape[1] < VOTERS:
+        return []
+    labels = pool.labels[members]
+    votes = labels[neighbours.index[:, :VOTERS]]
+    findings = []
+    for row in range(len(members)):
+        counts = np.bincount(votes[row], minlength=pool.num_classes)
+        counts[labels[row]] = 0
+        other = int(counts.argmax())
+        if counts[other] >= AGAINST:
+            voter = neighbours.index[row, int(np.flatnonzero(votes[row] == other)[0])]
+            nearest = int(members[voter])
+            findings.append(
+                Finding(
+                    "suspicious-label",
+                    False,
+                    pool.places([int(members[row]), nearest]),
+                    float(counts[other]),
+                    f"{counts[other]} of the {VOTERS} nearest images have label {other}",
+                )
+            )
+    return findings
+
+
+def summary(pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours) -> NeighbourSummary:
+    """Summarise the nearest-neighbour distances.
+
+    Args:
+        pool: The images.
+        members: Indices int64 ``(N,)`` into the pool of the images that were compared.
+        neighbours: Their neighbours; ``neighbours.index`` refers to ``members``.
+
+    Returns:
+        Quantiles of the distance, and the share of equal labels.
+    """
+    distances = np.quantile(neighbours.distance[:, 0], _QUANTILES)
+    labels = pool.labels[members]
+    least = float(ratios(neighbours).min())
+    return NeighbourSummary(
+        compared=len(members),
+        quantiles=_QUANTILES,
+        nearest_distance=tuple(round(float(value), 4) for value in distances),
+        least_ratio=round(least, 4) if np.isfinite(least) else None,
+        nearest_has_label=round(float((labels[neighbours.index[:, 0]] == labels).mean()), 4),
+    )
+
+
+def _spread(pool: Pool, group: list[int]) -> str:
+    """Return the end of a note: whether images belong to several splits or have several labels."""
+    across = len(set(pool.splits[group].tolist())) > 1
+    conflict = len(set(pool.labels[group].tolist())) > 1
+    return (", across splits" if across else "") + (", labels differ" if conflict else "")

@@ -1,0 +1,337 @@
+"""Report of an audit: the images, the findings, the summary and their contact sheet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from oraclezoo.contracts import Dataset
+from oraclezoo.data.dataset import SPLITS
+from oraclezoo.data.tiles import captioned_sheet
+from oraclezoo.errors import DataError
+
+KINDS = {
+    "checksum": "file that differs from the published one",
+    "label-set": "class without images in a split",
+    "blank": "constant image",
+    "almost-blank": "image with hardly any strokes",
+    "saturated": "mostly white image",
+    "exact-duplicate": "byte-identical images",
+    "mirrored-duplicate": "byte-identical images after mirroring",
+    "near-duplicate": "two images much closer to each other than to any others",
+    "suspicious-label": "image whose nearest neighbours have another label",
+    "outlier": "image far from its class in brightness, contrast, bars or ink",
+}
+"""Each kind of finding, in the order of the report."""
+
+_IMAGES_PER_CELL = 3
+_LETTERS_PER_LINE = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Position of an image: its split, its index in the split (from 0) and its label."""
+
+    split: str
+    index: int
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A finding of the audit.
+
+    Attributes:
+        kind: A key of :data:`KINDS`.
+        serious: Whether the audit's command fails because of it.
+        places: The images concerned; empty if it concerns a class or a file.
+        value: The number that the rule thresholds: a distance, a share or a count.
+        note: Description for people.
+    """
+
+    kind: str
+    serious: bool
+    places: tuple[Place, ...]
+    value: float
+    note: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the finding as a JSON document."""
+        return {
+            "kind": self.kind,
+            "serious": self.serious,
+            "places": [[place.split, place.index, place.label] for place in self.places],
+            "value": round(self.value, 4),
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All images of a data set, concatenated in the order of :data:`SPLITS`.
+
+    Attributes:
+        images: uint8 ``(N, H, W)``.
+        labels: int64 ``(N,)``.
+        splits: Index into :data:`SPLITS` of each image, int64 ``(N,)``.
+        num_classes: Number of classes that the data set declares.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    splits: npt.NDArray[np.int64]
+    num_classes: int
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Pool:
+        """Read all three splits of a data set.
+
+        Args:
+            dataset: The data set.
+
+        Returns:
+            The pool.
+
+        Raises:
+            DataError: If a split cannot be read, or the splits differ in image size.
+        """
+        parts = [dataset.split(name) for name in SPLITS]
+        sizes = {tuple(part.images.shape[1:]) for part in parts if len(part.labels)}
+        if len(sizes) != 1:
+            raise DataError(f"the splits have images of different sizes: {sorted(sizes)}")
+        return cls(
+            np.concatenate([np.asarray(part.images) for part in parts if len(part.labels)]),
+            np.concatenate([part.labels for part in parts]),
+            np.repeat(np.arange(len(parts)), [len(part.labels) for part in parts]),
+            len(dataset.classes),
+        )
+
+    def place(self, at: int) -> Place:
+        """Return the position of an image.
+
+        Args:
+            at: Index into the pool.
+
+        Returns:
+            Split, index in the split, and label.
+        """
+        split = int(self.splits[at])
+        first = int(np.searchsorted(self.splits, split))
+        return Place(SPLITS[split], int(at) - first, int(self.labels[at]))
+
+    def places(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Place, ...]:
+        """Return the position of each image.
+
+        Args:
+            indices: Indices into the pool.
+
+        Returns:
+            Split, index in the split, and label of each.
+        """
+        return tuple(self.place(int(at)) for at in indices)
+
+    def at(self, place: Place) -> int:
+        """Return the pool index of an image; the inverse of :meth:`place`.
+
+        Args:
+            place: Its position.
+
+        Returns:
+            Index into the pool.
+        """
+        return int(np.searchsorted(self.splits, SPLITS.index(place.split))) + place.index
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A source file and the outcome of its digest check.
+
+    Attributes:
+        name: File name.
+        status: "ok", "mismatch", "unreadable", or "unpublished" if no published digest is known.
+        kind: Kind of the digest, "sha256" or "git-blob".
+        digest: The file's digest, hex.
+    """
+
+    name: str
+    status: str
+    kind: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Class imbalance, and Pearson's chi-square test of homogeneity across the splits.
+
+    Attributes:
+        imbalance: Largest class count over the smallest positive one, all splits.
+        chi_square: Test statistic; 0 if there is nothing to test.
+        degrees_of_freedom: Degrees of freedom; 0 if there is nothing to test.
+        p_value: Of the hypothesis that all splits have the same class proportions.
+    """
+
+    imbalance: float
+    chi_square: float
+    degrees_of_freedom: int
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSummary:
+    """Image counts of a class by split, and mean and standard deviation of its statistics.
+
+    The statistics (:class:`oraclezoo.data.audit.statistics.Statistics`) are None for a class
+    without images.
+    """
+
+    label: int
+    name: str
+    glyph: str
+    train: int
+    validation: int
+    test: int
+    mean: tuple[float, float] | None
+    std: tuple[float, float] | None
+    bars: tuple[float, float] | None
+    ink: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Thresholds of the findings; the modules that apply them document each."""
+
+    near_distance: float
+    near_ratio: float
+    votes: tuple[int, int]
+    outlier: float
+    saturated: float
+    min_contrast: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourSummary:
+    """Distribution of the nearest-neighbour distance.
+
+    Attributes:
+        compared: Number of images that were compared.
+        quantiles: Levels of ``nearest_distance``.
+        nearest_distance: Quantiles of the distance to the nearest image.
+        least_ratio: Smallest ratio of a distance to that of the fifth nearest image; None with
+            fewer than five neighbours.
+        nearest_has_label: Share of images whose nearest image has the same label.
+    """
+
+    compared: int
+    quantiles: tuple[float, ...]
+    nearest_distance: tuple[float, ...]
+    least_ratio: float | None
+    nearest_has_label: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Image counts, class statistics and thresholds of an audit.
+
+    Attributes:
+        synthetic: Whether the images are generated.
+        images: Number of images.
+        image_size: Height and width, pixels.
+        splits: Number of images by split.
+        mirrored: Whether mirror images were compared.
+        balance: Class imbalance.
+        classes: Summary of each class, in label order.
+        rules: Thresholds.
+        neighbours: Nearest-neighbour distances; None with fewer than two images to compare.
+    """
+
+    synthetic: bool
+    images: int
+    image_size: tuple[int, ...]
+    splits: dict[str, int]
+    mirrored: bool
+    balance: Balance
+    classes: tuple[ClassSummary, ...]
+    rules: Rules
+    neighbours: NeighbourSummary | None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Report of an audit.
+
+    Attributes:
+        files: The source files and their digests.
+        findings: All findings, by rule.
+        summary: Counts, statistics and thresholds; None if a file failed its digest check, so that
+            no image was read.
+        pool: The images; None if no image was read.
+    """
+
+    files: tuple[FileRow, ...]
+    findings: tuple[Finding, ...]
+    summary: Summary | None
+    pool: Pool | None
+
+    @property
+    def serious(self) -> int:
+        """Number of serious findings."""
+        return sum(finding.serious for finding in self.findings)
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Number of findings of each kind, zeros included, in the order of :data:`KINDS`."""
+        counter = Counter(finding.kind for finding in self.findings)
+        return {kind: counter[kind] for kind in KINDS}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as a JSON document, without images."""
+        return {
+            **(asdict(self.summary) if self.summary else {}),
+            "files": [asdict(row) for row in self.files],
+            "numbers": self.numbers,
+            "serious": self.serious,
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+
+def suspicious(
+    pool: Pool, findings: Sequence[Finding], *, per_kind: int = 48, scale: int = 3
+) -> Image.Image | None:
+    """Draw a contact sheet of the findings that have images, one cell per finding.
+
+    Args:
+        pool: The images.
+        findings: The findings, in order.
+        per_kind: Largest number of cells per kind.
+        scale: Zoom factor, screen pixels per image pixel.
+
+    Returns:
+        A gray picture, or None if no finding has images.
+    """
+    cells: list[tuple[list[str], npt.NDArray[np.uint8]]] = []
+    shown: dict[str, int] = {}
+    for finding in findings:
+        shown[finding.kind] = shown.get(finding.kind, 0) + 1
+        if not finding.places or shown[finding.kind] > per_kind:
+            continue
+        places = finding.places[:_IMAGES_PER_CELL]
+        images = pool.images[[pool.at(place) for place in places]]
+        where = [f"{p.split} {p.index}: label {p.label}" for p in places]
+        mark = "! " if finding.serious else ""
+        cells.append(([mark + finding.kind, *_wrapped(finding.note), *where], images))
+    return captioned_sheet(cells, columns=6, scale=scale) if cells else None
+
+
+def _wrapped(text: str) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        if len(lines[-1]) + len(word) >= _LETTERS_PER_LINE:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return lines
