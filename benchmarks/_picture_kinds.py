@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from oraclezoo.data.glyphs.forms import ORACLE, arranged
+from oraclezoo.data.glyphs.forms import ORACLE, Forms, arranged
 from oraclezoo.data.glyphs.written import read
 from oraclezoo.imaging.polarity import Gray, border, otsu
 
@@ -350,26 +350,30 @@ def drawings(count: int = 50, seed: int = 0) -> list[tuple[int, Gray]]:
     return chosen
 
 
-def _drawing(known: object, form: int, rng: Rng, size: int = 280) -> Gray:
-    control = known.control[form] + rng.normal(0, 0.015, known.control[form].shape)  # type: ignore[attr-defined]
-    near = control[known.neighbour[form]]  # type: ignore[attr-defined]
-    points = (near * known.weight[form][..., None]).sum(1) - 0.5  # type: ignore[attr-defined]
-    points[:, 0] *= known.aspect[form] * np.exp(rng.normal(0, 0.08))  # type: ignore[attr-defined]
+def _drawing(known: Forms, form: int, rng: Rng, size: int = 280) -> Gray:
+    control = known.control[form] + rng.normal(0, 0.015, known.control[form].shape)
+    points = (control[known.neighbour[form]] * known.weight[form][..., None]).sum(1) - 0.5
+    points[:, 0] *= known.aspect[form] * np.exp(rng.normal(0, 0.08))
     angle = rng.normal(0, 0.08)
     cosine, sine = np.cos(angle), np.sin(angle)
     points = points @ np.array([[cosine, sine], [-sine, cosine]])
     points -= points.min(0)
     points *= rng.uniform(70, 140) / points.max()
     points += rng.uniform(16, size - 16 - points.max(0))
-    width = float(rng.uniform(3, 8))
+    strokes = [points[known.stroke[form] == stroke] for stroke in np.unique(known.stroke[form])]
+    gray = stroked(strokes, float(rng.uniform(3, 8)), (size, size))
+    return 255 - gray if rng.random() < 0.5 else gray
+
+
+def stroked(strokes: list[npt.NDArray[np.float64]], width: float, size: tuple[int, int]) -> Gray:
+    """Draw strokes, points (x, y) in pixels, in black on white with a round pen."""
     times = 4  # drawn larger and scaled down, which smooths the edges
-    page = Image.new("L", (times * size, times * size), 255)
+    page = Image.new("L", (times * size[0], times * size[1]), 255)
     draw = ImageDraw.Draw(page)
-    for stroke in np.unique(known.stroke[form]):  # type: ignore[attr-defined]
-        line = [tuple(times * point) for point in points[known.stroke[form] == stroke]]  # type: ignore[attr-defined]
-        draw.line(line, fill=0, width=round(times * width), joint="curve")
-        reach = times * width / 2
+    reach = times * width / 2
+    for stroke in strokes:
+        line = [(times * float(x), times * float(y)) for x, y in stroke]
+        draw.line(line, fill=0, width=round(2 * reach), joint="curve")
         for x, y in (line[0], line[-1]):
             draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=0)
-    gray = np.asarray(page.resize((size, size), Image.Resampling.BOX))
-    return 255 - gray if rng.random() < 0.5 else gray
+    return np.asarray(page.resize(size, Image.Resampling.BOX))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -32,7 +31,7 @@ _INTEGER_RANGES = (255, 4_095, 65_535)
 _FLOAT_RANGES = (1, 255, 65_535)
 
 
-def read_image(source: Path | BinaryIO) -> Image.Image:
+def read_image(file: BinaryIO) -> Image.Image:
     """Decode the first frame or page of an image file and apply its EXIF orientation.
 
     The size in the header is compared with :data:`MAX_PIXELS` before anything is decoded.
@@ -40,11 +39,7 @@ def read_image(source: Path | BinaryIO) -> Image.Image:
     Raises:
         DataError: The image cannot be decoded; the message gives the reason without the file name.
     """
-    with (
-        _as_data_errors(),
-        _stream(source) as file,
-        Image.open(file, formats=formats_of(file)) as image,
-    ):
+    with _as_data_errors(), Image.open(file, formats=formats_of(file)) as image:
         return _decode(image)
 
 
@@ -94,15 +89,6 @@ def _as_data_errors() -> Iterator[None]:
     except Exception as error:  # Pillow's decoders raise many types for corrupt files
         text = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"corrupt or truncated image ({text[:120]})") from error
-
-
-@contextmanager
-def _stream(source: Path | BinaryIO) -> Iterator[BinaryIO]:
-    if not isinstance(source, Path):
-        yield source
-        return
-    with source.open("rb") as file:
-        yield file
 
 
 def _decode(image: Image.Image) -> Image.Image:

@@ -15,8 +15,8 @@ FORMATS = ("BMP", "PNG", "JPEG", "GIF", "TIFF", "WEBP")
 """Formats that every Pillow reads, by Pillow's names; a file's content decides, not its name."""
 
 SUFFIXES = frozenset(
-    (".bmp", ".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp")
-    + (".avif", ".heic", ".heif", ".jxl")
+    {".bmp", ".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp"}
+    | {".avif", ".heic", ".heif", ".jxl"}
 )
 """File name extensions of images."""
 
