@@ -374,6 +374,6 @@ def stroked(strokes: list[npt.NDArray[np.float64]], width: float, size: tuple[in
     for stroke in strokes:
         line = [(times * float(x), times * float(y)) for x, y in stroke]
         draw.line(line, fill=0, width=round(2 * reach), joint="curve")
-        for x, y in (line[0], line[-1]):
+        for x, y in line:
             draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=0)
     return np.asarray(page.resize(size, Image.Resampling.BOX))
