@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oraclezoo.errors import PluginError, UnknownOptionError, UsageError, nearest
+from oraclezoo.recipe import parse_value
 from oraclezoo.specs import Option, OptionType, Spec, Value
 
 OPTIONS = (
@@ -164,3 +165,75 @@ def test_a_later_option_is_part_of_a_recipe_only_where_it_is_changed(value: bool
     assert spec.decide({"decay_norms": value}) == SPEC.fill({}) | (
         {"decay_norms": True} if value else {}
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("lr", "float", None, "", 10, 1), "low = 10 is above high = 1"),
+        (("lr", "float", None, "", math.nan), "low and high must be numbers"),
+        (("lr", "float", None, "", "0"), "low and high must be numbers"),
+        (("lr", "double", 0.1), "type 'double' is not one of float, int"),
+        (("lr", "bool", True, "", 0), "type bool has no bounds"),
+        ((5, "float", 0.1), "its name must be a string"),
+        (("m", "str", "a", "", None, None, "abc"), "write a tuple of strings"),
+        (("m", "str", "a", "", None, None, (1,)), "write a tuple of strings"),
+        (("m", "int", 1, "", None, None, ("1",)), "only options of type str have choices"),
+    ],
+)
+def test_an_option_that_no_value_fits_is_refused(arguments: tuple[Any, ...], says: str) -> None:
+    """When it is declared, not when somebody sets it."""
+    with pytest.raises(PluginError, match=says):
+        Option(*arguments)
+
+
+def test_choices_and_options_may_be_lists() -> None:
+    """They are kept as tuples."""
+    option = Option("m", "str", "a", choices=["a", "b"])  # type: ignore[arg-type]  # a list
+    assert option.choices == ("a", "b")
+    spec = Spec("backbone", "net", "a:b", "", [option])  # type: ignore[arg-type]  # a list
+    assert spec.options == (option,)
+
+
+@pytest.mark.parametrize("name", [5, None, ("net",), b"net"])
+def test_a_name_that_is_no_string_is_refused(name: Any) -> None:
+    """It would break the listing of all components."""
+    with pytest.raises(PluginError, match="a name is a string"):
+        Spec("backbone", name, "a:b", "")
+    with pytest.raises(PluginError, match=r"is not 'package\.module:attribute'"):
+        Spec("backbone", "net", name, "")
+    with pytest.raises(PluginError, match="options must be"):
+        Spec("backbone", "net", "a:b", "", (name,))
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "spelling"),
+    [
+        ("bool", "False", "false"),
+        ("bool", "yes", "true"),
+        ("bool", 0, "false"),
+        ("float", ".5", "0.5"),
+        ("float", "5.", "5"),
+        ("float", "0.123456789", "0.123456789"),
+        ("int", "064", "64"),
+        ("int", 3.0, "3"),
+        ("str", 3, '"3"'),
+        ("str", True, '"true"'),
+        ("floats", ".9, 0.99", "[0.9, 0.99]"),
+        ("bool", "maybe", ""),
+        ("float", "fast", ""),
+        ("float", True, ""),
+        ("int", 2.5, ""),
+        ("floats", "fast,slow", ""),
+    ],
+)
+def test_errors_suggest_the_toml_spelling(type: OptionType, value: Any, spelling: str) -> None:
+    """A value whose meaning is clear comes with the text that is accepted."""
+    option = Option("key", type, None if type == "floats" else 0)
+    with pytest.raises(UsageError) as caught:
+        option.check(value, "augment")
+    message = str(caught.value)
+    assert message.startswith(f"augment.key is {value!r}; it must be of type {type}")
+    assert message.endswith(f": write {spelling}" if spelling else f"of type {type}")
+    if spelling:
+        option.check(parse_value(spelling), "augment")

@@ -264,9 +264,13 @@ def test_a_thread_may_lock_a_folder_twice_and_another_may_not(tmp_path: Path) ->
 
 def test_a_folder_that_was_locked_for_nothing_is_removed(tmp_path: Path) -> None:
     """A command that fails before it writes leaves no empty folder; other files stay."""
-    with exclusive(tmp_path / "new"):
+    with exclusive(tmp_path / "new" / "below"):
         pass
     assert not (tmp_path / "new").exists()
+    (tmp_path / "empty").mkdir()
+    with exclusive(tmp_path / "empty"):
+        pass
+    assert list((tmp_path / "empty").iterdir()) == []
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "notes.txt").touch()
     with exclusive(tmp_path / "old"):
@@ -312,3 +316,48 @@ def dying(function: Callable[..., Any], count: Iterator[int], step: int) -> Call
         return function(*args, **kwargs)
 
     return call
+
+
+class FullDisk:
+    """A file on a full disk: writes fail as the system fails them, without a file name."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __call__(self, *_: object) -> int:
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.mark.parametrize("number", sorted(storage.DISK_ERRORS))
+def test_errors_of_the_disk_name_the_file(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever way a file is written; the old content stays."""
+    path = tmp_path / "kept"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", FullDisk(number))
+    writes: list[Callable[[], Any]] = [
+        lambda: write_atomically(path, b"new"),
+        lambda: storage.replace_files(tmp_path, {"kept": b"new"}),
+    ]
+    for write in writes:
+        with pytest.raises(OSError, match=str(path)) as caught:
+            write()
+        assert caught.value.errno == number
+        assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_lines_that_do_not_fit_name_their_file(tmp_path: Path) -> None:
+    """Journals, metrics and the ledger, each a link to a device that is always full."""
+    from oraclezoo.artifacts import jsonl
+    from oraclezoo.ranking import ledger
+
+    journal = tmp_path / "journal.jsonl"
+    ledger_file = tmp_path / ledger.FILE
+    for path in (journal, ledger_file):
+        path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=str(journal)):
+        jsonl.append(journal, {"number": 1})
+    with pytest.raises(OSError, match=str(ledger_file)):
+        ledger.record(tmp_path, track="glyphs", data_key="0", recipe_hash="1")

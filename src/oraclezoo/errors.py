@@ -6,6 +6,7 @@ only the command line prints them and sets the exit status.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 
@@ -93,3 +94,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if names and len(names) <= 12:
         return "; available: " + ", ".join(names)
     return ""
+
+
+def command_line(*words: object) -> str:
+    """Return a command as text to paste into this system's shell, quoted where necessary."""
+    texts = [str(word) for word in words]
+    if os.name == "nt":
+        from subprocess import list2cmdline  # slow to import
+
+        return list2cmdline(texts)
+    from shlex import join
+
+    return join(texts)

@@ -5,6 +5,7 @@ A light import: every package may write through this module.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -25,6 +26,13 @@ except ImportError:  # Windows
 STALE_S = 24 * 3600.0
 """Age in seconds after which a temporary file is abandoned, on file systems without locks."""
 
+DISK_ERRORS = frozenset(
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EIO", "EFBIG", "EROFS")
+    if hasattr(errno, name)  # Windows has no quotas
+)
+"""Errors of the file system while writing: full, over quota, damaged, file too large, read-only."""
+
 LOCK = ".lock"
 """Name of the lock file in a folder (see :func:`exclusive`)."""
 
@@ -34,6 +42,24 @@ PENDING = ".pending"
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
 """Temporary files of version 0.1, named after the process that wrote them."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Add the path of the file being written to a full disk's error, which names no file.
+
+    Args:
+        path: The file that the block writes to.
+
+    Yields:
+        None.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in DISK_ERRORS:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
@@ -55,7 +81,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     sweep(path.parent)
     temporary, file = _temporary(path)
     try:
-        with file:
+        with naming(path), file:
             yield file
             file.flush()
             settle(file)
@@ -110,7 +136,7 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
         try:
             staged.mkdir()
             for name, content in files.items():
-                with (staged / name).open("xb") as file:
+                with naming(folder / name), (staged / name).open("xb") as file:
                     file.write(content)
                     file.flush()
                     settle(file)
@@ -207,8 +233,9 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 def exclusive(folder: Path) -> Iterator[None]:
     """Lock a folder for this thread during the block; a second process is refused.
 
-    The system frees the lock of a process that dies. The block may lock the same folder again. A
-    folder that holds nothing but the lock file afterwards is removed.
+    The system frees the lock of a process that dies. The block may lock the same folder again. If
+    nothing but the lock file is in the folder afterwards, it and the folders created for it are
+    removed.
 
     Args:
         folder: The folder; it is created if necessary.
@@ -222,6 +249,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     """
     import filelock  # 40 ms, only needed to write
 
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock((folder / LOCK).resolve(), is_singleton=True)
     try:
@@ -237,16 +265,17 @@ def exclusive(folder: Path) -> Iterator[None]:
         yield
     finally:
         if not lock.lock_counter > 1:
-            _remove_if_unused(folder)
+            _remove_if_unused(folder, created)
         lock.release()
 
 
-def _remove_if_unused(folder: Path) -> None:
-    """Remove a locked folder that holds nothing but its lock file."""
+def _remove_if_unused(folder: Path, created: list[Path]) -> None:
+    """Remove the lock file, and what was created for it, if a locked folder holds nothing else."""
     with suppress(OSError):
         if [path.name for path in folder.iterdir()] == [LOCK]:
             (folder / LOCK).unlink()
-            folder.rmdir()
+            for path in created:
+                path.rmdir()
 
 
 def _is_running(process: int) -> bool:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from oraclezoo import errors
 from oraclezoo.cli import COMMANDS, cli, main
 from oraclezoo.errors import (
     DataError,
@@ -16,6 +23,7 @@ from oraclezoo.errors import (
     JobError,
     UsageError,
     VerificationError,
+    command_line,
 )
 
 
@@ -182,3 +190,42 @@ def test_spelling_of_0_1_names_the_current_one(arguments: list[str], hint: str) 
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
     assert hint in result.stderr
+
+
+def test_a_full_disk_is_reported_with_the_file(
+    capsys: pytest.CaptureFixture[str], failing: Any
+) -> None:
+    """Path and reason, on one line."""
+    failing(OSError(errno.ENOSPC, "No space left on device", "runs/x/metrics.jsonl"))
+    status, _, text = run(capsys, "fail")
+    assert (status, text) == (1, "oraclezoo: runs/x/metrics.jsonl: No space left on device\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_full_standard_output_is_named() -> None:
+    """Nothing else has failed, so the message says what did."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "oraclezoo", "env"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "oraclezoo: standard output: No space left on device\n",
+    )
+
+
+def test_command_lines_can_be_pasted() -> None:
+    """Words with spaces and quotes come back as they were."""
+    words = ["oraclezoo", "export", "my runs/it's", "-s", "name='x y'"]
+    assert shlex.split(command_line(*words)) == words
+    assert command_line("oraclezoo", "export", Path("runs/x")) == "oraclezoo export runs/x"
+
+
+def test_command_lines_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows' shell knows double quotes only."""
+    monkeypatch.setattr(errors, "os", SimpleNamespace(name="nt"))
+    assert command_line("oraclezoo", "export", "my runs") == 'oraclezoo export "my runs"'

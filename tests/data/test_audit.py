@@ -334,6 +334,9 @@ def test_the_sheet_shows_findings_with_images(parts: Parts) -> None:
     tile = parts["train"][0][0].repeat(3, axis=0).repeat(3, axis=1)
     assert (picture[12:96, 12:96] == tile).all()
     assert (picture[12:96, 98:182] == tile).all()
+    named = suspicious(report.pool, copies, names=[f"name {label}" for label in range(20)])
+    assert named is not None
+    assert named.tobytes() != sheet.tobytes()
     assert suspicious(report.pool, []) is None
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 from pathlib import Path
 
 import platformdirs
 import pytest
+from click.testing import CliRunner
 
-from oraclezoo.data import locate, upstream
+from oraclezoo.cli import cli
+from oraclezoo.data import fetch, locate, upstream
 from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES
-from oraclezoo.errors import DataError, UnknownNameError
+from oraclezoo.errors import DataError, UnknownNameError, VerificationError
 
 
 @pytest.fixture
@@ -75,9 +78,13 @@ def test_unpacked_files_are_found(named: Path) -> None:
     assert locate.find([TEST_IMAGES], named) == {TEST_IMAGES: plain}
     (named / TEST_IMAGES).touch()
     assert locate.find([TEST_IMAGES], named) == {TEST_IMAGES: named / TEST_IMAGES}
-    (named / TRAIN_IMAGES.removesuffix(".gz")).touch()
-    with pytest.raises(DataError, match="train-images-idx3-ubyte cannot be verified"):
-        locate.find([TRAIN_IMAGES], named)
+    training = named / TRAIN_IMAGES.removesuffix(".gz")
+    training.touch()
+    assert locate.find([TRAIN_IMAGES], named) == {TRAIN_IMAGES: training}
+    assert FILES[TRAIN_IMAGES].expected(training) == (
+        "git-blob",
+        "60595bc623c8e7bae065caae97112f6dfb5dbb15",
+    )
 
 
 def test_an_unknown_file_name_is_an_error(named: Path) -> None:
@@ -124,3 +131,63 @@ def test_the_real_files_are_the_published_ones(oracle_dir: Path, tmp_path: Path)
         TEST_IMAGES,
         TEST_LABELS,
     }
+
+
+def blob(content: bytes) -> str:
+    """Return Git's object name of a file."""
+    return hashlib.sha1(b"blob %d\0%s" % (len(content), content)).hexdigest()
+
+
+def test_both_uploads_are_recognised(named: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The earlier one by the first digits of Git's object name, the current one by any digest."""
+    record = upstream.UpstreamFile(
+        TRAIN_IMAGES,
+        "sha256",
+        hashlib.sha256(b"packed").hexdigest(),
+        100,
+        None,
+        unpacked_blob=blob(b"unpacked"),
+        earlier_blob=blob(b"earlier")[:8],
+    )
+    path = named / "any name"
+    for content, date in (
+        (b"packed", upstream.CURRENT),
+        (b"unpacked", upstream.CURRENT),
+        (b"earlier", upstream.EARLIER),
+        (b"other", None),
+    ):
+        path.write_bytes(content)
+        assert upstream.upload(record, path) == date
+    monkeypatch.setitem(FILES, TRAIN_IMAGES, record)
+    unpacked = named / record.unpacked_name
+    unpacked.write_bytes(b"unpacked")
+    assert locate.check(record, unpacked).status == "ok"
+    unpacked.write_bytes(b"unpacker")
+    assert locate.check(record, unpacked).status == "mismatch"
+
+
+def test_a_file_of_the_earlier_upload_is_not_the_published_one(
+    named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``verify`` and the tracks refuse it and say why."""
+    record = dataclasses.replace(FILES[TEST_LABELS], earlier_blob=blob(b"earlier")[:8])
+    monkeypatch.setitem(FILES, TEST_LABELS, record)
+    path = named / TEST_LABELS
+    path.write_bytes(b"earlier")
+    with pytest.raises(DataError, match=r"upload of 2022-05-13.*different orders"):
+        fetch.verified(record, path)
+    done = CliRunner().invoke(cli, ["data", "verify", str(named)])
+    assert isinstance(done.exception, VerificationError)
+    assert f"{TEST_LABELS}: upstream's upload of 2022-05-13" in str(done.exception)
+
+
+@pytest.mark.realdata
+def test_the_real_files_are_of_the_current_upload(oracle_dir: Path, tmp_path: Path) -> None:
+    """Packed, unpacked, and under another name."""
+    for name in (TEST_IMAGES, TEST_LABELS):
+        content = (oracle_dir / name).read_bytes()
+        for form in (content, gzip.decompress(content)):
+            path = tmp_path / "copy"
+            path.write_bytes(form)
+            assert upstream.upload(FILES[name], path) == upstream.CURRENT
+        assert upstream.upload(FILES[TRAIN_IMAGES], oracle_dir / name) is None

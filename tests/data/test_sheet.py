@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import ImageFont
 
-from oraclezoo.data import sheet
+from oraclezoo.data import lettering
 from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.sheet import COVERED, contact_sheet, printable
+from oraclezoo.data.lettering import COVERED, Lettering
+from oraclezoo.data.sheet import contact_sheet
 from oraclezoo.errors import DataError, UsageError
+from oraclezoo.imaging.polarity import Gray
 
-FONT = Path(sheet.__file__).parent / "fonts" / "labels.otf"
+FONT = Path(lettering.__file__).parent / "fonts" / "labels.otf"
 
 
 def test_the_font_draws_every_covered_character() -> None:
@@ -33,10 +36,54 @@ def test_the_font_is_small_and_licensed() -> None:
     assert "Adobe" in licence
 
 
-def test_other_characters_are_shown_by_number() -> None:
-    """Characters missing from the font appear as U+XXXX."""
-    assert printable("木 tree") == "木 tree"
-    assert printable("鬼é") == "U+9B3CU+00E9"
+@pytest.fixture
+def no_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without installed fonts."""
+    monkeypatch.setattr(lettering, "_installed", lambda: ())
+
+
+def picture(name: str, glyph: str = "", say: Callable[[str], None] | None = None) -> Gray:
+    """Return a sheet of one black image: its text is the rest."""
+    images, labels = np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.int64)
+    return np.asarray(contact_sheet(images, labels, [name], [glyph], per_class=1, say=say))
+
+
+@pytest.mark.parametrize("name", ["été", "солнце", "ἥλιος", "شمس"])
+def test_names_in_other_scripts_use_installed_fonts(name: str) -> None:
+    """Each name has its own shape, neither the label's alone nor that of missing characters."""
+    messages: list[str] = []
+    fonts = Lettering([name], messages.append)
+    if fonts.missing:
+        pytest.skip("no installed font has these characters")
+    assert not messages
+    drawn = picture(name, say=messages.append)
+    assert not messages
+    alone = picture("")
+    assert drawn.shape[1] > alone.shape[1] + 10
+    assert drawn.tobytes() != picture("\u25a1" * len(name)).tobytes()
+
+
+@pytest.mark.usefixtures("no_fonts")
+def test_names_that_no_font_has_are_shown_by_their_label() -> None:
+    """One message names the characters; other classes keep their names."""
+    messages: list[str] = []
+    images, labels = np.zeros((3, 28, 28), np.uint8), np.arange(3, dtype=np.int64)
+    names = ["鬼", "tree", "鬼火"]
+    contact_sheet(images, labels, names, ["鬼", "木", ""], say=messages.append)
+    (message,) = messages
+    assert "no installed font has 火鬼" in message
+    fonts = Lettering(["鬼", "tree"])
+    assert [fonts.label(3, "鬼"), fonts.label(4, "tree")] == ["3", "4  tree"]
+    assert picture("鬼", "鬼").tobytes() == picture("", "").tobytes()
+    assert fonts.label(5, "two\nlines") == "5"
+
+
+def test_fonts_are_found_by_the_characters_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is not a font, and a font without the character, are passed over."""
+    monkeypatch.setattr(lettering, "COVERED", frozenset("abc "))
+    monkeypatch.setattr(lettering, "_installed", lambda: (Path(__file__), FONT))
+    assert Lettering(["木 abc"]).covers("木 abc")
+    assert Lettering(["鬼"]).missing == {"鬼"}
 
 
 @pytest.mark.parametrize(("size", "scale"), [(28, 3), (9, 1)])
@@ -65,8 +112,6 @@ def test_labels_take_part_in_the_picture() -> None:
     other = np.asarray(contact_sheet(images, labels, ["big"], ["木"]))
     assert one.shape == other.shape
     assert (one != other).any()
-    unknown = contact_sheet(images, labels, ["big"], ["鬼"])
-    assert unknown.width > one.shape[1]
 
 
 def test_what_makes_no_sheet_is_refused() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from oraclezoo.data import download, tracks, upstream
 from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.dataset import SPLITS, ArrayDataset
+from oraclezoo.data.dataset import SPLITS, ArrayDataset, digests
 from oraclezoo.data.idx import write_idx
 from oraclezoo.data.splits import by_image_hash
 from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
@@ -270,3 +270,48 @@ def test_without_data_or_network_the_error_names_the_alternatives(
     monkeypatch.setattr(download.time, "sleep", lambda _: None)  # the pauses between attempts
     with pytest.raises(DataError, match="--track glyphs-3k, which needs no download"):
         tracks.oracle_mnist_3k(data_dir=None)
+
+
+@pytest.mark.parametrize("earlier", [[TEST_LABELS], [TEST_IMAGES, TEST_LABELS], [TRAIN_IMAGES]])
+def test_files_of_two_uploads_are_refused(
+    earlier: list[str], made_up: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also as a user's own track, where their labels would be wrong in silence."""
+    for name in earlier:
+        blob = upstream.digest(made_up / name, "git-blob")
+        record = upstream.UpstreamFile(name, "sha256", "0" * 64, 1, None, earlier_blob=blob[:8])
+        monkeypatch.setitem(FILES, name, record)
+    dataset = tracks.idx(data_dir=made_up)
+    with pytest.raises(DataError, match=r"files of two uploads.*2022-05-13.*2022-05-19") as caught:
+        digests(dataset, *SPLITS)
+    assert "different orders" in str(caught.value)
+
+
+def test_files_of_the_earlier_upload_alone_are_a_track(
+    made_up: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All four in the same order are consistent."""
+    for name in FILES:
+        blob = upstream.digest(made_up / name, "git-blob")
+        record = upstream.UpstreamFile(name, "sha256", "0" * 64, 1, None, earlier_blob=blob[:8])
+        monkeypatch.setitem(FILES, name, record)
+    dataset = tracks.idx(data_dir=made_up)
+    assert sum(len(dataset.split(split).labels) for split in SPLITS) == 3500
+    with pytest.raises(DataError, match="upload of 2022-05-13"):
+        tracks.oracle_mnist(data_dir=made_up).split("test")
+
+
+@pytest.mark.realdata
+def test_real_images_with_labels_of_another_upload_are_refused(
+    oracle_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real test files as a training part; the labels stand for those of the earlier upload."""
+    for part in ("train", "t10k"):
+        for name in (TEST_IMAGES, TEST_LABELS):
+            (tmp_path / name.replace("t10k", part)).symlink_to(oracle_dir / name)
+    assert len(tracks.idx(data_dir=tmp_path).split("test").labels) == 3000
+    blob = upstream.digest(oracle_dir / TEST_LABELS, "git-blob")
+    record = upstream.UpstreamFile(TEST_LABELS, "sha256", "0" * 64, 1, None, earlier_blob=blob[:8])
+    monkeypatch.setitem(FILES, TEST_LABELS, record)
+    with pytest.raises(DataError, match="files of two uploads"):
+        tracks.idx(data_dir=tmp_path).split("test")

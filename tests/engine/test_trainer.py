@@ -357,3 +357,37 @@ def test_the_same_path_trains_on_a_gpu(
     history: list[Epoch] = []
     trainer.fit(on_epoch=history.append)
     assert history[-1].validation_accuracy == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"augment.cutout": 13}, "augment.cutout is 13; it must be at most 12 for images of 16 x"),
+        ({"augment.shift": 8.5}, "augment.shift is 8.5; it must be at most 8 for images"),
+        ({"augment.elastic": 5.0}, "augment.elastic is 5; it must be at most 4 for"),
+        ({"augment.elastic": 1.0, "augment.elastic_grid": 17}, "elastic_grid is 17; .* most 16"),
+        ({"train.ema": 0.999}, "train.ema is 0.999: after 12 steps, 99% .* at most 0.938"),
+        ({"train.clip_norm": 1e-9}, r"train.clip_norm is 1e-09; it must be 0 \(no clipping\) or"),
+        ({"train.ema": 1.0}, "train.ema is 1.0; it must be in"),
+    ],
+)
+def test_values_that_prevent_learning_are_refused(
+    changes: dict[str, object],
+    reason: str,
+    registry: Registry,
+    data: TrainingData,
+    tmp_path: Path,
+) -> None:
+    """Bounds that depend on the images or the number of steps are checked with the data."""
+    with pytest.raises(UsageError, match=reason) as caught:
+        make(registry, data, tmp_path, changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_values_at_their_bounds_are_accepted(
+    registry: Registry, data: TrainingData, tmp_path: Path
+) -> None:
+    """The largest values for 16 x 16 pixels and 12 steps."""
+    limits = {"shift": 8.0, "cutout": 12, "elastic": 4.0, "elastic_grid": 16}
+    changes = {f"augment.{key}": value for key, value in limits.items()}
+    make(registry, data, tmp_path, {**changes, "train.ema": 0.938})

@@ -207,6 +207,50 @@ def test_transparent_corners_of_a_scan_take_its_background() -> None:
     assert np.median(made[made > 0]) < 60
 
 
+def seal(paper: int, ink: int) -> Image.Image:
+    """A character on a gray slab, with paper in the margin and in the character."""
+    image = Image.new("L", (40, 40), paper)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle([4, 4, 35, 35], fill=120)
+    draw.rectangle([12, 12, 27, 27], fill=ink)
+    draw.rectangle([18, 18, 21, 21], fill=paper)
+    return image
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(255, 20), (240, 20), (0, 230)])
+@pytest.mark.parametrize("form", ["gray", "RGB", "palette", "RGBA", "LA"])
+def test_a_colour_keyed_transparent_reads_as_itself(paper: int, ink: int, form: str) -> None:
+    """The key is the background, also if most of the image is opaque gray next to it."""
+    plain = seal(paper, ink)
+    if form in ("RGBA", "LA"):
+        if paper == 0:
+            pytest.skip("editors leave black under erased pixels, so it tells nothing")
+        alpha = plain.point(lambda value: 255 * (value != paper))
+        image = Image.merge("LA", (plain, alpha)).convert(form)
+        keyed = read_image(written(image, "PNG"))
+    elif form == "palette":
+        image = plain.convert("P")  # the index is the gray value
+        keyed = read_image(written(image, "PNG", transparency=paper))
+    else:
+        image = plain.convert({"gray": "L"}.get(form, form))
+        key = paper if form == "gray" else (paper,) * 3
+        keyed = read_image(written(image, "PNG", transparency=key))
+    assert keyed.has_transparency_data
+    assert (np.asarray(keyed.convert("RGBA"))[..., 3] == 0).any()
+    np.testing.assert_array_equal(to_gray(keyed), np.asarray(plain))
+
+
+def test_erased_white_of_a_scan_takes_the_gray_next_to_it() -> None:
+    """Optimisers that discard the key's colour leave the lightest paper around the gap."""
+    values = np.asarray(scan(paper=248, ink=30)).copy()
+    values[40:, 25:] = np.minimum(values[40:, 25:], 130)  # a shadow over a part of the scan
+    gap = values >= 252
+    assert gap.any()
+    hidden = np.where(gap, 0, values)
+    pair = (Image.fromarray(hidden), Image.fromarray(np.where(gap, 0, 255).astype(np.uint8)))
+    assert difference(to_gray(Image.merge("LA", pair)), values) <= 12
+
+
 def test_blank_images_are_refused() -> None:
     """Constant and fully transparent images."""
     for image in (

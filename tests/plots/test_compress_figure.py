@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from oraclezoo.data.sheet import FONT
+from oraclezoo.data.lettering import FONT
 from oraclezoo.plots.pareto import Field, Panel, Spot, pareto
 from oraclezoo.plots.style import Letters, drawing
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oraclezoo.data.sheet import FONT
+from oraclezoo.data.lettering import FONT
 from oraclezoo.plots.classes import confusion, per_class
 from oraclezoo.plots.curves import curves
 from oraclezoo.plots.embedding import embedding, lay_out

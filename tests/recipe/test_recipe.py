@@ -247,3 +247,17 @@ def test_what_compresses_a_net_is_in_the_hash(registry: Registry) -> None:
     assert Recipe.from_dict(tomllib.loads(spelled.to_toml())).compress == spelled.compress
     with pytest.raises(UsageError, match="unknown step 'int4'"):
         base.override({"compress.steps": "int4"})
+
+
+def test_a_key_that_is_given_twice_is_refused() -> None:
+    """The error names the key; different keys all count."""
+    assert parse_assignments(["a.x=1", "a.y=2"]) == {"a.x": 1, "a.y": 2}
+    with pytest.raises(UsageError, match=r"'a\.x' is given twice"):
+        parse_assignments(["a.x=1", "a.y=2", "a.x = 3"])
+
+
+def test_python_spellings_are_answered_with_tomls() -> None:
+    """``-s augment.flip=False`` is refused with the spelling of TOML."""
+    for text, spelling in (("augment.flip=False", "false"), ("optimizer.lr=.5", "0.5")):
+        with pytest.raises(UsageError, match=f": write {spelling}$"):
+            resolve(Recipe.load("default", parse_assignments([text])), build_registry())

@@ -20,7 +20,7 @@ from oraclezoo.analysis.features import Features, features
 from oraclezoo.artifacts.model import Model
 from oraclezoo.contracts import Dataset
 from oraclezoo.documents import read_file
-from oraclezoo.errors import ResultError
+from oraclezoo.errors import ResultError, command_line
 from oraclezoo.storage import write_atomically
 
 SCHEMA = "oraclezoo/reference/1"
@@ -79,8 +79,8 @@ class Reference:
             raise ResultError(f"{place}: not a reference file ({error})") from error
         if loaded.model != fingerprint(model):
             raise ResultError(
-                f"{place} belongs to other weights; recreate it with oraclezoo drift MODEL "
-                f"--save-reference {place}"
+                f"{place} belongs to other weights; recreate it with "
+                f"{command_line('oraclezoo', 'drift', 'MODEL', '--save-reference', place)}"
             )
         return loaded
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from oraclezoo.contracts import Dataset, Images
 from oraclezoo.engine.augment import standardise
 from oraclezoo.engine.images import Streamed, take
+from oraclezoo.engine.inputs import check_fits, steps_per_epoch
 from oraclezoo.engine.records import Parts, TrainingData
 from oraclezoo.engine.seeds import derive
-from oraclezoo.engine.trainer import steps_per_epoch
 from oraclezoo.errors import DataError, PluginError, UsageError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
@@ -184,9 +184,10 @@ def build_parts(
 
     Raises:
         PluginError: If a component does not meet its contract.
-        UsageError: If the batch size or an option does not fit.
+        UsageError: If a value of the recipe does not fit the data, or an option does not fit.
     """
-    steps_per_epoch(recipe, len(data.images))  # rejects a batch size that is too large early
+    check_fits(recipe, data)
+    recipe.train.check_fits(recipe.budget.epochs * steps_per_epoch(recipe, len(data.images)))
     model = _build_model(recipe, registry, data, shape, seed)
     return build_steppers(recipe, registry, data, model)
 
@@ -277,7 +278,11 @@ def _check_output(model: nn.Module, name: str, shape: dict[str, int], device: to
         raise PluginError(
             f"backbone '{name}' fails on images of {size} x {size}: {type(error).__name__}: {text}"
         ) from error
-    logits_shape = tuple(getattr(logits, "shape", ()))
+    if not isinstance(logits, Tensor):
+        raise PluginError(
+            f"backbone '{name}' returns a {type(logits).__name__}, not a tensor of logits"
+        )
+    logits_shape = tuple(logits.shape)
     if logits_shape != (2, classes):
         raise PluginError(
             f"backbone '{name}' returned shape {logits_shape} for 2 images, not (2, {classes})"

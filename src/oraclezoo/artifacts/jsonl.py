@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oraclezoo.result import timestamp
+from oraclezoo.storage import naming
 
 
 def append(path: Path, row: dict[str, Any]) -> dict[str, Any]:
@@ -20,8 +21,9 @@ def append(path: Path, row: dict[str, Any]) -> dict[str, Any]:
     try:
         size = os.fstat(descriptor).st_size
         torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
-        os.write(descriptor, (b"\n" if torn else b"") + text.encode())
-        os.fsync(descriptor)
+        with naming(path):
+            os.write(descriptor, (b"\n" if torn else b"") + text.encode())
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
     stored: dict[str, Any] = json.loads(text)

@@ -36,7 +36,7 @@ from oraclezoo.training.tracking import Trackers, choose
 
 
 def bench(
-    recipes: Iterable[Recipe | str | Path],
+    recipes: Recipe | str | Path | Iterable[Recipe | str | Path],
     *,
     track: str | None = None,
     seeds: int | Sequence[int] = 5,
@@ -63,7 +63,7 @@ def bench(
     A job that fails is recorded in the result of its recipe; the others continue.
 
     Args:
-        recipes: Recipes, their names, or paths of TOML files.
+        recipes: Recipes, their names, or paths of TOML files; one of them or several.
         track: Track that replaces those of the recipes.
         seeds: Number of seeds (0, 1, ...), or the seeds themselves.
         data_dir: Folder with the data set's files; None for the default folders.
@@ -106,7 +106,8 @@ def bench(
         )
     registry = registry or build_registry()
     variants = [compress] if isinstance(compress, str) else list(compress)
-    resolved = _resolved(recipes, track, variants, registry)
+    listed = [recipes] if isinstance(recipes, (Recipe, str, Path)) else recipes
+    resolved = _resolved(listed, track, variants, registry)
     shared = Shared(
         registry=registry,
         execution=Execution(

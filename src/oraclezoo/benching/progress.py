@@ -12,6 +12,7 @@ from oraclezoo.engine.records import Epoch
 from oraclezoo.jobs import Failed, Message
 from oraclezoo.recipe import Recipe
 from oraclezoo.result import timestamp
+from oraclezoo.storage import naming
 
 Detail = Epoch | Scores | Failed | Message | None
 
@@ -48,5 +49,6 @@ def append_to_journal(
     entry = {"recipe": recipe.name, "hash": recipe.hash12, "seed": seed}
     entry |= {} if detail is None else encode(detail)
     line = json.dumps({"time": timestamp(), "event": event, **entry}, ensure_ascii=False)
-    with (runs / "journal.jsonl").open("a", encoding="utf-8") as file:
+    path = runs / "journal.jsonl"
+    with naming(path), path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")

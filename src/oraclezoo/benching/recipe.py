@@ -17,6 +17,7 @@ from oraclezoo.benching.entry import Jobs, compose_result
 from oraclezoo.benching.events import EpochDone, Measured
 from oraclezoo.benching.progress import Detail, Progress, append_to_journal
 from oraclezoo.benching.requests import Measurement
+from oraclezoo.benching.reuse import differences
 from oraclezoo.benching.shared import JobKind, Position, Shared
 from oraclezoo.contracts import Dataset
 from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
@@ -155,12 +156,17 @@ class RecipeBench:
         self.end(seed, self._train(seed, resume=bool(status)))
 
     def end(self, seed: int, last: Event) -> None:
-        """Record the outcome of a job.
+        """Record the outcome of a job; one that left no scored run has failed.
 
         Args:
             seed: The seed.
             last: Last event of the job.
         """
+        if not isinstance(last, Failed):
+            try:
+                self.jobs.run(seed).scored()
+            except ResultError as error:
+                last = Failed("error", f"it left no run: {error}")
         if isinstance(last, Failed):
             self.fail(last, seed)
         else:
@@ -182,7 +188,11 @@ class RecipeBench:
             record = run.record
         except OracleZooError:
             return ""
-        if not self.mode.is_reusable(record, self.jobs.provenance(seed)):
+        current = self.jobs.provenance(seed)
+        if not self.mode.is_reusable(record, current):
+            why = differences(record.provenance, current)
+            text = "; ".join(why) or "it was resumed, or trained with others at the same time"
+            self.report("message", seed, Message(f"trained again because {text}"))
             return ""
         if record.status != "done":
             return record.status if record.status in ("running", "interrupted") else ""

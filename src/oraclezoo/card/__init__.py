@@ -14,7 +14,7 @@ from typing import Any, Self
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.codec import Document, decode, encode
 from oraclezoo.documents import read_json
-from oraclezoo.errors import ResultError
+from oraclezoo.errors import ResultError, command_line
 from oraclezoo.storage import current
 
 CARD = "model.json"
@@ -105,6 +105,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginSource:
+    """Version and code of a plugin's distribution.
+
+    ``sha256`` covers the names and contents of its files. ``source`` is ``index``, ``url``,
+    ``local`` or ``editable``, and is not compared: the code is the same.
+    """
+
+    version: str
+    sha256: str
+    source: str = field(compare=False)
+
+    @property
+    def text(self) -> str:
+        """Version and first digits of the code, for messages."""
+        return f"{self.version} (code {self.sha256[:8]})"
+
+
+@dataclass(frozen=True, slots=True)
 class RecipeId:
     """Name and hash of a recipe."""
 
@@ -116,7 +134,8 @@ class RecipeId:
 class Origin:
     """How a model was trained; ``refit`` says that it was trained on validation images too.
 
-    ``components`` are by kind, ``data_sha256`` by file of the training and validation splits.
+    ``components`` are by kind, ``data_sha256`` by file of the training and validation splits,
+    ``plugins`` by distribution other than oraclezoo.
     """
 
     oraclezoo: str
@@ -125,6 +144,7 @@ class Origin:
     seed: int
     components: Mapping[str, Source]
     data_sha256: Mapping[str, str]
+    plugins: Mapping[str, PluginSource] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +152,14 @@ class Calibration:
     """The temperature by which logits are divided before the softmax, and how it was fitted.
 
     ``by_a_twin`` says that it was fitted on a model without the validation images; ``before`` and
-    ``after`` hold ``loss`` and ``ece``.
+    ``after`` hold ``loss`` and ``ece``, the latter by cross-validation with ``folds``.
     """
 
     temperature: float
     split: str | None = None
     images: int | None = None
     by_a_twin: bool | None = None
+    folds: int | None = None
     before: Mapping[str, float] = field(default_factory=dict)
     after: Mapping[str, float] = field(default_factory=dict)
 
@@ -240,8 +261,10 @@ class Card:
     @classmethod
     def load_served(cls, folder: Path) -> Self:
         """Read the card of a model folder with an ONNX file. Raises ResultError."""
+        export = f"run {command_line('oraclezoo', 'export', folder)}"
+        if not current(folder, CARD).is_file() and (folder / "run.json").is_file():
+            raise ResultError(f"{folder} is a run folder, without an ONNX file; {export}")
         card = cls.load(folder)
-        export = "create one with 'oraclezoo export'"
         if card.form is not None:
             raise ResultError(
                 f"{folder}: the model is {card.form.get('precision')} for PyTorch, without an ONNX "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
+from oraclezoo.errors import command_line
 
 if TYPE_CHECKING:
     from oraclezoo.result import Result
@@ -131,7 +131,7 @@ def command(
             registry=app.registry,
             report=bench_reporter(lines),
             progress=lines.say,
-            command=shlex.join(["oraclezoo", *sys.argv[1:]]),
+            command=command_line("oraclezoo", *sys.argv[1:]),
         )
     if as_json:
         emit_json("oraclezoo/bench/1", [result.to_json_dict() for result in results])

@@ -32,9 +32,10 @@ def command(as_json: bool) -> None:
 
 
 def describe() -> dict[str, Any]:
-    """Return the environment as JSON-ready data; None marks a package that is not installed."""
-    from oraclezoo.data.locate import cache_folder
+    """Return the environment as JSON-ready data; None marks a missing package or value."""
+    from oraclezoo.data.locate import user_cache
 
+    cache = user_cache()
     return {
         "oraclezoo": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -42,7 +43,7 @@ def describe() -> dict[str, Any]:
         "processor": _processor(),
         "cores": _cores(),
         "memory_bytes": _memory_bytes(),
-        "cache_folder": str(cache_folder()),
+        "cache_folder": None if cache is None else str(cache),
         "packages": _packages(),
         "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith("ORACLEZOO_")},
     }

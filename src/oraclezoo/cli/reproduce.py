@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app
+from oraclezoo.errors import command_line
 
 if TYPE_CHECKING:
     from oraclezoo.ranking.reproduction.record import Reproduction
@@ -75,7 +75,7 @@ def command(
                 jobs=jobs,
                 out=None if out is None else Path(out),
                 records=None if records is None else Path(records),
-                command=shlex.join(["oraclezoo", *sys.argv[1:]]),
+                command=command_line("oraclezoo", *sys.argv[1:]),
             ),
             registry=app.registry,
             report=bench_reporter(lines),

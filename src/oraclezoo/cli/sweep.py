@@ -175,7 +175,10 @@ def _space(pairs: tuple[str, ...]) -> dict[str, object]:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip() or not text.strip():
             raise UsageError(f"'{pair}' is not of the form key=values, e.g. -p optimizer.lr=0.1:1")
-        axes[key.strip()] = text.strip()
+        key = key.strip()
+        if key in axes:
+            raise UsageError(f"-p {key} is given twice; list its values after one '='")
+        axes[key] = text.strip()
     return axes
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from oraclezoo.data import upstream
 from oraclezoo.data.download import Received, Settings, obtain
-from oraclezoo.data.locate import check, download_folder, find, search
+from oraclezoo.data.locate import check, download_folder, find, is_earlier, search
 from oraclezoo.data.upstream import UpstreamFile, known
 from oraclezoo.errors import DataError
 
@@ -112,6 +112,12 @@ def verified(file: UpstreamFile, path: Path) -> Path:
         return path
     if result.status == "unreadable":
         raise DataError(f"{path}: cannot be read")
+    if is_earlier(result):
+        raise DataError(
+            f"{path}: upstream's upload of {upstream.EARLIER}; results use that of "
+            f"{upstream.CURRENT}: {upstream.ORDERS}\n"
+            "Run 'oraclezoo data fetch' to download the file."
+        )
     raise DataError(
         f"{path}: {result.kind} mismatch (expected {result.expected[:16]}…, got "
         f"{result.actual[:16]}…): not the published Oracle-MNIST file\n"

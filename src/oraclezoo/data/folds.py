@@ -12,6 +12,7 @@ from oraclezoo.data.folder import ABOUT, FILES, VALIDATION
 from oraclezoo.data.idx import write_idx
 from oraclezoo.data.splits import position_in_class
 from oraclezoo.errors import DataError, UsageError
+from oraclezoo.storage import write_atomically
 
 MAX_CLASSES = 256
 """Limit of IDX files, whose labels are single bytes."""
@@ -61,6 +62,6 @@ def deal(dataset: Dataset, out: Path, folds: int) -> list[Path]:
             chosen = ~in_fold if role.startswith("training") else in_fold
             values = images if role.endswith("images") else labels.astype(np.uint8)
             write_idx(folder / name, values[chosen])
-        (folder / ABOUT).write_text(tomli_w.dumps(about), encoding="utf-8")
+        write_atomically(folder / ABOUT, tomli_w.dumps(about).encode())
         folders.append(folder)
     return folders

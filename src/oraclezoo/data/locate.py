@@ -10,7 +10,15 @@ from typing import Literal
 
 import platformdirs
 
-from oraclezoo.data.upstream import FILES, DigestKind, UpstreamFile, digest, known
+from oraclezoo.data.upstream import (
+    EARLIER,
+    FILES,
+    DigestKind,
+    UpstreamFile,
+    digest,
+    known,
+    upload,
+)
 from oraclezoo.errors import DataError
 
 VARIABLE = "ORACLEZOO_DATA"
@@ -41,8 +49,27 @@ class FileCheck:
 
 
 def cache_folder() -> Path:
-    """Return the user's cache folder for oraclezoo; it need not exist."""
-    return Path(platformdirs.user_cache_dir("oraclezoo", appauthor=False))
+    """Return the user's cache folder for oraclezoo; it need not exist.
+
+    Raises:
+        DataError: If the user has no home folder and no variable names a cache folder.
+    """
+    folder = user_cache()
+    if folder is None:
+        raise DataError(
+            "this user has no home folder for the cache: set HOME or XDG_CACHE_HOME to a folder "
+            "that you can write to"
+        )
+    return folder
+
+
+def user_cache() -> Path | None:
+    """Return the user's cache folder for oraclezoo; None if the user has no home folder."""
+    try:
+        folder = Path(platformdirs.user_cache_dir("oraclezoo", appauthor=False))
+    except (RuntimeError, KeyError):  # neither HOME nor an entry in the user database
+        return None
+    return folder if folder.is_absolute() else None  # older versions leave "~" as it is
 
 
 def download_folder() -> Path:
@@ -71,7 +98,9 @@ def folders(data_dir: Path | None) -> tuple[Path, ...]:
         return (download_folder(),)
     if not named.is_dir():
         raise DataError(f"{origin} {named}: no such folder")
-    return (named,) if data_dir is not None else (named, download_folder())
+    if data_dir is not None or user_cache() is None:
+        return (named,)
+    return (named, download_folder())
 
 
 def in_folder(file: UpstreamFile, folder: Path) -> Path | None:
@@ -87,7 +116,7 @@ def in_folder(file: UpstreamFile, folder: Path) -> Path | None:
     packed, unpacked = folder / file.name, folder / file.unpacked_name
     if packed.is_file():
         return packed
-    if file.unpacked_sha256 is not None and unpacked.is_file():
+    if file.unpacked_digest is not None and unpacked.is_file():
         return unpacked
     return None
 
@@ -137,16 +166,28 @@ def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
             located[name] = path
     if missing:
         places = folders(data_dir)
-        unpacked = [folder / known(name).unpacked_name for name in missing for folder in places]
-        unverifiable = "".join(
-            f" ({path.name} cannot be verified)" for path in unpacked if path.exists()
-        )
         how = "omit the data folder" if data_dir is not None else "run 'oraclezoo data fetch'"
         raise DataError(
-            f"{' or '.join(map(str, places))}: missing {', '.join(missing)}{unverifiable}\n"
+            f"{' or '.join(map(str, places))}: missing {', '.join(missing)}\n"
             f"Put the files there, or {how} to download them."
         )
     return located
+
+
+def is_earlier(check: FileCheck) -> bool:
+    """Return whether a checked file is of upstream's earlier upload.
+
+    Args:
+        check: The outcome of a digest check.
+
+    Returns:
+        True for such a file; the published results use the later upload.
+    """
+    return (
+        check.status == "mismatch"
+        and check.path is not None
+        and upload(FILES[check.name], check.path) == EARLIER
+    )
 
 
 def verify(folder: Path) -> list[FileCheck]:

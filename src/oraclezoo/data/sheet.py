@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from oraclezoo.data.characters import GLYPHS
+from oraclezoo.data.lettering import Lettering
 from oraclezoo.errors import DataError, UsageError
-
-COVERED = frozenset(map(chr, range(0x20, 0x7F))) | frozenset(GLYPHS)
-"""Characters in the label font."""
-
-FONT = Path(__file__).parent / "fonts" / "labels.otf"
-"""The label font, with the characters in :data:`COVERED`."""
 
 _PAPER, _INK, _FAINT = 255, 0, 128  # gray levels
 _GAP = 2  # pixels between images
 _MARGIN = 12  # pixels around everything
 _MIN_ROW = 34  # pixels: a row holds two lines of text
-
-
-def printable(text: str) -> str:
-    """Replace characters that are missing from the label font.
-
-    Args:
-        text: The text.
-
-    Returns:
-        The text with missing characters written as U+XXXX.
-    """
-    return "".join(c if c in COVERED else f"U+{ord(c):04X}" for c in text)
+_SMALL = 15  # pixels: font size of the names
 
 
 def contact_sheet(
@@ -44,8 +26,12 @@ def contact_sheet(
     *,
     per_class: int = 10,
     scale: int = 3,
+    say: Callable[[str], None] | None = None,
 ) -> Image.Image:
     """Draw a contact sheet with one row per class, which starts with label, name and glyph.
+
+    Installed fonts are used for names and glyphs in other scripts. A name or glyph that no font
+    can draw is left out.
 
     Args:
         images: uint8 ``(N, H, W)``.
@@ -54,6 +40,7 @@ def contact_sheet(
         glyphs: Character of each class.
         per_class: Number of images per class.
         scale: Zoom factor, screen pixels per image pixel.
+        say: Receives a message if no font can draw some names.
 
     Returns:
         A gray picture.
@@ -72,12 +59,13 @@ def contact_sheet(
         )
     height, width = images.shape[1] * scale, images.shape[2] * scale
     row = max(height, _MIN_ROW) + _GAP
-    large = ImageFont.truetype(FONT, min(max(height // 2, 20), 44))
-    small = ImageFont.truetype(FONT, 15)
-    characters = [printable(glyph) for glyph in glyphs]
-    texts = [f"{label}  {printable(name)}" for label, name in enumerate(classes)]
-    text_width = _widest(small, texts)
-    start = _MARGIN + text_width + 10 + _widest(large, characters) + 14
+    large = min(max(height // 2, 20), 44)
+    fonts = Lettering([*classes, *glyphs, *map(str, range(10))], say)
+    characters = [glyph if fonts.covers(glyph) else "" for glyph in glyphs]
+    texts = [fonts.label(label, name) for label, name in enumerate(classes)]
+    text_width = max((fonts.width(text, _SMALL) for text in texts), default=0)
+    glyph_width = max((fonts.width(text, large) for text in characters), default=0)
+    start = _MARGIN + text_width + 10 + glyph_width + 14
     sheet = Image.new(
         "L",
         (start + per_class * (width + _GAP) - _GAP + _MARGIN, len(classes) * row + 2 * _MARGIN),
@@ -87,13 +75,9 @@ def contact_sheet(
     for label in range(len(classes)):
         top = _MARGIN + label * row
         centre = top + (row - _GAP) // 2
-        draw.text((_MARGIN, centre), texts[label], _INK, small, anchor="lm")
-        draw.text((_MARGIN + text_width + 10, centre), characters[label], _INK, large, anchor="lm")
+        fonts.draw(draw, (_MARGIN, centre), texts[label], _SMALL, _INK)
+        fonts.draw(draw, (_MARGIN + text_width + 10, centre), characters[label], large, _INK)
         for column, at in enumerate(np.flatnonzero(labels == label)[:per_class]):
             tile = Image.fromarray(images[at]).resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(tile, (start + column * (width + _GAP), centre - height // 2))
     return sheet
-
-
-def _widest(font: ImageFont.FreeTypeFont, texts: Sequence[str]) -> int:
-    return max((round(font.getlength(text)) for text in texts), default=0)

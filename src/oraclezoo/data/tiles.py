@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from oraclezoo.contracts import Dataset
-from oraclezoo.data.sheet import FONT, printable
+from oraclezoo.data.lettering import Lettering
 from oraclezoo.errors import DataError, UsageError
 
 Images = npt.NDArray[np.uint8]
@@ -35,8 +35,8 @@ def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) 
     if not rows or not rows[0][1]:
         raise DataError("a contact sheet requires at least one image")
     _, height, width = rows[0][1][0].shape
-    font = ImageFont.truetype(FONT, _TEXT)
-    start = _MARGIN + max(round(font.getlength(printable(text))) for text, _ in rows) + _GROUP_GAP
+    fonts = Lettering(text for text, _ in rows)
+    start = _MARGIN + max(fonts.width(text, _TEXT) for text, _ in rows) + _GROUP_GAP
     step_x, step_y = width * scale + _GAP, max(height * scale, _LINE) + _GAP
     widest = max(
         sum(len(group) for group in groups) * step_x + (len(groups) - 1) * _GROUP_GAP
@@ -46,7 +46,7 @@ def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) 
     draw = ImageDraw.Draw(sheet)
     for row, (text, groups) in enumerate(rows):
         x, y = start, _MARGIN + row * step_y
-        draw.text((_MARGIN, y + (step_y - _GAP) // 2), printable(text), _INK, font, anchor="lm")
+        fonts.draw(draw, (_MARGIN, y + (step_y - _GAP) // 2), text, _TEXT, _INK)
         for group in groups:
             for image in group:
                 sheet.paste(_tile(image, scale), (x, y))
@@ -55,7 +55,13 @@ def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) 
     return sheet
 
 
-def classes_beside(left: Dataset, right: Dataset, split: str, per_class: int) -> Image.Image:
+def classes_beside(
+    left: Dataset,
+    right: Dataset,
+    split: str,
+    per_class: int,
+    say: Callable[[str], None] | None = None,
+) -> Image.Image:
     """Draw images of two data sets side by side, one row per class.
 
     Args:
@@ -63,6 +69,7 @@ def classes_beside(left: Dataset, right: Dataset, split: str, per_class: int) ->
         right: A data set with the same classes.
         split: Name of the split.
         per_class: Number of images per class and data set.
+        say: Receives a message if no font can draw some names.
 
     Returns:
         A gray picture.
@@ -74,10 +81,11 @@ def classes_beside(left: Dataset, right: Dataset, split: str, per_class: int) ->
     if left.classes != right.classes:
         raise UsageError("two tracks can be shown side by side only if they have the same classes")
     parts = [left.split(split), right.split(split)]
+    fonts = Lettering([*left.classes, *left.glyphs], say)
     return rows_sheet(
         [
             (
-                f"{name} {glyph}",
+                fonts.label(label, name, glyph),
                 [part.images[np.flatnonzero(part.labels == label)[:per_class]] for part in parts],
             )
             for label, (name, glyph) in enumerate(zip(left.classes, left.glyphs, strict=True))
@@ -104,9 +112,9 @@ def captioned_sheet(
     """
     if not cells:
         raise DataError("a contact sheet requires at least one image")
-    font = ImageFont.truetype(FONT, _TEXT)
+    fonts = Lettering(text for texts, _ in cells for text in texts)
     lines = max(len(texts) for texts, _ in cells)
-    widths = [round(font.getlength(printable(text))) for texts, _ in cells for text in texts]
+    widths = [fonts.width(text, _TEXT) for texts, _ in cells for text in texts]
     widths += [len(images) * (images.shape[2] * scale + _GAP) for _, images in cells]
     high = max(images.shape[1] for _, images in cells) * scale
     step_x, step_y = max(widths) + _GROUP_GAP, high + lines * _LINE + _GROUP_GAP
@@ -119,7 +127,7 @@ def captioned_sheet(
         for place, image in enumerate(images):
             sheet.paste(_tile(image, scale), (x + place * (image.shape[1] * scale + _GAP), y))
         for line, text in enumerate(texts):
-            draw.text((x, y + high + 2 + line * _LINE), printable(text), _INK, font)
+            fonts.draw(draw, (x, y + high + 2 + line * _LINE + _LINE // 2), text, _TEXT, _INK)
     return sheet
 
 

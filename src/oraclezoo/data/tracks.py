@@ -175,8 +175,9 @@ def idx(
 
     Validation is read from a pair of files if the folder has one; otherwise it is every tenth
     training image of each class, in file order. ``dataset.toml`` in the folder sets class names,
-    whether flips keep the label, and whether the images are synthetic. Without it, classes are "0",
-    "1", ... up to the largest training label, and both flags are false.
+    whether flips keep the label, whether the images are synthetic, and optionally a name, a source
+    and the SHA-256 of the files. Without it, classes are "0", "1", ... up to the largest training
+    label, and both flags are false.
 
     Args:
         data_dir: The folder.
@@ -204,16 +205,22 @@ def idx(
             f"number the classes from 0 without gaps, or name them all in {folder.ABOUT}"
         )
     digests: dict[str, str] = {}
+    uploads: dict[str, Path] = {}
     read = partial(
         open_images_labels, num_classes=len(classes), stream_above=stream_above, progress=progress
     )
 
+    def own(name: str) -> AnySplit:
+        images, labels = paths[f"{name} images"], paths[f"{name} labels"]
+        _check_uploads({f"{name} images": images, f"{name} labels": labels}, uploads)
+        return _own(read, images, labels, digests, about)
+
     @cache
     def training() -> AnySplit:
-        return _own(read, paths["training images"], paths["training labels"], digests)
+        return own("training")
 
     def other(name: str) -> AnySplit:
-        part = _own(read, paths[f"{name} images"], paths[f"{name} labels"], digests)
+        part = own(name)
         size, expected = part.images.shape[1], training().images.shape[1]
         if size != expected:
             raise DataError(
@@ -244,6 +251,8 @@ def idx(
         synthetic=about.synthetic,
         sha256=digests,
         readers={"train": train, "validation": validation, "test": partial(other, "test")},
+        name=about.name,
+        source=about.source,
     )
 
 
@@ -262,7 +271,11 @@ def _official(
 
 
 def _own(
-    read: Callable[..., AnySplit], images_path: Path, labels_path: Path, digests: dict[str, str]
+    read: Callable[..., AnySplit],
+    images_path: Path,
+    labels_path: Path,
+    digests: dict[str, str],
+    about: folder.About,
 ) -> AnySplit:
     """Read one part of a user's data set; add the SHA-256 of its files to ``digests``."""
     part = read(images_path, labels_path)
@@ -279,7 +292,30 @@ def _own(
         )
     for path in (images_path, labels_path):
         digests[path.name] = upstream.digest(path)
+        if (about.sha256 or digests).get(path.name) != digests[path.name]:
+            raise DataError(
+                f"{path}: its SHA-256 is not the one in {folder.ABOUT}; restore the file, or give "
+                "changed data another name"
+            )
     return part
+
+
+def _check_uploads(paths: Mapping[str, Path], uploads: dict[str, Path]) -> None:
+    """Raise DataError if a data set has files of both of Oracle-MNIST's uploads.
+
+    ``paths`` are files by role; ``uploads`` receives a file of each upload.
+    """
+    for role, path in paths.items():
+        official = upstream.FILES.get(f"{folder.FILES.get(role)}.gz")
+        upload = upstream.upload(official, path) if official else None
+        if upload is not None:
+            uploads.setdefault(upload, path)
+    if len(uploads) > 1:
+        listed = ", ".join(f"{path.name} ({date})" for date, path in sorted(uploads.items()))
+        raise DataError(
+            f"{path.parent}: Oracle-MNIST files of two uploads: {listed}; {upstream.ORDERS}\n"
+            "Take all files from one upload; 'oraclezoo data fetch' downloads the later one."
+        )
 
 
 def _names(

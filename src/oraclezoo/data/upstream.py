@@ -16,9 +16,19 @@ from oraclezoo.errors import UnknownNameError
 URL = "https://raw.githubusercontent.com/wm-bupt/oracle-mnist/main/data/oracle"
 """Folder of the files in the official git repository."""
 
+EARLIER, CURRENT = "2022-05-13", "2022-05-19"
+"""Dates of upstream's two uploads: the same images in different orders."""
+
+ORDERS = (
+    f"the uploads of {EARLIER} and {CURRENT} have the images in different orders, so labels of one "
+    "are wrong for images of the other"
+)
+"""Why files of the two uploads must not be combined."""
+
 DigestKind = Literal["sha256", "git-blob"]
 
 _CHUNK = 1 << 20
+_MAX_SIZE = 32_000_000  # bytes: more than any official file, packed or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +40,11 @@ class UpstreamFile:
         kind: Kind of the digest.
         digest: Digest of the compressed file, hex.
         max_bytes: Upper bound of its size, bytes.
-        unpacked_sha256: SHA-256 of the unpacked file; None if unknown, and then only the compressed
-            file is accepted.
+        unpacked_sha256: SHA-256 of the unpacked file; None if unknown.
+        unpacked_blob: Git's object name of the unpacked file, for one without a known SHA-256; None
+            if unknown. Without either, only the compressed file is accepted.
+        earlier_blob: First digits of Git's object name of the file in the upload
+            :data:`EARLIER`; "" if it is not known.
     """
 
     name: str
@@ -39,6 +52,15 @@ class UpstreamFile:
     digest: str
     max_bytes: int
     unpacked_sha256: str | None
+    unpacked_blob: str | None = None
+    earlier_blob: str = ""
+
+    @property
+    def unpacked_digest(self) -> tuple[DigestKind, str] | None:
+        """Kind and value (hex) of the unpacked file's digest; None if unknown."""
+        if self.unpacked_sha256 is not None:
+            return "sha256", self.unpacked_sha256
+        return None if self.unpacked_blob is None else ("git-blob", self.unpacked_blob)
 
     @property
     def unpacked_name(self) -> str:
@@ -54,8 +76,8 @@ class UpstreamFile:
         Returns:
             Kind and value (hex) of the digest.
         """
-        if path.name == self.unpacked_name and self.unpacked_sha256 is not None:
-            return "sha256", self.unpacked_sha256
+        if path.name == self.unpacked_name and self.unpacked_digest is not None:
+            return self.unpacked_digest
         return self.kind, self.digest
 
 
@@ -73,6 +95,8 @@ FILES: dict[str, UpstreamFile] = {
             "1f6e37653511386c87fc954b27b0770ccdd19b02",
             32_000_000,
             None,
+            "60595bc623c8e7bae065caae97112f6dfb5dbb15",
+            "531bd152",
         ),
         UpstreamFile(
             TRAIN_LABELS,
@@ -80,6 +104,7 @@ FILES: dict[str, UpstreamFile] = {
             "45c65b236f8e169e6bd0875270d84cb132753351ca1938ae7935523ebd1e95fc",
             13_647,
             "58e2bd5ab6d402175dc2015d3272eb0c9ec4c1ae29f3c3fbcc0c99231fbe74d4",
+            earlier_blob="076c4dc7",
         ),
         UpstreamFile(
             TEST_IMAGES,
@@ -87,6 +112,7 @@ FILES: dict[str, UpstreamFile] = {
             "ca5e631c21fdbf452f2af8cb410d8546456b4b9820881b8d77150767496bf099",
             1_503_867,
             "f32a9c0759ad0012e43e0431b080abbda9262ca30ee7bcc86d044db90d11dca0",
+            earlier_blob="56e0efe1",
         ),
         UpstreamFile(
             TEST_LABELS,
@@ -94,6 +120,7 @@ FILES: dict[str, UpstreamFile] = {
             "e10758deebac47b5ce0a1fe87cea09d50cb797544ed7b7dbac61e5f709c074b0",
             1_569,
             "38d88fc1f0475c167145abae0013241634d7634998c98efee06d361fcf7626b2",
+            earlier_blob="7a56ae03",
         ),
     )
 }
@@ -114,6 +141,29 @@ def known(name: str) -> UpstreamFile:
     if name not in FILES:
         raise UnknownNameError("file", name, FILES)
     return FILES[name]
+
+
+def upload(file: UpstreamFile, path: Path) -> str | None:
+    """Recognise the upload that a local file is from, by its content.
+
+    Args:
+        file: The official file that it may be.
+        path: The local file, compressed or not, by any name.
+
+    Returns:
+        :data:`EARLIER`, :data:`CURRENT`, or None for another file.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    if path.stat().st_size > _MAX_SIZE:
+        return None
+    blob = digest(path, "git-blob")
+    if file.earlier_blob and blob.startswith(file.earlier_blob):
+        return EARLIER
+    present = {("git-blob", blob), ("sha256", digest(path))}
+    official = {(file.kind, file.digest), file.unpacked_digest}
+    return CURRENT if present & official else None
 
 
 def digest(path: Path, kind: DigestKind = "sha256") -> str:

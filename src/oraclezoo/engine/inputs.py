@@ -19,6 +19,7 @@ class Inputs:
     """Batches for a recipe at one seed; ``augment`` is its augmenter."""
 
     def __init__(self, recipe: Recipe, data: TrainingData, seed: int, device: torch.device) -> None:
+        check_fits(recipe, data)
         self.data, self.seed, self.device = data, seed, device
         self.batch_size = recipe.budget.batch_size
         self.steps_per_epoch = steps_per_epoch(recipe, len(data.images))
@@ -60,6 +61,13 @@ class Inputs:
 
     def _prepare(self, raw: Tensor) -> Tensor:
         return self.augment(raw).contiguous(memory_format=self.memory)
+
+
+def check_fits(recipe: Recipe, data: TrainingData) -> None:
+    """Raise UsageError if a value of the recipe destroys images of the data's size."""
+    edge = min(data.images.shape[1:])
+    recipe.augment.check_fits(edge)
+    recipe.evaluate.check_fits(edge)
 
 
 def steps_per_epoch(recipe: Recipe, images: int) -> int:

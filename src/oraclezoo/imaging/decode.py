@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from oraclezoo.errors import DataError
 from oraclezoo.imaging.formats import NAMES, formats_of
-from oraclezoo.imaging.polarity import Gray
+from oraclezoo.imaging.polarity import Gray, Mask
 
 MAX_FILE_BYTES = 64 << 20
 """Size limit of an image file: 64 MiB."""
@@ -29,6 +29,8 @@ MAX_PIXELS = 64_000_000
 _INTEGER_RANGES = (255, 4_095, 65_535)
 """White levels of images with more than 8 bits: 8 and 12 bits in a larger container, 16 bits."""
 _FLOAT_RANGES = (1, 255, 65_535)
+_CONTRAST = 64
+"""Least difference in gray between a character and its background."""
 
 
 def read_image(file: BinaryIO) -> Image.Image:
@@ -63,7 +65,8 @@ def to_gray(image: Image.Image) -> Gray:
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         return _to_8_bit(np.asarray(image))
     if image.has_transparency_data:
-        return _over_background(image.convert("RGBA"))
+        keyed = isinstance(image.info.get("transparency"), (int, tuple))
+        return _over_background(image.convert("RGBA"), keyed)
     if image.mode == "LAB":
         return np.asarray(image.getchannel("L"))
     try:
@@ -117,12 +120,14 @@ def _to_8_bit(values: npt.NDArray[Any]) -> Gray:
     return gray
 
 
-def _over_background(image: Image.Image) -> Gray:
+def _over_background(image: Image.Image, keyed: bool) -> Gray:
     """Blend an RGBA image with a uniform background. Raises DataError if all is transparent.
 
-    Transparent pixels around a character are its background: white or black, whichever is farther
-    from the visible pixels. If most of the image is opaque and has contrast, the background is
-    part of it (for example, a scan rotated by a few degrees), and the corners get its median gray.
+    A colour that was made transparent (``keyed``, or one colour other than black in all transparent
+    pixels) is the background. Otherwise transparent pixels around a character are its background:
+    white or black, whichever is farther from the visible pixels. If most of the image is opaque and
+    has contrast, the background is part of it (for example, a scan rotated by a few degrees), and
+    the gray next to the transparent pixels continues into them.
     """
     alpha = np.asarray(image.getchannel("A"))
     shade = np.asarray(image.convert("RGB").convert("L"))
@@ -131,13 +136,31 @@ def _over_background(image: Image.Image) -> Gray:
     if alpha.max() == 0:
         raise DataError("the image is blank: every pixel is transparent")
     visible = shade[alpha >= 128]
-    if 2 * visible.size > shade.size and np.ptp(np.percentile(visible, (5, 95))) >= 64:
-        background = int(np.median(visible))
+    erased = shade[alpha == 0]
+    colour = int(erased[0]) if erased.size and np.ptp(erased) == 0 else None
+    if colour is not None and (keyed or colour) and _differs(visible, colour):
+        background = colour
+    elif 2 * visible.size > shade.size and np.ptp(np.percentile(visible, (5, 95))) >= _CONTRAST:
+        beside = shade[(alpha == 255) & _dilated(alpha < 255)]
+        background = int(np.median(beside if beside.size else visible))
     else:
         background = 255 if np.average(shade, weights=alpha) < 128 else 0
     mixed = shade.astype(np.uint32) * alpha + background * (255 - alpha.astype(np.uint32))
     gray: Gray = ((mixed + 127) // 255).astype(np.uint8)
     return gray
+
+
+def _differs(visible: Gray, background: int) -> bool:
+    """Return whether a character in these pixels has contrast with a background."""
+    distance = np.abs(visible.astype(np.int16) - background)
+    return bool(distance.size and np.percentile(distance, 95) >= _CONTRAST)
+
+
+def _dilated(mask: Mask) -> Mask:
+    """Add the eight neighbours of each pixel of a mask."""
+    padded = np.pad(mask, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    return np.asarray(rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:])
 
 
 def _too_large(what: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from oraclezoo.documents import read_rows
 from oraclezoo.errors import ResultError
 from oraclezoo.result import timestamp
+from oraclezoo.storage import naming
 
 FILE = "ledger.jsonl"
 
@@ -42,7 +43,8 @@ def record(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None
         line = "\n" + line
     descriptor = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
     try:
-        os.write(descriptor, line.encode("ascii"))
+        with naming(path):
+            os.write(descriptor, line.encode("ascii"))
     finally:
         os.close(descriptor)
 

@@ -231,13 +231,19 @@ def find(source: str | Path) -> Path:
 
 
 def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
-    """Parse ``key=value`` texts into overrides; a value that is not TOML is a plain string."""
+    """Parse ``key=value`` texts into overrides; a value that is not TOML is a plain string.
+
+    Raises UsageError for another form and for a key that is given twice.
+    """
     changes: dict[str, object] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
             raise UsageError(f"'{pair}' is not of the form section.key=value")
-        changes[key.strip()] = parse_value(text.strip())
+        key = key.strip()
+        if key in changes:
+            raise UsageError(f"'{key}' is given twice; remove one")
+        changes[key] = parse_value(text.strip())
     return changes
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from oraclezoo.choices import IMPORTANCES, SCOPES
+from oraclezoo.errors import UsageError
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.specs import Kind, Option, OptionType, Value
+
+MIN_CLIP_NORM = 1e-4
+"""Smallest gradient norm to clip to; below it the weights hardly change."""
 
 
 def _key(
@@ -88,6 +93,17 @@ class Augment:
         30, "minimum JPEG quality; drawn uniformly up to 95", low=1, high=95, later=True
     )
 
+    def check_fits(self, edge: int) -> None:
+        """Raise UsageError if a value destroys images of ``edge`` x ``edge`` pixels."""
+        limits = {
+            "shift": edge / 2,  # at least a quarter of each image stays
+            "cutout": 3 * edge // 4,
+            "elastic": edge / 4,  # the field folds beyond it
+            "elastic_grid": edge if self.elastic else math.inf,
+        }
+        for name, limit in limits.items():
+            _check_limit(f"augment.{name}", getattr(self, name), limit, edge)
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -128,12 +144,31 @@ class Training:
         0.0,
         "per-step decay of the exponential moving average of weights; 0 disables it",
         low=0,
-        high=1,
+        high=0.999999,
     )
     keep: str = _key("last", "weights to keep as the model", choices=("last", "best"))
     evaluate_every: int = _key(
         1, "epochs between validations; the last epoch is always validated", low=1
     )
+
+    def __post_init__(self) -> None:
+        if 0 < self.clip_norm < MIN_CLIP_NORM:
+            raise UsageError(
+                f"train.clip_norm is {self.clip_norm:g}; it must be 0 (no clipping) or at least "
+                f"{MIN_CLIP_NORM:g}"
+            )
+
+    def check_fits(self, steps: int) -> None:
+        """Raise UsageError if the average is mostly untrained weights after ``steps`` steps."""
+        first = self.ema ** (steps - 1)  # share of the weights after the first step
+        if steps > 1 and first > 0.5:
+            margin = 1 - 0.5 ** (1 / (steps - 1))
+            unit = 10.0 ** (math.floor(math.log10(margin)) - 1)
+            limit = round(1 - unit * math.ceil(margin / unit), 12)
+            raise UsageError(
+                f"train.ema is {self.ema:g}: after {steps} steps, {100 * first:.0f}% of the "
+                f"average are the weights of the first step; it must be at most {limit:g}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +185,10 @@ class Evaluate:
     flip: bool = _key(
         False, "also average over mirrored images, if the data set allows it", later=True
     )
+
+    def check_fits(self, edge: int) -> None:
+        """Raise UsageError if shifted images of ``edge`` x ``edge`` pixels are mostly empty."""
+        _check_limit("evaluate.shifts", self.shifts, edge / 2, edge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +242,13 @@ class Component:
 
     name: str
     options: Mapping[str, Value] = field(default_factory=dict)
+
+
+def _check_limit(key: str, value: float, limit: float, edge: int) -> None:
+    if value > limit:
+        raise UsageError(
+            f"{key} is {value:g}; it must be at most {limit:g} for images of {edge} x {edge} pixels"
+        )
 
 
 SECTIONS: dict[str, type] = {

@@ -14,6 +14,7 @@ from string import Template
 from typing import Literal
 
 from oraclezoo.errors import UsageError
+from oraclezoo.storage import write_atomically
 
 Scaffolded = Literal["backbone", "optimizer", "scheduler", "dataset"]
 KINDS: tuple[Scaffolded, ...] = ("backbone", "optimizer", "scheduler", "dataset")
@@ -71,9 +72,8 @@ def write(name: str, kind: Scaffolded, parent: Path) -> Path:
     }
     for path, template in files.items():
         text = Template((_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8"))
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text.substitute(words), encoding="utf-8")
-    (folder / "src" / module / "py.typed").write_text("")
+        write_atomically(folder / path, text.substitute(words).encode())
+    write_atomically(folder / "src" / module / "py.typed", b"")
     return folder
 
 

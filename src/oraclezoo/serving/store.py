@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from oraclezoo.data.download import obtain
-from oraclezoo.data.locate import cache_folder
+from oraclezoo.data.locate import cache_folder, user_cache
 from oraclezoo.data.upstream import UpstreamFile, digest
 from oraclezoo.documents import read_json
 from oraclezoo.errors import DownloadError, ResultError
@@ -58,7 +58,7 @@ def place(name: str, sha256: str) -> Path:
 
 def is_fetched(name: str, sha256: str) -> bool:
     """Return whether a model is present and matches its archive."""
-    return _is_whole(place(name, sha256), sha256)
+    return user_cache() is not None and _is_whole(place(name, sha256), sha256)
 
 
 def fetched(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oraclezoo.data.sheet import FONT
+from oraclezoo.data.lettering import FONT
 from oraclezoo.sweeping.records import Trial
 from oraclezoo.sweeping.space import Choices, Range, point_text
 from oraclezoo.sweeping.sweep import BEST, Sweep

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from oraclezoo.result import timestamp
+from oraclezoo.storage import naming
 
 FILE = "tracker.jsonl"
 
@@ -54,6 +55,7 @@ class JsonLines:
         line = json.dumps(row, ensure_ascii=False) + "\n"
         descriptor = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
         try:
-            os.write(descriptor, line.encode())
+            with naming(Path(self.path)):
+                os.write(descriptor, line.encode())
         finally:
             os.close(descriptor)

@@ -68,16 +68,22 @@ def _write(outcome: Audit, track: str, folder: Path) -> list[Path]:
     import json
 
     from oraclezoo.data.audit.report import suspicious
+    from oraclezoo.storage import replacing, write_atomically
 
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.json"
     document = {"schema": "oraclezoo/audit/1", "data": {"track": track, **outcome.as_json()}}
-    report.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    sheet = suspicious(outcome.pool, outcome.findings) if outcome.pool is not None else None
+    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    write_atomically(report, text.encode())
+    sheet = None
+    if outcome.pool is not None and outcome.summary is not None:
+        names = [each.name for each in outcome.summary.classes]
+        sheet = suspicious(outcome.pool, outcome.findings, names=names, say=say)
     if sheet is None:
         return [report]
     picture = folder / "suspicious.png"
-    sheet.save(picture, format="PNG")
+    with replacing(picture) as file:
+        sheet.save(file, format="PNG")
     return [report, picture]
 
 

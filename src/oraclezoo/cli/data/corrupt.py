@@ -44,6 +44,7 @@ def command(
 
     from oraclezoo.data.corrupt import CORRUPTIONS, VERSION
     from oraclezoo.data.corrupt.sheet import overview, severities
+    from oraclezoo.storage import replacing
 
     place = Path(data_dir) if data_dir else None
     dataset = app.registry.create("dataset", track, data_dir=place, progress=say)
@@ -52,7 +53,8 @@ def command(
         sheet = overview(part.images, part.labels, seed=seed)
     else:
         sheet = severities(part.images, part.labels, name, seed=seed)
-    sheet.save(out, format="PNG")
+    with replacing(Path(out)) as file:
+        sheet.save(file, format="PNG")
     if as_json:
         rows = [
             {"name": c.name, "summary": c.summary, "unit": c.unit, "strengths": list(c.strengths)}

@@ -63,11 +63,11 @@ def command(
     part = dataset.split(split)
     if beside is None:
         sheet = contact_sheet(
-            part.images, part.labels, dataset.classes, dataset.glyphs, per_class=per_class
+            part.images, part.labels, dataset.classes, dataset.glyphs, per_class=per_class, say=say
         )
     else:
         other = app.registry.create("dataset", beside, **arguments)
-        sheet = classes_beside(dataset, other, split, per_class)
+        sheet = classes_beside(dataset, other, split, per_class, say)
     with replacing(Path(out)) as file:
         sheet.save(file, format="PNG")
     if as_json:

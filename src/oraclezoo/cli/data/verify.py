@@ -18,8 +18,9 @@ def command(folder: str | None, as_json: bool) -> None:
     """
     from pathlib import Path
 
-    from oraclezoo.data.locate import folders
+    from oraclezoo.data.locate import folders, is_earlier
     from oraclezoo.data.locate import verify as check
+    from oraclezoo.data.upstream import EARLIER, ORDERS
     from oraclezoo.errors import VerificationError
 
     place = folders(Path(folder) if folder else None)[0]
@@ -44,4 +45,7 @@ def command(folder: str | None, as_json: bool) -> None:
     bad = [c.name for c in checks if c.status not in ("ok", "missing")]
     if bad or all(c.status == "missing" for c in checks):
         what = ", ".join(bad) + ": not the published file" if bad else "no files found"
+        earlier = [c.name for c in checks if is_earlier(c)]
+        if earlier:
+            what += f" ({', '.join(earlier)}: upstream's upload of {EARLIER}); {ORDERS}"
         raise VerificationError(f"{place}: {what}; run 'oraclezoo data fetch'")

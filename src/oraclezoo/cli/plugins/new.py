@@ -8,7 +8,7 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
-from oraclezoo.errors import UsageError
+from oraclezoo.errors import UsageError, command_line
 from oraclezoo.scaffold import KINDS, Scaffolded, component, try_it, write
 
 
@@ -33,5 +33,5 @@ def command(app: App, name: str, kind: Scaffolded, out: str, as_json: bool) -> N
         emit_json("oraclezoo/plugins-new/1", {"name": name, "kind": kind, "folder": str(folder)})
     else:
         click.echo(folder)
-    say(f"next: pip install -e {Path(out) / name}; oraclezoo plugins check {name}")
+    say(f"next: {command_line('pip', 'install', '-e', folder)}; oraclezoo plugins check {name}")
     say(f"then: {try_it(kind, name)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from PIL import Image
 
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import SPLITS
+from oraclezoo.data.lettering import Lettering
 from oraclezoo.data.tiles import captioned_sheet
 from oraclezoo.errors import DataError
 
@@ -301,7 +302,13 @@ class Audit:
 
 
 def suspicious(
-    pool: Pool, findings: Sequence[Finding], *, per_kind: int = 48, scale: int = 3
+    pool: Pool,
+    findings: Sequence[Finding],
+    *,
+    per_kind: int = 48,
+    scale: int = 3,
+    names: Sequence[str] = (),
+    say: Callable[[str], None] | None = None,
 ) -> Image.Image | None:
     """Draw a contact sheet of the findings that have images, one cell per finding.
 
@@ -310,19 +317,23 @@ def suspicious(
         findings: The findings, in order.
         per_kind: Largest number of cells per kind.
         scale: Zoom factor, screen pixels per image pixel.
+        names: Names of the classes to show beside the labels.
+        say: Receives a message if no font can draw some names.
 
     Returns:
         A gray picture, or None if no finding has images.
     """
     cells: list[tuple[list[str], npt.NDArray[np.uint8]]] = []
     shown: dict[str, int] = {}
+    fonts = Lettering(names, say)
+    labels = {label: fonts.label(label, name) for label, name in enumerate(names)}
     for finding in findings:
         shown[finding.kind] = shown.get(finding.kind, 0) + 1
         if not finding.places or shown[finding.kind] > per_kind:
             continue
         places = finding.places[:_IMAGES_PER_CELL]
         images = pool.images[[pool.at(place) for place in places]]
-        where = [f"{p.split} {p.index}: label {p.label}" for p in places]
+        where = [f"{p.split} {p.index}: label {labels.get(p.label, p.label)}" for p in places]
         mark = "! " if finding.serious else ""
         cells.append(([mark + finding.kind, *_wrapped(finding.note), *where], images))
     return captioned_sheet(cells, columns=6, scale=scale) if cells else None

@@ -18,6 +18,7 @@ from oraclezoo.data.workers import spread
 from oraclezoo.errors import DataError, InterruptedRunError
 from oraclezoo.imaging.polarity import Polarity
 from oraclezoo.imaging.prepare import prepare, read_bytes
+from oraclezoo.storage import naming
 
 _SUFFIX = ".images"
 _OPEN_FILES = 64
@@ -130,7 +131,8 @@ class Store:
         content = json.dumps(header).encode() + b"\n" + b"".join(images)
         path = self._folder / (hashlib.sha256(content).hexdigest() + _SUFFIX)
         temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(content)
+        with naming(temporary):
+            temporary.write_bytes(content)
         temporary.replace(path)
         self._index(path, content)
 

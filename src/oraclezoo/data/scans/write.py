@@ -21,6 +21,7 @@ from oraclezoo.data.idx import MAX_BYTES
 from oraclezoo.data.scans.layout import SPLITS, ClassNames, SplitName
 from oraclezoo.documents import read_json
 from oraclezoo.errors import DataError
+from oraclezoo.storage import naming
 
 SCHEMA = "oraclezoo/convert/1"
 """Schema of ``report.json``."""
@@ -228,7 +229,7 @@ def write_synced(path: Path, content: bytes) -> str:
     Raises:
         OSError: If the file cannot be written.
     """
-    with path.open("wb") as file:
+    with naming(path), path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -260,7 +261,7 @@ def _foreign_file(out: Path, converted: bool) -> str:
 
 
 def _write_gzip(path: Path, header: bytes, parts: Iterable[bytes]) -> str:
-    with path.open("wb") as file:
+    with naming(path), path.open("wb") as file:
         with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as packed:
             packed.write(header)
             for part in parts:
