@@ -32,8 +32,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from _drawings import drawings
 from _measured import emit, load_average, quotient, spread
-from _picture_kinds import KINDS, Kind, cropped, drawings, encoded, scan
+from _picture_kinds import KINDS, Kind, cropped, encoded, scan
 
 import oraclezoo as oz
 from oraclezoo.artifacts.resolve import note_look

@@ -12,7 +12,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from _picture_kinds import encoded, inked, noisy, stroked
+from _drawings import stroked
+from _picture_kinds import encoded, inked, noisy
 from PIL import Image
 
 from oraclezoo.data.glyphs.forms import ORACLE, arranged
