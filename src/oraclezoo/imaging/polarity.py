@@ -83,6 +83,18 @@ def is_dark_on_light(gray: Gray, size: int, polarity: Polarity = "auto") -> bool
     return light_border != is_framed(bright != light_border)
 
 
+def is_dark_on_page(inside: Gray, level: float) -> bool:
+    """Return whether a character is darker than the page that it was found on.
+
+    The page takes the place of the border in :func:`is_dark_on_light`.
+
+    Args:
+        inside: uint8 ``(H, W)``, the character.
+        level: Gray value of the page at the character.
+    """
+    return level > otsu(inside)
+
+
 def is_framed(other: Mask) -> bool:
     """Return whether a mask shows a scan: a rectangle, mostly filled, with a margin around it.
 

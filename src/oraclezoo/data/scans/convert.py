@@ -32,7 +32,7 @@ from oraclezoo.data.scans.sources import Folder, Source, Unused
 from oraclezoo.errors import DataError, UsageError
 from oraclezoo.imaging.polarity import Polarity
 
-_RULES = 2
+_RULES = 3
 """Version of the preprocessing rules; cached images of another version are not used."""
 _DEFAULT_PERCENT = 10
 
