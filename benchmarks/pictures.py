@@ -37,7 +37,7 @@ from _measured import emit, load_average, quotient, spread
 from _picture_kinds import KINDS, Kind, cropped, encoded, scan
 
 import oraclezoo as oz
-from oraclezoo.artifacts.resolve import note_look
+from oraclezoo.artifacts.resolve import record_test_evaluation
 from oraclezoo.engine.device import pick
 from oraclezoo.imaging.polarity import Gray
 from oraclezoo.imaging.prepare import fit, prepare, prepare_all
@@ -192,7 +192,7 @@ def main() -> None:
     models = arguments.model or MODELS
     if arguments.split == "test":
         for model in models:
-            note_look(oz.load(model), dataset, arguments.results)
+            record_test_evaluation(oz.load(model), dataset, arguments.results)
     predictors = {model: oz.predictor(model) for model in models}
     rows, drawn = kind_rows(predictors, images, labels), drawing_row(predictors)
     data: dict[str, Any] = {
