@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from oraclezoo.imaging.find import Found
-from oraclezoo.imaging.page import quantile
+from oraclezoo.imaging.find import Box, Found, Surface
+from oraclezoo.imaging.page import Tone, quantile
 from oraclezoo.imaging.polarity import Gray, border, otsu
 
 _MARGIN = 12
@@ -14,6 +14,8 @@ _NOISE = 4
 """Gray levels of a page with noise that count as page."""
 _FAINT, _STRONG = 200, 240
 """Strokes whose brightest hundredth is darker than the first are brightened to the second."""
+_BLACK, _WHITE = (Tone((level, 0.0, 0.0, 0.0, 0.0, 0.0)) for level in (0.0, 255.0))
+_STRIP_PIXELS = 1 << 20
 
 _FRAME_TOLERANCE = 8
 _FRAME_SHARE = 8
@@ -60,15 +62,10 @@ def cut(gray: Gray, found: Found) -> Gray:
     if found.surface is None:
         light = 255 - light if found.dark_on_light else light
     else:
-        surface = found.surface
-        level = surface.level(box._replace(x=left, y=top, width=right - left, height=bottom - top))
-        difference = level - light if found.dark_on_light else light - level
-        difference -= _NOISE if surface.spread else 0
-        light = np.floor(difference + 0.5).clip(0, 255).astype(np.uint8)
-        if surface.spread or any(surface.tone.c[1:]) or surface.tone.c[0] not in (0.0, 255.0):
-            light = _brightened(
-                light, light[box.y - top :, box.x - left :][: box.height, : box.width]
-            )
+        light = _freed(light, found.surface, found.dark_on_light, (left, top))
+        if found.surface.spread or found.surface.tone not in (_BLACK, _WHITE):
+            inside = light[box.y - top :, box.x - left :][: box.height, : box.width]
+            light = _brightened(light, inside)
     if not around:
         return light
     return np.pad(
@@ -78,6 +75,20 @@ def cut(gray: Gray, found: Found) -> Gray:
             (left - box.x + around, box.x + box.width + around - right),
         ),
     )
+
+
+def _freed(gray: Gray, surface: Surface, dark_on_light: bool, at: tuple[int, int]) -> Gray:
+    """Return the difference from the page; ``at`` is the left upper pixel of ``gray``."""
+    height, width = gray.shape
+    freed = np.empty_like(gray)
+    strip = max(1, _STRIP_PIXELS // width)  # a large picture in doubles would need gigabytes
+    for first in range(0, height, strip):
+        rows = gray[first : first + strip]
+        level = surface.level(Box(at[0], at[1] + first, width, len(rows)))
+        difference = level - rows if dark_on_light else rows - level
+        difference -= _NOISE if surface.spread else 0
+        freed[first : first + strip] = np.floor(difference + 0.5).clip(0, 255)
+    return freed
 
 
 def soften(gray: Gray) -> Gray:
@@ -98,7 +109,7 @@ def _brightened(light: Gray, inside: Gray) -> Gray:
     top = max(quantile(inside, 99, 100), 1)
     if top >= _FAINT:
         return light
-    brighter: Gray = (
-        ((light.astype(np.uint32) * _STRONG + top // 2) // top).clip(0, 255).astype(np.uint8)
-    )
-    return brighter
+    grays = np.arange(256)
+    brighter = ((grays * _STRONG + top // 2) // top).clip(0, 255).astype(np.uint8)
+    scaled: Gray = brighter[light]
+    return scaled
