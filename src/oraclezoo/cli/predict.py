@@ -73,8 +73,7 @@ def command(
     """Classify the character in each IMAGE: files, folders, glob patterns, or '-' for stdin.
 
     Accepts images of any size, colour mode, polarity and common format, with the character anywhere
-    in them. An unreadable image is
-    reported on stderr and skipped; the exit status is then 1.
+    in them. An unreadable image is reported on stderr and skipped; the exit status is then 1.
     """
     from oraclezoo.serving.reading import Preprocessing, read
     from oraclezoo.serving.sources import SAMPLE

@@ -247,7 +247,7 @@ def _cut(image: Gray, edges: Edges) -> Gray:
 def _clear(edges: Edges, gray: Gray) -> int:
     """Return the distance of a box from the nearest edge of the image."""
     height, width = gray.shape
-    return min(edges[0], edges[1], width - edges[2], height - edges[3])
+    return int(min(edges[0], edges[1], width - edges[2], height - edges[3]))
 
 
 def _sheet(gray: Gray, page: Page, edges: Edges, level: float) -> Edges | None:
