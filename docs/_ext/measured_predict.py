@@ -78,8 +78,8 @@ def predict_pictures() -> str:
     )
     kind = f"{data['images']:,} {data['split']} images of `{data['track']}`"
     caution = (
-        " The models were trained on these images too, so their accuracies are too high; compare "
-        "the rows with the plain one."
+        " The models were trained on these images, and the thresholds of the search were tuned on "
+        "half of them, so the accuracies are too high; compare the rows with the plain one."
         if data["split"] == "validation"
         else ""
     )

@@ -198,7 +198,7 @@ def test_show_needs_a_folder_that_can_be_written(folder: Path, model: str) -> No
     """One line says which file cannot be written."""
     (folder / "file").write_bytes(b"")
     done = run(folder / "0.png", "--model", model, "--show", folder / "file" / "below")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "cannot be written" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

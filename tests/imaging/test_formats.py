@@ -80,4 +80,4 @@ def test_a_truncated_gif_is_an_error() -> None:
     """With the reason."""
     data = gif(Image.fromarray(GRAY))
     with pytest.raises(DataError, match="corrupt or truncated"):
-        prepare(data[:60], SIZE)
+        prepare(data[:-20], SIZE)

@@ -22,6 +22,7 @@ from oraclezoo.imaging.polarity import (
     Gray,
     Mask,
     border,
+    is_bar,
     is_dark_on_light,
     is_dark_on_page,
     otsu,
@@ -253,14 +254,16 @@ def _clear(edges: Edges, gray: Gray) -> int:
 def _sheet(gray: Gray, page: Page, edges: Edges, level: float) -> Edges | None:
     """Return the object as a sheet of the opposite tone, without its turned corners, if it is one.
 
-    Its outline has the tone that strokes have on the page around it: all of it (a scan), or most of
-    it where the sheet has an object itself.
+    The sheet's outline has the tone that strokes have on the page around it: all of it (a scan), or
+    most of it where the sheet has an object itself. A long bar of one tone is a stroke.
     """
     inner = _upright(page.differs, edges)
     if 2 * _area(inner) < _area(edges):
         return None
     threshold = otsu(_cut(gray, inner))
     opposite = (gray > threshold) != (level > threshold)
+    if is_bar(_cut(opposite, inner)):
+        return None
     if border(_cut(opposite, edges)).mean() >= FRAME_SHARE:
         return inner
     left, top, right, bottom = inner

@@ -113,12 +113,21 @@ def is_framed(other: Mask) -> bool:
     inside = other[top:bottom, left:right]
     if margin < _MIN_MARGIN_SHARE * max(other.shape) or min(inside.shape) < _MIN_EDGE:
         return False
-    area = float(inside.mean())
-    is_bar = area > _SOLID_SHARE and max(inside.shape) > _MAX_ASPECT * min(inside.shape)
-    if area <= 0.5 or is_bar:
+    if inside.mean() <= 0.5 or is_bar(inside):
         return False
     required = FRAME_SHARE_BY_MAJORITY if other.mean() > 0.5 else FRAME_SHARE
     return bool(border(inside).mean() > required)
+
+
+def is_bar(other: Mask) -> bool:
+    """Return whether a rectangle that differs from what is around it is a stroke, and no scan.
+
+    Args:
+        other: bool ``(H, W)``, the rectangle; true where it differs.
+    """
+    height, width = other.shape
+    long = max(height, width) > _MAX_ASPECT * min(height, width)
+    return long and bool(other.mean() > _SOLID_SHARE)
 
 
 def border(image: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
