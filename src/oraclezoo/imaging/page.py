@@ -24,6 +24,8 @@ Edges = tuple[int, int, int, int]
 SPREAD = 3
 """Largest spread of a page's tone around the model; rubbings are rougher than paper."""
 
+_HOPELESS = 8
+"""Largest spread around the first fit; rubbings are rougher, and other fits bring it below 4."""
 _FLATTEST = 6
 """Largest local range of a flat pixel on a page without noise."""
 _ROUGHEST = 48
@@ -129,6 +131,8 @@ def _page(gray: Gray, variation: Gray, flattest: int, *, ruled: bool) -> Page | 
     fitted = band if has_band else mask
     tone = _fit(gray, fitted)
     level, distance, spread = _compare(gray, tone, fitted)
+    if spread > _HOPELESS:  # a scan that was cut by hand; the other fits would cost time
+        return None
     if spread > 1:  # lines or tinted parts may have drawn the tone away
         tone = _fit(gray, fitted & (distance <= max(4, 2 * spread)))
         level, distance, spread = _compare(gray, tone, fitted)
@@ -176,9 +180,7 @@ def _fit(gray: Gray, fitted: Mask) -> Tone:
     lowest = int(values.min())
     if lowest == int(values.max()):
         return Tone((float(lowest), 0.0, 0.0, 0.0, 0.0, 0.0))
-    powers = np.arange(5)[:, None]
-    x = half_pixels(gray.shape[1])[None, :] ** powers
-    y = half_pixels(gray.shape[0])[None, :] ** powers
+    x, y = _powers_of(gray.shape[1]), _powers_of(gray.shape[0])
     # sums of x^i y^j, exact: integers far below 2^53
     weights = fitted.astype(np.float64)
     sums = y @ (weights @ x.T)
@@ -192,6 +194,13 @@ def _fit(gray: Gray, fitted: Mask) -> Tone:
         return Tone((float(np.median(values)), 0.0, 0.0, 0.0, 0.0, 0.0))
     c0, c1, c2, c3, c4, c5 = solution
     return Tone((c0, c1, c2, c3, c4, c5))
+
+
+def _powers_of(length: int) -> Doubles:
+    """Return the powers 0 to 4 of the half pixels of an edge, float64 ``(5, length)``."""
+    x = half_pixels(length)
+    square = x * x
+    return np.stack([np.ones_like(x), x, square, square * x, square * square])
 
 
 def _solve(rows: list[list[float]]) -> list[float] | None:
@@ -208,5 +217,6 @@ def _solve(rows: list[list[float]]) -> list[float] | None:
         for row in range(size):
             if row != k:
                 factor = rows[row][k] / rows[k][k]
-                rows[row] = [a - factor * b for a, b in zip(rows[row], rows[k], strict=True)]
+                for column in range(k, size + 1):
+                    rows[row][column] -= factor * rows[k][column]
     return [rows[k][size] / rows[k][k] for k in range(size)]
