@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from oraclezoo.imaging.objects import find_object
 from oraclezoo.imaging.page import Doubles, Edges, Page, Tone, find_pages, quantile
@@ -21,6 +22,7 @@ from oraclezoo.imaging.polarity import (
     FRAME_SHARE,
     Gray,
     Mask,
+    Pixel,
     border,
     is_bar,
     is_dark_on_light,
@@ -240,7 +242,7 @@ def _object(gray: Gray) -> tuple[Page, Edges] | None:
     return None
 
 
-def _cut(image: Gray, edges: Edges) -> Gray:
+def _cut(image: npt.NDArray[Pixel], edges: Edges) -> npt.NDArray[Pixel]:
     left, top, right, bottom = edges
     return image[top:bottom, left:right]
 
