@@ -176,6 +176,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_predict.predict_polarity,
         measured_predict.predict_jpeg,
         measured_predict.predict_files,
+        measured_predict.predict_pictures,
         measured_saturation.saturation,
         measured_search.search_ablations,
         measured_search.search_default,

@@ -1,4 +1,4 @@
-"""Preprocessing of `predict`: polarity rules, file formats and JPEG smoothing, as measured."""
+"""Preprocessing of `predict`: polarity, kinds of pictures, formats and JPEG smoothing, measured."""
 
 from __future__ import annotations
 
@@ -56,6 +56,41 @@ def predict_files() -> str:
             table(("files", "bound", *(f"`{model}`" for model in models)), rows),
             f"Accuracy on the original arrays: {direct}. Wall time of the command for one image, "
             f"including process start: {starts} ({data['hardware']['device']}).",
+        ]
+    )
+
+
+def predict_pictures() -> str:
+    """Return the accuracy of the bundled models by kind of picture, and what stayed unchanged."""
+    data = read("pictures.json")
+    models, drawn = data["models"], data["drawings"]
+    rows = []
+    for row in data["rows"]:
+        bound = "" if row["points"] is None else f"{row['points']:g}"
+        cells = [f"{row['accuracy'][model]:.1f}" for model in models]
+        name = row["kind"] if row["holds"] else f"{row['kind']}, **exceeds the bound**"
+        rows.append((name, row["how"], bound, *cells))
+    name = "drawings" if drawn["holds"] else "drawings, **exceeds the bound**"
+    right = [f"{drawn['right'][model]} of {drawn['drawings']}" for model in models]
+    rows.append((name, drawn["how"].rstrip("."), f"{drawn['least']} right", *right))
+    unchanged = "; ".join(
+        f"{row['shown']}: {row['changed']:,} of {row['images']:,}" for row in data["unchanged"]
+    )
+    kind = f"{data['images']:,} {data['split']} images of `{data['track']}`"
+    caution = (
+        " The models were trained on these images, and the thresholds of the search were tuned on "
+        "half of them, so the accuracies are too high; compare the rows with the plain one."
+        if data["split"] == "validation"
+        else ""
+    )
+    return "\n".join(
+        [
+            f"Accuracy in percent of `oraclezoo predict` on pictures made from the {kind}, and the "
+            f"most points that a kind may lose against the plain image.{caution}",
+            "",
+            table(("kind", "made as", "bound", *(f"`{model}`" for model in models)), rows),
+            "Images that must stay as they are and were cut (training and validation images as "
+            f"files, only scaled otherwise): {unchanged}.",
         ]
     )
 

@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from helpers.bands import drawn, write_model
+from helpers.bands import SIZE, drawn, write_model
 from oraclezoo.cli import cli
+from oraclezoo.imaging.prepare import prepare
 
 
 @pytest.fixture
@@ -129,6 +130,95 @@ def test_no_image_and_no_model_are_told(folder: Path, tmp_path: Path) -> None:
     assert (nowhere.exit_code, "not a model folder" in nowhere.stderr) == (1, True)
 
 
+def page_with(label: int, x: int, y: int) -> Image.Image:
+    """Return a light page of 200 x 300 pixels with a dark image of ``label`` on it."""
+    page = np.full((300, 200), 240, np.uint8)
+    page[y : y + 64, x : x + 64] = 240 - drawn(label, 64, 64)
+    return Image.fromarray(page)
+
+
+def test_json_has_the_box_of_the_character(tmp_path: Path, model: str) -> None:
+    """On a page it is where the image was put; a plain image is used as a whole."""
+    page_with(2, 90, 150).save(tmp_path / "page.png")
+    Image.fromarray(drawn(2, 64, 64)).save(tmp_path / "plain.png")
+    page, plain = json.loads(run(tmp_path, "--model", model, "--json").stdout)["data"]["images"]
+    assert page["inverted"]
+    assert page["label"] == plain["label"] == 2
+    assert plain["box"] == {"x": 0, "y": 0, "width": 64, "height": 64}
+    for edge, value in {"x": 90, "y": 150, "width": 64, "height": 64}.items():
+        assert abs(page["box"][edge] - value) <= 4
+
+
+def test_a_box_replaces_the_search(tmp_path: Path, model: str) -> None:
+    """``--box`` reads that rectangle, and the JSON document repeats it."""
+    page = page_with(0, 10, 20)
+    page.paste(page_with(3, 0, 0).crop((0, 0, 64, 64)), (120, 200))
+    page.save(tmp_path / "two.png")
+    for label, corner in ((0, "10,20"), (3, "120,200")):
+        done = run(tmp_path / "two.png", "--model", model, "--json", "--box", f"{corner},64,64")
+        (row,) = json.loads(done.stdout)["data"]["images"]
+        x, y = map(int, corner.split(","))
+        assert (row["label"], row["box"]) == (label, {"x": x, "y": y, "width": 64, "height": 64})
+    outside = run(tmp_path / "two.png", "--model", model, "--box", "150,0,64,64")
+    assert outside.exit_code == 1
+    assert "is not inside the image, which has 200 x 300 pixels" in outside.stderr
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "1,2,3,x", "-1,2,3,4", "1,2,0,4", "", "1.5,2,3,4"])
+def test_a_box_that_is_none_is_an_error(folder: Path, model: str, box: str) -> None:
+    """Before anything is read."""
+    done = run(folder, "--model", model, "--box", box)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "is not four whole numbers X,Y,W,H" in done.stderr or "has no area" in done.stderr
+
+
+def test_show_writes_what_the_model_sees(folder: Path, model: str, tmp_path: Path) -> None:
+    """The image with a red box, and beside it the model's input, enlarged."""
+    page_with(2, 90, 150).save(folder / "page.png")
+    (folder / "bad.png").write_bytes(b"no image")
+    done = run(folder, "--model", model, "--show", tmp_path / "seen")
+    assert done.exit_code == 1
+    names = sorted(path.name for path in (tmp_path / "seen").iterdir())
+    assert names == ["0001-0.png", "0002-1.png", "0003-2.png", "0004-3.png", "0006-page.png"]
+    with Image.open(tmp_path / "seen" / "0003-2.png") as view:
+        right = np.asarray(view.convert("RGB"))[:, -280:]
+    with Image.open(folder / "2.png") as image:
+        seen = prepare(image, SIZE).gray
+    centres = (np.arange(SIZE) * 280 + 140) // SIZE
+    assert np.array_equal(right[centres][:, centres, 0], seen)
+    with Image.open(tmp_path / "seen" / "0006-page.png") as view:
+        left = np.asarray(view.convert("RGB")).astype(int)[:, :280]
+    red = np.argwhere(left[..., 0] - left[..., 1] > 100)
+    scale = 280 / 300
+    assert np.abs(red.min(0) - [150 * scale, 90 * scale]).max() < 6
+    assert np.abs(red.max(0) - [214 * scale, 154 * scale]).max() < 6
+
+
+def test_show_needs_a_folder_that_can_be_written(folder: Path, model: str) -> None:
+    """One line says which file cannot be written."""
+    (folder / "file").write_bytes(b"")
+    done = run(folder / "0.png", "--model", model, "--show", folder / "file" / "below")
+    assert done.exit_code == 2
+    assert "cannot be written" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_demo_is_read_by_the_bundled_model() -> None:
+    """The README's first command: the drawing of 牛, found on its paper."""
+    done = run("--demo", "--json")
+    assert done.exit_code == 0
+    (row,) = json.loads(done.stdout)["data"]["images"]
+    assert (row["glyph"], row["inverted"]) == ("牛", True)
+    assert row["probability"] > 0.5
+    assert row["box"]["width"] < 300
+
+
+def test_the_demo_precedes_other_images(folder: Path, model: str) -> None:
+    """It is read beside them."""
+    lines = run(folder / "0.png", "--demo", "--model", model).stdout.splitlines()
+    assert [Path(line.split(": ")[0]).name for line in lines] == ["sample.jpg", "0.png"]
+
+
 WATCH = """
 import atexit, json, sys
 atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
@@ -156,7 +246,6 @@ def test_a_prediction_never_imports_torch(folder: Path, model: str) -> None:
 def test_real_images_read_alike_from_files_of_any_kind(oracle_dir: Path, model: str) -> None:
     """PNG and RGBA files give the original pixels; inverted images almost always do."""
     import oraclezoo as oz
-    from oraclezoo.imaging.prepare import prepare
 
     dataset = oz.registry().create("dataset", "oracle-mnist-3k", data_dir=oracle_dir)
     images = dataset.split("validation").images

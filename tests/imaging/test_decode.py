@@ -292,10 +292,10 @@ def test_damaged_files_are_read_or_refused(data: st.DataObject, name: str) -> No
 
 
 def test_other_files_are_refused_by_their_content(tmp_path: Path) -> None:
-    """Text, GIF, PostScript and a missing file; the message names the file."""
+    """Text, PDF, PostScript and a missing file; the message names the file."""
     path = tmp_path / "scan.png"
-    gif = written(scan(), "GIF").getvalue()
-    for content in (b"hello", gif, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"):
+    pdf = written(scan(), "PDF").getvalue()
+    for content in (b"hello", pdf, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"):
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"scan\.png: the file is not a BMP, PNG, JPEG"):
             prepare_all([path], 28)

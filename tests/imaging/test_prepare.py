@@ -115,7 +115,7 @@ def test_a_batch_of_prepared_images_is_not_touched() -> None:
     ("data", "reason"),
     [
         (b"", "the file is empty"),
-        (b"no image", "not a BMP, PNG, JPEG, TIFF or WebP"),
+        (b"no image", "not a BMP, PNG, JPEG, GIF, TIFF, WebP, AVIF, HEIC or JPEG XL"),
         (EXACT["png"][:60], "corrupt or truncated"),
         (encoded(Image.new("L", (9, 9), 40), "PNG"), "the image is blank"),
     ],

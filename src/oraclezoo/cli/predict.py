@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 
 if TYPE_CHECKING:
+    from oraclezoo.imaging.find import Box
     from oraclezoo.serving.predictor import Predictor
     from oraclezoo.serving.reading import Reading
     from oraclezoo.serving.sources import Source
@@ -33,6 +35,20 @@ if TYPE_CHECKING:
 )
 @options.polarity
 @click.option(
+    "--box",
+    metavar="X,Y,W,H",
+    callback=lambda _ctx, _param, text: _box(text),
+    help="Read this rectangle of every image instead of finding the character: left and upper "
+    "edge, width and height in pixels.",
+)
+@click.option(
+    "--show",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write each image, with the box of its character, beside the model's input to DIR.",
+)
+@click.option("--demo", is_flag=True, help="Also read the sample image of the package.")
+@click.option(
     "--files-from",
     type=click.Path(dir_okay=False, allow_dash=True),
     metavar="FILE",
@@ -48,23 +64,30 @@ def command(
     model: str | None,
     top: int,
     polarity: Any,
+    box: Any,
+    show: Path | None,
+    demo: bool,
     files_from: str | None,
     as_json: bool,
 ) -> None:
     """Classify the character in each IMAGE: files, folders, glob patterns, or '-' for stdin.
 
-    Accepts images of any size, colour mode, polarity and common format. An unreadable image is
-    reported on stderr and skipped; the exit status is then 1.
+    Accepts images of any size, colour mode, polarity and common format, with the character anywhere
+    in them. An unreadable image is reported on stderr and skipped; the exit status is then 1.
     """
-    from oraclezoo.serving.reading import read
+    from oraclezoo.serving.reading import Preprocessing, read
+    from oraclezoo.serving.sources import SAMPLE
 
+    if demo:
+        images = (str(SAMPLE), *images)
     if not images and files_from is None:
         raise click.UsageError("pass an image, a folder, or '-' for standard input")
     if "-" in images and files_from == "-":
         raise click.UsageError("standard input cannot be both an image and a list of paths")
     predictor = _open(model, app)
+    settings = Preprocessing(polarity, box, show)
     rows, unreadable = [], []
-    for reading in read(predictor, _sources(images, files_from), polarity):
+    for reading in read(predictor, _sources(images, files_from), settings):
         if reading.probabilities is None:
             say(f"oraclezoo: {_printable(reading.name)}: {reading.reason}")
             unreadable.append({"file": reading.name, "reason": reading.reason})
@@ -91,8 +114,6 @@ def _open(model: str | None, app: App) -> Predictor:
 
 
 def _sources(images: tuple[str, ...], files_from: str | None) -> Iterator[Source]:
-    from pathlib import Path
-
     from oraclezoo.serving.sources import expand, paths_in
 
     stdin = sys.stdin.buffer
@@ -107,6 +128,7 @@ def _sources(images: tuple[str, ...], files_from: str | None) -> Iterator[Source
 def _document(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any]:
     """Return the JSON row of a file: its best class and the ``top`` classes."""
     assert reading.probabilities is not None
+    assert reading.prepared is not None
     classes = [
         {
             "label": label,
@@ -116,7 +138,28 @@ def _document(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any
         }
         for label in reading.top(top)
     ]
-    return {"file": reading.name, **classes[0], "inverted": reading.inverted, "top": classes}
+    return {
+        "file": reading.name,
+        **classes[0],
+        "inverted": reading.prepared.inverted,
+        "box": reading.prepared.box._asdict(),
+        "top": classes,
+    }
+
+
+def _box(text: str | None) -> Box | None:
+    """Parse the box ``X,Y,W,H``."""
+    from oraclezoo.imaging.find import Box
+
+    if text is None:
+        return None
+    numbers = text.split(",")
+    if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
+        raise click.BadParameter(f"'{text}' is not four whole numbers X,Y,W,H")
+    box = Box(*(int(number) for number in numbers))
+    if not box.width or not box.height:
+        raise click.BadParameter(f"'{text}' has no area")
+    return box
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,10 +15,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from oraclezoo.errors import DataError
+from oraclezoo.imaging.formats import NAMES, formats_of
 from oraclezoo.imaging.polarity import Gray, Mask
-
-FORMATS = ("BMP", "PNG", "JPEG", "TIFF", "WEBP")
-"""Accepted formats, by Pillow's names; the content of a file decides, not its name."""
 
 MAX_FILE_BYTES = 64 << 20
 """Size limit of an image file: 64 MiB."""
@@ -36,7 +33,7 @@ _CONTRAST = 64
 """Minimum difference in gray between a character and its background."""
 
 
-def read_image(source: Path | BinaryIO) -> Image.Image:
+def read_image(file: BinaryIO) -> Image.Image:
     """Decode the first frame or page of an image file and apply its EXIF orientation.
 
     The size in the header is compared with :data:`MAX_PIXELS` before anything is decoded.
@@ -44,7 +41,7 @@ def read_image(source: Path | BinaryIO) -> Image.Image:
     Raises:
         DataError: The image cannot be decoded; the message gives the reason without the file name.
     """
-    with _as_data_errors(), Image.open(source, formats=FORMATS) as image:
+    with _as_data_errors(), Image.open(file, formats=formats_of(file)) as image:
         return _decode(image)
 
 
@@ -89,7 +86,7 @@ def _as_data_errors() -> Iterator[None]:
     except DataError:
         raise
     except UnidentifiedImageError as error:
-        raise DataError("the file is not a BMP, PNG, JPEG, TIFF or WebP image") from error
+        raise DataError(f"the file is not a {NAMES} image") from error
     except Image.DecompressionBombError as error:
         raise DataError(_too_large("too many pixels")) from error
     except Exception as error:  # Pillow's decoders raise many types for corrupt files

@@ -84,6 +84,18 @@ def is_dark_on_light(gray: Gray, size: int, polarity: Polarity = "auto") -> bool
     return light_border != is_framed(bright != light_border)
 
 
+def is_dark_on_page(inside: Gray, level: float) -> bool:
+    """Return whether a character is darker than the page that it was found on.
+
+    The page takes the place of the border in :func:`is_dark_on_light`.
+
+    Args:
+        inside: uint8 ``(H, W)``, the character.
+        level: Gray value of the page at the character.
+    """
+    return level > otsu(inside)
+
+
 def is_framed(other: Mask) -> bool:
     """Return whether a mask shows a scan: a rectangle, mostly filled, with a margin around it.
 
@@ -102,12 +114,21 @@ def is_framed(other: Mask) -> bool:
     inside = other[top:bottom, left:right]
     if margin < _MIN_MARGIN_SHARE * max(other.shape) or min(inside.shape) < _MIN_EDGE:
         return False
-    area = float(inside.mean())
-    is_bar = area > _SOLID_SHARE and max(inside.shape) > _MAX_ASPECT * min(inside.shape)
-    if area <= 0.5 or is_bar:
+    if inside.mean() <= 0.5 or is_bar(inside):
         return False
     required = FRAME_SHARE_BY_MAJORITY if other.mean() > 0.5 else FRAME_SHARE
     return bool(border(inside).mean() > required)
+
+
+def is_bar(other: Mask) -> bool:
+    """Return whether a rectangle that differs from what is around it is a stroke, and no scan.
+
+    Args:
+        other: bool ``(H, W)``, the rectangle; true where it differs.
+    """
+    height, width = other.shape
+    long = max(height, width) > _MAX_ASPECT * min(height, width)
+    return long and bool(other.mean() > _SOLID_SHARE)
 
 
 def border(image: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:

@@ -12,6 +12,7 @@ without JPEG augmentation.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,9 @@ from PIL import Image
 from oraclezoo.card import SMOOTH
 from oraclezoo.contracts import Images
 from oraclezoo.errors import DataError, UsageError
+from oraclezoo.imaging.cutting import cut, frame_width, is_one_bit, soften
 from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE, read_image, to_gray, upright
+from oraclezoo.imaging.find import Box, Found, find, find_at, moved
 from oraclezoo.imaging.polarity import Gray, Polarity, is_dark_on_light
 
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
@@ -34,15 +37,20 @@ class Prepared(NamedTuple):
     """A model's input, and how it was prepared.
 
     ``gray`` is uint8 ``(size, size)``, a light character on zero; ``inverted`` is true if the
-    picture was dark on light.
+    picture was dark on light; ``box`` is where the character was found in the upright picture.
     """
 
     gray: Gray
     inverted: bool
+    box: Box
 
 
 def prepare(
-    picture: Picture, size: int, polarity: Polarity = "auto", smoothing: float = SMOOTH
+    picture: Picture,
+    size: int,
+    polarity: Polarity = "auto",
+    smoothing: float = SMOOTH,
+    box: Box | None = None,
 ) -> Prepared:
     """Convert a picture to a model's input.
 
@@ -52,6 +60,7 @@ def prepare(
         polarity: ``auto`` detects whether the character is lighter than its background.
         smoothing: Standard deviation in pixels of the Gaussian blur applied to JPEG images smaller
             than twice ``size``; 0 disables it.
+        box: Where the character is in the upright picture; None searches it.
 
     Raises:
         DataError: The picture cannot be read or is blank; the message gives the reason without the
@@ -60,7 +69,7 @@ def prepare(
 
     >>> page = np.full((60, 40), 220, np.uint8)
     >>> page[10:50, 18:22] = 30
-    >>> image, inverted = prepare(page, 28)
+    >>> image, inverted, box = prepare(page, 28)
     >>> image.shape, image.dtype, inverted
     ((28, 28), dtype('uint8'), True)
     """
@@ -68,10 +77,42 @@ def prepare(
     gray = to_gray(_open(source))
     if gray.min() == gray.max():
         raise DataError("the image is blank: every pixel has the same gray value")
-    inverted = is_dark_on_light(gray, size, polarity)
-    if smoothing and _is_jpeg(source) and max(gray.shape) < 2 * size:
-        gray = smooth(gray, smoothing)  # larger images are smoothed by scaling them down
-    return Prepared(fit(255 - gray if inverted else gray, size), inverted)
+    found = _found(gray, size, box)
+    if polarity == "auto":
+        inverted = found.dark_on_light
+    else:
+        inverted = is_dark_on_light(gray, size, polarity)
+        found = replace(found, dark_on_light=inverted)
+    light = cut(gray, found)
+    if max(light.shape) < 2 * size:  # larger images are smoothed by scaling them down
+        if smoothing and _is_jpeg(source):
+            light = smooth(light, smoothing)
+        elif is_one_bit(light):
+            light = soften(light)
+    return Prepared(fit(light, size), inverted, found.box)
+
+
+def _found(gray: Gray, size: int, box: Box | None) -> Found:
+    """Return the character in a picture, which is the whole picture if nothing is to be cut.
+
+    Raises DataError if ``box`` is not inside the picture.
+    """
+    height, width = gray.shape
+    if box is not None:
+        if min(box) < 0 or box.x + box.width > width or box.y + box.height > height:
+            raise DataError(
+                f"the box {','.join(map(str, box))} is not inside the image, "
+                f"which has {width} x {height} pixels"
+            )
+        return find_at(gray, box, size)
+    frame = frame_width(gray)
+    inside = gray[frame : height - frame, frame : width - frame]
+    # a picture of the input's size, or smaller, is most likely preprocessed
+    found = find(inside) if max(inside.shape) > size else None
+    if found is None:
+        whole = Box(0, 0, width - 2 * frame, height - 2 * frame)
+        found = Found(whole, is_dark_on_light(inside, size), False, None)
+    return moved(found, frame)
 
 
 def prepare_all(

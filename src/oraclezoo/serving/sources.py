@@ -17,6 +17,9 @@ from oraclezoo.imaging.prepare import limited, read_bytes
 
 STDIN = "-"
 
+SAMPLE = Path(__file__).with_name("sample.jpg")
+"""A drawing on paper, made for the project (benchmarks/sample_image.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

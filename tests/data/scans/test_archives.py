@@ -20,6 +20,7 @@ from oraclezoo.data.scans import archive as module
 from oraclezoo.data.scans.convert import Settings, convert
 from oraclezoo.data.tracks import idx
 from oraclezoo.errors import DataError
+from oraclezoo.imaging.formats import NAMES
 
 Write = Callable[..., Path]
 CLASSES = ("0", "1", "2")
@@ -131,7 +132,7 @@ def test_hostile_members_are_rejected_one_by_one(upstream: Path, tmp_path: Path)
         "train/0/pipe.bmp": link,
         "train/0/device.bmp": link,
         "train/1/large.bmp": "the file is larger than 64 MiB",
-        "train/1/name\\n\\x1b[31m.bmp": "the file is not a BMP, PNG, JPEG, TIFF or WebP image",
+        "train/1/name\\n\\x1b[31m.bmp": f"the file is not a {NAMES} image",
     }
     assert dict(report.ignored) == {"readme.md": "not an image file extension"}
     assert report.usable == 90

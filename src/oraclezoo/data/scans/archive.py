@@ -55,7 +55,7 @@ def is_zip(path: Path) -> bool:
     Raises:
         OSError: If the file cannot be read.
     """
-    if not path.is_file():  # opening a pipe could block
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe could block
         raise OSError(None, "not a regular file", str(path))
     with path.open("rb") as file:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")

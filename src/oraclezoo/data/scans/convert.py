@@ -32,7 +32,7 @@ from oraclezoo.data.scans.sources import Folder, Source, Unused
 from oraclezoo.errors import DataError, UsageError
 from oraclezoo.imaging.polarity import Polarity
 
-_RULES = 2
+_RULES = 3
 """Version of the preprocessing rules; cached images of other versions are ignored."""
 _DEFAULT_PERCENT = 10
 

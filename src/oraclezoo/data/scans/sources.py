@@ -13,9 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
 from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
-
-SUFFIXES = frozenset({".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"})
-"""File name extensions of images; other files are ignored."""
+from oraclezoo.imaging.formats import SUFFIXES
 
 NOT_AN_IMAGE = "not an image file extension"
 
@@ -129,7 +127,7 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(name: str) -> bool:
-    """Return whether a file name has an extension of :data:`SUFFIXES`.
+    """Return whether a file name has an extension of an image.
 
     Args:
         name: Path, with "/" between folders.

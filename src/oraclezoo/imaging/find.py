@@ -1,0 +1,309 @@
+"""The character in a picture: its box, its polarity and the page around it.
+
+The picture is reduced to at most 112 pixels. If it has a page (:mod:`~oraclezoo.imaging.page`) with
+one object on it (:mod:`~oraclezoo.imaging.objects`) that is clearly smaller than the picture, that
+object is the character, or a sheet of the opposite tone, in which the search is repeated. In every
+other case the picture stays as it is: a scan that was cut by hand has no page around it.
+
+docs/internals/finding.md states the algorithm, and how often it finds a character.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from oraclezoo.imaging.objects import find_object
+from oraclezoo.imaging.page import Doubles, Edges, Page, Tone, find_pages, quantile
+from oraclezoo.imaging.polarity import (
+    FRAME_SHARE,
+    Gray,
+    Mask,
+    Pixel,
+    border,
+    is_bar,
+    is_dark_on_light,
+    is_dark_on_page,
+    otsu,
+)
+
+WORK = 112
+"""Longest edge of the reduced picture in which a character is searched."""
+
+_SHEETS = 3
+"""Most sheets that lie on each other."""
+_LEAST_PIXELS = 12
+_LEAST = 0.12
+"""Smallest longer edge of an object, in pixels and as a share of the picture's."""
+
+_FILLED = 0.9
+"""Largest longer edge, as a share of the picture's, of a filled object: a scan with a margin."""
+_FILLED_AT_EDGE = 0.8
+"""The same for an object within 2% of the picture's edge."""
+_STROKES = 0.85
+"""The same for strokes, where the page cannot be the background of a scan."""
+_STROKES_ON_CLEAN = 0.72
+"""The same on a page that is as dark, or as light, as the background of scans."""
+_STROKES_ON_ROUGH = 0.55
+"""The same on a dark page with noise, like the background of a clean scan that was cut by hand."""
+_SCAN_LEVEL, _SCAN_CONTRAST = 80, 100
+"""The background of scans is at most this light, and their strokes differ from it at least so."""
+
+_OUTLINE = 0.5
+"""A filled object covers at least this share of its outline."""
+_SOLID, _SOLID_PIXELS = 0.93, 56
+"""Or its shares of outline and box sum to this, and its longer edge has so many pixels."""
+_DENSE = 0.7
+"""An object that covers at least this share of its box gets no margin."""
+_SHEET = 0.6
+"""A sheet covers at least this share of its box."""
+_SIDE = 0.97
+"""Share of each side of a sheet, once its turned corners are cut off."""
+_MAJORITY = 0.6
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels of the upright picture; x and y are its left and upper edge."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The page around a character, as it was fitted in part of the picture.
+
+    Attributes:
+        tone: Its tone in the reduced part.
+        spread: Its noise in gray levels.
+        part: The part of the picture.
+        factor: Pixels of the picture per pixel of the reduced part.
+    """
+
+    tone: Tone
+    spread: int
+    part: Box
+    factor: int
+
+    def level(self, box: Box) -> Doubles:
+        """Return the page's tone at every pixel of a box, float64 ``(height, width)``."""
+        x = self._positions(box.x - self.part.x, box.width, self.part.width)
+        y = self._positions(box.y - self.part.y, box.height, self.part.height)
+        return self.tone.at(x, y)
+
+    def _positions(self, first: int, count: int, length: int) -> Doubles:
+        pixels = np.arange(first, first + count, dtype=np.float64)
+        reduced = -(-length // self.factor)
+        return (2 * pixels - (self.factor - 1)) / self.factor - (reduced - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A character in a picture.
+
+    Attributes:
+        box: The character, without a margin.
+        dark_on_light: Whether it is darker than its background.
+        needs_margin: Whether the box ends at the strokes.
+        surface: The page around it, if that is its background.
+    """
+
+    box: Box
+    dark_on_light: bool
+    needs_margin: bool
+    surface: Surface | None
+
+
+def find(gray: Gray) -> Found | None:
+    """Return the character in a picture, or None if the picture is to be used as it is.
+
+    >>> page = np.full((200, 200), 240, np.uint8)
+    >>> page[30:80, 120:126] = page[50:56, 110:140] = 20
+    >>> find(page).box
+    Box(x=110, y=30, width=30, height=50)
+    """
+    height, width = gray.shape
+    part, found = Box(0, 0, width, height), None
+    for _ in range(_SHEETS + 1):
+        step = _find_in(gray, part, on_sheet=found is not None)
+        if step is None:
+            break
+        found = step
+        if step.surface is not None:
+            break
+        part = step.box
+    return found
+
+
+def moved(found: Found, by: int) -> Found:
+    """Return what was found in a picture's inside, for the picture: a frame of ``by`` pixels."""
+    if not by:
+        return found
+    surface = found.surface
+    if surface is not None:
+        surface = replace(surface, part=_shifted(surface.part, by))
+    return replace(found, box=_shifted(found.box, by), surface=surface)
+
+
+def _shifted(box: Box, by: int) -> Box:
+    return box._replace(x=box.x + by, y=box.y + by)
+
+
+def find_at(gray: Gray, box: Box, size: int) -> Found:
+    """Return the character in a box that is known; the page is that of the whole picture.
+
+    ``size`` is the edge of the model's input.
+    """
+    height, width = gray.shape
+    inside = gray[box.y : box.y + box.height, box.x : box.x + box.width]
+    dark = is_dark_on_light(inside, size)
+    factor = -(-max(gray.shape) // WORK)
+    small = reduced(gray, factor)
+    surface = None
+    page = next(find_pages(small), None) if min(small.shape) >= 8 else None
+    if page is not None:
+        candidate = Surface(page.tone, page.spread, Box(0, 0, width, height), factor)
+        middle = Box(box.x + box.width // 2, box.y + box.height // 2, 1, 1)
+        if is_dark_on_page(inside, float(candidate.level(middle)[0, 0])) == dark:
+            surface = candidate
+    return Found(box, dark, False, surface)
+
+
+def reduced(gray: Gray, factor: int) -> Gray:
+    """Return the means of squares of ``factor`` pixels, halves rounded up; edges are replicated."""
+    if factor == 1:
+        return gray
+    height, width = gray.shape
+    rows, columns = -(-height // factor), -(-width // factor)
+    padded = np.pad(gray, ((0, rows * factor - height), (0, columns * factor - width)), "edge")
+    across = padded[:, ::factor].astype(np.uint32)  # 32 bits hold the sum of the largest square
+    for offset in range(1, factor):
+        across += padded[:, offset::factor]
+    sums = across[::factor].copy()
+    for offset in range(1, factor):
+        sums += across[offset::factor]
+    area = factor * factor
+    means: Gray = ((2 * sums + area) // (2 * area)).astype(np.uint8)
+    return means
+
+
+def _find_in(gray: Gray, part: Box, *, on_sheet: bool) -> Found | None:
+    """Return the object in a part of the picture; a sheet has no surface."""
+    region = gray[part.y : part.y + part.height, part.x : part.x + part.width]
+    factor = -(-max(region.shape) // WORK)
+    small = reduced(region, factor)
+    found = _object(small)
+    if found is None:
+        return None
+    page, edges = found
+    longest = max(edges[2] - edges[0], edges[3] - edges[1])
+    if longest < max(_LEAST * max(small.shape), -(-_LEAST_PIXELS // factor)):
+        return None
+    left, top, right, bottom = edges
+    differs = page.differs[top:bottom, left:right]
+    outline, cover = float(border(differs).mean()), float(differs.mean())
+    level = float(page.level[(top + bottom) // 2, (left + right) // 2])
+    dark = is_dark_on_page(small[top:bottom, left:right], level)
+    solid = page.spread > 0 and longest * factor >= _SOLID_PIXELS and outline + cover >= _SOLID
+    filled = outline >= _OUTLINE or solid
+    sheet = None
+    if cover > _SHEET and not page.ruled:
+        sheet = _sheet(small, page, edges, level)
+    if sheet is not None:
+        edges, dark, filled = sheet, level <= otsu(_cut(small, sheet)), True
+    limit = _FILLED if filled else _STROKES if on_sheet else _limit(page, edges, level, dark)
+    if filled and _clear(edges, small) < 0.02 * max(small.shape):
+        limit = _FILLED_AT_EDGE
+    if max(edges[2] - edges[0], edges[3] - edges[1]) > limit * max(small.shape):
+        return None
+    left, top, right, bottom = (edge * factor for edge in edges)
+    box = Box(
+        part.x + left,
+        part.y + top,
+        min(right, part.width) - left,
+        min(bottom, part.height) - top,
+    )
+    surface = None if sheet else Surface(page.tone, page.spread, part, factor)
+    return Found(box, dark, not filled and cover < _DENSE, surface)
+
+
+def _object(gray: Gray) -> tuple[Page, Edges] | None:
+    if min(gray.shape) < 8:
+        return None
+    for page in find_pages(gray):
+        edges = find_object(gray, page)
+        if edges is not None:
+            return page, edges
+    return None
+
+
+def _cut(image: npt.NDArray[Pixel], edges: Edges) -> npt.NDArray[Pixel]:
+    left, top, right, bottom = edges
+    return image[top:bottom, left:right]
+
+
+def _clear(edges: Edges, gray: Gray) -> int:
+    """Return the distance of a box from the nearest edge of the image."""
+    height, width = gray.shape
+    return int(min(edges[0], edges[1], width - edges[2], height - edges[3]))
+
+
+def _sheet(gray: Gray, page: Page, edges: Edges, level: float) -> Edges | None:
+    """Return the object as a sheet of the opposite tone, without its turned corners, if it is one.
+
+    The sheet's outline has the tone that strokes have on the page around it: all of it (a scan), or
+    most of it where the sheet has an object itself. A long bar of one tone is a stroke.
+    """
+    inner = _upright(page.differs, edges)
+    if 2 * _area(inner) < _area(edges):
+        return None
+    threshold = otsu(_cut(gray, inner))
+    opposite = (gray > threshold) != (level > threshold)
+    if is_bar(_cut(opposite, inner)):
+        return None
+    if border(_cut(opposite, edges)).mean() >= FRAME_SHARE:
+        return inner
+    left, top, right, bottom = inner
+    inner = left + 1, top + 1, right - 1, bottom - 1  # the sheet's edge may be blurred
+    if border(_cut(opposite, inner)).mean() < _MAJORITY or _object(_cut(gray, inner)) is None:
+        return None
+    return inner
+
+
+def _area(edges: Edges) -> int:
+    return (edges[2] - edges[0]) * (edges[3] - edges[1])
+
+
+def _upright(differs: Mask, edges: Edges) -> Edges:
+    """Move the worst side of a box inwards until every side differs from the page."""
+    left, top, right, bottom = edges
+    while right - left > 6 and bottom - top > 6:
+        sides = (
+            differs[top:bottom, left],
+            differs[top, left:right],
+            differs[top:bottom, right - 1],
+            differs[bottom - 1, left:right],
+        )
+        shares = [float(side.mean()) for side in sides]
+        worst = shares.index(min(shares))
+        if shares[worst] >= _SIDE:
+            break
+        left, top = left + (worst == 0), top + (worst == 1)
+        right, bottom = right - (worst == 2), bottom - (worst == 3)
+    return left, top, right, bottom
+
+
+def _limit(page: Page, edges: Edges, level: float, dark: bool) -> float:
+    """Return the largest longer edge of strokes, as a share of the picture's."""
+    left, top, right, bottom = edges
+    contrast = quantile(page.distance[top:bottom, left:right], 99, 100)
+    if contrast < _SCAN_CONTRAST or (255 - level if dark else level) > _SCAN_LEVEL:
+        return _STROKES
+    outside = page.distance > 2
+    outside[max(top - 3, 0) : bottom + 3, max(left - 3, 0) : right + 3] = False
+    return _STROKES_ON_CLEAN if dark or not outside.any() else _STROKES_ON_ROUGH
