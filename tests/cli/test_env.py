@@ -72,7 +72,7 @@ def test_a_missing_home_is_reported_where_the_cache_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message names the variables to set; a folder of data is enough without them."""
-    with pytest.raises(DataError, match="no home folder.*HOME or XDG_CACHE_HOME"):
+    with pytest.raises(DataError, match=r"no home folder.*HOME or XDG_CACHE_HOME"):
         locate.folders(None)
     monkeypatch.setenv("ORACLEZOO_DATA", str(tmp_path))
     assert locate.folders(None) == (tmp_path,)

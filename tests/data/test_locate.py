@@ -174,7 +174,7 @@ def test_a_file_of_the_earlier_upload_is_not_the_published_one(
     monkeypatch.setitem(FILES, TEST_LABELS, record)
     path = named / TEST_LABELS
     path.write_bytes(b"earlier")
-    with pytest.raises(DataError, match="upload of 2022-05-13.*different orders"):
+    with pytest.raises(DataError, match=r"upload of 2022-05-13.*different orders"):
         fetch.verified(record, path)
     done = CliRunner().invoke(cli, ["data", "verify", str(named)])
     assert isinstance(done.exception, VerificationError)

@@ -115,7 +115,8 @@ def verified(file: UpstreamFile, path: Path) -> Path:
     if is_earlier(result):
         raise DataError(
             f"{path}: upstream's upload of {upstream.EARLIER}; results use that of "
-            f"{upstream.CURRENT}: {upstream.ORDERS}\nRun 'oraclezoo data fetch' to download the file."
+            f"{upstream.CURRENT}: {upstream.ORDERS}\n"
+            "Run 'oraclezoo data fetch' to download the file."
         )
     raise DataError(
         f"{path}: {result.kind} mismatch (expected {result.expected[:16]}…, got "
