@@ -110,23 +110,14 @@ def _report(error: Exception, debug: bool) -> int:
     elif isinstance(error, click.ClickException):
         message, status = error.format_message(), error.exit_code
     elif isinstance(error, OSError) and error.strerror:
-        where = error.filename or ("standard output" if _is_output_broken() else "")
-        message, status = f"{where}: {error.strerror}" if where else error.strerror, 1
+        where = f"{error.filename}: " if error.filename else ""
+        message, status = f"{where}{error.strerror}", 1
     else:
         text = " ".join(str(error).split())
         advice = "" if debug else "; run 'oraclezoo --debug ...' for the traceback"
         message, status = f"unexpected {type(error).__name__}: {text}{advice}", 1
     say(f"oraclezoo: {message}")
     return status
-
-
-def _is_output_broken() -> bool:
-    """Return whether what was printed cannot be written, as on a full disk."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
 
 
 def _usage_text(error: click.UsageError) -> str:
