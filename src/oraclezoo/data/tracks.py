@@ -212,7 +212,7 @@ def idx(
     def own(name: str) -> AnySplit:
         pair = {role: paths[role] for role in (f"{name} images", f"{name} labels")}
         _check_uploads(pair, uploads)
-        return _own(read, *pair.values(), digests)
+        return _own(read, paths[f"{name} images"], paths[f"{name} labels"], digests)
 
     @cache
     def training() -> AnySplit:
