@@ -36,7 +36,7 @@ from oraclezoo.artifacts.model import WEIGHTS, Model
 from oraclezoo.artifacts.resolve import record_test_evaluation
 from oraclezoo.data.upstream import digest
 from oraclezoo.measure.temperature import mean_loss
-from oraclezoo.quantization.temperature import calibrate
+from oraclezoo.quantization.temperature import calibrate, calibrated
 from oraclezoo.ranking.calibration import expected_error
 from oraclezoo.ranking.predictions import accuracy_of
 from oraclezoo.serving.listing import INDEX, MODELS
@@ -82,10 +82,11 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
     whole = run.model()
     rounded, effect = half(whole, arguments.data_dir)
     dataset = open_track(arguments.data_dir)
-    twin = None
     if recipe.data.refit:
         twin = trained(recipe.override({"data.refit": False}), arguments)
-    model = calibrate(rounded, dataset, twin=None if twin is None else twin.model())
+        model = calibrated(rounded, dataset, twin.model())
+    else:
+        model = calibrate(rounded, data_dir=arguments.data_dir)
     say(f"{name}: temperature {model.card.calibration.temperature:.3f}")
     given: dict[str, Any] = {"data_dir": arguments.data_dir, "progress": say}
     exported = oz.export(model, **given)

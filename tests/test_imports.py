@@ -46,6 +46,7 @@ SIDEWAYS = {
     ("serving", "imaging"),
     ("serving", "data"),  # models are fetched as data are
     ("serving", "onnx_export"),  # the session that runs a graph
+    ("testing", "artifacts"),  # the checks train and load as users do
 }
 """Imports between folders of one level; all others import only what stands below them."""
 

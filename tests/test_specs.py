@@ -168,6 +168,45 @@ def test_a_later_option_is_part_of_a_recipe_only_where_it_is_changed(value: bool
 
 
 @pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("lr", "float", None, "", 10, 1), "low = 10 is above high = 1"),
+        (("lr", "float", None, "", math.nan), "low and high must be numbers"),
+        (("lr", "float", None, "", "0"), "low and high must be numbers"),
+        (("lr", "double", 0.1), "type 'double' is not one of float, int"),
+        (("lr", "bool", True, "", 0), "type bool has no bounds"),
+        ((5, "float", 0.1), "its name must be a string"),
+        (("m", "str", "a", "", None, None, "abc"), "write a tuple of strings"),
+        (("m", "str", "a", "", None, None, (1,)), "write a tuple of strings"),
+        (("m", "int", 1, "", None, None, ("1",)), "only options of type str have choices"),
+    ],
+)
+def test_an_option_that_no_value_fits_is_refused(arguments: tuple[Any, ...], says: str) -> None:
+    """When it is declared, not when somebody sets it."""
+    with pytest.raises(PluginError, match=says):
+        Option(*arguments)
+
+
+def test_choices_and_options_may_be_lists() -> None:
+    """They are kept as tuples."""
+    option = Option("m", "str", "a", choices=["a", "b"])  # type: ignore[arg-type]  # a list
+    assert option.choices == ("a", "b")
+    spec = Spec("backbone", "net", "a:b", "", [option])  # type: ignore[arg-type]  # a list
+    assert spec.options == (option,)
+
+
+@pytest.mark.parametrize("name", [5, None, ("net",), b"net"])
+def test_a_name_that_is_no_string_is_refused(name: Any) -> None:
+    """It would break the listing of all components."""
+    with pytest.raises(PluginError, match="a name is a string"):
+        Spec("backbone", name, "a:b", "")
+    with pytest.raises(PluginError, match=r"is not 'package\.module:attribute'"):
+        Spec("backbone", "net", name, "")
+    with pytest.raises(PluginError, match="options must be"):
+        Spec("backbone", "net", "a:b", "", (name,))
+
+
+@pytest.mark.parametrize(
     ("type", "value", "spelling"),
     [
         ("bool", "False", "false"),

@@ -264,9 +264,13 @@ def test_a_thread_may_lock_a_folder_twice_and_another_may_not(tmp_path: Path) ->
 
 def test_a_folder_that_was_locked_for_nothing_is_removed(tmp_path: Path) -> None:
     """A command that fails before it writes leaves no empty folder; other files stay."""
-    with exclusive(tmp_path / "new"):
+    with exclusive(tmp_path / "new" / "below"):
         pass
     assert not (tmp_path / "new").exists()
+    (tmp_path / "empty").mkdir()
+    with exclusive(tmp_path / "empty"):
+        pass
+    assert list((tmp_path / "empty").iterdir()) == []
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "notes.txt").touch()
     with exclusive(tmp_path / "old"):

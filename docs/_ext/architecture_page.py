@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from html import escape
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("codec", "errors", "storage", "choices", "specs", "hookspecs", "contracts", "card"),
+    (
+        *("codec", "errors", "storage", "documents", "signals", "choices"),
+        *("specs", "hookspecs", "contracts", "card"),
+    ),
     ("recipe", "result", "plugins", "scaffold"),
     (
         "imaging",

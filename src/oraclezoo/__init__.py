@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from oraclezoo.pruning.prune import prune
     from oraclezoo.quantization.export import export
     from oraclezoo.quantization.onnx import quantize
+    from oraclezoo.quantization.temperature import calibrate
     from oraclezoo.recipe import Recipe
     from oraclezoo.result import Result
     from oraclezoo.search.compress import compress
@@ -44,6 +45,7 @@ __all__ = [
     "Run",
     "__version__",
     "bench",
+    "calibrate",
     "compress",
     "export",
     "leaderboard",
@@ -65,6 +67,7 @@ _WHERE = {
     "Result": "oraclezoo.result",
     "Run": "oraclezoo.artifacts.run",
     "bench": "oraclezoo.benching.bench",
+    "calibrate": "oraclezoo.quantization.temperature",
     "compress": "oraclezoo.search.compress",
     "export": "oraclezoo.quantization.export",
     "leaderboard": "oraclezoo.api",

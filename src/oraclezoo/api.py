@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oraclezoo.errors import UsageError
 from oraclezoo.plugins.registry import Registry, build_registry
 
 if TYPE_CHECKING:
@@ -30,21 +31,38 @@ def registry(*, strict: bool = False) -> Registry:
 
 
 def leaderboard(
-    results: Iterable[Result], *, track: str | None = None, division: str | None = None
+    results: str | Path | Result | Iterable[Result | str | Path],
+    *,
+    track: str | None = None,
+    division: str | None = None,
 ) -> Table:
     """Return the leaderboard of results of one track and division.
 
     Args:
-        results: Results, e.g. from :meth:`Result.load`.
+        results: Results, e.g. of :func:`oraclezoo.bench`, or files and folders of results; one of
+            them or several.
         track: Keep only results of this track.
         division: Keep only results of this division, "closed" or "open".
 
     Raises:
-        UsageError: The results belong to several tables.
-    """
-    from oraclezoo.ranking.table import leaderboard as rank
+        UsageError: The results belong to several tables, or an item is not a result.
+        ResultError: There are no results, or one is invalid.
 
-    return rank(results, track=track, division=division)
+    >>> import oraclezoo as oz
+    >>> oz.leaderboard("results", track="glyphs-3k")  # doctest: +SKIP
+    """
+    from oraclezoo.ranking.load import load_results
+    from oraclezoo.ranking.table import leaderboard as rank
+    from oraclezoo.result import Result
+
+    items = [results] if isinstance(results, (str, Path, Result)) else list(results)
+    sources = [item for item in items if isinstance(item, (str, Path))]
+    loaded = [item for item in items if isinstance(item, Result)]
+    if len(sources) + len(loaded) < len(items):
+        raise UsageError("leaderboard takes results, or files and folders of results")
+    return rank(
+        [*loaded, *(load_results(sources) if sources else ())], track=track, division=division
+    )
 
 
 def receipt(model: Model | str | Path) -> list[dict[str, Any]]:

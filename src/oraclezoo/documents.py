@@ -1,4 +1,4 @@
-"""Reading of TOML and JSON documents, which may be damaged or come from strangers.
+"""Reading of TOML and JSON documents, which may be corrupt or untrusted.
 
 Each function raises OSError if a file cannot be read and ValueError if its content cannot be used;
 callers add the file's name and what to do. A light import.

@@ -32,6 +32,7 @@ from oraclezoo.errors import (
     InterruptedRunError,
     OracleZooError,
     OutOfMemoryError,
+    PluginError,
 )
 from oraclezoo.signals import STOPPING
 
@@ -39,6 +40,9 @@ _REASONS: dict[type[OracleZooError], str] = {
     DivergedError: "diverged",
     OutOfMemoryError: "out-of-memory",
 }
+
+END = "end"
+"""Last line of a job whose function returned; without it the process ended early."""
 
 STDERR_KEPT = 4000
 """Characters of a failed job's standard error that its last event carries."""
@@ -122,6 +126,11 @@ class Channel:
             self._events.write(json.dumps(document) + "\n")
         except BrokenPipeError:
             self._stopping = True
+
+    def end(self) -> None:
+        """Tell the parent process that the job is complete."""
+        with suppress(BrokenPipeError):
+            self._events.write(json.dumps({"event": END}) + "\n")
 
     def message(self, text: str) -> None:
         """Send a line of text for the user.
@@ -212,6 +221,7 @@ class _Process:
         self, request: Request, on_event: Callable[[Event | None], None], threads: int | None
     ) -> None:
         self.last: Event = Ended()
+        self.completed = False
         self.stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115  # closed by end
         limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         self.process = subprocess.Popen(
@@ -234,7 +244,10 @@ class _Process:
         try:
             for line in self.process.stdout:
                 document = json.loads(line)
-                on_event(decode(_attribute(document["event"]), document["fields"]))
+                if document["event"] == END:
+                    self.completed = True
+                else:
+                    on_event(decode(_attribute(document["event"]), document["fields"]))
         finally:
             on_event(None)
 
@@ -250,7 +263,7 @@ class _Process:
         assert self.process.stdout is not None
         self.process.stdout.close()
         with self.stderr:
-            if not status:
+            if not status and self.completed:
                 return self.last
             self.stderr.seek(0)
             text = self.stderr.read()
@@ -265,7 +278,7 @@ def _post_mortem(status: int, stderr: str) -> Failed:
     if status < 0:
         name = signal.Signals(-status).name
         return Failed("killed", f"the job's process was killed by {name}{detail}")
-    return Failed("error", f"the job's process ended with status {status}{detail}")
+    return Failed("error", f"the job's process ended early with status {status}{detail}")
 
 
 def to_json(request: Request) -> str:
@@ -298,6 +311,7 @@ def main() -> int:
         function = _attribute(document["action"])
         kind = typing.get_type_hints(function)["request"]
         function(decode(kind, document["request"]), channel)
+        channel.end()
     except InterruptedRunError as error:
         channel.send(Failed("interrupted", str(error)))
         return error.exit_code
@@ -308,15 +322,24 @@ def main() -> int:
         text = str(error) or "the process ran out of memory"
         channel.send(Failed("out-of-memory", text))
         return 1
-    except Exception as error:
+    except BaseException as error:  # a component may raise anything, SystemExit too
         import traceback
 
         traceback.print_exc()
         memory = "OutOfMemory" in type(error).__name__ or "can't allocate memory" in str(error)
         reason = "out-of-memory" if memory else "error"
-        channel.send(Failed(reason, f"{type(error).__name__}: {error}"))
+        message = f"{type(error).__name__}: {error}"
+        channel.send(Failed(reason, str(_named(error) or message)))
         return 1
     return 0
+
+
+def _named(error: BaseException) -> PluginError | None:
+    """Return the error that names the plugin whose code raised ``error``, if it is one."""
+    from oraclezoo.plugins.blame import blamed
+    from oraclezoo.plugins.registry import build_registry
+
+    return blamed(error, build_registry())
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ FETCHED_MODEL = "oraclezoo.serving.store:fetched"
 """The two allowed targets of specs of kind "model"."""
 
 OptionType = Literal["float", "int", "bool", "str", "floats"]
+OPTION_TYPES: tuple[OptionType, ...] = ("float", "int", "bool", "str", "floats")
 Value = float | int | bool | str | tuple[float, ...] | None
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)?")
@@ -43,6 +44,8 @@ class Option:
     recipes while it has its default, which must give the behaviour before the option existed, so
     that recipe hashes do not change.
 
+    Raises PluginError if a field is invalid.
+
     >>> Option("lr", "float", 0.1, "learning rate", low=0.0).check(0.5, "optimizer")
     0.5
     """
@@ -55,6 +58,28 @@ class Option:
     high: float | None = None
     choices: tuple[str, ...] = ()
     later: bool = False
+
+    def __post_init__(self) -> None:
+        where = f"option {self.name!r}"
+        if not isinstance(self.name, str):
+            raise PluginError(f"{where}: its name must be a string")
+        if self.type not in OPTION_TYPES:
+            raise PluginError(
+                f"{where}: type {self.type!r} is not one of {', '.join(OPTION_TYPES)}"
+            )
+        choices: object = self.choices
+        if not isinstance(choices, (tuple, list)) or not all(isinstance(c, str) for c in choices):
+            raise PluginError(f"{where}: choices are {choices!r}; write a tuple of strings")
+        object.__setattr__(self, "choices", tuple(choices))
+        if choices and self.type != "str":
+            raise PluginError(f"{where}: only options of type str have choices")
+        bounds = [bound for bound in (self.low, self.high) if bound is not None]
+        if bounds and self.type in ("bool", "str"):
+            raise PluginError(f"{where}: an option of type {self.type} has no bounds")
+        if any(type(bound) not in (int, float) or math.isnan(bound) for bound in bounds):
+            raise PluginError(f"{where}: low and high must be numbers")
+        if len(bounds) == 2 and bounds[0] > bounds[1]:
+            raise PluginError(f"{where}: low = {self.low:g} is above high = {self.high:g}")
 
     def check(self, value: object, where: str) -> Value:
         """Return ``value`` as this option's type.
@@ -149,12 +174,17 @@ class Spec:
         where = f"spec {self.name!r}"
         if self.kind not in KINDS:
             raise PluginError(f"{where}: kind '{self.kind}' is not one of {', '.join(KINDS)}")
-        if not _NAME.fullmatch(str(self.name)):
+        name: object = self.name  # a plugin may pass anything
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise PluginError(
-                f"{where}: a name may contain letters, digits, '.', '_', '+', '-' and one '/'"
+                f"{where}: a name is a string of letters, digits, '.', '_', '+', '-' and one '/'"
             )
-        if not _TARGET.fullmatch(str(self.target)):
-            raise PluginError(f"{where}: target '{self.target}' is not 'package.module:attribute'")
+        target: object = self.target
+        if not isinstance(target, str) or not _TARGET.fullmatch(target):
+            raise PluginError(f"{where}: target {self.target!r} is not 'package.module:attribute'")
+        if not all(isinstance(option, Option) for option in self.options):
+            raise PluginError(f"{where}: options must be oraclezoo.specs.Option")
+        object.__setattr__(self, "options", tuple(self.options))
         names = [option.name for option in self.options]
         if len(set(names)) != len(names):
             raise PluginError(f"{where}: an option is declared twice")
@@ -196,7 +226,9 @@ class Spec:
             target: Any = importlib.import_module(module_name)
             for part in attribute.split("."):
                 target = getattr(target, part)
-        except Exception as error:  # a plugin's import may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin's import may raise anything, SystemExit too
             raise PluginError(
                 f"{who} cannot be imported ({type(error).__name__}: {error})"
             ) from error

@@ -233,8 +233,9 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 def exclusive(folder: Path) -> Iterator[None]:
     """Lock a folder for this thread during the block; a second process is refused.
 
-    The system frees the lock of a process that dies. The block may lock the same folder again. A
-    folder that holds nothing but the lock file afterwards is removed.
+    The system frees the lock of a process that dies. The block may lock the same folder again. If
+    nothing but the lock file is in the folder afterwards, it and the folders created for it are
+    removed.
 
     Args:
         folder: The folder; it is created if necessary.
@@ -248,6 +249,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     """
     import filelock  # 40 ms, only needed to write
 
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock((folder / LOCK).resolve(), is_singleton=True)
     try:
@@ -263,16 +265,17 @@ def exclusive(folder: Path) -> Iterator[None]:
         yield
     finally:
         if not lock.lock_counter > 1:
-            _remove_if_unused(folder)
+            _remove_if_unused(folder, created)
         lock.release()
 
 
-def _remove_if_unused(folder: Path) -> None:
-    """Remove a locked folder that holds nothing but its lock file."""
+def _remove_if_unused(folder: Path, created: list[Path]) -> None:
+    """Remove the lock file, and what was created for it, if a locked folder holds nothing else."""
     with suppress(OSError):
         if [path.name for path in folder.iterdir()] == [LOCK]:
             (folder / LOCK).unlink()
-            folder.rmdir()
+            for path in created:
+                path.rmdir()
 
 
 def _is_running(process: int) -> bool:

@@ -23,7 +23,7 @@ def test_train_then_evaluate(here: Path, tiny_idx: Path) -> None:
     folder = result.stdout.splitlines()[0]
     assert Path(folder).is_dir()
     assert "validation" in result.stdout
-    assert "2/2" in result.stderr
+    assert "4/4" in result.stderr
     again = train(tiny_idx, "--resume", "--json")
     assert json.loads(again.stdout)["data"]["status"] == "done"
     scored = oraclezoo("evaluate", folder, "--data-dir", tiny_idx, "--device", "cpu")

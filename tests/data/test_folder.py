@@ -81,6 +81,12 @@ def test_what_the_folder_says_of_itself(tmp_path: Path) -> None:
     assert read_about(tmp_path) == About(None, None, False)
     (tmp_path / "dataset.toml").write_text('classes = ["a", "b"]\nflip_keeps_label = true\n')
     assert read_about(tmp_path) == About(("a", "b"), None, True)
+    (tmp_path / "dataset.toml").write_text(
+        f'name = "yi-script"\nsource = "https://example.org/yi"\n[sha256]\n"a.gz" = "{"0" * 64}"\n'
+    )
+    about = read_about(tmp_path)
+    assert (about.name, about.source) == ("yi-script", "https://example.org/yi")
+    assert about.sha256 == {"a.gz": "0" * 64}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +99,12 @@ def test_what_the_folder_says_of_itself(tmp_path: Path) -> None:
         ('classes = ["a", "a"]', "unique, non-empty names"),
         ('classes = ["a", ""]', "unique, non-empty names"),
         ("classes = [", "dataset.toml: "),
+        ('name = "Yi Script"', "'name' must be lower-case letters"),
+        ('name = "../../etc"', "'name' must be lower-case letters"),
+        ("name = 3", "'name' must be lower-case letters"),
+        ('name = "glyphs-3k"', "'glyphs-3k' is a built-in track"),
+        ("source = 3", "'source' must be a string"),
+        ("sha256 = 3", "'sha256' must be a table of digests"),
     ],
 )
 def test_dataset_toml_is_strict(text: str, complaint: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from oraclezoo.data import download, tracks, upstream
 from oraclezoo.data.characters import CLASSES, GLYPHS
-from oraclezoo.data.dataset import SPLITS, ArrayDataset
+from oraclezoo.data.dataset import SPLITS, ArrayDataset, digests
 from oraclezoo.data.idx import write_idx
 from oraclezoo.data.splits import by_image_hash
 from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
@@ -283,7 +283,7 @@ def test_files_of_two_uploads_are_refused(
         monkeypatch.setitem(FILES, name, record)
     dataset = tracks.idx(data_dir=made_up)
     with pytest.raises(DataError, match=r"files of two uploads.*2022-05-13.*2022-05-19") as caught:
-        images_of(dataset)
+        digests(dataset, *SPLITS)
     assert "different orders" in str(caught.value)
 
 

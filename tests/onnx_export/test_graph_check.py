@@ -58,7 +58,7 @@ IMAGES = np.zeros((3, SIZE, SIZE), np.uint8)
 )
 def test_output_that_is_not_probabilities_is_refused(values: object) -> None:
     """Every user of the classifier is protected, in torch or without it."""
-    with pytest.raises(ResultError, match="it: the model's output is not probabilities"):
+    with pytest.raises(ResultError, match="it: the model's outputs are not probabilities"):
         classifier(constant(values)).probabilities(IMAGES)
 
 

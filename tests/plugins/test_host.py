@@ -71,6 +71,32 @@ QUARANTINED = {
         "correct",
     ),
     "fact": (hook("return [Spec('backbone', 'n', 'a:b', '', facts={'x': object()})]"), "'x'", ""),
+    "fact of another type": (
+        hook("return [Spec('backbone', 'n', 'a:b', '', facts={'prunable': 'false'})]"),
+        "fact 'prunable' is 'false'",
+        "must be of type bool",
+    ),
+    "option called name": (
+        hook("return [Spec('backbone', 'n', 'a:b', '', (Option('name', 'str', 'x'),))]"),
+        "an option cannot be called 'name'",
+        "identifier",
+    ),
+    "timm's names": (
+        hook("return [Spec('backbone', 'timm/foo', 'a:b', '')]"),
+        "names that begin with 'timm/'",
+        "rename",
+    ),
+    "name is no string": (hook("return [Spec('backbone', 5, 'a:b', '')]"), "spec 5", "zoo-x"),
+    "bounds the wrong way": (
+        hook("return [Spec('backbone', 'n', 'a:b', '', (Option('w', 'int', None, '', 10, 1),))]"),
+        "option 'w': low = 10 is above high = 1",
+        "zoo-x",
+    ),
+    "choices in one string": (
+        hook("return [Spec('backbone', 'n', 'a:b', '', (Option('m', 'str', 'a', choices='b'),))]"),
+        "option 'm': choices are 'b'; write a tuple",
+        "zoo-x",
+    ),
     "summary of two lines": (
         hook("return [Spec('backbone', 'n', 'a:b', 'one\\ntwo')]"),
         "single line",
@@ -131,11 +157,35 @@ def test_an_entry_point_whose_module_is_gone_is_quarantined(site: Any) -> None:
     assert plugin.fix == "reinstall it: pip install --force-reinstall zoo-x"
 
 
-def test_keyboard_interrupt_in_a_plugin_stops_the_program(site: Any) -> None:
-    """Ctrl-C works while a plugin is imported."""
-    site.add("zoo-x", "raise KeyboardInterrupt")
+def test_ctrl_c_during_the_import_of_a_plugin_stops_the_program(site: Any) -> None:
+    """Ctrl-C belongs to the user, also while a plugin is being imported."""
+    site.add("zoo-x", "import signal\nsignal.raise_signal(signal.SIGINT)")
     with pytest.raises(KeyboardInterrupt):
         load(site)
+
+
+def test_a_keyboard_interrupt_that_nobody_pressed_is_the_plugins_fault(site: Any) -> None:
+    """A plugin that raises it is quarantined as for any other exception."""
+    site.add("zoo-x", "raise KeyboardInterrupt")
+    site.offer("zoo-y", "good")
+    bad, good = third_party(load(site))
+    assert (bad.status, good.status) == ("quarantined", "ok")
+    assert "KeyboardInterrupt" in bad.reason
+
+
+def test_a_fact_without_effect_is_a_note(site: Any) -> None:
+    """A newer oraclezoo may know it, so that the plugin works; the nearest known one is named."""
+    site.add("zoo-x", hook("return [Spec('backbone', 'n', 'a:b', '', facts={'prunabel': True})]"))
+    (plugin,) = third_party(load(site))
+    assert plugin.status == "ok"
+    ((why, fix),) = plugin.notes
+    assert "the fact 'prunabel', which has no effect; did you mean 'prunable'" in why
+    assert "rename" in fix
+
+
+def test_every_fact_of_a_built_in_component_is_known(site: Any) -> None:
+    """The table of facts is complete."""
+    assert load(site).plugins[0].notes == ()
 
 
 @pytest.mark.parametrize("declared", ["'>=1'", "'1'", "1", "'>=1, <2'", "'!=7,<=1,==1'", "None"])

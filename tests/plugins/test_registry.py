@@ -107,7 +107,7 @@ def test_an_unknown_name_lists_the_nearest() -> None:
         registry.get("backbone", "oraclezoo:resnet81")
     with pytest.raises(UnknownNameError, match="'zoo-b:net' or 'zoo-a:net'"):
         registry.get("backbone", "zoo-c:net")
-    with pytest.raises(UnknownNameError, match="no plugin of distribution 'zoo-c' is installed"):
+    with pytest.raises(UnknownNameError, match="'zoo-c' is not installed: pip install zoo-c; did"):
         registry.get("backbone", "zoo-c:net")
 
 

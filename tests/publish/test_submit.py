@@ -102,6 +102,17 @@ def put(*path: str | int, value: Any) -> Callable[[Path], None]:
     return lambda file: edit(file, change)
 
 
+def plugin(source: str, version: str = "0.1.0") -> Callable[[Path], None]:
+    """A result whose backbone is from the distribution ``zoo-x``."""
+
+    def change(document: Document) -> None:
+        document["components"]["backbone"] |= {"distribution": "zoo-x", "version": "0.1.0"}
+        code = hashlib.sha256(source.encode()).hexdigest()
+        document["plugins"] = {"zoo-x": {"version": version, "sha256": code, "source": source}}
+
+    return lambda file: edit(file, change)
+
+
 def edit_recipe(file: Path) -> None:
     """Change the learning rate and update the hash."""
 
@@ -197,6 +208,21 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "recipe",
         r"components\.optimizer is oraclezoo:muon",
     ),
+    "plugin without code": (
+        put("components", "backbone", "distribution", value="zoo-x"),
+        "plugins",
+        "the code of zoo-x 0.1.0 is not stated",
+    ),
+    "editable plugin": (
+        plugin("editable"),
+        "plugins",
+        "zoo-x 0.1.0 was an editable checkout, which nobody else can install",
+    ),
+    "plugin of another version": (
+        plugin("index", version="9"),
+        "plugins",
+        "zoo-x is 0.1.0 in components and 9 in plugins",
+    ),
     "versions": (
         put("libraries", value={"python": "3.11"}),
         "provenance",
@@ -221,6 +247,18 @@ def test_a_forgery_is_refused_for_its_reason(name: str, honest: Path, registry: 
     refused = check(honest, registry).refused
     assert {finding.rule for finding in refused} & set(rule.split("|")), refused
     assert any(_says(reason, finding.text) for finding in refused), refused
+
+
+@pytest.mark.parametrize(
+    ("source", "ok"), [("index", True), ("url", True), ("local", None), ("editable", False)]
+)
+def test_a_plugin_must_be_available_to_others(
+    source: str, ok: bool | None, honest: Path, registry: Registry
+) -> None:
+    """Nobody is known to be able to install what was installed from a local path."""
+    plugin(source)(honest)
+    (finding,) = [one for one in check(honest, registry).findings if one.rule == "plugins"]
+    assert finding.ok is ok
 
 
 def _says(reason: str, text: str) -> bool:

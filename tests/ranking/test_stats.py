@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as scipy_stats
+from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from oraclezoo.ranking.stats import LEVEL, MIN_COMMON_SEEDS, compare, holm, interval, paired
@@ -112,13 +113,18 @@ def test_interval_follows_the_formula(correct: Bools) -> None:
     """Mean, standard error, degrees of freedom and limits follow the protocol."""
     result = interval(correct[0])
     mean, se, df = naive_error(correct[0].astype(float))
-    half = se * float(student.ppf(0.975, df)) if se > 1e-9 else 0.0
     np.testing.assert_allclose(
-        (result.mean, result.se, result.low, result.high, result.seed_std),
-        (mean, se, mean - half, mean + half, correct[0].mean(axis=1).std(ddof=1)),
+        (result.mean, result.se, result.seed_std),
+        (mean, se, correct[0].mean(axis=1).std(ddof=1)),
         atol=1e-8,
     )
+    assert 0 <= result.low <= mean <= result.high <= 1
     if se > 1e-9:
+        t = float(student.ppf(0.975, df))
+        size = min(mean * (1 - mean) / se**2, correct[0].size)
+        for end in (result.low, result.high):  # where the score test is at its limit
+            if 1e-6 < end < 1 - 1e-6:
+                assert (mean - end) ** 2 == pytest.approx(t**2 * end * (1 - end) / size, rel=1e-6)
         assert result.df == pytest.approx(df)
 
 
@@ -129,10 +135,25 @@ def test_one_seed_has_a_mean_and_no_interval() -> None:
     assert np.isnan([result.se, result.df, result.low, result.high, result.seed_std]).all()
 
 
-def test_no_variance_makes_a_point() -> None:
-    """With zero variance, the interval has zero width."""
-    result = interval(np.ones((5, 7), dtype=bool))
-    assert (result.mean, result.se, result.low, result.high) == (1.0, 0.0, 1.0, 1.0)
+@pytest.mark.parametrize("right", [True, False])
+def test_no_variance_leaves_wilsons_interval_of_the_images(right: bool) -> None:
+    """All right, or all wrong, at every seed: as scipy's interval of seven of seven, or of none."""
+    found = interval(np.full((5, 7), right))
+    due = binomtest(7 * right, 7).proportion_ci(0.95, method="wilson")
+    assert (found.mean, found.se) == (float(right), 0.0)
+    assert (found.low, found.high) == pytest.approx((due.low, due.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_an_interval_stays_within_0_and_1(seeds: int) -> None:
+    """Where the mean plus and minus t times the standard error reaches 112% or -9%."""
+    correct = np.ones((seeds, 40), dtype=bool)
+    correct[0, :12] = False
+    found = interval(correct)
+    assert found.mean + float(student.ppf(0.975, found.df)) * found.se > 1
+    assert 0 < found.low < found.mean < found.high < 1
+    other = interval(~correct)
+    assert (other.low, other.high) == pytest.approx((1 - found.high, 1 - found.low))
 
 
 @settings(deadline=None, max_examples=60)

@@ -6,18 +6,20 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from rich.console import Console
 
+from oraclezoo.card import PluginSource
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.ranking import ledger
 from oraclezoo.ranking.load import Entry
 from oraclezoo.ranking.rows import Row
 from oraclezoo.ranking.table import Table, leaderboard, tables
-from oraclezoo.result import Failure
+from oraclezoo.result import ComponentRecord, Failure, Result
 
 MakeEntry = Callable[..., Entry]
 Bools = npt.NDArray[np.bool_]
@@ -168,6 +170,23 @@ def test_rows_of_few_seeds_have_no_rank(make_entry: MakeEntry, three: list[Entry
     assert leaderboard([three[0]]).rows[0].rank == 1
 
 
+def test_few_seeds_have_an_interval_within_0_and_100_that_is_called_rough(
+    make_entry: MakeEntry, three: list[Entry]
+) -> None:
+    """Two seeds, one all wrong, and five that are all right."""
+    halves = make_entry("halves", np.repeat([[True], [False]], 400, axis=1))
+    perfect = make_entry("perfect", np.ones((5, 400), dtype=bool))
+    table = leaderboard([halves, perfect, *three])
+    for row in table.rows:
+        assert row.ci95_low_percent is not None
+        assert row.ci95_high_percent is not None
+        assert 0 <= row.ci95_low_percent < row.ci95_high_percent <= 100
+    text = table.to_markdown()
+    assert text.count("2 seeds (fewer than 5: rough interval)") == 1
+    assert "Fewer than 5 seeds: such an interval is rough" in text
+    assert "rough" not in leaderboard(three).to_markdown()
+
+
 def test_failed_rows_come_last_with_their_reason(make_entry: MakeEntry, three: list[Entry]) -> None:
     """A recipe without a successful seed has no rank, and one line states the reason."""
     failures = (DIVERGED, Failure(1, "diverged", ""), Failure(2, "killed", ""))
@@ -312,3 +331,37 @@ def test_strangers_texts_are_escaped(make_entry: MakeEntry, form: str) -> None:
     if form == "csv":
         (row,) = csv.DictReader(io.StringIO(text))
         assert not any(value.startswith("=") for value in row.values())
+
+
+def test_other_plugin_code_makes_another_row(make_entry: MakeEntry) -> None:
+    """Equal recipes with a changed plugin are not replicates; with the same one they are."""
+    right = np.ones((5, 40), bool)
+    right[:, :7] = False
+    entries = []
+    for number, (version, code) in enumerate(
+        [("1.0", "a"), ("1.0", "b"), ("1.0", "b"), ("2.0", "b")]
+    ):
+        made = make_entry("one", right)
+        result = made.result
+        components = {
+            **result.components,
+            "backbone": ComponentRecord("zoo-x:net", "zoo-x", version),
+        }
+        plugins = {"zoo-x": PluginSource(version, code * 64, "index")}
+        changed = replace(result, id=f"one-{number}", components=components, plugins=plugins)
+        assert Result.from_json_dict(changed.to_json_dict()) == changed
+        entries.append(Entry(changed, made.predictions))
+    (table,) = tables(entries)
+    found = sorted((row.plugins, row.replicates) for row in table.rows)
+    assert found == [
+        ("zoo-x 1.0 (aaaaaaaa)", 0),
+        ("zoo-x 1.0 (bbbbbbbb)", 1),
+        ("zoo-x 2.0 (bbbbbbbb)", 0),
+    ]
+
+
+def test_a_result_of_built_in_components_has_no_entry_on_plugins(make_entry: MakeEntry) -> None:
+    """Documents of version 0.1 are read and written unchanged."""
+    result = make_entry("one", np.ones((5, 40), bool)).result
+    assert "plugins" not in result.to_json_dict()
+    assert result.plugin_key == ()

@@ -88,7 +88,7 @@ def test_the_chosen_is_the_best_within_the_bounds(done: tuple[Path, Model]) -> N
 def test_receipts_follow_the_steps_and_the_last_is_of_the_whole(done: tuple[Path, Model]) -> None:
     """The last receipt compares with the original float ONNX file, without test images."""
     *steps, whole = done[1].card.to_json()["receipts"]
-    names = [result["step"] for result in steps]
+    names = [receipt["step"] for receipt in steps]
     expected = ["prune", "export", "quantize"]
     assert names == [n for n in expected if n in names]
     assert whole["step"] == "compress"
@@ -134,12 +134,12 @@ def test_stopped_it_goes_on_and_repeats_no_trial(
     done: tuple[Path, Model], compress: Compress, tmp_path: Path
 ) -> None:
     """Resuming in the second trial gives the candidates of an uninterrupted search."""
-    out, asked = tmp_path / "out", 0
+    out, calls = tmp_path / "out", 0
 
     def should_stop() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked == 5
+        nonlocal calls
+        calls += 1
+        return calls == 5
 
     with pytest.raises(InterruptedRunError, match="--resume"):
         compress(out, should_stop=should_stop)

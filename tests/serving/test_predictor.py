@@ -174,7 +174,7 @@ def test_outputs_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
     model.graph.node[-1].op_type = "Identity"
     del model.graph.node[-1].attribute[:]
     predictor = Predictor(write_model(tmp_path, model.SerializeToString()))
-    with pytest.raises(ResultError, match="are not probabilities"):
+    with pytest.raises(ResultError, match="outputs are not probabilities"):
         predictor.predict(drawn(1))
 
 

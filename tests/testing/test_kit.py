@@ -63,6 +63,12 @@ def gray_only(*, in_chans, num_classes, image_size):
     return Good(in_chans=1, num_classes=num_classes, image_size=28)
 
 
+class Auxiliary(Good):
+    def forward(self, x):
+        logits = super().forward(x)
+        return (logits, logits) if self.training else logits
+
+
 class Branches(Good):
     def forward(self, x):
         return super().forward(x * (1 if float(x.sum()) > 0 else 2))
@@ -105,6 +111,16 @@ class Counts(SGD):
 
 def counts(named_parameters, *, lr):
     return Counts([p for _, p in named_parameters if p.requires_grad], lr=lr)
+
+
+class Hoards(SGD):
+    def step(self, closure=None):
+        super().step(closure)
+        self.state[self.param_groups[0]["params"][0]]["seen"] = {1, 2}
+
+
+def hoards(named_parameters, *, lr):
+    return Hoards([p for _, p in named_parameters if p.requires_grad], lr=lr)
 
 
 class Switches(SGD):
@@ -174,6 +190,11 @@ class Divides(Good):
         return super().factor() / self.power
 
 
+class Invalid(Good):
+    def factor(self):
+        return float("nan") if self.last_epoch else 1.0
+
+
 class Forgets(Good):
     def get_lr(self):
         self.calls = getattr(self, "calls", 0) + 1
@@ -198,6 +219,7 @@ class OnMetric(Good):
         super().step()
 """
 DATASETS = """
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -241,12 +263,18 @@ class Draws(Good):
         return SimpleNamespace(images=images, labels=part.labels)
 
 
+class Moves(Good):
+    def split(self, name):
+        os.chdir("/")
+        return super().split(name)
+
+
 class Unsigned(Good):
     sha256 = {}
 
 
-good, floats, leaks, short, draws, unsigned = map(
-    opened, (Good, Floats, Leaks, Short, Draws, Unsigned)
+good, floats, leaks, short, draws, moves, unsigned = map(
+    opened, (Good, Floats, Leaks, Short, Draws, Moves, Unsigned)
 )
 """
 PLAIN = {"needs_closure": False, "train_eval": False, "separable": True}
@@ -264,6 +292,7 @@ CASES = [
     ("backbone", "Good", {"data_init": True}, "", "initialize"),
     ("backbone", "Good", {"prunable": True}, "", "prunable"),
     ("backbone", "Branches", {}, "", "onnx"),
+    ("backbone", "Auxiliary", {}, "", "training-step"),
     ("optimizer", "frozen", PLAIN, LR, "parameters"),
     ("optimizer", "upwards", PLAIN, LR, "convex"),
     ("optimizer", "counts", PLAIN, LR, "resume"),
@@ -272,6 +301,7 @@ CASES = [
     ("optimizer", "good", {**PLAIN, "train_eval": True}, LR, "train-eval"),
     ("optimizer", "switches", PLAIN, LR, "train-eval"),
     ("optimizer", "whole", PLAIN, LR, "separable"),
+    ("optimizer", "hoards", PLAIN, LR, "training-step"),
     ("scheduler", "Negative", {}, "", "bounds"),
     ("scheduler", "Peaks", {}, "", "bounds"),
     ("scheduler", "Flattens", {}, "", "proportion"),
@@ -279,11 +309,13 @@ CASES = [
     ("scheduler", "Forgets", {}, "", "resume"),
     ("scheduler", "Draws", {}, "", "determinism"),
     ("scheduler", "OnMetric", {"metric": True}, "", "metric"),
+    ("scheduler", "Invalid", {}, "", "training-step"),
     ("dataset", "floats", COUNTS, "", "splits"),
     ("dataset", "short", COUNTS, "", "complete"),
     ("dataset", "leaks", COUNTS, "", "disjoint"),
     ("dataset", "draws", COUNTS, "", "repeatable"),
     ("dataset", "unsigned", COUNTS, "", "description"),
+    ("dataset", "moves", COUNTS, "", "training-step"),
     ("dataset", "good", {**COUNTS, "synthetic": False}, "", "description"),
 ]
 SOURCES = {

@@ -57,7 +57,7 @@ def read_test_images(tiny_idx: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def test_a_run_folder_holds_what_the_design_says(run: oz.Run) -> None:
     """Recipe, record, metrics and two weight files; the record tells where all came from."""
-    names = {path.name for path in run.folder.iterdir()}
+    names = {path.name for path in run.folder.iterdir()} - {".lock"}
     assert names == {
         "recipe.toml",
         "run.json",
@@ -178,7 +178,8 @@ def test_a_model_is_bit_equal_in_a_fresh_process(
     assert np.array_equal(np.load(out), here.probabilities)
     assert here.labels.tolist() == here.probabilities.argmax(1).tolist()
     assert (here.labels == np.arange(40) % 4).mean() > 0.9
-    assert {path.name for path in folder.iterdir()} == {"model.json", "model.safetensors"}
+    files = {path.name for path in folder.iterdir()} - {".lock"}
+    assert files == {"model.json", "model.safetensors"}
 
 
 def test_best_and_last_are_both_there(run: oz.Run) -> None:
@@ -342,6 +343,10 @@ def test_refit_trains_on_both_parts_and_cannot_choose(
     run = oz.train(refit, data_dir=tiny_idx, out=tmp_path, device="cpu")
     assert run.record.train_images == 160
     assert run.outcome.examples == 160
+    assert run.outcome.validation_accuracy is run.outcome.validation_loss is None  # trained on
+    assert run.outcome.best_validation_accuracy is None
+    assert run.metrics[-1].validation_accuracy is run.metrics[-1].validation_loss is None
+    assert evaluate(run, data_dir=tiny_idx, results=tmp_path, device="cpu").trained_on
     with pytest.raises(UsageError, match="refit"):
         oz.train(
             refit.override({"train.keep": "best"}), data_dir=tiny_idx, out=tmp_path, device="cpu"

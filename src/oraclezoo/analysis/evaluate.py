@@ -17,6 +17,7 @@ from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.errors import UsageError
 from oraclezoo.plugins.registry import Registry, build_registry
+from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 
 
@@ -35,7 +36,8 @@ class Evaluation:
     """Scores of a run's model on a split.
 
     ``accuracy`` is in [0, 1], with Wilson's 95% interval over images, ``loss`` the cross-entropy
-    in nats. ``classes`` lists the classes with images in the split.
+    in nats. ``classes`` lists the classes with images in the split. ``trained_on`` is whether the
+    run was trained on these images, so that the scores say nothing about new ones.
     """
 
     run: str
@@ -47,6 +49,7 @@ class Evaluation:
     accuracy_ci95: tuple[float, float]
     loss: float
     classes: tuple[ClassRecall, ...]
+    trained_on: bool = False
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return the scores as a JSON document."""
@@ -117,7 +120,13 @@ def evaluate(
             )
             for label in np.unique(scores.labels)
         ),
+        trained_on=trained_on(recipe, split),
     )
+
+
+def trained_on(recipe: Recipe, split: str) -> bool:
+    """Return whether a recipe trains on the images of a split."""
+    return split == "train" or (split == "validation" and recipe.data.refit)
 
 
 def require_finished(run: Run) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.analysis.evaluate import require_finished, wilson
+from oraclezoo.analysis.evaluate import require_finished, trained_on, wilson
 from oraclezoo.artifacts.build import open_dataset
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import PLOTS, Run, writable
@@ -117,17 +117,18 @@ def _course(run: Run) -> Course:
     recipe, record = run.recipe, run.record
     none = Augment(elastic_grid=recipe.augment.elastic_grid)
     unfinished = "" if record.status == "done" else f", {record.status}"
-    images = f"{record.train_images:,} training and {record.validation_images:,} validation"
+    counts = f"{record.train_images:,} training and {record.validation_images:,} validation"
+    held_out = not recipe.data.refit  # runs of 0.1.0 have accuracies on images they trained on
     return Course(
         title=f"{recipe.name}, seed {record.provenance.seed}{unfinished}: training",
-        subtitle=f"{_track(run)}, {images} images",
+        subtitle=f"{_track(run)}, {counts} images{'' if held_out else ', all trained on'}",
         epochs=tuple(
             EpochMetrics(
                 epoch=row.epoch,
                 lr=row.lr,
                 train_loss=row.train_loss,
-                validation_loss=row.validation_loss,
-                validation_accuracy=row.validation_accuracy,
+                validation_loss=row.validation_loss if held_out else None,
+                validation_accuracy=row.validation_accuracy if held_out else None,
             )
             for row in run.metrics
         ),
@@ -151,6 +152,7 @@ def _scored(run: Run, model: Model, dataset: Dataset, split: str) -> Scored:
         subtitle=(
             f"{_track(run)}, {split}: {100 * correct / len(part.labels):.1f}% "
             f"({100 * low:.1f} to {100 * high:.1f}) of {len(part.labels):,} images"
+            f"{', trained on' if trained_on(run.recipe, split) else ''}"
         ),
         classes=tuple(dataset.classes),
         glyphs=tuple(dataset.glyphs),

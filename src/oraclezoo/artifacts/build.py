@@ -278,7 +278,11 @@ def _check_output(model: nn.Module, name: str, shape: dict[str, int], device: to
         raise PluginError(
             f"backbone '{name}' fails on images of {size} x {size}: {type(error).__name__}: {text}"
         ) from error
-    logits_shape = tuple(getattr(logits, "shape", ()))
+    if not isinstance(logits, Tensor):
+        raise PluginError(
+            f"backbone '{name}' returns a {type(logits).__name__}, not a tensor of logits"
+        )
+    logits_shape = tuple(logits.shape)
     if logits_shape != (2, classes):
         raise PluginError(
             f"backbone '{name}' returned shape {logits_shape} for 2 images, not (2, {classes})"

@@ -14,6 +14,7 @@ from safetensors.torch import load as load_tensors
 
 from oraclezoo.artifacts.build import build_backbone
 from oraclezoo.artifacts.model import GRAPH, WEIGHTS, Model
+from oraclezoo.artifacts.plugins import check_backbone
 from oraclezoo.card import Card
 from oraclezoo.codec import encode
 from oraclezoo.compression.channels.plan import Plan
@@ -93,7 +94,10 @@ def _read_graph(path: Path, card: Card) -> bytes | None:
     if entry is None:
         return None
     if entry.file != GRAPH or entry.precision not in PRECISIONS:
-        raise ValueError(f"onnx is {encode(entry)}")
+        raise ValueError(
+            f"onnx is {encode(entry)}; the file must be {GRAPH}, and the precision one of "
+            f"{', '.join(PRECISIONS)}"
+        )
     content = read_file(current(path, GRAPH), MAX_BYTES)
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise ValueError(f"the SHA-256 of {GRAPH} is not that in its card")
@@ -117,6 +121,7 @@ def assemble(card: Card, state: dict[str, torch.Tensor], registry: Registry, whe
     if card.backbone.options.get("pretrained"):
         raise ResultError(f"{where}: its card asks for pretrained weights beside its own")
     options = {key: value for key, value in card.backbone.options.items() if value is not None}
+    check_backbone(card, registry, where)
     try:
         plan = None if card.plan is None else Plan.from_json(card.plan)
         outline = _outline(registry, name, options, shape, plan)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from oraclezoo._version import __version__
+from oraclezoo.artifacts.plugins import changes, plugin_code
 from oraclezoo.artifacts.record import Provenance, RunRecord
 from oraclezoo.artifacts.run import OVERWRITE, Run
 from oraclezoo.artifacts.sources import code_sha256
@@ -58,6 +59,7 @@ def provenance(
         oraclezoo=__version__,
         code_sha256=code_sha256(),
         components=components(recipe, registry),
+        plugins=plugin_code(recipe, registry),
         data_sha256=digests(dataset, "train", "validation"),
         compile=execution.compile,
         deterministic=execution.deterministic,
@@ -67,7 +69,7 @@ def provenance(
 
 
 def check_resumable(run: Run, current: Provenance) -> None:
-    """Raise UsageError unless a run was started with the same data and components.
+    """Raise UsageError unless a run was started with the same data, components and plugins.
 
     The version of oraclezoo itself may differ: its checkpoints are compatible.
     """
@@ -81,6 +83,12 @@ def check_resumable(run: Run, current: Provenance) -> None:
     ):
         if before != now:
             raise UsageError(f"{run.folder} was started with other {what}; {OVERWRITE}")
+    # runs of version 0.1 have no record of it
+    changed = changes(earlier.plugins, current.plugins) if earlier.plugins else []
+    if changed:
+        raise UsageError(
+            f"{run.folder} was started with other code: {'; '.join(changed)}; {OVERWRITE}"
+        )
 
 
 def _comparable(sources: Mapping[str, Source]) -> dict[str, Source]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from oraclezoo.card import Card, RecipeId, Source
+from oraclezoo.card import Card, PluginSource, RecipeId, Source
 from oraclezoo.codec import decode, encode
 from oraclezoo.errors import ResultError
 
@@ -32,6 +32,7 @@ class Provenance:
         oraclezoo: Version of oraclezoo.
         code_sha256: SHA-256 of its code.
         components: Distribution and version of each component, by kind.
+        plugins: Version and code of each distribution other than oraclezoo, by name.
         data_sha256: SHA-256 of the files of training and validation images.
         compile: ``"auto"``, ``"on"`` or ``"off"``.
         deterministic: Whether deterministic algorithms are used.
@@ -50,11 +51,12 @@ class Provenance:
     deterministic: bool
     hardware: Mapping[str, str | int | None]
     libraries: Mapping[str, str]
+    plugins: Mapping[str, PluginSource] = field(default_factory=dict)
     source: SourceRun | None = field(default=None, metadata={"json": "run"})
 
     def __post_init__(self) -> None:
         # mappings that compare equal to those of a file
-        for name in ("components", "data_sha256", "hardware", "libraries"):
+        for name in ("components", "plugins", "data_sha256", "hardware", "libraries"):
             object.__setattr__(self, name, dict(getattr(self, name)))
 
 
@@ -63,7 +65,8 @@ class Outcome:
     """Totals of a finished run, including pre-training, teachers and fine-tuning.
 
     ``best_epoch`` and ``best_validation_accuracy`` are of the best epoch, ``compiled`` whether
-    ``torch.compile`` was used; a compressed variant has none of these.
+    ``torch.compile`` was used; a compressed variant has none of these. Validation metrics are None
+    if the validation images were trained on (``data.refit``).
     """
 
     steps: int
@@ -71,8 +74,8 @@ class Outcome:
     train_s: float
     compile_s: float
     compiled: bool | None = None
-    validation_accuracy: float
-    validation_loss: float
+    validation_accuracy: float | None
+    validation_loss: float | None
     best_epoch: int | None = None
     best_validation_accuracy: float | None = None
     peak_memory_bytes: int | None
@@ -100,10 +103,13 @@ class Pretraining(Preparation):
 
 @dataclass(frozen=True, kw_only=True)
 class Teaching(Preparation):
-    """Record of the training of teachers, with the validation accuracy of each."""
+    """Record of the training of teachers, with the validation accuracy of each.
+
+    It is None for teachers that were trained on the validation images.
+    """
 
     teachers: int
-    validation_accuracy: tuple[float, ...]
+    validation_accuracy: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)

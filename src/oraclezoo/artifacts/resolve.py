@@ -7,13 +7,14 @@ from pathlib import Path
 
 from oraclezoo.artifacts.load import load
 from oraclezoo.artifacts.model import Model
+from oraclezoo.artifacts.plugins import with_install
 from oraclezoo.artifacts.run import Run
 from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
 from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
-from oraclezoo.errors import DataError, ResultError, UsageError
+from oraclezoo.errors import DataError, ResultError, UnknownNameError, UsageError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking import ledger
 from oraclezoo.result import data_key
@@ -74,13 +75,16 @@ def open_data(
     name = track or _trained_on(model)
     if name is None:
         raise UsageError("the model's card does not name its track; give one with --track")
-    dataset: Dataset = registry.create(
-        "dataset",
-        name,
-        data_dir=None if data_dir is None else Path(data_dir),
-        progress=progress,
-        stream_above=stream_limit(None, pick("cpu")),
-    )
+    try:
+        dataset: Dataset = registry.create(
+            "dataset",
+            name,
+            data_dir=None if data_dir is None else Path(data_dir),
+            progress=progress,
+            stream_above=stream_limit(None, pick("cpu")),
+        )
+    except UnknownNameError as error:
+        raise with_install(error, model.card) from error
     if len(dataset.classes) != len(model.classes):
         raise UsageError(f"{name} has {len(dataset.classes)} classes, not {len(model.classes)}")
     size = model.card.input.image_size

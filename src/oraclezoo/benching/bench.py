@@ -36,7 +36,7 @@ from oraclezoo.training.tracking import Trackers, choose
 
 
 def bench(
-    recipes: Iterable[Recipe | str | Path],
+    recipes: Recipe | str | Path | Iterable[Recipe | str | Path],
     *,
     track: str | None = None,
     seeds: int | Sequence[int] = 5,
@@ -63,7 +63,7 @@ def bench(
     A job that fails is recorded in the result of its recipe; the others continue.
 
     Args:
-        recipes: Recipes, their names, or paths of TOML files.
+        recipes: Recipes, their names, or paths of TOML files; one of them or several.
         track: Track that replaces those of the recipes.
         seeds: Number of seeds (0, 1, ...), or the seeds themselves.
         data_dir: Folder with the data set's files; None for the default folders.
@@ -102,11 +102,12 @@ def bench(
         raise UsageError("a benchmark needs at least one seed; give --seeds 1 or more")
     if jobs is not None and (not accuracy_only or jobs < 1):
         raise UsageError(
-            "jobs needs accuracy_only and a number from 1: bench --accuracy-only --jobs N"
+            "jobs must be at least 1 and requires accuracy_only: bench --accuracy-only --jobs N"
         )
     registry = registry or build_registry()
     variants = [compress] if isinstance(compress, str) else list(compress)
-    resolved = _resolved(recipes, track, variants, registry)
+    listed = [recipes] if isinstance(recipes, (Recipe, str, Path)) else recipes
+    resolved = _resolved(listed, track, variants, registry)
     shared = Shared(
         registry=registry,
         execution=Execution(
@@ -132,6 +133,9 @@ def bench(
         rows = _rows(
             resolved, shared, datasets, len(seed_list), Concurrent() if accuracy_only else None
         )
+        if not overwrite:
+            for row in rows.values():
+                row.refuse_other_data(seed_list)
         results = {recipe_hash: row.result(seed_list) for recipe_hash, row in rows.items()}
     return [results[recipe_hash] for recipe_hash in resolved]
 

@@ -273,12 +273,13 @@ def _outcome(
 ) -> Outcome:
     """Return the outcome in the form of a run's, with training and fine-tuning summed."""
     examples = sum(step.examples for step in fine_tuned)
+    held_out = trained.validation_accuracy is not None
     return Outcome(
         steps=trained.steps + examples // batch_size,
         examples=trained.examples + examples,
         train_s=trained.train_s + sum(step.train_s for step in fine_tuned),
         compile_s=trained.compile_s,
-        validation_accuracy=after.accuracy,
-        validation_loss=after.loss,
+        validation_accuracy=after.accuracy if held_out else None,
+        validation_loss=after.loss if held_out else None,
         peak_memory_bytes=trained.peak_memory_bytes,
     )

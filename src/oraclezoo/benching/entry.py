@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from oraclezoo._version import __version__
+from oraclezoo.artifacts.plugins import changes, encoded, plugin_code
 from oraclezoo.artifacts.provenance import components
 from oraclezoo.artifacts.record import Robustness
 from oraclezoo.artifacts.robustness import SEED, is_current
@@ -19,6 +21,8 @@ from oraclezoo.artifacts.run import Run, ScoredRecord
 from oraclezoo.artifacts.score import Score
 from oraclezoo.artifacts.sources import code_sha256
 from oraclezoo.benching.events import Measured
+from oraclezoo.benching.own_track import keep_track, name_of
+from oraclezoo.card import PluginSource
 from oraclezoo.codec import encode
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.corrupt import CORRUPTIONS, VERSION
@@ -28,8 +32,18 @@ from oraclezoo.measure import hardware
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking.predictions import save_predictions
 from oraclezoo.recipe import Recipe
-from oraclezoo.result import PROTOCOL, Failure, Result, data_key, make_id, timestamp
+from oraclezoo.result import (
+    PROTOCOL,
+    Failure,
+    PluginKey,
+    Result,
+    data_key,
+    make_id,
+    plugin_key,
+    timestamp,
+)
 from oraclezoo.result.check import CLOSED_EPOCHS, SCHEMA, beyond_closed
+from oraclezoo.result.own_track import id_part
 
 
 @dataclass(frozen=True)
@@ -83,10 +97,13 @@ def compose_result(
             f"{recipe.name}: its seeds were scored on different test files; run all of them again "
             "with --overwrite"
         )
-    identity = make_id(_short(recipe), recipe.name, recipe.hash, description["class"])
+    track = id_part(_short(recipe), name_of(jobs.dataset))
+    identity = make_id(track, recipe.name, recipe.hash, description["class"])
+    plugins = _plugins(jobs, records, registry)
     robustness = robustness_section([record.evaluated.robustness for record in records.values()])
     keeps = (jobs.timed, robustness is not None)
-    identity = _free(folder, identity, set(records), data_key(digests), *keeps)
+    key = data_key(digests), plugin_key(plugins)
+    identity = _free(folder, identity, set(records), key, *keeps)
     speeds = [
         record.evaluated.calibration_s
         for record in records.values()
@@ -115,7 +132,7 @@ def compose_result(
         "components": {kind: encode(each) for kind, each in components(recipe, registry).items()},
         "examples": examples,
         "seeds": [
-            _seed_row(seed, record, score, jobs.timed)
+            _seed_row(seed, record, score, jobs.timed, not recipe.data.refit)
             for (seed, record), score in zip(records.items(), scores, strict=True)
         ],
         "failures": [encode(failure) for failure in jobs.failures],
@@ -130,13 +147,37 @@ def compose_result(
     }
     if robustness is not None:
         document["robustness"] = robustness
+    if plugins:
+        document["plugins"] = encoded(plugins)
     result = Result.from_json_dict(document)
     result.save(folder)
+    keep_track(jobs.dataset, result, scores[0].labels if scores else None, folder)
     return result
 
 
-def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, robust: bool) -> str:
-    """Return an id whose result, if it exists, has the same data and no further content.
+def _plugins(
+    jobs: Jobs, records: Mapping[int, ScoredRecord], registry: Registry
+) -> dict[str, PluginSource]:
+    """Return the plugins that all runs were trained with. Raises ResultError if they differ."""
+    now = plugin_code(jobs.recipe, registry)
+    for seed in records:
+        changed = changes(jobs.runs[seed].record.provenance.plugins, now)
+        if changed:
+            raise ResultError(
+                f"{jobs.recipe.name}, seed {seed}: {'; '.join(changed)}; run the same command again"
+            )
+    return now
+
+
+def _free(
+    folder: Path,
+    identity: str,
+    seeds: set[int],
+    key: tuple[str, PluginKey],
+    timed: bool,
+    robust: bool,
+) -> str:
+    """Return an id whose result, if it exists, has the same data and plugins and no more content.
 
     Further content means other seeds, times or robustness.
     """
@@ -149,7 +190,8 @@ def _free(folder: Path, identity: str, seeds: set[int], key: str, timed: bool, r
         further = {score.seed for score in old.seeds} - seeds
         loses = not timed and any(score.train_s is not None for score in old.seeds)
         loses |= not robust and old.robustness is not None
-        if not further and not loses and (not old.seeds or old.track.data_key == key):
+        same = (old.track.data_key, old.plugin_key) == key
+        if not further and not loses and (not old.seeds or same):
             return taken
         taken = f"{identity}-{number}"
     raise AssertionError("count() does not end")
@@ -199,13 +241,16 @@ def _keep_predictions(folder: Path, identity: str, scores: list[Score]) -> dict[
     return {"file": file, "sha256": digest, "images": images, "classes": classes}
 
 
-def _seed_row(seed: int, record: ScoredRecord, score: Score, timed: bool) -> dict[str, Any]:
+def _seed_row(
+    seed: int, record: ScoredRecord, score: Score, timed: bool, held_out: bool
+) -> dict[str, Any]:
+    """Return a seed's scores; ``held_out``: the validation images were not trained on."""
     outcome = record.outcome
     return {
         "seed": seed,
         "accuracy": score.accuracy,
         "loss": score.loss,
-        "validation_accuracy": outcome.validation_accuracy,
+        "validation_accuracy": outcome.validation_accuracy if held_out else None,
         "train_s": outcome.train_s if timed else None,
         "compile_s": outcome.compile_s if timed else None,
         "steps": outcome.steps,

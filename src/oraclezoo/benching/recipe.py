@@ -17,9 +17,11 @@ from oraclezoo.benching.entry import Jobs, compose_result
 from oraclezoo.benching.events import EpochDone, Measured
 from oraclezoo.benching.progress import Detail, Progress, append_to_journal
 from oraclezoo.benching.requests import Measurement
+from oraclezoo.benching.reuse import differences
 from oraclezoo.benching.shared import JobKind, Position, Shared
 from oraclezoo.contracts import Dataset
-from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
+from oraclezoo.data.dataset import digests
+from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError, UsageError
 from oraclezoo.jobs import Event, Failed, Message, run_job
 from oraclezoo.ranking import ledger
 from oraclezoo.result import Failure, Result, data_key
@@ -155,16 +157,42 @@ class RecipeBench:
         self.end(seed, self._train(seed, resume=bool(status)))
 
     def end(self, seed: int, last: Event) -> None:
-        """Record the outcome of a job.
+        """Record the outcome of a job; one that left no scored run has failed.
 
         Args:
             seed: The seed.
             last: Last event of the job.
         """
+        if not isinstance(last, Failed):
+            try:
+                self.jobs.run(seed).scored()
+            except ResultError as error:
+                last = Failed("error", f"it left no run: {error}")
         if isinstance(last, Failed):
             self.fail(last, seed)
         else:
             self.finish(seed, "done")
+
+    def refuse_other_data(self, seeds: Sequence[int]) -> None:
+        """Check that no run folder of the seeds holds a run on other data, which would be replaced.
+
+        Args:
+            seeds: The seeds.
+
+        Raises:
+            UsageError: If one does.
+        """
+        for seed in seeds:
+            run = self.jobs.run(seed)
+            try:
+                record = run.record
+            except OracleZooError:
+                continue
+            if record.provenance.data_sha256 != digests(self.dataset, "train", "validation"):
+                raise UsageError(
+                    f"{run.folder} was trained on other data: choose another folder with --runs, "
+                    "or replace it with --overwrite"
+                )
 
     def status(self, seed: int) -> str:
         """Return the state of a reusable run of a seed.
@@ -182,7 +210,11 @@ class RecipeBench:
             record = run.record
         except OracleZooError:
             return ""
-        if not self.mode.is_reusable(record, self.jobs.provenance(seed)):
+        current = self.jobs.provenance(seed)
+        if not self.mode.is_reusable(record, current):
+            why = differences(record.provenance, current)
+            text = "; ".join(why) or "it was resumed, or trained with others at the same time"
+            self.report("message", seed, Message(f"trained again because {text}"))
             return ""
         if record.status != "done":
             return record.status if record.status in ("running", "interrupted") else ""

@@ -62,7 +62,10 @@ class InputShape:
         limits = (MAX_CHANNELS, MAX_CLASSES, MAX_IMAGE_SIZE)
         sizes = zip(dataclasses.astuple(self), limits, strict=True)
         if not all(0 < size <= limit for size, limit in sizes):
-            raise ValueError(f"input is {dataclasses.asdict(self)}")
+            raise ValueError(
+                f"input is {dataclasses.asdict(self)}; at most {MAX_CHANNELS} channels, "
+                f"{MAX_CLASSES:,} classes and {MAX_IMAGE_SIZE:,} pixels are supported"
+            )
 
     @property
     def image(self) -> dict[str, int]:
@@ -105,6 +108,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginSource:
+    """Version and code of a plugin's distribution.
+
+    ``sha256`` covers the names and contents of its files. ``source`` is ``index``, ``url``,
+    ``local`` or ``editable``, and is not compared: the code is the same.
+    """
+
+    version: str
+    sha256: str
+    source: str = field(compare=False)
+
+    @property
+    def text(self) -> str:
+        """Version and first digits of the code, for messages."""
+        return f"{self.version} (code {self.sha256[:8]})"
+
+
+@dataclass(frozen=True, slots=True)
 class RecipeId:
     """Name and hash of a recipe."""
 
@@ -116,7 +137,8 @@ class RecipeId:
 class Origin:
     """How a model was trained; ``refit`` says that it was trained on validation images too.
 
-    ``components`` are by kind, ``data_sha256`` by file of the training and validation splits.
+    ``components`` are by kind, ``data_sha256`` by file of the training and validation splits,
+    ``plugins`` by distribution other than oraclezoo.
     """
 
     oraclezoo: str
@@ -125,6 +147,7 @@ class Origin:
     seed: int
     components: Mapping[str, Source]
     data_sha256: Mapping[str, str]
+    plugins: Mapping[str, PluginSource] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +155,14 @@ class Calibration:
     """The temperature by which logits are divided before the softmax, and how it was fitted.
 
     ``by_a_twin`` says that it was fitted on a model without the validation images; ``before`` and
-    ``after`` hold ``loss`` and ``ece``.
+    ``after`` hold ``loss`` and ``ece``, the latter by cross-validation with ``folds``.
     """
 
     temperature: float
     split: str | None = None
     images: int | None = None
     by_a_twin: bool | None = None
+    folds: int | None = None
     before: Mapping[str, float] = field(default_factory=dict)
     after: Mapping[str, float] = field(default_factory=dict)
 
@@ -161,7 +185,9 @@ class OnnxEntry:
     def __post_init__(self) -> None:
         named = re.fullmatch(r"[\w-][\w.-]*", self.file)
         if not named or not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"onnx is {dataclasses.asdict(self)}")
+            raise ValueError(
+                f"onnx is {dataclasses.asdict(self)}; it must name a file and its SHA-256"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,10 @@ COMMANDS = {
         "oraclezoo.cli.quantize:command",
         "Convert a model to int8, fp16 or bf16; write a receipt.",
     ),
+    "calibrate": (
+        "oraclezoo.cli.calibrate:command",
+        "Calibrate the probabilities of a model.",
+    ),
     "compress": (
         "oraclezoo.cli.compress:command",
         "Search for the most accurate model within size and latency limits.",

@@ -96,8 +96,13 @@ def _outcome_text(record: RunRecord, outcome: Outcome) -> str:
     hardware, peak = record.provenance.hardware, outcome.peak_memory_bytes
     compiled = f" (compilation {outcome.compile_s:.1f} s)" if outcome.compile_s else ""
     memory = "" if peak is None else f", peak memory {peak / 1e6:,.0f} MB"
+    accuracy, images = outcome.validation_accuracy, record.validation_images
+    validation = (
+        f"no validation: its {images} images were trained on (data.refit)"
+        if accuracy is None
+        else f"validation accuracy {100 * accuracy:.1f}% on {images} images"
+    )
     return (
-        f"validation accuracy {100 * outcome.validation_accuracy:.1f}% on "
-        f"{record.validation_images} images, training time {outcome.train_s:.1f} s{compiled} "
+        f"{validation}, training time {outcome.train_s:.1f} s{compiled} "
         f"on {hardware['device']} ({hardware['threads']} threads){memory}"
     )

@@ -51,6 +51,8 @@ class ArrayDataset:
         sha256: Digests by file name. Readers add to it as they read, so that it covers exactly the
             files that were read; the attribute is a read-only view.
         readers: Function that reads each split, by name.
+        name: Name of a user's data set; empty for others.
+        source: Where others get a user's data set; empty if not stated.
     """
 
     def __init__(
@@ -62,7 +64,10 @@ class ArrayDataset:
         synthetic: bool,
         sha256: dict[str, str],
         readers: Mapping[str, Callable[[], Split]],
+        name: str = "",
+        source: str = "",
     ) -> None:
+        self.name, self.source = name, source
         self.classes, self.glyphs = classes, glyphs
         self.flip_keeps_label, self.synthetic = flip_keeps_label, synthetic
         self.sha256: Mapping[str, str] = MappingProxyType(sha256)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oraclezoo.data.known import KNOWN
 from oraclezoo.documents import read_toml
 from oraclezoo.errors import DataError, nearest
+from oraclezoo.result.own_track import NAME
 
 FILES = {
     "training images": "train-images-idx3-ubyte",
@@ -36,12 +40,25 @@ ABOUT = "dataset.toml"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The content of ``dataset.toml``; None for missing keys."""
+    """The content of ``dataset.toml``; None or empty for missing keys.
+
+    Attributes:
+        classes: Class names.
+        glyphs: The modern character of each class.
+        flip_keeps_label: Whether a mirrored image keeps its label.
+        synthetic: Whether the images are generated.
+        name: Name of the data set, which makes it a track of its own.
+        source: Where others get the files: a URL or a citation.
+        sha256: Digests (hex) by file name; if stated, of all files.
+    """
 
     classes: tuple[str, ...] | None = None
     glyphs: tuple[str, ...] | None = None
     flip_keeps_label: bool = False
     synthetic: bool = False
+    name: str = ""
+    source: str = ""
+    sha256: Mapping[str, str] | None = None
 
 
 def discover(folder: Path) -> dict[str, Path]:
@@ -120,7 +137,7 @@ def read_about(folder: Path) -> About:
         document = read_toml(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}") from error
-    known = ("classes", "glyphs", "flip_keeps_label", "synthetic")
+    known = tuple(field.name for field in dataclasses.fields(About))
     for key in document:
         if key not in known:
             raise DataError(f"{path}: unknown key '{key}'{nearest(key, known)}")
@@ -131,7 +148,25 @@ def read_about(folder: Path) -> About:
     classes, glyphs = _texts(path, document, "classes"), _texts(path, document, "glyphs")
     if classes is not None and (len(set(classes)) < len(classes) or "" in classes):
         raise DataError(f"{path}: 'classes' must be unique, non-empty names")
-    return About(classes, glyphs, **flags)
+    return About(classes, glyphs, **flags, **_identity(path, document))
+
+
+def _identity(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Return name, source and digests of a data set."""
+    name, source, sha256 = (document.get(key) for key in ("name", "source", "sha256"))
+    if name is not None and (not isinstance(name, str) or not NAME.fullmatch(name)):
+        raise DataError(
+            f"{path}: 'name' must be lower-case letters, digits, '.', '_' and '-', as yi-script"
+        )
+    if name in KNOWN or name == "idx":
+        raise DataError(f"{path}: '{name}' is a built-in track; give the data another name")
+    if source is not None and not isinstance(source, str):
+        raise DataError(f"{path}: 'source' must be a string, a URL or a citation")
+    if sha256 is not None and (
+        not isinstance(sha256, dict) or not all(isinstance(text, str) for text in sha256.values())
+    ):
+        raise DataError(f"{path}: 'sha256' must be a table of digests by file name")
+    return {"name": name or "", "source": source or "", "sha256": sha256}
 
 
 def _texts(path: Path, document: dict[str, Any], key: str) -> tuple[str, ...] | None:

@@ -175,8 +175,9 @@ def idx(
 
     Validation is read from a pair of files if the folder has one; otherwise it is every tenth
     training image of each class, in file order. ``dataset.toml`` in the folder sets class names,
-    whether flips keep the label, and whether the images are synthetic. Without it, classes are "0",
-    "1", ... up to the largest training label, and both flags are false.
+    whether flips keep the label, whether the images are synthetic, and optionally a name, a source
+    and the SHA-256 of the files. Without it, classes are "0", "1", ... up to the largest training
+    label, and both flags are false.
 
     Args:
         data_dir: The folder.
@@ -210,9 +211,9 @@ def idx(
     )
 
     def own(name: str) -> AnySplit:
-        pair = {role: paths[role] for role in (f"{name} images", f"{name} labels")}
-        _check_uploads(pair, uploads)
-        return _own(read, paths[f"{name} images"], paths[f"{name} labels"], digests)
+        images, labels = paths[f"{name} images"], paths[f"{name} labels"]
+        _check_uploads({f"{name} images": images, f"{name} labels": labels}, uploads)
+        return _own(read, images, labels, digests, about)
 
     @cache
     def training() -> AnySplit:
@@ -250,6 +251,8 @@ def idx(
         synthetic=about.synthetic,
         sha256=digests,
         readers={"train": train, "validation": validation, "test": partial(other, "test")},
+        name=about.name,
+        source=about.source,
     )
 
 
@@ -268,7 +271,11 @@ def _official(
 
 
 def _own(
-    read: Callable[..., AnySplit], images_path: Path, labels_path: Path, digests: dict[str, str]
+    read: Callable[..., AnySplit],
+    images_path: Path,
+    labels_path: Path,
+    digests: dict[str, str],
+    about: folder.About,
 ) -> AnySplit:
     """Read one part of a user's data set; add the SHA-256 of its files to ``digests``."""
     part = read(images_path, labels_path)
@@ -285,6 +292,11 @@ def _own(
         )
     for path in (images_path, labels_path):
         digests[path.name] = upstream.digest(path)
+        if (about.sha256 or digests).get(path.name) != digests[path.name]:
+            raise DataError(
+                f"{path}: its SHA-256 is not the one in {folder.ABOUT}; restore the file, or give "
+                "changed data another name"
+            )
     return part
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def _tree(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     header = json.loads(metadata[_KEY])
     tree: str = header["tree"]
     if _digest(tree, tensors) != header["sha256"]:
-        raise ValueError("damaged: its SHA-256 differs")
+        raise ValueError("corrupt: its SHA-256 differs")
     return tree
 
 
@@ -88,6 +88,23 @@ def load_optimizer(optimizer: Optimizer, state: Any) -> None:
         for key, value in entries.items():
             if isinstance(value, Tensor) and value.ndim > 1 and value.shape == parameter.shape:
                 entries[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def unsavable(node: Any, where: str) -> str:
+    """Return why :func:`save_state` would reject a state, or "". Copies nothing."""
+    if node is None or isinstance(node, (Tensor, bool, int, float, str)):
+        return ""
+    if isinstance(node, (list, tuple)):
+        pairs: Iterable[tuple[object, Any]] = enumerate(node)
+    elif isinstance(node, dict):
+        wrong = [key for key in node if not isinstance(key, (str, int))]
+        if wrong:
+            return f"{where} has the key {wrong[0]!r}"
+        pairs = node.items()
+    else:
+        return f"{where} is a {type(node).__name__}"
+    faults = (unsavable(item, f"{where}.{key}") for key, item in pairs)
+    return next(filter(None, faults), "")
 
 
 def _flatten(node: Any, where: str, tensors: dict[str, Tensor]) -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from oraclezoo.engine.distill import soften
 from oraclezoo.engine.flops import DTYPES
+from oraclezoo.errors import PluginError
 from oraclezoo.recipe import Recipe
 
 
@@ -41,6 +42,11 @@ class Objective:
         """Return the scalar loss of ``net`` on standardised images ``(N, 1, H, W)``."""
         with self.autocast():
             logits = net(images)
+        if not isinstance(logits, Tensor):
+            raise PluginError(
+                f"backbone '{self.recipe.backbone.name}' returns a {type(logits).__name__} in "
+                "training, not a tensor of logits"
+            )
         loss = self.cross_entropy(logits, labels)
         if self.teacher is None:
             return loss

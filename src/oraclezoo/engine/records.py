@@ -48,7 +48,11 @@ class Parts:
 
 @dataclass(frozen=True)
 class Epoch:
-    """Metrics of an epoch; validation metrics are None if the epoch was not validated."""
+    """Metrics of an epoch.
+
+    Validation metrics are None if the epoch was not validated, or the validation images are trained
+    on (``data.refit``).
+    """
 
     epoch: int
     step: int

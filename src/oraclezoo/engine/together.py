@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from oraclezoo.engine.augment import standardise
 from oraclezoo.engine.device import free_memory_bytes, synchronise
+from oraclezoo.engine.faults import check_rates, check_start
 from oraclezoo.engine.images import take
 from oraclezoo.engine.loop import isolated, run_epochs
 from oraclezoo.engine.records import Epoch, Parts, TrainingData
@@ -82,6 +83,8 @@ class Together:
             CannotStackError: If the optimizer does not update parameters in place.
         """
         self._on_epoch, self._on_diverged = on_epoch, on_diverged
+        for trainer in self.trainers:
+            check_start(trainer.parts, self.recipe)
         with isolated(self.device):
             self.trainers[0].seed_random()
             run_epochs(self, should_stop)
@@ -124,6 +127,9 @@ class Together:
                 for trainer in trainers:
                     if not trainer.parts.metric_scheduler:
                         trainer.parts.scheduler.step()
+                        check_rates(
+                            trainer.parts.optimizer, self.recipe, f"after step {trainer.step + 1}"
+                        )
                     if trainer.ema is not None:
                         trainer.ema.update_parameters(trainer.parts.model)
                     trainer.progress.step_in_epoch += 1

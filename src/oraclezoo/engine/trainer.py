@@ -23,16 +23,15 @@ from oraclezoo.engine.average import Averaged
 from oraclezoo.engine.checkpoint import load_optimizer, load_state, save_state
 from oraclezoo.engine.device import synchronise
 from oraclezoo.engine.evaluate import validation_metrics
-from oraclezoo.engine.inputs import Inputs, steps_per_epoch
+from oraclezoo.engine.faults import check_rates, check_start, check_state, diverged
+from oraclezoo.engine.inputs import Inputs
 from oraclezoo.engine.loop import isolated, run_epochs
 from oraclezoo.engine.objective import Objective
 from oraclezoo.engine.profile import Profiler, Unwatched, choose_window
 from oraclezoo.engine.records import Epoch, Parts, Progress, TrainerOptions, TrainingData
 from oraclezoo.engine.seeds import derive, random_state, restore_random_state
-from oraclezoo.errors import DivergedError, OutOfMemoryError, UsageError
+from oraclezoo.errors import OutOfMemoryError, UsageError
 from oraclezoo.recipe import Recipe
-
-__all__ = ["Epoch", "Parts", "Trainer", "TrainingData", "steps_per_epoch"]
 
 
 class Trainer:
@@ -141,6 +140,7 @@ class Trainer:
             restore_random_state(self._random_state, self.device)
 
     def _begin(self) -> None:
+        check_start(self.parts, self.recipe)
         self.seed_random()
         if self.profile_folder is not None:
             total = self.steps_per_epoch * self.recipe.budget.epochs
@@ -181,10 +181,13 @@ class Trainer:
                 with watch.span("optimizer"):
                     if not self.parts.metric_scheduler:
                         scheduler.step()
+                        check_rates(optimizer, self.recipe, f"after step {self.step + 1}")
                     if self.ema is not None:
                         self.ema.update_parameters(model)
                 progress.loss_sum = progress.loss_sum + loss.detach()
                 progress.step_in_epoch += 1
+                if self.step == 1:  # most optimizers create their state in the first step
+                    check_state(self.parts, self.recipe)
                 watch.step()
                 stopped = should_stop()
                 if stopped:
@@ -256,7 +259,7 @@ class Trainer:
         train_loss = float(progress.loss_sum) / self.steps_per_epoch
         progress.epoch, progress.step_in_epoch, progress.loss_sum = progress.epoch + 1, 0, 0.0
         if not math.isfinite(train_loss):
-            raise self._diverged(f"the loss is {train_loss}")
+            raise diverged(f"the loss is {train_loss}", progress.epoch)
         validated = (
             progress.epoch % self.recipe.train.evaluate_every == 0
             or progress.epoch == self.recipe.budget.epochs
@@ -264,13 +267,14 @@ class Trainer:
         )
         if validated:
             self._validate()
+        held_out = validated and not self.recipe.data.refit  # else the images were trained on
         return Epoch(
             epoch=progress.epoch,
             step=self.step,
             lr=float(self.parts.optimizer.param_groups[0]["lr"]),
             train_loss=train_loss,
-            validation_loss=progress.validation_loss if validated else None,
-            validation_accuracy=progress.validation_accuracy if validated else None,
+            validation_loss=progress.validation_loss if held_out else None,
+            validation_accuracy=progress.validation_accuracy if held_out else None,
             train_s=progress.train_s,
             images_per_s=progress.epoch * images / (progress.train_s - progress.compile_s),
         )
@@ -282,10 +286,11 @@ class Trainer:
             self.regather_norms()
         accuracy, loss = validation_metrics(self.kept, self.recipe, self.data)
         if not math.isfinite(loss):  # the last step of an epoch can ruin the weights
-            raise self._diverged(f"the validation loss is {loss}")
+            raise diverged(f"the validation loss is {loss}", progress.epoch)
         progress.validation_accuracy, progress.validation_loss = accuracy, loss
         if self.parts.metric_scheduler:
             self.parts.scheduler.step(loss)
+            check_rates(self.parts.optimizer, self.recipe, f"after epoch {progress.epoch}")
         if [accuracy, -loss] > progress.best:
             progress.best, progress.best_epoch = [accuracy, -loss], progress.epoch
             save_state(self.folder / "best.safetensors", {"model": self.kept.state_dict()})
@@ -304,12 +309,6 @@ class Trainer:
             norms.regather(self.kept, prepared())
         synchronise(self.device)
         self.progress.train_s += time.perf_counter() - start
-
-    def _diverged(self, what: str) -> DivergedError:
-        return DivergedError(
-            f"{what} in epoch {self.progress.epoch}: training diverged; "
-            "try a lower learning rate, e.g. -s optimizer.lr=..."
-        )
 
     def save(self) -> None:
         """Write ``last.safetensors``, which :meth:`resume` reads, atomically."""

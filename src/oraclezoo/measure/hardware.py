@@ -23,12 +23,11 @@ def describe(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         name, device_memory = properties.name, int(properties.total_memory)
-        key = f"{name}-{device_memory / 2**30:.0f}gib"
     else:
         name = cpu if device.type == "cpu" else f"{device.type} of {cpu}"
-        device_memory, key = None, f"{name}-{cores}c-{threads}t"
+        device_memory = None
     return {
-        "class": slug(key),
+        "class": class_of(name, device_memory, cores, threads),
         "device": name,
         "device_memory_bytes": device_memory,
         "cpu": cpu,
@@ -37,6 +36,13 @@ def describe(device: torch.device) -> dict[str, Any]:
         "memory_bytes": memory_bytes(),
         "platform": f"{platform.system()} {platform.machine()}",
     }
+
+
+def class_of(device: str, device_memory_bytes: int | None, cores: int, threads: int) -> str:
+    """Return the hardware class of a device; only a GPU's memory is known separately."""
+    if device_memory_bytes is None:
+        return slug(f"{device}-{cores}c-{threads}t")
+    return slug(f"{device}-{device_memory_bytes / 2**30:.0f}gib")
 
 
 def slug(text: str) -> str:

@@ -61,7 +61,7 @@ def check_graph(content: bytes) -> None:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield number and value of each field. Raises ValueError if the message is damaged."""
+    """Yield number and value of each field. Raises ValueError if the message is corrupt."""
     position, end = 0, len(message)
     while position < end:
         tag, position = _varint(message, position)

@@ -109,7 +109,7 @@ class OnnxClassifier:
                 or not (abs(row.sum(1) - 1) <= 1e-3).all()
                 or (row < 0).any()
             ):
-                raise ResultError(f"{self.where}: the model's output is not probabilities")
+                raise ResultError(f"{self.where}: the model's outputs are not probabilities")
             rows.append(row)
         return np.concatenate(rows)
 

@@ -25,7 +25,8 @@ def curves(course: Course, folder: Path) -> list[Path]:
     losses = [row.train_loss for row in rows]
     loss.plot(epochs, losses, color=TRAIN, label=_training_label(course), **style)
     losses = [row.validation_loss for row in validated if row.validation_loss is not None]
-    loss.plot(validated_epochs, losses, color=VALIDATION, label="validation", **style)
+    if losses:
+        loss.plot(validated_epochs, losses, color=VALIDATION, label="validation", **style)
     loss.set_ylabel("loss (nats)")
     loss.set_ylim(bottom=0)
     loss.legend(loc="upper right", fontsize=9)
@@ -33,8 +34,13 @@ def curves(course: Course, folder: Path) -> list[Path]:
     percent = [
         100 * row.validation_accuracy for row in validated if row.validation_accuracy is not None
     ]
-    accuracy.plot(validated_epochs, percent, color=VALIDATION, **style)
-    if percent:
+    if not percent:
+        accuracy.set_yticks([])
+        accuracy.text(
+            0.5, 0.5, "no images held out", transform=accuracy.transAxes, ha="center", va="center"
+        )
+    else:
+        accuracy.plot(validated_epochs, percent, color=VALIDATION, **style)
         best = max(range(len(percent)), key=lambda i: percent[i])
         best_epoch = validated_epochs[best]
         text = f"last {percent[-1]:.1f}%, best {percent[best]:.1f}% after epoch {best_epoch}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -33,6 +33,29 @@ CONTRACT: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "model": ((), ("progress",)),
 }
 """Arguments of every factory of a kind besides options: positional, then keyword."""
+
+FACTS: dict[Kind, dict[str, type]] = {
+    "backbone": {"data_init": bool, "prunable": bool, "not_prunable_because": str},
+    "optimizer": {
+        "needs_closure": bool,
+        "train_eval": bool,
+        "separable": bool,
+        "takes": str,
+        "others": str,
+    },
+    "scheduler": {"metric": bool, "lr_peak": float},
+    "dataset": {
+        "synthetic": bool,
+        "streams": bool,
+        "train": int,
+        "validation": int,
+        "test": int,
+        "needs": str,
+    },
+    "tracker": {"needs": str},
+    "model": {"shipped": bool, "url": str, "sha256": str, "size_bytes": int},
+}
+"""Facts of each kind and their types; None is allowed for each."""
 
 Key = tuple[Kind, str]
 """(kind, name), unique within a distribution."""
@@ -168,7 +191,12 @@ def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Ta
             )
     if spec.kind == "model":
         _check_pin(spec)
-    reserved = (*sum(CONTRACT[spec.kind], ()), *spec.fixed)
+    if spec.kind == "backbone" and spec.name.startswith("timm/") and distribution != "oraclezoo":
+        raise RefusedError(
+            f"{who}: names that begin with 'timm/' are those of timm's own models", "rename it"
+        )
+    # a recipe has the component's name beside its options
+    reserved = ("name", *sum(CONTRACT[spec.kind], ()), *spec.fixed)
     for option in spec.options:
         if option.name in reserved or not str(option.name).isidentifier():
             raise RefusedError(
@@ -185,6 +213,24 @@ def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Ta
                 f"{who}: fact {name!r} is a {type(value).__name__}",
                 "facts must be strings, numbers, booleans or None",
             )
+        due = FACTS[spec.kind].get(name, object)
+        fits = isinstance(value, (int, float) if due is float else due)
+        if value is not None and (not fits or (isinstance(value, bool) and due in (int, float))):
+            raise RefusedError(
+                f"{who}: fact {name!r} is {value!r}", f"it must be of type {due.__name__}"
+            )
+
+
+def unknown_facts(specs: Iterable[Spec]) -> Iterator[tuple[str, str]]:
+    """Yield a warning and a fix for each fact that this oraclezoo does not know."""
+    for spec in specs:
+        for name in spec.facts:
+            if name not in FACTS[spec.kind]:
+                yield (
+                    f"{spec.kind} '{spec.name}' declares the fact {name!r}, which has no effect"
+                    f"{nearest(str(name), FACTS[spec.kind])}",
+                    "rename it, or remove it",
+                )
 
 
 def _check_pin(spec: Spec) -> None:

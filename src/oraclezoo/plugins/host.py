@@ -11,16 +11,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import redirect_stdout
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, Self
 
 import pluggy
 
 from oraclezoo import hookspecs
 from oraclezoo._version import __version__
 from oraclezoo.errors import PluginError
+from oraclezoo.plugins.calls import warn
 from oraclezoo.plugins.checks import (
     HOOKS,
     Key,
@@ -32,6 +34,7 @@ from oraclezoo.plugins.checks import (
     check_spec,
     offered,
     register,
+    unknown_facts,
 )
 from oraclezoo.plugins.discovery import EntryPoint, entry_points, normalise
 from oraclezoo.specs import Kind, Spec
@@ -79,7 +82,11 @@ class Host:
 
 
 def build_host(
-    *, strict: bool = False, disable: str | None = None, paths: Iterable[str] | None = None
+    *,
+    strict: bool = False,
+    disable: str | None = None,
+    paths: Iterable[str] | None = None,
+    crashed: Mapping[str, str] = MappingProxyType({}),
 ) -> Host:
     """Find and load all plugins.
 
@@ -88,6 +95,7 @@ def build_host(
         disable: Comma-separated plugins to skip: distributions, ``distribution:entry``, or
             ``all``. Default: ``ORACLEZOO_DISABLE_PLUGINS``.
         paths: Folders to search. Default: ``sys.path``.
+        crashed: Plugins (``distribution:entry``) that are quarantined unloaded, with the reason.
 
     Raises:
         PluginError: The built-ins are broken, or ``strict`` and a plugin is quarantined.
@@ -101,13 +109,18 @@ def build_host(
         )
         error.add_note(builtin.traceback)
         raise error
-    blocked = _Blocked(os.environ.get(DISABLE_VARIABLE, "") if disable is None else disable)
+    blocked = Disabled.from_environment() if disable is None else Disabled(disable)
     plugins: list[Plugin] = []
     taken: dict[tuple[str, Kind, str], str] = {}
     for point in entry_points(paths):
         if blocked.blocks(point):
             reason, fix = f"{DISABLE_VARIABLE} lists it", f"remove it from {DISABLE_VARIABLE}"
             plugins.append(_record(point, status="disabled", reason=reason, fix=fix))
+            continue
+        reason = crashed.get(f"{point.distribution}:{point.name}", "")
+        if reason:
+            fix = _advice(point)
+            plugins.append(_record(point, status="quarantined", reason=reason, fix=fix))
             continue
         plugin = _load(manager, point, taken)
         plugins.append(plugin)
@@ -121,7 +134,7 @@ def build_host(
     return Host(manager, (builtin, *plugins), blocked.unused())
 
 
-class _Blocked:
+class Disabled:
     """The names in ``ORACLEZOO_DISABLE_PLUGINS``, and which of them matched a plugin."""
 
     def __init__(self, listed: str) -> None:
@@ -131,13 +144,20 @@ class _Blocked:
             distribution, colon, entry = name.partition(":")
             self.names[normalise(distribution) + colon + entry] = name
 
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the names in the environment variable."""
+        return cls(os.environ.get(DISABLE_VARIABLE, ""))
+
     def blocks(self, point: EntryPoint) -> bool:
+        """Return whether a plugin is disabled."""
         ways = {"all", point.distribution, f"{point.distribution}:{point.name}"}
         hit = ways & self.names.keys()
         self.used |= hit
         return bool(hit)
 
     def unused(self) -> tuple[str, ...]:
+        """Return the names that matched no plugin."""
         return tuple(
             name for key, name in self.names.items() if key not in self.used and key != "all"
         )
@@ -152,9 +172,16 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
     name = f"{point.distribution}:{point.name}"
     specs: dict[Key, Spec] = {}
     light = {module for module in _HEAVY if module not in sys.modules}
+    changed: list[str] = []
     registered, start = False, time.perf_counter()
     try:
-        with redirect_stdout(sys.stderr):  # stdout belongs to the command's result
+        with ExitStack() as guards:
+            guards.enter_context(redirect_stdout(sys.stderr))  # stdout is for the result
+            if point is not BUILTIN:
+                from oraclezoo.plugins.process_state import Interrupts, preserved
+
+                interrupts = guards.enter_context(Interrupts())
+                guards.enter_context(preserved(changed))
             plugin = _import(point)
             check_api(plugin)
             check_hooks(manager, plugin)
@@ -163,9 +190,9 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
             for spec in offered(manager, plugin):
                 check_spec(spec, point.distribution, specs, taken)
                 specs[spec.kind, spec.name] = spec
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a plugin may raise anything
+        if isinstance(error, KeyboardInterrupt) and (point is BUILTIN or interrupts.pressed):
+            raise
         if registered:
             manager.unregister(name=name)
         refusal = error if isinstance(error, RefusedError) else _blame(error, point)
@@ -177,8 +204,22 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
             traceback=_traceback(error),
             specs=tuple(specs.values()),
         )
-    notes = _notes(light, bool(specs), time.perf_counter() - start)
-    return _record(point, specs=tuple(specs.values()), notes=tuple(notes))
+    if changed:
+        warn(f"plugin {name} changes {', '.join(changed)} when loaded; this was undone")
+    notes = (
+        *_notes(light, bool(specs), time.perf_counter() - start),
+        *_changes(changed),
+        *unknown_facts(specs.values()),
+    )
+    return _record(point, specs=tuple(specs.values()), notes=notes)
+
+
+def _changes(changed: list[str]) -> Iterator[tuple[str, str]]:
+    if changed:
+        yield (
+            f"it changes {', '.join(changed)} when loaded; oraclezoo undoes this",
+            "its author should leave settings of the whole process alone at import and in hooks",
+        )
 
 
 def _import(point: EntryPoint) -> Any:
@@ -228,10 +269,13 @@ def _notes(light: set[str], offers: bool, took_s: float) -> Iterator[tuple[str, 
 def _blame(error: BaseException, point: EntryPoint) -> RefusedError:
     text = " ".join(str(error).split())
     reason = f"it raises {type(error).__name__}" + (f": {text[:200]}" if text else "")
-    return RefusedError(
-        reason,
+    return RefusedError(reason, f"{_advice(point)}; send its author the traceback")
+
+
+def _advice(point: EntryPoint) -> str:
+    return (
         f"update it (pip install -U {point.distribution}), or disable it with "
-        f"{DISABLE_VARIABLE}={point.distribution}; send its author the traceback",
+        f"{DISABLE_VARIABLE}={point.distribution}"
     )
 
 

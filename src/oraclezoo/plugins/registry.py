@@ -10,20 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from oraclezoo.errors import (
-    AmbiguousNameError,
-    OracleZooError,
-    PluginError,
-    UnknownNameError,
-    UsageError,
-    nearest,
-)
+from oraclezoo.errors import AmbiguousNameError, UnknownNameError, UsageError, nearest
+from oraclezoo.plugins.calls import foreign
 from oraclezoo.plugins.checks import CONTRACT
 from oraclezoo.plugins.discovery import normalise
 from oraclezoo.plugins.host import BUILTIN, Plugin, build_host
 from oraclezoo.specs import KINDS, Kind, Spec, Value
+
+if TYPE_CHECKING:
+    from oraclezoo.card import PluginSource
 
 _DOCTOR = "see 'oraclezoo plugins doctor'"
 
@@ -46,6 +44,9 @@ class Entry:
     def builtin(self) -> bool:
         """Whether it is part of oraclezoo."""
         return self.distribution == BUILTIN.distribution
+
+    def __str__(self) -> str:
+        return f"{self.spec.kind} '{self.qualified}' ({self.distribution} {self.version})"
 
 
 class Registry:
@@ -163,19 +164,11 @@ class Registry:
             raise UsageError(f"{kind} '{name}' needs {', '.join(missing)}")
         options = spec.fill(kwargs)
         leading = [arguments.pop(key) for key in positional]
-        factory = spec.load()
-        try:
+        guarded = not entry.builtin and kind not in ("tracker", "model")
+        with foreign(str(entry), "imported", guarded=guarded):
+            factory = spec.load()
+        with foreign(str(entry), "built", guarded=guarded, randomness=False):
             return factory(*leading, **arguments, **spec.fixed, **options)
-        except (OracleZooError, MemoryError):
-            raise
-        except Exception as error:  # a factory may raise anything
-            if "OutOfMemory" in type(error).__name__:
-                raise
-            text = " ".join(str(error).split())[:200]
-            raise PluginError(
-                f"{kind} '{entry.qualified}' ({entry.distribution} {entry.version}) cannot be "
-                f"built: {type(error).__name__}: {text}"
-            ) from error
 
     def entries(self, kind: Kind | None = None, pattern: str | None = None) -> list[Entry]:
         """Return entries of ``kind`` (or all) whose bare or qualified name matches ``pattern``.
@@ -201,9 +194,44 @@ class Registry:
         bare = (kind, name) in self and self.get(kind, name) == entry
         return name if bare else entry.qualified
 
+    @property
+    def distributions(self) -> dict[str, str]:
+        """Version of each distribution with a working plugin, without oraclezoo itself."""
+        return {
+            plugin.distribution: plugin.version
+            for plugin in self.plugins
+            if plugin.status == "ok" and plugin.distribution != BUILTIN.distribution
+        }
+
+    def code(self, distribution: str) -> PluginSource:
+        """Return version and code of a plugin's distribution. Raises PluginError."""
+        from oraclezoo.plugins.code import code_of  # only needed for plugins
+
+        return code_of(distribution, self._modules(distribution))
+
+    def paths(self, distribution: str) -> frozenset[str]:
+        """Return the absolute paths of the files of a plugin's distribution."""
+        from oraclezoo.plugins.code import paths_of  # only needed for errors
+
+        return paths_of(distribution, self._modules(distribution))
+
+    def _modules(self, distribution: str) -> set[str]:
+        """Return the modules that entry points and specs of a distribution name."""
+        plugins = [plugin for plugin in self.plugins if plugin.distribution == distribution]
+        targets = {spec.target.partition(":")[0] for plugin in plugins for spec in plugin.specs}
+        return targets | {plugin.value.partition(":")[0].strip() for plugin in plugins}
+
     def clashes(self) -> list[tuple[Entry, ...]]:
         """Return groups of entries that share kind and bare name; a built-in one comes first."""
         return [tuple(offers) for offers in self._bare.values() if len(offers) > 1]
+
+    def lookalikes(self) -> list[tuple[Entry, ...]]:
+        """Return groups of entries of one kind whose names differ by case only."""
+        groups: dict[tuple[str, str], dict[str, Entry]] = {}
+        for entry in self:
+            names = groups.setdefault((entry.spec.kind, entry.spec.name.lower()), {})
+            names.setdefault(entry.spec.name, entry)
+        return [tuple(names.values()) for names in groups.values() if len(names) > 1]
 
     def _unknown(self, kind: Kind, name: str) -> UnknownNameError:
         """Return the error for an unknown name, with similar names and failed plugins."""
@@ -215,17 +243,25 @@ class Registry:
             offered = any((s.kind, s.name) == (kind, bare) for s in plugin.specs)
             if plugin.distribution == distribution or (offered and not colon):
                 hint = f"plugin {plugin.name} is {plugin.status} ({plugin.reason}): {_DOCTOR}"
-        if colon and not hint and all(p.distribution != distribution for p in self.plugins):
-            hint = f"no plugin of distribution '{distribution}' is installed"
         if failed and not hint and not colon:
             hint = f"plugins that did not load: {', '.join(p.name for p in failed)}; {_DOCTOR}"
         known = [e.qualified for e in self.entries(kind)] if colon else self.names(kind)
+        if colon and not hint and all(p.distribution != distribution for p in self.plugins):
+            advice = f"distribution '{distribution}' is not installed: pip install {distribution}"
+            return UnknownNameError(kind, name, (), advice + nearest(name, known))
         return UnknownNameError(kind, name, known, hint)
 
 
-def build_registry(*, strict: bool = False) -> Registry:
-    """Build the registry. Raises PluginError with ``strict`` if a plugin is quarantined."""
-    host = build_host(strict=strict)
+def build_registry(
+    *, strict: bool = False, crashed: Mapping[str, str] = MappingProxyType({})
+) -> Registry:
+    """Build the registry.
+
+    Args:
+        strict: Raise PluginError if a plugin is quarantined.
+        crashed: Plugins that are quarantined without loading them, with the reason.
+    """
+    host = build_host(strict=strict, crashed=crashed)
     return Registry(host.plugins, host.unknown_disabled)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from oraclezoo.artifacts.model import Model
+from oraclezoo.artifacts.plugins import plugin_digest
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.card.receipt import Receipt
@@ -179,7 +180,8 @@ def prune_model(
         mild = milder(own_recipe, tuning, registry)
         data = images_for(before, mild, dataset, pick(options.device))
     folder = None if out is None else Path(out)
-    digest = _digest(before, pruning, tuning, dataset, mild)
+    plugins = plugin_digest(before.card, mild, registry)
+    digest = _digest(before, pruning, tuning, dataset, mild, plugins)
     if folder is not None and options.resume and is_finished(folder, digest):
         callbacks.say(f"{folder} is finished")
         return open_model(folder, registry)
@@ -275,7 +277,12 @@ def _notes(receipt: Receipt, undeclared: bool) -> Iterator[str]:
 
 
 def _digest(
-    model: Model, pruning: Pruning, tuning: Tuning, dataset: Dataset, recipe: Recipe | None
+    model: Model,
+    pruning: Pruning,
+    tuning: Tuning,
+    dataset: Dataset,
+    recipe: Recipe | None,
+    plugins: bytes,
 ) -> str:
     """Return the SHA-256 of every input that affects the result; ``--resume`` requires a match."""
     inputs = [
@@ -285,4 +292,4 @@ def _digest(
         None if recipe is None else recipe.hash,
     ]
     text = json.dumps(inputs, sort_keys=True)
-    return hashlib.sha256(text.encode() + model.weights()).hexdigest()
+    return hashlib.sha256(text.encode() + model.weights() + plugins).hexdigest()

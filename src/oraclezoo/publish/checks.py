@@ -1,6 +1,6 @@
 """Checks of a result before publication: schema, rules and consistency of its parts.
 
-Does not load torch. Fabricated predictions that fit the reported accuracy pass; only
+Fabricated predictions that fit the reported accuracy pass; only
 :mod:`oraclezoo.publish.reproduce` detects those.
 """
 
@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from oraclezoo.data.known import KNOWN, canonical
+from oraclezoo.data.known import KNOWN, KnownTrack, canonical
 from oraclezoo.errors import OracleZooError, ResultError, UnknownNameError
+from oraclezoo.plugins.discovery import normalise
 from oraclezoo.plugins.registry import Registry
+from oraclezoo.publish.claim import Claim, Unchecked
+from oraclezoo.publish.forgeries import RULES
 from oraclezoo.publish.reread import added, recipe_of
 from oraclezoo.ranking import ledger
-from oraclezoo.ranking.load import entry_of
-from oraclezoo.ranking.predictions import Predictions, losses
+from oraclezoo.ranking.load import published_folder
+from oraclezoo.ranking.predictions import losses
 from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
-from oraclezoo.recipe.sections import Compress
+from oraclezoo.ranking.text import clean
+from oraclezoo.recipe.sections import COMPONENTS, Compress
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.result import PROTOCOL, Result, make_id
 from oraclezoo.result.check import read_json
+from oraclezoo.result.own_track import FOLDER as TRACKS
+from oraclezoo.result.own_track import TRACK, OwnTrack, id_part, own_track
 
 LIBRARIES = ("python", "torch", "numpy")
 """Libraries whose versions a result must record."""
@@ -63,6 +69,13 @@ def check(path: str | Path, registry: Registry) -> Checked:
     An invalid result gives findings, not an exception.
     """
     file = Path(path)
+    try:
+        return _checked(file, registry)
+    except Exception as error:  # a stranger's file: whatever it breaks, it gets a verdict
+        return Checked(file, (Finding("schema", False, _unforeseen(error)),), None)
+
+
+def _checked(file: Path, registry: Registry) -> Checked:
     findings: list[Finding] = []
     try:
         document = read_json(file)
@@ -76,27 +89,35 @@ def check(path: str | Path, registry: Registry) -> Checked:
     findings.append(Finding("schema", True, "valid and consistent"))
     findings.append(Finding("protocol", True, f"protocol {PROTOCOL}"))
     for rule, (test, passed) in _RULES.items():
-        faults: list[Finding]
-        try:
-            faults = [Finding(rule, _verdict(text), text) for text in test(result, file, registry)]
-        except OracleZooError as error:
-            faults = [Finding(rule, False, _bare(error, file))]
-        findings += faults or [Finding(rule, True, passed)]
+        findings += _findings(rule, passed, test(result, file, registry), file)
+    claim = Claim(result, file, registry)
+    for name, each in RULES.items():
+        findings += _findings(name, each.passed, each.faults(claim), file)
     return Checked(file, tuple(findings), result)
 
 
-class _Unchecked(str):
-    """Reason why a rule cannot be checked."""
+def _findings(rule: str, passed: str, faults: Iterable[str], file: Path) -> list[Finding]:
+    """Return the findings of a rule, whatever it raises."""
+    try:
+        findings = [Finding(rule, _verdict(text), text) for text in faults]
+    except OracleZooError as error:
+        findings = [Finding(rule, False, _bare(error, file))]
+    except Exception as error:  # a value that no rule foresaw: the others still get their verdicts
+        findings = [Finding(rule, False, _unforeseen(error))]
+    return findings or [Finding(rule, True, passed)]
 
-    __slots__ = ()
+
+def _unforeseen(error: Exception) -> str:
+    return clean(f"cannot be evaluated: {type(error).__name__}: {error}", 200)
 
 
 def _verdict(text: str) -> bool | None:
-    return None if isinstance(text, _Unchecked) else False
+    return None if isinstance(text, Unchecked) else False
 
 
 def _name(result: Result, path: Path, registry: Registry) -> Iterator[str]:
-    track, recipe = result.track.name.removeprefix("oraclezoo:"), result.recipe
+    recipe, own = result.recipe, _own(result, path)
+    track = id_part(result.track.name.removeprefix("oraclezoo:"), own.name if own else "")
     expected = make_id(track, recipe.name, recipe.hash, result.hardware.class_)
     if not re.fullmatch(re.escape(expected) + r"(-[1-9][0-9]*)?", result.id):
         yield f"id is '{result.id}'; track, recipe, hash and hardware class require '{expected}'"
@@ -122,7 +143,7 @@ def _provenance(result: Result, path: Path, registry: Registry) -> Iterator[str]
     missing = [name for name in LIBRARIES if name not in result.libraries]
     if missing:
         yield f"libraries: missing the version of {', '.join(missing)}"
-    if not re.match(r"oraclezoo[ .]", result.command):
+    if not re.match(r"oraclezoo(\.| (\S+ )*)bench\b", result.command):
         yield "command: must be the oraclezoo command that produced the result"
     if len(set(result.code_sha256)) == 1:
         yield "code_sha256: not a digest of source code"
@@ -135,10 +156,14 @@ def _provenance(result: Result, path: Path, registry: Registry) -> Iterator[str]
 
 def _data(result: Result, path: Path, registry: Registry) -> Iterator[str]:
     track = result.track
-    known = KNOWN.get(track.name.removeprefix("oraclezoo:"))
+    known = _known(result, path)
     if known is None:
         yield f"track {track.name}: not publishable, since the digests of its data are unknown"
+        if _short(track.name) == TRACK:
+            yield "your data become a track: set name and source in dataset.toml, and bench again"
         return
+    if isinstance(known, OwnTrack):
+        yield from _own_faults(known)
     counts = (track.synthetic, track.classes, track.image_size, track.test)
     if counts != (known.synthetic, known.classes, known.image_size, known.test):
         yield f"track {track.name}: wrong number of classes or test images, image size or synthetic"
@@ -152,11 +177,35 @@ def _data(result: Result, path: Path, registry: Registry) -> Iterator[str]:
             yield f"data_sha256.{name} does not match the track's data"
     for name, expected in known.sha256.items():
         if expected is None:
-            yield _Unchecked(f"no reference digest for {name}; all others match the track")
+            yield Unchecked(f"no reference digest for {name}; all others match the track")
+
+
+def _own(result: Result, path: Path) -> OwnTrack | None:
+    """Return the record of a user's data set, next to the result or published."""
+    record = own_track(result, path.parent)
+    try:
+        return record or own_track(result, published_folder())
+    except ResultError:
+        return None
+
+
+def _known(result: Result, path: Path) -> KnownTrack | OwnTrack | None:
+    return KNOWN.get(_short(result.track.name)) or _own(result, path)
+
+
+def _own_faults(own: OwnTrack) -> Iterator[str]:
+    if not own.source.strip():
+        yield f"track {own.name}: state in dataset.toml, as 'source', where others get the data"
+    try:
+        other = OwnTrack.load(published_folder() / TRACKS / f"{own.name}.toml")
+    except ResultError:
+        return
+    if dict(other.sha256) != dict(own.sha256):
+        yield f"track {own.name}: published results have other data of this name; choose another"
 
 
 def _predictions(result: Result, path: Path, registry: Registry) -> Iterator[str]:
-    predictions = _read(result)
+    predictions = Claim(result, path, registry).predictions
     for score, loss in zip(
         result.seeds, losses(predictions.probabilities, predictions.labels), strict=True
     ):
@@ -165,7 +214,7 @@ def _predictions(result: Result, path: Path, registry: Registry) -> Iterator[str
                 f"seed {score.seed}: reported loss {score.loss:.6f}, but its predictions give "
                 f"{loss:.6f}"
             )
-    known = KNOWN.get(result.track.name.removeprefix("oraclezoo:"))
+    known = _known(result, path)
     labels = hashlib.sha256(predictions.labels.astype("<i8").tobytes()).hexdigest()
     if known is not None and labels != known.labels_sha256:
         yield "the labels in the predictions file are not the track's test labels"
@@ -182,15 +231,47 @@ def _recipe(result: Result, path: Path, registry: Registry) -> Iterator[str]:
         yield f"track is {result.track.name}, but the recipe trains on {names['dataset']}"
     if _get(content, "data", "refit") != result.recipe.refit:
         yield "recipe.refit does not match recipe.content"
-    plugins = sorted({p.distribution for p in parts.values()} - {"oraclezoo"})
+    claim = Claim(result, path, registry)
     try:
-        newer = added(result.recipe, recipe_of(result.recipe, registry))
-        if newer:
-            yield _Unchecked(f"matches; newer options have their defaults: {', '.join(newer)}")
+        recipe = recipe_of(result.recipe, registry)
     except UnknownNameError:
-        if not plugins:
+        if not claim.missing:
             raise
-            return
+        _resolve_installed(claim)
+        yield Unchecked(f"{', '.join(claim.missing)} not installed; install it and check again")
+        return
+    newer = added(result.recipe, recipe)
+    if newer:
+        yield Unchecked(f"matches; newer options have their defaults: {', '.join(newer)}")
+
+
+def _resolve_installed(claim: Claim) -> None:
+    """Resolve the components of installed distributions. Raises UsageError."""
+    installed = {plugin.distribution for plugin in claim.registry.plugins}
+    for kind in COMPONENTS:
+        name = claim.result.components[kind].name
+        part = claim.result.recipe.content[kind]
+        if normalise(name.partition(":")[0]) in installed:
+            options = {key: v for key, v in part["options"].items() if v is not None}
+            claim.registry.resolve(kind, name, options)
+
+
+def _plugins(result: Result, path: Path, registry: Registry) -> Iterator[str]:
+    for name, version in result.foreign.items():
+        record = result.plugins.get(name)
+        if record is None:
+            yield f"the code of {name} {version} is not stated; run the benchmark again"
+        elif record.version != version:
+            yield f"{name} is {version} in components and {record.version} in plugins"
+        elif len(set(record.sha256)) == 1:
+            yield f"plugins.{name}.sha256: is no fingerprint of a source"
+        elif record.source == "editable":
+            yield (
+                f"{name} {version} was an editable checkout, which nobody else can install; "
+                "publish it, install it from there and run the benchmark again"
+            )
+        elif record.source == "local":
+            yield Unchecked(f"{name} {version} was installed from a local file or folder")
 
 
 def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:
@@ -233,17 +314,11 @@ _RULES: dict[str, tuple[Callable[[Result, Path, Registry], Iterator[str]], str]]
     "data": (_data, "digests and counts match the track"),
     "predictions": (_predictions, "match their digest, the accuracies and the losses"),
     "recipe": (_recipe, "hash matches the content, and this version reads it unchanged"),
+    "plugins": (_plugins, "none, or installed from where others can get them"),
     "budget": (_budget, "steps, examples and division match the recipe"),
     "ledger": (_ledger, "the test-set evaluation is recorded"),
 }
 """Each rule: a generator of its violations, and the text of a finding without any."""
-
-
-def _read(result: Result) -> Predictions:
-    predictions = entry_of(result).predictions
-    if predictions is None:
-        raise ResultError("every seed failed; there is nothing to publish")
-    return predictions
 
 
 def _get(content: Any, section: str, key: str) -> Any:

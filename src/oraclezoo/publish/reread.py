@@ -29,7 +29,7 @@ def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
         options = {key: value for key, value in part["options"].items() if value is not None}
         document[kind] = {**options, "name": part.get("name")}
     recipe = resolve(Recipe.from_dict(document), registry)
-    recorded, resolved = _flat(record.content), _flat(_canonical(recipe))
+    recorded, resolved = flat(record.content), flat(plain(recipe))
     differing = [key for key in recorded.keys() & resolved.keys() if recorded[key] != resolved[key]]
     if differing:
         key = min(differing)
@@ -42,19 +42,20 @@ def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
 
 def added(record: RecipeRecord, recipe: Recipe) -> list[str]:
     """Return the keys of a recipe from :func:`recipe_of` that its result does not have."""
-    return sorted(_flat(_canonical(recipe)).keys() - _flat(record.content).keys())
+    return sorted(flat(plain(recipe)).keys() - flat(record.content).keys())
 
 
-def _canonical(recipe: Recipe) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(recipe.canonical(), default=list))
-    return plain
+def plain(recipe: Recipe) -> dict[str, Any]:
+    """Return the canonical content of a recipe as plain JSON."""
+    content: dict[str, Any] = json.loads(json.dumps(recipe.canonical(), default=list))
+    return content
 
 
-def _flat(content: Any, where: str = "") -> dict[str, Any]:
+def flat(content: Any, where: str = "") -> dict[str, Any]:
     """Return values by dotted key, without the ``options`` level of components."""
     if not isinstance(content, Mapping):
         return {where.replace(".options.", "."): content}
     values: dict[str, Any] = {}
     for key, value in content.items():
-        values |= _flat(value, f"{where}.{key}".lstrip("."))
+        values |= flat(value, f"{where}.{key}".lstrip("."))
     return values

@@ -12,9 +12,12 @@ from oraclezoo.plugins.registry import Registry
 from oraclezoo.publish.checks import Checked, Finding, check
 from oraclezoo.publish.text import pull_request
 from oraclezoo.ranking import ledger
+from oraclezoo.ranking.load import paths
 from oraclezoo.ranking.reproduction.record import FOLDER, Reproduction, sha256_of
 from oraclezoo.result import Result
 from oraclezoo.result.check import read_json
+from oraclezoo.result.own_track import FOLDER as TRACKS
+from oraclezoo.result.own_track import own_track
 from oraclezoo.storage import write_atomically
 
 PLACE = Path("benchmarks") / "results"
@@ -37,19 +40,22 @@ class Submission:
 
 
 def check_all(
-    sources: Iterable[str | Path], registry: Registry, *, against: str | Path | None = None
+    sources: str | Path | Iterable[str | Path],
+    registry: Registry,
+    *,
+    against: str | Path | None = None,
 ) -> list[Checked]:
     """Check result files, and all results and reproduction records in folders.
 
     Args:
-        sources: Files and folders.
+        sources: Files and folders, one or several.
         registry: Components by name.
         against: Folder of the results published before; each must still exist, byte-identical.
 
     Raises:
         ResultError: There is nothing to check.
     """
-    listed = [Path(source) for source in sources]
+    listed = paths(sources)
     for path in (*listed, *([] if against is None else [Path(against)])):
         if not path.exists():
             raise ResultError(f"{path}: no such file or folder")
@@ -64,7 +70,10 @@ def check_all(
 
 
 def submit(
-    results: Sequence[str | Path], registry: Registry, *, out: str | Path = "submission"
+    results: str | Path | Sequence[str | Path],
+    registry: Registry,
+    *,
+    out: str | Path = "submission",
 ) -> Submission:
     """Check results and write the files of a pull request under ``out``, as in a checkout.
 
@@ -74,7 +83,7 @@ def submit(
     Raises:
         VerificationError: A result is rejected, with each reason; nothing is written.
     """
-    checked = [check(path, registry) for path in results]
+    checked = [check(path, registry) for path in paths(results)]
     refused = [f"{one.path.name}: {f.rule}: {f.text}" for one in checked for f in one.refused]
     if refused:
         raise VerificationError("refused: " + "; ".join(refused))
@@ -96,7 +105,7 @@ def _results(listed: Iterable[Path]) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        for file in sorted(path.glob("*.json")):
+        for file in sorted(file for file in path.glob("*.json") if file.is_file()):
             try:
                 document = read_json(file)
             except ResultError:
@@ -127,9 +136,9 @@ def _records(folder: Path) -> list[Checked]:
 
 def _changes(folder: Path, before: Path) -> list[Checked]:
     checked = []
-    for old in sorted(before.glob("*.json")):
+    for old in sorted((*before.glob("*.json"), *before.glob(f"{TRACKS}/*.toml"))):
         for before_file in (old, old.with_suffix(".safetensors")):
-            file = folder / before_file.name
+            file = folder / before_file.relative_to(before)
             if not before_file.is_file():
                 continue
             if not file.is_file():
@@ -174,6 +183,9 @@ def _copy(path: Path, result: Result, folder: Path) -> list[Path]:
             shutil.copyfile(path.parent / name, target)
         copies.append(target)
     track = result.track
+    own = own_track(result, path.parent)
+    if own is not None:
+        copies.append(own.save(folder))
     for recipe_hash in sorted(ledger.recipes(path.parent, track.name, track.data_key)):
         ledger.note(folder, track=track.name, data_key=track.data_key, recipe_hash=recipe_hash)
     return copies

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.onnx import graph_of, shipped
-from oraclezoo.artifacts.resolve import open_data, open_model
+from oraclezoo.artifacts.resolve import learned_validation, open_data, open_model
 from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.card import CARD
 from oraclezoo.card.receipt import Parity
@@ -131,7 +132,17 @@ def export_model(
     exported = exported.with_receipt(proof)
     if out is not None:
         exported.save(out)
+        advise_calibration(exported, out, progress)
     return exported
+
+
+def advise_calibration(
+    model: Model, folder: str | Path, progress: Callable[[str], None] | None
+) -> None:
+    """Say that a saved model is not calibrated, and how to do it."""
+    if progress and model.card.calibration is None and not learned_validation(model):
+        command = shlex.join(["oraclezoo", "calibrate", str(folder)])
+        progress(f"its probabilities are not calibrated: '{command}'")
 
 
 def check_parity(agreement: Parity, tolerance: float, file: str) -> None:

@@ -24,7 +24,7 @@ from oraclezoo.onnx_export import onnx_file
 from oraclezoo.onnx_export.runtime import has_fast_int8
 from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.plugins.registry import Registry, build_registry
-from oraclezoo.quantization.export import export_model
+from oraclezoo.quantization.export import advise_calibration, export_model
 from oraclezoo.quantization.options import (
     IMAGES,
     MAX_DIVERGENCE,
@@ -56,7 +56,7 @@ def quantize(
     images: int = IMAGES,
     sensitivity: str = "auto",
     max_divergence: float = MAX_DIVERGENCE,
-    keep_float: Sequence[str] = (),
+    keep_float: str | Sequence[str] = (),
     reduce_range: bool = False,
     max_drop: float | None = None,
     max_limit: float | None = None,
@@ -94,7 +94,7 @@ def quantize(
             ``max_divergence``; always; or off, which keeps no layer in float.
         max_divergence: Largest accepted mean divergence of the probabilities, in nats; beyond it
             the most sensitive layers stay in float.
-        keep_float: Shell-like patterns of layers that stay in float.
+        keep_float: Shell-like patterns, one or several, of layers that stay in float.
         reduce_range: Use 7-bit weights, for processors whose 8-bit products can saturate.
         max_drop: Largest accepted loss of accuracy, in percentage points.
         max_limit: Largest accepted one-sided 95% limit of that loss, in percentage points.
@@ -123,7 +123,8 @@ def quantize(
     measurement = Measurement(
         track, data_dir, split, results, timed, rounds, tuple(settings or ()) or None
     )
-    int8 = Int8(calibration, images, sensitivity, max_divergence, tuple(keep_float), reduce_range)
+    patterns = (keep_float,) if isinstance(keep_float, str) else tuple(keep_float)
+    int8 = Int8(calibration, images, sensitivity, max_divergence, patterns, reduce_range)
     if backend == "torch":
         _reject(backend, int8.changed())
         target = TorchTarget(precision, device or "auto", compile or "auto")
@@ -172,6 +173,7 @@ def quantize_onnx(
     quantized = quantized.with_receipt(options.gates.passed(receipt))
     if out is not None:
         quantized.save(out)
+        advise_calibration(quantized, out, progress)
     return quantized
 
 

@@ -49,12 +49,12 @@ def _agree(a: Track, b: Track) -> bool:
 def merge(entries: list[Entry]) -> tuple[list[Entry], Mapping[str, int]]:
     """Return one entry per recipe, and the number of further results by the entry's id.
 
-    The chosen result of a recipe has the most seeds; ties are broken in favour of one with
-    training times, then of the earliest.
+    With other versions or code of a plugin, a recipe is another row. The chosen result of a row has
+    the most seeds; ties are broken in favour of one with training times, then of the earliest.
     """
-    by_hash: dict[str, list[Entry]] = defaultdict(list)
+    by_hash: dict[tuple[str, object], list[Entry]] = defaultdict(list)
     for entry in entries:
-        by_hash[entry.result.recipe.hash].append(entry)
+        by_hash[entry.result.recipe.hash, entry.result.plugin_key].append(entry)
     best, replicates = [], {}
     for members in by_hash.values():
         first = min(members, key=_precedence)

@@ -38,18 +38,18 @@ def entry_of(result: Result) -> Entry:
     return Entry(result, load_predictions(result, result.path.parent))
 
 
-def load_results(sources: Iterable[str | Path]) -> list[Entry]:
+def load_results(sources: str | Path | Iterable[str | Path]) -> list[Entry]:
     """Load all results from files and folders (not their subfolders), without duplicates.
 
     Skips JSON files of other schemas in folders.
 
     Args:
-        sources: Files and folders.
+        sources: Files and folders, one or several.
 
     Raises:
         ResultError: A source does not exist, a file is invalid, or there are no results.
     """
-    listed = [Path(source) for source in sources]
+    listed = paths(sources)
     by_id: dict[str, list[Entry]] = defaultdict(list)
     for path, named in _files(listed):
         document = read_json(path)
@@ -62,6 +62,12 @@ def load_results(sources: Iterable[str | Path]) -> list[Entry]:
         where = ", ".join(str(path) for path in listed)
         raise ResultError(f"no results in {where}; run 'oraclezoo bench' to create some")
     return [entry for entries in by_id.values() for entry in entries]
+
+
+def paths(sources: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Return one path, or several, as a list; a string is one path."""
+    several = [sources] if isinstance(sources, (str, Path)) else sources
+    return [Path(source) for source in several]
 
 
 def published_folder() -> Path:

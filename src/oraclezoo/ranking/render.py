@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from oraclezoo.ranking.rows import Row, Rows
+from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
 from oraclezoo.ranking.text import NONE, ranges, short
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def caption(table: Rows, *, robust: bool = False) -> list[str]:
         hardware = "times are comparable within one hardware class only; this table has several"
     lines = [
         f"Test accuracy: mean over seeds on {table.test:,} test images; [95% interval] over images "
-        "and seeds, SE² = var_images/n + var_seeds/S with Satterthwaite's degrees of freedom; SD: "
-        "sample standard deviation over seeds. A single seed gives no interval.",
+        "and seeds: Wilson's, with SE² = var_images/n + var_seeds/S and Satterthwaite's degrees of "
+        "freedom; SD: sample standard deviation over seeds. A single seed gives no interval.",
         "Rank: 1 + the number of significantly better rows, paired by image and seed, Holm-"
         "corrected at 5% over the row's comparisons. Two rows are compared if they share five or "
         f"more seeds; a row without comparisons has no rank ({NONE}). Ties: the # of each compared "
@@ -54,6 +55,11 @@ def caption(table: Rows, *, robust: bool = False) -> list[str]:
         lines.append(
             f"Ledger: {table.recipes_scored} distinct recipes have been scored on this test split; "
             "the best of many looks better than it is."
+        )
+    if any(1 < row.seeds < MIN_COMMON_SEEDS for row in table.rows):
+        lines.append(
+            f"Fewer than {MIN_COMMON_SEEDS} seeds: such an interval is rough, because the variance "
+            "over seeds is hardly known."
         )
     if any(row.refit for row in table.rows):
         lines.append("Refit: trained on the training and validation images.")
@@ -189,6 +195,8 @@ def _accuracy(row: Row) -> Cell:
     if row.accuracy_percent is None:
         return failed
     seeds = f"{row.seeds} seed{'s' * (row.seeds > 1)}"
+    if 1 < row.seeds < MIN_COMMON_SEEDS:
+        seeds += f" (fewer than {MIN_COMMON_SEEDS}: rough interval)"
     if row.ci95_low_percent is None or row.seed_std_points is None:
         return (f"{row.accuracy_percent:.2f}", f"no interval: {seeds}", *failed)
     return (

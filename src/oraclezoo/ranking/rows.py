@@ -96,8 +96,9 @@ class Rows:
     """The rows of one track and division on the same data files.
 
     ``test`` is the number of test images. ``recipes_scored`` counts the distinct recipes in the
-    ledgers of the results' folders for this test split, None without a ledger. ``data`` identifies
-    the data files if a track has tables for several versions of them, and is empty otherwise.
+    ledgers of the results' folders for this test split, None without a ledger. ``data`` is the
+    name of a user's data set, or identifies the data files if a track has tables for several
+    versions of them; it is empty otherwise.
     """
 
     track: str
@@ -155,12 +156,11 @@ def row_of(result: Result) -> Row:
 
 
 def _plugins(result: Result) -> str:
-    """Return ``distribution version`` of the plugins used by a result, separated by commas."""
-    parts = [result.components[kind] for kind in ("backbone", "optimizer", "scheduler", "dataset")]
-    versions = {
-        f"{p.distribution} {p.version}": None for p in parts if p.distribution != "oraclezoo"
-    }
-    return ", ".join(versions)
+    """Return ``distribution version (code)`` of a result's plugins, separated by commas."""
+    return ", ".join(
+        f"{name} {version}" + (f" ({sha256[:8]})" if sha256 else "")
+        for name, version, sha256 in result.plugin_key
+    )
 
 
 def _reasons(failures: tuple[Failure, ...], *, spell_out: bool) -> str:

@@ -10,6 +10,11 @@ that over seeds of the mean over images. The degrees of freedom are Satterthwait
 Bulletin 2(6), 1946): SE^4 / ((var_images/n)^2/(n-1) + (var_seeds/S)^2/(S-1)). Two rows are compared
 by the same formula on their differences, matched by image and seed.
 
+The interval of a row is Wilson's score interval (JASA 22(158), 1927) with the row's effective
+sample size a (1 - a) / SE^2 and Student's t, as for proportions from clustered samples (Dean and
+Pagano, Journal of Survey Statistics and Methodology 3(4), 2015). It never leaves [0, 1].
+Comparisons and ranks do not use it.
+
 Variances are computed from counts of correct predictions, which float64 represents exactly, so rows
 with identical predictions have exactly zero difference and variance.
 """
@@ -37,7 +42,7 @@ class Interval:
     """Mean, standard error, degrees of freedom and 95% interval of a row's accuracy, in [0, 1].
 
     With one seed or one image the variance over seeds or images is unknown, and all fields except
-    ``mean`` are NaN. With zero variance the interval has zero width and ``df`` is infinite.
+    ``mean`` are NaN. With zero variance ``df`` is infinite.
     ``seed_std`` is the sample standard deviation of accuracy over seeds.
     """
 
@@ -111,14 +116,12 @@ def interval(correct: Bools) -> Interval:
     var_images = _variance((by_image**2).sum(), total, images, seeds)
     var_seeds = _variance((by_seed**2).sum(), total, seeds, images)
     se, df = _error(var_images, var_seeds, images, seeds)
-    half = se * _t_quantile(df)
-    return Interval(
-        mean, float(se), float(df), float(mean - half), float(mean + half), float(var_seeds**0.5)
-    )
+    low, high = _score_interval(mean, float(se), float(df), seeds, images)
+    return Interval(mean, float(se), float(df), low, high, float(var_seeds**0.5))
 
 
 def interval_of_differences(a: Bools, b: Bools) -> Interval:
-    """Return the confidence interval of ``a``'s accuracy minus ``b``'s.
+    """Return the confidence interval of ``a``'s accuracy minus ``b``'s, within [-1, 1].
 
     With one seed the variance over seeds is unknown, and the interval covers images only.
 
@@ -138,9 +141,8 @@ def interval_of_differences(a: Bools, b: Bools) -> Interval:
     if seeds == 1:
         se, df = np.sqrt(var_images / images), np.array(images - 1.0)
     half = se * _t_quantile(df)
-    return Interval(
-        mean, float(se), float(df), float(mean - half), float(mean + half), float(var_seeds**0.5)
-    )
+    low, high = np.clip([mean - half, mean + half], -1, 1)  # NaN stays
+    return Interval(mean, float(se), float(df), float(low), float(high), float(var_seeds**0.5))
 
 
 def paired(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Paired:
@@ -166,7 +168,7 @@ def paired(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Paire
             f"shapes {first.shape} and {second.shape} must be equal, with at least two images"
         )
     change = interval_of_differences(second, first)
-    limit = -change.mean + float(_t_quantile(change.df, LEVEL)) * change.se
+    limit = min(-change.mean + float(_t_quantile(change.df, LEVEL)) * change.se, 1.0)
     lost, gained = int((first & ~second).sum()), int((~first & second).sum())
     over = "images" if first.shape[0] == 1 else "images and seeds"
     return Paired(change.mean, change.se, change.low, change.high, limit, lost, gained, over)
@@ -291,6 +293,22 @@ def _error(var_images: Floats, var_seeds: Floats, images: int, seeds: int) -> tu
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(spread > 0, square**2 / spread, np.inf)
     return np.sqrt(square), df
+
+
+def _score_interval(
+    mean: float, se: float, df: float, seeds: int, images: int
+) -> tuple[float, float]:
+    """Return Wilson's interval of a row's accuracy; NaN if ``se`` is."""
+    spread = mean * (1 - mean)
+    if spread == 0:  # all predictions right, or all wrong: the images alone limit what is known
+        size = float(images) if not np.isnan(se) else np.nan
+    else:
+        size = min(spread / se**2, seeds * images) if se != 0 else float(seeds * images)
+    ratio = float(_t_quantile(np.asarray(df))) ** 2 / size
+    centre = (mean + ratio / 2) / (1 + ratio)
+    half = np.sqrt(ratio * (spread + ratio / 4)) / (1 + ratio)
+    low, high = np.clip([centre - half, centre + half], 0, 1)  # against rounding; NaN stays
+    return float(low), float(high)
 
 
 def _t_quantile(df: Floats | float, tail: float = LEVEL / 2) -> Floats:

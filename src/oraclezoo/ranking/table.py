@@ -17,6 +17,7 @@ from oraclezoo.ranking.load import Entry, entry_of
 from oraclezoo.ranking.rows import Row, Rows, row_of
 from oraclezoo.ranking.text import digest8, short
 from oraclezoo.result import Result
+from oraclezoo.result.own_track import own_track
 
 if TYPE_CHECKING:
     import rich.table
@@ -104,8 +105,19 @@ def tables(
     ranked = []
     for group, members in sorted(by_data.items(), key=lambda item: item[0]):
         several = versions[group.track, group.division] > 1
-        ranked.append(_table(members, digest8(group.data_key) if several else ""))
+        data = _name(members) or (digest8(group.data_key) if several else "")
+        ranked.append(_table(members, data))
     return ranked
+
+
+def _name(entries: list[Entry]) -> str:
+    """Return the name of a user's data set, empty for other tracks and without a record."""
+    for entry in entries:
+        path = entry.result.path
+        record = None if path is None else own_track(entry.result, path.parent)
+        if record is not None:
+            return record.name
+    return ""
 
 
 def _table(entries: list[Entry], data: str) -> Table:

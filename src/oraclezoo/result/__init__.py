@@ -13,14 +13,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
+from oraclezoo.card import PluginSource
 from oraclezoo.errors import ResultError
 from oraclezoo.result.check import SCHEMA, read_json, validate
 from oraclezoo.storage import write_atomically
 
 PROTOCOL = 1
 """Version of the benchmark protocol."""
+
+
+PluginKey = tuple[tuple[str, str, str], ...]
+"""Distribution, version and SHA-256 of the code (or "") of each plugin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +181,8 @@ class Result:
 
     ``components`` is keyed by kind: backbone, optimizer, scheduler, dataset. ``path`` is the file
     that the result was loaded from or saved to; it is neither in the document nor compared.
-    ``robustness`` is None and absent from the document if it was not measured.
+    ``robustness`` is None and absent from the document if it was not measured; ``plugins`` (by
+    distribution) is empty and absent if all components are built in.
     """
 
     id: str
@@ -196,13 +203,27 @@ class Result:
     libraries: Mapping[str, str]
     predictions: PredictionsFile | None
     robustness: Robustness | None = None
+    plugins: Mapping[str, PluginSource] = field(default_factory=dict)
     path: Path | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def foreign(self) -> dict[str, str]:
+        """Version of each distribution other than oraclezoo that provides a component."""
+        parts = self.components.values()
+        return {p.distribution: p.version for p in parts if p.distribution != "oraclezoo"}
+
+    @property
+    def plugin_key(self) -> PluginKey:
+        """Identity of the plugins' code; results with different ones are different rows."""
+        return plugin_key(self.plugins, self.foreign)
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return the JSON document: dicts, lists, strings, numbers, booleans and None."""
         document = {"schema": SCHEMA, **dataclasses.asdict(self)}
         del document["path"]
-        if self.robustness is None:  # older versions of oraclezoo reject the key
+        if not self.plugins:  # older versions of oraclezoo reject the key
+            del document["plugins"]
+        if self.robustness is None:
             del document["robustness"]
         else:
             document["robustness"] = json.loads(json.dumps(document["robustness"]))
@@ -230,6 +251,7 @@ class Result:
             "hardware": Hardware(**hardware),
             "predictions": None if predictions is None else PredictionsFile(**predictions),
             "robustness": None if robustness is None else _robustness(robustness),
+            "plugins": {k: PluginSource(**v) for k, v in parts.get("plugins", {}).items()},
         }
         return cls(**parts, path=path)
 
@@ -275,6 +297,20 @@ def make_id(track: str, recipe: str, recipe_hash: str, hardware_class: str) -> s
     """Return a result's id, safe as a file name; other characters become dashes."""
     text = f"{track}-{recipe}-{recipe_hash[:12]}-{hardware_class}"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:200].strip("-")
+
+
+def plugin_key(
+    plugins: Mapping[str, PluginSource], versions: Mapping[str, str] = MappingProxyType({})
+) -> PluginKey:
+    """Return the identity of plugins' code.
+
+    Args:
+        plugins: Version and code by distribution.
+        versions: Versions of distributions whose code may not be known.
+    """
+    stated = {name: (version, "") for name, version in versions.items()}
+    known = {name: (source.version, source.sha256) for name, source in plugins.items()}
+    return tuple((name, *value) for name, value in sorted((stated | known).items()))
 
 
 def data_key(data_sha256: Mapping[str, str]) -> str:

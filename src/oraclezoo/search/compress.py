@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from oraclezoo.artifacts.model import Model
+from oraclezoo.artifacts.plugins import plugin_digest
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.choices import AUTO
@@ -170,8 +171,9 @@ def compress_model(
     recipe = tuning_recipe(options.recipe, model, bare, registry, needed=needed)
     tunes = options.tuning.epochs and recipe is not None
     mild = milder(recipe, options.tuning, registry) if tunes and recipe is not None else None
+    plugins = plugin_digest(bare.card, mild, registry)
+    digest = _digest(bare, dataset, mild, options, plugins)
     folder = None if out is None else Path(out)
-    digest = _digest(bare, dataset, mild, options)
     if folder is not None and options.resume and is_finished(folder, digest, FOLDER):
         callbacks.say(f"{folder} is finished")
         return open_model(folder, registry)
@@ -267,11 +269,15 @@ def _unprunable(model: Model, registry: Registry) -> str | None:
     return None
 
 
-def _digest(model: Model, dataset: Dataset, recipe: Recipe | None, options: Compression) -> str:
+def _digest(
+    model: Model, dataset: Dataset, recipe: Recipe | None, options: Compression, plugins: bytes
+) -> str:
     """Return the SHA-256 of every input that affects a trial; ``--resume`` requires a match.
 
     Targets, gates and the number of trials do not, so that they may change on ``--resume``.
     """
     inputs = [options.hashed(), dict(dataset.sha256), None if recipe is None else recipe.hash]
     text = json.dumps(inputs, sort_keys=True)
-    return hashlib.sha256(text.encode() + model.weights() + (model.onnx or b"")).hexdigest()
+    return hashlib.sha256(
+        text.encode() + model.weights() + (model.onnx or b"") + plugins
+    ).hexdigest()

@@ -188,8 +188,8 @@ def _field(summary: Summary) -> Field:
             label=f"{100 * candidate.macs:.0f}%",
             int8=candidate.precision != "fp32",
             accuracy=100 * candidate.accuracy,
-            low=100 * (baseline + candidate.ci95[0]),
-            high=100 * (baseline + candidate.ci95[1]),
+            low=100 * max(baseline + candidate.ci95[0], 0),
+            high=100 * min(baseline + candidate.ci95[1], 1),
             within=not goals.crossed(candidate),
             chosen=summary.is_selected(candidate),
         )

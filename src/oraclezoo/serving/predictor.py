@@ -85,7 +85,7 @@ class Predictor:
     def probabilities(self, images: Images) -> npt.NDArray[np.float32]:
         """Return class probabilities float32 ``(N, C)`` of preprocessed images uint8 ``(N, S, S)``.
 
-        Raises ResultError if the model's output is not probability distributions.
+        Raises ResultError if the model's outputs are not probability distributions.
         """
         return self._net.probabilities(images)
 

@@ -177,7 +177,7 @@ class Study:
         if not isinstance(stored, dict):
             raise ValueError("no sweep definition")
         for key, value in json.loads(json.dumps(definition)).items():
-            if stored[key] != value:
+            if stored.get(key) != value:
                 raise UsageError(
                     f"{self.path.parent} has a sweep with a different {key}; "
                     "resume it with its original options, or choose another --out"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oraclezoo.artifacts.build import open_dataset
+from oraclezoo.artifacts.plugins import encoded, plugin_code
 from oraclezoo.artifacts.provenance import components
 from oraclezoo.artifacts.run import occupied
 from oraclezoo.codec import encode
@@ -206,6 +207,9 @@ def _definition(
         "components": {kind: encode(each) for kind, each in components(recipe, registry).items()},
         "data_sha256": dict(dataset.sha256),
     }
+    plugins = plugin_code(recipe, registry)
+    if plugins:  # studies of built-in components are the same as before it was recorded
+        definition["plugins"] = encoded(plugins)
     plain: dict[str, object] = json.loads(json.dumps(definition, default=list))
     return plain
 

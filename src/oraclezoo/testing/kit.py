@@ -14,12 +14,17 @@ import torch
 from oraclezoo.errors import UnknownNameError, UsageError
 from oraclezoo.plugins.checks import CONTRACT
 from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.process_state import preserved
 from oraclezoo.plugins.registry import Entry, Registry
 from oraclezoo.specs import KINDS, Kind
-from oraclezoo.testing import backbones, datasets, optimizers, schedulers, trackers
+from oraclezoo.testing import backbones, datasets, models, optimizers, schedulers, trackers
 from oraclezoo.testing.subject import SkippedError, Subject, ViolationError, fail
+from oraclezoo.testing.training import training_step
 
 Outcome = Literal["pass", "fail", "skip"]
+TRAINED = ("backbone", "optimizer", "scheduler", "dataset")
+"""Kinds of components that take part in a training step."""
+
 Function = Callable[[Subject], str | None]
 """Check function: raises ViolationError or SkippedError, or returns an optional remark."""
 
@@ -71,11 +76,17 @@ def _checks() -> Iterator[Check]:
         ("scheduler", schedulers),
         ("dataset", datasets),
         ("tracker", trackers),
+        ("model", models),
     ):
         for function in module.CHECKS:
-            name = function.__name__.replace("_", "-")
-            law = " ".join((function.__doc__ or "").split(".")[0].split())
-            yield Check(kind, name, law, function, slow=function in module.SLOW)
+            yield _check(kind, function, slow=function in module.SLOW)
+        if kind in TRAINED:
+            yield _check(kind, training_step)
+
+
+def _check(kind: Kind, function: Function, *, slow: bool = False) -> Check:
+    law = " ".join((function.__doc__ or "").split(".")[0].split())
+    return Check(kind, function.__name__.replace("_", "-"), law, function, slow)
 
 
 CHECKS: tuple[Check, ...] = tuple(_checks())
@@ -115,7 +126,12 @@ def checks_of(entry: Entry) -> list[Check]:
 
 def is_slow(check: Check, entry: Entry) -> bool:
     """Return whether a check may take more than ten seconds for this component."""
-    return check.slow or (check.kind == "dataset" and datasets.is_large(entry.spec.facts))
+    facts = entry.spec.facts
+    return (
+        check.slow
+        or (check.kind == "dataset" and datasets.is_large(facts))
+        or (check.kind == "model" and models.is_remote(facts))
+    )
 
 
 def check(
@@ -149,7 +165,7 @@ def check(
 def judge(check: Check, subject: Subject) -> Verdict:
     """Run one check. Any exception of the component is a failure with that reason."""
     try:
-        with torch.random.fork_rng([]), warnings.catch_warnings():
+        with torch.random.fork_rng([]), warnings.catch_warnings(), preserved([], randomness=False):
             warnings.simplefilter("ignore")
             torch.manual_seed(0)
             remark = check.function(subject)
@@ -157,7 +173,9 @@ def judge(check: Check, subject: Subject) -> Verdict:
         return _verdict(check, subject, "skip", str(error))
     except ViolationError as error:
         return _verdict(check, subject, "fail", str(error))
-    except Exception as error:  # a component may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a component may raise anything, SystemExit too
         text = " ".join(str(error).split())[:300]
         return _verdict(check, subject, "fail", f"{type(error).__name__}: {text}")
     return _verdict(check, subject, "pass", remark or "")

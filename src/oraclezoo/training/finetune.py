@@ -19,6 +19,7 @@ from oraclezoo.engine.records import Callbacks, Checkpoint, TrainerOptions, Trai
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import UsageError
+from oraclezoo.plugins.blame import blaming
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe, shipped
 from oraclezoo.recipe.resolve import resolve
@@ -172,7 +173,8 @@ def finetune(
     trainer = Trainer(recipe, parts, data, seed=seed, device=device, folder=folder, options=options)
     if checkpoint.resume:
         trainer.resume()
-    trainer.fit(on_epoch=callbacks.on_epoch, should_stop=callbacks.should_stop)
+    with blaming(registry):
+        trainer.fit(on_epoch=callbacks.on_epoch, should_stop=callbacks.should_stop)
     state = trainer.kept.state_dict()
     if recipe.train.keep == "best":
         state = load_state(folder / "best.safetensors")["model"]

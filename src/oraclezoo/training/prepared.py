@@ -96,6 +96,7 @@ class Prepared:
                 seed=seed,
                 components=origin.components,
                 data_sha256=origin.data_sha256,
+                plugins=origin.plugins,
             ),
             receipts=(),
         )

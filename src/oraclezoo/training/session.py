@@ -138,16 +138,17 @@ class Session:
         """Return the totals of the training, with pre-training and teachers."""
         trainer, progress = self.trainer, self.trainer.progress
         earlier = [each for each in (self.pretrained, self.taught) if each is not None]
+        held_out = not trainer.recipe.data.refit
         return Outcome(
             steps=trainer.step + sum(each.steps for each in earlier),
             examples=progress.examples + sum(each.examples for each in earlier),
             train_s=progress.train_s + sum(each.train_s for each in earlier),
             compile_s=progress.compile_s + sum(each.compile_s for each in earlier),
             compiled=trainer.compiled,
-            validation_accuracy=progress.validation_accuracy,
-            validation_loss=progress.validation_loss,
+            validation_accuracy=progress.validation_accuracy if held_out else None,
+            validation_loss=progress.validation_loss if held_out else None,
             best_epoch=progress.best_epoch,
-            best_validation_accuracy=progress.best[0],
+            best_validation_accuracy=progress.best[0] if held_out else None,
             peak_memory_bytes=peak_memory_bytes(self.prepared.device),
         )
 

@@ -15,6 +15,7 @@ from oraclezoo.engine.records import Epoch, TrainerOptions
 from oraclezoo.engine.together import CannotStackError, Together
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import DivergedError, ResultError
+from oraclezoo.plugins.blame import blaming
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
@@ -101,7 +102,8 @@ def train(
                 for seed in chunk
             ]
             for _, group in groupby(sorted(sessions, key=_step), key=_step):
-                done += _fit(list(group), callbacks)
+                with blaming(registry):
+                    done += _fit(list(group), callbacks)
     return sorted(done, key=lambda run: list(seeds).index(run.record.provenance.seed))
 
 

@@ -15,6 +15,7 @@ from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.records import Callbacks, Checkpoint, Epoch, TrainerOptions
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import ResultError, UsageError
+from oraclezoo.plugins.blame import blaming
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
@@ -174,7 +175,7 @@ def _train(
             if destination.profile:
                 raise UsageError(f"{run.folder} is finished and cannot be profiled; {OVERWRITE}")
             return run
-    with deterministically(execution.deterministic):
+    with deterministically(execution.deterministic), blaming(registry):
         session = begin(prepared, seed, destination, callbacks)
         fit(session, callbacks)
         return session.finish()

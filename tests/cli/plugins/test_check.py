@@ -59,6 +59,7 @@ def test_each_check_has_a_line(site: Any) -> None:
             ("resume", "pass"),
             ("determinism", "pass"),
             ("metric", "pass"),
+            ("training-step", "pass"),
         )
     ]
     assert "it has no option with bounds" in result.stdout

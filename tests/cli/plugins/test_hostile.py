@@ -20,7 +20,7 @@ from oraclezoo.specs import Spec
 
 @hookimpl
 def oraclezoo_backbones():
-    names = ("Loud", "WrongShape", "Raises", "Nothing", "Fails")
+    names = ("Loud", "WrongShape", "Raises", "Nothing", "Fails", "Pair", "Exits", "Quits", "Leaves")
     return [Spec("backbone", name.lower(), f"rude.net:{name}", name) for name in names]
 """
 HEAVY = """
@@ -52,6 +52,30 @@ def Raises(**shape):
 
 def Nothing(**shape):
     return None
+
+
+class Pair(Loud):
+    def forward(self, images):
+        logits = super().forward(images)
+        return logits, logits
+
+
+class Quits(Loud):
+    def forward(self, images):
+        if self.training:
+            raise SystemExit(0)
+        return super().forward(images)
+
+
+class Leaves(Loud):
+    def forward(self, images):
+        if self.training:
+            os._exit(0)
+        return super().forward(images)
+
+
+def Exits(**shape):
+    raise SystemExit(0)
 
 
 def Fails(*, in_chans, num_classes, image_size):
@@ -109,6 +133,8 @@ def test_what_plugins_print_never_reaches_stdout(
         ("raises", "cannot be built: ValueError: no such luck"),
         ("nothing", "returned a NoneType, not a torch module"),
         ("fails", "fails on images of 16 x 16"),
+        ("pair", "returns a tuple, not a tensor of logits"),
+        ("exits", "cannot be built: SystemExit: 0"),
     ],
 )
 def test_a_backbone_that_breaks_its_contract_is_named(
@@ -143,3 +169,49 @@ def test_an_import_that_raises_anything_is_quarantined(
     assert rows["fatal"]["status"] == "quarantined"
     assert "Final" in rows["fatal"]["reason"]
     assert rows["rude"]["status"] == "ok"
+
+
+def test_a_step_that_exits_is_an_error_of_the_plugin(
+    environment: dict[str, str], tiny_idx: Path, tmp_path: Path
+) -> None:
+    """Training does not end in silence, and the run is recorded as failed."""
+    done = run(environment, tmp_path, "train", "authors-cnn", *small(tiny_idx, "quits"))
+    assert done.returncode == 1
+    assert "oraclezoo: plugin rude 1.0 raises SystemExit: 0" in done.stderr
+    (record,) = (tmp_path / "runs").glob("*/run.json")
+    assert json.loads(record.read_text())["status"] == "failed"
+
+
+def test_checks_of_a_component_that_exits_fail(environment: dict[str, str], tmp_path: Path) -> None:
+    """The table is printed, and the exit status is that of a failed check."""
+    done = run(environment, tmp_path, "plugins", "check", "exits", "--quick")
+    assert done.returncode == 3
+    assert "cannot be built: SystemExit: 0" in done.stderr
+    assert "rude:exits" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backbone", "says"),
+    [
+        ("quits", "plugin rude 1.0 raises SystemExit: 0"),
+        ("leaves", "ended early with status 0"),
+    ],
+)
+def test_a_job_that_leaves_no_run_is_one_failed_job(
+    environment: dict[str, str], tiny_idx: Path, tmp_path: Path, backbone: str, says: str
+) -> None:
+    """The recipes after it are trained."""
+    document = "name = '{0}'\n[backbone]\nname = '{0}'\n[optimizer]\nname = 'sgd'\n"
+    document += "[scheduler]\nname = 'constant'\n[budget]\nepochs = 1\nbatch_size = 16\n"
+    for name in (backbone, "loud"):
+        (tmp_path / f"{name}.toml").write_text(document.format(name))
+    recipes = [f"{name}.toml" for name in (backbone, "loud")]
+    options = ["--track", "idx", "--data-dir", str(tiny_idx), "--seeds", "1", "--device", "cpu"]
+    done = run(environment, tmp_path, "bench", *recipes, *options, "--accuracy-only", "--json")
+    assert done.returncode == 1, done.stderr
+    broken, sound = json.loads(done.stdout)["data"]
+    assert broken["seeds"] == []
+    assert says in broken["failures"][0]["message"]
+    assert [row["seed"] for row in sound["seeds"]] == [0]
+    assert sound["failures"] == []

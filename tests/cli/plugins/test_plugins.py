@@ -151,3 +151,64 @@ def test_the_doctor_knows_an_api_that_was_left(site: Any) -> None:
     assert "zoo-old" in problem["what"]
     assert "it supports plugin API <1; this oraclezoo has" in problem["why"]
     assert "install matching versions" in problem["fix"]
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import os\nos._exit(0)", "ends the process that loads it (exit status 0)"),
+        ("import os\nos._exit(7)", "ends the process that loads it (exit status 7)"),
+        ("import os\nos.abort()", "kills the process that loads it (SIGABRT)"),
+    ],
+)
+def test_the_doctor_survives_a_plugin_that_ends_the_process(
+    site: Any, source: str, says: str
+) -> None:
+    """It loads each plugin in a subprocess first; the others are diagnosed as ever."""
+    site.add("zoo-end", source, version="0.3")
+    site.offer("zoo-good", "good-net")
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    (problem,) = problems(result)
+    assert problem["what"].startswith("quarantined: zoo-end:main (zoo-end 0.3")
+    assert says in problem["why"]
+    assert "ORACLEZOO_DISABLE_PLUGINS=zoo-end" in problem["fix"]
+
+
+def test_the_doctor_leaves_a_disabled_plugin_alone(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not loaded in a subprocess either."""
+    site.add("zoo-end", f"open({str(site.folder / 'loaded')!r}, 'w')\nimport os\nos._exit(1)")
+    monkeypatch.setenv("ORACLEZOO_DISABLE_PLUGINS", "zoo-end")
+    result = run("doctor", "--json")
+    assert result.exit_code == 0
+    assert not (site.folder / "loaded").exists()
+
+
+def test_the_doctor_names_a_keyboard_interrupt_at_import(site: Any) -> None:
+    """Nobody pressed Ctrl-C."""
+    site.add("zoo-stop", "raise KeyboardInterrupt")
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    assert "it raises KeyboardInterrupt" in problems(result)[0]["why"]
+
+
+def test_the_doctor_knows_names_that_differ_by_case_only(site: Any) -> None:
+    """From a built-in one, and from another plugin's."""
+    site.offer("zoo-a", "LeNet5", "my-net")
+    site.offer("zoo-b", "My-Net")
+    result = run("doctor", "--json")
+    assert result.exit_code == 0
+    whys = sorted(p["why"] for p in problems(result))
+    assert whys == [
+        "names differ by case only, and are easily confused: oraclezoo:lenet5, zoo-a:LeNet5",
+        "names differ by case only, and are easily confused: zoo-b:My-Net, zoo-a:my-net",
+    ]
+
+
+def test_the_doctor_names_a_plugin_that_changes_the_process(site: Any) -> None:
+    """A warning; what it changes is undone."""
+    site.add("zoo-x", "import sys\nsys.setrecursionlimit(50_000)")
+    found = [p["why"] for p in problems(run("doctor", "--json"))]
+    assert any("changes the recursion limit" in why for why in found)

@@ -15,6 +15,7 @@ from oraclezoo.ranking.load import Entry
 from oraclezoo.ranking.page import bars, chart, facts
 from oraclezoo.ranking.page.board import board
 from oraclezoo.ranking.page.columns import columns, lines
+from oraclezoo.ranking.page.details import details
 from oraclezoo.ranking.pareto import points
 from oraclezoo.ranking.rows import Row
 from oraclezoo.ranking.table import leaderboard
@@ -260,3 +261,11 @@ def test_many_scattered_ties_are_counted(entries: list[Entry]) -> None:
     assert "1, 3, 5, 7, 9" in column.show(actual[0])
     few = replace(actual[0], row=replace(row, ties_with=(1, 2, 5)))
     assert ">1-2, 5</span>" in column.show(few)
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_a_refit_has_no_validation_accuracy(make_entry: MakeEntry, refit: bool) -> None:
+    """Results of 0.1.0 have one on images that were trained on."""
+    result = make_entry("x", np.ones((5, 40), dtype=bool), refit=refit).result
+    assert {score.validation_accuracy for score in result.seeds} == {0.5}
+    assert ("50.00" in details(result)) is not refit

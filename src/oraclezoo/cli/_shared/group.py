@@ -52,6 +52,17 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"unknown command '{name}'{nearest(name, self.targets)}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. SystemExit and the like come from components, since click uses its own."""
+        try:
+            return super().invoke(ctx)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise _named(error) or OracleZooError(
+                f"a component raises {type(error).__name__}: {error}"
+            ) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing any."""
         with formatter.section("Commands"):
@@ -113,11 +124,22 @@ def _report(error: Exception, debug: bool) -> int:
         where = f"{error.filename}: " if error.filename else ""
         message, status = f"{where}{error.strerror}", 1
     else:
+        named = _named(error)
+        if named is not None:
+            return _report(named, debug=False)
         text = " ".join(str(error).split())
         advice = "" if debug else "; run 'oraclezoo --debug ...' for the traceback"
         message, status = f"unexpected {type(error).__name__}: {text}{advice}", 1
     say(f"oraclezoo: {message}")
     return status
+
+
+def _named(error: BaseException) -> OracleZooError | None:
+    """Return the error that names the plugin whose code raised ``error``, if it is one."""
+    from oraclezoo.plugins.blame import blamed
+    from oraclezoo.plugins.registry import build_registry
+
+    return blamed(error, build_registry())
 
 
 def _usage_text(error: click.UsageError) -> str:

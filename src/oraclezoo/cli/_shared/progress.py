@@ -117,7 +117,7 @@ def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
         text = state.event
         match state.detail:
             case Scores(accuracy):
-                how = " (reused)" if state.event == "kept" else ""
+                how = " (reused: same recipe, data and code)" if state.event == "kept" else ""
                 lines.say(f"{who}: test {100 * accuracy:.1f}%{how}")
             case Failed(reason, message):
                 why = f"failed ({reason}): {message}"

@@ -37,10 +37,11 @@ def command(ctx: click.Context, app: App, as_json: bool) -> None:
 
     Exit status 1 if a plugin is quarantined or declares a component whose target does not exist.
     """
+    from oraclezoo.plugins.probe import crashes
     from oraclezoo.plugins.registry import build_registry
 
     with stdout_to_stderr():
-        registry = build_registry()
+        registry = build_registry(crashed=crashes())
     problems = diagnose(registry)
     healthy = all(problem.level != "error" for problem in problems)
     if as_json:
@@ -108,6 +109,14 @@ def _clashes(registry: Registry) -> Iterator[Problem]:
         else:
             why = f"several distributions provide it: {first.qualified}, {names}"
             yield Problem("warning", what, why, "use the qualified name")
+    for alike in registry.lookalikes():
+        listed = ", ".join(entry.qualified for entry in alike)
+        yield Problem(
+            "warning",
+            f"{alike[0].spec.kind} '{alike[-1].spec.name}'",
+            f"names differ by case only, and are easily confused: {listed}",
+            f"the author of {alike[-1].distribution} should rename one of them",
+        )
 
 
 def _disabled(registry: Registry) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from oraclezoo.ranking.page.facts import Facts
 from oraclezoo.ranking.page.text import element, number, safe
 from oraclezoo.ranking.pareto import COSTS, Cost, cost_of, points
 from oraclezoo.ranking.rows import Row
+from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
 from oraclezoo.ranking.text import NONE, ranges, short
 
 LISTED = 4
@@ -152,8 +153,9 @@ def _recipe(line: Line) -> str:
     marks = row.marks
     if row.failures:
         marks.append("failed" if not row.seeds else f"{row.failures} failed")
-    if row.seeds and row.seeds < 5:
-        marks.append(f"{row.seeds} seed{'s' * (row.seeds > 1)}")
+    if row.seeds and row.seeds < MIN_COMMON_SEEDS:
+        rough = ", rough interval" if row.seeds > 1 else ", no interval"
+        marks.append(f"{row.seeds} seed{'s' * (row.seeds > 1)}{rough}")
     badges = "".join(" " + element("span", safe(mark), class_="oz-mark") for mark in marks)
     return element("span", breakable(row.recipe), class_="oz-name") + badges
 

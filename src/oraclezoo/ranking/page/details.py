@@ -16,7 +16,7 @@ def details(result: Result) -> str:
     parts = [
         element("p", element("code", safe(result.command), class_="oz-command")),
         element("dl", "".join(_pair(name, value) for name, value in _provenance(result))),
-        _seeds(result.seeds),
+        _seeds(result.seeds, result.recipe.refit),
         _latencies(result.latency),
     ]
     if result.failures:
@@ -65,7 +65,8 @@ def _machine(result: Result) -> Iterator[tuple[str, str]]:
         yield "calibration workload", f"{hardware.calibration_s:.4f} s"
 
 
-def _seeds(seeds: Sequence[SeedScore]) -> str:
+def _seeds(seeds: Sequence[SeedScore], refit: bool) -> str:
+    """Return the table of seeds, without validation if its images were trained on."""
     if not seeds:
         return ""
     head = (
@@ -81,7 +82,7 @@ def _seeds(seeds: Sequence[SeedScore]) -> str:
         (
             str(s.seed),
             number(s.accuracy, 2, 0.01),
-            number(s.validation_accuracy, 2, 0.01),
+            number(None if refit else s.validation_accuracy, 2, 0.01),
             number(s.loss, 3),
             number(s.train_s, 1),
             number(s.compile_s, 1),

@@ -1,0 +1,138 @@
+"""The code of the plugins behind a recipe or a model: recorded, compared, and asked for if gone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from oraclezoo.card import Card, PluginSource
+from oraclezoo.codec import encode
+from oraclezoo.errors import PluginError, UnknownNameError
+from oraclezoo.plugins.calls import warn
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.recipe import Recipe
+from oraclezoo.recipe.sections import COMPONENTS
+from oraclezoo.specs import Kind
+
+
+def plugin_code(recipe: Recipe, registry: Registry) -> dict[str, PluginSource]:
+    """Return version and code of the plugins that a recipe trains with.
+
+    Args:
+        recipe: A resolved recipe.
+        registry: Registry of components.
+
+    Returns:
+        The sources by distribution; oraclezoo itself is not among them.
+
+    Raises:
+        PluginError: The files of a plugin cannot be read, or have changed while it was in use.
+    """
+    names: list[tuple[Kind, str]] = [(kind, getattr(recipe, kind).name) for kind in COMPONENTS]
+    names.append(("dataset", recipe.data.track))
+    if recipe.pretrain.epochs:
+        names.append(("dataset", recipe.pretrain.track))
+    entries = [registry.get(kind, name) for kind, name in names]
+    distributions = sorted({entry.distribution for entry in entries if not entry.builtin})
+    return {name: registry.code(name) for name in distributions}
+
+
+def plugin_digest(card: Card, recipe: Recipe | None, registry: Registry) -> bytes:
+    """Return bytes that identify the plugins behind a model and a recipe, empty without any.
+
+    Args:
+        card: The model's card.
+        recipe: Recipe of the fine-tuning, or None.
+        registry: Registry of components.
+
+    Returns:
+        Canonical JSON, to be hashed with other inputs.
+    """
+    sources = {} if recipe is None else plugin_code(recipe, registry)
+    backbone = registry.get("backbone", card.backbone.name)
+    if not backbone.builtin:
+        sources[backbone.distribution] = registry.code(backbone.distribution)
+    codes = {name: source.sha256 for name, source in sources.items()}
+    return json.dumps(codes, sort_keys=True).encode() if codes else b""
+
+
+def changes(before: Mapping[str, PluginSource], now: Mapping[str, PluginSource]) -> list[str]:
+    """Return the differences between the plugins of two trainings in words."""
+    texts = []
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if old is None and new is not None:
+            texts.append(f"plugin {name} {new.text} is used, of which no code was recorded")
+        elif old is not None and new is None:
+            texts.append(f"plugin {name} {old.text} is no longer used")
+        elif old is not None and new is not None and old != new:
+            code = f"code {old.sha256[:8]} -> {new.sha256[:8]}"
+            same = old.version == new.version
+            version = f"version {old.version} -> {new.version}"
+            texts.append(
+                f"plugin {name} {new.version} changed ({code})"
+                if same
+                else f"plugin {name} changed ({version}, {code})"
+            )
+    return texts
+
+
+def check_backbone(card: Card, registry: Registry, where: str) -> None:
+    """Warn if a model's backbone is from a plugin whose version or code is not the card's.
+
+    Args:
+        card: The model's card.
+        registry: Registry of components.
+        where: Path of the model, for the message.
+
+    Raises:
+        UnknownNameError: The backbone is not installed; says what to install.
+    """
+    try:
+        entry = registry.get("backbone", card.backbone.name)
+    except UnknownNameError as error:
+        raise with_install(error, card) from error
+    origin = card.provenance
+    if entry.builtin or origin is None:
+        return
+    name = entry.distribution
+    trained, source = origin.plugins.get(name), origin.components.get("backbone")
+    try:
+        now = registry.code(name)
+    except PluginError as error:
+        warn(f"{where}: {error}")
+        return
+    if trained is not None and trained != now:
+        before = trained.text
+    elif trained is None and source is not None and source.version != now.version:
+        before = source.version  # cards of version 0.1 do not have the code
+    else:
+        return
+    warn(
+        f"{where}: its backbone was trained with {name} {before}, but {name} {now.text} is "
+        "installed; predictions may differ"
+    )
+
+
+def with_install(error: UnknownNameError, card: Card) -> UnknownNameError:
+    """Return an error about a plugin that is gone with the version to install, if the card has it.
+
+    Args:
+        error: The error about a qualified name.
+        card: The model's card.
+    """
+    distribution = error.name.partition(":")[0]
+    advice = f"pip install {distribution}"
+    for source in () if card.provenance is None else card.provenance.components.values():
+        # a card is a stranger's file, and the advice goes into a shell
+        valid = re.fullmatch(r"[0-9][A-Za-z0-9.+!_-]{0,60}", source.version)
+        if source.distribution == distribution and valid and advice in str(error):
+            hint = str(error).partition("; ")[2].replace(advice, f"{advice}=={source.version}", 1)
+            return UnknownNameError(error.kind, error.name, (), hint)
+    return error
+
+
+def encoded(sources: Mapping[str, PluginSource]) -> dict[str, dict[str, str]]:
+    """Return sources as JSON data."""
+    return {name: encode(source) for name, source in sources.items()}

@@ -1,0 +1,55 @@
+"""Why a finished run is trained again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oraclezoo.artifacts.plugins import changes
+from oraclezoo.artifacts.record import Provenance
+
+_WORDS = {
+    "recipe": "the recipe",
+    "oraclezoo": "the version of oraclezoo",
+    "code_sha256": "the code of oraclezoo",
+    "components": "the components",
+    "data_sha256": "the data",
+    "compile": "torch.compile",
+    "deterministic": "--deterministic",
+    "hardware": "the hardware",
+    "libraries": "the libraries",
+    "source": "the trained run",
+}
+
+
+def differences(before: Provenance, now: Provenance) -> list[str]:
+    """Return in words what differs between the provenance of a run and that of a new one.
+
+    Args:
+        before: Provenance of the run.
+        now: Provenance of a new run.
+
+    Returns:
+        One text per difference; empty if there is none.
+    """
+    texts = changes(before.plugins, now.plugins)
+    for name, what in _WORDS.items():
+        old, new = getattr(before, name), getattr(now, name)
+        if old == new or (name == "components" and texts):
+            continue
+        if isinstance(old, str) and isinstance(new, str):
+            texts.append(f"{what} changed ({old[:8]} -> {new[:8]})")
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
+            texts.append(f"{what} changed ({_entries(old, new)})")
+        else:
+            texts.append(f"{what} changed")
+    return texts
+
+
+def _entries(before: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """Format up to three changed entries."""
+    keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    texts = []
+    for key in keys[:3]:
+        old, new = str(before.get(key)), str(now.get(key))
+        texts.append(f"{key}: {old} -> {new}" if len(old) + len(new) <= 60 else key)
+    return ", ".join(texts) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")

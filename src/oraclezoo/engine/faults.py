@@ -1,0 +1,79 @@
+"""Faults of components that are found while they train, named after the component."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch.optim import Optimizer
+
+from oraclezoo.engine.checkpoint import unsavable
+from oraclezoo.engine.records import Parts
+from oraclezoo.errors import DivergedError, PluginError
+from oraclezoo.recipe import Recipe
+
+
+def check_rates(optimizer: Optimizer, recipe: Recipe, when: str) -> None:
+    """Raise PluginError if a learning rate is not finite: the loss is not to blame.
+
+    Rates in tensors are not read, which would wait for the device.
+
+    Args:
+        optimizer: The optimizer.
+        recipe: Its recipe, which names the scheduler.
+        when: End of the message.
+    """
+    for group in optimizer.param_groups:
+        rate: Any = group.get("lr", 0.0)
+        if isinstance(rate, (int, float)) and not math.isfinite(rate):
+            raise PluginError(
+                f"scheduler '{recipe.scheduler.name}' sets the learning rate to {rate} {when}; "
+                "it must be finite"
+            )
+
+
+def diverged(what: str, epoch: int) -> DivergedError:
+    """Return the error of a training whose loss is no longer finite.
+
+    Args:
+        what: What is not finite.
+        epoch: Number of the epoch.
+
+    Returns:
+        The error.
+    """
+    return DivergedError(
+        f"{what} in epoch {epoch}: training diverged; "
+        "try a lower learning rate, e.g. -s optimizer.lr=..."
+    )
+
+
+def check_start(parts: Parts, recipe: Recipe) -> None:
+    """Raise PluginError if state or learning rates are not valid before training.
+
+    Args:
+        parts: Model, optimizer and scheduler.
+        recipe: The recipe that names them.
+    """
+    check_state(parts, recipe)
+    check_rates(parts.optimizer, recipe, "before training")
+
+
+def check_state(parts: Parts, recipe: Recipe) -> None:
+    """Raise PluginError if the state of a component cannot be stored in a checkpoint.
+
+    Args:
+        parts: Model, optimizer and scheduler.
+        recipe: The recipe that names them.
+    """
+    for kind, name, component in (
+        ("backbone", recipe.backbone.name, parts.model),
+        ("optimizer", recipe.optimizer.name, parts.optimizer),
+        ("scheduler", recipe.scheduler.name, parts.scheduler),
+    ):
+        fault = unsavable(component.state_dict(), "state")
+        if fault:
+            raise PluginError(
+                f"{kind} '{name}': its state_dict() cannot be saved: {fault}; a state holds "
+                "tensors, numbers, strings, None, and lists, tuples and dicts of these"
+            )

@@ -1,0 +1,150 @@
+"""The code of a plugin: SHA-256 of the files of its distribution, part of what is measured.
+
+An installed wheel lists its files in ``RECORD``. An editable install lists only a path, so that the
+source files of the modules that its entry points and specs name are taken instead. Both give the
+same digest for the same files. Compiled caches do not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import Any
+
+from oraclezoo.card import PluginSource
+from oraclezoo.errors import PluginError
+
+_CACHES = (".pyc", ".pyo")
+_SHARED = {"site-packages", "dist-packages"}
+_LIBRARY = ("stdlib", "platstdlib")
+_seen: dict[str, str] = {}
+"""Digest of each distribution when this process first asked for it."""
+
+
+def code_of(distribution: str, modules: Iterable[str]) -> PluginSource:
+    """Return version and code of an installed distribution.
+
+    Args:
+        distribution: Its name.
+        modules: Modules that its entry points and specs name, for installs without ``RECORD``.
+
+    Raises:
+        PluginError: It is not installed, a file cannot be read, or its files have changed since
+            this process first called this function.
+    """
+    from importlib import metadata  # slow, and only needed for plugins
+
+    try:
+        found = metadata.distribution(distribution)
+    except metadata.PackageNotFoundError as error:
+        raise PluginError(f"distribution '{distribution}' is not installed") from error
+    digest, files = hashlib.sha256(), _files(found, modules)
+    if not files:
+        raise PluginError(
+            f"plugin {distribution}: its files are not found, so its code cannot be recorded; "
+            "install it with pip"
+        )
+    try:
+        for name, path in files:
+            content = path.read_bytes()
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    except OSError as error:
+        raise PluginError(
+            f"plugin {distribution}: {error.filename}: {error.strerror}; reinstall it: "
+            f"pip install --force-reinstall {distribution}"
+        ) from error
+    sha256 = digest.hexdigest()
+    first = _seen.setdefault(distribution, sha256)
+    if first != sha256:  # the process may still run the old code
+        raise PluginError(
+            f"the code of plugin {distribution} changed while it was in use ({first[:8]} -> "
+            f"{sha256[:8]}); start again, so that all of it runs the same code"
+        )
+    return PluginSource(found.version, sha256, _source(found))
+
+
+def paths_of(distribution: str, modules: Iterable[str]) -> frozenset[str]:
+    """Return the absolute paths of a distribution's files; empty if it is not installed."""
+    from importlib import metadata
+
+    try:
+        found = metadata.distribution(distribution)
+        return frozenset(str(path.resolve()) for _, path in _files(found, modules))
+    except (metadata.PackageNotFoundError, OSError):
+        return frozenset()
+
+
+def _files(found: Any, modules: Iterable[str]) -> list[tuple[str, Path]]:
+    """Return name and path of each file, sorted; names are relative to the import path."""
+    kept: dict[str, Path] = {}
+    if _source(found) != "editable":
+        for path in found.files or ():
+            place = Path(found.locate_file(path))
+            own = path.parts[0] != ".." and not path.parts[0].endswith((".dist-info", ".egg-info"))
+            if own and _counts(path) and place.is_file():
+                kept[path.as_posix()] = place
+    if not kept:
+        for module in sorted({module.partition(".")[0] for module in modules}):
+            kept |= _sources(module, found)
+    return sorted(kept.items())
+
+
+def _counts(path: PurePath) -> bool:
+    """Return whether a file is code, and not a compiled cache or a hidden file."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return not hidden and path.suffix not in _CACHES and "__pycache__" not in path.parts
+
+
+def _sources(module: str, found: Any) -> dict[str, Path]:
+    """Return the files of a top-level module, if it belongs to the distribution."""
+    from importlib.util import find_spec
+
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return {}
+    if spec is None:
+        return {}
+    folders = [Path(place) for place in spec.submodule_search_locations or ()]
+    roots = folders or ([Path(str(spec.origin))] if spec.has_location else [])
+    kept: dict[str, Path] = {}
+    for root in roots:
+        if _belongs(root.parent, found):
+            files = root.rglob("*") if folders else [root]
+            names = {path.relative_to(root.parent): path for path in files if path.is_file()}
+            kept |= {name.as_posix(): path for name, path in names.items() if _counts(name)}
+    return kept
+
+
+def _belongs(parent: Path, found: Any) -> bool:
+    """Return whether a module in ``parent`` is the distribution's own.
+
+    A checkout has its own folder; what is in ``site-packages`` or the standard library belongs to
+    somebody else. A distribution without ``RECORD`` lies beside its metadata.
+    """
+    if _source(found) != "editable":
+        return parent.resolve() == Path(found.locate_file("")).resolve()
+    return not _SHARED & {*parent.parts} and str(parent) not in map(sysconfig.get_path, _LIBRARY)
+
+
+def _source(found: Any) -> str:
+    """Return where a distribution was installed from: see :class:`oraclezoo.card.PluginSource`.
+
+    PEP 610: an index leaves no ``direct_url.json``.
+    """
+    try:
+        direct = json.loads(found.read_text("direct_url.json") or "null")
+    except ValueError:
+        return "local"
+    if isinstance(direct, dict):
+        folder = direct.get("dir_info")
+        if isinstance(folder, dict) and folder.get("editable") is True:
+            return "editable"
+        return "local" if str(direct.get("url")).startswith("file:") else "url"
+    beside = not _SHARED & {*Path(found.locate_file("")).parts}
+    if beside and found.read_text("SOURCES.txt") is not None:  # setup.py develop
+        return "editable"
+    return "index" if found.read_text("INSTALLER") else "local"

@@ -1,0 +1,63 @@
+"""Trial load of each plugin in a subprocess: finds those that end the process or never return."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+
+from oraclezoo.plugins.discovery import EntryPoint, entry_points
+from oraclezoo.plugins.host import Disabled
+
+TIMEOUT_S = 120.0
+"""Time after which a load counts as endless."""
+_DONE = b"oraclezoo: loaded\n"
+
+
+def crashes() -> dict[str, str]:
+    """Return why plugins end the process that loads them, by ``distribution:entry point``."""
+    found = {}
+    disabled = Disabled.from_environment()
+    for point in entry_points():
+        reason = _crash(point) if point.well_formed and not disabled.blocks(point) else ""
+        if reason:
+            found[f"{point.distribution}:{point.name}"] = reason
+    return found
+
+
+def _crash(point: EntryPoint) -> str:
+    """Return how the process that loads only this plugin ends early, or ""."""
+    command = [sys.executable, "-m", "oraclezoo.plugins.probe", point.distribution, point.name]
+    path = os.pathsep.join(filter(None, sys.path))
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it does not finish loading within {TIMEOUT_S:.0f} s"
+    if _DONE in done.stdout:
+        return ""
+    if done.returncode < 0:
+        return f"it kills the process that loads it ({signal.Signals(-done.returncode).name})"
+    return f"it ends the process that loads it (exit status {done.returncode})"
+
+
+def main() -> None:
+    """Load the plugin named by the arguments and say so; errors are the host's subject."""
+    distribution, name = sys.argv[1:]
+    for point in entry_points():
+        if (point.distribution, point.name) == (distribution, name):
+            with suppress(BaseException):  # errors are reported when the host loads it
+                point.load()
+    os.write(1, _DONE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""A result under examination, with the parts that several checks read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from oraclezoo.errors import OracleZooError, ResultError
+from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.publish.reread import recipe_of
+from oraclezoo.ranking.load import entry_of
+from oraclezoo.ranking.predictions import Predictions
+from oraclezoo.recipe import Recipe
+from oraclezoo.result import Result
+
+
+class Unchecked(str):
+    """Reason why a rule cannot be checked."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A result, the file that it was read from, and the components to check it with."""
+
+    result: Result
+    path: Path
+    registry: Registry
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """The stored predictions. Raises ResultError."""
+        found = entry_of(self.result).predictions
+        if found is None:
+            raise ResultError("every seed failed; there is nothing to publish")
+        return found
+
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """The resolved recipe; None if this installation cannot read it."""
+        try:
+            return recipe_of(self.result.recipe, self.registry)
+        except OracleZooError:
+            return None
+
+    @property
+    def missing(self) -> list[str]:
+        """Distributions of components that are not installed, with their stated versions."""
+        installed = {plugin.distribution for plugin in self.registry.plugins}
+        parts = self.result.components.values()
+        return sorted(
+            {
+                f"{part.distribution}=={part.version}"
+                for part in parts
+                if normalise(part.name.partition(":")[0]) not in installed
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A check: ``faults`` yields violations and ``Unchecked``; ``passed`` is the text without."""
+
+    faults: Callable[[Claim], Iterator[str]]
+    passed: str

@@ -1,0 +1,160 @@
+"""Check for copied predictions: between the seeds of a result, and from other results.
+
+Two trainings give equal float16 probabilities for an image only where a model is certain, so
+that almost all classes round to 0. Images where a model is less certain show copies, even if some
+were changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from oraclezoo.errors import OracleZooError, ResultError
+from oraclezoo.plugins.registry import Registry
+from oraclezoo.publish.claim import Claim, Unchecked
+from oraclezoo.ranking.load import Entry, entry_of, published_folder
+from oraclezoo.ranking.predictions import Predictions
+from oraclezoo.recipe.sections import COMPONENTS
+from oraclezoo.result import Result
+
+CERTAIN = 0.99
+"""Largest probability from which equal probabilities of an image are no evidence."""
+
+SHARE = 0.5
+"""Share of the uncertain images with equal probabilities above which predictions are a copy. It is
+0 between the seeds of every published result."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fingerprint:
+    """What comparing predictions needs: for each seed and image a hash, and whether it counts."""
+
+    hashes: npt.NDArray[np.uint64]
+    uncertain: npt.NDArray[np.bool_]
+    labels: str
+
+
+def copies(claim: Claim) -> Iterator[str]:
+    """Yield pairs of seeds with equal predictions, and other recipes' results with the same."""
+    try:
+        own = fingerprint(claim.predictions)
+    except ResultError:
+        yield Unchecked("the predictions cannot be read")
+        return
+    seeds = [score.seed for score in claim.result.seeds]
+    for first in range(len(seeds)):
+        rest = slice(first + 1, None)
+        for offset in np.flatnonzero(_equal(own, first, own, rest)):
+            other = seeds[first + 1 + int(offset)]
+            yield f"seeds {seeds[first]} and {other} have equal predictions"
+    for other_result, theirs in _others(claim):
+        if theirs.labels != own.labels:
+            continue
+        for position, seed in enumerate(seeds):
+            same = np.flatnonzero(_equal(own, position, theirs, slice(None)))
+            if same.size:
+                number = other_result.seeds[int(same[0])].seed
+                yield f"seed {seed} has the predictions of seed {number} of {other_result.id}"
+                break
+
+
+def fingerprint(predictions: Predictions) -> Fingerprint:
+    """Return the fingerprint of stored predictions."""
+    probabilities = np.ascontiguousarray(predictions.probabilities)
+    bits = probabilities.view(np.uint16)
+    generator = np.random.default_rng(0)
+    factors: npt.NDArray[np.uint64] = generator.integers(
+        1, 2**63, size=(bits.shape[2],), dtype=np.uint64
+    )
+    hashes = np.zeros(bits.shape[:2], np.uint64)
+    for label, factor in enumerate(factors):  # a class at a time, in little memory
+        hashes += (bits[..., label].astype(np.uint64) + np.uint64(1)) * factor
+    labels = hashlib.sha256(predictions.labels.astype("<i8").tobytes()).hexdigest()
+    return Fingerprint(hashes, probabilities.max(axis=2) < CERTAIN, labels)
+
+
+def _equal(a: Fingerprint, position: int, b: Fingerprint, which: slice) -> npt.NDArray[np.bool_]:
+    """Return which seeds of ``b`` have the predictions of one seed of ``a``."""
+    equal = b.hashes[which] == a.hashes[position]
+    counted = b.uncertain[which] | a.uncertain[position]
+    shared = (equal & counted).sum(axis=1)
+    copied: npt.NDArray[np.bool_] = equal.all(axis=1) | (shared > SHARE * counted.sum(axis=1))
+    return copied
+
+
+def _others(claim: Claim) -> Iterator[tuple[Result, Fingerprint]]:
+    """Yield the other recipes' results that this one could be a copy of.
+
+    Those are the published ones and, in its own folder, those that are older or as old. A
+    published result is compared with other published ones only.
+    """
+    result, registry = claim.result, claim.registry
+    published = _published(claim.path)
+    training = _training(result, registry)
+    for path, is_published in _candidates(claim.path):
+        loaded = _known(path, path.stat().st_mtime_ns, path.stat().st_size)
+        if loaded is None or loaded[0].recipe.hash == result.recipe.hash:
+            continue
+        other, theirs = loaded
+        trusted = is_published and not published
+        if not trusted and (other.created > result.created or (published and not is_published)):
+            continue
+        if _training(other, registry) != training:  # one model under two names: width 1 or _s
+            yield other, theirs
+
+
+def _candidates(path: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield the other results of the published folder and of the file's folder."""
+    try:
+        public: Path | None = published_folder()
+    except ResultError:
+        public = None
+    folders = {path.parent.resolve(): path.parent.resolve() == public}
+    if public is not None:
+        folders[public.resolve()] = True
+    for folder, is_published in folders.items():
+        for file in sorted(folder.glob("*.json")):
+            if file.is_file() and file.name != path.name:
+                yield file, is_published
+
+
+def _published(path: Path) -> bool:
+    """Return whether a file is one of the published results, unchanged."""
+    try:
+        original = published_folder() / path.name
+        return original.is_file() and original.read_bytes() == path.read_bytes()
+    except (ResultError, OSError):
+        return False
+
+
+@lru_cache(maxsize=4096)
+def _known(path: Path, changed_ns: int, size_bytes: int) -> tuple[Result, Fingerprint] | None:
+    """Return a result and its fingerprint, None if it is broken; cached by the file's state."""
+    try:
+        entry: Entry = entry_of(Result.load(path))
+    except (OracleZooError, ArithmeticError, RecursionError):
+        return None
+    return None if entry.predictions is None else (entry.result, fingerprint(entry.predictions))
+
+
+def _training(result: Result, registry: Registry) -> str:
+    """Return a text that is equal for recipes that train the same model under different names."""
+    content: dict[str, Any] = dict(result.recipe.content)
+    for kind in COMPONENTS:
+        part: Any = content.get(kind)
+        try:
+            spec = registry.get(kind, part["name"]).spec
+            options = {key: v for key, v in part["options"].items() if v is not None}
+            content[kind] = [spec.target, {**spec.decide(options), **spec.fixed}]
+        except (OracleZooError, TypeError, KeyError, AttributeError):
+            continue  # compared by its name
+    return json.dumps(content, sort_keys=True, default=str)

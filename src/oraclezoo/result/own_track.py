@@ -1,0 +1,126 @@
+"""Records of users' data sets that are tracks: what a published result's data must be.
+
+``oraclezoo bench`` writes ``tracks/<name>.toml`` next to the results of a data set that has a name
+in its ``dataset.toml``. Such results have the track ``idx``; the digests of the files identify it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from oraclezoo.documents import read_toml
+from oraclezoo.errors import ResultError
+from oraclezoo.result import Result
+from oraclezoo.storage import write_atomically
+
+FOLDER = "tracks"
+"""Folder of the records in a folder of results."""
+
+TRACK = "idx"
+"""The track of users' data sets in results."""
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""Names of data sets: lower case, safe as file names."""
+
+MAX_BYTES = 2**20
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTrack:
+    """Facts of a user's data set.
+
+    Attributes:
+        name: Its name.
+        source: Where others get the files: a URL or a citation.
+        synthetic: Whether the images are generated.
+        classes: Number of classes.
+        image_size: Edge of the images, pixels.
+        learning: Number of training and validation images.
+        test: Number of test images.
+        labels_sha256: SHA-256 of the test labels as little-endian int64, in the split's order.
+        sha256: Digests (hex) by file name.
+    """
+
+    name: str
+    source: str
+    synthetic: bool
+    classes: int
+    image_size: int
+    learning: int
+    test: int
+    labels_sha256: str
+    sha256: Mapping[str, str]
+
+    def save(self, folder: Path) -> Path:
+        """Write ``<folder>/tracks/<name>.toml`` atomically.
+
+        Raises:
+            ResultError: There is a record of other data with this name.
+        """
+        import tomli_w
+
+        path = folder / FOLDER / f"{self.name}.toml"
+        if path.is_file() and type(self).load(path).sha256 != self.sha256:
+            raise ResultError(
+                f"{path} has other digests: data that changed need another name in dataset.toml"
+            )
+        return write_atomically(path, tomli_w.dumps(dataclasses.asdict(self)).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a record from an untrusted file. Raises ResultError."""
+        try:
+            document = read_toml(path, MAX_BYTES)
+        except (OSError, ValueError) as error:
+            raise ResultError(f"track {path}: {error}") from error
+        fault = _fault(document, path.stem)
+        if fault:
+            raise ResultError(f"track {path}: {fault}")
+        return cls(**document)
+
+
+def own_track(result: Result, folder: Path) -> OwnTrack | None:
+    """Return the record of a result's data in a folder of results, None if there is none."""
+    if result.track.name.removeprefix("oraclezoo:") != TRACK:
+        return None
+    for path in sorted((folder / FOLDER).glob("*.toml")):
+        try:
+            record = OwnTrack.load(path)
+        except ResultError:
+            continue  # of another data set, perhaps; without a record, the check says so
+        if dict(record.sha256) == dict(result.track.data_sha256):
+            return record
+    return None
+
+
+def id_part(track: str, name: str) -> str:
+    """Return what stands for the track in a result's id, e.g. ``idx-yi-script``."""
+    return f"{track}-{name}" if name else track
+
+
+def _fault(document: Mapping[str, Any], stem: str) -> str:
+    """Return why a document is not a record, or an empty string."""
+    types = {
+        **dict.fromkeys(("name", "source", "labels_sha256"), str),
+        **dict.fromkeys(("classes", "image_size", "learning", "test"), int),
+        "synthetic": bool,
+        "sha256": dict,
+    }
+    if set(document) != set(types):
+        return f"its keys must be {', '.join(sorted(types))}"
+    for key, kind in types.items():
+        if type(document[key]) is not kind:
+            return f"{key} must be of type {kind.__name__}"
+    if document["name"] != stem or not NAME.fullmatch(stem):
+        return f"name must be '{stem}', in lower case"
+    digests = [document["labels_sha256"], *document["sha256"].values()]
+    if not all(isinstance(digest, str) and _SHA256.fullmatch(digest) for digest in digests):
+        return "digests must be SHA-256 in hexadecimal"
+    return ""
