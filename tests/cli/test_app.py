@@ -8,9 +8,12 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oraclezoo.cli import cli
+from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, complete_names, console_err, emit_json, print_table
 
 CELL = st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"]), min_size=1)
@@ -91,3 +94,25 @@ def test_names_are_completed_by_kind() -> None:
     parameter = click.Argument(["name"])
     assert complete_names("scheduler")(context, parameter, "lin") == ["linear"]
     assert complete_names("optimizer")(context, parameter, "lin") == []
+
+
+def test_a_key_given_twice_is_named() -> None:
+    """Options that are repeated, and ``--track`` beside ``-s data.track``."""
+    assert options.overrides(("data.track=idx", "budget.epochs=1"), "idx")["data.track"] == "idx"
+    for command, reason in (
+        (("train", "tiny", "-s", "budget.epochs=1", "-s", "budget.epochs=2"), "'budget.epochs' is"),
+        (("train", "tiny", "-s", "data.track=glyphs", "--track", "idx"), "data.track is given"),
+        (("sweep", "tiny", "-p", "optimizer.lr=1,2", "-p", "optimizer.lr=3,4"), "-p optimizer.lr"),
+        (
+            ("train", "tiny", "--tracker", "jsonl", *_twice("--tracker-option", "jsonl.path=a")),
+            "'jsonl.path' is given twice",
+        ),
+    ):
+        done = CliRunner().invoke(cli, command)
+        assert done.exit_code == 2
+        assert reason in done.stderr
+        assert "given twice" in done.stderr
+
+
+def _twice(option: str, value: str) -> tuple[str, ...]:
+    return (option, value, option, value)

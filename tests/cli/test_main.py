@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -199,23 +197,6 @@ def test_a_full_disk_is_reported_with_the_file(
     failing(OSError(errno.ENOSPC, "No space left on device", "runs/x/metrics.jsonl"))
     status, _, text = run(capsys, "fail")
     assert (status, text) == (1, "oraclezoo: runs/x/metrics.jsonl: No space left on device\n")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_full_standard_output_is_named() -> None:
-    """Nothing else has failed, so the message says what did."""
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "oraclezoo", "env"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert (done.returncode, done.stderr) == (
-        1,
-        "oraclezoo: standard output: No space left on device\n",
-    )
 
 
 def test_command_lines_can_be_pasted() -> None:

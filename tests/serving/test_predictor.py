@@ -190,3 +190,13 @@ def test_a_folder_of_files_reads_as_one_by_one(deployed: Path, tmp_path: Path) -
     assert [(Path(r.name).stem, r.top(1)) for r in readings] == [
         (str(label), [label]) for label in range(CLASSES)
     ]
+
+
+def test_a_run_folder_comes_with_the_command_that_exports_it(tmp_path: Path) -> None:
+    """The command is quoted for the shell."""
+    folder = tmp_path / "my run"
+    folder.mkdir()
+    (folder / "run.json").write_text("{}")
+    with pytest.raises(ResultError, match="is a run folder") as caught:
+        oz.predictor(folder)
+    assert str(caught.value).endswith(f"oraclezoo export '{folder}'")

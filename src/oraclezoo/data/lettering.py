@@ -77,7 +77,7 @@ class Lettering:
     def label(self, label: int, *names: str) -> str:
         """Return a class's label and names; only the label if a name cannot be drawn."""
         text = " ".join(name for name in names if name)
-        return f"{label}  {text}" if self.covers(text) else str(label)
+        return f"{label}  {text}" if text and self.covers(text) else str(label)
 
     def width(self, text: str, size: int) -> int:
         """Return the width of a text in pixels."""

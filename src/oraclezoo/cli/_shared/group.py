@@ -121,8 +121,8 @@ def _report(error: Exception, debug: bool) -> int:
     elif isinstance(error, click.ClickException):
         message, status = error.format_message(), error.exit_code
     elif isinstance(error, OSError) and error.strerror:
-        where = error.filename or ("standard output" if _is_output_broken() else "")
-        message, status = f"{where}: {error.strerror}" if where else error.strerror, 1
+        where = f"{error.filename}: " if error.filename else ""
+        message, status = f"{where}{error.strerror}", 1
     else:
         named = _named(error)
         if named is not None:
@@ -140,15 +140,6 @@ def _named(error: BaseException) -> OracleZooError | None:
     from oraclezoo.plugins.registry import build_registry
 
     return blamed(error, build_registry())
-
-
-def _is_output_broken() -> bool:
-    """Return whether stdout cannot be written, as on a full disk."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
 
 
 def _usage_text(error: click.UsageError) -> str:

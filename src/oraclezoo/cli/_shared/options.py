@@ -228,7 +228,14 @@ def chosen_trackers(
 
 def overrides(assigned: tuple[str, ...], track: str | None = None) -> dict[str, object]:
     """Return recipe overrides from ORACLEZOO_<SECTION>__<KEY> variables, then the command line."""
+    from oraclezoo.errors import UsageError
     from oraclezoo.recipe import from_environment, parse_assignments
 
-    changes = {**from_environment(os.environ), **parse_assignments(assigned)}
+    own = parse_assignments(assigned)
+    if track is not None and own.get("data.track", track) != track:
+        raise UsageError(
+            f"data.track is given twice: {own['data.track']} by -s, {track} by --track or "
+            "$ORACLEZOO_TRACK"
+        )
+    changes = {**from_environment(os.environ), **own}
     return changes if track is None else {**changes, "data.track": track}
