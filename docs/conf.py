@@ -41,6 +41,12 @@ nitpick_ignore_regex = [
     ),
     # records whose fields have tables: in recipes.md and results.md
     (r"py:class", r"oraclezoo\.(recipe|result)\.(sections\.)?[A-Z]\w+"),
+    # parts of the records above: run.json, model.json, receipts and events of jobs
+    (
+        r"py:class",
+        r"oraclezoo\.(artifacts\.record|card|card\.receipt|jobs|benching\.events)\.[A-Z]\w+",
+    ),
+    (r"py:class", r"PluginSource|oraclezoo\.compression\.channels\.plan\.Plan"),
     # fields of a sweep's record, described in sweeps.md
     (r"py:class", r"oraclezoo\.sweeping\.\w+\.[A-Z]\w+"),
     # oraclezoo.errors, and Python's own; cli.md lists their exit codes

@@ -303,7 +303,7 @@ def test_a_save_that_is_killed_leaves_the_old_or_the_new_files(
     content = {name: storage.current(folder, name).read_bytes() for name in old}
     assert content in (old, new)
     storage.replace_files(folder, new)
-    assert {path.name for path in folder.iterdir()} == {*old, "notes.txt", storage.LOCK}
+    assert {path.name for path in folder.iterdir()} == {*old, "notes.txt"}
     assert {name: (folder / name).read_bytes() for name in old} == new
 
 

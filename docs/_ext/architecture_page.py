@@ -65,7 +65,7 @@ class Box:
 
     @property
     def middle(self) -> tuple[float, float]:
-        """The centre."""
+        """The center."""
         return self.x + self.width / 2, self.y + self.height / 2
 
 
@@ -123,7 +123,7 @@ def architecture_prediction() -> str:
     step = 181
     boxes = [
         Box(0, 6, "picture", "any size and format"),
-        Box(step, 6, "gray image", "uint8 (H, W)"),
+        Box(step, 6, "grayscale image", "uint8 (H, W)"),
         Box(2 * step, 6, "light on dark", "uint8 (H, W)"),
         Box(3 * step, 6, "model input", "uint8 (S, S)"),
         Box(4 * step, 6, "prediction", "label, probabilities"),

@@ -81,7 +81,7 @@ _WHERE = {
     "sweep": "oraclezoo.sweeping.sweep",
     "train": "oraclezoo.training.train",
 }
-"""Where each public name lives. No package may have one of these names: it would hide the name."""
+"""Import target of each public name, which no package may share, or it would hide the name."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Public functions that are not re-exports. Light: each imports its package when called."""
+"""Public functions that are not re-exports. Each imports its package when called."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def registry(*, strict: bool = False) -> Registry:
     """Return the registry of all installed components.
 
     Args:
-        strict: Raise PluginError if a plugin is quarantined. By default its components are left
-            out and ``.plugins`` holds the reason.
+        strict: Raise PluginError if a plugin is quarantined. By default its components are skipped
+            and ``.plugins`` holds the reason.
 
     >>> import oraclezoo as oz
     >>> oz.registry().get("backbone", "lenet5").distribution

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 Record = TypeVar("Record")
 
 Document = Mapping[str, Any]
-"""A JSON object that a record stores as it is; the module that wrote it also reads it."""
+"""A JSON object that a record stores unchanged; the module that wrote it also reads it."""
 
 
 _SCALARS = (bool, int, float, str, types.NoneType)
@@ -50,15 +50,15 @@ def _encoded(value: Any) -> Any:
 
 
 def decode(kind: type[Record], document: Any) -> Record:
-    """Return the record of a class that :func:`encode` has turned into JSON data.
+    """Decode JSON data from :func:`encode` into a record of a class.
 
-    Unknown entries are ignored. A missing one has its default; without a default it is None or an
-    empty tuple, if its type permits.
+    Unknown entries are ignored. A missing entry gets its default; without a default it becomes None
+    or an empty tuple, if its type permits.
 
     Raises:
         KeyError: An entry is missing.
-        TypeError: A value is of another type.
-        ValueError: The record refuses a value.
+        TypeError: A value has the wrong type.
+        ValueError: The record rejects a value.
     """
     _require(dict, document)
     hints: dict[str, Any] = _hints(kind)  # type: ignore[arg-type]  # classes can be hashed
@@ -113,7 +113,7 @@ def _decoded(kind: Any, value: Any) -> Any:
 
 
 def _of_union(kinds: tuple[Any, ...], value: Any) -> Any:
-    """Return a value as one of several types; at most one of them is not a JSON value."""
+    """Decode a value of a union type; at most one member of the union is not a JSON value."""
     if type(value) in kinds:
         return value
     if type(value) is int and float in kinds:

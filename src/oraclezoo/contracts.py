@@ -22,12 +22,12 @@ class BackboneFactory(Protocol):
 
     Input: float ``(N, in_chans, image_size, image_size)``. Output: float ``(N, num_classes)``.
 
-    Facts: ``data_init`` (bool): the module has ``initialize(images)``, called once before training
-    with a float batch ``(N, in_chans, H, W)`` of training images. ``prunable`` (bool): channels can
-    be pruned.
+    Metadata: ``data_init`` (bool): the module has ``initialize(images)``, called once before
+    training with a float batch ``(N, in_chans, H, W)`` of training images. ``prunable`` (bool):
+    channels can be pruned.
 
-    An optional option ``pretrained`` (bool) loads weights trained elsewhere. Results with it belong
-    to the open division, and a saved model is rebuilt without it.
+    An optional option ``pretrained`` (bool) loads weights trained on other data. Results with it
+    belong to the open division, and a saved model is rebuilt without it.
     """
 
     def __call__(
@@ -38,7 +38,7 @@ class BackboneFactory(Protocol):
 class OptimizerFactory(Protocol):
     """Returns an optimizer for ``model.named_parameters()``; it must skip frozen parameters.
 
-    Facts: ``needs_closure`` (bool): ``step`` requires a closure. ``train_eval`` (bool): the
+    Metadata: ``needs_closure`` (bool): ``step`` requires a closure. ``train_eval`` (bool): the
     optimizer has ``train()`` and ``eval()``, called around training and evaluation. ``separable``
     (bool): the update of a parameter depends only on its own value, gradient and state, so that
     one step can update several models. ``takes`` and ``others`` (str): the parameters that the
@@ -53,7 +53,8 @@ class OptimizerFactory(Protocol):
 class SchedulerFactory(Protocol):
     """Returns a scheduler that is stepped after each optimizer step, ``total_steps`` times.
 
-    Facts: ``metric`` (bool): stepped once per epoch with the validation loss instead. ``lr_peak``
+    Metadata: ``metric`` (bool): stepped once per epoch with the validation loss instead.
+        ``lr_peak``
     (number, default 1): maximum factor on the optimizer's learning rate with default options.
     """
 
@@ -115,14 +116,15 @@ class DatasetFactory(Protocol):
     """Finds, verifies and opens a data set.
 
     Args:
-        data_dir: Folder of the files, or None to search the default places.
+        data_dir: Folder of the files, or None to search the default folders.
         progress: Called with a line of text during long operations.
 
     Raises DataError, with a remedy, if the data set is not available. Data sets have no options.
 
-    Facts: ``synthetic`` (bool): same as the data set's attribute, for listings. ``streams`` (bool):
-    the factory also accepts ``stream_above``, a size in bytes or None; a split with larger images
-    must not be loaded into memory, but returned as an array-like that reads on demand.
+    Metadata: ``synthetic`` (bool): same as the data set's attribute, for listings. ``streams``
+        (bool): the factory also accepts ``stream_above``, a size in bytes or None; the images of a
+        larger split must not be loaded into memory, but returned as an array-like that reads on
+        demand.
     """
 
     def __call__(
@@ -137,8 +139,8 @@ class Tracker(Protocol):
     """Destination for the metrics and files of one training run.
 
     Methods are called sequentially from one background thread, while no training step runs. If a
-    method raises or takes too long, the user is warned once, the tracker is disabled, and the
-    training continues.
+    method raises or takes too long, the user is warned once, the tracker is disabled, and training
+    continues.
     """
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -158,7 +160,7 @@ class TrackerFactory(Protocol):
         run_name: Name of the run's folder.
         folder: The run's folder, which exists.
         config: Configuration as a flat mapping from dotted names to strings, numbers, booleans,
-            None or lists of these. ``config["resumed_step"]`` is 0 for a new run, else the
+            None or lists of these types. ``config["resumed_step"]`` is 0 for a new run, else the
             optimizer step from which a run with the same ``run_name`` resumes; its earlier record
             may contain later steps.
     """

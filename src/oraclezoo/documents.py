@@ -1,7 +1,7 @@
 """Reading of TOML and JSON documents, which may be corrupt or untrusted.
 
-Each function raises OSError if a file cannot be read and ValueError if its content cannot be used;
-callers add the file's name and what to do. A light import.
+Each function raises OSError if a file cannot be read and ValueError if its content is unusable;
+callers add the file's name and a remedy. This module is cheap to import.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ MAX_DEPTH = 100
 """Limit of the nesting of arrays and tables."""
 
 MAX_INTEGER = 2**63 - 1
-"""Largest integer, as in TOML; larger ones do not fit into a float or an array."""
+"""Maximum integer, as in TOML; larger integers do not fit into a float or an array."""
 
 
 _JSON_INTEGER = re.compile(r'"([^"\n]{1,60})"\s*:\s*-?\d{4000}')
 _TOML_INTEGER = re.compile(r"([\w.-]{1,60})\s*=\s*[-+]?\d{4000}")
-"""An integer that is too long for Python, after its key."""
+"""Matches a key followed by an integer that is too long for Python."""
 
 
 def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -48,9 +48,11 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
         path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     )
     with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(None, "not a regular file", str(path))
-        content = file.read(limit + 1)
+        # read allocates what it is asked for; one byte more shows that the file has grown
+        content = file.read(min(limit, status.st_size) + 1)
     if len(content) > limit:
         raise ValueError(f"larger than {limit >> 20} MiB")
     return content
@@ -88,7 +90,7 @@ def parse_toml(text: str) -> dict[str, Any]:
         ValueError: If it is not TOML, too deeply nested, or has an integer beyond
             :data:`MAX_INTEGER`.
     """
-    import tomllib  # 5 ms
+    import tomllib  # 5 ms to import
 
     try:
         tables: dict[str, Any] = checked(tomllib.loads(text))
@@ -100,7 +102,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _named(error: ValueError, text: str | bytes, integer: re.Pattern[str]) -> ValueError:
-    """Return the error, or one with the key if Python does not convert so long an integer."""
+    """Return the error, naming the key if an integer is too long for Python to convert."""
     if "integer string conversion" not in str(error):
         return error
     found = integer.search(text if isinstance(text, str) else text.decode(errors="replace"))
@@ -118,7 +120,7 @@ def checked(document: Any, largest: int = MAX_INTEGER) -> Any:
         ``document``.
 
     Raises:
-        ValueError: If it is nested more than :data:`MAX_DEPTH` deep or has an integer beyond
+        ValueError: If it is nested deeper than :data:`MAX_DEPTH` or has an integer beyond
             ``largest``. The message names the key.
     """
     pending: list[tuple[str, int, Any]] = [("", 0, document)]
@@ -147,7 +149,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
 
     Raises:
         OSError: If the file cannot be read; a missing file has no rows.
-        ValueError: If a line is JSON but cannot be used (see :func:`parse_json`).
+        ValueError: If a line is JSON but invalid (see :func:`parse_json`).
     """
     try:
         content = read_file(path)

@@ -1,6 +1,6 @@
 """Exceptions of oraclezoo and their exit statuses.
 
-A message is one or two lines: what is wrong and what to do. The library raises these exceptions;
+A message has one or two lines, with the problem and a remedy. The library raises these exceptions;
 only the command line prints them and sets the exit status.
 """
 
@@ -60,7 +60,7 @@ class ResultError(OracleZooError):
 
 
 class DivergedError(OracleZooError):
-    """Training whose loss is no longer finite."""
+    """Training run whose loss is no longer finite."""
 
 
 class OutOfMemoryError(OracleZooError):
@@ -72,7 +72,7 @@ class JobError(OracleZooError):
 
 
 class VerificationError(OracleZooError):
-    """Failed gate or verification."""
+    """Failed verification, or a violated accuracy limit."""
 
     exit_code = 3
 

@@ -45,11 +45,11 @@ END = "end"
 """Last line of a job whose function returned; without it the process ended early."""
 
 STDERR_KEPT = 4000
-"""Characters of a failed job's standard error that its last event carries."""
+"""Maximum number of characters of a failed job's standard error in its last event."""
 
 
 class Event(Protocol):
-    """A frozen dataclass that a job sends; its fields are as those of a :class:`Request`."""
+    """A frozen dataclass that a job sends; its fields have the types of a :class:`Request`'s."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
@@ -76,7 +76,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Ended:
-    """The last event of a job that has sent none."""
+    """The last event of a job that sent none."""
 
 
 class Request(Protocol):
@@ -86,8 +86,8 @@ class Request(Protocol):
     """
 
     ACTION: ClassVar[str]
-    """The function that handles it, as ``module:function``; called with the request and a
-    :class:`Channel`."""
+    """Handler, as ``module:function``; called with the request and a :class:`Channel`.
+    """
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
@@ -107,7 +107,7 @@ class Channel:
         self._stopping = True
 
     def should_stop(self) -> bool:
-        """Return True after Ctrl-C, SIGTERM or SIGHUP, and if the parent process is gone.
+        """Return True after Ctrl-C, SIGTERM or SIGHUP, or if the parent process is gone.
 
         Returns:
             True if the job should save its state and end.
@@ -253,7 +253,7 @@ class _Process:
 
     def stop(self) -> None:
         """Ask the job to save its state and end."""
-        # harmless if the terminal has sent it already; Windows cannot send it to others
+        # harmless if the terminal has sent it already; Windows can only send it to this process
         self.process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
 
     def end(self) -> Event:
@@ -294,7 +294,7 @@ def to_json(request: Request) -> str:
 
 
 def _attribute(target: str) -> Any:
-    """Return what a name of the form ``module:attribute`` refers to."""
+    """Import the object named by ``module:attribute``."""
     module, name = target.split(":")
     return getattr(importlib.import_module(module), name)
 
@@ -322,7 +322,7 @@ def main() -> int:
         text = str(error) or "the process ran out of memory"
         channel.send(Failed("out-of-memory", text))
         return 1
-    except BaseException as error:  # a component may raise anything, SystemExit too
+    except BaseException as error:  # a component may raise anything, even SystemExit
         import traceback
 
         traceback.print_exc()
@@ -343,5 +343,5 @@ def _named(error: BaseException) -> PluginError | None:
 
 
 if __name__ == "__main__":
-    # the events' classes are those of this module under its own name
+    # events refer to this module's classes under its import name
     sys.exit(importlib.import_module("oraclezoo.jobs").main())

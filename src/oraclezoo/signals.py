@@ -12,7 +12,7 @@ from types import FrameType
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-"""Signals after which the state is saved; Windows has no SIGHUP."""
+"""Signals upon which a job saves its state; Windows has no SIGHUP."""
 
 Handler = Callable[[int, FrameType | None], None]
 
@@ -45,7 +45,7 @@ def handling(handler: Handler | signal.Handlers) -> Iterator[None]:
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt: a handler for programs that save their state when it is raised."""
+    """Raise KeyboardInterrupt; a handler for programs that save their state when it is raised."""
     detach(number)
     raise KeyboardInterrupt
 

@@ -39,10 +39,10 @@ _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 class Option:
     """One option of a component: name, type, default, help text and inclusive bounds.
 
-    With a default of None the option may be omitted, and the component chooses. ``later`` marks an
-    option added after recipes with its component were published. Such an option is omitted from
-    recipes while it has its default, which must give the behaviour before the option existed, so
-    that recipe hashes do not change.
+    If the default is None, the option may be omitted, and the component chooses the value.
+    ``later`` marks an option added after recipes with its component were published. Such an option
+    is omitted from recipes while it has its default, which must give the behaviour before the
+    option existed, so that recipe hashes do not change.
 
     Raises PluginError if a field is invalid.
 
@@ -126,7 +126,7 @@ class Option:
 
 
 def _spelling(value: object, type: OptionType) -> str:
-    """Return how TOML writes the value that is meant; "" if that is not clear."""
+    """Return the likely intended value in TOML's notation, or "" if that is not clear."""
     text = str(value).strip()
     if type == "str" and isinstance(value, (bool, int, float)):
         return f'"{text.lower() if isinstance(value, bool) else text}"'
@@ -155,7 +155,7 @@ class Spec:
     ``target``  ``"package.module:attribute"``, a factory that satisfies the contract of its kind
                 (:mod:`oraclezoo.contracts`)
     ``fixed``   keyword arguments always passed to the factory; not options
-    ``facts``   declared properties that the engine and the conformance checks rely on
+    ``facts``   metadata that the engine and the conformance checks rely on
     ``source``  paper or code base of the component
 
     Raises PluginError if a field is invalid.
@@ -228,7 +228,7 @@ class Spec:
                 target = getattr(target, part)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a plugin's import may raise anything, SystemExit too
+        except BaseException as error:  # a plugin's import may raise anything, even SystemExit
             raise PluginError(
                 f"{who} cannot be imported ({type(error).__name__}: {error})"
             ) from error

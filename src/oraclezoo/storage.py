@@ -1,6 +1,6 @@
 """Atomic writing of files, and locks between processes.
 
-A light import: every package may write through this module.
+This module is cheap to import, since every package writes through it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Add the path of the file being written to a full disk's error, which names no file.
+    """Add the path of the file being written to the error for a full disk, which has no file name.
 
     Args:
         path: The file that the block writes to.
@@ -114,11 +114,11 @@ def write_atomically(path: Path, content: bytes) -> Path:
 
 
 def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Replace several files of a folder as one: readers see all the old or all the new ones.
+    """Replace several files of a folder atomically: readers see either all old or all new files.
 
-    The files are first written to a temporary subfolder. Renaming it to :data:`PENDING` is the
-    moment at which they become current; then they are moved to their places, which the next call
-    does for a process that was killed in between. Read them with :func:`current`.
+    The files are first written to a temporary subfolder. They become current when it is renamed to
+    :data:`PENDING`; then they are moved to their final paths. If the process is killed in between,
+    the next call completes the move. Read them with :func:`current`.
 
     Args:
         folder: The folder; it is created if necessary.
@@ -162,7 +162,7 @@ def current(folder: Path, name: str) -> Path:
 
 
 def _complete(folder: Path) -> None:
-    """Move pending files to their places."""
+    """Move pending files to their final paths."""
     pending = folder / PENDING
     if not pending.is_dir():
         return
@@ -213,7 +213,7 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     Raises:
         OSError: If the file system has no locks or the lock file cannot be written.
     """
-    import filelock  # 40 ms, only needed to write
+    import filelock  # 40 ms to import, only needed to write
 
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
     try:
@@ -231,11 +231,10 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Lock a folder for this thread during the block; a second process is refused.
+    """Lock a folder for this thread during the block; other processes and threads get UsageError.
 
-    The system frees the lock of a process that dies. The block may lock the same folder again. If
-    nothing but the lock file is in the folder afterwards, it and the folders created for it are
-    removed.
+    The system releases the lock if the process dies. The block may lock the same folder again. The
+    lock file is removed afterwards, and so are the folders created for it if they are empty.
 
     Args:
         folder: The folder; it is created if necessary.
@@ -247,39 +246,43 @@ def exclusive(folder: Path) -> Iterator[None]:
         UsageError: If another process or thread has locked the folder.
         OSError: If the folder cannot be written.
     """
-    import filelock  # 40 ms, only needed to write
+    import filelock  # 40 ms to import, only needed to write
 
     created = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock((folder / LOCK).resolve(), is_singleton=True)
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise UsageError(
-            f"{folder} is in use by another process: wait until it ends, or choose another folder"
-        ) from None
-    except NotImplementedError:  # a file system without locks
-        yield
-        return
+    lock = filelock.FileLock(folder.resolve() / LOCK, is_singleton=True)
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise UsageError(
+                f"{folder} is in use by another process: wait until it ends, or choose another "
+                "folder"
+            ) from None
+        except NotImplementedError:  # a file system without locks
+            yield
+            return
+        if (folder / LOCK).exists():
+            break
+        lock.release()  # it was opened just before its last owner removed it
     try:
         yield
     finally:
-        if not lock.lock_counter > 1:
-            _remove_if_unused(folder, created)
+        if lock.lock_counter == 1:
+            _remove_lock(folder, created)
         lock.release()
 
 
-def _remove_if_unused(folder: Path, created: list[Path]) -> None:
-    """Remove the lock file, and what was created for it, if a locked folder holds nothing else."""
-    with suppress(OSError):
-        if [path.name for path in folder.iterdir()] == [LOCK]:
-            (folder / LOCK).unlink()
-            for path in created:
-                path.rmdir()
+def _remove_lock(folder: Path, created: list[Path]) -> None:
+    """Remove the lock file of a folder that this thread has locked, and empty new folders."""
+    with suppress(OSError):  # Windows does not remove open files
+        (folder / LOCK).unlink()
+        for path in created:
+            path.rmdir()
 
 
 def _is_running(process: int) -> bool:
-    """Return whether this machine has a process with this number, as far as can be told."""
+    """Return whether this machine has a process with this number, as far as it can tell."""
     if os.name == "nt":  # where os.kill would interrupt it
         return True
     try:

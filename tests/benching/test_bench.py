@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -278,3 +280,29 @@ def test_real_characters_are_read(oracle_dir: Path, tmp_path: Path) -> None:
     assert not result.track.synthetic
     assert (result.track.train, result.track.validation, result.track.test) == (1800, 200, 1000)
     assert result.seeds[0].accuracy > 0.6
+
+
+def test_a_run_on_other_data_is_not_replaced(
+    tiny_idx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused before anything is trained; --overwrite replaces it."""
+    other = shutil.copytree(tiny_idx, tmp_path / "other")
+    images = next(path for path in other.iterdir() if "train-images" in path.name)
+    content = gzip.decompress(images.read_bytes())
+    images.write_bytes(gzip.compress(content[:-1] + bytes([content[-1] ^ 1])))
+    recipe = oz.Recipe.load(
+        "plain", {"backbone.name": "mlp", "budget.epochs": 1, "budget.batch_size": 16}
+    )
+    run = oz.train(recipe.override({"data.track": "idx"}), data_dir=tiny_idx, out=tmp_path / "runs")
+    before = (run.folder / "run.json").read_bytes()
+    with pytest.raises(UsageError, match=r"was trained on other data: .* --runs, or .*--overwrite"):
+        oz.bench(
+            [recipe],
+            track="idx",
+            seeds=1,
+            data_dir=other,
+            out=tmp_path / "results",
+            runs=tmp_path / "runs",
+        )
+    assert (run.folder / "run.json").read_bytes() == before
+    assert not (tmp_path / "results").exists()

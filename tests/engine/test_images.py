@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from oraclezoo.artifacts.build import build_parts
 from oraclezoo.engine.images import AHEAD, Streamed, batches, chunks, take
-from oraclezoo.engine.trainer import Trainer, TrainingData
+from oraclezoo.engine.records import TrainingData
+from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import DataError, InterruptedRunError
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.recipe import Recipe

@@ -13,7 +13,8 @@ from torch import nn
 
 from oraclezoo.artifacts.build import build_parts
 from oraclezoo.engine.norms import regather
-from oraclezoo.engine.trainer import Trainer, TrainingData
+from oraclezoo.engine.records import TrainingData
+from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import InterruptedRunError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe

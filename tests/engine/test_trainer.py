@@ -16,7 +16,8 @@ from torch import nn
 from helpers.small import CPU, bars
 from oraclezoo.artifacts.build import build_parts
 from oraclezoo.engine.checkpoint import load_state
-from oraclezoo.engine.trainer import Epoch, Parts, Trainer, TrainingData
+from oraclezoo.engine.records import Epoch, Parts, TrainingData
+from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import DivergedError, InterruptedRunError, UsageError
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe

@@ -89,7 +89,7 @@ def test_a_training_is_a_whole_run(images: Path, home: Path) -> None:
     assert actual.data.metrics["outcome/validation_accuracy"] == 1.0
     client = MlflowClient(tracking_uri=f"sqlite:///{home}/mlflow.db")
     losses = client.get_metric_history(actual.info.run_id, "train/loss")
-    expected = [(row["step"], row["train_loss"]) for row in run.metrics]
+    expected = [(row.step, row.train_loss) for row in run.metrics]
     assert [(metric.step, metric.value) for metric in losses] == expected
     local = Path(client.download_artifacts(actual.info.run_id, "model"))
     kept_at = home / "mlflow-artifacts" / actual.info.run_id / "artifacts" / "model"

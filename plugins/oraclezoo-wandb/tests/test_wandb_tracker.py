@@ -120,8 +120,8 @@ def test_a_training_is_a_whole_run(images: Path, tmp_path: Path) -> None:
     assert config["optimizer.lr"] == 0.1
     assert config["seed"] == 0
     *epochs, outcome = history(actual)
-    assert [row["step"] for row in epochs] == [row["step"] for row in run.metrics]
-    assert [row["train/loss"] for row in epochs] == [row["train_loss"] for row in run.metrics]
+    assert [row["step"] for row in epochs] == [row.step for row in run.metrics]
+    assert [row["train/loss"] for row in epochs] == [row.train_loss for row in run.metrics]
     assert all(row["system/memory_gib"] > 0 for row in epochs if sys.platform == "linux")
     assert outcome["outcome/validation_accuracy"] == 1.0
     artifacts = {r.artifact.type: r.artifact for r in actual if r.HasField("artifact")}

@@ -27,7 +27,7 @@ from oraclezoo.serving.names import locate
 from oraclezoo.serving.sources import expand
 
 MIN_IMAGES = 10
-"""Minimum number of images; below it, the tests have almost no power."""
+"""Minimum number of images; with fewer, the tests have almost no power."""
 LEVEL = 0.05
 """Significance level of the verdict over both tests, by Holm's procedure."""
 
@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ClassShare:
-    """Share of predictions of a class in [0, 1], in the reference and in the images."""
+    """Fraction of predictions of a class in [0, 1], in the reference and in the images."""
 
     name: str
     reference: float
@@ -87,15 +87,15 @@ def reference(
         model: A model, a run, a folder of either, or a model's name.
         split: ``train`` or ``validation``. Validation images are the default, because features of
             images that a model was trained on differ from those of new images.
-        track: Another track than the one that the model was trained on.
-        data_dir: Folder of the data set's files; the default places otherwise.
+        track: Track to use instead of the one that the model was trained on.
+        data_dir: Folder of the data set's files; by default the default folders are searched.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         registry: Components by name; all installed plugins by default.
-        progress: Receives messages.
+        progress: Called with progress messages.
 
     Raises:
-        UsageError: Another split.
-        DataError: The files are not the ones that the model card names.
+        UsageError: ``split`` is neither ``train`` nor ``validation``.
+        DataError: The files differ from those that the model card names.
     """
     if split not in ("train", "validation"):
         raise UsageError(f"split is '{split}'; it must be train or validation")
@@ -132,11 +132,11 @@ def drift(
         polarity: ``auto`` detects the polarity of each picture.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         registry: Components by name; all installed plugins by default.
-        progress: Receives messages.
+        progress: Called with progress messages.
 
     Raises:
-        DataError: There are too few readable images.
-        ResultError: The reference belongs to another model.
+        DataError: Fewer images than the minimum can be read.
+        ResultError: The reference belongs to a different model.
     """
     opened = _open(model, registry or build_registry(), progress).to(pick(device))
     known = against if isinstance(against, Reference) else Reference.load(against, opened)
@@ -201,7 +201,7 @@ def gather(
 
 
 def idx_files(path: Path) -> list[Path]:
-    """Return the IDX file of images that a path names, or those in a folder."""
+    """Return the IDX image file at a path, or those in the folder at that path."""
     if path.is_file():
         return [path] if _is_idx(path) else []
     return sorted(file for file in path.glob("*") if _is_idx(file)) if path.is_dir() else []

@@ -35,9 +35,9 @@ class ClassRecall:
 class Evaluation:
     """Scores of a run's model on a split.
 
-    ``accuracy`` is in [0, 1], with Wilson's 95% interval over images, ``loss`` the cross-entropy
-    in nats. ``classes`` lists the classes with images in the split. ``trained_on`` is whether the
-    run was trained on these images, so that the scores say nothing about new ones.
+    ``accuracy`` is in [0, 1], with Wilson's 95% interval over images, ``loss`` the cross-entropy in
+    nats. ``classes`` lists the classes with images in the split. ``trained_on`` is true if the run
+    was trained on these images, so that the scores do not measure generalisation.
     """
 
     run: str
@@ -77,12 +77,12 @@ def evaluate(
         run: A run or its folder.
         split: ``train``, ``validation`` or ``test``. An evaluation on the test split is recorded in
             the ledger of the ``results`` folder and requires a finished run.
-        data_dir: Folder of the data set's files; the default places otherwise.
+        data_dir: Folder of the data set's files; by default the default folders are searched.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         results: Folder of the ledger.
         stream_above: Size limit above which a split is streamed, as in :func:`oraclezoo.train`.
         registry: Components by name; all installed plugins by default.
-        progress: Receives messages while data are downloaded or generated.
+        progress: Called with messages while data are downloaded or generated.
 
     Raises:
         UsageError: The test split of an unfinished run.

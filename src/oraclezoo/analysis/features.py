@@ -30,8 +30,9 @@ class Features:
 def features(model: Model, images: Images) -> Features:
     """Return the input of the last linear layer for preprocessed images uint8 ``(N, S, S)``.
 
-    Averaged over positions if the layer sees several. For a model without a linear layer, the
-    log-probabilities. Test-time augmentation and the model's ONNX file are not used.
+    The features are averaged over positions if the layer is applied to several. A model without a
+    linear layer gives its log-probabilities. Test-time augmentation and the model's ONNX file are
+    not used.
     """
     scale, module = model.card.preprocessing, model.module
     device = next(module.parameters()).device

@@ -56,12 +56,12 @@ def plot(
         out: Folder for the files; the run's ``plots`` by default.
         split: ``train``, ``validation`` or ``test``. A plot of the test split requires a finished
             run and counts as a test-set evaluation in the ledger.
-        data_dir: Folder of the data set's files; the default places otherwise.
+        data_dir: Folder of the data set's files; by default the default folders are searched.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         results: Folder of the ledger.
         stream_above: Size limit above which a split is streamed, as in :func:`oraclezoo.train`.
         registry: Components by name; all installed plugins by default.
-        progress: Receives messages.
+        progress: Called with progress messages.
 
     Returns:
         The files that were written.
@@ -173,8 +173,8 @@ def _track(run: Run) -> str:
 def embeddings(model: Model, images: Any) -> tuple[npt.NDArray[np.float32], str]:
     """Return the classifier layer's input, float32 ``(N, D)``, and a description of it.
 
-    The classifier layer is the last linear or convolutional layer called that has one output per
-    class; feature maps and sequences are averaged. For a model without such a layer, the
+    The classifier layer is the last linear or convolutional layer in the forward pass with one
+    output per class; feature maps and sequences are averaged. For a model without such a layer, the
     log-probabilities are returned.
     """
     device = next(model.module.parameters()).device

@@ -57,7 +57,7 @@ class Reference:
 
     @classmethod
     def load(cls, path: str | Path, model: Model) -> Reference:
-        """Read what :meth:`save` wrote.
+        """Load a file that :meth:`save` wrote.
 
         Raises ResultError if it cannot be read or belongs to other weights.
         """

@@ -22,7 +22,7 @@ from oraclezoo.recipe import Recipe
 from oraclezoo.specs import Value
 
 INITIALISE_ON = 5000
-"""Largest number of training images for a data-dependent initialisation of a backbone."""
+"""Maximum number of training images for a data-dependent initialisation of a backbone."""
 
 CHUNK_BYTES = 1 << 18
 """Bytes counted at a time; NumPy needs eight times as much memory for it."""
@@ -41,7 +41,7 @@ def open_dataset(
         recipe: The recipe.
         registry: Registry of components.
         data_dir: Folder with the data set's files; None for the default folders.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
         stream_above: Size of images in bytes above which they are streamed, if the track supports
             it; None for never.
 
@@ -69,12 +69,12 @@ def training_data(
     Args:
         recipe: The recipe.
         dataset: Its data set.
-        device: Device of the training.
+        device: Device to train on.
         stream_above: Size of images in bytes above which a split is streamed to the device; None
             for never.
 
     Returns:
-        The images and labels, with mean and standard deviation of the gray levels.
+        The images and labels, with the mean and standard deviation of the gray levels.
 
     Raises:
         DataError: If a split is empty, or images are not square uint8 images of one size.
@@ -109,7 +109,7 @@ def training_data(
 def _place(
     parts: Sequence[Images], device: torch.device, stream_above: int | None
 ) -> Tensor | Streamed:
-    """Return the images of all parts on the device, or streamed to it."""
+    """Return the images of all splits on the device, or streamed to it."""
     size_bytes = sum(math.prod(part.shape) for part in parts)
     if stream_above is not None and size_bytes > stream_above:
         return Streamed(parts, device)
@@ -119,7 +119,7 @@ def _place(
 
 
 def _mean_and_std(parts: Sequence[Images]) -> tuple[float, float]:
-    """Return mean and standard deviation of the gray levels in [0, 1], exact by counting."""
+    """Return the mean and standard deviation of the gray levels in [0, 1], exactly, from counts."""
     counts = np.zeros(256, np.int64)
     for images in parts:
         step = max(1, CHUNK_BYTES // math.prod(images.shape[1:]))
@@ -214,7 +214,7 @@ def _build_model(
 def build_steppers(
     recipe: Recipe, registry: Registry, data: TrainingData, model: nn.Module
 ) -> Parts:
-    """Build an optimizer and a scheduler for a model, for the recipe's whole budget.
+    """Build an optimizer and a scheduler for a model, over the recipe's full budget.
 
     Args:
         recipe: A resolved recipe.

@@ -15,7 +15,7 @@ from oraclezoo.storage import naming
 
 
 def append(path: Path, row: dict[str, Any]) -> dict[str, Any]:
-    """Append ``row`` with a timestamp, sync it to disk, and return it as it will be read."""
+    """Append ``row`` with a timestamp, sync it to disk, and return it as a reader will parse it."""
     text = json.dumps({"time": timestamp(), **row}, ensure_ascii=False, default=list) + "\n"
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:

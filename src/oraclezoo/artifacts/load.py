@@ -1,4 +1,4 @@
-"""Loading of models: a folder is read and checked, and its backbone built."""
+"""Loading of models: read and check the folder, then build the backbone."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _read_weights(path: Path, card: Card) -> dict[str, torch.Tensor]:
 
 
 def _read_form(card: Card) -> Form | None:
-    """Return the form in a card. Raises ValueError if it is invalid or there is a graph too."""
+    """Return a card's low-precision entry. Raises ValueError if it is invalid or conflicts."""
     if card.form is not None and card.onnx is not None:
         raise ValueError("its card has both an ONNX file and a form for PyTorch")
     return None if card.form is None else Form.from_json(card.form)
@@ -94,7 +94,10 @@ def _read_graph(path: Path, card: Card) -> bytes | None:
     if entry is None:
         return None
     if entry.file != GRAPH or entry.precision not in PRECISIONS:
-        raise ValueError(f"onnx is {encode(entry)}")
+        raise ValueError(
+            f"onnx is {encode(entry)}; the file must be {GRAPH}, and the precision one of "
+            f"{', '.join(PRECISIONS)}"
+        )
     content = read_file(current(path, GRAPH), MAX_BYTES)
     if hashlib.sha256(content).hexdigest() != entry.sha256:
         raise ValueError(f"the SHA-256 of {GRAPH} is not that in its card")

@@ -40,7 +40,7 @@ CHUNK_BYTES = 1 << 26
 """Size in bytes above which images are moved to the model's device in batches."""
 
 SIZES = (1, 32, BATCH_SIZE)
-"""Batch sizes for which a compiled form is compiled; other batches are padded to the next."""
+"""Batch sizes that a compiled model accepts; smaller batches are padded to the next size."""
 
 
 class Model:
@@ -50,7 +50,7 @@ class Model:
         module: The backbone with its weights.
         card: Its card.
         onnx: Content of ``model.onnx``; without it the card's entry is dropped.
-        form: Low-precision form in PyTorch; without it the card's entry is dropped.
+        form: Low-precision configuration in PyTorch; without it the card's entry is dropped.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class Model:
         return self._around(self.module)
 
     def in_form(self, *, compile: bool | None = None) -> nn.Module:
-        """Return a copy of the classifier in the model's form, or in float32 without one.
+        """Return a copy of the classifier in the model's low precision, or in float32 by default.
 
-        By default it is compiled if the form requires it. Raises UsageError for int8 without
+        By default it is compiled if ``form`` requires it. Raises UsageError for int8 without
         torchao.
         """
         net = self.module if self.form is None else self.form.applied(self.module)
@@ -113,18 +113,18 @@ class Model:
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
         """Predict labels and probabilities, as a :class:`oraclezoo.serving.predictor.Predictor`.
 
-        A model with an ONNX file predicts with it on the CPU, another one in its form on the device
-        of its weights.
+        A model with an ONNX file runs in ONNX Runtime on the CPU. Any other model runs in PyTorch,
+        in its own precision, on the device of its weights.
 
         Args:
-            images: Prepared images uint8 ``(N, S, S)`` of the model's size, with bright strokes on
-                black; or one picture, or an iterable of pictures, of any size and colour: paths,
+            images: Preprocessed images uint8 ``(N, S, S)`` of the model's size, with bright strokes
+                on black; or one picture, or an iterable of pictures, of any size and colour: paths,
                 file contents as bytes, Pillow images, or uint8 ``(H, W)`` or ``(H, W, 3 or 4)``.
             polarity: Polarity of pictures.
 
         Raises:
             DataError: A picture cannot be read.
-            UsageError: The input is not a picture, or the form needs torchao.
+            UsageError: The input is not a picture, or an int8 model needs torchao.
         """
         steps = self.card.preprocessing
         array = as_batch(images, self.card.input.image_size, polarity, steps.smoothing)
@@ -145,7 +145,7 @@ class Model:
         return Prediction(probs.argmax(1).astype(np.int64), probs)
 
     def _runner(self) -> nn.Module:
-        """Return the module that predicts in PyTorch; a form is built once."""
+        """Return the module that predicts in PyTorch; a low-precision module is built once."""
         if self.form is None:
             return self.classifier
         device = self._device
@@ -155,7 +155,7 @@ class Model:
         return self._running[device]
 
     def onnx_classifier(self, where: str = GRAPH) -> OnnxClassifier:
-        """Return the ONNX file's session in ONNX Runtime, which is opened once.
+        """Return the ONNX Runtime session of the ONNX file, which is opened once.
 
         Raises ResultError if the file does not match the model, UsageError if there is none.
         """
@@ -189,8 +189,9 @@ class Model:
     def save(self, folder: str | Path) -> Path:
         """Write the model's files to a folder and return it.
 
-        They replace those of another model as one: a process that is killed leaves one of the two.
-        Raises UsageError if the folder is that of a run, or in use by another process.
+        They replace the files of an earlier model atomically: if the process is killed, the folder
+        holds either the old or the new model. Raises UsageError if the folder is that of a run, or
+        in use by another process.
         """
         path = Path(folder)
         weights = self.weights()
@@ -219,20 +220,20 @@ class Model:
         return Model(self.module, replace(self.card, onnx=entry), content)
 
     def with_receipt(self, receipt: Receipt) -> Model:
-        """Return a copy with another receipt in its card."""
+        """Return a copy with one more receipt in its card."""
         card = replace(self.card, receipts=(*self.card.receipts, receipt))
         return Model(self.module, card, self.onnx, self.form)
 
     def with_form(self, form: Form) -> Model:
-        """Return a copy with this form and without an ONNX file, which would take precedence."""
+        """Return a low-precision copy without an ONNX file, which would take precedence."""
         return Model(self.module, replace(self.card, form=form.to_json()), form=form)
 
     def as_float(self) -> Model:
-        """Return the model without its form, for steps that change or export weights."""
+        """Return the model in float32, for steps that change or export weights."""
         return Model(self.module, self.card, self.onnx) if self.form else self
 
 
 def refuse_run(folder: Path) -> None:
-    """Raise UsageError if a folder for a model holds a run, which would be mixed with it."""
+    """Raise UsageError if a folder for a model holds a run, to avoid mixing their files."""
     if (folder / "run.json").is_file():
         raise UsageError(f"{folder} holds a run: choose another folder for the model")

@@ -15,7 +15,7 @@ from oraclezoo.onnx_export.shipped import Shipped
 def shipped(model: Model, *, preprocess: bool = True) -> nn.Module:
     """Return the module to export, on the CPU.
 
-    Averaging over shifts and the card's temperature are part of it.
+    The module includes test-time averaging over shifts and the card's temperature.
 
     Args:
         model: The model.

@@ -1,4 +1,4 @@
-"""The code of the plugins behind a recipe or a model: recorded, compared, and asked for if gone."""
+"""Code and version of the plugins behind a recipe or model: recording and comparison."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def plugin_digest(card: Card, recipe: Recipe | None, registry: Registry) -> byte
 
 
 def changes(before: Mapping[str, PluginSource], now: Mapping[str, PluginSource]) -> list[str]:
-    """Return the differences between the plugins of two trainings in words."""
+    """Describe the differences between the plugins of two training runs."""
     texts = []
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)
@@ -79,7 +79,7 @@ def changes(before: Mapping[str, PluginSource], now: Mapping[str, PluginSource])
 
 
 def check_backbone(card: Card, registry: Registry, where: str) -> None:
-    """Warn if a model's backbone is from a plugin whose version or code is not the card's.
+    """Warn if the version or code of a backbone's plugin differs from the model card's.
 
     Args:
         card: The model's card.
@@ -87,7 +87,7 @@ def check_backbone(card: Card, registry: Registry, where: str) -> None:
         where: Path of the model, for the message.
 
     Raises:
-        UnknownNameError: The backbone is not installed; says what to install.
+        UnknownNameError: The backbone is not installed; the message says what to install.
     """
     try:
         entry = registry.get("backbone", card.backbone.name)
@@ -116,7 +116,7 @@ def check_backbone(card: Card, registry: Registry, where: str) -> None:
 
 
 def with_install(error: UnknownNameError, card: Card) -> UnknownNameError:
-    """Return an error about a plugin that is gone with the version to install, if the card has it.
+    """Return the error for a missing plugin, with the version to install if the card has it.
 
     Args:
         error: The error about a qualified name.
@@ -125,7 +125,7 @@ def with_install(error: UnknownNameError, card: Card) -> UnknownNameError:
     distribution = error.name.partition(":")[0]
     advice = f"pip install {distribution}"
     for source in () if card.provenance is None else card.provenance.components.values():
-        # a card is a stranger's file, and the advice goes into a shell
+        # a card comes from a stranger, and users paste the advice into a shell
         valid = re.fullmatch(r"[0-9][A-Za-z0-9.+!_-]{0,60}", source.version)
         if source.distribution == distribution and valid and advice in str(error):
             hint = str(error).partition("; ")[2].replace(advice, f"{advice}=={source.version}", 1)

@@ -1,4 +1,4 @@
-"""The provenance of a run: what identifies it, and what a resumed run must share with it."""
+"""Provenance of a run: inputs that identify it, and those that must be equal to resume it."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def components(recipe: Recipe, registry: Registry) -> dict[str, Source]:
 def provenance(
     recipe: Recipe, registry: Registry, dataset: Dataset, execution: Execution, seed: int
 ) -> Provenance:
-    """Return what identifies a run.
+    """Return the provenance of a run: the inputs that identify it.
 
     Args:
         recipe: A resolved recipe.
         registry: Registry of its components.
         dataset: Its data set; training and validation images are read for their digests.
-        execution: Where and how the run is trained.
+        execution: Device and execution settings.
         seed: Seed of the run.
     """
     return Provenance(
@@ -92,7 +92,7 @@ def check_resumable(run: Run, current: Provenance) -> None:
 
 
 def _comparable(sources: Mapping[str, Source]) -> dict[str, Source]:
-    """Return components without the version of oraclezoo's own ones."""
+    """Return components, without the version of built-in ones."""
     return {
         kind: replace(source, version="") if source.distribution == "oraclezoo" else source
         for kind, source in sources.items()

@@ -16,7 +16,7 @@ VARIANT_SCHEMA = "oraclezoo/variant/1"
 
 @dataclass(frozen=True)
 class SourceRun:
-    """The run that a variant was made from, by its weights and training time."""
+    """The source run of a variant, identified by its weights and training time."""
 
     weights_sha256: str
     train_s: float
@@ -24,15 +24,15 @@ class SourceRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What two runs have in common if their results and times are comparable.
+    """Inputs that must match for the results and times of two runs to be comparable.
 
     Attributes:
         recipe: Name and hash of the recipe.
         seed: Seed of the run.
         oraclezoo: Version of oraclezoo.
         code_sha256: SHA-256 of its code.
-        components: Distribution and version of each component, by kind.
-        plugins: Version and code of each distribution other than oraclezoo, by name.
+        components: Distribution and version of each component, keyed by kind.
+        plugins: Version and code of each distribution other than oraclezoo, keyed by name.
         data_sha256: SHA-256 of the files of training and validation images.
         compile: ``"auto"``, ``"on"`` or ``"off"``.
         deterministic: Whether deterministic algorithms are used.
@@ -64,9 +64,9 @@ class Provenance:
 class Outcome:
     """Totals of a finished run, including pre-training, teachers and fine-tuning.
 
-    ``best_epoch`` and ``best_validation_accuracy`` are of the best epoch, ``compiled`` whether
-    ``torch.compile`` was used; a compressed variant has none of these. Validation metrics are None
-    if the validation images were trained on (``data.refit``).
+    ``best_epoch`` and ``best_validation_accuracy`` describe the best epoch, and ``compiled`` is
+    true if ``torch.compile`` was used; a compressed variant has none of these. Validation metrics
+    are None if the validation images were trained on (``data.refit``).
     """
 
     steps: int
@@ -83,7 +83,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """Totals of the training before that of the model itself."""
+    """Totals of pre-training or teacher training, before the model itself is trained."""
 
     examples: int
     steps: int
@@ -93,7 +93,7 @@ class Preparation:
 
 @dataclass(frozen=True, kw_only=True)
 class Pretraining(Preparation):
-    """Record of pre-training on another track."""
+    """Record of pre-training on a different track."""
 
     track: str
     epochs: int
@@ -103,9 +103,9 @@ class Pretraining(Preparation):
 
 @dataclass(frozen=True, kw_only=True)
 class Teaching(Preparation):
-    """Record of the training of teachers, with the validation accuracy of each.
+    """Record of the teachers' training runs, with the validation accuracy of each teacher.
 
-    It is None for teachers that were trained on the validation images.
+    The accuracy is None for teachers that were trained on the validation images.
     """
 
     teachers: int
@@ -116,7 +116,7 @@ class Teaching(Preparation):
 class Robustness:
     """Accuracy in [0, 1] under each corruption at severities 1 to 5.
 
-    ``version`` is that of the corruptions, ``seed`` that of their random numbers.
+    ``version`` is the version of the corruptions, and ``seed`` seeds their random numbers.
     """
 
     version: str
@@ -154,18 +154,18 @@ class RunRecord:
     """The record of a run, or of a compressed variant of one.
 
     Attributes:
-        provenance: What identifies the run.
+        provenance: Inputs that identify the run.
         started: Time when it started or was resumed.
         status: ``running``, ``done``, ``interrupted``, ``diverged`` or ``failed``.
-        reason: Why it diverged or failed.
+        reason: Reason for divergence or failure.
         finished: Time when it was done.
         parts: Provenance of the earlier parts of a resumed run that differ from the last one.
         outcome: Totals of a finished run.
         evaluated: Its test-set evaluation.
-        model: Card of the model that is trained; None for a variant, which has a model folder.
+        model: Card of the model; None for a variant, which has a model folder.
         pid: Process that trains it.
         concurrent: Number of seeds that were trained concurrently.
-        strategy: How they were: ``stacked`` or ``processes``.
+        strategy: How they were trained concurrently: ``stacked`` or ``processes``.
         pretrained: Record of pre-training.
         taught: Record of teachers.
         train_images: Number of training images.

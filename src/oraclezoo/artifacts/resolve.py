@@ -59,13 +59,13 @@ def open_data(
     data_dir: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Dataset:
-    """Open the data set that a model was trained on, or another ``track``.
+    """Open a model's training data set, or a different ``track``.
 
     Args:
         model: The model.
         registry: Registry of components.
         track: Track to open instead of the model's own.
-        data_dir: Folder with the files; None for the default places.
+        data_dir: Folder with the files; None for the default folders.
         progress: Called with one line of text at a time.
 
     Raises:
@@ -103,7 +103,7 @@ def open_data(
 
 
 def learned_validation(model: Model) -> bool:
-    """Return whether the model's card says that it was trained on validation images too."""
+    """Return whether a model was trained on validation images too, by its card."""
     return model.card.provenance is not None and model.card.provenance.refit
 
 

@@ -1,4 +1,4 @@
-"""The run folder of a training: record, metrics and weights."""
+"""The run folder of a training run: record, metrics and weights."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Run:
 
     @property
     def outcome(self) -> Outcome:
-        """Totals of the training. Raises ResultError if the run is not finished."""
+        """Totals of the training run. Raises ResultError if the run is not finished."""
         record = self.record
         if record.status != "done" or record.outcome is None:
             raise ResultError(f"{self.folder} is {record.status}, not done")
@@ -195,7 +195,7 @@ def occupied(folder: Path) -> Iterator[None]:
 def writing_model(
     function: Callable[Concatenate[Source, str | Path | None, P], Model],
 ) -> Callable[Concatenate[Source, str | Path | None, P], Model]:
-    """Lock the folder that a function writes its model to, its second argument, while it runs."""
+    """Lock the folder that a function writes its model to (its second argument) while it runs."""
 
     @functools.wraps(function)
     def locked(

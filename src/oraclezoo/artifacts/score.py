@@ -39,7 +39,7 @@ class Score:
 
     @property
     def loss(self) -> float:
-        """Mean negative log-likelihood, nats; a float16 zero counts as 1e-7."""
+        """Mean negative log-likelihood in nats; a float16 zero counts as 1e-7."""
         return float(losses(self.probabilities, self.labels))
 
     def save(self, path: Path) -> None:
@@ -83,7 +83,7 @@ def keep_score(
         run: The run.
         dataset: Its data set; test images are read.
         results: Folder with the ledger.
-        device: Where the model runs.
+        device: Device to run the model on.
         registry: Registry of components.
         calibration_s: Machine speed when the run was trained; None if it is not timed.
         robust: Also score the model on corrupted test images.

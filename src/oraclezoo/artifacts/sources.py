@@ -58,7 +58,7 @@ def code_of(source: str) -> str:
 
 
 def _strings(tree: ast.Module) -> list[ast.Expr]:
-    """Return the statements that are strings: docstrings of modules, functions and constants."""
+    """Return the string statements: docstrings of modules, functions and constants."""
     bodies = [tree.body]
     strings = []
     while bodies:

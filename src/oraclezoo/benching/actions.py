@@ -147,7 +147,7 @@ def _scorer(
     from oraclezoo.artifacts.score import keep_score
 
     execution, scoring = request.execution, request.scoring
-    # opened again, so that the digests are those of the test images alone
+    # opened again, so that the digests cover the test images only
     dataset = open_dataset(
         request.recipe, registry, execution.data_dir, stream_above=execution.stream_limit()
     )

@@ -58,13 +58,13 @@ def bench(
     progress: Callable[[str], None] | None = None,
     command: str | None = None,
 ) -> list[Result]:
-    """Train and measure each recipe at each seed, and save one result per recipe in ``out``.
+    """Train and measure each recipe with each seed, and save one result per recipe in ``out``.
 
     A job that fails is recorded in the result of its recipe; the others continue.
 
     Args:
         recipes: Recipes, their names, or paths of TOML files; one of them or several.
-        track: Track that replaces those of the recipes.
+        track: Track to use instead of those in the recipes.
         seeds: Number of seeds (0, 1, ...), or the seeds themselves.
         data_dir: Folder with the data set's files; None for the default folders.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
@@ -90,7 +90,7 @@ def bench(
 
     Raises:
         UsageError: An option is invalid. Raised before anything is trained.
-        DataError: A data set is missing or cannot be used. Raised before anything is trained.
+        DataError: A data set is missing or unusable. Raised before anything is trained.
         InterruptedRunError: The benchmark was stopped by Ctrl-C.
 
     Example:
@@ -102,7 +102,7 @@ def bench(
         raise UsageError("a benchmark needs at least one seed; give --seeds 1 or more")
     if jobs is not None and (not accuracy_only or jobs < 1):
         raise UsageError(
-            "jobs needs accuracy_only and a number from 1: bench --accuracy-only --jobs N"
+            "jobs must be at least 1 and requires accuracy_only: bench --accuracy-only --jobs N"
         )
     registry = registry or build_registry()
     variants = [compress] if isinstance(compress, str) else list(compress)
@@ -133,6 +133,9 @@ def bench(
         rows = _rows(
             resolved, shared, datasets, len(seed_list), Concurrent() if accuracy_only else None
         )
+        if not overwrite:
+            for row in rows.values():
+                row.refuse_other_data(seed_list)
         results = {recipe_hash: row.result(seed_list) for recipe_hash, row in rows.items()}
     return [results[recipe_hash] for recipe_hash in resolved]
 
@@ -143,7 +146,7 @@ def _resolved(
     variants: Sequence[str],
     registry: Registry,
 ) -> dict[str, Recipe]:
-    """Return the resolved recipe of each row of the benchmark, by its hash."""
+    """Return the resolved recipe of each row of the benchmark, keyed by hash."""
     changes = {} if track is None else {"data.track": track}
     resolved: dict[str, Recipe] = {}
     for item in recipes:
@@ -213,7 +216,7 @@ def _rows(
 
 
 def _with_variants(recipe: Recipe, variants: Sequence[str]) -> list[Recipe]:
-    """Return a recipe, or with variants also its uncompressed form and each variant."""
+    """Return a recipe, or with variants also the uncompressed recipe and each variant."""
     if not variants:
         return [recipe]
     steps = ["", recipe.compress.steps, *variants]

@@ -1,4 +1,4 @@
-"""Compressed variants: a trained run, compressed by the recipe's ``[compress]`` section."""
+"""Compressed variants of training runs, by the recipe's ``[compress]`` section."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from oraclezoo.storage import write_atomically
 from oraclezoo.training.finetune import FineTuned, Tuning
 
 PRUNED = "pruned"
-"""Folder of the pruned and fine-tuned model, in the folder of the variant that only prunes."""
+"""Folder of the pruned and fine-tuned model, within the folder of the prune-only variant."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class VariantRequest:
         recipe: The recipe, with ``[compress]``.
         seed: Seed of the run.
         runs: Folder that receives the variant's folder.
-        execution: How and where the variant is computed.
-        resume: Whether a finished variant is kept and an unfinished one continued, if the run is
+        execution: Device and execution settings.
+        resume: Whether to keep a finished variant and to continue an unfinished one, if the run is
             the same.
     """
 
@@ -92,13 +92,13 @@ class VariantRun(Run):
 def variant_provenance(
     run: Run, request: VariantRequest, registry: Registry, dataset: Dataset
 ) -> Provenance:
-    """Return the inputs that determine a variant, those that affect timing included.
+    """Return the inputs that determine a variant or affect its timing.
 
     The training and validation splits of the data set must have been read.
 
     Args:
         run: The finished training run.
-        request: The recipe, the seed, and where and how to compress.
+        request: Recipe, seed and execution settings.
         registry: Registry of components.
         dataset: The data set.
 
@@ -123,13 +123,13 @@ def compress_run(
 ) -> VariantRun:
     """Compress a finished run.
 
-    The recipe equals the run's except for ``[compress]``. A pruned model is fine-tuned by the run's
-    recipe on its training images; int8 quantization is calibrated on training images. Receipts are
-    measured on validation images and have no latency. The test split is not read.
+    The recipe must equal the run's except for ``[compress]``. A pruned model is fine-tuned by the
+    run's recipe on its training images; int8 quantization is calibrated on training images.
+    Receipts are measured on validation images and have no latency. The test split is not read.
 
     Args:
         run: The finished run, or its folder.
-        request: The recipe, the seed, and where and how to compress.
+        request: Recipe, seed and execution settings.
         registry: Registry of components.
         callbacks: Called during fine-tuning and between steps.
 
@@ -222,8 +222,8 @@ def _pruned(
 ) -> Model:
     """Prune and fine-tune, or load the result of an earlier variant.
 
-    All variants that begin with the same pruning share it, in the folder of the variant that only
-    prunes.
+    All variants that begin with the same pruning share its result, in the folder of the prune-only
+    variant.
     """
     recipe = request.recipe
     folder = request.runs / folder_name(recipe, request.seed) / PRUNED
@@ -257,7 +257,7 @@ def _pruned(
 
 
 def _with_recipe(card: Card, recipe: Recipe) -> Card:
-    """Return the card with the whole recipe, so that test-set evaluations count for it."""
+    """Return the card with the full recipe, so that test-set evaluations count for it."""
     assert card.provenance is not None
     origin = replace(card.provenance, recipe=RecipeId(recipe.name, recipe.hash))
     return replace(card, recipe=recipe.to_dict(), provenance=origin)
@@ -271,7 +271,7 @@ def _check_stop(should_stop: Callable[[], bool], variant: VariantRun) -> None:
 def _outcome(
     trained: Outcome, fine_tuned: list[FineTuned], after: Metrics, batch_size: int
 ) -> Outcome:
-    """Return the outcome in the form of a run's, with training and fine-tuning summed."""
+    """Return the outcome in a training run's format, with training and fine-tuning summed."""
     examples = sum(step.examples for step in fine_tuned)
     held_out = trained.validation_accuracy is not None
     return Outcome(

@@ -1,4 +1,4 @@
-"""The result of a recipe's jobs, with its predictions."""
+"""Benchmark result of a recipe, composed from its jobs, and its predictions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from oraclezoo.result.own_track import id_part
 
 @dataclass(frozen=True)
 class Jobs:
-    """Outcome of a recipe's jobs.
+    """Results of a recipe's jobs.
 
     Attributes:
         recipe: The recipe.
@@ -73,7 +73,7 @@ def compose_result(
     """Compose the result of a recipe's jobs and save it with its predictions.
 
     Args:
-        jobs: Outcome of the jobs.
+        jobs: Results of the jobs.
         registry: Registry of components.
         folder: Folder of the results.
         device: Name of the device.
@@ -177,9 +177,10 @@ def _free(
     timed: bool,
     robust: bool,
 ) -> str:
-    """Return an id whose result, if it exists, has the same data and plugins and no more content.
+    """Return an unused result id, or that of a result that the new one covers.
 
-    Further content means other seeds, times or robustness.
+    The existing result must have the same data and plugins, and no seeds, times or robustness that
+    the new one lacks.
     """
     taken = identity
     for number in count(2):
@@ -244,7 +245,7 @@ def _keep_predictions(folder: Path, identity: str, scores: list[Score]) -> dict[
 def _seed_row(
     seed: int, record: ScoredRecord, score: Score, timed: bool, held_out: bool
 ) -> dict[str, Any]:
-    """Return a seed's scores; ``held_out``: the validation images were not trained on."""
+    """Return a seed's scores; ``held_out`` means that the validation images were not trained on."""
     outcome = record.outcome
     return {
         "seed": seed,

@@ -40,7 +40,7 @@ class NotStacked:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Parameters, multiply-accumulates of one image, and bytes of a model."""
+    """Parameters, multiply-accumulates per image, and size in bytes of a model."""
 
     parameters: int
     macs: int

@@ -14,7 +14,7 @@ from oraclezoo.result.own_track import OwnTrack
 
 
 def name_of(dataset: Dataset) -> str:
-    """Return the name of a user's data set; empty for others and if it has none."""
+    """Return the name of a user's data set, or an empty string for unnamed and built-in ones."""
     return str(getattr(dataset, "name", ""))
 
 
@@ -26,11 +26,11 @@ def keep_track(
     Args:
         dataset: The data set.
         result: A result on it.
-        labels: The test labels; None if no training succeeded.
+        labels: The test labels; None if no training run succeeded.
         folder: Folder of the results.
 
     Raises:
-        ResultError: There is a record of other data with this name.
+        ResultError: A record with this name exists for different data.
     """
     name, track = name_of(dataset), result.track
     if not name or labels is None:

@@ -23,11 +23,11 @@ class Progress:
 
     Attributes:
         event: ``start``, ``epoch``, ``message``, ``done``, ``kept`` or ``failed`` of a job;
-            ``apart`` if seeds cannot be stacked; ``measure`` or ``measured`` of the size and
-            latency of a recipe's model.
+            ``apart`` if seeds cannot be stacked; ``measure`` or ``measured`` before and after the
+            size and latency of a recipe's model are measured.
         recipe: Label of the recipe.
         seed: Seed of the job; None for events that concern all seeds.
-        done: Number of finished jobs; running ones count in part.
+        done: Number of finished jobs, including the completed fraction of running ones.
         total: Number of jobs.
         detail: Metrics of an ``epoch``; test score of a ``done`` or ``kept`` job; reason of a
             ``failed`` one; text of ``message`` and ``apart``.

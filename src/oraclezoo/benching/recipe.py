@@ -20,7 +20,8 @@ from oraclezoo.benching.requests import Measurement
 from oraclezoo.benching.reuse import differences
 from oraclezoo.benching.shared import JobKind, Position, Shared
 from oraclezoo.contracts import Dataset
-from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError
+from oraclezoo.data.dataset import digests
+from oraclezoo.errors import InterruptedRunError, OracleZooError, ResultError, UsageError
 from oraclezoo.jobs import Event, Failed, Message, run_job
 from oraclezoo.ranking import ledger
 from oraclezoo.result import Failure, Result, data_key
@@ -58,7 +59,7 @@ class Sequential:
     timed = True
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Accept a run of equal provenance that was trained in one piece and on its own.
+        """Accept a run of equal provenance, trained without interruption or concurrent runs.
 
         Args:
             record: Record of the kept run.
@@ -83,13 +84,13 @@ class Sequential:
 class RecipeBench:
     """A row of the benchmark: jobs of one kind, run in one mode.
 
-    ``exported`` is True if the model's ONNX export is timed too, for comparison with variants.
+    ``exported`` is True if the model's ONNX export is timed as well, for comparison with variants.
 
     Args:
         shared: Settings of the benchmark.
         jobs: The jobs.
         dataset: The data set.
-        position: Place of the row in the benchmark.
+        position: Position of the row in the benchmark.
         mode: Strategy that runs the jobs.
     """
 
@@ -107,7 +108,7 @@ class RecipeBench:
         self._trained = False
 
     def result(self, seeds: Sequence[int]) -> Result:
-        """Train what is not kept, measure one model, and save the result.
+        """Train the seeds without a reusable run, measure one model, and save the result.
 
         Args:
             seeds: The seeds.
@@ -130,7 +131,7 @@ class RecipeBench:
         )
 
     def train(self, seeds: Sequence[int]) -> None:
-        """Train and score what is not kept; further calls do nothing.
+        """Train and score the seeds without a reusable run; further calls do nothing.
 
         Args:
             seeds: The seeds.
@@ -140,7 +141,7 @@ class RecipeBench:
             self._trained = True
 
     def run_seed(self, seed: int) -> None:
-        """Run the job of a seed, unless it is kept, and record its outcome.
+        """Run the job of a seed, unless a reusable run exists, and record its result.
 
         Args:
             seed: The seed.
@@ -156,7 +157,7 @@ class RecipeBench:
         self.end(seed, self._train(seed, resume=bool(status)))
 
     def end(self, seed: int, last: Event) -> None:
-        """Record the outcome of a job; one that left no scored run has failed.
+        """Record the result of a job; a job without a scored run counts as failed.
 
         Args:
             seed: The seed.
@@ -171,6 +172,27 @@ class RecipeBench:
             self.fail(last, seed)
         else:
             self.finish(seed, "done")
+
+    def refuse_other_data(self, seeds: Sequence[int]) -> None:
+        """Check that no run folder of the seeds holds a run on other data, which would be replaced.
+
+        Args:
+            seeds: The seeds.
+
+        Raises:
+            UsageError: If one does.
+        """
+        for seed in seeds:
+            run = self.jobs.run(seed)
+            try:
+                record = run.record
+            except OracleZooError:
+                continue
+            if record.provenance.data_sha256 != digests(self.dataset, "train", "validation"):
+                raise UsageError(
+                    f"{run.folder} was trained on other data: choose another folder with --runs, "
+                    "or replace it with --overwrite"
+                )
 
     def status(self, seed: int) -> str:
         """Return the state of a reusable run of a seed.
@@ -241,7 +263,7 @@ class RecipeBench:
         Args:
             last: Last event of the job.
             seed: The seed.
-            reported_seed: Whether the reported event has the seed.
+            reported_seed: Whether to include the seed in the reported event.
         """
         self.fractions.pop(seed, None)
         self.failures.append(Failure(seed, last.reason, last.message))
@@ -305,7 +327,7 @@ class RecipeBench:
         Args:
             event: Kind of the event.
             seed: Seed of the job; None for events that concern all seeds.
-            detail: Further values of the event.
+            detail: Additional values of the event.
             part: Finished fraction of the current job.
         """
         done = self.offset + part + sum(self.fractions.values())

@@ -12,11 +12,11 @@ from oraclezoo.recipe import Recipe
 
 @dataclass(frozen=True)
 class Scoring:
-    """How a finished run is scored.
+    """Settings for scoring a finished run.
 
     Attributes:
         results: Folder of the results, with the ledger of test-set evaluations.
-        robust: Whether corrupted test images are scored too.
+        robust: Whether to score corrupted test images too.
         timed: Whether times are reported, so that the machine's speed is measured first.
     """
 
@@ -34,8 +34,8 @@ class Training:
         seed: The seed.
         runs: Folder that receives the run folder.
         resume: Whether to continue from a checkpoint.
-        execution: How and where to train.
-        scoring: How the run is scored.
+        execution: Device and execution settings.
+        scoring: Scoring settings.
         processes: Number of such jobs that run concurrently; None for one at a time.
     """
 
@@ -58,10 +58,10 @@ class Stacked:
         recipe: The resolved recipe.
         seeds: The seeds.
         resume: Seeds that continue from a checkpoint.
-        stack_size: Size of a stack; None for as many as fit into memory.
+        stack_size: Number of seeds in a stack; None for as many as fit into memory.
         runs: Folder that receives the run folders.
-        execution: How and where to train.
-        scoring: How the runs are scored.
+        execution: Device and execution settings.
+        scoring: Scoring settings.
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:train_stacked_and_score"
@@ -85,8 +85,8 @@ class Compression:
         seed: Seed of the run.
         runs: Folder that receives the variant's folder.
         resume: Whether to continue an unfinished variant.
-        execution: How and where to fine-tune.
-        scoring: How the variant is scored.
+        execution: Device and execution settings.
+        scoring: Scoring settings.
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:compress_and_score"
@@ -107,8 +107,8 @@ class Measurement:
     Attributes:
         folder: Folder of the model.
         device: Name of the device.
-        timed: Whether latency is measured.
-        exported: Whether the ONNX export of a run is measured too.
+        timed: Whether to measure latency.
+        exported: Whether to measure the ONNX export of a run too.
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:measure"

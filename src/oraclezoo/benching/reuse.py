@@ -1,4 +1,4 @@
-"""Why a finished run is trained again."""
+"""Reasons why a finished run is trained again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORDS = {
 
 
 def differences(before: Provenance, now: Provenance) -> list[str]:
-    """Return in words what differs between the provenance of a run and that of a new one.
+    """Describe the differences between the provenance of a run and that of a new one.
 
     Args:
         before: Provenance of the run.

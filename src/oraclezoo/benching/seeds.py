@@ -1,6 +1,6 @@
 """Concurrent training of several seeds, for accuracy-only benchmarks.
 
-On a CPU each seed is trained in a separate process with a share of the cores. On an accelerator one
+On a CPU each seed is trained in a separate process on a subset of the cores. On an accelerator one
 process trains all seeds as a stack (:mod:`oraclezoo.training.stacked`).
 ``benchmarks/seeds_at_once.py`` compares the strategies. Times are not reported, and the runs are
 marked, so that timed benchmarks do not reuse them.
@@ -34,7 +34,7 @@ class Concurrent:
     timed = False
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Accept a run whose parts all have this provenance, up to entries that affect time only.
+        """Accept a run whose parts all have this provenance, except for entries that affect time.
 
         Args:
             record: Record of the kept run.
@@ -174,7 +174,7 @@ def _epoch(row: RecipeBench, seed: int, epoch: Epoch) -> None:
 
 
 def processes(cores: int) -> int:
-    """Return the number of concurrent trainings on a CPU: one per core and free GiB, at least one.
+    """Return the number of concurrent training runs on a CPU: one per core and free GiB, or 1.
 
     Args:
         cores: Number of usable cores.

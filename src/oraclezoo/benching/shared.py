@@ -1,4 +1,4 @@
-"""What the rows of a benchmark share: settings, their place, and the interface of their jobs."""
+"""Interfaces shared by the rows of a benchmark: settings, position, and job type."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Shared:
 
     Attributes:
         registry: Registry of components.
-        execution: How and where jobs compute.
+        execution: Device and execution settings.
         results: Folder of the results.
         runs: Folder of the run folders.
-        overwrite: Whether finished runs are ignored.
-        robust: Whether corrupted test images are scored too.
+        overwrite: Whether to ignore finished runs.
+        robust: Whether to score corrupted test images too.
         concurrency: Number of concurrent seeds; None for an automatic choice.
         command: Command recorded in the results.
         report: Called with each event.
@@ -45,14 +45,14 @@ class Shared:
 
 @dataclass(frozen=True)
 class Position:
-    """Place of a row in the benchmark: number of jobs before it, and in total."""
+    """Position of a row in the benchmark: number of jobs before it, and in total."""
 
     offset: int
     total: int
 
 
 class JobKind(Protocol):
-    """The jobs of a row: one per seed, each leaving a run folder."""
+    """The jobs of a row: one per seed, each of which writes a run folder."""
 
     @property
     def recipe(self) -> Recipe:
@@ -73,7 +73,7 @@ class JobKind(Protocol):
         """
 
     def provenance(self, seed: int) -> Provenance:
-        """Return the provenance that the record of a run must have for the run to be reused.
+        """Return the provenance that a run must have to be reused.
 
         Args:
             seed: The seed.

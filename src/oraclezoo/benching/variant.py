@@ -1,4 +1,4 @@
-"""Rows of compressed variants: the trained runs of a recipe are compressed and scored.
+"""Rows of compressed variants: compress the training runs of a recipe and score the variants.
 
 The runs are those of the recipe without ``[compress]``; all variants share them.
 """
@@ -62,7 +62,7 @@ class Compressions:
 
         Args:
             seed: The seed.
-            resume: Whether an unfinished variant is continued.
+            resume: Whether to continue an unfinished variant.
             processes: Ignored; variants are compressed one at a time.
 
         Returns:
@@ -85,7 +85,7 @@ class AfterTraining:
         self.source, self.timed = source, source.mode.timed
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Accept what the source row accepts.
+        """Accept the runs that the source row accepts.
 
         Args:
             record: Record of the kept variant.

@@ -1,4 +1,4 @@
-"""The model card, ``model.json``: one schema with one reader and one writer, without torch."""
+"""The model card, ``model.json``: its schema, reader and writer, without torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_CLASSES = 65_536
 """Maximum number of classes in a card."""
 
 MAX_IMAGE_SIZE = 1_024
-"""Maximum height and width of a model's input in pixels; a net may need memory in proportion."""
+"""Maximum height and width of a model's input in pixels; memory use grows with them."""
 
 MAX_CHANNELS = 16
 """Maximum number of input channels."""
@@ -62,11 +62,14 @@ class InputShape:
         limits = (MAX_CHANNELS, MAX_CLASSES, MAX_IMAGE_SIZE)
         sizes = zip(dataclasses.astuple(self), limits, strict=True)
         if not all(0 < size <= limit for size, limit in sizes):
-            raise ValueError(f"input is {dataclasses.asdict(self)}")
+            raise ValueError(
+                f"input is {dataclasses.asdict(self)}; at most {MAX_CHANNELS} channels, "
+                f"{MAX_CLASSES:,} classes and {MAX_IMAGE_SIZE:,} pixels are supported"
+            )
 
     @property
     def image(self) -> dict[str, int]:
-        """``in_chans`` and ``image_size``, as functions that make an input take them."""
+        """``in_chans`` and ``image_size``, the arguments of functions that create an input."""
         return {"in_chans": self.in_chans, "image_size": self.image_size}
 
 
@@ -74,8 +77,9 @@ class InputShape:
 class Preprocessing:
     """Preprocessing of images and test-time augmentation.
 
-    ``mean`` and ``std`` are of the training images' gray levels, from 0 to 1. ``shifts`` is in
-    pixels. ``jpeg_smoothing``, in pixels, is that of small JPEG images; None for ``SMOOTH``.
+    ``mean`` and ``std`` are the mean and standard deviation of the training images' gray levels in
+    [0, 1]. ``shifts`` is in pixels. ``jpeg_smoothing`` is the standard deviation in pixels of the
+    smoothing of small JPEG images; None means ``SMOOTH``.
     """
 
     mean: float
@@ -91,7 +95,7 @@ class Preprocessing:
 
     @property
     def smoothing(self) -> float:
-        """The smoothing of small JPEG images in pixels."""
+        """Standard deviation in pixels of the smoothing of small JPEG images."""
         return SMOOTH if self.jpeg_smoothing is None else self.jpeg_smoothing
 
 
@@ -109,7 +113,7 @@ class PluginSource:
     """Version and code of a plugin's distribution.
 
     ``sha256`` covers the names and contents of its files. ``source`` is ``index``, ``url``,
-    ``local`` or ``editable``, and is not compared: the code is the same.
+    ``local`` or ``editable``; it is not compared, because it does not affect the code.
     """
 
     version: str
@@ -132,10 +136,10 @@ class RecipeId:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a model was trained; ``refit`` says that it was trained on validation images too.
+    """Training provenance of a model; ``refit`` is true if it was trained on validation images too.
 
-    ``components`` are by kind, ``data_sha256`` by file of the training and validation splits,
-    ``plugins`` by distribution other than oraclezoo.
+    ``components`` is keyed by kind, ``data_sha256`` by file of the training and validation splits,
+    and ``plugins`` by distribution other than oraclezoo.
     """
 
     oraclezoo: str
@@ -149,10 +153,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The temperature by which logits are divided before the softmax, and how it was fitted.
+    """Temperature that divides logits before the softmax, and how it was fitted.
 
-    ``by_a_twin`` says that it was fitted on a model without the validation images; ``before`` and
-    ``after`` hold ``loss`` and ``ece``, the latter by cross-validation with ``folds``.
+    ``by_a_twin`` is true if it was fitted on a second model, trained without the validation images.
+    ``before`` and ``after`` hold ``loss`` and ``ece``; ``after`` is cross-validated with ``folds``.
     """
 
     temperature: float
@@ -170,7 +174,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class OnnxEntry:
-    """The ONNX file of a model; ``input`` is the type of the images that it takes."""
+    """The ONNX file of a model; ``input`` is the type of its input images."""
 
     file: str
     sha256: str
@@ -182,7 +186,9 @@ class OnnxEntry:
     def __post_init__(self) -> None:
         named = re.fullmatch(r"[\w-][\w.-]*", self.file)
         if not named or not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"onnx is {dataclasses.asdict(self)}")
+            raise ValueError(
+                f"onnx is {dataclasses.asdict(self)}; it must name a file and its SHA-256"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +205,7 @@ class Card:
 
     ``glyphs`` holds the character of each class, or "". ``recipe``, ``plan`` and ``form`` are the
     JSON of :class:`oraclezoo.recipe.Recipe`, :class:`oraclezoo.compression.channels.plan.Plan` and
-    :class:`oraclezoo.compression.torch_form.Form`. ``extra`` has all other entries, such as the
+    :class:`oraclezoo.compression.torch_form.Form`. ``extra`` holds all other entries, such as the
     licence of a bundled model.
     """
 

@@ -1,4 +1,4 @@
-"""Records of a receipt, as ``model.json`` holds them."""
+"""Records that make up a receipt in ``model.json``."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class LatencyRow:
 
     @property
     def setting_text(self) -> str:
-        """The batch size and the threads in words."""
+        """Describe the batch size and number of threads."""
         return setting_text(self.batch_size, self.threads)
 
 
 @dataclass(frozen=True)
 class LatencySummary(LatencyRow):
-    """The fastest of several rounds, with the median of each round and the throughput."""
+    """Latency in the fastest of several rounds, the median of each round, and the throughput."""
 
     p50_ms_rounds: tuple[float, ...]
     images_per_s: float
@@ -42,12 +42,12 @@ class LatencySummary(LatencyRow):
 
 @dataclass(frozen=True)
 class Metrics:
-    """Size, accuracy and latency of a model on one side of a step.
+    """Size, accuracy and latency of a model before or after a step.
 
     ``accuracy`` is a fraction, ``loss`` the cross-entropy in nats, ``macs`` the
     multiply-accumulates of one image. ``not_run`` gives the reason why a runtime could not run the
-    model. Memory is the peak by runtime, in bytes: resident memory of the process, and memory of
-    the device. ``compile_s`` is the compilation time by runtime.
+    model. Memory is the peak in bytes for each runtime: resident memory of the process, and memory
+    of the device. ``compile_s`` is the compilation time for each runtime, in seconds.
     """
 
     form: str
@@ -99,7 +99,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class Speedup:
-    """Ratio of the latencies before and after; ``low`` and ``high`` are over rounds."""
+    """Latency before over latency after; ``low`` and ``high`` are the extremes over rounds."""
 
     runtime: str
     from_runtime: str
@@ -111,13 +111,13 @@ class Speedup:
 
     @property
     def setting_text(self) -> str:
-        """The batch size and the threads in words."""
+        """Describe the batch size and number of threads."""
         return setting_text(self.batch_size, self.threads)
 
 
 @dataclass(frozen=True)
 class Ratios:
-    """Each figure before divided by that after; None if the figure after is zero."""
+    """Ratio of each figure before to that after; None if the figure after is zero."""
 
     parameters: float | None
     macs: float | None
@@ -126,7 +126,7 @@ class Ratios:
 
 @dataclass(frozen=True)
 class GateEntry:
-    """The gates that a step had to pass, in percentage points of accuracy."""
+    """Accuracy limits that a step had to meet, in percentage points."""
 
     max_drop: float | None
     max_limit: float | None
@@ -134,10 +134,10 @@ class GateEntry:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a step did to a model, measured before and after on the same images.
+    """Effect of a step on a model, measured before and after on the same images.
 
-    ``options`` is the JSON of the step's options and findings. ``learned`` says that the model was
-    trained on these images, ``synthetic`` that they are generated characters.
+    ``options`` is the JSON of the step's options and findings. ``learned`` is true if the model was
+    trained on these images, ``synthetic`` if they show generated characters.
     """
 
     step: str
@@ -175,7 +175,7 @@ class Receipt:
         return {**encode(self)}
 
     def with_notes(self, *, first: tuple[str, ...] = (), last: tuple[str, ...] = ()) -> Receipt:
-        """Return a copy with further notes before and after the present ones."""
+        """Return a copy with notes added before and after the present ones."""
         return dataclasses.replace(self, notes=(*first, *self.notes, *last))
 
 

@@ -55,7 +55,7 @@ COMMANDS = {
     "submit": ("oraclezoo.cli.submit:command", "Check results and prepare a pull request."),
     "env": ("oraclezoo.cli.env:command", "Show versions, hardware and settings for a bug report."),
 }
-"""Import target and help line of each command; the help imports no command."""
+"""Import target and help line of each command, so that ``--help`` imports no command."""
 
 
 @click.group(

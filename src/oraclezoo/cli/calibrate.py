@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """Calibrate the probabilities of MODEL (a model or run folder) by temperature scaling.
 
-    The temperature is fitted on validation images. Labels, and therefore accuracy, do not change.
+    The temperature is fitted on validation images. Predicted classes and accuracy do not change.
     """
     from oraclezoo.codec import encode
     from oraclezoo.quantization.export import default_folder

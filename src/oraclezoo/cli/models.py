@@ -94,7 +94,7 @@ def fetch(app: App, names: tuple[str, ...], as_json: bool) -> None:
 
 
 def _row(registry: Registry, entry: Entry) -> dict[str, Any]:
-    """Return what is known about a model without opening its folder, and its location."""
+    """Return the data known about a model without opening its folder, and its location."""
     from oraclezoo.serving.store import is_fetched
 
     spec = entry.spec

@@ -1,1 +1,1 @@
-"""Compression of networks: structured pruning, int8 graphs and low-precision PyTorch forms."""
+"""Compression of networks: structured pruning, int8 graphs and low precision in PyTorch."""

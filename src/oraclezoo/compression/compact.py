@@ -31,8 +31,8 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 def _merge_constants(graph: onnx.GraphProto) -> None:
     """Replace equal constants by the first of them.
 
-    8-bit weights and their zero points are left alone: where signed weights would saturate, ONNX
-    Runtime makes them unsigned, and fails if two layers share a tensor.
+    8-bit weights and their zero points are kept: if signed weights would saturate, ONNX Runtime
+    makes them unsigned, and fails if two layers share a tensor.
     """
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
     separate = {

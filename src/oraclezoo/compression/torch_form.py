@@ -1,4 +1,4 @@
-"""Forms: how PyTorch runs a float32 network in a lower precision: bf16, fp16 or int8.
+"""Low-precision variants of a float32 network in PyTorch: bf16, fp16 or int8.
 
 Int8 is torchao's dynamic quantization of linear layers: weights per output channel, activations per
 row. All other layers are in the precision ``rest``. torchao is imported only when it is needed.
@@ -23,7 +23,7 @@ from oraclezoo.errors import UsageError
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 CONFIG = "Int8DynamicActivationInt8WeightConfig"
-"""Configuration of torchao for int8."""
+"""torchao configuration for int8."""
 
 MULTIPLE = 16
 """Feature counts of an integer product on CUDA are multiples of 8, and at least 16."""
@@ -33,11 +33,12 @@ ROWS = 32
 
 @dataclass(frozen=True)
 class Form:
-    """The precision that PyTorch runs a model in: ``precision`` is bf16, fp16 or int8.
+    """Precision in which PyTorch runs a model: ``precision`` is bf16, fp16 or int8.
 
     ``rest`` is the precision of layers that int8 does not cover: bf16 or fp32; for bf16 and fp16 it
     equals ``precision``. ``compile`` turns torch.compile ``on`` or ``off``; ``auto`` compiles on
-    CUDA only. ``versions`` are those of torch and, for int8, torchao when the form was made.
+    CUDA only. ``versions`` holds the versions of torch and, for int8, torchao that the
+    configuration was made with.
     """
 
     precision: str
@@ -47,7 +48,7 @@ class Form:
 
     @classmethod
     def make(cls, precision: str, compile: str, device: torch.device) -> Self:
-        """Return a form for a device.
+        """Return a low-precision configuration for a device.
 
         With int8, other layers use bf16 on CUDA and float32 elsewhere, since few CPUs are faster
         with bf16.
@@ -72,7 +73,7 @@ class Form:
 
     @classmethod
     def from_json(cls, entry: Any) -> Self:
-        """Parse the form in a model's card. Raises ValueError if it is invalid."""
+        """Parse the low-precision entry of a model's card. Raises ValueError if it is invalid."""
         try:
             form = cls(entry["precision"], entry["rest"], entry["compile"], dict(entry["versions"]))
             int8 = form.precision == "int8"
@@ -103,11 +104,11 @@ class Form:
         }
 
     def compiles(self, device: torch.device) -> bool:
-        """Return whether a network in this form is compiled on a device."""
+        """Return whether a network in this precision is compiled on a device."""
         return self.compile == "on" or (self.compile == "auto" and device.type == "cuda")
 
     def applied(self, net: nn.Module) -> nn.Module:
-        """Return a copy of a float32 network in this form, with float32 inputs and outputs.
+        """Return a low-precision copy of a float32 network, with float32 inputs and outputs.
 
         The copy is on the network's device. Parameters and statistics of batch norm stay float32,
         as they may exceed the range of fp16.
@@ -127,7 +128,7 @@ class Form:
 
 
 class _InForm(nn.Module):
-    """Wrap a network of another dtype: float32 images to float32 logits."""
+    """Wrap a low-precision network: float32 images to float32 logits."""
 
     def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -140,7 +141,7 @@ class _InForm(nn.Module):
 
 
 def compiled(net: nn.Module, device: torch.device) -> nn.Module:
-    """Return ``net`` compiled for each batch size that it meets; on CUDA with CUDA graphs."""
+    """Return ``net`` compiled once for each batch size; on CUDA with CUDA graphs."""
     mode = "reduce-overhead" if device.type == "cuda" else None
     module: nn.Module = torch.compile(net, mode=mode, dynamic=False)  # type: ignore[assignment]  # compiles a module to a module
     return module
@@ -174,7 +175,7 @@ def weighted_layers(net: nn.Module) -> int:
 def int8_macs(net: nn.Module, images: Tensor) -> dict[str, int]:
     """Return the multiply-accumulates of a float network that int8 covers, by layer name.
 
-    These are the linear layers'; the counts are for a forward pass over ``images``.
+    Only linear layers are counted, in a forward pass over ``images``.
     """
     macs: dict[str, int] = {}
     handles = []
@@ -208,7 +209,7 @@ def _to_int8(net: nn.Module, device: torch.device) -> nn.Module:
             for name, child in list(parent.named_children()):
                 if isinstance(child, nn.Linear) and child in padded:
                     setattr(parent, name, padded[child])
-    # torchao would otherwise change compiler settings of the whole process
+    # torchao would otherwise change compiler settings of the process
     config = getattr(torchao, CONFIG)(set_inductor_config=False)
     torchao.quantize_(net, config, filter_fn=lambda module, name: _is_linear(module))
     return net
@@ -248,7 +249,7 @@ class _Padded(nn.Module):
 def _torchao() -> Any:
     logger = logging.getLogger("torch.utils._pytree")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns about the way torchao registers itself
+    logger.setLevel(logging.ERROR)  # torchao's registration raises a warning
     try:
         import torchao
         import torchao.quantization

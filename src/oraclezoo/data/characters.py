@@ -17,4 +17,4 @@ CLASSES: tuple[str, ...] = (
 """The meaning of each label, as translated by the authors of the data set."""
 
 GLYPHS: tuple[str, ...] = ("大", "日", "月", "牛", "翌", "田", "勿", "矢", "巳", "木")
-"""The modern form of each character."""
+"""The modern character for each class."""

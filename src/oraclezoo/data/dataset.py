@@ -48,11 +48,11 @@ class ArrayDataset:
         glyphs: The modern character of each class.
         flip_keeps_label: Whether a mirrored image keeps its label.
         synthetic: Whether the images are generated.
-        sha256: Digests by file name. Readers add to it as they read, so that it covers exactly the
-            files that were read; the attribute is a read-only view.
-        readers: Function that reads each split, by name.
-        name: Name of a user's data set; empty for others.
-        source: Where others get a user's data set; empty if not stated.
+        sha256: SHA-256 of each file that was read, keyed by file name. Readers add entries as they
+            read; the attribute is a read-only view.
+        readers: Function that reads each split, keyed by name.
+        name: Name of a user's data set; empty for built-in ones.
+        source: Public source of a user's data set; empty if not stated.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class ArrayDataset:
             The images and labels.
 
         Raises:
-            UsageError: If there is no such split.
+            UsageError: If no split has this name.
             DataError: If it cannot be read.
         """
         if name not in self._readers:
@@ -97,7 +97,7 @@ class ArrayDataset:
 def oracle_dataset(
     *, synthetic: bool, sha256: dict[str, str], readers: Mapping[str, Callable[[], Split]]
 ) -> ArrayDataset:
-    """Return a data set of Oracle-MNIST's ten characters, whose labels a flip keeps.
+    """Return a data set of Oracle-MNIST's ten characters, whose labels are invariant to flips.
 
     Args:
         synthetic: As for :class:`ArrayDataset`.
@@ -125,10 +125,10 @@ def digests(dataset: Dataset, *splits: str) -> dict[str, str]:
         splits: Names of splits; reading is cached, so a split is read only once.
 
     Returns:
-        Digests (hex) by file name.
+        SHA-256 (hex) of each file, keyed by file name.
 
     Raises:
-        UsageError: If there is no such split.
+        UsageError: If no split has this name.
         DataError: If a split cannot be read.
     """
     for name in splits:

@@ -1,7 +1,7 @@
 """Verified downloads over HTTP: a file is either complete and correct, or absent.
 
-Retries, a size limit and a time limit bound what a server can do. Proxies and certificates are
-taken from the environment by requests.
+Retries, a size limit and a time limit bound the effect of a bad server. requests takes proxies and
+certificates from the environment.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Settings:
     Attributes:
         connect_timeout_s: Timeout of a connection.
         read_timeout_s: Longest time without data from the server.
-        attempts: Number of attempts, the first one included.
+        attempts: Number of attempts, including the first one.
         pause_s: Pause before the second attempt; doubled for each further one.
         max_pause_s: Longest pause that a server may request; the download fails beyond it.
-        max_redirects: Largest number of redirects.
+        max_redirects: Maximum number of redirects.
         total_s: Time limit of all attempts, in addition to the time that the largest allowed size
             takes at ``slowest_bytes_per_s``.
         slowest_bytes_per_s: Lowest transfer rate, bytes per second.
@@ -80,15 +80,15 @@ def obtain(
 ) -> None:
     """Download a file unless a verified copy exists, and verify it.
 
-    Processes that want the same file take turns. On failure ``path`` is unchanged.
+    Processes that need the same file take turns. On failure ``path`` is unchanged.
 
     Args:
-        file: The file, with its digest and largest size.
+        file: The file, with its digest and maximum size.
         path: Destination.
         url: URL of the file.
         instead: Last line of error messages: alternatives to the download.
-        progress: Receives lines of text.
-        received: Receives the number of bytes as they arrive.
+        progress: Called with progress messages.
+        received: Called with the number of bytes as they arrive.
         settings: Limits; defaults if None.
 
     Raises:
@@ -170,7 +170,7 @@ class _Download:
                 time.sleep(min(wait_s, max(0.0, deadline - time.monotonic())))
 
     def _attempt(self, target: BinaryIO, deadline: float) -> None:
-        """Write the whole file and verify it. Raises queue.Empty at the deadline."""
+        """Download the complete file and verify it. Raises queue.Empty at the deadline."""
         total: int | None = None
         done = 0
         for chunk in _arriving(self._chunks, deadline):
@@ -232,10 +232,10 @@ class _Download:
 def _arriving(
     source: Callable[[], Iterator[bytes | int]], deadline: float
 ) -> Iterator[bytes | int]:
-    """Yield what a thread takes from ``source`` until ``deadline`` on the monotonic clock.
+    """Read ``source`` in a thread and yield its items until ``deadline`` on the monotonic clock.
 
-    A thread, because a timeout of sockets counts from byte to byte: a server that sends its header
-    a byte at a time would never exceed it. Raises queue.Empty at the deadline.
+    A thread is needed because a socket timeout applies to each read: a server that sends its header
+    one byte at a time would never exceed it. Raises queue.Empty at the deadline.
     """
     items: queue.SimpleQueue[bytes | int | Exception | None] = queue.SimpleQueue()
     abandoned = threading.Event()
@@ -264,11 +264,11 @@ def _arriving(
 
 
 def _session() -> requests.Session:
-    """Return a session that follows no redirects: requests reads their bodies without limit."""
+    """Return a session that follows no redirects."""
     import requests
 
     class Session(requests.Session):
-        """Follows no redirect: requests reads the body of one to its end, whatever its size."""
+        """Session that follows no redirects: requests reads their bodies without a size limit."""
 
         def get_redirect_target(self, resp: requests.Response) -> None:
             return None

@@ -38,16 +38,16 @@ def fetch(
         names: Names of the files; all four by default.
         dest: Destination folder; the user's cache by default.
         url: Folder to download from; $ORACLEZOO_DATA_URL or the official repository by default.
-        progress: Receives lines of text.
-        received: Receives the number of bytes as they arrive.
+        progress: Called with progress messages.
+        received: Called with the number of bytes as they arrive.
         settings: Limits of the downloads; defaults if None.
 
     Returns:
-        Path of each file, by name.
+        Path of each file, keyed by name.
 
     Raises:
-        UnknownNameError: If there is no such file.
-        DownloadError: If a file cannot be downloaded; it is left as it was.
+        UnknownNameError: If no official file has this name.
+        DownloadError: If a file cannot be downloaded; the existing file is unchanged.
     """
     files = [known(name) for name in (upstream.FILES if names is None else names)]
     folder = dest or download_folder()
@@ -78,10 +78,10 @@ def ensure(
         names: Names of the files.
         data_dir: Folder that must contain the files, without downloads; None for the default
             folders.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
 
     Returns:
-        Path of each file, by name.
+        Path of each file, keyed by name.
 
     Raises:
         DataError: If ``data_dir`` lacks a file, or a folder does not exist.

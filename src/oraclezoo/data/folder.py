@@ -47,9 +47,9 @@ class About:
         glyphs: The modern character of each class.
         flip_keeps_label: Whether a mirrored image keeps its label.
         synthetic: Whether the images are generated.
-        name: Name of the data set, which makes it a track of its own.
-        source: Where others get the files: a URL or a citation.
-        sha256: Digests (hex) by file name; if stated, of all files.
+        name: Name of the data set, which makes it a separate track.
+        source: Public source of the files: a URL or a citation.
+        sha256: SHA-256 (hex) of each file, keyed by file name; covers all files or none.
     """
 
     classes: tuple[str, ...] | None = None

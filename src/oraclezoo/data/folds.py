@@ -22,7 +22,8 @@ def deal(dataset: Dataset, out: Path, folds: int) -> list[Path]:
     """Write a folder for track ``idx`` for each fold, with the fold as its validation split.
 
     Image ``i`` of each class goes to fold ``i % folds``; training images come before validation
-    images. The test split is not read; the test files that the track requires repeat the fold.
+    images. The test split is not read; the test files that the track requires contain a copy of the
+    fold.
 
     Args:
         dataset: The data set.

@@ -28,7 +28,7 @@ _SIZE = 28
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A split to generate: seed and number of images of each class."""
+    """Seed and number of images of each class of a split to generate."""
 
     seed: int
     counts: tuple[int, ...]
@@ -42,8 +42,8 @@ def open_generated(
     Each split is generated, or read from the cache, on first use.
 
     Args:
-        parts: The part of each split, by name.
-        progress: Receives lines of text.
+        parts: Seed and counts of each split, keyed by name.
+        progress: Called with progress messages.
 
     Returns:
         The data set. ``sha256["generated"]`` identifies generator, version, seeds and counts of all
@@ -78,7 +78,7 @@ def split_sha256(split: ArraySplit) -> str:
 
 
 def _key(parts: Mapping[str, Part]) -> str:
-    """Return the SHA-256 (hex) of everything that determines the images of ``parts``."""
+    """Return the SHA-256 (hex) of every input that determines the images of ``parts``."""
     from oraclezoo.data import glyphs  # imports scipy, so only once an image is needed
 
     document = {
@@ -117,10 +117,10 @@ def _cached(part: Part, progress: Callable[[str], None] | None) -> ArraySplit:
 
 @dataclass(frozen=True, slots=True)
 class _Cache:
-    """The cached files of a part: two IDX files and a seal with their SHA-256, written last.
+    """Cached files of a split: two IDX files, and a seal with their SHA-256, written last.
 
-    Files that do not match the seal are ignored. Otherwise a kill between the files, or two
-    concurrent processes, could pair images with the wrong labels.
+    Files that do not match the seal are ignored. Otherwise a process killed between the files, or
+    two concurrent processes, could pair images with the wrong labels.
     """
 
     part: Part

@@ -75,7 +75,7 @@ class Header(NamedTuple):
 def read_header(path: Path) -> Header:
     """Read the header of an IDX file of any size and check it against the file size.
 
-    The check of a compressed file uses the largest content that its size allows.
+    A compressed file is checked against the maximum size of content that it could hold.
 
     Args:
         path: The file.
@@ -105,7 +105,7 @@ def unpacked(path: Path) -> Iterator[bytes]:
         Chunks of bytes.
 
     Raises:
-        DataError: If the file is corrupt; chunks yielded before must then be discarded.
+        DataError: If the file is corrupt; discard the chunks that were yielded before.
     """
     _, shape, offset, _ = header = read_header(path)
     left = offset + header.size_bytes
@@ -191,7 +191,7 @@ def _read_gzip(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
 def _header(
     path: Path, file: BinaryIO | gzip.GzipFile, max_bytes: int | None = MAX_BYTES
 ) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-    """Read type, shape and declared size in bytes; leaves the file after the header."""
+    """Read type, shape and declared size in bytes; the file is then positioned after the header."""
     start = file.read(64)
     for prefix, meaning in _NOT_IDX:
         if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(prefix):

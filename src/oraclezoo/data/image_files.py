@@ -97,7 +97,7 @@ def read_labels(path: Path, num_classes: int | None = None) -> npt.NDArray[np.in
         int64 ``(N,)``.
 
     Raises:
-        DataError: If the file cannot be read, has another form, or a label is out of range.
+        DataError: If the file cannot be read, is not a list of labels, or a label is out of range.
     """
     labels = read_idx(path)
     if labels.ndim != 1 or labels.dtype != np.uint8:

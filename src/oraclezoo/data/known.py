@@ -1,4 +1,4 @@
-"""Facts and digests of the built-in tracks, to check results without the data."""
+"""Metadata and digests of the built-in tracks, to check results without the data."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGE
 
 @dataclass(frozen=True, slots=True)
 class KnownTrack:
-    """Facts of a built-in track.
+    """Metadata of a built-in track.
 
     Attributes:
         synthetic: Whether the images are generated.
         classes: Number of classes.
-        image_size: Edge of the images, pixels.
+        image_size: Height and width of the images in pixels.
         learning: Number of training and validation images.
         test: Number of test images.
-        sha256: Digests by the names that results use; None if a digest is not known.
+        sha256: SHA-256 of each file, keyed by its name in result files; None if not known.
         labels_sha256: SHA-256 of the test labels as little-endian int64, in the split's order.
     """
 
@@ -96,13 +96,13 @@ KNOWN: Mapping[str, KnownTrack] = MappingProxyType(
 
 
 def canonical(digests: Mapping[str, str]) -> dict[str, str]:
-    """Replace unpacked official files by their packed forms.
+    """Map official files that were unpacked to the names and digests of their packed versions.
 
     Args:
-        digests: Digests (hex) by file name.
+        digests: SHA-256 (hex) of each file, keyed by file name.
 
     Returns:
-        Digests (hex) by file name.
+        SHA-256 (hex) of each file, keyed by file name.
     """
     packed = {}
     for name, sha256 in digests.items():
@@ -117,11 +117,11 @@ def differing(stated: Mapping[str, str], actual: Mapping[str, str]) -> list[str]
     """Return the names of files whose digests differ between two records of a data set.
 
     Args:
-        stated: Digests (hex) by file name.
-        actual: Digests (hex) by file name.
+        stated: SHA-256 (hex) of each file, keyed by file name.
+        actual: SHA-256 (hex) of each file, keyed by file name.
 
     Returns:
-        Sorted names, including those in one record only; packed and unpacked forms are equal.
+        Sorted names, including those in one record only; a file equals its unpacked version.
     """
     first, second = canonical(stated), canonical(actual)
     return sorted(name for name in first | second if first.get(name) != second.get(name))

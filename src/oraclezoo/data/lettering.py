@@ -1,4 +1,4 @@
-"""Text in pictures: the label font, then installed fonts for the characters that it lacks."""
+"""Text in pictures: the label font, then installed fonts for characters that it lacks."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _PREFERRED = (
 
 _STYLES = ("bold", "italic", "oblique", "mono", "light", "black", "condensed", "emoji")
 _NOWHERE = "\U0010fffe"
-"""A noncharacter, which fonts draw as a missing one."""
+"""A noncharacter, which fonts draw like a missing character."""
 
 
 class Lettering:
-    """Fonts that together draw the given texts, as far as installed fonts can.
+    """Fonts that draw the given texts, as far as installed fonts have their characters.
 
     Args:
         texts: All the texts to draw.
@@ -94,7 +94,7 @@ class Lettering:
             x += font.getlength(run)
 
     def _runs(self, text: str, size: int) -> Iterator[tuple[ImageFont.FreeTypeFont, str]]:
-        """Split a text where its font changes; spaces and marks stay with what precedes them."""
+        """Split a text where its font changes; spaces and marks stay with the text before them."""
         run, at = "", 0
         for c in text:
             own = at if run and (c == " " or unicodedata.combining(c)) else self._at.get(c, 0)

@@ -1,7 +1,7 @@
 """Specs of the built-in tracks; nothing is imported until one is opened.
 
-Facts: ``synthetic`` (bool); ``train``, ``validation``, ``test``: numbers of images, or None if
-it depends on the files; ``needs``: required files, as text;
+Metadata: ``synthetic`` (bool); ``train``, ``validation``, ``test``: number of images, or None if it
+    depends on the files; ``needs``: required files, as text;
 ``streams`` (bool): the factory takes ``stream_above``.
 """
 

@@ -22,19 +22,19 @@ from oraclezoo.data.upstream import (
 from oraclezoo.errors import DataError
 
 VARIABLE = "ORACLEZOO_DATA"
-"""Environment variable with the path of a folder with the files."""
+"""Environment variable with the path of the folder that holds the files."""
 
 Status = Literal["ok", "missing", "mismatch", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """Outcome of a digest check.
+    """Result of a digest check.
 
     Attributes:
         name: Official name of the file.
         path: The local file; None if it is missing.
-        status: Outcome.
+        status: Result of the check.
         kind: Kind of the digests.
         expected: Published digest, hex.
         actual: Digest of the local file, hex; "" if it cannot be computed.
@@ -69,7 +69,7 @@ def user_cache() -> Path | None:
         folder = Path(platformdirs.user_cache_dir("oraclezoo", appauthor=False))
     except (RuntimeError, KeyError):  # neither HOME nor an entry in the user database
         return None
-    return folder if folder.is_absolute() else None  # older versions leave "~" as it is
+    return folder if folder.is_absolute() else None  # older versions do not expand "~"
 
 
 def download_folder() -> Path:
@@ -133,7 +133,7 @@ def search(names: Iterable[str], data_dir: Path | None) -> dict[str, Path | None
 
     Raises:
         DataError: If ``data_dir`` or $ORACLEZOO_DATA does not exist.
-        UnknownNameError: If there is no such file.
+        UnknownNameError: If no official file has this name.
     """
     places = folders(data_dir)
     paths: dict[str, Path | None] = {}
@@ -151,11 +151,11 @@ def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
         data_dir: The only folder to search; None for the default folders.
 
     Returns:
-        Path of each file, by name.
+        Path of each file, keyed by name.
 
     Raises:
         DataError: If a file or folder does not exist; the message lists the missing files.
-        UnknownNameError: If there is no such file.
+        UnknownNameError: If no official file has this name.
     """
     located: dict[str, Path] = {}
     missing: list[str] = []
@@ -175,10 +175,10 @@ def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
 
 
 def is_earlier(check: FileCheck) -> bool:
-    """Return whether a checked file is of upstream's earlier upload.
+    """Return whether a checked file belongs to upstream's earlier upload.
 
     Args:
-        check: The outcome of a digest check.
+        check: The result of a digest check.
 
     Returns:
         True for such a file; the published results use the later upload.
@@ -197,7 +197,7 @@ def verify(folder: Path) -> list[FileCheck]:
         folder: The folder.
 
     Returns:
-        The outcome for each file.
+        The result for each file.
     """
     return [check(file, in_folder(file, folder)) for file in FILES.values()]
 
@@ -210,7 +210,7 @@ def check(file: UpstreamFile, path: Path | None) -> FileCheck:
         path: The local file; None if it is missing.
 
     Returns:
-        The outcome; a missing or unreadable file does not raise.
+        The result; a missing or unreadable file does not raise.
     """
     if path is None:
         return FileCheck(file.name, None, "missing", file.kind, file.digest, "")

@@ -30,8 +30,8 @@ def contact_sheet(
 ) -> Image.Image:
     """Draw a contact sheet with one row per class, which starts with label, name and glyph.
 
-    Installed fonts are used for names and glyphs in other scripts. A name or glyph that no font
-    can draw is left out.
+    Installed fonts are used for names and glyphs in other scripts. A name or glyph that no font can
+    draw is omitted.
 
     Args:
         images: uint8 ``(N, H, W)``.

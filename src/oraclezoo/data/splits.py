@@ -14,8 +14,8 @@ Mask = npt.NDArray[np.bool_]
 def by_image_hash(images: Iterable[npt.NDArray[np.uint8]]) -> Mask:
     """Return the mask of the validation split of track ``oracle-mnist``.
 
-    An image is in it if the SHA-256 of its bytes, row by row, as a big-endian integer, is divisible
-    by ten. Identical images are always in the same split.
+    The split contains an image if the SHA-256 of its bytes, row by row, as a big-endian integer, is
+    divisible by ten. Identical images are always in the same split.
 
     Args:
         images: Images uint8 ``(H, W)``.

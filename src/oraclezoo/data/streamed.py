@@ -132,7 +132,7 @@ class _Records:
         return status.st_size, status.st_mtime_ns
 
     def read(self, rows: npt.NDArray[np.int64], into: npt.NDArray[np.uint8]) -> None:
-        """Fill ``into``, C-contiguous, with the records numbered ``rows``."""
+        """Fill the C-contiguous array ``into`` with the records numbered ``rows``."""
         if not len(rows):
             return
         size, space = self.size_bytes, into.reshape(-1).data
@@ -154,7 +154,7 @@ class _Records:
             raise self._unreadable(error) from error
 
     def _at_once(self, part: memoryview, place: int) -> bool:
-        """Read what is in the page cache; return whether that was everything."""
+        """Read the records in the page cache; return whether these are all."""
         if not hasattr(os, "RWF_NOWAIT"):
             return False
         try:
@@ -196,7 +196,7 @@ def open_images(
         path: The file; if it is compressed and streamed, it is decompressed into the user's cache
             once.
         stream_above: Size in bytes above which images are streamed; None for never.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
 
     Returns:
         Images uint8 ``(N, H, W)``.
@@ -227,7 +227,7 @@ def open_images_labels(
         labels_path: File of the labels.
         num_classes: Upper bound of labels, exclusive; unchecked if None.
         stream_above: As for :func:`open_images`.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
 
     Returns:
         Images uint8 ``(N, H, W)``, in memory or streamed, and labels int64 ``(N,)``.

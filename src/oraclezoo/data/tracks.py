@@ -28,7 +28,7 @@ GLYPHS_3K = Path(__file__).with_name("glyphs_3k")
 """The images and labels of the track ``glyphs-3k``."""
 
 MAX_IMAGE_SIZE = 512
-"""Largest height and width, in pixels, that the track ``idx`` accepts."""
+"""Maximum height and width, in pixels, that the track ``idx`` accepts."""
 
 
 def oracle_mnist(
@@ -42,14 +42,14 @@ def oracle_mnist(
     Args:
         data_dir: Folder with the files; None for $ORACLEZOO_DATA, then the user's cache, with a
             download of missing files.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
         stream_above: Size of images in bytes above which they are streamed; None for never.
 
     Returns:
         The data set; splits are read on first use.
 
     Raises:
-        DataError: If a file is missing or not the published one.
+        DataError: If a file is missing or differs from the published one.
         DownloadError: If a file cannot be downloaded.
     """
     paths = ensure(upstream.FILES, data_dir, progress)
@@ -86,14 +86,14 @@ def oracle_mnist_3k(
 
     Args:
         data_dir: As for :func:`oracle_mnist`.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
         stream_above: As for :func:`oracle_mnist`.
 
     Returns:
         The data set; splits are read on first use.
 
     Raises:
-        DataError: If a file is missing or not the published one.
+        DataError: If a file is missing or differs from the published one.
         DownloadError: If a file cannot be downloaded.
     """
     paths = ensure((TEST_IMAGES, TEST_LABELS), data_dir, progress)
@@ -119,7 +119,7 @@ def glyphs(*, data_dir: Path | None, progress: Progress = None) -> ArrayDataset:
 
     Args:
         data_dir: Ignored.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
 
     Returns:
         The data set; splits are generated on first use and cached.
@@ -181,7 +181,7 @@ def idx(
 
     Args:
         data_dir: The folder.
-        progress: Receives lines of text.
+        progress: Called with progress messages.
         stream_above: Size of images in bytes above which they are streamed; None for never.
 
     Returns:
@@ -263,7 +263,7 @@ def _official(
     labels: str,
     digests: dict[str, str],
 ) -> AnySplit:
-    """Verify and read one part of Oracle-MNIST; add the SHA-256 of its files to ``digests``."""
+    """Verify and read one split of Oracle-MNIST; add the SHA-256 of its files to ``digests``."""
     for name in (images, labels):
         path = verified(upstream.known(name), paths[name])
         digests[path.name] = upstream.digest(path)
@@ -277,7 +277,7 @@ def _own(
     digests: dict[str, str],
     about: folder.About,
 ) -> AnySplit:
-    """Read one part of a user's data set; add the SHA-256 of its files to ``digests``."""
+    """Read one split of a user's data set; add the SHA-256 of its files to ``digests``."""
     part = read(images_path, labels_path)
     height, width = part.images.shape[1:]
     if height != width:
@@ -301,9 +301,9 @@ def _own(
 
 
 def _check_uploads(paths: Mapping[str, Path], uploads: dict[str, Path]) -> None:
-    """Raise DataError if a data set has files of both of Oracle-MNIST's uploads.
+    """Raise DataError if a data set mixes files from both of Oracle-MNIST's uploads.
 
-    ``paths`` are files by role; ``uploads`` receives a file of each upload.
+    ``paths`` maps roles to files; ``uploads`` receives a file of each upload.
     """
     for role, path in paths.items():
         official = upstream.FILES.get(f"{folder.FILES.get(role)}.gz")

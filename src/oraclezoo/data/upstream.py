@@ -23,7 +23,7 @@ ORDERS = (
     f"the uploads of {EARLIER} and {CURRENT} have the images in different orders, so labels of one "
     "are wrong for images of the other"
 )
-"""Why files of the two uploads must not be combined."""
+"""Reason why files of the two uploads must not be combined."""
 
 DigestKind = Literal["sha256", "git-blob"]
 
@@ -41,8 +41,8 @@ class UpstreamFile:
         digest: Digest of the compressed file, hex.
         max_bytes: Upper bound of its size, bytes.
         unpacked_sha256: SHA-256 of the unpacked file; None if unknown.
-        unpacked_blob: Git's object name of the unpacked file, for one without a known SHA-256; None
-            if unknown. Without either, only the compressed file is accepted.
+        unpacked_blob: Git's object name of the unpacked file, if its SHA-256 is not known; None if
+            unknown. Without either, only the compressed file is accepted.
         earlier_blob: First digits of Git's object name of the file in the upload
             :data:`EARLIER`; "" if it is not known.
     """
@@ -71,7 +71,7 @@ class UpstreamFile:
         """Return the digest that a local file must have.
 
         Args:
-            path: The local file, compressed or not, by its name.
+            path: The local file; the name tells whether it is compressed.
 
         Returns:
             Kind and value (hex) of the digest.
@@ -136,7 +136,7 @@ def known(name: str) -> UpstreamFile:
         The file.
 
     Raises:
-        UnknownNameError: If there is no such file.
+        UnknownNameError: If no official file has this name.
     """
     if name not in FILES:
         raise UnknownNameError("file", name, FILES)
@@ -144,14 +144,14 @@ def known(name: str) -> UpstreamFile:
 
 
 def upload(file: UpstreamFile, path: Path) -> str | None:
-    """Recognise the upload that a local file is from, by its content.
+    """Identify the upload that a local file comes from, by its content.
 
     Args:
-        file: The official file that it may be.
+        file: The official file to compare with.
         path: The local file, compressed or not, by any name.
 
     Returns:
-        :data:`EARLIER`, :data:`CURRENT`, or None for another file.
+        :data:`EARLIER`, :data:`CURRENT`, or None for any other file.
 
     Raises:
         OSError: If the file cannot be read.

@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch on its device: one resampling, JPEG artefacts, then cutout."""
+"""Augmentation of a batch on its device: one resampling, JPEG artefacts, then cutout."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Augmenter:
     each image is interpolated once; pixels outside the image are black (raw value 0). A fraction of
     the images is then compressed as JPEG, and cutout fills a square with the mean gray. Random
     numbers come from generators that :meth:`reseed` seeds, one per equal part of a batch, so that
-    the images of stacked runs are augmented in one pass with the same result as separately.
+    the images of stacked runs are augmented in one pass with the same result as in separate passes.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Augmenter:
         return torch.where((draws[1] < recipe.jpeg).view(-1, 1, 1, 1), lossy, batch)
 
     def _holes(self, batch: Tensor) -> Tensor:
-        """Return a mask that is True on a random square of edge ``cutout`` inside each image."""
+        """Return a mask that is True on a random square of side ``cutout`` inside each image."""
         count, _, height, width = batch.shape
         edge = min(self.recipe.cutout, height, width)
         draws = self._uniform(2, count, images=1)

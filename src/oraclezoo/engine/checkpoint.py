@@ -29,7 +29,7 @@ _TAGS = ("tensor", "tuple", "dict")
 def save_state(path: Path, state: Any) -> None:
     """Write a tree of dicts, lists, tuples, numbers, strings, None and tensors, atomically.
 
-    Raises PluginError if the state of a component holds another type.
+    Raises PluginError if the state of a component contains any other type.
     """
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_flatten(state, "state", tensors))
@@ -42,7 +42,7 @@ def load_state(path: Path) -> Any:
 
     ``load_state_dict`` moves tensors to the device. Step counts of optimizers stay on the CPU,
     where reading them does not wait for the device. Raises ResultError if it cannot be read or its
-    content does not have the digest that it was saved with.
+    content does not match its digest.
     """
     try:
         if path.exists() and not path.is_file():  # a pipe would block
@@ -80,8 +80,8 @@ def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
 def load_optimizer(optimizer: Optimizer, state: Any) -> None:
     """Load an optimizer's state, with each tensor in the memory layout of its parameter.
 
-    A checkpoint does not keep layouts, and PyTorch's fused steps on the CPU iterate over memory
-    order: a momentum in another layout would be added to the wrong elements.
+    A checkpoint does not store layouts, and PyTorch's fused steps on the CPU iterate in memory
+    order: a momentum in a different layout would be added to the wrong elements.
     """
     optimizer.load_state_dict(state)
     for parameter, entries in optimizer.state.items():
@@ -91,7 +91,7 @@ def load_optimizer(optimizer: Optimizer, state: Any) -> None:
 
 
 def unsavable(node: Any, where: str) -> str:
-    """Return why :func:`save_state` would reject a state, or "". Copies nothing."""
+    """Return the reason why :func:`save_state` would reject a state, or "". Copies nothing."""
     if node is None or isinstance(node, (Tensor, bool, int, float, str)):
         return ""
     if isinstance(node, (list, tuple)):

@@ -1,4 +1,4 @@
-"""torch.compile for training: when it is used, and how it is warmed up."""
+"""torch.compile for training: when to use it, and how to warm it up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ CHOICES = ("auto", "on", "off")
 
 FROM_STEPS = 10_000
 """Number of training steps from which ``auto`` compiles on CUDA. Compilation takes about half a
-minute and saves about 3 ms per step, the time to launch the kernels of a small model one by one."""
+minute and saves about 3 ms per step, the launch overhead of a small model's kernels.
+"""
 
 PASSES = 3
 """Warm-up passes: CUDA graphs are recorded in the second and first replayed in the third."""
@@ -42,12 +43,12 @@ def compile_and_warm_up(
     Args:
         model: The model.
         device: Its device.
-        passes: Runs a forward and a backward pass of the function it is given, on dummy images.
+        passes: Runs a forward and a backward pass of a given function on dummy images.
 
     Returns:
         The compiled forward pass.
     """
-    torch.compiler.reset()  # earlier trainings count towards torch's recompilation limit
+    torch.compiler.reset()  # earlier training runs count towards torch's recompilation limit
     mode = "reduce-overhead" if device.type == "cuda" else None
     compiled = torch.compile(model, mode=mode, dynamic=False)
     graphs = device.type == "cuda"

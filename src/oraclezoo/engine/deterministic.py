@@ -19,8 +19,8 @@ _NAMED = re.compile(r"(\S+?)(?:\(\))? does not have a deterministic implementati
 def deterministic(wanted: bool = True) -> Iterator[None]:
     """Use deterministic algorithms of PyTorch and cuDNN, without TF32, and restore all settings.
 
-    cuBLAS reads its workspace setting when it is first used in a process: enter this context
-    before. Does nothing unless ``wanted``.
+    Enter this context before the process first uses cuBLAS, which then reads its workspace setting.
+    Does nothing unless ``wanted``.
 
     Raises:
         UsageError: An operation has no deterministic implementation; the message names it.

@@ -1,4 +1,4 @@
-"""Devices: CUDA, MPS (not tested by us) and the CPU, and their free memory."""
+"""Devices: CUDA, MPS (untested) and the CPU, and their free memory."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def free_memory_bytes(device: torch.device) -> int:
 
 
 def _free_on_host() -> int:
-    """Return free memory by Linux's estimate, or less under a limit of a cgroup or ulimit."""
+    """Return free memory by Linux's estimate, or less under a cgroup limit or ulimit."""
     estimates = []
     with suppress(OSError, AttributeError):
         line = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
         estimates.append(1024 * int(line[1]))  # type: ignore[index]  # None is suppressed
     group = Path("/sys/fs/cgroup")
-    with suppress(OSError, ValueError):  # "max" is no limit
+    with suppress(OSError, ValueError):  # "max" means no limit
         limit = int((group / "memory.max").read_text())
         used = int((group / "memory.current").read_text())
         files = re.findall(r"^(?:in)?active_file (\d+)$", (group / "memory.stat").read_text(), re.M)
@@ -94,7 +94,7 @@ def _free_on_host() -> int:
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:
-    """Return this process's peak device memory in bytes; on the CPU its peak resident size."""
+    """Return this process's peak device memory in bytes; on the CPU, its peak resident size."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

@@ -26,13 +26,14 @@ class ViewsAveraged(nn.Module):
     Args:
         net: The classifier.
         pixels: Shift of the additional views up, down, left and right; 0 for none.
-        black: Standardised value of the pixels that a shift brings in.
+        black: Standardised value of padding pixels.
         flip: Whether to add the mirror image of each view.
     """
 
     TOGETHER = 32
-    """Largest batch whose views are passed to the net at once, which is faster for small batches
-    only (docs/engine.md)."""
+    """Largest batch whose views are passed to the net in one pass, which is faster for small
+    batches only (docs/engine.md).
+    """
 
     def __init__(self, net: nn.Module, pixels: int, black: float, *, flip: bool = False) -> None:
         super().__init__()
@@ -70,7 +71,7 @@ class ViewsAveraged(nn.Module):
 def with_views(
     net: nn.Module, pixels: int, *, flip: bool = False, mean: float, std: float
 ) -> nn.Module:
-    """Return a module that averages over views; ``net`` itself if there is one view only."""
+    """Return a module that averages over views, or ``net`` itself if there is only one view."""
     return ViewsAveraged(net, pixels, -mean / std, flip=flip) if pixels or flip else net
 
 

@@ -1,4 +1,4 @@
-"""Execution settings: where and how a recipe is run. They change time and memory, not the recipe.
+"""Execution settings, such as the device. They affect time and memory, not the recipe.
 
 Imports no torch, so that a process that only parses a job request starts quickly.
 """
@@ -21,7 +21,7 @@ class Execution:
     """Settings of a training run that are not part of its recipe.
 
     Attributes:
-        data_dir: Folder with the data set's files; None for the default places.
+        data_dir: Folder with the data set's files; None for the default folders.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
         compile: Use of ``torch.compile``: ``"auto"``, ``"on"`` or ``"off"``.
         deterministic: Use deterministic algorithms on a GPU too.

@@ -1,4 +1,4 @@
-"""Faults of components that are found while they train, named after the component."""
+"""Errors of components that are detected during training, with the component's name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from oraclezoo.recipe import Recipe
 
 
 def check_rates(optimizer: Optimizer, recipe: Recipe, when: str) -> None:
-    """Raise PluginError if a learning rate is not finite: the loss is not to blame.
+    """Raise PluginError if a learning rate is not finite, so that the loss is not blamed.
 
-    Rates in tensors are not read, which would wait for the device.
+    Rates in tensors are not read, since that would wait for the device.
 
     Args:
         optimizer: The optimizer.
@@ -33,10 +33,10 @@ def check_rates(optimizer: Optimizer, recipe: Recipe, when: str) -> None:
 
 
 def diverged(what: str, epoch: int) -> DivergedError:
-    """Return the error of a training whose loss is no longer finite.
+    """Return the error for a training run whose loss is no longer finite.
 
     Args:
-        what: What is not finite.
+        what: Name of the quantity that is not finite.
         epoch: Number of the epoch.
 
     Returns:

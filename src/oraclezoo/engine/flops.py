@@ -17,7 +17,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Data type of each precision of a recipe."""
 
 EDGE = {"cpu": 1024, "cuda": 8192}
-"""Edge of the square matrices whose product is timed; large enough to saturate the device."""
+"""Height and width of the matrices whose product is timed; large enough to saturate the device.
+"""
 
 
 def pass_flops(model: nn.Module, images: Tensor) -> int:
@@ -42,9 +43,9 @@ def pass_flops(model: nn.Module, images: Tensor) -> int:
 def matrix_flops_per_s(device: torch.device, dtype: torch.dtype, repeats: int = 15) -> float:
     """Return the peak rate of matrix products in operations per second.
 
-    It is the fastest of ``repeats`` products of two square matrices. On the CPU a 3x3 convolution
-    is timed as well, since PyTorch uses another library for it, which alone uses the widest vector
-    instructions on some processors. Values are random: a GPU is faster on zeros.
+    This is the fastest of ``repeats`` products of two square matrices. On the CPU, a 3x3
+    convolution is timed as well: PyTorch uses a different library for it, the only one with the
+    widest vector instructions on some processors. Values are random: a GPU is faster on zeros.
     """
     edge = EDGE.get(device.type, EDGE["cpu"])
     generator = torch.Generator(device=device).manual_seed(0)

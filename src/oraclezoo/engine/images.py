@@ -65,7 +65,7 @@ class Streamed:
         return batch.pin_memory() if self.device.type == "cuda" else batch
 
     def _move(self, batch: Future[Tensor]) -> Tensor:
-        # torch keeps pinned memory from being used again before the copy is done
+        # torch does not reuse pinned memory before the copy is done
         return batch.result().to(self.device, non_blocking=True)
 
 
@@ -74,7 +74,7 @@ def batches(
 ) -> Generator[tuple[Tensor, Tensor]]:
     """Yield images and labels in batches, on the labels' device.
 
-    Close the generator if it is left early.
+    Close the generator if you stop iterating early.
 
     Args:
         images: Images uint8 ``(N, H, W)``.

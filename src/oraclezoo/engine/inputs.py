@@ -16,7 +16,7 @@ from oraclezoo.recipe import Recipe
 
 
 class Inputs:
-    """Batches for a recipe at one seed; ``augment`` is its augmenter."""
+    """Batches for a recipe and a seed; ``augment`` is its augmenter."""
 
     def __init__(self, recipe: Recipe, data: TrainingData, seed: int, device: torch.device) -> None:
         check_fits(recipe, data)
@@ -34,7 +34,7 @@ class Inputs:
         )
 
     def order(self, epoch: int) -> Tensor:
-        """Return the order of the training images in an epoch: int64 ``(N,)``, by the seed."""
+        """Return the order of the training images in an epoch, from the seed: int64 ``(N,)``."""
         generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
         return torch.randperm(len(self.data.images), generator=generator)
 
@@ -43,7 +43,8 @@ class Inputs:
     ) -> Generator[tuple[Tensor, Tensor]]:
         """Return a generator of images uint8 ``(B, H, W)`` and labels ``(B,)`` of an epoch.
 
-        It starts at batch ``first`` and stops before batch ``limit``. Close it if it is left early.
+        It starts at batch ``first`` and stops before batch ``limit``. Close it if you stop
+        iterating early.
         """
         data, size = self.data, self.batch_size
         order = self.order(epoch)[: None if limit is None else limit * size]
@@ -71,7 +72,7 @@ def check_fits(recipe: Recipe, data: TrainingData) -> None:
 
 
 def steps_per_epoch(recipe: Recipe, images: int) -> int:
-    """Return the number of whole batches in ``images``. Raises UsageError if there is none."""
+    """Return the number of full batches in ``images``. Raises UsageError if there is none."""
     steps = images // recipe.budget.batch_size
     if not steps:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""JPEG compression artefacts of gray images, for a whole batch on its device."""
+"""JPEG compression artefacts of gray images, for a batch on its device."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LUMINANCE = (
 class Jpeg:
     """Compresses and decompresses gray images as baseline JPEG does.
 
-    Blocks of 8 x 8 pixels, padded with the edge pixel, are transformed (DCT-II), quantized and
+    Blocks of 8 x 8 pixels, padded by replication, are transformed (DCT-II), quantized and
     transformed back (ITU-T T.81, A.3 and K.1). The table is scaled by quality as in the library of
     the Independent JPEG Group (jcparam.c, 1991).
     """
@@ -66,7 +66,7 @@ class Jpeg:
         return (values[:, None] + 128).round().clamp(0, 255)
 
     def _places(self, size: int, first: Tensor) -> Tensor:
-        """Return the pixel index of each position in whole blocks along an axis, ``(N, P)``."""
+        """Return the pixel index of each position in complete blocks along an axis, ``(N, P)``."""
         places = torch.arange(-(-(size + EDGE - 1) // EDGE) * EDGE, device=first.device)
         return (places - first[:, None]).clamp(0, size - 1)
 

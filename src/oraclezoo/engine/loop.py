@@ -17,14 +17,14 @@ CHECKPOINT_EVERY_S = 15.0
 
 
 class EpochLoop(Protocol):
-    """A training that :func:`run_epochs` drives: one run, or several stacked ones."""
+    """A training job that :func:`run_epochs` drives: one run, or several stacked ones."""
 
     @property
     def done(self) -> bool:
-        """Whether no epoch is left."""
+        """Whether no epochs remain."""
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> bool:
-        """Train the rest of an epoch.
+        """Train the remaining steps of an epoch.
 
         Args:
             should_stop: Polled after each step; True ends the epoch early.
@@ -44,11 +44,11 @@ class EpochLoop(Protocol):
 
 
 def run_epochs(loop: EpochLoop, should_stop: Callable[[], bool]) -> None:
-    """Train until the loop is done, with regular checkpoints.
+    """Train until the loop is done, and write checkpoints regularly.
 
     Args:
-        loop: The training.
-        should_stop: Polled after each step; True stops the training.
+        loop: The training job.
+        should_stop: Polled after each step; True stops training.
 
     Raises:
         InterruptedRunError: If ``should_stop`` returned True; a checkpoint has been written.

@@ -38,7 +38,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> str:
     """Return two lines about a batch that did not fit: its memory, and the batch size that fits.
 
-    Two small batches are measured, which separates the memory per image from the constant part.
+    Two small batches are measured, which separates the memory per image from the constant overhead.
 
     Args:
         failed: Size of the batch that did not fit.
@@ -65,7 +65,7 @@ def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> 
 def batch_that_fits(free_bytes: float, each_bytes: float, failed: int) -> int:
     """Return the largest power of two that fits and is at most half of ``failed``; at least 1.
 
-    The bound of one half covers estimates that are too low.
+    The bound of one half guards against estimates of the memory that are too low.
     """
     fits = max(1, int(min(free_bytes / each_bytes, failed / 2)))
     return 1 << (fits.bit_length() - 1)
@@ -74,7 +74,8 @@ def batch_that_fits(free_bytes: float, each_bytes: float, failed: int) -> int:
 def peak_bytes(device: torch.device, work: Callable[[], None]) -> int:
     """Return the peak size in bytes of the tensors that ``work`` allocates.
 
-    On CUDA it is the allocator's count, on the CPU that of the tensors that operations return.
+    On CUDA, the allocator reports it; on the CPU, it is summed over the tensors that operations
+    return.
     """
     if device.type != "cuda":
         with _Held() as held:

@@ -1,7 +1,7 @@
-"""Batch norm statistics, recomputed for weights that were not the training weights.
+"""Recomputation of batch norm statistics for weights other than the training weights.
 
-Schedule-free optimizers are evaluated at other weights than they train at (Defazio et al. 2024,
-arXiv:2405.15682, whose authors' package recommends this).
+Schedule-free optimizers evaluate at different weights than they train at (Defazio et al. 2024,
+arXiv:2405.15682; the authors' package recommends this).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 BATCHES = 16
-"""Number of training batches that statistics are computed from."""
+"""Number of training batches used to compute the statistics."""
 
 
 def tracking(model: nn.Module) -> list[_BatchNorm]:
@@ -26,7 +26,7 @@ def tracking(model: nn.Module) -> list[_BatchNorm]:
 def regather(model: nn.Module, images: Iterable[Tensor]) -> None:
     """Set the running statistics to plain means over batches of standardised images.
 
-    All other layers are in evaluation mode, and the model is left in it. Without such layers no
+    All other layers are in evaluation mode, and the model stays in it. Without such layers no
     batch is read.
     """
     norms = tracking(model)

@@ -74,13 +74,13 @@ def choose_window(first: int, per_epoch: int, total: int) -> Window:
     Args:
         first: First step of the run.
         per_epoch: Steps per epoch.
-        total: Number of the step at which the run ends.
+        total: Total number of steps of the run.
 
     Returns:
         The ranges of steps.
 
     Raises:
-        UsageError: If fewer than two steps are left.
+        UsageError: If fewer than two steps remain.
     """
     remaining = total - first
     if remaining < 2:
@@ -105,7 +105,7 @@ class Profiler(Unwatched):
 
     Args:
         folder: Folder of ``trace.json``.
-        device: Device of the training.
+        device: Device that trains.
         window: The steps to profile.
     """
 
@@ -127,7 +127,7 @@ class Profiler(Unwatched):
         Args:
             model: The model.
             images: A batch of prepared images.
-            precision: Precision of the training, e.g. "bf16".
+            precision: Precision of training, e.g. "bf16".
         """
         self.flops_per_step = pass_flops(model, images)
         self.matrix_flops_per_s = matrix_flops_per_s(self.device, DTYPES[precision])
@@ -201,17 +201,17 @@ class Profiler(Unwatched):
             self._nested_s[-1] += took
 
     def _finish_trace(self) -> None:
-        """Stop the tracer if it is running; the trace is written after the training."""
+        """Stop the tracer if it is running; the trace is written after training."""
         if self._tracing and self._tracer is not None:
             synchronise(self.device)
             self._tracer.stop()
             self._tracing = False
 
     def report(self, precision: str) -> dict[str, Any]:
-        """Write ``trace.json`` and return the profile; call it after the training.
+        """Write ``trace.json`` and return the profile; call it after training.
 
         Args:
-            precision: Precision of the training, e.g. "bf16".
+            precision: Precision of training, e.g. "bf16".
 
         Returns:
             The profile as a JSON document; times in milliseconds, rates in operations per second.
@@ -270,7 +270,7 @@ def _started_tracer(device: torch.device) -> profile:
 def _operations(tracer: profile, device: torch.device, steps: int) -> list[dict[str, Any]]:
     """Return the operations with the longest self time; on CUDA by device time.
 
-    ``flops`` is the tracer's count for forward passes; 0 where it has none.
+    ``flops`` is the tracer's count for forward passes, or 0 if it has none.
     """
     own_us: Callable[[Any], float] = lambda row: (  # noqa: E731  # a short key function
         row.self_device_time_total if device.type == "cuda" else row.self_cpu_time_total

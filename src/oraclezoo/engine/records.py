@@ -36,7 +36,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Parts:
-    """The model, optimizer and scheduler that a recipe names, and what the last two require."""
+    """The model, optimizer and scheduler of a recipe, and the requirements of the last two."""
 
     model: nn.Module
     optimizer: Optimizer
@@ -50,8 +50,8 @@ class Parts:
 class Epoch:
     """Metrics of an epoch.
 
-    Validation metrics are None if the epoch was not validated, or the validation images are trained
-    on (``data.refit``).
+    Validation metrics are None if the epoch was not validated, or if the run trains on the
+    validation images (``data.refit``).
     """
 
     epoch: int
@@ -80,7 +80,7 @@ class Callbacks:
         on_epoch: Called after each epoch.
         should_stop: Called after each step; True saves the state and ends the run with
             InterruptedRunError.
-        progress: Called with one line of text on what happens; None logs warnings only.
+        progress: Called with one line of text per event; None logs warnings only.
     """
 
     on_epoch: Callable[[Epoch], None] = _ignore
@@ -88,7 +88,7 @@ class Callbacks:
     progress: Callable[[str], None] | None = None
 
     def say(self, text: str) -> None:
-        """Pass a line to ``progress``, if there is one."""
+        """Pass a line to ``progress``, if set."""
         if self.progress is not None:
             self.progress(text)
 

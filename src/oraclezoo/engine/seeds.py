@@ -11,8 +11,8 @@ from torch import Tensor
 def derive(seed: int, axis: str, index: int = 0) -> int:
     """Return a 63-bit seed for one source of randomness: "initialisation", "order", "augment", ...
 
-    Two recipes at the same seed share every derived seed: the data order, the augmentation and, for
-    the same backbone, the initial weights.
+    Two recipes with the same seed have the same derived seeds: the data order, the augmentation
+    and, for the same backbone, the initial weights.
     """
     digest = hashlib.sha256(f"oraclezoo/{axis}/{seed}/{index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
@@ -27,7 +27,7 @@ def random_state(device: torch.device) -> dict[str, Tensor]:
 
 
 def restore_random_state(state: dict[str, Tensor], device: torch.device) -> None:
-    """Restore what :func:`random_state` returned; a CUDA state is ignored on another device."""
+    """Restore a state from :func:`random_state`; other devices ignore a CUDA state."""
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

@@ -21,7 +21,7 @@ class Stack:
 
     In-place updates of a model's parameters, by an optimizer or a checkpoint, change the stack. A
     pass uses :func:`torch.vmap`: convolutions become grouped convolutions and linear layers batched
-    matrix products; each batch norm sees the images of its model only.
+    matrix products; each batch norm only sees the images of its own model.
 
     Args:
         models: The models, on one device.
@@ -121,7 +121,7 @@ class Stack:
 
 
 def _bind(tensors: Sequence[Tensor]) -> Tensor:
-    """Stack tensors to ``(S, ...)``; each becomes a view of its part."""
+    """Stack tensors to ``(S, ...)``; each tensor becomes a view of its slice."""
     first = tensors[0].detach()
     if first.ndim == 4 and first.is_contiguous(memory_format=torch.channels_last):
         strides = first.stride()
@@ -144,11 +144,11 @@ def _laid_out_as(weights: Tensor, grad: Tensor) -> Tensor:
 
 
 def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
-    """Return why models cannot be stacked.
+    """Return the reason why models cannot be stacked.
 
-    Copies of the first two models make two forward passes in training mode, stacked and separately:
-    logits and state must agree, and so must the predictions afterwards. Models that draw random
-    numbers are compared in evaluation mode only.
+    Copies of the first two models run two forward passes in training mode, stacked and separately.
+    Their logits and states must agree, and so must their predictions afterwards. Models that draw
+    random numbers are compared in evaluation mode only.
 
     Args:
         models: The models, of one architecture.
@@ -194,8 +194,8 @@ class Merged:
     """One step for S equal optimizers that update each parameter independently.
 
     The parameters of all models form one optimizer of the same class, whose batched operations
-    update S models in one call. Learning rate and other settings are those of the first optimizer,
-    which its scheduler changes.
+    update S models in one call. Learning rate and other settings come from the first optimizer,
+    whose scheduler updates them.
 
     Args:
         optimizers: The optimizers, of one class and with equal settings.

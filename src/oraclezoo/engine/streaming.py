@@ -21,7 +21,7 @@ def stream_limit(given: int | str | None, device: torch.device) -> int:
 
     Args:
         given: The size; by default that of ``$ORACLEZOO_STREAM_ABOVE``, or half of the free memory
-            of the host or device, whichever is less.
+            of the host or device, whichever is smaller.
         device: Device that images are copied to.
 
     Raises:

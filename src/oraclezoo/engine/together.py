@@ -2,7 +2,7 @@
 
 Each run keeps separate initial weights, data order, augmentation, optimizer, schedule, moving
 average, checkpoint and best weights. The runs share the passes and, if the optimizer allows it, the
-optimizer step. Times are those of the whole stack and do not apply to a single run.
+optimizer step. Times are for the complete stack and do not apply to a single run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PROBE = 4
 
 
 class CannotStackError(Exception):
-    """The runs cannot be stacked and must be trained one by one; the message says why."""
+    """The runs cannot be stacked and must be trained one by one; the message is the reason."""
 
 
 class Together:
@@ -39,8 +39,8 @@ class Together:
 
     Args:
         trainers: One trainer per seed, of the same recipe and data.
-        separable: Whether the optimizer updates each parameter from its gradient and state alone,
-            so that one optimizer step can update all runs.
+        separable: Whether the optimizer updates each parameter only from its gradient and state, so
+            that one optimizer step can update all runs.
     """
 
     def __init__(self, trainers: Sequence[Trainer], *, separable: bool) -> None:
@@ -72,10 +72,9 @@ class Together:
 
         Args:
             on_epoch: Called with each run and the metrics of its epoch.
-            on_diverged: Called with a run that diverged, which leaves the stack. By default the
-                error is raised.
-            should_stop: Called after each step; True saves the state of all runs and ends the
-                training.
+            on_diverged: Called with a run that diverged and was removed from the stack. By default
+                the error is raised.
+            should_stop: Called after each step; True saves the state of all runs and ends training.
 
         Raises:
             DivergedError: If a run diverged and there is no ``on_diverged``.
@@ -91,7 +90,7 @@ class Together:
 
     @property
     def done(self) -> bool:
-        """Whether the budget is used up, or every run has diverged."""
+        """Whether the budget is exhausted, or every run has diverged."""
         return all(trainer.done for trainer in self.trainers)
 
     def interruption(self) -> str:
@@ -102,7 +101,7 @@ class Together:
         )
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> bool:
-        """Train the rest of an epoch.
+        """Train the remaining steps of an epoch.
 
         Args:
             should_stop: Polled after each step; True ends the epoch early.
@@ -183,7 +182,7 @@ class Together:
                 trainer.progress.loss_sum = trainer.progress.loss_sum + sums[index]
 
     def end_epoch(self) -> None:
-        """Validate each run; runs that diverged leave the stack.
+        """Validate each run; runs that diverged are removed from the stack.
 
         Raises:
             CannotStackError: If the optimizer has replaced the parameters.
@@ -219,7 +218,7 @@ class Together:
 
 
 def unfit(recipe: Recipe, parts: Parts) -> str:
-    """Return why runs of a recipe cannot be stacked.
+    """Return the reason why runs of a recipe cannot be stacked.
 
     Args:
         recipe: The resolved recipe.
@@ -262,12 +261,12 @@ def fitting(trainer: Trainer, share: float = 0.5) -> int:
     """Estimate how many runs fit into memory as a stack.
 
     The estimate for a run is twice the activations that a batch keeps for its backward pass (once
-    for their gradients), and five copies of the weights (stack, gradients, optimizer state, moving
+    for their gradients), plus five copies of the weights (stack, gradients, optimizer state, moving
     average).
 
     Args:
         trainer: One of the runs.
-        share: Share of the free memory to use.
+        share: Fraction of the free memory to use.
 
     Returns:
         Number of runs, at least 1.

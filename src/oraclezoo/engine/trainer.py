@@ -1,9 +1,8 @@
 """The trainer: fits a model to images that are in device memory or are streamed to it.
 
-All randomness is a function of the seed and the step, so that a resumed run ends exactly where an
-uninterrupted one does (bit for bit on the CPU). The inner loop never waits for the device, with two
-exceptions: the steps of a few optimizers (listed in docs/engine.md), and fp16's gradient scaler,
-which asks whether to skip a step of an optimizer that is not fused.
+All randomness is a function of the seed and the step, so that resuming does not change the final
+weights (bit for bit on the CPU). The inner loop never waits for the device, except for the steps of
+a few optimizers (docs/engine.md) and for fp16's gradient scaler with an unfused optimizer.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from oraclezoo.engine.checkpoint import load_optimizer, load_state, save_state
 from oraclezoo.engine.device import synchronise
 from oraclezoo.engine.evaluate import validation_metrics
 from oraclezoo.engine.faults import check_rates, check_start, check_state, diverged
-from oraclezoo.engine.inputs import Inputs, steps_per_epoch
+from oraclezoo.engine.inputs import Inputs
 from oraclezoo.engine.loop import isolated, run_epochs
 from oraclezoo.engine.objective import Objective
 from oraclezoo.engine.profile import Profiler, Unwatched, choose_window
@@ -33,19 +32,17 @@ from oraclezoo.engine.seeds import derive, random_state, restore_random_state
 from oraclezoo.errors import OutOfMemoryError, UsageError
 from oraclezoo.recipe import Recipe
 
-__all__ = ["Epoch", "Parts", "Trainer", "TrainingData", "steps_per_epoch"]
-
 
 class Trainer:
-    """One training run at one seed. :meth:`fit` trains, from a checkpoint after :meth:`resume`.
+    """One training run with one seed. :meth:`fit` trains, from a checkpoint after :meth:`resume`.
 
     Args:
         recipe: A resolved recipe.
         parts: Model, optimizer and scheduler of the recipe, on ``device``.
         data: Training and validation images, on ``device`` or streamed to it.
         seed: Seed of data order, augmentation and dropout.
-        device: Where to train.
-        folder: Where checkpoints are written.
+        device: Device to train on.
+        folder: Folder for checkpoints.
         options: Compilation, profile and teacher.
     """
 
@@ -87,7 +84,7 @@ class Trainer:
 
     @property
     def kept(self) -> nn.Module:
-        """The module that is evaluated: the moving average if the recipe has one."""
+        """The module to evaluate: the moving average if the recipe has one."""
         return self.parts.model if self.ema is None else self.ema.module
 
     @property
@@ -97,7 +94,7 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether the recipe's budget is used up."""
+        """Whether the recipe's budget is exhausted."""
         return self.progress.epoch >= self.recipe.budget.epochs
 
     def fit(
@@ -108,7 +105,7 @@ class Trainer:
     ) -> None:
         """Train to the end of the recipe's budget.
 
-        Leaves ``last.safetensors`` and ``best.safetensors`` in the folder.
+        Writes ``last.safetensors`` and ``best.safetensors`` to the folder.
 
         Args:
             on_epoch: Called with the metrics of each epoch.
@@ -166,13 +163,13 @@ class Trainer:
         self._on_epoch(self.close_epoch())
 
     def train_epoch(self, should_stop: Callable[[], bool]) -> bool:
-        """Train the rest of an epoch; return True if ``should_stop`` ended it early."""
+        """Train the remaining steps of an epoch; return True if ``should_stop`` ended it early."""
         progress = self.progress
         model, optimizer, scheduler = self.parts.model, self.parts.optimizer, self.parts.scheduler
         stopped = False
         model.train()
         if self.parts.train_eval:
-            optimizer.train()  # type: ignore[attr-defined]  # declared by the fact train_eval
+            optimizer.train()  # type: ignore[attr-defined]  # declared by train_eval
         start, before, watch = time.perf_counter(), progress.train_s, self.watch
         pairs = self.inputs.batches(progress.epoch, first=progress.step_in_epoch)
         with watch.epoch(self.step), closing(pairs):
@@ -230,13 +227,13 @@ class Trainer:
         self.objective(net or self.parts.model, self.inputs.blank(size), labels).backward()  # type: ignore[no-untyped-call]  # untyped in torch
 
     def _compile(self) -> None:
-        """Compile and warm up, or continue without; counts as training time."""
+        """Compile and warm up, or continue in eager mode; counts as training time."""
         start, model, size = time.perf_counter(), self.parts.model, self.recipe.budget.batch_size
         try:
             self.net = compiled.compile_and_warm_up(
                 model, self.device, lambda net: self.dummy_pass(size, net)
             )
-        except Exception as error:  # whatever torch.compile or a backbone may raise
+        except Exception as error:  # torch.compile and backbones may raise any error
             if memory.is_out_of_memory(error):
                 raise
             self.compiled = False
@@ -269,7 +266,7 @@ class Trainer:
         )
         if validated:
             self._validate()
-        held_out = validated and not self.recipe.data.refit  # else the images were trained on
+        held_out = validated and not self.recipe.data.refit  # otherwise trained on
         return Epoch(
             epoch=progress.epoch,
             step=self.step,
@@ -331,7 +328,7 @@ class Trainer:
         """Load ``last.safetensors`` if it exists; return whether it does.
 
         Raises:
-            UsageError: It belongs to another recipe or seed.
+            UsageError: It belongs to a different recipe or seed.
             ResultError: It cannot be read.
         """
         path = self.folder / "last.safetensors"

@@ -30,7 +30,7 @@ _INTEGER_RANGES = (255, 4_095, 65_535)
 """White levels of images with more than 8 bits: 8 and 12 bits in a larger container, 16 bits."""
 _FLOAT_RANGES = (1, 255, 65_535)
 _CONTRAST = 64
-"""Least difference in gray between a character and its background."""
+"""Minimum difference in gray between a character and its background."""
 
 
 def read_image(file: BinaryIO) -> Image.Image:
@@ -127,7 +127,7 @@ def _over_background(image: Image.Image, keyed: bool) -> Gray:
     pixels) is the background. Otherwise transparent pixels around a character are its background:
     white or black, whichever is farther from the visible pixels. If most of the image is opaque and
     has contrast, the background is part of it (for example, a scan rotated by a few degrees), and
-    the gray next to the transparent pixels continues into them.
+    the transparent pixels take the gray next to them.
     """
     alpha = np.asarray(image.getchannel("A"))
     shade = np.asarray(image.convert("RGB").convert("L"))

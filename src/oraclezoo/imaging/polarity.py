@@ -1,8 +1,8 @@
 """Polarity detection: whether a character is lighter or darker than its background.
 
-The background is what lies at the border of the image, unless the image is a scan of a rubbing on
-a sheet of the opposite tone: then the border shows the sheet. The rule therefore combines the
-border pixels with the rectangle inside a uniform margin and with Otsu's threshold of all pixels.
+The border of the image shows the background, unless the image is a scan of a rubbing on a sheet of
+the opposite tone: then the border shows the sheet. The rule therefore combines the border pixels
+with the rectangle inside a uniform margin and with Otsu's threshold of all pixels.
 ``benchmarks/studies/predict_polarity.py`` compares it with other rules on training images.
 """
 
@@ -24,27 +24,28 @@ Polarity = Literal["auto", "light-on-dark", "dark-on-light"]
 POLARITIES: tuple[Polarity, ...] = get_args(Polarity)
 
 PREPARED_SHARE = 0.55
-"""Bright share of the border above which an image of the model's input size is inverted.
+"""Fraction of bright border pixels above which an image of the model's input size is inverted.
 
 Such an image is most likely preprocessed and light on dark already, so more evidence is required.
 """
 
 FRAME_SHARE = 0.9
-"""Share of a rectangle's outline that must differ from the margin around it to be a scan's edge."""
+"""Fraction of a rectangle's outline that must differ from the margin for it to be a scan's outline.
+"""
 
 FRAME_SHARE_BY_MAJORITY = 0.75
-"""The same where most pixels of the whole image differ from the margin, too."""
+"""The same threshold if most pixels of the image also differ from the margin."""
 
 _SOLID_SHARE = 0.97
-"""Share of a rectangle's area above which no character is visible in it."""
+"""Fraction of a rectangle's area above which no character is visible in it."""
 _MAX_ASPECT = 1.75
 """Largest aspect ratio of a scan without a visible character; a longer bar is a stroke."""
 _STRAY_SHARE = 0.02
-"""Rows and columns with at most this share of other pixels still belong to the margin."""
+"""Rows and columns with at most this fraction of other pixels still belong to the margin."""
 _MIN_MARGIN_SHARE = 0.01
-"""Narrowest margin, as a share of the image's longest edge."""
+"""Narrowest margin, as a fraction of the image's longest side."""
 _MIN_EDGE = 8
-"""Shortest edge of a rectangle inside a margin, in pixels."""
+"""Shortest side of a rectangle inside a margin, in pixels."""
 
 
 def is_dark_on_light(gray: Gray, size: int, polarity: Polarity = "auto") -> bool:
@@ -58,7 +59,7 @@ def is_dark_on_light(gray: Gray, size: int, polarity: Polarity = "auto") -> bool
 
     Args:
         gray: uint8 ``(H, W)``.
-        size: Edge of the model's input in pixels.
+        size: Height and width of the model's input in pixels.
         polarity: ``light-on-dark`` and ``dark-on-light`` skip the detection.
 
     Raises:

@@ -1,11 +1,12 @@
 """Preprocessing: from an image of any size, colour, polarity and format to a model's input.
 
 ``predict``, ``drift``, ``data convert`` and the Python API all call :func:`prepare`. The steps are
-those by which Oracle-MNIST was made: gray; inverted if the character is darker than the background;
-longest edge resized to the input size (bicubic); zero-padded to a square, centred. Source: Wang and
-Deng, "A dataset of oracle characters for benchmarking machine learning algorithms", Scientific Data
-11:87 (2024), arXiv 2205.09442. The polarity is detected by :mod:`oraclezoo.imaging.polarity`, and
-small JPEG images are smoothed for models that were trained without JPEG augmentation.
+those that produced Oracle-MNIST: convert to gray; invert if the character is darker than the
+background; resize the longest side to the input size (bicubic); centre on a square padded with
+zeros. Source: Wang and Deng, "A dataset of oracle characters for benchmarking machine learning
+algorithms", Scientific Data 11:87 (2024), arXiv 2205.09442. The polarity is detected by
+:mod:`oraclezoo.imaging.polarity`, and small JPEG images are smoothed for models that were trained
+without JPEG augmentation.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 
 
 class Prepared(NamedTuple):
-    """A model's input, and how it was made.
+    """A model's input, and how it was prepared.
 
     ``gray`` is uint8 ``(size, size)``, a light character on zero; ``inverted`` is true if the
     picture was dark on light; ``box`` is where the character was found in the upright picture.
@@ -51,11 +52,11 @@ def prepare(
     smoothing: float = SMOOTH,
     box: Box | None = None,
 ) -> Prepared:
-    """Return a picture as a model's input.
+    """Convert a picture to a model's input.
 
     Args:
         picture: A file name, the bytes of a file, a Pillow image or an array.
-        size: Edge of the model's input in pixels.
+        size: Height and width of the model's input in pixels.
         polarity: ``auto`` detects whether the character is lighter than its background.
         smoothing: Standard deviation in pixels of the Gaussian blur applied to JPEG images smaller
             than twice ``size``; 0 disables it.
@@ -120,7 +121,7 @@ def prepare_all(
     polarity: Polarity = "auto",
     smoothing: float = SMOOTH,
 ) -> npt.NDArray[np.uint8]:
-    """Return all pictures as model inputs, uint8 ``(N, size, size)``.
+    """Convert pictures to model inputs, uint8 ``(N, size, size)``.
 
     Raises DataError, which names the picture that cannot be read.
     """
@@ -137,12 +138,12 @@ def prepare_all(
 def as_batch(
     images: Any, size: int, polarity: Polarity = "auto", smoothing: float = SMOOTH
 ) -> Images:
-    """Return whatever ``predict`` accepts as a batch of model inputs, uint8 ``(N, size, size)``.
+    """Convert any input of ``predict`` to a batch of model inputs, uint8 ``(N, size, size)``.
 
-    uint8 ``(N, size, size)``, in memory or read from a file as needed (contracts.Images), counts as
-    preprocessed and is returned unchanged; so is one image ``(size, size)``. Anything else is one
-    :data:`Picture` or an iterable of pictures, each preprocessed by :func:`prepare`. Raises
-    DataError, UsageError.
+    An array uint8 ``(N, size, size)``, in memory or read from a file on demand (contracts.Images),
+    counts as preprocessed and is returned unchanged, and so does a single image ``(size, size)``.
+    Anything else is one :data:`Picture` or an iterable of pictures, each preprocessed by
+    :func:`prepare`. Raises DataError, UsageError.
     """
     shape = tuple(getattr(images, "shape", ()))
     if getattr(images, "dtype", None) == np.uint8 and shape[-2:] == (size, size):
@@ -160,9 +161,9 @@ def as_batch(
 
 
 def fit(gray: Gray, size: int) -> Gray:
-    """Resize the longest edge to ``size`` (bicubic) and centre the image on zeros.
+    """Resize the longest side to ``size`` (bicubic) and centre the image on zeros.
 
-    The aspect ratio is kept; each edge has at least one pixel. An odd pixel of padding goes to the
+    The aspect ratio is kept; each side has at least one pixel. An odd pixel of padding goes to the
     right or the bottom. Takes uint8 ``(H, W)``, returns uint8 ``(size, size)``.
     """
     longest = max(gray.shape)
@@ -175,7 +176,7 @@ def fit(gray: Gray, size: int) -> Gray:
 
 
 def smooth(gray: Gray, deviation: float) -> Gray:
-    """Apply a Gaussian blur with a standard deviation of at most 1 pixel; edges are replicated."""
+    """Apply a Gaussian blur with a standard deviation of at most 1 pixel and replicated borders."""
     taps = np.exp(-0.5 * (np.arange(-3, 4) / deviation) ** 2)
     taps /= taps.sum()
     blurred = gray.astype(np.float64)

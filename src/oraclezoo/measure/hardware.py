@@ -46,7 +46,7 @@ def class_of(device: str, device_memory_bytes: int | None, cores: int, threads: 
 
 
 def slug(text: str) -> str:
-    """Return text in lower case with dashes for all other characters, for file names."""
+    """Convert text to lower case, with a dash for each run of other characters, for file names."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
@@ -85,8 +85,8 @@ def libraries() -> dict[str, str]:
 def calibrate(device: torch.device, repeats: int = 3) -> float:
     """Return the median seconds of a fixed workload: one training pass of a small CNN.
 
-    It is recorded with every timing, so that times from a busy machine can be recognised. The
-    workload never changes within a protocol version.
+    Every timing records it, so that times from a busy machine can be recognised. The workload is
+    fixed within a protocol version.
     """
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(128, 32, 28, 28, generator=generator).to(device)

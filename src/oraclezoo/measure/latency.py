@@ -58,7 +58,7 @@ def eager(
         model: The module; it is moved to the device and put into evaluation mode.
         in_chans: Channels of its input.
         image_size: Width and height of its input in pixels.
-        device: Where it runs.
+        device: Device to run on.
         settings: Pairs of batch size and threads; by default batch 1 on one thread and batch 256
             on PyTorch's number of threads.
         budget_s: Approximate seconds for each setting.
@@ -88,7 +88,7 @@ def passes(
     settings: Sequence[tuple[int, int]] | None = None,
     repeats: Repeats | None = None,
 ) -> list[LatencyRow]:
-    """Time the forward pass of a module as it is on the device, e.g. compiled or in bf16.
+    """Time the forward pass of a module without preparing it, e.g. compiled or in bf16.
 
     ``runtime`` and ``precision`` are copied to the rows; everything else is as in :func:`eager`.
     """

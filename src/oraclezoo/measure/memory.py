@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def peak_bytes() -> int | None:
-    """Return the peak resident size in bytes, libraries included; None if it is not reported.
+    """Return the peak resident size in bytes, including libraries; None if it is not reported.
 
     Linux's ``/proc`` is preferred, since ``getrusage`` starts at the size of the parent process.
     """

@@ -26,7 +26,7 @@ def onnx(
     budget_s: float = 1.0,
     min_repeats: int = 30,
 ) -> list[LatencyRow]:
-    """Time an ONNX file on the CPU, on random images of the type that it takes.
+    """Time an ONNX file on the CPU, on random images of its input type.
 
     Args:
         path: The file; its input is uint8 ``(N, H, W)`` or float32 ``(N, 1, H, W)``.

@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often a call is timed: until ``budget_s`` seconds are used, within the two bounds."""
+    """Number of timed calls: until ``budget_s`` seconds have passed, within the two bounds."""
 
     budget_s: float = 1.0
     min_repeats: int = 30
@@ -41,7 +41,7 @@ def repeat(once_ms: Callable[[], float], repeats: Repeats) -> Times:
 
 
 def clock_ms(call: Callable[[], object]) -> float:
-    """Return the duration of one call in milliseconds, by the monotonic clock."""
+    """Return the duration of one call in milliseconds, measured by the monotonic clock."""
     start = time.perf_counter()
     call()
     return (time.perf_counter() - start) * 1e3

@@ -19,7 +19,7 @@ _LEAST = 1e-30
 
 
 def tempered(probabilities: npt.ArrayLike, temperature: float) -> npt.NDArray[np.float64]:
-    """Return probabilities ``(N, C)`` as if their logits were divided by ``temperature``."""
+    """Return probabilities ``(N, C)`` after division of their logits by ``temperature``."""
     logits = np.log(np.maximum(np.asarray(probabilities, np.float64), _LEAST)) / temperature
     powers = np.exp(logits - logits.max(1, keepdims=True))
     shares: npt.NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
@@ -37,7 +37,7 @@ def fit_temperature(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> floa
     """Fit the temperature, within BOUNDS, that minimises the negative log-likelihood.
 
     Args:
-        probabilities: Probabilities ``(N, C)`` of images that were not trained on.
+        probabilities: Probabilities ``(N, C)`` on images that the model was not trained on.
         labels: Labels ``(N,)``.
 
     Raises:

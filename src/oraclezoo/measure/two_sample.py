@@ -1,9 +1,9 @@
-"""Two-sample permutation tests: do two samples come from the same distribution?
+"""Two-sample permutation tests of whether two samples come from the same distribution.
 
-``mmd_test`` is on vectors: the maximum mean discrepancy of Gretton, Borgwardt, Rasch, Schoelkopf
+``mmd_test`` tests vectors by the maximum mean discrepancy of Gretton, Borgwardt, Rasch, Schoelkopf
 and Smola, "A kernel two-sample test" (JMLR 13, 2012), with a Gaussian kernel whose bandwidth is the
-median distance within the pooled samples. ``class_test`` is on labels: Pearson's chi-square test of
-homogeneity. P-values are computed by permutation, so they are valid for any number of images and
+median distance within the pooled samples. ``class_test`` tests labels by Pearson's chi-square test
+of homogeneity. P-values are computed by permutation, so they are valid for any number of images and
 classes.
 """
 

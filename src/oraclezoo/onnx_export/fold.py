@@ -1,4 +1,4 @@
-"""Folding of batch norm after max-pooling into the convolution before it, where it is exact."""
+"""Folding of batch norm after max-pooling into the preceding convolution, where it is exact."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Floats = npt.NDArray[np.float32]
 def fold_scales_before_pooling(model: onnx.ModelProto) -> int:
     """Fold Conv -> MaxPool -> BatchNormalization into Conv -> MaxPool, and return their number.
 
-    Works in place. For positive scales, ``s * max(x) + b`` equals ``max(s * x + b)``; a norm with
-    another scale is not folded. Runtimes fold a norm directly after a convolution, but not across
-    pooling.
+    Works in place. For positive scales, ``s * max(x) + b`` equals ``max(s * x + b)``; a norm with a
+    negative or zero scale is not folded. Runtimes fold a norm directly after a convolution, but not
+    across pooling.
     """
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -34,7 +34,7 @@ def fold_scales_before_pooling(model: onnx.ModelProto) -> int:
 def _chains(
     graph: onnx.GraphProto, weights: dict[str, onnx.TensorProto]
 ) -> Iterator[tuple[onnx.NodeProto, onnx.NodeProto, onnx.NodeProto]]:
-    """Yield chains of convolution, pooling and norm without other readers in between."""
+    """Yield chains of convolution, pooling and norm without other readers of their tensors."""
     maker = {output: node for node in graph.node for output in node.output}
     readers: dict[str, int] = {}
     for name in [name for node in graph.node for name in node.input]:

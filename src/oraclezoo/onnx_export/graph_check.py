@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 LOOPS = (b"Loop", b"Scan")
-"""Operators whose number of iterations is in the data: such a graph may never end."""
+"""Operators whose number of iterations depends on the data: such a graph may never end."""
 
 MAX_FIELDS = 5_000_000
 """Limit of the number of fields that are visited; large models have some 10,000."""
@@ -31,13 +31,13 @@ _VARINT, _BYTES, _SIZES = 0, 2, {1: 8, 5: 4}
 
 
 def check_graph(content: bytes) -> None:
-    """Refuse a graph that refers to other files or has operators that may never end.
+    """Reject a graph that refers to other files or has operators that may never end.
 
     Args:
         content: The bytes of an ONNX file.
 
     Raises:
-        ValueError: If the graph is refused, or the file is not a protocol buffer.
+        ValueError: If the graph is rejected, or the file is not a protocol buffer.
     """
     pending = [("model", memoryview(content))]
     visited = 0

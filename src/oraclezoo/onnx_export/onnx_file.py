@@ -94,7 +94,7 @@ def checked(model: onnx.ModelProto) -> bytes:
 
 
 def describe(model: onnx.ModelProto, card: Mapping[str, Any]) -> None:
-    """Write card and producer to the model, and remove unused operator sets."""
+    """Write card and producer to the model's metadata, and remove unused operator sets."""
     from oraclezoo._version import __version__
 
     used = {node.domain for node in model.graph.node} | {""}

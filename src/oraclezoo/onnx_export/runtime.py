@@ -13,16 +13,16 @@ IN_FLOAT = "session.disable_quant_qdq"
 """Session option: compute layers between quantization nodes in float32 instead of integers."""
 
 _SILENT = 4
-"""Log level for fatal errors only: a failed attempt is followed by another and needs no report."""
+"""Log level for fatal errors only: a failed attempt is retried and needs no report."""
 
 
 def open_session(content: bytes, threads: int = 0) -> onnxruntime.InferenceSession:
-    """Open an ONNX file for the CPU; with ``threads`` 0, ONNX Runtime chooses their number.
+    """Open an ONNX file for the CPU; with ``threads`` 0, ONNX Runtime chooses the number.
 
     On x86 without VNNI, ONNX Runtime's fast kernels add pairs of unsigned-by-signed 8-bit products
     in 16 bits. These sums saturate and change the predictions of int8 models. On such processors,
-    the session has the option :data:`UNSIGNED`, or :data:`IN_FLOAT` if the graph does not allow
-    that. Processors with VNNI accumulate in 32 bits and keep the faster kernels.
+    the session uses the option :data:`UNSIGNED`, or :data:`IN_FLOAT` if the graph does not allow
+    it. Processors with VNNI accumulate in 32 bits and keep the faster kernels.
 
     Raises the same errors as :class:`onnxruntime.InferenceSession`.
     """

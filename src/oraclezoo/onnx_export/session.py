@@ -42,8 +42,8 @@ class OnnxClassifier:
         where: Name of the file for error messages.
 
     Raises:
-        ResultError: The file cannot be read, refers to other files, may never end, or has other
-            inputs or outputs.
+        ResultError: The file cannot be read, refers to other files, may never end, or has
+            unexpected inputs or outputs.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class OnnxClassifier:
         self.preprocesses = self._signature(image_size, classes, where)
 
     def _signature(self, size: int, classes: int, where: str) -> bool:
-        """Return whether preprocessing is included. Raises ResultError for another signature."""
+        """Return whether preprocessing is included. Raises ResultError for an unknown signature."""
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         signature = [(each.name, each.type, list(each.shape[1:])) for each in (*inputs, *outputs)]
         preprocessed = [

@@ -26,7 +26,7 @@ class Shipped(nn.Module):
 
 
 def example(module: nn.Module, in_chans: int, image_size: int) -> Tensor:
-    """Return a batch of two blank images in the format that the module takes."""
+    """Return a batch of two blank images in the module's input format."""
     if isinstance(module, Shipped):
         return torch.zeros(2, image_size, image_size, dtype=torch.uint8)
     return torch.zeros(2, in_chans, image_size, image_size)

@@ -62,7 +62,7 @@ def divide_logits(content: bytes, temperature: float, card: Mapping[str, Any]) -
 
 
 def _fresh(model: onnx.ModelProto, name: str) -> str:
-    """Return a name that nothing in the graph has, beginning with ``name``."""
+    """Return a name, beginning with ``name``, that is unused in the graph."""
     graph = model.graph
     taken = {each.name for each in (*graph.node, *graph.initializer, *graph.value_info)}
     taken |= {output for node in graph.node for output in node.output}

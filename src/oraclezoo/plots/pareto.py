@@ -22,7 +22,7 @@ FLOAT = "#d97b0f"
 class Spot:
     """A candidate: accuracy with its 95% interval in percent, and how to mark it.
 
-    ``within`` is whether it satisfies all bounds; ``chosen`` whether it was selected.
+    ``within`` is true if it satisfies all bounds, ``chosen`` if it was selected.
     """
 
     label: str

@@ -60,7 +60,7 @@ class Letters:
                     self._known |= characters
 
     def show(self, text: str) -> str:
-        """Return ``text`` with each character that no font has written as U+XXXX."""
+        """Return ``text``, with U+XXXX in place of each character that no font has."""
         return "".join(c if c in self._known else f"U+{ord(c):04X}" for c in text)
 
     def label(self, name: str, glyph: str) -> str:

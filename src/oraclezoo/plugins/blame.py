@@ -1,4 +1,4 @@
-"""Errors that come from a plugin's code: found by the files in the traceback, and named."""
+"""Attribution of errors to plugins, by the files in the traceback."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from oraclezoo.plugins.registry import Registry
 
 @contextmanager
 def blaming(registry: Registry) -> Iterator[None]:
-    """Turn whatever plugin code raises in the block, SystemExit too, into a PluginError.
+    """Convert any exception of plugin code in the block, even SystemExit, to a PluginError.
 
-    oraclezoo's own errors, Ctrl-C, and memory errors pass, and so does what no plugin raises.
+    oraclezoo's own errors, Ctrl-C, memory errors, and exceptions from other code pass unchanged.
     """
     try:
         yield

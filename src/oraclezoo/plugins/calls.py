@@ -1,4 +1,4 @@
-"""Calls into a plugin's code: whatever it raises names it, and process-wide settings survive."""
+"""Calls into a plugin's code: errors name the plugin, and process-wide settings are preserved."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def foreign(
     """Run a component's own code.
 
     Args:
-        component: The component, with distribution and version, for messages.
+        component: The component's name, distribution and version, for messages.
         action: ``"imported"`` or ``"built"``.
-        guarded: Whether process-wide settings are restored afterwards, with a warning.
-        randomness: Whether random states are among these settings.
+        guarded: Whether to restore process-wide settings afterwards, with a warning.
+        randomness: Whether these settings include random states.
 
     Raises:
-        PluginError: The code raised something, SystemExit included. Ctrl-C, memory errors and
-            errors of oraclezoo pass.
+        PluginError: The code raised an exception, even SystemExit. Ctrl-C, memory errors and errors
+            of oraclezoo pass unchanged.
     """
     changed: list[str] = []
     try:

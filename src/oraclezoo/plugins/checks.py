@@ -55,7 +55,7 @@ FACTS: dict[Kind, dict[str, type]] = {
     "tracker": {"needs": str},
     "model": {"shipped": bool, "url": str, "sha256": str, "size_bytes": int},
 }
-"""Facts of each kind and their types; None is allowed for each."""
+"""Metadata of each kind and their types; None is allowed for each."""
 
 Key = tuple[Kind, str]
 """(kind, name), unique within a distribution."""
@@ -195,7 +195,7 @@ def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Ta
         raise RefusedError(
             f"{who}: names that begin with 'timm/' are those of timm's own models", "rename it"
         )
-    # a recipe has the component's name beside its options
+    # a recipe stores the component's name beside its options
     reserved = ("name", *sum(CONTRACT[spec.kind], ()), *spec.fixed)
     for option in spec.options:
         if option.name in reserved or not str(option.name).isidentifier():
@@ -222,7 +222,7 @@ def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Ta
 
 
 def unknown_facts(specs: Iterable[Spec]) -> Iterator[tuple[str, str]]:
-    """Yield a warning and a fix for each fact that this oraclezoo does not know."""
+    """Yield a warning and a fix for each metadata key that this oraclezoo does not know."""
     for spec in specs:
         for name in spec.facts:
             if name not in FACTS[spec.kind]:

@@ -1,8 +1,8 @@
-"""The code of a plugin: SHA-256 of the files of its distribution, part of what is measured.
+"""The code of a plugin: SHA-256 of its distribution's files, recorded with every measurement.
 
-An installed wheel lists its files in ``RECORD``. An editable install lists only a path, so that the
-source files of the modules that its entry points and specs name are taken instead. Both give the
-same digest for the same files. Compiled caches do not count.
+An installed wheel lists its files in ``RECORD``. An editable install lists only a path; the source
+files of the modules that its entry points and specs name are used instead. Both give the same
+digest for the same files. Compiled caches are ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CACHES = (".pyc", ".pyo")
 _SHARED = {"site-packages", "dist-packages"}
 _LIBRARY = ("stdlib", "platstdlib")
 _seen: dict[str, str] = {}
-"""Digest of each distribution when this process first asked for it."""
+"""Digest of each distribution when this process first requested it."""
 
 
 def code_of(distribution: str, modules: Iterable[str]) -> PluginSource:
@@ -29,7 +29,7 @@ def code_of(distribution: str, modules: Iterable[str]) -> PluginSource:
 
     Args:
         distribution: Its name.
-        modules: Modules that its entry points and specs name, for installs without ``RECORD``.
+        modules: Modules named by its entry points and specs, for installs without ``RECORD``.
 
     Raises:
         PluginError: It is not installed, a file cannot be read, or its files have changed since
@@ -120,10 +120,10 @@ def _sources(module: str, found: Any) -> dict[str, Path]:
 
 
 def _belongs(parent: Path, found: Any) -> bool:
-    """Return whether a module in ``parent`` is the distribution's own.
+    """Return whether a module in ``parent`` belongs to the distribution.
 
-    A checkout has its own folder; what is in ``site-packages`` or the standard library belongs to
-    somebody else. A distribution without ``RECORD`` lies beside its metadata.
+    A checkout has its own folder; modules in ``site-packages`` or the standard library belong to
+    other distributions. A distribution without ``RECORD`` lies beside its metadata.
     """
     if _source(found) != "editable":
         return parent.resolve() == Path(found.locate_file("")).resolve()
@@ -131,9 +131,9 @@ def _belongs(parent: Path, found: Any) -> bool:
 
 
 def _source(found: Any) -> str:
-    """Return where a distribution was installed from: see :class:`oraclezoo.card.PluginSource`.
+    """Return the origin of a distribution: see :class:`oraclezoo.card.PluginSource`.
 
-    PEP 610: an index leaves no ``direct_url.json``.
+    A distribution from an index has no ``direct_url.json`` (PEP 610).
     """
     try:
         direct = json.loads(found.read_text("direct_url.json") or "null")

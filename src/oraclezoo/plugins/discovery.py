@@ -35,11 +35,11 @@ class EntryPoint:
 
     @property
     def well_formed(self) -> bool:
-        """Whether ``value`` has the form ``package.module`` or ``package.module:object``."""
+        """Whether ``value`` is ``package.module`` or ``package.module:object``."""
         return _VALUE.fullmatch(self.value) is not None
 
     def load(self) -> Any:
-        """Import the object of ``value``. Raises whatever the import raises."""
+        """Import the object of ``value``. Errors of the import propagate."""
         match = _VALUE.fullmatch(self.value)
         assert match is not None, self.value
         target: Any = importlib.import_module(match["module"])
@@ -49,15 +49,15 @@ class EntryPoint:
 
 
 def normalise(name: str) -> str:
-    """Return the PEP 503 form of a distribution name: ``Oracle_Zoo.X`` -> ``oracle-zoo-x``."""
+    """Normalise a distribution name by PEP 503: ``Oracle_Zoo.X`` -> ``oracle-zoo-x``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def entry_points(paths: Iterable[str] | None = None) -> list[EntryPoint]:
     """Return the entry points below ``paths`` (default ``sys.path``), sorted by distribution.
 
-    A distribution found twice, e.g. installed and as an editable checkout, counts once: the first
-    one on the path is also the one that Python imports.
+    If a distribution is found twice, e.g. installed and as an editable checkout, only the first one
+    on the path counts: Python imports that one.
     """
     points: list[EntryPoint] = []
     seen: set[str] = set()

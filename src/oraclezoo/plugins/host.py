@@ -1,6 +1,6 @@
 """Plugin host: loads each plugin in isolation and records its status.
 
-The built-in components are a plugin like any other. A plugin that violates the contract is
+The built-in components come from an ordinary plugin. A plugin that violates the contract is
 quarantined with a reason and a fix; everything else keeps working. Names that begin with
 ``oraclezoo_`` are reserved in a plugin's module: the hooks (:mod:`oraclezoo.hookspecs`) and
 ``oraclezoo_plugin_api``, the supported versions of the plugin API, e.g. ``">=1,<3"`` or ``"1"``.
@@ -42,7 +42,8 @@ from oraclezoo.specs import Kind, Spec
 BUILTIN = EntryPoint("oraclezoo", __version__, "builtin", "oraclezoo.zoo.builtin")
 DISABLE_VARIABLE = "ORACLEZOO_DISABLE_PLUGINS"
 SLOW_LOAD_S = 0.5
-"""Load time above which a plugin gets a warning: every command that resolves names waits for it."""
+"""Load time above which a plugin gets a warning: every command that resolves names waits for it.
+"""
 _HEAVY = ("torch", "timm", "numpy", "scipy", "onnx", "onnxruntime", "PIL")
 
 
@@ -95,10 +96,11 @@ def build_host(
         disable: Comma-separated plugins to skip: distributions, ``distribution:entry``, or
             ``all``. Default: ``ORACLEZOO_DISABLE_PLUGINS``.
         paths: Folders to search. Default: ``sys.path``.
-        crashed: Plugins (``distribution:entry``) that are quarantined unloaded, with the reason.
+        crashed: Plugins (``distribution:entry``) to quarantine without loading them, with the
+            reason.
 
     Raises:
-        PluginError: The built-ins are broken, or ``strict`` and a plugin is quarantined.
+        PluginError: The built-ins are broken, or a plugin is quarantined and ``strict`` is set.
     """
     manager = Manager("oraclezoo")
     manager.add_hookspecs(hookspecs)
@@ -168,7 +170,7 @@ def _record(point: EntryPoint, **fields: Any) -> Plugin:
 
 
 def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plugin:
-    """Load one plugin; any error ends up in its record."""
+    """Load one plugin; record any error."""
     name = f"{point.distribution}:{point.name}"
     specs: dict[Key, Spec] = {}
     light = {module for module in _HEAVY if module not in sys.modules}
@@ -176,7 +178,7 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
     registered, start = False, time.perf_counter()
     try:
         with ExitStack() as guards:
-            guards.enter_context(redirect_stdout(sys.stderr))  # stdout is for the result
+            guards.enter_context(redirect_stdout(sys.stderr))  # stdout is reserved for the result
             if point is not BUILTIN:
                 from oraclezoo.plugins.process_state import Interrupts, preserved
 

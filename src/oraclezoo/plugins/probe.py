@@ -1,4 +1,4 @@
-"""Trial load of each plugin in a subprocess: finds those that end the process or never return."""
+"""Trial load of each plugin in a subprocess, to find those that exit or never return."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DONE = b"oraclezoo: loaded\n"
 
 
 def crashes() -> dict[str, str]:
-    """Return why plugins end the process that loads them, by ``distribution:entry point``."""
+    """Return why plugins end the process that loads them, keyed by ``distribution:entry point``."""
     found = {}
     disabled = Disabled.from_environment()
     for point in entry_points():
@@ -50,7 +50,7 @@ def _crash(point: EntryPoint) -> str:
 
 
 def main() -> None:
-    """Load the plugin named by the arguments and say so; errors are the host's subject."""
+    """Load the plugin named by the arguments and report it; the host reports errors."""
     distribution, name = sys.argv[1:]
     for point in entry_points():
         if (point.distribution, point.name) == (distribution, name):

@@ -1,6 +1,6 @@
-"""Process-wide settings that a plugin must leave alone: compared and restored around its code.
+"""Comparison and restoration of process-wide settings around a plugin's code.
 
-torch and NumPy are only looked at if something has imported them.
+torch and NumPy are only inspected if they have been imported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def preserved(changed: list[str], *, randomness: bool = True) -> Iterator[None]:
 
     Args:
         changed: Receives a description of each change.
-        randomness: Whether random states count.
+        randomness: Whether to include random states.
     """
     before, modules = _read(randomness), set(sys.modules)
     try:
@@ -46,7 +46,7 @@ def preserved(changed: list[str], *, randomness: bool = True) -> Iterator[None]:
 
 
 class Interrupts:
-    """Context that tells Ctrl-C from a KeyboardInterrupt that code raises by itself.
+    """Context that distinguishes Ctrl-C from a KeyboardInterrupt that code raises.
 
     ``pressed`` is True once the process has received SIGINT in the block.
     """
@@ -78,7 +78,7 @@ class Interrupts:
 
 
 def _read(randomness: bool) -> dict[str, Any]:
-    """Return the settings by their name in messages."""
+    """Return the settings, keyed by their names in messages."""
     state: dict[str, Any] = {
         "the working folder": _working_folder(),
         "the recursion limit": sys.getrecursionlimit(),
@@ -93,7 +93,7 @@ def _read(randomness: bool) -> dict[str, Any]:
         if numpy is not None and hasattr(numpy, "random"):
             kind, keys, *rest = numpy.random.get_state()
             state["the random state of NumPy"] = (kind, keys.tolist(), *rest)
-    if torch is not None and hasattr(torch, "get_default_device"):  # not half imported
+    if torch is not None and hasattr(torch, "get_default_device"):  # not partially imported
         state |= {
             "torch's default dtype": str(torch.get_default_dtype()),
             "torch's default device": str(torch.get_default_device()),
@@ -118,7 +118,7 @@ _FRESH = {
 
 
 def _values(old: Any, new: Any, fresh: set[str]) -> str:
-    """Return how a plain value changed, or "" if it did not."""
+    """Describe the change of a plain value, or return "" if it did not change."""
     if old == new:
         return ""
     short = all(
@@ -132,7 +132,7 @@ def _random(old: Any, new: Any, fresh: set[str]) -> str:
 
 
 def _filters(old: list[Any], new: list[Any], fresh: set[str]) -> str:
-    """Return whether filters for all modules and messages differ; narrow ones harm nobody."""
+    """Return whether filters for all modules and messages differ; narrow ones are harmless."""
     return (
         "" if list(filter(_blanket, old)) == list(filter(_blanket, new)) else " (for all modules)"
     )
@@ -154,7 +154,7 @@ def _environment(old: dict[str, str], new: dict[str, str], fresh: set[str]) -> s
 
 
 def _changed(old: dict[str, str], new: dict[str, str], fresh: set[str]) -> list[str]:
-    """Return changed variables, without those that a newly imported library names after itself."""
+    """Return changed variables, except those that a newly imported library names after itself."""
     own = tuple(name.strip("_").upper() for name in fresh)
     return sorted(
         name
@@ -183,7 +183,7 @@ def _restore(name: str, value: Any, fresh: set[str]) -> None:
             sys.setrecursionlimit(value)
         elif name == "the warning filters":
             narrow = [e for e in warnings.filters if not _blanket(e) and e not in value]
-            warnings.resetwarnings()  # also forgets what was decided by the old filters
+            warnings.resetwarnings()  # also clears decisions made with the old filters
             cast("list[Any]", warnings.filters).extend([*narrow, *value])
         elif name == "signal handlers":
             _restore_signals(value)
@@ -215,7 +215,7 @@ def _restore(name: str, value: Any, fresh: set[str]) -> None:
 
 def _restore_signals(handlers: dict[int, Any]) -> None:
     for number, handler in handlers.items():
-        # a handler that C code installed is None, and cannot be restored
+        # a handler installed by C code is None, and cannot be restored
         if handler is not None and signal.getsignal(number) != handler:
             with suppress(ValueError):  # not in the main thread
                 signal.signal(number, handler)

@@ -52,9 +52,9 @@ class Entry:
 class Registry:
     """Immutable registry built from plugin records.
 
-    Iteration yields entries by kind, built-in ones first. ``(kind, name) in registry`` tells
-    whether :meth:`get` succeeds. ``timm/<architecture>`` exists for every architecture, but is not
-    iterated over.
+    Iteration yields entries by kind, built-in ones first. ``(kind, name) in registry`` is true if
+    :meth:`get` succeeds. ``timm/<architecture>`` exists for every architecture, but iteration skips
+    it.
     """
 
     __slots__ = ("_bare", "_qualified", "plugins", "unknown_disabled")
@@ -134,11 +134,11 @@ class Registry:
         """Build a component from its contract's arguments and its options.
 
         ``create("backbone", name, in_chans=1, num_classes=10, image_size=28, **options)``,
-        ``create("optimizer", name, named_parameters, **options)``,
-        ``create("scheduler", name, optimizer, total_steps=..., steps_per_epoch=..., **options)``,
-        ``create("tracker", name, run_name=..., folder=..., config=..., **options)``,
-        ``create("dataset", name, data_dir=None)``; ``stream_above`` is passed only to factories
-        that declare the fact ``streams``.
+        ``create("optimizer", name, named_parameters, **options)``, ``create("scheduler", name,
+        optimizer, total_steps=..., steps_per_epoch=..., **options)``, ``create("tracker", name,
+        run_name=..., folder=..., config=..., **options)``, ``create("dataset", name,
+        data_dir=None)``; ``stream_above`` is passed only to factories with the metadata
+        ``streams``.
 
         Raises:
             UnknownOptionError: Unknown option, before any heavy import.
@@ -173,8 +173,8 @@ class Registry:
     def entries(self, kind: Kind | None = None, pattern: str | None = None) -> list[Entry]:
         """Return entries of ``kind`` (or all) whose bare or qualified name matches ``pattern``.
 
-        A pattern with ``*``, ``?`` or ``[`` is a glob for the whole name; any other is a substring.
-        Case does not matter.
+        A pattern with ``*``, ``?`` or ``[`` is a glob for the full name, any other a substring.
+        Case is ignored.
         """
         if kind is not None:
             _check_kind(kind)
@@ -196,7 +196,7 @@ class Registry:
 
     @property
     def distributions(self) -> dict[str, str]:
-        """Version of each distribution with a working plugin, without oraclezoo itself."""
+        """Version of each distribution with a working plugin, except oraclezoo itself."""
         return {
             plugin.distribution: plugin.version
             for plugin in self.plugins
@@ -216,7 +216,7 @@ class Registry:
         return paths_of(distribution, self._modules(distribution))
 
     def _modules(self, distribution: str) -> set[str]:
-        """Return the modules that entry points and specs of a distribution name."""
+        """Return the modules named by a distribution's entry points and specs."""
         plugins = [plugin for plugin in self.plugins if plugin.distribution == distribution]
         targets = {spec.target.partition(":")[0] for plugin in plugins for spec in plugin.specs}
         return targets | {plugin.value.partition(":")[0].strip() for plugin in plugins}
@@ -259,7 +259,7 @@ def build_registry(
 
     Args:
         strict: Raise PluginError if a plugin is quarantined.
-        crashed: Plugins that are quarantined without loading them, with the reason.
+        crashed: Plugins to quarantine without loading them, with the reason.
     """
     host = build_host(strict=strict, crashed=crashed)
     return Registry(host.plugins, host.unknown_disabled)

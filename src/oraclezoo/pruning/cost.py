@@ -28,8 +28,8 @@ def cost(model: Model, what: str, runtime: str, setting: Setting) -> Cost:
     Args:
         model: The model before pruning.
         what: ``macs``, ``params`` or ``latency``.
-        runtime: The runtime that latency is measured with: ``onnxruntime`` or ``eager``.
-        setting: Batch size and threads for latency, the median over passes on the CPU.
+        runtime: Runtime for the latency measurement: ``onnxruntime`` or ``eager``.
+        setting: Batch size and threads of the latency measurement, a median over passes on the CPU.
 
     Raises:
         UsageError: The runtime is unknown.

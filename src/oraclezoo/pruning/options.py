@@ -1,4 +1,4 @@
-"""Options of pruning, as records."""
+"""Records of pruning options."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ EPOCHS = 10
 
 @dataclass(frozen=True)
 class Pruning:
-    """How much to prune, and how channels are chosen.
+    """Target of a pruning, and how channels are selected.
 
-    ``target`` is the fraction of ``what`` (macs, params or latency) that may remain after the last
-    of ``steps``. ``scope`` None means isomorphic for transformers and uniform for other models.
+    ``target`` is the maximum fraction of ``what`` (macs, params or latency) after the last of
+    ``steps``. ``scope`` None means isomorphic for transformers and uniform for other models.
     Latency is measured with ``runtime`` at ``setting``.
 
     Raises:
@@ -58,7 +58,7 @@ class Pruning:
     def of_target(
         cls, macs: float | None, params: float | None, latency: float | None, **choices: Any
     ) -> Pruning:
-        """Return a pruning to the one target that is not None. Raises UsageError otherwise."""
+        """Return the options for the only target that is not None. Raises UsageError otherwise."""
         targets = {"macs": macs, "params": params, "latency": latency}
         set_targets = [(name, value) for name, value in targets.items() if value is not None]
         if len(set_targets) != 1:
@@ -87,7 +87,7 @@ class Pruning:
 
 
 def tuning_document(tuning: Tuning) -> dict[str, Any]:
-    """Return the options of fine-tuning under the names that 0.1 hashed and put in receipts."""
+    """Return the fine-tuning options under the names that 0.1 hashed and put in receipts."""
     return {
         "epochs": tuning.epochs,
         "lr_scale": tuning.lr_scale,
@@ -97,7 +97,7 @@ def tuning_document(tuning: Tuning) -> dict[str, Any]:
 
 
 def check_epochs(tuning: Tuning, steps: int) -> None:
-    """Raise UsageError unless each pruning step gets an epoch of fine-tuning, or none does."""
+    """Raise UsageError unless every pruning step gets an epoch of fine-tuning, or none does."""
     if tuning.epochs and tuning.epochs < steps:
         raise UsageError(
             f"{tuning.epochs} epochs are too few for {steps} steps: use at least one per step, or 0"
@@ -108,8 +108,8 @@ def check_epochs(tuning: Tuning, steps: int) -> None:
 class PruneOptions:
     """All options of one pruning.
 
-    ``recipe`` is used for fine-tuning instead of the model's own, on ``device``. ``resume``
-    continues an unfinished pruning in the output folder, ``overwrite`` discards it.
+    ``recipe`` replaces the model's own for fine-tuning, on ``device``. ``resume`` continues an
+    unfinished pruning in the output folder, ``overwrite`` discards it.
     """
 
     pruning: Pruning
@@ -124,10 +124,10 @@ class PruneOptions:
 
 @dataclass(frozen=True)
 class Cut:
-    """The result of choosing channels: ``reached`` is the fraction of the target figure left.
+    """The result of channel selection: ``reached`` is the remaining fraction of the target figure.
 
-    ``strength`` is the position between no pruning (0) and the most possible (1); ``whole`` names
-    the layers that were left whole, with the reasons.
+    ``strength`` ranges from no pruning (0) to the maximum (1); ``whole`` names the layers that were
+    not pruned, with the reasons.
     """
 
     scope: str
@@ -142,7 +142,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class PruneReport:
-    """The options and findings of a pruning, for its receipt; the cut is that of the last step."""
+    """Options and findings of a pruning, for its receipt; the cut is that of the last step."""
 
     pruning: Pruning
     tuning: Tuning

@@ -72,38 +72,40 @@ def prune(
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Remove channels of a trained model, fine-tune what remains, and add a receipt.
+    """Remove channels of a trained model, fine-tune the pruned model, and add a receipt.
 
-    Only training images, the network's structure and latency decide which channels go; validation
-    images are used for the receipt.
+    The selection of channels depends only on training images, the network's structure and latency;
+    the receipt is measured on validation images.
 
     Args:
         model: A model, a run, the folder of either, or a model's name.
-        out: Folder to write the model to. An interrupted pruning leaves its state there.
-        macs: Fraction of the multiply-accumulates to keep at most, in (0, 1]. Give exactly one of
+        out: Folder to write the model to. An interrupted pruning keeps its state there.
+        macs: Maximum fraction of the multiply-accumulates to keep, in (0, 1]. Give exactly one of
             ``macs``, ``params`` and ``latency``.
-        params: Fraction of the parameters to keep at most.
-        latency: Fraction of the latency to keep at most, measured on this machine.
-        importance: How channels are ranked: magnitude, bn-scale, taylor, lamp or random.
-        scope: Where channels compete: ``uniform`` within each layer, ``global`` over all layers, or
+        params: Maximum fraction of the parameters to keep.
+        latency: Maximum fraction of the latency to keep, measured on this machine.
+        importance: Importance measure that ranks channels: magnitude, bn-scale, taylor, lamp or
+            random.
+        scope: Scope of the ranking: ``uniform`` within each layer, ``global`` over all layers, or
             ``isomorphic`` over layers of the same structure. By default isomorphic for transformers
             and uniform for other models.
         round_to: Round the channel count of each layer to a multiple of this number.
         steps: Number of rounds of pruning and fine-tuning.
-        runtime: Runtime that ``latency`` is measured with: onnxruntime or eager.
+        runtime: Runtime for measuring ``latency``: onnxruntime or eager.
         epochs: Epochs of fine-tuning over all steps; 0 skips it.
         lr_scale: Factor on the learning rates of the recipe.
         distill: Weight in [0, 1] of the distillation loss, with the unpruned model as the teacher.
         temperature: Temperature of distillation.
-        recipe: Recipe for fine-tuning; by default the one that the model was trained with.
+        recipe: Recipe for fine-tuning; by default the model's training recipe.
         seed: Seed of fine-tuning and of importance random and taylor.
         device: Device for fine-tuning: auto, cpu, cuda, ...
-        max_drop: Largest accepted loss of accuracy, in percentage points.
-        max_limit: Largest accepted one-sided 95% limit of that loss, in percentage points.
+        max_drop: Maximum accepted loss of accuracy, in percentage points.
+        max_limit: Maximum accepted one-sided 95% confidence limit of that loss, in percentage
+            points.
         resume: Continue the unfinished pruning in ``out``.
         overwrite: Replace a model or an unfinished pruning in ``out``.
-        split: Split that the receipt is measured on: validation or test.
-        track: Data set; by default the one that the model was trained on.
+        split: Split for the receipt's measurements: validation or test.
+        track: Data set; by default the model's training data set.
         data_dir: Folder of the data set's files.
         results: Folder whose ledger records a test-set evaluation.
         timed: Whether to measure latency.
@@ -111,7 +113,7 @@ def prune(
         settings: Pairs of batch size and threads to time; ``latency`` uses the first.
         registry: Registry of components; by default one with all installed plugins.
         on_epoch: Called after each epoch of fine-tuning.
-        should_stop: Asked regularly; if it returns True, the pruning stops and keeps its state.
+        should_stop: Polled regularly; if it returns True, the pruning stops and keeps its state.
         progress: Called with lines of text.
 
     Returns:
@@ -119,7 +121,7 @@ def prune(
 
     Raises:
         UsageError: An option is invalid, or the backbone cannot be pruned.
-        VerificationError: Accuracy fell below a gate; no model is written.
+        VerificationError: The loss of accuracy exceeds a limit; no model is written.
         InterruptedRunError: ``should_stop`` returned True; ``resume`` continues from there.
 
     Example:
@@ -219,7 +221,7 @@ def prune_model(
 
 
 def check_prunable(model: Model, registry: Registry) -> bool:
-    """Raise UsageError if the backbone cannot be pruned; return whether it is undeclared.
+    """Raise UsageError if the backbone cannot be pruned; return whether it does not declare this.
 
     Backbones of timm do not declare whether they can be pruned; most of them can.
     """
@@ -252,8 +254,8 @@ def tuning_recipe(
 ) -> Recipe | None:
     """Return the recipe to fine-tune with, on the model's own track.
 
-    That is ``recipe``, or else the one that the model was trained with; None if that is unknown and
-    not ``needed``.
+    This is ``recipe``, or by default the model's training recipe; None if that is unknown and not
+    ``needed``.
     """
     if recipe is None:
         try:
@@ -284,7 +286,7 @@ def _digest(
     recipe: Recipe | None,
     plugins: bytes,
 ) -> str:
-    """Return the SHA-256 of every input that affects the result; ``--resume`` requires a match."""
+    """Return the SHA-256 of every input that affects the result; ``--resume`` must match it."""
     inputs = [
         pruning.document(),
         tuning_document(tuning),

@@ -1,4 +1,4 @@
-"""Pruning in steps: choose and remove channels, then fine-tune what remains."""
+"""Pruning in steps: select and remove channels, then fine-tune the pruned model."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from oraclezoo.recipe.resolve import resolve
 from oraclezoo.training.finetune import FineTuned, Tuning, finetune
 
 TAYLOR_IMAGES, TAYLOR_BATCH = 1000, 100
-"""Number of training images that importance taylor uses, and its batch size."""
+"""Number of training images for importance taylor, and their batch size."""
 
 
 @dataclass(frozen=True)
 class Steps:
     """The steps of one pruning run, with their inputs.
 
-    ``data`` and ``recipe`` are for fine-tuning and None without it. ``work`` is the working
-    directory; with ``resume``, the steps continue from what it holds.
+    ``data`` and ``recipe`` are for fine-tuning, and None without it. ``work`` is the working
+    directory; with ``resume``, the steps continue from its content.
     """
 
     before: Model
@@ -79,7 +79,7 @@ class Steps:
         return model, PruneReport(pruning, self.tuning, starts[-1].cut, tuple(fine_tuned))
 
     def _choose(self, model: Model, target: float, relative_cost: Cost) -> Start:
-        """Choose the channels of one step and remove them. Raises UsageError."""
+        """Select the channels of one step and remove them. Raises UsageError."""
         shape, pruning = model.card.input, self.pruning
         image = torch.zeros(1, shape.in_chans, shape.image_size, shape.image_size)
         coupling = coupled(model.module, image)

@@ -1,7 +1,7 @@
 """Checks of a result before publication: schema, rules and consistency of its parts.
 
-Fabricated predictions that fit the reported accuracy pass; only
-:mod:`oraclezoo.publish.reproduce` detects those.
+Fabricated predictions that match the reported accuracy pass; only
+:mod:`oraclezoo.publish.reproduce` detects them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LOSS_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The outcome of a rule: ``ok`` is None if it could not be checked; ``text`` says why."""
+    """Result of a rule: ``ok`` is None if it could not be checked; ``text`` is the reason."""
 
     rule: str
     ok: bool | None
@@ -71,7 +71,7 @@ def check(path: str | Path, registry: Registry) -> Checked:
     file = Path(path)
     try:
         return _checked(file, registry)
-    except Exception as error:  # a stranger's file: whatever it breaks, it gets a verdict
+    except Exception as error:  # a stranger's file: it gets a verdict, whatever error it causes
         return Checked(file, (Finding("schema", False, _unforeseen(error)),), None)
 
 
@@ -97,12 +97,12 @@ def _checked(file: Path, registry: Registry) -> Checked:
 
 
 def _findings(rule: str, passed: str, faults: Iterable[str], file: Path) -> list[Finding]:
-    """Return the findings of a rule, whatever it raises."""
+    """Return the findings of a rule; any exception becomes a finding."""
     try:
         findings = [Finding(rule, _verdict(text), text) for text in faults]
     except OracleZooError as error:
         findings = [Finding(rule, False, _bare(error, file))]
-    except Exception as error:  # a value that no rule foresaw: the others still get their verdicts
+    except Exception as error:  # the other rules still get their verdicts
         findings = [Finding(rule, False, _unforeseen(error))]
     return findings or [Finding(rule, True, passed)]
 
@@ -318,7 +318,7 @@ _RULES: dict[str, tuple[Callable[[Result, Path, Registry], Iterator[str]], str]]
     "budget": (_budget, "steps, examples and division match the recipe"),
     "ledger": (_ledger, "the test-set evaluation is recorded"),
 }
-"""Each rule: a generator of its violations, and the text of a finding without any."""
+"""Each rule: a generator of its violations, and the text of the finding if there is none."""
 
 
 def _get(content: Any, section: str, key: str) -> Any:

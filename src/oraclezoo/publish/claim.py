@@ -1,4 +1,4 @@
-"""A result under examination, with the parts that several checks read."""
+"""A result under examination, with data that several checks read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Unchecked(str):
 
 @dataclass(frozen=True)
 class Claim:
-    """A result, the file that it was read from, and the components to check it with."""
+    """A result, the path of its file, and the components to check it with."""
 
     result: Result
     path: Path
@@ -63,7 +63,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A check: ``faults`` yields violations and ``Unchecked``; ``passed`` is the text without."""
+    """A check: ``faults`` yields violations and ``Unchecked``; ``passed`` is the text for none."""
 
     faults: Callable[[Claim], Iterator[str]]
     passed: str

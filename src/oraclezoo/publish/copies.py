@@ -1,6 +1,6 @@
 """Check for copied predictions: between the seeds of a result, and from other results.
 
-Two trainings give equal float16 probabilities for an image only where a model is certain, so
+Two training runs give equal float16 probabilities for an image only if the model is certain, so
 that almost all classes round to 0. Images where a model is less certain show copies, even if some
 were changed.
 """
@@ -27,16 +27,18 @@ from oraclezoo.recipe.sections import COMPONENTS
 from oraclezoo.result import Result
 
 CERTAIN = 0.99
-"""Largest probability from which equal probabilities of an image are no evidence."""
+"""Maximum class probability above which equal probabilities of an image are no evidence of a copy.
+"""
 
 SHARE = 0.5
-"""Share of the uncertain images with equal probabilities above which predictions are a copy. It is
-0 between the seeds of every published result."""
+"""Fraction of uncertain images with equal probabilities above which predictions count as copied.
+For the seeds of every published result, it is 0.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fingerprint:
-    """What comparing predictions needs: for each seed and image a hash, and whether it counts."""
+    """Data for comparing predictions: for each seed and image, a hash and whether it counts."""
 
     hashes: npt.NDArray[np.uint64]
     uncertain: npt.NDArray[np.bool_]
@@ -44,7 +46,7 @@ class Fingerprint:
 
 
 def copies(claim: Claim) -> Iterator[str]:
-    """Yield pairs of seeds with equal predictions, and other recipes' results with the same."""
+    """Yield pairs of seeds with equal predictions, and other recipes' results that match."""
     try:
         own = fingerprint(claim.predictions)
     except ResultError:
@@ -83,7 +85,7 @@ def fingerprint(predictions: Predictions) -> Fingerprint:
 
 
 def _equal(a: Fingerprint, position: int, b: Fingerprint, which: slice) -> npt.NDArray[np.bool_]:
-    """Return which seeds of ``b`` have the predictions of one seed of ``a``."""
+    """Return which seeds of ``b`` have the same predictions as one seed of ``a``."""
     equal = b.hashes[which] == a.hashes[position]
     counted = b.uncertain[which] | a.uncertain[position]
     shared = (equal & counted).sum(axis=1)
@@ -92,10 +94,10 @@ def _equal(a: Fingerprint, position: int, b: Fingerprint, which: slice) -> npt.N
 
 
 def _others(claim: Claim) -> Iterator[tuple[Result, Fingerprint]]:
-    """Yield the other recipes' results that this one could be a copy of.
+    """Yield results of other recipes that this result could have been copied from.
 
-    Those are the published ones and, in its own folder, those that are older or as old. A
-    published result is compared with other published ones only.
+    These are the published results, and results in the same folder that are not newer. A published
+    result is only compared with other published ones.
     """
     result, registry = claim.result, claim.registry
     published = _published(claim.path)
@@ -138,7 +140,7 @@ def _published(path: Path) -> bool:
 
 @lru_cache(maxsize=4096)
 def _known(path: Path, changed_ns: int, size_bytes: int) -> tuple[Result, Fingerprint] | None:
-    """Return a result and its fingerprint, None if it is broken; cached by the file's state."""
+    """Return a result and its fingerprint, or None if it is broken; cached by the file's state."""
     try:
         entry: Entry = entry_of(Result.load(path))
     except (OracleZooError, ArithmeticError, RecursionError):
@@ -147,7 +149,7 @@ def _known(path: Path, changed_ns: int, size_bytes: int) -> tuple[Result, Finger
 
 
 def _training(result: Result, registry: Registry) -> str:
-    """Return a text that is equal for recipes that train the same model under different names."""
+    """Return a key that is equal for recipes that train the same model under different names."""
     content: dict[str, Any] = dict(result.recipe.content)
     for kind in COMPONENTS:
         part: Any = content.get(kind)

@@ -1,6 +1,6 @@
-"""Checks that a result's fields are possible: facts that contradict each other or the world.
+"""Plausibility checks of a result's fields: impossible values and contradictions.
 
-They need neither the data nor a training. Fabricated values that are possible pass.
+They need neither the data nor a training run. Plausible fabricated values pass.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def release(text: str) -> tuple[int, ...] | None:
 
 
 def owners(claim: Claim) -> Iterator[str]:
-    """Yield components whose name belongs to another distribution."""
+    """Yield components whose name belongs to a different distribution."""
     for kind, part in claim.result.components.items():
         owner = part.name.partition(":")[0]
         if normalise(part.distribution) != normalise(owner):
@@ -117,7 +117,7 @@ def hardware(claim: Claim) -> Iterator[str]:
 
 
 def counts(claim: Claim) -> Iterator[str]:
-    """Yield accuracies that are no whole number of images, and unknown corruptions."""
+    """Yield accuracies that are not a multiple of one image, and unknown corruptions."""
     result = claim.result
     for score in result.seeds:
         share = score.validation_accuracy

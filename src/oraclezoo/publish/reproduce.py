@@ -1,4 +1,4 @@
-"""Reproduction: train a result's recipe again and compare the outcome with what it reports."""
+"""Reproduction: train a result's recipe again and compare the new result with the original."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """How a result is trained again.
+    """Settings of a reproduction.
 
     Attributes:
         seeds: Number of its seeds to repeat, from the first; None for all.
-        data_dir: Folder of the data set's files; None for the default places.
+        data_dir: Folder of the data set's files; None for the default folders.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         out: Folder of results and runs, from which an interrupted reproduction resumes; None for a
             temporary folder.
@@ -66,14 +66,14 @@ def reproduce(
     report: Callable[[Progress], None] = lambda progress: None,
     progress: Say | None = None,
 ) -> tuple[Reproduction, Path]:
-    """Train a result's recipe again and judge the outcome.
+    """Train a result's recipe again and compare the new result with the original.
 
     Args:
         result: A result file, or the id of a published result.
         rerun: Seeds, device and folders.
         registry: Components by name; all installed plugins by default.
-        report: Called as each seed advances.
-        progress: Receives messages.
+        report: Called with the progress of each seed.
+        progress: Called with progress messages.
 
     Returns:
         The record and the file that it was written to.
@@ -81,7 +81,7 @@ def reproduce(
     Raises:
         ResultError: The result is corrupt or inconsistent, or this version of oraclezoo reads its
             recipe differently.
-        DataError: The data are not the files that the result names.
+        DataError: The digests of the data differ from those in the result.
         JobError: A training run failed.
         UnknownNameError: A component is not installed.
     """
@@ -189,7 +189,7 @@ def _check_data(
 
 
 def _same_corruptions(original: Result) -> bool:
-    """Return whether a result has accuracies on the corruptions of this version."""
+    """Return whether a result was scored on this version's corruptions."""
     robustness = original.robustness
     if robustness is None:
         return False
@@ -198,7 +198,7 @@ def _same_corruptions(original: Result) -> bool:
 
 
 def _judge(original: Entry, reproduced: Entry, path: Path, command: str) -> Reproduction:
-    """Compare a result with its reproduction; ``path`` is the file of the former."""
+    """Compare a result, read from ``path``, with its reproduction."""
     before, after = original.predictions, reproduced.predictions
     assert before is not None
     assert after is not None

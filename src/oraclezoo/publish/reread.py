@@ -17,9 +17,9 @@ from oraclezoo.result import RecipeRecord
 def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
     """Return the resolved recipe of a result.
 
-    Its hash differs from the recorded one if components have gained options since; those are at
-    their defaults, and :func:`added` names them. Raises RecipeError or another UsageError if the
-    content cannot be read, and ResultError if this version reads a value differently.
+    Its hash differs from the recorded one if components have gained options since. These options
+    have their defaults; :func:`added` returns their names. Raises RecipeError or another UsageError
+    if the content cannot be read, and ResultError if this version reads a value differently.
     """
     document: dict[str, Any] = {"name": record.name, "summary": record.summary, **record.content}
     for kind in COMPONENTS:
@@ -41,7 +41,7 @@ def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
 
 
 def added(record: RecipeRecord, recipe: Recipe) -> list[str]:
-    """Return the keys of a recipe from :func:`recipe_of` that its result does not have."""
+    """Return the keys of a recipe from :func:`recipe_of` that are missing in its result."""
     return sorted(flat(plain(recipe)).keys() - flat(record.content).keys())
 
 

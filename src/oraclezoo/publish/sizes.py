@@ -1,4 +1,4 @@
-"""Check of sizes: build the backbone of a recipe without memory, and count."""
+"""Check of sizes against those of the recipe's backbone, built without allocating memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from oraclezoo.plugins.registry import Registry
 
 COUNT_ON_CPU = 50_000_000
-"""Largest number of parameters of a model that is built in memory to count its operations."""
+"""Maximum number of parameters of a model that is built in memory to count its operations."""
 
 BYTES_A_PARAMETER = {"int8": (0.5, 4.0), "fp16": (1.0, 4.0), "fp32": (2.0, 6.0)}
-"""Least and most bytes of an ONNX file for each parameter; batch norm is folded into weights."""
+"""Minimum and maximum bytes of an ONNX file per parameter; batch norm is folded into weights."""
 
 GRAPH_BYTES = 2**20
-"""Most bytes of an ONNX file that are not weights."""
+"""Maximum bytes of an ONNX file other than weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Sizes:
 
 
 def sizes(claim: Claim) -> Iterator[str]:
-    """Yield sizes that the backbone of the recipe does not have."""
+    """Yield sizes that differ from those of the recipe's backbone."""
     stated, recipe = claim.result.model, claim.recipe
     if stated is None:
         yield Unchecked("none stated; measuring them failed")
@@ -105,12 +105,12 @@ def _memory(claim: Claim, built: Sizes) -> Iterator[str]:
 
 
 def built_sizes(claim: Claim, recipe: Recipe) -> Sizes | None:
-    """Return the sizes of a recipe's backbone, None if it cannot be built."""
+    """Return the sizes of a recipe's backbone, or None if it cannot be built."""
     return _sizes(claim.registry, *_shape(claim, recipe), "meta")
 
 
 def _countings(claim: Claim, recipe: Recipe, stated: int, variant: Variant) -> set[int]:
-    """Return the operations of one view: torch does not count attention on the CPU."""
+    """Return possible operation counts of one view: torch does not count attention on the CPU."""
     shape = _shape(claim, recipe)
     built = _sizes(claim.registry, *shape, "meta")
     assert built is not None
@@ -140,7 +140,7 @@ def _sizes(
         key: tuple(value) if isinstance(value, list) else value
         for key, value in json.loads(options).items()
     }
-    if "pretrained" in chosen:  # a check downloads nothing
+    if "pretrained" in chosen:  # a check must not download anything
         chosen["pretrained"] = False
     shape = {"in_chans": 1, "num_classes": classes, "image_size": image_size}
     try:
@@ -159,5 +159,5 @@ def _count(module: nn.Module, image_size: int) -> int | None:
 
     try:
         return size.macs(module, in_chans=1, image_size=image_size)
-    except Exception:  # a backbone may do what the meta device cannot
+    except Exception:  # a backbone may use operations that the meta device does not support
         return None

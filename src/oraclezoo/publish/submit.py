@@ -50,7 +50,7 @@ def check_all(
     Args:
         sources: Files and folders, one or several.
         registry: Components by name.
-        against: Folder of the results published before; each must still exist, byte-identical.
+        against: Folder of previously published results; each must still exist, byte-identical.
 
     Raises:
         ResultError: There is nothing to check.
@@ -152,7 +152,7 @@ def _changes(folder: Path, before: Path) -> list[Checked]:
 
 
 def _scores(before: Path, after: Path) -> str:
-    """Return which accuracies changed, if the documents can be read."""
+    """Return which accuracies changed, if the documents are readable."""
     if before.suffix != ".json":
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Export of a model to ONNX or PT2, checked against eager on real images."""
+"""Export of a model to ONNX or PT2, checked against eager mode on real images."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def export(
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Export a model to a file, check it against eager on real images, and add a receipt.
+    """Export a model to a file, check it against eager mode on real images, and add a receipt.
 
     Args:
         model: A model, a run, the folder of either, or a model's name.
@@ -62,9 +62,9 @@ def export(
         preprocess: Include standardisation and softmax: uint8 ``(N, H, W)`` to probabilities
             ``(N, C)``. Otherwise standardised float32 ``(N, 1, H, W)`` to logits ``(N, C)``.
         opset: ONNX operator set, 18 to 23.
-        tolerance: Largest accepted difference of a probability from eager's.
-        split: Split that the receipt is measured on: validation or test.
-        track: Data set; by default the one that the model was trained on.
+        tolerance: Maximum accepted difference between a probability and that of eager mode.
+        split: Split for the receipt's measurements: validation or test.
+        track: Data set; by default the model's training data set.
         data_dir: Folder of the data set's files.
         results: Folder whose ledger records a test-set evaluation.
         timed: Whether to measure latency.
@@ -139,7 +139,7 @@ def export_model(
 def advise_calibration(
     model: Model, folder: str | Path, progress: Callable[[str], None] | None
 ) -> None:
-    """Say that a saved model is not calibrated, and how to do it."""
+    """Report that a saved model is not calibrated, and how to calibrate it."""
     if progress and model.card.calibration is None and not learned_validation(model):
         command = shlex.join(["oraclezoo", "calibrate", str(folder)])
         progress(f"its probabilities are not calibrated: '{command}'")
@@ -189,7 +189,7 @@ def _export_program(
 def _run_program(
     content: bytes, images: npt.NDArray[np.uint8], model: Model, preprocesses: bool
 ) -> npt.NDArray[np.float32]:
-    """Return the probabilities of the program, as read back from its bytes."""
+    """Return the probabilities of the exported program after reading it back from its bytes."""
     program, scale = load_pt2(content), model.card.preprocessing
     rows = []
     with torch.inference_mode():
@@ -211,8 +211,8 @@ def _same_folder(source: Model | Run | str | Path, out: str | Path) -> bool:
 def default_folder(source: str | Path, suffix: str = "") -> Path:
     """Return the default output folder of a command.
 
-    For a model folder, that is its path with the suffix, or the folder itself without one. For a
-    run folder, it is ``models/<name of the run>`` with the suffix.
+    For a model folder, it is the folder's path plus the suffix, if any. For a run folder, it is
+    ``models/<name of the run>`` plus the suffix.
     """
     path = Path(source)
     if (path / CARD).is_file():

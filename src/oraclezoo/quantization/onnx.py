@@ -76,9 +76,10 @@ def quantize(
     output channel; ``fp16`` converts weights and arithmetic to 16-bit floats. Preprocessing and
     softmax stay in float32. A model without an ONNX file is exported first.
 
-    For PyTorch, the weights stay float32 on disk and the card states how to run them: in ``bf16``,
-    ``fp16``, or ``int8`` (torchao's dynamic quantization of linear layers). The receipt compares
-    with float32 in PyTorch on the same device. The returned model is on the CPU.
+    For PyTorch, the weights stay float32 on disk and the card states the precision to run them in:
+    in ``bf16``, ``fp16``, or ``int8`` (torchao's dynamic quantization of linear layers). The
+    receipt compares the model with float32 in PyTorch on the same device. The returned model is on
+    the CPU.
 
     Args:
         model: A model, a run, the folder of either, or a model's name.
@@ -87,19 +88,21 @@ def quantize(
         backend: onnxruntime or torch. Each rejects the options of the other.
         device: With backend torch, the device to run on; by default auto.
         compile: With backend torch, whether to use torch.compile: auto (on CUDA), on or off.
-        calibration: How the range of an activation is chosen: minmax, entropy or percentile; auto
-            tries all and keeps the one with the least divergence on validation images.
+        calibration: Method that determines the range of an activation: minmax, entropy or
+            percentile; auto tries all and keeps the one with the least divergence on validation
+            images.
         images: Number of training images for calibration.
         sensitivity: When to measure each layer's sensitivity: auto, if int8 diverges by more than
             ``max_divergence``; always; or off, which keeps no layer in float.
-        max_divergence: Largest accepted mean divergence of the probabilities, in nats; beyond it
+        max_divergence: Maximum accepted mean divergence of the probabilities, in nats; beyond it,
             the most sensitive layers stay in float.
         keep_float: Shell-like patterns, one or several, of layers that stay in float.
         reduce_range: Use 7-bit weights, for processors whose 8-bit products can saturate.
-        max_drop: Largest accepted loss of accuracy, in percentage points.
-        max_limit: Largest accepted one-sided 95% limit of that loss, in percentage points.
-        split: Split that the receipt is measured on: validation or test.
-        track: Data set; by default the one that the model was trained on.
+        max_drop: Maximum accepted loss of accuracy, in percentage points.
+        max_limit: Maximum accepted one-sided 95% confidence limit of that loss, in percentage
+            points.
+        split: Split for the receipt's measurements: validation or test.
+        track: Data set; by default the model's training data set.
         data_dir: Folder of the data set's files.
         results: Folder whose ledger records a test-set evaluation.
         timed: Whether to measure latency.
@@ -113,7 +116,7 @@ def quantize(
 
     Raises:
         UsageError: An option is invalid, or the model is already quantized.
-        VerificationError: Accuracy fell below a gate; nothing is written.
+        VerificationError: The loss of accuracy exceeds a limit; nothing is written.
 
     Example:
         >>> small = oz.quantize("exported", "small", max_drop=0.5)
@@ -227,7 +230,7 @@ def _reopened(model: Model, graph: onnx.ModelProto) -> OnnxClassifier:
 
 
 def _with_graph(model: Model, graph: onnx.ModelProto, precision: str) -> Model:
-    """Replace the model's graph by a compacted and checked one."""
+    """Compact and check a graph, and replace the model's graph by it."""
     compact(graph.graph)
     onnx_file.describe(graph, model.card.metadata())
     return _with_bytes(model, onnx_file.checked(graph), precision)

@@ -22,16 +22,16 @@ from oraclezoo.receipts.measurement import Gates, Measurement
 IMAGES = 512
 """Default number of training images for calibration."""
 MAX_DIVERGENCE = 0.01
-"""Default limit on the mean divergence of the probabilities by rounding, in nats."""
+"""Default limit on the mean divergence of the probabilities caused by rounding, in nats."""
 TOLERANCE = 1e-4
-"""Default limit on the difference between a probability of the exported file and of eager."""
+"""Default limit on the difference between probabilities of the exported file and of eager mode."""
 
 
 @dataclass(frozen=True)
 class Export:
     """Options of an export; see :func:`oraclezoo.export`. Raises UsageError if format is unknown.
 
-    With ``preprocess``, standardisation and softmax are part of the graph.
+    With ``preprocess``, the graph includes standardisation and softmax.
     """
 
     format: str = "onnx"
@@ -110,7 +110,7 @@ class Int8:
 
 @dataclass(frozen=True)
 class Quantization:
-    """Options of a quantization for ONNX Runtime; ``int8`` is used by precision int8 only."""
+    """Options of a quantization for ONNX Runtime; only precision int8 uses ``int8``."""
 
     precision: str = "int8"
     int8: Int8 = field(default_factory=Int8)
@@ -136,8 +136,8 @@ class Fp16Report:
 class Int8Report:
     """The options and findings of a quantization to int8, for its receipt.
 
-    ``calibration`` is the method that was chosen, ``calibrations`` the divergence of each method
-    that was tried, ``layers`` the number of layers with weights.
+    ``calibration`` is the selected method, ``calibrations`` the divergence of each method tried,
+    and ``layers`` the number of layers with weights.
     """
 
     int8: Int8
@@ -168,7 +168,7 @@ class Int8Report:
 
 @dataclass(frozen=True)
 class TorchTarget:
-    """Precision, device and use of torch.compile of a model that PyTorch runs."""
+    """Precision, device and use of torch.compile for a model that PyTorch runs."""
 
     precision: str
     device: str = "auto"
@@ -177,7 +177,7 @@ class TorchTarget:
 
 @dataclass(frozen=True)
 class Coverage:
-    """The part of a model that int8 covers with PyTorch: linear layers."""
+    """The layers that int8 covers with PyTorch: linear layers."""
 
     layers: int
     int8_layers: int

@@ -23,7 +23,7 @@ from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.ranking.calibration import expected_error
 
 FOLDS = 5
-"""Folds of the validation images; the calibration error is measured on images left out."""
+"""Folds of the validation images; the calibration error is measured on held-out images."""
 
 
 def calibrate(
@@ -38,21 +38,21 @@ def calibrate(
     """Calibrate a model's probabilities by temperature scaling; its labels do not change.
 
     The temperature that minimises the negative log-likelihood of the validation images divides the
-    logits (Guo et al., "On calibration of modern neural networks", ICML 2017). It goes into the
-    card and, if the model has an ONNX file, into its graph.
+    logits (Guo et al., "On calibration of modern neural networks", ICML 2017). It is stored in the
+    card and, if the model has an ONNX file, in its graph.
 
     Args:
-        model: A model, a run, the folder of either, or a model's name. A model that was calibrated
-            before is calibrated again.
+        model: A model, a run, the folder of either, or a model's name. A calibrated model is
+            calibrated again.
         out: Folder to write the model to.
-        track: Data set; by default the one that the model was trained on.
+        track: Data set; by default the model's training data set.
         data_dir: Folder of the data set's files.
         registry: Registry of components; by default one with all installed plugins.
         progress: Called with lines of text.
 
     Returns:
         The calibrated model. ``card.calibration`` has its loss and expected calibration error
-        before and after, both on images that the temperature was not fitted on.
+        before and after, both on images that were not used to fit the temperature.
 
     Raises:
         UsageError: The model was trained on the validation images, or there are too few.
@@ -90,7 +90,7 @@ def _calibrate(
 
 
 def _scaled(model: Model, entry: Calibration) -> Model:
-    """Return a model with its logits divided by one more temperature."""
+    """Return a model whose logits are divided by one more temperature."""
     earlier = model.card.calibration
     whole = entry.temperature * (1.0 if earlier is None else earlier.temperature)
     card = replace(model.card, calibration=replace(entry, temperature=whole))
@@ -108,12 +108,12 @@ def _scaled(model: Model, entry: Calibration) -> Model:
 
 
 def calibrated(model: Model, dataset: Dataset, twin: Model) -> Model:
-    """Calibrate a model that was trained on the validation images, by a twin that was not.
+    """Calibrate a model that was trained on the validation images, using a twin that was not.
 
     Args:
         model: The model, without an ONNX file and not calibrated.
         dataset: Its data set.
-        twin: A model trained in the same way on the training images alone.
+        twin: A model trained in the same way on the training images only.
 
     Raises:
         UsageError: The model has an ONNX file or is calibrated.
@@ -130,7 +130,7 @@ def fitted(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Calibra
     """Fit a temperature, and measure its effect by cross-validation.
 
     Args:
-        probabilities: Probabilities ``(N, C)`` of images that were not trained on.
+        probabilities: Probabilities ``(N, C)`` on images that the model was not trained on.
         labels: Their labels ``(N,)``.
 
     Raises:

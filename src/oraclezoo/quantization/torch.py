@@ -69,10 +69,10 @@ def quantize_torch(
 
 
 def _coverage(model: Model, form: Form) -> Coverage | None:
-    """Return the part of a model that int8 covers; None for other precisions.
+    """Return the layers that int8 covers in a model; None for other precisions.
 
     Raises:
-        UsageError: Int8 covers nothing.
+        UsageError: The model has no layers that int8 covers.
     """
     if form.precision != "int8":
         return None
@@ -93,7 +93,7 @@ def _coverage(model: Model, form: Form) -> Coverage | None:
 
 
 def _try(model: Model, device: torch.device) -> None:
-    """Run a model once. Raises UsageError with the reason if it fails in its form."""
+    """Run a model once. Raises UsageError with the reason if it fails in its precision."""
     edge = model.card.input.image_size
     assert model.form is not None
     compiles = model.form.compiles(device)
@@ -104,7 +104,7 @@ def _try(model: Model, device: torch.device) -> None:
             model.predict(np.zeros((count, edge, edge), np.uint8))
     except UsageError:
         raise
-    except Exception as error:  # backbones, torchao and compilers raise errors of any type
+    except Exception as error:  # backbones, torchao and compilers may raise errors of any type
         advice = "; try --compile off" if compiles else ""
         form = f"{model.precision} on {device}{', compiled' if compiles else ''}"
         raise UsageError(

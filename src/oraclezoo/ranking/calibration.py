@@ -31,7 +31,7 @@ class Calibration:
 def calibration(predictions: Predictions) -> Calibration:
     """Return the calibration errors of stored predictions, computed per seed and averaged."""
     probabilities, right = predictions.probabilities, predictions.correct
-    bits = probabilities.view(np.int16)  # ordered like non-negative floats, and faster to compare
+    bits = probabilities.view(np.int16)  # sorts like the floats, but faster
     largest = reduce(np.maximum, (bits[..., label] for label in range(bits.shape[2])))
     confidence = largest.view(np.float16).astype(np.float64)
     pairs = list(zip(confidence, right, strict=True))

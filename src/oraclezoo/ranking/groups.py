@@ -17,7 +17,7 @@ from oraclezoo.result import Result, Track
 
 
 class Group(NamedTuple):
-    """What the results of one table have in common; ``data_key`` identifies the data files."""
+    """Properties that the results of one table share; ``data_key`` identifies the data files."""
 
     track: str
     division: str
@@ -47,10 +47,10 @@ def _agree(a: Track, b: Track) -> bool:
 
 
 def merge(entries: list[Entry]) -> tuple[list[Entry], Mapping[str, int]]:
-    """Return one entry per recipe, and the number of further results by the entry's id.
+    """Return one entry per recipe, and the number of additional results by the entry's id.
 
-    With other versions or code of a plugin, a recipe is another row. The chosen result of a row has
-    the most seeds; ties are broken in favour of one with training times, then of the earliest.
+    A recipe gets a separate row for each version or code of a plugin. The chosen result of a row
+    has the most seeds; ties are broken in favour of one with training times, then of the earliest.
     """
     by_hash: dict[tuple[str, object], list[Entry]] = defaultdict(list)
     for entry in entries:

@@ -1,6 +1,6 @@
 """Ledger of test-set evaluations: the distinct recipes scored on a test split.
 
-The best of many recipes evaluated on the same test images looks better than it is; the ledger
+Selecting the best of many recipes on the same test images overestimates its accuracy; the ledger
 counts those recipes. It is an append-only file of JSON lines in the results' folder.
 """
 

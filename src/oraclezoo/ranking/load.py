@@ -17,7 +17,7 @@ _FAMILY = "oraclezoo/result/"
 
 
 class Entry(NamedTuple):
-    """A result and its predictions, None if all its seeds failed."""
+    """A result and its predictions, which are None if all its seeds failed."""
 
     result: Result
     predictions: Predictions | None

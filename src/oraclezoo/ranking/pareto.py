@@ -1,8 +1,9 @@
 """Pareto fronts of accuracy and a cost (latency, size or training time) among a table's rows.
 
 A row is *on the front* if no other row of its group dominates it, i.e. is at least as good in both
-and better in one. A row off the front may still be *not beaten*: no row of the same or lower cost
-is significantly more accurate by the protocol's comparison (:mod:`oraclezoo.ranking.stats`).
+respects and better in one. A row off the front may still be *not beaten*: no row of the same or
+lower cost is significantly more accurate by the protocol's comparison
+(:mod:`oraclezoo.ranking.stats`).
 """
 
 from __future__ import annotations

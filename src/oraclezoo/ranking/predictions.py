@@ -162,7 +162,7 @@ def _parse(path: Path, content: bytes) -> dict[str, npt.NDArray[Any]]:
 
 
 def _fault(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]) -> str:
-    """Return why the arrays are not valid predictions, or an empty string."""
+    """Return the reason why the arrays are not valid predictions, or an empty string."""
     if probabilities.dtype != np.float16 or probabilities.ndim != 3 or 0 in probabilities.shape:
         return "probabilities must be float16 of shape (seeds, images, classes)"
     classes = probabilities.shape[2]

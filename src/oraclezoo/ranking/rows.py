@@ -18,7 +18,7 @@ class Row:
 
     ``ties_with`` holds the ``number`` of each row that was compared with this one and is not
     significantly different, ``beaten_by`` that of each significantly better row (``rank`` is one
-    more than their count). ``rank`` is None if the row was compared with none.
+    more than their count). ``rank`` is None if the row was not compared with any other.
 
     Percentages are of test images; ``seed_std_points`` is the sample standard deviation over seeds
     in percentage points. ``accuracy_percent`` is None if every seed failed, and ``failed`` gives

@@ -12,7 +12,7 @@ by the same formula on their differences, matched by image and seed.
 
 The interval of a row is Wilson's score interval (JASA 22(158), 1927) with the row's effective
 sample size a (1 - a) / SE^2 and Student's t, as for proportions from clustered samples (Dean and
-Pagano, Journal of Survey Statistics and Methodology 3(4), 2015). It never leaves [0, 1].
+Pagano, Journal of Survey Statistics and Methodology 3(4), 2015). It always lies within [0, 1].
 Comparisons and ranks do not use it.
 
 Variances are computed from counts of correct predictions, which float64 represents exactly, so rows
@@ -58,9 +58,10 @@ class Interval:
 class Paired:
     """Accuracy after minus accuracy before, in [-1, 1].
 
-    ``low`` and ``high`` are its 95% interval; ``limit`` is the one-sided 95% upper limit of the
-    loss ``-difference``. ``lost`` and ``gained`` count predictions that became wrong or right.
-    ``over`` names the random factors: images, or images and seeds if there are several seeds.
+    ``low`` and ``high`` are the bounds of its 95% interval; ``limit`` is the one-sided 95% upper
+    limit of the loss ``-difference``. ``lost`` and ``gained`` count predictions that became wrong
+    or right. ``over`` names the random factors: images, or images and seeds if there are several
+    seeds.
     """
 
     difference: float
@@ -78,7 +79,7 @@ class Comparisons:
     """Comparisons of all pairs of rows, as ``(rows, rows)`` matrices; NaN if not compared.
 
     ``difference`` is the accuracy of the first minus that of the second over their common seeds;
-    ``p`` is two-sided; ``separated`` is whether the difference is significant by Holm's procedure
+    ``p`` is two-sided; ``separated`` is true if the difference is significant by Holm's procedure
     over the comparisons of the first row.
     """
 
@@ -215,7 +216,7 @@ def holm(p: Floats, level: float = LEVEL) -> Bools:
         level: Family-wise significance level.
 
     Returns:
-        Which hypotheses are rejected, bool of the shape of ``p``.
+        Which hypotheses are rejected, bool with the shape of ``p``.
 
     >>> holm(np.array([[0.01, 0.04, np.nan, 0.03]]))
     array([[ True, False, False, False]])
@@ -300,7 +301,7 @@ def _score_interval(
 ) -> tuple[float, float]:
     """Return Wilson's interval of a row's accuracy; NaN if ``se`` is."""
     spread = mean * (1 - mean)
-    if spread == 0:  # all predictions right, or all wrong: the images alone limit what is known
+    if spread == 0:  # all right or all wrong: only the number of images matters
         size = float(images) if not np.isnan(se) else np.nan
     else:
         size = min(spread / se**2, seeds * images) if se != 0 else float(seeds * images)

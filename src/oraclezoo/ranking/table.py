@@ -63,8 +63,8 @@ def leaderboard(
 
     Args:
         results: Results, or entries with their predictions already loaded.
-        track: Keep the results of this track only.
-        division: Keep the results of this division only.
+        track: Keep only results of this track.
+        division: Keep only results of this division.
 
     Raises:
         UsageError: The results belong to several tables, or none matches.
@@ -111,7 +111,7 @@ def tables(
 
 
 def _name(entries: list[Entry]) -> str:
-    """Return the name of a user's data set, empty for other tracks and without a record."""
+    """Return the name of a user's data set; empty for other tracks and without a record."""
     for entry in entries:
         path = entry.result.path
         record = None if path is None else own_track(entry.result, path.parent)
@@ -146,7 +146,7 @@ def _table(entries: list[Entry], data: str) -> Table:
 def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
     """Return rows sorted by mean accuracy, compared rows first, with rank, ties and interval.
 
-    Rows are not sorted by rank, because few rows are significantly better than one with a large
+    Rows are not sorted by rank, because few rows are significantly better than a row with a large
     variance over seeds, which would then be listed too high.
     """
     correct = [predictions.correct for _, predictions in scored]
@@ -195,7 +195,7 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
 
 
 def _recipes_scored(entries: list[Entry]) -> int | None:
-    """Return the count of the ledgers in the results' folders, or None without a ledger."""
+    """Return the number of recipes in the ledgers beside the results, or None without a ledger."""
     track = entries[0].result.track
     folders = {e.result.path.parent for e in entries if e.result.path is not None}
     folders = {folder for folder in folders if (folder / ledger.FILE).is_file()}

@@ -1,4 +1,4 @@
-"""Job of the receipts: time one model in one runtime (:mod:`oraclezoo.jobs`)."""
+"""Job that times one model in one runtime for a receipt (:mod:`oraclezoo.jobs`)."""
 
 from __future__ import annotations
 

@@ -14,12 +14,12 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Measurement:
-    """The data that a receipt is measured on, and how latency is timed.
+    """Data and latency settings for the measurements of a receipt.
 
-    ``track`` is the model's own if None; its files are in ``data_dir``. Accuracy is measured on
-    ``split``; a test-set evaluation is recorded in the ledger of the folder ``results``. If
-    ``timed``, latency is measured in ``rounds`` rounds at each of ``settings``, pairs of batch size
-    and threads (None: batch 1 on one thread, and 256 on all).
+    ``track`` None means the model's own; its files are in ``data_dir``. ``split`` is the split for
+    accuracy; the ledger in the folder ``results`` records a test-set evaluation. If ``timed``,
+    latency is measured in ``rounds`` rounds at each of ``settings``, pairs of batch size and
+    threads (None: batch 1 on one thread, and 256 on all).
     """
 
     track: str | None = None
@@ -33,7 +33,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Gates:
-    """Largest accepted loss of accuracy, in percentage points; None accepts any loss.
+    """Maximum accepted loss of accuracy, in percentage points; None accepts any loss.
 
     ``max_drop`` bounds the mean loss, ``max_limit`` its one-sided 95% confidence limit.
     """
@@ -42,7 +42,7 @@ class Gates:
     max_limit: float | None = None
 
     def check(self, receipt: Receipt) -> None:
-        """Raise VerificationError if the loss of accuracy in a receipt exceeds a gate."""
+        """Raise VerificationError if the loss of accuracy in a receipt exceeds a limit."""
         change = receipt.accuracy
         drop, limit = -100 * change.difference, 100 * change.loss_limit95
         images = f"{receipt.images} {receipt.split} images"
@@ -60,5 +60,5 @@ class Gates:
             raise VerificationError("; ".join(failures) + "; nothing was written")
 
     def passed(self, receipt: Receipt) -> Receipt:
-        """Return a receipt that records these gates."""
+        """Return a receipt that records these limits."""
         return replace(receipt, gates=GateEntry(self.max_drop, self.max_limit))

@@ -1,4 +1,4 @@
-"""Notes of a receipt: caveats that a reader of its figures should know."""
+"""Notes of a receipt: caveats for readers of its figures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from oraclezoo.card.receipt import Receipt
 
 CERTAIN = 1.05
-"""A smaller speed-up is not distinguished from none."""
+"""Speed-ups below this ratio are not distinguished from none."""
 NOISE = 1.25
-"""A larger ratio between rounds of the same measurement gets a note."""
+"""Ratio between rounds of the same measurement above which a note is added."""
 
 
 def notes(receipt: Receipt) -> tuple[str, ...]:

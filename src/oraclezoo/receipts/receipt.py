@@ -1,4 +1,4 @@
-"""Receipts: a model measured in the same way before and after a step."""
+"""Receipts: measurements of a model before and after a step."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from oraclezoo.receipts.timing import Subject, runtimes_of, summarise, time_in_t
 from oraclezoo.result import timestamp
 
 TIE = 1e-3
-"""Classes whose probabilities differ by less are tied: rounding may swap them."""
+"""Maximum difference between the probabilities of tied classes, which rounding may swap."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """Measurements of a model: ``metrics`` for the receipt, and the raw data they come from.
+    """Measurements of a model: ``metrics`` for the receipt, and the underlying raw data.
 
-    ``probabilities`` are float32 ``(N, C)`` and ``labels`` int64 ``(N,)``, of ``split`` of
-    ``track``. ``learned`` says that the model was trained on these images. ``rounds`` holds the
+    ``probabilities`` are float32 ``(N, C)`` and ``labels`` int64 ``(N,)`` on a ``split`` of a
+    ``track``. ``learned`` is true if the model was trained on these images. ``rounds`` holds the
     latency rows of each round; it is empty if the model was not timed.
     """
 
@@ -58,7 +58,7 @@ class Side:
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """Whether each image is classified correctly in the benchmark's float16: bool ``(N,)``."""
+        """Whether the benchmark's float16 prediction of each image is correct: bool ``(N,)``."""
         stored = self.probabilities.astype(np.float16)
         correct: npt.NDArray[np.bool_] = stored.argmax(1) == self.labels
         return correct
@@ -66,7 +66,7 @@ class Side:
     def in_form(
         self, probabilities: npt.NDArray[np.float32], *, form: str, file: str, size_bytes: int
     ) -> Side:
-        """Return the untimed measurements of the same model in another file format."""
+        """Return the untimed measurements of the same model in a different file format."""
         metrics = replace(
             self.metrics,
             form=form,
@@ -82,7 +82,7 @@ class Side:
 
 
 class StepOptions(Protocol):
-    """The options and findings of one step, such as pruning, as its receipt lists them."""
+    """The options and findings of one step, such as pruning, for its receipt."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry ``options`` of the receipt."""
@@ -93,8 +93,8 @@ class StepOptions(Protocol):
 class Step:
     """A step to measure: its name, its options, and the model before and after it.
 
-    ``runtimes`` are those to time each model with; by default ONNX Runtime, and eager for a model
-    without an ONNX file. PyTorch runs on ``device``.
+    ``runtimes`` lists the runtimes for timing each model: by default ONNX Runtime, and eager for a
+    model without an ONNX file. PyTorch runs on ``device``.
     """
 
     name: str
@@ -111,7 +111,7 @@ def measure(
     measurement: Measurement,
     progress: Callable[[str], None] | None = None,
 ) -> Side:
-    """Measure one model on the CPU; use :func:`prove` for two that are to be compared."""
+    """Measure one model on the CPU; use :func:`prove` to compare two models."""
     subject = Subject(model, runtimes_of(model))
     if measurement.timed:
         time_in_turn(
@@ -133,7 +133,7 @@ def prove(
 
     Args:
         step: The models, the step's options, and the runtimes to time.
-        dataset: The data set that the models are scored on.
+        dataset: The data set to score the models on.
         measurement: Split, latency settings, and the folder whose ledger records a test-set
             evaluation.
         progress: Called with a line of text for each stage.
@@ -215,8 +215,8 @@ def parity(
 ) -> Parity:
     """Compare two arrays of probabilities ``(N, C)``.
 
-    Where the top classes differ, the image counts as a tie if their probabilities before differ by
-    less than ``tie``.
+    If the top classes differ, the image counts as a tie if their probabilities before the step
+    differ by less than ``tie``.
     """
     first, second = before.argmax(1), after.argmax(1)
     rows = np.flatnonzero(first != second)
@@ -231,7 +231,7 @@ def parity(
 
 
 def side(subject: Subject, dataset: Dataset, measurement: Measurement) -> Side:
-    """Score a model and count its operations; add the latency that was measured before."""
+    """Score a model and count its operations; add the latency measured earlier."""
     model, track = subject.model, measurement.track
     if measurement.split == "test":
         record_test_evaluation(model, dataset, Path(measurement.results), track)
@@ -279,7 +279,7 @@ def _ratio(before: float, after: float) -> float | None:
 
 
 def _speedups(before: Side, after: Side) -> tuple[Speedup, ...]:
-    """Compare latency setting by setting: by the fastest rounds, with the range over rounds.
+    """Compare latency setting by setting, by the fastest rounds, with the range over rounds.
 
     Compares within one runtime; across runtimes only if the two sides have none in common.
     """

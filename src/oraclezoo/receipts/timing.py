@@ -24,7 +24,7 @@ TORCH = ("eager", "compiled")
 """Runtimes of PyTorch: without and with torch.compile."""
 
 ROUNDS = 3
-"""Rounds alternate between the models, so that a slow spell of the machine affects all of them."""
+"""Number of rounds, which alternate between models so that a slow spell affects all of them."""
 BUDGET_S = 1.0
 """Seconds for each setting, over all rounds."""
 REPEATS = 30
@@ -35,10 +35,10 @@ REPEATS = 30
 class Subject:
     """A model to time, with the runtimes to use; PyTorch runs on ``device``.
 
-    :func:`time_in_turn` fills in the other fields: ``rows`` has one list for each round; ``peak``
-    is the peak resident memory of a process in bytes by runtime, ``device_peak`` that of the
-    device's memory; ``compile_s`` the longest compilation time by runtime; ``failed`` the reason
-    why a runtime cannot run the model.
+    :func:`time_in_turn` fills in the other fields. ``rows`` has one list for each round. Keyed by
+    runtime, ``peak`` is the peak resident memory of a process in bytes, ``device_peak`` the peak
+    device memory, ``compile_s`` the longest compilation time, and ``failed`` the reason why the
+    runtime cannot run the model.
     """
 
     model: Model
@@ -89,7 +89,7 @@ def time_in_turn(
 
 
 def _requests(subject: Subject, folder: Path, settings: list[Setting], rounds: int) -> list[Timing]:
-    """Write the files that the timing processes read, and return their requests."""
+    """Write the input files of the timing processes, and return their requests."""
     model, requests = subject.model, []
     size = model.card.input.image_size
     bare = Model(model.module, model.card, form=model.form)
@@ -144,7 +144,7 @@ def _round(subject: Subject, requests: list[Timing]) -> list[LatencyRow]:
 def summarise(rounds: Sequence[Sequence[LatencyRow]]) -> tuple[LatencySummary, ...]:
     """Reduce rounds to one row for each setting: the round with the lowest median.
 
-    Other load on the machine only ever adds time, so the fastest round is the least disturbed.
+    Since other load on the machine can only add time, the fastest round is the least disturbed.
     """
     summaries = []
     for rows in zip(*rounds, strict=True):

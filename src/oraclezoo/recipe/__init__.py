@@ -124,10 +124,10 @@ class Recipe:
     def override(self, changes: Mapping[str, object]) -> Self:
         """Return a copy with dotted keys replaced.
 
-        Replacing a component by another drops the options of the old one.
+        Replacing a component drops the options of the old one.
         """
         document = self.to_dict()
-        for path in sorted(changes, key=lambda k: not k.endswith(".name")):  # names first
+        for path in sorted(changes, key=lambda k: not k.endswith(".name")):  # replace names first
             value = changes[path]
             section, dot, entry = path.partition(".")
             if not dot and section in _TOP:
@@ -196,7 +196,7 @@ class Recipe:
     def hash(self) -> str:
         """SHA-256 (hex) of the canonical JSON.
 
-        Its keys are sorted, defaults filled in and names qualified.
+        In this JSON, keys are sorted, defaults filled in and names qualified.
 
         Keys and options added after the first published recipes count only if they differ from
         their default.
@@ -233,7 +233,7 @@ def find(source: str | Path) -> Path:
 def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
     """Parse ``key=value`` texts into overrides; a value that is not TOML is a plain string.
 
-    Raises UsageError for another form and for a key that is given twice.
+    Raises UsageError for a malformed text or a duplicate key.
     """
     changes: dict[str, object] = {}
     for pair in pairs:

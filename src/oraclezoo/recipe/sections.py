@@ -14,7 +14,7 @@ from oraclezoo.recipe.variants import Variant
 from oraclezoo.specs import Kind, Option, OptionType, Value
 
 MIN_CLIP_NORM = 1e-4
-"""Smallest gradient norm to clip to; below it the weights hardly change."""
+"""Minimum gradient norm to clip to; below it, weights hardly change."""
 
 
 def _key(
@@ -46,7 +46,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Pretrain:
-    """Pre-training on another track; off when ``epochs = 0``. Open division only."""
+    """Pre-training on a different track; off when ``epochs = 0``. Open division only."""
 
     track: str = _key("glyphs", "data set with the same classes and image size", later=True)
     epochs: int = _key(0, "epochs of pre-training with the same recipe", low=0, later=True)
@@ -96,9 +96,9 @@ class Augment:
     def check_fits(self, edge: int) -> None:
         """Raise UsageError if a value destroys images of ``edge`` x ``edge`` pixels."""
         limits = {
-            "shift": edge / 2,  # at least a quarter of each image stays
+            "shift": edge / 2,  # keep at least a quarter of each image
             "cutout": 3 * edge // 4,
-            "elastic": edge / 4,  # the field folds beyond it
+            "elastic": edge / 4,  # beyond it, the field folds
             "elastic_grid": edge if self.elastic else math.inf,
         }
         for name, limit in limits.items():
@@ -160,7 +160,7 @@ class Training:
 
     def check_fits(self, steps: int) -> None:
         """Raise UsageError if the average is mostly untrained weights after ``steps`` steps."""
-        first = self.ema ** (steps - 1)  # share of the weights after the first step
+        first = self.ema ** (steps - 1)  # fraction of the weights after the first step
         if steps > 1 and first > 0.5:
             margin = 1 - 0.5 ** (1 / (steps - 1))
             unit = 10.0 ** (math.floor(math.log10(margin)) - 1)
@@ -230,7 +230,7 @@ class Compress:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Keys without effect: those of pruning if there is no pruning step."""
+        """Keys without effect: pruning keys if there is no pruning step."""
         if self.steps and Variant.parse(self.steps).left is not None:
             return () if self.epochs else ("lr_scale", "distill")
         return tuple(f.name for f in dataclasses.fields(self) if f.name != "steps")

@@ -1,8 +1,8 @@
 """Suite: a named list of recipes, loaded from TOML.
 
-A suite lists recipes, or derives them from one: ``base`` is that recipe, ``[all.SECTION]`` holds
-changes common to all derived recipes, and ``[each.NAME.SECTION]`` the changes of recipe NAME. A
-derived recipe is called ``suite/NAME``.
+A suite lists recipes, or derives them from one recipe, ``base``: ``[all.SECTION]`` holds changes
+common to all derived recipes, and ``[each.NAME.SECTION]`` the changes of recipe NAME. A derived
+recipe is called ``suite/NAME``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Suite:
     """A named list of recipes.
 
     ``recipes``   names, paths or suite/name of all recipes, as :func:`load_recipe` accepts them
-    ``base``      name or path of the recipe that others are derived from
+    ``base``      name or path of the recipe from which others are derived
     ``variants``  overrides of each derived recipe, as :meth:`Recipe.override` accepts them
     """
 

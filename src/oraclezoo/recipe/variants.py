@@ -19,7 +19,7 @@ _KNOWN = "pruneNN (keeps NN percent of multiply-accumulates, 1 to 99), int8 and 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Steps of a variant: ``left`` percent of MACs after pruning (None: no pruning), precision."""
+    """Steps of a variant: percentage ``left`` of MACs after pruning (None: unpruned), precision."""
 
     left: int | None = None
     precision: str = "fp32"

@@ -1,7 +1,7 @@
 """Benchmark results, as frozen records and JSON documents.
 
-``schemas/result-1.json`` defines fields and units. Results are validated when read and before
-written; their content is never executed.
+``schemas/result-1.json`` defines fields and units. Results are validated when read and before they
+are written; their content is never executed.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class CorruptionScores:
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """Accuracy on corrupted test images; ``version`` and ``seed`` belong to the corruptions."""
+    """Accuracy on corrupted test images; ``version`` and ``seed`` are those of the corruptions."""
 
     version: str
     seed: int
@@ -180,9 +180,9 @@ class Result:
     """Result of one recipe on one track, trained with several seeds on one machine.
 
     ``components`` is keyed by kind: backbone, optimizer, scheduler, dataset. ``path`` is the file
-    that the result was loaded from or saved to; it is neither in the document nor compared.
-    ``robustness`` is None and absent from the document if it was not measured; ``plugins`` (by
-    distribution) is empty and absent if all components are built in.
+    of the result on disk; it is neither in the document nor compared. ``robustness`` is None and
+    absent from the document if it was not measured; ``plugins`` (by distribution) is empty and
+    absent if all components are built in.
     """
 
     id: str
@@ -214,7 +214,7 @@ class Result:
 
     @property
     def plugin_key(self) -> PluginKey:
-        """Identity of the plugins' code; results with different ones are different rows."""
+        """Identity of the plugins' code; results with different keys get separate rows."""
         return plugin_key(self.plugins, self.foreign)
 
     def to_json_dict(self) -> dict[str, Any]:
@@ -262,7 +262,7 @@ class Result:
 
     @classmethod
     def read(cls, document: Any, path: Path) -> Self:
-        """Like :meth:`load`, for the JSON value that was read from ``path``."""
+        """Like :meth:`load`, for a JSON value that was read from ``path``."""
         try:
             return cls.from_json_dict(document, path)
         except ResultError as error:
@@ -306,7 +306,7 @@ def plugin_key(
 
     Args:
         plugins: Version and code by distribution.
-        versions: Versions of distributions whose code may not be known.
+        versions: Versions of distributions, including those whose code is unknown.
     """
     stated = {name: (version, "") for name, version in versions.items()}
     known = {name: (source.version, source.sha256) for name, source in plugins.items()}
@@ -319,5 +319,5 @@ def data_key(data_sha256: Mapping[str, str]) -> str:
 
 
 def timestamp() -> str:
-    """Return the current time for documents: ISO 8601, UTC, in seconds."""
+    """Return the current UTC time for documents: ISO 8601 with a resolution of one second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

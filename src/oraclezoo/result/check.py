@@ -25,9 +25,9 @@ CLOSED_EPOCHS = 50
 _PLAIN_KEYS = {"description", "type", "minimum", "maximum"}
 _NUMBERS: Mapping[str, tuple[type, ...]] = {"number": (int, float), "integer": (int,)}
 LARGEST = 2**1000
-"""Limit of integers in a result, which fit into a float."""
+"""Maximum of integers in a result, so that they fit into a float."""
 MAX_FILE_BYTES = 32 * 2**20
-"""Larger files are rejected without reading."""
+"""Size limit; larger files are rejected without reading."""
 
 
 def validate(document: Any) -> None:
@@ -123,7 +123,7 @@ def surely_fits(value: Any, schema: Any) -> bool:
 
 
 def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (field, fault) of cross-field checks, which the schema cannot express."""
+    """Yield (field, fault) of the cross-field checks, which the schema cannot express."""
     track, recipe, seeds = document["track"], document["recipe"], document["seeds"]
     try:
         datetime.fromisoformat(document["created"])
@@ -156,7 +156,7 @@ def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def beyond_closed(content: Any) -> str:
-    """Return why a recipe is not allowed in the closed division, regardless of budget, or "".
+    """Return the reason why the closed division forbids a recipe, regardless of budget, or "".
 
     ``content`` is ``Recipe.canonical()``, or untrusted JSON.
     """

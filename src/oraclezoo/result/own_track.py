@@ -1,4 +1,4 @@
-"""Records of users' data sets that are tracks: what a published result's data must be.
+"""Records of users' data sets that are tracks, to verify the data of published results.
 
 ``oraclezoo bench`` writes ``tracks/<name>.toml`` next to the results of a data set that has a name
 in its ``dataset.toml``. Such results have the track ``idx``; the digests of the files identify it.
@@ -34,18 +34,18 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class OwnTrack:
-    """Facts of a user's data set.
+    """Metadata of a user's data set.
 
     Attributes:
         name: Its name.
-        source: Where others get the files: a URL or a citation.
+        source: Public source of the files: a URL or a citation.
         synthetic: Whether the images are generated.
         classes: Number of classes.
-        image_size: Edge of the images, pixels.
+        image_size: Height and width of the images in pixels.
         learning: Number of training and validation images.
         test: Number of test images.
         labels_sha256: SHA-256 of the test labels as little-endian int64, in the split's order.
-        sha256: Digests (hex) by file name.
+        sha256: SHA-256 (hex) of each file, keyed by file name.
     """
 
     name: str
@@ -62,7 +62,7 @@ class OwnTrack:
         """Write ``<folder>/tracks/<name>.toml`` atomically.
 
         Raises:
-            ResultError: There is a record of other data with this name.
+            ResultError: A record with this name exists for different data.
         """
         import tomli_w
 
@@ -87,26 +87,26 @@ class OwnTrack:
 
 
 def own_track(result: Result, folder: Path) -> OwnTrack | None:
-    """Return the record of a result's data in a folder of results, None if there is none."""
+    """Return the record of a result's data in a folder of results, or None if there is none."""
     if result.track.name.removeprefix("oraclezoo:") != TRACK:
         return None
     for path in sorted((folder / FOLDER).glob("*.toml")):
         try:
             record = OwnTrack.load(path)
         except ResultError:
-            continue  # of another data set, perhaps; without a record, the check says so
+            continue  # may belong to a different data set; without a record, the check reports that
         if dict(record.sha256) == dict(result.track.data_sha256):
             return record
     return None
 
 
 def id_part(track: str, name: str) -> str:
-    """Return what stands for the track in a result's id, e.g. ``idx-yi-script``."""
+    """Return the text that replaces the track in a result's id, e.g. ``idx-yi-script``."""
     return f"{track}-{name}" if name else track
 
 
 def _fault(document: Mapping[str, Any], stem: str) -> str:
-    """Return why a document is not a record, or an empty string."""
+    """Return the reason why a document is not a record, or an empty string."""
     types = {
         **dict.fromkeys(("name", "source", "labels_sha256"), str),
         **dict.fromkeys(("classes", "image_size", "learning", "test"), int),

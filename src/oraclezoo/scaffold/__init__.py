@@ -44,7 +44,7 @@ def component(name: str) -> str:
 def write(name: str, kind: Scaffolded, parent: Path) -> Path:
     """Write package ``name`` with one component of a kind to ``parent / name``.
 
-    The package installs, passes its tests and can be benchmarked unchanged. Returns its folder.
+    The new package can be installed, tested and benchmarked without changes. Returns its folder.
     Raises UsageError for an invalid or taken package name, or an existing folder.
     """
     _check_name(name)

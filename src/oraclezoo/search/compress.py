@@ -79,48 +79,50 @@ def compress(
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Find the best compressed model that meets targets for latency and size within gates.
+    """Find the best compressed model that meets latency, size and accuracy limits.
 
     Each trial prunes to a fraction of the multiply-accumulates (the first trial prunes nothing),
-    fine-tunes, exports and quantizes, which gives a float and an int8 candidate. All choices are
-    made on validation images. The selected candidate is timed again; if it then misses the latency
+    fine-tunes, exports and quantizes, which produces a float and an int8 candidate. All selections
+    use validation images. The selected candidate is timed again; if it then misses the latency
     target, the next best is selected. A backbone that cannot be pruned is only quantized.
 
     Args:
         model: A model, a run, the folder of either, or a model's name.
-        out: Folder to write the model and ``pareto.svg`` to. An interrupted compression leaves its
+        out: Folder to write the model and ``pareto.svg`` to. An interrupted compression keeps its
             state there.
         latency: Target: fraction of the median latency of the model's float ONNX file, in ONNX
             Runtime. Give ``latency``, ``size`` or both.
         size: Target: fraction of the bytes of the model's float ONNX file.
-        max_drop: Largest accepted loss of validation accuracy, in percentage points.
-        max_limit: Largest accepted one-sided 95% limit of that loss, in percentage points.
-        trials: Maximum number of trials; fewer are made if none would be informative.
-        importance: See :func:`oraclezoo.prune`; so are ``scope``, ``round_to``, ``steps``,
+        max_drop: Maximum accepted loss of validation accuracy, in percentage points.
+        max_limit: Maximum accepted one-sided 95% confidence limit of that loss, in percentage
+            points.
+        trials: Maximum number of trials; the search ends earlier if no further trial would be
+            informative.
+        importance: See :func:`oraclezoo.prune`, also for ``scope``, ``round_to``, ``steps``,
             ``epochs``, ``lr_scale``, ``distill``, ``temperature``, ``recipe`` and ``device``.
-        calibration: See :func:`oraclezoo.quantize`; so are ``images`` and ``sensitivity``.
+        calibration: See :func:`oraclezoo.quantize`, also for ``images`` and ``sensitivity``.
         seed: Seed of fine-tuning and of importance random and taylor.
-        batch_size: Batch size that latency is timed at.
-        threads: Threads that latency is timed with.
+        batch_size: Batch size of the latency measurement.
+        threads: Threads of the latency measurement.
         rounds: Rounds of timing.
         resume: Continue the unfinished compression in ``out`` without repeating finished trials.
         overwrite: Replace a model or an unfinished compression in ``out``.
-        split: Split that the last receipt is measured on: validation or test.
-        track: Data set; by default the one that the model was trained on.
+        split: Split for the measurements of the last receipt: validation or test.
+        track: Data set; by default the model's training data set.
         data_dir: Folder of the data set's files.
         results: Folder whose ledger records a test-set evaluation.
         registry: Registry of components; by default one with all installed plugins.
         on_epoch: Called after each epoch of fine-tuning.
-        should_stop: Asked regularly; if it returns True, the search stops and keeps its state.
+        should_stop: Polled regularly; if it returns True, the search stops and keeps its state.
         progress: Called with lines of text.
 
     Returns:
-        The selected model. It has the receipts of its steps, and one for the whole compression that
-        lists all candidates.
+        The selected model. Its card has a receipt for each step, and a summary receipt that lists
+        all candidates.
 
     Raises:
         UsageError: An option is invalid, there is no target, or the model is already quantized.
-        VerificationError: No candidate meets the targets within the gates; no model is written.
+        VerificationError: No candidate meets all limits; no model is written.
         InterruptedRunError: ``should_stop`` returned True; ``resume`` continues from there.
 
     Example:
@@ -218,10 +220,10 @@ def compress_model(
 def _select(
     chain: Chain, journal: Journal, trials: int
 ) -> tuple[Trial, Candidate, tuple[Subject, Subject]] | None:
-    """Make the trials, and return the best candidate, timed again next to the original.
+    """Run the trials, and return the best candidate, timed again next to the original.
 
-    The fastest of many noisy measurements was probably lucky. A candidate that misses the target
-    the second time is rejected, and the search continues without it.
+    The fastest of many noisy measurements is biased towards low latency. A candidate that misses
+    the target the second time is rejected, and the search continues without it.
     """
     settings = [chain.setting, (LARGE_BATCH, torch.get_num_threads())]
     goals = chain.goals
@@ -261,7 +263,7 @@ def _search(chain: Chain, journal: Journal, trials: int) -> None:
 
 
 def _unprunable(model: Model, registry: Registry) -> str | None:
-    """Return the reason why the backbone cannot be pruned, or None if pruning may be tried."""
+    """Return the reason why the backbone cannot be pruned, or None if it may be prunable."""
     try:
         check_prunable(model, registry)
     except UsageError as error:
@@ -272,9 +274,10 @@ def _unprunable(model: Model, registry: Registry) -> str | None:
 def _digest(
     model: Model, dataset: Dataset, recipe: Recipe | None, options: Compression, plugins: bytes
 ) -> str:
-    """Return the SHA-256 of every input that affects a trial; ``--resume`` requires a match.
+    """Return the SHA-256 of every input that affects a trial; ``--resume`` must match it.
 
-    Targets, gates and the number of trials do not, so that they may change on ``--resume``.
+    Targets, accuracy limits and the number of trials do not affect a trial, so they may change on
+    ``--resume``.
     """
     inputs = [options.hashed(), dict(dataset.sha256), None if recipe is None else recipe.hash]
     text = json.dumps(inputs, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Targets and gates of a compression, and the choice of the best candidate."""
+"""Latency, size and accuracy limits of a compression, and the choice of the best candidate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Crossed:
-    """A bound that a candidate crosses: its option, the candidate's value, and both in words."""
+    """A limit that a candidate violates: its option, the candidate's value, and both as text."""
 
     option: str
     value: float
@@ -23,14 +23,14 @@ class Crossed:
 
     @property
     def excess(self) -> float:
-        """The distance beyond the bound: relative for a target, in points for a gate."""
+        """The distance beyond the limit: relative for a target, in points for accuracy."""
         gate = self.option.startswith("--max")
         return self.value - self.bound if gate else self.value / self.bound - 1
 
 
 @dataclass(frozen=True)
 class Goals:
-    """Targets (fractions of the original's latency and bytes) and gates (points of accuracy).
+    """Targets (fractions of the original's latency and bytes) and accuracy limits (in points).
 
     Raises:
         UsageError: There is no target, or a value is out of range.
@@ -67,7 +67,7 @@ class Goals:
         return missed
 
     def lost(self, candidate: Candidate) -> list[Crossed]:
-        """Return the gates on accuracy that a candidate crosses."""
+        """Return the accuracy limits that a candidate violates."""
         lost = []
         drop, limit = -100 * candidate.difference, 100 * candidate.loss_limit95
         if self.max_drop is not None and drop > self.max_drop + _ROUNDING:
@@ -79,7 +79,7 @@ class Goals:
         return lost
 
     def crossed(self, candidate: Candidate) -> list[Crossed]:
-        """Return all bounds that a candidate crosses."""
+        """Return all limits that a candidate violates."""
         return [*self.missed(candidate), *self.lost(candidate)]
 
 
@@ -91,10 +91,10 @@ def pairs(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Candidate]]:
 
 
 def best(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate] | None:
-    """Return the best candidate within all bounds, or None if there is none.
+    """Return the best candidate within all limits, or None if there is none.
 
-    Candidates are compared by cross-entropy, which varies less over a few hundred images than
-    accuracy does. Candidates within one standard error of the lowest are considered equivalent (the
+    Candidates are compared by cross-entropy, which has a lower variance over a few hundred images
+    than accuracy. Candidates within one standard error of the lowest are considered equivalent (the
     one-standard-error rule; Breiman et al., Classification and Regression Trees, 1984). The least
     pruned of them is selected, then the fastest, then the smallest: in cross-validation
     (``benchmarks/studies/finetuning.py``), loss grows with the amount of pruning.
@@ -108,7 +108,7 @@ def best(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate] | Non
 
 
 def nearest(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate]:
-    """Return the candidate that crosses the fewest bounds, by the least excess."""
+    """Return the candidate that violates the fewest limits, with the least excess."""
 
     def distance(pair: tuple[Trial, Candidate]) -> tuple[int, float]:
         crossed = goals.crossed(pair[1])
@@ -118,7 +118,7 @@ def nearest(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate]:
 
 
 def loosened(crossed: Sequence[Crossed]) -> str:
-    """Return the options that would accept a candidate, rounded up."""
+    """Return the limits that would accept a candidate, rounded up."""
     return " ".join(
         f"{bound.option} {math.ceil(bound.value * 100 - _ROUNDING) / 100:.2f}" for bound in crossed
     )

@@ -1,8 +1,8 @@
 """Journal of a compression: measurements of finished trials, so that none is repeated.
 
 Each line is a JSON object with an ``event``: ``compression`` names the model, ``trial`` lists the
-candidates of a trial, ``failed`` has the reason why a trial failed, and ``again`` has the latency
-of a candidate that was timed a second time.
+candidates of a trial, ``failed`` holds the reason why a trial failed, and ``again`` the latency of
+a candidate that was timed a second time.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ SCHEMA = "oraclezoo/compression-journal/1"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that a trial made, compared with the original's float ONNX file.
+    """A model from a trial, compared with the original's float ONNX file.
 
     ``accuracy`` and ``difference`` are fractions of the validation images; ``ci95`` is the paired
     95% interval of the difference, ``loss_limit95`` the one-sided 95% limit of the loss.
-    ``latency``, ``size`` and ``macs`` are fractions of the original's latency (the fastest round;
-    ``latency_rounds`` has the lowest and the highest), bytes, and multiply-accumulates. ``again``
-    is the latency in the second timing. ``loss`` is the cross-entropy in nats, and ``loss_se`` the
-    standard error of its difference from the original's.
+    ``latency``, ``size`` and ``macs`` are fractions of the original's latency, bytes, and
+    multiply-accumulates. The latency is of the fastest round; ``latency_rounds`` holds the minimum
+    and maximum over rounds. ``again`` is the relative latency in the second timing. ``loss`` is the
+    cross-entropy in nats, and ``loss_se`` the standard error of its difference from the original's.
     """
 
     precision: str
@@ -67,7 +67,7 @@ class Trial:
 
     @property
     def reached(self) -> float:
-        """Fraction of the multiply-accumulates left; the requested one if the trial failed."""
+        """Remaining fraction of the multiply-accumulates; the requested one if the trial failed."""
         return self.candidates[0].macs if self.candidates else self.asked
 
 

@@ -1,4 +1,4 @@
-"""Options of a compression, as records."""
+"""Records of compression options."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRIALS = 8
 
 @dataclass(frozen=True)
 class Timing:
-    """The batch size and threads that latency is timed at, and the number of rounds."""
+    """Batch size and threads of the latency measurement, and the number of rounds."""
 
     batch_size: int = 1
     threads: int = 1
@@ -46,8 +46,8 @@ class Timing:
 class Compression:
     """All options of one compression; see :func:`oraclezoo.compress`.
 
-    ``pruning`` has the options of every trial but its target. ``measurement`` gives the data set
-    and the split of the last receipt; it does not set what is timed, ``timing`` does.
+    ``pruning`` holds the options of every trial except its target. ``measurement`` sets the data
+    set and the split of the last receipt, but not the latency measurement, which ``timing`` sets.
 
     Raises:
         UsageError: ``trials`` is less than 1, or there are fewer epochs than steps.
@@ -72,7 +72,7 @@ class Compression:
 
     @property
     def data_only(self) -> Measurement:
-        """The measurement of a trial: validation images, untimed, without a ledger."""
+        """Measurement settings of a trial: validation images, no timing, no ledger."""
         return Measurement(self.measurement.track, self.measurement.data_dir, timed=False)
 
     def pruning_document(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Choice of the next trial: the fraction of the multiply-accumulates to prune to.
+"""Choice of the next trial, i.e. of the fraction of the multiply-accumulates to keep.
 
 Latency and size grow with that fraction. For each precision, bisection looks for the largest
-fraction that meets the targets, as long as it may exceed that of a candidate within all bounds. The
+fraction that meets the targets, as long as it may exceed that of a candidate within all limits. The
 remaining trials go to the widest gaps below it, since accuracy need not fall monotonically.
 """
 
@@ -14,11 +14,11 @@ from oraclezoo.search.goals import Goals, best
 from oraclezoo.search.journal import Candidate, Trial
 
 FLOOR = 0.05
-"""Smallest fraction of the multiply-accumulates that is tried."""
+"""Smallest fraction of the multiply-accumulates to try."""
 RESOLUTION = 0.04
 """Minimum spacing between fractions worth trying."""
 SLACK = 0.9
-"""Factor on the first guess, since latency falls by less than the arithmetic does."""
+"""Factor on the first guess, since latency decreases by less than the arithmetic does."""
 FAILURES = 2
 """Number of failed trials, without any pruned model, after which pruning is abandoned."""
 
@@ -48,7 +48,7 @@ def _brackets(
 ) -> Iterator[Proposal]:
     """Yield the next bisection step for each precision whose threshold is not known yet.
 
-    ``impossible`` says that ``floor`` is a fraction that a trial could not reach, rather than the
+    ``impossible`` is true if ``floor`` is a fraction that a trial could not reach, rather than the
     smallest one allowed.
     """
     choice = best(done, goals)
@@ -80,7 +80,7 @@ def _brackets(
 
 
 def _gaps(done: Sequence[Trial], goals: Goals, floor: float) -> Iterator[Proposal]:
-    """Yield the middles of the gaps below the largest fraction that meets the targets."""
+    """Yield the midpoints of the gaps below the largest fraction that meets the targets."""
     useful = [trial for trial in done if any(not goals.missed(c) for c in trial.candidates)]
     for trial, below in zip_longest(useful, useful[1:]):
         bottom = floor if below is None else max(floor, below.asked)

@@ -1,4 +1,4 @@
-"""Report of a compression: its candidates in words, as a table, as JSON and as a figure."""
+"""Report of a compression: its candidates as text, as a table, as JSON and as a figure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """The trials of a compression and the selected candidate, None if none is within the bounds."""
+    """Trials of a compression and the selected candidate, or None if none meets all limits."""
 
     chain: Chain
     trials: tuple[Trial, ...]
@@ -31,7 +31,7 @@ class Summary:
 
     @property
     def goals(self) -> Goals:
-        """The targets and gates."""
+        """The latency, size and accuracy limits."""
         return self.chain.goals
 
     def is_selected(self, candidate: Candidate) -> bool:
@@ -85,7 +85,7 @@ def header() -> tuple[str, ...]:
 
 
 def rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """Return a table row for each record of :meth:`Summary.document`, as a receipt holds them.
+    """Return a table row for each record of :meth:`Summary.document`, in a receipt's format.
 
     MACs, latency and size are fractions of the original's.
     """
@@ -133,7 +133,7 @@ def outcome(trial: Trial, goals: Goals) -> str:
 
 
 def failure(summary: Summary, unprunable: str | None) -> str:
-    """Describe the nearest candidate, and the bounds to loosen, if none is within the bounds."""
+    """Describe the nearest candidate, and the limits to loosen, if none meets all limits."""
     count = sum(len(trial.candidates) for trial in summary.trials)
     images = len(summary.chain.before.labels)
     _, candidate = nearest(summary.trials, summary.goals)
@@ -148,7 +148,7 @@ def failure(summary: Summary, unprunable: str | None) -> str:
 
 
 def notes(summary: Summary, split: str, unprunable: str | None) -> Iterator[str]:
-    """Yield the notes of the receipt of the whole compression."""
+    """Yield the notes of the summary receipt."""
     within = sum(not summary.goals.crossed(candidate) for _, candidate in pairs(summary.trials))
     if unprunable:
         yield f"not pruned: {unprunable}"

@@ -31,15 +31,16 @@ from oraclezoo.search.options import Compression
 RUNTIME = ("onnxruntime",)
 FLOAT, INT8 = "fp32", "int8"
 TINY = 1e-9
-"""Lower bound on probabilities, so that their logarithms are finite."""
+"""Lower bound on probabilities, which keeps their logarithms finite."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The steps that every trial runs, with what they share.
+    """The steps that every trial runs, with their shared inputs.
 
-    ``source`` is the model to prune, ``original`` the same with its float ONNX file, and ``before``
-    the measurements of the original on the validation images. ``work`` is the working directory.
+    ``source`` is the model to prune, ``original`` the same model with its float ONNX file, and
+    ``before`` the measurements of the original on the validation images. ``work`` is the working
+    directory.
     """
 
     source: Model | Run | str | Path
@@ -53,12 +54,12 @@ class Chain:
 
     @property
     def goals(self) -> Goals:
-        """The targets and gates."""
+        """The latency, size and accuracy limits."""
         return self.options.goals
 
     @property
     def setting(self) -> Setting:
-        """The batch size and threads that latency is timed at."""
+        """Batch size and threads of the latency measurement."""
         return self.options.timing.setting
 
     def say(self, text: str) -> None:
@@ -66,9 +67,9 @@ class Chain:
         self.callbacks.say(text)
 
     def run(self, number: int, share: float) -> Trial:
-        """Make and measure the candidates with a fraction ``share`` of the multiply-accumulates.
+        """Create and measure the candidates with a fraction ``share`` of the multiply-accumulates.
 
-        If pruning fails, the trial that is returned has the reason and no candidates.
+        If pruning fails, the returned trial has the reason and no candidates.
         """
         if share == 1:
             models = {INT8: self._quantized(self.original)}
@@ -102,9 +103,9 @@ class Chain:
         return self.work / f"trial-{number}"
 
     def _pruned(self, number: int, share: float) -> dict[str, Model]:
-        """Return the pruned model as float and as int8."""
+        """Return the pruned model in float and in int8."""
         folder, options = self._folder(number) / "pruned", self.options
-        if (folder / CARD).is_file():  # an earlier process was stopped after pruning
+        if (folder / CARD).is_file():  # a process was stopped after pruning
             model = load(folder, self.registry)
         else:
             pruning = PruneOptions(
@@ -167,14 +168,14 @@ def is_original(trial: Trial, candidate: Candidate) -> bool:
 
 
 def fastest_ms(subject: Subject) -> float:
-    """Return the median latency at the first setting, in the fastest round."""
+    """Return the median latency in milliseconds at the first setting, in the fastest round."""
     return min(rows[0].p50_ms for rows in subject.rows)
 
 
 def relative_latency(original: Subject, subject: Subject) -> tuple[float, tuple[float, float]]:
-    """Return the latency relative to the original, with the lowest and highest ratio of a round.
+    """Return the latency relative to the original, with its minimum and maximum over rounds.
 
-    The ratio is that of the fastest rounds at the first setting.
+    The ratio compares the fastest rounds at the first setting.
     """
     ratios = [
         after[0].p50_ms / before[0].p50_ms

@@ -1,4 +1,4 @@
-"""Bundled and downloadable models, as specs read from ``models/index.toml``; a light import."""
+"""Bundled and downloadable models, as specs read from ``models/index.toml``; cheap to import."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ def locate(
     Args:
         model: A folder, or the name of a bundled or downloadable model. A bundled model's name
             always means that model; ``./name`` is a folder.
-        registry: Called only for names of other models, because it loads the plugins.
-        progress: Receives messages while a model is downloaded.
+        registry: Called only for names of other models, because loading plugins is slow.
+        progress: Called with messages while a model is downloaded.
 
     Raises:
         UnknownNameError: No model has this name.

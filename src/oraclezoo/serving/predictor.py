@@ -58,11 +58,11 @@ class Predictor:
 
     @property
     def glyphs(self) -> tuple[str, ...]:
-        """Return the modern form of each class's character, or ""."""
+        """Return the modern character of each class, or ""."""
         return self.card.glyphs
 
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
-        """Classify images; the probabilities are calibrated if the model card says so.
+        """Classify images; the probabilities are calibrated if the model card has ``calibration``.
 
         Args:
             images: uint8 ``(N, S, S)`` of the model's input size counts as preprocessed (light
@@ -75,7 +75,7 @@ class Predictor:
 
         Raises:
             DataError: A picture cannot be read.
-            UsageError: ``images`` are not images.
+            UsageError: ``images`` is not an accepted input.
         """
         size, steps = self.card.input.image_size, self.card.preprocessing
         batch = as_batch(images, size, polarity, steps.smoothing)

@@ -1,4 +1,4 @@
-"""The images that the arguments of ``predict`` name."""
+"""Resolution of the arguments of ``predict`` to images."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Source:
 
 
 def expand(arguments: Iterable[str], stdin: BinaryIO) -> Iterator[Source]:
-    """Return a lazy iterator over the images that the arguments name, in order.
+    """Return a lazy iterator over the images named by the arguments, in order.
 
-    A file is accepted whatever its extension. A folder means the image files below it, in natural
-    order, without hidden files and without following links to folders. A pattern (``*``, ``?``,
-    ``[``, and ``**`` for any depth) means the files that match it, ``-`` an image on ``stdin``.
+    A file may have any extension. A folder stands for the image files below it, in natural order;
+    hidden files are skipped and links to folders are not followed. A pattern (``*``, ``?``, ``[``,
+    and ``**`` for any depth) stands for the files that match it, ``-`` for an image on ``stdin``.
     """
     for argument in arguments:
         if argument == STDIN:

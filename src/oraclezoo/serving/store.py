@@ -21,7 +21,7 @@ from oraclezoo.storage import alone, replacing
 CARD = "model.json"
 MAX_FILES = 1_000
 MAX_GROWTH = 20
-"""Limit of the size of an archive's files together, in multiples of the archive's size."""
+"""Maximum ratio of the total size of an archive's files to the archive's size."""
 
 INSTEAD = "Or copy the model's folder from another machine and pass its path."
 
@@ -52,7 +52,7 @@ def shipped(*, name: str, files: Mapping[str, str], progress: Say | None = None)
 
 
 def place(name: str, sha256: str) -> Path:
-    """Return the folder of a downloaded model, whether it exists or not."""
+    """Return the folder of a downloaded model, which may not exist."""
     return store_folder() / f"{name.replace('/', '-')}-{sha256[:16]}"
 
 
@@ -72,9 +72,9 @@ def fetched(
 ) -> Path:
     """Return the folder of a model in the user's cache, downloading it if necessary.
 
-    The archive is unpacked, completely or not at all, once its digest matches. The digests of its
-    files are stored; a folder that no longer matches them is downloaded again. Processes that need
-    the same model take turns. Raises DownloadError, ResultError.
+    The archive is unpacked atomically after its digest is verified. The digests of its files are
+    stored; a folder that no longer matches them is downloaded again. Processes that need the same
+    model take turns. Raises DownloadError, ResultError.
     """
     say = progress or (lambda _: None)
     folder = place(name, sha256)
@@ -109,7 +109,7 @@ def _obtain(
         obtain(file, archive, url, instead=INSTEAD, progress=say, received=received)
         return
     from urllib.parse import urlsplit
-    from urllib.request import url2pathname  # 40 ms
+    from urllib.request import url2pathname  # takes 40 ms to import
 
     source = Path(url2pathname(urlsplit(url).path))
     say(f"copying {source}")
@@ -137,7 +137,7 @@ def _unpack(archive: Path, folder: Path, sha256: str, max_bytes: int) -> None:
                 tar.extractall(temporary, members=members, filter="data")
         except OSError:
             raise
-        except Exception as error:  # tarfile's own, and each decompressor's
+        except Exception as error:  # tarfile's own errors, and those of each decompressor
             raise ResultError(f"{archive.name}: not a valid model archive ({error})") from error
         root = _root(temporary, archive.name)
         document = {"archive": sha256, "files": _digests(root)}

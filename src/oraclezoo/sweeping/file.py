@@ -35,12 +35,13 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "timeout": (str, int, float),
     **SETTINGS,
 }
-"""Keys of a sweep file and their types; all are optional, and command-line options win."""
+"""Keys of a sweep file and their types; all are optional, and command-line options take precedence.
+"""
 
 
 @dataclass(frozen=True)
 class SweepFile:
-    """Content of a sweep file; ``recipe`` and ``timeout`` are None where it has none."""
+    """Content of a sweep file; ``recipe`` and ``timeout`` are None if it does not have them."""
 
     recipe: str | None = None
     changes: Mapping[str, object] = field(default_factory=dict)

@@ -22,9 +22,9 @@ Point = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the search and of the evaluation of trials; ``seed`` is the sampler's.
+    """Settings of the search and of the evaluation of trials; ``seed`` seeds the sampler.
 
-    ``trials`` is None for the default: the whole grid, otherwise 20. Raises UsageError.
+    ``trials`` None means the default: the full grid, or 20 for other samplers. Raises UsageError.
     """
 
     sampler: str = "random"
@@ -58,7 +58,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Part:
-    """One training of a trial: accuracy in [0, 1] and loss in nats on held-out images."""
+    """One training run of a trial: accuracy in [0, 1] and loss in nats on held-out images."""
 
     accuracy: float
     loss: float
@@ -69,8 +69,8 @@ class Part:
 class Trial:
     """One point of the space.
 
-    ``parts`` are its finished trainings by number (a seed or a fold); ``curve`` holds the values
-    reported to the pruner, by step. ``status`` is running, done, pruned or failed.
+    ``parts`` maps the number of a seed or fold to its finished training run; ``curve`` maps steps
+    to the values reported to the pruner. ``status`` is running, done, pruned or failed.
     """
 
     number: int
@@ -83,27 +83,27 @@ class Trial:
 
     @property
     def accuracy(self) -> float:
-        """Mean over parts."""
+        """Mean accuracy over training runs, in [0, 1]."""
         return statistics.fmean(part.accuracy for part in self.parts.values())
 
     @property
     def loss(self) -> float:
-        """Mean over parts, nats."""
+        """Mean over training runs, in nats."""
         return statistics.fmean(part.loss for part in self.parts.values())
 
     @property
     def accuracy_se(self) -> float | None:
-        """Standard error of the mean over parts; None for a single part."""
+        """Standard error of the mean over training runs; None for a single run."""
         values = [part.accuracy for part in self.parts.values()]
         return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
     @property
     def train_s(self) -> float:
-        """Training time of all parts in seconds."""
+        """Total training time in seconds."""
         return sum(part.train_s for part in self.parts.values())
 
     def value(self, metric: str) -> float:
-        """Mean of ``metric`` over parts."""
+        """Mean of ``metric`` over training runs."""
         return self.accuracy if metric == "accuracy" else self.loss
 
 
@@ -118,7 +118,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Importance:
-    """Share in [0, 1] of the variance between trials per key, in descending order.
+    """Fraction in [0, 1] of the variance between trials explained by each key, in descending order.
 
     ``method`` is the name of the importance measure.
     """

@@ -16,9 +16,9 @@ def header() -> tuple[str, ...]:
 
 
 def rows(sweep: Sweep) -> list[tuple[str, ...]]:
-    """Return one row of text per trial: finished ones, best first, then the others.
+    """Return one row of text per trial: finished trials, best first, then the others.
 
-    The standard error is over the trainings of a trial, and empty for a single one.
+    The standard error is over the training runs of a trial, and empty for a single run.
     """
     table: list[tuple[str, ...]] = []
     for rank, trial in enumerate(sweep.ranked, 1):
@@ -33,7 +33,7 @@ def rows(sweep: Sweep) -> list[tuple[str, ...]]:
 
 
 def document(sweep: Sweep) -> dict[str, object]:
-    """Return the whole outcome as JSON data."""
+    """Return the sweep's outcome as JSON data."""
     best = sweep.best
     weight = sweep.importance
     return {
@@ -70,7 +70,7 @@ def _trial(trial: Trial) -> dict[str, object]:
 
 
 def figures(sweep: Sweep) -> list[Path]:
-    """Draw importance and slices into the sweep's folder; nothing for fewer than two trials.
+    """Draw importance and slices into the sweep's folder; no figures for fewer than two trials.
 
     Raises OracleZooError without matplotlib.
     """

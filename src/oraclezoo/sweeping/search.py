@@ -44,7 +44,7 @@ class _LateError(Exception):
 
 @dataclass(frozen=True)
 class Training:
-    """One of the trainings that make up a trial: its seed and its evaluation data."""
+    """One of the training runs of a trial: its seed and its evaluation data."""
 
     seed: int
     data_dir: Path | None
@@ -55,7 +55,8 @@ class Training:
 class Search:
     """The trials of one sweep.
 
-    ``ends`` is on the monotonic clock, None for no time limit; ``keep_runs`` keeps run folders.
+    ``ends`` is a time of the monotonic clock, or None for no time limit; ``keep_runs`` keeps run
+    folders.
     """
 
     folder: Path
@@ -70,9 +71,9 @@ class Search:
     keep_runs: bool = False
 
     def run(self, wanted: int) -> bool:
-        """Finish the first ``wanted`` trials; return False if the time limit came first.
+        """Finish the first ``wanted`` trials; return False if the time limit is reached first.
 
-        Raises InterruptedRunError if stopped on request.
+        Raises InterruptedRunError if a stop was requested.
         """
         trials = self.study.trials()
         for number in range(wanted):
@@ -95,7 +96,7 @@ class Search:
         return True
 
     def _try(self, trial: Trial) -> tuple[str, str]:
-        """Run the trainings that the trial lacks; return its status and the reason."""
+        """Run the missing training runs of a trial; return its status and the reason."""
         try:
             self._train_all(trial)
         except _PrunedError as error:
@@ -132,7 +133,7 @@ class Search:
         def report(epoch: Epoch) -> None:
             if len(self.trainings) > 1 or epoch.epoch == recipe.budget.epochs:
                 return
-            for row in run.metrics:  # epochs before an interruption too
+            for row in run.metrics:  # including epochs before an interruption
                 value = getattr(row, f"validation_{self.settings.metric}")
                 if value is None or row.epoch in reported or pruned:
                     continue
@@ -175,7 +176,7 @@ class Search:
             raise _PrunedError(when)
 
     def _earlier(self, trial: Trial, part: int) -> Part | None:
-        """Return the same training of an earlier trial with the same recipe, or None."""
+        """Return the same training run of an earlier trial with the same recipe, or None."""
         for other in self.study.trials():
             if other.hash == trial.hash and part in other.parts:
                 return other.parts[part]
@@ -184,7 +185,7 @@ class Search:
     def _hash(self, point: Point) -> str:
         try:
             return resolve(self.base.override(point), self.registry).hash
-        except UsageError:  # raised again, and recorded, when the trial is trained
+        except UsageError:  # raised again, and recorded, when the trial runs
             return ""
 
     def _clear(self, run: Run) -> None:
@@ -216,7 +217,7 @@ def judge(run: Run) -> Part:
 
 
 def plan(dataset: Dataset, out: Path, settings: Settings, data_dir: Path | None) -> list[Training]:
-    """Return the trainings of each trial; folds are written to ``out`` first."""
+    """Return the training runs of each trial, after writing the folds to ``out``."""
     if not settings.folds:
         return [Training(seed, data_dir, None) for seed in range(settings.seeds)]
     folders = deal(dataset, out, settings.folds)

@@ -1,7 +1,7 @@
 """Search space of a sweep: recipe keys, each with choices or a range.
 
 A key's values are written ``64,128`` (choices), ``0.1:1`` (a range) or ``log:0.01:1`` (a range on a
-logarithmic scale); a range may end in a count, ``log:0.01:1:5``, for that many spaced values.
+logarithmic scale); a range may end in a count, ``log:0.01:1:5``, for that number of spaced values.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FIXED = {
     "data.refit": "a refit trains on the images that trials are compared on",
     **{f"compress.{key}": "trials are not compressed" for key in keys(SECTIONS["compress"])},
 }
-"""Keys that cannot be varied, and why."""
+"""Keys that cannot be varied, with the reason."""
 
 LARGEST_GRID = 10_000
 CHECKED = 500
@@ -128,13 +128,13 @@ def read_space(
 
 
 def grid_size(axes: Sequence[Axis]) -> int | None:
-    """Return the number of points of the grid; None if some range has no count."""
+    """Return the number of points of the grid; None if a range has no count."""
     grids = [axis.grid() for axis in axes]
     return None if None in grids else math.prod(len(values or ()) for values in grids)
 
 
 def check_grid(axes: Sequence[Axis]) -> None:
-    """Raise UsageError if some range has no count."""
+    """Raise UsageError if a range has no count."""
     for axis in axes:
         if axis.grid() is None:
             raise UsageError(
@@ -204,7 +204,7 @@ def _number(key: str, text: str) -> float:
 
 
 def _option(key: str, entries: Mapping[str, object], recipe: Recipe, registry: Registry) -> Option:
-    """Return the option that a key sets, of the recipe or of a component that the space names."""
+    """Return the option that a key sets, of the recipe or of a component in the space."""
     section, _, entry = key.partition(".")
     if section in SECTIONS:
         known = keys(SECTIONS[section])

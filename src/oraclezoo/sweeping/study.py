@@ -1,8 +1,8 @@
 """Optuna study of a sweep, in a journal file.
 
 Each proposal depends only on the sampler's seed, the trial's number and the finished trials, and
-the first record of a trial contains its whole point. A killed sweep therefore continues exactly as
-if it had not been killed.
+the first record of a trial contains all values of its point. A killed sweep therefore continues
+with the same trials as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from oraclezoo.sweeping.records import Importance, Part, Point, Settings, Trial
 from oraclezoo.sweeping.space import LARGEST_GRID, Axis, Choices, grid_size
 
 NAME = "sweep"
-"""The study's name; Hyperband assigns trials to brackets by it, so it must not change."""
+"""The study's name, which must not change: Hyperband uses it to assign trials to brackets."""
 
 DEFINITION, HASH, REASON, PART = "definition", "recipe_hash", "reason", "training_"
-"""Optuna user attributes: the study's definition, and the fields of a trial besides its point."""
+"""Optuna user attributes: the study's definition, and the fields of a trial except its point."""
 
 RECORD = b'{"op_code":'
 """First bytes of each record in Optuna's journal."""
@@ -56,7 +56,7 @@ class Study:
     """Trials of one sweep, for one process at a time.
 
     ``definition`` is JSON data that identifies the search. Raises UsageError if the journal at
-    ``path`` belongs to another sweep, ResultError if it cannot be read.
+    ``path`` belongs to a different sweep, ResultError if it cannot be read.
     """
 
     def __init__(
@@ -105,14 +105,14 @@ class Study:
         return self.trials()[-1]
 
     def add_part(self, number: int, part: int, result: Part) -> Trial:
-        """Record a finished training of trial ``number``."""
+        """Record a finished training run of trial ``number``."""
         self._live(number).set_user_attr(f"{PART}{part}", asdict(result))
         return self.trials()[number]
 
     def should_prune(self, number: int, step: int, value: float) -> bool:
         """Report a running trial's value after ``step``; return whether to prune the trial.
 
-        The value of a step that was already reported does not change.
+        Reporting a step again does not change its value.
         """
         live = self._live(number)
         if step not in self.trials()[number].curve:
@@ -132,7 +132,7 @@ class Study:
         return self.trials()[number]
 
     def importance(self) -> Importance | None:
-        """Return each key's importance by fANOVA; None for too few trials or equal ones."""
+        """Return each key's importance by fANOVA; None for too few trials or equal values."""
         values = [frozen.value for frozen in self._study.trials if _STATES[frozen.state] == "done"]
         if len(values) < FEWEST or len(set(values)) < 2:
             return None
@@ -218,7 +218,7 @@ class Study:
             yield
         except (OracleZooError, OSError):
             raise
-        except Exception as error:  # a corrupt line makes Optuna raise anything
+        except Exception as error:  # Optuna may raise any error for a corrupt line
             cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             raise ResultError(
                 f"{self.path}: corrupt sweep journal ({cause}); "
@@ -238,10 +238,10 @@ def quiet() -> Iterator[None]:
 
 
 def _discard_torn_record(path: Path) -> None:
-    """Remove an incomplete last line and Optuna's lock file, which a killed process left.
+    """Remove an incomplete last line and Optuna's lock file, from a killed process.
 
-    Otherwise Optuna would append its next record to that line. The caller holds the sweep's own
-    lock. Raises ValueError if the end of the file is not part of a journal.
+    Otherwise Optuna would append its next record to that line. The caller holds the sweep's lock.
+    Raises ValueError if the end of the file is not part of a journal.
     """
     for lock in path.parent.glob(f"{path.name}.lock*"):
         lock.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Sweeps: train a recipe at many points of a space, without ever reading the test split."""
+"""Sweeps: train a recipe at many points of a space, without reading the test split."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ logger = logging.getLogger(__name__)
 
 JOURNAL, BEST, FOLDS = "journal.log", "best.toml", "folds"
 OLD_JOURNAL, OLD_SCHEMA = "journal.jsonl", b"oraclezoo/sweep-journal/"
-"""Journal of version 0.1.0: its name, and a part of its first line."""
+"""Journal of version 0.1.0: its name, and the start of its first line."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Outcome of a sweep so far; ``trials`` in the order in which they started.
+    """Current state of a sweep; ``trials`` are in the order in which they started.
 
-    ``judged`` describes the images that trials are judged on; ``complete`` is False if the time
-    limit came before the last trial; ``importance`` is None for too few trials.
+    ``judged`` describes the evaluation images; ``complete`` is False if the time limit was reached
+    before the last trial; ``importance`` is None for too few trials.
     """
 
     folder: Path
@@ -105,20 +105,20 @@ def sweep(
         space: keys with lists of values or texts such as ``"log:0.01:1"`` (docs/sweeps.md).
         sampler: random, grid, tpe or gp.
         pruner: none, median, halving or hyperband.
-        trials: number of trials; by default the whole grid, or 20.
-        timeout_s: seconds after which no step is started any more.
-        seeds: trainings of each trial, at seeds 0, 1, ....
-        folds: judge by cross-validation in this many folds of the training and validation images,
-            fold ``k`` at the seeds ``k``, ``k + folds``, ...; 0 judges on the validation images.
+        trials: number of trials; by default the full grid, or 20.
+        timeout_s: seconds after which no further step is started.
+        seeds: number of training runs of each trial, with seeds 0, 1, ....
+        folds: number of folds for cross-validation on the training and validation images, fold
+            ``k`` with the seeds ``k``, ``k + folds``, ...; 0 evaluates on the validation images.
         metric: accuracy or loss.
         seed: seed of the sampler.
         out: folder of the sweep; by default ``sweeps/<recipe's name>``.
         keep_runs: keep the run folders of all trials.
 
     Raises:
-        UsageError, DataError, ResultError: for settings, data or a journal that cannot be used.
-        OracleZooError: without Optuna.
-        InterruptedRunError: when stopped on request.
+        UsageError, DataError, ResultError: if settings, data or a journal are invalid.
+        OracleZooError: if Optuna is not installed.
+        InterruptedRunError: if a stop was requested.
 
     A trial that diverges, runs out of memory or cannot be built has status ``failed``, and the
     sweep continues.
@@ -193,8 +193,8 @@ def _definition(
     registry: Registry,
     dataset: Dataset,
 ) -> dict[str, object]:
-    """Return everything that affects a trial's result, as JSON data."""
-    dataset.split("train"), dataset.split("validation")  # digests are known once these are read
+    """Return every input that affects a trial's result, as JSON data."""
+    dataset.split("train"), dataset.split("validation")  # reading the splits computes their digests
     definition: dict[str, object] = {
         "recipe": recipe.canonical(),
         "space": {axis.key: axis.text() for axis in axes},
@@ -208,7 +208,7 @@ def _definition(
         "data_sha256": dict(dataset.sha256),
     }
     plugins = plugin_code(recipe, registry)
-    if plugins:  # studies of built-in components are the same as before it was recorded
+    if plugins:  # keeps the hashes of earlier studies of built-in components
         definition["plugins"] = encoded(plugins)
     plain: dict[str, object] = json.loads(json.dumps(definition, default=list))
     return plain
@@ -226,7 +226,7 @@ def _judged(recipe: Recipe, settings: Settings) -> str:
 
 
 def _best(base: Recipe, result: Sweep, best: Trial) -> Recipe:
-    """Return the base recipe at the best point; the base's own ``refit`` stays."""
+    """Return the base recipe at the best point, with the base's own ``refit``."""
     spread = "" if best.accuracy_se is None else f" +- {100 * best.accuracy_se:.1f}"
     finished = sum(trial.status != "running" for trial in result.trials)
     summary = (
@@ -247,7 +247,7 @@ def _need_optuna() -> None:
 
 
 def _refuse_old_journal(folder: Path) -> None:
-    """Raise UsageError for a sweep of 0.1.0, which has another journal format."""
+    """Raise UsageError for a sweep of 0.1.0, whose journal has a different format."""
     for path in (folder / OLD_JOURNAL, folder / JOURNAL):
         if path.is_file():
             with path.open("rb") as file:

@@ -19,7 +19,7 @@ SIZES = (28, 32, 64)
 """Candidate image sizes; the checks use the first one that the backbone accepts."""
 CLASSES = 10
 TOLERANCE = 1e-3
-"""Tolerance for logits computed in another order, relative to the largest logit."""
+"""Tolerance for logits computed in a different order, relative to the largest logit."""
 
 
 def forward(subject: Subject) -> None:
@@ -42,7 +42,7 @@ def forward(subject: Subject) -> None:
 
 
 def other_shapes(subject: Subject) -> str | None:
-    """Supports or rejects three channels, seven classes and another image size.
+    """Supports or rejects three channels, seven classes and a different image size.
 
     Rejection means UsageError.
     """
@@ -81,10 +81,10 @@ def options(subject: Subject) -> None:
 
 
 def gradient(subject: Subject) -> None:
-    """A gradient reaches exactly the parameters that require one.
+    """A gradient reaches all parameters that require one, and no others.
 
-    Adds noise, since some branches are initialised to zero, and runs three batches, since random
-    layers may skip a branch.
+    The check adds noise, since some branches are initialised to zero, and runs three batches, since
+    random layers may skip a branch.
     """
     net, size = _fresh(subject)
     net.train()
@@ -126,7 +126,7 @@ def determinism(subject: Subject) -> None:
 
 
 def state(subject: Subject) -> None:
-    """A checkpoint restores equal logits in a model with another seed."""
+    """A checkpoint restores equal logits in a model with a different seed."""
     net, size = _fresh(subject)
     net.train()(_images(4, size))  # updates running averages
     saved = through_checkpoint(net.state_dict())
@@ -139,7 +139,7 @@ def state(subject: Subject) -> None:
 
 
 def initialize(subject: Subject) -> None:
-    """With the fact data_init, initialize(images) exists and is deterministic."""
+    """With the metadata data_init, initialize(images) exists and is deterministic."""
     net, size = _fresh(subject)
     method = getattr(net, "initialize", None)
     if not subject.facts.get("data_init"):
@@ -164,7 +164,7 @@ def initialize(subject: Subject) -> None:
 def prunable(subject: Subject) -> str | None:
     """If declared prunable, half of the channels can be pruned and the plan rebuilds the model.
 
-    Same as ``oraclezoo prune``, without fine-tuning.
+    The check prunes like ``oraclezoo prune``, without fine-tuning.
     """
     if not subject.facts.get("prunable"):
         skip("it is not declared prunable")

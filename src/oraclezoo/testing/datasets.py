@@ -15,7 +15,7 @@ SPLITS = ("train", "validation", "test")
 LARGE = 5000
 """Number of images above which the checks may take more than ten seconds."""
 SHARED = 0.01
-"""Maximum share of images shared by two splits; real collections contain some duplicates."""
+"""Maximum fraction of images that two splits share; real collections contain some duplicates."""
 
 
 def splits(subject: Subject) -> str:
@@ -104,7 +104,7 @@ def access(subject: Subject) -> None:
 
 
 def description(subject: Subject) -> None:
-    """Classes, glyphs, flags and digests are valid and agree with the facts."""
+    """Classes, glyphs, flags and digests are valid and agree with the metadata."""
     dataset = _opened(subject)
     for name in SPLITS:
         dataset.split(name)
@@ -116,7 +116,7 @@ def description(subject: Subject) -> None:
     for flag in ("flip_keeps_label", "synthetic"):
         if not isinstance(getattr(dataset, flag), bool):
             fail(f"{flag} is {getattr(dataset, flag)!r}, not a bool")
-    fixed = subject.facts.get("train") is not None  # else it depends on the user's folder
+    fixed = subject.facts.get("train") is not None  # otherwise it depends on the user's folder
     if fixed and subject.facts.get("synthetic", dataset.synthetic) != dataset.synthetic:
         fail(f"its attribute synthetic is {dataset.synthetic}, which contradicts its facts")
     digests = dataset.sha256

@@ -42,7 +42,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Outcome of one check for one component, with an optional ``reason``."""
+    """Result of one check of one component, with an optional ``reason``."""
 
     kind: Kind | Literal["plugin"]
     name: str
@@ -56,7 +56,7 @@ def target(subject: Subject) -> None:
     factory = subject.spec.load()
     try:
         signature = inspect.signature(factory)
-    except (TypeError, ValueError):  # a class in C: the other checks build it
+    except (TypeError, ValueError):  # a class in C: other checks build it
         return
     positional, keyword = CONTRACT[subject.spec.kind]
     names = [option.name for option in subject.spec.options]
@@ -163,7 +163,7 @@ def check(
 
 
 def judge(check: Check, subject: Subject) -> Verdict:
-    """Run one check. Any exception of the component is a failure with that reason."""
+    """Run one check. Any exception of the component becomes a failure with that reason."""
     try:
         with torch.random.fork_rng([]), warnings.catch_warnings(), preserved([], randomness=False):
             warnings.simplefilter("ignore")
@@ -175,7 +175,7 @@ def judge(check: Check, subject: Subject) -> Verdict:
         return _verdict(check, subject, "fail", str(error))
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a component may raise anything, SystemExit too
+    except BaseException as error:  # a component may raise anything, even SystemExit
         text = " ".join(str(error).split())[:300]
         return _verdict(check, subject, "fail", f"{type(error).__name__}: {text}")
     return _verdict(check, subject, "pass", remark or "")

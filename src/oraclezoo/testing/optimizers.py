@@ -117,7 +117,7 @@ def options(subject: Subject) -> str:
 
 
 def closure(subject: Subject) -> None:
-    """step() requires a closure exactly if the fact needs_closure is declared."""
+    """step() requires a closure if and only if the metadata needs_closure is declared."""
     net = _net()
     optimizer = _build(subject, net)
     _mode(subject, optimizer, "train")
@@ -135,7 +135,7 @@ def closure(subject: Subject) -> None:
 
 
 def train_eval(subject: Subject) -> str | None:
-    """train() and eval() exist exactly if the fact train_eval is declared, and are inverse."""
+    """train() and eval() exist if and only if train_eval is declared, and are inverse."""
     net = _net()
     optimizer = _build(subject, net)
     has = [callable(getattr(optimizer, name, None)) for name in ("train", "eval")]
@@ -216,7 +216,7 @@ def _loss(net: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def _mode(subject: Subject, optimizer: torch.optim.Optimizer, mode: str) -> None:
-    """Call train() or eval() if the fact train_eval is declared, as the engine does."""
+    """Call train() or eval() if the metadata train_eval is declared, as the engine does."""
     if subject.facts.get("train_eval"):
         getattr(optimizer, mode)()
 

@@ -18,7 +18,7 @@ LRS = (0.1, 0.5)
 TOTALS = (1, 2, 7, 60)
 """Training lengths in steps."""
 EXTRA = 20
-"""Steps after the end that are also checked."""
+"""Number of steps after the end that are also checked."""
 PER_EPOCH = 5
 LOSSES = (1.0, 0.5, 0.6, 0.6, 0.6, 0.4)
 """Cyclic validation losses for schedulers that step on a metric."""
@@ -27,7 +27,7 @@ LOSSES = (1.0, 0.5, 0.6, 0.6, 0.6, 0.4)
 def bounds(subject: Subject) -> str:
     """Learning rates are finite and within [0, lr_peak times the optimizer's], also after the end.
 
-    Checks trainings of 1 to 60 steps. The fact lr_peak defaults to 1.
+    Checks training runs of 1 to 60 steps. The metadata lr_peak defaults to 1.
     """
     peak = float(subject.facts.get("lr_peak") or 1.0)
     low, high = math.inf, 0.0
@@ -105,7 +105,7 @@ def determinism(subject: Subject) -> None:
 
 
 def metric(subject: Subject) -> None:
-    """step() takes a metric exactly if the fact metric is declared."""
+    """step() takes a metric if and only if the metadata metric is declared."""
     optimizer = _optimizer()
     scheduler = _build(subject, optimizer, 12)
     optimizer.step()

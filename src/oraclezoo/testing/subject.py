@@ -1,4 +1,4 @@
-"""The component under test, and the outcomes of checks."""
+"""The component under test, and the results of checks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SEED = 20260000
 
 
 class ViolationError(Exception):
-    """Contract violation, described in one line."""
+    """Contract violation, with a one-line description."""
 
 
 class SkippedError(Exception):
-    """Check that does not apply, with the reason in one line."""
+    """Check that does not apply, with a one-line reason."""
 
 
 def fail(reason: str) -> NoReturn:
@@ -66,6 +66,6 @@ def through_checkpoint(state: Any) -> Any:
 
 
 def listed(names: list[str]) -> str:
-    """Format up to three names and the number of others."""
+    """Format up to three names and the number of further ones."""
     more = len(names) - 3
     return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")

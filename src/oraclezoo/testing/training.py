@@ -1,4 +1,4 @@
-"""Conformance check of all components that train: one real training step, as a user takes it."""
+"""Conformance check of all components that train: one training step through the public API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oraclezoo.recipe.sections import COMPONENTS
 from oraclezoo.testing.subject import Subject, fail
 
 BATCH = 16
-"""Batch size, number of training images and of validation images."""
+"""Batch size, number of training images, and number of validation images."""
 CLASSES = 4
 SIZES = (28, 32, 64)
 """Candidate image sizes; the check uses the first one that the components accept."""

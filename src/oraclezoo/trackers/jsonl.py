@@ -19,8 +19,8 @@ class JsonLines:
     """Appends ``start``, ``log``, ``artifact`` and ``finish`` lines, each with time and run.
 
     Each line is one write in append mode, so that several runs can share a file. ``start`` contains
-    the configuration, ``artifact`` size in bytes and SHA-256 of a file, one line per file of a
-    folder.
+    the configuration. ``artifact`` contains the size in bytes and SHA-256 of a file; a folder gets
+    a line per file.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class JsonLines:
         self.path = folder / FILE if path is None else Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if path is None and not config.get("resumed_step"):
-            self.path.unlink(missing_ok=True)  # from a run that this one replaces
+            self.path.unlink(missing_ok=True)  # from an earlier run in the same folder
         self._append("start", config=dict(config))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:

@@ -1,6 +1,6 @@
-"""Specs of the built-in trackers. Light: a tracker is imported when it starts.
+"""Specs of the built-in trackers. Cheap to import: a tracker is imported when it starts.
 
-Fact ``needs``: requirements, as text.
+Metadata ``needs``: requirements, as text.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class TensorBoard:
             ) from error
         events, resumed = folder / FOLDER, int(config.get("resumed_step", 0))
         if not resumed:
-            shutil.rmtree(events, ignore_errors=True)  # from a run that this one replaces
-        torch_side: Any = tensorboard  # untyped
+            shutil.rmtree(events, ignore_errors=True)  # from an earlier run in the same folder
+        torch_side: Any = tensorboard  # without type annotations
         # TensorBoard hides events after the step from which the run resumes
         first = resumed + 1 if resumed else None
         self.writer = torch_side.SummaryWriter(str(events), purge_step=first)

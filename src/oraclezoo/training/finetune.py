@@ -27,9 +27,9 @@ from oraclezoo.recipe.resolve import resolve
 LR_SCALE = 1.0
 """Learning rates of fine-tuning, relative to the recipe's.
 
-The recipe's own are best, as in learning rate rewinding (Renda et al. 2020, arXiv:2003.02389): in
-cross-validation (``benchmarks/studies/finetuning.py``), halving them costs more accuracy the more
-channels are pruned.
+The recipe's own learning rates are best, as in learning rate rewinding (Renda et al. 2020,
+arXiv:2003.02389): in cross-validation (``benchmarks/studies/finetuning.py``), halving them costs
+more accuracy as more channels are pruned.
 """
 
 
@@ -52,7 +52,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class FineTuned:
-    """Cost and result of one fine-tuning."""
+    """Cost and result of a fine-tuning run."""
 
     epochs: int
     examples: int
@@ -62,11 +62,11 @@ class FineTuned:
 
 
 def recipe_of(source: Model | Run | str | Path, model: Model, registry: Registry) -> Recipe:
-    """Return the recipe that a model was trained with.
+    """Return a model's training recipe.
 
     Args:
-        source: What the model was opened from; a run holds its recipe.
-        model: The model; its card holds a recipe, or name and hash of one from oraclezoo.
+        source: The source of the model; a run holds its recipe.
+        model: The model; its card holds a recipe, or the name and hash of a bundled one.
         registry: Registry of components.
 
     Raises:
@@ -94,8 +94,8 @@ def milder(recipe: Recipe, tuning: Tuning, registry: Registry) -> Recipe:
     """Return the recipe of fine-tuning: the model's own, with changes.
 
     Learning rates are multiplied by ``lr_scale`` and decay linearly to zero (they stay constant for
-    an optimizer that needs no schedule). The number of epochs is that of ``tuning``. There is no
-    training on validation images, no pre-training and no teacher but the original model.
+    an optimizer that needs no schedule). ``tuning`` sets the number of epochs. Validation images,
+    pre-training and teachers other than the original model are not used.
     """
     resolved = resolve(recipe, registry)
     optimizer = resolved.optimizer
@@ -144,10 +144,10 @@ def finetune(
     Args:
         module: The model to fine-tune; it is not changed.
         recipe: The recipe.
-        data: Images on the device that is used.
+        data: Images on the training device.
         registry: Registry of components.
         seed: Seed of data order and augmentation.
-        checkpoint: Where the state is saved, and whether training continues from it.
+        checkpoint: Folder of the saved state, and whether training continues from it.
         teacher: Teacher for the distillation loss, used without gradients.
         callbacks: Functions to call.
 

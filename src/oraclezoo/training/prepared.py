@@ -1,4 +1,4 @@
-"""A resolved recipe with its data set opened and its training images on the device."""
+"""A resolved recipe with its opened data set, and its training images on the device."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from oraclezoo.recipe import Recipe
 
 @dataclass(frozen=True)
 class Prepared:
-    """What training runs of a recipe share, whatever their seed.
+    """Inputs shared by all training runs of a recipe, whatever their seed.
 
     Attributes:
         recipe: The resolved recipe, without ``[compress]``.
         registry: Registry of the components that the recipe names.
-        execution: Where and how to train.
+        execution: Device and execution settings.
         device: The device of ``execution``.
         dataset: The opened data set.
         data: Its training and validation images, on the device or streamed to it.
@@ -43,7 +43,7 @@ class Prepared:
 
     @property
     def shape(self) -> dict[str, int]:
-        """Input and output sizes of the backbone, as its factory takes them."""
+        """Input and output sizes of the backbone, as arguments of its factory."""
         return {
             "in_chans": 1,
             "num_classes": len(self.dataset.classes),
@@ -67,11 +67,11 @@ class Prepared:
         return build.build_steppers(self.recipe, self.registry, self.data, model)
 
     def provenance(self, seed: int) -> Provenance:
-        """Return what identifies a run of this recipe."""
+        """Return the inputs that identify a run of this recipe."""
         return provenance(self.recipe, self.registry, self.dataset, self.execution, seed)
 
     def card(self, seed: int) -> Card:
-        """Return the card of a model that is trained at a seed."""
+        """Return the model card of a run with a seed."""
         recipe, dataset, origin = self.recipe, self.dataset, self.provenance(seed)
         options = dict(recipe.backbone.options)
         options.pop("pretrained", None)  # the trained weights replace them
@@ -110,7 +110,7 @@ def prepare(
 ) -> Prepared:
     """Open the data set of a resolved recipe and load its training and validation images.
 
-    Raises DataError if the data set is missing or cannot be trained on.
+    Raises DataError if the data set is missing or unsuitable for training.
     """
     device, limit = execution.torch_device(), execution.stream_limit()
     dataset = build.open_dataset(recipe, registry, execution.data_dir, progress, limit)

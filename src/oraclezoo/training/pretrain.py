@@ -1,4 +1,4 @@
-"""Pre-training: the recipe's model is trained on another track first."""
+"""Pre-training of the recipe's model on a different track."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def pretrain(
 ) -> Pretraining:
     """Train ``model`` in place on the track of ``[pretrain]`` for its number of epochs.
 
-    Images are standardised with the statistics of the recipe's own track. Optimizer and scheduler
-    are new, and are used for the pre-training alone.
+    Images are standardised with the statistics of the recipe's own track. Pre-training uses a
+    separate optimizer and scheduler.
 
     Args:
         prepared: The recipe and its own data.
         model: The model, on the device.
         seed: Seed of the run.
-        checkpoint: The run's folder; the pre-training keeps its state in a subfolder.
+        checkpoint: The run's folder; pre-training keeps its state in a subfolder.
         callbacks: ``should_stop`` and ``progress`` are used.
 
     Returns:
-        The record of the pre-training.
+        The record of pre-training.
 
     Raises:
-        UsageError: The track has fewer classes or another image size.
+        UsageError: The track has fewer classes or a different image size.
     """
     recipe, settings, data = prepared.recipe, prepared.recipe.pretrain, prepared.data
     changes = {

@@ -1,4 +1,4 @@
-"""A run folder while it is being trained: its record, its metrics and its trackers."""
+"""A run folder during training: its record, metrics and trackers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Session:
         tracking: Its trackers.
         pretrained: Record of pre-training.
         taught: Record of teachers.
-        concurrent: Number of seeds in its stack; None for a separate training.
+        concurrent: Number of seeds in its stack; None for a separate training run.
     """
 
     prepared: Prepared
@@ -69,7 +69,7 @@ class Session:
         before = self.run.record if resumed else None
         self._prepare_folder(trainer.progress.epoch if resumed else None)
         concurrent, strategy = self.concurrent, None if self.concurrent is None else STACKED
-        if before is not None and concurrent is None:  # no timed benchmark may use its time
+        if before is not None and concurrent is None:  # timed benchmarks must not use its time
             concurrent, strategy = before.concurrent, before.strategy
         self.run.write(
             RunRecord(
@@ -135,7 +135,7 @@ class Session:
         return self.run
 
     def _outcome(self) -> Outcome:
-        """Return the totals of the training, with pre-training and teachers."""
+        """Return the totals of the training run, with pre-training and teachers."""
         trainer, progress = self.trainer, self.trainer.progress
         earlier = [each for each in (self.pretrained, self.taught) if each is not None]
         held_out = not trainer.recipe.data.refit
@@ -163,7 +163,7 @@ class Session:
 
 @contextmanager
 def recording_failure(sessions: Iterable[Session]) -> Iterator[None]:
-    """Record an exception in the runs that ``sessions`` then holds, and let it propagate."""
+    """Record an exception in the runs that ``sessions`` holds at that time, and re-raise it."""
     try:
         yield
     except BaseException as error:

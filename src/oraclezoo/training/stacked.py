@@ -31,7 +31,7 @@ class SeedCallbacks:
     Attributes:
         on_epoch: Called with a seed and the metrics of its epoch.
         on_diverged: Called with a seed that diverged; its run is not returned.
-        should_stop: Called after each step; True saves the state of all seeds and ends.
+        should_stop: Called after each step; True saves the state of all seeds and stops.
         warn: Called with one line of text, e.g. if a tracker fails.
     """
 
@@ -52,16 +52,16 @@ def train(
     stack_size: int | None = None,
     callbacks: SeedCallbacks | None = None,
 ) -> list[Run]:
-    """Train a recipe at several seeds as one stack.
+    """Train a recipe with several seeds as a stack.
 
-    Each seed leaves a run folder as a separate training does; ``together`` in its ``run.json`` is
-    the size of the stack.
+    Each seed produces the same run folder as a separate training run; ``together`` in its
+    ``run.json`` is the size of the stack.
 
     Args:
         recipe: The recipe; it is resolved here.
         seeds: The seeds.
         registry: Registry of components.
-        execution: Where and how to train; ``torch.compile`` is not used.
+        execution: Device and execution settings; ``torch.compile`` is not used.
         out: Folder for run folders.
         resume: Seeds that continue from the checkpoint in their folder, if there is one. Seeds at
             different steps are trained in separate groups.
@@ -73,8 +73,8 @@ def train(
         The finished runs, in the order of ``seeds``.
 
     Raises:
-        CannotStackError: The seeds must be trained one by one. Raised before any folder is changed
-            if that can be known.
+        CannotStackError: The seeds must be trained one by one. Raised before any folder is changed,
+            if possible.
         OracleZooError: As :func:`oraclezoo.train`.
     """
     callbacks = callbacks or SeedCallbacks()
@@ -138,7 +138,7 @@ def _begin(
     run = Run(trainer.folder)
     try:
         resumed = resume and trainer.resume()
-    except ResultError:  # a broken checkpoint counts as none
+    except ResultError:  # ignore a broken checkpoint
         resumed, trainer = False, _trainer(prepared, seed, out)
     tracking = Tracking(prepared.execution.trackers, prepared.registry, warn)
     session = Session(prepared, trainer, run, tracking, concurrent=of)
@@ -169,13 +169,14 @@ def _fit(group: list[Session], callbacks: SeedCallbacks) -> list[Run]:
 
 
 def marking(folder: Path, processes: int, should_stop: Callable[[], bool]) -> Callable[[], bool]:
-    """Wrap ``should_stop`` of a run beside others; it marks the run's record when it is called.
+    """Wrap the ``should_stop`` of a concurrent run, to mark the run's record when it is called.
 
-    It is called after a step and before a checkpoint, so that no timed benchmark reuses the run.
+    The trainer calls it after each step, before any checkpoint, so that no timed benchmark reuses
+    the run.
 
     Args:
         folder: The run folder.
-        processes: Number of trainings that run concurrently.
+        processes: Number of training runs that run concurrently.
         should_stop: The function to wrap.
     """
     marked: tuple[int, int] | None = None
@@ -193,7 +194,7 @@ def marking(folder: Path, processes: int, should_stop: Callable[[], bool]) -> Ca
 
 
 def _file_version(path: Path) -> tuple[int, int] | None:
-    """Return inode and modification time, which change if a file is replaced; None without it."""
+    """Return inode and modification time, which change if a file is replaced, or None."""
     try:
         status = path.stat()
     except FileNotFoundError:

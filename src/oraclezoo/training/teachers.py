@@ -1,4 +1,4 @@
-"""Teachers for distillation: models of the recipe that are trained before their student."""
+"""Teachers for distillation: models of the recipe, trained before their student."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def train_teachers(
     checkpoint: Checkpoint,
     train: Callable[[Recipe, int, Path], Run],
 ) -> Teachers:
-    """Train the recipe's teachers, each at a seed derived from ``seed``.
+    """Train the recipe's teachers, each with a seed derived from ``seed``.
 
-    Teachers are models of the same recipe without teachers, and see the same images.
+    Teachers are trained by the same recipe, without teachers of their own, on the same images.
 
     Args:
         prepared: Recipe and data of the student.
         seed: Seed of the student.
-        checkpoint: The student's folder; runs of teachers in it are continued on resume.
-        train: Trains a recipe at a seed into a folder, or continues a run there.
+        checkpoint: The student's folder; on resume, unfinished runs of teachers in it continue.
+        train: Trains a recipe with a seed into a folder, or continues a run there.
     """
     recipe = prepared.recipe
     folder = checkpoint.folder / FOLDER

@@ -26,13 +26,13 @@ from oraclezoo.plugins.registry import Registry
 from oraclezoo.specs import Value
 
 Trackers = str | Iterable[str] | Mapping[str, Mapping[str, object]]
-"""Names (separated by commas, or several), or a mapping of names to options."""
+"""Names (separated by commas, or in a sequence), or a mapping of names to options."""
 
 PATIENCE_S = 120.0
 """Time limit for starting a tracker, and for the metrics of an epoch."""
 
 LAST_PATIENCE_S = 600.0
-"""Time limit for a file and for the end: the model may have to be uploaded."""
+"""Time limit for a file and for the end, since the model may have to be uploaded."""
 
 
 def choose(trackers: Trackers, registry: Registry) -> dict[str, dict[str, Value]]:
@@ -100,7 +100,7 @@ class Tracking:
         self._all("log", lambda tracker: tracker.log(record.step, values), PATIENCE_S)
 
     def end(self) -> None:
-        """Pass on the model of a finished run and end all trackers; a second call does nothing."""
+        """Pass a finished run's model to all trackers and end them; a second call does nothing."""
         if self._run is None or not self._running:
             return
         status = self._run.record.status
@@ -145,7 +145,7 @@ class _Caller:
     def __init__(self, name: str) -> None:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._results: SimpleQueue[str] = SimpleQueue()
-        # a daemon, so that a tracker that never returns does not keep the program running
+        # a daemon, so that a tracker that never returns does not block the exit
         Thread(target=self._work, name=f"tracker {name}", daemon=True).start()
 
     def begin(self, create: Callable[[], Tracker]) -> None:
@@ -173,7 +173,7 @@ class _Caller:
             try:
                 call()
                 self._results.put("")
-            except BaseException as error:  # a tracker may raise anything, SystemExit too
+            except BaseException as error:  # a tracker may raise anything, even SystemExit
                 text = " ".join(str(error).split())[:200]
                 expected = isinstance(error, OracleZooError)
                 self._results.put(text if expected else f"{type(error).__name__}: {text}")
@@ -199,7 +199,7 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def figures(record: Epoch) -> dict[str, float]:
-    """Return the metrics of an epoch by their tracker names, without missing ones."""
+    """Return the metrics of an epoch, keyed by their tracker names, without missing ones."""
     names = {
         "epoch": "epoch",
         "lr": "train/lr",

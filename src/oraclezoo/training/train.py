@@ -1,4 +1,4 @@
-"""Training of one recipe at one seed, into a run folder."""
+"""Training of one recipe with one seed, into a run folder."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Run:
-    """Train a recipe at one seed and save the run in a folder under ``out``.
+    """Train a recipe with one seed and save the run in a folder under ``out``.
 
-    ``[compress]`` of the recipe is ignored: :func:`oraclezoo.bench` compresses trained runs.
+    The recipe's section ``[compress]`` is ignored: :func:`oraclezoo.bench` compresses trained runs.
 
     Args:
         recipe: A recipe, its name, or the path of a TOML file.
-        data_dir: Folder with the data set's files; None for the default places.
+        data_dir: Folder with the data set's files; None for the default folders.
         seed: Seed of initial weights, data order, augmentation and dropout.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
         out: Folder for run folders.
-        resume: Continue the run from its checkpoint; a finished run is returned as it is.
+        resume: Continue the run from its checkpoint; a finished run is returned unchanged.
         overwrite: Replace a run in the same folder.
         stream_above: Size in bytes, or text such as ``"512MB"``, above which the images of a split
             are streamed from their file; by default half of the free memory. Results are the same.
         compile: Use of ``torch.compile``: ``"on"``, ``"off"`` or ``"auto"`` (long runs on CUDA).
-        deterministic: Use deterministic algorithms, so that weights are the same on a GPU too.
+        deterministic: Use deterministic algorithms, so that weights are reproducible on a GPU too.
         profile: Write ``trace.json`` and ``profile.json`` of a few steps to the run folder, or to
             this folder.
         trackers: Names of experiment trackers, or a mapping of names to options. A tracker that
@@ -78,8 +78,8 @@ def train(
 
     Raises:
         UsageError: An option is invalid, or the folder holds a run.
-        DataError: The data set is missing or cannot be used.
-        PluginError: A component breaks its contract.
+        DataError: The data set is missing or unusable.
+        PluginError: A component violates its contract.
         ResultError: A folder cannot be read or written.
         DivergedError: The loss is no longer finite.
         OutOfMemoryError: A batch does not fit into memory.
@@ -109,9 +109,10 @@ def train(
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a run is saved, and what happens to a run that is already there.
+    """Folder of a run, and how to treat an existing run there.
 
-    ``profile`` is False, True for a profile in the run folder, or another folder for it.
+    ``profile`` is False for no profile, True for a profile in the run folder, or the path of a
+    different folder.
     """
 
     out: Path
@@ -120,7 +121,7 @@ class Destination:
     profile: bool | Path = False
 
     def run(self, recipe: Recipe, seed: int) -> Run:
-        """Return the run of a recipe at a seed; its folder may not exist yet."""
+        """Return the run of a recipe and a seed; its folder may not exist yet."""
         return Run(self.out / folder_name(recipe, seed))
 
     def traces(self, run: Run) -> Path | None:
@@ -160,7 +161,7 @@ def _train(
     destination: Destination,
     callbacks: Callbacks,
 ) -> Run:
-    """Train in a folder that is locked."""
+    """Train in a locked folder."""
     run = destination.run(recipe, seed)
     exists = (run.folder / "run.json").is_file()
     if exists and not (destination.resume or destination.overwrite):
@@ -224,7 +225,7 @@ def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Ca
 
 
 def fit(session: Session, callbacks: Callbacks) -> None:
-    """Train an open run to its end, or record in it why training ended early."""
+    """Train an open run to its end, or record the reason why training ended early."""
 
     def on_epoch(epoch: Epoch) -> None:
         session.log(epoch)

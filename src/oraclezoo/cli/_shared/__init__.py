@@ -1,1 +1,1 @@
-"""What several commands share: options, output, progress."""
+"""Code shared by several commands: options, output, progress."""

@@ -28,7 +28,7 @@ class App:
 
     @cached_property
     def registry(self) -> Registry:
-        """Registry of this installation; with ``--strict`` a quarantine raises PluginError."""
+        """Registry of this installation; raises PluginError for ``--strict`` and a quarantine."""
         from oraclezoo.plugins.registry import build_registry
 
         with stdout_to_stderr():
@@ -86,7 +86,7 @@ def _stderr() -> IO[str]:
 
 
 class _Closable:
-    """A stream that ignores writes to a closed terminal, so that work ends by the signal instead.
+    """A stream that ignores writes to a closed terminal, so that the signal ends the command.
 
     The system fails such writes with EIO, perhaps before Python has handled SIGHUP.
     """
@@ -119,7 +119,7 @@ def _ignoring_closed_terminal() -> Iterator[None]:
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print aligned columns, truncated to the terminal's width.
 
-    Does not use Rich: importing its tables takes as long as ``oraclezoo list`` is allowed to run.
+    Does not use Rich, because importing its tables takes as long as ``oraclezoo list`` may run.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     try:

@@ -20,7 +20,7 @@ RENAMED_OPTIONS = {
     "--dest": "--out",
     "--folder": "--out",
 }
-"""Options of version 0.1 and their current names, for error messages only."""
+"""Options of version 0.1 and their current names, for error messages."""
 
 
 class LazyGroup(click.Group):
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. SystemExit and the like come from components, since click uses its own."""
+        """Run a command; a SystemExit is a component's, since click uses its own exceptions."""
         try:
             return super().invoke(ctx)
         except (Exception, KeyboardInterrupt):
@@ -143,7 +143,7 @@ def _named(error: BaseException) -> OracleZooError | None:
 
 
 def _is_output_broken() -> bool:
-    """Return whether what was printed cannot be written, as on a full disk."""
+    """Return whether stdout cannot be written, as on a full disk."""
     try:
         sys.stdout.flush()
     except OSError:

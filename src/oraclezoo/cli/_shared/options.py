@@ -227,7 +227,7 @@ def chosen_trackers(
 
 
 def overrides(assigned: tuple[str, ...], track: str | None = None) -> dict[str, object]:
-    """Return recipe overrides: environment (ORACLEZOO_<SECTION>__<KEY>), then command line."""
+    """Return recipe overrides from ORACLEZOO_<SECTION>__<KEY> variables, then the command line."""
     from oraclezoo.recipe import from_environment, parse_assignments
 
     changes = {**from_environment(os.environ), **parse_assignments(assigned)}

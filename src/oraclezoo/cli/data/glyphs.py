@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from oraclezoo.cli._shared import options
@@ -80,4 +82,4 @@ def command(
     if as_json:
         emit_json("oraclezoo/glyphs/1", {"folder": out, **record.to_json_dict()})
         return
-    click.echo(f"{out}\nuse it with --track idx --data-dir {out}")
+    click.echo(f"{out}\nuse it with {shlex.join(['--track', 'idx', '--data-dir', str(out)])}")

@@ -34,12 +34,12 @@ def choose(
 
     Args:
         groups: The coupled channels of a network.
-        scores: Importance of each channel, float64 ``(size,)`` for each group; a group with None
-            is left whole.
+        scores: Importance of each channel, float64 ``(size,)`` for each group; a group with None is
+            not pruned.
         strength: Fraction of the blocks to remove.
-        scope: Groups that are ranked together: ``uniform`` ranks each group alone, ``global`` all
-            groups, ``isomorphic`` those of the same structure (Fang et al. 2024,
-            arXiv:2407.04616).
+        scope: Groups that are ranked together: ``uniform`` ranks each group separately, ``global``
+            all groups together, ``isomorphic`` groups of the same structure together (Fang et al.
+            2024, arXiv:2407.04616).
         round_to: Size of a block.
     """
     pools: dict[object, list[tuple[float, int, int]]] = {}

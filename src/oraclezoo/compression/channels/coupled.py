@@ -1,4 +1,4 @@
-"""Coupled channels: parts of tensors that must be pruned together, from torch-pruning's graph.
+"""Coupled channels: tensor slices that must be pruned together, from torch-pruning's graph.
 
 Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, arXiv:2301.12900.
 """
@@ -37,7 +37,7 @@ class Cut:
 class Group:
     """``size`` channels that are each removed from all layers of the group or from none.
 
-    ``name`` is the layer that the group was found by.
+    ``name`` is the layer at which tracing found the group.
     """
 
     name: str
@@ -52,21 +52,21 @@ class Group:
 
 @dataclass(frozen=True)
 class Coupled:
-    """The groups of a network, and the layers that are left whole with the reason for each."""
+    """The groups of a network, and the layers that are not pruned, with the reason for each."""
 
     groups: tuple[Group, ...]
     whole: dict[str, str]
 
 
 class _LeaveWholeError(Exception):
-    """A group must be left whole; the message is the reason."""
+    """A group cannot be pruned; the message is the reason."""
 
 
 def coupled(module: nn.Module, image: Tensor) -> Coupled:
     """Find the coupled channels of a network by a forward pass over ``image`` ``(1, C, H, W)``.
 
     The outputs of the classifier, frozen layers, and groups with a layer of unsupported type are
-    left whole. The module is not changed.
+    not pruned. The module is not changed.
 
     Raises:
         UsageError: The module cannot be traced.
@@ -100,7 +100,7 @@ def coupled(module: nn.Module, image: Tensor) -> Coupled:
 
 
 def _last_layers(net: nn.Module, image: Tensor) -> set[str]:
-    """Return the layers whose output becomes the logits without passing another layer."""
+    """Return the layers whose output reaches the logits without passing through another layer."""
     layer_of: dict[Any, str] = {}
 
     def record(name: str) -> Any:
@@ -254,7 +254,7 @@ def _attention(parts: list[Any], net: nn.Module) -> Group | None:
 
 
 def _is_plain(form: Any) -> bool:
-    """Return whether it is a timm attention with one matrix for q, k and v and no norms or gate."""
+    """Return whether a module is a timm attention with a single qkv matrix and no norms or gate."""
     needs = ("qkv", "proj", "head_dim", "attn_dim", "scale", "q_norm", "k_norm", "norm")
     if not all(hasattr(form, key) for key in needs) or getattr(form, "gate", None) is not None:
         return False

@@ -1,6 +1,6 @@
 """Pruning plans: the channels removed from each tensor, as JSON, and their application.
 
-A pruned network is rebuilt from its spec and its plan alone, without tracing its graph again.
+A pruned network is rebuilt from its spec and its plan, without tracing its graph again.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Place = tuple[str, int]
 class Plan:
     """Indices removed from each dimension of each tensor of the unpruned network, ascending.
 
-    ``sizes`` are the lengths of the dimensions before, ``attributes`` the attributes of the layers
-    after, and ``versions`` those of the libraries that made the plan.
+    ``sizes`` holds the lengths of the dimensions before pruning, ``attributes`` the attributes of
+    the layers after it, and ``versions`` the versions of the libraries that made the plan.
     """
 
     gone: Mapping[Place, tuple[int, ...]]
@@ -37,7 +37,7 @@ class Plan:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry of a model's card; places that lose the same channels share a cut."""
+        """Return the entry of a model's card; dimensions that lose equal channels share a cut."""
         cuts = [
             {"tensors": [list(place) for place in places], "of": of, "gone": list(indices)}
             for (indices, of), places in self._by_indices().items()
@@ -64,7 +64,7 @@ class Plan:
         Works on device ``meta`` too.
 
         Raises:
-            ResultError: The plan was made for another network; discard ``module``.
+            ResultError: The plan was made for a different network; discard ``module``.
         """
         tensors = _tensors(module)
         for (name, dim), size in self.sizes.items():
@@ -86,7 +86,7 @@ class Plan:
         return module
 
     def then(self, later: Plan) -> Plan:
-        """Combine this plan with a ``later`` one, made for the network that this one leaves."""
+        """Combine this plan with a ``later`` one, made for the network after this pruning."""
         gone, sizes = dict(self.gone), {**later.sizes, **self.sizes}
         for place, indices in later.gone.items():
             before = set(self.gone.get(place, ()))
@@ -130,7 +130,7 @@ def _cut(module: nn.Module, gone: Mapping[Place, tuple[int, ...]]) -> dict[str, 
 
 
 def _take(tensor: Tensor, kept: Mapping[int, list[int]]) -> Tensor:
-    """Return the part of a tensor at the kept indices of some dimensions."""
+    """Return a tensor restricted to the kept indices of some dimensions."""
     part = tensor.detach()
     for dim, indices in kept.items():
         part = part.index_select(dim, torch.tensor(indices, device=part.device))
@@ -159,7 +159,7 @@ def _update_layers(module: nn.Module, touched: set[str]) -> Iterator[tuple[str, 
 
 
 def _sizes(layer: nn.Module) -> dict[str, Any]:
-    """Return the attributes of a layer that follow from its weights."""
+    """Return the attributes of a layer that follow from the shapes of its weights."""
     if isinstance(layer, nn.Conv2d):
         outs, ins = layer.weight.shape[:2]
         if layer.groups == layer.in_channels and ins == 1 and layer.groups > 1:
@@ -181,7 +181,7 @@ def _sizes(layer: nn.Module) -> dict[str, Any]:
 
 
 def _attention(layer: nn.Module) -> dict[str, Any]:
-    """Return the widths and the scale of timm's attention that follow from its weights."""
+    """Return the widths and scale of timm's attention that follow from its weights."""
     parts: Any = layer
     if not all(hasattr(layer, key) for key in ("num_heads", "head_dim", "attn_dim", "scale")):
         return {}

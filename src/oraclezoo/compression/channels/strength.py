@@ -1,4 +1,4 @@
-"""Bisection over the strength of a pruning, for a network to meet a target cost."""
+"""Bisection over the pruning strength, to meet a target cost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def find(
         scores: Importance of each channel, float64 ``(size,)`` for each group, or None.
         target: Maximum cost.
         cost: Returns the cost of a pruned copy; called once for each structure.
-        scope: See :func:`oraclezoo.compression.channels.choose.choose`; so is ``round_to``.
+        scope: See :func:`oraclezoo.compression.channels.choose.choose`, also for ``round_to``.
         round_to: Channels in a block.
 
     Raises:
@@ -86,8 +86,8 @@ def find(
 def _between(weak: Choice, enough: Choice, strength: float, target: float, try_: Try) -> Solution:
     """Move from a choice that is too weak to one that is sufficient, one group at a time.
 
-    Because of rounding, many groups can lose channels at the same strength, and together overshoot
-    the target.
+    Because of rounding, many groups can lose channels at the same strength, which may overshoot the
+    target.
     """
     best = try_(enough, strength)
     current = list(weak)

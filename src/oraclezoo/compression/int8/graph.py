@@ -1,4 +1,4 @@
-"""Nodes of an ONNX graph that int8 quantization covers, and those that stay in float."""
+"""Selection of the nodes of an ONNX graph to quantize to int8 or to keep in float."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def outside(graph: onnx.GraphProto) -> list[str]:
 
 
 def serving(graph: onnx.GraphProto, names: Iterable[str]) -> list[str]:
-    """Return the names of nodes without weights whose results only reach the layers ``names``.
+    """Return the names of weightless nodes whose results reach only the layers ``names``.
 
-    Their output reaches no other layer first, so quantizing them would gain nothing.
+    Since no other layer reads them first, quantizing them would gain nothing.
     """
     weighted, selected = {node.name for node in layers(graph)}, set(names)
     next_layers: dict[str, set[str]] = {}  # the first layers after each tensor, on each path
@@ -47,7 +47,7 @@ def serving(graph: onnx.GraphProto, names: Iterable[str]) -> list[str]:
 
 
 def _reached(nodes: Iterable[onnx.NodeProto], start: set[str], *, forwards: bool) -> set[str]:
-    """Return the nodes after those of ``start``, or before them; ``nodes`` are in that order."""
+    """Return the names of nodes after ``start``, or before it; ``nodes`` are in that order."""
     tensors: set[str] = set()
     names = set()
     for node in nodes:

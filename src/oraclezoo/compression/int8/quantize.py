@@ -39,7 +39,7 @@ _METHODS = dict(
 )
 
 OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
-"""Operators that are computed on integers: layers, and operators between them."""
+"""Operators that run on integers: layers, and operators between them."""
 
 PERCENTILE = 99.99
 """Percentage of an activation's values within its range under percentile calibration."""
@@ -49,8 +49,9 @@ PERCENTILE = 99.99
 class Prepared:
     """A float graph ready to be quantized: shapes inferred, norms folded, nodes named.
 
-    ``ranges`` are the ranges of the activations on the calibration images; ``outside`` names the
-    nodes that always stay in float, ``layers`` those with weights, in order.
+    ``ranges`` holds the ranges of the activations on the calibration images, ``outside`` the names
+    of the nodes that always stay in float, and ``layers`` those of the nodes with weights, in
+    order.
     """
 
     model: onnx.ModelProto
@@ -170,7 +171,7 @@ def _simplified(content: bytes, folder: Path) -> onnx.ModelProto:
 
 
 def matching(names: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the names that match a shell-like pattern; UsageError if a pattern matches none."""
+    """Return the names that match shell-like patterns. UsageError if a pattern matches none."""
     from fnmatch import fnmatchcase
 
     every = list(names)

@@ -15,7 +15,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer, its operator, and the divergence in nats when it alone is quantized."""
+    """A layer, its operator, and the divergence in nats if only this layer is quantized."""
 
     name: str
     operator: str
@@ -64,7 +64,7 @@ def divergences(
     keep_float: Sequence[str] = (),
     reduce_range: bool = False,
 ) -> dict[str, float]:
-    """Return the divergence of each candidate, quantized but for ``keep_float``, in nats.
+    """Return the divergence in nats of each candidate, quantized except for ``keep_float``.
 
     The other arguments are those of :func:`scan`.
     """
@@ -85,7 +85,7 @@ def scan(
     reduce_range: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Layer, ...]:
-    """Quantize each layer alone, and return the layers with the most sensitive first.
+    """Quantize each layer separately, and return the layers, the most sensitive first.
 
     Args:
         prepared: The float graph.

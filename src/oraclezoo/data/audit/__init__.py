@@ -36,7 +36,7 @@ def audit(
     Args:
         dataset: The data set.
         files: The files whose digests have been checked (:func:`published`).
-        progress: Receives lines of text about the progress.
+        progress: Called with progress messages.
 
     Returns:
         The report.
@@ -111,7 +111,7 @@ def unpublished(digests: Mapping[str, str], known: list[FileRow]) -> list[FileRo
 
     Args:
         digests: ``Dataset.sha256``.
-        known: Rows of files that have been checked, which are left out.
+        known: Rows of files that have been checked, which are omitted.
 
     Returns:
         A row per file.

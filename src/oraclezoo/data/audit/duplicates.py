@@ -14,14 +14,14 @@ NEAR_DISTANCE = 0.04
 """Distance up to which two images are near duplicates, regardless of other neighbours."""
 NEAR_RATIO = 0.3
 """Ratio of a distance to that of the fifth nearest image up to which two images are near
-duplicates, regardless of the distance: a form of the ratio test of Lowe (2004)."""
+duplicates, regardless of the distance: a variant of the ratio test of Lowe (2004)."""
 MIN_CONTRAST = CONTRAST_FLOOR
 """Contrast, gray levels, below which images are not compared."""
 FIFTH = 5
 VOTERS = 10
 """Number of nearest images that vote on a label."""
 AGAINST = 9
-"""Number of votes for one other label that make a label suspicious."""
+"""Number of equal votes for a different label that makes a label suspicious."""
 _QUANTILES = (0, 0.001, 0.01, 0.1, 0.5, 0.9)
 
 
@@ -34,8 +34,8 @@ def exact_duplicates(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.
 
     Returns:
         A finding per group of two or more images, serious if the group crosses splits or has more
-        than one label; and the index of the first image of every group, singletons included, int64
-        ``(G,)``.
+        than one label; and the index of the first image of every group, int64 ``(G,)``, where a
+        unique image is a group too.
     """
     groups: dict[bytes, list[int]] = defaultdict(list)
     for at, image in enumerate(pool.images):
@@ -63,7 +63,7 @@ def exact_duplicates(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.
 
 
 def ratios(neighbours: Neighbours) -> npt.NDArray[np.float32]:
-    """Return each distance divided by the smaller fifth-neighbour distance of the two images.
+    """Divide each distance by the smaller fifth-neighbour distance of the two images.
 
     Args:
         neighbours: Neighbours of N images.
@@ -117,10 +117,11 @@ def near_duplicates(
 def suspicious_labels(
     pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours
 ) -> list[Finding]:
-    """Find images whose neighbours agree on another label.
+    """Find images whose neighbours agree on a different label.
 
-    An image is suspicious if at least :data:`AGAINST` of its :data:`VOTERS` nearest images have one
-    and the same other label. There are no findings with fewer than :data:`VOTERS` neighbours.
+    An image is suspicious if at least :data:`AGAINST` of its :data:`VOTERS` nearest images share a
+    label that differs from its own. There are no findings with fewer than :data:`VOTERS`
+    neighbours.
 
     Args:
         pool: The images.
@@ -163,7 +164,7 @@ def summary(pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours) 
         neighbours: Their neighbours; ``neighbours.index`` refers to ``members``.
 
     Returns:
-        Quantiles of the distance, and the share of equal labels.
+        Quantiles of the distance, and the fraction of equal labels.
     """
     distances = np.quantile(neighbours.distance[:, 0], _QUANTILES)
     labels = pool.labels[members]
@@ -178,7 +179,7 @@ def summary(pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours) 
 
 
 def _spread(pool: Pool, group: list[int]) -> str:
-    """Return the end of a note: whether images belong to several splits or have several labels."""
+    """Return the end of a note, which says whether images span several splits or labels."""
     across = len(set(pool.splits[group].tolist())) > 1
     conflict = len(set(pool.labels[group].tolist())) > 1
     return (", across splits" if across else "") + (", labels differ" if conflict else "")

@@ -1,10 +1,10 @@
 """K nearest neighbours of each image by its strokes, up to small shifts and mirroring.
 
-Images are band-passed first, so that brightness and black bars do not count. An image is scaled
-down to at most 28 pixels a side. Its black bars, and one pixel next to them, are set to 0. The rest
-is band-passed with a difference of Gaussians: a blur of 0.7 pixels, which removes grain, minus a
-blur of 3 pixels, which holds stains and brightness. Both are normalised within the picture, so that
-the bars leave no edge.
+Images are band-passed first, so that brightness and black bars do not affect the distance. An image
+is scaled down to at most 28 pixels a side. Its black bars, and one pixel next to them, are set to
+0. The rest is band-passed with a difference of Gaussians: a blur of 0.7 pixels, which removes
+grain, minus a blur of 3 pixels, which captures stains and brightness. Both are normalised within
+the picture, so that the bars cause no artefacts.
 
 The search has two stages in bounded memory: all pairs are compared in a projection on principal
 components, with matrix products over blocks of images; the best candidates are then re-ranked by
@@ -27,11 +27,11 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 EDGE = 28
-"""Longer edge, in pixels, to which larger images are scaled down."""
+"""Longer side, in pixels, to which larger images are scaled down."""
 CONTRAST_FLOOR = 3.0
-"""RMS gray levels after the band-pass below which the similarity of images fades to 0."""
+"""RMS gray levels after the band-pass below which the similarity of images decays to 0."""
 REACH = 2
-"""Largest shift tried, pixels in each direction."""
+"""Maximum shift to try, pixels in each direction."""
 COUNT = 12
 """Number of neighbours kept for each image."""
 
@@ -50,7 +50,7 @@ def band_passed(images: npt.NDArray[np.uint8]) -> Floats:
         images: uint8 ``(N, H, W)``.
 
     Returns:
-        float32 ``(N, h, w)``, gray levels, with a longer edge of at most :data:`EDGE`.
+        float32 ``(N, h, w)``, gray levels, with a longer side of at most :data:`EDGE`.
     """
     small = _reduced(images)
     within = _box(small).astype(np.float32)
@@ -121,7 +121,7 @@ class Neighbours:
         index: Neighbour indices, int64 ``(N, K)``.
         distance: 1 minus the correlation of the strokes at the best shift, float32 ``(N, K)``: 0
             for equal images, about 1 for unrelated ones.
-        mirrored: Whether the mirrored image is the closer one, bool ``(N, K)``.
+        mirrored: Whether the mirrored image is closer, bool ``(N, K)``.
     """
 
     index: Indices
@@ -137,7 +137,7 @@ def nearest(
     Args:
         band: Band-passed images, float32 ``(N, h, w)``, N at least 2.
         mirrored: Whether left-right mirror images are compared as well.
-        progress: Receives lines of text about the progress.
+        progress: Called with progress messages.
 
     Returns:
         The neighbours.
@@ -257,7 +257,7 @@ def _reduced(images: npt.NDArray[np.uint8]) -> Floats:
 def _box(images: Floats) -> npt.NDArray[np.bool_]:
     """Return the mask of the picture within its bars, bool ``(N, h, w)``.
 
-    Resampling leaves bars with a low mean rather than 0.
+    After resampling, bars have a low mean instead of 0.
     """
     rows = between(images.mean(2) >= _BAR)
     columns = between(images.mean(1) >= _BAR)

@@ -50,10 +50,10 @@ class Finding:
 
     Attributes:
         kind: A key of :data:`KINDS`.
-        serious: Whether the audit's command fails because of it.
+        serious: Whether it makes the audit command fail.
         places: The images concerned; empty if it concerns a class or a file.
-        value: The number that the rule thresholds: a distance, a share or a count.
-        note: Description for people.
+        value: The number that the rule thresholds: a distance, a fraction or a count.
+        note: Human-readable description.
     """
 
     kind: str
@@ -151,7 +151,7 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A source file and the outcome of its digest check.
+    """A source file and the result of its digest check.
 
     Attributes:
         name: File name.
@@ -171,10 +171,10 @@ class Balance:
     """Class imbalance, and Pearson's chi-square test of homogeneity across the splits.
 
     Attributes:
-        imbalance: Largest class count over the smallest positive one, all splits.
+        imbalance: Largest class count over the smallest positive one, across all splits.
         chi_square: Test statistic; 0 if there is nothing to test.
         degrees_of_freedom: Degrees of freedom; 0 if there is nothing to test.
-        p_value: Of the hypothesis that all splits have the same class proportions.
+        p_value: P-value of the hypothesis that all splits have the same class proportions.
     """
 
     imbalance: float
@@ -205,7 +205,7 @@ class ClassSummary:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Thresholds of the findings; the modules that apply them document each."""
+    """Thresholds of the findings, documented in the modules that apply them."""
 
     near_distance: float
     near_ratio: float
@@ -225,7 +225,7 @@ class NeighbourSummary:
         nearest_distance: Quantiles of the distance to the nearest image.
         least_ratio: Smallest ratio of a distance to that of the fifth nearest image; None with
             fewer than five neighbours.
-        nearest_has_label: Share of images whose nearest image has the same label.
+        nearest_has_label: Fraction of images whose nearest image has the same label.
     """
 
     compared: int
@@ -286,7 +286,7 @@ class Audit:
 
     @property
     def numbers(self) -> dict[str, int]:
-        """Number of findings of each kind, zeros included, in the order of :data:`KINDS`."""
+        """Number of findings of each kind, including zeros, in the order of :data:`KINDS`."""
         counter = Counter(finding.kind for finding in self.findings)
         return {kind: counter[kind] for kind in KINDS}
 
@@ -315,7 +315,7 @@ def suspicious(
     Args:
         pool: The images.
         findings: The findings, in order.
-        per_kind: Largest number of cells per kind.
+        per_kind: Maximum number of cells per kind.
         scale: Zoom factor, screen pixels per image pixel.
         names: Names of the classes to show beside the labels.
         say: Receives a message if no font can draw some names.

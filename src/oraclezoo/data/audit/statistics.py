@@ -18,7 +18,7 @@ from oraclezoo.data.dataset import SPLITS
 Floats = npt.NDArray[np.float64]
 
 SATURATED = 0.5
-"""Share of pixels at 255 from which an image counts as saturated."""
+"""Fraction of pixels at 255 from which an image counts as saturated."""
 OUTLIER = 5.0
 """Robust z-score beyond which an image is an outlier of its class."""
 _CHUNK = 4096
@@ -41,7 +41,7 @@ def class_counts(pool: Pool) -> npt.NDArray[np.int64]:
 def balance(pool: Pool) -> Balance:
     """Return the class imbalance and a chi-square test of homogeneity across the splits.
 
-    Pearson's test, without Yates's correction. Classes and splits without images are left out.
+    Pearson's test, without Yates's correction. Classes and splits without images are excluded.
 
     Args:
         pool: The images.
@@ -88,9 +88,9 @@ class Statistics:
     Attributes:
         mean: Mean, gray levels.
         std: Standard deviation, gray levels.
-        bars: Share of pixels in black bars.
-        ink: Share of the picture brighter than the midpoint of its darkest and brightest pixel.
-        white: Share of pixels at 255.
+        bars: Fraction of pixels in black bars.
+        ink: Fraction of the picture brighter than the midpoint of its darkest and brightest pixel.
+        white: Fraction of pixels at 255.
         extent: Brightest minus darkest pixel, gray levels.
     """
 

@@ -26,13 +26,14 @@ __all__ = ["CORRUPTIONS", "MIN_EDGE", "SEVERITIES", "VERSION", "Corruption", "co
 
 VERSION = "1"
 """Version of the corrupted pixels. Increase it with every change that alters a pixel: robustness is
-comparable within a version only."""
+only comparable within a version.
+"""
 
 SEVERITIES = (1, 2, 3, 4, 5)
 """Severity levels, from 1, barely noticeable, to 5, where a person can still read most images."""
 
 MIN_EDGE = 8
-"""Smallest height and width, in pixels."""
+"""Minimum height and width in pixels."""
 
 _CHUNK_PIXELS = 1 << 20  # processed at a time; bounds memory without affecting the result
 
@@ -44,8 +45,8 @@ class Corruption:
     Attributes:
         name: Name, a key of :data:`CORRUPTIONS`.
         summary: One-line description.
-        unit: Unit of the strengths. Lengths in pixels are for images with a longer edge of 28 and
-            scale with that edge.
+        unit: Unit of the strengths. Lengths in pixels are for images with a longer side of 28
+            pixels and scale with that side.
         strengths: Strength at each of the five severities.
         apply: Maps images float32 ``(N, H, W)``, a strength and random numbers to corrupted images.
     """
@@ -145,11 +146,11 @@ def corrupt(
     Black bars around a picture stay black, except that ``shift`` and ``rotate`` transform the whole
     image. The result for an image depends only on its bytes, ``name``, ``severity``, ``seed`` and
     :data:`VERSION`, not on the rest of the batch. Random numbers do not depend on ``severity``, so
-    a higher severity is a stronger version of the same corruption. Other versions of NumPy, SciPy
-    or another processor may change a pixel by one gray level (rounding).
+    a higher severity is a stronger version of the same corruption. With a different processor or
+    version of NumPy or SciPy, a pixel may differ by one gray level (rounding).
 
     Args:
-        images: uint8 ``(N, H, W)``, with edges of at least :data:`MIN_EDGE` pixels.
+        images: uint8 ``(N, H, W)``, with height and width of at least :data:`MIN_EDGE` pixels.
         name: A key of :data:`CORRUPTIONS`.
         severity: 1 to 5.
         seed: Random seed, at least 0.
@@ -158,9 +159,9 @@ def corrupt(
         Corrupted images, a new uint8 array ``(N, H, W)``.
 
     Raises:
-        UnknownNameError: If there is no such corruption.
+        UnknownNameError: If no corruption has this name.
         UsageError: If ``severity`` or ``seed`` is out of range.
-        DataError: If the images have another dtype or shape, or are too small.
+        DataError: If the images have the wrong dtype or shape, or are too small.
     """
     if name not in CORRUPTIONS:
         raise UnknownNameError("corruption", name, CORRUPTIONS)

@@ -3,7 +3,7 @@
 Each takes ``images``, float32 ``(N, H, W)`` with gray levels from 0 to 255, a ``strength`` and the
 images' random numbers ``draws``, and returns float32 images of the same shape, not yet clipped.
 Random numbers do not depend on the strength, so a higher severity is a stronger version of the same
-corruption. A reference pixel is a pixel of an image with a longer edge of
+corruption. A reference pixel is a pixel of an image with a longer side of
 :data:`~oraclezoo.data.corrupt.primitives.REFERENCE_EDGE`.
 """
 
@@ -45,11 +45,11 @@ def grain(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover a share ``strength`` of the picture with specks, three bright ones to a dark one.
+    """Cover a fraction ``strength`` of the picture with specks, three bright ones to a dark one.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
-        strength: Share of the picture.
+        strength: Fraction of the picture.
         draws: Random numbers of the images.
 
     Returns:
@@ -65,11 +65,11 @@ def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def blots(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover about a share ``strength`` of the picture with soft bright stains.
+    """Cover about a fraction ``strength`` of the picture with soft bright stains.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
-        strength: Share of the picture.
+        strength: Fraction of the picture.
         draws: Random numbers of the images.
 
     Returns:
@@ -82,11 +82,11 @@ def blots(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover about a share ``strength`` of the picture with white, up to a ragged edge.
+    """Cover about a fraction ``strength`` of the picture with white, up to a ragged edge.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
-        strength: Share of the picture.
+        strength: Fraction of the picture.
         draws: Random numbers of the images.
 
     Returns:
@@ -100,7 +100,7 @@ def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
     inward = np.where(each(side < 2), inward, 1 - inward)  # 0 at its side, 1 at the opposite one
     rag = texture(draws, size_of(images), 1.2 * scale_of(images)) * np.float32(0.035)
     slope = each(tilt) * (np.where(upright, along, across) - 0.5) * min(1.0, 3 * strength)
-    pixels = 20 * scale_of(images)  # about the extent of a picture: the edge is a pixel wide
+    pixels = 20 * scale_of(images)  # about the extent of a picture: the transition is a pixel wide
     white = np.clip((strength + slope + rag - inward) * pixels + 0.5, 0, 1) * within
     return _covered(images, level, white.astype(np.float32))
 
@@ -120,11 +120,11 @@ def blur(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Reduce contrast: move gray levels towards their mean by a share ``strength``; not random.
+    """Reduce contrast: move gray levels towards their mean by a fraction ``strength`` (not random).
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
-        strength: Share of the contrast that is lost.
+        strength: Fraction of the contrast to remove.
         draws: Unused.
 
     Returns:
@@ -198,7 +198,7 @@ def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
-        strength: Edge of the square in reference pixels.
+        strength: Side length of the square in reference pixels.
         draws: Random numbers of the images.
 
     Returns:

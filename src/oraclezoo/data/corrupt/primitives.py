@@ -15,17 +15,17 @@ from scipy.ndimage import gaussian_filter
 from oraclezoo.data.corrupt.draws import Draws, Floats
 
 REFERENCE_EDGE = 28
-"""Longer edge, in pixels, of the images for which strengths are defined."""
+"""Longer side, in pixels, of the images for which strengths are defined."""
 
 
 def scale_of(images: npt.NDArray[np.generic]) -> float:
-    """Return the scale factor of lengths: the longer edge over :data:`REFERENCE_EDGE`.
+    """Return the scale factor of lengths: the longer side over :data:`REFERENCE_EDGE`.
 
     Args:
         images: ``(N, H, W)``.
 
     Returns:
-        The factor, 1 for a longer edge of 28 pixels.
+        The factor, 1 for a longer side of 28 pixels.
     """
     height, width = size_of(images)
     return max(height, width) / REFERENCE_EDGE

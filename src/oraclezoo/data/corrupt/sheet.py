@@ -51,7 +51,7 @@ def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> I
         A gray picture.
 
     Raises:
-        UnknownNameError: If there is no such corruption.
+        UnknownNameError: If no corruption has this name.
         DataError: If the images cannot be corrupted.
     """
     chosen = images[_spread(labels, _COLUMNS)]

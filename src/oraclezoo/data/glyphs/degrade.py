@@ -5,7 +5,7 @@ pixel centres at integers.
 
 The parameters were fitted to the training split of oracle-mnist-3k: they minimise the Frechet
 distance (Heusel et al. 2017, arXiv 1706.08500) between features of generated and real images, from
-a network trained on that split, and between gray levels. They were then widened a little by hand.
+a network trained on that split, and between gray levels. They were then widened slightly by hand.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from oraclezoo.data.glyphs.exact import (
 )
 
 SIZE = 28
-"""Edge of an image, pixels."""
+"""Height and width of an image in pixels."""
 
 _GRAY_STEP = 2.0**-3  # gray levels, during a blur: up to 512 in magnitude
 _LEVELS = 2.0**12  # largest magnitude of a pixel during a blur, in steps
@@ -79,7 +79,7 @@ def texture(draws: Draws, sigma: Floats) -> Floats:
     """
     kernel = _kernels(sigma)
     noise = kernel @ (draws.normal(len(sigma), SIZE, SIZE) * (1 / NORMAL_STEP))
-    # noise that remains after one pass is scaled up to the full number of levels
+    # noise after one pass is scaled up to the full number of levels
     peak = np.maximum(np.abs(noise).max((1, 2), keepdims=True), 1)
     noise = np.rint(noise * (_LEVELS / peak)) @ kernel.transpose(0, 2, 1)
     whole = np.rint(noise * np.float32(1 / _WEIGHTS)).astype(np.float64)
@@ -92,7 +92,7 @@ def texture(draws: Draws, sigma: Floats) -> Floats:
 
 
 def cover(draws: Draws, count: int, chance: float, wide: bool) -> Floats:
-    """Draw white rubbing patches, in a share of the images.
+    """Draw white rubbing patches, in a fraction of the images.
 
     Args:
         draws: Random stream.
@@ -123,7 +123,7 @@ def cover(draws: Draws, count: int, chance: float, wide: bool) -> Floats:
 
 
 def blots(draws: Draws, count: int, chance: float) -> Floats:
-    """Draw ink spots, in a share of the images.
+    """Draw ink spots, in a fraction of the images.
 
     Args:
         draws: Random stream.
@@ -181,7 +181,7 @@ def degrade(draws: Draws, strokes: Floats) -> Floats:
     patch *= 1 - each(clean)
     image += (each(draws.uniform(225, 300, n)) - image) * patch
     image = smooth(image, 0.49 + draws.happens(0.23, n) * draws.uniform(0, 0.4, n), _GRAY_STEP)
-    # bicubic downscaling of scans leaves darker rims next to bright strokes
+    # bicubic downscaling of scans creates darker rims next to bright strokes
     rims = image - smooth(image, np.full(n, 0.64, np.float32), _GRAY_STEP)
     image += each(draws.uniform(0.05, 0.65, n)) * rims
     return np.clip(image, 0, 255)

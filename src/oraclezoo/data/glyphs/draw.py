@@ -1,7 +1,7 @@
 """Synthetic oracle bone characters: strokes that are warped, framed and degraded.
 
-An image shows bright strokes on a dark, noisy background. Its longer edge is scaled to 28 pixels,
-its shorter one is centred between black bars, as in Oracle-MNIST (arXiv 2205.09442).
+An image shows bright strokes on a dark, noisy background. Its longer side is scaled to 28 pixels;
+its shorter side is centred between black bars, as in Oracle-MNIST (arXiv 2205.09442).
 
 The images of a seed are bit-identical on every machine: all arithmetic here and in
 :mod:`~oraclezoo.data.glyphs.degrade` is elementwise or exact (:mod:`~oraclezoo.data.glyphs.exact`).
@@ -33,8 +33,9 @@ from oraclezoo.data.glyphs.strokes import Character
 from oraclezoo.errors import UsageError
 
 VERSION = "3"
-"""Version of the generated images, part of cache keys and results. Increase it with every change
-that alters a pixel: in a module of this package, ``oracle.toml`` or ``traced.toml``."""
+"""Version of the generated images, which enters cache keys and results. Increase it with every
+change that alters a pixel: in a module of this package, ``oracle.toml`` or ``traced.toml``.
+"""
 
 CHUNK = 256
 """Images generated at a time: bounds memory. The images of a seed depend on it."""
@@ -120,7 +121,7 @@ def _draw(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.NDAr
 
 
 def _choose(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Draw a form (N,) for each label, by the forms' shares; forms are sorted by label."""
+    """Draw a variant (N,) for each label by the variants' probabilities; sorted by label."""
     cumulative = np.cumsum(known.share)
     first = np.searchsorted(known.label, labels)
     last = np.searchsorted(known.label, labels, side="right") - 1
@@ -130,7 +131,7 @@ def _choose(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.ND
 
 
 def _warp(draws: Draws, known: Forms, form: npt.NDArray[np.int64]) -> tuple[Doubles, Doubles]:
-    """Return sample points (N, S, 2) in the unit box and its size (N, 2), with longer edge 1."""
+    """Return sample points (N, S, 2) in the unit box and its size (N, 2), with longer side 1."""
     n = len(form)
     jitter = draws.normal(n, known.control.shape[1], 2) * draws.uniform(0.01, 0.03, n, 1, 1)
     control = known.control[form] + jitter
@@ -157,10 +158,10 @@ def _warp(draws: Draws, known: Forms, form: npt.NDArray[np.int64]) -> tuple[Doub
 def _frame(
     draws: Draws, points: Doubles, size: Doubles, margin: Floats
 ) -> tuple[Doubles, Doubles, Doubles]:
-    """Return positions (N, S, 2), box (N, 2) and the ink's longer edge (N,), all in pixels.
+    """Return positions (N, S, 2), box (N, 2) and the ink's longer side (N,), all in pixels.
 
     The box is the ink with a margin on each side, like a character cut from a rubbing by hand. Its
-    longer edge is SIZE pixels, its shorter one an even number of pixels.
+    longer side is SIZE pixels, its shorter side an even number of pixels.
     """
     n = len(points)
     share = exp(0.4 + draws.normal(n, 1, 1) * 0.5 + draws.normal(n, 2, 2) * 0.5)
@@ -209,15 +210,15 @@ def _strays(draws: Draws, sigma: Doubles) -> Doubles:
 def _centre_lines(places: Doubles, sigma: Doubles, force: npt.NDArray[np.floating]) -> Doubles:
     """Return intensities (N, SIZE, SIZE): exp(-d^2 / 2 sigma^2) at distance d from a centre line.
 
-    This is the square root of the line integral of the squared Gaussian, as a sum over sample
-    points. A 2-D Gaussian is a product of x and y parts, so the sum is one matrix product per
-    image. Squares add up where strokes meet, which rounds the corner between them, while close
+    This approximates the square root of the line integral of the squared Gaussian by a sum over
+    sample points. A 2-D Gaussian is a product of x and y parts, so the sum is one matrix product
+    per image. Squares add up where strokes meet, which rounds the corner between them, while close
     strokes stay separate.
     """
     leap = np.diff(places, axis=1)
     step = np.sqrt(leap[:, :, 0] * leap[:, :, 0] + leap[:, :, 1] * leap[:, :, 1])
     step = np.concatenate([step, step[:, -1:]], axis=1)
-    # jumps from one stroke to the next belong to neither; they are outliers among the steps
+    # jumps from one stroke to the next are outliers among the steps and belong to neither stroke
     step = np.minimum(step, 1.6 * np.median(step, axis=1, keepdims=True))
     amount = force * force * step / (sigma * _SQRT_PI)
     squares = np.empty((len(places), SIZE, SIZE))

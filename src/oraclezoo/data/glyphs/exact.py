@@ -38,7 +38,7 @@ _HALF_PI = 1.5707963267948966
 
 
 class Draws:
-    """A random stream, keyed by ``seed`` and ``purpose``; other purposes give independent streams.
+    """A random stream keyed by ``seed`` and ``purpose``; streams of two purposes are independent.
 
     ``shape`` arguments are the shape of the returned array.
     """

@@ -38,7 +38,7 @@ class Generation:
         characters_sha256: SHA-256 of the characters.
         per_class: Number of images of each class, by split.
         classes: Class names, in label order.
-        files: SHA-256 of each file, by name.
+        files: SHA-256 of each file, keyed by name.
     """
 
     generator: str
@@ -64,7 +64,7 @@ def write_folder(
 ) -> Generation:
     """Generate images of characters into a new folder.
 
-    The folder is created completely or not at all.
+    The folder is created atomically.
 
     Args:
         out: The folder; it must not exist or must be empty.
@@ -86,7 +86,7 @@ def write_folder(
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
                 raise DataError(f"{out} is not empty; choose a new folder")
             staged = out.with_name(f".{out.name}.making")
-            shutil.rmtree(staged, ignore_errors=True)  # left by a process that was killed
+            shutil.rmtree(staged, ignore_errors=True)  # from a process that was killed
             staged.mkdir()
             try:
                 files = _write_splits(staged, characters, per_class, seed, progress)

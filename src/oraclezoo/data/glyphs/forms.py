@@ -1,7 +1,8 @@
 """Written characters as arrays, for drawing in batches.
 
 Every sample point of a stroke is a fixed linear combination of a few control points (linear
-interpolation, or a Catmull-Rom spline for curves), so a batch of jittered forms needs few sums.
+interpolation, or a Catmull-Rom spline for curves), so few sums are needed for a batch of jittered
+characters.
 """
 
 from __future__ import annotations
@@ -20,37 +21,37 @@ from oraclezoo.data.glyphs.exact import Doubles, Floats
 from oraclezoo.data.glyphs.strokes import Character, Form, Stroke
 
 ORACLE = Path(__file__).with_name("oracle.toml")
-"""Forms of Oracle-MNIST's ten characters, drawn by hand."""
+"""Variants traced from training images by benchmarks/trace_forms.py."""
 TRACED = Path(__file__).with_name("traced.toml")
-"""Forms traced from training images by benchmarks/trace_forms.py."""
+"""Variants traced from training images by benchmarks/trace_forms.py."""
 TRACED_SHARE = 0.9
-"""Share of a character's images that are drawn from traced forms."""
+"""Fraction of a character's images that are drawn from traced variants."""
 
 SAMPLES = 224
-"""Number of sample points of a form, distributed over its strokes in proportion to length."""
+"""Number of sample points of a variant, distributed over its strokes in proportion to length."""
 NEIGHBOURS = 4
 """Number of control points of a sample point, as in a Catmull-Rom segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """F written forms of K classes; S is :data:`SAMPLES`, M is :data:`NEIGHBOURS`.
+    """F written variants of K classes; S is :data:`SAMPLES`, M is :data:`NEIGHBOURS`.
 
-    Sample point s of form f is the sum over k of ``weight[f, s, k] * control[f, neighbour[f, s,
+    Sample point s of variant f is the sum over k of ``weight[f, s, k] * control[f, neighbour[f, s,
     k]]``.
 
     Attributes:
         classes: K.
-        label: Label of each form, int64 ``(F,)``, ascending.
-        share: Probability of each form within its label, ``(F,)``.
+        label: Label of each variant, int64 ``(F,)``, ascending.
+        share: Probability of each variant within its label, ``(F,)``.
         aspect: Width over height, ``(F,)``.
         control: Control points in the unit box, ``(F, C, 2)``, padded to C points.
         neighbour: Indices of control points, int64 ``(F, S, M)``.
         weight: Weights of control points, ``(F, S, M)``.
-        stroke: Index of each sample's stroke in its form, int64 ``(F, S)``.
+        stroke: Index of each sample's stroke in its variant, int64 ``(F, S)``.
         thickness: Stroke width in pixels, ``(F,)``, by label.
-        margin: Margin as a share of the longer edge, ``(F,)``, by label.
-        mirrored: Share of mirrored images, ``(F,)``, by label.
+        margin: Margin as a fraction of the longer side, ``(F,)``, by label.
+        mirrored: Fraction of mirrored images, ``(F,)``, by label.
     """
 
     classes: int
@@ -68,7 +69,7 @@ class Forms:
 
 @cache
 def oracle() -> tuple[Character, ...]:
-    """Return Oracle-MNIST's ten characters: hand-drawn forms, then traced ones, with weights."""
+    """Return Oracle-MNIST's ten characters: hand-drawn variants, then traced ones, with weights."""
     return tuple(
         replace(
             drawn,
@@ -82,7 +83,7 @@ def oracle() -> tuple[Character, ...]:
 
 
 def _weighted(forms: tuple[Form, ...], share: float) -> Iterator[Form]:
-    """Yield the forms with weights that sum to ``share``."""
+    """Yield the variants with weights that sum to ``share``."""
     total = math.fsum(form.weight for form in forms)  # sum() rounds differently from Python 3.12 on
     return (replace(form, weight=form.weight * share / total) for form in forms)
 
@@ -122,7 +123,7 @@ def arranged(characters: tuple[Character, ...]) -> Forms:
 
 @dataclass(frozen=True, slots=True)
 class _Arrays:
-    """Arrays of one form, named and shaped as in :class:`Forms` without F."""
+    """Arrays of one written variant, named and shaped as in :class:`Forms` without F."""
 
     control: Doubles
     neighbour: npt.NDArray[np.int64]
@@ -147,7 +148,7 @@ def _form(form: Form) -> _Arrays:
     weight = np.zeros((SAMPLES, NEIGHBOURS))
     for i, (rows, walk) in enumerate(zip(fine, walks, strict=True)):
         here = np.flatnonzero(stroke == i)
-        # both ends included, so that joints are reached and even a dot has two points
+        # includes both ends, so that strokes meet and even a dot has two points
         walked = np.linspace(0, walk[-1], max(len(here), 2))[: len(here)]
         low = np.clip(np.searchsorted(walk, walked, side="right") - 1, 0, len(rows) - 2)
         length = walk[low + 1] - walk[low]

@@ -1,4 +1,4 @@
-"""Records of written characters: strokes, forms and classes."""
+"""Records of written characters: strokes, written variants and classes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A written form of a character.
+    """A written variant of a character.
 
     Attributes:
         strokes: Its strokes, in the unit box.
         aspect: Width over height of the strokes' bounding box.
-        weight: Frequency relative to the class's other forms.
+        weight: Frequency relative to the class's other variants.
     """
 
     strokes: tuple[Stroke, ...]
@@ -39,11 +39,11 @@ class Character:
 
     Attributes:
         name: Class name.
-        forms: Written forms.
+        forms: Written variants.
         glyph: The modern character, or "".
-        thickness: Stroke width in pixels, for a longer edge of 28.
-        margin: Margin around the ink on each side, as a share of the longer edge.
-        mirrored: Share of images that are mirrored.
+        thickness: Stroke width in pixels, for a longer side of 28.
+        margin: Margin around the ink on each side, as a fraction of the longer side.
+        mirrored: Fraction of images that are mirrored.
     """
 
     name: str

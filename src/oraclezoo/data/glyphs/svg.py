@@ -18,7 +18,7 @@ from oraclezoo.documents import read_file
 from oraclezoo.errors import DataError
 
 MAX_BYTES = 1 << 20
-"""Largest SVG file that is read."""
+"""Maximum size of an SVG file in bytes."""
 
 MAX_ELEMENTS = 10_000
 """Limit of the number of elements, counted again wherever ``use`` repeats them."""
@@ -71,9 +71,9 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
 
 
 def _expanded(root: ElementTree.Element) -> int:
-    """Return the number of elements after each ``use`` is replaced by what it refers to.
+    """Return the number of elements after each ``use`` is replaced by its target.
 
-    An element that refers to itself counts as more than is allowed.
+    An element that refers to itself counts as more than the limit.
     """
     named = {each.get("id"): each for each in root.iter() if each.get("id")}
     counts: dict[ElementTree.Element, int] = {}
@@ -94,7 +94,7 @@ def _expanded(root: ElementTree.Element) -> int:
 
 
 Segment = tuple[bool, list[Point]]
-"""Whether a segment is curved, and its points, both ends included."""
+"""Whether a segment is curved, and its points, including both ends."""
 
 
 def _walks(path: Any) -> Iterator[tuple[list[Segment], bool]]:
@@ -121,7 +121,7 @@ def _walks(path: Any) -> Iterator[tuple[list[Segment], bool]]:
 
 
 def _rounded(point: Any) -> Point:
-    """Return a point rounded to 4 digits, so that ends which meet are equal."""
+    """Return a point rounded to 4 digits, so that coincident ends are equal."""
     if not max(abs(point.x), abs(point.y)) <= MAX_COORDINATE:
         raise ValueError(f"a coordinate is beyond {MAX_COORDINATE:,.0f}")
     return round(float(point.x), 4), round(float(point.y), 4)
@@ -130,7 +130,7 @@ def _rounded(point: Any) -> Point:
 def _split(segments: list[Segment], closed: bool) -> Iterator[Stroke]:
     """Yield the strokes of a subpath: straight runs, and smooth runs that end at corners.
 
-    Strokes that meet share a point, and so stay joined.
+    Strokes that meet have a common point, and so stay joined.
     """
     runs = [segments[:1]]
     for before, after in itertools.pairwise(segments):

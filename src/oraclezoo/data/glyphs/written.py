@@ -1,7 +1,7 @@
 """Stroke files: written characters as TOML or SVG, parsed to records.
 
 A TOML file has one ``[[class]]`` for each character and one ``[[class.form]]`` for each written
-form; docs/glyphs.md describes the format. A folder has a subfolder of SVG files for each class.
+variant; docs/glyphs.md describes the format. A folder has a subfolder of SVG files for each class.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from oraclezoo.documents import read_toml
 from oraclezoo.errors import DataError, nearest
 
 MAX_POINTS = 200
-"""Largest number of distinct points of a form: each costs memory in every image drawn."""
+"""Maximum number of distinct points of a variant: each costs memory in every image drawn."""
 MAX_CLASSES = 256
 """Limit of IDX files, whose labels are single bytes."""
 
@@ -40,7 +40,7 @@ def read(path: Path) -> tuple[Character, ...]:
         The characters, in label order.
 
     Raises:
-        DataError: If it cannot be read or is invalid; the message names the place.
+        DataError: If it cannot be read or is invalid; the message gives the location.
     """
     characters = _read_folder(path) if path.is_dir() else _read_toml(path)
     if not 2 <= len(characters) <= MAX_CLASSES:
@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[Character, ...]:
 
 
 def digest(characters: tuple[Character, ...]) -> str:
-    """Compute the digest of characters, all fields included.
+    """Compute a digest over all fields of characters.
 
     Args:
         characters: The characters.
@@ -132,16 +132,16 @@ def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
 def form(
     strokes: tuple[Stroke, ...], where: str, *, weight: float = 1.0, aspect: float | None = None
 ) -> Form:
-    """Make a form of strokes, scaled to the unit box.
+    """Build a written variant from strokes, scaled to the unit box.
 
     Args:
         strokes: Strokes in any coordinates, y downward.
-        where: Place named in error messages.
-        weight: Frequency relative to the class's other forms.
+        where: Location for error messages.
+        weight: Frequency relative to the class's other variants.
         aspect: Width over height; that of the strokes by default.
 
     Returns:
-        The form.
+        The variant.
 
     Raises:
         DataError: If all points coincide, or there are more than :data:`MAX_POINTS`.

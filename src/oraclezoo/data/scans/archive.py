@@ -32,11 +32,11 @@ from oraclezoo.errors import DataError
 from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE
 
 MAX_MEMBERS = 2_000_000
-"""Largest number of files in an archive."""
+"""Maximum number of files in an archive."""
 
 _MIN_LIMIT = 16 << 30
 _MAX_RATIO = 100
-"""An archive may unpack to 16 GiB or to this multiple of its size, whichever is larger."""
+"""An archive may unpack to at most 16 GiB or this multiple of its size, whichever is larger."""
 
 _STREAMS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _OUTSIDE = "path outside the archive"
@@ -117,7 +117,7 @@ class Tar:
         self._path = path
 
     def listing(self) -> Listing:
-        """List all members by reading the whole archive."""
+        """List all members by reading the complete archive."""
         members, status = _Members(), self._path.stat()
         with _explained(self._path), self._open() as (archive, stream):
             for position, member in enumerate(_read_members(archive, stream)):
@@ -193,7 +193,7 @@ class _Stream:
 
 
 class _Members:
-    """Collects the members of an archive; of two members with one name the later one wins."""
+    """Collects the members of an archive; the last of several members with the same name wins."""
 
     def __init__(self) -> None:
         self._files: dict[str, ScanFile] = {}

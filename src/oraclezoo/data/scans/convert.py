@@ -33,7 +33,7 @@ from oraclezoo.errors import DataError, UsageError
 from oraclezoo.imaging.polarity import Polarity
 
 _RULES = 3
-"""Version of the preprocessing rules; cached images of another version are not used."""
+"""Version of the preprocessing rules; cached images of other versions are ignored."""
 _DEFAULT_PERCENT = 10
 
 
@@ -42,13 +42,13 @@ class Settings:
     """Settings that determine the output of a conversion.
 
     Attributes:
-        size: Edge of the square output images, pixels.
-        validation_percent: Share of validation images; None for 10%, or 0% if the source has a
+        size: Height and width of the output images in pixels.
+        validation_percent: Fraction of validation images; None for 10%, or 0% if the source has a
             validation folder.
-        test_percent: Share of test images; None for 10%, or 0% if the source has a test folder.
-        naming: Where class names come from.
+        test_percent: Fraction of test images; None for 10%, or 0% if the source has a test folder.
+        naming: Source of the class names.
         flip_keeps_label: Whether a mirrored character keeps its class.
-        polarity: Whether strokes are bright or dark; "auto" decides for each image.
+        polarity: Whether strokes are bright or dark; "auto" detects it for each image.
     """
 
     size: int = 28
@@ -71,9 +71,8 @@ def convert(
 ) -> Report:
     """Convert scans to IDX files.
 
-    Images prepared by an earlier, possibly interrupted run into ``out`` are reused unless
-    ``fresh``. The files do not depend on ``jobs``. Files that cannot be used are listed in the
-    report.
+    Images that an earlier, possibly interrupted conversion into ``out`` prepared are reused unless
+    ``fresh``. The files do not depend on ``jobs``. The report lists unusable files.
 
     Args:
         source: Folder or archive with a folder of images per class.
@@ -88,8 +87,8 @@ def convert(
         The report, as saved in ``out``.
 
     Raises:
-        UsageError: If the folders or shares contradict each other.
-        DataError: If no data set can be made of the source; nothing is written.
+        UsageError: If the folders or percentages contradict each other.
+        DataError: If the source cannot be converted to a data set; nothing is written.
         InterruptedRunError: If ``stop`` returned True; the images prepared so far are kept.
     """
     started = time.monotonic()
@@ -164,7 +163,7 @@ def _samples(
     unused: Sequence[Unused],
     work: Path,
 ) -> list[Sample]:
-    """Return the images with label and split; an error refers to the list of rejected files."""
+    """Return the images with label and split; errors point to the list of rejected files."""
     try:
         return assign_splits(layout, classes, shares, outcome.stored)
     except DataError as error:

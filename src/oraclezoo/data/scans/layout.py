@@ -33,7 +33,7 @@ _WORDS: dict[str, SplitName] = {
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """An image file and its place in the layout.
+    """An image file and its position in the layout.
 
     Attributes:
         file: The file.
@@ -165,11 +165,11 @@ class Sample(NamedTuple):
 
 
 def split_of(image_sha256: str, shares: Shares) -> SplitName:
-    """Return the split of an image as a function of its SHA-256 alone.
+    """Return the split of an image, which depends only on its SHA-256.
 
     Identical images are always in the same split. Images keep their split when others are added, or
-    when the share of the other split changes. With 10% validation, the validation images are those
-    of track ``oracle-mnist``: the digest, as a big-endian integer, is divisible by ten.
+    when the fraction of the other split changes. With 10% validation, the validation images are
+    those of track ``oracle-mnist``: the digest, as a big-endian integer, is divisible by ten.
 
     Args:
         image_sha256: SHA-256 (hex) of the image's bytes, row by row.

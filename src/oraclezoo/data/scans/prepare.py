@@ -28,13 +28,13 @@ _MAX_BATCH_BYTES = 8 << 20
 
 
 class Prepared(NamedTuple):
-    """Outcome of a file.
+    """Result of preparing a file.
 
     Attributes:
         key: Key of the file.
         source_sha256: SHA-256 of the file, "" if it could not be read.
         image: ``size * size`` bytes; None if the file was rejected.
-        reason: Reason of the rejection, "" otherwise.
+        reason: Reason for the rejection, "" otherwise.
     """
 
     key: str
@@ -44,7 +44,7 @@ class Prepared(NamedTuple):
 
 
 class Preparation(NamedTuple):
-    """Preprocessing parameters: edge of the output in pixels, and polarity of the scans."""
+    """Preprocessing parameters: output height and width in pixels, and polarity of the scans."""
 
     size: int
     polarity: Polarity = "auto"
@@ -58,7 +58,7 @@ def prepare_files(rules: Preparation, tasks: Sequence[tuple[str, Content]]) -> l
         tasks: Key and content of each file.
 
     Returns:
-        The outcome of each file, in order.
+        The result for each file, in order.
     """
     return [_prepare(rules, key, content) for key, content in tasks]
 
@@ -87,7 +87,7 @@ class Store:
 
     Args:
         folder: The folder; incomplete and corrupted files in it are removed.
-        size: Edge of the images, pixels.
+        size: Height and width of the images in pixels.
     """
 
     def __init__(self, folder: Path, size: int) -> None:
@@ -117,7 +117,7 @@ class Store:
         """Store the accepted images of a batch.
 
         Args:
-            prepared: Outcomes of the batch; rejected files are skipped.
+            prepared: Results of the batch; rejected files are skipped.
         """
         usable = [one for one in prepared if one.image is not None]
         if not usable:
@@ -187,11 +187,11 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """Outcome of each file, by its key.
+    """Results by the key of the file.
 
     Attributes:
         stored: Stored images.
-        rejected: Files that could not be used, with the reason.
+        rejected: Unusable files, with the reason.
         prepared: Number of files prepared by this run.
     """
 
@@ -244,13 +244,13 @@ def prepare_scans(
         source: The folder or archive.
         scans: Its scans.
         store: Prepared images of this and earlier runs.
-        rules: How images are preprocessed.
+        rules: Preprocessing rules.
         jobs: Number of worker processes.
         progress: Called after each batch of files.
         stop: Polled between batches; True stops.
 
     Returns:
-        The outcome of each file.
+        The result for each file.
 
     Raises:
         DataError: If the source changed, or a worker process died.

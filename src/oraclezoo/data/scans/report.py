@@ -24,7 +24,7 @@ class ClassCounts:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Files that give the same image, with class and split of each."""
+    """Files that produce the same image, with class and split of each."""
 
     files: tuple[str, ...]
     classes: tuple[str, ...]
@@ -72,10 +72,10 @@ class Report:
         split_folders: Splits that have folders in the source.
         settings: Settings and versions that determine the output.
         classes: Counts in label order.
-        rejected: Image files that could not be used.
+        rejected: Unusable image files.
         ignored: Files that are not images.
-        duplicates: Groups of files that give the same image.
-        files: SHA-256 of each output file, by name.
+        duplicates: Groups of files that produce the same image.
+        files: SHA-256 of each output file, keyed by name.
         prepared: Number of files prepared by this run.
         reused: Number of files reused from earlier runs.
         seconds: Duration of the conversion, from listing to writing.
@@ -194,7 +194,7 @@ def class_counts(
 
 
 def find_duplicates(classes: ClassNames, samples: Sequence[Sample]) -> tuple[Duplicates, ...]:
-    """Find groups of files that give the same image.
+    """Find groups of files that produce the same image.
 
     Args:
         classes: Classes in label order.

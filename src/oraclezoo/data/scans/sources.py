@@ -19,7 +19,7 @@ NOT_AN_IMAGE = "not an image file extension"
 
 
 class Unused(NamedTuple):
-    """A file that was left out, and the reason."""
+    """A skipped file and the reason."""
 
     name: str
     reason: str
@@ -31,8 +31,8 @@ class ScanFile:
 
     Attributes:
         name: Printable path in the source.
-        key: Identifies path and state of the file; results cached by it are valid while it is the
-            same.
+        key: Identifies path and state of the file; a cached result is valid as long as its key
+            matches.
         where: Path of the file, or its position in an archive.
     """
 

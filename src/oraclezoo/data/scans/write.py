@@ -1,4 +1,4 @@
-"""Output folder of a conversion: exclusive access, other data left alone, atomic replacement.
+"""Output folder of a conversion: locking, protection of other data, atomic replacement.
 
 Readers never see a mixture of two data sets.
 """
@@ -27,8 +27,9 @@ SCHEMA = "oraclezoo/convert/1"
 """Schema of ``report.json``."""
 
 WORK = ".convert"
-"""Folder in the output folder with the state of a conversion, for resuming; it can be deleted when
-no conversion is running."""
+"""Folder within the output folder with the state of a conversion, for resuming; it can be deleted
+while no conversion is running.
+"""
 
 _ROLES: dict[SplitName, str] = {"train": "training", "validation": "validation", "test": "test"}
 _IDX = {**FILES, **VALIDATION}
@@ -55,8 +56,8 @@ def work_folder(out: Path) -> Iterator[Path]:
         The work folder.
 
     Raises:
-        DataError: If another process has the lock, the file system has none, or ``out`` holds data
-            that no conversion wrote.
+        DataError: If another process holds the lock, the file system does not support locks, or
+            ``out`` holds data that no conversion wrote.
     """
     foreign = _foreign_file(out, (out / WORK).is_dir() or _previous(out) is not None)
     if foreign:
@@ -95,7 +96,7 @@ def keeps_about(out: Path, content: bytes, num_classes: int) -> bool:
         False if the file is missing or has the content of a conversion.
 
     Raises:
-        DataError: If the edited file has another number of classes.
+        DataError: If the edited file has a different number of classes.
     """
     last, path = _previous(out), out / ABOUT
     present = digest(path)
@@ -122,10 +123,10 @@ def write_split(
         split: The split.
         images: An image of ``size * size`` bytes for each label.
         labels: Labels below 256.
-        size: Edge in pixels.
+        size: Height and width in pixels.
 
     Returns:
-        SHA-256 (hex) of the two files, by name.
+        SHA-256 (hex) of the two files, keyed by name.
 
     Raises:
         DataError: If the images exceed the size limit of IDX files.
@@ -186,10 +187,11 @@ def digest(path: Path) -> str:
 def swap(staged: Path, out: Path, backup: Path) -> None:
     """Move staged files into the output folder.
 
-    Files that are already there with equal content stay; if all data files do, only the report is
+    Existing files with equal content are kept; if all data files are equal, only the report is
     replaced. Otherwise the file of test labels is removed first and written last, since the folder
-    cannot be opened without it, and the labels of a split are written after its images. A kill
-    therefore leaves the old data set, no data set or the new one, never a mixture.
+    cannot be opened without it, and the labels of a split are written after its images. If the
+    process is killed, the folder therefore holds the old data set, no data set or the new one,
+    never a mixture.
 
     Args:
         staged: Folder of the new files.

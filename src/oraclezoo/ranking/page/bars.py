@@ -47,7 +47,7 @@ def scale_of(rows: Sequence[Row], images: int) -> Scale:
 
 
 def spaced(accuracy: float, least: float) -> float:
-    """Return minus the logarithm of the error; arguments in percent."""
+    """Return the negative logarithm of the error; arguments in percent."""
     return -math.log10(min(max(100 - accuracy, least), 100))
 
 

@@ -1,4 +1,4 @@
-"""HTML of the whole leaderboard page; a script adds sorting and filtering."""
+"""HTML of the leaderboard page; a script adds sorting and filtering."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def board(
     Args:
         entries: Results with their predictions.
         downloads: Addresses of downloadable files by label.
-        track: Keep the results of this track only.
-        division: Keep the results of this division only.
+        track: Keep only results of this track.
+        division: Keep only results of this division.
 
     Raises:
         UsageError, ResultError: As :func:`oraclezoo.ranking.table.tables`.

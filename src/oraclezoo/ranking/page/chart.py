@@ -18,7 +18,7 @@ from oraclezoo.ranking.pareto import Cost, Point
 WIDTH, HEIGHT = 480, 340
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 46
 LABELLED = 24
-"""With more points than this, only those on the front are labelled."""
+"""Number of points above which only those on the front are labelled."""
 GLYPH = 7
 """Maximum width of a letter in a label, in pixels."""
 SHAPES = ("circle", "square", "diamond", "up", "down", "plus")

@@ -16,12 +16,12 @@ from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
 from oraclezoo.ranking.text import NONE, ranges, short
 
 LISTED = 4
-"""With more ranges than this, ties are only counted; the strip shows which they are."""
+"""Number of ranges above which ties are only counted; the strip shows which rows tie."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row with its facets and the costs in which it is on the Pareto front of its group."""
+    """A row with its facets and the costs for which it is on the Pareto front of its group."""
 
     row: Row
     facts: Facts
@@ -41,7 +41,7 @@ class Column:
 
 
 def lines(rows: Sequence[Row], facts: Sequence[Facts]) -> list[Line]:
-    """Return the rows with facets and fronts; a row alone in its group is on no front."""
+    """Return the rows with facets and fronts; a row without others in its group is on no front."""
     fronts = {cost: _on_front(rows, cost) for cost in COSTS}
     return [
         Line(row, fact, frozenset(cost for cost in COSTS if row.number in fronts[cost]))

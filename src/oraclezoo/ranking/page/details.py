@@ -66,7 +66,7 @@ def _machine(result: Result) -> Iterator[tuple[str, str]]:
 
 
 def _seeds(seeds: Sequence[SeedScore], refit: bool) -> str:
-    """Return the table of seeds, without validation if its images were trained on."""
+    """Return the table of seeds, without validation accuracy if a run trained on those images."""
     if not seeds:
         return ""
     head = (

@@ -59,8 +59,8 @@ def choices(facts: Iterable[Facts]) -> dict[str, list[str]]:
 def family(backbone: str) -> str:
     """Return the family of a backbone, derived from its name.
 
-    Removes the distribution, ``timm/``, timm's origin prefixes, and everything from the first
-    underscore or number; versions such as ``mobilenetv3`` are kept.
+    Removes the distribution, ``timm/``, timm's origin prefixes, and the rest of the name starting
+    at the first underscore or number; versions such as ``mobilenetv3`` are kept.
 
     >>> family("timm/resnet18"), family("mobilenetv3_small_100")
     ('resnet', 'mobilenetv3')

@@ -1,7 +1,7 @@
 """Reproduction records, stored beside a result and counted by the leaderboard.
 
 A record lies in the folder ``reproductions`` of the result's folder and identifies the result by
-the SHA-256 of its file, so it does not count for an edited or repeated result.
+the SHA-256 of its file, so it does not apply to an edited or repeated result.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SeedPair:
 class Reproduction:
     """One record; units as in ``result/schemas/reproduction-1.json``.
 
-    ``complete`` is whether every seed of the result was run; only complete records count.
+    ``complete`` is true if every seed of the result was run; only complete records count.
     """
 
     created: str
@@ -143,16 +143,16 @@ class Reproduction:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Number of environments with a complete reproduction, by outcome."""
+    """Number of environments with a complete reproduction, keyed by verdict."""
 
     confirmed: int = 0
     differing: int = 0
 
 
 def of_result(path: Path) -> list[Reproduction]:
-    """Return the records of a result's file, complete or not.
+    """Return the records of a result's file, both complete and incomplete.
 
-    Skips invalid records and records of another version of the file.
+    Skips invalid records and records of a different version of the file.
     """
     folder = path.parent / FOLDER
     if not folder.is_dir():
@@ -170,7 +170,7 @@ def of_result(path: Path) -> list[Reproduction]:
 
 
 def count(records: Iterable[Reproduction]) -> Count:
-    """Count environments by outcome; one differing record makes its environment differ."""
+    """Count environments by verdict; one differing record makes its environment differ."""
     by_environment: dict[str, list[Verdict]] = {}
     for record in records:
         if record.complete:

@@ -6,18 +6,20 @@
     1. the protocol's paired comparison, matched by seed and image
        (:mod:`oraclezoo.ranking.stats`);
     2. the difference of mean accuracy against a prediction limit computed from the original result
-       alone, so that a noisy reproduction cannot widen it: two sets of k trainings of one process
-       differ by at most t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) with probability 1 - ``LEVEL``,
-       where s is the standard deviation over the result's S seeds. The limit is at least one image;
+       only, so that a noisy reproduction cannot widen it: two sets of k training runs of one
+       process differ by at most t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) with probability 1 -
+       ``LEVEL``, where s is the standard deviation over the result's S seeds. The limit is at least
+       one image;
     3. with five or more seeds, whether original and reproduced predictions differ more than
-       trainings differ among themselves: a permutation test on the energy distance (Szekely and
+       training runs differ among themselves: a permutation test on the energy distance (Szekely and
        Rizzo, InterStat 2004) of disagreement rates. It detects predictions fabricated to match an
        accuracy;
     4. if the result has accuracies on corrupted images, test 2 on their mean.
 
 ``differs``        otherwise.
 
-Trainings at one seed share initial weights and data order, which makes tests 1 and 3 conservative.
+Training runs with the same seed share initial weights and data order, which makes tests 1 and 3
+conservative.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from oraclezoo.ranking.stats import MIN_COMMON_SEEDS, interval_of_differences
 Verdict = Literal["same", "within spread", "differs"]
 
 TOLERANCE = 2.0**-9
-"""Largest difference of probabilities that counts as equal: four float16 steps just below 1."""
+"""Maximum difference between probabilities that counts as equal: four float16 steps just below 1.
+"""
 LEVEL = 0.01
 """Significance level of each test."""
 MOST_SPLITS = 10_000
@@ -153,7 +156,7 @@ def limit_of(original: npt.ArrayLike, again: int, least: float = 0.0) -> float |
 
 
 def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.integer]) -> float:
-    """Return the one-sided p that two sets of predictions are trainings of one process (test 3).
+    """Return the one-sided p-value of two sets of predictions coming from one process (test 3).
 
     Exact over all splits into halves up to ``MOST_SPLITS``, otherwise over that many splits
     sampled with a fixed seed; the smallest possible p is one over their number.
@@ -167,7 +170,7 @@ def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.inte
     distance = np.array([(pooled != one).mean(axis=1) for one in pooled])
     observed = _energy(distance, every < seeds)
     if math.comb(2 * seeds, seeds) // 2 <= MOST_SPLITS:
-        rest = range(1, 2 * seeds)  # the first training is fixed: mirrored splits are equal
+        rest = range(1, 2 * seeds)  # the first run is fixed, since mirrored splits are equal
         halves = [
             np.isin(np.arange(2 * seeds), (0, *part)) for part in combinations(rest, seeds - 1)
         ]

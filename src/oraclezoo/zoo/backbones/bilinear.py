@@ -23,7 +23,7 @@ class BilinearCNN(nn.Module):
     Args:
         in_chans: Channels of the images.
         num_classes: Number of classes.
-        image_size: Edge of the square images in pixels.
+        image_size: Height and width of the images in pixels.
         width: Channels of the first stage.
         channels: Channels C that are multiplied pairwise.
         drop_rate: Dropout probability before the classifier.
@@ -59,7 +59,7 @@ class BilinearCNN(nn.Module):
         )
         self.drop = nn.Dropout(drop_rate)
         self.head = nn.Linear(channels**2, num_classes)
-        # The pooled vector has unit norm whatever its dimension, so the weights start larger.
+        # The pooled vector has unit norm for any dimension, so the weights start larger.
         nn.init.normal_(self.head.weight, std=1.0)
         nn.init.zeros_(self.head.bias)
 

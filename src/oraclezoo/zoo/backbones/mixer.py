@@ -107,7 +107,7 @@ class _ConvMixerBlock(nn.Module):
 
 
 def _patches_per_side(image_size: int, patch_size: int) -> int:
-    """Return the number of patches along an edge of the image."""
+    """Return the number of patches along a side of the image."""
     if image_size % patch_size:
         raise UsageError(
             f"patch_size {patch_size} does not divide the image size {image_size}; "

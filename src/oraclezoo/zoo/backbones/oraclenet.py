@@ -30,14 +30,14 @@ class OracleNet(nn.Module):
     Args:
         in_chans: Channels of the images.
         num_classes: Number of classes.
-        image_size: Edge of the square images in pixels.
+        image_size: Height and width of the images in pixels.
         width: Multiplier of the stages' channels 32, 64, 128 (rounded to multiples of 8).
         depth: Residual convolutions per stage.
         activation: Activation after the first convolution and each batch norm: gelu, relu, silu or
             hardswish.
         pool: Global pooling of the last feature map: max or avg.
         whiten: Freeze the first convolution; :meth:`initialize` sets its filters from training
-            images (random before that). False trains it like the others.
+            images (random before that). False trains it like the other convolutions.
         whiten_eps: Added to the eigenvalues of the patch covariance before their square root.
         logit_scale: Factor on the logits.
 
@@ -95,7 +95,7 @@ class OracleNet(nn.Module):
         patch. Does nothing if ``whiten`` is false.
 
         Args:
-            images: Float ``(N, in_chans, H, W)``, prepared as for training.
+            images: Float ``(N, in_chans, H, W)``, preprocessed as for training.
 
         Raises:
             DataError: The images have the wrong shape or contain non-finite values.

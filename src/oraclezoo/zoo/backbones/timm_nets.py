@@ -1,8 +1,8 @@
 """timm architectures, unchanged or with smaller strides for small images.
 
-timm's architectures are designed for 224 pixels; at 28 pixels their early strides leave almost no
-resolution. The ``fixed`` arguments of each built-in spec hold its changes, so that one factory
-builds them all.
+timm's architectures are designed for 224 pixels; at 28 pixels, their early strides reduce the
+resolution to almost nothing. The ``fixed`` arguments of each built-in spec hold its changes, so
+that a single factory builds all of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def create(
     Args:
         in_chans: Channels of the images.
         num_classes: Number of classes.
-        image_size: Edge of the square images in pixels.
+        image_size: Height and width of the images in pixels.
         architecture: Name of the model in timm.
         arguments: Further arguments of ``timm.create_model``.
         convolutions: New ``stride``, ``padding`` or ``kernel_size`` of convolutions, by module
@@ -97,7 +97,7 @@ def create(
 
 
 def _check_size(model: nn.Module, in_chans: int, image_size: int) -> None:
-    """Run a forward pass, which alone reveals that images are too small for the network.
+    """Run a forward pass, the only way to find that images are too small for the network.
 
     It runs on device ``meta``, which computes shapes only. A network that cannot run there, for
     instance because it creates tensors on the CPU, runs on the CPU.

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from oraclezoo.zoo.optimizers.torch_optimizers import NamedParameters, trainable
 
-_QUINTIC = (3.4445, -4.7750, 2.0315)  # K. Jordan's: steep at 0, then within 0.3 of 1
+_QUINTIC = (3.4445, -4.7750, 2.0315)  # from K. Jordan: steep at 0, then within 0.3 of 1
 _EPS = 1e-7  # added to a norm, so that a zero gradient gives a zero update
 
 
@@ -27,7 +27,7 @@ def muon(
     sgd_lr: float = 0.3,
     sgd_momentum: float = 0.85,
 ) -> Muon:
-    """Return a :class:`Muon` that updates hidden weights by Muon and the rest by Nesterov SGD.
+    """Return a :class:`Muon` that updates hidden weights by Muon, other parameters by Nesterov SGD.
 
     Muon updates parameters named ``...weight`` with two or more dimensions (convolutions and linear
     layers), except the last two-dimensional one, which is the classifier. SGD updates the
@@ -86,7 +86,8 @@ class Muon(Optimizer):
     2024. Weights are not renormalised after a step, because that would change models without
     normalisation layers.
 
-    The state is one float buffer per parameter. Training resumed from a saved state is bit-equal.
+    The state is one float buffer per parameter. Training that resumes from a saved state is
+    bit-identical.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ def orthogonalise(matrices: torch.Tensor, steps: int) -> torch.Tensor:
         steps: Number of iterations.
 
     Returns:
-        The same shape and dtype; computed in float32, which the Gram matrix needs.
+        The same shape and dtype; computed in float32, which the Gram matrix requires.
     """
     a, b, c = _QUINTIC
     tall = matrices.shape[-2] > matrices.shape[-1]

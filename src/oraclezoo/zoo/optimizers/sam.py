@@ -90,7 +90,7 @@ class SAM(Optimizer):
             closure: Clears the gradients, computes the loss, backpropagates and returns the loss.
 
         Raises:
-            UsageError: No closure is given.
+            UsageError: The closure is missing.
         """
         if closure is None:
             raise UsageError("sam requires a closure: step(closure)")

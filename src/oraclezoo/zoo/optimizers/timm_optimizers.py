@@ -51,7 +51,7 @@ def from_timm(
     Args:
         named_parameters: Names and parameters of the model; frozen ones are skipped.
         algorithm: Name of the optimizer in timm.
-        weight_decay: Weight decay of the parameters that are decayed.
+        weight_decay: Weight decay, applied to parameters as ``decay_norms`` specifies.
         decay_norms: Decay biases and one-dimensional parameters too.
         **options: Arguments of timm's class.
 

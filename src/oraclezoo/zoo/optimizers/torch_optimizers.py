@@ -18,7 +18,7 @@ def trainable(named_parameters: NamedParameters) -> list[tuple[str, nn.Parameter
     """Return the named parameters that require a gradient.
 
     Raises:
-        UsageError: There are none.
+        UsageError: No parameter requires a gradient.
     """
     parameters = [(name, p) for name, p in named_parameters if p.requires_grad]
     if not parameters:
@@ -31,8 +31,8 @@ def groups(
 ) -> list[dict[str, Any]]:
     """Return parameter groups with and without weight decay; empty groups are omitted.
 
-    Without ``decay_norms`` biases (by name) and one-dimensional parameters, which norms have, are
-    not decayed, as in timm.
+    Without ``decay_norms``, biases (by name) and one-dimensional parameters, such as those of
+    norms, are not decayed, as in timm.
 
     Raises:
         UsageError: There are no trainable parameters.
@@ -114,7 +114,7 @@ def from_torch(
     Args:
         named_parameters: Names and parameters of the model; frozen ones are skipped.
         algorithm: Name of a class of ``torch.optim``.
-        weight_decay: Weight decay of the parameters that are decayed.
+        weight_decay: Weight decay, applied to parameters as ``decay_norms`` specifies.
         decay_norms: Decay biases and one-dimensional parameters too.
         **options: Arguments of the class.
 
@@ -151,7 +151,7 @@ def _is_bias_or_norm(name: str, parameter: nn.Parameter) -> bool:
 
 
 def _fused(param_groups: list[dict[str, Any]]) -> bool | None:
-    """Return True where PyTorch has a fused kernel; None leaves the choice to PyTorch.
+    """Return True if PyTorch has a fused kernel, or None, which leaves the choice to PyTorch.
 
     The fused kernel never reads a step count back, so it needs no synchronisation. On the CPU it
     requires dense weights.

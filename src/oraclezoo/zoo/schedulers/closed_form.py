@@ -1,4 +1,4 @@
-"""Closed-form schedules: the base learning rate times a factor of the step alone."""
+"""Closed-form schedules: the base learning rate times a factor that depends only on the step."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class ClosedForm(LRScheduler, ABC):
     """Linear warm-up to the base learning rate, then a decay that subclasses define.
 
     With W = round(warmup * total_steps), step s < W (from 0) uses (s + 1) / W of the base learning
-    rate, and step W all of it. After ``total_steps`` the learning rate stays at its last value. The
-    parameter groups keep their ratios, and the state holds plain numbers only. Subclasses implement
-    :meth:`remaining`.
+    rate, and step W the full base learning rate. After ``total_steps`` the learning rate stays at
+    its last value. The parameter groups keep their ratios, and the state holds plain numbers only.
+    Subclasses implement :meth:`remaining`.
 
     Args:
         optimizer: The optimizer; its learning rates are the base learning rates.
-        total_steps: Number of optimizer steps of the training.
-        warmup: Fraction of the steps that warm up.
+        total_steps: Number of optimizer steps in total.
+        warmup: Fraction of the steps for warm-up.
         lr_min_ratio: Final learning rate as a fraction of the base learning rate.
 
     Raises:
@@ -42,7 +42,7 @@ class ClosedForm(LRScheduler, ABC):
 
     @abstractmethod
     def remaining(self, step: int) -> float:
-        """Return the decay factor, 1 at first and 0 at the end, for a step after the warm-up."""
+        """Return the decay factor, from 1 to 0, for a step after the warm-up."""
 
     def factor(self, step: int) -> float:
         """Return the multiplier of the base learning rate at ``step``, counted from 0."""
@@ -57,7 +57,7 @@ class ClosedForm(LRScheduler, ABC):
         return [base_lr * factor for base_lr in self.base_lrs]
 
     def progress(self, step: int, start: int) -> float:
-        """Return the fraction of the steps from ``start`` to the last that precede ``step``."""
+        """Return the fraction of the steps from ``start`` to the end that precede ``step``."""
         return (step - start) / (self.total_steps - start) if self.total_steps > start else 1.0
 
 
@@ -108,7 +108,7 @@ class Cosine(Decay):
 
 
 class WSD(ClosedForm):
-    """Warmup-stable-decay: constant until the last ``decay`` of the steps, then a decay.
+    """Warmup-stable-decay: constant until the last fraction ``decay`` of the steps, then a decay.
 
     Hu et al. 2024, arXiv:2404.06395; the 1-sqrt shape: Haegele et al. 2024, arXiv:2405.18392.
 

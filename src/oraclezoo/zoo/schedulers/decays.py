@@ -16,11 +16,11 @@ class MultiStep(ClosedForm):
 
     Args:
         optimizer: The optimizer.
-        total_steps: Number of optimizer steps of the training.
-        steps_per_epoch: Optimizer steps per epoch; not used.
-        milestones: Fractions of the training, strictly increasing.
+        total_steps: Number of optimizer steps in total.
+        steps_per_epoch: Optimizer steps per epoch; unused.
+        milestones: Fractions of ``total_steps``, strictly increasing.
         gamma: Factor at each milestone.
-        warmup: Fraction of the steps that warm up.
+        warmup: Fraction of the steps for warm-up.
 
     Raises:
         UsageError: ``milestones`` are not strictly increasing.
@@ -50,7 +50,7 @@ class MultiStep(ClosedForm):
 
 
 class Step(MultiStep):
-    """Multiply the learning rate by ``gamma`` after each fraction ``every`` of the training."""
+    """Multiply the learning rate by ``gamma`` after each fraction ``every`` of the steps."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class Polynomial(ClosedForm):
 class InverseSqrt(ClosedForm):
     """Inverse square root decay sqrt(W / step) after W warm-up steps (1 without a warm-up).
 
-    It does not depend on the length of the training. Vaswani et al. 2017, arXiv:1706.03762.
+    It does not depend on ``total_steps``. Vaswani et al. 2017, arXiv:1706.03762.
     """
 
     def __init__(

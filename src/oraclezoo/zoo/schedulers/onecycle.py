@@ -45,12 +45,12 @@ def onecycle(
     final_div_factor: float = 1e4,
     cycle_momentum: bool = False,
 ) -> OneCycle:
-    """Return a one-cycle schedule over the whole training; Smith and Topin 2018, arXiv:1708.07120.
+    """Return a one-cycle schedule over all steps; Smith and Topin 2018, arXiv:1708.07120.
 
     Args:
         optimizer: The optimizer.
-        total_steps: Number of optimizer steps of the training.
-        steps_per_epoch: Optimizer steps per epoch; not used.
+        total_steps: Number of optimizer steps in total.
+        steps_per_epoch: Optimizer steps per epoch; unused.
         max_lr_ratio: Peak as a multiple of each parameter group's learning rate.
         pct_start: Fraction of the steps that increase the learning rate.
         div_factor: Peak divided by the first learning rate.
@@ -86,15 +86,15 @@ def onecycle_restarts(
 ) -> SequentialLR:
     """Return a one-cycle schedule followed by cosine annealing with warm restarts.
 
-    The one cycle rises to ``lr_warmup_max`` and falls to nearly 0 at step ``lr_warmup_period``.
-    There the learning rate restarts at the optimizer's and decays to ``lr_min``, first over
-    ``lr_half_period`` steps; each following period is ``lr_mult_period`` times as long. Trainings
-    of up to ``lr_warmup_period`` steps consist of the one cycle only.
+    The one cycle rises to ``lr_warmup_max`` and falls to nearly 0 at step ``lr_warmup_period``. The
+    learning rate then restarts at the optimizer's value and decays to ``lr_min``, first over
+    ``lr_half_period`` steps; each following period is ``lr_mult_period`` times as long. Runs of up
+    to ``lr_warmup_period`` steps consist of the one cycle only.
 
     Args:
         optimizer: The optimizer.
-        total_steps: Number of optimizer steps of the training; not used.
-        steps_per_epoch: Optimizer steps per epoch; not used.
+        total_steps: Number of optimizer steps in total; unused.
+        steps_per_epoch: Optimizer steps per epoch; unused.
         lr_warmup_period: Steps of the one cycle.
         lr_warmup_max: Peak of the one cycle for the first parameter group; other groups scale
             proportionally.

@@ -1,4 +1,4 @@
-"""PyTorch's ReduceLROnPlateau, with durations as fractions of the training."""
+"""PyTorch's ReduceLROnPlateau, with durations as fractions of the epochs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def plateau(
 
     Args:
         optimizer: The optimizer.
-        total_steps: Number of optimizer steps of the training.
+        total_steps: Number of optimizer steps in total.
         steps_per_epoch: Optimizer steps per epoch.
         factor: Multiplier of the learning rate at each reduction.
         patience: Fraction of the epochs without improvement before a reduction.
         threshold: Minimum relative improvement on the lowest loss so far.
-        cooldown: Fraction of the epochs after a reduction that are ignored.
+        cooldown: Fraction of the epochs to ignore after a reduction.
         lr_min_ratio: Lower bound as a fraction of each group's learning rate.
     """
     epochs = total_steps / steps_per_epoch

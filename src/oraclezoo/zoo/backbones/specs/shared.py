@@ -31,7 +31,7 @@ PRETRAINED = Option(
 
 
 def facts(*, prunable: bool | str, data_init: bool = False) -> Mapping[str, bool | str]:
-    """Return the facts of a backbone; a string as ``prunable`` is the reason why it is not."""
+    """Return the metadata of a backbone; a string as ``prunable`` is the reason why it is not."""
     table: dict[str, bool | str] = {"data_init": data_init, "prunable": prunable is True}
     if isinstance(prunable, str):
         table["not_prunable_because"] = prunable
@@ -66,7 +66,7 @@ def timm(
     """Return the spec of a timm architecture that accepts timm's pretrained weights.
 
     ``change`` describes the differences from timm, and ``fixed`` holds the arguments of
-    :func:`oraclezoo.zoo.backbones.timm_nets.create` that make them.
+    :func:`oraclezoo.zoo.backbones.timm_nets.create` that produce them.
     """
     return timm_variant(
         name, name, change, source, (*options, PRETRAINED), prunable=prunable, **fixed
@@ -83,7 +83,7 @@ def timm_variant(
     prunable: bool | str,
     **fixed: Any,
 ) -> Spec:
-    """Return the spec of a changed timm architecture that pretrained weights do not fit."""
+    """Return the spec of a modified timm architecture, for which no pretrained weights fit."""
     return Spec(
         kind="backbone",
         name=name,

@@ -12,7 +12,7 @@ PENALTY = "L2 penalty: this times the weight is added to the gradient"
 
 
 def facts(*, separable: bool = True, needs_closure: bool = False) -> Mapping[str, Any]:
-    """Return the facts of an optimizer that treats all parameters alike."""
+    """Return the metadata of an optimizer that treats all parameters alike."""
     return {
         "needs_closure": needs_closure,
         "train_eval": False,
