@@ -59,7 +59,7 @@ class Preprocessing:
 def read(
     predictor: Predictor, sources: Iterable[Source], settings: Preprocessing | None = None
 ) -> Iterator[Reading]:
-    """Return an iterator over the outcome of each source, in order.
+    """Return an iterator over the results of the sources, in order.
 
     Raises UsageError if a picture cannot be written to the folder ``settings.show``.
     """
@@ -82,7 +82,7 @@ def _read(
 
 
 def _prepare(number: int, source: Source, card: Card, settings: Preprocessing) -> Prepared | str:
-    """Return the preprocessed image, or the reason why there is none."""
+    """Return the preprocessed image, or the reason why it cannot be read."""
     try:
         data = source.read()
         prepared = prepare(
