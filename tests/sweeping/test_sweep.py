@@ -11,6 +11,7 @@ import sys
 import time
 import tomllib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -412,11 +413,14 @@ def test_time_that_is_over_leaves_the_rest_for_later(tiny_idx: Path, tmp_path: P
 def test_two_sweeps_do_not_share_a_folder(tiny_idx: Path, tmp_path: Path) -> None:
     """The second sweep raises an error, and the first continues."""
 
-    def second(trial: Trial) -> None:
-        with pytest.raises(UsageError, match="in use by another process"):
-            run(tiny_idx, tmp_path, trials=1)
+    with ThreadPoolExecutor() as pool:
 
-    assert run(tiny_idx, tmp_path, trials=1, on_trial=second).complete
+        def second(trial: Trial) -> None:
+            sweep = pool.submit(run, tiny_idx, tmp_path, trials=1)
+            with pytest.raises(UsageError, match="in use by another process"):
+                sweep.result()
+
+        assert run(tiny_idx, tmp_path, trials=1, on_trial=second).complete
 
 
 def test_importance_names_the_key_that_matters(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from oraclezoo.artifacts.build import open_dataset
+from oraclezoo.artifacts.resolve import other_files
 from oraclezoo.artifacts.run import Run, occupied
 from oraclezoo.artifacts.score import record_test_evaluation, score
+from oraclezoo.data.dataset import digests
 from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.errors import UsageError
@@ -37,7 +39,8 @@ class Evaluation:
 
     ``accuracy`` is in [0, 1], with Wilson's 95% interval over images, ``loss`` the cross-entropy in
     nats. ``classes`` lists the classes with images in the split. ``trained_on`` is true if the run
-    was trained on these images, so that the scores do not measure generalisation.
+    was trained on these images, so that the scores do not measure generalization. ``other_data`` is
+    true if a file of the split differs from the one that the run was trained with.
     """
 
     run: str
@@ -50,6 +53,7 @@ class Evaluation:
     loss: float
     classes: tuple[ClassRecall, ...]
     trained_on: bool = False
+    other_data: bool = False
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return the scores as a JSON document."""
@@ -85,7 +89,7 @@ def evaluate(
         progress: Called with messages while data are downloaded or generated.
 
     Raises:
-        UsageError: The test split of an unfinished run.
+        UsageError: The test split of an unfinished run, or a data set with other classes.
         ResultError: The run folder is broken.
         DataError: The data cannot be read.
     """
@@ -96,6 +100,15 @@ def evaluate(
     limit = stream_limit(stream_above, pick(device))
     dataset = open_dataset(recipe, registry, data_folder, progress, limit)
     model = opened.model(registry=registry)
+    if dataset.classes != model.classes:
+        raise UsageError(
+            f"{recipe.data.track} has other classes than {opened.folder}: give the data set that "
+            "the run was trained on with --data-dir"
+        )
+    digests(dataset, "validation", split)
+    other = other_files(model, dataset)
+    if other and progress:
+        progress(f"{other[0]} is not the file that the run was trained with: scoring other data")
     if split == "test":
         require_finished(opened)
         with occupied(Path(results)):
@@ -120,7 +133,8 @@ def evaluate(
             )
             for label in np.unique(scores.labels)
         ),
-        trained_on=trained_on(recipe, split),
+        trained_on=trained_on(recipe, split) and not other,
+        other_data=bool(other),
     )
 
 

@@ -91,15 +91,23 @@ def open_data(
     shape = dataset.split("validation").images.shape[1:]
     if shape != (size, size):
         raise UsageError(f"{name} has images of {shape}; this model takes ({size}, {size})")
-    origin = model.card.provenance
-    stated = {} if origin is None else origin.data_sha256
-    other = [key for key, sha256 in dataset.sha256.items() if stated.get(key, sha256) != sha256]
+    other = other_files(model, dataset)
     if track is None and other:
         raise DataError(
             f"{other[0]} is not the file that the model was trained with (its SHA-256 differs); "
             "give the right folder with --data-dir, or --track to use other data"
         )
     return dataset
+
+
+def other_files(model: Model, dataset: Dataset) -> list[str]:
+    """Return the files of a data set, among those read so far, that the model was not trained with.
+
+    Files are compared by name and SHA-256; names that the model's card does not have are left out.
+    """
+    origin = model.card.provenance
+    stated = {} if origin is None else origin.data_sha256
+    return [key for key, sha256 in dataset.sha256.items() if stated.get(key, sha256) != sha256]
 
 
 def learned_validation(model: Model) -> bool:
