@@ -80,10 +80,10 @@ def test_a_benchmark_hands_them_to_its_jobs(here: Path, tiny_idx: Path) -> None:
     provenance = oz.Run.load(folder).record.provenance
     assert (provenance.compile, provenance.deterministic) == ("off", True)
     kept = oraclezoo(*arguments, *more)
-    assert "(reused)" in kept.stderr
+    assert "(reused: same recipe" in kept.stderr
     anew = oraclezoo(*arguments, *more[:-1])
     assert anew.exit_code == 0, anew.output
-    assert "(reused)" not in anew.stderr
+    assert "(reused: same recipe" not in anew.stderr
     with pytest.raises(UsageError, match="auto, on or off"):
         oz.bench(["authors-cnn"], track="idx", data_dir=tiny_idx, compile="maybe")
 

@@ -1,4 +1,4 @@
-"""Loading of models: read and check the folder, then build the backbone."""
+"""Model loading: read and check the folder, then build the backbone."""
 
 from __future__ import annotations
 

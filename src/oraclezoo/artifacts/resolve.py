@@ -111,7 +111,7 @@ def other_files(model: Model, dataset: Dataset) -> list[str]:
 
 
 def learned_validation(model: Model) -> bool:
-    """Return whether a model was trained on validation images too, by its card."""
+    """Return whether a model was also trained on validation images, according to its card."""
     return model.card.provenance is not None and model.card.provenance.refit
 
 

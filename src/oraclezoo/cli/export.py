@@ -35,7 +35,8 @@ from oraclezoo.cli._shared.measuring import measuring, parse_settings
     type=click.FloatRange(min=0),
     default=1e-4,
     show_default=True,
-    help="Maximum difference of a probability from eager PyTorch; beyond it exit with 3.",
+    help="Maximum difference in any probability from eager PyTorch; if exceeded, exit with "
+    "status 3.",
 )
 @options.track
 @options.data_dir

@@ -69,7 +69,7 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 )
 @click.option("--timeout", metavar="TIME", help="Time limit, e.g. 90, 30m or 2h.")
 @click.option(
-    "--seeds", type=click.IntRange(min=1), help="Seeds to train each trial at.  [default: 1]"
+    "--seeds", type=click.IntRange(min=1), help="Number of seeds to train per trial.  [default: 1]"
 )
 @click.option(
     "--folds",

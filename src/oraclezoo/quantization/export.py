@@ -146,7 +146,7 @@ def advise_calibration(
 
 
 def check_parity(agreement: Parity, tolerance: float, file: str) -> None:
-    """Raise VerificationError if probabilities differ too much, or predictions other than ties."""
+    """Raise VerificationError if probabilities differ too much, or predictions except at ties."""
     changed = agreement.disagreeing - agreement.ties
     if changed or not agreement.largest_difference <= tolerance:
         raise VerificationError(

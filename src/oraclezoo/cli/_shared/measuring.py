@@ -39,7 +39,7 @@ def gates(function: F) -> F:
             "--max-drop",
             type=click.FloatRange(min=0),
             metavar="POINTS",
-            help="Maximum drop in accuracy; beyond it exit with 3 and write no model.",
+            help="Maximum drop in accuracy; if exceeded, exit with status 3 and write no model.",
         ),
         click.option(
             "--max-limit",

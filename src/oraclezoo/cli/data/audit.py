@@ -36,8 +36,8 @@ def command(app: App, track: str, data_dir: str | None, out: str | None, as_json
     with the track idx.
 
     Exit status 3 if there is a serious finding: a file that differs from the published one, equal
-    images in two splits or with two labels (also mirrored ones if flips keep the label), a constant
-    image, or a class without training images. Review the other findings by eye.
+    images in two splits or with two labels (also mirrored ones if flips preserve the label), a
+    constant image, or a class without training images. Review the other findings by eye.
     """
     from pathlib import Path
 

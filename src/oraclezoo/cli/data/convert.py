@@ -49,7 +49,7 @@ _SHOWN = 10
     help="Class names: folder names, or Oracle-MNIST's classes with their label order.",
 )
 @click.option(
-    "--flip-keeps-label", is_flag=True, help="Declare that mirroring an image keeps its label."
+    "--flip-keeps-label", is_flag=True, help="Declare that mirroring an image preserves its label."
 )
 @click.option(
     "--polarity",

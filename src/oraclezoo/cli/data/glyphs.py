@@ -47,7 +47,7 @@ from oraclezoo.cli._shared.app import emit_json, json_option, say
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
 )
 @click.option(
-    "--flip-keeps-label", is_flag=True, help="Declare that mirroring an image keeps its label."
+    "--flip-keeps-label", is_flag=True, help="Declare that mirroring an image preserves its label."
 )
 @json_option
 def command(

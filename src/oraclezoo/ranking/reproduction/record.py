@@ -1,7 +1,7 @@
 """Reproduction records, stored beside a result and counted by the leaderboard.
 
-A record lies in the folder ``reproductions`` of the result's folder and identifies the result by
-the SHA-256 of its file, so it does not apply to an edited or repeated result.
+A record is stored in the ``reproductions`` subfolder of the result's folder and identifies the
+result by the SHA-256 of its file, so it does not apply to an edited or repeated result.
 """
 
 from __future__ import annotations
