@@ -52,10 +52,12 @@ def oracle_dir() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _ctrl_c_is_heard() -> None:
-    """Restore SIGINT, which shells make background processes and their children ignore."""
+def _signals_are_heard() -> None:
+    """Restore SIGINT, which background processes of a shell ignore, and nohup's SIGHUP."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
