@@ -83,16 +83,17 @@ def options(subject: Subject) -> None:
 def gradient(subject: Subject) -> None:
     """A gradient reaches all parameters that require one, and no others.
 
-    The check adds noise, since some branches are initialised to zero, and runs three batches, since
-    random layers may skip a branch.
+    The check adds noise, since some branches are initialized to zero, and runs three batches, since
+    random layers may skip a branch. A last batch runs in evaluation mode: in training mode, batch
+    normalization cancels a constant that is added before it, so that the gradient is zero.
     """
     net, size = _fresh(subject)
-    net.train()
     with torch.no_grad():
         for parameter in net.parameters():
             if parameter.is_floating_point():
                 parameter.add_(torch.randn_like(parameter) * 0.01)
-    for _ in range(3):
+    for training in (True, True, True, False):
+        net.train(training)
         loss = nn.functional.cross_entropy(net(_images(8, size)), torch.arange(8) % CLASSES)
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
     missed, frozen = [], []

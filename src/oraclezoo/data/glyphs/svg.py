@@ -49,7 +49,8 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:  # too large, or an invalid file name
-        raise DataError(f"{path}: {error}") from error
+        advice = "; simplify the SVG" if path.name.isprintable() else ""
+        raise DataError(f"{path}: {error}{advice}") from error
     import svgelements
 
     try:
