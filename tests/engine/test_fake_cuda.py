@@ -158,7 +158,7 @@ def test_a_weight_that_stayed_behind_is_found(tmp_path: Path, filled: None) -> N
 )
 def test_every_optimizer_steps_on_the_device(tmp_path: Path, filled: None, name: str) -> None:
     """Over two epochs with averaged weights, only the listed optimizers wait."""
-    changes = {"optimizer.name": name, "train.ema": 0.9, "train.clip_norm": 1.0}
+    changes = {"optimizer.name": name, "train.ema": 0.5, "train.clip_norm": 1.0}
     with fake_cuda.device() as gpu:
         run = trainer(tmp_path, changes, count=32, device=CUDA)
         if name in WAITING:
@@ -250,7 +250,7 @@ def test_streamed_images_are_waited_for_by_nobody(tmp_path: Path, filled: None) 
 def test_evaluation_reads_only_what_it_gives(tmp_path: Path, count: int) -> None:
     """The host waits only for probabilities, accuracy and loss."""
     with fake_cuda.device() as gpu:
-        run = trainer(tmp_path, {"train.ema": 0.9}, count=16 + count, device=CUDA)
+        run = trainer(tmp_path, {"train.ema": 0.5}, count=16 + count, device=CUDA)
         scale = {"mean": 0.3, "std": 0.3}
         gpu.reads = gpu.uploads = 0
         probs = probabilities(with_views(run.kept, 1, flip=True, **scale), run.data.images, **scale)
@@ -276,7 +276,7 @@ def test_stacked_seeds_train_on_the_device(tmp_path: Path, filled: None, name: s
         "backbone.name": "oraclenet",
         "optimizer.name": name,
         "train.precision": "bf16",
-        "train.ema": 0.9,
+        "train.ema": 0.5,
         "augment.jpeg": 0.5,
     }
     separable = bool(REGISTRY.get("optimizer", name).spec.facts["separable"])
@@ -347,7 +347,7 @@ def test_whole_steps_with_their_backward_pass(tmp_path: Path, name: str, seeds: 
     changes: dict[str, object] = {
         "backbone.name": "oraclenet",
         "optimizer.name": name,
-        "train.ema": 0.9,
+        "train.ema": 0.5,
         "train.clip_norm": 1.0,
         "augment.jpeg": 0.5,
     }

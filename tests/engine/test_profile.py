@@ -52,7 +52,7 @@ def test_a_long_training_is_watched_after_its_start() -> None:
     [
         {"budget.epochs": 4},
         {"budget.epochs": 1, "backbone.name": "oraclenet"},
-        {"budget.epochs": 3, "train.ema": 0.9, "optimizer.name": "adamw"},
+        {"budget.epochs": 3, "train.ema": 0.5, "optimizer.name": "adamw"},
     ],
     ids=["lenet5", "one-epoch", "ema"],
 )

@@ -200,7 +200,7 @@ def stop_after(steps: int) -> Callable[[], bool]:
     "changes",
     [
         {"optimizer.name": "sgd", "optimizer.nesterov": False},
-        {"optimizer.name": "sgd", "optimizer.nesterov": True, "train.ema": 0.8},
+        {"optimizer.name": "sgd", "optimizer.nesterov": True, "train.ema": 0.5},
         {"optimizer.name": "adam", "optimizer.weight_decay": 0.01},
         {"optimizer.name": "adamw", "train.clip_norm": 0.5},
         {"optimizer.name": "muon", "scheduler.name": "onecycle"},
@@ -313,7 +313,7 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(
         "backbone.name": "doubled",
         "budget.epochs": 3,
         "optimizer.name": "adamw",
-        "train.ema": 0.8,
+        "train.ema": 0.5,
         **AUGMENT,
     }
     whole = make(registry, data, tmp_path / "whole", changes)

@@ -324,7 +324,7 @@ def test_the_recipe_decides_which_weights_are_kept(
     recipe: oz.Recipe, tiny_idx: Path, tmp_path: Path
 ) -> None:
     """keep = "best" gives the weights of the best epoch; with averaging, the averaged ones."""
-    changes: dict[str, object] = {"train.keep": "best", "train.ema": 0.9}
+    changes: dict[str, object] = {"train.keep": "best", "train.ema": 0.5}
     run = oz.train(recipe.override(changes), data_dir=tiny_idx, out=tmp_path, device="cpu")
     outcome = run.outcome
     found = evaluate(run, data_dir=tiny_idx, results=tmp_path, device="cpu")
