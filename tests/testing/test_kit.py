@@ -370,7 +370,7 @@ def test_what_keeps_the_contract_passes(
 ) -> None:
     """No check of a sound component fails."""
     found = verdicts(site, kind, factory, facts, options)
-    assert {v.outcome for v in found.values()} <= {"pass", "skip"}, found
+    assert [v for v in found.values() if v.outcome == "fail"] == []
     assert sum(v.outcome == "pass" for v in found.values()) >= 5
 
 
