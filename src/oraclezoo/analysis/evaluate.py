@@ -89,7 +89,7 @@ def evaluate(
         progress: Called with messages while data are downloaded or generated.
 
     Raises:
-        UsageError: The test split of an unfinished run, or a data set with other classes.
+        UsageError: The test split of an unfinished run, or a data set with different classes.
         ResultError: The run folder is broken.
         DataError: The data cannot be read.
     """

@@ -21,7 +21,7 @@ class Stack:
 
     In-place updates of a model's parameters, by an optimizer or a checkpoint, change the stack. A
     pass uses :func:`torch.vmap`: convolutions become grouped convolutions and linear layers batched
-    matrix products; each batch norm only sees the images of its own model.
+    matrix products; each batch norm normalizes over the images of one model only.
 
     Args:
         models: The models, on one device.

@@ -50,14 +50,14 @@ _STROKES_ON_CLEAN = 0.72
 _STROKES_ON_ROUGH = 0.55
 """The same on a dark page with noise, like the background of a clean scan that was cut by hand."""
 _SCAN_LEVEL, _SCAN_CONTRAST = 80, 100
-"""The background of scans is at most this light, and their strokes differ from it at least so."""
+"""Maximum lightness of a scan's background, and minimum contrast of its strokes."""
 
 _OUTLINE = 0.5
-"""A filled object covers at least this share of its outline."""
+"""Minimum fraction of its outline that a filled object covers."""
 _SOLID, _SOLID_PIXELS = 0.93, 56
-"""Or its shares of outline and box sum to this, and its longer edge has so many pixels."""
+"""Or: minimum sum of the fractions of outline and box, and minimum longer side in pixels."""
 _DENSE = 0.7
-"""An object that covers at least this share of its box gets no margin."""
+"""Fraction of its box from which an object gets no margin."""
 _SHEET = 0.6
 """A sheet covers at least this share of its box."""
 _SIDE = 0.97

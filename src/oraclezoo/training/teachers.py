@@ -38,7 +38,7 @@ def train_teachers(
 ) -> Teachers:
     """Train the recipe's teachers, each with a seed derived from ``seed``.
 
-    Teachers are trained by the same recipe, without teachers of their own, on the same images.
+    Teachers are trained by the same recipe, without distillation, on the same images.
 
     Args:
         prepared: Recipe and data of the student.
