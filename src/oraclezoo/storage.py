@@ -161,6 +161,21 @@ def current(folder: Path, name: str) -> Path:
     return pending if pending.is_file() else folder / name
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append a line to a file in one write, so that lines of several processes do not mix.
+
+    A last line that a killed process left without its end is ended first. The file is created if
+    necessary; ``line`` has no line feed. Raises OSError if the file cannot be written.
+    """
+    with naming(path), path.open("a+b", buffering=0) as file:
+        end = b""
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            end = b"" if file.read(1) == b"\n" else b"\n"
+        file.write(end + line.encode() + b"\n")
+        os.fsync(file.fileno())
+
+
 def _complete(folder: Path) -> None:
     """Move pending files to their final paths."""
     pending = folder / PENDING

@@ -7,14 +7,13 @@ counts those recipes. It is an append-only file of JSON lines in the results' fo
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from oraclezoo.documents import read_rows
 from oraclezoo.errors import ResultError
 from oraclezoo.result import timestamp
-from oraclezoo.storage import naming
+from oraclezoo.storage import append_line
 
 FILE = "ledger.jsonl"
 
@@ -37,16 +36,7 @@ def record(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None
         "time": timestamp(),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / FILE
-    line = json.dumps(entry) + "\n"
-    if _is_torn(path):
-        line = "\n" + line
-    descriptor = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
-    try:
-        with naming(path):
-            os.write(descriptor, line.encode("ascii"))
-    finally:
-        os.close(descriptor)
+    append_line(folder / FILE, json.dumps(entry))
 
 
 def note(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None:
@@ -76,13 +66,3 @@ def count(folders: Path | Iterable[Path], track: str, data_key: str) -> int:
     """Return the number of distinct recipes recorded in one folder or in the union of several."""
     listed = [folders] if isinstance(folders, Path) else folders
     return len(set().union(*(recipes(folder, track, data_key) for folder in listed)))
-
-
-def _is_torn(path: Path) -> bool:
-    """Return whether the last line lacks its newline."""
-    try:
-        with path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
-    except OSError:  # missing or empty
-        return False
