@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import oraclezoo as oz
 from oraclezoo.data.image_files import read_images, read_labels
-from oraclezoo.engine.device import peak_memory_bytes, synchronise
+from oraclezoo.engine.device import peak_memory_bytes, synchronize
 from oraclezoo.recipe.sections import Augment, keys
 
 Setting = dict[str, Any]
@@ -65,7 +65,7 @@ class Clock:
             self._wait()
 
     def _reply(self) -> None:
-        synchronise(self.device)
+        synchronize(self.device)
         now = time.perf_counter()
         if self.begun is None:
             message = {"first_step_s": round(now - self.born, 3), **self.facts}
@@ -214,7 +214,7 @@ def recipe(setting: Setting) -> oz.Recipe:
 
 
 class Characters(Dataset[tuple[Tensor, int]]):
-    """Standardised images and labels, one at a time, as users write a Dataset."""
+    """Standardized images and labels, one at a time, as users write a Dataset."""
 
     def __init__(self, folder: Path) -> None:
         self.images = read_images(folder / "train-images-idx3-ubyte")
@@ -250,7 +250,7 @@ def optimizer(setting: Setting, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def dataloader(setting: Setting, device: torch.device) -> None:
-    """Run a plain PyTorch loop without device synchronisation."""
+    """Run a plain PyTorch loop without device synchronization."""
     model = backbone(setting).to(device)
     steps = optimizer(setting, model)
     half = setting["precision"] == "bf16"
@@ -350,11 +350,11 @@ def candidates(
 def _rate(call: Callable[[], Tensor], flops: float, device: torch.device) -> float:
     """Measure floating-point operations per second over 0.2 s."""
     call()
-    synchronise(device)
+    synchronize(device)
     start, times = time.perf_counter(), 0
     while time.perf_counter() - start < 0.2:
         call()
-        synchronise(device)
+        synchronize(device)
         times += 1
     return flops * times / (time.perf_counter() - start)
 

@@ -33,7 +33,7 @@ def drawings(count: int = 50, seed: int = 0) -> list[tuple[int, Gray]]:
 
 def _drawing(known: Forms, form: int, rng: Rng, size: int = 280) -> Gray:
     control = known.control[form] + rng.normal(0, 0.015, known.control[form].shape)
-    points = (control[known.neighbour[form]] * known.weight[form][..., None]).sum(1) - 0.5
+    points = (control[known.neighbor[form]] * known.weight[form][..., None]).sum(1) - 0.5
     points[:, 0] *= known.aspect[form] * np.exp(rng.normal(0, 0.08))
     angle = rng.normal(0, 0.08)
     cosine, sine = np.cos(angle), np.sin(angle)

@@ -2,7 +2,7 @@
 
 A kind's ``how`` says how its pictures are made; every picture is a file's bytes. ``scan`` below is
 the published image enlarged four times (bicubic), 112 px. An image is put on paper as ink: each
-gray value, from 0 to 255, blends the colour of the paper with that of the ink.
+gray value, from 0 to 255, blends the color of the paper with that of the ink.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from oraclezoo.imaging.polarity import Gray, border, otsu
 
 Rng = np.random.Generator
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 BLACK, WHITE = 0, 255
 
 
@@ -61,14 +61,14 @@ def canvas(gray: Gray, shape: tuple[int, int], at: tuple[int, int], tone: int) -
     return page
 
 
-def inked(gray: Gray, paper: Colour, ink: Colour) -> npt.NDArray[np.float64]:
+def inked(gray: Gray, paper: Color, ink: Color) -> npt.NDArray[np.float64]:
     """Return the image as ink on paper, float ``(H, W, 3)``."""
     cover = gray[..., None].astype(np.float64) / 255
     return np.array(paper) * (1 - cover) + np.array(ink) * cover
 
 
 def turned(gray: Gray, degrees: float) -> Gray:
-    """Rotate about the centre; the corners become 0, which is bare paper."""
+    """Rotate about the center; the corners become 0, which is bare paper."""
     return np.asarray(Image.fromarray(gray).rotate(degrees, Image.Resampling.BICUBIC))
 
 
@@ -103,8 +103,8 @@ def corner(gray: Gray, rng: Rng, times: float, tone: int) -> bytes:
 
 def photo(gray: Gray, rng: Rng) -> bytes:
     sheet = turned(margined(scan(gray, 8), 0.2, BLACK), 5 * rng.choice([-1, 1]))
-    colours = inked(sheet, (214, 188, 148), (92, 56, 32))
-    shaded = colours * shading(sheet.shape, 0.7, rng)[..., None]
+    colors = inked(sheet, (214, 188, 148), (92, 56, 32))
+    shaded = colors * shading(sheet.shape, 0.7, rng)[..., None]
     return encoded(noisy(shaded, rng, 3), "JPEG", quality=85)
 
 

@@ -26,7 +26,7 @@ from scipy.ndimage import affine_transform, gaussian_filter
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.audit import audit
 from oraclezoo.data.audit.duplicates import near_duplicates
-from oraclezoo.data.audit.neighbours import band_passed, nearest
+from oraclezoo.data.audit.neighbors import band_passed, nearest
 from oraclezoo.data.audit.report import Pool
 from oraclezoo.plugins.registry import build_registry
 
@@ -35,7 +35,7 @@ Images = npt.NDArray[np.float64]
 
 
 def moved(images: Images, down: float, right: float, turn: float = 0, scale: float = 1) -> Images:
-    """Shift by pixels, rotate by degrees about the centre and scale, with bilinear sampling."""
+    """Shift by pixels, rotate by degrees about the center and scale, with bilinear sampling."""
     angle = np.radians(turn)
     matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
     middle = (np.array(images.shape[1:]) - 1) / 2
@@ -62,7 +62,7 @@ CHANGES: dict[str, Callable[[Images], Images]] = {
         moved(x, 0.4, 0.3, turn=1, scale=1.02), 8
     ),
 }
-"""Changes that an audit should recognise as near-duplicates."""
+"""Changes that an audit should recognize as near-duplicates."""
 
 
 def cost(track: str, data_dir: Path | None) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def cost(track: str, data_dir: Path | None) -> dict[str, Any]:
     images = sum(len(dataset.split(name).labels) for name in ("train", "validation", "test"))
     start, start_cpu = time.perf_counter(), time.process_time()
     report = audit(dataset, [])
-    neighbours = report.summary.neighbours if report.summary else None
+    neighbors = report.summary.neighbors if report.summary else None
     return {
         "track": track,
         "images": images,
@@ -79,7 +79,7 @@ def cost(track: str, data_dir: Path | None) -> dict[str, Any]:
         "cpu_seconds": round(time.process_time() - start_cpu, 1),
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "near_duplicates": report.numbers["near-duplicate"],
-        "least_ratio": neighbours.least_ratio if neighbours else None,
+        "least_ratio": neighbors.least_ratio if neighbors else None,
     }
 
 
@@ -97,10 +97,10 @@ def planted(dataset: Dataset) -> list[dict[str, Any]]:
             pool.num_classes,
         )
         everything = np.arange(len(both.labels))
-        neighbours = nearest(band_passed(both.images), mirrored=dataset.flip_keeps_label)
+        neighbors = nearest(band_passed(both.images), mirrored=dataset.flip_keeps_label)
         pairs = {
             tuple(both.at(place) for place in finding.places)
-            for finding in near_duplicates(both, everything, neighbours)
+            for finding in near_duplicates(both, everything, neighbors)
         }
         first_copy = len(pool.labels)
         hits = [(int(at), first_copy + copy) in pairs for copy, at in enumerate(chosen)]

@@ -124,7 +124,7 @@ def _characters(picture: Image.Image) -> None:
 def _dots(draw: ImageDraw.ImageDraw, rows: Sequence[Row]) -> None:
     """Draw each row's name, interval and mean on a logarithmic error scale."""
     left, right, step = 960, 1216, 44
-    top = 375 - step * (len(rows) - 1) // 2  # about the vertical centre of the text
+    top = 375 - step * (len(rows) - 1) // 2  # about the vertical center of the text
     bounds = [v for r in rows for v in (r.ci95_low_percent or 0.0, r.ci95_high_percent or 100.0)]
     low, high = spaced(min(bounds), 0.05), spaced(max(bounds), 0.05)
 
@@ -148,10 +148,10 @@ def _say(
     place: tuple[float, float],
     text: str,
     size: int,
-    colour: tuple[int, int, int],
+    color: tuple[int, int, int],
     anchor: str = "la",
 ) -> None:
-    draw.text(place, text, font=ImageFont.load_default(size), fill=colour, anchor=anchor)
+    draw.text(place, text, font=ImageFont.load_default(size), fill=color, anchor=anchor)
 
 
 def main() -> None:

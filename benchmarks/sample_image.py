@@ -29,7 +29,7 @@ def drawn() -> bytes:
     rng = np.random.default_rng(16)
     known = arranged(read(ORACLE))
     form = int(np.flatnonzero(known.label == CATTLE)[0])
-    near = known.control[form][known.neighbour[form]]
+    near = known.control[form][known.neighbor[form]]
     points = (near * known.weight[form][..., None]).sum(1)
     points[:, 0] *= known.aspect[form]
     lines = [points[known.stroke[form] == stroke] for stroke in np.unique(known.stroke[form])]

@@ -51,7 +51,7 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     import torch
 
     from oraclezoo.artifacts.build import build_parts
-    from oraclezoo.engine.device import exact_float32, pick, synchronise
+    from oraclezoo.engine.device import exact_float32, pick, synchronize
     from oraclezoo.engine.records import TrainerOptions, TrainingData
     from oraclezoo.engine.together import Together, check
     from oraclezoo.engine.trainer import Trainer
@@ -116,7 +116,7 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     def whole() -> None:
         with exact_float32():
             turn()
-        synchronise(device)
+        synchronize(device)
 
     return whole, batch * steps * len(seeds)
 

@@ -48,7 +48,7 @@ RATIOS = {
 KINDS = (
     ("depthwise convolution", r"depthwise"),
     ("convolution", r"conv|fprop|dgrad|wgrad"),
-    ("normalisation", r"norm|bn_"),
+    ("normalization", r"norm|bn_"),
     ("pooling", r"pool|amax|max_|mean"),
     ("optimizer", r"foreach|fused_(adam|sgd)|adam|multi_tensor"),
     ("matrix products", r"mm$|gemm|cutlass|linear|matmul"),

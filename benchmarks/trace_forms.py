@@ -81,11 +81,11 @@ Segment = tuple[int, int, Path2]
 
 
 def _segments(skeleton: Mask) -> tuple[list[Segment], list[tuple[float, float]]]:
-    """Return the segments of a skeleton, and the centres of junctions, numbered from 1."""
-    neighbours = ndimage.convolve(skeleton.astype(int), SQUARE.astype(int), mode="constant") - 1
-    crossing = skeleton & (neighbours >= 3)
+    """Return the segments of a skeleton, and the centers of junctions, numbered from 1."""
+    neighbors = ndimage.convolve(skeleton.astype(int), SQUARE.astype(int), mode="constant") - 1
+    crossing = skeleton & (neighbors >= 3)
     junction, count = ndimage.label(crossing, SQUARE)
-    centres = [tuple(c) for c in ndimage.center_of_mass(crossing, junction, range(1, count + 1))]
+    centers = [tuple(c) for c in ndimage.center_of_mass(crossing, junction, range(1, count + 1))]
     pieces, number = ndimage.label(skeleton & ~crossing, SQUARE)
     segments = []
     for piece in range(1, number + 1):
@@ -98,10 +98,10 @@ def _segments(skeleton: Mask) -> tuple[list[Segment], list[tuple[float, float]]]
         way: Path2 = [(float(y), float(x)) for y, x in walk]
         if not start and not end and len(walk) > 8 and _next_to(walk[0], walk[-1]):
             way.append(way[0])  # a ring
-        way = [*centres[start - 1 : start], *way] if start else way
-        way = [*way, *centres[end - 1 : end]] if end else way
+        way = [*centers[start - 1 : start], *way] if start else way
+        way = [*way, *centers[end - 1 : end]] if end else way
         segments.append((start, end, way))
-    return segments, centres
+    return segments, centers
 
 
 def _walk(pixels: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -111,7 +111,7 @@ def _walk(pixels: list[tuple[int, int]]) -> list[tuple[int, int]]:
     walk = [ends[0] if ends else pixels[0]]
     remaining.discard(walk[0])
     while near := [q for q in _around(walk[-1]) if q in remaining]:
-        # straight neighbours before diagonal ones, to avoid skipping corner pixels
+        # straight neighbors before diagonal ones, to avoid skipping corner pixels
         walk.append(min(near, key=lambda q: abs(q[0] - walk[-1][0]) + abs(q[1] - walk[-1][1])))
         remaining.discard(walk[-1])
     return walk
@@ -139,13 +139,13 @@ def _length(walk: Path2) -> float:
 def _pruned(skeleton: Mask) -> Mask:
     """Remove short branches, which come from ragged edges, from a skeleton."""
     for _ in range(3):
-        segments, centres = _segments(skeleton)
+        segments, centers = _segments(skeleton)
         cut = skeleton.copy()
         for start, end, walk in segments:
             if bool(start) != bool(end) and _length(walk) < SPUR_PX * UP:
-                centre = centres[(start or end) - 1]
+                center = centers[(start or end) - 1]
                 for y, x in walk:
-                    if np.hypot(y - centre[0], x - centre[1]) > 1.6:
+                    if np.hypot(y - center[0], x - center[1]) > 1.6:
                         cut[round(y), round(x)] = False
         thinned = skeletonize(cut)
         if np.array_equal(thinned, skeleton):

@@ -55,7 +55,7 @@ nitpick_ignore_regex = [
     (r"py:class", r"oraclezoo\.contracts\.[A-Z]\w+|TypeAliasForwardRef"),
 ]
 nitpick_ignore = [
-    # docstrings that name a neighbour in their own file
+    # docstrings that name a neighbor in their own file
     ("py:class", "OnnxClassifier"),
     ("py:class", "Table"),
     ("py:class", "Trainer"),

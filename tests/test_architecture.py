@@ -38,7 +38,7 @@ def test_the_page_describes_every_package(name: str) -> None:
     "name", ["architecture_layers", "architecture_benchmark", "architecture_prediction"]
 )
 def test_a_diagram_is_self_contained(name: str) -> None:
-    """It refers to nothing outside the page, and its colours follow the theme."""
+    """It refers to nothing outside the page, and its colors follow the theme."""
     svg = DIAGRAMS[name]()
     assert "<svg " in svg
     assert not re.search(r"(href|src)=", svg)

@@ -28,7 +28,7 @@ CHECKPOINT = ("os.rename", "last.safetensors'")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def signalled(lab: Lab, name: str, number: signal.Signals) -> Iterator[Attempt]:
+def signaled(lab: Lab, name: str, number: signal.Signals) -> Iterator[Attempt]:
     """Send a signal in the middle of a command, then resume and compare with an undisturbed one."""
     job = BY_NAME[name]
     with lab.folder() as folder:
@@ -79,7 +79,7 @@ def signal_case(number: signal.Signals) -> Callable[[Lab], Iterator[Attempt]]:
 
     def attempts(lab: Lab) -> Iterator[Attempt]:
         for name in ("train", "sweep", "bench", "prune", "compress"):
-            yield from signalled(lab, name, number)
+            yield from signaled(lab, name, number)
 
     return attempts
 

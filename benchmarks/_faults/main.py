@@ -20,7 +20,7 @@ from typing import Any
 from _faults import SECTIONS
 from _faults.lab import CHECKOUT, Amount, Lab, PreparationError
 from _faults.process import Setting
-from _faults.records import FAULTS, Attempt, Case, Row, Verdict, summarise
+from _faults.records import FAULTS, Attempt, Case, Row, Verdict, summarize
 from _faults.zoo import Zoo
 
 SCHEMA = "oraclezoo/faults/1"
@@ -88,7 +88,7 @@ def run(lab: Lab, section: str, case: Case) -> Row:
         where = traceback.extract_tb(error.__traceback__)[-1]  # an answer of another form
         why = f"the answer cannot be read: {error!r} ({Path(where.filename).name}:{where.lineno})"
         attempts.append(lab.say(Attempt("reading the answer", Verdict.UNCLEAR, why)))
-    return summarise(section, case, attempts, time.monotonic() - start)
+    return summarize(section, case, attempts, time.monotonic() - start)
 
 
 def document(lab: Lab, rows: Iterable[Row]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ SHOWN = 5
 """Number of faults of a row that the document describes."""
 
 
-def summarise(section: str, case: Case, attempts: Iterable[Attempt], seconds: float) -> Row:
+def summarize(section: str, case: Case, attempts: Iterable[Attempt], seconds: float) -> Row:
     """Count the attempts of a case; skipped ones are not tried."""
     attempts = list(attempts)
     counted = Counter(attempt.verdict for attempt in attempts)

@@ -42,14 +42,14 @@ def keyed(gray: npt.NDArray[np.uint8]) -> dict[str, Callable[[Path], None]]:
     """Return writers of one drawing whose white is transparent, in each form of PNG."""
     white = gray == 255
     alpha = np.where(white, 0, 255).astype(np.uint8)
-    colour = np.stack([gray] * 3, -1)
+    color = np.stack([gray] * 3, -1)
     palette = Image.fromarray(gray).convert("P", palette=Image.Palette.ADAPTIVE)
     index = int(np.asarray(palette)[white][0])
     return {
         "gray key": lambda path: Image.fromarray(gray).save(path, transparency=255),
-        "RGB key": lambda path: Image.fromarray(colour).save(path, transparency=(255, 255, 255)),
+        "RGB key": lambda path: Image.fromarray(color).save(path, transparency=(255, 255, 255)),
         "palette key": lambda path: palette.save(path, transparency=index),
-        "alpha 0": lambda path: Image.fromarray(np.dstack([colour, alpha])).save(path),
+        "alpha 0": lambda path: Image.fromarray(np.dstack([color, alpha])).save(path),
         "gray with alpha 0": lambda path: Image.merge(
             "LA", [Image.fromarray(gray), Image.fromarray(alpha)]
         ).save(path),

@@ -201,9 +201,9 @@ def from_scratch(bench: Bench, pruned: Model, recipe: Recipe, seed: int, place: 
 
 
 def redraw(net: nn.Module, seed: int) -> None:
-    """Reinitialise convolutions and classifier for the pruned widths.
+    """Reinitialize convolutions and classifier for the pruned widths.
 
-    He initialisation by fan-out (arXiv:1502.01852), as timm and torchvision use for ResNets.
+    He initialization by fan-out (arXiv:1502.01852), as timm and torchvision use for ResNets.
     """
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)

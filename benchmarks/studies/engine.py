@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 import oraclezoo as oz
 from oraclezoo.engine.compiled import compile_and_warm_up
-from oraclezoo.engine.device import pick, synchronise
+from oraclezoo.engine.device import pick, synchronize
 from oraclezoo.engine.evaluate import with_views
 from oraclezoo.measure import hardware
 from oraclezoo.result import timestamp
@@ -61,10 +61,10 @@ def in_turns(
     times: dict[str, list[float]] = {name: [] for name in works}
     for number in range(rounds + 2):
         for name, work in works.items():
-            synchronise(device)
+            synchronize(device)
             start = time.perf_counter()
             work()
-            synchronise(device)
+            synchronize(device)
             if number >= 2:  # the first two are warm-up
                 times[name].append(1e3 * (time.perf_counter() - start))
     return {
@@ -134,7 +134,7 @@ def compiling(rounds: int, device: torch.device) -> list[dict[str, Any]]:
 
         start = time.perf_counter()
         compiled = compile_and_warm_up(model, device, passes)
-        synchronise(device)
+        synchronize(device)
         compile_s = time.perf_counter() - start
 
         def step(run: Callable[[Tensor], Tensor], model: nn.Module = model) -> None:

@@ -85,7 +85,7 @@ def load(candidate: dict[str, Any]) -> oz.Recipe:
     return resolve(oz.Recipe.load(candidate["recipe"], changes), oz.registry())
 
 
-def summarise(candidates: list[dict[str, Any]], folds: int, journal: Path) -> list[dict[str, Any]]:
+def summarize(candidates: list[dict[str, Any]], folds: int, journal: Path) -> list[dict[str, Any]]:
     """Return a row for each candidate with a finished fold, best first; accuracies in percent.
 
     ``against_first`` is the mean difference from the first candidate over common folds, with its
@@ -167,7 +167,7 @@ def main() -> None:
     journal = arguments.journal or arguments.candidates.with_suffix(".jsonl")
     if arguments.data_dir is not None:
         search(candidates, arguments.data_dir, arguments.folds, journal)
-    rows = summarise(candidates, arguments.folds, journal)
+    rows = summarize(candidates, arguments.folds, journal)
     data = {"track": TRACK, "folds": arguments.folds, "rows": rows}
     if not emit("oraclezoo/search/1", data, arguments):
         print("\n".join(line(row, arguments.folds) for row in rows))

@@ -10,7 +10,7 @@ from measured import read, table
 def audit_findings() -> str:
     """Return the findings of the audit of the 3,000 official test images."""
     data = read("audit-oracle-mnist-3k.json")
-    balance, near = data["balance"], data["neighbours"]
+    balance, near = data["balance"], data["neighbors"]
     splits = ", ".join(f"{name} {count:,}" for name, count in data["splits"].items())
     distances = zip(near["quantiles"], near["nearest_distance"], strict=True)
     parts = [

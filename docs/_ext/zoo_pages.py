@@ -32,7 +32,7 @@ FACTS = {
     "prunable": "`oraclezoo prune` supports it",
     "not_prunable_because": "why `oraclezoo prune` does not support it",
     "lr_peak": "largest learning rate, relative to the optimizer's",
-    "data_init": "initialises from training images",
+    "data_init": "initializes from training images",
     "needs_closure": "evaluates the gradient more than once per step",
     "train_eval": "trains and evaluates at different weights",
     "separable": "updates each parameter independently of the others",

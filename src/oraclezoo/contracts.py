@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BackboneFactory(Protocol):
-    """Returns a module that maps standardised images to logits.
+    """Returns a module that maps standardized images to logits.
 
     Input: float ``(N, in_chans, image_size, image_size)``. Output: float ``(N, num_classes)``.
 

@@ -41,7 +41,7 @@ class Option:
 
     If the default is None, the option may be omitted, and the component chooses the value.
     ``later`` marks an option added after recipes with its component were published. Such an option
-    is omitted from recipes while it has its default, which must give the behaviour before the
+    is omitted from recipes while it has its default, which must give the behavior before the
     option existed, so that recipe hashes do not change.
 
     Raises PluginError if a field is invalid.

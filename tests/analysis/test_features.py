@@ -15,7 +15,7 @@ IMAGES = np.random.default_rng(0).integers(0, 255, (9, 8, 8), np.uint8)
 
 
 def model_of(module: nn.Module) -> Model:
-    """A model of images of 8 x 8, standardised by nothing."""
+    """A model of images of 8 x 8, standardized by nothing."""
     return Model(module, small_card(8, mean=0.0, std=1.0))
 
 

@@ -131,7 +131,7 @@ def test_the_account_of_a_profile_adds_up(script: Script) -> None:
     result = throughput.account(turn, {"value": 0.3})
     assert result["shares"] == {
         "convolution": 0.5,
-        "normalisation": 0.2,
+        "normalization": 0.2,
         "depthwise convolution": 0.1,
         "pointwise": 0.1,
         "augmentation": 0.05,
@@ -153,7 +153,7 @@ def test_the_account_of_a_profile_adds_up(script: Script) -> None:
         ("aten::addmm", "matrix products"),
         ("sm90_xmma_gemm_bf16bf16_bf16f32", "matrix products"),
         ("aten::max_pool2d_with_indices_backward", "pooling"),
-        ("aten::native_batch_norm_backward", "normalisation"),
+        ("aten::native_batch_norm_backward", "normalization"),
         ("aten::_foreach_add_", "optimizer"),
         ("aten::add_", "pointwise"),
         ("aten::hardswish_backward", "pointwise"),

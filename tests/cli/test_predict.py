@@ -184,8 +184,8 @@ def test_show_writes_what_the_model_sees(folder: Path, model: str, tmp_path: Pat
         right = np.asarray(view.convert("RGB"))[:, -280:]
     with Image.open(folder / "2.png") as image:
         seen = prepare(image, SIZE).gray
-    centres = (np.arange(SIZE) * 280 + 140) // SIZE
-    assert np.array_equal(right[centres][:, centres, 0], seen)
+    centers = (np.arange(SIZE) * 280 + 140) // SIZE
+    assert np.array_equal(right[centers][:, centers, 0], seen)
     with Image.open(tmp_path / "seen" / "0006-page.png") as view:
         left = np.asarray(view.convert("RGB")).astype(int)[:, :280]
     red = np.argwhere(left[..., 0] - left[..., 1] > 100)

@@ -16,7 +16,7 @@ from scipy.ndimage import shift as resampled
 from helpers.drawn import characters
 from oraclezoo.cli import cli
 from oraclezoo.data.audit import KINDS, Audit, audit, damaged, published, unpublished
-from oraclezoo.data.audit.neighbours import (
+from oraclezoo.data.audit.neighbors import (
     COUNT,
     band_passed,
     contrast,
@@ -189,7 +189,7 @@ def test_blank_faint_and_white_images_are_found(parts: Parts) -> None:
 
 
 def test_a_wrong_label_is_suspicious() -> None:
-    """Among easily separable images, the mislabelled one is found."""
+    """Among easily separable images, the mislabeled one is found."""
     generator = np.random.default_rng(2)
     labels = np.arange(90, dtype=np.int64) % 3
     images = generator.integers(10, 50, (90, 28, 28), dtype=np.uint8)
@@ -258,13 +258,13 @@ def test_splits_of_different_sizes_are_refused(parts: Parts) -> None:
         audited(parts)
 
 
-def test_neighbours_are_those_of_all_pairs(clean: Parts) -> None:
+def test_neighbors_are_those_of_all_pairs(clean: Parts) -> None:
     """The two-stage search agrees with an exhaustive comparison."""
     band = band_passed(clean["test"][0])
-    neighbours = nearest(band, mirrored=True)
-    assert neighbours.index.shape == (200, COUNT)
-    assert (np.diff(neighbours.distance, axis=1) >= 0).all()
-    assert (neighbours.index != np.arange(200)[:, None]).all()
+    neighbors = nearest(band, mirrored=True)
+    assert neighbors.index.shape == (200, COUNT)
+    assert (np.diff(neighbors.distance, axis=1) >= 0).all()
+    assert (neighbors.index != np.arange(200)[:, None]).all()
     best = np.full((200, 200), -1.0)
     for oriented in (band, band[:, :, ::-1]):
         for down in range(-2, 3):
@@ -272,14 +272,14 @@ def test_neighbours_are_those_of_all_pairs(clean: Parts) -> None:
                 best = np.maximum(best, unit(band) @ unit(translate(oriented, down, right)).T)
     np.fill_diagonal(best, -1)
     everything = 1 - np.maximum(best, best.T).max(1)
-    assert (neighbours.distance[:, 0] <= everything + 0.02).mean() > 0.99
+    assert (neighbors.distance[:, 0] <= everything + 0.02).mean() > 0.99
 
 
 def test_small_blocks_find_the_same(clean: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     """The block size bounds memory and does not affect the result."""
     band = band_passed(clean["test"][0])
     whole = nearest(band, mirrored=True)
-    monkeypatch.setattr("oraclezoo.data.audit.neighbours._BLOCK", 37)
+    monkeypatch.setattr("oraclezoo.data.audit.neighbors._BLOCK", 37)
     pieces = nearest(band, mirrored=True)
     assert (pieces.index[:, 0] == whole.index[:, 0]).mean() > 0.97
     assert np.abs(pieces.distance[:, 0] - whole.distance[:, 0]).mean() < 1e-3
@@ -293,10 +293,10 @@ def test_other_sizes_are_compared_too(size: tuple[int, int]) -> None:
     scaled = (images - images.min()) / np.ptp(images) * 255
     band = band_passed(np.concatenate([scaled, scaled[:1]]).astype(np.uint8))
     assert max(band.shape[1:]) <= 28
-    neighbours = nearest(band, mirrored=False)
-    assert neighbours.index[0, 0] == 12
-    assert neighbours.distance[0, 0] < 0.01
-    assert neighbours.distance[1:12, 0].min() > 0.02
+    neighbors = nearest(band, mirrored=False)
+    assert neighbors.index[0, 0] == 12
+    assert neighbors.distance[0, 0] < 0.01
+    assert neighbors.distance[1:12, 0].min() > 0.02
 
 
 def test_few_images_are_no_trouble() -> None:

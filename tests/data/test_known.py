@@ -66,7 +66,7 @@ def test_the_low_data_track_is_as_stated(oracle_dir: Path) -> None:
 
 
 def test_an_unpacked_official_file_is_the_packed_one() -> None:
-    """It is recognised by its digest; other files keep name and digest."""
+    """It is recognized by its digest; other files keep name and digest."""
     file = FILES[TEST_IMAGES]
     assert file.unpacked_sha256 is not None
     packed = {file.name: file.digest, "x": "1"}

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from oraclezoo.engine.augment import Augmenter, standardise
+from oraclezoo.engine.augment import Augmenter, standardize
 from oraclezoo.recipe.sections import Augment
 
 MEAN, STD = 0.3, 0.25
@@ -25,7 +25,7 @@ def make(recipe: Augment, *, flip: bool = False, seed: int = 0) -> Augmenter:
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    """Return bright blobs off centre on black, all different."""
+    """Return bright blobs off center on black, all different."""
     generator = torch.Generator().manual_seed(1)
     batch = torch.zeros(64, 28, 28, dtype=torch.uint8)
     batch[:, 10:18, 6:14] = torch.randint(
@@ -35,24 +35,24 @@ def images() -> torch.Tensor:
 
 
 def raw(batch: torch.Tensor) -> torch.Tensor:
-    """Return standardised images on the scale from 0 to 255."""
+    """Return standardized images on the scale from 0 to 255."""
     return (batch * STD + MEAN) * 255
 
 
 BICUBIC = Augment(elastic=2, elastic_grid=3, interpolation="bicubic")
 
 
-def test_standardise_is_the_formula() -> None:
+def test_standardize_is_the_formula() -> None:
     """(x / 255 - mean) / std, with a channel axis of one."""
     values = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
-    actual = standardise(values, MEAN, STD)
+    actual = standardize(values, MEAN, STD)
     assert actual.shape == (1, 1, 16, 16)
     assert torch.allclose(actual, (values[:, None].float() / 255 - MEAN) / STD, atol=1e-5)
 
 
 def test_nothing_asked_changes_nothing(images: torch.Tensor) -> None:
     """The default recipe is the identity."""
-    assert torch.equal(make(Augment())(images), standardise(images, MEAN, STD))
+    assert torch.equal(make(Augment())(images), standardize(images, MEAN, STD))
 
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Augment)])
@@ -69,7 +69,7 @@ def test_each_key_alone_changes_images(name: str, images: torch.Tensor) -> None:
         return
     recipe = dataclasses.replace(Augment(), **{name: getattr(FULL, name)})
     changed = make(recipe, flip=recipe.flip)(images)
-    assert not torch.allclose(changed, standardise(images, MEAN, STD), atol=0.1)
+    assert not torch.allclose(changed, standardize(images, MEAN, STD), atol=0.1)
     assert changed.shape == (64, 1, 28, 28)
     assert torch.isfinite(changed).all()
 
@@ -81,13 +81,13 @@ def test_bicubic_keeps_more_of_what_is_fine(images: torch.Tensor) -> None:
         recipe = Augment(shift=0.5, interpolation=mode)
         return float(make(recipe)(images).diff(dim=-1).square().mean())
 
-    before = float(standardise(images, MEAN, STD).diff(dim=-1).square().mean())
+    before = float(standardize(images, MEAN, STD).diff(dim=-1).square().mean())
     assert fine("bilinear") < 0.8 * fine("bicubic") < before
 
 
 def test_flip_waits_for_the_data_sets_leave(images: torch.Tensor) -> None:
     """Without ``flip_keeps_label``, images are not mirrored."""
-    assert torch.equal(make(Augment(flip=True))(images), standardise(images, MEAN, STD))
+    assert torch.equal(make(Augment(flip=True))(images), standardize(images, MEAN, STD))
 
 
 def test_flip_mirrors_about_half_exactly(images: torch.Tensor) -> None:
@@ -107,9 +107,9 @@ def test_shift_moves_by_up_to_that_many_pixels_and_fills_with_black() -> None:
     actual = raw(make(Augment(shift=4))(batch))[:, 0]
     axis = torch.arange(28.0)
     for sums in (actual.sum(1), actual.sum(2)):
-        centre = (sums * axis).sum(1) / sums.sum(1) - 13.5
-        assert float(centre.abs().max()) < 4.05
-        assert abs(float(centre.std()) - 4 / 3**0.5) < 0.15
+        center = (sums * axis).sum(1) / sums.sum(1) - 13.5
+        assert float(center.abs().max()) < 4.05
+        assert abs(float(center.std()) - 4 / 3**0.5) < 0.15
     white = torch.full((500, 28, 28), 255, dtype=torch.uint8)
     moved = raw(make(Augment(shift=4))(white))
     assert float(moved.min()) == pytest.approx(0, abs=0.05)
@@ -117,7 +117,7 @@ def test_shift_moves_by_up_to_that_many_pixels_and_fills_with_black() -> None:
 
 
 def test_rotation_keeps_mass_and_centre() -> None:
-    """A centred square keeps its sum and centre at any angle."""
+    """A centered square keeps its sum and center at any angle."""
     batch = torch.zeros(200, 28, 28, dtype=torch.uint8)
     batch[:, 9:19, 9:19] = 200
     actual = raw(make(Augment(rotate=45))(batch))
@@ -125,7 +125,7 @@ def test_rotation_keeps_mass_and_centre() -> None:
 
 
 def test_cutout_blanks_one_square_with_the_mean(images: torch.Tensor) -> None:
-    """Exactly edge x edge pixels of each image are zero after standardising."""
+    """Exactly edge x edge pixels of each image are zero after standardizing."""
     white = torch.full((300, 28, 28), 255, dtype=torch.uint8)
     actual = make(Augment(cutout=7))(white)
     assert ((actual == 0).sum((1, 2, 3)) == 49).all()

@@ -1,4 +1,4 @@
-"""JPEG artefacts, compared with a real encoder."""
+"""JPEG artifacts, compared with a real encoder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 import oraclezoo as oz
-from oraclezoo.engine.augment import Augmenter, standardise
+from oraclezoo.engine.augment import Augmenter, standardize
 from oraclezoo.engine.jpeg import Jpeg
 from oraclezoo.imaging.prepare import smooth
 from oraclezoo.recipe.sections import Augment
@@ -78,7 +78,7 @@ def test_blocks_may_start_before_the_image(images: np.ndarray, first: tuple[int,
 def test_augmentation_compresses_the_share_that_is_asked(images: np.ndarray) -> None:
     """Other images do not change, and the minimum quality bounds the loss."""
     batch = torch.tensor(np.tile(images, (20, 1, 1)))
-    plain = standardise(batch, 0.3, 0.25)
+    plain = standardize(batch, 0.3, 0.25)
 
     def lost(share: float, quality: int) -> torch.Tensor:
         recipe = Augment(jpeg=share, jpeg_quality=quality)

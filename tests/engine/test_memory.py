@@ -57,7 +57,7 @@ def test_what_fits(free: float, each: float, failed: int) -> None:
 
 
 def test_what_is_out_of_memory() -> None:
-    """Errors of CUDA, Python and torch's CPU allocator are recognised, and no others."""
+    """Errors of CUDA, Python and torch's CPU allocator are recognized, and no others."""
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
     assert is_out_of_memory(MemoryError())
     assert is_out_of_memory(RuntimeError(REFUSED))

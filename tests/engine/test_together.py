@@ -392,9 +392,9 @@ def test_one_seed_that_diverges_leaves_the_others_alone(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"backbone.name": "branching"}, "cannot be vectorised"),
-        ({"backbone.name": "hidden"}, "cannot be vectorised"),
-        ({"backbone.name": "loose"}, "different outputs when vectorised"),
+        ({"backbone.name": "branching"}, "cannot be vectorized"),
+        ({"backbone.name": "hidden"}, "cannot be vectorized"),
+        ({"backbone.name": "loose"}, "different outputs when vectorized"),
         ({"optimizer.name": "asking"}, "closure"),
         ({"train.precision": "fp16"}, "fp16"),
         ({"pretrain.epochs": 1}, "pre-trains"),

@@ -97,7 +97,7 @@ LOSSY: dict[str, tuple[Callable[[Image.Image], Image.Image], str, dict[str, obje
 
 @pytest.mark.parametrize("name", EXACT)
 def test_the_way_of_storing_does_not_matter(name: str, tmp_path: Path) -> None:
-    """Lossless formats, depths, palettes, colour and alpha give the same bytes."""
+    """Lossless formats, depths, palettes, color and alpha give the same bytes."""
     convert, format, options = EXACT[name]
     path = tmp_path / "scan"  # the content says what it is
     path.write_bytes(written(convert(scan()), format, **options).getvalue())
@@ -106,7 +106,7 @@ def test_the_way_of_storing_does_not_matter(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", LOSSY)
 def test_lossy_formats_are_read_alike(name: str) -> None:
-    """JPEG in every colour space and WebP, within their compression error."""
+    """JPEG in every color space and WebP, within their compression error."""
     convert, format, options = LOSSY[name]
     image = read_image(written(convert(scan()), format, **options))
     assert difference(prepare(image, 28), prepare(scan(), 28)) <= 12
@@ -181,7 +181,7 @@ def test_integers_and_floats_of_any_range_are_scaled() -> None:
 
 @pytest.mark.parametrize("ink", [0, 255])
 def test_what_is_transparent_is_background(ink: int) -> None:
-    """A character on nothing comes out bright on dark, whatever its colour.
+    """A character on nothing comes out bright on dark, whatever its color.
 
     Where most of the image is opaque, that is the background, as by the rule for all images.
     """
@@ -219,7 +219,7 @@ def seal(paper: int, ink: int) -> Image.Image:
 
 @pytest.mark.parametrize(("paper", "ink"), [(255, 20), (240, 20), (0, 230)])
 @pytest.mark.parametrize("form", ["gray", "RGB", "palette", "RGBA", "LA"])
-def test_a_colour_keyed_transparent_reads_as_itself(paper: int, ink: int, form: str) -> None:
+def test_a_color_keyed_transparent_reads_as_itself(paper: int, ink: int, form: str) -> None:
     """The key is the background, also if most of the image is opaque gray next to it."""
     plain = seal(paper, ink)
     if form in ("RGBA", "LA"):
@@ -241,7 +241,7 @@ def test_a_colour_keyed_transparent_reads_as_itself(paper: int, ink: int, form: 
 
 
 def test_erased_white_of_a_scan_takes_the_gray_next_to_it() -> None:
-    """Optimisers that discard the key's colour leave the lightest paper around the gap."""
+    """Optimisers that discard the key's color leave the lightest paper around the gap."""
     values = np.asarray(scan(paper=248, ink=30)).copy()
     values[40:, 25:] = np.minimum(values[40:, 25:], 130)  # a shadow over a part of the scan
     gap = values >= 252

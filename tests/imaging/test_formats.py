@@ -31,8 +31,8 @@ def test_a_palette_gif_is_the_same_image() -> None:
     """Gray and adaptive palettes."""
     gray = Image.fromarray(GRAY)
     assert np.array_equal(prepare(gif(gray), SIZE).gray, GRAY)
-    colours = gray.convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
-    assert np.array_equal(prepare(gif(colours), SIZE).gray, GRAY)
+    colors = gray.convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
+    assert np.array_equal(prepare(gif(colors), SIZE).gray, GRAY)
 
 
 def test_the_first_frame_of_a_gif_is_read() -> None:

@@ -35,7 +35,7 @@ EXACT = {
     "bmp": encoded(Image.fromarray(GRAY), "BMP"),
     "tiff": encoded(Image.fromarray(GRAY), "TIFF"),
     "webp": encoded(Image.fromarray(GRAY).convert("RGB"), "WEBP", lossless=True),
-    "colour": encoded(Image.fromarray(GRAY).convert("RGB"), "PNG"),
+    "color": encoded(Image.fromarray(GRAY).convert("RGB"), "PNG"),
     "rgba": encoded(Image.fromarray(GRAY).convert("RGBA"), "PNG"),
     "palette": encoded(palette(GRAY), "PNG"),
     "16-bit": encoded(Image.fromarray(GRAY.astype(np.uint16) * 257), "PNG"),
@@ -92,12 +92,12 @@ def test_every_kind_of_picture_is_the_same_image(kind: str, tmp_path: Path) -> N
 
 
 def test_arrays_of_other_sizes_are_prepared_one_by_one() -> None:
-    """Gray and colour arrays, of one shape or several."""
+    """Gray and color arrays, of one shape or several."""
     large = np.asarray(Image.fromarray(GRAY).resize((64, 64), Image.Resampling.NEAREST))
     wide = drawn(2, 20, 50)
-    colour = np.stack([large] * 3, axis=2)
+    color = np.stack([large] * 3, axis=2)
     assert as_batch(large, SIZE).shape == (1, SIZE, SIZE)
-    assert np.array_equal(as_batch(colour, SIZE), as_batch(large, SIZE))
+    assert np.array_equal(as_batch(color, SIZE), as_batch(large, SIZE))
     assert as_batch(np.stack([large, large]), SIZE).shape == (2, SIZE, SIZE)
     several = as_batch([large, wide, 255 - wide], SIZE)
     assert several.shape == (3, SIZE, SIZE)

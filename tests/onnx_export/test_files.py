@@ -46,14 +46,14 @@ def opened(content: bytes, **changes: int) -> OnnxClassifier:
 def test_both_signatures_give_eager_s_probabilities(
     net: nn.Module, images: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]], whole: bool
 ) -> None:
-    """uint8 to probabilities, or standardised float32 to logits; both include the temperature."""
+    """uint8 to probabilities, or standardized float32 to logits; both include the temperature."""
     classifier = Tempered(net, 2.0)
     module = Shipped(classifier, MEAN, STD) if whole else classifier
     content = onnx_file.to_onnx(module, in_chans=1, image_size=6, card=CARD)
     actual = opened(content)
     assert actual.preprocesses == whole
-    standardised = (torch.from_numpy(images)[:, None] / 255 - MEAN) / STD
-    expected = (net(standardised) / 2).softmax(1).detach().numpy()
+    standardized = (torch.from_numpy(images)[:, None] / 255 - MEAN) / STD
+    expected = (net(standardized) / 2).softmax(1).detach().numpy()
     assert np.allclose(actual.probabilities(images), expected, atol=1e-6)
     assert actual.probabilities(images[:0]).shape == (0, 2)
 

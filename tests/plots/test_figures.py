@@ -107,7 +107,7 @@ def test_a_figure_is_two_files_and_the_svg_is_the_same_twice(name: str, tmp_path
     ids=["no misclassified images", "many classes", "all wrong", "odd characters"],
 )
 def test_odd_cases_are_drawn_too(name: str, made: Scored, tmp_path: Path) -> None:
-    """No errors, more classes than colours, no correct prediction, characters missing in fonts."""
+    """No errors, more classes than colors, no correct prediction, characters missing in fonts."""
     assert len(draw(name, made, tmp_path)) == 2
 
 
@@ -157,7 +157,7 @@ def test_settings_of_matplotlib_are_put_back() -> None:
 
 
 def test_groups_that_are_apart_stay_apart() -> None:
-    """Each point's nearest neighbour has its class, and the layout is reproducible."""
+    """Each point's nearest neighbor has its class, and the layout is reproducible."""
     result = scored(images=90)
     points, perplexity = lay_out(result.embeddings)
     again, _ = lay_out(result.embeddings)

@@ -294,7 +294,7 @@ def test_the_built_ins_are_a_plugin_with_all_kinds() -> None:
 
 @pytest.mark.parametrize("disable", ["all", "Zoo.A, zoo_b", "zoo-a:main,zoo-b"])
 def test_disabled_plugins_are_not_even_imported(site: Any, disable: str) -> None:
-    """By normalised distribution, by entry point, or all; built-ins stay."""
+    """By normalized distribution, by entry point, or all; built-ins stay."""
     site.add("zoo-a", "raise RuntimeError")
     site.offer("zoo-b", "net")
     host = load(site, disable=disable)

@@ -25,7 +25,7 @@ from oraclezoo.quantization.onnx import quantize
 from oraclezoo.ranking import ledger
 from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.receipt import Side, Step, measure, parity, prove, receipt
-from oraclezoo.receipts.timing import summarise
+from oraclezoo.receipts.timing import summarize
 
 REGISTRY = build_registry()
 UNTIMED = Measurement(timed=False)
@@ -60,7 +60,7 @@ def timed(side: Side, *p50: float, **metrics: Any) -> Side:
     rounds = tuple(
         (LatencyRow("onnxruntime", "fp32", "cpu", 1, 1, 30, value, value, value),) for value in p50
     )
-    with_latency = replace(side.metrics, latency=summarise(rounds), **metrics)
+    with_latency = replace(side.metrics, latency=summarize(rounds), **metrics)
     return replace(side, rounds=rounds, metrics=with_latency)
 
 

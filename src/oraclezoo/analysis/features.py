@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from oraclezoo.artifacts.model import Model
 from oraclezoo.contracts import Images
-from oraclezoo.engine.augment import standardise
+from oraclezoo.engine.augment import standardize
 
 BATCH_SIZE = 500
 
@@ -42,7 +42,7 @@ def features(model: Model, images: Images) -> Features:
         for first in range(0, len(images), BATCH_SIZE):
             batch = torch.from_numpy(np.ascontiguousarray(images[first : first + BATCH_SIZE]))
             seen.clear()
-            inputs = standardise(batch.to(device), scale.mean, scale.std)
+            inputs = standardize(batch.to(device), scale.mean, scale.std)
             logits = module(inputs.to(memory_format=torch.channels_last))
             batch_vectors = seen[-1] if seen else logits.log_softmax(1)
             if batch_vectors.ndim > 2:

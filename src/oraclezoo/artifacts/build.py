@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from oraclezoo.contracts import Dataset, Images
-from oraclezoo.engine.augment import standardise
+from oraclezoo.engine.augment import standardize
 from oraclezoo.engine.images import Streamed, take
 from oraclezoo.engine.inputs import check_fits, steps_per_epoch
 from oraclezoo.engine.records import Parts, TrainingData
@@ -22,7 +22,7 @@ from oraclezoo.recipe import Recipe
 from oraclezoo.specs import Value
 
 INITIALISE_ON = 5000
-"""Maximum number of training images for a data-dependent initialisation of a backbone."""
+"""Maximum number of training images for a data-dependent initialization of a backbone."""
 
 CHUNK_BYTES = 1 << 18
 """Bytes counted at a time; NumPy needs eight times as much memory for it."""
@@ -195,14 +195,14 @@ def build_parts(
 def _build_model(
     recipe: Recipe, registry: Registry, data: TrainingData, shape: dict[str, int], seed: int
 ) -> nn.Module:
-    """Build the backbone on the data's device, with data-dependent initialisation if it has one."""
+    """Build the backbone on the data's device, with data-dependent initialization if it has one."""
     backbone = registry.get("backbone", recipe.backbone.name).spec
     model = build_backbone(
         registry, recipe.backbone.name, dict(recipe.backbone.options), shape, seed
     )
     if backbone.facts.get("data_init"):
         sample = _sample(data, seed).cpu()
-        model.initialize(standardise(sample, data.mean, data.std))  # type: ignore[operator]  # declared by the fact
+        model.initialize(standardize(sample, data.mean, data.std))  # type: ignore[operator]  # declared by the fact
     device = data.images.device
     model.to(device)
     if recipe.train.channels_last:  # before the optimizer, which may depend on the weights' layout

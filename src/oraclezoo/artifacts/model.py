@@ -76,7 +76,7 @@ class Model:
     def classifier(self) -> nn.Module:
         """The module with test-time augmentation and temperature scaling, if the card has them.
 
-        It maps standardised images ``(N, 1, H, W)`` to float32 logits.
+        It maps standardized images ``(N, 1, H, W)`` to float32 logits.
         """
         return self._around(self.module)
 
@@ -118,7 +118,7 @@ class Model:
 
         Args:
             images: Preprocessed images uint8 ``(N, S, S)`` of the model's size, with bright strokes
-                on black; or one picture, or an iterable of pictures, of any size and colour: paths,
+                on black; or one picture, or an iterable of pictures, of any size and color: paths,
                 file contents as bytes, Pillow images, or uint8 ``(H, W)`` or ``(H, W, 3 or 4)``.
             polarity: Polarity of pictures.
 

@@ -19,7 +19,7 @@ def shipped(model: Model, *, preprocess: bool = True) -> nn.Module:
 
     Args:
         model: The model.
-        preprocess: Whether it maps uint8 images to probabilities; otherwise it maps standardised
+        preprocess: Whether it maps uint8 images to probabilities; otherwise it maps standardized
             images to logits.
 
     Returns:

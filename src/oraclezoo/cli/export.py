@@ -26,7 +26,7 @@ from oraclezoo.cli._shared.measuring import measuring, parse_settings
     "--preprocess/--no-preprocess",
     default=True,
     show_default=True,
-    help="Include preprocessing and softmax (uint8 images to probabilities); else standardised "
+    help="Include preprocessing and softmax (uint8 images to probabilities); else standardized "
     "float32 images to logits.",
 )
 @click.option("--opset", type=int, default=20, show_default=True, help="ONNX opset, 18 to 23.")

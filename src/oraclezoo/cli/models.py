@@ -114,7 +114,7 @@ def _row(registry: Registry, entry: Entry) -> dict[str, Any]:
 
 
 def _facts(card: Card) -> dict[str, str]:
-    """Summarise a card as text; missing fields are omitted."""
+    """Summarize a card as text; missing fields are omitted."""
     size, onnx, origin = card.input.image_size, card.onnx, card.provenance
     facts = {
         "backbone": card.backbone.name,

@@ -72,7 +72,7 @@ def command(
 ) -> None:
     """Classify the character in each IMAGE: files, folders, glob patterns, or '-' for stdin.
 
-    Accepts images of any size, colour mode, polarity and common format, with the character anywhere
+    Accepts images of any size, color mode, polarity and common format, with the character anywhere
     in them. An unreadable image is reported on stderr and skipped; the exit status is then 1.
     """
     from oraclezoo.serving.reading import Preprocessing, read

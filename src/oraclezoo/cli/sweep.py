@@ -60,7 +60,7 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 @click.option(
     "--metric",
     type=click.Choice(["accuracy", "loss"]),
-    help="Metric to optimise.  [default: accuracy]",
+    help="Metric to optimize.  [default: accuracy]",
 )
 @click.option(
     "--trials",

@@ -26,7 +26,7 @@ VALIDATION = {
     "validation images": "validation-images-idx3-ubyte",
     "validation labels": "validation-labels-idx1-ubyte",
 }
-"""Two optional files by role, recognised by these names only; both or neither."""
+"""Two optional files by role, recognized by these names only; both or neither."""
 
 _WORDS = {
     "training": {"train", "training"},

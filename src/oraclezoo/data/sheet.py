@@ -74,10 +74,10 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for label in range(len(classes)):
         top = _MARGIN + label * row
-        centre = top + (row - _GAP) // 2
-        fonts.draw(draw, (_MARGIN, centre), texts[label], _SMALL, _INK)
-        fonts.draw(draw, (_MARGIN + text_width + 10, centre), characters[label], large, _INK)
+        center = top + (row - _GAP) // 2
+        fonts.draw(draw, (_MARGIN, center), texts[label], _SMALL, _INK)
+        fonts.draw(draw, (_MARGIN + text_width + 10, center), characters[label], large, _INK)
         for column, at in enumerate(np.flatnonzero(labels == label)[:per_class]):
             tile = Image.fromarray(images[at]).resize((width, height), Image.Resampling.NEAREST)
-            sheet.paste(tile, (start + column * (width + _GAP), centre - height // 2))
+            sheet.paste(tile, (start + column * (width + _GAP), center - height // 2))
     return sheet

@@ -92,7 +92,7 @@ def _sigint_ignored() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """Initialise a worker: leave Ctrl-C to the parent process and end with it."""
+    """Initialize a worker: leave Ctrl-C to the parent process and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(
         target=_end_with, args=(multiprocessing.parent_process(),), daemon=True

@@ -1,4 +1,4 @@
-"""Augmentation of a batch on its device: one resampling, JPEG artefacts, then cutout."""
+"""Augmentation of a batch on its device: one resampling, JPEG artifacts, then cutout."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from oraclezoo.recipe.sections import Augment
 BEST_QUALITY = 95
 
 
-def standardise(images: Tensor, mean: float, std: float) -> Tensor:
+def standardize(images: Tensor, mean: float, std: float) -> Tensor:
     """Return uint8 ``(N, H, W)`` as float32 ``(N, 1, H, W)``: ``(x / 255 - mean) / std``."""
     return images.unsqueeze(1).to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
 
 
 class Augmenter:
-    """Augments uint8 images ``(N, H, W)`` and standardises them to float32 ``(N, 1, H, W)``.
+    """Augments uint8 images ``(N, H, W)`` and standardizes them to float32 ``(N, 1, H, W)``.
 
     Shift, rotation, zoom, shear, mirroring and the elastic field form one sampling grid, so that
     each image is interpolated once; pixels outside the image are black (raw value 0). A fraction of
@@ -51,7 +51,7 @@ class Augmenter:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return augmented uint8 images ``(N, H, W)`` as float32 ``(N, 1, H, W)``."""
-        batch = standardise(images, self.mean, self.std)
+        batch = standardize(images, self.mean, self.std)
         if self.resamples:
             black = -self.mean / self.std
             grid = self._grid(batch)
@@ -117,7 +117,7 @@ class Augmenter:
             recipe.jpeg_quality + draws[0] * (BEST_QUALITY + 1 - recipe.jpeg_quality)
         ).floor()
         first = (draws[2:] * EDGE).long().T
-        lossy = standardise(
+        lossy = standardize(
             compressor(batch * scale + 255 * self.mean, quality, first)[:, 0], self.mean, self.std
         )
         return torch.where((draws[1] < recipe.jpeg).view(-1, 1, 1, 1), lossy, batch)

@@ -39,7 +39,7 @@ def pick(name: str = "auto") -> torch.device:
     return device
 
 
-def synchronise(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Wait until the device has finished its work; does nothing on the CPU."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)

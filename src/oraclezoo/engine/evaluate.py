@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from oraclezoo.engine.augment import standardise
+from oraclezoo.engine.augment import standardize
 from oraclezoo.engine.images import Streamed, chunks
 from oraclezoo.engine.records import TrainingData
 from oraclezoo.recipe import Recipe
@@ -20,13 +20,13 @@ BATCH_SIZE = 500
 class ViewsAveraged(nn.Module):
     """Test-time augmentation: a classifier that averages probabilities over views of an image.
 
-    Maps standardised images ``(N, 1, H, W)`` to log mean probabilities ``(N, C)``, which serve as
+    Maps standardized images ``(N, 1, H, W)`` to log mean probabilities ``(N, C)``, which serve as
     logits. Multi-crop evaluation as in K. Jordan, arXiv:2404.00498.
 
     Args:
         net: The classifier.
         pixels: Shift of the additional views up, down, left and right; 0 for none.
-        black: Standardised value of padding pixels.
+        black: Standardized value of padding pixels.
         flip: Whether to add the mirror image of each view.
     """
 
@@ -92,7 +92,7 @@ def probabilities(
     model.eval()
     memory = torch.channels_last if channels_last else torch.contiguous_format
     rows = [
-        model(standardise(part, mean, std).to(memory_format=memory)).float().softmax(1)
+        model(standardize(part, mean, std).to(memory_format=memory)).float().softmax(1)
         for part in chunks(images, BATCH_SIZE)
     ]
     model.train(was_training)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from oraclezoo.engine.device import synchronise
+from oraclezoo.engine.device import synchronize
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 """Data type of each precision of a recipe."""
@@ -63,9 +63,9 @@ def matrix_flops_per_s(device: torch.device, dtype: torch.dtype, repeats: int = 
 def _best_s(work: Callable[[], object], device: torch.device, repeats: int) -> float:
     best = float("inf")
     for _ in range(repeats + 1):
-        synchronise(device)
+        synchronize(device)
         start = time.perf_counter()
         work()
-        synchronise(device)
+        synchronize(device)
         best = min(best, time.perf_counter() - start)
     return best

@@ -51,7 +51,7 @@ class Inputs:
         return batches(data.images, data.labels, order, size, first=first)
 
     def prepare(self, images: Tensor, axis: str, index: int) -> Tensor:
-        """Augment and standardise images with the seed of ``axis`` and ``index``."""
+        """Augment and standardize images with the seed of ``axis`` and ``index``."""
         self.augment.reseed(derive(self.seed, axis, index))
         return self._prepare(images)
 

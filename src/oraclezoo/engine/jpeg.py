@@ -1,4 +1,4 @@
-"""JPEG compression artefacts of gray images, for a batch on its device."""
+"""JPEG compression artifacts of gray images, for a batch on its device."""
 
 from __future__ import annotations
 

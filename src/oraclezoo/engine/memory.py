@@ -1,4 +1,4 @@
-"""Out-of-memory errors: recognise them, and estimate the batch size that fits."""
+"""Out-of-memory errors: recognize them, and estimate the batch size that fits."""
 
 from __future__ import annotations
 

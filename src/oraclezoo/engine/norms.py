@@ -24,7 +24,7 @@ def tracking(model: nn.Module) -> list[_BatchNorm]:
 
 @torch.no_grad()
 def regather(model: nn.Module, images: Iterable[Tensor]) -> None:
-    """Set the running statistics to plain means over batches of standardised images.
+    """Set the running statistics to plain means over batches of standardized images.
 
     All other layers are in evaluation mode, and the model stays in it. Without such layers no
     batch is read.

@@ -21,7 +21,7 @@ class Objective:
     Args:
         recipe: Its sections ``loss``, ``distill`` and ``train.precision`` are used.
         device: Device of the images.
-        teacher: Standardised images to logits, on the device; None without distillation.
+        teacher: Standardized images to logits, on the device; None without distillation.
     """
 
     def __init__(self, recipe: Recipe, device: torch.device, teacher: nn.Module | None) -> None:
@@ -39,7 +39,7 @@ class Objective:
         return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 
     def __call__(self, net: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> Tensor:
-        """Return the scalar loss of ``net`` on standardised images ``(N, 1, H, W)``."""
+        """Return the scalar loss of ``net`` on standardized images ``(N, 1, H, W)``."""
         with self.autocast():
             logits = net(images)
         if not isinstance(logits, Tensor):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from oraclezoo.engine.device import synchronise
+from oraclezoo.engine.device import synchronize
 from oraclezoo.engine.flops import DTYPES, matrix_flops_per_s, pass_flops
 from oraclezoo.engine.trace import device_ms
 from oraclezoo.errors import UsageError
@@ -164,13 +164,13 @@ class Profiler(Unwatched):
         if self._step == self.window.traced.start:
             self._tracer, self._tracing = _started_tracer(self.device), True
         if self._step in self.window.timed and self._since is None:
-            synchronise(self.device)
+            synchronize(self.device)
             self._since = time.perf_counter()
 
     def _pause(self) -> None:
-        """Stop the clock if it runs; synchronises with the device once instead of every step."""
+        """Stop the clock if it runs; synchronizes with the device once instead of every step."""
         if self._since is not None:
-            synchronise(self.device)
+            synchronize(self.device)
             self._timed_s += time.perf_counter() - self._since
             self._since = None
 
@@ -203,7 +203,7 @@ class Profiler(Unwatched):
     def _finish_trace(self) -> None:
         """Stop the tracer if it is running; the trace is written after training."""
         if self._tracing and self._tracer is not None:
-            synchronise(self.device)
+            synchronize(self.device)
             self._tracer.stop()
             self._tracing = False
 

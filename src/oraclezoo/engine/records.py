@@ -112,8 +112,8 @@ class TrainerOptions:
     Attributes:
         compile: ``"auto"``, ``"on"`` or ``"off"`` (:mod:`oraclezoo.engine.compiled`).
         profile: Folder for the trace of a few steps; None for no profile.
-        warn: Called with one line of text if a setting cannot be honoured.
-        teacher: Standardised images to logits, on the device, for the distillation loss.
+        warn: Called with one line of text if a setting cannot be honored.
+        teacher: Standardized images to logits, on the device, for the distillation loss.
     """
 
     compile: str = "auto"

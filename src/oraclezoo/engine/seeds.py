@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def derive(seed: int, axis: str, index: int = 0) -> int:
-    """Return a 63-bit seed for one source of randomness: "initialisation", "order", "augment", ...
+    """Return a 63-bit seed for one source of randomness: "initialization", "order", "augment", ...
 
     Two recipes with the same seed have the same derived seeds: the data order, the augmentation
     and, for the same backbone, the initial weights.

@@ -167,17 +167,17 @@ def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
         stack = Stack(stacked, lambda logits, labels: logits.sum())
         try:
             stack.logits(images)
-            vectorised = list(stack.logits(images))
+            vectorized = list(stack.logits(images))
             predicted = _passes([model.eval() for model in stacked], images)
         except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
-            return f"its backbone cannot be vectorised ({str(error).strip().splitlines()[0][:120]})"
+            return f"its backbone cannot be vectorized ({str(error).strip().splitlines()[0][:120]})"
         expected = _passes([model.eval() for model in separate], images)
     states = [[v for m in each for v in m.state_dict().values()] for each in (separate, stacked)]
     pairs = zip(
-        [*logits, *expected, *states[0]], [*vectorised, *predicted, *states[1]], strict=True
+        [*logits, *expected, *states[0]], [*vectorized, *predicted, *states[1]], strict=True
     )
     same = all(_close(one, other) for one, other in pairs)
-    return "" if same else "its backbone gives different outputs when vectorised"
+    return "" if same else "its backbone gives different outputs when vectorized"
 
 
 def _passes(models: Sequence[nn.Module], images: Tensor) -> list[Tensor]:

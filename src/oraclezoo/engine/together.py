@@ -14,8 +14,8 @@ from contextlib import ExitStack, closing
 import torch
 from torch import Tensor, nn
 
-from oraclezoo.engine.augment import standardise
-from oraclezoo.engine.device import free_memory_bytes, synchronise
+from oraclezoo.engine.augment import standardize
+from oraclezoo.engine.device import free_memory_bytes, synchronize
 from oraclezoo.engine.faults import check_rates, check_start
 from oraclezoo.engine.images import take
 from oraclezoo.engine.loop import isolated, run_epochs
@@ -174,7 +174,7 @@ class Together:
 
     def _record_steps(self, sums: Tensor | float, start: float, before: float) -> None:
         """Add the time since ``start`` and the summed losses ``(S,)`` to each run's progress."""
-        synchronise(self.device)
+        synchronize(self.device)
         elapsed_s = before + time.perf_counter() - start
         for index, trainer in enumerate(self.trainers):
             trainer.progress.train_s = elapsed_s
@@ -296,6 +296,6 @@ def fitting(trainer: Trainer, share: float = 0.5) -> int:
 
 
 def _sample(data: TrainingData, count: int) -> Tensor:
-    """Return the first ``count`` images, standardised; repeated if there are fewer."""
+    """Return the first ``count`` images, standardized; repeated if there are fewer."""
     rows = torch.arange(count) % len(data.images)
-    return standardise(take(data.images, rows), data.mean, data.std)
+    return standardize(take(data.images, rows), data.mean, data.std)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from oraclezoo.engine import compiled, memory, norms
 from oraclezoo.engine.average import Averaged
 from oraclezoo.engine.checkpoint import load_optimizer, load_state, save_state
-from oraclezoo.engine.device import synchronise
+from oraclezoo.engine.device import synchronize
 from oraclezoo.engine.evaluate import validation_metrics
 from oraclezoo.engine.faults import check_rates, check_start, check_state, diverged
 from oraclezoo.engine.inputs import Inputs
@@ -191,7 +191,7 @@ class Trainer:
                 stopped = should_stop()
                 if stopped:
                     break
-        synchronise(self.device)
+        synchronize(self.device)
         progress.train_s = before + time.perf_counter() - start
         return stopped
 
@@ -239,7 +239,7 @@ class Trainer:
             self.compiled = False
             reason = " ".join(str(error).split())[:120]
             self.warn(f"training without torch.compile: {type(error).__name__}: {reason}")
-        synchronise(self.device)
+        synchronize(self.device)
         elapsed_s = time.perf_counter() - start
         self.progress.compile_s += elapsed_s
         self.progress.train_s += elapsed_s
@@ -306,7 +306,7 @@ class Trainer:
 
         with self.objective.autocast():
             norms.regather(self.kept, prepared())
-        synchronise(self.device)
+        synchronize(self.device)
         self.progress.train_s += time.perf_counter() - start
 
     def save(self) -> None:

@@ -70,8 +70,8 @@ def to_gray(image: Image.Image) -> Gray:
     if image.mode == "LAB":
         return np.asarray(image.getchannel("L"))
     try:
-        colour = image if image.mode in ("1", "L") else image.convert("RGB")
-        return np.asarray(colour.convert("L"))
+        color = image if image.mode in ("1", "L") else image.convert("RGB")
+        return np.asarray(color.convert("L"))
     except ValueError as error:
         raise DataError(f"images of mode {image.mode} cannot be converted to gray") from error
 
@@ -123,7 +123,7 @@ def _to_8_bit(values: npt.NDArray[Any]) -> Gray:
 def _over_background(image: Image.Image, keyed: bool) -> Gray:
     """Blend an RGBA image with a uniform background. Raises DataError if all is transparent.
 
-    A colour that was made transparent (``keyed``, or one colour other than black in all transparent
+    A color that was made transparent (``keyed``, or one color other than black in all transparent
     pixels) is the background. Otherwise transparent pixels around a character are its background:
     white or black, whichever is farther from the visible pixels. If most of the image is opaque and
     has contrast, the background is part of it (for example, a scan rotated by a few degrees), and
@@ -137,9 +137,9 @@ def _over_background(image: Image.Image, keyed: bool) -> Gray:
         raise DataError("the image is blank: every pixel is transparent")
     visible = shade[alpha >= 128]
     erased = shade[alpha == 0]
-    colour = int(erased[0]) if erased.size and np.ptp(erased) == 0 else None
-    if colour is not None and (keyed or colour) and _differs(visible, colour):
-        background = colour
+    color = int(erased[0]) if erased.size and np.ptp(erased) == 0 else None
+    if color is not None and (keyed or color) and _differs(visible, color):
+        background = color
     elif 2 * visible.size > shade.size and np.ptp(np.percentile(visible, (5, 95))) >= _CONTRAST:
         beside = shade[(alpha == 255) & _dilated(alpha < 255)]
         background = int(np.median(beside if beside.size else visible))
@@ -157,7 +157,7 @@ def _differs(visible: Gray, background: int) -> bool:
 
 
 def _dilated(mask: Mask) -> Mask:
-    """Add the eight neighbours of each pixel of a mask."""
+    """Add the eight neighbors of each pixel of a mask."""
     padded = np.pad(mask, 1)
     rows = padded[:-2] | padded[1:-1] | padded[2:]
     return np.asarray(rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:])

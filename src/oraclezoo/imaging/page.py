@@ -1,6 +1,6 @@
 """Model of the page around a character: its tone at every pixel, and what differs from it.
 
-A page is a large, flat region: neighbouring pixels differ little. Its tone is a polynomial of
+A page is a large, flat region: neighboring pixels differ little. Its tone is a polynomial of
 degree 2, so that light may fall off across it. All steps are integers, or doubles in a fixed order
 (docs/internals/finding.md), so that the same pixels give the same result in any language.
 """
@@ -48,7 +48,7 @@ _RING = 0.72
 class Tone:
     """A page's tone: ``c0 + c1 x + c2 y + c3 x^2 + c4 x y + c5 y^2``.
 
-    x and y count half pixels from the centre of the image that was fitted.
+    x and y count half pixels from the center of the image that was fitted.
     """
 
     c: tuple[float, float, float, float, float, float]
@@ -109,7 +109,7 @@ def quantile(values: Gray, part: int, of: int) -> int:
 
 
 def half_pixels(length: int) -> Doubles:
-    """Return the position of each pixel of an edge in half pixels from the edge's centre."""
+    """Return the position of each pixel of an edge in half pixels from the edge's center."""
     return np.arange(1 - length, length, 2, dtype=np.float64)
 
 

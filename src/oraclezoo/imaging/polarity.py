@@ -141,7 +141,7 @@ def border(image: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
 def otsu(gray: Gray) -> int:
     """Return Otsu's threshold of a gray image: pixels above it are one class, all others the other.
 
-    It is the smallest gray that maximises the variance between the two classes; for an image of one
+    It is the smallest gray that maximizes the variance between the two classes; for an image of one
     gray, that gray. Source: Otsu, "A threshold selection method from gray-level histograms", IEEE
     Trans. SMC 9(1), 1979, equation 18.
     """

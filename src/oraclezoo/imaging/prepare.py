@@ -1,8 +1,8 @@
-"""Preprocessing: from an image of any size, colour, polarity and format to a model's input.
+"""Preprocessing: from an image of any size, color, polarity and format to a model's input.
 
 ``predict``, ``drift``, ``data convert`` and the Python API all call :func:`prepare`. The steps are
 those that produced Oracle-MNIST: convert to gray; invert if the character is darker than the
-background; resize the longest side to the input size (bicubic); centre on a square padded with
+background; resize the longest side to the input size (bicubic); center on a square padded with
 zeros. Source: Wang and Deng, "A dataset of oracle characters for benchmarking machine learning
 algorithms", Scientific Data 11:87 (2024), arXiv 2205.09442. The polarity is detected by
 :mod:`oraclezoo.imaging.polarity`, and small JPEG images are smoothed for models that were trained
@@ -161,7 +161,7 @@ def as_batch(
 
 
 def fit(gray: Gray, size: int) -> Gray:
-    """Resize the longest side to ``size`` (bicubic) and centre the image on zeros.
+    """Resize the longest side to ``size`` (bicubic) and center the image on zeros.
 
     The aspect ratio is kept; each side has at least one pixel. An odd pixel of padding goes to the
     right or the bottom. Takes uint8 ``(H, W)``, returns uint8 ``(size, size)``.

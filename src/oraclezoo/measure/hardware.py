@@ -85,7 +85,7 @@ def libraries() -> dict[str, str]:
 def calibrate(device: torch.device, repeats: int = 3) -> float:
     """Return the median seconds of a fixed workload: one training pass of a small CNN.
 
-    Every timing records it, so that times from a busy machine can be recognised. The workload is
+    Every timing records it, so that times from a busy machine can be recognized. The workload is
     fixed within a protocol version.
     """
     generator = torch.Generator().manual_seed(0)

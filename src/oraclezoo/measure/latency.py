@@ -52,7 +52,7 @@ def eager(
     budget_s: float = 1.0,
     min_repeats: int = 30,
 ) -> list[LatencyRow]:
-    """Time the forward pass of a module in eager mode, from standardised float32 NHWC images.
+    """Time the forward pass of a module in eager mode, from standardized float32 NHWC images.
 
     Args:
         model: The module; it is moved to the device and put into evaluation mode.

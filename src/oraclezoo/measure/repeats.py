@@ -29,7 +29,7 @@ class Times:
 
 
 def repeat(once_ms: Callable[[], float], repeats: Repeats) -> Times:
-    """Call ``once_ms`` repeatedly and summarise the milliseconds that it returns."""
+    """Call ``once_ms`` repeatedly and summarize the milliseconds that it returns."""
     times: list[float] = []
     stop = time.monotonic() + repeats.budget_s
     while len(times) < repeats.min_repeats or (

@@ -34,7 +34,7 @@ def mean_loss(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 
 def fit_temperature(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Fit the temperature, within BOUNDS, that minimises the negative log-likelihood.
+    """Fit the temperature, within BOUNDS, that minimizes the negative log-likelihood.
 
     Args:
         probabilities: Probabilities ``(N, C)`` on images that the model was not trained on.

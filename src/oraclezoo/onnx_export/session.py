@@ -36,7 +36,7 @@ class OnnxClassifier:
         content: The bytes of the file.
         image_size: Height and width of the images, in pixels.
         classes: Number of classes.
-        mean: Mean of the training images, in [0, 1], for a graph that takes standardised images.
+        mean: Mean of the training images, in [0, 1], for a graph that takes standardized images.
         std: Standard deviation of the training images, likewise.
         threads: Number of threads; 0 lets the runtime choose.
         where: Name of the file for error messages.

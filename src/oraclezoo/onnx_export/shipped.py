@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class Shipped(nn.Module):
     """Maps uint8 images ``(N, H, W)`` to class probabilities, float32 ``(N, C)``.
 
-    Standardises the images as ``(x / 255 - mean) / std``, passes ``(N, 1, H, W)`` to
+    Standardizes the images as ``(x / 255 - mean) / std``, passes ``(N, 1, H, W)`` to
     ``classifier``, and applies the softmax to its logits.
     """
 
@@ -20,8 +20,8 @@ class Shipped(nn.Module):
         self.training = classifier.training
 
     def forward(self, images: Tensor) -> Tensor:
-        standardised = images.unsqueeze(1).to(torch.float32) * self.scale - self.shift
-        probabilities: Tensor = self.classifier(standardised).float().softmax(1)
+        standardized = images.unsqueeze(1).to(torch.float32) * self.scale - self.shift
+        probabilities: Tensor = self.classifier(standardized).float().softmax(1)
         return probabilities
 
 
@@ -35,7 +35,7 @@ def example(module: nn.Module, in_chans: int, image_size: int) -> Tensor:
 class Tempered(nn.Module):
     """A classifier with temperature scaling (Guo et al. 2017, arXiv:1706.04599).
 
-    Maps standardised images to logits ``(N, C)`` whose softmax is calibrated.
+    Maps standardized images to logits ``(N, C)`` whose softmax is calibrated.
     """
 
     def __init__(self, net: nn.Module, temperature: float) -> None:

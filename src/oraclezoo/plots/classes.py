@@ -17,7 +17,7 @@ NUMBERED = 30
 
 
 def confusion(scored: Scored, letters: Letters, folder: Path, name: str) -> list[Path]:
-    """Write the row-normalised confusion matrix: rows are true classes, columns predictions."""
+    """Write the row-normalized confusion matrix: rows are true classes, columns predictions."""
     labels = sorted({*scored.present, *map(int, scored.predicted)})
     counts = np.zeros((len(scored.classes), len(scored.classes)), np.int64)
     np.add.at(counts, (scored.labels, scored.predicted), 1)
@@ -43,7 +43,7 @@ def confusion(scored: Scored, letters: Letters, folder: Path, name: str) -> list
                     column, row, str(count), ha="center", va="center", color=color, fontsize=9
                 )
     figure.colorbar(picture, ax=axes, shrink=0.7, label="share of the true class (%)")
-    note = "image counts" if len(labels) <= NUMBERED else "normalised by row"
+    note = "image counts" if len(labels) <= NUMBERED else "normalized by row"
     head(figure, f"{scored.title}: confusion matrix", f"{scored.subtitle}; {note}")
     return save(figure, folder, name)
 

@@ -20,8 +20,8 @@ MOST = 5000
 """Maximum number of images; t-SNE takes minutes for more."""
 
 COMPONENTS, PERPLEXITY = 50, 30.0
-LISTED, LABELLED = 20, 60
-"""Maximum number of classes in the legend, and labelled in the plot."""
+LISTED, LABELED = 20, 60
+"""Maximum number of classes in the legend, and labeled in the plot."""
 
 
 def lay_out(
@@ -29,7 +29,7 @@ def lay_out(
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Return a t-SNE layout (van der Maaten and Hinton 2008) and its perplexity.
 
-    Uses scikit-learn on the first 50 principal components, initialised with the first two.
+    Uses scikit-learn on the first 50 principal components, initialized with the first two.
     Deterministic on one machine.
 
     Args:
@@ -62,7 +62,7 @@ def lay_out(
 
 
 def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list[Path]:
-    """Write a t-SNE plot coloured by class, with crosses on misclassified images.
+    """Write a t-SNE plot colored by class, with crosses on misclassified images.
 
     Writes no file for fewer than eight images.
     """
@@ -86,7 +86,7 @@ def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list
     x, y = points[wrong].T
     axes.scatter(x, y, s=3 * size, marker="x", color="black", linewidths=1.1)
     halo = [withStroke(linewidth=3, foreground="white")]
-    for label in present if len(present) <= LABELLED else ():
+    for label in present if len(present) <= LABELED else ():
         glyph = letters.show(scored.glyphs[label])
         text = (glyph or letters.show(scored.classes[label])) if many or len(glyph) == 1 else ""
         at_x, at_y = np.median(points[labels == label], axis=0)
@@ -103,7 +103,7 @@ def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list
     axes.set_yticks([])
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color("#cccccc")
-    axes.set_xlabel("t-SNE: only neighbourhoods are meaningful, not distances, sizes or axes")
+    axes.set_xlabel("t-SNE: only neighborhoods are meaningful, not distances, sizes or axes")
     axes.set_aspect("equal", adjustable="datalim")
     sample = (
         f"; sample of {len(sample_indices)}" if len(sample_indices) < len(scored.labels) else ""

@@ -93,7 +93,7 @@ def _draw(axes: Axes, field: Field, panel: Panel) -> None:
         axes.annotate(
             spot.label,
             (cost, spot.accuracy),
-            (beside, -11 if number % 4 > 1 else 5),  # neighbours often have the same accuracy
+            (beside, -11 if number % 4 > 1 else 5),  # neighbors often have the same accuracy
             textcoords="offset points",
             ha="right" if spot.int8 else "left",
             fontsize=8,

@@ -25,7 +25,7 @@ _FOLDER = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*)(-(?P<version>[^-]+))?.*\.(dis
 class EntryPoint:
     """One line of a distribution's ``entry_points.txt``.
 
-    ``distribution`` is the normalised name (PEP 503), ``value`` the text after the equals sign.
+    ``distribution`` is the normalized name (PEP 503), ``value`` the text after the equals sign.
     """
 
     distribution: str
@@ -48,8 +48,8 @@ class EntryPoint:
         return target
 
 
-def normalise(name: str) -> str:
-    """Normalise a distribution name by PEP 503: ``Oracle_Zoo.X`` -> ``oracle-zoo-x``."""
+def normalize(name: str) -> str:
+    """Normalize a distribution name by PEP 503: ``Oracle_Zoo.X`` -> ``oracle-zoo-x``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -63,7 +63,7 @@ def entry_points(paths: Iterable[str] | None = None) -> list[EntryPoint]:
     seen: set[str] = set()
     for path in sys.path if paths is None else paths:
         for folder, name, version in _metadata_folders(path or "."):
-            distribution = normalise(name)
+            distribution = normalize(name)
             if distribution in seen:
                 continue
             header = "METADATA" if folder.endswith(".dist-info") else "PKG-INFO"

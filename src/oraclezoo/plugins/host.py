@@ -36,7 +36,7 @@ from oraclezoo.plugins.checks import (
     register,
     unknown_facts,
 )
-from oraclezoo.plugins.discovery import EntryPoint, entry_points, normalise
+from oraclezoo.plugins.discovery import EntryPoint, entry_points, normalize
 from oraclezoo.specs import Kind, Spec
 
 BUILTIN = EntryPoint("oraclezoo", __version__, "builtin", "oraclezoo.zoo.builtin")
@@ -144,7 +144,7 @@ class Disabled:
         self.names: dict[str, str] = {}
         for name in filter(None, map(str.strip, listed.split(","))):
             distribution, colon, entry = name.partition(":")
-            self.names[normalise(distribution) + colon + entry] = name
+            self.names[normalize(distribution) + colon + entry] = name
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from oraclezoo.errors import AmbiguousNameError, UnknownNameError, UsageError, nearest
 from oraclezoo.plugins.calls import foreign
 from oraclezoo.plugins.checks import CONTRACT
-from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.discovery import normalize
 from oraclezoo.plugins.host import BUILTIN, Plugin, build_host
 from oraclezoo.specs import KINDS, Kind, Spec, Value
 
@@ -100,7 +100,7 @@ class Registry:
         _check_kind(kind)
         distribution, colon, rest = name.partition(":")
         if colon:
-            distribution = normalise(distribution)
+            distribution = normalize(distribution)
             entry = self._qualified.get((kind, f"{distribution}:{rest}"))
             offers = [entry] if entry else []
         else:
@@ -236,7 +236,7 @@ class Registry:
     def _unknown(self, kind: Kind, name: str) -> UnknownNameError:
         """Return the error for an unknown name, with similar names and failed plugins."""
         distribution, colon, bare = name.rpartition(":")
-        distribution = normalise(distribution)
+        distribution = normalize(distribution)
         failed = [plugin for plugin in self.plugins if plugin.status != "ok"]
         hint = ""
         for plugin in failed:

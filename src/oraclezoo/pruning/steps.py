@@ -18,7 +18,7 @@ from oraclezoo.compression.channels.importance import score
 from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.compression.channels.strength import find
 from oraclezoo.contracts import Dataset
-from oraclezoo.engine.augment import standardise
+from oraclezoo.engine.augment import standardize
 from oraclezoo.engine.records import Callbacks, Checkpoint, TrainingData
 from oraclezoo.engine.seeds import derive
 from oraclezoo.errors import UsageError
@@ -119,14 +119,14 @@ class Steps:
         return Start(plan, Cut(scope, best.strength, best.cost, whole), state)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield standardised training images with labels, for importance taylor."""
+        """Yield standardized training images with labels, for importance taylor."""
         part, scale = self.dataset.split("train"), self.before.card.preprocessing
         generator = np.random.default_rng(derive(self.pruning.seed, "importance"))
         rows = generator.permutation(len(part.labels))[:TAYLOR_IMAGES].astype(np.int64)
         for batch in np.split(rows, range(TAYLOR_BATCH, len(rows), TAYLOR_BATCH)):
             images = torch.from_numpy(np.ascontiguousarray(part.images[batch]))
             labels = torch.from_numpy(np.asarray(part.labels[batch]).astype(np.int64))
-            yield standardise(images, scale.mean, scale.std), labels
+            yield standardize(images, scale.mean, scale.std), labels
 
     def _finetune(
         self, module: nn.Module, epochs: int, number: int, folder: Path

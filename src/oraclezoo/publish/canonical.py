@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.discovery import normalize
 from oraclezoo.publish.claim import Claim, Unchecked
 from oraclezoo.publish.reread import flat, plain
 from oraclezoo.recipe.sections import COMPONENTS, SECTIONS, keys
@@ -63,6 +63,6 @@ def _of_other_versions(claim: Claim, dropped: list[str]) -> Iterator[str]:
     for kind in COMPONENTS:
         part: Any = claim.result.components[kind]
         entry = claim.registry.get(kind, part.name)
-        foreign = normalise(part.distribution) != "oraclezoo"
+        foreign = normalize(part.distribution) != "oraclezoo"
         if foreign and entry.version != part.version:
             yield from (key for key in dropped if key.startswith(f"{kind}."))

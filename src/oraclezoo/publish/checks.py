@@ -16,7 +16,7 @@ from typing import Any
 
 from oraclezoo.data.known import KNOWN, KnownTrack, canonical
 from oraclezoo.errors import OracleZooError, ResultError, UnknownNameError
-from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.discovery import normalize
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.publish.claim import Claim, Unchecked
 from oraclezoo.publish.forgeries import RULES
@@ -251,7 +251,7 @@ def _resolve_installed(claim: Claim) -> None:
     for kind in COMPONENTS:
         name = claim.result.components[kind].name
         part = claim.result.recipe.content[kind]
-        if normalise(name.partition(":")[0]) in installed:
+        if normalize(name.partition(":")[0]) in installed:
             options = {key: v for key, v in part["options"].items() if v is not None}
             claim.registry.resolve(kind, name, options)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from oraclezoo.errors import OracleZooError, ResultError
-from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.discovery import normalize
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.publish.reread import recipe_of
 from oraclezoo.ranking.load import entry_of
@@ -56,7 +56,7 @@ class Claim:
             {
                 f"{part.distribution}=={part.version}"
                 for part in parts
-                if normalise(part.name.partition(":")[0]) not in installed
+                if normalize(part.name.partition(":")[0]) not in installed
             }
         )
 

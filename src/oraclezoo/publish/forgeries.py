@@ -13,7 +13,7 @@ from importlib import metadata
 
 from oraclezoo._version import __version__
 from oraclezoo.data.corrupt import CORRUPTIONS, VERSION
-from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.discovery import normalize
 from oraclezoo.publish.arithmetic import times
 from oraclezoo.publish.canonical import one_hash
 from oraclezoo.publish.claim import Claim, Rule
@@ -47,7 +47,7 @@ def dates_and_versions(claim: Claim) -> Iterator[str]:
         yield f"oraclezoo: {result.oraclezoo} is newer than this version, {__version__}: upgrade"
     versions = {"oraclezoo": result.oraclezoo}
     for kind, part in result.components.items():
-        known = versions.setdefault(normalise(part.distribution), part.version)
+        known = versions.setdefault(normalize(part.distribution), part.version)
         if part.version != known:
             yield (
                 f"components.{kind}: {part.distribution} {part.version}, but another field has "
@@ -86,7 +86,7 @@ def owners(claim: Claim) -> Iterator[str]:
     """Yield components whose name belongs to a different distribution."""
     for kind, part in claim.result.components.items():
         owner = part.name.partition(":")[0]
-        if normalise(part.distribution) != normalise(owner):
+        if normalize(part.distribution) != normalize(owner):
             yield (
                 f"components.{kind}: {part.name} is a component of {owner}, not of "
                 f"{part.distribution}"

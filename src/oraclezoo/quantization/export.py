@@ -18,7 +18,7 @@ from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.card import CARD
 from oraclezoo.card.receipt import Parity
 from oraclezoo.contracts import Dataset
-from oraclezoo.engine.augment import standardise
+from oraclezoo.engine.augment import standardize
 from oraclezoo.errors import UsageError, VerificationError
 from oraclezoo.onnx_export import onnx_file
 from oraclezoo.onnx_export.pt2 import load_pt2, to_pt2
@@ -59,8 +59,8 @@ def export(
         out: Folder to write the model to; required for ``pt2``.
         format: ``onnx``, or ``pt2`` for PyTorch's exported program, which is written to ``out`` as
             ``model.pt2``.
-        preprocess: Include standardisation and softmax: uint8 ``(N, H, W)`` to probabilities
-            ``(N, C)``. Otherwise standardised float32 ``(N, 1, H, W)`` to logits ``(N, C)``.
+        preprocess: Include standardization and softmax: uint8 ``(N, H, W)`` to probabilities
+            ``(N, C)``. Otherwise standardized float32 ``(N, 1, H, W)`` to logits ``(N, C)``.
         opset: ONNX operator set, 18 to 23.
         tolerance: Maximum accepted difference between a probability and that of eager mode.
         split: Split for the receipt's measurements: validation or test.
@@ -198,8 +198,8 @@ def _run_program(
             if preprocesses:
                 rows.append(program(batch))
             else:
-                standardised = standardise(batch, scale.mean, scale.std)
-                rows.append(program(standardised).float().softmax(1))
+                standardized = standardize(batch, scale.mean, scale.std)
+                rows.append(program(standardized).float().softmax(1))
     probabilities: npt.NDArray[np.float32] = torch.cat(rows).numpy()
     return probabilities
 

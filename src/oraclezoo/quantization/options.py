@@ -31,7 +31,7 @@ TOLERANCE = 1e-4
 class Export:
     """Options of an export; see :func:`oraclezoo.export`. Raises UsageError if format is unknown.
 
-    With ``preprocess``, the graph includes standardisation and softmax.
+    With ``preprocess``, the graph includes standardization and softmax.
     """
 
     format: str = "onnx"

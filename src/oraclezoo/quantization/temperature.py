@@ -37,7 +37,7 @@ def calibrate(
 ) -> Model:
     """Calibrate a model's probabilities by temperature scaling; its labels do not change.
 
-    The temperature that minimises the negative log-likelihood of the validation images divides the
+    The temperature that minimizes the negative log-likelihood of the validation images divides the
     logits (Guo et al., "On calibration of modern neural networks", ICML 2017). It is stored in the
     card and, if the model has an ONNX file, in its graph.
 

@@ -50,7 +50,7 @@ def merge(entries: list[Entry]) -> tuple[list[Entry], Mapping[str, int]]:
     """Return one entry per recipe, and the number of additional results by the entry's id.
 
     A recipe gets a separate row for each version or code of a plugin. The chosen result of a row
-    has the most seeds; ties are broken in favour of one with training times, then of the earliest.
+    has the most seeds; ties are broken in favor of one with training times, then of the earliest.
     """
     by_hash: dict[tuple[str, object], list[Entry]] = defaultdict(list)
     for entry in entries:

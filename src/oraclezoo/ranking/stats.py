@@ -306,9 +306,9 @@ def _score_interval(
     else:
         size = min(spread / se**2, seeds * images) if se != 0 else float(seeds * images)
     ratio = float(_t_quantile(np.asarray(df))) ** 2 / size
-    centre = (mean + ratio / 2) / (1 + ratio)
+    center = (mean + ratio / 2) / (1 + ratio)
     half = np.sqrt(ratio * (spread + ratio / 4)) / (1 + ratio)
-    low, high = np.clip([centre - half, centre + half], 0, 1)  # against rounding; NaN stays
+    low, high = np.clip([center - half, center + half], 0, 1)  # against rounding; NaN stays
     return float(low), float(high)
 
 

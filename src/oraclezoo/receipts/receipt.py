@@ -31,7 +31,7 @@ from oraclezoo.ranking.predictions import accuracy_of
 from oraclezoo.ranking.stats import paired
 from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.notes import notes
-from oraclezoo.receipts.timing import Subject, runtimes_of, summarise, time_in_turn
+from oraclezoo.receipts.timing import Subject, runtimes_of, summarize, time_in_turn
 from oraclezoo.result import timestamp
 
 TIE = 1e-3
@@ -248,7 +248,7 @@ def side(subject: Subject, dataset: Dataset, measurement: Measurement) -> Side:
         macs=size.macs(model.classifier, **model.card.input.image),
         file=GRAPH if model.onnx else WEIGHTS,
         size_bytes=len(model.onnx) if model.onnx else len(model.weights()),
-        latency=summarise(subject.rows) if subject.rows else (),
+        latency=summarize(subject.rows) if subject.rows else (),
         peak_memory_bytes=dict(subject.peak),
         not_run=dict(subject.failed),
         peak_device_memory_bytes=dict(subject.device_peak),

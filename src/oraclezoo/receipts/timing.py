@@ -141,7 +141,7 @@ def _round(subject: Subject, requests: list[Timing]) -> list[LatencyRow]:
     return rows
 
 
-def summarise(rounds: Sequence[Sequence[LatencyRow]]) -> tuple[LatencySummary, ...]:
+def summarize(rounds: Sequence[Sequence[LatencyRow]]) -> tuple[LatencySummary, ...]:
     """Reduce rounds to one row for each setting: the round with the lowest median.
 
     Since other load on the machine can only add time, the fastest round is the least disturbed.

@@ -30,7 +30,7 @@ def _key(
 
     ``later`` marks a key added after the first published recipes. The canonical JSON omits a later
     key with its default value (and a section that becomes empty), so that published recipes keep
-    their hashes. Its default must therefore give the behaviour before the key existed.
+    their hashes. Its default must therefore give the behavior before the key existed.
     """
     bounds = {"low": low, "high": high, "choices": choices}
     return field(default=default, metadata={"help": help, "later": later, **bounds})

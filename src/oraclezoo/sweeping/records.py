@@ -51,7 +51,7 @@ class Settings:
             raise UsageError(f"folds is {self.folds}; it must be 0 or at least 2")
 
     @property
-    def maximise(self) -> bool:
+    def maximize(self) -> bool:
         """Whether a larger value of the metric is better."""
         return self.metric == "accuracy"
 

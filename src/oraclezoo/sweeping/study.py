@@ -148,7 +148,7 @@ class Study:
         return optuna.create_study(
             storage=storage,
             study_name=NAME,
-            direction="maximize" if self.settings.maximise else "minimize",
+            direction="maximize" if self.settings.maximize else "minimize",
             sampler=sampler,
             pruner=_pruner(self.settings.pruner),
             load_if_exists=True,

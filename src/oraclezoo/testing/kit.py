@@ -13,7 +13,7 @@ import torch
 
 from oraclezoo.errors import UnknownNameError, UsageError
 from oraclezoo.plugins.checks import CONTRACT
-from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.discovery import normalize
 from oraclezoo.plugins.process_state import preserved
 from oraclezoo.plugins.registry import Entry, Registry
 from oraclezoo.specs import KINDS, Kind
@@ -98,7 +98,7 @@ def find(registry: Registry, name: str) -> list[Entry]:
 
     Raises UnknownNameError, or AmbiguousNameError for a bare name that two plugins provide.
     """
-    of_distribution = [entry for entry in registry if entry.distribution == normalise(name)]
+    of_distribution = [entry for entry in registry if entry.distribution == normalize(name)]
     if of_distribution:
         return of_distribution
     entries, failures = [], []

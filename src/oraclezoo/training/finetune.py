@@ -121,7 +121,7 @@ def milder(recipe: Recipe, tuning: Tuning, registry: Registry) -> Recipe:
 def images_for(
     model: Model, recipe: Recipe, dataset: Dataset, device: torch.device
 ) -> TrainingData:
-    """Return images on the device, standardised with the statistics of the model's card."""
+    """Return images on the device, standardized with the statistics of the model's card."""
     limit = stream_limit(None, device)
     data = build.training_data(recipe, dataset, device, limit)
     steps = model.card.preprocessing

@@ -29,7 +29,7 @@ def pretrain(
 ) -> Pretraining:
     """Train ``model`` in place on the track of ``[pretrain]`` for its number of epochs.
 
-    Images are standardised with the statistics of the recipe's own track. Pre-training uses a
+    Images are standardized with the statistics of the recipe's own track. Pre-training uses a
     separate optimizer and scheduler.
 
     Args:

@@ -122,7 +122,7 @@ def test_every_image_has_ink_on_a_ground(
 def test_images_are_framed_as_the_real_ones(
     many: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]],
 ) -> None:
-    """The box reaches the edge one way and is centred between black bars the other way.
+    """The box reaches the edge one way and is centered between black bars the other way.
 
     A tall character (arrow) has bars left and right; a field has a box nearly square.
     """
@@ -181,7 +181,7 @@ def test_every_form_is_a_weighting_of_its_control_points() -> None:
     assert np.bincount(known.label, minlength=CLASSES).min() >= 3
     np.testing.assert_allclose(known.weight.sum(2), 1, atol=1e-12)
     row = np.arange(len(known.label))[:, None, None]
-    points = (known.control[row, known.neighbour] * known.weight[..., None]).sum(2)
+    points = (known.control[row, known.neighbor] * known.weight[..., None]).sum(2)
     assert points.shape == (len(known.label), SAMPLES, 2)
     assert points.min() > -0.2
     assert points.max() < 1.2
@@ -198,7 +198,7 @@ def test_samples_walk_along_straight_strokes() -> None:
         aspect=1.0,
     )
     known = arranged((Character("a", (form,)), Character("b", (form,))))
-    points = (known.control[0][known.neighbour[0]] * known.weight[0][..., None]).sum(1)
+    points = (known.control[0][known.neighbor[0]] * known.weight[0][..., None]).sum(1)
     assert np.bincount(known.stroke[0]).tolist() == [SAMPLES // 4, SAMPLES * 3 // 4]
     first, second = points[: SAMPLES // 4], points[SAMPLES // 4 :]
     np.testing.assert_allclose(first[:, 0], np.linspace(0, 1, len(first)), atol=1e-12)

@@ -14,7 +14,7 @@ from oraclezoo.data.glyphs import degrade, exact
 from oraclezoo.data.glyphs.exact import EXP_PER_UNIT, EXP_STEP, NORMAL_STEP, Draws
 
 MARGIN = 1e-9
-"""A maths library errs by less than 1e-14 here: a rounding boundary further away is safe."""
+"""A math library errs by less than 1e-14 here: a rounding boundary further away is safe."""
 
 
 def distance_to_boundary(value: float, step: float) -> float:
@@ -45,7 +45,7 @@ def test_the_exponential_table_is_close(u: float) -> None:
 
 
 def test_no_table_entry_is_near_a_rounding_boundary() -> None:
-    """The last bits of a maths library cannot change an entry."""
+    """The last bits of a math library cannot change an entry."""
     exponentials = [math.exp(-(i + 0.5) / EXP_PER_UNIT) for i in range(len(exact._exp_table()) - 1)]
     assert min(distance_to_boundary(x, EXP_STEP) for x in exponentials) > MARGIN
     quantiles = [NormalDist().inv_cdf((i + 0.5) / 65536) for i in range(32768, 65536)]
@@ -109,7 +109,7 @@ def test_a_blur_is_the_gaussian_blur() -> None:
 
 
 def test_texture_has_unit_variance_at_every_width() -> None:
-    """The correlation of neighbouring pixels increases with the width."""
+    """The correlation of neighboring pixels increases with the width."""
     sigma = np.repeat(np.array([0.45, 1.0, 3.0, 5.8], np.float32), 20)
     noise = degrade.texture(Draws(0, "texture"), sigma).astype(np.float64)
     np.testing.assert_allclose(noise.std((1, 2)), 1, atol=0.01)

@@ -46,7 +46,7 @@ def data(folder: Path) -> dict[str, str]:
 
 
 def test_a_converted_folder_is_a_data_set(pool: Path, tmp_path: Path) -> None:
-    """Track idx opens it: every scan once, labelled by its folder and split by hash."""
+    """Track idx opens it: every scan once, labeled by its folder and split by hash."""
     report = convert(pool, tmp_path / "out", Settings())
     dataset = build_registry().create("dataset", "idx", data_dir=tmp_path / "out")
     assert dataset.classes == ("ma", "ri", "yu")

@@ -244,7 +244,7 @@ def offline(home: Path) -> str:
 def test_pretrained_weights_come_from_the_cache_or_are_missed_in_one_line(tmp_path: Path) -> None:
     """Offline: a UsageError that says what to do; with the file in the cache, its weights.
 
-    The first layer sums its weights over the colours.
+    The first layer sums its weights over the colors.
     """
     missed = offline(tmp_path)
     assert missed.startswith("UsageError: timm's pretrained weights of lcnet_050 are not in the")

@@ -14,7 +14,7 @@ from oraclezoo.zoo.backbones.oraclenet import OracleNet
 
 
 def correlated_images(seed: int, in_chans: int) -> torch.Tensor:
-    """Random images whose neighbouring pixels, and channels, go together."""
+    """Random images whose neighboring pixels, and channels, go together."""
     g = torch.Generator().manual_seed(seed)
     noise = torch.randn(64, 1, 20, 20, generator=g) + torch.randn(64, in_chans, 20, 20, generator=g)
     return F.avg_pool2d(noise, 3, stride=1) * 3 + 0.7

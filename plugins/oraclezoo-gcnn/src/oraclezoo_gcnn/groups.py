@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 
 Matrix = tuple[tuple[int, int], tuple[int, int]]
-"""Acts on (row, column), relative to the centre."""
+"""Acts on (row, column), relative to the center."""
 
 IDENTITY: Matrix = ((1, 0), (0, 1))
 MIRROR: Matrix = ((1, 0), (0, -1))

@@ -10,7 +10,7 @@ COMMANDS = {
     "list": ("oraclezoo.cli.data.list_:command", "List the tracks (data sets with a fixed split)."),
     "fetch": ("oraclezoo.cli.data.fetch:command", "Download and verify Oracle-MNIST."),
     "verify": ("oraclezoo.cli.data.verify:command", "Verify files by their published digests."),
-    "preview": ("oraclezoo.cli.data.preview:command", "Write a contact sheet of labelled images."),
+    "preview": ("oraclezoo.cli.data.preview:command", "Write a contact sheet of labeled images."),
     "audit": (
         "oraclezoo.cli.data.audit:command",
         "Find duplicates, blank images and suspicious labels.",

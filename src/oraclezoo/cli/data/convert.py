@@ -93,7 +93,7 @@ def command(
     """Convert scanned images in SOURCE to IDX files, for --track idx.
 
     SOURCE is a folder or a tar or zip archive with one folder of images per class, or with train/
-    and test/ (and validation/) that contain such folders. Images have any size, colour
+    and test/ (and validation/) that contain such folders. Images have any size, color
     mode and polarity, and any format that 'oraclezoo predict' reads.
 
     After an interruption, run the same command again to resume; files that were added later are

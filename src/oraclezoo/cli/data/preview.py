@@ -1,4 +1,4 @@
-"""``oraclezoo data preview``: write a contact sheet of labelled images."""
+"""``oraclezoo data preview``: write a contact sheet of labeled images."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def command(
     beside: str | None,
     as_json: bool,
 ) -> None:
-    """Write a contact sheet of labelled images of TRACK. Test images are never shown."""
+    """Write a contact sheet of labeled images of TRACK. Test images are never shown."""
     from pathlib import Path
 
     from oraclezoo.data.sheet import contact_sheet

@@ -17,7 +17,7 @@ from oraclezoo.cli._shared.app import (
     say,
     stdout_to_stderr,
 )
-from oraclezoo.plugins.discovery import normalise
+from oraclezoo.plugins.discovery import normalize
 from oraclezoo.specs import KINDS
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def command(
     from oraclezoo.testing.kit import document
 
     verdicts = _quarantined(app.registry, name)
-    if not verdicts or any(entry.distribution == normalise(name) for entry in app.registry):
+    if not verdicts or any(entry.distribution == normalize(name) for entry in app.registry):
         with stdout_to_stderr():
             verdicts += _verdicts(app.registry, name, data_dir, slow=not quick)
     rows = list(map(document, verdicts))
@@ -79,7 +79,7 @@ def _quarantined(registry: Registry, name: str) -> list[Verdict]:
             f"{plugin.status}: {plugin.reason}; {plugin.fix}",
         )
         for plugin in registry.plugins
-        if plugin.status != "ok" and normalise(name) in (plugin.distribution, plugin.name)
+        if plugin.status != "ok" and normalize(name) in (plugin.distribution, plugin.name)
     ]
 
 

@@ -213,7 +213,7 @@ def _places(layer: Any, name: str, kind: str, graph: Any) -> Iterator[tuple[Plac
         yield (name, dim), layer.shape[dim]
         return
     if isinstance(layer, nn.LayerNorm) and len(layer.normalized_shape) != 1:
-        raise _LeaveWholeError(f"{name} normalises over more than channels")
+        raise _LeaveWholeError(f"{name} normalizes over more than channels")
     if _is_depthwise(layer) and layer.in_channels != layer.out_channels:
         raise _LeaveWholeError(f"{name} is neither depthwise nor plain")
     known = (nn.Conv2d, nn.Linear, *BATCH_NORMS, nn.LayerNorm, nn.GroupNorm, nn.PReLU)

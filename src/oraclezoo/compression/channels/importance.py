@@ -18,7 +18,7 @@ from oraclezoo.compression.channels.plan import BATCH_NORMS
 from oraclezoo.errors import UsageError
 
 Batches = Iterable[tuple[Tensor, Tensor]]
-"""Standardised images ``(N, C, H, W)`` and labels int64 ``(N,)``."""
+"""Standardized images ``(N, C, H, W)`` and labels int64 ``(N,)``."""
 
 Scores = list[Tensor | None]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from oraclezoo.contracts import Dataset
 from oraclezoo.data import upstream
 from oraclezoo.data.audit import duplicates, statistics
-from oraclezoo.data.audit.neighbours import band_passed, contrast, nearest
+from oraclezoo.data.audit.neighbors import band_passed, contrast, nearest
 from oraclezoo.data.audit.report import KINDS, Audit, FileRow, Finding, Pool, Rules, Summary
 from oraclezoo.data.dataset import SPLITS
 from oraclezoo.data.locate import check, search
@@ -54,12 +54,12 @@ def audit(
     findings += exact
     # images without strokes resemble each other and would all match
     members = members[strength[members] >= duplicates.MIN_CONTRAST]
-    neighbours = None
+    neighbors = None
     if len(members) > 1:
         matches = nearest(band[members], mirrored=flips, progress=progress)
         findings += duplicates.near_duplicates(pool, members, matches)
         findings += duplicates.suspicious_labels(pool, members, matches)
-        neighbours = duplicates.summary(pool, members, matches)
+        neighbors = duplicates.summary(pool, members, matches)
     findings += statistics.outliers(pool, per_image)
     counts = statistics.class_counts(pool).sum(0).tolist()
     summary = Summary(
@@ -78,7 +78,7 @@ def audit(
             saturated=statistics.SATURATED,
             min_contrast=duplicates.MIN_CONTRAST,
         ),
-        neighbours=neighbours,
+        neighbors=neighbors,
     )
     rows = (*files, *unpublished(dataset.sha256, files))
     return Audit(rows, tuple(findings), summary, pool)

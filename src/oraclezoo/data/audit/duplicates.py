@@ -7,11 +7,11 @@ from collections import defaultdict
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.data.audit.neighbours import CONTRAST_FLOOR, Neighbours
-from oraclezoo.data.audit.report import Finding, NeighbourSummary, Pool
+from oraclezoo.data.audit.neighbors import CONTRAST_FLOOR, Neighbors
+from oraclezoo.data.audit.report import Finding, NeighborSummary, Pool
 
 NEAR_DISTANCE = 0.04
-"""Distance up to which two images are near duplicates, regardless of other neighbours."""
+"""Distance up to which two images are near duplicates, regardless of other neighbors."""
 NEAR_RATIO = 0.3
 """Ratio of a distance to that of the fifth nearest image up to which two images are near
 duplicates, regardless of the distance: a variant of the ratio test of Lowe (2004)."""
@@ -62,24 +62,24 @@ def exact_duplicates(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.
     return findings, np.array([group[0] for group in groups.values()], dtype=np.int64)
 
 
-def ratios(neighbours: Neighbours) -> npt.NDArray[np.float32]:
-    """Divide each distance by the smaller fifth-neighbour distance of the two images.
+def ratios(neighbors: Neighbors) -> npt.NDArray[np.float32]:
+    """Divide each distance by the smaller fifth-neighbor distance of the two images.
 
     Args:
-        neighbours: Neighbours of N images.
+        neighbors: Neighbors of N images.
 
     Returns:
         float32 ``(N, K)``; infinite if K is less than five.
     """
-    if neighbours.distance.shape[1] < FIFTH:
-        return np.full(neighbours.distance.shape, np.inf, np.float32)
-    fifth = neighbours.distance[:, FIFTH - 1]
-    around = np.minimum(fifth[:, None], fifth[neighbours.index])
-    return (neighbours.distance / np.maximum(around, 1e-6)).astype(np.float32)
+    if neighbors.distance.shape[1] < FIFTH:
+        return np.full(neighbors.distance.shape, np.inf, np.float32)
+    fifth = neighbors.distance[:, FIFTH - 1]
+    around = np.minimum(fifth[:, None], fifth[neighbors.index])
+    return (neighbors.distance / np.maximum(around, 1e-6)).astype(np.float32)
 
 
 def near_duplicates(
-    pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours
+    pool: Pool, members: npt.NDArray[np.int64], neighbors: Neighbors
 ) -> list[Finding]:
     """Find pairs of near duplicates by :data:`NEAR_DISTANCE` or :data:`NEAR_RATIO`.
 
@@ -88,20 +88,20 @@ def near_duplicates(
     Args:
         pool: The images.
         members: Indices int64 ``(N,)`` into the pool of the images that were compared.
-        neighbours: Their neighbours; ``neighbours.index`` refers to ``members``.
+        neighbors: Their neighbors; ``neighbors.index`` refers to ``members``.
 
     Returns:
         A finding per pair, by increasing distance.
     """
-    ratio = ratios(neighbours)
-    near = (neighbours.distance <= NEAR_DISTANCE) | (ratio <= NEAR_RATIO)
+    ratio = ratios(neighbors)
+    near = (neighbors.distance <= NEAR_DISTANCE) | (ratio <= NEAR_RATIO)
     pairs: dict[tuple[int, int], tuple[float, float, bool]] = {}
     for row, column in np.argwhere(near):
-        one, other = sorted((int(row), int(neighbours.index[row, column])))
+        one, other = sorted((int(row), int(neighbors.index[row, column])))
         entry = (
-            float(neighbours.distance[row, column]),
+            float(neighbors.distance[row, column]),
             float(ratio[row, column]),
-            bool(neighbours.mirrored[row, column]),
+            bool(neighbors.mirrored[row, column]),
         )
         pairs[one, other] = min(entry, pairs.get((one, other), entry))
     findings = []
@@ -115,33 +115,33 @@ def near_duplicates(
 
 
 def suspicious_labels(
-    pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours
+    pool: Pool, members: npt.NDArray[np.int64], neighbors: Neighbors
 ) -> list[Finding]:
-    """Find images whose neighbours agree on a different label.
+    """Find images whose neighbors agree on a different label.
 
     An image is suspicious if at least :data:`AGAINST` of its :data:`VOTERS` nearest images share a
     label that differs from its own. There are no findings with fewer than :data:`VOTERS`
-    neighbours.
+    neighbors.
 
     Args:
         pool: The images.
         members: Indices int64 ``(N,)`` into the pool of the images that were compared.
-        neighbours: Their neighbours; ``neighbours.index`` refers to ``members``.
+        neighbors: Their neighbors; ``neighbors.index`` refers to ``members``.
 
     Returns:
         A finding per suspicious image.
     """
-    if neighbours.index.shape[1] < VOTERS:
+    if neighbors.index.shape[1] < VOTERS:
         return []
     labels = pool.labels[members]
-    votes = labels[neighbours.index[:, :VOTERS]]
+    votes = labels[neighbors.index[:, :VOTERS]]
     findings = []
     for row in range(len(members)):
         counts = np.bincount(votes[row], minlength=pool.num_classes)
         counts[labels[row]] = 0
         other = int(counts.argmax())
         if counts[other] >= AGAINST:
-            voter = neighbours.index[row, int(np.flatnonzero(votes[row] == other)[0])]
+            voter = neighbors.index[row, int(np.flatnonzero(votes[row] == other)[0])]
             nearest = int(members[voter])
             findings.append(
                 Finding(
@@ -155,26 +155,26 @@ def suspicious_labels(
     return findings
 
 
-def summary(pool: Pool, members: npt.NDArray[np.int64], neighbours: Neighbours) -> NeighbourSummary:
-    """Summarise the nearest-neighbour distances.
+def summary(pool: Pool, members: npt.NDArray[np.int64], neighbors: Neighbors) -> NeighborSummary:
+    """Summarize the nearest-neighbor distances.
 
     Args:
         pool: The images.
         members: Indices int64 ``(N,)`` into the pool of the images that were compared.
-        neighbours: Their neighbours; ``neighbours.index`` refers to ``members``.
+        neighbors: Their neighbors; ``neighbors.index`` refers to ``members``.
 
     Returns:
         Quantiles of the distance, and the fraction of equal labels.
     """
-    distances = np.quantile(neighbours.distance[:, 0], _QUANTILES)
+    distances = np.quantile(neighbors.distance[:, 0], _QUANTILES)
     labels = pool.labels[members]
-    least = float(ratios(neighbours).min())
-    return NeighbourSummary(
+    least = float(ratios(neighbors).min())
+    return NeighborSummary(
         compared=len(members),
         quantiles=_QUANTILES,
         nearest_distance=tuple(round(float(value), 4) for value in distances),
         least_ratio=round(least, 4) if np.isfinite(least) else None,
-        nearest_has_label=round(float((labels[neighbours.index[:, 0]] == labels).mean()), 4),
+        nearest_has_label=round(float((labels[neighbors.index[:, 0]] == labels).mean()), 4),
     )
 
 

@@ -26,7 +26,7 @@ KINDS = {
     "exact-duplicate": "byte-identical images",
     "mirrored-duplicate": "byte-identical images after mirroring",
     "near-duplicate": "two images much closer to each other than to any others",
-    "suspicious-label": "image whose nearest neighbours have another label",
+    "suspicious-label": "image whose nearest neighbors have another label",
     "outlier": "image far from its class in brightness, contrast, bars or ink",
 }
 """Each kind of finding, in the order of the report."""
@@ -216,15 +216,15 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class NeighbourSummary:
-    """Distribution of the nearest-neighbour distance.
+class NeighborSummary:
+    """Distribution of the nearest-neighbor distance.
 
     Attributes:
         compared: Number of images that were compared.
         quantiles: Levels of ``nearest_distance``.
         nearest_distance: Quantiles of the distance to the nearest image.
         least_ratio: Smallest ratio of a distance to that of the fifth nearest image; None with
-            fewer than five neighbours.
+            fewer than five neighbors.
         nearest_has_label: Fraction of images whose nearest image has the same label.
     """
 
@@ -248,7 +248,7 @@ class Summary:
         balance: Class imbalance.
         classes: Summary of each class, in label order.
         rules: Thresholds.
-        neighbours: Nearest-neighbour distances; None with fewer than two images to compare.
+        neighbors: Nearest-neighbor distances; None with fewer than two images to compare.
     """
 
     synthetic: bool
@@ -259,7 +259,7 @@ class Summary:
     balance: Balance
     classes: tuple[ClassSummary, ...]
     rules: Rules
-    neighbours: NeighbourSummary | None
+    neighbors: NeighborSummary | None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2_contingency
 
-from oraclezoo.data.audit.neighbours import CONTRAST_FLOOR
+from oraclezoo.data.audit.neighbors import CONTRAST_FLOOR
 from oraclezoo.data.audit.report import Balance, ClassSummary, Finding, Pool
 from oraclezoo.data.corrupt.primitives import box
 from oraclezoo.data.dataset import SPLITS
@@ -143,7 +143,7 @@ def _statistics(images: npt.NDArray[np.uint8]) -> tuple[Floats, ...]:
 def class_summaries(
     pool: Pool, statistics: Statistics, names: Sequence[str], glyphs: Sequence[str]
 ) -> tuple[ClassSummary, ...]:
-    """Summarise counts and :data:`MEASURES` by class.
+    """Summarize counts and :data:`MEASURES` by class.
 
     Args:
         pool: The images.
@@ -174,11 +174,11 @@ def blank_images(
     Args:
         pool: The images.
         statistics: Their statistics.
-        contrast: float32 ``(N,)``, from :func:`oraclezoo.data.audit.neighbours.contrast`.
+        contrast: float32 ``(N,)``, from :func:`oraclezoo.data.audit.neighbors.contrast`.
 
     Returns:
         ``blank`` findings (a single value; serious), ``almost-blank`` (contrast below
-        :data:`~oraclezoo.data.audit.neighbours.CONTRAST_FLOOR`) and ``saturated``.
+        :data:`~oraclezoo.data.audit.neighbors.CONTRAST_FLOOR`) and ``saturated``.
     """
     findings = []
     for at in range(len(pool.images)):

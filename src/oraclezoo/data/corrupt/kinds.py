@@ -136,7 +136,7 @@ def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Thin and break strokes by gray-level erosion over the neighbours of a reference pixel.
+    """Thin and break strokes by gray-level erosion over the neighbors of a reference pixel.
 
     The eroded image is blended in with a spatially varying weight of mean ``strength``.
 
@@ -176,7 +176,7 @@ def shift(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Rotate the whole image about its centre in a random direction.
+    """Rotate the whole image about its center in a random direction.
 
     The angle is ``strength`` degrees, varied by up to a fifth.
 
@@ -194,7 +194,7 @@ def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover the picture near its centre with a square, ``strength`` reference pixels a side.
+    """Cover the picture near its center with a square, ``strength`` reference pixels a side.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.

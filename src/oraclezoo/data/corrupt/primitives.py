@@ -80,7 +80,7 @@ def between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def box_coordinates(within: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return the normalised coordinates of each pixel in its picture.
+    """Return the normalized coordinates of each pixel in its picture.
 
     Args:
         within: Masks from :func:`box`, bool ``(N, H, W)``.
@@ -93,8 +93,8 @@ def box_coordinates(within: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
 
     def shares(inside: npt.NDArray[np.bool_]) -> Floats:
         first, extent = inside.argmax(1), inside.sum(1)
-        centre = np.arange(inside.shape[1], dtype=np.float32) + np.float32(0.5)
-        return cast(Floats, ((centre - first[:, None]) / extent[:, None]).astype(np.float32))
+        center = np.arange(inside.shape[1], dtype=np.float32) + np.float32(0.5)
+        return cast(Floats, ((center - first[:, None]) / extent[:, None]).astype(np.float32))
 
     return shares(_any(within, 1))[:, None, :], shares(_any(within, 2))[:, :, None]
 
@@ -112,7 +112,7 @@ def grain_width(images: npt.NDArray[np.generic]) -> float:
 
 
 def blur_within(images: Floats, where: npt.NDArray[np.bool_], sigma: float) -> Floats:
-    """Apply a Gaussian blur within a mask, normalised so that nothing leaks in from outside.
+    """Apply a Gaussian blur within a mask, normalized so that nothing leaks in from outside.
 
     Args:
         images: float32 ``(N, H, W)``.
@@ -150,7 +150,7 @@ def texture(draws: Draws, shape: tuple[int, int], sigma: float) -> Floats:
 
 
 def resample(images: Floats, turn: Floats, right: Floats, down: Floats) -> Floats:
-    """Rotate each image about its centre, then translate it; bilinear, with black padding.
+    """Rotate each image about its center, then translate it; bilinear, with black padding.
 
     Args:
         images: float32 ``(N, H, W)``.

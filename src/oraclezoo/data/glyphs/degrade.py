@@ -1,9 +1,9 @@
 """Simulated degradation of rubbings: from the ink of clean strokes to a gray image.
 
 All arrays are float32 with N images of SIZE x SIZE pixels. Positions are (x, y) in pixels, with
-pixel centres at integers.
+pixel centers at integers.
 
-The parameters were fitted to the training split of oracle-mnist-3k: they minimise the Frechet
+The parameters were fitted to the training split of oracle-mnist-3k: they minimize the Frechet
 distance (Heusel et al. 2017, arXiv 1706.08500) between features of generated and real images, from
 a network trained on that split, and between gray levels. They were then widened slightly by hand.
 """
@@ -116,8 +116,8 @@ def cover(draws: Draws, count: int, chance: float, wide: bool) -> Floats:
     if wide:
         depth = across - draws.uniform(1.5, 13, n, 1, 1)
     else:
-        centre = draws.uniform(-10, 10, n, 1, 1)
-        depth = draws.uniform(0.7, 2.2, n, 1, 1) - np.abs(across - centre)
+        center = draws.uniform(-10, 10, n, 1, 1)
+        depth = draws.uniform(0.7, 2.2, n, 1, 1) - np.abs(across - center)
     patch[here] = np.clip(depth + 0.5, 0, 1)
     return patch
 
@@ -149,7 +149,7 @@ def degrade(draws: Draws, strokes: Floats) -> Floats:
 
     Args:
         draws: Random stream.
-        strokes: Intensities ``(N, SIZE, SIZE)``, 1 on a centre line.
+        strokes: Intensities ``(N, SIZE, SIZE)``, 1 on a center line.
 
     Returns:
         Gray levels 0 to 255, float32 ``(N, SIZE, SIZE)``.

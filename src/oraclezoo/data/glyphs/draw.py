@@ -1,7 +1,7 @@
 """Synthetic oracle bone characters: strokes that are warped, framed and degraded.
 
 An image shows bright strokes on a dark, noisy background. Its longer side is scaled to 28 pixels;
-its shorter side is centred between black bars, as in Oracle-MNIST (arXiv 2205.09442).
+its shorter side is centered between black bars, as in Oracle-MNIST (arXiv 2205.09442).
 
 The images of a seed are bit-identical on every machine: all arithmetic here and in
 :mod:`~oraclezoo.data.glyphs.degrade` is elementwise or exact (:mod:`~oraclezoo.data.glyphs.exact`).
@@ -28,7 +28,7 @@ from oraclezoo.data.glyphs.exact import (
     exp,
     exp_steps,
 )
-from oraclezoo.data.glyphs.forms import NEIGHBOURS, SAMPLES, Forms, arranged, oracle
+from oraclezoo.data.glyphs.forms import NEIGHBORS, SAMPLES, Forms, arranged, oracle
 from oraclezoo.data.glyphs.strokes import Character
 from oraclezoo.errors import UsageError
 
@@ -41,7 +41,7 @@ CHUNK = 256
 """Images generated at a time: bounds memory. The images of a seed depend on it."""
 
 _THREADS = 4
-_STRAYS = 2  # most stray strokes (of neighbours, and cracks) in an image
+_STRAYS = 2  # most stray strokes (of neighbors, and cracks) in an image
 _STRAY_SAMPLES = 20
 _INK_STEP = 2.0**-12  # grid of a sample point's ink
 _INK_LIMIT = 16.0  # largest ink of a sample point; usual ones stay below 1
@@ -137,8 +137,8 @@ def _warp(draws: Draws, known: Forms, form: npt.NDArray[np.int64]) -> tuple[Doub
     control = known.control[form] + jitter
     row = np.arange(n)[:, None]
     points = np.zeros((n, SAMPLES, 2))
-    for k in range(NEIGHBOURS):  # fixed order, so that sums round the same way everywhere
-        near = control[row, known.neighbour[form, :, k]]
+    for k in range(NEIGHBORS):  # fixed order, so that sums round the same way everywhere
+        near = control[row, known.neighbor[form, :, k]]
         points += near * known.weight[form, :, k, None]
     points -= 0.5
     points[:, :, 0] *= np.where(draws.uniform(0, 1, n) < known.mirrored[form], -1, 1)[:, None]
@@ -208,7 +208,7 @@ def _strays(draws: Draws, sigma: Doubles) -> Doubles:
 
 
 def _centre_lines(places: Doubles, sigma: Doubles, force: npt.NDArray[np.floating]) -> Doubles:
-    """Return intensities (N, SIZE, SIZE): exp(-d^2 / 2 sigma^2) at distance d from a centre line.
+    """Return intensities (N, SIZE, SIZE): exp(-d^2 / 2 sigma^2) at distance d from a center line.
 
     This approximates the square root of the line integral of the squared Gaussian by a sum over
     sample points. A 2-D Gaussian is a product of x and y parts, so the sum is one matrix product

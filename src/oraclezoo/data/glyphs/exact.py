@@ -6,7 +6,7 @@ are CPU-specific. This module uses only operations with a fixed result:
 - ``+ - * /``, ``sqrt``, rounding and comparisons of arrays, which IEEE 754 defines to the last bit;
 - sums of integers in float64 below 2^53, or in float32 below 2^24, which are exact in any order, so
   that BLAS may reorder them;
-- tables whose entries are rounded so coarsely that differences in the last bits of a maths library
+- tables whose entries are rounded so coarsely that differences in the last bits of a math library
   cannot change them (:data:`EXP_STEP`, :data:`NORMAL_STEP`);
 - the raw 64-bit words of PCG64, which NumPy guarantees not to change (NEP 19), instead of the
   methods of ``Generator``, which may change.

@@ -29,15 +29,15 @@ TRACED_SHARE = 0.9
 
 SAMPLES = 224
 """Number of sample points of a variant, distributed over its strokes in proportion to length."""
-NEIGHBOURS = 4
+NEIGHBORS = 4
 """Number of control points of a sample point, as in a Catmull-Rom segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """F written variants of K classes; S is :data:`SAMPLES`, M is :data:`NEIGHBOURS`.
+    """F written variants of K classes; S is :data:`SAMPLES`, M is :data:`NEIGHBORS`.
 
-    Sample point s of variant f is the sum over k of ``weight[f, s, k] * control[f, neighbour[f, s,
+    Sample point s of variant f is the sum over k of ``weight[f, s, k] * control[f, neighbor[f, s,
     k]]``.
 
     Attributes:
@@ -46,7 +46,7 @@ class Forms:
         share: Probability of each variant within its label, ``(F,)``.
         aspect: Width over height, ``(F,)``.
         control: Control points in the unit box, ``(F, C, 2)``, padded to C points.
-        neighbour: Indices of control points, int64 ``(F, S, M)``.
+        neighbor: Indices of control points, int64 ``(F, S, M)``.
         weight: Weights of control points, ``(F, S, M)``.
         stroke: Index of each sample's stroke in its variant, int64 ``(F, S)``.
         thickness: Stroke width in pixels, ``(F,)``, by label.
@@ -59,7 +59,7 @@ class Forms:
     share: Doubles
     aspect: Floats
     control: Doubles
-    neighbour: npt.NDArray[np.int64]
+    neighbor: npt.NDArray[np.int64]
     weight: Doubles
     stroke: npt.NDArray[np.int64]
     thickness: Floats
@@ -112,7 +112,7 @@ def arranged(characters: tuple[Character, ...]) -> Forms:
         share=weight / np.bincount(label, weights=weight)[label],
         aspect=np.array([form.aspect for form in forms], np.float32),
         control=control,
-        neighbour=np.stack([form.neighbour for form in read]),
+        neighbor=np.stack([form.neighbor for form in read]),
         weight=np.stack([form.weight for form in read]),
         stroke=np.stack([form.stroke for form in read]),
         thickness=np.array([each.thickness for _, each in owners], np.float32),
@@ -126,7 +126,7 @@ class _Arrays:
     """Arrays of one written variant, named and shaped as in :class:`Forms` without F."""
 
     control: Doubles
-    neighbour: npt.NDArray[np.int64]
+    neighbor: npt.NDArray[np.int64]
     weight: Doubles
     stroke: npt.NDArray[np.int64]
 
@@ -144,8 +144,8 @@ def _form(form: Form) -> _Arrays:
     ends = np.cumsum([walk[-1] for walk in walks])
     at = (np.arange(SAMPLES) + 0.5) / SAMPLES * ends[-1]
     stroke = np.minimum(np.searchsorted(ends, at), len(ends) - 1)
-    neighbour = np.zeros((SAMPLES, NEIGHBOURS), np.int64)
-    weight = np.zeros((SAMPLES, NEIGHBOURS))
+    neighbor = np.zeros((SAMPLES, NEIGHBORS), np.int64)
+    weight = np.zeros((SAMPLES, NEIGHBORS))
     for i, (rows, walk) in enumerate(zip(fine, walks, strict=True)):
         here = np.flatnonzero(stroke == i)
         # includes both ends, so that strokes meet and even a dot has two points
@@ -154,11 +154,11 @@ def _form(form: Form) -> _Arrays:
         length = walk[low + 1] - walk[low]
         part = ((walked - walk[low]) / np.where(length > 0, length, 1.0))[:, None]
         blend = rows[low] * (1 - part) + rows[low + 1] * part
-        used = np.argsort(blend == 0, axis=1, kind="stable")[:, :NEIGHBOURS]
+        used = np.argsort(blend == 0, axis=1, kind="stable")[:, :NEIGHBORS]
         owner = np.array([places.index(point) for point in form.strokes[i].points])
-        neighbour[here, : used.shape[1]] = owner[used]
+        neighbor[here, : used.shape[1]] = owner[used]
         weight[here, : used.shape[1]] = np.take_along_axis(blend, used, 1)
-    return _Arrays(np.array(places), neighbour, weight, stroke)
+    return _Arrays(np.array(places), neighbor, weight, stroke)
 
 
 def _weighted_sum(rows: Doubles, points: Doubles) -> Doubles:

@@ -1,4 +1,4 @@
-"""Strokes from SVG files: the centre lines of shapes, regardless of width and colour.
+"""Strokes from SVG files: the center lines of shapes, regardless of width and color.
 
 svgelements parses the file: paths and basic shapes, groups, transforms, ``use``.
 """

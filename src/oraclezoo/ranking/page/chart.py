@@ -17,8 +17,8 @@ from oraclezoo.ranking.pareto import Cost, Point
 
 WIDTH, HEIGHT = 480, 340
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 46
-LABELLED = 24
-"""Number of points above which only those on the front are labelled."""
+LABELED = 24
+"""Number of points above which only those on the front are labeled."""
 GLYPH = 7
 """Maximum width of a letter in a label, in pixels."""
 SHAPES = ("circle", "square", "diamond", "up", "down", "plus")
@@ -64,7 +64,7 @@ def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = F
     for index, group in enumerate(groups):
         members = [point for point in points if point.group == group]
         parts.append(_front(members, across, upright, unit, least, index))
-    few = len(points) <= LABELLED and not names
+    few = len(points) <= LABELED and not names
     places = [
         (across(math.log10(point.cost / unit)), _height(point, upright, least)) for point in points
     ]

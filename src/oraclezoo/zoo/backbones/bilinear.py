@@ -17,7 +17,7 @@ class BilinearCNN(nn.Module):
     The stages have ``width``, ``2 * width`` and ``4 * width`` channels; max-pooling halves the
     resolution after the first two. A 1x1 convolution projects to C = ``channels``. The feature map
     X of shape (C, H * W) is pooled to the C x C matrix X X' / (H * W), followed by a signed square
-    root, L2 normalisation and the linear classifier. Lin, RoyChowdhury and Maji 2015,
+    root, L2 normalization and the linear classifier. Lin, RoyChowdhury and Maji 2015,
     arXiv:1504.07889, with a single feature stream instead of two.
 
     Args:

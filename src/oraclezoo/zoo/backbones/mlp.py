@@ -11,7 +11,7 @@ from torch import nn
 class MLP(nn.Module):
     """``depth`` hidden layers of ``hidden`` ReLU units with dropout, then a linear classifier.
 
-    He initialisation (He et al. 2015, arXiv:1502.01852), zero biases.
+    He initialization (He et al. 2015, arXiv:1502.01852), zero biases.
 
     Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
     ``(N, num_classes)``.

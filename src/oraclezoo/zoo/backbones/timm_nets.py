@@ -47,9 +47,9 @@ def create(
         unstride: Names of modules in which every convolution gets stride 1 and every strided
             pooling layer is removed.
         classifier_std: Standard deviation of the classifier's initial weights, with zero bias;
-            None keeps timm's initialisation.
+            None keeps timm's initialization.
         pretrained: Load timm's pretrained weights from the local cache or the Hugging Face Hub;
-            timm adapts the first layer to ``in_chans`` and reinitialises the classifier.
+            timm adapts the first layer to ``in_chans`` and reinitializes the classifier.
         **options: Options of the spec; None selects timm's default.
 
     Returns:
@@ -147,7 +147,7 @@ def _change(
 
 
 def _with_kernel(old: nn.Conv2d, size: int) -> nn.Conv2d:
-    """Return ``old`` with a new kernel size and initialisation, padded to keep the resolution."""
+    """Return ``old`` with a new kernel size and initialization, padded to keep the resolution."""
     new = nn.Conv2d(
         old.in_channels,
         old.out_channels,

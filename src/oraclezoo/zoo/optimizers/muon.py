@@ -83,8 +83,8 @@ class Muon(Optimizer):
 
     so that the Frobenius norm of an update is about ``lr * sqrt(rows)``, independent of the
     gradient's. Keller Jordan et al., "Muon: An optimizer for hidden layers in neural networks",
-    2024. Weights are not renormalised after a step, because that would change models without
-    normalisation layers.
+    2024. Weights are not renormalized after a step, because that would change models without
+    normalization layers.
 
     The state is one float buffer per parameter. Training that resumes from a saved state is
     bit-identical.

@@ -1,4 +1,4 @@
-"""Sharpness-aware minimisation (SAM and ASAM)."""
+"""Sharpness-aware minimization (SAM and ASAM)."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def sam(
         base: ``sgd`` or ``adamw``.
         lr: Learning rate.
         momentum: Nesterov momentum of SGD, or beta1 of AdamW.
-        rho: Radius of the neighbourhood.
-        adaptive: Scale the neighbourhood by the weights (ASAM).
+        rho: Radius of the neighborhood.
+        adaptive: Scale the neighborhood by the weights (ASAM).
         weight_decay: Weight decay of the base optimizer.
         decay_norms: Decay biases and one-dimensional parameters too.
 

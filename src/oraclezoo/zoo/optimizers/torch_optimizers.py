@@ -153,7 +153,7 @@ def _is_bias_or_norm(name: str, parameter: nn.Parameter) -> bool:
 def _fused(param_groups: list[dict[str, Any]]) -> bool | None:
     """Return True if PyTorch has a fused kernel, or None, which leaves the choice to PyTorch.
 
-    The fused kernel never reads a step count back, so it needs no synchronisation. On the CPU it
+    The fused kernel never reads a step count back, so it needs no synchronization. On the CPU it
     requires dense weights.
     """
     supported = all(

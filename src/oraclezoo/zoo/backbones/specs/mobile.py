@@ -17,7 +17,7 @@ def _small_classifier(
 ) -> Spec:
     """Return a spec with a small initial classifier.
 
-    timm's initialisation suits 1,000 classes and gives too large logits for ten.
+    timm's initialization suits 1,000 classes and gives too large logits for ten.
     """
     change = f"{change}; smaller initial classifier weights"
     return timm(name, change, source, prunable=prunable, classifier_std=0.02, **fixed)

@@ -163,7 +163,7 @@ FROM_TIMM: tuple[Spec, ...] = (
     ),
     _timm(
         "laprop",
-        "Adam that averages normalised gradients instead of normalising the average",
+        "Adam that averages normalized gradients instead of normalizing the average",
         "Ziyin et al. 2020, arXiv:2002.04839",
         lr(2e-3),
         betas(0.9, 0.999),
@@ -173,7 +173,7 @@ FROM_TIMM: tuple[Spec, ...] = (
     ),
     _timm(
         "adabelief",
-        "Adam normalised by the deviation of gradients from their running average",
+        "Adam normalized by the deviation of gradients from their running average",
         "Zhuang et al. 2020, arXiv:2010.07468",
         lr(2e-3),
         betas(0.9, 0.999),
@@ -209,12 +209,12 @@ FROM_TIMM: tuple[Spec, ...] = (
     ),
     _timm(
         "novograd",
-        "momentum of gradients normalised per layer",
+        "momentum of gradients normalized per layer",
         "Ginsburg et al. 2019, arXiv:1905.11286",
         lr(0.03),
         betas(0.95, 0.98, what="of the momentum and of the squared norm"),
         eps(1e-8),
-        *decay(1e-3, "this times the weight is added to the normalised gradient"),
+        *decay(1e-3, "this times the weight is added to the normalized gradient"),
     ),
     _timm(
         "madgrad",

@@ -58,14 +58,14 @@ OWN: tuple[Spec, ...] = (
         kind="optimizer",
         name="sam",
         target="oraclezoo.zoo.optimizers.sam:sam",
-        summary="sharpness-aware minimisation around SGD or AdamW; each step takes two passes, "
+        summary="sharpness-aware minimization around SGD or AdamW; each step takes two passes, "
         "both of which count as examples",
         options=(
             Option("base", "str", "sgd", "base optimizer", choices=("sgd", "adamw")),
             lr(0.1),
             momentum(0.9, "Nesterov momentum of sgd, or beta1 of adamw"),
-            number("rho", 0.05, "radius of the neighbourhood", 0.0, 10.0),
-            flag("adaptive", False, "scale the neighbourhood by the weights (ASAM)"),
+            number("rho", 0.05, "radius of the neighborhood", 0.0, 10.0),
+            flag("adaptive", False, "scale the neighborhood by the weights (ASAM)"),
             *decay(5e-4, f"{PENALTY}; adamw: {DECOUPLED}"),
         ),
         facts=facts(separable=False, needs_closure=True),

@@ -1,10 +1,10 @@
-"""K nearest neighbours of each image by its strokes, up to small shifts and mirroring.
+"""K nearest neighbors of each image by its strokes, up to small shifts and mirroring.
 
 Images are band-passed first, so that brightness and black bars do not affect the distance. An image
 is scaled down to at most 28 pixels a side. Its black bars, and one pixel next to them, are set to
 0. The rest is band-passed with a difference of Gaussians: a blur of 0.7 pixels, which removes
-grain, minus a blur of 3 pixels, which captures stains and brightness. Both are normalised within
-the picture, so that the bars cause no artefacts.
+grain, minus a blur of 3 pixels, which captures stains and brightness. Both are normalized within
+the picture, so that the bars cause no artifacts.
 
 The search has two stages in bounded memory: all pairs are compared in a projection on principal
 components, with matrix products over blocks of images; the best candidates are then re-ranked by
@@ -33,7 +33,7 @@ CONTRAST_FLOOR = 3.0
 REACH = 2
 """Maximum shift to try, pixels in each direction."""
 COUNT = 12
-"""Number of neighbours kept for each image."""
+"""Number of neighbors kept for each image."""
 
 _BLOCK = 1024  # images per side of a block
 _AXES = 64  # principal components
@@ -114,11 +114,11 @@ def translate(band: Floats, down: int, right: int) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbours:
-    """Nearest neighbours of N images, by increasing distance; K is ``min(COUNT, N - 1)``.
+class Neighbors:
+    """Nearest neighbors of N images, by increasing distance; K is ``min(COUNT, N - 1)``.
 
     Attributes:
-        index: Neighbour indices, int64 ``(N, K)``.
+        index: Neighbor indices, int64 ``(N, K)``.
         distance: 1 minus the correlation of the strokes at the best shift, float32 ``(N, K)``: 0
             for equal images, about 1 for unrelated ones.
         mirrored: Whether the mirrored image is closer, bool ``(N, K)``.
@@ -131,8 +131,8 @@ class Neighbours:
 
 def nearest(
     band: Floats, *, mirrored: bool, progress: Callable[[str], None] | None = None
-) -> Neighbours:
-    """Find the nearest neighbours of each image.
+) -> Neighbors:
+    """Find the nearest neighbors of each image.
 
     Args:
         band: Band-passed images, float32 ``(N, h, w)``, N at least 2.
@@ -140,7 +140,7 @@ def nearest(
         progress: Called with progress messages.
 
     Returns:
-        The neighbours.
+        The neighbors.
     """
     count = len(band)
     keep = min(COUNT, count - 1)
@@ -199,7 +199,7 @@ def _merge(index: Indices, likeness: Floats, block: Floats, first: int) -> None:
     index[:] = np.take_along_axis(all_index, best, 1)
 
 
-def _refined(band: Floats, index: Indices, mirrored: bool) -> Neighbours:
+def _refined(band: Floats, index: Indices, mirrored: bool) -> Neighbors:
     """Return the candidates ``index`` (N, K) sorted by their full distance."""
     rows = unit(band)
     distance = np.empty(index.shape, np.float32)
@@ -219,7 +219,7 @@ def _refined(band: Floats, index: Indices, mirrored: bool) -> Neighbours:
                 np.maximum(best[int(flip)], products.max(2), out=best[int(flip)])
         distance[part], flips[part] = 1 - best.max(0), best[1] > best[0]
     order = np.argsort(distance, axis=1, kind="stable")
-    return Neighbours(
+    return Neighbors(
         np.take_along_axis(index, order, 1),
         np.maximum(np.take_along_axis(distance, order, 1), 0),
         np.take_along_axis(flips, order, 1),
