@@ -65,7 +65,7 @@ def test_unknown_keys_are_refused_with_the_nearest_name(tmp_path: Path) -> None:
         ("train.precision", "fp8", "one of fp32, bf16, fp16"),
         ("train.channels_last", 1, "type bool"),
         ("optimizer", "sgd", "is a section"),
-        ("optimizer.lr", 1.0, "'optimizer'"),
+        ("optimzer.lr", 1.0, "'optimizer'"),
         ("backbone.name", 3, "needs a name"),
         ("backbone.width", {"a": 1}, "must be a number"),
         ("name", "a/b/c", "letters, digits"),
