@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from oraclezoo.contracts import Dataset, Images
+from oraclezoo.data.lock import check_lock
 from oraclezoo.engine.augment import standardize
 from oraclezoo.engine.images import Streamed, take
 from oraclezoo.engine.inputs import check_fits, steps_per_epoch
@@ -49,7 +50,7 @@ def open_dataset(
         The data set; splits are read on first use.
 
     Raises:
-        DataError: If files are missing or invalid.
+        DataError: If files are missing or invalid, or differ from those of ``data.lock``.
     """
     dataset: Dataset = registry.create(
         "dataset",
@@ -58,6 +59,7 @@ def open_dataset(
         progress=progress,
         stream_above=stream_above,
     )
+    check_lock(dataset, recipe.data.lock)
     return dataset
 
 

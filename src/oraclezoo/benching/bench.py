@@ -22,6 +22,7 @@ from oraclezoo.benching.trainings import Trainings
 from oraclezoo.benching.variant import AfterTraining, Compressions
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
+from oraclezoo.data.lock import check_lock
 from oraclezoo.engine.compiled import wanted
 from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.streaming import stream_limit
@@ -173,6 +174,7 @@ def _datasets(
             if shared.robust:
                 check_size(dataset.split("train").images)
             datasets[recipe.data.track] = dataset
+        check_lock(datasets[recipe.data.track], recipe.data.lock)
     return datasets
 
 

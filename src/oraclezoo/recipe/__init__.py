@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from oraclezoo.documents import checked, read_toml
-from oraclezoo.errors import RecipeError, UnknownNameError, UsageError, nearest
+from oraclezoo.errors import DataError, RecipeError, UnknownNameError, UsageError, nearest
+from oraclezoo.recipe.data_lock import digest_of, with_digest
 from oraclezoo.recipe.sections import (
     COMPONENTS,
     SECTIONS,
@@ -79,8 +80,12 @@ class Recipe:
             source: Name of a bundled recipe, or path of a ``.toml`` file.
             overrides: Dotted keys and their values, e.g. ``{"optimizer.lr": 0.05}``.
 
+        The path of a lock file (``data.lock``) is relative to the recipe's folder, or to the
+        working folder in ``overrides``. The recipe keeps the lock's digest.
+
         Raises:
             RecipeError: The file cannot be read, or a section, key or value is invalid.
+            DataError: The lock file in ``overrides`` cannot be read.
             UnknownNameError: No bundled recipe has this name.
         """
         path = find(source)
@@ -90,8 +95,10 @@ class Recipe:
             raise RecipeError(f"recipe {path}: {error}") from error
         document.setdefault("name", path.stem)
         try:
+            if "data" in document:
+                document["data"] = with_digest(document["data"], path.parent)
             recipe = cls.from_dict(document)
-        except UsageError as error:
+        except (UsageError, DataError) as error:
             raise RecipeError(f"recipe {path}: {error}") from error
         return recipe.override(overrides or {})
 
@@ -124,7 +131,8 @@ class Recipe:
     def override(self, changes: Mapping[str, object]) -> Self:
         """Return a copy with dotted keys replaced.
 
-        Replacing a component drops the options of the old one.
+        Replacing a component drops the options of the old one. The path of a lock file
+        (``data.lock``) is relative to the working folder.
         """
         document = self.to_dict()
         for path in sorted(changes, key=lambda k: not k.endswith(".name")):  # replace names first
@@ -140,7 +148,7 @@ class Recipe:
                 raise RecipeError(f"'{path}' is a section; set one of its keys, as {path}.KEY")
             if section in COMPONENTS and entry == "name" and document[section]["name"] != value:
                 document[section] = {}
-            document[section][entry] = value
+            document[section][entry] = digest_of(value, Path()) if path == "data.lock" else value
         changed = self.from_dict(document)
         return changed if changes else self
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from oraclezoo.documents import read_toml
-from oraclezoo.errors import RecipeError, UnknownNameError, nearest
+from oraclezoo.errors import DataError, RecipeError, UnknownNameError, nearest
 from oraclezoo.recipe import Recipe
+from oraclezoo.recipe.data_lock import digest_of
 
 SHIPPED = Path(__file__).parent / "suites"
 _KEYS = ("summary", "recipes", "base", "all", "each")
@@ -46,7 +47,7 @@ class Suite:
             path = SHIPPED / f"{source}.toml"
         try:
             return cls._read(read_toml(path), path, str(source))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, DataError) as error:
             raise RecipeError(f"suite {path}: {error}") from error
 
     @classmethod
@@ -68,6 +69,9 @@ class Suite:
         variants = {
             name: {**common, **_changes(part, f"each.{name}")} for name, part in each.items()
         }
+        for changes in variants.values():
+            if "data.lock" in changes:
+                changes["data.lock"] = digest_of(changes["data.lock"], path.parent)
         local = [str(path.parent / name) if name.endswith(".toml") else name for name in names]
         base = str(document.get("base", ""))
         return cls(
