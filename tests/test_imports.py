@@ -19,7 +19,8 @@ SOURCE = Path(oraclezoo.__file__).parent
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
-        "_version codec errors storage documents signals specs hookspecs contracts card choices",
+        "_version codec errors storage documents signals specs hookspecs contracts card choices "
+        "notebook",
         "recipe result plugins scaffold",
         "imaging data zoo engine compression onnx_export measure serving ranking plots trackers",
         "artifacts jobs testing sphinxext",
@@ -63,7 +64,7 @@ HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving"}
 """What the command line imports in bodies only."""
 
 LIGHT_FOLDERS = {
-    *("_version", "choices", "codec", "errors", "storage", "documents", "signals"),
+    *("_version", "choices", "codec", "errors", "storage", "documents", "signals", "notebook"),
     *("specs", "hookspecs", "card"),
     *("recipe", "result", "plugins"),
     *("scaffold", "api", "cli", "__init__", "__main__"),

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import App, complete_models, emit_json, json_option, pass_app, say
 
 if TYPE_CHECKING:
     from oraclezoo.analysis.drift import Drift
 
 
 @click.command("drift")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", shell_complete=complete_models)
 @click.argument("images", nargs=-1, metavar="IMAGE...")
 @options.track
 @options.data_dir

@@ -10,6 +10,7 @@ import click
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import (
     App,
+    complete_recipes,
     emit_json,
     json_option,
     pass_app,
@@ -27,7 +28,7 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @click.command("sweep")
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, shell_complete=complete_recipes)
 @click.option(
     "-p",
     "--space",

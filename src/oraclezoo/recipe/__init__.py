@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from oraclezoo.documents import checked, read_toml
 from oraclezoo.errors import DataError, RecipeError, UnknownNameError, UsageError, nearest
+from oraclezoo.notebook import Displayed
 from oraclezoo.recipe.data_lock import digest_of, with_digest
 from oraclezoo.recipe.sections import (
     COMPONENTS,
@@ -44,8 +45,8 @@ _TOP = ("name", "summary")
 _NAME = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, repr=False)
+class Recipe(Displayed):
     """Complete configuration of a training run, except seed, device and paths.
 
     Create one with :meth:`load` or :meth:`from_dict`, and change it with :meth:`override`.
@@ -71,6 +72,16 @@ class Recipe:
     compress: Compress = field(default_factory=Compress)
     summary: str = ""
     resolved: bool = False
+
+    def _summary(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "track": self.data.track,
+            **{key: getattr(self, key).name for key in COMPONENTS},
+            "epochs": self.budget.epochs,
+            "batch_size": self.budget.batch_size,
+            **({"compress": self.compress.steps} if self.compress.steps else {}),
+        }
 
     @classmethod
     def load(cls, source: str | Path, overrides: Mapping[str, object] | None = None) -> Self:
@@ -143,7 +154,7 @@ class Recipe:
                 continue
             known = (*COMPONENTS, *SECTIONS)
             if section not in known:
-                raise RecipeError(f"unknown section in '{path}'{nearest(section, (*_TOP, *known))}")
+                raise RecipeError(f"unknown section in '{path}'{_advice(path, known)}")
             if not entry:
                 raise RecipeError(f"'{path}' is a section; set one of its keys, as {path}.KEY")
             if section in COMPONENTS and entry == "name" and document[section]["name"] != value:
@@ -285,6 +296,16 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
                 raise UsageError(f"environment variable {name}: unknown recipe section{near}")
             changes[f"{section.lower()}.{key.lower()}"] = parse_value(text)
     return changes
+
+
+def _advice(path: str, known: Iterable[str]) -> str:
+    """Return a suggestion for a key whose section is unknown, such as ``lr``."""
+    from oraclezoo.recipe.near import near_keys
+
+    candidates = [] if "." in path else near_keys(path)
+    if candidates:
+        return f"; use {' or '.join(candidates)}"
+    return nearest(path.partition(".")[0], (*_TOP, *known))
 
 
 def _text(key: str, value: object) -> str:

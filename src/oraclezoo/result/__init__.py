@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from oraclezoo.card import PluginSource
 from oraclezoo.errors import ResultError
+from oraclezoo.notebook import Displayed
 from oraclezoo.result.check import SCHEMA, read_json, validate
 from oraclezoo.storage import write_atomically
 
@@ -175,8 +176,8 @@ class Robustness:
         return sum(accuracies) / len(accuracies)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+@dataclass(frozen=True, slots=True, repr=False)
+class Result(Displayed):
     """Result of one recipe on one track, trained with several seeds on one machine.
 
     ``components`` is keyed by kind: backbone, optimizer, scheduler, dataset. ``path`` is the file
@@ -205,6 +206,17 @@ class Result:
     robustness: Robustness | None = None
     plugins: Mapping[str, PluginSource] = field(default_factory=dict)
     path: Path | None = field(default=None, compare=False, repr=False)
+
+    def _summary(self) -> dict[str, object]:
+        accuracies = [score.accuracy for score in self.seeds]
+        return {
+            "id": self.id,
+            "track": self.track.name,
+            "recipe": self.recipe.name,
+            "accuracy": round(sum(accuracies) / len(accuracies), 4) if accuracies else None,
+            "seeds": len(self.seeds),
+            "hardware": self.hardware.class_,
+        }
 
     @property
     def foreign(self) -> dict[str, str]:

@@ -87,7 +87,8 @@ class Tracking:
         for name, options in self._waiting.items():
             start = {"run_name": run.folder.name, "folder": run.folder, "config": dict(config)}
             caller = self._running[name] = _Caller(name)
-            begin = partial(self.registry.create, "tracker", name, **start, **options)
+            arguments: dict[str, Any] = {**start, **options}
+            begin: Callable[[], Any] = partial(self.registry.create, "tracker", name, **arguments)
             self._call(name, "begin", partial(caller.begin, begin), PATIENCE_S)
         self._waiting = {}
         self._all("take the recipe", lambda t: t.artifact(run.folder / "recipe.toml"), PATIENCE_S)

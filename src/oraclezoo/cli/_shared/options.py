@@ -69,6 +69,7 @@ def track(function: F) -> F:
         "--track",
         envvar="ORACLEZOO_TRACK",
         metavar="NAME",
+        shell_complete=complete_names("dataset"),
         help="Replace the recipe's track (data set with a fixed split); see 'oraclezoo data list'.",
     )(function)
 
