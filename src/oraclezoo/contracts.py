@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from torch import nn
-    from torch.optim import Optimizer
-    from torch.optim.lr_scheduler import LRScheduler
+    from torch.nn import Module as Module  # the registry names these types through this module
+    from torch.optim import Optimizer as Optimizer
+    from torch.optim.lr_scheduler import LRScheduler as LRScheduler
 
 
 class BackboneFactory(Protocol):

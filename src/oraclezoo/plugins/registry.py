@@ -22,12 +22,8 @@ from oraclezoo.plugins.host import BUILTIN, Plugin, build_host
 from oraclezoo.specs import KINDS, Kind, Spec, Value
 
 if TYPE_CHECKING:
-    from torch import nn
-    from torch.optim import Optimizer
-    from torch.optim.lr_scheduler import LRScheduler
-
     from oraclezoo.card import PluginSource
-    from oraclezoo.contracts import Dataset
+    from oraclezoo.contracts import Dataset, LRScheduler, Module, Optimizer
 
 _DOCTOR = "see 'oraclezoo plugins doctor'"
 
@@ -158,7 +154,7 @@ class Registry(Displayed):
     @overload
     def create(
         self, kind: Literal["backbone"], name: str, /, *args: Any, **kwargs: Any
-    ) -> nn.Module: ...
+    ) -> Module: ...
     @overload
     def create(
         self, kind: Literal["optimizer"], name: str, /, *args: Any, **kwargs: Any
