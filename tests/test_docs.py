@@ -131,6 +131,7 @@ def documented_commands() -> list[str]:
 def test_documented_command_is_accepted(line: str) -> None:
     """Command, subcommand, options and arguments of each documented call exist."""
     words = shlex.split(line, comments=True)[1:]
+    words = words[: words.index(">")] if ">" in words else words  # the shell's redirection
     command: click.Command = cli
     context = click.Context(cli)
     flags = {flag for parameter in cli.params for flag in parameter.opts}
