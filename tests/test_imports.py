@@ -23,7 +23,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "notebook",
         "recipe result plugins scaffold",
         "imaging data zoo engine compression onnx_export measure serving ranking plots trackers",
-        "artifacts jobs testing sphinxext",
+        "artifacts jobs testing sphinxext cloud",
         "training receipts",
         "pruning quantization sweeping analysis",
         "benching search",
@@ -67,7 +67,7 @@ LIGHT_FOLDERS = {
     *("_version", "choices", "codec", "errors", "storage", "documents", "signals", "notebook"),
     *("specs", "hookspecs", "card"),
     *("recipe", "result", "plugins"),
-    *("scaffold", "api", "cli", "__init__", "__main__"),
+    *("scaffold", "cloud", "api", "cli", "__init__", "__main__"),
 }
 LIGHT_MODULES = {
     "oraclezoo.contracts",

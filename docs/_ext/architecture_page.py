@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "plots",
         "trackers",
     ),
-    ("artifacts", "jobs", "testing", "sphinxext"),
+    ("artifacts", "jobs", "testing", "sphinxext", "cloud"),
     ("training", "receipts"),
     ("pruning", "quantization", "sweeping", "analysis"),
     ("benching", "search"),

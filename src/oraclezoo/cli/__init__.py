@@ -44,6 +44,7 @@ COMMANDS = {
     ),
     "receipt": ("oraclezoo.cli.receipt:command", "Show the receipts of a compressed model."),
     "bench": ("oraclezoo.cli.bench:command", "Benchmark recipes; print a leaderboard."),
+    "job": ("oraclezoo.cli.job:command", "Prepare jobs for Kubernetes, Vertex AI and Cloud Run."),
     "predict": ("oraclezoo.cli.predict:command", "Classify images of characters."),
     "models": ("oraclezoo.cli.models:command", "List, show and download trained models."),
     "drift": ("oraclezoo.cli.drift:command", "Detect drift from the training distribution."),
