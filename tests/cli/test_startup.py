@@ -45,6 +45,7 @@ def run(site: Any, *arguments: str) -> tuple[int, str, list[str]]:
         ["plugins"],
         ["plugins", "doctor"],
         ["env"],
+        ["env", "--licenses"],
     ],
     ids=" ".join,
 )
