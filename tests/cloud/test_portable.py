@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from helpers.commands import oraclezoo
 from oraclezoo.cloud.command import Folders, Selection, words
 from oraclezoo.cloud.portable import as_overrides, is_file
 from oraclezoo.errors import UsageError
@@ -82,6 +84,23 @@ def test_own_assignments_win(tmp_path: Path) -> None:
     portable = chosen.portable(REGISTRY)
     assert sum(text.startswith("optimizer.lr") for text in portable.assigned) == 1
     assert [digest(one) for one in portable.load()] == [digest(one) for one in chosen.load()]
+
+
+def test_a_data_lock_travels_by_its_digest(tiny_idx: Path, tmp_path: Path) -> None:
+    """Named in an override or in the recipe's file."""
+    data = Path(shutil.copytree(tiny_idx, tmp_path / "data"))
+    assert oraclezoo("data", "lock", data).exit_code == 0
+    (lock,) = tmp_path.glob("*.toml")
+    file = tmp_path / "mine.toml"
+    file.write_text(f"{OWN}[data]\ntrack = 'idx'\nlock = '{lock.name}'\n", encoding="utf-8")
+    for chosen in (
+        Selection(("tiny",), assigned=(f"data.lock={lock}",), track="idx"),
+        Selection((str(file),)),
+    ):
+        portable = chosen.portable(REGISTRY)
+        assert [digest(one) for one in portable.load()] == [digest(one) for one in chosen.load()]
+        assert portable.load()[0].data.lock
+        assert str(tmp_path) not in " ".join((*portable.recipes, *portable.assigned))
 
 
 def test_files_come_alone(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ SECTIONS = (
     ),
     Section(
         "Compare",
-        ("bench", "leaderboard", "reproduce", "submit"),
+        ("bench", "job", "leaderboard", "reproduce", "submit"),
         "oraclezoo bench default tiny --seeds 5",
     ),
     Section(

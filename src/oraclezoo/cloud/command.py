@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oraclezoo.cloud.portable import as_overrides, is_file
@@ -60,14 +60,23 @@ class Selection:
             UsageError: There are several recipes, or the recipe differs from all bundled ones by
                 more than overrides can express.
         """
+        assigned = tuple(self._by_digest(text) for text in self.assigned)
         if not any(map(is_file, self.recipes)):
-            return self
+            return replace(self, assigned=assigned)
         if len(self.recipes) > 1 or self.suites:
             raise UsageError("a recipe's file is not in the image; render a job for it alone")
         base, texts = as_overrides(load_recipe(self.recipes[0]), registry)
-        own = {text.partition("=")[0].strip() for text in self.assigned}
-        kept = tuple(text for text in texts if text.partition("=")[0] not in own)
-        return Selection((base,), (), (*kept, *self.assigned), self.track, self.train)
+        own = {_key(text) for text in assigned}
+        kept = tuple(text for text in texts if _key(text) not in own)
+        return replace(self, recipes=(base,), assigned=(*kept, *assigned))
+
+    def _by_digest(self, text: str) -> str:
+        """Return an override; that of a lock file has the file's digest instead of its path."""
+        return f"data.lock={self.load()[0].data.lock}" if _key(text) == "data.lock" else text
+
+
+def _key(text: str) -> str:
+    return text.partition("=")[0].strip()
 
 
 @dataclass(frozen=True, slots=True)
