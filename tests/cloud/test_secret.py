@@ -58,6 +58,14 @@ def test_plain_words_are_no_secrets() -> None:
     refuse_values(words, {"TOKENIZERS_PARALLELISM": "false", "KEYS": "a", "A": "sk-short"}, "")
 
 
+def test_a_commit_is_no_secret() -> None:
+    """It has the form of a key; its name tells."""
+    commit = "0123456789abcdef" * 2 + "01234567"
+    refuse_values((f"--commit={commit}",), {"GIT_COMMIT": commit, "SOURCE_SHA": commit}, "")
+    with pytest.raises(UsageError, match="looks like a secret"):
+        refuse_values((), {"OTHER": commit}, "")
+
+
 @pytest.mark.parametrize("name", ["", "1A", "A-B", "A B"])
 def test_names_of_variables_are_checked(name: str) -> None:
     """A platform would refuse them later."""

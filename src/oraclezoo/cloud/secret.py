@@ -41,11 +41,15 @@ _SECRET_VALUE = re.compile(
     | \bsk-[\w-]{16,}
     | \bxox[abeoprs]-[\w-]{10,}            # Slack
     | \beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.       # JSON Web Token
-    | \b[0-9a-f]{40}\b                     # W&B and others
     | ://[^/\s@]*:[^/\s@]+@                # URL with a password
     """,
     re.VERBOSE,
 )
+
+_HEX = re.compile(r"\b[0-9a-f]{40}\b")
+"""Keys of W&B and others; commits look the same."""
+
+_COMMIT = re.compile(r"commit|revision|digest|(?:^|[._-])sha(?:1|256)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Secret:
             and _NAMES[platform].fullmatch(name)
             and _KEYS[platform].fullmatch(key)
         )
-        if not fine or _SECRET_VALUE.search(reference):
+        if not fine or _is_secret(reference):
             raise UsageError(
                 f"--secret takes the name of a stored secret: {_FORMS[platform]}, never its value"
             )
@@ -94,18 +98,24 @@ def refuse_values(words: Sequence[str], env: Mapping[str, str], advice: str) -> 
     """Raise UsageError if a command or an environment variable seems to contain a secret.
 
     Args:
-        words: The command and other texts of the spec.
+        words: The command.
         env: Environment variables.
         advice: How the platform passes secrets, for the message, which does not repeat the value.
     """
     for name, value in env.items():
         if not _VARIABLE.fullmatch(name):
             raise UsageError(f"--env '{name}' is not the name of an environment variable")
-        if value and (_SECRET_NAME.search(name) or _SECRET_VALUE.search(value)):
+        if value and (_SECRET_NAME.search(name) or _is_secret(value, name)):
             raise UsageError(f"--env {name} looks like a secret, and a spec is no secret; {advice}")
     for word in words:
         key, equals, value = word.rpartition("=")
         named = equals and value and _SECRET_NAME.search(key.lstrip("-"))
-        if named or _SECRET_VALUE.search(word):
+        if named or _is_secret(word, key):
             shown = f"'{key}'" if named else "a word of the command"
             raise UsageError(f"{shown} looks like a secret, and a spec is no secret; {advice}")
+
+
+def _is_secret(text: str, name: str = "") -> bool:
+    """Return whether a text looks like a secret, as the value of something with this name."""
+    hexadecimal = _HEX.search(text) and not _COMMIT.search(name)
+    return bool(_SECRET_VALUE.search(text) or hexadecimal)

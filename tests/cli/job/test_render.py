@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -97,6 +99,25 @@ def test_an_own_recipe_travels_without_its_file(here: Path) -> None:
     (container,) = yaml.safe_load(done.stdout)["spec"]["template"]["spec"]["containers"]
     assert "mine.toml" not in done.stdout
     assert 'name="mine"' in container["command"]
+
+
+def test_an_image_may_be_tagged_by_its_commit(here: Path) -> None:
+    """Such a tag has the form of a key, and is common."""
+    image = "registry.example:5000/oraclezoo:" + "0123456789abcdef" * 2 + "01234567"
+    done = oraclezoo(*KUBERNETES, "tiny", "--image", image, "--output", "pvc://results")
+    assert done.exit_code == 0, done.output
+    assert f"image: {image}\n" in done.stdout
+
+
+def test_plugins_that_the_image_needs_are_named(site: Any, here: Path) -> None:
+    """With their versions; those of other recipes are not."""
+    site.offer("zoo-a", "net-a")
+    site.offer("zoo-b", "net-b")
+    words = (*KUBERNETES, "tiny", "-s", "backbone.name=zoo-a:net-a", *PLAIN)
+    done = oraclezoo(*words)
+    assert done.exit_code == 0, done.output
+    (line,) = re.findall(r"# The image must have (.*)\.\n", done.stdout)
+    assert re.fullmatch(r"oraclezoo [\d.]+, zoo-a [\d.]+", line)
 
 
 def test_a_chosen_device_is_kept(here: Path) -> None:

@@ -219,7 +219,7 @@ def prepare(app: App, request: Request, platform: Platform, *, gpu: bool = False
     command = words(chosen.portable(app.registry), folders, tail, device)
     seeds = _seeds(command, len(command) - len(tail))
     env = pairs(request.env, "--env")
-    refuse_values([*command, request.image], env, platform.secrets)
+    refuse_values(command, env, platform.secrets)
     job = Job(
         name=request.name or job_name((*request.suites, recipes[0].name)[0], command),
         image=request.image,
