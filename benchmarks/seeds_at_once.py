@@ -139,9 +139,9 @@ class Way:
     def __init__(self, way: str, seeds: int, steps: int, arguments: argparse.Namespace) -> None:
         self.way = way
         cuda, cores = arguments.device.startswith("cuda"), arguments.cores
-        apart = seeds if cuda else min(seeds, cores)
-        self.processes = apart if way == "processes" else 1
-        self.threads = max(1, cores // apart) if way in ("processes", "threads") else cores
+        processes = seeds if cuda else min(seeds, cores)
+        self.processes = processes if way == "processes" else 1
+        self.threads = max(1, cores // processes) if way in ("processes", "threads") else cores
         shares = [list(range(seeds))[first :: self.processes] for first in range(self.processes)]
         self._started = []
         for share in shares:
@@ -150,7 +150,7 @@ class Way:
                 "seeds": share,
                 "steps": steps,
                 "threads": self.threads,
-                "at_once": apart,
+                "at_once": processes,
                 "device": arguments.device,
                 "recipe": arguments.recipe,
                 "changes": {"train.channels_last": True, "budget.epochs": 1_000_000},

@@ -36,9 +36,9 @@ def test_tests_run_on_each_supported_python_and_system() -> None:
     """The versions are those that pyproject names."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = {
-        found[1]
+        match[1]
         for line in project["classifiers"]
-        if (found := re.search(r"Python :: (3\.\d+)$", line))
+        if (match := re.search(r"Python :: (3\.\d+)$", line))
     }
     matrix = read(GITHUB / "workflows" / "ci.yml")["jobs"]["tests"]["strategy"]["matrix"]
     assert set(matrix["python"]) == named

@@ -109,13 +109,13 @@ def optimizers(rounds: int, device: torch.device) -> list[dict[str, Any]]:
                 way: torch.cat([p.detach().flatten() for p in each.copies])
                 for way, each in ways.items()
             }
-            found = in_turns(
+            timings = in_turns(
                 {way: each.optimizer.step for way, each in ways.items()}, rounds, device
             )
-            for way, times in found.items():
-                apart = float((ends[way] - ends["loop"]).abs().max())
+            for way, times in timings.items():
+                difference = float((ends[way] - ends["loop"]).abs().max())
                 row = {"net": name, "tensors": len(weights), "optimizer": optimizer, "way": way}
-                rows.append({**row, **times, "apart_after_5_steps": apart})
+                rows.append({**row, **times, "apart_after_5_steps": difference})
     return rows
 
 

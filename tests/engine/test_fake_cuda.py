@@ -240,8 +240,8 @@ def test_streamed_images_are_waited_for_by_nobody(tmp_path: Path, filled: None) 
     """Copies from pinned memory overlap with computation."""
     with fake_cuda.device() as gpu:
         run = trainer(tmp_path, device=CUDA)
-        held = bars()
-        images = Streamed([np.asarray(held.images)], CUDA)
+        resident = bars()
+        images = Streamed([np.asarray(resident.images)], CUDA)
         run.data = TrainingData(images, run.data.labels, images, run.data.labels, 0.3, 0.3, True)
         epoch(run, gpu)
 

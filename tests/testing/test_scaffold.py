@@ -130,9 +130,9 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     kept.parent.mkdir()
     kept.write_text("mine")
     arguments = ["plugins", "new", "my-net", "--kind", "backbone", "--out"]
-    there = CliRunner().invoke(cli, [*arguments, str(tmp_path)])
-    assert (there.exit_code, kept.read_text()) == (2, "mine")
-    assert "already exists" in there.stderr
+    result = CliRunner().invoke(cli, [*arguments, str(tmp_path)])
+    assert (result.exit_code, kept.read_text()) == (2, "mine")
+    assert "already exists" in result.stderr
     nowhere = CliRunner().invoke(cli, [*arguments, str(tmp_path / "nowhere")])
     assert nowhere.exit_code == 2
     assert "create it" in nowhere.stderr

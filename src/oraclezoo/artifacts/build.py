@@ -250,9 +250,9 @@ def build_steppers(
     )
     metric = bool(scheduler_facts.get("metric"))
     if recipe.data.refit and (metric or recipe.train.keep == "best"):
-        what = f"scheduler {recipe.scheduler.name}" if metric else 'train.keep = "best"'
+        requirement = f"scheduler {recipe.scheduler.name}" if metric else 'train.keep = "best"'
         raise UsageError(
-            f"{what} depends on validation images, which data.refit = true trains on; "
+            f"{requirement} depends on validation images, which data.refit = true trains on; "
             "remove one of the two"
         )
     return Parts(

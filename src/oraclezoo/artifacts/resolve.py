@@ -47,8 +47,8 @@ def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
         return load(path, registry)
     if (path / "run.json").is_file():
         return Run.load(path).model(registry=registry)
-    what = "has neither model.json nor run.json" if path.is_dir() else "does not exist"
-    raise ResultError(f"{path} {what}: give a model folder, a run folder or the name of a model")
+    problem = "has neither model.json nor run.json" if path.is_dir() else "does not exist"
+    raise ResultError(f"{path} {problem}: give a model folder, a run folder or the name of a model")
 
 
 def open_data(

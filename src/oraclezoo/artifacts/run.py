@@ -160,10 +160,10 @@ class Run(Displayed):
 
     def finish(self, outcome: Outcome) -> None:
         """Record the outcome of a finished run."""
-        done = dataclasses.replace(
+        finished = dataclasses.replace(
             self.record, status="done", outcome=outcome, finished=timestamp()
         )
-        self.write(done)
+        self.write(finished)
 
 
 def writable(folder: Path) -> None:

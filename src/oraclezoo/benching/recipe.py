@@ -212,8 +212,8 @@ class RecipeBench:
             return ""
         current = self.jobs.provenance(seed)
         if not self.mode.is_reusable(record, current):
-            why = differences(record.provenance, current)
-            text = "; ".join(why) or "it was resumed, or trained with others at the same time"
+            reasons = differences(record.provenance, current)
+            text = "; ".join(reasons) or "it was resumed, or trained with others at the same time"
             self.report("message", seed, Message(f"trained again because {text}"))
             return ""
         if record.status != "done":

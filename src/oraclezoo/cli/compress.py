@@ -87,7 +87,7 @@ def command(
         stop_on_interrupt(lines.say) as should_stop,
         stdout_to_stderr(),
     ):
-        done = compress(
+        outcome = compress(
             model,
             folder,
             epochs=epochs,
@@ -97,7 +97,7 @@ def command(
             progress=lines.say,
             **arguments,
         )
-    receipt = done.card.receipts[-1]
+    receipt = outcome.card.receipts[-1]
     if as_json:
         emit_json("oraclezoo/compress/1", {"folder": str(folder), "receipt": receipt.to_json()})
         return

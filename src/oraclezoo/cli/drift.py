@@ -113,12 +113,12 @@ def _show(outcome: Drift) -> None:
         f"{outcome.images} images against {outcome.against} {outcome.split} images "
         f"of {outcome.track}"
     )
-    for what, shift, name in (
+    for label, shift, name in (
         ("features", outcome.features, "MMD²"),
         ("classes", outcome.classes, "chi²"),
     ):
         click.echo(
-            f"{what}: p = {shift.p:.3g}, {name} {shift.statistic:.4g}, "
+            f"{label}: p = {shift.p:.3g}, {name} {shift.statistic:.4g}, "
             f"{shift.deviations:+.1f} SD from the null mean"
         )
     largest = sorted(outcome.shares, key=lambda share: -abs(share.images - share.reference))

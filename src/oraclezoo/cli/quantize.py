@@ -114,7 +114,7 @@ def command(
     ending = f"-{precision}" if backend == "onnxruntime" else f"-{precision}-{backend}"
     folder = out or default_folder(model, ending)
     with stdout_to_stderr():
-        done = quantize(
+        quantized = quantize(
             model,
             folder,
             precision=precision,
@@ -124,7 +124,7 @@ def command(
             progress=say,
             **arguments,
         )
-    show_step("quantize", folder, done.card.receipts[-1], as_json)
+    show_step("quantize", folder, quantized.card.receipts[-1], as_json)
 
 
 def _keep(backend: str, arguments: dict[str, Any]) -> None:

@@ -272,8 +272,8 @@ def _unpacked(path: Path, header: idx.Header, progress: Progress) -> Path:
     return target
 
 
-def _cannot_unpack(path: Path, folder: Path, why: str) -> DataError:
+def _cannot_unpack(path: Path, folder: Path, reason: str) -> DataError:
     return DataError(
-        f"cannot unpack {path} into {folder} ({why}); free up disk space there, or unpack the "
+        f"cannot unpack {path} into {folder} ({reason}); free up disk space there, or unpack the "
         "file yourself"
     )

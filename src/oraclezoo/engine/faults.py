@@ -32,7 +32,7 @@ def check_rates(optimizer: Optimizer, recipe: Recipe, when: str) -> None:
             )
 
 
-def diverged(what: str, epoch: int) -> DivergedError:
+def diverged(quantity: str, epoch: int) -> DivergedError:
     """Return the error for a training run whose loss is no longer finite.
 
     Args:
@@ -43,7 +43,7 @@ def diverged(what: str, epoch: int) -> DivergedError:
         The error.
     """
     return DivergedError(
-        f"{what} in epoch {epoch}: training diverged; "
+        f"{quantity} in epoch {epoch}: training diverged; "
         "try a lower learning rate, e.g. -s optimizer.lr=..."
     )
 

@@ -16,7 +16,7 @@ VARIABLE = "ORACLEZOO_STREAM_ABOVE"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
-def stream_limit(given: int | str | None, device: torch.device) -> int:
+def stream_limit(requested: int | str | None, device: torch.device) -> int:
     """Return the size in bytes above which images are streamed.
 
     Args:
@@ -27,7 +27,7 @@ def stream_limit(given: int | str | None, device: torch.device) -> int:
     Raises:
         UsageError: The size cannot be parsed.
     """
-    setting = os.environ.get(VARIABLE) or None if given is None else given
+    setting = os.environ.get(VARIABLE) or None if requested is None else requested
     return free_memory_bytes(device) // 2 if setting is None else size_bytes(setting)
 
 

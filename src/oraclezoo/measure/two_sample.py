@@ -52,13 +52,13 @@ def mmd_test(
     sums, total = kernel.sum(axis=1), float(kernel.sum())
 
     def discrepancy(first: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        within = ((first @ kernel) * first).sum(axis=1)
-        across = first @ sums - within
-        other = total - 2 * across - within
-        found: npt.NDArray[np.float64] = (
-            within / (m * (m - 1)) + other / (n * (n - 1)) - 2 * across / (m * n)
+        within_first = ((first @ kernel) * first).sum(axis=1)
+        across = first @ sums - within_first
+        other = total - 2 * across - within_first
+        statistic: npt.NDArray[np.float64] = (
+            within_first / (m * (m - 1)) + other / (n * (n - 1)) - 2 * across / (m * n)
         )
-        return found
+        return statistic
 
     return _permuted(discrepancy, m, n, permutations, seed)
 
@@ -82,8 +82,8 @@ def class_test(
         counts = (first @ member)[:, present]
         due = totals[present] * m / (m + n)
         gap = (counts - due) ** 2
-        found: npt.NDArray[np.float64] = (gap / due + gap / (totals[present] - due)).sum(axis=1)
-        return found
+        statistic: npt.NDArray[np.float64] = (gap / due + gap / (totals[present] - due)).sum(axis=1)
+        return statistic
 
     return _permuted(chi_square, m, n, permutations, seed)
 

@@ -149,12 +149,12 @@ def failure(summary: Summary, unprunable: str | None) -> str:
 
 def notes(summary: Summary, split: str, unprunable: str | None) -> Iterator[str]:
     """Yield the notes of the summary receipt."""
-    within = sum(not summary.goals.crossed(candidate) for _, candidate in pairs(summary.trials))
+    acceptable = sum(not summary.goals.crossed(candidate) for _, candidate in pairs(summary.trials))
     if unprunable:
         yield f"not pruned: {unprunable}"
-    if split == "validation" and within > 1:
+    if split == "validation" and acceptable > 1:
         yield (
-            f"the best of {within} candidates within the bounds, selected on these images: its "
+            f"the best of {acceptable} candidates within the bounds, selected on these images: its "
             "figures are slightly optimistic; --split test gives unbiased ones"
         )
     for trial in summary.trials:

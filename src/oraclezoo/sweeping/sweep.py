@@ -53,12 +53,12 @@ class Sweep:
     @property
     def ranked(self) -> list[Trial]:
         """Finished trials, best first; ties are broken by the other metric."""
-        done = [trial for trial in self.trials if trial.status == "done"]
+        completed = [trial for trial in self.trials if trial.status == "done"]
         keys: dict[str, Callable[[Trial], tuple[float, float]]] = {
             "accuracy": lambda trial: (-trial.accuracy, trial.loss),
             "loss": lambda trial: (trial.loss, -trial.accuracy),
         }
-        return sorted(done, key=keys[self.metric])
+        return sorted(completed, key=keys[self.metric])
 
     @property
     def best(self) -> Trial | None:

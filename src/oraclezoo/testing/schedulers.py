@@ -76,7 +76,7 @@ def options(subject: Subject) -> str | None:
 
 def resume(subject: Subject) -> None:
     """Resuming from a checkpoint at any step gives the same learning rates."""
-    whole = _course(subject, 12)
+    expected = _course(subject, 12)
     for cut in (0, 1, 5, 12):
         optimizer = _optimizer()
         scheduler = _build(subject, optimizer, 12)
@@ -87,13 +87,13 @@ def resume(subject: Subject) -> None:
         scheduler = _build(subject, optimizer, 12)
         optimizer.load_state_dict(saved[0])
         scheduler.load_state_dict(saved[1])
-        rates = [*whole[:cut], _rates(optimizer)]
+        rates = [*expected[:cut], _rates(optimizer)]
         for step in range(cut, 12 + EXTRA):
             _step(subject, optimizer, scheduler, step)
             rates.append(_rates(optimizer))
-        if rates != whole:
+        if rates != expected:
             step = next(
-                i for i, pair in enumerate(zip(rates, whole, strict=True)) if len({*pair}) > 1
+                i for i, pair in enumerate(zip(rates, expected, strict=True)) if len({*pair}) > 1
             )
             fail(f"after resuming at step {cut}, the learning rate at step {step} differs")
 

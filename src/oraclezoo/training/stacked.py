@@ -89,7 +89,7 @@ def train(
     together.check(trial)
     size = stack_size or together.fitting(trial[0])
     del trial  # their folders do not exist yet
-    done: list[Run] = []
+    runs: list[Run] = []
     with ExitStack() as locks:
         for seed in seeds:
             locks.enter_context(occupied(out / folder_name(resolved, seed)))
@@ -103,8 +103,8 @@ def train(
             ]
             for _, group in groupby(sorted(sessions, key=_step), key=_step):
                 with blaming(registry):
-                    done += _fit(list(group), callbacks)
-    return sorted(done, key=lambda run: list(seeds).index(run.record.provenance.seed))
+                    runs += _fit(list(group), callbacks)
+    return sorted(runs, key=lambda run: list(seeds).index(run.record.provenance.seed))
 
 
 def _step(session: Session) -> int:

@@ -59,11 +59,11 @@ def command(folder: str | None, lock: str | None, as_json: bool) -> None:
         )
     bad = [c.name for c in checks if c.status not in ("ok", "missing")]
     if bad or all(c.status == "missing" for c in checks):
-        what = ", ".join(bad) + ": not the published file" if bad else "no files found"
+        problem = ", ".join(bad) + ": not the published file" if bad else "no files found"
         earlier = [c.name for c in checks if is_earlier(c)]
         if earlier:
-            what += f" ({', '.join(earlier)}: upstream's upload of {EARLIER}); {ORDERS}"
-        raise VerificationError(f"{place}: {what}; run 'oraclezoo data fetch'")
+            problem += f" ({', '.join(earlier)}: upstream's upload of {EARLIER}); {ORDERS}"
+        raise VerificationError(f"{place}: {problem}; run 'oraclezoo data fetch'")
 
 
 def _verify_lock(lock: Path, folder: Path, as_json: bool) -> None:
