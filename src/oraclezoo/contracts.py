@@ -27,8 +27,8 @@ class BackboneFactory(Protocol):
     training with a float batch ``(N, in_chans, H, W)`` of training images. ``prunable`` (bool):
     channels can be pruned.
 
-    An optional option ``pretrained`` (bool) loads weights trained on other data. Results with it
-    belong to the open division, and a saved model is rebuilt without it.
+    The option ``pretrained`` (bool), if there is one, loads weights trained on other data. Results
+    with it belong to the open division, and a saved model is rebuilt without it.
     """
 
     def __call__(

@@ -164,7 +164,7 @@ def test_a_reference_is_of_one_model(
     other = run.model()
     for weight in other.module.parameters():
         weight.data.mul_(1.5)
-    with pytest.raises(ResultError, match="other weights"):
+    with pytest.raises(ResultError, match="different weights"):
         Reference.load(path, other)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ResultError, match="not a reference"):

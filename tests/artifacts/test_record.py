@@ -30,7 +30,7 @@ def test_a_newer_oraclezoo_resumes_a_run(run: Run) -> None:
     renamed = replace(provenance(), components={"optimizer": Source("y", "oraclezoo", "0.1.0")})
     with pytest.raises(UsageError, match="other components"):
         check_resumable(run, renamed)
-    with pytest.raises(UsageError, match="other data"):
+    with pytest.raises(UsageError, match="different data"):
         check_resumable(run, replace(provenance(), data_sha256={"a": "1"}))
 
 

@@ -295,7 +295,9 @@ def test_a_run_on_other_data_is_not_replaced(
     )
     run = oz.train(recipe.override({"data.track": "idx"}), data_dir=tiny_idx, out=tmp_path / "runs")
     before = (run.folder / "run.json").read_bytes()
-    with pytest.raises(UsageError, match=r"was trained on other data: .* --runs, or .*--overwrite"):
+    with pytest.raises(
+        UsageError, match=r"was trained on different data: .* --runs, or .*--overwrite"
+    ):
         oz.bench(
             [recipe],
             track="idx",

@@ -105,13 +105,13 @@ def test_a_key_given_twice_is_named() -> None:
         (("sweep", "tiny", "-p", "optimizer.lr=1,2", "-p", "optimizer.lr=3,4"), "-p optimizer.lr"),
         (
             ("train", "tiny", "--tracker", "jsonl", *_twice("--tracker-option", "jsonl.path=a")),
-            "'jsonl.path' is given twice",
+            "'jsonl.path' is set twice",
         ),
     ):
         done = CliRunner().invoke(cli, command)
         assert done.exit_code == 2
         assert reason in done.stderr
-        assert "given twice" in done.stderr
+        assert "set twice" in done.stderr
 
 
 def _twice(option: str, value: str) -> tuple[str, ...]:

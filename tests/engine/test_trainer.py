@@ -143,7 +143,7 @@ def test_checkpoint_of_another_recipe_or_seed_is_refused(
         make(registry, data, tmp_path, {"optimizer.lr": 0.3}),
         make(registry, data, tmp_path, seed=1),
     ):
-        with pytest.raises(UsageError, match="another recipe or seed"):
+        with pytest.raises(UsageError, match="a different recipe or seed"):
             other.resume()
 
 

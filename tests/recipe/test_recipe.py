@@ -252,7 +252,7 @@ def test_what_compresses_a_net_is_in_the_hash(registry: Registry) -> None:
 def test_a_key_that_is_given_twice_is_refused() -> None:
     """The error names the key; different keys all count."""
     assert parse_assignments(["a.x=1", "a.y=2"]) == {"a.x": 1, "a.y": 2}
-    with pytest.raises(UsageError, match=r"'a\.x' is given twice"):
+    with pytest.raises(UsageError, match=r"'a\.x' is set twice"):
         parse_assignments(["a.x=1", "a.y=2", "a.x = 3"])
 
 

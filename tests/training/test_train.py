@@ -397,7 +397,7 @@ def test_a_run_does_not_go_on_with_other_data(
         if array.ndim == 3:
             array[0, 0, 0] ^= 1
         write_idx(other / path.name, array)
-    with pytest.raises(UsageError, match="started with other data"):
+    with pytest.raises(UsageError, match="started with different data"):
         oz.train(recipe, data_dir=other, out=run.folder.parent, device="cpu", resume=True)
     with pytest.raises(UsageError, match="mutually exclusive"):
         oz.train(

@@ -150,7 +150,7 @@ def drift(
         )
     new, old = features(opened, images[drawn(len(images))]), known.features
     if new.vectors.shape[1] != old.vectors.shape[1]:
-        raise DataError("the reference has features of another length; recreate it")
+        raise DataError("the features in the reference have a different length; recreate it")
     number = len(opened.classes)
     before, after = (np.bincount(part.labels, minlength=number) for part in (old, new))
     return Drift(

@@ -59,7 +59,7 @@ class Reference:
     def load(cls, path: str | Path, model: Model) -> Reference:
         """Load a file that :meth:`save` wrote.
 
-        Raises ResultError if it cannot be read or belongs to other weights.
+        Raises ResultError if it cannot be read or belongs to different weights.
         """
         place = Path(path)
         try:
@@ -79,7 +79,7 @@ class Reference:
             raise ResultError(f"{place}: not a reference file ({error})") from error
         if loaded.model != fingerprint(model):
             raise ResultError(
-                f"{place} belongs to other weights; recreate it with "
+                f"{place} belongs to different weights; recreate it with "
                 f"{command_line('oraclezoo', 'drift', 'MODEL', '--save-reference', place)}"
             )
         return loaded

@@ -84,7 +84,7 @@ def _read_weights(path: Path, card: Card) -> dict[str, torch.Tensor]:
 def _read_form(card: Card) -> Form | None:
     """Return a card's low-precision entry. Raises ValueError if it is invalid or conflicts."""
     if card.form is not None and card.onnx is not None:
-        raise ValueError("its card has both an ONNX file and a form for PyTorch")
+        raise ValueError("its card has both an ONNX file and a PyTorch precision")
     return None if card.form is None else Form.from_json(card.form)
 
 
@@ -119,7 +119,7 @@ def assemble(card: Card, state: dict[str, torch.Tensor], registry: Registry, whe
     """
     name, shape = card.backbone.name, asdict(card.input)
     if card.backbone.options.get("pretrained"):
-        raise ResultError(f"{where}: its card asks for pretrained weights beside its own")
+        raise ResultError(f"{where}: its card requests pretrained weights in addition to its own")
     options = {key: value for key, value in card.backbone.options.items() if value is not None}
     check_backbone(card, registry, where)
     try:

@@ -82,12 +82,12 @@ def check_resumable(run: Run, current: Provenance) -> None:
         ("components", _comparable(earlier.components), _comparable(current.components)),
     ):
         if before != now:
-            raise UsageError(f"{run.folder} was started with other {item}; {OVERWRITE}")
+            raise UsageError(f"{run.folder} was started with different {item}; {OVERWRITE}")
     # runs of version 0.1 have no record of it
     changed = changes(earlier.plugins, current.plugins) if earlier.plugins else []
     if changed:
         raise UsageError(
-            f"{run.folder} was started with other code: {'; '.join(changed)}; {OVERWRITE}"
+            f"{run.folder} was started with different code: {'; '.join(changed)}; {OVERWRITE}"
         )
 
 

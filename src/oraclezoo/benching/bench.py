@@ -100,7 +100,7 @@ def bench(
     """
     seed_list = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
     if not seed_list:
-        raise UsageError("a benchmark needs at least one seed; give --seeds 1 or more")
+        raise UsageError("a benchmark needs at least one seed; pass --seeds 1 or more")
     if jobs is not None and (not accuracy_only or jobs < 1):
         raise UsageError(
             "jobs must be at least 1 and requires accuracy_only: bench --accuracy-only --jobs N"

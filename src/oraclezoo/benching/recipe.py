@@ -174,7 +174,7 @@ class RecipeBench:
             self.finish(seed, "done")
 
     def refuse_other_data(self, seeds: Sequence[int]) -> None:
-        """Check that no run folder of the seeds holds a run on other data, which would be replaced.
+        """Check that no run folder of the seeds holds a run on different data.
 
         Args:
             seeds: The seeds.
@@ -190,8 +190,8 @@ class RecipeBench:
                 continue
             if record.provenance.data_sha256 != digests(self.dataset, "train", "validation"):
                 raise UsageError(
-                    f"{run.folder} was trained on other data: choose another folder with --runs, "
-                    "or replace it with --overwrite"
+                    f"{run.folder} was trained on different data: choose another folder with "
+                    "--runs, or replace it with --overwrite"
                 )
 
     def status(self, seed: int) -> str:

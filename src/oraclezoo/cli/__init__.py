@@ -108,8 +108,8 @@ def cli(ctx: click.Context, debug: bool, strict: bool) -> None:
     """A model zoo and benchmark for oracle bone character recognition.
 
     Every option can be set by an environment variable, e.g. ORACLEZOO_STRICT or
-    ORACLEZOO_LIST_JSON. Exit status: 0 success, 1 failure, 2 usage error, 3 a gate or verification
-    failed, 130 interrupted.
+    ORACLEZOO_LIST_JSON. Exit status: 0 success, 1 failure, 2 usage error, 3 limit
+    exceeded or verification failed, 130 interrupted.
     """
     app = ctx.ensure_object(App)
     app.debug, app.strict = debug, strict

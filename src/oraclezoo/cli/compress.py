@@ -70,10 +70,10 @@ def command(
 ) -> None:
     """Compress MODEL (a model or run folder).
 
-    Searches the pruning ratio, and float or int8 weights, for the most accurate model that meets
-    --latency and --size (at least one is required) and the accuracy gates. Candidates are compared
-    on validation images. Writes the model, the receipts of each step and of the whole chain, and
-    pareto.svg. Exit status 3, without a model, if no candidate meets the limits.
+    Searches pruning ratios and precisions (float or int8) for the most accurate model that meets
+    --latency and --size (at least one is required) and the limits on accuracy loss. Candidates are
+    compared on validation images. Writes the model, the receipts of each step and of the whole
+    chain, and pareto.svg. Exit status 3, without a model, if no candidate meets the limits.
     """
     from oraclezoo.cli._shared.progress import epoch_text, progress, stop_on_interrupt
     from oraclezoo.cli._shared.receipt import receipt_text

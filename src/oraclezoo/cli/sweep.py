@@ -99,11 +99,11 @@ def command(
     as_json: bool,
     **arguments: Any,
 ) -> None:
-    """Train RECIPE at many settings; print a table and write the best recipe.
+    """Train RECIPE with many settings; print a table and write the best recipe.
 
     Trials are evaluated on validation images or by cross-validation, never on the test split. The
     same command resumes a sweep that was stopped or killed. Exit status 1 if every trial failed.
-    Needs the extra [sweep].
+    Requires the [sweep] extra.
     """
     from dataclasses import asdict, replace
 
@@ -178,7 +178,7 @@ def _space(pairs: tuple[str, ...]) -> dict[str, object]:
             raise UsageError(f"'{pair}' is not of the form key=values, e.g. -p optimizer.lr=0.1:1")
         key = key.strip()
         if key in axes:
-            raise UsageError(f"-p {key} is given twice; list its values after one '='")
+            raise UsageError(f"-p {key} is repeated; list its values after one '='")
         axes[key] = text.strip()
     return axes
 

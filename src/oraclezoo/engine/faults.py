@@ -36,7 +36,7 @@ def diverged(quantity: str, epoch: int) -> DivergedError:
     """Return the error for a training run whose loss is no longer finite.
 
     Args:
-        what: Name of the quantity that is not finite.
+        quantity: Name of the quantity that is not finite.
         epoch: Number of the epoch.
 
     Returns:

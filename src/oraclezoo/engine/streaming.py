@@ -20,8 +20,8 @@ def stream_limit(requested: int | str | None, device: torch.device) -> int:
     """Return the size in bytes above which images are streamed.
 
     Args:
-        given: The size; by default that of ``$ORACLEZOO_STREAM_ABOVE``, or half of the free memory
-            of the host or device, whichever is smaller.
+        requested: The size; by default that of ``$ORACLEZOO_STREAM_ABOVE``, or half of the free
+            memory of the host or device, whichever is smaller.
         device: Device that images are copied to.
 
     Raises:

@@ -210,14 +210,14 @@ def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Ta
     for name, value in spec.facts.items():
         if not _plain(value):
             raise RefusedError(
-                f"{subject}: fact {name!r} is a {type(value).__name__}",
-                "facts must be strings, numbers, booleans or None",
+                f"{subject}: facts[{name!r}] is a {type(value).__name__}",
+                "values of facts must be strings, numbers, booleans or None",
             )
         due = FACTS[spec.kind].get(name, object)
         fits = isinstance(value, (int, float) if due is float else due)
         if value is not None and (not fits or (isinstance(value, bool) and due in (int, float))):
             raise RefusedError(
-                f"{subject}: fact {name!r} is {value!r}", f"it must be of type {due.__name__}"
+                f"{subject}: facts[{name!r}] is {value!r}", f"it must be of type {due.__name__}"
             )
 
 
@@ -227,7 +227,7 @@ def unknown_facts(specs: Iterable[Spec]) -> Iterator[tuple[str, str]]:
         for name in spec.facts:
             if name not in FACTS[spec.kind]:
                 yield (
-                    f"{spec.kind} '{spec.name}' declares the fact {name!r}, which has no effect"
+                    f"{spec.kind} '{spec.name}' sets facts[{name!r}], which has no effect"
                     f"{nearest(str(name), FACTS[spec.kind])}",
                     "rename it, or remove it",
                 )

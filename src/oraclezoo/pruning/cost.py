@@ -27,7 +27,7 @@ def cost(model: Model, quantity: str, runtime: str, setting: Setting) -> Cost:
 
     Args:
         model: The model before pruning.
-        what: ``macs``, ``params`` or ``latency``.
+        quantity: ``macs``, ``params`` or ``latency``.
         runtime: Runtime for the latency measurement: ``onnxruntime`` or ``eager``.
         setting: Batch size and threads of the latency measurement, a median over passes on the CPU.
 

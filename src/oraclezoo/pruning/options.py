@@ -20,7 +20,7 @@ EPOCHS = 10
 
 @dataclass(frozen=True)
 class Pruning:
-    """Target of a pruning, and how channels are selected.
+    """Pruning target, and how channels are selected.
 
     ``target`` is the maximum fraction of ``what`` (macs, params or latency) after the last of
     ``steps``. ``scope`` None means isomorphic for transformers and uniform for other models.
@@ -106,10 +106,10 @@ def check_epochs(tuning: Tuning, steps: int) -> None:
 
 @dataclass(frozen=True)
 class PruneOptions:
-    """All options of one pruning.
+    """All options of a pruning job.
 
     ``recipe`` replaces the model's own for fine-tuning, on ``device``. ``resume`` continues an
-    unfinished pruning in the output folder, ``overwrite`` discards it.
+    unfinished job in the output folder, ``overwrite`` discards it.
     """
 
     pruning: Pruning
@@ -142,7 +142,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class PruneReport:
-    """Options and findings of a pruning, for its receipt; the cut is that of the last step."""
+    """Options and findings of a pruning job, for its receipt; the cut is that of the last step."""
 
     pruning: Pruning
     tuning: Tuning

@@ -23,7 +23,7 @@ from oraclezoo.pruning.options import Cut
 from oraclezoo.storage import current, write_atomically
 
 FOLDER = "pruning"
-"""Name of the working directory of a pruning, inside the model's folder."""
+"""Name of the working directory of a pruning job, inside the model's folder."""
 
 DIGEST = "asked"
 """File with the digest of all inputs of the job."""

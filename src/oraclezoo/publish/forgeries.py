@@ -100,7 +100,7 @@ def hardware(claim: Claim) -> Iterator[str]:
     stated = claim.result.hardware
     due = class_of(stated.device, stated.device_memory_bytes, stated.cores, stated.threads)
     if stated.class_ != due:
-        yield f"hardware.class is '{stated.class_}'; device, cores and threads give '{due}'"
+        yield f"hardware.class is '{stated.class_}'; device, cores and threads imply '{due}'"
     if stated.device_memory_bytes is not None:
         kind = "cuda"
     elif stated.device == stated.cpu:

@@ -261,7 +261,7 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
             raise UsageError(f"'{pair}' is not of the form section.key=value")
         key = key.strip()
         if key in changes:
-            raise UsageError(f"'{key}' is given twice; remove one")
+            raise UsageError(f"'{key}' is set twice; remove one")
         changes[key] = parse_value(text.strip())
     return changes
 

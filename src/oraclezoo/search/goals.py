@@ -1,4 +1,4 @@
-"""Latency, size and accuracy limits of a compression, and the choice of the best candidate."""
+"""Limits of a compression search (latency, size, accuracy), and selection of the best candidate."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Compression:
-    """All options of one compression; see :func:`oraclezoo.compress`.
+    """All options of a compression search; see :func:`oraclezoo.compress`.
 
     ``pruning`` holds the options of every trial except its target. ``measurement`` sets the data
     set and the split of the last receipt, but not the latency measurement, which ``timing`` sets.

@@ -1,4 +1,4 @@
-"""Report of a compression: its candidates as text, as a table, as JSON and as a figure."""
+"""Report of a compression search: its candidates as text, as a table, as JSON and as a figure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """Trials of a compression and the selected candidate, or None if none meets all limits."""
+    """Trials of a search and the selected candidate, or None if none meets all limits."""
 
     chain: Chain
     trials: tuple[Trial, ...]
@@ -59,7 +59,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class CompressionReport:
-    """The options and findings of a compression, for its receipt."""
+    """The options and findings of a compression search, for its receipt."""
 
     options: Compression
     selected: Candidate

@@ -123,7 +123,7 @@ def determinism(subject: Subject) -> None:
     other_seed = _module(subject.create(seed=1, **_shape(size)))
     pairs = zip(net.parameters(), other_seed.parameters(), strict=True)
     if all(torch.equal(one, other) for one, other in pairs):
-        fail("another seed gives the same weights; draw them from torch's global generator")
+        fail("a different seed gives the same weights; draw them from torch's global generator")
 
 
 def state(subject: Subject) -> None:

@@ -52,7 +52,7 @@ def complete(subject: Subject) -> None:
     declared = {name: subject.facts.get(name) for name in SPLITS}
     counts = {name: count for name, count in declared.items() if isinstance(count, int)}
     if not counts:
-        skip("its facts declare no image counts")
+        skip("its spec declares no image counts")
     dataset = _opened(subject)
     for name, count in counts.items():
         actual = len(dataset.split(name).images)
@@ -118,7 +118,7 @@ def description(subject: Subject) -> None:
             fail(f"{flag} is {getattr(dataset, flag)!r}, not a bool")
     fixed = subject.facts.get("train") is not None  # otherwise it depends on the user's folder
     if fixed and subject.facts.get("synthetic", dataset.synthetic) != dataset.synthetic:
-        fail(f"its attribute synthetic is {dataset.synthetic}, which contradicts its facts")
+        fail(f"its attribute synthetic is {dataset.synthetic}, which contradicts its spec")
     digests = dataset.sha256
     if not isinstance(digests, Mapping) or not digests:
         fail("sha256 is empty after all splits are read; results identify data by it")

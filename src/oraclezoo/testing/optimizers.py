@@ -83,7 +83,7 @@ def determinism(subject: Subject) -> None:
     for net in nets:
         torch.manual_seed(0)
         _train(subject, net, _build(subject, net), STEPS)
-    _same(nets, "two identical trainings give different weights")
+    _same(nets, "two identical training runs give different weights")
 
 
 def options(subject: Subject) -> str:

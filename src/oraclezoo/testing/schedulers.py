@@ -39,7 +39,7 @@ def bounds(subject: Subject) -> str:
     if high > peak * (1 + 1e-6):
         fail(
             f"the learning rate reaches {high:g} times the optimizer's, but lr_peak is {peak:g}; "
-            "declare the fact lr_peak"
+            "declare it as facts['lr_peak']"
         )
     return f"{low:g} to {high:g} times the optimizer's"
 
@@ -101,7 +101,7 @@ def resume(subject: Subject) -> None:
 def determinism(subject: Subject) -> None:
     """The schedule is deterministic."""
     if _course(subject, 60) != _course(subject, 60):
-        fail("two identical trainings have different learning rates")
+        fail("two identical training runs have different learning rates")
 
 
 def metric(subject: Subject) -> None:

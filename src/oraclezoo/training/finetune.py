@@ -85,7 +85,7 @@ def recipe_of(source: Model | Run | str | Path, model: Model, registry: Registry
         if recipe.hash == origin.recipe.hash:
             return recipe
     raise UsageError(
-        "the model's card does not say which recipe it was trained with: give the folder of its "
+        "the model's card does not say which recipe it was trained with: pass the folder of its "
         "run, a recipe for fine-tuning (--recipe), or no epochs (--epochs 0)"
     )
 

@@ -148,7 +148,7 @@ def train_resolved(
     wanted(execution.compile, execution.torch_device(), 0)
     execution.stream_limit()
     if destination.resume and destination.overwrite:
-        raise UsageError("--resume and --overwrite are mutually exclusive; give one of them")
+        raise UsageError("--resume and --overwrite are mutually exclusive; pass one of them")
     with occupied(destination.run(recipe, seed).folder):
         return _train(recipe, seed, registry, execution, destination, callbacks)
 

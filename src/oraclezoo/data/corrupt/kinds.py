@@ -45,7 +45,7 @@ def grain(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover a fraction ``strength`` of the picture with specks, three bright ones to a dark one.
+    """Cover a fraction ``strength`` of the picture with specks, bright and dark at 3:1.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.

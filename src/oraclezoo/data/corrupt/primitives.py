@@ -83,7 +83,7 @@ def box_coordinates(in_box: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return the normalized coordinates of each pixel in its picture.
 
     Args:
-        within: Masks from :func:`box`, bool ``(N, H, W)``.
+        in_box: Masks from :func:`box`, bool ``(N, H, W)``.
 
     Returns:
         Horizontal coordinates float32 ``(N, 1, W)``, from 0 at the left edge to 1 at the right, and

@@ -120,7 +120,7 @@ class Reproduction:
             raise ResultError(f"created: {error}") from error
         expected = verdict(record.figures)[0]
         if record.verdict != expected:
-            raise ResultError(f"verdict is '{record.verdict}', but its figures give '{expected}'")
+            raise ResultError(f"verdict is '{record.verdict}', but its figures imply '{expected}'")
         return record
 
     @classmethod

@@ -125,7 +125,7 @@ def verdict(measured: Figures) -> tuple[Verdict, tuple[str, ...]]:
         )
     if measured.answers_p is not None and measured.answers_p < LEVEL:
         against.append(
-            "original and reproduced predictions differ more than trainings among themselves, "
+            "original and reproduced predictions differ more than training runs among themselves, "
             f"permutation p = {measured.answers_p:.2g}"
         )
     change, allowed = measured.corrupted_difference, measured.corrupted_limit
@@ -142,7 +142,7 @@ def limit_of(original: npt.ArrayLike, repeats: int, least: float = 0.0) -> float
 
     Args:
         original: Original accuracy of each seed, in [0, 1].
-        again: Number of reproduced seeds.
+        repeats: Number of reproduced seeds.
         least: Lower bound of the limit.
 
     Returns:
