@@ -42,7 +42,7 @@ class Reference:
     def of(cls, model: Model, dataset: Dataset, track: str, split: str) -> Reference:
         """Return the features of up to ``MAX_SAMPLE`` images of a split."""
         images = dataset.split(split).images
-        rows = drawn(len(images))
+        rows = sample_indices(len(images))
         return cls(features(model, np.asarray(images[rows])), fingerprint(model), track, split)
 
     def save(self, path: str | Path) -> Path:
@@ -88,7 +88,7 @@ class Reference:
 _WORDS = ("model", "track", "split")
 
 
-def drawn(number: int) -> npt.NDArray[np.int64]:
+def sample_indices(number: int) -> npt.NDArray[np.int64]:
     """Return the indices of the images to use: all, or a fixed sample of ``MAX_SAMPLE``, sorted."""
     if number <= MAX_SAMPLE:
         return np.arange(number)

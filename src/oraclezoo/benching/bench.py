@@ -18,8 +18,8 @@ from oraclezoo.benching.progress import Progress
 from oraclezoo.benching.recipe import RecipeBench, Sequential
 from oraclezoo.benching.seeds import Concurrent
 from oraclezoo.benching.shared import Position, Shared
-from oraclezoo.benching.trainings import Trainings
-from oraclezoo.benching.variant import AfterTraining, Compressions
+from oraclezoo.benching.training_jobs import TrainingJobs
+from oraclezoo.benching.variant import AfterTraining, CompressionJobs
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
 from oraclezoo.data.lock import check_lock
@@ -196,7 +196,7 @@ def _rows(
     for recipe in sorted(recipes, key=lambda each: bool(each.compress.steps)):
         plain, dataset = recipe.uncompressed, datasets[recipe.data.track]
         if plain.hash not in trained:
-            trainings = Trainings(shared, plain, dataset)
+            trainings = TrainingJobs(shared, plain, dataset)
             source = RecipeBench(
                 shared, trainings, dataset, Position(offset, total), concurrent or Sequential()
             )
@@ -206,7 +206,7 @@ def _rows(
                 offset += seeds
         source = trained[plain.hash]
         if recipe.compress.steps:
-            variant = Compressions(source, recipe)
+            variant = CompressionJobs(source, recipe)
             position = Position(offset, total)
             rows[recipe.hash] = RecipeBench(
                 shared, variant, dataset, position, AfterTraining(source)

@@ -79,9 +79,6 @@ def compose_result(
         device: Name of the device.
         command: Command recorded in the result.
 
-    Returns:
-        The result.
-
     Raises:
         ResultError: If the runs were scored on different test files.
     """
