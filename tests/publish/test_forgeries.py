@@ -181,11 +181,11 @@ FORGERIES: dict[str, tuple[str, Forgery, str, str]] = {
     ),
     "hardware class": (
         *(PLAIN, put("hardware", "class", value="amd-epyc-64c-64t")),
-        *("hardware", "device, cores and threads give 'amd-epyc-2c-2t'"),
+        *("hardware", "device, cores and threads imply 'amd-epyc-2c-2t'"),
     ),
     "cores": (
         *(PLAIN, put("hardware", "cores", value=64)),
-        *("hardware", "device, cores and threads give 'amd-epyc-64c-2t'"),
+        *("hardware", "device, cores and threads imply 'amd-epyc-64c-2t'"),
     ),
     "processor": (
         *(PLAIN, put("hardware", "cpu", value="Cray-1")),

@@ -125,7 +125,7 @@ def test_a_name_stands_for_one_version_of_the_data(results: Path) -> None:
     assert own_track(oz.Result.load(one(results)), results) == record
     assert record.save(results).is_file()
     changed = {**record.sha256, "train-labels-idx1-ubyte": "0" * 64}
-    with pytest.raises(ResultError, match="need another name"):
+    with pytest.raises(ResultError, match="needs a new name"):
         dataclasses.replace(record, sha256=changed).save(results)
 
 

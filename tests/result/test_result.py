@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from oraclezoo.card.receipt import LatencyRow
 from oraclezoo.errors import ResultError
 from oraclezoo.result import (
     ComponentRecord,
     Failure,
     Hardware,
-    Latency,
     ModelSize,
     PredictionsFile,
     RecipeRecord,
@@ -119,7 +119,7 @@ def results(draw: st.DrawFn) -> Result:
         failures=tuple(failures),
         model=draw(st.none() | st.builds(ModelSize, counts, counts, counts)),
         latency=tuple(
-            Latency(draw(lines), draw(lines), "cpu", 1, draw(counts), draw(counts), *times)
+            LatencyRow(draw(lines), draw(lines), "cpu", 1, draw(counts), draw(counts), *times)
             for times in draw(st.lists(st.lists(amounts, min_size=3, max_size=3).map(sorted)))
         ),
         hardware=Hardware(
