@@ -53,7 +53,7 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     from oraclezoo.artifacts.build import build_parts
     from oraclezoo.engine.device import exact_float32, pick, synchronize
     from oraclezoo.engine.records import TrainerOptions, TrainingData
-    from oraclezoo.engine.together import Together, check
+    from oraclezoo.engine.stacked import StackedTrainer, check
     from oraclezoo.engine.trainer import Trainer
     from oraclezoo.plugins.registry import build_registry
     from oraclezoo.recipe import Recipe
@@ -94,12 +94,12 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
 
     if setting["way"] in ("stacked", "compiled"):
         check(trainers)
-        together = Together(trainers, separable=True)
+        stacked = StackedTrainer(trainers, separable=True)
         if setting["way"] == "compiled":
-            together.stack.losses = torch.compile(together.stack.losses)  # type: ignore[method-assign]  # for this object
+            stacked.stack.losses = torch.compile(stacked.stack.losses)  # type: ignore[method-assign]  # for this object
 
         def turn() -> None:
-            together.train_epoch(lambda: False)
+            stacked.train_epoch(lambda: False)
             for each in trainers:
                 rewind(each)
     elif setting["way"] == "threads":

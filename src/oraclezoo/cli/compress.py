@@ -18,7 +18,7 @@ from oraclezoo.cli._shared.app import (
 )
 from oraclezoo.cli._shared.measuring import gates
 from oraclezoo.cli._shared.pruning import pruning
-from oraclezoo.cli._shared.rounding import rounding
+from oraclezoo.cli._shared.quantizing import quantizing
 
 
 @click.command("compress")
@@ -52,7 +52,7 @@ from oraclezoo.cli._shared.rounding import rounding
     help="Maximum number of pruning ratios to try; the first is no pruning.",
 )
 @pruning
-@rounding
+@quantizing
 @options.seed
 @options.track
 @options.data_dir

@@ -11,7 +11,7 @@ from oraclezoo.choices import BACKENDS, COMPILE, PRECISIONS
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._shared.measuring import gates, measuring, parse_settings
-from oraclezoo.cli._shared.rounding import rounding
+from oraclezoo.cli._shared.quantizing import quantizing
 
 OPTIONS = {
     "torch": ("device", "compile"),
@@ -56,7 +56,7 @@ OPTIONS = {
     show_default=True,
     help="Use torch.compile; auto enables it on CUDA.",
 )
-@rounding
+@quantizing
 @click.option(
     "--images",
     type=click.IntRange(min=1),

@@ -13,7 +13,7 @@ from oraclezoo.cli._shared.options import combine
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def rounding(function: F) -> F:
+def quantizing(function: F) -> F:
     """Add ``--calibration`` and ``--sensitivity``."""
     return combine(
         click.option(
