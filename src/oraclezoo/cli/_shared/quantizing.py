@@ -28,6 +28,6 @@ def quantizing(function: F) -> F:
             type=click.Choice(SENSITIVITIES),
             default="auto",
             show_default=True,
-            help="Scan layers for int8 sensitivity: if divergence is too large, always, never.",
+            help="When to scan layers for int8 sensitivity; auto: if the divergence is too large.",
         ),
     )(function)
