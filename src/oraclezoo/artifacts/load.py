@@ -48,6 +48,11 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
         ResultError: A file is missing, broken, or does not match the card.
         UnknownNameError: There is no model of this name.
         DownloadError: The model cannot be downloaded.
+
+    Example:
+        >>> model = oz.load("oraclenet_n")
+        >>> model.predict("bone.jpg").labels  # doctest: +SKIP
+        array([4])
     """
     known = registry or build_registry()
     path = locate(model, lambda: known)

@@ -178,7 +178,7 @@ def _space(pairs: tuple[str, ...]) -> dict[str, object]:
             raise UsageError(f"'{pair}' is not of the form key=values, e.g. -p optimizer.lr=0.1:1")
         key = key.strip()
         if key in axes:
-            raise UsageError(f"-p {key} is repeated; list its values after one '='")
+            raise UsageError(f"-p {key} is set twice; list its values after one '='")
         axes[key] = text.strip()
     return axes
 

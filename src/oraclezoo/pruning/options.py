@@ -86,16 +86,6 @@ class Pruning:
         }
 
 
-def tuning_document(tuning: Tuning) -> dict[str, Any]:
-    """Return the fine-tuning options under the names that 0.1 hashed and put in receipts."""
-    return {
-        "epochs": tuning.epochs,
-        "lr_scale": tuning.lr_scale,
-        "distill": tuning.distill,
-        "temperature": tuning.temperature,
-    }
-
-
 def check_epochs(tuning: Tuning, steps: int) -> None:
     """Raise UsageError unless every pruning step gets an epoch of fine-tuning, or none does."""
     if tuning.epochs and tuning.epochs < steps:
@@ -135,10 +125,6 @@ class Cut:
     reached: float
     whole: dict[str, str]
 
-    def document(self) -> dict[str, Any]:
-        """Return the record as JSON data."""
-        return dataclasses.asdict(self)
-
 
 @dataclass(frozen=True)
 class PruneReport:
@@ -157,7 +143,7 @@ class PruneReport:
             entry |= {"runtime": pruning.runtime, "setting": list(pruning.setting)}
         return {
             **entry,
-            **tuning_document(self.tuning),
-            **self.cut.document(),
+            **dataclasses.asdict(self.tuning),
+            **dataclasses.asdict(self.cut),
             "fine_tuned": [dataclasses.asdict(step) for step in self.fine_tuned],
         }

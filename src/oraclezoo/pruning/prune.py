@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from oraclezoo.artifacts.model import Model
@@ -25,7 +25,6 @@ from oraclezoo.pruning.options import (
     PruneOptions,
     Pruning,
     check_epochs,
-    tuning_document,
 )
 from oraclezoo.pruning.steps import Steps
 from oraclezoo.pruning.workspace import is_finished, working
@@ -289,7 +288,7 @@ def _digest(
     """Return the SHA-256 of every input that affects the result; ``--resume`` must match it."""
     inputs = [
         pruning.document(),
-        tuning_document(tuning),
+        asdict(tuning),
         dict(dataset.sha256),
         None if recipe is None else recipe.hash,
     ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oraclezoo.errors import UsageError
-from oraclezoo.pruning.options import Pruning, check_epochs, tuning_document
+from oraclezoo.pruning.options import Pruning, check_epochs
 from oraclezoo.quantization.options import Int8
 from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.timing import ROUNDS, Setting
@@ -77,7 +77,7 @@ class Compression:
 
     def pruning_document(self) -> dict[str, Any]:
         """Return the options of pruning and fine-tuning under the names that 0.1 used."""
-        return {**self.pruning.selection(), **tuning_document(self.tuning)}
+        return {**self.pruning.selection(), **asdict(self.tuning)}
 
     def int8_document(self) -> dict[str, Any]:
         """Return the options of quantization under the names that 0.1 used."""

@@ -35,7 +35,7 @@ more accuracy as more channels are pruned.
 
 @dataclass(frozen=True)
 class Tuning:
-    """Settings of fine-tuning.
+    """Settings of fine-tuning. Their names are hashed and stored in receipts.
 
     Attributes:
         epochs: Passes over the training images.
