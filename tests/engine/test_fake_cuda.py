@@ -246,7 +246,7 @@ def test_streamed_images_are_waited_for_by_nobody(tmp_path: Path, filled: None) 
         epoch(run, gpu)
 
 
-@pytest.mark.parametrize("count", [ViewsAveraged.TOGETHER, ViewsAveraged.TOGETHER + 1])
+@pytest.mark.parametrize("count", [ViewsAveraged.JOINT_BATCH, ViewsAveraged.JOINT_BATCH + 1])
 def test_evaluation_reads_only_what_it_gives(tmp_path: Path, count: int) -> None:
     """The host waits only for probabilities, accuracy and loss."""
     with fake_cuda.device() as gpu:

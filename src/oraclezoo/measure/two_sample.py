@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.spatial.distance import pdist, squareform
 
 PERMUTATIONS = 999
-AT_ONCE = 100
+BATCH = 100
 """Number of permutations per batch; bounds the memory."""
 
 Floats = npt.NDArray[np.floating]
@@ -94,7 +94,7 @@ def _permuted(statistic: Statistic, m: int, n: int, permutations: int, seed: int
     rng = np.random.default_rng(seed)
     null: list[float] = []
     while len(null) < permutations:
-        rows = min(AT_ONCE, permutations - len(null))
+        rows = min(BATCH, permutations - len(null))
         null += statistic(rng.permuted(np.tile(marks, (rows, 1)), axis=1)).tolist()
     draws = np.array(null)
     threshold = observed - 1e-9 * max(1e-9, float(np.abs(draws).max()))  # ties up to rounding

@@ -31,7 +31,7 @@ def test_a_cut_net_still_classifies(key: str) -> None:
     cut, groups = net(key), groups_of(key)
     before = sum(parameter.numel() for parameter in cut.parameters())
     plan = make(cut, places(groups.groups, random_choice(groups.groups)), {})
-    assert plan.gone
+    assert plan.removed
     logits = cut(torch.randn(2, 1, 28, 28))
     assert logits.shape == (2, 10)
     assert torch.isfinite(logits).all()

@@ -31,7 +31,7 @@ class Plan:
     the layers after it, and ``versions`` the versions of the libraries that made the plan.
     """
 
-    gone: Mapping[Place, tuple[int, ...]]
+    removed: Mapping[Place, tuple[int, ...]]
     sizes: Mapping[Place, int]
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Plan:
                     f"the pruning plan does not match the model: dimension {dim} of {name} is "
                     f"{length}, the plan expects {size}"
                 )
-        attributes = _cut(module, self.gone)
+        attributes = _cut(module, self.removed)
         for name in {**attributes, **self.attributes}:
             if attributes.get(name) != self.attributes.get(name):
                 raise ResultError(
@@ -87,9 +87,9 @@ class Plan:
 
     def then(self, later: Plan) -> Plan:
         """Combine this plan with a ``later`` one, made for the network after this pruning."""
-        removed, sizes = dict(self.gone), {**later.sizes, **self.sizes}
-        for place, indices in later.gone.items():
-            before = set(self.gone.get(place, ()))
+        removed, sizes = dict(self.removed), {**later.sizes, **self.sizes}
+        for place, indices in later.removed.items():
+            before = set(self.removed.get(place, ()))
             remaining = [index for index in range(sizes[place]) if index not in before]
             removed[place] = tuple(sorted(before | {remaining[index] for index in indices}))
         attributes = {**self.attributes, **later.attributes}
@@ -97,7 +97,7 @@ class Plan:
 
     def _by_indices(self) -> dict[tuple[tuple[int, ...], int], list[Place]]:
         places: dict[tuple[tuple[int, ...], int], list[Place]] = {}
-        for place, indices in self.gone.items():
+        for place, indices in self.removed.items():
             places.setdefault((indices, self.sizes[place]), []).append(place)
         return places
 
@@ -210,4 +210,4 @@ def _read(document: Any) -> dict[str, Any]:
             removed[name, dim], sizes[name, dim] = indices, of
     attributes = {str(key): dict(value) for key, value in document["attributes"].items()}
     versions = {str(key): str(value) for key, value in document["versions"].items()}
-    return {"gone": removed, "sizes": sizes, "attributes": attributes, "versions": versions}
+    return {"removed": removed, "sizes": sizes, "attributes": attributes, "versions": versions}
