@@ -16,7 +16,7 @@ from scipy import stats
 import oraclezoo as oz
 from oraclezoo.analysis.drift import drift, gather, reference
 from oraclezoo.analysis.features import features
-from oraclezoo.analysis.reference import MAX_SAMPLE, Reference, drawn
+from oraclezoo.analysis.reference import MAX_SAMPLE, Reference, sample_indices
 from oraclezoo.artifacts.model import Model
 from oraclezoo.cli import cli
 from oraclezoo.data.corrupt import corrupt
@@ -177,8 +177,8 @@ def test_what_cannot_be_tested_is_said(run: oz.Run, held_to: Reference, unseen: 
         drift(run, unseen[:9], held_to, device="cpu")
     with pytest.raises(UsageError, match="train or validation"):
         reference(run, split="test")
-    assert len(drawn(MAX_SAMPLE + 500)) == MAX_SAMPLE
-    assert np.array_equal(drawn(5), np.arange(5))
+    assert len(sample_indices(MAX_SAMPLE + 500)) == MAX_SAMPLE
+    assert np.array_equal(sample_indices(5), np.arange(5))
 
 
 def test_the_command_and_its_gate(run: oz.Run, unseen: Images, tmp_path: Path) -> None:
