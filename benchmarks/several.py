@@ -3,7 +3,8 @@
 Each page has 3 to 20 images of a split of oracle-mnist-3k, drawn once each, at one to six times
 their size: ``_pages.KINDS`` says how each kind is made. A character is found if exactly one box has
 more than half of its area in common with the character's and the other way round; it is split if
-several boxes lie mostly inside it, and merged if its box also covers another character. ``single``
+several boxes lie mostly inside it, and merged if its box also covers another character. A box
+with at most half of its area in any one character is extra. ``single``
 counts pictures of one character, from ``_picture_kinds``, in which more than one was found.
 
     python benchmarks/several.py --data-dir FOLDER [--model NAME|FOLDER] [--json] [--write]

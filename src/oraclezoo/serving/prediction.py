@@ -22,7 +22,7 @@ class Outputs(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Prediction for a batch of images; unpacks to ``labels, probabilities``.
+    """Prediction for a batch of images; behaves like the pair ``labels, probabilities``.
 
     Attributes:
         labels: int64 ``(N,)``.
@@ -49,3 +49,9 @@ class Prediction:
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
         yield self.labels
         yield self.probabilities
+
+    def __getitem__(self, index: int) -> npt.NDArray[Any]:
+        return (self.labels, self.probabilities)[index]
+
+    def __len__(self) -> int:
+        return 2

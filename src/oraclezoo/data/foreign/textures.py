@@ -32,7 +32,9 @@ def _stretched(values: Doubles, rng: Rng) -> Doubles:
     """Stretch values to a random range of gray levels."""
     low, high = float(values.min()), float(values.max())
     first, last = sorted(rng.uniform(0, 255, 2))
-    return first + (values - low) / max(high - low, 1e-9) * max(last - first, 20)
+    spread = max(float(last - first), 20.0)
+    stretched: Doubles = float(first) + (values - low) / max(high - low, 1e-9) * spread
+    return stretched
 
 
 def _uniform(shape: tuple[int, int], rng: Rng) -> Doubles:
