@@ -179,7 +179,6 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_predict.predict_files,
         measured_predict.predict_pictures,
         measured_unknown.predict_unknown,
-        measured_unknown.unknown_methods,
         measured_unknown.predict_several,
         measured_saturation.saturation,
         measured_search.search_ablations,

@@ -40,25 +40,6 @@ def predict_unknown() -> str:
     )
 
 
-def unknown_methods() -> str:
-    """Return the comparison of methods that detect unknown characters."""
-    data = read("unknown-methods.json")
-    groups = list(data["rows"][0]["rejected"])
-    rows = [
-        (row["method"], *(f"{row['rejected'][group]:.0f}" for group in groups))
-        for row in data["rows"]
-    ]
-    return "\n".join(
-        [
-            f"Percentage of foreign pictures rejected at the threshold that keeps "
-            f"{100 * data['kept']:g}% of the held-out images and of drawings; "
-            f"{data['folds']}-fold cross-validation, recipe `{data['recipe']}`:",
-            "",
-            table(("method", *groups), rows),
-        ]
-    )
-
-
 def predict_several() -> str:
     """Return how many characters of composed pages are found, and how many of them read."""
     data = read("several.json")
