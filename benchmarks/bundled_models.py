@@ -103,7 +103,7 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
     folder = arguments.models / name
     with tempfile.TemporaryDirectory(dir=arguments.models) as temporary:
         staged = Path(temporary, name)
-        Model(small.module, card, small.onnx).save(staged)
+        Model(small.module, card, small.onnx, detector=small.detector).save(staged)
         shrink(staged / WEIGHTS)
         (staged / "README.md").write_text(readme(card.to_json(), recipe), encoding="utf-8")
         check(staged, small, dataset)

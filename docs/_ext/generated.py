@@ -29,6 +29,7 @@ import measured_search
 import measured_seeds
 import measured_speed
 import measured_torch
+import measured_unknown
 import notebooks
 import sheets
 from measured import table
@@ -177,6 +178,8 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_predict.predict_jpeg,
         measured_predict.predict_files,
         measured_predict.predict_pictures,
+        measured_unknown.predict_unknown,
+        measured_unknown.predict_several,
         measured_saturation.saturation,
         measured_search.search_ablations,
         measured_search.search_default,

@@ -48,6 +48,25 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Write each image, with the box of its character, beside the model's input to DIR.",
 )
+@click.option(
+    "--explain",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the model's input for each image to DIR, with what mattered to the prediction in "
+    "red (occlusion sensitivity).",
+)
+@click.option(
+    "--several",
+    is_flag=True,
+    help="Read every separate character of an image, e.g. of a page or an inscription.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(["columns", "rows"]),
+    default="columns",
+    show_default=True,
+    help="With --several: columns from right to left, or rows from left to right.",
+)
 @click.option("--demo", is_flag=True, help="Also read the sample image of the package.")
 @click.option(
     "--files-from",
@@ -67,6 +86,9 @@ def command(
     polarity: Any,
     box: Any,
     show: Path | None,
+    explain: Path | None,
+    several: bool,
+    order: Any,
     demo: bool,
     files_from: str | None,
     as_json: bool,
@@ -76,6 +98,7 @@ def command(
     Accepts images of any size, color mode, polarity and common format, with the character anywhere
     in them. An unreadable image is reported on stderr and skipped; the exit status is then 1.
     """
+    from oraclezoo.serving.document import SCHEMA, image_entry, model_entry, unreadable_entry
     from oraclezoo.serving.reading import Preprocessing, read
     from oraclezoo.serving.sources import SAMPLE
 
@@ -85,26 +108,36 @@ def command(
         raise click.UsageError("pass an image, a folder, or '-' for standard input")
     if "-" in images and files_from == "-":
         raise click.UsageError("standard input cannot be both an image and a list of paths")
+    if several and box is not None:
+        raise click.UsageError("--several finds the characters itself; it cannot use --box")
     predictor = _open(model, app)
-    settings = Preprocessing(polarity, box, show)
+    settings = Preprocessing(polarity, box, show, several=order if several else None)
     rows, unreadable = [], []
-    for reading in read(predictor, _sources(images, files_from), settings):
+    for position, reading in enumerate(read(predictor, _sources(images, files_from), settings), 1):
+        if explain is not None:
+            _explain(predictor, reading, explain, position)
         if reading.probabilities is None:
             say(f"oraclezoo: {_printable(reading.name)}: {reading.reason}")
-            unreadable.append({"file": reading.name, "reason": reading.reason})
+            unreadable.append(unreadable_entry(reading))
         elif as_json:
-            rows.append(_document(predictor, reading, top))
+            rows.append(image_entry(predictor, reading, top))
         else:
-            click.echo(_line(_document(predictor, reading, top)))
+            click.echo(_line(image_entry(predictor, reading, top)))
     if as_json:
-        about = {
-            "folder": str(predictor.folder),
-            "onnx_sha256": predictor.card.onnx and predictor.card.onnx.sha256,
-            "calibrated": predictor.card.calibration is not None,
-        }
-        data = {"model": about, "images": rows, "unreadable": unreadable}
-        emit_json("oraclezoo/predict/1", data)
+        model_row = {"folder": str(predictor.folder), **model_entry(predictor)}
+        emit_json(SCHEMA, {"model": model_row, "images": rows, "unreadable": unreadable})
     ctx.exit(1 if unreadable else 0)
+
+
+def _explain(predictor: Predictor, reading: Reading, folder: Path, position: int) -> None:
+    """Write the overlay of an image that was read; ``position`` counts the results."""
+    from oraclezoo.serving.explain import occlusion, write_overlay
+    from oraclezoo.serving.view import view_name
+
+    if reading.prepared is not None:
+        path = folder / view_name(position, reading.name)
+        gray = reading.prepared.gray
+        write_overlay(path, gray, occlusion(predictor, gray))
 
 
 def _open(model: str | None, app: App) -> Predictor:
@@ -126,41 +159,17 @@ def _sources(images: tuple[str, ...], files_from: str | None) -> Iterator[Source
             yield from expand(paths_in(file), stdin)
 
 
-def _document(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any]:
-    """Return the JSON row of a file: its best class and the ``top`` classes."""
-    assert reading.probabilities is not None
-    assert reading.prepared is not None
-    classes = [
-        {
-            "label": label,
-            "name": predictor.classes[label],
-            "glyph": predictor.glyphs[label],
-            "probability": float(reading.probabilities[label]),
-        }
-        for label in reading.top(top)
-    ]
-    return {
-        "file": reading.name,
-        **classes[0],
-        "inverted": reading.prepared.inverted,
-        "box": reading.prepared.box._asdict(),
-        "top": classes,
-    }
-
-
 def _box(text: str | None) -> Box | None:
     """Parse the box ``X,Y,W,H``."""
-    from oraclezoo.imaging.find import Box
+    from oraclezoo.errors import UsageError
+    from oraclezoo.serving.reading import box_of
 
     if text is None:
         return None
-    numbers = text.split(",")
-    if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
-        raise click.BadParameter(f"'{text}' is not four whole numbers X,Y,W,H")
-    box = Box(*(int(number) for number in numbers))
-    if not box.width or not box.height:
-        raise click.BadParameter(f"'{text}' has no area")
-    return box
+    try:
+        return box_of(text)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -169,7 +178,10 @@ def _line(row: dict[str, Any]) -> str:
         f"{each['glyph']} {each['name']} {100 * each['probability']:.1f}%".strip()
         for each in row["top"]
     )
-    return f"{_printable(row['file'])}: " + ", ".join([click.style(first, bold=True), *others])
+    classes = ", ".join([click.style(first, bold=True), *others])
+    note = " (not a character this model knows)" if row["unknown"] else ""
+    number = f" #{row['number']}" if "number" in row else ""
+    return f"{_printable(row['file'])}{number}: {classes}{note}"
 
 
 def _printable(name: str) -> str:
