@@ -18,14 +18,14 @@ COMMANDS = """\
 env
 data glyphs --out data --train 20 --validation 4 --test 4
 data preview idx --data-dir data --out preview.png --per-class 1
-train quick --track idx --data-dir data --device cpu -s budget.epochs=2 -s budget.batch_size=32 --out runs
+train quick --track idx --data-dir data --device cpu -s budget.batch_size=32 --out runs
 export RUN --out model --data-dir data --no-timed
 quantize model --out int8 --data-dir data --no-timed --images 32
 prune RUN --out pruned --data-dir data --no-timed --macs 0.7 --epochs 0
 export pruned --out pruned-onnx --data-dir data --no-timed
 predict --model int8 preview.png
 predict --model pruned-onnx preview.png
-bench quick -s budget.batch_size=32 --track idx --data-dir data --device cpu --seeds 1 --accuracy-only --out results
+bench quick --track idx --data-dir data --device cpu -s budget.batch_size=32 --seeds 1
 leaderboard results
 """
 
