@@ -269,7 +269,8 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
 def parse_value(text: str, key: str = "value") -> object:
     """Parse ``text`` as a TOML value; return it unchanged if it is not TOML.
 
-    Raises UsageError, which names ``key``, for a value that no recipe can have, such as an integer of more than 63 bits.
+    Raises UsageError, which names ``key``, for a value that no recipe can have, such as an integer
+    of more than 63 bits.
     """
     try:
         document = tomllib.loads(f"value = {text}")
