@@ -24,7 +24,6 @@ RENAMED_OPTIONS = {
 }
 """Options of version 0.1 and their current names, for error messages."""
 
-
 _WRITERS = ("click", "rich")
 """Libraries that write to standard output; files are written with their names in errors."""
 
