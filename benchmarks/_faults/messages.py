@@ -60,7 +60,7 @@ def predict_a_run(lab: Lab) -> Iterator[Attempt]:
 def unquoted(text: str, name: str) -> str:
     """Return a printed command in which a path with a space falls apart, or ""."""
     for line in text.splitlines():
-        found = re.search(r"(oraclezoo [a-z]|--[a-z-]+ )", line)
+        found = re.search(r"((oraclezoo|pip) [a-z]|--[a-z-]+ )", line)
         if not found or name not in line:
             continue
         rest = line[found.start() :]
