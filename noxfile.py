@@ -55,8 +55,31 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def full(session: nox.Session) -> None:
-    """Run all tests, those that are slow by nature included."""
+    """Run all tests, those that are slow by nature included, and ``bounds``."""
     pytest(session, "--full")
+    if not session.posargs:
+        session.notify("bounds")
+
+
+@nox.session(venv_backend="none")
+def bounds(session: nox.Session) -> None:
+    """Smoke-test the lowest and the newest versions that pyproject.toml allows."""
+    uv = (environment(session), "-m", "uv")
+    for resolution in ("lowest-direct", "highest"):
+        home = ROOT / ".nox" / f"bounds-{resolution}"
+        python, stamp = home / BIN.name / "python", home / "oraclezoo.stamp"
+        command = [*uv, "pip", "compile", "--quiet", "--no-header", "--resolution", resolution]
+        versions = subprocess.run(
+            [*command, "pyproject.toml"], cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
+        if not stamp.is_file() or stamp.read_text() != versions:
+            session.run(*uv, "venv", "--clear", str(home), external=True)
+            (home / "versions.txt").write_text(versions)
+            install = (*uv, "pip", "install", "--quiet", "--python", str(python))
+            session.run(*install, "-r", str(home / "versions.txt"), external=True)
+            session.run(*install, "--no-deps", ".", external=True)
+            stamp.write_text(versions)
+        session.run(str(python), "benchmarks/smoke.py", external=True)
 
 
 @nox.session(venv_backend="none")

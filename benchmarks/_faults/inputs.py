@@ -187,7 +187,7 @@ def full_disk(lab: Lab) -> Iterator[Attempt]:
         with lab.folder() as folder, mounted(folder / "out", "size=4k") as small:
             out = folder / "out"
             setting = Setting(folder) if small else Setting(folder, file_size=1024)
-            target = out / "sheet.png" if name == "data preview" else out
+            target = out / {"data preview": "sheet.png", "data glyphs": "data"}.get(name, "")
             place = lab.out(name, target) if name != "plot" else (target,)
             (out / "filler").write_bytes(b"\0" * 1024)
             command = [w for word in words for w in (place if word == "OUT" else (word,))]
@@ -215,7 +215,9 @@ def ledger_rows(lab: Lab) -> Iterator[Attempt]:
             (folder / "ledger.jsonl").write_text(f"{row}\n{ledger}")
             for command in ("leaderboard", "submit --check"):
                 ran = lab.zoo.run(Setting(folder), *command.split(), folder / result.name)
-                yield lab.say(survived(f"{command} beside {json.dumps(row)[:20]}", ran))
+                what = f"{command} beside {json.dumps(row)[:20]}"
+                good = ran.status == 0
+                yield lab.say(survived(what, ran) if good else refused(what, ran, "ledger"))
 
 
 CASES = (

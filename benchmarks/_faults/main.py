@@ -38,6 +38,9 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     made.add_argument("--mutations", type=int, default=Amount().mutations, help="for each parser")
     made.add_argument("--kills", type=int, default=Amount().kills)
     made.add_argument("--seed", type=int, default=Amount().seed)
+    made.add_argument(
+        "--patience", type=float, default=1.0, help="multiply time limits, on a busy machine"
+    )
     made.add_argument("--json", action="store_true", help="print one JSON document")
     made.add_argument("--write", action="store_true", help=f"write {FILE.relative_to(CHECKOUT)}")
     made.add_argument("--out", type=Path, help="also write the document to this file")
@@ -131,7 +134,7 @@ def main(doc: str | None, arguments: Sequence[str] | None = None) -> int:
     files = [*([FILE] if options.write else []), *([options.out] if options.out else [])]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the attacked processes too
     try:
-        with Zoo(options.python.absolute(), work / "processes") as zoo:
+        with Zoo(options.python.absolute(), work / "processes", options.patience) as zoo:
             amount = Amount(options.mutations, options.kills, options.seed)
             lab = Lab(zoo, work, amount, note)
             for section, case in cases:

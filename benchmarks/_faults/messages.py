@@ -60,16 +60,25 @@ def predict_a_run(lab: Lab) -> Iterator[Attempt]:
 def unquoted(text: str, name: str) -> str:
     """Return a printed command in which a path with a space falls apart, or ""."""
     for line in text.splitlines():
-        found = re.search(r"(oraclezoo [a-z]|--[a-z-]+ )", line)
+        found = re.search(r"((oraclezoo|pip) [a-z]|--[a-z-]+ )", line)
         if not found or name not in line:
             continue
-        try:
-            words = shlex.split(line[found.start() :].rstrip("'.;,)"))
-        except ValueError:
-            words = line.split()
-        if not any(name in word for word in words):
+        rest = line[found.start() :]
+        if not any(name in word for text in _ends(rest) for word in _words(text)):
             return line.strip()
     return ""
+
+
+def _ends(text: str) -> tuple[str, ...]:
+    """Return what may be the command in a text: punctuation or a quotation mark may follow it."""
+    return text, text.rstrip(".;,)"), text.rstrip("'.;,)")
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
 
 
 def quoted_commands(lab: Lab) -> Iterator[Attempt]:
@@ -113,7 +122,7 @@ def spellings(lab: Lab) -> Iterator[Attempt]:
         ("augment.flip", "no", False, "false"),
         ("augment.scale", ".5", 0.5, r"0\.5"),
         ("augment.scale", "-.5", None, r"-0\.5|must be"),
-        ("augment.shift", "1.", 1.0, r"1\.0"),
+        ("augment.shift", "1.", 1.0, r"1(\.0)?\b"),
         ("optimizer.lr", "1e-3", 0.001, r"0\.001|1e-3"),
     ):
         words = ("recipe", "show", "default", "-s", f"{key}={value}", "--json")

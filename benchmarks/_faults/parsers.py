@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from _faults import mutate
@@ -214,7 +214,7 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     ),
     "run-recipes": (
         "`recipe.toml` of a run (`evaluate`)",
-        Subject(lambda lab: lab.run, "recipe.toml", TEXT, evaluate, likely, share=4),
+        Subject(lambda lab: lab.run, "recipe.toml", TEXT, evaluate, likely),
     ),
     "metrics": (
         "`metrics.jsonl` (`Run.metrics`)",
@@ -227,7 +227,7 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
     ),
     "ledgers": (
         "Ledgers (`leaderboard`, `submit`)",
-        Subject(result, "ledger.jsonl", mutate.of_lines, rank, ranked, share=4),
+        Subject(result, "ledger.jsonl", mutate.of_lines, rank, ranked),
     ),
     "results": (
         "Results (`leaderboard`, `submit --check`)",
@@ -247,7 +247,6 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
             BINARY,
             rank,
             sealed=lambda number: True,
-            share=4,
         ),
     ),
     "glyph-toml": (
@@ -309,7 +308,6 @@ SUBJECTS: dict[str, tuple[str, Subject]] = {
             BINARY,
             evaluate,
             sealed=lambda number: True,
-            share=4,
         ),
     ),
 }
@@ -325,7 +323,6 @@ def cut(lab: Lab) -> Iterator[Attempt]:
             *("predict", "--model", lab.model, folder / f"picture.{FORMATS[number % 2]}"),
             *("--top", "4", "--json"),
         ),
-        share=4,
     )
     command = ("predict", "--model", lab.model, pictures(lab), "--top", "4", "--json")
     whole = lab.need(lab.zoo.run(Setting(lab.work), *command)).data["images"]
@@ -336,9 +333,7 @@ def cut(lab: Lab) -> Iterator[Attempt]:
         difference = abs(one["probability"] - truth[Path(one["file"]).suffix])
         return f"read, and its probability differs by {difference:.2f}" if difference > 0.02 else ""
 
-    subject = Subject(
-        subject.source, subject.file, subject.mutator, subject.command, other, share=subject.share
-    )
+    subject = replace(subject, fault=other)
     yield from mutations("cut-pictures", subject)(lab)
 
 

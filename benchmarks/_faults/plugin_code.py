@@ -17,7 +17,7 @@ from _faults.records import Attempt, Case, Verdict
 from _faults.site import install, net
 
 NAMED = r"hostile"
-KEPT = r"kept from before|\(reused\)"
+KEPT = r"kept from before|\(reused\b"
 """What `bench` says of a job that it did not repeat."""
 OTHER_OUTPUT = net(after=" * -1")
 """The same weights, another function."""
@@ -44,9 +44,9 @@ def leaderboard_rows(ran: Ran) -> list[dict[str, Any]]:
 
 
 def identity(result: dict[str, Any]) -> str:
-    """Return what a result states on code and components."""
-    backbone = result["components"]["backbone"]
-    return json.dumps([result["code_sha256"], backbone], sort_keys=True)
+    """Return what a result states on code, components and plugins."""
+    code = [result["code_sha256"], result["components"]["backbone"], result.get("plugins")]
+    return json.dumps(code, sort_keys=True)
 
 
 def edited_bench(lab: Lab) -> Iterator[Attempt]:

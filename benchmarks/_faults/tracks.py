@@ -34,9 +34,10 @@ SCRIPTS = {
 def calibration(lab: Lab) -> Iterator[Attempt]:
     """``calibrate`` of a user's model, and what ``export`` says of one that is not calibrated."""
     with lab.folder() as folder:
-        model = folder / "model"
-        shutil.copytree(lab.plain_model, model)
-        ran = lab.zoo.run(Setting(folder), "calibrate", model, "--data-dir", lab.data)
+        data = write_data(folder / "data", 1, train=160)  # too few validation images are refused
+        run, model = lab.train(folder / "trained", data), folder / "model"
+        lab.need(lab.zoo.probe(Setting(folder), "run_model", run, model))
+        ran = lab.zoo.run(Setting(folder), "calibrate", model, "--data-dir", data)
 
         def fault() -> str:
             temperature = read(model / "model.json").get("calibration", {}).get("temperature")
@@ -44,7 +45,7 @@ def calibration(lab: Lab) -> Iterator[Attempt]:
 
         yield lab.say(survived("calibrate MODEL", ran, fault))
         out = lab.out("export", folder / "out")
-        ran = lab.zoo.run(Setting(folder), "export", lab.run, *out, *lab.measuring())
+        ran = lab.zoo.run(Setting(folder), "export", run, *out, *lab.measuring(data))
         yield lab.say(told("export of a model that is not calibrated", ran, "calibrat"))
 
 
@@ -93,7 +94,8 @@ def own_track(lab: Lab) -> Iterator[Attempt]:
     with lab.folder() as folder:
         data = folder / "data"
         shutil.copytree(lab.data, data)
-        (data / "dataset.toml").write_text('classes = ["a", "b", "c", "d"]\n')
+        about = 'name = "stripes"\nsource = "https://example.org/stripes"\n'
+        (data / "dataset.toml").write_text(about + 'classes = ["a", "b", "c", "d"]\n')
         recipe = lab.recipe(folder)
         words: Words = ("--data-dir", data, "--seeds", "5", "--accuracy-only", "--device", "cpu")
         places: Words = ("--out", folder / "results", "--runs", folder / "runs")

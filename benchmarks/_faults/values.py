@@ -178,7 +178,7 @@ def intervals(lab: Lab) -> Iterator[Attempt]:
             yield lab.say(survived(f"accuracies {accuracies}", ran, fault))
             if len(accuracies) < 5:
                 ran = lab.zoo.run(Setting(folder), "leaderboard", path, "--format", "markdown")
-                words = "fewer than (five|5) seeds|less than (five|5) seeds"
+                words = "(fewer|less) than (five|5) seeds|no interval: 1 seed"
                 yield lab.say(told(f"{len(accuracies)} seeds", ran, words))
 
 

@@ -29,10 +29,11 @@ class Zoo:
     Args:
         python: The interpreter that has it.
         work: Folder for the processes' streams.
+        patience: Factor of every time limit; a busy machine needs more time.
     """
 
-    def __init__(self, python: Path, work: Path) -> None:
-        self.python, self._work = python, work
+    def __init__(self, python: Path, work: Path, patience: float = 1.0) -> None:
+        self.python, self._work, self._patience = python, work, patience
         self._numbers = itertools.count()
         self._helps: dict[str, str] = {}
         self._started: list[Process] = []
@@ -95,7 +96,7 @@ class Zoo:
             batch = left[:size]
             process = self._place("many", setting.but(timeout_s=math.inf))
             self._send(process, setting, "many", commands=batch)
-            hung = process.progress(len(batch), setting.timeout_s)
+            hung = process.progress(len(batch), self._patience * setting.timeout_s)
             rows = process.rows()
             names = [shlex.join(["oraclezoo", *command]) for command in batch]
             for name, row in zip(names, rows, strict=False):
@@ -141,7 +142,7 @@ class Zoo:
         place = self._work / f"p{next(self._numbers)}"
         place.mkdir()
         self._started = [process for process in self._started if not process.ended]
-        self._started.append(Process(command, place, setting.timeout_s))
+        self._started.append(Process(command, place, self._patience * setting.timeout_s))
         return self._started[-1]
 
     def _send(

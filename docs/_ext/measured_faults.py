@@ -25,7 +25,9 @@ def faults() -> str:
     if not (MEASUREMENTS / "faults.json").exists():
         return "Not measured yet.\n"
     data, before = read("faults.json"), _before()
-    parts = [_summary(data["rows"]), ""]
+    parts = [_summary(f"Version {data['oraclezoo']}", data["rows"]), ""]
+    if before:
+        parts += [_summary("Version 0.1.0", list(before.values())), ""]
     for section in dict.fromkeys(row["section"] for row in data["rows"]):
         rows = [_cells(row, before) for row in data["rows"] if row["section"] == section]
         header = ("fault or input", "tried", *COUNTS, "faults in 0.1.0")
@@ -33,11 +35,11 @@ def faults() -> str:
     return "\n".join(parts)
 
 
-def _summary(rows: list[dict[str, Any]]) -> str:
+def _summary(version: str, rows: list[dict[str, Any]]) -> str:
     tried = sum(row["tried"] for row in rows)
     totals = {name: sum(row["counts"][name] for row in rows) for name in COUNTS}
     listed = ", ".join(f"{count:,} {name}" for name, count in totals.items())
-    return f"{len(rows)} faults and kinds of input, {tried:,} attempts: {listed}."
+    return f"{version}: {len(rows)} faults and kinds of input, {tried:,} attempts: {listed}."
 
 
 def _cells(row: dict[str, Any], before: dict[str, dict[str, Any]]) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ def _of_union(kinds: tuple[Any, ...], value: Any) -> Any:
 def _missing(kind: Any, name: str) -> Any:
     if types.NoneType in typing.get_args(kind):
         return None
-    if typing.get_origin(kind) is tuple:
+    if typing.get_origin(kind) is tuple and typing.get_args(kind)[1:] == (...,):
         return ()
     raise KeyError(name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from helpers.cards import small_card
 from oraclezoo.analysis.plot import embeddings, plot
 from oraclezoo.artifacts.model import Model
 from oraclezoo.cli import cli
-from oraclezoo.errors import InterruptedRunError, UsageError
+from oraclezoo.errors import InterruptedRunError, ResultError, UsageError
 
 TINY: dict[str, object] = {"budget.epochs": 2, "budget.batch_size": 16, "data.track": "idx"}
 NAMES = ["curves", "confusion", "per-class", "mistakes", "embedding"]
@@ -54,6 +55,18 @@ def test_the_test_split_is_noted_in_the_ledger(run: oz.Run, tiny_idx: Path, tmp_
     assert {path.name for path in files} >= {"test-confusion.svg", "curves.png"}
     (line,) = (results / "ledger.jsonl").read_text().splitlines()
     assert json.loads(line)["recipe_hash"] == run.record.provenance.recipe.hash
+
+
+@pytest.mark.parametrize("text", ["", "[1]\n", '{"epoch": 1, "lr'])
+def test_metrics_without_the_epochs_of_a_finished_run_are_refused(
+    text: str, run: oz.Run, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """The curves would be empty."""
+    folder = tmp_path / run.folder.name
+    shutil.copytree(run.folder, folder)
+    (folder / "metrics.jsonl").write_text(text)
+    with pytest.raises(ResultError, match=r"metrics\.jsonl: epochs are missing"):
+        plot(folder, data_dir=tiny_idx, device="cpu")
 
 
 def test_an_unfinished_run_has_figures_but_no_test(tiny_idx: Path, tmp_path: Path) -> None:

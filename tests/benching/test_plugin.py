@@ -128,3 +128,11 @@ def test_an_edit_of_a_plugin_is_trained_again_as_another_row(
         f"zoo-tiny 2.5 ({sha256[:8]})" for sha256 in (before, after)
     )
     assert [row.replicates for row in table.rows] == [0, 0]
+    words = ["reproduce", f"results/{first['id']}.json", "--data-dir", str(tiny_idx)]
+    command = [sys.executable, "-m", "oraclezoo", *words, "--device", "cpu", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert f"may come from other code: plugin zoo-tiny 2.5 changed (code {before[:8]}" in (
+        done.stderr
+    )
+    record = json.loads(done.stdout)["data"]["record"]
+    assert record["plugins"]["zoo-tiny"]["sha256"] == after

@@ -78,6 +78,20 @@ def test_success_needs_a_right_result(
     assert attempt.verdict.name == verdict
 
 
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("use it with --track idx --data-dir 'my files/data'", True),
+        ("next: pip install -e 'my files/net'; oraclezoo plugins check net", True),
+        ("run oraclezoo export 'my files/run'.", True),
+        ("run oraclezoo export my files/run", False),
+    ],
+)
+def test_a_command_is_quoted_or_falls_apart(script: Script, text: str, whole: bool) -> None:
+    """Punctuation may follow a command, and another one."""
+    assert (script("_faults.messages").unquoted(text, "my files") == "") is whole
+
+
 def test_mutations_repeat(script: Script) -> None:
     """A seed gives the same mutation again; most mutations change the content."""
     mutate = script("_faults.mutate")

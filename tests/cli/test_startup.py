@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,6 +100,21 @@ def test_a_closed_pipe_is_no_traceback(site: Any) -> None:
     )
     assert done.stdout.startswith("KIND")
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_standard_output_is_named() -> None:
+    """The message says what could not be written, as it does for files."""
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m oraclezoo list backbones > /dev/full"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "oraclezoo: standard output: No space left on device\n",
+    )
 
 
 def test_shell_completion_knows_commands_and_names(site: Any) -> None:

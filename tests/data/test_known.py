@@ -15,7 +15,7 @@ from oraclezoo.data.dataset import SPLITS
 from oraclezoo.data.idx import write_idx
 from oraclezoo.data.image_files import read_labels
 from oraclezoo.data.known import KNOWN, canonical, differing
-from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS
+from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES
 from oraclezoo.errors import DataError
 
 
@@ -76,4 +76,9 @@ def test_an_unpacked_official_file_is_the_packed_one() -> None:
         file.unpacked_name,
         file.name,
     ]
+    images = FILES[TRAIN_IMAGES]
+    packed, unpacked = {images.name: "1" * 64}, {images.unpacked_name: "2" * 64}
+    assert canonical(unpacked).keys() == packed.keys()
+    assert differing(packed, unpacked) == differing(unpacked, packed) == []
+    assert differing(unpacked, {images.unpacked_name: "3" * 64}) == [images.name]
     assert differing({"a": "1", "b": "2"}, {"a": "1", "b": "3", "c": "4"}) == ["b", "c"]

@@ -223,6 +223,14 @@ FORGERIES: dict[str, tuple[str, Forgery, str, str]] = {
         *(PRUNED, put("model", "macs", value=25_000_000)),
         *("sizes", "model.macs is 25000000; prune50+int8 keeps 50% of 26005280"),
     ),
+    "pruned net with too few operations": (
+        *(PRUNED, scale("model", "macs", by=0.1)),
+        *("sizes", "; prune50+int8 keeps 50% of 26005280"),
+    ),
+    "pruned net with too few parameters": (
+        *(PRUNED, scale("model", "parameters", by=0.1)),
+        *("sizes", "; prune50+int8 of 75284 leaves more than 4705 and not all"),
+    ),
     "memory below the weights": (
         *(PLAIN, put("seeds", 0, "peak_memory_bytes", value=1_000_000)),
         *("sizes", "seed 0: 1000000 bytes do not hold the weights and their gradients"),
@@ -402,6 +410,8 @@ def test_every_file_gets_a_verdict(registry: Registry, tmp_path: Path) -> None:
     (path.parent / "huge.json").write_text(text.replace('"lr": 0.1', f'"lr": {10**400}'))
     (path.parent / "digits.json").write_text(text.replace('"lr": 0.1', f'"lr": 1{"0" * 6000}'))
     (path.parent / "deep.json").write_text("[" * 100_000)
+    (path.parent / "list.json").write_text("[]")
+    (path.parent / "null.json").write_text("null")
     (path.parent / "folder.json").mkdir()
     os.mkfifo(path.parent / "pipe.json")
     done = CliRunner().invoke(cli, ["submit", "--check", str(path.parent)])
@@ -410,7 +420,7 @@ def test_every_file_gets_a_verdict(registry: Registry, tmp_path: Path) -> None:
     assert [Path(line.split(": ")[0]).name for line in verdicts if line.endswith("ok")] == [
         path.name
     ]
-    assert len(verdicts) == 4
+    assert len(verdicts) == 6
 
 
 def test_predictions_in_a_named_pipe_are_refused(registry: Registry, tmp_path: Path) -> None:

@@ -162,6 +162,8 @@ def test_assignments_are_toml_or_plain_text() -> None:
         "g.h": [0.9, 0.95],
     }
     assert parse_value("1\nother = 2") == "1\nother = 2"
+    with pytest.raises(UsageError, match=r"optimizer\.lr is 9{40}…: optimizer\.lr has more than"):
+        parse_assignments([f"optimizer.lr={'9' * 400}"])
     with pytest.raises(UsageError, match=r"section\.key=value"):
         parse_assignments(["optimizer.lr"])
 

@@ -148,6 +148,10 @@ def test_a_place_without_a_card_is_no_model(tmp_path: Path) -> None:
             Predictor(tmp_path / name)
 
 
+NO_TEXT = band_graph().SerializeToString().replace(b"images", b"imag\xffs")
+NO_TEXT_IN_A_MESSAGE = band_graph().SerializeToString().replace(b"Softmax", b"Softma\xff")
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -157,8 +161,13 @@ def test_a_place_without_a_card_is_no_model(tmp_path: Path) -> None:
         (band_graph(classes=5).SerializeToString(), "4 classes"),
         (band_graph(output="scores").SerializeToString(), "scores"),
         (band_graph(dtype=TensorProto.FLOAT).SerializeToString(), "uint8"),
+        (NO_TEXT, "cannot be read by ONNX Runtime"),
+        (NO_TEXT_IN_A_MESSAGE, "cannot be read by ONNX Runtime"),
     ],
-    ids=["truncated", "empty", "other size", "more classes", "other name", "floats"],
+    ids=[
+        *("truncated", "empty", "other size", "more classes", "other name", "floats"),
+        *("an input's name", "a name in a message"),
+    ],
 )
 def test_an_onnx_file_that_is_not_a_models_is_refused(
     content: bytes, reason: str, tmp_path: Path

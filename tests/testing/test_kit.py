@@ -25,6 +25,12 @@ def more_classes(*, in_chans, num_classes, image_size):
     return nn.Sequential(nn.Flatten(), nn.Linear(in_chans * image_size**2, num_classes + 1))
 
 
+def sets_dtype(**shape):
+    net = Good(**shape)
+    torch.set_default_dtype(torch.float64)
+    return net
+
+
 def no_options(*, in_chans):
     return None
 
@@ -302,6 +308,7 @@ CASES = [
     ("optimizer", "switches", PLAIN, LR, "train-eval"),
     ("optimizer", "whole", PLAIN, LR, "separable"),
     ("optimizer", "hoards", PLAIN, LR, "training-step"),
+    ("backbone", "sets_dtype", {}, "", "training-step"),
     ("scheduler", "Negative", {}, "", "bounds"),
     ("scheduler", "Peaks", {}, "", "bounds"),
     ("scheduler", "Flattens", {}, "", "proportion"),
@@ -372,6 +379,26 @@ def test_what_keeps_the_contract_passes(
     statuses = verdicts(site, kind, factory, facts, options)
     assert [v for v in statuses.values() if v.outcome == "fail"] == []
     assert sum(v.outcome == "pass" for v in statuses.values()) >= 5
+
+
+def test_an_import_that_changes_the_process_fails_the_training_step(site: Any) -> None:
+    """Other components would train differently; the remaining checks still run."""
+    heavy = f"{site.add('zoo-parts', '')}_heavy"
+    site.modules.append(heavy)
+    source = BACKBONES + "\ntorch.set_default_dtype(torch.float64)\n"
+    (site.folder / f"{heavy}.py").write_text(source)
+    site.add(
+        "zoo-x",
+        "@hookimpl\ndef oraclezoo_backbones():\n"
+        f"    return [Spec('backbone', 'thing', '{heavy}:Good', 'a thing')]\n",
+    )
+    registry = build_registry()
+    (entry,) = find(registry, "zoo-x")
+    found = {verdict.check: verdict for verdict in check(registry, entry, slow=False)}
+    assert [name for name, one in found.items() if one.outcome == "fail"] == ["training-step"]
+    assert "'zoo-x:thing' (zoo-x 1.0) changes torch's default dtype" in (
+        found["training-step"].reason
+    )
 
 
 def test_every_check_but_few_has_a_component_that_breaks_it() -> None:

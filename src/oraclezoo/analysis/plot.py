@@ -23,8 +23,9 @@ from oraclezoo.data.lettering import FONT
 from oraclezoo.engine.device import exact_float32, pick
 from oraclezoo.engine.evaluate import probabilities
 from oraclezoo.engine.images import Streamed
+from oraclezoo.engine.records import Epoch
 from oraclezoo.engine.streaming import stream_limit
-from oraclezoo.errors import UsageError
+from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.plots.style import need_matplotlib
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe.resolve import resolve
@@ -130,11 +131,20 @@ def _course(run: Run) -> Course:
                 validation_loss=row.validation_loss if held_out else None,
                 validation_accuracy=row.validation_accuracy if held_out else None,
             )
-            for row in run.metrics
+            for row in _epochs(run)
         ),
         smoothing=recipe.loss.label_smoothing,
         augmented=recipe.augment != none,
     )
+
+
+def _epochs(run: Run) -> list[Epoch]:
+    """Return the metrics of a run. Raises ResultError if epochs are missing from the file."""
+    rows, outcome = run.metrics, run.record.outcome
+    least = 0 if outcome is None else outcome.best_epoch or 1
+    if [row.epoch for row in rows] != list(range(1, len(rows) + 1)) or len(rows) < least:
+        raise ResultError(f"{run.folder / 'metrics.jsonl'}: epochs are missing; train again")
+    return rows
 
 
 def _scored(run: Run, model: Model, dataset: Dataset, split: str) -> Scored:

@@ -12,7 +12,7 @@ from oraclezoo.engine.records import Epoch
 from oraclezoo.jobs import Failed, Message
 from oraclezoo.recipe import Recipe
 from oraclezoo.result import timestamp
-from oraclezoo.storage import naming
+from oraclezoo.storage import append_line
 
 Detail = Epoch | Scores | Failed | Message | None
 
@@ -49,6 +49,4 @@ def append_to_journal(
     entry = {"recipe": recipe.name, "hash": recipe.hash12, "seed": seed}
     entry |= {} if detail is None else encode(detail)
     line = json.dumps({"time": timestamp(), "event": event, **entry}, ensure_ascii=False)
-    path = runs / "journal.jsonl"
-    with naming(path), path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    append_line(runs / "journal.jsonl", line)

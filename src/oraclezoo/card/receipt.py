@@ -117,11 +117,17 @@ class Speedup:
 
 @dataclass(frozen=True)
 class Ratios:
-    """Ratio of each figure before to that after; None if the figure after is zero."""
+    """Ratio of each figure before to that after; None if one of them is zero."""
 
     parameters: float | None
     macs: float | None
     size_bytes: float | None
+
+    def __post_init__(self) -> None:
+        for name in ("parameters", "macs", "size_bytes"):
+            ratio = getattr(self, name)
+            if ratio is not None and not 0 < ratio < float("inf"):
+                raise ValueError(f"ratio of {name} is {ratio}, not a positive number")
 
 
 @dataclass(frozen=True)
@@ -164,6 +170,8 @@ class Receipt:
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
             raise ValueError(f"receipt has schema {self.schema}, not {SCHEMA}")
+        if "device" not in self.hardware:
+            raise ValueError("hardware of the receipt has no device")
 
     @classmethod
     def from_json(cls, document: object) -> Self:

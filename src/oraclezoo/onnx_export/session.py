@@ -26,7 +26,11 @@ _UNREADABLE = (
     failures.InvalidProtobuf,
     failures.NotImplemented,
     failures.RuntimeException,
+    UnicodeDecodeError,  # of names in the file, also of those in its error messages
 )
+
+Signature = tuple[str, str, list[Any]]
+"""Name, type and shape of an input or output, without the batch dimension."""
 
 
 class OnnxClassifier:
@@ -63,17 +67,21 @@ class OnnxClassifier:
             raise ResultError(f"{where} is refused: {error}") from error
         try:
             self.session = open_session(content, threads)
+            signature = self._values()
         except _UNREADABLE as error:
             reason = " ".join(str(error).split())[:200]
             raise ResultError(f"{where} cannot be read by ONNX Runtime: {reason}") from error
         self.scale, self.shift = 1 / (255 * std), mean / std
         self.classes, self.where = classes, where
-        self.preprocesses = self._signature(image_size, classes, where)
+        self.preprocesses = self._preprocesses(signature, image_size)
 
-    def _signature(self, size: int, classes: int, where: str) -> bool:
-        """Return whether preprocessing is included. Raises ResultError for an unknown signature."""
+    def _values(self) -> list[Signature]:
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
-        signature = [(each.name, each.type, list(each.shape[1:])) for each in (*inputs, *outputs)]
+        return [(each.name, each.type, list(each.shape[1:])) for each in (*inputs, *outputs)]
+
+    def _preprocesses(self, signature: list[Signature], size: int) -> bool:
+        """Return whether preprocessing is included. Raises ResultError for an unknown signature."""
+        classes, where = self.classes, self.where
         preprocessed = [
             ("images", "tensor(uint8)", [size, size]),
             ("probabilities", "tensor(float)", [classes]),

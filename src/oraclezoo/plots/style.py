@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oraclezoo.errors import OracleZooError
+from oraclezoo.storage import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,10 +111,16 @@ def head(figure: Figure, title: str, subtitle: str) -> None:
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write ``name.svg`` and ``name.png`` reproducibly; return their paths."""
-    paths = [folder / f"{name}.svg", folder / f"{name}.png"]
-    figure.savefig(paths[0], metadata={"Date": None})
-    figure.savefig(paths[1], dpi=PNG_DPI, metadata={"Software": None})
+    """Write ``name.svg`` and ``name.png`` reproducibly and atomically; return their paths."""
+    settings: dict[str, dict[str, Any]] = {
+        "svg": {"metadata": {"Date": None}},
+        "png": {"metadata": {"Software": None}, "dpi": PNG_DPI},
+    }
+    paths = []
+    for kind, options in settings.items():
+        content = BytesIO()
+        figure.savefig(content, format=kind, **options)
+        paths.append(write_atomically(folder / f"{name}.{kind}", content.getvalue()))
     return paths
 
 

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from oraclezoo.errors import OracleZooError, PluginError
+
+_COLLECTED: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[list[str]]:
+    """Collect what components change in the process, instead of warning of it."""
+    texts: list[str] = []
+    token = _COLLECTED.set(texts)
+    try:
+        yield texts
+    finally:
+        _COLLECTED.reset(token)
 
 
 @contextmanager
@@ -48,7 +62,12 @@ def foreign(
         ) from error
     finally:
         if changed:
-            warn(f"{component} changes {', '.join(changed)} when {action}; this was undone")
+            text = f"{component} changes {', '.join(changed)} when {action}"
+            texts = _COLLECTED.get()
+            if texts is None:
+                warn(f"{text}; this was undone")
+            else:
+                texts.append(text)
 
 
 def warn(text: str) -> None:

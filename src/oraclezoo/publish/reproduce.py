@@ -11,6 +11,7 @@ import numpy as np
 
 from oraclezoo._version import __version__
 from oraclezoo.artifacts import build
+from oraclezoo.artifacts.plugins import changes, plugin_code
 from oraclezoo.artifacts.record import Robustness
 from oraclezoo.artifacts.robustness import is_current
 from oraclezoo.artifacts.run import writable
@@ -99,6 +100,9 @@ def reproduce(
     new_options = added(original.recipe, recipe)
     if new_options and progress:
         progress(f"options newer than the result have their defaults: {', '.join(new_options)}")
+    changed = changes(original.plugins, plugin_code(recipe, registry)) if original.plugins else []
+    if changed and progress:
+        progress(f"a difference may come from other code: {'; '.join(changed)}")
     _check_data(original, recipe, registry, rerun.data_dir, progress)
     records = rerun.records or path.parent / FOLDER
     writable(records)
@@ -238,6 +242,7 @@ def _judge(original: Entry, reproduced: Entry, path: Path, command: str) -> Repr
         hardware=new.hardware,
         libraries=hardware.libraries(),
         predictions_sha256=new.predictions.sha256,
+        plugins=new.plugins,
     )
 
 

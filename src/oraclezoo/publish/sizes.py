@@ -24,6 +24,9 @@ COUNT_ON_CPU = 50_000_000
 BYTES_A_PARAMETER = {"int8": (0.5, 4.0), "fp16": (1.0, 4.0), "fp32": (2.0, 6.0)}
 """Minimum and maximum bytes of an ONNX file per parameter; batch norm is folded into weights."""
 
+OVERSHOOT = 4.0
+"""Factor by which pruning may undercut its target: small networks lose whole blocks of channels."""
+
 GRAPH_BYTES = 2**20
 """Maximum bytes of an ONNX file other than weights."""
 
@@ -70,8 +73,15 @@ def sizes(claim: Claim) -> Iterator[str]:
 def _parameters(stated: int, built: Sizes, variant: Variant) -> Iterator[str]:
     if variant.left is None and stated != built.parameters:
         yield f"model.parameters is {stated}; the recipe gives {built.parameters}"
-    if variant.left is not None and not 0 < stated < built.parameters:
-        yield f"model.parameters is {stated}; pruning leaves fewer than {built.parameters}"
+    if variant.left is not None:
+        # operations grow with the product of a layer's input and output channels, and so do
+        # parameters, unless one of the two is not pruned: then with the square of the operations
+        least = built.parameters * (variant.left / 100) ** 2 / OVERSHOOT
+        if not least <= stated < built.parameters:
+            yield (
+                f"model.parameters is {stated}; {variant} of {built.parameters} leaves more than "
+                f"{least:.0f} and not all"
+            )
 
 
 def _macs(claim: Claim, recipe: Recipe, stated: int, variant: Variant) -> Iterator[str]:
@@ -85,8 +95,10 @@ def _macs(claim: Claim, recipe: Recipe, stated: int, variant: Variant) -> Iterat
     elif variant.left is None and stated not in counts:
         listed = " or ".join(map(str, sorted(counts)))
         yield f"model.macs is {stated}; the recipe gives {listed}"
-    elif variant.left is not None and not 0 < stated <= max(counts) * (variant.left + 1) / 100:
-        yield f"model.macs is {stated}; {variant} keeps {variant.left}% of {max(counts)}"
+    elif variant.left is not None:
+        least = min(counts) * variant.left / 100 / OVERSHOOT
+        if not least <= stated <= max(counts) * (variant.left + 1) / 100:
+            yield f"model.macs is {stated}; {variant} keeps {variant.left}% of {max(counts)}"
 
 
 def views(recipe: Recipe) -> set[int]:

@@ -110,10 +110,9 @@ def _results(listed: Iterable[Path]) -> list[Path]:
                 document = read_json(file)
             except ResultError:
                 document = {}  # broken: the check rejects it
-            schema = (
-                document.get("schema", "oraclezoo/result/") if isinstance(document, dict) else ""
-            )
-            if str(schema).startswith("oraclezoo/result/"):
+            if not isinstance(document, dict):
+                document = {}  # no result either: the check says so
+            if str(document.get("schema", "oraclezoo/result/")).startswith("oraclezoo/result/"):
                 files.append(file)
     return files
 

@@ -275,7 +275,7 @@ def _loss(probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64])
 
 
 def _ratio(before: float, after: float) -> float | None:
-    return before / after if after else None
+    return before / after if before and after else None
 
 
 def _speedups(before: Side, after: Side) -> tuple[Speedup, ...]:

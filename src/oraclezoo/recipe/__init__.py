@@ -262,14 +262,15 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
         key = key.strip()
         if key in changes:
             raise UsageError(f"'{key}' is set twice; remove one")
-        changes[key] = parse_value(text.strip())
+        changes[key] = parse_value(text.strip(), key)
     return changes
 
 
-def parse_value(text: str) -> object:
+def parse_value(text: str, key: str = "value") -> object:
     """Parse ``text`` as a TOML value; return it unchanged if it is not TOML.
 
-    Raises UsageError for a value that no recipe can have, such as an integer of more than 63 bits.
+    Raises UsageError, which names ``key``, for a value that no recipe can have, such as an integer
+    of more than 63 bits.
     """
     try:
         document = tomllib.loads(f"value = {text}")
@@ -278,9 +279,9 @@ def parse_value(text: str) -> object:
     if len(document) != 1:
         return text
     try:
-        return checked(document)["value"]
+        return checked({key: document["value"]})[key]
     except ValueError as error:
-        raise UsageError(f"{text[:40]}: {error}") from error
+        raise UsageError(f"{key} is {text[:40]}…: {error}") from error
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
@@ -294,7 +295,8 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
             if section.lower() not in known:
                 near = nearest(section.lower(), known)
                 raise UsageError(f"environment variable {name}: unknown recipe section{near}")
-            changes[f"{section.lower()}.{key.lower()}"] = parse_value(text)
+            name = f"{section.lower()}.{key.lower()}"
+            changes[name] = parse_value(text, name)
     return changes
 
 

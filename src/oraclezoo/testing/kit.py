@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from oraclezoo.errors import UnknownNameError, UsageError
+from oraclezoo.plugins.calls import collected, foreign
 from oraclezoo.plugins.checks import CONTRACT
 from oraclezoo.plugins.discovery import normalize
 from oraclezoo.plugins.process_state import preserved
@@ -53,7 +54,9 @@ class Verdict:
 
 def target(subject: Subject) -> None:
     """The target can be imported and accepts its arguments."""
-    factory = subject.spec.load()
+    guarded = subject.spec.kind in TRAINED and not subject.entry.builtin
+    with foreign(str(subject.entry), "imported", guarded=guarded):
+        factory = subject.spec.load()
     try:
         signature = inspect.signature(factory)
     except (TypeError, ValueError):  # a class in C: other checks build it
@@ -165,10 +168,18 @@ def check(
 def judge(check: Check, subject: Subject) -> Verdict:
     """Run one check. Any exception of the component becomes a failure with that reason."""
     try:
-        with torch.random.fork_rng([]), warnings.catch_warnings(), preserved([], randomness=False):
+        with (
+            torch.random.fork_rng([]),
+            warnings.catch_warnings(),
+            preserved([], randomness=False),
+            collected() as changes,
+        ):
             warnings.simplefilter("ignore")
             torch.manual_seed(0)
-            remark = check.function(subject)
+            try:
+                remark = check.function(subject)
+            finally:
+                subject.changes += changes
     except SkippedError as error:
         return _verdict(check, subject, "skip", str(error))
     except ViolationError as error:

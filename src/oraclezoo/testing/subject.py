@@ -43,6 +43,8 @@ class Subject:
     def __init__(self, registry: Registry, entry: Entry, data_dir: Path | None = None) -> None:
         self.registry, self.entry, self.data_dir = registry, entry, data_dir
         self.spec, self.facts = entry.spec, entry.spec.facts
+        self.changes: list[str] = []
+        """What it changed in the process so far, when imported or built."""
         self.kept: dict[str, Any] = {}
         """State shared by the checks of one component."""
 

@@ -20,7 +20,7 @@ from oraclezoo.engine.records import Epoch
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import DivergedError, InterruptedRunError
 from oraclezoo.result import timestamp
-from oraclezoo.storage import naming, write_atomically
+from oraclezoo.storage import append_line, write_atomically
 from oraclezoo.training.prepared import Prepared
 from oraclezoo.training.pretrain import FOLDER as PRETRAIN
 from oraclezoo.training.teachers import FOLDER as TEACHERS
@@ -108,9 +108,7 @@ class Session:
 
     def log(self, epoch: Epoch) -> None:
         """Append the metrics of an epoch to ``metrics.jsonl`` and pass them to the trackers."""
-        path = self.run.folder / "metrics.jsonl"
-        with naming(path), path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(encode(epoch)) + "\n")
+        append_line(self.run.folder / "metrics.jsonl", json.dumps(encode(epoch)))
         self.tracking.epoch(epoch)
 
     def end(self, error: BaseException) -> None:

@@ -14,6 +14,7 @@ import click
 from oraclezoo.cli._shared.app import App, say
 from oraclezoo.errors import OracleZooError, nearest
 from oraclezoo.signals import handling, interrupt
+from oraclezoo.storage import DISK_ERRORS
 
 RENAMED_OPTIONS = {
     "--fresh": "--overwrite",
@@ -22,6 +23,9 @@ RENAMED_OPTIONS = {
     "--folder": "--out",
 }
 """Options of version 0.1 and their current names, for error messages."""
+
+_WRITERS = ("click", "rich")
+"""Libraries that write to standard output; files are written with their names in errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +147,8 @@ def _report(error: Exception, debug: bool) -> int:
     elif isinstance(error, click.ClickException):
         message, status = error.format_message(), error.exit_code
     elif isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        message, status = f"{where}{error.strerror}", 1
+        where = error.filename or ("standard output" if _of_output(error) else "")
+        message, status = f"{where}: {error.strerror}" if where else error.strerror, 1
     else:
         named = _named(error)
         if named is not None:
@@ -154,6 +158,19 @@ def _report(error: Exception, debug: bool) -> int:
         message, status = f"unexpected {type(error).__name__}: {text}{advice}", 1
     say(f"oraclezoo: {message}")
     return status
+
+
+def _of_output(error: OSError) -> bool:
+    """Return whether writing to standard output raised ``error``; if so, discard the rest."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+    writes = place == __name__ or place.partition(".")[0] in _WRITERS
+    if error.errno not in DISK_ERRORS or not writes:
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _named(error: BaseException) -> OracleZooError | None:

@@ -20,7 +20,7 @@ from oraclezoo.data.glyphs.strokes import Character
 from oraclezoo.data.glyphs.written import digest
 from oraclezoo.data.idx import write_idx
 from oraclezoo.errors import DataError
-from oraclezoo.storage import alone
+from oraclezoo.storage import alone, write_atomically
 
 RECORD = "glyphs.json"
 """File next to the images that records how they were generated."""
@@ -90,15 +90,14 @@ def write_folder(
             staged.mkdir()
             try:
                 files = _write_splits(staged, characters, per_class, seed, progress)
-                (staged / folder.ABOUT).write_text(
-                    _about(characters, flip_keeps_label), encoding="utf-8"
-                )
+                about = _about(characters, flip_keeps_label)
+                write_atomically(staged / folder.ABOUT, about.encode())
                 names = tuple(each.name for each in characters)
                 record = Generation(
                     VERSION, seed, digest(characters), dict(per_class), names, files
                 )
                 text = json.dumps(record.to_json_dict(), indent=2) + "\n"
-                (staged / RECORD).write_text(text, encoding="utf-8")
+                write_atomically(staged / RECORD, text.encode())
                 if out.exists():
                     out.rmdir()
                 staged.rename(out)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from oraclezoo.card import PluginSource
 from oraclezoo.codec import decode, encode
 from oraclezoo.errors import ResultError
 from oraclezoo.ranking.reproduction.verdict import Figures, Verdict, verdict
@@ -46,6 +47,8 @@ class Reproduction:
     """One record; units as in ``result/schemas/reproduction-1.json``.
 
     ``complete`` is true if every seed of the result was run; only complete records count.
+    ``plugins`` (by distribution) is what the seeds were trained with; it is absent from the
+    document if all components are built in.
     """
 
     created: str
@@ -68,6 +71,7 @@ class Reproduction:
     hardware: Hardware
     libraries: Mapping[str, str]
     predictions_sha256: str
+    plugins: Mapping[str, PluginSource] = field(default_factory=dict)
 
     @property
     def figures(self) -> Figures:
