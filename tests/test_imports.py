@@ -22,7 +22,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "_version codec errors storage documents signals specs hookspecs contracts card choices",
         "recipe result plugins scaffold",
         "imaging data zoo engine compression onnx_export measure serving ranking plots trackers",
-        "artifacts jobs testing sphinxext",
+        "artifacts jobs testing sphinxext server",
         "training receipts",
         "pruning quantization sweeping analysis",
         "benching search",
