@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -31,6 +32,9 @@ LAST_CALL = 1.0
 A client that keeps a connection alive may have sent a request that the server has not seen. If the
 connection were closed at the signal, that request would be lost.
 """
+
+_BACKLOG = 2048
+"""Connections that the system holds until the server takes them."""
 
 _SWITCH_INTERVAL = 0.0005
 """Seconds after which Python lets another thread run: the event loop waits less for the others."""
@@ -89,17 +93,29 @@ def serve(app: ASGIApp, service: Service, address: Address) -> bool:
 def _listen(address: Address) -> socket.socket:
     """Return a listening socket. Raises UsageError."""
     try:
-        found = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, _, _, _, where = found[0]
-        return socket.create_server(where[:2], family=family, backlog=2048)
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address.host,
+            address.port,
+            type=socket.SOCK_STREAM,
+            proto=socket.IPPROTO_TCP,  # asyncio sends small responses at once only if it is named
+            flags=socket.AI_PASSIVE,
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":  # on Windows, the option would let two servers share the port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(
             f"cannot listen on {address.host}:{address.port} ({reason})\n"
             "Choose another --host or --port."
         ) from error
+    return listener
 
 
 class _Server(uvicorn.Server):
