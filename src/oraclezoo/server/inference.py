@@ -132,7 +132,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     @app.get("/v2/health/live", tags=TAGS, summary="Liveness", response_model=None)
     async def live(_: Request) -> Response:
         """Return 200 while the server runs."""
-        return Response()
+        return JSONResponse({})
 
     @app.get(
         "/v2/health/ready",
@@ -150,7 +150,7 @@ def ready_response(service: Service) -> Response:
     """Return an empty response: 200, or 503 while the server stops."""
     if service.draining:
         return JSONResponse({"error": "the server is stopping"}, 503)
-    return Response()
+    return JSONResponse({})
 
 
 def _add(
