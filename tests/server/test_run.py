@@ -111,13 +111,15 @@ def test_a_stopping_server_is_not_ready(bands: Path, tmp_path: Path) -> None:
 @needs_signals
 def test_the_grace_period_ends(bands: Path, tmp_path: Path) -> None:
     """A request that never arrives in full does not keep the server; the status is then 1."""
-    with serving(tmp_path / "log", bands, "--grace", 1, "--timeout", PATIENCE) as server:
-        with socket.create_connection(("127.0.0.1", server.port)) as connection:
-            head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"
-            connection.sendall(head)
-            with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
-                assert client.get("/livez").is_success  # the request above has been read by now
-            assert server.stop() == 1
+    with (
+        serving(tmp_path / "log", bands, "--grace", 1, "--timeout", PATIENCE) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as connection,
+    ):
+        head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"
+        connection.sendall(head)
+        with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
+            assert client.get("/livez").is_success  # the request above has been read by now
+        assert server.stop() == 1
     assert server.log()[-1] == {**server.log()[-1], "event": "stopped", "lost": 1}
 
 
