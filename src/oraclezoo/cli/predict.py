@@ -139,7 +139,9 @@ def _line(row: dict[str, Any]) -> str:
         f"{each['glyph']} {each['name']} {100 * each['probability']:.1f}%".strip()
         for each in row["top"]
     )
-    return f"{_printable(row['file'])}: " + ", ".join([click.style(first, bold=True), *others])
+    classes = ", ".join([click.style(first, bold=True), *others])
+    note = " (not a character this model knows)" if row["unknown"] else ""
+    return f"{_printable(row['file'])}: {classes}{note}"
 
 
 def _printable(name: str) -> str:

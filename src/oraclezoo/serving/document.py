@@ -16,6 +16,7 @@ def model_entry(predictor: Predictor) -> dict[str, Any]:
     return {
         "onnx_sha256": predictor.card.onnx and predictor.card.onnx.sha256,
         "calibrated": predictor.card.calibration is not None,
+        "unknown_threshold": predictor.threshold,
     }
 
 
@@ -35,6 +36,8 @@ def image_entry(predictor: Predictor, reading: Reading, top: int) -> dict[str, A
     return {
         "file": reading.name,
         **classes[0],
+        "unknown": reading.unknown,
+        "unknown_score": reading.unknown_score,
         "inverted": reading.prepared.inverted,
         "box": reading.prepared.box._asdict(),
         "top": classes,

@@ -16,7 +16,7 @@ from oraclezoo.errors import ResultError
 from oraclezoo.imaging.polarity import Polarity
 from oraclezoo.imaging.prepare import as_batch
 from oraclezoo.onnx_export.session import OnnxClassifier
-from oraclezoo.serving.prediction import Prediction
+from oraclezoo.serving.prediction import Outputs, Prediction
 from oraclezoo.storage import current
 
 MAX_BYTES = 1 << 30
@@ -50,6 +50,8 @@ class Predictor:
             threads=threads,
             where=str(path),
         )
+        if card.unknown is not None and not self._net.detects:
+            raise ResultError(f"{path}: the card has a detector (unknown), but the graph has none")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -64,6 +66,9 @@ class Predictor:
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
         """Classify images; the probabilities are calibrated if the model card has ``calibration``.
 
+        The prediction says which images show none of the model's characters, if the card has
+        ``unknown``.
+
         Args:
             images: uint8 ``(N, S, S)`` of the model's input size counts as preprocessed (light
                 strokes on black). Otherwise a picture or an iterable of pictures: file names, the
@@ -71,7 +76,7 @@ class Predictor:
             polarity: ``auto`` detects the polarity of each picture.
 
         Returns:
-            Labels int64 ``(N,)`` and probabilities float32 ``(N, C)``.
+            Labels int64 ``(N,)``, probabilities float32 ``(N, C)``, and ``unknown`` bool ``(N,)``.
 
         Raises:
             DataError: A picture cannot be read.
@@ -79,8 +84,20 @@ class Predictor:
         """
         size, steps = self.card.input.image_size, self.card.preprocessing
         batch = as_batch(images, size, polarity, steps.smoothing)
-        probabilities = self.probabilities(batch)
-        return Prediction(probabilities.argmax(1).astype(np.int64), probabilities)
+        return Prediction.of(self.outputs(batch), self.threshold)
+
+    @property
+    def threshold(self) -> float | None:
+        """Score from which an image is unknown; None if the model has no detector."""
+        return None if self.card.unknown is None else self.card.unknown.threshold
+
+    def outputs(self, images: Images) -> Outputs:
+        """Return probabilities and scores of preprocessed images uint8 ``(N, S, S)``.
+
+        Raises ResultError if the model's outputs are not probability distributions.
+        """
+        probabilities, scores = self._net.outputs(images)
+        return Outputs(probabilities, None if self.threshold is None else scores)
 
     def probabilities(self, images: Images) -> npt.NDArray[np.float32]:
         """Return class probabilities float32 ``(N, C)`` of preprocessed images uint8 ``(N, S, S)``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,8 +13,9 @@ import numpy.typing as npt
 from oraclezoo.card import Card
 from oraclezoo.errors import DataError, UsageError
 from oraclezoo.imaging.find import Box
-from oraclezoo.imaging.polarity import Polarity
+from oraclezoo.imaging.polarity import Gray, Polarity
 from oraclezoo.imaging.prepare import Prepared, prepare
+from oraclezoo.serving.prediction import Prediction
 from oraclezoo.serving.predictor import Predictor
 from oraclezoo.serving.sources import Source
 from oraclezoo.serving.view import view_name, write_view
@@ -31,13 +32,17 @@ class Reading:
     """Result for one image.
 
     ``probabilities`` is float32 ``(C,)``, or None with a ``reason``; ``prepared`` is what the model
-    saw, and where it was in the image.
+    saw, and where it was in the image. ``unknown`` says whether it shows none of the model's
+    characters, because ``unknown_score`` reaches the threshold in the card; both are None for a
+    model without a detector.
     """
 
     name: str
     probabilities: npt.NDArray[np.float32] | None
     prepared: Prepared | None = None
     reason: str = ""
+    unknown: bool | None = None
+    unknown_score: float | None = None
 
     def top(self, number: int) -> list[int]:
         """Return the labels with the highest probabilities, highest first."""
@@ -94,13 +99,24 @@ def classify(
         ResultError: The model's outputs are not probability distributions.
     """
     grays = [outcome.gray for outcome in outcomes if isinstance(outcome, Prepared)]
-    probabilities = iter(predictor.probabilities(np.stack(grays)) if grays else ())
+    readings = _readings(predictor, np.stack(grays)) if grays else iter(())
     return [
-        Reading(name, next(probabilities), outcome)
+        replace(next(readings), name=name, prepared=outcome)
         if isinstance(outcome, Prepared)
         else Reading(name, None, reason=outcome)
         for name, outcome in zip(names, outcomes, strict=True)
     ]
+
+
+def _readings(predictor: Predictor, images: Gray) -> Iterator[Reading]:
+    """Yield a nameless reading for each preprocessed image."""
+    done = Prediction.of(predictor.outputs(images), predictor.threshold)
+    for row, probabilities in enumerate(done.probabilities):
+        if done.unknown is None or done.unknown_score is None:
+            yield Reading("", probabilities)
+        else:
+            flag, score = bool(done.unknown[row]), float(done.unknown_score[row])
+            yield Reading("", probabilities, unknown=flag, unknown_score=score)
 
 
 def prepared_or_reason(
