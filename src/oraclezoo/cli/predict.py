@@ -46,6 +46,18 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Write each image, with the box of its character, beside the model's input to DIR.",
 )
+@click.option(
+    "--several",
+    is_flag=True,
+    help="Read every separate character of an image, e.g. of a page or an inscription.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(["columns", "rows"]),
+    default="columns",
+    show_default=True,
+    help="With --several: columns from right to left, or rows from left to right.",
+)
 @click.option("--demo", is_flag=True, help="Also read the sample image of the package.")
 @click.option(
     "--files-from",
@@ -65,6 +77,8 @@ def command(
     polarity: Any,
     box: Any,
     show: Path | None,
+    several: bool,
+    order: Any,
     demo: bool,
     files_from: str | None,
     as_json: bool,
@@ -84,8 +98,10 @@ def command(
         raise click.UsageError("pass an image, a folder, or '-' for standard input")
     if "-" in images and files_from == "-":
         raise click.UsageError("standard input cannot be both an image and a list of paths")
+    if several and box is not None:
+        raise click.UsageError("--several finds the characters itself; it cannot use --box")
     predictor = _open(model, app)
-    settings = Preprocessing(polarity, box, show)
+    settings = Preprocessing(polarity, box, show, several=order if several else None)
     rows, unreadable = [], []
     for reading in read(predictor, _sources(images, files_from), settings):
         if reading.probabilities is None:
@@ -141,7 +157,8 @@ def _line(row: dict[str, Any]) -> str:
     )
     classes = ", ".join([click.style(first, bold=True), *others])
     note = " (not a character this model knows)" if row["unknown"] else ""
-    return f"{_printable(row['file'])}: {classes}{note}"
+    number = f" #{row['number']}" if "number" in row else ""
+    return f"{_printable(row['file'])}{number}: {classes}{note}"
 
 
 def _printable(name: str) -> str:

@@ -21,7 +21,10 @@ def model_entry(predictor: Predictor) -> dict[str, Any]:
 
 
 def image_entry(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any]:
-    """Return the entry of an image that was read: its best class and the ``top`` classes."""
+    """Return the entry of an image that was read: its best class and the ``top`` classes.
+
+    The entry of one of several characters has its ``number``.
+    """
     assert reading.probabilities is not None
     assert reading.prepared is not None
     classes = [
@@ -33,8 +36,10 @@ def image_entry(predictor: Predictor, reading: Reading, top: int) -> dict[str, A
         }
         for label in reading.top(top)
     ]
+    number = {} if reading.number is None else {"number": reading.number}
     return {
         "file": reading.name,
+        **number,
         **classes[0],
         "unknown": reading.unknown,
         "unknown_score": reading.unknown_score,

@@ -13,8 +13,10 @@ from oraclezoo.card import Card
 from oraclezoo.contracts import Images
 from oraclezoo.documents import read_file
 from oraclezoo.errors import ResultError
+from oraclezoo.imaging.find import Box
 from oraclezoo.imaging.polarity import Polarity
-from oraclezoo.imaging.prepare import as_batch
+from oraclezoo.imaging.prepare import Picture, as_batch, prepare_several
+from oraclezoo.imaging.several import Order
 from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.serving.prediction import Outputs, Prediction
 from oraclezoo.storage import current
@@ -85,6 +87,34 @@ class Predictor:
         size, steps = self.card.input.image_size, self.card.preprocessing
         batch = as_batch(images, size, polarity, steps.smoothing)
         return Prediction.of(self.outputs(batch), self.threshold)
+
+    def predict_several(
+        self, picture: Picture, *, order: Order = "columns", polarity: Polarity = "auto"
+    ) -> tuple[Prediction, list[Box]]:
+        """Classify each separate character of a picture, e.g. of an inscription.
+
+        Args:
+            picture: A file name, the bytes of a file, a Pillow image or uint8 ``(H, W)`` or ``(H,
+                W, 3 or 4)``.
+            order: ``columns``, from right to left and each from top to bottom, or ``rows``, from
+                top to bottom and each from left to right.
+            polarity: As for :meth:`predict`.
+
+        Returns:
+            The prediction for the N characters in reading order, and their boxes in pixels of the
+            upright picture.
+
+        Raises:
+            DataError: The picture cannot be read.
+            UsageError: ``picture`` is not an accepted input, or the order is unknown.
+
+        Example:
+            >>> prediction, boxes = predictor.predict_several("page.png")  # doctest: +SKIP
+        """
+        size, steps = self.card.input.image_size, self.card.preprocessing
+        every = prepare_several(picture, size, polarity, steps.smoothing, order)
+        prediction = Prediction.of(self.outputs(np.stack([p.gray for p in every])), self.threshold)
+        return prediction, [each.box for each in every]
 
     @property
     def threshold(self) -> float | None:

@@ -24,8 +24,8 @@ def texture(family: str, rng: Rng) -> Gray:
 
 def _resized(values: Doubles, shape: tuple[int, int]) -> Doubles:
     image = Image.fromarray(values.astype(np.float32))
-    resized: Doubles = np.asarray(image.resize(shape[::-1], Image.Resampling.BICUBIC), np.float64)
-    return resized
+    resized = image.resize(shape[::-1], Image.Resampling.BICUBIC)
+    return np.asarray(resized).astype(np.float64)
 
 
 def _stretched(values: Doubles, rng: Rng) -> Doubles:
