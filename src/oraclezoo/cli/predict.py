@@ -15,6 +15,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 if TYPE_CHECKING:
     from oraclezoo.imaging.find import Box
     from oraclezoo.serving.predictor import Predictor
+    from oraclezoo.serving.reading import Reading
     from oraclezoo.serving.sources import Source
 
 
@@ -47,6 +48,13 @@ if TYPE_CHECKING:
     help="Write each image, with the box of its character, beside the model's input to DIR.",
 )
 @click.option(
+    "--explain",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the model's input for each image to DIR, with what mattered to the prediction in "
+    "red (occlusion sensitivity).",
+)
+@click.option(
     "--several",
     is_flag=True,
     help="Read every separate character of an image, e.g. of a page or an inscription.",
@@ -77,6 +85,7 @@ def command(
     polarity: Any,
     box: Any,
     show: Path | None,
+    explain: Path | None,
     several: bool,
     order: Any,
     demo: bool,
@@ -103,7 +112,9 @@ def command(
     predictor = _open(model, app)
     settings = Preprocessing(polarity, box, show, several=order if several else None)
     rows, unreadable = [], []
-    for reading in read(predictor, _sources(images, files_from), settings):
+    for position, reading in enumerate(read(predictor, _sources(images, files_from), settings), 1):
+        if explain is not None:
+            _explain(predictor, reading, explain, position)
         if reading.probabilities is None:
             say(f"oraclezoo: {_printable(reading.name)}: {reading.reason}")
             unreadable.append(unreadable_entry(reading))
@@ -115,6 +126,17 @@ def command(
         model_row = {"folder": str(predictor.folder), **model_entry(predictor)}
         emit_json(SCHEMA, {"model": model_row, "images": rows, "unreadable": unreadable})
     ctx.exit(1 if unreadable else 0)
+
+
+def _explain(predictor: Predictor, reading: Reading, folder: Path, position: int) -> None:
+    """Write the overlay of an image that was read; ``position`` counts the results."""
+    from oraclezoo.serving.explain import occlusion, write_overlay
+    from oraclezoo.serving.view import view_name
+
+    if reading.prepared is not None:
+        path = folder / view_name(position, reading.name)
+        gray = reading.prepared.gray
+        write_overlay(path, gray, occlusion(predictor, gray))
 
 
 def _open(model: str | None, app: App) -> Predictor:
