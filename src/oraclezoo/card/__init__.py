@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from oraclezoo.card.receipt import Receipt
+from oraclezoo.card.unknown import Unknown as Unknown
 from oraclezoo.codec import Document, decode, encode
 from oraclezoo.documents import read_json
 from oraclezoo.errors import ResultError, command_line
@@ -219,6 +220,7 @@ class Card:
     provenance: Origin | None = None
     receipts: tuple[Receipt, ...]
     calibration: Calibration | None = None
+    unknown: Unknown | None = None
     plan: Document | None = None
     weights_file: WeightsEntry | None = None
     onnx: OnnxEntry | None = None
@@ -302,7 +304,16 @@ class Card:
         return entries
 
 
-_EXPORTED = ("classes", "glyphs", "synthetic", "input", "preprocessing", "calibration", "data")
+_EXPORTED = (
+    "classes",
+    "glyphs",
+    "synthetic",
+    "input",
+    "preprocessing",
+    "calibration",
+    "data",
+    "unknown",
+)
 
 
 def read_card(folder: str | Path) -> Card:
