@@ -62,7 +62,7 @@ COMMANDS = {
 """Import target and help line of each command, so that ``--help`` imports no command."""
 
 SECTIONS = (
-    Section("Use", ("predict", "models", "drift"), "oraclezoo predict bone.jpg"),
+    Section("Use", ("predict", "serve", "models", "drift"), "oraclezoo predict bone.jpg"),
     Section(
         "Train",
         ("train", "sweep", "recipe", "evaluate", "plot"),
