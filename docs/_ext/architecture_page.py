@@ -28,12 +28,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "plots",
         "trackers",
     ),
-    ("artifacts", "jobs", "testing", "sphinxext", "cloud"),
+    ("artifacts", "jobs", "testing", "sphinxext", "cloud", "server"),
     ("training", "receipts"),
     ("pruning", "quantization", "sweeping", "analysis"),
     ("benching", "search"),
     ("publish",),
-    ("api", "cli"),
+    ("api", "cli", "client"),
 )
 """Packages and modules of oraclezoo from the ground up; each layer imports only those before it."""
 
