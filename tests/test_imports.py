@@ -21,7 +21,8 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     for line in (
         "_version codec errors storage documents signals specs hookspecs contracts card choices",
         "recipe result plugins scaffold",
-        "imaging data zoo engine compression onnx_export measure serving ranking plots trackers",
+        "imaging data zoo engine compression onnx_export measure serving watching ranking plots"
+        " trackers",
         "artifacts jobs testing sphinxext",
         "training receipts",
         "pruning quantization sweeping analysis",
@@ -59,7 +60,7 @@ EXCEPTIONS = {
 }
 
 STAGES = {"imaging", "data", "engine", "compression", "onnx_export", "measure"}
-HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving"}
+HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving", "watching"}
 """What the command line imports in bodies only."""
 
 LIGHT_FOLDERS = {
@@ -233,7 +234,7 @@ def test_ranking_never_imports_torch() -> None:
 
 def test_serving_never_comes_by_torch() -> None:
     """Nor timm, nor onnx: not in any module that it reaches, when it loads or later."""
-    reached = {module for module in MODULES if folder(module) == "serving"}
+    reached = {module for module in MODULES if folder(module) in ("serving", "watching")}
     while more := {f.target for f in IMPORTS if f.module in reached} & MODULES.keys() - reached:
         reached |= more
     assert "oraclezoo.imaging.decode" in reached

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from oraclezoo.card.baseline import Baseline
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.codec import Document, decode, encode
 from oraclezoo.documents import read_json
@@ -219,6 +220,7 @@ class Card:
     provenance: Origin | None = None
     receipts: tuple[Receipt, ...]
     calibration: Calibration | None = None
+    baseline: Baseline | None = None
     plan: Document | None = None
     weights_file: WeightsEntry | None = None
     onnx: OnnxEntry | None = None

@@ -20,6 +20,7 @@ from oraclezoo.errors import UsageError
 from oraclezoo.measure.temperature import fit_temperature, mean_loss, tempered
 from oraclezoo.onnx_export.tempering import divide_logits
 from oraclezoo.plugins.registry import Registry, build_registry
+from oraclezoo.quantization.baseline import with_baseline
 from oraclezoo.ranking.calibration import expected_error
 
 FOLDS = 5
@@ -39,7 +40,8 @@ def calibrate(
 
     The temperature that minimizes the negative log-likelihood of the validation images divides the
     logits (Guo et al., "On calibration of modern neural networks", ICML 2017). It is stored in the
-    card and, if the model has an ONNX file, in its graph.
+    card and, if the model has an ONNX file, in its graph. A model with an ONNX file also gets a
+    baseline for drift detection while it is served (:mod:`oraclezoo.watching.drift`).
 
     Args:
         model: A model, a run, the folder of either, or a model's name. A calibrated model is
@@ -84,6 +86,8 @@ def _calibrate(
     part = dataset.split("validation")
     entry = fitted(opened.predict(part.images).probabilities, np.asarray(part.labels))
     calibrated = _scaled(opened, entry)
+    if calibrated.onnx is not None:
+        calibrated = with_baseline(calibrated, dataset, track=track)
     if out is not None:
         calibrated.save(out)
     return calibrated
