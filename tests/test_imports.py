@@ -23,7 +23,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "recipe result plugins scaffold",
         "imaging data zoo engine compression onnx_export measure serving watching ranking plots"
         " trackers",
-        "artifacts jobs testing sphinxext",
+        "artifacts jobs testing sphinxext server",
         "training receipts",
         "pruning quantization sweeping analysis",
         "benching search",

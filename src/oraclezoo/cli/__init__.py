@@ -45,6 +45,7 @@ COMMANDS = {
     "receipt": ("oraclezoo.cli.receipt:command", "Show the receipts of a compressed model."),
     "bench": ("oraclezoo.cli.bench:command", "Benchmark recipes; print a leaderboard."),
     "predict": ("oraclezoo.cli.predict:command", "Classify images of characters."),
+    "serve": ("oraclezoo.cli.serve:command", "Serve models over HTTP."),
     "models": ("oraclezoo.cli.models:command", "List, show and download trained models."),
     "drift": ("oraclezoo.cli.drift:command", "Detect drift from the training distribution."),
     "leaderboard": (

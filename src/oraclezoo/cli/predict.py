@@ -15,7 +15,6 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 if TYPE_CHECKING:
     from oraclezoo.imaging.find import Box
     from oraclezoo.serving.predictor import Predictor
-    from oraclezoo.serving.reading import Reading
     from oraclezoo.serving.sources import Source
 
 
@@ -75,6 +74,7 @@ def command(
     Accepts images of any size, color mode, polarity and common format, with the character anywhere
     in them. An unreadable image is reported on stderr and skipped; the exit status is then 1.
     """
+    from oraclezoo.serving.document import SCHEMA, image_entry, model_entry, unreadable_entry
     from oraclezoo.serving.reading import Preprocessing, read
     from oraclezoo.serving.sources import SAMPLE
 
@@ -90,19 +90,14 @@ def command(
     for reading in read(predictor, _sources(images, files_from), settings):
         if reading.probabilities is None:
             say(f"oraclezoo: {_printable(reading.name)}: {reading.reason}")
-            unreadable.append({"file": reading.name, "reason": reading.reason})
+            unreadable.append(unreadable_entry(reading))
         elif as_json:
-            rows.append(_document(predictor, reading, top))
+            rows.append(image_entry(predictor, reading, top))
         else:
-            click.echo(_line(_document(predictor, reading, top)))
+            click.echo(_line(image_entry(predictor, reading, top)))
     if as_json:
-        about = {
-            "folder": str(predictor.folder),
-            "onnx_sha256": predictor.card.onnx and predictor.card.onnx.sha256,
-            "calibrated": predictor.card.calibration is not None,
-        }
-        data = {"model": about, "images": rows, "unreadable": unreadable}
-        emit_json("oraclezoo/predict/1", data)
+        model_row = {"folder": str(predictor.folder), **model_entry(predictor)}
+        emit_json(SCHEMA, {"model": model_row, "images": rows, "unreadable": unreadable})
     ctx.exit(1 if unreadable else 0)
 
 
@@ -125,41 +120,17 @@ def _sources(images: tuple[str, ...], files_from: str | None) -> Iterator[Source
             yield from expand(paths_in(file), stdin)
 
 
-def _document(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any]:
-    """Return the JSON row of a file: its best class and the ``top`` classes."""
-    assert reading.probabilities is not None
-    assert reading.prepared is not None
-    classes = [
-        {
-            "label": label,
-            "name": predictor.classes[label],
-            "glyph": predictor.glyphs[label],
-            "probability": float(reading.probabilities[label]),
-        }
-        for label in reading.top(top)
-    ]
-    return {
-        "file": reading.name,
-        **classes[0],
-        "inverted": reading.prepared.inverted,
-        "box": reading.prepared.box._asdict(),
-        "top": classes,
-    }
-
-
 def _box(text: str | None) -> Box | None:
     """Parse the box ``X,Y,W,H``."""
-    from oraclezoo.imaging.find import Box
+    from oraclezoo.errors import UsageError
+    from oraclezoo.serving.reading import box_of
 
     if text is None:
         return None
-    numbers = text.split(",")
-    if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
-        raise click.BadParameter(f"'{text}' is not four whole numbers X,Y,W,H")
-    box = Box(*(int(number) for number in numbers))
-    if not box.width or not box.height:
-        raise click.BadParameter(f"'{text}' has no area")
-    return box
+    try:
+        return box_of(text)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -33,16 +33,17 @@ _CONTRAST = 64
 """Minimum difference in gray between a character and its background."""
 
 
-def read_image(file: BinaryIO) -> Image.Image:
+def read_image(file: BinaryIO, max_pixels: int | None = None) -> Image.Image:
     """Decode the first frame or page of an image file and apply its EXIF orientation.
 
-    The size in the header is compared with :data:`MAX_PIXELS` before anything is decoded.
+    The size in the header is compared with ``max_pixels`` (:data:`MAX_PIXELS` by default) before
+    anything is decoded.
 
     Raises:
         DataError: The image cannot be decoded; the message gives the reason without the file name.
     """
     with _as_data_errors(), Image.open(file, formats=formats_of(file)) as image:
-        return _decode(image)
+        return _decode(image, max_pixels)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -94,10 +95,12 @@ def _as_data_errors() -> Iterator[None]:
         raise DataError(f"corrupt or truncated image ({text[:120]})") from error
 
 
-def _decode(image: Image.Image) -> Image.Image:
+def _decode(image: Image.Image, max_pixels: int | None = None) -> Image.Image:
     """Load the pixels and apply the EXIF orientation, which is ignored if it cannot be read."""
-    if image.width * image.height > MAX_PIXELS:
-        raise DataError(_too_large(f"{image.width:,} x {image.height:,} pixels"))
+    limit = MAX_PIXELS if max_pixels is None else max_pixels
+    if image.width * image.height > limit:
+        size = f"{image.width:,} x {image.height:,} pixels"
+        raise DataError(_too_large(size, limit))
     image.load()
     try:
         return ImageOps.exif_transpose(image)
@@ -163,5 +166,6 @@ def _dilated(mask: Mask) -> Mask:
     return np.asarray(rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:])
 
 
-def _too_large(what: str) -> str:
-    return f"{what}: the limit is {MAX_PIXELS:,}; resize the image"
+def _too_large(what: str, limit: int | None = None) -> str:
+    limit = MAX_PIXELS if limit is None else limit
+    return f"{what}: the limit is {limit:,}; resize the image"

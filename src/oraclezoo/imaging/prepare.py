@@ -51,6 +51,7 @@ def prepare(
     polarity: Polarity = "auto",
     smoothing: float = SMOOTH,
     box: Box | None = None,
+    max_pixels: int | None = None,
 ) -> Prepared:
     """Convert a picture to a model's input.
 
@@ -61,6 +62,7 @@ def prepare(
         smoothing: Standard deviation in pixels of the Gaussian blur applied to JPEG images smaller
             than twice ``size``; 0 disables it.
         box: Where the character is in the upright picture; None searches it.
+        max_pixels: Larger image files are refused before they are decoded; 64 million by default.
 
     Raises:
         DataError: The picture cannot be read or is blank; the message gives the reason without the
@@ -74,7 +76,7 @@ def prepare(
     ((28, 28), dtype('uint8'), True)
     """
     source = read_bytes(picture) if isinstance(picture, (str, Path)) else picture
-    gray = to_gray(_open(source))
+    gray = to_gray(_open(source, max_pixels))
     if gray.min() == gray.max():
         raise DataError("the image is blank: every pixel has the same gray value")
     found = _found(gray, size, box)
@@ -228,11 +230,13 @@ def _is_jpeg(source: bytes | Image.Image | npt.NDArray[np.uint8]) -> bool:
     return isinstance(source, Image.Image) and source.format == "JPEG"
 
 
-def _open(source: bytes | Image.Image | npt.NDArray[np.uint8]) -> Image.Image:
+def _open(
+    source: bytes | Image.Image | npt.NDArray[np.uint8], max_pixels: int | None
+) -> Image.Image:
     if isinstance(source, Image.Image):
         return upright(source)
     if isinstance(source, bytes):
-        return read_image(BytesIO(limited(source)))
+        return read_image(BytesIO(limited(source)), max_pixels)
     if not _is_picture(source) or not source.size:
         raise UsageError(
             "an image must be uint8 (H, W), (H, W, 3) or (H, W, 4), not "

@@ -1,0 +1,121 @@
+"""The server as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from oraclezoo._version import __version__
+from oraclezoo.server import health, inference, predictions
+from oraclezoo.server.gate import LEFT, NOTE, guarded, rejected
+from oraclezoo.server.rejection import RejectedError
+from oraclezoo.server.service import Service
+from oraclezoo.server.usage import usage_routes
+
+DESCRIPTION = """\
+Reads oracle bone characters in pictures. `POST /v1/predict` takes image files; the routes under
+`/v2` are the Open Inference Protocol, for clients of KServe and Triton.
+"""
+
+
+def create_app(
+    service: Service, *, page: Path | None = None, routers: Iterable[APIRouter] = ()
+) -> ASGIApp:
+    """Return the application of a server.
+
+    Its lifespan starts and stops the threads of the models.
+
+    Args:
+        service: Models, limits and state.
+        page: Folder with an ``index.html``, served at ``/``.
+        routers: Further routes, e.g. of metrics.
+    """
+    return guarded(create_api(service, page=page, routers=routers), service)
+
+
+def create_api(
+    service: Service, *, page: Path | None = None, routers: Iterable[APIRouter] = ()
+) -> FastAPI:
+    """Return the routes without log, headers and token; see :func:`create_app`."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.models.start()
+        try:
+            yield
+        finally:
+            service.models.stop()
+
+    app = FastAPI(
+        title="oraclezoo",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,  # the pages of FastAPI load scripts from another host
+        redoc_url=None,
+        lifespan=lifespan,
+        exception_handlers={
+            RejectedError: _on_rejection,
+            HTTPException: _on_http_error,
+            RequestValidationError: _on_invalid,
+            ClientDisconnect: _on_leaving,
+            Exception: _on_defect,
+        },
+    )
+    for each in (
+        predictions.router(service),
+        inference.router(service),
+        health.router(service),
+        *routers,
+        usage_routes(app),
+    ):
+        app.include_router(each)
+    if page is not None:
+        app.mount("/", StaticFiles(directory=page, html=True), name="page")
+    else:
+        app.add_api_route("/", _to_usage, include_in_schema=False)
+    return app
+
+
+async def _to_usage() -> Response:
+    return RedirectResponse("docs")
+
+
+async def _on_rejection(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RejectedError)
+    request.scope[NOTE].reason = error.reason
+    return rejected(error)
+
+
+async def _on_http_error(_: Request, error: Exception) -> Response:
+    """An unknown path or a wrong method."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    request.scope[NOTE].reason = "invalid"
+    where = ".".join(map(str, first["loc"][1:]))
+    return JSONResponse({"error": f"{where}: {first['msg']}"}, 422)
+
+
+async def _on_leaving(request: Request, _: Exception) -> Response:
+    """Nobody receives this response."""
+    request.scope[NOTE].reason = "left"
+    return Response(status_code=LEFT)
+
+
+async def _on_defect(request: Request, _: Exception) -> Response:
+    """A defect of the server, which is logged with its traceback."""
+    request.scope[NOTE].reason = "defect"
+    return JSONResponse({"error": "internal error; the server's log has the details"}, 500)

@@ -1,0 +1,235 @@
+"""Batching without waiting: a free thread takes what is queued, up to a limit, and runs the model.
+
+No timer holds an image back for company. Under load, images queue up while the threads are busy, so
+batches grow by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from queue import Empty, SimpleQueue
+from time import perf_counter
+
+from oraclezoo.imaging.prepare import Prepared
+from oraclezoo.server.observer import Batch, Observer
+from oraclezoo.server.rejection import busy
+from oraclezoo.serving.predictor import Predictor
+from oraclezoo.serving.reading import Preprocessing, Reading, classify, prepared_or_reason
+from oraclezoo.serving.sources import Source
+
+LARGEST = 32
+"""Images in a run of the model; more gain nothing on a CPU and delay the first."""
+
+PREPARING = 0.02
+"""Seconds after which a batch takes no further image: one slow picture does not hold up many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The bytes of an image file, with its name in the response."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """The images of one request, which come back together."""
+
+    images: Sequence[Picture | Prepared]
+    settings: Preprocessing
+    done: asyncio.Future[list[Reading]]
+    queued: float = field(default_factory=perf_counter)
+    cancelled: bool = False
+    left: int = 0
+    readings: list[Reading | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.left = len(self.images)
+        self.readings = [None] * self.left
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    """One image of an order, and what came of it."""
+
+    order: Order
+    number: int
+    outcome: Prepared | str = ""
+    waited: float = 0.0
+    prepared: float | None = None
+
+
+class Batcher:
+    """A model with the threads that run it and the images that wait for them.
+
+    Call :meth:`start` in the event loop before the first :meth:`submit`, and :meth:`stop` at the
+    end.
+
+    Args:
+        name: Name of the model.
+        predictor: The model.
+        threads: Number of threads.
+        queue: Images that are accepted and not finished.
+        observer: Is told of every run.
+    """
+
+    def __init__(
+        self, name: str, predictor: Predictor, *, threads: int, queue: int, observer: Observer
+    ) -> None:
+        self.name, self.predictor = name, predictor
+        self.queue, self.observer = queue, observer
+        self.accepted = 0
+        self._waiting: SimpleQueue[_Item | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Start the threads. Their results go to the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the threads after what is queued, and wait a moment for them.
+
+        A thread that decodes a large picture for a client that left does not keep the process.
+        """
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(timeout=1)
+
+    @property
+    def depth(self) -> int:
+        """Images that no thread has taken yet."""
+        return self._waiting.qsize()
+
+    def submit(self, images: Sequence[Picture | Prepared], settings: Preprocessing) -> Order:
+        """Queue the images of a request; call :meth:`release` when its results are not awaited.
+
+        Args:
+            images: At least one picture, or input that is already prepared.
+            settings: How to read the pictures.
+
+        Returns:
+            The order; its ``done`` gives a result for each image, an unreadable one with a reason,
+            or raises ResultError.
+
+        Raises:
+            RejectedError: The queue is full (429).
+        """
+        if self.accepted + len(images) > self.queue:
+            raise busy(
+                f"{self.accepted} images are queued, and the limit is {self.queue}; try again later"
+            )
+        assert self._loop is not None, "start the batcher first"
+        order = Order(images, settings, self._loop.create_future())
+        self.accepted += len(images)
+        for number in range(len(images)):
+            self._waiting.put(_Item(order, number))
+        return order
+
+    def release(self, order: Order) -> None:
+        """Make room for other requests; images that are still queued will be skipped."""
+        order.cancelled = True
+        self.accepted -= len(order.images)
+
+    def _work(self) -> None:
+        """Run batches until the batcher stops. Runs in a thread, like all that it calls."""
+        while (first := self._waiting.get()) is not None:
+            batch = self._take(first)
+            if batch:
+                self._run(batch)
+
+    def _take(self, item: _Item) -> list[_Item]:
+        """Return an image and what is queued behind it, prepared, without cancelled ones."""
+        batch: list[_Item] = []
+        begin = perf_counter()
+        while True:
+            if not item.order.cancelled and self._prepare(item):
+                batch.append(item)
+            if len(batch) >= LARGEST or perf_counter() - begin > PREPARING:
+                return batch
+            try:
+                following = self._waiting.get_nowait()
+            except Empty:
+                return batch
+            if following is None:
+                self._waiting.put(None)  # this thread ends when it takes it again
+                return batch
+            item = following
+
+    def _prepare(self, item: _Item) -> bool:
+        """Prepare an image; return false if that failed in a way that no image should cause."""
+        begin = perf_counter()
+        item.waited = begin - item.order.queued
+        image = item.order.images[item.number]
+        if isinstance(image, Prepared):
+            item.outcome = image
+            return True
+        source = Source(image.name, BytesIO(image.data))
+        card, settings = self.predictor.card, item.order.settings
+        try:
+            item.outcome = prepared_or_reason(item.number, source, card, settings)
+        except Exception as error:  # a defect fails its request; the thread serves the others
+            self._deliver([item], [], error)
+            return False
+        item.prepared = perf_counter() - begin
+        return True
+
+    def _run(self, batch: list[_Item]) -> None:
+        """Run the model on a batch and deliver the results."""
+        images = [item.order.images[item.number] for item in batch]
+        names = [image.name if isinstance(image, Picture) else "" for image in images]
+        begin = perf_counter()
+        try:
+            readings = classify(self.predictor, names, [item.outcome for item in batch])
+        except Exception as error:  # the requests of this batch fail, no others
+            self._deliver(batch, [], error)
+            return
+        seconds = perf_counter() - begin
+        self._deliver(batch, readings, None)
+        some_read = any(reading.probabilities is not None for reading in readings)
+        result = Batch(
+            self.name,
+            tuple(item.waited for item in batch),
+            tuple(item.prepared for item in batch if item.prepared is not None),
+            seconds if some_read else 0.0,
+            tuple(readings),
+        )
+        try:
+            self.observer.ran(result)
+        except Exception:
+            logging.getLogger(__name__).exception("an observer failed")
+
+    def _deliver(
+        self, batch: list[_Item], readings: list[Reading], error: Exception | None
+    ) -> None:
+        """Hand the results to the event loop."""
+        assert self._loop is not None
+        if not self._loop.is_closed():  # when the process ends, nobody waits
+            self._loop.call_soon_threadsafe(_settle, batch, readings, error)
+
+
+def _settle(batch: list[_Item], readings: list[Reading], error: Exception | None) -> None:
+    """Complete the orders of a batch, in the event loop."""
+    for number, item in enumerate(batch):
+        order = item.order
+        if order.done.done():
+            continue
+        if error is not None:
+            order.done.set_exception(error)
+            continue
+        order.readings[item.number] = readings[number]
+        order.left -= 1
+        if not order.left:
+            order.done.set_result([each for each in order.readings if each is not None])

@@ -1,0 +1,99 @@
+"""Reading of request bodies within limits of size, time and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from starlette.requests import Request
+
+from oraclezoo.server.rejection import RejectedError, busy
+from oraclezoo.server.settings import Settings
+
+ENCODINGS = {"gzip": 31, "deflate": 15}
+"""Content encodings of requests, with the window size that zlib calls them by."""
+
+
+class Bodies:
+    """The request bodies in memory, of which there may be so many bytes at a time.
+
+    Args:
+        settings: The limits.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.buffered = 0
+
+    @contextmanager
+    def held(self, size: int) -> Iterator[None]:
+        """Count ``size`` bytes during the block. Raises RejectedError (429) if that is too many."""
+        if self.buffered + size > self.settings.max_buffered:
+            raise busy("the server holds too many requests; try again later", unread=True)
+        self.buffered += size
+        try:
+            yield
+        finally:
+            self.buffered -= size
+
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
+        """Read a request's body, decompress it, and count it as held during the block.
+
+        Raises:
+            RejectedError: The body is too large (413), too slow (408), has an unknown or wrong
+                encoding (415, 400), or there are too many bodies (429).
+            ClientDisconnect: The client left.
+        """
+        limit = self.settings.max_body
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > limit:
+            raise too_large(limit, unread=True)
+        encoding = request.headers.get("content-encoding", "identity").lower()
+        if encoding not in (*ENCODINGS, "identity"):
+            known = ", ".join(ENCODINGS)
+            message = f"content encoding '{encoding[:20]}' is not supported; known are {known}"
+            raise RejectedError(415, "encoding", message, unread=True)
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise too_large(limit, unread=True)
+            if self.buffered + size > self.settings.max_buffered:
+                raise busy("the server holds too many requests; try again later", unread=True)
+            chunks.append(chunk)
+        body = b"".join(chunks)
+        if encoding in ENCODINGS:
+            body = await asyncio.to_thread(_decompressed, body, encoding, limit)
+        with self.held(len(body)):
+            yield body
+
+
+def too_large(limit: int, *, unread: bool = False) -> RejectedError:
+    """Return the rejection of a body with more than ``limit`` bytes."""
+    message = f"the request body is larger than {limit:,} bytes"
+    return RejectedError(413, "size", message, unread)
+
+
+def too_slow(seconds: float, *, unread: bool = False) -> RejectedError:
+    """Return the rejection of a request that took longer than ``seconds``."""
+    message = f"the request took longer than {seconds:g} s; send fewer or smaller images"
+    return RejectedError(408, "time", message, unread)
+
+
+def _decompressed(body: bytes, encoding: str, limit: int) -> bytes:
+    """Return a body decompressed. Raises RejectedError if it is corrupt or becomes too large."""
+    stream = zlib.decompressobj(ENCODINGS[encoding])
+    try:
+        plain = stream.decompress(body, limit + 1)
+    except zlib.error as error:
+        message = f"the request body is not {encoding} data ({error})"
+        raise RejectedError(400, "encoding", message) from error
+    if len(plain) > limit:
+        raise too_large(limit)
+    if not stream.eof:
+        raise RejectedError(400, "encoding", f"the {encoding} data of the request body end early")
+    return plain

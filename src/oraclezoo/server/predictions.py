@@ -1,0 +1,157 @@
+"""Routes of the server's own API: predictions and models."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from oraclezoo.server import schemas
+from oraclezoo.server.gate import NOTE
+from oraclezoo.server.models import ServedModel
+from oraclezoo.server.pictures import Question, preprocessing_of, question, top_of
+from oraclezoo.server.service import Service
+from oraclezoo.serving.document import SCHEMA, image_entry, model_entry, unreadable_entry
+from oraclezoo.serving.reading import Reading
+
+SMALL = 1 << 16
+"""Bytes of a body that the event loop parses itself; threads parse larger ones."""
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_NAMED = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "description": "Name of the image in the response."},
+        "data": {"type": "string", "format": "byte", "description": "The file in base64."},
+    },
+    "required": ["data"],
+    "additionalProperties": False,
+}
+_TOP = {"type": "integer", "minimum": 1, "maximum": 999_999, "default": 3}
+_POLARITY = {"type": "string", "enum": ["auto", "light-on-dark", "dark-on-light"]}
+_BOX = {"type": "string", "pattern": "^[0-9]{1,6},[0-9]{1,6},[1-9][0-9]{0,5},[1-9][0-9]{0,5}$"}
+_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "model": ({"type": "string"}, "Name of the model; the first that is served by default."),
+    "top": (_TOP, "Classes to list for each image."),
+    "polarity": (_POLARITY, "Whether the characters are lighter or darker than the background."),
+    "box": (_BOX, "Where the character is: left, top, width, height; found by default."),
+}
+_FIELDS: dict[str, dict[str, Any]] = {
+    name: {**schema, "description": text} for name, (schema, text) in _OPTIONS.items()
+}
+_REQUEST = {
+    "required": True,
+    "content": {
+        "application/octet-stream": _BINARY,
+        "image/*": _BINARY,
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "images": {"type": "array", "items": _BINARY["schema"], "minItems": 1},
+                    **_FIELDS,
+                },
+                "required": ["images"],
+                "additionalProperties": False,
+            }
+        },
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "images": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"oneOf": [{"type": "string", "format": "byte"}, _NAMED]},
+                    },
+                    **_FIELDS,
+                },
+                "required": ["images"],
+                "additionalProperties": False,
+            }
+        },
+    },
+}
+_PARAMETERS = [
+    {"name": name, "in": "query", "schema": schema, "description": text}
+    for name, (schema, text) in _OPTIONS.items()
+]
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["Predictions"])
+
+    @routes.post(
+        "/v1/predict",
+        summary="Classify images",
+        response_model=None,
+        responses={
+            200: {"model": schemas.Predictions, "description": "At least one image was read."},
+            **schemas.errors(400, 401, 404, 408, 413, 415, 429),
+            422: {"model": schemas.Unread, "description": "No image could be read."},
+        },
+        openapi_extra={"requestBody": _REQUEST, "parameters": _PARAMETERS},
+    )
+    async def predict(request: Request) -> Response:
+        """Classify the character in each image of a request.
+
+        The body is an image file, a form with several files, or JSON with images in base64. Image
+        formats are those of `oraclezoo predict`; they are detected by content. An image that cannot
+        be read has its reason in `unreadable`, and does not affect the others.
+        """
+        async with service.deadline(), service.bodies.read(request) as body:
+            asked = await _question(request, body, service.settings.max_images)
+            model = service.models.find(asked.options.get("model"))
+            top = top_of(asked.options, len(model.predictor.classes))
+            settings = preprocessing_of(asked.options, service.settings.max_pixels)
+            note = request.scope[NOTE]
+            note.model, note.images = model.name, len(asked.pictures)
+            readings = await service.read(request, model, asked.pictures, settings)
+        return _response(model, readings, top)
+
+    @routes.get(
+        "/v1/models",
+        summary="List models",
+        responses=schemas.errors(401),
+        response_model=schemas.ModelList,
+    )
+    async def models() -> dict[str, Any]:
+        """List the served models with their classes; the first is the default."""
+        return {
+            "models": [
+                {**model.entry(), "default": model is service.models.default}
+                for model in service.models
+            ]
+        }
+
+    return routes
+
+
+async def _question(request: Request, body: bytes, most: int) -> Question:
+    content_type = request.headers.get("content-type", "")
+    query = dict(request.query_params)
+    if len(body) <= SMALL or not content_type.startswith(("multipart/", "application/json")):
+        return question(content_type, body, query, most)
+    return await asyncio.to_thread(question, content_type, body, query, most)
+
+
+def _response(model: ServedModel, readings: list[Reading], top: int) -> Response:
+    """Return the document of ``predict --json``; its status is 422 if nothing could be read."""
+    images, unreadable = [], []
+    for reading in readings:
+        if reading.probabilities is None:
+            unreadable.append(unreadable_entry(reading))
+        else:
+            images.append(image_entry(model.predictor, reading, top))
+    about = {"name": model.name, **model_entry(model.predictor)}
+    data = {"model": about, "images": images, "unreadable": unreadable}
+    document: dict[str, Any] = {"schema": SCHEMA, "data": data}
+    if not images:
+        document["error"] = f"no image could be read; {readings[0].name}: {readings[0].reason}"
+    text = json.dumps(document, allow_nan=False)
+    return Response(text, 200 if images else 422, media_type="application/json")

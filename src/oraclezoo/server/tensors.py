@@ -1,0 +1,206 @@
+"""Tensors of the Open Inference Protocol, version 2: as JSON numbers or in the binary extension.
+
+Source: the KServe project, "Open Inference Protocol", and the Triton Inference Server's extension
+"binary_tensor_data": a request is a JSON header, whose length is in a header of its own, followed
+by the tensors' bytes, little-endian and in row-major order; strings have a 4-byte length each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from oraclezoo.server.pictures import base64_bytes, parse_json
+from oraclezoo.server.rejection import RejectedError
+
+HEADER = "inference-header-content-length"
+"""HTTP header with the length of the JSON in a body that has binary tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An input: its declaration, and its data as bytes or as a JSON list."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: bytes | list[Any]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        size = 1
+        for edge in self.shape:
+            size *= edge
+        return size
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A request: its inputs, and which outputs to return, each with whether it is binary."""
+
+    id: str
+    inputs: dict[str, Tensor]
+    outputs: dict[str, bool]
+    binary: bool
+
+
+def malformed(message: str) -> RejectedError:
+    """Return the rejection of a request that violates the protocol."""
+    return RejectedError(400, "malformed", message)
+
+
+def parse(body: bytes, header_length: str | None) -> Inference:
+    """Parse the body of an inference request.
+
+    Args:
+        body: JSON, or JSON followed by binary tensors.
+        header_length: The value of :data:`HEADER`; None if the body is JSON only.
+
+    Raises:
+        RejectedError: The request violates the protocol.
+    """
+    length = len(body)
+    if header_length is not None:
+        if not header_length.isdecimal() or int(header_length[:20]) > len(body):
+            raise malformed(f"{HEADER} is '{header_length[:20]}', but the body has {length} bytes")
+        length = int(header_length)
+    document = _object(parse_json(body[:length]), "the request")
+    rest = memoryview(body)[length:]
+    inputs: dict[str, Tensor] = {}
+    for entry in _list(document.get("inputs"), "inputs"):
+        tensor, rest = _tensor(_object(entry, "an input"), rest)
+        if tensor.name in inputs:
+            raise malformed(f"input '{tensor.name}' is given twice")
+        inputs[tensor.name] = tensor
+    if rest:
+        raise malformed(f"{len(rest)} bytes follow the last tensor")
+    binary = _flag(document, "binary_data_output", False)
+    outputs = {}
+    for entry in _list(document.get("outputs", []), "outputs"):
+        output = _object(entry, "an output")
+        if "classification" in _object(output.get("parameters", {}), "parameters"):
+            raise malformed("the classification extension is not supported; see POST /v1/predict")
+        outputs[_text(output, "name")] = _flag(output, "binary_data", binary)
+    request_id = document.get("id", "")
+    if not isinstance(request_id, str):
+        raise malformed("id must be a string")
+    return Inference(request_id[:200], inputs, outputs, binary)
+
+
+def bytes_array(tensor: Tensor) -> npt.NDArray[np.uint8]:
+    """Return a UINT8 tensor. Raises RejectedError."""
+    if isinstance(tensor.data, bytes):
+        if len(tensor.data) != tensor.size:
+            raise malformed(_wrong_size(tensor, len(tensor.data)))
+        return np.frombuffer(tensor.data, np.uint8).reshape(tensor.shape)
+    try:
+        array = np.array(tensor.data)
+    except ValueError as error:
+        raise malformed(f"input '{tensor.name}': rows of different length") from error
+    if array.size != tensor.size:
+        raise malformed(_wrong_size(tensor, array.size))
+    if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 255:
+        raise malformed(f"input '{tensor.name}': UINT8 has whole numbers from 0 to 255")
+    return array.astype(np.uint8).reshape(tensor.shape)
+
+
+def strings(tensor: Tensor) -> list[bytes]:
+    """Return the elements of a BYTES tensor; in JSON, they are base64. Raises RejectedError."""
+    found: list[bytes] = []
+    if isinstance(tensor.data, list):
+        for text in tensor.data:
+            if not isinstance(text, str):
+                raise malformed(f"input '{tensor.name}': BYTES are base64 strings in JSON")
+            found.append(base64_bytes(text, f"input '{tensor.name}'"))
+    else:
+        start = 0
+        while start < len(tensor.data):
+            first = start + 4
+            length = int.from_bytes(tensor.data[start:first], "little")
+            start = first + length
+            if start > len(tensor.data):
+                raise malformed(f"input '{tensor.name}' ends within an element")
+            found.append(tensor.data[first:start])
+    if len(found) != tensor.size:
+        raise malformed(_wrong_size(tensor, len(found)))
+    return found
+
+
+def render(
+    about: dict[str, Any], outputs: Sequence[tuple[str, npt.NDArray[np.float32], bool]]
+) -> tuple[bytes, int | None]:
+    """Return the body of a response.
+
+    Args:
+        about: Keys of the response beside its outputs.
+        outputs: Name, float32 values, and whether they are binary.
+
+    Returns:
+        The body, and the length of its JSON if binary data follow.
+    """
+    entries, parts = [], []
+    for name, values, binary in outputs:
+        entry: dict[str, Any] = {"name": name, "datatype": "FP32", "shape": list(values.shape)}
+        if binary:
+            data = values.astype("<f4").tobytes()
+            entry["parameters"] = {"binary_data_size": len(data)}
+            parts.append(data)
+        else:
+            entry["data"] = values.ravel().tolist()
+        entries.append(entry)
+    text = json.dumps({**about, "outputs": entries}).encode()
+    return b"".join((text, *parts)), len(text) if parts else None
+
+
+def _tensor(entry: dict[str, Any], rest: memoryview) -> tuple[Tensor, memoryview]:
+    """Return an input, and the binary data behind it."""
+    name, datatype = _text(entry, "name"), _text(entry, "datatype")
+    shape = entry.get("shape")
+    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 1 << 31 for n in shape):
+        raise malformed(f"input '{name}': shape must be a list of whole numbers")
+    parameters = _object(entry.get("parameters", {}), "parameters")
+    size = parameters.get("binary_data_size")
+    data: bytes | list[Any]
+    if size is None:
+        data = _list(entry.get("data"), f"data of input '{name}'")
+    elif type(size) is not int or not 0 <= size <= len(rest):
+        raise malformed(f"input '{name}': binary_data_size does not fit the body")
+    else:
+        data, rest = bytes(rest[:size]), rest[size:]
+    return Tensor(name, datatype, tuple(shape), data), rest
+
+
+def _wrong_size(tensor: Tensor, actual: int) -> str:
+    return f"input '{tensor.name}' has {actual} elements, but shape {list(tensor.shape)}"
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise malformed(f"{what} must be an object")
+    return value
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise malformed(f"{what} must be a list")
+    return value
+
+
+def _text(entry: dict[str, Any], key: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str):
+        raise malformed(f"{key} must be a string")
+    return value[:200]
+
+
+def _flag(entry: dict[str, Any], key: str, default: bool) -> bool:
+    value = _object(entry.get("parameters", {}), "parameters").get(key, default)
+    if not isinstance(value, bool):
+        raise malformed(f"{key} must be true or false")
+    return value

@@ -1,0 +1,46 @@
+"""The JSON document of predictions, for ``predict --json`` and the HTTP server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oraclezoo.serving.predictor import Predictor
+from oraclezoo.serving.reading import Reading
+
+SCHEMA = "oraclezoo/predict/1"
+"""Name and version of the document."""
+
+
+def model_entry(predictor: Predictor) -> dict[str, Any]:
+    """Return what a document says about the model, except where it was loaded from."""
+    return {
+        "onnx_sha256": predictor.card.onnx and predictor.card.onnx.sha256,
+        "calibrated": predictor.card.calibration is not None,
+    }
+
+
+def image_entry(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any]:
+    """Return the entry of an image that was read: its best class and the ``top`` classes."""
+    assert reading.probabilities is not None
+    assert reading.prepared is not None
+    classes = [
+        {
+            "label": label,
+            "name": predictor.classes[label],
+            "glyph": predictor.glyphs[label],
+            "probability": float(reading.probabilities[label]),
+        }
+        for label in reading.top(top)
+    ]
+    return {
+        "file": reading.name,
+        **classes[0],
+        "inverted": reading.prepared.inverted,
+        "box": reading.prepared.box._asdict(),
+        "top": classes,
+    }
+
+
+def unreadable_entry(reading: Reading) -> dict[str, str]:
+    """Return the entry of an image that could not be read, with the reason."""
+    return {"file": reading.name, "reason": reading.reason}
