@@ -9,8 +9,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from oraclezoo.watching import metrics as m
-from oraclezoo.watching.metrics import METRICS, PROCESS, Metric, Metrics, as_markdown, series
+from oraclezoo.watching import table as m
+from oraclezoo.watching.metrics import Metrics
+from oraclezoo.watching.table import METRICS, PROCESS, Metric, as_markdown, series
 
 
 def filled() -> Metrics:
@@ -72,15 +73,9 @@ def test_process_series_exist_where_the_system_has_them() -> None:
 def test_servers_of_one_process_do_not_share_metrics() -> None:
     """Each has a registry."""
     one, other = Metrics(), Metrics()
-    one.count(m.REJECTED, "queue_full")
-    assert b'reason="queue_full"' in one.scrape()[0]
-    assert b'reason="queue_full"' not in other.scrape()[0]
-
-
-def test_gauges_are_set_before_a_scrape() -> None:
-    """By the function that the server passes."""
-    metrics = Metrics(lambda each: each.set(m.QUEUE, 7, "s"))
-    assert b'oraclezoo_queue_images{model="s"} 7.0' in metrics.scrape()[0]
+    one.count(m.REJECTED, m.QUEUE_FULL)
+    assert b'reason="queue"' in one.scrape()[0]
+    assert b'reason="queue"' not in other.scrape()[0]
 
 
 def test_threads_lose_no_count() -> None:

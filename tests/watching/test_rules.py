@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from oraclezoo.watching import metrics as m
+from oraclezoo.watching import table as m
 from oraclezoo.watching.dashboard import as_json, panels
 from oraclezoo.watching.files import DASHBOARD, RULES, SCRAPE, write
-from oraclezoo.watching.metrics import METRICS, PROCESS, Metric, Metrics, series
+from oraclezoo.watching.metrics import Metrics
 from oraclezoo.watching.rules import as_markdown, as_yaml, rules
+from oraclezoo.watching.table import METRICS, PROCESS, Metric, series
 
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool (Prometheus) is missing")
@@ -50,7 +51,7 @@ def requests(**per_minute: float) -> Series:
 
 
 def refused(per_minute: float) -> Series:
-    return {f'{m.REJECTED.series[0]}{{reason="queue_full"}}': steady(per_minute)}
+    return {f'{m.REJECTED.series[0]}{{reason="{m.QUEUE_FULL}"}}': steady(per_minute)}
 
 
 def histogram(metric: Metric, value: float, labels: Mapping[str, str]) -> Series:

@@ -46,6 +46,10 @@ COMMANDS = {
     "bench": ("oraclezoo.cli.bench:command", "Benchmark recipes; print a leaderboard."),
     "predict": ("oraclezoo.cli.predict:command", "Classify images of characters."),
     "serve": ("oraclezoo.cli.serve:command", "Serve models over HTTP."),
+    "monitoring": (
+        "oraclezoo.cli.monitoring:command",
+        "Write alert rules and a dashboard for a server's metrics.",
+    ),
     "models": ("oraclezoo.cli.models:command", "List, show and download trained models."),
     "drift": ("oraclezoo.cli.drift:command", "Detect drift from the training distribution."),
     "leaderboard": (

@@ -29,6 +29,9 @@ from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE, read_image, to_g
 from oraclezoo.imaging.find import Box, Found, find, find_at, moved
 from oraclezoo.imaging.polarity import Gray, Polarity, is_dark_on_light
 
+BLANK = "the image is blank"
+"""Beginning of the reason why an image without a character cannot be read."""
+
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 """A file name, the bytes of a file, a Pillow image, or uint8 ``(H, W)`` or ``(H, W, 3 or 4)``."""
 
@@ -78,7 +81,7 @@ def prepare(
     source = read_bytes(picture) if isinstance(picture, (str, Path)) else picture
     gray = to_gray(_open(source, max_pixels))
     if gray.min() == gray.max():
-        raise DataError("the image is blank: every pixel has the same gray value")
+        raise DataError(f"{BLANK}: every pixel has the same gray value")
     found = _found(gray, size, box)
     if polarity == "auto":
         inverted = found.dark_on_light

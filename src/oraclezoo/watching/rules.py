@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from oraclezoo.watching import metrics as m
-from oraclezoo.watching.metrics import Metric
+from oraclezoo.watching import table as m
+from oraclezoo.watching.table import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def rules() -> tuple[Rule, ...]:
     """Return all rules."""
     answers = rate(m.REQUESTS, "5m")
     failures = rate(m.REQUESTS, "5m", where='status=~"5.."')
-    full = rate(m.REJECTED, "5m", where='reason="queue_full"')
+    full = rate(m.REJECTED, "5m", where=f'reason="{m.QUEUE_FULL}"')
     read, unread = rate(m.PREDICTIONS, "15m", "model"), rate(m.UNREADABLE, "15m", "model")
     unknown = rate(m.UNKNOWN, "1h", "model")
     return (
