@@ -83,7 +83,7 @@ class Monitor(Observer):
         card = predictor.card
         if self._watching is None:
             self.unwatched[model] = "drift detection is off; start the server without --no-drift"
-        elif reason := why_not(card, str(predictor.folder)):
+        elif reason := why_not(card, model):
             self.unwatched[model] = reason
         else:
             assert card.baseline is not None

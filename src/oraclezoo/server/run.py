@@ -61,7 +61,7 @@ def serve(app: ASGIApp, service: Service, address: Address) -> bool:
         UsageError: The address is not available.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    for name in ("uvicorn.error", "asyncio"):
+    for name in ("uvicorn.error", "asyncio", "oraclezoo"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [JsonHandler()], False
         logger.setLevel(logging.WARNING)
