@@ -29,6 +29,7 @@ import measured_search
 import measured_seeds
 import measured_speed
 import measured_torch
+import monitoring_page
 import notebooks
 import sheets
 from measured import table
@@ -156,6 +157,9 @@ PAGES: dict[str, Callable[[], str]] = {
         tracks,
         leaderboard_waiting,
         board_page.ranking_time,
+        monitoring_page.monitoring_metrics,
+        monitoring_page.monitoring_alerts,
+        monitoring_page.monitoring_signals,
         notebooks.first_steps,
         result_fields,
         api,

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -95,6 +96,21 @@ def send(client: TestClient, images: np.ndarray) -> None:
         assert client.post("/v1/predict", files=files).status_code == 200
 
 
+def settled(client: TestClient, pictures: int) -> dict[str, float]:
+    """Return a scrape once so many pictures are counted, which happens after their response."""
+    end = monotonic() + 120
+    while True:
+        values = scraped(client)
+        counted = sum(
+            value
+            for name, value in values.items()
+            if name.startswith(("oraclezoo_predictions_total", "oraclezoo_unreadable_pictures_tot"))
+        )
+        if counted == pictures:
+            return values
+        assert monotonic() < end, f"{counted} of {pictures} pictures were counted"
+
+
 def scraped(client: TestClient) -> dict[str, float]:
     """Return the values of a scrape by series with labels."""
     response = client.get("/metrics")
@@ -112,7 +128,7 @@ def test_a_scrape_has_every_series_of_rules_and_panels(watched: Path, images: np
     with served(watched, watching=Watching()) as client:
         send(client, images[:3])
         client.post("/v1/predict", content=b"no picture")
-        names = {name.split()[0] for name in scraped(client)}
+        names = {name.split()[0] for name in settled(client, 4)}
     expressions = " ".join(
         [rule.expression for rule in rules()]
         + [query for panel in panels() for query in panel.queries.values()]
@@ -133,7 +149,7 @@ def test_predictions_are_counted(watched: Path, images: np.ndarray) -> None:
         client.post("/v1/predict", content=png(np.zeros((40, 40), np.uint8)))
         client.post("/v1/predict", content=b"no picture")
         client.get("/nothing/of/this/name")
-        values = scraped(client)
+        values = settled(client, 10)
     assert shown.json()["data"]["images"][0]["inverted"]
     name = shown.json()["data"]["images"][0]["name"]
     assert before[f"oraclezoo_predictions_total class={name} model=mine"] == 0
@@ -156,11 +172,13 @@ def test_drift_is_reported_and_can_be_reset(watched: Path, images: np.ndarray) -
     """A clean stream is silent; a blurred one raises an alarm, also in the metrics."""
     with served(watched, watching=Watching(rate=1e-6)) as client:
         send(client, images[200:])
+        settled(client, 200)
         (model,) = client.get("/v1/drift").json()["models"]
         assert model["unwatched"] is None
         assert model["state"]["images"] == 200
         assert not model["state"]["drifted"]
         send(client, corrupt(images[200:300], "blur", 3))
+        settled(client, 300)
         (model,) = client.get("/v1/drift").json()["models"]
         assert model["state"]["drifted"]
         drifted = [s["name"] for s in model["state"]["signals"] if s["drifted_at"] is not None]
@@ -178,10 +196,12 @@ def test_a_stream_is_adopted_when_it_is_long_enough(watched: Path, images: np.nd
     """A refusal says how many images it takes; an unknown model is not found."""
     with served(watched, watching=Watching()) as client:
         send(client, images[:50])
+        settled(client, 50)
         response = client.post("/v1/drift/reset", params={"adopt": True})
         assert response.status_code == 422
         assert "at least 100" in response.json()["error"]
         send(client, images[50:150])
+        settled(client, 150)
         response = client.post("/v1/drift/reset", params={"adopt": True, "model": "mine"})
         assert response.json()["models"][0]["state"]["baseline"]["images"] == 150
         assert client.post("/v1/drift/reset", params={"model": "other"}).status_code == 404

@@ -23,7 +23,8 @@ from oraclezoo.watching.drift import (
     parse_shares,
     why_not,
 )
-from oraclezoo.watching.signals import BINS, CLASSES, SUMMARIES, Observations, binned, histograms
+from oraclezoo.watching.signals import BINS, Observations, binned, histograms
+from oraclezoo.watching.table import CLASSES, SIGNALS
 
 DIGEST = "0" * 64
 NAMES = tuple("abcdefghij")
@@ -69,7 +70,7 @@ def test_a_clean_stream_raises_no_alarm(stream: Observations, baseline: Baseline
         "images": 200,
         "by_a_twin": False,
     }
-    assert [signal.name for signal in state.signals] == [n for n in SUMMARIES if n != "unknown"]
+    assert [signal.name for signal in state.signals] == [n for n in SIGNALS if n != "unknown"]
     assert sum(state.expected.values()) == pytest.approx(1)
     assert list(state.observed) == list(NAMES)
 

@@ -121,7 +121,7 @@ class Monitor(Observer):
             observations.probabilities.argmax(1).tolist(), top, strict=True
         ):
             metrics.count(m.PREDICTIONS, model, names[label])
-            metrics.observe(m.CONFIDENCE, confidence, model)
+            metrics.observe(m.CONFIDENCES, confidence, model)
         unknown = sum(bool(getattr(reading, "unknown", False)) for reading in read)
         inverted = sum(
             reading.prepared is not None and reading.prepared.inverted for reading in read

@@ -56,8 +56,8 @@ def panels() -> tuple[Panel, ...]:
             "Confidence",
             "percentunit",
             {
-                "median, {{model}}": _quantile(0.5, m.CONFIDENCE),
-                "lowest tenth, {{model}}": _quantile(0.1, m.CONFIDENCE),
+                "median, {{model}}": _quantile(0.5, m.CONFIDENCES),
+                "lowest tenth, {{model}}": _quantile(0.1, m.CONFIDENCES),
             },
         ),
         Panel(

@@ -23,7 +23,8 @@ from oraclezoo.card import Card
 from oraclezoo.card.baseline import VERSION, Baseline
 from oraclezoo.errors import UsageError, command_line, nearest
 from oraclezoo.watching.martingale import Martingales
-from oraclezoo.watching.signals import BINS, CLASSES, SUMMARIES, Observations, binned, histograms
+from oraclezoo.watching.signals import BINS, Observations, binned, histograms
+from oraclezoo.watching.table import CLASSES, SIGNALS
 
 BUFFER = 16
 """Number of images that are evaluated together; an alarm is up to this many images late."""
@@ -138,7 +139,7 @@ class DriftMonitor:
         self.baseline = baseline
         self._names = [
             name
-            for name in SUMMARIES
+            for name in SIGNALS
             if name in baseline.counts and (name != CLASSES or self.options.classes)
         ]
         counts = np.zeros((len(self._names), BINS))
@@ -187,7 +188,7 @@ class DriftMonitor:
                     "by_a_twin": baseline.by_a_twin,
                 },
                 signals=tuple(
-                    SignalState(name, SUMMARIES[name], float(peak), self._drifted.get(name))
+                    SignalState(name, SIGNALS[name], float(peak), self._drifted.get(name))
                     for name, peak in zip(self._names, test.peak, strict=True)
                 ),
                 expected=dict(zip(self.classes, expected, strict=False)),
@@ -238,7 +239,7 @@ class DriftMonitor:
                 self._drifted[name] = self._test.seen
                 _log.warning(
                     "%s: drift in %s (%s) after %d images; evidence %.3g, alarm at %.3g",
-                    *(self.name, name, SUMMARIES[name], self._test.seen),
+                    *(self.name, name, SIGNALS[name], self._test.seen),
                     *(self._test.peak[row], self.threshold),
                 )
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from oraclezoo.watching.table import CLASSES, CONFIDENCE, UNKNOWN_SCORE
+
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Bins = npt.NDArray[np.int64]
@@ -49,7 +51,6 @@ class Signal:
     """
 
     name: str
-    summary: str
     low: float
     high: float
     measure: Callable[[Floats], Floats]
@@ -110,30 +111,19 @@ def _slant(gray: Floats) -> Floats:
 
 
 IMAGE_SIGNALS = (
-    Signal("ink", "mean gray level of the model's input", 0.0, 0.64, _ink),
-    Signal("contrast", "standard deviation of its gray levels", 0.0, 0.5, _contrast),
-    Signal("sharpness", "mean step between neighboring pixels, by contrast", 0.0, 1.0, _sharpness),
-    Signal("grain", "noise between neighboring pixels, by contrast", 0.0, 2.0, _grain),
-    Signal("flatness", "fraction of pixels in areas of one gray level", 0.0, 0.32, _flatness),
-    Signal("offset", "distance of the ink's center from the middle", 0.0, 0.25, _offset),
-    Signal("border", "mean gray level along the brightest side", 0.0, 0.8, _border),
-    Signal("slant", "direction of strokes: 1 along the axes, -1 diagonal", -0.8, 0.8, _slant),
+    Signal("ink", 0.0, 0.64, _ink),
+    Signal("contrast", 0.0, 0.5, _contrast),
+    Signal("sharpness", 0.0, 1.0, _sharpness),
+    Signal("grain", 0.0, 2.0, _grain),
+    Signal("flatness", 0.0, 0.32, _flatness),
+    Signal("offset", 0.0, 0.25, _offset),
+    Signal("border", 0.0, 0.8, _border),
+    Signal("slant", -0.8, 0.8, _slant),
 )
 """Features of the model's input, which show corruption before it costs accuracy."""
 
-CONFIDENCE = "confidence"
-CLASSES = "classes"
-UNKNOWN = "unknown"
 _LOGITS = (-4.0, 12.0)
 """Range of the confidence's grid, in logits: from a probability of 0.018 to 0.999994."""
-
-SUMMARIES = {
-    CONFIDENCE: "probability of the predicted class",
-    CLASSES: "shares of the predicted classes",
-    UNKNOWN: "score of the detector of other characters, for models that have it",
-    **{signal.name: signal.summary for signal in IMAGE_SIGNALS},
-}
-"""Descriptions of all signals by name, in display order."""
 
 
 def binned(batch: Observations) -> dict[str, Bins]:
@@ -148,7 +138,7 @@ def binned(batch: Observations) -> dict[str, Bins]:
         CLASSES: batch.probabilities.argmax(1).astype(np.int64),
     }
     if batch.unknown is not None:
-        bins[UNKNOWN] = _bins(batch.unknown, 0.0, 1.0)
+        bins[UNKNOWN_SCORE] = _bins(batch.unknown, 0.0, 1.0)
     gray = batch.images.astype(np.float32) / np.float32(255)
     for signal in IMAGE_SIGNALS:
         bins[signal.name] = _bins(signal.measure(gray), signal.low, signal.high)

@@ -22,7 +22,7 @@ OTHER = "other"
 _TIMES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SHORT_TIMES = (0.0001, 0.00025, 0.0005, *_TIMES)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-_CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,24 @@ class Metric:
             return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))
         return (self.name,)
 
+
+CONFIDENCE, CLASSES, UNKNOWN_SCORE = "confidence", "classes", "unknown"
+"""Signals of a model's outputs; the others are features of its input."""
+
+SIGNALS = {
+    CONFIDENCE: "probability of the predicted class",
+    CLASSES: "shares of the predicted classes",
+    UNKNOWN_SCORE: "score of the detector of other characters, for models that have it",
+    "ink": "mean gray level of the model's input",
+    "contrast": "standard deviation of its gray levels",
+    "sharpness": "mean step between neighboring pixels, by contrast",
+    "grain": "noise between neighboring pixels, by contrast",
+    "flatness": "fraction of pixels in areas of one gray level",
+    "offset": "distance of the ink's center from the middle",
+    "border": "mean gray level along the brightest side",
+    "slant": "direction of strokes: 1 along the axes, -1 diagonal",
+}
+"""Descriptions of the signals that drift detection watches, in display order."""
 
 REQUESTS = Metric(
     "oraclezoo_requests", "counter", "Finished requests.", ("route", "method", "status")
@@ -96,12 +114,12 @@ BATCH = Metric(
     "oraclezoo_batch_images", "histogram", "Number of images in a batch.", ("model",), _SIZES
 )
 PREDICTIONS = Metric("oraclezoo_predictions", "counter", "Predictions.", ("model", "class"))
-CONFIDENCE = Metric(
+CONFIDENCES = Metric(
     "oraclezoo_confidence",
     "histogram",
     "Probability of the predicted class.",
     ("model",),
-    _CONFIDENCES,
+    _SHARES,
 )
 UNKNOWN = Metric(
     "oraclezoo_unknown_predictions",
@@ -156,7 +174,7 @@ DRIFT_ALARM = Metric(
 METRICS = (
     *(REQUESTS, REQUEST_SECONDS, REJECTED, READY, MODEL),
     *(QUEUE, QUEUE_LIMIT, QUEUE_SECONDS, PREPARING_SECONDS, INFERENCE_SECONDS, BATCH),
-    *(PREDICTIONS, CONFIDENCE, UNKNOWN, INVERTED, UNREADABLE),
+    *(PREDICTIONS, CONFIDENCES, UNKNOWN, INVERTED, UNREADABLE),
     *(DRIFT_IMAGES, DRIFT_EVIDENCE, DRIFT_THRESHOLD, DRIFT_ALARM),
 )
 """All metrics, in the order of the documentation."""
