@@ -115,6 +115,8 @@ class Monitor(Observer):
         metrics.observe(m.BATCH, len(read), model)
         metrics.observe(m.INFERENCE_SECONDS, batch.inference, model)
         observations = _observations(read)
+        if model in self.drift:
+            self.drift[model].observe(observations)
         names = self._classes[model]
         top = observations.probabilities.max(1).tolist()
         for label, confidence in zip(
@@ -128,8 +130,6 @@ class Monitor(Observer):
         )
         metrics.count(m.UNKNOWN, model, number=unknown)
         metrics.count(m.INVERTED, model, number=inverted)
-        if model in self.drift:
-            self.drift[model].observe(observations)
 
     def scrape(self, service: Service, accept: str) -> tuple[bytes, str]:
         """Return all metrics and their content type; see :meth:`Metrics.scrape`."""

@@ -23,7 +23,7 @@ from oraclezoo.card import Card
 from oraclezoo.card.baseline import VERSION, Baseline
 from oraclezoo.errors import UsageError, command_line, nearest
 from oraclezoo.watching.martingale import Martingales
-from oraclezoo.watching.signals import BINS, Observations, binned, histograms
+from oraclezoo.watching.signals import BINS, Observations, binned, counted, histograms
 from oraclezoo.watching.table import CLASSES, SIGNALS
 
 BUFFER = 16
@@ -229,9 +229,9 @@ class DriftMonitor:
         if not self._buffer:
             return
         batch, self._buffer, self._buffered = _joined(self._buffer), [], 0
-        for name, counts in histograms(batch).items():
-            self._stream[name] = self._stream.get(name, 0) + np.asarray(counts, np.int64)
         bins = binned(batch)
+        for name, counts in counted(bins, len(self.classes)).items():
+            self._stream[name] = self._stream.get(name, 0) + counts
         self._test.take(np.stack([bins[name] % BINS for name in self._names], 1))
         for row in np.flatnonzero(self._test.peak >= self.threshold):
             name = self._names[row]

@@ -8,7 +8,7 @@ guarantee of :mod:`oraclezoo.watching.martingale` requires. Changing a signal or
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,9 +148,14 @@ def binned(batch: Observations) -> dict[str, Bins]:
 def histograms(batch: Observations) -> dict[str, tuple[int, ...]]:
     """Return the number of images in each bin, by signal."""
     classes = batch.probabilities.shape[1]
+    return {name: tuple(part.tolist()) for name, part in counted(binned(batch), classes).items()}
+
+
+def counted(bins: Mapping[str, Bins], classes: int) -> dict[str, Bins]:
+    """Return the number of values in each bin, by signal; ``classes`` has that many bins."""
     return {
-        name: tuple(np.bincount(bins, minlength=classes if name == CLASSES else BINS).tolist())
-        for name, bins in binned(batch).items()
+        name: np.bincount(part, minlength=classes if name == CLASSES else BINS)
+        for name, part in bins.items()
     }
 
 
