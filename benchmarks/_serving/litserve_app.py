@@ -1,12 +1,13 @@
 """The model of the benchmark in LitServe, run in an environment of its own by ``serving.py``.
 
 Environment: MODEL is the ONNX file; BATCHING is 1 for batches of up to 32 without waiting, else 0;
-PORT is the port to listen on.
+the port is the argument.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from base64 import b64decode
 from io import BytesIO
 from typing import Any
@@ -50,7 +51,7 @@ if __name__ == "__main__":
     )
     server.run(
         host="127.0.0.1",
-        port=int(os.environ["PORT"]),
+        port=int(sys.argv[1]),
         generate_client_file=False,
         log_level="error",
         access_log=False,

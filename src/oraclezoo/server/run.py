@@ -93,7 +93,11 @@ def _listen(address: Address) -> socket.socket:
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         family, _, _, _, where = found[0]
-        return socket.create_server(where[:2], family=family, backlog=2048)
+        listener = socket.create_server(where[:2], family=family, backlog=2048)
+        # asyncio turns Nagle's algorithm off only for sockets that say that they are TCP
+        return socket.socket(
+            family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach()
+        )
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(
