@@ -160,7 +160,7 @@ def running(server: Server, picture: bytes, core: int | None = None) -> Iterator
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            process_group=0,  # a session of its own would not share this one's priority
         )
         started = Running(server, port, process)
         try:
