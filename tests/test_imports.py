@@ -28,7 +28,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "pruning quantization sweeping analysis",
         "benching search",
         "publish",
-        "api cli",
+        "api cli client",
         "__init__ __main__",
     )
 )
@@ -232,9 +232,26 @@ def test_ranking_never_imports_torch() -> None:
     assert wrong == []
 
 
-def test_serving_never_comes_by_torch() -> None:
+def test_the_client_needs_httpx_only() -> None:
+    """It runs where nothing else of oraclezoo's dependencies is installed, apart from the CLI's."""
+    wrong = [
+        str(found)
+        for found in IMPORTS
+        if found.module == "oraclezoo.client"
+        and found.target.split(".")[0] not in (*sys.stdlib_module_names, "httpx")
+        and found.target != "oraclezoo.errors"
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", ["serving", "server"])
+def test_serving_never_comes_by_torch(package: str) -> None:
     """Nor timm, nor onnx: not in any module that it reaches, when it loads or later."""
+<<<<<<< HEAD
     reached = {module for module in MODULES if folder(module) in ("serving", "watching")}
+=======
+    reached = {module for module in MODULES if folder(module) == package}
+>>>>>>> serve
     while more := {f.target for f in IMPORTS if f.module in reached} & MODULES.keys() - reached:
         reached |= more
     assert "oraclezoo.imaging.decode" in reached

@@ -29,12 +29,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "plots",
         "trackers",
     ),
-    ("artifacts", "jobs", "testing", "sphinxext"),
+    ("artifacts", "jobs", "testing", "sphinxext", "server"),
     ("training", "receipts"),
     ("pruning", "quantization", "sweeping", "analysis"),
     ("benching", "search"),
     ("publish",),
-    ("api", "cli"),
+    ("api", "cli", "client"),
 )
 """Packages and modules of oraclezoo from the ground up; each layer imports only those before it."""
 

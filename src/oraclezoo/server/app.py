@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -15,11 +17,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from oraclezoo._version import __version__
-from oraclezoo.server import health, inference, predictions
+from oraclezoo.server import health, inference, predictions, usage
 from oraclezoo.server.gate import LEFT, NOTE, guarded, rejected
 from oraclezoo.server.rejection import RejectedError
 from oraclezoo.server.service import Service
-from oraclezoo.server.usage import usage_routes
 
 DESCRIPTION = """\
 Reads oracle bone characters in pictures. `POST /v1/predict` takes image files; the routes under
@@ -62,6 +63,7 @@ def create_api(
         docs_url=None,  # the pages of FastAPI load scripts from another host
         redoc_url=None,
         lifespan=lifespan,
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         exception_handlers={
             RejectedError: _on_rejection,
             HTTPException: _on_http_error,
@@ -70,13 +72,12 @@ def create_api(
             Exception: _on_defect,
         },
     )
-    for each in (
-        predictions.router(service),
-        inference.router(service),
-        health.router(service),
-        *routers,
-        usage_routes(app),
-    ):
+    app.router.route_class = _DirectRoute
+    predictions.add_routes(app, service)
+    inference.add_routes(app, service)
+    health.add_routes(app, service)
+    usage.add_routes(app)
+    for each in routers:
         app.include_router(each)
     if page is not None:
         app.mount("/", StaticFiles(directory=page, html=True), name="page")
@@ -85,7 +86,18 @@ def create_api(
     return app
 
 
-async def _to_usage() -> Response:
+class _DirectRoute(APIRoute):
+    """A route whose function takes the request and returns the response.
+
+    FastAPI describes it, but does not resolve parameters: that takes as long as a small model.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the function of the route."""
+        return self.endpoint
+
+
+async def _to_usage(_: Request) -> Response:
     return RedirectResponse("docs")
 
 

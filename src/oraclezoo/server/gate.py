@@ -121,7 +121,7 @@ class Gate:
         names = {name for name, _ in message["headers"]}
         if b"cache-control" not in names:
             headers.append((b"cache-control", b"no-store"))
-        if self.service.draining and b"connection" not in names:
+        if self.service.closing and b"connection" not in names:
             headers.append((b"connection", b"close"))
         return headers
 

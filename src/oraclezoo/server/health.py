@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import FastAPI
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oraclezoo.server import schemas
 from oraclezoo.server.service import Service
 
+TAGS: list[str | Enum] = ["Health"]
 
-def router(service: Service) -> APIRouter:
-    """Return the routes."""
-    routes = APIRouter(tags=["Health"])
+
+def add_routes(app: FastAPI, service: Service) -> None:
+    """Add the routes to an application."""
     stopping: dict[int | str, dict[str, Any]] = {
         503: {"model": schemas.Status, "description": "The server was told to stop."}
     }
 
-    @routes.get("/livez", summary="Liveness", response_model=schemas.Status)
-    async def livez() -> Response:
+    @app.get("/livez", tags=TAGS, summary="Liveness", response_model=schemas.Status)
+    async def livez(_: Request) -> Response:
         """Return 200 while the process serves requests; restart it otherwise."""
         return JSONResponse({"status": "ok"})
 
-    async def readyz() -> Response:
+    async def readyz(_: Request) -> Response:
         """Return 200 if the server takes requests, and 503 once it was told to stop."""
         if service.draining:
             return JSONResponse({"status": "stopping"}, 503)
         return JSONResponse({"status": "ok"})
 
     for path in ("/readyz", "/healthz"):
-        routes.add_api_route(
-            path, readyz, summary="Readiness", response_model=schemas.Status, responses=stopping
+        app.add_api_route(
+            path,
+            readyz,
+            tags=TAGS,
+            summary="Readiness",
+            response_model=schemas.Status,
+            responses=stopping,
         )
-    return routes

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import APIRouter
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -22,6 +23,8 @@ from oraclezoo.server.pictures import too_many
 from oraclezoo.server.rejection import RejectedError
 from oraclezoo.server.service import Service
 from oraclezoo.serving.reading import Preprocessing, Reading
+
+TAGS: list[str | Enum] = ["Open Inference Protocol"]
 
 VERSION = "1"
 """The only version that a model has."""
@@ -64,9 +67,8 @@ _MODEL = {"name": "model", "in": "path", "required": True, "schema": {"type": "s
 _VERSION = {"name": "version", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def router(service: Service) -> APIRouter:
-    """Return the routes."""
-    routes = APIRouter(tags=["Open Inference Protocol"])
+def add_routes(app: FastAPI, service: Service) -> None:
+    """Add the routes to an application."""
 
     async def infer(request: Request) -> Response:
         """Run a model on a batch of tensors or of pictures.
@@ -111,43 +113,48 @@ def router(service: Service) -> APIRouter:
         _find(service, request)
         return ready_response(service)
 
-    _add(routes, "/infer", infer, "POST", "Infer", (400, 401, 404, 408, 413, 415, 422, 429))
-    _add(routes, "", metadata, "GET", "Model metadata", (401, 404))
-    _add(routes, "/ready", model_ready, "GET", "Model readiness", (401, 404, 503))
+    _add(app, "/infer", infer, "POST", "Infer", (400, 401, 404, 408, 413, 415, 422, 429))
+    _add(app, "", metadata, "GET", "Model metadata", (401, 404))
+    _add(app, "/ready", model_ready, "GET", "Model readiness", (401, 404, 503))
 
-    @routes.get("/v2", summary="Server metadata", responses=schemas.errors(401))
-    async def server() -> dict[str, Any]:
-        """Return the name, version and protocol extensions of the server."""
-        return {
-            "name": "oraclezoo",
-            "version": __version__,
-            "extensions": ["binary_tensor_data"],
-        }
-
-    @routes.get("/v2/health/live", summary="Liveness", response_model=None)
-    async def live() -> Response:
-        """Return 200 while the server runs."""
-        return Response()
-
-    @routes.get(
-        "/v2/health/ready", summary="Readiness", response_model=None, responses=schemas.errors(503)
+    @app.get(
+        "/v2",
+        tags=TAGS,
+        summary="Server metadata",
+        response_model=None,
+        responses=schemas.errors(401),
     )
-    async def ready() -> Response:
+    async def server(_: Request) -> Response:
+        """Return the name, version and protocol extensions of the server."""
+        extensions = ["binary_tensor_data"]
+        return JSONResponse({"name": "oraclezoo", "version": __version__, "extensions": extensions})
+
+    @app.get("/v2/health/live", tags=TAGS, summary="Liveness", response_model=None)
+    async def live(_: Request) -> Response:
+        """Return 200 while the server runs."""
+        return JSONResponse({})
+
+    @app.get(
+        "/v2/health/ready",
+        tags=TAGS,
+        summary="Readiness",
+        response_model=None,
+        responses=schemas.errors(503),
+    )
+    async def ready(_: Request) -> Response:
         """Return 200 if the server takes requests, and 503 once it was told to stop."""
         return ready_response(service)
-
-    return routes
 
 
 def ready_response(service: Service) -> Response:
     """Return an empty response: 200, or 503 while the server stops."""
     if service.draining:
         return JSONResponse({"error": "the server is stopping"}, 503)
-    return Response()
+    return JSONResponse({})
 
 
 def _add(
-    routes: APIRouter,
+    app: FastAPI,
     path: str,
     endpoint: Callable[[Request], Awaitable[Response]],
     method: str,
@@ -160,10 +167,11 @@ def _add(
         if method == "POST":
             extra["parameters"].append(_LENGTH)
             extra["requestBody"] = _BODY
-        routes.add_api_route(
+        app.add_api_route(
             f"/v2/models/{{model}}{version}{path}",
             endpoint,
             methods=[method],
+            tags=TAGS,
             summary=f"{summary} of a version" if version else summary,
             response_model=None,
             responses=schemas.errors(*statuses),

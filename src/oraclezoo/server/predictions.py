@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from enum import Enum
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from oraclezoo.server import schemas
 from oraclezoo.server.gate import NOTE
@@ -17,6 +18,8 @@ from oraclezoo.server.pictures import Question, preprocessing_of, question, top_
 from oraclezoo.server.service import Service
 from oraclezoo.serving.document import SCHEMA, image_entry, model_entry, unreadable_entry
 from oraclezoo.serving.reading import Reading
+
+TAGS: list[str | Enum] = ["Predictions"]
 
 SMALL = 1 << 16
 """Bytes of a body that the event loop parses itself; threads parse larger ones."""
@@ -82,12 +85,12 @@ _PARAMETERS = [
 ]
 
 
-def router(service: Service) -> APIRouter:
-    """Return the routes."""
-    routes = APIRouter(tags=["Predictions"])
+def add_routes(app: FastAPI, service: Service) -> None:
+    """Add the routes to an application."""
 
-    @routes.post(
+    @app.post(
         "/v1/predict",
+        tags=TAGS,
         summary="Classify images",
         response_model=None,
         responses={
@@ -114,22 +117,20 @@ def router(service: Service) -> APIRouter:
             readings = await service.read(request, model, asked.pictures, settings)
         return _response(model, readings, top)
 
-    @routes.get(
+    @app.get(
         "/v1/models",
+        tags=TAGS,
         summary="List models",
         responses=schemas.errors(401),
         response_model=schemas.ModelList,
     )
-    async def models() -> dict[str, Any]:
+    async def models(_: Request) -> Response:
         """List the served models with their classes; the first is the default."""
-        return {
-            "models": [
-                {**model.entry(), "default": model is service.models.default}
-                for model in service.models
-            ]
-        }
-
-    return routes
+        entries = [
+            {**model.entry(), "default": model is service.models.default}
+            for model in service.models
+        ]
+        return JSONResponse({"models": entries})
 
 
 async def _question(request: Request, body: bytes, most: int) -> Question:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 from types import FrameType
@@ -25,12 +26,20 @@ from oraclezoo.signals import detach, handling
 KEEP_ALIVE = 75
 """Seconds after which a connection without requests is closed; proxies close theirs earlier."""
 
-LAST_CALL = 1.0
-"""Seconds in which a stopping server still answers, and closes each connection after that.
+STEP = 1.0
+"""Seconds of each of the first two steps of stopping; less if nobody is connected.
 
-A client that keeps a connection alive may have sent a request that the server has not seen. If the
-connection were closed at the signal, that request would be lost.
+First, the server is not ready, but takes requests, until load balancers have noticed. Then it
+listens no longer, and each connection is closed with its next response. A client that keeps a
+connection alive may have sent a request that the server has not seen; if connections were closed at
+the signal, or new ones were still accepted when the socket is closed, requests would be lost.
 """
+
+QUIET = 0.1
+"""Seconds without connections and requests after which a step ends early."""
+
+_BACKLOG = 2048
+"""Connections that the system holds until the server takes them."""
 
 _SWITCH_INTERVAL = 0.0005
 """Seconds after which Python lets another thread run: the event loop waits less for the others."""
@@ -61,7 +70,7 @@ def serve(app: ASGIApp, service: Service, address: Address) -> bool:
         UsageError: The address is not available.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    for name in ("uvicorn.error", "asyncio", "oraclezoo"):
+    for name in ("uvicorn.error", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [JsonHandler()], False
         logger.setLevel(logging.WARNING)
@@ -89,21 +98,29 @@ def serve(app: ASGIApp, service: Service, address: Address) -> bool:
 def _listen(address: Address) -> socket.socket:
     """Return a listening socket. Raises UsageError."""
     try:
-        found = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, _, _, _, where = found[0]
-        listener = socket.create_server(where[:2], family=family, backlog=2048)
-        # asyncio turns Nagle's algorithm off only for sockets that say that they are TCP
-        return socket.socket(
-            family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=listener.detach()
-        )
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address.host,
+            address.port,
+            type=socket.SOCK_STREAM,
+            proto=socket.IPPROTO_TCP,  # asyncio sends small responses at once only if it is named
+            flags=socket.AI_PASSIVE,
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":  # on Windows, the option would let two servers share the port
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(
             f"cannot listen on {address.host}:{address.port} ({reason})\n"
             "Choose another --host or --port."
         ) from error
+    return listener
 
 
 class _Server(uvicorn.Server):
@@ -160,15 +177,16 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what was accepted, for as long as the grace period lasts."""
+        state, step = self.server_state, min(STEP, self.grace / 4)
         end = monotonic() + self.grace
-        last_call = monotonic() + min(LAST_CALL, self.grace / 4)
-        await self._wait(last_call, lambda: bool(self.server_state.connections))
+        await self._until_quiet(monotonic() + step)
         for server in self.servers:
             server.close()
-        for connection in list(self.server_state.connections):
+        self.service.closing = True
+        await self._until_quiet(monotonic() + step)
+        for connection in list(state.connections):
             connection.shutdown()
-        state = self.server_state
-        await self._wait(end, lambda: bool(state.connections or state.tasks))
+        await self._until_quiet(end)
         self.lost = len(state.tasks)
         for task in list(state.tasks):
             task.cancel()
@@ -176,6 +194,13 @@ class _Server(uvicorn.Server):
             connection.transport.close()
         await self.lifespan.shutdown()
 
-    async def _wait(self, end: float, busy: Callable[[], bool]) -> None:
-        while busy() and monotonic() < end and not self.force_exit:
+    async def _until_quiet(self, end: float) -> None:
+        """Wait until there has been no connection and no request for a moment, or until ``end``."""
+        state = self.server_state
+        quiet_since = monotonic()
+        while monotonic() < end and not self.force_exit:
+            if state.connections or state.tasks:
+                quiet_since = monotonic()
+            elif monotonic() - quiet_since > QUIET:
+                return
             await asyncio.sleep(0.02)

@@ -29,6 +29,7 @@ class Service:
         observer: Is told of requests and predictions.
         bodies: The request bodies in memory.
         draining: Whether the server was told to stop: it finishes what it accepted.
+        closing: Whether it listens no longer: each connection is closed with its next response.
     """
 
     models: Models
@@ -36,6 +37,7 @@ class Service:
     observer: Observer
     bodies: Bodies = field(init=False)
     draining: bool = False
+    closing: bool = False
 
     def __post_init__(self) -> None:
         self.bodies = Bodies(self.settings)

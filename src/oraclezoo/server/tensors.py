@@ -105,6 +105,8 @@ def bytes_array(tensor: Tensor) -> npt.NDArray[np.uint8]:
         raise malformed(f"input '{tensor.name}': rows of different length") from error
     if array.size != tensor.size:
         raise malformed(_wrong_size(tensor, array.size))
+    if not array.size:  # NumPy takes an empty list for floats
+        return np.zeros(tensor.shape, np.uint8)
     if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 255:
         raise malformed(f"input '{tensor.name}': UINT8 has whole numbers from 0 to 255")
     return array.astype(np.uint8).reshape(tensor.shape)

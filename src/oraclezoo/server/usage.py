@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 _STYLE = """\
@@ -22,19 +23,16 @@ th, td { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transpare
 """
 
 
-def usage_routes(app: FastAPI) -> APIRouter:
-    """Return the routes of the documentation of an application."""
-    routes = APIRouter(include_in_schema=False)
+def add_routes(app: FastAPI) -> None:
+    """Add the page to an application."""
 
-    @routes.get("/docs")
-    async def page() -> Response:
+    @app.get("/docs", include_in_schema=False)
+    async def page(_: Request) -> Response:
         return HTMLResponse(usage_page(app.openapi()))
 
-    @routes.get("/docs.css")
-    async def style() -> Response:
+    @app.get("/docs.css", include_in_schema=False)
+    async def style(_: Request) -> Response:
         return Response(_STYLE, media_type="text/css")
-
-    return routes
 
 
 def usage_page(document: dict[str, Any]) -> str:
