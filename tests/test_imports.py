@@ -247,11 +247,7 @@ def test_the_client_needs_httpx_only() -> None:
 @pytest.mark.parametrize("package", ["serving", "server"])
 def test_serving_never_comes_by_torch(package: str) -> None:
     """Nor timm, nor onnx: not in any module that it reaches, when it loads or later."""
-<<<<<<< HEAD
-    reached = {module for module in MODULES if folder(module) in ("serving", "watching")}
-=======
     reached = {module for module in MODULES if folder(module) == package}
->>>>>>> serve
     while more := {f.target for f in IMPORTS if f.module in reached} & MODULES.keys() - reached:
         reached |= more
     assert "oraclezoo.imaging.decode" in reached

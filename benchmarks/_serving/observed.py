@@ -6,7 +6,7 @@ import sys
 
 from oraclezoo.server.app import create_app
 from oraclezoo.server.models import open_models
-from oraclezoo.server.monitoring import Monitor, Watching, router
+from oraclezoo.server.monitoring import Monitor, Watching
 from oraclezoo.server.observer import Observer
 from oraclezoo.server.run import Address, serve
 from oraclezoo.server.service import Service
@@ -22,10 +22,9 @@ def main(kind: str, model: str, port: str) -> None:
     make = KINDS[kind]
     observer = Observer() if make is None else make()
     service = Service(open_models([model], locate, settings, observer), settings, observer)
-    routers = [router(service, observer)] if isinstance(observer, Monitor) else []
     if kind == "metrics and drift" and isinstance(observer, Monitor) and observer.unwatched:
         sys.exit(str(observer.unwatched))
-    serve(create_app(service, routers=routers), service, Address(port=int(port)))
+    serve(create_app(service), service, Address(port=int(port)))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from oraclezoo.data.corrupt import corrupt
 from oraclezoo.data.glyphs.draw import generate
 from oraclezoo.server.app import create_app
 from oraclezoo.server.models import open_models
-from oraclezoo.server.monitoring import Monitor, Watching, router
+from oraclezoo.server.monitoring import Monitor, Watching
 from oraclezoo.server.service import Service
 from oraclezoo.server.settings import Settings
 from oraclezoo.serving.names import locate
@@ -77,7 +77,7 @@ def served(
     monitor = Monitor(watching)
     models = open_models(list(map(str, folders)), Path, settings, monitor)
     service = Service(models, settings, monitor)
-    with TestClient(create_app(service, routers=[router(service, monitor)])) as client:
+    with TestClient(create_app(service)) as client:
         yield client
 
 

@@ -134,7 +134,7 @@ def command(
     _require_extra()
     from oraclezoo.server.app import create_api, create_app
     from oraclezoo.server.models import open_models
-    from oraclezoo.server.monitoring import Monitor, Watching, router
+    from oraclezoo.server.monitoring import Monitor, Watching
     from oraclezoo.server.run import Address, serve
     from oraclezoo.server.service import Service
     from oraclezoo.server.settings import MIB, Settings, read_token, usable_cores
@@ -159,13 +159,12 @@ def command(
         observer,
     )
     service = Service(opened, settings, observer)
-    routers = [router(service, observer)]
     if openapi:
         import json
 
-        click.echo(json.dumps(create_api(service, routers=routers).openapi(), indent=2))
+        click.echo(json.dumps(create_api(service).openapi(), indent=2))
         return
-    complete = serve(create_app(service, routers=routers), service, Address(host, port, grace))
+    complete = serve(create_app(service), service, Address(host, port, grace))
     ctx.exit(0 if complete else 1)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from enum import Enum
+from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -197,12 +198,29 @@ class DriftReport:
     models: tuple[ModelDrift, ...]
 
 
-def router(service: Service, monitor: Monitor) -> APIRouter:
-    """Return the routes."""
-    routes = APIRouter(tags=["Monitoring"])
+_PARAMETERS = [
+    {
+        "name": "model",
+        "in": "query",
+        "schema": {"type": "string"},
+        "description": "Name of a model; all by default.",
+    },
+    {
+        "name": "adopt",
+        "in": "query",
+        "schema": {"type": "string", "enum": ["true", "false"], "default": "false"},
+        "description": "Make the pictures since the last restart the new baseline.",
+    },
+]
+TAGS: list[str | Enum] = ["Monitoring"]
 
-    @routes.get(
+
+def add_routes(app: FastAPI, service: Service, monitor: Monitor) -> None:
+    """Add the routes to an application."""
+
+    @app.get(
         "/metrics",
+        tags=TAGS,
         summary="Metrics",
         response_class=PlainTextResponse,
         responses=schemas.errors(401),
@@ -212,13 +230,14 @@ def router(service: Service, monitor: Monitor) -> APIRouter:
         body, content_type = monitor.scrape(service, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
-    @routes.get(
+    @app.get(
         "/v1/drift",
+        tags=TAGS,
         summary="Drift",
         response_model=DriftReport,
         responses=schemas.errors(401),
     )
-    async def drift() -> Response:
+    async def drift(_: Request) -> Response:
         """Return whether the pictures differ from those that each model is meant for.
 
         A signal has drifted when its `evidence` reaches `threshold`. Without drift, the probability
@@ -226,26 +245,25 @@ def router(service: Service, monitor: Monitor) -> APIRouter:
         """
         return JSONResponse(monitor.report(service))
 
-    @routes.post(
+    @app.post(
         "/v1/drift/reset",
+        tags=TAGS,
         summary="Restart drift detection",
         response_model=DriftReport,
         responses=schemas.errors(401, 404, 422),
+        openapi_extra={"parameters": _PARAMETERS},
     )
-    async def reset(
-        model: Annotated[str | None, Query(description="Name of a model; all by default.")] = None,
-        adopt: Annotated[
-            bool, Query(description="Make the pictures since the last restart the new baseline.")
-        ] = False,
-    ) -> Response:
+    async def reset(request: Request) -> Response:
         """Forget the pictures so far and their alarms.
 
         With `adopt`, the statistics of these pictures become the baseline until the server stops.
         """
-        monitor.reset(service, model, adopt=adopt)
+        asked = request.query_params
+        adopt = asked.get("adopt", "false")
+        if adopt not in ("true", "false"):
+            raise invalid("adopt must be true or false")
+        monitor.reset(service, asked.get("model"), adopt=adopt == "true")
         return JSONResponse(monitor.report(service))
-
-    return routes
 
 
 def _observations(readings: list[Reading]) -> Observations:
