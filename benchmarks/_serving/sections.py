@@ -166,6 +166,7 @@ def overload(setup: Setup) -> Figures:
         "capacity_per_s": round(capacity, 1),
         "offered_per_s": round(OVERLOAD * capacity, 1),
         "statuses": dict(total),
+        "left_out": sum(account.left_out for account in over),
         "accepted_per_s": round(len(accepted) / 20, 1),
         "accepted_p99_ms": _p99(accepted),
         "full_p99_ms": round(full.p99_ms, 2),

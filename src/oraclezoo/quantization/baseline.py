@@ -39,13 +39,16 @@ def with_baseline(
     if twin is None and track is None and learned_validation(model):
         raise UsageError("this model was trained on the validation images; pass a twin")
     images = np.asarray(dataset.split(SPLIT).images)
-    prediction = (twin or model).predict(images)
+    prediction = model.predict(images)
     probabilities = prediction.probabilities
-    temperature = model.card.calibration.temperature if model.card.calibration else 1.0
-    if twin is not None and twin.card.calibration is None:
-        probabilities = tempered(probabilities, temperature).astype(np.float32)
+    if twin is not None:
+        # the detector of unknown characters is never fitted on validation images
+        probabilities = twin.predict(images).probabilities
+        if twin.card.calibration is None and model.card.calibration is not None:
+            temperature = model.card.calibration.temperature
+            probabilities = tempered(probabilities, temperature).astype(np.float32)
     baseline = baseline_of(
-        Observations(images, probabilities, getattr(prediction, "unknown", None)),
+        Observations(images, probabilities, getattr(prediction, "unknown_score", None)),
         track_of(model, track),
         SPLIT,
         model.card.onnx.sha256,
