@@ -103,7 +103,7 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
     folder = arguments.models / name
     with tempfile.TemporaryDirectory(dir=arguments.models) as temporary:
         made = Path(temporary, name)
-        Model(small.module, card, small.onnx).save(made)
+        Model(small.module, card, small.onnx, detector=small.detector).save(made)
         shrink(made / WEIGHTS)
         (made / "README.md").write_text(readme(card.to_json(), recipe), encoding="utf-8")
         check(made, small, dataset)

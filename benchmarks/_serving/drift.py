@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,8 +53,8 @@ class Pool:
 
 def predictions(predictor: Predictor, images: npt.NDArray[np.uint8]) -> Observations:
     """Return what the server observes for prepared images."""
-    result: Any = predictor.predict(images)
-    return Observations(images, result.probabilities, getattr(result, "unknown_score", None))
+    result = predictor.predict(images)
+    return Observations(images, result.probabilities, result.unknown_score)
 
 
 def chosen(batch: Observations, rows: npt.NDArray[np.int64]) -> Observations:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from helpers.bands import SIZE, drawn, write_model
+from helpers.bands import CLASSES, SIZE, band_graph, drawn, write_model
 from oraclezoo.cli import cli
 from oraclezoo.imaging.prepare import prepare
 
@@ -254,3 +254,58 @@ def test_real_images_read_alike_from_files_of_any_kind(oracle_dir: Path, model: 
     turned = [prepare(255 - image, 28).gray for image in images]
     same = [np.array_equal(a, b) for a, b in zip(turned, images, strict=True)]
     assert np.mean(same) >= 0.99
+
+
+def test_several_characters_have_a_line_each(tmp_path: Path, model: str) -> None:
+    """In reading order, with number and box; a picture with one character has one line."""
+    page = np.full((300, 300), 240, np.uint8)
+    for x, y in ((40, 40), (200, 44), (40, 200)):
+        page[y : y + 60, x + 20 : x + 30] = page[y + 20 : y + 30, x : x + 60] = 10
+    Image.fromarray(page).save(tmp_path / "page.png")
+    Image.fromarray(drawn(1)).save(tmp_path / "one.png")
+    options = ("--several", "--model", model)
+    files = (tmp_path / "page.png", tmp_path / "one.png")
+    lines = run(*files, *options).stdout.splitlines()
+    assert [line.split(": ")[0].rsplit("/", 1)[1] for line in lines] == [
+        "page.png #1",
+        "page.png #2",
+        "page.png #3",
+        "one.png #1",
+    ]
+    done = run(*files, *options, "--order", "rows", "--json", "--show", tmp_path / "show")
+    rows = json.loads(done.stdout)["data"]["images"]
+    assert [(row["number"], row["box"]["x"], row["box"]["y"]) for row in rows[:3]] == [
+        (1, 40, 40),
+        (2, 200, 44),
+        (3, 40, 200),
+    ]
+    assert rows[3]["label"] == 1
+    assert len(list((tmp_path / "show").iterdir())) == 4
+    assert run(*files, *options, "--box", "0,0,9,9").exit_code == 2
+
+
+def test_a_picture_that_is_no_character_is_marked(tmp_path: Path) -> None:
+    """The line says so; the JSON has the score and, for the model, the threshold."""
+    torch = pytest.importorskip("torch")
+    from oraclezoo.onnx_export.detector import Detector
+    from oraclezoo.onnx_export.unknown import attach
+
+    torch.manual_seed(0)
+    content = attach(
+        band_graph().SerializeToString(), Detector(CLASSES), mean=0.2, std=0.3, card={}
+    )
+    Image.fromarray(drawn(1)).save(tmp_path / "one.png")
+    for threshold, flag in ((0.0, True), (1.0, False)):
+        entry = {"threshold": threshold, "file": "unknown.safetensors", "sha256": "0" * 64}
+        folder = write_model(tmp_path / f"model-{flag}", content, unknown=entry)
+        line = run(tmp_path / "one.png", "--model", folder).stdout
+        assert ("(not a character this model knows)" in line) == flag
+        data = json.loads(run(tmp_path / "one.png", "--model", folder, "--json").stdout)["data"]
+        assert data["model"]["unknown_threshold"] == threshold
+        assert data["images"][0]["unknown"] is flag
+        assert 0 < data["images"][0]["unknown_score"] < 1
+    plain = write_model(tmp_path / "plain")
+    data = json.loads(run(tmp_path / "one.png", "--model", plain, "--json").stdout)["data"]
+    assert data["images"][0]["unknown"] is data["images"][0]["unknown_score"] is None
+    wrong = write_model(tmp_path / "wrong", unknown=entry)
+    assert "the graph has none" in run(tmp_path / "one.png", "--model", wrong).stderr

@@ -39,7 +39,7 @@ def test_a_temperature_goes_into_card_torch_and_graph(
     """Both runtimes apply the temperature to the probabilities."""
     part = open_data(plain, oz.registry(), data_dir=tiny_idx).split("validation")
     before = plain.predict(part.images).probabilities
-    model = oz.calibrate(plain, data_dir=tiny_idx)
+    model = oz.calibrate(plain, data_dir=tiny_idx, unknown=False)
     entry = model.card.calibration
     assert entry is not None
     actual = model.predict(part.images).probabilities
@@ -65,13 +65,13 @@ def test_an_exported_model_is_calibrated_in_its_graph(
         model = oz.quantize(model, precision=precision, sensitivity="off", **options)
     part = open_data(plain, oz.registry(), data_dir=tiny_idx).split("validation")
     before = model.predict(part.images).probabilities
-    once = oz.calibrate(model, tmp_path / "out", data_dir=tiny_idx)
+    once = oz.calibrate(model, tmp_path / "out", data_dir=tiny_idx, unknown=False)
     assert once.card.calibration is not None
     light = oz.predictor(tmp_path / "out").predict(part.images)
     tolerance = 2e-2 if precision == "fp16" else 1e-3
     expected = tempered(before, once.card.calibration.temperature)
     assert np.allclose(light.probabilities, expected, atol=tolerance)
-    twice = oz.calibrate(tmp_path / "out", tmp_path / "out", data_dir=tiny_idx)
+    twice = oz.calibrate(tmp_path / "out", tmp_path / "out", data_dir=tiny_idx, unknown=False)
     assert twice.card.calibration is not None
     light = oz.predictor(tmp_path / "out").predict(part.images)
     expected = tempered(before, twice.card.calibration.temperature)
@@ -101,8 +101,8 @@ def test_a_model_that_learned_the_validation_images_is_refused(
         oz.calibrate(refit, data_dir=tiny_idx)
     unsure = oz.Model(plain.module, replace(plain.card, calibration=Calibration(3.0)))
     dataset = open_data(refit, oz.registry(), data_dir=tiny_idx)
-    alone = oz.calibrate(plain, data_dir=tiny_idx).card.calibration
-    paired = calibrated(refit, dataset, unsure).card.calibration
+    alone = oz.calibrate(plain, data_dir=tiny_idx, unknown=False).card.calibration
+    paired = calibrated(refit, dataset, unsure, unknown=False).card.calibration
     assert alone is not None
     assert paired is not None
     assert (alone.by_a_twin, paired.by_a_twin) == (False, True)
@@ -123,11 +123,11 @@ def test_the_command_prints_the_effect_and_export_names_it(
     )
     assert bare.exit_code == 0, bare.output
     assert f"are not calibrated: 'oraclezoo calibrate {out}'" in bare.stderr
-    done = runner.invoke(cli, ["calibrate", out, *data])
+    done = runner.invoke(cli, ["calibrate", out, "--no-unknown", *data])
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(f"{out}\ntemperature ")
     assert "expected calibration error 0." in done.stdout
-    again = runner.invoke(cli, ["calibrate", out, "--json", *data])
+    again = runner.invoke(cli, ["calibrate", out, "--no-unknown", "--json", *data])
     assert json.loads(again.stdout)["data"]["images"] > 0
     exported = runner.invoke(cli, ["export", out, "--no-timed", *data])
     assert exported.exit_code == 0, exported.output

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
 from oraclezoo.artifacts.build import build_backbone
-from oraclezoo.artifacts.model import GRAPH, WEIGHTS, Model
+from oraclezoo.artifacts.model import DETECTOR, GRAPH, WEIGHTS, Model
 from oraclezoo.artifacts.plugins import check_backbone
 from oraclezoo.card import Card
 from oraclezoo.codec import encode
@@ -21,6 +21,7 @@ from oraclezoo.compression.channels.plan import Plan
 from oraclezoo.compression.torch_form import Form
 from oraclezoo.documents import read_file
 from oraclezoo.errors import OracleZooError, ResultError
+from oraclezoo.onnx_export.detector import Detector
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.serving.listing import MODELS
 from oraclezoo.serving.names import locate
@@ -55,12 +56,13 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
         card = Card.load(path)
         state = _read_weights(path, card)
         graph, form = _read_graph(path, card), _read_form(card)
+        detector = _read_detector(path, card)
     except FileNotFoundError as error:
         raise ResultError(f"{path} is not a model folder: {error.filename} is missing") from error
     except (OSError, ValueError, SafetensorError) as error:
         raise ResultError(f"{path}: the model cannot be read ({error})") from error
     module = assemble(card, state, known, str(path)).module
-    model_with_files = Model(module, card, graph, form)
+    model_with_files = Model(module, card, graph, form, detector)
     if graph is not None:
         model_with_files.onnx_classifier(str(path / GRAPH))
     return model_with_files
@@ -86,6 +88,18 @@ def _read_form(card: Card) -> Form | None:
     if card.form is not None and card.onnx is not None:
         raise ValueError("its card has both an ONNX file and a form for PyTorch")
     return None if card.form is None else Form.from_json(card.form)
+
+
+def _read_detector(path: Path, card: Card) -> Detector | None:
+    """Return the detector of a card. Raises ValueError if its digest differs."""
+    if card.unknown is None:
+        return None
+    if card.unknown.file != DETECTOR:
+        raise ValueError(f"the weights of the detector must be in {DETECTOR}")
+    content = read_file(current(path, DETECTOR), MAX_BYTES)
+    if hashlib.sha256(content).hexdigest() != card.unknown.sha256:
+        raise ValueError(f"the SHA-256 of {DETECTOR} is not that in its card")
+    return Detector.from_bytes(content, len(card.classes))
 
 
 def _read_graph(path: Path, card: Card) -> bytes | None:

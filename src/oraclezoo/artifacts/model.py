@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import save
 from torch import nn
@@ -21,19 +22,21 @@ from torch import nn
 from oraclezoo.card import CARD, Card, OnnxEntry, WeightsEntry
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.compression.torch_form import Form, InSizes, compiled
+from oraclezoo.contracts import Images
 from oraclezoo.engine.evaluate import BATCH_SIZE, probabilities, with_views
 from oraclezoo.engine.images import Streamed
 from oraclezoo.errors import UsageError
 from oraclezoo.imaging.polarity import Polarity
 from oraclezoo.imaging.prepare import as_batch
+from oraclezoo.onnx_export.detector import Detector
 from oraclezoo.onnx_export.shipped import Tempered
-from oraclezoo.serving.prediction import Prediction
+from oraclezoo.serving.prediction import Outputs, Prediction
 from oraclezoo.storage import replace_files
 
 if TYPE_CHECKING:
     from oraclezoo.onnx_export.session import OnnxClassifier
 
-WEIGHTS, GRAPH = "model.safetensors", "model.onnx"
+WEIGHTS, GRAPH, DETECTOR = "model.safetensors", "model.onnx", "unknown.safetensors"
 """The files of a model's folder, besides its card."""
 
 CHUNK_BYTES = 1 << 26
@@ -51,6 +54,7 @@ class Model:
         card: Its card.
         onnx: Content of ``model.onnx``; without it the card's entry is dropped.
         form: Low-precision configuration in PyTorch; without it the card's entry is dropped.
+        detector: Detector of unknown characters; without it the card's entry is dropped.
     """
 
     def __init__(
@@ -59,10 +63,15 @@ class Model:
         card: Card,
         onnx: bytes | None = None,
         form: Form | None = None,
+        detector: Detector | None = None,
     ) -> None:
         self.module, self.onnx, self.form = module.eval(), onnx, form
+        self.detector = detector
         self.card = replace(
-            card, onnx=card.onnx if onnx else None, form=card.form if form else None
+            card,
+            onnx=card.onnx if onnx else None,
+            form=card.form if form else None,
+            unknown=card.unknown if detector else None,
         )
         self._session: OnnxClassifier | None = None
         self._running: dict[torch.device, nn.Module] = {}
@@ -129,12 +138,12 @@ class Model:
         steps = self.card.preprocessing
         array = as_batch(images, self.card.input.image_size, polarity, steps.smoothing)
         if self.onnx:
-            probs = self.onnx_classifier().probabilities(array)
-            return Prediction(probs.argmax(1).astype(np.int64), probs)
+            probs, scores = self.onnx_classifier().outputs(array)
+            return Prediction.of(Outputs(probs, scores), self.threshold)
         device = self._device
         if not len(array):
-            classes = len(self.classes)
-            return Prediction(np.zeros(0, np.int64), np.zeros((0, classes), np.float32))
+            probs = np.zeros((0, len(self.classes)), np.float32)
+            return Prediction.of(Outputs(probs, self._scores(array)), self.threshold)
         source: torch.Tensor | Streamed
         if isinstance(array, np.ndarray) and array.nbytes <= CHUNK_BYTES:
             source = torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
@@ -142,7 +151,22 @@ class Model:
             source = Streamed([array], device)
         predicted = probabilities(self._runner(), source, mean=steps.mean, std=steps.std)
         probs = predicted.cpu().numpy()
-        return Prediction(probs.argmax(1).astype(np.int64), probs)
+        return Prediction.of(Outputs(probs, self._scores(array)), self.threshold)
+
+    @property
+    def threshold(self) -> float | None:
+        """Score from which an image is unknown; None if the model has no detector."""
+        return None if self.card.unknown is None else self.card.unknown.threshold
+
+    def _scores(self, images: Images) -> npt.NDArray[np.float32] | None:
+        """Return the detector's scores for preprocessed images, on the CPU."""
+        if self.detector is None:
+            return None
+        rows = [np.zeros(0, np.float32)]
+        for start in range(0, len(images), BATCH_SIZE):
+            batch = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH_SIZE]))
+            rows.append(self.detector.scores(batch).numpy())
+        return np.concatenate(rows)
 
     def _runner(self) -> nn.Module:
         """Return the module that predicts in PyTorch; a low-precision module is built once."""
@@ -200,9 +224,13 @@ class Model:
         text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
         files = {WEIGHTS: weights, CARD: text.encode()}
         refuse_run(path)
-        replace_files(path, files | ({GRAPH: self.onnx} if self.onnx else {}))
-        if not self.onnx:
-            (path / GRAPH).unlink(missing_ok=True)
+        if self.onnx:
+            files[GRAPH] = self.onnx
+        if self.detector is not None:
+            files[DETECTOR] = self.detector.to_bytes()
+        replace_files(path, files)
+        for name in {GRAPH, DETECTOR} - files.keys():
+            (path / name).unlink(missing_ok=True)
         return path
 
     def with_onnx(
@@ -217,20 +245,24 @@ class Model:
         """Return a copy with an ONNX file; the other arguments describe it in the card."""
         digest = hashlib.sha256(content).hexdigest()
         entry = OnnxEntry(GRAPH, digest, precision, opset, input, versions)
-        return Model(self.module, replace(self.card, onnx=entry), content)
+        card = replace(self.card, onnx=entry)
+        return Model(self.module, card, content, detector=self.detector)
 
     def with_receipt(self, receipt: Receipt) -> Model:
         """Return a copy with one more receipt in its card."""
         card = replace(self.card, receipts=(*self.card.receipts, receipt))
-        return Model(self.module, card, self.onnx, self.form)
+        return Model(self.module, card, self.onnx, self.form, self.detector)
 
     def with_form(self, form: Form) -> Model:
         """Return a low-precision copy without an ONNX file, which would take precedence."""
-        return Model(self.module, replace(self.card, form=form.to_json()), form=form)
+        card = replace(self.card, form=form.to_json())
+        return Model(self.module, card, form=form, detector=self.detector)
 
     def as_float(self) -> Model:
         """Return the model in float32, for steps that change or export weights."""
-        return Model(self.module, self.card, self.onnx) if self.form else self
+        if not self.form:
+            return self
+        return Model(self.module, self.card, self.onnx, detector=self.detector)
 
 
 def refuse_run(folder: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from oraclezoo.artifacts.model import Model
-from oraclezoo.onnx_export import onnx_file
+from oraclezoo.card import Unknown
+from oraclezoo.onnx_export import onnx_file, unknown
+from oraclezoo.onnx_export.detector import Detector
 from oraclezoo.onnx_export.shipped import Shipped
 
 
@@ -49,9 +52,43 @@ def graph_of(model: Model, *, preprocess: bool = True, opset: int = onnx_file.OP
     Raises:
         UsageError: If the model cannot be exported.
     """
-    return onnx_file.to_onnx(
-        shipped(model, preprocess=preprocess),
-        **model.card.input.image,
-        card=model.card.metadata(),
-        opset=opset,
+    card, steps = model.card.metadata(), model.card.preprocessing
+    content = onnx_file.to_onnx(
+        shipped(model, preprocess=preprocess), **model.card.input.image, card=card, opset=opset
+    )
+    if model.detector is None:
+        return content
+    return unknown.attach(content, model.detector, mean=steps.mean, std=steps.std, card=card)
+
+
+def without_detector(model: Model) -> Model:
+    """Return a model without its detector of unknown characters, also in its ONNX file."""
+    bare = Model(model.module, model.card, model.onnx, model.form)
+    if model.onnx is None:
+        return bare
+    return _with_graph(bare, unknown.detach(model.onnx, bare.card.metadata()))
+
+
+def with_detector(model: Model, detector: Detector, entry: Unknown) -> Model:
+    """Return a model with a detector of unknown characters, also in its ONNX file."""
+    card = replace(model.card, unknown=entry)
+    detecting = Model(model.module, card, model.onnx, model.form, detector)
+    if model.onnx is None:
+        return detecting
+    steps = card.preprocessing
+    content = unknown.attach(
+        model.onnx, detector, mean=steps.mean, std=steps.std, card=card.metadata()
+    )
+    return _with_graph(detecting, content)
+
+
+def _with_graph(model: Model, content: bytes) -> Model:
+    entry = model.card.onnx
+    assert entry is not None
+    return model.with_onnx(
+        content,
+        precision=entry.precision,
+        opset=entry.opset,
+        input=entry.input,
+        versions=entry.versions,
     )

@@ -185,7 +185,7 @@ def compress_run(
                 model = _pruned(model, prune_only, pruned_inputs, registry, callbacks)
             entries = model.card.receipts[-1].options["fine_tuned"]
             fine_tuned = [decode(FineTuned, entry) for entry in entries]
-        model = Model(model.module, _with_recipe(model.card, recipe))
+        model = Model(model.module, _with_recipe(model.card, recipe), detector=model.detector)
         _check_stop(callbacks.should_stop, variant)
         model = export_model(model, None, Export(), measurement, registry, callbacks.progress)
         _check_stop(callbacks.should_stop, variant)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from oraclezoo.card.baseline import Baseline
 from oraclezoo.card.receipt import Receipt
+from oraclezoo.card.unknown import Unknown as Unknown
 from oraclezoo.codec import Document, decode, encode
 from oraclezoo.documents import read_json
 from oraclezoo.errors import ResultError, command_line
@@ -221,6 +222,7 @@ class Card:
     receipts: tuple[Receipt, ...]
     calibration: Calibration | None = None
     baseline: Baseline | None = None
+    unknown: Unknown | None = None
     plan: Document | None = None
     weights_file: WeightsEntry | None = None
     onnx: OnnxEntry | None = None
@@ -304,7 +306,16 @@ class Card:
         return entries
 
 
-_EXPORTED = ("classes", "glyphs", "synthetic", "input", "preprocessing", "calibration", "data")
+_EXPORTED = (
+    "classes",
+    "glyphs",
+    "synthetic",
+    "input",
+    "preprocessing",
+    "calibration",
+    "data",
+    "unknown",
+)
 
 
 def read_card(folder: str | Path) -> Card:

@@ -13,6 +13,12 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 @click.command("calibrate")
 @click.argument("model", type=click.Path(file_okay=False))
 @options.out("Output folder.  [default: MODEL; for a run, models/RUN_NAME]")
+@click.option(
+    "--unknown/--no-unknown",
+    default=True,
+    show_default=True,
+    help="Also fit the detector of unknown characters, which takes one to three minutes.",
+)
 @options.track
 @options.data_dir
 @json_option
@@ -22,13 +28,15 @@ def command(
     /,
     model: str,
     out: str | None,
+    unknown: bool,
     track: str | None,
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Calibrate the probabilities of MODEL (a model or run folder) by temperature scaling.
+    """Calibrate MODEL (a model or run folder): its probabilities, and what it does not know.
 
-    The temperature is fitted on validation images. Predicted classes and accuracy do not change.
+    Temperature scaling is fitted on validation images. A detector learns to distinguish the
+    training images from noise and from other characters. Predicted classes do not change.
     """
     from oraclezoo.codec import encode
     from oraclezoo.quantization.export import default_folder
@@ -37,12 +45,20 @@ def command(
     folder = out or default_folder(model)
     with stdout_to_stderr():
         done = calibrate(
-            model, folder, track=track, data_dir=data_dir, registry=app.registry, progress=say
+            model,
+            folder,
+            unknown=unknown,
+            track=track,
+            data_dir=data_dir,
+            registry=app.registry,
+            progress=say,
         )
     entry = done.card.calibration
     assert entry is not None
     if as_json:
-        emit_json("oraclezoo/calibrate/1", {"folder": str(folder), **encode(entry)})
+        detector = done.card.unknown and encode(done.card.unknown)
+        data = {"folder": str(folder), **encode(entry), "unknown": detector}
+        emit_json("oraclezoo/calibrate/1", data)
         return
     click.echo(
         f"{folder}\n"
@@ -51,3 +67,6 @@ def command(
         f"negative log-likelihood {entry.before['loss']:.3f} -> {entry.after['loss']:.3f} nats "
         f"({entry.folds}-fold cross-validation)"
     )
+    if done.card.unknown is not None:
+        kept = ", ".join(f"{100 * v:.1f}% of {k}" for k, v in done.card.unknown.kept.items())
+        click.echo(f"unknown from {done.card.unknown.threshold:.3f}; below it are {kept}")

@@ -15,6 +15,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 if TYPE_CHECKING:
     from oraclezoo.imaging.find import Box
     from oraclezoo.serving.predictor import Predictor
+    from oraclezoo.serving.reading import Reading
     from oraclezoo.serving.sources import Source
 
 
@@ -46,6 +47,25 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Write each image, with the box of its character, beside the model's input to DIR.",
 )
+@click.option(
+    "--explain",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the model's input for each image to DIR, with what mattered to the prediction in "
+    "red (occlusion sensitivity).",
+)
+@click.option(
+    "--several",
+    is_flag=True,
+    help="Read every separate character of an image, e.g. of a page or an inscription.",
+)
+@click.option(
+    "--order",
+    type=click.Choice(["columns", "rows"]),
+    default="columns",
+    show_default=True,
+    help="With --several: columns from right to left, or rows from left to right.",
+)
 @click.option("--demo", is_flag=True, help="Also read the sample image of the package.")
 @click.option(
     "--files-from",
@@ -65,6 +85,9 @@ def command(
     polarity: Any,
     box: Any,
     show: Path | None,
+    explain: Path | None,
+    several: bool,
+    order: Any,
     demo: bool,
     files_from: str | None,
     as_json: bool,
@@ -84,10 +107,14 @@ def command(
         raise click.UsageError("pass an image, a folder, or '-' for standard input")
     if "-" in images and files_from == "-":
         raise click.UsageError("standard input cannot be both an image and a list of paths")
+    if several and box is not None:
+        raise click.UsageError("--several finds the characters itself; it cannot use --box")
     predictor = _open(model, app)
-    settings = Preprocessing(polarity, box, show)
+    settings = Preprocessing(polarity, box, show, several=order if several else None)
     rows, unreadable = [], []
-    for reading in read(predictor, _sources(images, files_from), settings):
+    for position, reading in enumerate(read(predictor, _sources(images, files_from), settings), 1):
+        if explain is not None:
+            _explain(predictor, reading, explain, position)
         if reading.probabilities is None:
             say(f"oraclezoo: {_printable(reading.name)}: {reading.reason}")
             unreadable.append(unreadable_entry(reading))
@@ -99,6 +126,17 @@ def command(
         model_row = {"folder": str(predictor.folder), **model_entry(predictor)}
         emit_json(SCHEMA, {"model": model_row, "images": rows, "unreadable": unreadable})
     ctx.exit(1 if unreadable else 0)
+
+
+def _explain(predictor: Predictor, reading: Reading, folder: Path, position: int) -> None:
+    """Write the overlay of an image that was read; ``position`` counts the results."""
+    from oraclezoo.serving.explain import occlusion, write_overlay
+    from oraclezoo.serving.view import view_name
+
+    if reading.prepared is not None:
+        path = folder / view_name(position, reading.name)
+        gray = reading.prepared.gray
+        write_overlay(path, gray, occlusion(predictor, gray))
 
 
 def _open(model: str | None, app: App) -> Predictor:
@@ -139,7 +177,10 @@ def _line(row: dict[str, Any]) -> str:
         f"{each['glyph']} {each['name']} {100 * each['probability']:.1f}%".strip()
         for each in row["top"]
     )
-    return f"{_printable(row['file'])}: " + ", ".join([click.style(first, bold=True), *others])
+    classes = ", ".join([click.style(first, bold=True), *others])
+    note = " (not a character this model knows)" if row["unknown"] else ""
+    number = f" #{row['number']}" if "number" in row else ""
+    return f"{_printable(row['file'])}{number}: {classes}{note}"
 
 
 def _printable(name: str) -> str:

@@ -55,8 +55,8 @@ class Lettering:
         self._paths = [FONT]
         self._at = dict.fromkeys(wanted & COVERED, 0)
         self.missing = {c for c in wanted - COVERED if c.isprintable()}
-        for path in _installed() if self.missing else ():
-            characters = {c for c in self.missing if _draws(path, c)}
+        for path in installed() if self.missing else ():
+            characters = {c for c in self.missing if has(path, c)}
             if characters:
                 self._at |= dict.fromkeys(characters, len(self._paths))
                 self._paths.append(path)
@@ -87,7 +87,7 @@ class Lettering:
         self, draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, ink: int
     ) -> None:
         """Draw a text from ``place``, its left end and the middle of its line."""
-        ascent, descent = _font(FONT, size).getmetrics()
+        ascent, descent = font_at(FONT, size).getmetrics()
         x, baseline = float(place[0]), place[1] + (ascent - descent) / 2
         for font, run in self._runs(text, size):
             draw.text((x, baseline), run, ink, font, anchor="ls")
@@ -99,23 +99,24 @@ class Lettering:
         for c in text:
             own = at if run and (c == " " or unicodedata.combining(c)) else self._at.get(c, 0)
             if run and own != at:
-                yield _font(self._paths[at], size), run
+                yield font_at(self._paths[at], size), run
                 run = ""
             run, at = run + c, own
         if run:
-            yield _font(self._paths[at], size), run
+            yield font_at(self._paths[at], size), run
 
 
 @cache
-def _font(path: Path, size: int) -> ImageFont.FreeTypeFont:
+def font_at(path: Path, size: int) -> ImageFont.FreeTypeFont:
+    """Return a font at a size in pixels."""
     return ImageFont.truetype(path, size)
 
 
 @cache
-def _draws(path: Path, character: str) -> bool:
+def has(path: Path, character: str) -> bool:
     """Return whether a font has a character: it looks different from a missing one."""
     try:
-        font = _font(path, 32)
+        font = font_at(path, 32)
         shape, absent = font.getmask(character), font.getmask(_NOWHERE)
     except (OSError, ValueError):  # not a scalable font
         return False
@@ -123,7 +124,7 @@ def _draws(path: Path, character: str) -> bool:
 
 
 @cache
-def _installed() -> tuple[Path, ...]:
+def installed() -> tuple[Path, ...]:
     """Return the installed font files, preferred ones first."""
     found = {
         Path(folder) / name
@@ -138,7 +139,12 @@ def _installed() -> tuple[Path, ...]:
 def _rank(path: Path) -> tuple[int, bool, str]:
     stem = path.stem.lower()
     place = _PREFERRED.index(stem) if stem in _PREFERRED else len(_PREFERRED)
-    return place, any(style in stem for style in _STYLES), str(path)
+    return place, is_style(path), str(path)
+
+
+def is_style(path: Path) -> bool:
+    """Return whether a font file is a bold, italic or other variant of a regular one."""
+    return any(style in path.stem.lower() for style in _STYLES)
 
 
 def _folders() -> list[Path]:

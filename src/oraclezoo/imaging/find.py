@@ -52,11 +52,11 @@ _STROKES_ON_ROUGH = 0.55
 _SCAN_LEVEL, _SCAN_CONTRAST = 80, 100
 """Maximum lightness of a scan's background, and minimum contrast of its strokes."""
 
-_OUTLINE = 0.5
+OUTLINE = 0.5
 """Minimum fraction of its outline that a filled object covers."""
 _SOLID, _SOLID_PIXELS = 0.93, 56
 """Or: minimum sum of the fractions of outline and box, and minimum longer side in pixels."""
-_DENSE = 0.7
+DENSE = 0.7
 """Fraction of its box from which an object gets no margin."""
 _SHEET = 0.6
 """A sheet covers at least this share of its box."""
@@ -210,7 +210,7 @@ def _find_in(gray: Gray, part: Box, *, on_sheet: bool) -> Found | None:
     level = float(page.level[(top + bottom) // 2, (left + right) // 2])
     dark = is_dark_on_page(small[top:bottom, left:right], level)
     solid = page.spread > 0 and longest * factor >= _SOLID_PIXELS and outline + cover >= _SOLID
-    filled = outline >= _OUTLINE or solid
+    filled = outline >= OUTLINE or solid
     sheet = None
     if cover > _SHEET and not page.ruled:
         sheet = _sheet(small, page, edges, level)
@@ -229,7 +229,7 @@ def _find_in(gray: Gray, part: Box, *, on_sheet: bool) -> Found | None:
         min(bottom, part.height) - top,
     )
     surface = None if sheet else Surface(page.tone, page.spread, part, factor)
-    return Found(box, dark, not filled and cover < _DENSE, surface)
+    return Found(box, dark, not filled and cover < DENSE, surface)
 
 
 def _object(gray: Gray) -> tuple[Page, Edges] | None:

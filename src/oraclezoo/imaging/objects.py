@@ -15,7 +15,7 @@ _SPECK = 0.04
 """A part smaller than this share of the largest part is a speck."""
 _AROUND = 0.1
 """Largest share of the page outside the object that may differ from it."""
-_WHOLE = 0.8
+WHOLE = 0.8
 """A part whose box has more than this share of the image's area is around the page."""
 _LONG = 0.95
 _THIN = 0.15
@@ -35,10 +35,10 @@ def find_object(gray: Gray, page: Page) -> Edges | None:
     parts = components(page.differs)
     if not len(parts.area):
         return None
-    lids = _lids(parts, gray.shape)
+    lids = find_lids(parts, gray.shape)
     left, top, right, bottom = parts.box.T
     boxes = (right - left) * (bottom - top)
-    around = ~lids & (boxes > _WHOLE * gray.size)
+    around = ~lids & (boxes > WHOLE * gray.size)
     inside = ~lids & ~around
     if not inside.any():
         return None
@@ -52,7 +52,8 @@ def find_object(gray: Gray, page: Page) -> Edges | None:
     return edges
 
 
-def _lids(parts: Components, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def find_lids(parts: Components, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Return which parts of an image ``(H, W)`` are lids, bool ``(K,)``."""
     height, width = shape
     at = (parts.box == np.array([0, 0, width, height])).T
     long = np.array([[width], [height]]) * _LONG < (parts.box[:, 2:] - parts.box[:, :2]).T

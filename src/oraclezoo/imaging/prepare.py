@@ -28,12 +28,16 @@ from oraclezoo.imaging.cutting import cut, frame_width, is_one_bit, soften
 from oraclezoo.imaging.decode import MAX_FILE_BYTES, TOO_LARGE, read_image, to_gray, upright
 from oraclezoo.imaging.find import Box, Found, find, find_at, moved
 from oraclezoo.imaging.polarity import Gray, Polarity, is_dark_on_light
+from oraclezoo.imaging.several import Order, find_several
 
 BLANK = "the image is blank"
 """Beginning of the reason why an image without a character cannot be read."""
 
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 """A file name, the bytes of a file, a Pillow image, or uint8 ``(H, W)`` or ``(H, W, 3 or 4)``."""
+
+
+Source = bytes | Image.Image | npt.NDArray[np.uint8]
 
 
 class Prepared(NamedTuple):
@@ -78,11 +82,54 @@ def prepare(
     >>> image.shape, image.dtype, inverted
     ((28, 28), dtype('uint8'), True)
     """
+    source, gray = _opened(picture, max_pixels)
+    return _finished(source, gray, _found(gray, size, box), size, polarity, smoothing)
+
+
+def prepare_several(
+    picture: Picture,
+    size: int,
+    polarity: Polarity = "auto",
+    smoothing: float = SMOOTH,
+    order: Order = "columns",
+    max_pixels: int | None = None,
+) -> list[Prepared]:
+    """Convert each separate character of a picture to a model's input, in reading order.
+
+    Args:
+        picture: As in :func:`prepare`, as are ``size``, ``polarity``, ``smoothing`` and
+            ``max_pixels``.
+        order: ``columns`` reads columns from right to left, each from top to bottom, as in oracle
+            bone inscriptions; ``rows`` reads rows from top to bottom, each from left to right.
+
+    Returns:
+        One input per character; a picture with one character gives that of :func:`prepare`.
+
+    Raises:
+        DataError: As in :func:`prepare`.
+        UsageError: An array is not an image, or the order is unknown.
+    """
+    source, gray = _opened(picture, max_pixels)
+    frame = frame_width(gray)
+    height, width = gray.shape
+    found = find_several(gray[frame : height - frame, frame : width - frame], size, order)
+    every = [moved(each, frame) for each in found] or [_found(gray, size, None)]
+    return [_finished(source, gray, each, size, polarity, smoothing) for each in every]
+
+
+def _opened(picture: Picture, max_pixels: int | None) -> tuple[Source, Gray]:
+    """Return a picture and its gray values. Raises DataError, UsageError."""
     source = read_bytes(picture) if isinstance(picture, (str, Path)) else picture
     gray = to_gray(_open(source, max_pixels))
     if gray.min() == gray.max():
         raise DataError(f"{BLANK}: every pixel has the same gray value")
-    found = _found(gray, size, box)
+    return source, gray
+
+
+def _finished(
+    source: Source, gray: Gray, found: Found, size: int, polarity: Polarity, smoothing: float
+) -> Prepared:
+    """Cut out a character and scale it to the size of the model's input."""
     if polarity == "auto":
         inverted = found.dark_on_light
     else:

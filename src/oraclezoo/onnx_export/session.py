@@ -82,6 +82,9 @@ class OnnxClassifier:
             ("images", "tensor(float)", [1, size, size]),
             ("logits", "tensor(float)", [classes]),
         ]
+        self.detects = signature[2:] == [("unknown", "tensor(float)", [])]
+        if self.detects:
+            del signature[2:]
         if signature not in (preprocessed, bare):
             raise ResultError(
                 f"{where} has inputs and outputs {signature}; for {size}x{size} images and "
@@ -95,11 +98,21 @@ class OnnxClassifier:
         Raises ResultError if the graph fails, or if its output is not a probability distribution
         for each image.
         """
+        return self.outputs(images)[0]
+
+    def outputs(
+        self, images: npt.NDArray[np.uint8] | Images
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """Return class probabilities, and the scores ``(N,)`` of the graph's detector, if any.
+
+        Raises ResultError as :meth:`probabilities`, and if a score is not in [0, 1].
+        """
         rows = [np.zeros((0, self.classes), np.float32)]
+        scores = [np.zeros(0, np.float32)]
         for start in range(0, len(images), BATCH_SIZE):
             batch = images[start : start + BATCH_SIZE]
             try:
-                (output,) = self.session.run(None, self.feed(batch))
+                output, *detected = self.session.run(None, self.feed(batch))
             except _UNREADABLE as error:
                 reason = " ".join(str(error).split())[:200]
                 raise ResultError(f"{self.where} failed in ONNX Runtime: {reason}") from error
@@ -111,7 +124,10 @@ class OnnxClassifier:
             ):
                 raise ResultError(f"{self.where}: the model's outputs are not probabilities")
             rows.append(row)
-        return np.concatenate(rows)
+            if self.detects and not ((detected[0] >= 0) & (detected[0] <= 1)).all():
+                raise ResultError(f"{self.where}: the scores of unknown are not in 0 to 1")
+            scores += detected
+        return np.concatenate(rows), np.concatenate(scores) if self.detects else None
 
     def feed(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
         """Return the graph's input for a batch of uint8 images ``(N, H, W)``."""

@@ -167,7 +167,7 @@ def prune_model(
     pruning, tuning, measurement = options.pruning, options.tuning, options.measurement
     check_epochs(tuning, pruning.steps)
     opened = open_model(model, registry)
-    before = Model(copy.deepcopy(opened.module).to("cpu"), opened.card)
+    before = Model(copy.deepcopy(opened.module).to("cpu"), opened.card, detector=opened.detector)
     undeclared = check_prunable(before, registry)
     dataset = open_data(
         before,
@@ -203,6 +203,9 @@ def prune_model(
         after, report = steps.run()
         if own_recipe is not None:
             after = Model(after.module, replace(after.card, recipe=own_recipe.to_dict()))
+        if opened.detector is not None:  # it does not use the pruned weights
+            card = replace(after.card, unknown=opened.card.unknown)
+            after = Model(after.module, card, detector=opened.detector)
         step = Step("prune", before, after, report)
         receipt = prove(step, dataset, measurement, callbacks.progress)
         receipt = receipt.with_notes(first=tuple(_notes(receipt, undeclared)))

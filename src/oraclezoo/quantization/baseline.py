@@ -48,10 +48,11 @@ def with_baseline(
             temperature = model.card.calibration.temperature
             probabilities = tempered(probabilities, temperature).astype(np.float32)
     baseline = baseline_of(
-        Observations(images, probabilities, getattr(prediction, "unknown_score", None)),
+        Observations(images, probabilities, prediction.unknown_score),
         track_of(model, track),
         SPLIT,
         model.card.onnx.sha256,
         by_a_twin=twin is not None,
     )
-    return Model(model.module, replace(model.card, baseline=baseline), model.onnx, model.form)
+    card = replace(model.card, baseline=baseline)
+    return Model(model.module, card, model.onnx, model.form, model.detector)

@@ -107,7 +107,7 @@ def export_model(
     opened = open_model(model, registry)
     if out is not None and opened.precision != "fp32" and _same_folder(model, out):
         raise UsageError(f"{out} has a quantized model ({opened.precision}): choose another folder")
-    bare = Model(opened.module, opened.card).to("cpu")
+    bare = Model(opened.module, opened.card, detector=opened.detector).to("cpu")
     dataset = open_data(
         bare, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )

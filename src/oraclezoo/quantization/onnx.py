@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnx
 
 from oraclezoo.artifacts.model import Model
+from oraclezoo.artifacts.onnx import with_detector, without_detector
 from oraclezoo.artifacts.resolve import open_data, open_model
 from oraclezoo.artifacts.run import Run, writing_model
 from oraclezoo.choices import AUTO, BACKENDS, CALIBRATIONS
@@ -161,14 +162,17 @@ def quantize_onnx(
     dataset = open_data(
         opened, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
+    bare = without_detector(opened)  # the detector of unknown characters stays in float
     report: Fp16Report | Int8Report
     if options.precision == "fp16":
-        assert opened.onnx is not None
-        graph, report = rounding.to_fp16(opened.onnx), Fp16Report()
+        assert bare.onnx is not None
+        graph, report = rounding.to_fp16(bare.onnx), Fp16Report()
     else:
-        report = _to_int8(opened, dataset, options.int8, progress)
+        report = _to_int8(bare, dataset, options.int8, progress)
         graph = report.chosen.model
-    quantized = _with_graph(opened, graph, options.precision)
+    quantized = _with_graph(bare, graph, options.precision)
+    if opened.detector is not None and opened.card.unknown is not None:
+        quantized = with_detector(quantized, opened.detector, opened.card.unknown)
     step = Step("quantize", opened, quantized, report)
     receipt = prove(step, dataset, measurement, progress)
     receipt = receipt.with_notes(last=tuple(_notes(report)))

@@ -1,4 +1,4 @@
-"""Temperature calibration of a model on validation images."""
+"""Calibration of a model on validation images: temperature and detector of unknown characters."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from oraclezoo.measure.temperature import fit_temperature, mean_loss, tempered
 from oraclezoo.onnx_export.tempering import divide_logits
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.quantization.baseline import with_baseline
+from oraclezoo.quantization.unknown import detecting
 from oraclezoo.ranking.calibration import expected_error
 
 FOLDS = 5
@@ -31,22 +32,28 @@ def calibrate(
     model: Source,
     out: str | Path | None = None,
     *,
+    unknown: bool = True,
     track: str | None = None,
     data_dir: str | Path | None = None,
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Calibrate a model's probabilities by temperature scaling; its labels do not change.
+    """Calibrate a model's probabilities, and fit its detector of unknown characters.
+
+    Its labels do not change.
 
     The temperature that minimizes the negative log-likelihood of the validation images divides the
     logits (Guo et al., "On calibration of modern neural networks", ICML 2017). It is stored in the
-    card and, if the model has an ONNX file, in its graph. A model with an ONNX file also gets a
+    card and, if the model has an ONNX file, in its graph. So is the detector, a small CNN that
+    distinguishes the training images from foreign pictures
+    (:func:`oraclezoo.quantization.unknown.detecting`). A model with an ONNX file also gets a
     baseline for drift detection while it is served (:mod:`oraclezoo.watching.drift`).
 
     Args:
         model: A model, a run, the folder of either, or a model's name. A calibrated model is
             calibrated again.
         out: Folder to write the model to.
+        unknown: Whether to fit the detector, which takes one to three minutes.
         track: Data set; by default the model's training data set.
         data_dir: Folder of the data set's files.
         registry: Registry of components; by default one with all installed plugins.
@@ -54,7 +61,8 @@ def calibrate(
 
     Returns:
         The calibrated model. ``card.calibration`` has its loss and expected calibration error
-        before and after, both on images that were not used to fit the temperature.
+        before and after, both on images that were not used to fit the temperature;
+        ``card.unknown`` has the detector's threshold and the fraction of pictures that it keeps.
 
     Raises:
         UsageError: The model was trained on the validation images, or there are too few.
@@ -64,13 +72,15 @@ def calibrate(
         >>> model.card.calibration.after["ece"]  # doctest: +SKIP
         0.021
     """
-    return _calibrate(model, out, track, data_dir, registry or build_registry(), progress)
+    known = registry or build_registry()
+    return _calibrate(model, out, unknown, track, data_dir, known, progress)
 
 
 @writing_model
 def _calibrate(
     model: Source,
     out: str | Path | None,
+    unknown: bool,
     track: str | None,
     data_dir: str | Path | None,
     registry: Registry,
@@ -86,6 +96,8 @@ def _calibrate(
     part = dataset.split("validation")
     entry = fitted(opened.predict(part.images).probabilities, np.asarray(part.labels))
     calibrated = _scaled(opened, entry)
+    if unknown:
+        calibrated = detecting(calibrated, dataset, progress)
     if calibrated.onnx is not None:
         calibrated = with_baseline(calibrated, dataset, track=track)
     if out is not None:
@@ -98,7 +110,7 @@ def _scaled(model: Model, entry: Calibration) -> Model:
     earlier = model.card.calibration
     whole = entry.temperature * (1.0 if earlier is None else earlier.temperature)
     card = replace(model.card, calibration=replace(entry, temperature=whole))
-    scaled = Model(model.module, card, model.onnx, model.form)
+    scaled = Model(model.module, card, model.onnx, model.form, model.detector)
     if model.onnx is None or card.onnx is None:
         return scaled
     content = divide_logits(model.onnx, entry.temperature, card.metadata())
@@ -111,13 +123,24 @@ def _scaled(model: Model, entry: Calibration) -> Model:
     )
 
 
-def calibrated(model: Model, dataset: Dataset, twin: Model) -> Model:
+def calibrated(
+    model: Model,
+    dataset: Dataset,
+    twin: Model,
+    *,
+    unknown: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> Model:
     """Calibrate a model that was trained on the validation images, using a twin that was not.
+
+    The detector of unknown characters needs no twin: it is trained on the training images only.
 
     Args:
         model: The model, without an ONNX file and not calibrated.
         dataset: Its data set.
         twin: A model trained in the same way on the training images only.
+        unknown: Whether to fit the detector.
+        progress: Called with lines of text.
 
     Raises:
         UsageError: The model has an ONNX file or is calibrated.
@@ -127,7 +150,8 @@ def calibrated(model: Model, dataset: Dataset, twin: Model) -> Model:
         raise UsageError("this model has an ONNX file or is calibrated; calibrate the original")
     part = dataset.split("validation")
     entry = fitted(twin.predict(part.images).probabilities, np.asarray(part.labels))
-    return _scaled(model, replace(entry, by_a_twin=True))
+    scaled = _scaled(model, replace(entry, by_a_twin=True))
+    return detecting(scaled, dataset, progress) if unknown else scaled
 
 
 def fitted(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Calibration:

@@ -43,9 +43,13 @@ def quantize_torch(
     device = pick(target.device)
     form = Form.make(target.precision, target.compile, device)
     opened = open_model(model, registry)
-    before = Model(copy.deepcopy(opened.module).to("cpu"), opened.card)  # float, without a graph
+    before = Model(
+        copy.deepcopy(opened.module).to("cpu"), opened.card, detector=opened.detector
+    )  # float, without a graph
     extra = {key: value for key, value in before.card.extra.items() if key not in PUBLISHED}
-    after = Model(before.module, replace(before.card, extra=extra)).with_form(form)
+    after = Model(
+        before.module, replace(before.card, extra=extra), detector=before.detector
+    ).with_form(form)
     dataset = open_data(
         before, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )

@@ -159,7 +159,9 @@ def compress_model(
         raise UsageError(
             f"this model is already {opened.precision}: compress the float model instead"
         )
-    bare = Model(copy.deepcopy(opened.module).to("cpu"), opened.card, opened.onnx)
+    bare = Model(
+        copy.deepcopy(opened.module).to("cpu"), opened.card, opened.onnx, detector=opened.detector
+    )
     unprunable = _unprunable(bare, registry)
     measurement = options.measurement
     dataset = open_data(

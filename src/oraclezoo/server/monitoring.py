@@ -125,7 +125,7 @@ class Monitor(Observer):
         ):
             metrics.count(m.PREDICTIONS, model, names[label])
             metrics.observe(m.CONFIDENCES, confidence, model)
-        unknown = sum(bool(getattr(reading, "unknown", False)) for reading in read)
+        unknown = sum(bool(reading.unknown) for reading in read)
         inverted = sum(
             reading.prepared is not None and reading.prepared.inverted for reading in read
         )
@@ -273,6 +273,6 @@ def _observations(readings: list[Reading]) -> Observations:
         assert reading.probabilities is not None
         grays.append(reading.prepared.gray)
         probabilities.append(reading.probabilities)
-        scores.append(getattr(reading, "unknown_score", None))
+        scores.append(reading.unknown_score)
     unknown = None if None in scores else np.asarray(scores, np.float32)
     return Observations(np.stack(grays), np.stack(probabilities), unknown)

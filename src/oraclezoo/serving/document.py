@@ -16,11 +16,15 @@ def model_entry(predictor: Predictor) -> dict[str, Any]:
     return {
         "onnx_sha256": predictor.card.onnx and predictor.card.onnx.sha256,
         "calibrated": predictor.card.calibration is not None,
+        "unknown_threshold": predictor.threshold,
     }
 
 
 def image_entry(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any]:
-    """Return the entry of an image that was read: its best class and the ``top`` classes."""
+    """Return the entry of an image that was read: its best class and the ``top`` classes.
+
+    The entry of one of several characters has its ``number``.
+    """
     assert reading.probabilities is not None
     assert reading.prepared is not None
     classes = [
@@ -32,9 +36,13 @@ def image_entry(predictor: Predictor, reading: Reading, top: int) -> dict[str, A
         }
         for label in reading.top(top)
     ]
+    number = {} if reading.number is None else {"number": reading.number}
     return {
         "file": reading.name,
+        **number,
         **classes[0],
+        "unknown": reading.unknown,
+        "unknown_score": reading.unknown_score,
         "inverted": reading.prepared.inverted,
         "box": reading.prepared.box._asdict(),
         "top": classes,

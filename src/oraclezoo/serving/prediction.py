@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 
-class Prediction(NamedTuple):
-    """Labels int64 ``(N,)`` and class probabilities float32 ``(N, C)``."""
+class Outputs(NamedTuple):
+    """Class probabilities float32 ``(N, C)``, and scores float32 ``(N,)`` of unknown characters.
+
+    ``unknown`` is None if the model has no detector.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    unknown: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Prediction for a batch of images; unpacks to ``labels, probabilities``.
+
+    Attributes:
+        labels: int64 ``(N,)``.
+        probabilities: float32 ``(N, C)``.
+        unknown_score: float32 ``(N,)`` in [0, 1], higher for pictures that show none of the model's
+            characters; None if the model has no detector.
+        unknown: Whether the score reaches the threshold in the model card, bool ``(N,)``, or None.
+    """
 
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
+    unknown_score: npt.NDArray[np.float32] | None = None
+    unknown: npt.NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(cls, outputs: Outputs, threshold: float | None) -> Prediction:
+        """Return the prediction of a model's outputs; ``threshold`` is that in its card."""
+        labels = outputs.probabilities.argmax(1).astype(np.int64)
+        scores = outputs.unknown
+        if scores is None or threshold is None:
+            return cls(labels, outputs.probabilities)
+        return cls(labels, outputs.probabilities, scores, scores >= np.float32(threshold))
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        yield self.labels
+        yield self.probabilities

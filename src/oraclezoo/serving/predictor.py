@@ -13,10 +13,12 @@ from oraclezoo.card import Card
 from oraclezoo.contracts import Images
 from oraclezoo.documents import read_file
 from oraclezoo.errors import ResultError
+from oraclezoo.imaging.find import Box
 from oraclezoo.imaging.polarity import Polarity
-from oraclezoo.imaging.prepare import as_batch
+from oraclezoo.imaging.prepare import Picture, as_batch, prepare_several
+from oraclezoo.imaging.several import Order
 from oraclezoo.onnx_export.session import OnnxClassifier
-from oraclezoo.serving.prediction import Prediction
+from oraclezoo.serving.prediction import Outputs, Prediction
 from oraclezoo.storage import current
 
 MAX_BYTES = 1 << 30
@@ -50,6 +52,8 @@ class Predictor:
             threads=threads,
             where=str(path),
         )
+        if card.unknown is not None and not self._net.detects:
+            raise ResultError(f"{path}: the card has a detector (unknown), but the graph has none")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -64,6 +68,9 @@ class Predictor:
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
         """Classify images; the probabilities are calibrated if the model card has ``calibration``.
 
+        The prediction says which images show none of the model's characters, if the card has
+        ``unknown``.
+
         Args:
             images: uint8 ``(N, S, S)`` of the model's input size counts as preprocessed (light
                 strokes on black). Otherwise a picture or an iterable of pictures: file names, the
@@ -71,7 +78,7 @@ class Predictor:
             polarity: ``auto`` detects the polarity of each picture.
 
         Returns:
-            Labels int64 ``(N,)`` and probabilities float32 ``(N, C)``.
+            Labels int64 ``(N,)``, probabilities float32 ``(N, C)``, and ``unknown`` bool ``(N,)``.
 
         Raises:
             DataError: A picture cannot be read.
@@ -79,8 +86,48 @@ class Predictor:
         """
         size, steps = self.card.input.image_size, self.card.preprocessing
         batch = as_batch(images, size, polarity, steps.smoothing)
-        probabilities = self.probabilities(batch)
-        return Prediction(probabilities.argmax(1).astype(np.int64), probabilities)
+        return Prediction.of(self.outputs(batch), self.threshold)
+
+    def predict_several(
+        self, picture: Picture, *, order: Order = "columns", polarity: Polarity = "auto"
+    ) -> tuple[Prediction, list[Box]]:
+        """Classify each separate character of a picture, e.g. of an inscription.
+
+        Args:
+            picture: A file name, the bytes of a file, a Pillow image or uint8 ``(H, W)`` or ``(H,
+                W, 3 or 4)``.
+            order: ``columns``, from right to left and each from top to bottom, or ``rows``, from
+                top to bottom and each from left to right.
+            polarity: As for :meth:`predict`.
+
+        Returns:
+            The prediction for the N characters in reading order, and their boxes in pixels of the
+            upright picture.
+
+        Raises:
+            DataError: The picture cannot be read.
+            UsageError: ``picture`` is not an accepted input, or the order is unknown.
+
+        Example:
+            >>> prediction, boxes = predictor.predict_several("page.png")  # doctest: +SKIP
+        """
+        size, steps = self.card.input.image_size, self.card.preprocessing
+        every = prepare_several(picture, size, polarity, steps.smoothing, order)
+        prediction = Prediction.of(self.outputs(np.stack([p.gray for p in every])), self.threshold)
+        return prediction, [each.box for each in every]
+
+    @property
+    def threshold(self) -> float | None:
+        """Score from which an image is unknown; None if the model has no detector."""
+        return None if self.card.unknown is None else self.card.unknown.threshold
+
+    def outputs(self, images: Images) -> Outputs:
+        """Return probabilities and scores of preprocessed images uint8 ``(N, S, S)``.
+
+        Raises ResultError if the model's outputs are not probability distributions.
+        """
+        probabilities, scores = self._net.outputs(images)
+        return Outputs(probabilities, None if self.threshold is None else scores)
 
     def probabilities(self, images: Images) -> npt.NDArray[np.float32]:
         """Return class probabilities float32 ``(N, C)`` of preprocessed images uint8 ``(N, S, S)``.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,10 @@ import numpy.typing as npt
 from oraclezoo.card import Card
 from oraclezoo.errors import DataError, UsageError
 from oraclezoo.imaging.find import Box
-from oraclezoo.imaging.polarity import Polarity
-from oraclezoo.imaging.prepare import Prepared, prepare
+from oraclezoo.imaging.polarity import Gray, Polarity
+from oraclezoo.imaging.prepare import Prepared, prepare, prepare_several
+from oraclezoo.imaging.several import Order
+from oraclezoo.serving.prediction import Prediction
 from oraclezoo.serving.predictor import Predictor
 from oraclezoo.serving.sources import Source
 from oraclezoo.serving.view import view_name, write_view
@@ -31,13 +34,19 @@ class Reading:
     """Result for one image.
 
     ``probabilities`` is float32 ``(C,)``, or None with a ``reason``; ``prepared`` is what the model
-    saw, and where it was in the image.
+    saw, and where it was in the image. ``unknown`` says whether it shows none of the model's
+    characters, because ``unknown_score`` reaches the threshold in the card; both are None for a
+    model without a detector. ``number`` counts the characters of an image from 1, in reading order,
+    if several were to be read.
     """
 
     name: str
     probabilities: npt.NDArray[np.float32] | None
     prepared: Prepared | None = None
     reason: str = ""
+    unknown: bool | None = None
+    unknown_score: float | None = None
+    number: int | None = None
 
     def top(self, number: int) -> list[int]:
         """Return the labels with the highest probabilities, highest first."""
@@ -51,14 +60,16 @@ class Preprocessing:
     """How images are read.
 
     ``polarity`` and ``box`` override what is found in each image. ``show`` is a folder for pictures
-    of what the model sees. Images with more than ``max_pixels`` (64 million by
-    default) are refused.
+    of what the model sees. Images with more than ``max_pixels`` (64 million by default) are
+    refused. ``several`` is the order in which to read the separate characters of an image, each as
+    a :class:`Reading`; None reads one character.
     """
 
     polarity: Polarity = "auto"
     box: Box | None = None
     show: Path | None = None
     max_pixels: int | None = None
+    several: Order | None = None
 
 
 def read(
@@ -76,8 +87,61 @@ def read(
 def _read(
     predictor: Predictor, batch: list[tuple[int, Source]], settings: Preprocessing
 ) -> Iterator[Reading]:
-    outcomes = [prepared_or_reason(*pair, predictor.card, settings) for pair in batch]
-    yield from classify(predictor, [source.name for _, source in batch], outcomes)
+    for group in _outcomes(predictor, batch, settings):
+        readings = classify(predictor, [each.name for each in group], [e.outcome for e in group])
+        for each, reading in zip(group, readings, strict=True):
+            yield replace(reading, number=each.number)
+
+
+class _Outcome(NamedTuple):
+    """A character of an image or the reason why the image cannot be read, and its number in it."""
+
+    name: str
+    outcome: Prepared | str
+    number: int | None
+
+
+def _outcomes(
+    predictor: Predictor, batch: list[tuple[int, Source]], settings: Preprocessing
+) -> Iterator[list[_Outcome]]:
+    """Yield the outcomes of a batch of images, at most about ``BATCH`` at a time."""
+    outcomes: list[_Outcome] = []
+    for number, source in batch:
+        if settings.several is None:
+            one = prepared_or_reason(number, source, predictor.card, settings)
+            outcomes.append(_Outcome(source.name, one, None))
+            continue
+        every = _several_or_reason(number, source, predictor.card, settings, settings.several)
+        if isinstance(every, str):
+            outcomes.append(_Outcome(source.name, every, None))
+        else:
+            outcomes += [_Outcome(source.name, each, i) for i, each in enumerate(every, 1)]
+        if len(outcomes) >= BATCH:
+            yield outcomes
+            outcomes = []
+    if outcomes:
+        yield outcomes
+
+
+def _several_or_reason(
+    number: int, source: Source, card: Card, settings: Preprocessing, order: Order
+) -> list[Prepared] | str:
+    """Return the characters of an image, preprocessed, or the reason why it cannot be read."""
+    steps = card.preprocessing.smoothing
+    try:
+        data = source.read()
+        every = prepare_several(
+            data, card.input.image_size, settings.polarity, steps, order, settings.max_pixels
+        )
+        if settings.show is not None:
+            for i, each in enumerate(every, 1):
+                path = settings.show / view_name(number, source.name)
+                write_view(path.with_stem(f"{path.stem}-{i}"), data, each)
+    except DataError as error:
+        return str(error)
+    except MemoryError:
+        return "not enough memory to read the image"
+    return every
 
 
 def classify(
@@ -94,13 +158,24 @@ def classify(
         ResultError: The model's outputs are not probability distributions.
     """
     grays = [outcome.gray for outcome in outcomes if isinstance(outcome, Prepared)]
-    probabilities = iter(predictor.probabilities(np.stack(grays)) if grays else ())
+    readings = _readings(predictor, np.stack(grays)) if grays else iter(())
     return [
-        Reading(name, next(probabilities), outcome)
+        replace(next(readings), name=name, prepared=outcome)
         if isinstance(outcome, Prepared)
         else Reading(name, None, reason=outcome)
         for name, outcome in zip(names, outcomes, strict=True)
     ]
+
+
+def _readings(predictor: Predictor, images: Gray) -> Iterator[Reading]:
+    """Yield a nameless reading for each preprocessed image."""
+    done = Prediction.of(predictor.outputs(images), predictor.threshold)
+    for row, probabilities in enumerate(done.probabilities):
+        if done.unknown is None or done.unknown_score is None:
+            yield Reading("", probabilities)
+        else:
+            flag, score = bool(done.unknown[row]), float(done.unknown_score[row])
+            yield Reading("", probabilities, unknown=flag, unknown_score=score)
 
 
 def prepared_or_reason(
