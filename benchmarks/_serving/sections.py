@@ -65,7 +65,11 @@ def throughput(setup: Setup, rivals: Rivals, *, pinned: bool) -> Figures:
 
     Pinned, wrk has one core and the servers another; otherwise all share both.
     """
-    servers = [ours(setup.model), ours(setup.model, name="oraclezoo, form", body=FORM)]
+    threads = 1 if pinned else None
+    servers = [
+        ours(setup.model, threads=threads),
+        ours(setup.model, name="oraclezoo, form", body=FORM, threads=threads),
+    ]
     for python, make in ((rivals.bentoml, bentoml), (rivals.litserve, litserve)):
         if python is not None:
             servers += [make(python, setup.onnx, batching=batching) for batching in (False, True)]

@@ -59,12 +59,15 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def ours(model: str, *options: str, name: str = "oraclezoo", body: Body = RAW) -> Server:
-    """Return our server with one thread, which is what one core runs."""
+def ours(
+    model: str, *, name: str = "oraclezoo", body: Body = RAW, threads: int | None = 1
+) -> Server:
+    """Return our server; ``threads`` is None for its default, one per core."""
+    options = [] if threads is None else ["--threads", str(threads)]
 
     def command(port: int) -> list[str]:
         serve = [sys.executable, "-m", "oraclezoo", "serve", model, "--port", str(port)]
-        return [*serve, "--threads", "1", "--no-access-log", *options]
+        return [*serve, "--no-access-log", *options]
 
     return Server(name, command, "/v1/predict", body)
 
