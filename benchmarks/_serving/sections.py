@@ -77,15 +77,21 @@ def throughput(setup: Setup, rivals: Rivals, *, pinned: bool) -> Figures:
     averages = []
     cores = (SERVER_CORE, LOAD_CORE) if pinned else (None, None)
     with ExitStack() as stack:
-        started = [stack.enter_context(running(s, setup.picture, cores[0])) for s in servers]
-        for each in started:
+        started = []
+        for server in servers:
+            each = stack.enter_context(running(server, setup.picture, cores[0]))
+            started.append(each)
             wrk(each, setup.picture, 16, 2, cores[1])  # warm-up
+            each.pause()
         for number in range(setup.rounds):
             averages.append(load_average())
             for connections in CONNECTIONS:
                 for each in started:
+                    each.pause(resume=True)
                     load = wrk(each, setup.picture, connections, setup.seconds, cores[1])
+                    each.pause()
                     loads.setdefault((each.server.name, connections), []).append(load)
+                    setup.say(f"{each.server.name}, {connections} connections: {load}")
             setup.say(f"round {number + 1} of {setup.rounds}")
     rows = [
         {"server": name, "connections": connections, **_figures(each)}
@@ -120,11 +126,16 @@ def _ratios(rows: list[Figures]) -> list[Figures]:
                             "server": row["server"],
                             "rival": better["server"],
                             "connections": connections,
-                            "per_s": quotient(row["per_s"], better["per_s"]),
-                            "p99": quotient(row["p99_ms"], better["p99_ms"]),
+                            "per_s": _quotient(row["per_s"], better["per_s"]),
+                            "p99": _quotient(row["p99_ms"], better["p99_ms"]),
                         }
                     )
     return found
+
+
+def _quotient(over: Figures, under: Figures) -> Figures | None:
+    """Return the ratio of two rows; None if the lower one answered nothing in some round."""
+    return quotient(over, under) if under["min"] > 0 else None
 
 
 def one_client(setup: Setup) -> Figures:

@@ -135,8 +135,18 @@ class Running:
         """URL of the route that reads a picture."""
         return f"http://127.0.0.1:{self.port}{self.server.path}"
 
+    def pause(self, *, resume: bool = False) -> None:
+        """Stop the server's processes for a while, or let them go on.
+
+        LitServe's batching loop spins while it has nothing to do, and would slow the others down.
+        """
+        for member in _family(self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(member, signal.SIGCONT if resume else signal.SIGSTOP)
+
     def stop(self) -> None:
         """End the server's processes."""
+        self.pause(resume=True)
         for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
@@ -171,9 +181,37 @@ def running(server: Server, picture: bytes, core: int | None = None) -> Iterator
                 output.seek(0)
                 text = output.read()[-2000:].decode(errors="replace")
                 raise RuntimeError(f"{server.name} does not answer:\n{text}")
+            _share_priority(process.pid)
             yield started
         finally:
             started.stop()
+
+
+def _share_priority(pid: int) -> None:
+    """Give the sessions of a process and its descendants the niceness of this one (Linux).
+
+    Some servers start their workers in sessions of their own, which would otherwise starve.
+    """
+    own = Path("/proc/self/autogroup")
+    if not own.is_file():
+        return
+    nice = own.read_text(encoding="ascii").split()[-1]
+    for member in _family(pid):
+        with suppress(OSError):
+            Path(f"/proc/{member}/autogroup").write_text(nice, encoding="ascii")
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and its descendants (Linux)."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            after_name = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+            children.setdefault(int(after_name.split()[1]), []).append(int(stat.parent.name))
+    family = [pid]
+    for member in family:
+        family += children.get(member, [])
+    return family
 
 
 def _answers(started: Running, picture: bytes) -> bool:
