@@ -337,7 +337,7 @@ def direct_modules() -> list[str]:
     document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = document["optional-dependencies"]
     wanted = {name_of(line) for line in document["dependencies"]}
-    for extra in ("plots", "sweep", "torchao", "trackers"):
+    for extra in ("plots", "serve", "sweep", "torchao", "trackers"):
         wanted |= {name_of(line) for line in extras[extra]}
     modules = importlib.metadata.packages_distributions()
     return sorted(

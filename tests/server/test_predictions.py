@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
-from helpers.bands import write_model
+from helpers.bands import band_graph, drawn, write_model
 from helpers.server import Local
 from oraclezoo.cli import cli
+
+UNKNOWN = {"threshold": 0.4, "file": "unknown.safetensors", "sha256": "0" * 64}
 
 
 def labels(document: dict[str, Any]) -> list[int]:
@@ -21,6 +28,19 @@ def labels(document: dict[str, Any]) -> list[int]:
 
 def encoded(picture: bytes) -> str:
     return base64.b64encode(picture).decode()
+
+
+def write_detecting_model(folder: Path) -> Path:
+    """Write the bands model with a second output: the share of bright pixels."""
+    model = band_graph()
+    graph = model.graph
+    graph.initializer.append(numpy_helper.from_array(np.array([1, 2]), "sides"))
+    graph.initializer.append(numpy_helper.from_array(np.float32(1 / 255), "scale"))
+    graph.node.append(helper.make_node("ReduceMean", ["floats", "sides"], ["mean"], keepdims=0))
+    graph.node.append(helper.make_node("Mul", ["mean", "scale"], ["unknown"]))
+    graph.output.append(helper.make_tensor_value_info("unknown", TensorProto.FLOAT, ["n"]))
+    onnx.checker.check_model(model)
+    return write_model(folder, model.SerializeToString(), unknown=UNKNOWN)
 
 
 def test_the_response_is_the_document_of_the_command(
@@ -101,7 +121,9 @@ def test_if_all_images_fail_the_status_is_422(local: Local) -> None:
         ("box=1,2,3", 422, "is not four whole numbers X,Y,W,H"),
         ("box=1,2,0,3", 422, "has no area"),
         ("box=0,0,500,500", 422, "is not inside the image"),
-        ("colour=1", 422, "unknown parameter 'colour'; known are model, top, polarity, box"),
+        ("several=1", 422, "several must be one of columns, rows, not '1'"),
+        ("several=rows&box=1,2,3,4", 422, "cannot be combined with box"),
+        ("colour=1", 422, "unknown parameter 'colour'; known are model, top"),
     ],
 )
 def test_wrong_options_are_explained(
@@ -170,6 +192,37 @@ def test_wrong_forms_are_explained(
     response = local.post("/v1/predict", content=content, headers=headers)
     assert response.status_code == status, response.text
     assert message in response.json()["error"]
+
+
+def test_several_characters_of_an_image(local: Local) -> None:
+    """Each has its number and box, as with ``predict --several``."""
+    page = np.full((80, 200), 250, np.uint8)
+    for left in (30, 130):
+        page[20:60, left : left + 40] = 255 - drawn(1, 40, 40)
+    buffer = BytesIO()
+    Image.fromarray(page).save(buffer, "PNG")
+    response = local.post("/v1/predict?several=rows", content=buffer.getvalue())
+    rows = response.json()["data"]["images"]
+    assert [row["number"] for row in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) > 1
+    lefts = [row["box"]["x"] for row in rows]
+    assert lefts == sorted(lefts)
+
+
+def test_unknown_characters_are_reported(pictures: list[bytes], tmp_path: Path) -> None:
+    """If the model detects them: in predictions, in its entry, and as an output of the protocol."""
+    with Local(write_detecting_model(tmp_path / "detecting")) as server:
+        (entry,) = server.get("/v1/models").json()["models"]
+        (row,) = server.post("/v1/predict", content=pictures[0]).json()["data"]["images"]
+        assert row["unknown"] is (row["unknown_score"] >= entry["unknown_threshold"])
+        document = server.get("/v2/models/detecting").json()
+        assert document["outputs"][1] == {"name": "unknown", "datatype": "FP32", "shape": [-1]}
+        data = [encoded(each) for each in pictures]
+        tensor = {"name": "pictures", "datatype": "BYTES", "shape": [4], "data": data}
+        body = {"inputs": [tensor], "outputs": [{"name": "unknown"}]}
+        (output,) = server.post("/v2/models/detecting/infer", json=body).json()["outputs"]
+        assert output["shape"] == [4]
+        assert output["data"][0] == pytest.approx(row["unknown_score"])
 
 
 def test_several_models_are_served(bands: Path, pictures: list[bytes], tmp_path: Path) -> None:

@@ -202,6 +202,8 @@ def _found(gray: Gray, small: Gray, page: Page, found: _Object, factor: int, siz
     x, y = left * factor, top * factor
     box = Box(x, y, min(right * factor, width) - x, min(bottom * factor, height) - y)
     if found.outline >= OUTLINE:
+        inset = factor - 1  # the page at its edges would decide the polarity
+        box = Box(x + inset, y + inset, box.width - 2 * inset, box.height - 2 * inset)
         inside = gray[box.y : box.y + box.height, box.x : box.x + box.width]
         return Found(box, is_dark_on_light(inside, size), False, None)
     level = float(page.level[(top + bottom) // 2, (left + right) // 2])

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import islice
 from queue import Empty, SimpleQueue
 from time import perf_counter
 
@@ -19,7 +20,7 @@ from oraclezoo.imaging.prepare import Prepared
 from oraclezoo.server.observer import Batch, Observer
 from oraclezoo.server.rejection import busy
 from oraclezoo.serving.predictor import Predictor
-from oraclezoo.serving.reading import Preprocessing, Reading, classify, prepared_or_reason
+from oraclezoo.serving.reading import Outcome, Preprocessing, Reading, classified, outcomes_of
 from oraclezoo.serving.sources import Source
 
 LARGEST = 32
@@ -47,20 +48,20 @@ class Order:
     queued: float = field(default_factory=perf_counter)
     cancelled: bool = False
     left: int = 0
-    readings: list[Reading | None] = field(default_factory=list)
+    readings: list[list[Reading]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.left = len(self.images)
-        self.readings = [None] * self.left
+        self.readings = [[]] * self.left
 
 
 @dataclass(slots=True, eq=False)
 class _Item:
-    """One image of an order, and what came of it."""
+    """One image of an order, and the characters in it."""
 
     order: Order
     number: int
-    outcome: Prepared | str = ""
+    outcomes: list[Outcome] = field(default_factory=list)
     waited: float = 0.0
     prepared: float | None = None
 
@@ -121,8 +122,8 @@ class Batcher:
             settings: How to read the pictures.
 
         Returns:
-            The order; its ``done`` gives a result for each image, an unreadable one with a reason,
-            or raises ResultError.
+            The order; its ``done`` gives a result for each image (for each character, if several
+            are to be read), an unreadable one with a reason, or raises ResultError.
 
         Raises:
             RejectedError: The queue is full (429).
@@ -174,12 +175,12 @@ class Batcher:
         item.waited = begin - item.order.queued
         image = item.order.images[item.number]
         if isinstance(image, Prepared):
-            item.outcome = image
+            item.outcomes = [Outcome("", image, None)]
             return True
         source = Source(image.name, BytesIO(image.data))
         card, settings = self.predictor.card, item.order.settings
         try:
-            item.outcome = prepared_or_reason(item.number, source, card, settings)
+            item.outcomes = outcomes_of(item.number, source, card, settings)
         except Exception as error:  # a defect fails its request; the thread serves the others
             self._deliver([item], [], error)
             return False
@@ -188,11 +189,11 @@ class Batcher:
 
     def _run(self, batch: list[_Item]) -> None:
         """Run the model on a batch and deliver the results."""
-        images = [item.order.images[item.number] for item in batch]
-        names = [image.name if isinstance(image, Picture) else "" for image in images]
         begin = perf_counter()
         try:
-            readings = classify(self.predictor, names, [item.outcome for item in batch])
+            readings = classified(
+                self.predictor, [each for item in batch for each in item.outcomes]
+            )
         except Exception as error:  # the requests of this batch fail, no others
             self._deliver(batch, [], error)
             return
@@ -222,14 +223,16 @@ class Batcher:
 
 def _settle(batch: list[_Item], readings: list[Reading], error: Exception | None) -> None:
     """Complete the orders of a batch, in the event loop."""
-    for number, item in enumerate(batch):
+    rest = iter(readings)
+    for item in batch:
         order = item.order
+        own = list(islice(rest, len(item.outcomes)))
         if order.done.done():
             continue
         if error is not None:
             order.done.set_exception(error)
             continue
-        order.readings[item.number] = readings[number]
+        order.readings[item.number] = own
         order.left -= 1
         if not order.left:
-            order.done.set_result([each for each in order.readings if each is not None])
+            order.done.set_result([each for every in order.readings for each in every])

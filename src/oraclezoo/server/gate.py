@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oraclezoo.server.log import log
 from oraclezoo.server.observer import Answer
-from oraclezoo.server.rejection import RejectedError
+from oraclezoo.server.rejection import RejectedError, busy
 from oraclezoo.server.service import Service
 
 NOTE = "oraclezoo"
@@ -40,6 +40,7 @@ POLICY = "; ".join(
 
 _METHODS = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"}
 _GUARDED = re.compile(r"/(v1|v2|metrics)(/|$)")
+_READING = re.compile(r"/v1/predict|/v2/models/.*/infer")
 _OPEN = re.compile(r"/v2/health(/|$)")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _LINGER = 1.0
@@ -58,6 +59,7 @@ class Note:
 def guarded(app: ASGIApp, service: Service) -> ASGIApp:
     """Return an application behind the log, the headers, CORS and the token, in this order."""
     settings = service.settings
+    app = Busy(app, service)
     if settings.token is not None:
         app = Bearer(app, settings.token)
     if settings.origins:
@@ -147,6 +149,35 @@ class Gate:
             images=note.images,
             reason=note.reason,
         )
+
+
+class Busy:
+    """Rejects requests for predictions while no model has room, before anything is parsed.
+
+    Under overload, most requests are rejected, and what that costs is lost for the others.
+
+    Args:
+        app: The application behind it.
+        service: Has the models.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app, self.batchers = app, [model.batcher for model in service.models]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or reject it with 429."""
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "POST"
+            and all(batcher.accepted >= batcher.queue for batcher in self.batchers)
+            and _READING.fullmatch(scope["path"])
+        ):
+            number = self.batchers[0].accepted
+            error = busy(f"{number} images are queued, and the limit is {number}; try again later")
+            scope[NOTE].reason = error.reason
+            await rejected(error)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class Bearer:

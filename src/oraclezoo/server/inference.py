@@ -190,7 +190,10 @@ def _find(service: Service, request: Request) -> ServedModel:
 
 def _outputs(model: ServedModel) -> dict[str, list[int]]:
     """Return the outputs of a model, each with its shape behind the batch dimension."""
-    return {"probabilities": [len(model.predictor.classes)]}
+    outputs: dict[str, list[int]] = {"probabilities": [len(model.predictor.classes)]}
+    if model.predictor.threshold is not None:
+        outputs["unknown"] = []
+    return outputs
 
 
 def _check_outputs(asked: tensors.Inference, model: ServedModel) -> None:
@@ -254,4 +257,8 @@ def _values(model: ServedModel, readings: Sequence[Reading]) -> dict[str, npt.ND
     rows = np.zeros((len(readings), len(model.predictor.classes)), np.float32)
     for number, reading in enumerate(readings):
         rows[number] = reading.probabilities
-    return {"probabilities": rows}
+    values = {"probabilities": rows}
+    if model.predictor.threshold is not None:
+        scores = [reading.unknown_score for reading in readings]
+        values["unknown"] = np.array(scores, np.float32)
+    return values

@@ -13,6 +13,7 @@ from oraclezoo.server.batching import Batcher
 from oraclezoo.server.observer import Observer
 from oraclezoo.server.rejection import RejectedError
 from oraclezoo.server.settings import Settings
+from oraclezoo.serving.document import model_entry
 from oraclezoo.serving.predictor import Predictor
 from oraclezoo.serving.reading import read
 from oraclezoo.serving.sources import SAMPLE, Source
@@ -47,8 +48,7 @@ class ServedModel:
             ],
             "image_size": self.image_size,
             "precision": card.onnx.precision,
-            "onnx_sha256": card.onnx.sha256,
-            "calibrated": card.calibration is not None,
+            **model_entry(self.predictor),
         }
 
 

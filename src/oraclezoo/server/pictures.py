@@ -14,6 +14,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from oraclezoo.errors import UsageError
 from oraclezoo.imaging.polarity import POLARITIES
+from oraclezoo.imaging.several import ORDERS
 from oraclezoo.server.batching import Picture
 from oraclezoo.server.rejection import RejectedError, invalid
 from oraclezoo.serving.reading import Preprocessing, box_of
@@ -21,7 +22,7 @@ from oraclezoo.serving.reading import Preprocessing, box_of
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-OPTIONS = ("model", "top", "polarity", "box")
+OPTIONS = ("model", "top", "polarity", "box", "several")
 """Options of a prediction: query parameters, fields of a form, or keys of a JSON object."""
 
 LONGEST = 200
@@ -86,7 +87,15 @@ def preprocessing_of(options: Mapping[str, str], max_pixels: int) -> Preprocessi
         box = box_of(options["box"]) if "box" in options else None
     except UsageError as error:
         raise invalid(f"box: {error}") from error
-    return Preprocessing(polarity=known, box=box, max_pixels=max_pixels)
+    several = options.get("several")
+    if several is None:
+        return Preprocessing(polarity=known, box=box, max_pixels=max_pixels)
+    if box is not None:
+        raise invalid("several finds the characters itself; it cannot be combined with box")
+    for order in ORDERS:
+        if several == order:
+            return Preprocessing(polarity=known, max_pixels=max_pixels, several=order)
+    raise invalid(f"several must be one of {', '.join(ORDERS)}, not '{several}'")
 
 
 def parse_json(text: bytes) -> Any:

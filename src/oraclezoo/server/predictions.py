@@ -42,6 +42,10 @@ _OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "top": (_TOP, "Classes to list for each image."),
     "polarity": (_POLARITY, "Whether the characters are lighter or darker than the background."),
     "box": (_BOX, "Where the character is: left, top, width, height; found by default."),
+    "several": (
+        {"type": "string", "enum": ["columns", "rows"]},
+        "Read every separate character of an image: columns from right to left, or rows.",
+    ),
 }
 _FIELDS: dict[str, dict[str, Any]] = {
     name: {**schema, "description": text} for name, (schema, text) in _OPTIONS.items()

@@ -37,6 +37,10 @@ class ModelEntry(BaseModel):
     precision: str
     onnx_sha256: str
     calibrated: bool = Field(description="Whether the probabilities are calibrated.")
+    unknown_threshold: float | None = Field(
+        description="Score from which an image shows no character of the model; null without a "
+        "detector."
+    )
 
 
 class ModelList(BaseModel):
@@ -67,6 +71,11 @@ class ImageEntry(Candidate):
     """An image that was read; the most probable class and the next ones."""
 
     file: str
+    number: int | None = Field(None, description="Position in the image, with `several`.")
+    unknown: bool | None = Field(
+        description="Whether it is no character that the model knows; null without a detector."
+    )
+    unknown_score: float | None
     inverted: bool = Field(description="Whether the character was darker than its background.")
     box: Rectangle
     top: list[Candidate]
@@ -85,6 +94,7 @@ class PredictModel(BaseModel):
     name: str
     onnx_sha256: str
     calibrated: bool
+    unknown_threshold: float | None
 
 
 class PredictData(BaseModel):

@@ -87,13 +87,16 @@ def read(
 def _read(
     predictor: Predictor, batch: list[tuple[int, Source]], settings: Preprocessing
 ) -> Iterator[Reading]:
-    for group in _outcomes(predictor, batch, settings):
-        readings = classify(predictor, [each.name for each in group], [e.outcome for e in group])
-        for each, reading in zip(group, readings, strict=True):
-            yield replace(reading, number=each.number)
+    group: list[Outcome] = []
+    for number, source in batch:
+        group += outcomes_of(number, source, predictor.card, settings)
+        if len(group) >= BATCH:
+            yield from classified(predictor, group)
+            group = []
+    yield from classified(predictor, group)
 
 
-class _Outcome(NamedTuple):
+class Outcome(NamedTuple):
     """A character of an image or the reason why the image cannot be read, and its number in it."""
 
     name: str
@@ -101,26 +104,30 @@ class _Outcome(NamedTuple):
     number: int | None
 
 
-def _outcomes(
-    predictor: Predictor, batch: list[tuple[int, Source]], settings: Preprocessing
-) -> Iterator[list[_Outcome]]:
-    """Yield the outcomes of a batch of images, at most about ``BATCH`` at a time."""
-    outcomes: list[_Outcome] = []
-    for number, source in batch:
-        if settings.several is None:
-            one = prepared_or_reason(number, source, predictor.card, settings)
-            outcomes.append(_Outcome(source.name, one, None))
-            continue
-        every = _several_or_reason(number, source, predictor.card, settings, settings.several)
-        if isinstance(every, str):
-            outcomes.append(_Outcome(source.name, every, None))
-        else:
-            outcomes += [_Outcome(source.name, each, i) for i, each in enumerate(every, 1)]
-        if len(outcomes) >= BATCH:
-            yield outcomes
-            outcomes = []
-    if outcomes:
-        yield outcomes
+def outcomes_of(
+    position: int, source: Source, card: Card, settings: Preprocessing
+) -> list[Outcome]:
+    """Return the characters of an image, or the reason why it cannot be read; at least one.
+
+    ``position`` is that of the image, which the names of pictures in ``settings.show`` have.
+    """
+    if settings.several is None:
+        one = prepared_or_reason(position, source, card, settings)
+        return [Outcome(source.name, one, None)]
+    every = _several_or_reason(position, source, card, settings, settings.several)
+    if isinstance(every, str):
+        return [Outcome(source.name, every, None)]
+    return [Outcome(source.name, each, number) for number, each in enumerate(every, 1)]
+
+
+def classified(predictor: Predictor, outcomes: Sequence[Outcome]) -> list[Reading]:
+    """Run the model once and return a result for each outcome. Raises ResultError."""
+    names = [each.name for each in outcomes]
+    readings = classify(predictor, names, [each.outcome for each in outcomes])
+    return [
+        reading if each.number is None else replace(reading, number=each.number)
+        for each, reading in zip(outcomes, readings, strict=True)
+    ]
 
 
 def _several_or_reason(
