@@ -27,6 +27,7 @@ import measured_predict
 import measured_saturation
 import measured_search
 import measured_seeds
+import measured_serving
 import measured_speed
 import measured_torch
 import monitoring_page
@@ -187,6 +188,11 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_search.search_tiny,
         measured_search.search_speed,
         measured_seeds.seeds_at_once,
+        measured_serving.serving_rivals,
+        measured_serving.serving_ratios,
+        measured_serving.serving_unpinned,
+        measured_serving.serving_load,
+        measured_serving.serving_drift,
         measured_speed.speed_contenders,
         measured_speed.speed_ratios,
         measured_speed.speed_time,

@@ -52,6 +52,7 @@ class Note:
     """What routes add to the log line of their request."""
 
     reason: str = ""
+    route: str = ""
     model: str = ""
     images: int = 0
 
@@ -130,7 +131,7 @@ class Gate:
     def _finished(
         self, scope: Scope, note: Note, status: int, seconds: float, request_id: bytes
     ) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = note.route or getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self.service.observer.answered(Answer(route, method, status, seconds, note.reason))
         if not self.service.settings.access_log:
@@ -172,12 +173,21 @@ class Busy:
             and all(batcher.accepted >= batcher.queue for batcher in self.batchers)
             and _READING.fullmatch(scope["path"])
         ):
-            number = self.batchers[0].accepted
-            error = busy(f"{number} images are queued, and the limit is {number}; try again later")
-            scope[NOTE].reason = error.reason
+            first = self.batchers[0]
+            error = busy(
+                f"{first.accepted} images are queued, and the limit is {first.queue}; "
+                "try again later"
+            )
+            note = scope[NOTE]
+            note.reason, note.route = error.reason, _route_of(scope["path"])
             await rejected(error)(scope, receive, send)
             return
         await self.app(scope, receive, send)
+
+
+def _route_of(path: str) -> str:
+    """Return the pattern of a route that reads pictures."""
+    return path if path.startswith("/v1") else "/v2/models/{model}/infer"
 
 
 class Bearer:
