@@ -92,7 +92,7 @@ def serving_load() -> str:
         ("p99 with a full queue", f"{over['full_p99_ms']:.0f} ms"),
         (
             "resident memory over time",
-            " → ".join(f"{m:.0f}" for m in over["resident_mib"]) + " MiB",
+            f"{memory} MiB",
         ),
         (
             "p50 at half load before and after",

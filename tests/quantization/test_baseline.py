@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def exported(tiny_run: Path, tiny_idx: Path) -> oz.Model:
     return oz.export(with_refit(oz.Run.load(tiny_run).model(), False), **options(tiny_idx))
 
 
-def options(data_dir: Path) -> dict[str, object]:
+def options(data_dir: Path) -> dict[str, Any]:
     return {"data_dir": data_dir, "timed": False}
 
 
