@@ -72,10 +72,10 @@ def _sentence(text: str) -> str:
 
 def _changes(recipe: oz.Recipe) -> str:
     """Return the differences from the shipped recipe of the same name."""
-    mine, shipped = (_flat(each.to_dict()) for each in (recipe, oz.Recipe.load(recipe.name)))
+    own, shipped = (_flat(each.to_dict()) for each in (recipe, oz.Recipe.load(recipe.name)))
     changes = [
         f"`{key} = {json.dumps(value)}`"
-        for key, value in mine.items()
+        for key, value in own.items()
         if key != "data.track" and value != shipped.get(key)
     ]
     return f" Changes to the recipe: {', '.join(changes)}." if changes else ""

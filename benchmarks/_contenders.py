@@ -105,12 +105,12 @@ def operations(profiler: torch.profiler.profile, device: torch.device) -> list[l
     counts: dict[str, float] = {}
     for event in profiler.key_averages(group_by_input_shape=True):
         if device.type != "cuda":
-            name, spent = _name(event), event.self_cpu_time_total
+            name, elapsed = _name(event), event.self_cpu_time_total
         elif event.device_type == torch.autograd.DeviceType.CPU or event.is_user_annotation:
             continue
         else:
-            name, spent = event.key, event.self_device_time_total
-        counts[name] = counts.get(name, 0.0) + spent / 1e6
+            name, elapsed = event.key, event.self_device_time_total
+        counts[name] = counts.get(name, 0.0) + elapsed / 1e6
     ordered = sorted(counts.items(), key=lambda pair: -pair[1])
     return [[name, round(seconds, 6)] for name, seconds in ordered if seconds > 0]
 
@@ -143,8 +143,8 @@ def flops_per_image(model: nn.Module) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     images = torch.zeros(8, 1, 28, 28)
-    mine = {torch.ops.aten.convolution_backward: _convolution_backward_flops}
-    with FlopCounterMode(display=False, custom_mapping=mine) as counter:
+    formulas = {torch.ops.aten.convolution_backward: _convolution_backward_flops}
+    with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
         model.train()(images).sum().backward()
     return float(counter.get_total_flops()) / len(images)
 

@@ -88,10 +88,10 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
     else:
         model = calibrate(rounded, data_dir=arguments.data_dir)
     say(f"{name}: temperature {model.card.calibration.temperature:.3f}")
-    given: dict[str, Any] = {"data_dir": arguments.data_dir, "progress": say}
-    exported = oz.export(model, **given)
+    common: dict[str, Any] = {"data_dir": arguments.data_dir, "progress": say}
+    exported = oz.export(model, **common)
     # the last receipt uses test images: no choice depends on it
-    small = oz.quantize(exported, split="test", results=arguments.results, **given)
+    small = oz.quantize(exported, split="test", results=arguments.results, **common)
     record_test_evaluation(small, dataset, arguments.results)
     published = {
         "name": name,
@@ -102,16 +102,19 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
     card = replace(small.card, extra=published)
     folder = arguments.models / name
     with tempfile.TemporaryDirectory(dir=arguments.models) as temporary:
-        made = Path(temporary, name)
-        Model(small.module, card, small.onnx, detector=small.detector).save(made)
-        shrink(made / WEIGHTS)
-        (made / "README.md").write_text(readme(card.to_json(), recipe), encoding="utf-8")
-        check(made, small, dataset)
+        staged = Path(temporary, name)
+        Model(small.module, card, small.onnx, detector=small.detector).save(staged)
+        shrink(staged / WEIGHTS)
+        (staged / "README.md").write_text(readme(card.to_json(), recipe), encoding="utf-8")
+        check(staged, small, dataset)
         shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+        staged.rename(folder)
     pin(arguments.models, name)
-    found = published["result"]
-    say(f"{name}: test {100 * found['accuracy']:.1f}% of {found['images']}, {size(folder):,} bytes")
+    evaluation = published["result"]
+    say(
+        f"{name}: test {100 * evaluation['accuracy']:.1f}% of {evaluation['images']}, "
+        f"{size(folder):,} bytes"
+    )
 
 
 def trained(recipe: oz.Recipe, arguments: argparse.Namespace) -> oz.Run:
@@ -141,12 +144,12 @@ def half(model: Model, data_dir: Path) -> tuple[Model, dict[str, Any]]:
             if tensor.dtype in FLOATS:
                 tensor.copy_(tensor.half())
     after = model.predict(images)
-    apart = abs(before.probabilities - after.probabilities)
+    difference = abs(before.probabilities - after.probabilities)
     changed = int((before.labels != after.labels).sum())
     effect = {
         "validation_images": len(images),
         "labels_changed_by_rounding": changed,
-        "largest_difference": float(apart.max()),
+        "largest_difference": float(difference.max()),
     }
     return model, effect
 

@@ -84,23 +84,23 @@ def _row(
         model: round(100 * float((predictor.predict(batch).labels == labels).mean()), 2)
         for model, predictor in predictors.items()
     }
-    lost = {model: round(plain.get(model, value) - value, 2) for model, value in accuracy.items()}
-    holds = points is None or max(lost.values()) <= points + 1e-9
+    drop = {model: round(plain.get(model, value) - value, 2) for model, value in accuracy.items()}
+    holds = points is None or max(drop.values()) <= points + 1e-9
     return {
         "kind": name,
         "how": how,
         "points": points,
         "accuracy": accuracy,
-        "lost": lost,
+        "lost": drop,
         "holds": holds,
     }
 
 
 def drawing_row(predictors: dict[str, Any]) -> dict[str, Any]:
     """Return how many small drawings each model reads."""
-    drawn = drawings(DRAWINGS)
-    labels = np.array([label for label, _ in drawn])
-    batch = prepare_all([encoded(gray) for _, gray in drawn], SIZE)
+    images_drawn = drawings(DRAWINGS)
+    labels = np.array([label for label, _ in images_drawn])
+    batch = prepare_all([encoded(gray) for _, gray in images_drawn], SIZE)
     right = {
         model: int((predictor.predict(batch).labels == labels).sum())
         for model, predictor in predictors.items()
@@ -134,7 +134,7 @@ def unchanged_rows(images: Gray) -> list[dict[str, Any]]:
 
 def speed_rows(images: Gray, against: Path) -> list[dict[str, Any]]:
     """Return the times in s of ``predict`` for 1,000 files, here and with another version."""
-    here = Path(oz.__file__).parents[1]
+    root = Path(oz.__file__).parents[1]
     makers = {
         "published, 28 px": lambda image: encoded(image),
         "padding cropped, enlarged 4 times": lambda image: encoded(scan(cropped(image))),
@@ -147,11 +147,11 @@ def speed_rows(images: Gray, against: Path) -> list[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
             for number in range(FILES):
                 Path(folder, f"{number}.png").write_bytes(make(images[number % len(images)]))
-            times: dict[Path, list[float]] = {here: [], against: []}
+            times: dict[Path, list[float]] = {root: [], against: []}
             for _ in range(TURNS):
                 for source, row in times.items():
                     row.append(_time(source, folder))
-        now, before = spread(times[here], 3), spread(times[against], 3)
+        now, before = spread(times[root], 3), spread(times[against], 3)
         ratio = quotient(now, before)
         rows.append({"files": name, "now_s": now, "before_s": before, "ratio": ratio})
     return rows
@@ -194,14 +194,14 @@ def main() -> None:
         for model in models:
             record_test_evaluation(oz.load(model), dataset, arguments.results)
     predictors = {model: oz.predictor(model) for model in models}
-    rows, drawn = kind_rows(predictors, images, labels), drawing_row(predictors)
+    rows, drawing = kind_rows(predictors, images, labels), drawing_row(predictors)
     data: dict[str, Any] = {
         "track": TRACK,
         "split": arguments.split,
         "images": len(labels),
         "models": list(models),
         "rows": rows,
-        "drawings": drawn,
+        "drawings": drawing,
         "unchanged": unchanged_rows(
             np.concatenate([np.asarray(dataset.split("train").images), images])
         ),
@@ -218,7 +218,7 @@ def main() -> None:
         }
     if not emit(SCHEMA, data, arguments):
         show(data)
-    sys.exit(0 if all(row["holds"] for row in (*rows, drawn)) else 3)
+    sys.exit(0 if all(row["holds"] for row in (*rows, drawing)) else 3)
 
 
 def show(data: dict[str, Any]) -> None:

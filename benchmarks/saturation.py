@@ -98,8 +98,8 @@ def layers(model: onnx.ModelProto) -> Iterator[Layer]:
     for node in graph.node:
         if node.op_type not in ("Conv", "Gemm"):
             continue
-        given, weighted = maker[node.input[0]], maker[node.input[1]]
-        if {given.op_type, weighted.op_type} != {"DequantizeLinear"}:
+        source, weighted = maker[node.input[0]], maker[node.input[1]]
+        if {source.op_type, weighted.op_type} != {"DequantizeLinear"}:
             continue
         attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
         if set(attributes.get("strides", [1])) != {1} or attributes.get("group", 1) != 1:
@@ -111,14 +111,14 @@ def layers(model: onnx.ModelProto) -> Iterator[Layer]:
         after = [each for each in graph.node if node.output[0] in each.input]
         rounding = after[0] if after[0].op_type == "QuantizeLinear" else None
         bias = constants[maker[node.input[2]].input[0]] if len(node.input) > 2 else 0
-        scale = constants[given.input[1]] * constants[weighted.input[1]]
+        scale = constants[source.input[1]] * constants[weighted.input[1]]
         yield Layer(
-            given=given.input[0],
+            given=source.input[0],
             made=rounding.output[0] if rounding else "",
             weights=weights.transpose(0, 2, 3, 1).reshape(outputs, -1),
             bias=np.broadcast_to(np.asarray(bias, np.int32), outputs),
             scale=scale / constants[rounding.input[1]] if rounding else scale,
-            zero_given=int(constants[given.input[2]]),
+            zero_given=int(constants[source.input[2]]),
             zero_made=int(constants[rounding.input[2]]) if rounding else 0,
             window=(weights.shape[2], weights.shape[3]),
             pads=tuple(attributes.get("pads", (0, 0, 0, 0))),

@@ -53,7 +53,7 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     from oraclezoo.artifacts.build import build_parts
     from oraclezoo.engine.device import exact_float32, pick, synchronize
     from oraclezoo.engine.records import TrainerOptions, TrainingData
-    from oraclezoo.engine.together import Together, check
+    from oraclezoo.engine.stacked import StackedTrainer, check
     from oraclezoo.engine.trainer import Trainer
     from oraclezoo.plugins.registry import build_registry
     from oraclezoo.recipe import Recipe
@@ -94,12 +94,12 @@ def loops(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
 
     if setting["way"] in ("stacked", "compiled"):
         check(trainers)
-        together = Together(trainers, separable=True)
+        stacked = StackedTrainer(trainers, separable=True)
         if setting["way"] == "compiled":
-            together.stack.losses = torch.compile(together.stack.losses)  # type: ignore[method-assign]  # for this object
+            stacked.stack.losses = torch.compile(stacked.stack.losses)  # type: ignore[method-assign]  # for this object
 
         def turn() -> None:
-            together.train_epoch(lambda: False)
+            stacked.train_epoch(lambda: False)
             for each in trainers:
                 rewind(each)
     elif setting["way"] == "threads":
@@ -139,9 +139,9 @@ class Way:
     def __init__(self, way: str, seeds: int, steps: int, arguments: argparse.Namespace) -> None:
         self.way = way
         cuda, cores = arguments.device.startswith("cuda"), arguments.cores
-        apart = seeds if cuda else min(seeds, cores)
-        self.processes = apart if way == "processes" else 1
-        self.threads = max(1, cores // apart) if way in ("processes", "threads") else cores
+        processes = seeds if cuda else min(seeds, cores)
+        self.processes = processes if way == "processes" else 1
+        self.threads = max(1, cores // processes) if way in ("processes", "threads") else cores
         shares = [list(range(seeds))[first :: self.processes] for first in range(self.processes)]
         self._started = []
         for share in shares:
@@ -150,7 +150,7 @@ class Way:
                 "seeds": share,
                 "steps": steps,
                 "threads": self.threads,
-                "at_once": apart,
+                "at_once": processes,
                 "device": arguments.device,
                 "recipe": arguments.recipe,
                 "changes": {"train.channels_last": True, "budget.epochs": 1_000_000},

@@ -222,26 +222,26 @@ def main() -> None:
     track = "oracle-mnist-3k"
     part = oz.registry().create("dataset", track, data_dir=Path(arguments.data_dir)).split("train")
     characters = written.read(ORACLE)
-    found = []
+    findings = []
     for number, (image, label) in enumerate(zip(part.images, part.labels, strict=True)):
         lines = trace(image)
         form = as_form(lines, f"image {number}") if lines else None
         if form is not None:
-            found.append((int(label), number, form))
+            findings.append((int(label), number, form))
     recipe = oz.Recipe.load("quick", {"data.track": track, "budget.epochs": 20})
     with tempfile.TemporaryDirectory() as folder:
         model = oz.train(recipe, data_dir=arguments.data_dir, out=folder).model()
-    shares = kept(found, model, characters)
+    shares = kept(findings, model, characters)
     chosen: list[list[tuple[int, Form]]] = []
     for label, character in enumerate(characters):
         read = [
             (share, -number, form)
-            for (own, number, form), share in zip(found, shares, strict=True)
+            for (own, number, form), share in zip(findings, shares, strict=True)
             if own == label and share >= AGREE
         ]
         mine = sorted(read, key=lambda row: row[:2], reverse=True)[: arguments.per_class]
         chosen.append([(-number, form) for _, number, form in mine])
-        traced = sum(own == label for own, _, _ in found)
+        traced = sum(own == label for own, _, _ in findings)
         print(f"{character.name}: {traced} images can be traced, {len(mine)} forms kept")
     if arguments.write:
         TRACED.write_text(text(characters, chosen), encoding="utf-8")

@@ -37,7 +37,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(collections|np|npt|numpy|pathlib|rich|torch|typing)\..*"),
     (
         r"py:.*",
-        r"(Any|Callable|Iterable|Mapping|NDArray|ArrayLike|Path|Sequence|nn\.Module|Module)",
+        r"(Any|Callable|Iterable|Mapping|NDArray|ArrayLike|Path|Sequence|nn\.Module|Module|"
+        r"Optimizer|LRScheduler|Dataset|Polarity|Say)",
     ),
     # records whose fields have tables: in recipes.md and results.md
     (r"py:class", r"oraclezoo\.(recipe|result)\.(sections\.)?[A-Z]\w+"),
@@ -57,6 +58,8 @@ nitpick_ignore_regex = [
 nitpick_ignore = [
     # docstrings that name a neighbor in their own file
     ("py:class", "OnnxClassifier"),
+    ("py:class", "oraclezoo.analysis.features.Features"),
+    ("py:func", "fingerprint"),
     ("py:class", "Table"),
     ("py:class", "Trainer"),
     ("py:func", "validate"),

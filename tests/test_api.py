@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import FunctionType
 
+import numpy as np
 import pytest
 
 import oraclezoo as oz
@@ -42,7 +43,7 @@ def test_every_public_name_is_there() -> None:
     """Nothing listed is missing; a name that is not listed is refused in Python's words."""
     for name in oz.__all__:
         assert getattr(oz, name) is not None
-        assert name in dir(oz)
+    assert dir(oz) == sorted(oz.__all__)
     assert isinstance(oz.train, FunctionType)
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         oz.trian  # type: ignore[attr-defined]  # noqa: B018  # that is what is tested
@@ -73,3 +74,46 @@ def test_a_leaderboard_takes_a_folder_a_file_or_results() -> None:
         oz.leaderboard([first, 3])  # type: ignore[list-item]  # that is what is tested
     with pytest.raises(ResultError, match="no such file or folder"):
         oz.leaderboard("no-such-folder")
+
+
+def test_load_opens_models_and_runs(tiny_run: Path, tmp_path: Path) -> None:
+    """A run folder gives its trained model; the folder of a saved model gives that model."""
+    images = np.zeros((1, 16, 16), np.uint8)
+    expected = oz.Run.load(tiny_run).model().predict(images).probabilities
+    loaded = oz.load(tiny_run)
+    assert np.array_equal(loaded.predict(images).probabilities, expected)
+    again = oz.load(loaded.save(tmp_path / "model"))
+    assert np.array_equal(again.predict(images).probabilities, expected)
+
+
+def test_predict_is_the_predictor_of_the_model() -> None:
+    """One call for one picture; the default is the default model of the command line."""
+    image = np.zeros((1, 28, 28), np.uint8)
+    image[0, 5:23, 13:15] = 255
+    for name in ("oraclenet_n", "oraclenet_s"):
+        expected = oz.predictor(name).predict(image).probabilities
+        assert np.array_equal(oz.predict(image, name).probabilities, expected)
+    assert np.array_equal(oz.predict(image).probabilities, expected)
+
+
+def test_objects_are_short_in_a_prompt_and_tables_in_a_notebook(tiny_run: Path) -> None:
+    """A line names the object; HTML in its values is escaped."""
+    result = oz.Result.load(next(published_folder().glob("oracle-mnist-3k-tiny*.json")))
+    registry = oz.registry()
+    objects = {
+        "Recipe(name='tiny', track=": oz.Recipe.load("tiny"),
+        f"Run(folder={str(tiny_run)!r}, status='done'": oz.Run.load(tiny_run),
+        "Model(backbone=": oz.Run.load(tiny_run).model(),
+        f"Result(id='{result.id}'": result,
+        "Table(track='oracle-mnist-3k'": oz.leaderboard(result),
+        "Registry(backbones=": registry,
+        "Entry(kind='backbone', name='oraclezoo:lenet5'": registry.get("backbone", "lenet5"),
+    }
+    for start, shown in objects.items():
+        assert repr(shown).startswith(start)
+        assert len(repr(shown)) < 400
+        assert "<table" in shown._repr_html_()
+    html = oz.Recipe.load("tiny", {"name": "tiny", "backbone.name": "<b>"})._repr_html_()
+    assert "<b>" not in html
+    assert "&lt;b&gt;" in html
+    assert repr(oz.Run(tiny_run / "absent")).endswith("status='unreadable')")

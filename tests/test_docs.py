@@ -111,36 +111,37 @@ def test_exit_statuses_are_documented() -> None:
     section = page.split("## Exit status")[1].split("\n## ")[0]
     documented = {int(status) for status in re.findall(r"^\| (\d+) \|", section, re.M)}
     classes = [item for item in vars(errors).values() if isinstance(item, type)]
-    meant = {item.exit_code for item in classes if issubclass(item, errors.OracleZooError)}
-    assert documented == {0} | meant
+    expected = {item.exit_code for item in classes if issubclass(item, errors.OracleZooError)}
+    assert documented == {0} | expected
 
 
 def documented_commands() -> list[str]:
     """Each line of a console block that calls oraclezoo, without what follows it in the shell."""
-    found = []
+    commands = []
     for page in PAGES:
         for block in re.findall(r"```(?:console|sh|bash)\n(.*?)```", page.read_text("utf-8"), re.S):
             for line in re.split(r"\n|&&", re.sub(r"\\\n *", "", block)):
                 call = re.match(r"\$? *(oraclezoo\b.*)", line)
                 if call:
-                    found.append(call[1].strip())
-    return sorted(set(found))
+                    commands.append(call[1].strip())
+    return sorted(set(commands))
 
 
 @pytest.mark.parametrize("line", documented_commands())
 def test_documented_command_is_accepted(line: str) -> None:
     """Command, subcommand, options and arguments of each documented call exist."""
     words = shlex.split(line, comments=True)[1:]
+    words = words[: words.index(">")] if ">" in words else words  # the shell's redirection
     command: click.Command = cli
     context = click.Context(cli)
     flags = {flag for parameter in cli.params for flag in parameter.opts}
     while words and words[0] in flags:
         words.pop(0)
     while isinstance(command, click.Group) and words:
-        found = command.get_command(context, words[0])
-        if found is None:
+        subcommand = command.get_command(context, words[0])
+        if subcommand is None:
             break
-        command, words = found, words[1:]
+        command, words = subcommand, words[1:]
     assert command is not cli or not words, f"unknown command {words}"
     if words not in (["--help"], ["--version"]):
         command.make_context(command.name, words)  # raises click.UsageError
@@ -164,10 +165,10 @@ def test_generated_parts_need_no_torch() -> None:
 
 def test_every_generated_part_is_on_a_page() -> None:
     """Pages ask only for what can be generated, and nothing is generated for no page."""
-    asked = {
+    used = {
         name
         for page in SITE
         for name in re.findall(r"^% generated: (.+)$", page.read_text(encoding="utf-8"), re.M)
     }
     done = run("-c", "import generated; print(*generated.PAGES)", PYTHONPATH=str(DOCS / "_ext"))
-    assert asked == set(done.stdout.split())
+    assert used == set(done.stdout.split())

@@ -25,7 +25,7 @@ def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
     (site / "deep" / "index.html").write_text("")
     (site / "a picture.png").write_bytes(b"")
     (tmp_path / "outside.html").write_text("")
-    found = runpy.run_path(str(EXTENSION))["broken"](site)
-    assert [line.removeprefix("index.html: ") for line in found] == [
+    actual = runpy.run_path(str(EXTENSION))["broken"](site)
+    assert [line.removeprefix("index.html: ") for line in actual] == [
         "gone.html", "deep/other.html#gone", "#gone", "gone.png", "../outside.html",
     ]  # fmt: skip

@@ -19,11 +19,12 @@ SOURCE = Path(oraclezoo.__file__).parent
 ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
-        "_version codec errors storage documents signals specs hookspecs contracts card choices",
+        "_version codec errors storage documents signals specs hookspecs contracts card choices "
+        "notebook",
         "recipe result plugins scaffold",
         "imaging data zoo engine compression onnx_export measure serving watching ranking plots"
         " trackers",
-        "artifacts jobs testing sphinxext server",
+        "artifacts jobs testing sphinxext cloud server",
         "training receipts",
         "pruning quantization sweeping analysis",
         "benching search",
@@ -64,10 +65,10 @@ HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving", "watching"}
 """What the command line imports in bodies only."""
 
 LIGHT_FOLDERS = {
-    *("_version", "choices", "codec", "errors", "storage", "documents", "signals"),
+    *("_version", "choices", "codec", "errors", "storage", "documents", "signals", "notebook"),
     *("specs", "hookspecs", "card"),
     *("recipe", "result", "plugins"),
-    *("scaffold", "api", "cli", "__init__", "__main__"),
+    *("scaffold", "cloud", "api", "cli", "__init__", "__main__"),
 }
 LIGHT_MODULES = {
     "oraclezoo.contracts",
@@ -136,7 +137,7 @@ def imports(module: str) -> Iterator[Import]:
     yield from walk(ast.parse(MODULES[module].read_text(encoding="utf-8")), True)
 
 
-IMPORTS = [found for module in MODULES for found in imports(module)]
+IMPORTS = [item for module in MODULES for item in imports(module)]
 
 
 def is_light(module: str) -> bool:
@@ -156,31 +157,31 @@ def test_every_module_stands_in_a_known_folder() -> None:
 def test_folders_import_only_what_stands_below_them() -> None:
     """At module level, inside functions, and for types."""
     wrong = []
-    for found in IMPORTS:
-        here, there = folder(found.module), folder(found.target)
-        if found.target.split(".")[0] != "oraclezoo" or here == there:
+    for item in IMPORTS:
+        here, elsewhere = folder(item.module), folder(item.target)
+        if item.target.split(".")[0] != "oraclezoo" or here == elsewhere:
             continue
-        below = LEVEL[there] < LEVEL[here] or (here, there) in SIDEWAYS
-        if not below and (found.module, found.target) not in EXCEPTIONS:
-            wrong.append(str(found))
+        below = LEVEL[elsewhere] < LEVEL[here] or (here, elsewhere) in SIDEWAYS
+        if not below and (item.module, item.target) not in EXCEPTIONS:
+            wrong.append(str(item))
     assert wrong == []
 
 
 def test_steps_sideways_make_no_circle() -> None:
     """Folders of one level have one direction too."""
-    assert all(LEVEL[here] == LEVEL[there] for here, there in SIDEWAYS)
+    assert all(LEVEL[here] == LEVEL[elsewhere] for here, elsewhere in SIDEWAYS)
     above = defaultdict(set)
-    for here, there in SIDEWAYS:
-        above[here].add(there)
+    for here, elsewhere in SIDEWAYS:
+        above[here].add(elsewhere)
     TopologicalSorter(above).prepare()
 
 
 def test_no_two_files_import_each_other() -> None:
     """Not by way of others, inside functions, or for types either."""
     graph: dict[str, set[str]] = defaultdict(set)
-    for found in IMPORTS:
-        if found.target in MODULES:
-            graph[found.module].add(found.target)
+    for item in IMPORTS:
+        if item.target in MODULES:
+            graph[item.module].add(item.target)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -195,29 +196,29 @@ def test_no_package_hides_a_public_name() -> None:
 def test_light_modules_load_light_libraries_and_light_modules_only() -> None:
     """Heavy ones are imported inside functions, or for types."""
     wrong = []
-    for found in IMPORTS:
-        if not (found.at_load and is_light(found.module)):
+    for item in IMPORTS:
+        if not (item.at_load and is_light(item.module)):
             continue
-        top = found.target.split(".")[0]
+        top = item.target.split(".")[0]
         if top == "oraclezoo":
-            fine = is_light(found.target)
+            fine = is_light(item.target)
         else:
             fine = top in sys.stdlib_module_names or top in LIGHT_LIBRARIES
         if not fine:
-            wrong.append(str(found))
+            wrong.append(str(item))
     assert wrong == []
 
 
 def test_the_command_line_imports_what_is_heavy_in_bodies_only() -> None:
     """Help and listings must not pay for it."""
     wrong = [
-        str(found)
-        for found in IMPORTS
-        if folder(found.module) == "cli"
-        and found.at_load
-        and found.target.startswith("oraclezoo.")
-        and folder(found.target) in HEAVY
-        and not is_light(found.target)
+        str(item)
+        for item in IMPORTS
+        if folder(item.module) == "cli"
+        and item.at_load
+        and item.target.startswith("oraclezoo.")
+        and folder(item.target) in HEAVY
+        and not is_light(item.target)
     ]
     assert wrong == []
 
@@ -225,9 +226,9 @@ def test_the_command_line_imports_what_is_heavy_in_bodies_only() -> None:
 def test_ranking_never_imports_torch() -> None:
     """Nor timm: it ranks files, on any machine."""
     wrong = [
-        str(found)
-        for found in IMPORTS
-        if folder(found.module) == "ranking" and found.target.split(".")[0] in ("torch", "timm")
+        str(item)
+        for item in IMPORTS
+        if folder(item.module) == "ranking" and item.target.split(".")[0] in ("torch", "timm")
     ]
     assert wrong == []
 
@@ -253,9 +254,9 @@ def test_serving_never_comes_by_torch(package: str) -> None:
     assert "oraclezoo.imaging.decode" in reached
     reached.remove("oraclezoo.contracts")  # names torch in annotations
     wrong = [
-        str(found)
-        for found in IMPORTS
-        if found.module in reached and found.target.split(".")[0] in ("torch", "timm", "onnx")
+        str(item)
+        for item in IMPORTS
+        if item.module in reached and item.target.split(".")[0] in ("torch", "timm", "onnx")
     ]
     assert wrong == []
 
@@ -268,6 +269,6 @@ def test_modules_named_in_the_table_exist(name: str) -> None:
 
 def test_the_walk_tells_load_time_from_later() -> None:
     """The registry imports the host when it loads, and the timm specs in a function."""
-    found = {(i.target, i.at_load) for i in imports("oraclezoo.plugins.registry")}
-    assert ("oraclezoo.plugins.host", True) in found
-    assert ("oraclezoo.zoo.backbones.specs", False) in found
+    actual = {(i.target, i.at_load) for i in imports("oraclezoo.plugins.registry")}
+    assert ("oraclezoo.plugins.host", True) in actual
+    assert ("oraclezoo.zoo.backbones.specs", False) in actual

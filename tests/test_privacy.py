@@ -157,8 +157,8 @@ class Home:
         self.folder, self.library = folder / "home", library
         self.work, self.log = folder / "work", folder / "lookups.txt"
         self.done, self.output = folder / "done", folder / "output.txt"
-        for made in (self.folder, self.work, folder / "tmp"):
-            made.mkdir(parents=True)
+        for place in (self.folder, self.work, folder / "tmp"):
+            place.mkdir(parents=True)
         self.environment = {
             name: value
             for name, value in os.environ.items()
@@ -201,10 +201,10 @@ class Home:
 
     def files(self) -> list[str]:
         """Files outside oraclezoo's own cache, and telemetry's where the process worked."""
-        found = [path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file()]
+        files = [path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file()]
         own = (Path(".cache", "oraclezoo"), Path("Library", "Caches", "oraclezoo"))
         return sorted(
-            [str(path) for path in found if not any(map(path.is_relative_to, own))]
+            [str(path) for path in files if not any(map(path.is_relative_to, own))]
             # onnxruntime's name for its store where it finds no cache folder
             + [path.name for path in self.work.glob(":memory:*")]
         )
@@ -253,8 +253,8 @@ def alone(control: tuple[Home, subprocess.Popen[bytes]]) -> Alone:
     home, process = control
     home.wait(process)
     process.wait()
-    found = Alone(home.files(), home.lookups(), float(home.done.read_text()))
-    return found if found.lookups else replace(found, seconds=0.0)
+    alone_run = Alone(home.files(), home.lookups(), float(home.done.read_text()))
+    return alone_run if alone_run.lookups else replace(alone_run, seconds=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -368,8 +368,8 @@ def test_commands_look_up_nothing(watched: dict[str, Home], library: Path | None
     """No host name, and no connection past the loopback."""
     if library is None:
         pytest.skip("look-ups are recorded on Linux with a C compiler (cc) only")
-    found = {name: home.lookups() for name, home in watched.items()}
-    assert found == {name: [] for name in watched}
+    actual = {name: home.lookups() for name, home in watched.items()}
+    assert actual == {name: [] for name in watched}
 
 
 @pytest.mark.slow
@@ -449,8 +449,8 @@ def sources() -> list[Path]:
         "src/**/*.txt",
         "README.md",
     )
-    found = [path for pattern in patterns for path in ROOT.glob(pattern)]
-    return [path for path in found if "_build" not in path.parts]
+    files = [path for pattern in patterns for path in ROOT.glob(pattern)]
+    return [path for path in files if "_build" not in path.parts]
 
 
 IMPORT = re.compile(r"^\W*(?:import|from)\s+(?:[\w, ]+,\s*)?(onnxruntime|oraclezoo)\b|ORT_DISABLE_")
@@ -465,10 +465,10 @@ def test_no_snippet_imports_onnxruntime_first() -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             if line.startswith("```"):
                 covered = False
-            found = IMPORT.search(line)
-            if found is None:
+            match = IMPORT.search(line)
+            if match is None:
                 continue
-            if found.group(1) == "onnxruntime" and not covered:
+            if match.group(1) == "onnxruntime" and not covered:
                 late.append(f"{path.relative_to(ROOT)}: {line}")
             covered = True
     assert late == []

@@ -61,12 +61,12 @@ def assert_predicts(model: oz.Model, name: str, tolerance: float) -> None:
     """Probabilities are the recorded ones, and so are labels but for near ties."""
     recorded = EXPECTED["predictions"][name]
     expected = np.array(recorded["probabilities"])
-    found = model.predict(images()[: len(expected)])
-    np.testing.assert_allclose(found.probabilities, expected, rtol=0, atol=tolerance)
+    actual = model.predict(images()[: len(expected)])
+    np.testing.assert_allclose(actual.probabilities, expected, rtol=0, atol=tolerance)
     second, first = np.sort(expected, axis=1)[:, -2:].T
     clear = first - second > 2 * tolerance
     assert clear.sum() >= 6, "too few images have a clear label to tell anything"
-    assert found.labels[clear].tolist() == np.array(recorded["labels"])[clear].tolist()
+    assert actual.labels[clear].tolist() == np.array(recorded["labels"])[clear].tolist()
 
 
 @pytest.mark.parametrize("path", [SAMPLES / "recipe.toml", FINISHED / "recipe.toml"], ids=str)
@@ -151,9 +151,9 @@ def test_a_model_folder_predicts_what_it_did(name: str, tolerance: float) -> Non
 def test_a_model_folder_predicts_without_torch(name: str) -> None:
     """The same folder through ONNX Runtime alone, as ``oraclezoo predict`` opens it."""
     recorded = EXPECTED["predictions"][name]["probabilities"]
-    found = oz.predictor(SAMPLES / name, threads=1).predict(images()[: len(recorded)])
+    actual = oz.predictor(SAMPLES / name, threads=1).predict(images()[: len(recorded)])
     tolerance = FLOAT if name == "exported" else ROUNDED
-    np.testing.assert_allclose(found.probabilities, recorded, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(actual.probabilities, recorded, rtol=0, atol=tolerance)
 
 
 def test_a_receipt_is_shown() -> None:
@@ -235,8 +235,8 @@ def test_an_unfinished_compression_is_resumed(tmp_path: Path) -> None:
 
 def journal(folder: Path) -> Path:
     """The one journal in a folder."""
-    (found,) = folder.rglob("journal.jsonl")
-    return found
+    (journal_file,) = folder.rglob("journal.jsonl")
+    return journal_file
 
 
 def test_the_journal_of_a_sweep_is_resumed_or_refused(tmp_path: Path) -> None:
@@ -326,8 +326,8 @@ def test_a_folder_that_a_command_wrote_is_a_data_set(
         "converted": ("moon", "sun"),
     }
     dataset = oz.registry().create("dataset", "idx", data_dir=SAMPLES / name)
-    found = [len(dataset.split(split).images) for split in ("train", "validation", "test")]
-    assert tuple(found) == images
+    actual = [len(dataset.split(split).images) for split in ("train", "validation", "test")]
+    assert tuple(actual) == images
     assert tuple(dataset.classes) == record[name]
     assert dataset.synthetic is synthetic
     assert not dataset.flip_keeps_label

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from oraclezoo.cli import cli
+from oraclezoo.serving.listing import models
 
 yaml = pytest.importorskip("yaml")
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,9 +36,9 @@ def test_tests_run_on_each_supported_python_and_system() -> None:
     """The versions are those that pyproject names."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = {
-        found[1]
+        match[1]
         for line in project["classifiers"]
-        if (found := re.search(r"Python :: (3\.\d+)$", line))
+        if (match := re.search(r"Python :: (3\.\d+)$", line))
     }
     matrix = read(GITHUB / "workflows" / "ci.yml")["jobs"]["tests"]["strategy"]["matrix"]
     assert set(matrix["python"]) == named
@@ -57,16 +58,59 @@ def test_sessions_that_are_called_exist() -> None:
     assert called >= {"lint", "types", "tests", "plugins", "docs"}
 
 
-def test_commands_that_are_called_exist() -> None:
-    """With the options they are called with."""
-    lines = [step["run"] for step in steps() if step.get("run", "").startswith("oraclezoo ")]
-    assert lines
-    for line in lines:
-        name, *words = shlex.split(line)[1:]
-        command = cli.get_command(click.Context(cli), name)
-        assert command is not None, name
-        words = [w if w.startswith("-") else str(ROOT / "benchmarks" / "results") for w in words]
-        command.make_context(name, words)
+def runs(start: str) -> list[list[str]]:
+    """The words of steps that start with a word; paths are those of this checkout."""
+    lines = [step.get("run", "") for step in steps()]
+    words = [shlex.split(line) for line in lines if line.startswith(f"{start} ")]
+    return [[word.removeprefix("before/") for word in line] for line in words]
+
+
+def test_commands_that_are_called_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the options they are called with, subcommands too."""
+    monkeypatch.chdir(ROOT)
+    assert runs("oraclezoo")
+    for _, *words in runs("oraclezoo"):
+        command: click.Command | None = cli
+        while isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), words.pop(0))
+        assert command is not None, words
+        command.make_context(str(command.name), words)
+
+
+def test_files_and_names_that_are_called_exist() -> None:
+    """Scripts, tests, results and models."""
+    sessions = [words for line in runs("nox") for words in [line[3:]] if "--" in line]
+    paths = [word for words in sessions for word in words[1:]]
+    paths += [line[1] for line in runs("python") if line[1] != "-m"]
+    assert "benchmarks/latency_gate.py" in paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    results = [line[2] for line in runs("oraclezoo") if line[1] == "reproduce"]
+    assert results
+    assert all((ROOT / "benchmarks" / "results" / f"{name}.json").is_file() for name in results)
+    (fetched,) = [line[3:] for line in runs("oraclezoo") if line[1:3] == ["models", "fetch"]]
+    assert set(fetched) == {spec.name for spec in models()}
+
+
+def test_changes_start_the_workflows_that_check_them() -> None:
+    """Filters name folders that exist, alike for pushes and pull requests."""
+    for path in WORKFLOWS:
+        triggers = read(path)[True]  # YAML reads the key "on" as true
+        for event in ("push", "pull_request"):
+            for pattern in (triggers.get(event) or {}).get("paths", []):
+                assert (ROOT / pattern.removesuffix("/**")).exists(), pattern
+        if "pull_request" in triggers and "paths" in (triggers["push"] or {}):
+            assert triggers["push"]["paths"] == triggers["pull_request"]["paths"]
+
+
+def test_a_release_needs_no_token() -> None:
+    """Only the job that publishes may ask for an identity beside the one that attests."""
+    jobs = read(GITHUB / "workflows" / "release.yml")["jobs"]
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert jobs["publish"]["environment"] == "pypi"
+    assert jobs["publish"]["needs"] == "build"
+    assert all("run" not in step for step in jobs["publish"]["steps"])
+    for path in WORKFLOWS:
+        assert "secrets." not in path.read_text(encoding="utf-8")
 
 
 def test_a_workflow_may_do_little() -> None:
@@ -75,7 +119,7 @@ def test_a_workflow_may_do_little() -> None:
         assert read(path)["permissions"] == {"contents": "read"}, path
     for step in steps():
         assert ("uses" in step) != ("run" in step)
-        assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step.get("uses", "actions/checkout@v1"))
+        assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+(\.\d+)*", step.get("uses", "actions/checkout@v1"))
 
 
 def test_hooks_need_no_other_repository() -> None:

@@ -122,20 +122,22 @@ def residual(bench: Bench, effort: Effort) -> Figures:
                     **bench.given,
                 )
 
-            asked = [recipe.hash, seed, left, extra, Tuning.lr_scale]
-            made = bench.made(f"{name}-{key}-s{seed}", asked, pruned)
-            models[key].append(made)
+            inputs = [recipe.hash, seed, left, extra, Tuning.lr_scale]
+            pruned_model = bench.made(f"{name}-{key}-s{seed}", inputs, pruned)
+            models[key].append(pruned_model)
             if key in SHARES:
 
-                def fresh(place: Path, made: Model = made, seed: int = seed) -> Model:
-                    return from_scratch(bench, made, total, seed, place)
+                def fresh(
+                    place: Path, pruned_model: Model = pruned_model, seed: int = seed
+                ) -> Model:
+                    return from_scratch(bench, pruned_model, total, seed, place)
 
-                asked = [total.hash, seed, made.card.plan]
-                models[_thin(key)].append(bench.made(f"{name}-{_thin(key)}-s{seed}", asked, fresh))
+                inputs = [total.hash, seed, pruned_model.card.plan]
+                models[_thin(key)].append(bench.made(f"{name}-{_thin(key)}-s{seed}", inputs, fresh))
     sides = {key: [bench.side(model) for model in each] for key, each in models.items()}
     correct = {key: right(each) for key, each in sides.items()}
     first = {key: models[key][0] for key in ("baseline", *SHARES)}
-    taken = times(first, [ONE], bench.rounds)
+    timings = times(first, [ONE], bench.rounds)
     base = correct["baseline"]
     half, quarter = (f"{name}, {words} of the MACs" for words in ("half", "a quarter"))
     rows = [
@@ -143,8 +145,8 @@ def residual(bench: Bench, effort: Effort) -> Figures:
         *loss_rows(half, base, correct["half"], 0.5, 1.5),
         speed_row(
             f"{half}: speedup in ONNX Runtime float, batch size 1, one thread",
-            taken["baseline"][0],
-            taken["half"][0],
+            timings["baseline"][0],
+            timings["half"][0],
             1.6,
             ONE,
         ),
@@ -161,7 +163,7 @@ def residual(bench: Bench, effort: Effort) -> Figures:
             "extra_epochs": extra,
             "scratch_epochs": effort.epochs + extra,
             "recipe": recipe.to_dict(),
-            "models": [_facts(key, each, taken.get(key)) for key, each in sides.items()],
+            "models": [_facts(key, each, timings.get(key)) for key, each in sides.items()],
         },
     }
 

@@ -143,13 +143,13 @@ def explain(model: Model, bench: Bench) -> Figures:
     assert model.onnx is not None
     classifier = opened(model, model.onnx)
     training = bench.dataset.split("train").images
-    held = Held(
+    holdout = Held(
         model,
         rounding.prepare(model.onnx, feeds(classifier, training)),
         images := np.asarray(bench.dataset.split("validation").images),
         classifier.probabilities(images),
     )
-    prepared = held.prepared
+    prepared = holdout.prepared
     others = {
         name: rounding.prepare(model.onnx, feeds(classifier, training), name)
         for name in ("percentile", "entropy")
@@ -157,25 +157,25 @@ def explain(model: Model, bench: Bench) -> Figures:
     activations = inputs(prepared.model, classifier.feed(images))
     kinds = kinds_of(prepared.model, activations)
     costs = {
-        "all layers": held.cost(rounding.to_int8(prepared)),
+        "all layers": holdout.cost(rounding.to_int8(prepared)),
         **{
-            f"all layers, {name} calibration": held.cost(rounding.to_int8(other))
+            f"all layers, {name} calibration": holdout.cost(rounding.to_int8(other))
             for name, other in others.items()
         },
-        "weights only": held.cost(with_rounded_weights(prepared.model)),
-        "additions and pooling only": held.cost(
+        "weights only": holdout.cost(with_rounded_weights(prepared.model)),
+        "additions and pooling only": holdout.cost(
             rounding.to_int8(prepared, keep_float=prepared.layers)
         ),
     }
     for kind in dict.fromkeys(kinds.values()):
         names = [name for name in prepared.layers if kinds[name] == kind]
-        costs[f"{kind} only"] = held.cost(rounding.to_int8(prepared, only=names))
+        costs[f"{kind} only"] = holdout.cost(rounding.to_int8(prepared, only=names))
     nodes = {node.name: node for node in prepared.model.graph.node}
     layers = [
         {
             "layer": name,
             "kind": kinds[name],
-            "divergence": held.cost(rounding.to_int8(prepared, only=[name])),
+            "divergence": holdout.cost(rounding.to_int8(prepared, only=[name])),
             **reach(activations[nodes[name].input[0]]),
         }
         for name in prepared.layers

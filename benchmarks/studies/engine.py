@@ -109,13 +109,13 @@ def optimizers(rounds: int, device: torch.device) -> list[dict[str, Any]]:
                 way: torch.cat([p.detach().flatten() for p in each.copies])
                 for way, each in ways.items()
             }
-            found = in_turns(
+            timings = in_turns(
                 {way: each.optimizer.step for way, each in ways.items()}, rounds, device
             )
-            for way, times in found.items():
-                apart = float((ends[way] - ends["loop"]).abs().max())
+            for way, times in timings.items():
+                difference = float((ends[way] - ends["loop"]).abs().max())
                 row = {"net": name, "tensors": len(weights), "optimizer": optimizer, "way": way}
-                rows.append({**row, **times, "apart_after_5_steps": apart})
+                rows.append({**row, **times, "apart_after_5_steps": difference})
     return rows
 
 
@@ -158,7 +158,7 @@ def shifts(rounds: int, device: torch.device) -> list[dict[str, Any]]:
     for name in NETS:
         model = net(name, device).eval()
         one_pass, in_order = (with_views(model, 1, mean=0.2, std=0.3) for _ in range(2))
-        one_pass.TOGETHER, in_order.TOGETHER = 1 << 30, 0  # type: ignore[assignment]
+        one_pass.JOINT_BATCH, in_order.JOINT_BATCH = 1 << 30, 0  # type: ignore[assignment]
         for batch_size in (1, BATCH):
             images = torch.randn(batch_size, 1, 28, 28, device=device)
             nets = {"plain": model, "one_pass": one_pass, "in_order": in_order}

@@ -56,9 +56,9 @@ def main() -> None:
             print(f"fold {seed + 1} of {arguments.folds}", file=sys.stderr, flush=True)
             common: dict[str, Any] = {"data_dir": fold, "seed": seed, "device": arguments.device}
             run = oz.train(recipe, out=Path(folder, "runs"), **common)
-            held = oz.registry().create("dataset", "idx", data_dir=fold).split("validation")
-            labels.append(np.asarray(held.labels))
-            scores[None].append(run.model().predict(held.images).probabilities)
+            validation = oz.registry().create("dataset", "idx", data_dir=fold).split("validation")
+            labels.append(np.asarray(validation.labels))
+            scores[None].append(run.model().predict(validation.images).probabilities)
             for share, scale, distill in settings:
                 model = oz.prune(
                     run,
@@ -69,7 +69,7 @@ def main() -> None:
                     timed=False,
                     **common,
                 )
-                scores[share, scale, distill].append(model.predict(held.images).probabilities)
+                scores[share, scale, distill].append(model.predict(validation.images).probabilities)
     truth = np.concatenate(labels).astype(np.int64)
     data = {
         "track": TRACK,

@@ -165,8 +165,8 @@ class Nets:
         batch = np.stack(images)
         total = np.zeros((len(batch), len(self.models[0].classes)), np.float32)
         for number, model in enumerate(self.models):
-            mine = self.fold == number
-            total[mine] = model.predict(batch[mine]).probabilities
+            in_fold = self.fold == number
+            total[in_fold] = model.predict(batch[in_fold]).probabilities
         return total
 
 

@@ -72,8 +72,8 @@ def timed(stage: Callable[[], Any]) -> tuple[dict[str, float], Any]:
     """Return wall and CPU time in s, and the return value of the stage."""
     wall, cpu = time.perf_counter(), time.process_time()
     output = stage()
-    spent = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
-    return {name: round(value, 3) for name, value in spent.items()}, output
+    elapsed = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    return {name: round(value, 3) for name, value in elapsed.items()}, output
 
 
 def measure(count: int) -> dict[str, Any]:

@@ -122,8 +122,8 @@ def reading(folder: Path, file_mb: int, rounds: int) -> list[dict[str, Any]]:
                 start = time.perf_counter()
                 for first in range(0, BATCHES * BATCH, BATCH):
                     read(order[first : first + BATCH])
-                spent = (time.perf_counter() - start) / BATCHES * 1e6
-                times.setdefault((way, cached), []).append(spent)
+                elapsed_us = (time.perf_counter() - start) / BATCHES * 1e6
+                times.setdefault((way, cached), []).append(elapsed_us)
                 if not cached:
                     path.read_bytes()  # back into the page cache
     os.close(file)

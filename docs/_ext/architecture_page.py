@@ -11,7 +11,7 @@ from html import escape
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
-        *("codec", "errors", "storage", "documents", "signals", "choices"),
+        *("codec", "errors", "storage", "documents", "signals", "choices", "notebook"),
         *("specs", "hookspecs", "contracts", "card"),
     ),
     ("recipe", "result", "plugins", "scaffold"),
@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "plots",
         "trackers",
     ),
-    ("artifacts", "jobs", "testing", "sphinxext", "server"),
+    ("artifacts", "jobs", "testing", "sphinxext", "cloud", "server"),
     ("training", "receipts"),
     ("pruning", "quantization", "sweeping", "analysis"),
     ("benching", "search"),

@@ -132,12 +132,12 @@ def _class(row: dict[str, Any]) -> tuple[str, ...]:
     return f"{row['label']} {row['name']} {row['glyph']}", *gray, *shares
 
 
-def _rows(found: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+def _rows(findings: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
             row["kind"],
             "; ".join(f"{split} {index} ({label})" for split, index, label in row["places"]),
             row["note"],
         )
-        for row in found
+        for row in findings
     ]

@@ -43,8 +43,8 @@ def ranking_time() -> str:
         "page": "compute the table and render the page as HTML",
     }
     rows = [
-        (what, f"{data[stage]['cpu_s']:.1f}", f"{data[stage]['wall_s']:.1f}")
-        for stage, what in stages.items()
+        (words, f"{data[stage]['cpu_s']:.1f}", f"{data[stage]['wall_s']:.1f}")
+        for stage, words in stages.items()
     ]
     head = ("stage", "CPU time, s", "wall time, s")
     return (

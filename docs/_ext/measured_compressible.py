@@ -27,9 +27,9 @@ def compressible() -> str:
     hardware, libraries = data["hardware"], data["libraries"]
     about = (
         f"Each backbone was trained for only {data['epochs']} epochs on `{data['track']}`, so the "
-        "table omits accuracies. It shows the remaining share of multiply-accumulates, the largest "
-        "difference of a probability from eager mode, the remaining share of bytes, and the share "
-        "of unchanged predictions. Rows without a speedup were not timed. "
+        "table omits accuracies. It shows the remaining fraction of multiply-accumulates, the "
+        "largest difference of a probability from eager mode, the remaining fraction of bytes, and "
+        "the fraction of unchanged predictions. Rows without a speedup were not timed. "
         f"Measured on {hardware['device']}, torch {libraries['torch']}, "
         f"onnxruntime {libraries['onnxruntime']}, with `{_COMMAND}`."
     )

@@ -178,7 +178,7 @@ def _mobile(details: Record) -> str:
     ]
     return "\n".join(
         [
-            "Each int8 column shows the accuracy loss in points, the share of unchanged "
+            "Each int8 column shows the accuracy loss in points, the fraction of unchanged "
             "predictions, and the mean KL divergence in nats, on test images. The margin is "
             "the difference of the two highest probabilities.",
             "",

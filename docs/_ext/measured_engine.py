@@ -73,7 +73,7 @@ def engine_budget() -> str:
         )
         for row in profile["budget"]
     ]
-    return table(("phase", "time per step", "share"), rows)
+    return table(("phase", "time per step", "fraction"), rows)
 
 
 def engine_measured_on() -> str:

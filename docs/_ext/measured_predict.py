@@ -63,16 +63,16 @@ def predict_files() -> str:
 def predict_pictures() -> str:
     """Return the accuracy of the bundled models by kind of picture, and what stayed unchanged."""
     data = read("pictures.json")
-    models, drawn = data["models"], data["drawings"]
+    models, drawings = data["models"], data["drawings"]
     rows = []
     for row in data["rows"]:
         bound = "" if row["points"] is None else f"{row['points']:g}"
         cells = [f"{row['accuracy'][model]:.1f}" for model in models]
         name = row["kind"] if row["holds"] else f"{row['kind']}, **exceeds the bound**"
         rows.append((name, row["how"], bound, *cells))
-    name = "drawings" if drawn["holds"] else "drawings, **exceeds the bound**"
-    right = [f"{drawn['right'][model]} of {drawn['drawings']}" for model in models]
-    rows.append((name, drawn["how"].rstrip("."), f"{drawn['least']} right", *right))
+    name = "drawings" if drawings["holds"] else "drawings, **exceeds the bound**"
+    right = [f"{drawings['right'][model]} of {drawings['drawings']}" for model in models]
+    rows.append((name, drawings["how"].rstrip("."), f"{drawings['least']} right", *right))
     unchanged = "; ".join(
         f"{row['shown']}: {row['changed']:,} of {row['images']:,}" for row in data["unchanged"]
     )

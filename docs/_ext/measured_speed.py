@@ -43,7 +43,7 @@ def speed_ratios() -> str:
 
 
 def speed_peak() -> str:
-    """Return the share of peak throughput, and the time by kind of operation."""
+    """Return the fraction of peak throughput, and the time by kind of operation."""
     return peak(read("throughput.json"))
 
 
@@ -166,7 +166,7 @@ def ratios(data: Mapping[str, Any]) -> str:
 
 
 def peak(data: Mapping[str, Any]) -> str:
-    """Return each model's share of peak throughput and its time by kind of operation."""
+    """Return each model's fraction of peak throughput and its time by kind of operation."""
     lines = []
     for model, profiles in data["profiles"].items():
         profile = profiles["engine best"]

@@ -52,7 +52,7 @@ def _rows(receipt: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _about(data: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the measurement setup, and the share of the model that int8 covers."""
+    """Yield the measurement setup, and the fraction of the model that int8 covers."""
     first = data["receipts"][0]
     generated = ", generated characters" if first["synthetic"] else ""
     yield (

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 from oraclezoo._version import __version__
 
 if TYPE_CHECKING:
+    from oraclezoo.analysis.drift import drift
+    from oraclezoo.analysis.evaluate import evaluate
     from oraclezoo.analysis.plot import plot
-    from oraclezoo.api import leaderboard, predictor, receipt, registry
-    from oraclezoo.artifacts.load import load
+    from oraclezoo.api import leaderboard, load, predict, predictor, receipt, registry
     from oraclezoo.artifacts.model import Model
     from oraclezoo.artifacts.run import Run
     from oraclezoo.benching.bench import bench
     from oraclezoo.errors import OracleZooError
     from oraclezoo.pruning.prune import prune
+    from oraclezoo.publish.reproduce import reproduce
     from oraclezoo.quantization.export import export
     from oraclezoo.quantization.onnx import quantize
     from oraclezoo.quantization.temperature import calibrate
@@ -47,15 +49,19 @@ __all__ = [
     "bench",
     "calibrate",
     "compress",
+    "drift",
+    "evaluate",
     "export",
     "leaderboard",
     "load",
     "plot",
+    "predict",
     "predictor",
     "prune",
     "quantize",
     "receipt",
     "registry",
+    "reproduce",
     "sweep",
     "train",
 ]
@@ -69,15 +75,19 @@ _WHERE = {
     "bench": "oraclezoo.benching.bench",
     "calibrate": "oraclezoo.quantization.temperature",
     "compress": "oraclezoo.search.compress",
+    "drift": "oraclezoo.analysis.drift",
+    "evaluate": "oraclezoo.analysis.evaluate",
     "export": "oraclezoo.quantization.export",
     "leaderboard": "oraclezoo.api",
-    "load": "oraclezoo.artifacts.load",
+    "load": "oraclezoo.api",
     "plot": "oraclezoo.analysis.plot",
+    "predict": "oraclezoo.api",
     "predictor": "oraclezoo.api",
     "prune": "oraclezoo.pruning.prune",
     "quantize": "oraclezoo.quantization.onnx",
     "receipt": "oraclezoo.api",
     "registry": "oraclezoo.api",
+    "reproduce": "oraclezoo.publish.reproduce",
     "sweep": "oraclezoo.sweeping.sweep",
     "train": "oraclezoo.training.train",
 }
@@ -91,4 +101,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -11,8 +11,10 @@ from oraclezoo.plugins.registry import Registry, build_registry
 
 if TYPE_CHECKING:
     from oraclezoo.artifacts.model import Model
+    from oraclezoo.imaging.polarity import Polarity
     from oraclezoo.ranking.table import Table
     from oraclezoo.result import Result
+    from oraclezoo.serving.prediction import Prediction
     from oraclezoo.serving.predictor import Predictor
 
 
@@ -28,6 +30,64 @@ def registry(*, strict: bool = False) -> Registry:
     'oraclezoo'
     """
     return build_registry(strict=strict)
+
+
+def load(model: str | Path, registry: Registry | None = None) -> Model:
+    """Load a model as a PyTorch module on the CPU.
+
+    Args:
+        model: A name (``oraclezoo models list``), the folder of a saved model, or a run folder.
+        registry: Registry of components; by default all that are installed.
+
+    Raises:
+        ResultError: A file is missing, broken, or does not match the card.
+        UnknownNameError: There is no model of this name.
+        DownloadError: The model cannot be downloaded.
+
+    >>> import oraclezoo as oz
+    >>> oz.load("oraclenet_n").classes[:3]
+    ('big', 'sun', 'moon')
+    """
+    from oraclezoo.artifacts.load import load as load_model
+    from oraclezoo.artifacts.run import Run
+    from oraclezoo.card import CARD
+    from oraclezoo.serving.listing import shipped
+
+    folder = Path(model).expanduser()
+    is_run = (folder / Run.FILE).is_file() and not (folder / CARD).exists()
+    if is_run and str(model) not in shipped():
+        return Run.load(folder).model(registry=registry)
+    return load_model(model, registry)
+
+
+def predict(
+    images: Any, model: str | Path = "oraclenet_s", *, polarity: Polarity = "auto"
+) -> Prediction:
+    """Classify images with a model in ONNX Runtime, without torch.
+
+    For many calls, keep the predictor of :func:`oraclezoo.predictor`, which loads the model once.
+
+    Args:
+        images: As for :meth:`oraclezoo.serving.predictor.Predictor.predict`: a picture or several,
+            as file names, bytes, Pillow images or uint8 arrays.
+        model: Model name (``oraclezoo models list``) or folder.
+        polarity: ``auto`` detects the polarity of each picture; otherwise ``light-on-dark`` or
+            ``dark-on-light``.
+
+    Returns:
+        Labels int64 ``(N,)`` and probabilities float32 ``(N, C)``.
+
+    Raises:
+        DataError: A picture cannot be read.
+        UnknownNameError: No model has this name.
+        ResultError: The folder has no valid card or ONNX file.
+
+    >>> import numpy as np
+    >>> import oraclezoo as oz
+    >>> oz.predict(np.zeros((2, 28, 28), np.uint8), "oraclenet_n").probabilities.shape
+    (2, 10)
+    """
+    return predictor(model).predict(images, polarity=polarity)
 
 
 def leaderboard(

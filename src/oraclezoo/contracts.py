@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from torch import nn
-    from torch.optim import Optimizer
-    from torch.optim.lr_scheduler import LRScheduler
+    from torch.nn import Module as Module  # the registry names these types through this module
+    from torch.optim import Optimizer as Optimizer
+    from torch.optim.lr_scheduler import LRScheduler as LRScheduler
 
 
 class BackboneFactory(Protocol):
@@ -26,8 +27,8 @@ class BackboneFactory(Protocol):
     training with a float batch ``(N, in_chans, H, W)`` of training images. ``prunable`` (bool):
     channels can be pruned.
 
-    An optional option ``pretrained`` (bool) loads weights trained on other data. Results with it
-    belong to the open division, and a saved model is rebuilt without it.
+    The option ``pretrained`` (bool), if there is one, loads weights trained on other data. Results
+    with it belong to the open division, and a saved model is rebuilt without it.
     """
 
     def __call__(

@@ -105,8 +105,8 @@ def _named(error: ValueError, text: str | bytes, integer: re.Pattern[str]) -> Va
     """Return the error, naming the key if an integer is too long for Python to convert."""
     if "integer string conversion" not in str(error):
         return error
-    found = integer.search(text if isinstance(text, str) else text.decode(errors="replace"))
-    return ValueError(f"{found[1] if found else 'an integer'} has more than 63 bits")
+    match = integer.search(text if isinstance(text, str) else text.decode(errors="replace"))
+    return ValueError(f"{match[1] if match else 'an integer'} has more than 63 bits")
 
 
 def checked(document: Any, largest: int = MAX_INTEGER) -> Any:

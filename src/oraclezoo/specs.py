@@ -132,7 +132,9 @@ def _spelling(value: object, type: OptionType) -> str:
         return f'"{text.lower() if isinstance(value, bool) else text}"'
     if type == "bool":
         words = {"true": "true yes on 1", "false": "false no off 0"}
-        return next((word for word, said in words.items() if text.lower() in said.split()), "")
+        return next(
+            (word for word, spellings in words.items() if text.lower() in spellings.split()), ""
+        )
     if type == "floats":
         numbers = [_spelling(part, "float") for part in text.strip("[]()").split(",")]
         return f"[{', '.join(numbers)}]" if all(numbers) else ""
@@ -221,7 +223,7 @@ class Spec:
     def load(self) -> Callable[..., Any]:
         """Import and return the target. Raises PluginError if it is missing or not callable."""
         module_name, _, attribute = self.target.partition(":")
-        who = f"{self.kind} '{self.name}': its target {self.target}"
+        subject = f"{self.kind} '{self.name}': its target {self.target}"
         try:
             target: Any = importlib.import_module(module_name)
             for part in attribute.split("."):
@@ -230,10 +232,10 @@ class Spec:
             raise
         except BaseException as error:  # a plugin's import may raise anything, even SystemExit
             raise PluginError(
-                f"{who} cannot be imported ({type(error).__name__}: {error})"
+                f"{subject} cannot be imported ({type(error).__name__}: {error})"
             ) from error
         if not callable(target):
-            raise PluginError(f"{who} is not callable")
+            raise PluginError(f"{subject} is not callable")
         return target  # type: ignore[no-any-return]  # getattr of a module is Any
 
 

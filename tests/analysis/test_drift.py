@@ -16,7 +16,7 @@ from scipy import stats
 import oraclezoo as oz
 from oraclezoo.analysis.drift import drift, gather, reference
 from oraclezoo.analysis.features import features
-from oraclezoo.analysis.reference import MAX_SAMPLE, Reference, drawn
+from oraclezoo.analysis.reference import MAX_SAMPLE, Reference, sample_indices
 from oraclezoo.artifacts.model import Model
 from oraclezoo.cli import cli
 from oraclezoo.data.corrupt import corrupt
@@ -89,10 +89,10 @@ def test_unseen_images_of_the_same_kind_do_not_differ(
     run: oz.Run, held_to: Reference, unseen: Images
 ) -> None:
     """Against images of validation, which the net has not learned either."""
-    found = drift(run, some(unseen), held_to, device="cpu")
-    assert found.differs == ()
-    assert (found.images, found.against, found.split) == (120, 200, "validation")
-    assert sum(share.images for share in found.shares) == pytest.approx(1)
+    report = drift(run, some(unseen), held_to, device="cpu")
+    assert report.differs == ()
+    assert (report.images, report.against, report.split) == (120, 200, "validation")
+    assert sum(share.images for share in report.shares) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", ["speckle", "rubbing-edge", "rotate", "contrast"])
@@ -100,16 +100,16 @@ def test_corrupted_images_differ(
     run: oz.Run, held_to: Reference, unseen: Images, name: str
 ) -> None:
     """In their features, at the highest severity: the net has learned of worn images already."""
-    found = drift(run, corrupt(some(unseen, number=200), name, 5), held_to, device="cpu")
-    assert "features" in found.differs
+    report = drift(run, corrupt(some(unseen, number=200), name, 5), held_to, device="cpu")
+    assert "features" in report.differs
 
 
 def test_foreign_characters_differ(run: oz.Run, held_to: Reference, tmp_path: Path) -> None:
     """Letters of another script, as the folder of IDX files that is made of them."""
     counts = {"train": 5, "validation": 1, "test": 5}
     write_folder(tmp_path / "letters", read(PHOENICIAN), counts, 0, flip_keeps_label=False)
-    found = drift(run, [str(tmp_path / "letters")], held_to, device="cpu")
-    assert found.differs == ("features", "classes")
+    report = drift(run, [str(tmp_path / "letters")], held_to, device="cpu")
+    assert report.differs == ("features", "classes")
 
 
 def test_one_class_alone_is_a_shift_of_classes(
@@ -118,9 +118,9 @@ def test_one_class_alone_is_a_shift_of_classes(
     """Each image is as those trained on; together they are not."""
     labels = features(model, unseen).labels
     usual = int(np.bincount(labels).argmax())
-    found = drift(run, unseen[labels == usual][:60], held_to, device="cpu")
-    assert "classes" in found.differs
-    assert max(found.shares, key=lambda share: share.images).images == 1
+    report = drift(run, unseen[labels == usual][:60], held_to, device="cpu")
+    assert "classes" in report.differs
+    assert max(report.shares, key=lambda share: share.images).images == 1
 
 
 def test_files_are_prepared_as_for_a_prediction(unseen: Images, tmp_path: Path) -> None:
@@ -130,8 +130,8 @@ def test_files_are_prepared_as_for_a_prediction(unseen: Images, tmp_path: Path) 
         Image.fromarray(image).save(tmp_path / f"{number}.png")
     (tmp_path / "zz.png").write_bytes(b"no picture")
     unreadable: list[str] = []
-    found = gather([str(tmp_path)], 28, "auto", unreadable)
-    assert np.array_equal(found, chosen)
+    actual = gather([str(tmp_path)], 28, "auto", unreadable)
+    assert np.array_equal(actual, chosen)
     assert len(unreadable) == 1
     assert "zz.png" in unreadable[0]
     write_idx(tmp_path / "mine-idx3-ubyte.gz", chosen)
@@ -141,13 +141,13 @@ def test_files_are_prepared_as_for_a_prediction(unseen: Images, tmp_path: Path) 
 
 def test_features_are_the_input_of_the_last_linear_layer(model: Model, unseen: Images) -> None:
     """From which the net's own answers follow; the number of images at a time changes nothing."""
-    found = features(model, unseen[:20])
+    vectors = features(model, unseen[:20])
     answers = model.predict(unseen[:20]).labels
-    assert np.array_equal(found.labels, answers)
-    assert found.vectors.shape[0] == 20
-    assert found.vectors.shape[1] != len(model.classes)
+    assert np.array_equal(vectors.labels, answers)
+    assert vectors.vectors.shape[0] == 20
+    assert vectors.vectors.shape[1] != len(model.classes)
     one = features(model, unseen[:1])
-    assert np.allclose(one.vectors, found.vectors[:1], atol=1e-4)
+    assert np.allclose(one.vectors, vectors.vectors[:1], atol=1e-4)
 
 
 def test_a_reference_is_of_one_model(
@@ -164,7 +164,7 @@ def test_a_reference_is_of_one_model(
     other = run.model()
     for weight in other.module.parameters():
         weight.data.mul_(1.5)
-    with pytest.raises(ResultError, match="other weights"):
+    with pytest.raises(ResultError, match="different weights"):
         Reference.load(path, other)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ResultError, match="not a reference"):
@@ -177,8 +177,8 @@ def test_what_cannot_be_tested_is_said(run: oz.Run, held_to: Reference, unseen: 
         drift(run, unseen[:9], held_to, device="cpu")
     with pytest.raises(UsageError, match="train or validation"):
         reference(run, split="test")
-    assert len(drawn(MAX_SAMPLE + 500)) == MAX_SAMPLE
-    assert np.array_equal(drawn(5), np.arange(5))
+    assert len(sample_indices(MAX_SAMPLE + 500)) == MAX_SAMPLE
+    assert np.array_equal(sample_indices(5), np.arange(5))
 
 
 def test_the_command_and_its_gate(run: oz.Run, unseen: Images, tmp_path: Path) -> None:
@@ -187,14 +187,14 @@ def test_the_command_and_its_gate(run: oz.Run, unseen: Images, tmp_path: Path) -
     folder, device = str(run.folder), ["--device", "cpu"]
     done = runner.invoke(cli, ["drift", folder, "--save-reference", kept, *device])
     assert (done.exit_code, done.stdout) == (0, "")
-    fine, worn = tmp_path / "fine-idx3-ubyte", tmp_path / "worn-idx3-ubyte"
+    fine, corrupted = tmp_path / "fine-idx3-ubyte", tmp_path / "worn-idx3-ubyte"
     write_idx(fine, some(unseen))
-    write_idx(worn, corrupt(some(unseen), "speckle", 4))
+    write_idx(corrupted, corrupt(some(unseen), "speckle", 4))
     arguments = ["drift", folder, "--reference", kept, "--gate", "0.001", *device]
     done = runner.invoke(cli, [*arguments, str(fine)])
     assert done.exit_code == 0, done.output
     assert "no difference found" in done.stdout
-    done = runner.invoke(cli, [*arguments, "--gate", "0.01", str(worn), "--json"])
+    done = runner.invoke(cli, [*arguments, "--gate", "0.01", str(corrupted), "--json"])
     assert done.exit_code == 3
     document = json.loads(done.stdout)
     assert document["schema"] == "oraclezoo/drift/1"

@@ -30,16 +30,16 @@ def test_other_data_are_scored_with_a_word(tiny_run: Path, tiny_idx: Path, chang
     words = ["evaluate", str(tiny_run), "--device", "cpu", "--data-dir"]
     done = CliRunner().invoke(cli, [*words, str(changed)])
     assert done.exit_code == 0, done.output
-    assert "is not the file that the run was trained with: scoring other data" in done.stderr
-    assert "[other data than the run's]" in done.stdout
+    assert "is not the file that the run was trained with: scoring different data" in done.stderr
+    assert "[different data from the run's]" in done.stdout
     document = json.loads(CliRunner().invoke(cli, [*words, str(changed), "--json"]).stdout)
     assert document["data"]["other_data"] is True
     same = CliRunner().invoke(cli, [*words, str(tiny_idx)])
-    assert "other data" not in same.output
+    assert "different data" not in same.output
 
 
 def test_other_classes_are_refused(tiny_run: Path, changed: Path) -> None:
     """Labels would mean something else."""
     (changed / "dataset.toml").write_text('classes = ["a", "b", "c", "d"]\n')
-    with pytest.raises(UsageError, match="has other classes than"):
+    with pytest.raises(UsageError, match="have different classes"):
         evaluate(tiny_run, data_dir=changed, device="cpu")

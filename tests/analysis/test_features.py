@@ -46,25 +46,25 @@ class Tokens(nn.Module):
 def test_the_last_layer_that_runs_counts_not_the_last_registered() -> None:
     """Order of attributes says nothing of a forward pass."""
     net = Backwards()
-    found = features(model_of(net), IMAGES)
+    vectors = features(model_of(net), IMAGES)
     with torch.no_grad():
         due = net.body(torch.from_numpy(IMAGES).float().div(255).flatten(1))
-    assert np.allclose(found.vectors, due.numpy(), atol=1e-5)
+    assert np.allclose(vectors.vectors, due.numpy(), atol=1e-5)
 
 
 def test_places_are_averaged() -> None:
     """One vector an image, of the rows that the head sees."""
-    found = features(model_of(Tokens()), IMAGES)
-    assert found.vectors.shape == (9, 8)
-    assert np.allclose(found.vectors, (IMAGES / 255).mean(1), atol=1e-5)
+    vectors = features(model_of(Tokens()), IMAGES)
+    assert vectors.vectors.shape == (9, 8)
+    assert np.allclose(vectors.vectors, (IMAGES / 255).mean(1), atol=1e-5)
 
 
 def test_a_net_without_a_linear_layer_gives_log_probabilities() -> None:
     """As many as there are classes; their exponentials sum to one."""
     net = nn.Sequential(nn.Conv2d(1, 3, 8), nn.Flatten())
-    found = features(model_of(net), IMAGES)
-    assert np.exp(found.vectors).sum(1) == pytest.approx(np.ones(9), abs=1e-5)
-    assert np.array_equal(found.vectors.argmax(1), found.labels)
+    vectors = features(model_of(net), IMAGES)
+    assert np.exp(vectors.vectors).sum(1) == pytest.approx(np.ones(9), abs=1e-5)
+    assert np.array_equal(vectors.vectors.argmax(1), vectors.labels)
 
 
 def test_the_net_is_left_as_it_was() -> None:

@@ -30,24 +30,24 @@ Reference(features(model, images), fingerprint(model), "glyphs", "validation").s
 def test_a_reference_of_other_kernels_serves(tmp_path: Path) -> None:
     """Weights are told by their bytes, features compared by their statistics: nothing drifts."""
     images, _ = generate((10,) * 10, seed=5)
-    given, saved = tmp_path / "images.npy", tmp_path / "reference.safetensors"
-    np.save(given, images)
+    images_path, reference_path = tmp_path / "images.npy", tmp_path / "reference.safetensors"
+    np.save(images_path, images)
     setting = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
     done = subprocess.run(
-        [sys.executable, "-c", SAVE, str(given), str(saved)],
+        [sys.executable, "-c", SAVE, str(images_path), str(reference_path)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **setting},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     model = oz.load("oraclenet_n")
-    reference = Reference.load(saved, model)
+    reference = Reference.load(reference_path, model)
     assert reference.model == fingerprint(model)
     own = features(model, images)
     if np.array_equal(own.vectors, reference.features.vectors):
         pytest.skip("this processor's kernels are those of the subprocess already")
     scale = np.abs(own.vectors).max()
     assert np.abs(own.vectors - reference.features.vectors).max() < 1e-4 * scale
-    found = drift(model, images, reference)
-    assert not found.differs
-    assert found.features.p > 0.5
+    report = drift(model, images, reference)
+    assert not report.differs
+    assert report.features.p > 0.5

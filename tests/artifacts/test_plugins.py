@@ -130,7 +130,7 @@ def test_a_run_is_not_resumed_with_other_code(trained: Trained) -> None:
     """Its checkpoint is of the old code."""
     assert trained.train(resume=True).folder == trained.run.folder
     trained.edit()
-    with pytest.raises(UsageError, match=r"other code: plugin zoo-linear 1\.0 changed \(code "):
+    with pytest.raises(UsageError, match=r"different code: plugin zoo-linear 1\.0 changed \(code "):
         trained.train(resume=True)
     assert trained.train(overwrite=True).record.status == "done"
 

@@ -28,9 +28,9 @@ def test_a_newer_oraclezoo_resumes_a_run(run: Run) -> None:
     """The version of oraclezoo's own components may differ, the name may not."""
     check_resumable(run, provenance(version="0.2.0"))
     renamed = replace(provenance(), components={"optimizer": Source("y", "oraclezoo", "0.1.0")})
-    with pytest.raises(UsageError, match="other components"):
+    with pytest.raises(UsageError, match="different components"):
         check_resumable(run, renamed)
-    with pytest.raises(UsageError, match="other data"):
+    with pytest.raises(UsageError, match="different data"):
         check_resumable(run, replace(provenance(), data_sha256={"a": "1"}))
 
 
@@ -38,7 +38,7 @@ def test_another_version_of_a_plugin_is_refused(run: Run) -> None:
     """A plugin does not promise that its checkpoints are compatible."""
     run.write(run_record(provenance("a-plugin", "1.0")))
     check_resumable(run, provenance("a-plugin", "1.0"))
-    with pytest.raises(UsageError, match="other components"):
+    with pytest.raises(UsageError, match="different components"):
         check_resumable(run, provenance("a-plugin", "1.1"))
 
 

@@ -57,13 +57,13 @@ def dataset() -> ArrayDataset:
 
 def test_each_corruption_is_scored_at_each_severity(model: Model, dataset: ArrayDataset) -> None:
     """As the model reads what ``corrupt`` gives, with seed 0, and the protocol counts."""
-    found = measure_robustness(model, dataset, "cpu")
-    assert (found.version, found.seed) == (VERSION, 0)
-    assert list(found.accuracy) == list(CORRUPTIONS)
-    worn = corrupt(IMAGES, "speckle", 4, 0)
-    due = accuracy_of(model.predict(worn).probabilities, LABELS)
-    assert found.accuracy["speckle"][3] == pytest.approx(due)
-    assert is_current(found)
+    actual = measure_robustness(model, dataset, "cpu")
+    assert (actual.version, actual.seed) == (VERSION, 0)
+    assert list(actual.accuracy) == list(CORRUPTIONS)
+    corrupted = corrupt(IMAGES, "speckle", 4, 0)
+    due = accuracy_of(model.predict(corrupted).probabilities, LABELS)
+    assert actual.accuracy["speckle"][3] == pytest.approx(due)
+    assert is_current(actual)
 
 
 def test_the_number_of_images_at_a_time_changes_nothing(
@@ -79,9 +79,9 @@ def test_the_number_of_images_at_a_time_changes_nothing(
 def test_a_result_has_it_only_if_each_seed_does(model: Model, dataset: ArrayDataset) -> None:
     """And of the corruptions that there are now."""
     kept = measure_robustness(model, dataset, "cpu")
-    found = robustness_section([kept, kept])
-    assert found is not None
-    assert found["corruptions"][0] == {
+    actual = robustness_section([kept, kept])
+    assert actual is not None
+    assert actual["corruptions"][0] == {
         "name": next(iter(CORRUPTIONS)),
         "accuracy": [list(kept.accuracy[next(iter(CORRUPTIONS))])] * 2,
     }

@@ -78,17 +78,17 @@ def significant(source: str) -> list[str]:
     """The tokens of a source that run, by Python's own tokenizer."""
     layout = (tokenize.NL, tokenize.COMMENT)
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    found = [token for token in tokens if token.type not in layout]
+    significant_tokens = [token for token in tokens if token.type not in layout]
     starts = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
     spoken = [
         token.type == tokenize.STRING
-        and found[at + 1].type == tokenize.NEWLINE
-        and (at == 0 or found[at - 1].type in starts)
-        for at, token in enumerate(found)
+        and significant_tokens[at + 1].type == tokenize.NEWLINE
+        and (at == 0 or significant_tokens[at - 1].type in starts)
+        for at, token in enumerate(significant_tokens)
     ]
     return [
         token.string
-        for token, is_doc in zip(found, spoken, strict=True)
+        for token, is_doc in zip(significant_tokens, spoken, strict=True)
         if not is_doc and token.string.strip()
     ]
 

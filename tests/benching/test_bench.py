@@ -218,7 +218,7 @@ def test_a_killed_benchmark_leaves_no_orphan_and_goes_on(tiny_idx: Path, tmp_pat
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     stop_at = time.monotonic() + 300
     while time.monotonic() < stop_at and not (
-        (found := list(tmp_path.glob("runs/*/metrics.jsonl"))) and found[0].read_text()
+        (files := list(tmp_path.glob("runs/*/metrics.jsonl"))) and files[0].read_text()
     ):
         time.sleep(0.05)
     process.kill()
@@ -231,7 +231,7 @@ def test_a_killed_benchmark_leaves_no_orphan_and_goes_on(tiny_idx: Path, tmp_pat
     assert 0 < done < 600
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    epochs = [json.loads(line)["epoch"] for line in found[0].read_text().splitlines()]
+    epochs = [json.loads(line)["epoch"] for line in files[0].read_text().splitlines()]
     assert epochs == list(range(1, 601))
 
 
@@ -295,7 +295,9 @@ def test_a_run_on_other_data_is_not_replaced(
     )
     run = oz.train(recipe.override({"data.track": "idx"}), data_dir=tiny_idx, out=tmp_path / "runs")
     before = (run.folder / "run.json").read_bytes()
-    with pytest.raises(UsageError, match=r"was trained on other data: .* --runs, or .*--overwrite"):
+    with pytest.raises(
+        UsageError, match=r"was trained on different data: .* --runs, or .*--overwrite"
+    ):
         oz.bench(
             [recipe],
             track="idx",

@@ -38,19 +38,19 @@ STEPS = ("int8", "prune50+int8")
 
 def recipe(**changes: object) -> oz.Recipe:
     """The tiny recipe with changes, resolved."""
-    given = {**TINY, **{key.replace("__", "."): value for key, value in changes.items()}}
-    return resolve(oz.Recipe.load("authors-cnn", given), REGISTRY)
+    arguments = {**TINY, **{key.replace("__", "."): value for key, value in changes.items()}}
+    return resolve(oz.Recipe.load("authors-cnn", arguments), REGISTRY)
 
 
 def bench(
     place: Path, data: Path, *recipes: oz.Recipe, **options: Any
 ) -> tuple[list[Result], list[tuple[str, str]]]:
     """Benchmark recipes in a place; the results, and what happened to whom, epochs left out."""
-    told: list[tuple[str, str]] = []
+    messages: list[tuple[str, str]] = []
 
     def note(progress: Progress) -> None:
         if progress.event != "epoch":
-            told.append((progress.recipe, progress.event))
+            messages.append((progress.recipe, progress.event))
 
     results = oz.bench(
         recipes or (recipe(),),
@@ -62,7 +62,7 @@ def bench(
         report=options.pop("report", note),
         **options,
     )
-    return results, told
+    return results, messages
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_each_net_is_trained_once_for_all_variants(
     first: tuple[list[Result], list[tuple[str, str]]], place: Path
 ) -> None:
     """Two trainings, then each variant of each seed as a job of its own; one pruned net a seed."""
-    results, told = first
+    results, messages = first
     assert [r.recipe.content.get("compress") for r in results] == [
         None,
         {"steps": "int8"},
@@ -89,7 +89,7 @@ def test_each_net_is_trained_once_for_all_variants(
     ]
     names = ["authors-cnn", "authors-cnn (int8)", "authors-cnn (prune50+int8)"]
     jobs = ["start", "done"] * 2 + ["measure", "measured"]
-    assert told == [(name, job) for name in names for job in jobs]
+    assert messages == [(name, job) for name in names for job in jobs]
     trained = [path.parent.name for path in sorted((place / "runs").glob("*/run.json"))]
     assert trained == [folder_name(recipe(), seed) for seed in (0, 1)]
     assert len(list((place / "runs").glob(f"*/{PRUNED}/model.json"))) == 2
@@ -101,23 +101,23 @@ def test_a_row_rests_on_the_compressed_models_themselves(
     """Its accuracy is that of the folder's ONNX file, its size that of the file."""
     test = REGISTRY.create("dataset", "idx", data_dir=tiny_idx).split("test")
     for result, steps in zip(first[0][1:], STEPS, strict=True):
-        found = recipe(compress__steps=steps)
+        variant_recipe = recipe(compress__steps=steps)
         kept = entry_of(result).predictions
         assert kept is not None
-        assert result.recipe.hash == found.hash
+        assert result.recipe.hash == variant_recipe.hash
         for score, stored in zip(result.seeds, kept.probabilities, strict=True):
-            folder = place / "runs" / folder_name(found, score.seed)
+            folder = place / "runs" / folder_name(variant_recipe, score.seed)
             model = oz.load(folder)
             assert model.precision == "int8"
             again = model.predict(test.images).probabilities.astype(np.float16)
             assert np.array_equal(again, stored)
             assert score.accuracy == accuracy_of(again, test.labels)
-            receipts = [made["step"] for made in oz.receipt(folder)]
+            receipts = [entry["step"] for entry in oz.receipt(folder)]
             assert receipts == ["prune"] * ("prune50" in steps) + ["export", "quantize"]
-            assert all(made["split"] == "validation" for made in oz.receipt(folder))
+            assert all(entry["split"] == "validation" for entry in oz.receipt(folder))
             assert score.validation_accuracy == oz.receipt(folder)[-1]["after"]["accuracy"]
         assert result.model is not None
-        size = (place / "runs" / folder_name(found, 0) / "model.onnx").stat().st_size
+        size = (place / "runs" / folder_name(variant_recipe, 0) / "model.onnx").stat().st_size
         assert result.model.size_bytes == size
         assert {(r.runtime, r.precision, r.device) for r in result.latency} == {
             ("onnxruntime", "int8", "cpu")
@@ -148,9 +148,9 @@ def test_what_a_submission_is_checked_for_holds(
     """The budget is that of training and fine-tuning, and the recipe reads as it is stated."""
     for result in first[0]:
         assert result.path is not None
-        found = {each.rule: each.ok for each in check(result.path, REGISTRY).findings}
-        assert [found[rule] for rule in ("schema", "name", "predictions", "recipe")] == [True] * 4
-        assert (found["budget"], found["ledger"]) == (True, True)
+        actual = {each.rule: each.ok for each in check(result.path, REGISTRY).findings}
+        assert [actual[rule] for rule in ("schema", "name", "predictions", "recipe")] == [True] * 4
+        assert (actual["budget"], actual["ledger"]) == (True, True)
 
 
 def test_rows_of_one_recipe_can_be_told_apart(
@@ -173,16 +173,16 @@ def test_asked_again_nothing_is_made_again(
     first: tuple[list[Result], list[tuple[str, str]]], place: Path, tiny_idx: Path
 ) -> None:
     """A compressed recipe alone gives its one row, from what is kept of it and of its net."""
-    asked = recipe(compress__steps="prune50+int8")
-    (again,), told = bench(place, tiny_idx, asked)
-    assert told == [
+    requested = recipe(compress__steps="prune50+int8")
+    (again,), messages = bench(place, tiny_idx, requested)
+    assert messages == [
         *[("authors-cnn", "kept")] * 2,
         *[("authors-cnn (prune50+int8)", "kept")] * 2,
         *[("authors-cnn (prune50+int8)", job) for job in ("measure", "measured")],
     ]
     assert [s.accuracy for s in again.seeds] == [s.accuracy for s in first[0][2].seeds]
-    (_, pruned), told = bench(place, tiny_idx, compress="prune50", seeds=1)
-    assert next(event for name, event in told if name == "authors-cnn (prune50)") == "start"
+    (_, pruned), messages = bench(place, tiny_idx, compress="prune50", seeds=1)
+    assert next(event for name, event in messages if name == "authors-cnn (prune50)") == "start"
     assert pruned.seeds[0].train_s == first[0][2].seeds[0].train_s, "the pruned net is shared"
     assert {row.precision for row in pruned.latency} == {"fp32"}
 
@@ -193,16 +193,16 @@ def test_a_variant_of_another_training_is_made_anew(
     tiny_idx: Path,
 ) -> None:
     """One that was made of other weights does not stand for one made of these."""
-    asked = recipe(compress__steps="int8")
-    made = VariantRun(place / "runs" / folder_name(asked, 0))
-    before = made.record.provenance.source
+    requested = recipe(compress__steps="int8")
+    variant = VariantRun(place / "runs" / folder_name(requested, 0))
+    before = variant.record.provenance.source
     assert before is not None
     other = dataclasses.replace(before, weights_sha256="0" * 64)
-    origin = dataclasses.replace(made.record.provenance, source=other)
-    made.write(dataclasses.replace(made.record, provenance=origin))
-    _, told = bench(place, tiny_idx, asked, seeds=1)
-    assert ("authors-cnn (int8)", "done") in told
-    assert made.record.provenance.source == before
+    origin = dataclasses.replace(variant.record.provenance, source=other)
+    variant.write(dataclasses.replace(variant.record, provenance=origin))
+    _, messages = bench(place, tiny_idx, requested, seeds=1)
+    assert ("authors-cnn (int8)", "done") in messages
+    assert variant.record.provenance.source == before
 
 
 def test_a_stopped_fine_tuning_goes_on(
@@ -210,9 +210,9 @@ def test_a_stopped_fine_tuning_goes_on(
 ) -> None:
     """What was fine-tuned is kept, and the outcome is that of one that was not stopped."""
     run = Run(place / "runs" / folder_name(recipe(), 0))
-    asked = recipe(compress__steps="prune50+int8", compress__epochs=3)
+    requested = recipe(compress__steps="prune50+int8", compress__epochs=3)
     execution = Execution(data_dir=tiny_idx, device="cpu")
-    request = VariantRequest(asked, 0, tmp_path / "whole", execution)
+    request = VariantRequest(requested, 0, tmp_path / "whole", execution)
     whole = compress_run(run, request, REGISTRY, Callbacks())
     request = dataclasses.replace(request, runs=tmp_path / "cut")
     epochs: list[int] = []
@@ -222,32 +222,34 @@ def test_a_stopped_fine_tuning_goes_on(
     )
     with pytest.raises(InterruptedRunError):
         compress_run(run, request, REGISTRY, count)
-    cut = VariantRun(tmp_path / "cut" / folder_name(asked, 0))
+    cut = VariantRun(tmp_path / "cut" / folder_name(requested, 0))
     assert cut.record.status == "interrupted"
     with pytest.raises(ResultError, match="not done"):
         cut.check()
-    made = compress_run(
+    variant = compress_run(
         run,
         dataclasses.replace(request, resume=True),
         REGISTRY,
         dataclasses.replace(count, should_stop=lambda: False),
     )
     assert epochs == [1, 2, 3]
-    assert made.outcome.examples == (2 + 3) * 144
-    assert (made.folder / "model.onnx").read_bytes() == (whole.folder / "model.onnx").read_bytes()
+    assert variant.outcome.examples == (2 + 3) * 144
+    assert (variant.folder / "model.onnx").read_bytes() == (
+        whole.folder / "model.onnx"
+    ).read_bytes()
 
 
 def test_a_failure_is_recorded_and_the_others_go_on(place: Path, tiny_idx: Path) -> None:
     """A net that cannot be pruned is a failure with its reason; its other rows are there."""
     whole = recipe(backbone__name="bilinear_cnn", name="whole")
-    results, told = bench(place, tiny_idx, whole, compress=["prune50", "int8"], seeds=1)
+    results, messages = bench(place, tiny_idx, whole, compress=["prune50", "int8"], seeds=1)
     plain, pruned, rounded = results
     assert plain.seeds
     assert rounded.seeds
     assert not pruned.seeds
     assert [failure.reason for failure in pruned.failures] == ["error"]
     assert "not to be prunable" in pruned.failures[0].message
-    assert ("whole (prune50)", "failed") in told
+    assert ("whole (prune50)", "failed") in messages
     assert "whole (prune50)" in oz.leaderboard(results).to_markdown()
 
 
@@ -265,9 +267,9 @@ def test_fine_tuning_counts_for_the_division(
     """A closed recipe stays so as int8; pruned it does as long as its epochs are 50 in all."""
     assert [result.track.division for result in first[0]] == ["closed"] * 3
     long = recipe(name="long", compress__steps="prune50", compress__epochs=49)
-    (beyond,), _ = bench(place, tiny_idx, long, seeds=1)
-    assert (beyond.examples, beyond.track.division) == (51 * 144, "open")
-    document = beyond.to_json_dict()
+    (over,), _ = bench(place, tiny_idx, long, seeds=1)
+    assert (over.examples, over.track.division) == (51 * 144, "open")
+    document = over.to_json_dict()
     document["track"]["division"] = "closed"
     with pytest.raises(ResultError, match="the closed division allows"):
         validate(document)
@@ -304,16 +306,16 @@ def test_accuracy_alone_and_corruptions_work_for_variants(tiny_idx: Path, tmp_pa
 
 def test_training_a_compressed_recipe_trains_its_net(tiny_idx: Path, tmp_path: Path) -> None:
     """The run is that of the recipe without it, and it is said what bench would do."""
-    said: list[str] = []
+    messages: list[str] = []
     run = oz.train(
         recipe(compress__steps="int8"),
         data_dir=tiny_idx,
         device="cpu",
         out=tmp_path,
-        progress=said.append,
+        progress=messages.append,
     )
     assert run.folder.name == folder_name(recipe(), 0)
-    assert any("int8" in line for line in said)
+    assert any("int8" in line for line in messages)
 
 
 def test_a_wrong_variant_is_refused_before_anything_is_trained(
@@ -334,10 +336,13 @@ def test_making_a_variant_never_reads_the_test_split(
     for path in tiny_idx.iterdir():
         content = b"not images" if path.name.startswith("t10k-images") else path.read_bytes()
         (data / path.name).write_bytes(content)
-    run, asked = Run(place / "runs" / folder_name(recipe(), 0)), recipe(compress__steps="prune40")
+    run, requested = (
+        Run(place / "runs" / folder_name(recipe(), 0)),
+        recipe(compress__steps="prune40"),
+    )
     execution = Execution(data_dir=data, device="cpu")
-    request = VariantRequest(asked, 0, tmp_path / "runs", execution)
-    made = compress_run(run, request, REGISTRY, Callbacks())
-    assert made.record.status == "done"
-    assert len(made.record.provenance.data_sha256) == 2, "the test files were not read"
+    request = VariantRequest(requested, 0, tmp_path / "runs", execution)
+    variant = compress_run(run, request, REGISTRY, Callbacks())
+    assert variant.record.status == "done"
+    assert len(variant.record.provenance.data_sha256) == 2, "the test files were not read"
     assert not list(tmp_path.rglob("ledger.jsonl"))

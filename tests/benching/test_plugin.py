@@ -108,19 +108,19 @@ def test_an_edit_of_a_plugin_is_trained_again_as_another_row(
         return result, done.stderr
 
     first, _ = run()
-    same, said = run()
-    assert "(reused: same recipe, data and code)" in said
+    same, messages = run()
+    assert "(reused: same recipe, data and code)" in messages
     assert same["id"] == first["id"]
     net = tmp_path / "site" / "zoo_tiny" / "net.py"
     net.write_text(net.read_text().replace("nn.ReLU()", "nn.Tanh()"))
-    edited, said = run()
+    edited, messages = run()
     before, after = (one["plugins"]["zoo-tiny"]["sha256"] for one in (first, edited))
     assert before != after
     expected = (
         f"trained again because plugin zoo-tiny 2.5 changed (code {before[:8]} -> {after[:8]})"
     )
-    assert expected in said
-    assert "reused" not in said
+    assert expected in messages
+    assert "reused" not in messages
     assert edited["recipe"]["hash"] == first["recipe"]["hash"]
     assert edited["id"] == f"{first['id']}-2"
     (table,) = tables(load_results([tmp_path / "results"]))

@@ -58,8 +58,8 @@ def counted(events: list[Progress]) -> Counter[str]:
 
 def records(place: Path) -> dict[int, dict[str, Any]]:
     """All run records by seed."""
-    found = [json.loads(path.read_text()) for path in place.glob("runs/*/run.json")]
-    return {record["seed"]: record for record in found}
+    documents = [json.loads(path.read_text()) for path in place.glob("runs/*/run.json")]
+    return {record["seed"]: record for record in documents}
 
 
 @pytest.fixture
@@ -132,9 +132,9 @@ def test_stacked_seeds_are_those_of_lone_runs(
             for key in ("epoch", "step", "lr", "train_loss", "validation_loss"):
                 assert getattr(one, key) == pytest.approx(getattr(other, key), abs=1e-4), key
         assert joint.outcome.examples == lone.outcome.examples
-    found = records(tmp_path / "joint")
-    assert [found[seed]["together"] for seed in range(3)] == [2, 2, 1]
-    assert {record["strategy"] for record in found.values()} == {"stacked"}
+    actual = records(tmp_path / "joint")
+    assert [actual[seed]["together"] for seed in range(3)] == [2, 2, 1]
+    assert {record["strategy"] for record in actual.values()} == {"stacked"}
     run = oz.Run.load(next((tmp_path / "joint" / "runs").glob("*-s1")))
     assert len(run.metrics) == 2
     images = np.zeros((2, 16, 16), np.uint8)
@@ -150,9 +150,9 @@ def test_what_cannot_be_stacked_is_trained_one_by_one(
     _, events = bench(tmp_path, tiny_idx, accuracy_only=True, deterministic=True, seeds=2)
     assert counted(events)["apart"] == 1
     assert counted(events)["done"] == 2
-    (said,) = [event.detail for event in events if event.event == "apart"]
-    assert isinstance(said, Message)
-    assert said.text.startswith("its seeds are trained one by one: --deterministic")
+    (message,) = [event.detail for event in events if event.event == "apart"]
+    assert isinstance(message, Message)
+    assert message.text.startswith("its seeds are trained one by one: --deterministic")
     assert not any("together" in record for record in records(tmp_path).values())
 
 
@@ -286,20 +286,20 @@ def test_ctrl_c_keeps_the_work_of_all_processes(tiny_idx: Path, tmp_path: Path) 
     )
     stop_at = time.monotonic() + 300
     while time.monotonic() < stop_at:
-        found = list(tmp_path.glob("runs/*/metrics.jsonl"))
-        if len(found) == 2 and all(path.read_text() for path in found):
+        files = list(tmp_path.glob("runs/*/metrics.jsonl"))
+        if len(files) == 2 and all(path.read_text() for path in files):
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130, stderr
     assert "2 of its 2 seeds unfinished" in stderr
-    done = {path: len(path.read_text().splitlines()) for path in found}
+    done = {path: len(path.read_text().splitlines()) for path in files}
     assert all(0 < count < 120 for count in done.values())
     assert {record["status"] for record in records(tmp_path).values()} == {"interrupted"}
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    for path in found:
+    for path in files:
         epochs = [json.loads(line)["epoch"] for line in path.read_text().splitlines()]
         assert epochs == list(range(1, 121))
     seeds = json.loads(finished.stdout)["data"][0]["seeds"]

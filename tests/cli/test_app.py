@@ -101,17 +101,17 @@ def test_a_key_given_twice_is_named() -> None:
     assert options.overrides(("data.track=idx", "budget.epochs=1"), "idx")["data.track"] == "idx"
     for command, reason in (
         (("train", "tiny", "-s", "budget.epochs=1", "-s", "budget.epochs=2"), "'budget.epochs' is"),
-        (("train", "tiny", "-s", "data.track=glyphs", "--track", "idx"), "data.track is given"),
+        (("train", "tiny", "-s", "data.track=glyphs", "--track", "idx"), "data.track is set"),
         (("sweep", "tiny", "-p", "optimizer.lr=1,2", "-p", "optimizer.lr=3,4"), "-p optimizer.lr"),
         (
             ("train", "tiny", "--tracker", "jsonl", *_twice("--tracker-option", "jsonl.path=a")),
-            "'jsonl.path' is given twice",
+            "'jsonl.path' is set twice",
         ),
     ):
         done = CliRunner().invoke(cli, command)
         assert done.exit_code == 2
         assert reason in done.stderr
-        assert "given twice" in done.stderr
+        assert "set twice" in done.stderr
 
 
 def _twice(option: str, value: str) -> tuple[str, ...]:

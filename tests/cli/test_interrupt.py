@@ -81,21 +81,21 @@ os.execv(sys.executable, sys.argv[1:])
 @pytest.mark.skipif(os.name == "nt", reason="signals of a terminal")
 def test_a_closed_terminal_keeps_the_state(tiny_idx: Path, tmp_path: Path) -> None:
     """Nothing can be printed any more; the run is interrupted and not failed."""
-    ours, theirs = os.openpty()
+    controller, terminal = os.openpty()
     command = train_command(tiny_idx, 2000)
     process = subprocess.Popen(
         [sys.executable, "-c", IN_A_TERMINAL, *command],
         cwd=tmp_path,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
         start_new_session=True,
     )
-    os.close(theirs)
-    reader = threading.Thread(target=_drain, args=(ours,), daemon=True)
+    os.close(terminal)
+    reader = threading.Thread(target=_drain, args=(controller,), daemon=True)
     reader.start()
     wait_for_an_epoch(tmp_path)
-    os.close(ours)
+    os.close(controller)
     assert process.wait(timeout=300) == 130
     (record,) = tmp_path.glob("runs/*/run.json")
     assert json.loads(record.read_text())["status"] == "interrupted"

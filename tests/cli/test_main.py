@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from oraclezoo import errors
-from oraclezoo.cli import COMMANDS, cli, main
+from oraclezoo._version import __version__ as VERSION
+from oraclezoo.cli import COMMANDS, SECTIONS, cli, main
 from oraclezoo.errors import (
     DataError,
     InterruptedRunError,
@@ -153,6 +154,64 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert (status, err) == (0, "")
     assert all(f"\n  {name} " in out for name in COMMANDS)
     assert run(capsys, "--help")[1] == out
+
+
+def test_the_help_lists_each_command_in_one_section() -> None:
+    """Every section has an example, whose command is in it."""
+    listed = [name for section in SECTIONS for name in section.commands]
+    assert sorted(listed) == sorted(COMMANDS)
+    for section in SECTIONS:
+        assert section.example.split()[1] in section.commands
+
+
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        ((), "Usage: oraclezoo [OPTIONS]"),
+        (("train",), "Usage: oraclezoo train"),
+        (("data", "convert"), "Usage: oraclezoo data convert"),
+    ],
+)
+def test_help_is_a_command_too(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], start: str
+) -> None:
+    """``oraclezoo help X`` prints what ``oraclezoo X --help`` prints."""
+    status, out, _ = run(capsys, "help", *words)
+    assert status == 0
+    assert out.startswith(start)
+    assert out == run(capsys, *words, "--help")[1]
+
+
+def test_help_of_an_unknown_command_suggests_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """As the command itself does."""
+    status, _, err = run(capsys, "help", "trian")
+    assert status == 2
+    assert "train" in err
+    assert run(capsys, "help", "train", "x")[0] == 2
+
+
+def test_capital_v_shows_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """-V is short for --version."""
+    assert run(capsys, "-V")[1] == run(capsys, "--version")[1] == f"oraclezoo, version {VERSION}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (("train", "--epoch", "3"), "'-s budget.epochs=...'"),
+        (("train", "--batch-size", "3"), "'-s budget.batch_size=...'"),
+        (("bench", "--lr", "3"), "'-s optimizer.lr=...'"),
+        (("train", "-s", "lr=3"), "use optimizer.lr"),
+        (("train", "-s", "label_smoothin=0.1"), "use loss.label_smoothing"),
+    ],
+)
+def test_a_near_miss_names_the_recipe_key(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], key: str
+) -> None:
+    """An option or key that resembles a recipe key is answered with that key."""
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert key in err
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -44,6 +45,7 @@ def run(site: Any, *arguments: str) -> tuple[int, str, list[str]]:
         ["plugins"],
         ["plugins", "doctor"],
         ["env"],
+        ["env", "--licenses"],
     ],
     ids=" ".join,
 )
@@ -122,3 +124,22 @@ def test_shell_completion_knows_commands_and_names(site: Any) -> None:
     assert {"list", "leaderboard"} == set(complete("oraclezoo l", 1))
     assert complete("oraclezoo list back", 2) == ["backbones"]
     assert complete("oraclezoo list backbones lenet", 3) == ["lenet-of-a", "lenet5"]
+    assert "tiny" in complete("oraclezoo train ti", 2)
+    assert "backbones/lenet5" in complete("oraclezoo bench backbones/le", 2)
+    assert "backbones" in complete("oraclezoo bench --suite back", 3)
+    assert complete("oraclezoo train --track glyphs-", 3) == ["glyphs-3k"]
+    assert "oraclenet_n" in complete("oraclezoo predict --model oracle", 3)
+
+
+def test_completion_prints_a_script_that_bash_accepts(site: Any) -> None:
+    """``bash -n`` parses the script, which defines a completion for ``oraclezoo``."""
+    for shell in ("bash", "zsh", "fish"):
+        done = subprocess.run(
+            [sys.executable, "-m", "oraclezoo", "completion", shell],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "_ORACLEZOO_COMPLETE" in done.stdout
+        if shell == "bash" and shutil.which("bash"):
+            subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=True)

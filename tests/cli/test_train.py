@@ -132,8 +132,8 @@ def test_published_rows_stand_beside_new_ones(here: Path, oracle_dir: Path) -> N
     assert "SYNTHETIC" not in result.stdout
     shown = oraclezoo("leaderboard", "results", "--published", "--json")
     tables = json.loads(shown.stdout)["data"]["tables"]
-    ours = ("oracle-mnist-3k", "closed")
-    (table,) = (table for table in tables if (table["track"], table["division"]) == ours)
+    own = ("oracle-mnist-3k", "closed")
+    (table,) = (table for table in tables if (table["track"], table["division"]) == own)
     names = [row["recipe"] for row in table["rows"]]
     assert set(names) >= {"default", "authors-cnn", "course-project", "mine"}
     assert all(name[:4] in result.stdout for name in names)

@@ -182,18 +182,18 @@ def test_without_torchao_int8_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
 
 def test_batches_are_filled_up_to_few_sizes() -> None:
     """Padding is dropped from the output for one, five, and more images than the largest size."""
-    met = []
+    sizes = []
 
     class Doubles(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
-            met.append(len(images))
+            sizes.append(len(images))
             return 2 * images.flatten(1)
 
     net = InSizes(Doubles(), (1, 4))
     for count in (1, 3, 4, 6):
         images = torch.randn(count, 1, 2, 2)
         assert torch.equal(net(images), 2 * images.flatten(1))
-    assert met == [1, 4, 4, 6]
+    assert sizes == [1, 4, 4, 6]
 
 
 @pytest.mark.gpu

@@ -97,8 +97,10 @@ def test_another_process_makes_the_same() -> None:
     )
     images = (np.arange(2 * 28 * 28) % 251).astype(np.uint8).reshape(2, 28, 28)
     here = b"".join(corrupt(images, name, 3, 5).tobytes() for name in CORRUPTIONS)
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert there.stdout.strip() == hashlib.sha256(here).hexdigest()
+    completed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert completed.stdout.strip() == hashlib.sha256(here).hexdigest()
 
 
 @given(
@@ -115,12 +117,12 @@ def test_any_size_stays_its_size(
     """The shape is kept, the input unchanged, and bars stay black unless moved."""
     images = made((height, width))
     before = images.copy()
-    worn = corrupt(images, name, severity, seed)
-    assert worn.dtype == np.uint8
-    assert worn.shape == images.shape
+    corrupted = corrupt(images, name, severity, seed)
+    assert corrupted.dtype == np.uint8
+    assert corrupted.shape == images.shape
     assert (images == before).all()
     if name not in MOVING:
-        assert not worn[~box(images)].any()
+        assert not corrupted[~box(images)].any()
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)

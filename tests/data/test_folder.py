@@ -67,10 +67,10 @@ def test_validation_files_are_found_by_their_names_and_in_pairs(tmp_path: Path) 
     with pytest.raises(DataError, match="one image file and one label file"):
         discover(tmp_path)
     touch(tmp_path, "validation-labels-idx1-ubyte")
-    found = discover(tmp_path)
-    assert found.keys() == {*FILES, "validation images", "validation labels"}
-    assert found["validation images"].name == "validation-images-idx3-ubyte.gz"
-    assert found["training images"].name == FILES["training images"]
+    actual = discover(tmp_path)
+    assert actual.keys() == {*FILES, "validation images", "validation labels"}
+    assert actual["validation images"].name == "validation-images-idx3-ubyte.gz"
+    assert actual["training images"].name == FILES["training images"]
     touch(tmp_path, "validation-labels-idx1-ubyte.gz")
     with pytest.raises(DataError, match="validation-labels-idx1-ubyte, validation-labels"):
         discover(tmp_path)

@@ -47,11 +47,11 @@ def test_each_image_is_judged_once(tmp_path: Path, folds: int) -> None:
     judged: list[int] = []
     for place in deal(made(), tmp_path, folds):
         data = tracks.idx(data_dir=place)
-        held, trained = data.split("validation"), data.split("train")
-        numbers = {int(image[0, 0]) for image in held.images}
+        validation, trained = data.split("validation"), data.split("train")
+        numbers = {int(image[0, 0]) for image in validation.images}
         assert not numbers & {int(image[0, 0]) for image in trained.images}
-        assert len(trained.labels) + len(held.labels) == 60
-        assert np.ptp(np.bincount(held.labels, minlength=3)) <= 1
+        assert len(trained.labels) + len(validation.labels) == 60
+        assert np.ptp(np.bincount(validation.labels, minlength=3)) <= 1
         assert (data.flip_keeps_label, data.synthetic) == (True, True)
         judged += numbers
     assert sorted(judged) == list(range(60))

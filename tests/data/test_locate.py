@@ -56,8 +56,8 @@ def test_the_variable_comes_before_the_cache(
     (named / TEST_LABELS).touch()
     assert locate.find([TEST_LABELS], None)[TEST_LABELS].parent == cache
     monkeypatch.setenv("ORACLEZOO_DATA", str(named))
-    found = locate.find([TEST_IMAGES, TEST_LABELS], None)
-    assert [path.parent for path in found.values()] == [cache, named]
+    actual = locate.find([TEST_IMAGES, TEST_LABELS], None)
+    assert [path.parent for path in actual.values()] == [cache, named]
 
 
 def test_a_folder_that_is_not_there_is_an_error(

@@ -100,9 +100,9 @@ def test_corruptions_differ_by_a_gray_level_at_most(
     """They differ in few pixels, if any."""
     own, other = tmp_path / "own.npy", tmp_path / "other.npy"
     run(CORRUPT, own, {}), run(CORRUPT, other, setting)
-    apart = np.abs(np.load(own).astype(int) - np.load(other))
-    assert apart.max() <= 1
-    assert (apart > 0).mean() < 1e-4
+    difference = np.abs(np.load(own).astype(int) - np.load(other))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-4
 
 
 def test_the_audit_finds_the_same(setting: dict[str, str], tmp_path: Path) -> None:

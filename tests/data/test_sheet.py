@@ -56,11 +56,11 @@ def test_names_in_other_scripts_use_installed_fonts(name: str) -> None:
     if fonts.missing:
         pytest.skip("no installed font has these characters")
     assert not messages
-    drawn = picture(name, say=messages.append)
+    drawing = picture(name, say=messages.append)
     assert not messages
     alone = picture("")
-    assert drawn.shape[1] > alone.shape[1] + 10
-    assert drawn.tobytes() != picture("\u25a1" * len(name)).tobytes()
+    assert drawing.shape[1] > alone.shape[1] + 10
+    assert drawing.tobytes() != picture("\u25a1" * len(name)).tobytes()
 
 
 @pytest.mark.usefixtures("no_fonts")

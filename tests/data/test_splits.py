@@ -87,7 +87,7 @@ def test_the_hash_rule_sees_one_image_at_a_time(
     sides: dict[bytes, set[bool]] = {}
     for image, side in zip(images, mask.tolist(), strict=True):
         sides.setdefault(image.tobytes(), set()).add(side)
-    assert all(len(found) == 1 for found in sides.values())
+    assert all(len(actual) == 1 for actual in sides.values())
 
 
 @given(LABELS)

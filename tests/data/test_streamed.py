@@ -39,9 +39,9 @@ def path(array: npt.NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def images(path: Path) -> ImagesInFile:
     """The array, streamed from that file."""
-    found = open_images(path, 0)
-    assert isinstance(found, ImagesInFile)
-    return found
+    actual = open_images(path, 0)
+    assert isinstance(actual, ImagesInFile)
+    return actual
 
 
 def test_they_look_like_the_array(images: ImagesInFile, array: npt.NDArray[np.uint8]) -> None:
@@ -166,10 +166,10 @@ def test_a_packed_file_is_unpacked_once(
     lines: list[str] = []
     for _ in range(2):
         assert np.array_equal(np.asarray(open_images(packed, 0, lines.append)), array)
-    (made,) = (tmp_path / "unpacked").glob("*.idx")
-    assert made.read_bytes() == path.read_bytes()
-    assert lines == [f"unpacking images.gz, 0 MB, into {made.parent}"]
-    os.truncate(made, 100)  # by whatever mishap: made anew
+    (output,) = (tmp_path / "unpacked").glob("*.idx")
+    assert output.read_bytes() == path.read_bytes()
+    assert lines == [f"unpacking images.gz, 0 MB, into {output.parent}"]
+    os.truncate(output, 100)  # by whatever mishap: made anew
     assert np.array_equal(np.asarray(open_images(packed, 0)), array)
 
 
@@ -238,11 +238,11 @@ def test_images_that_cannot_be_are_refused_alike(tmp_path: Path) -> None:
 
 def test_a_track_streams_the_images_it_would_hold(tiny_idx: Path) -> None:
     """A streamed track has the same splits, digests and bytes."""
-    held = tracks.idx(data_dir=tiny_idx)
+    resident = tracks.idx(data_dir=tiny_idx)
     left = tracks.idx(data_dir=tiny_idx, stream_above=0)
     for name in ("train", "validation", "test"):
-        one, other = held.split(name), left.split(name)
+        one, other = resident.split(name), left.split(name)
         assert isinstance(other.images, ImagesInFile)
         assert np.array_equal(np.asarray(other.images), one.images)
         assert np.array_equal(other.labels, one.labels)
-    assert dict(held.sha256) == dict(left.sha256)
+    assert dict(resident.sha256) == dict(left.sha256)

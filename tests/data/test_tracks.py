@@ -148,10 +148,10 @@ def test_the_large_generated_track_has_the_official_class_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """glyphs: 27,222 images for training and validation, with the class counts of the real ones."""
-    asked = []
-    monkeypatch.setattr(tracks, "open_generated", lambda parts, _: asked.append(parts))
+    requests = []
+    monkeypatch.setattr(tracks, "open_generated", lambda parts, _: requests.append(parts))
     tracks.glyphs(data_dir=None)
-    (parts,) = asked
+    (parts,) = requests
     both = np.add(parts["train"].counts, parts["validation"].counts)
     assert both.tolist() == [2433, 2765, 2668, 2614, 2610, 2328, 2710, 2360, 3335, 3399]
     assert both.sum() == 27_222

@@ -86,12 +86,12 @@ def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
         damaged[position // 8] ^= 1 << position % 8
         path.write_bytes(damaged)
         try:
-            found = load_state(path)
+            tensors = load_state(path)
         except ResultError:
             continue
-        assert found.keys() == state.keys()
-        assert all(torch.equal(found[key], state[key]) for key in ("a", "scalar", "empty"))
-        assert found["n"] == 5
+        assert tensors.keys() == state.keys()
+        assert all(torch.equal(tensors[key], state[key]) for key in ("a", "scalar", "empty"))
+        assert tensors["n"] == 5
 
 
 def test_checkpoints_of_version_0_1_are_read(tmp_path: Path) -> None:
@@ -99,9 +99,9 @@ def test_checkpoints_of_version_0_1_are_read(tmp_path: Path) -> None:
     tree = '{"dict": [["a", {"tensor": "state.a"}], ["n", 5]]}'
     path = tmp_path / "old.safetensors"
     save_file({"state.a": torch.ones(2)}, path, metadata={"oraclezoo/state/1": tree})
-    found = load_state(path)
-    assert found["n"] == 5
-    assert found["a"].tolist() == [1, 1]
+    tensors = load_state(path)
+    assert tensors["n"] == 5
+    assert tensors["a"].tolist() == [1, 1]
 
 
 def test_objects_are_refused_by_name(tmp_path: Path) -> None:

@@ -26,11 +26,11 @@ def test_it_falls_with_the_gradient_of_hinton_s_cross_entropy(
 ) -> None:
     """The gradient equals that of T^2 times the cross-entropy of softened labels."""
     taught = draw(seed, 5, 4)
-    ours, theirs = draw(seed + 1, 5, 4).requires_grad_(), draw(seed + 1, 5, 4).requires_grad_()
-    soften(torch.zeros(()), ours, taught, 1.0, temperature).backward()
+    own, reference = draw(seed + 1, 5, 4).requires_grad_(), draw(seed + 1, 5, 4).requires_grad_()
+    soften(torch.zeros(()), own, taught, 1.0, temperature).backward()
     soft = (taught / temperature).softmax(1)
-    (temperature**2 * F.cross_entropy(theirs / temperature, soft)).backward()
-    assert torch.allclose(ours.grad, theirs.grad, atol=1e-5)
+    (temperature**2 * F.cross_entropy(reference / temperature, soft)).backward()
+    assert torch.allclose(own.grad, reference.grad, atol=1e-5)
 
 
 def test_a_student_that_agrees_pays_nothing_and_weight_0_is_the_plain_loss() -> None:

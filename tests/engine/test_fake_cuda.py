@@ -40,7 +40,7 @@ from oraclezoo.engine.evaluate import ViewsAveraged, accuracy_and_loss, probabil
 from oraclezoo.engine.images import Streamed
 from oraclezoo.engine.records import TrainingData
 from oraclezoo.engine.stack import Merged
-from oraclezoo.engine.together import Together
+from oraclezoo.engine.stacked import StackedTrainer
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.measure import latency
 from oraclezoo.recipe.sections import Augment
@@ -240,13 +240,13 @@ def test_streamed_images_are_waited_for_by_nobody(tmp_path: Path, filled: None) 
     """Copies from pinned memory overlap with computation."""
     with fake_cuda.device() as gpu:
         run = trainer(tmp_path, device=CUDA)
-        held = bars()
-        images = Streamed([np.asarray(held.images)], CUDA)
+        resident = bars()
+        images = Streamed([np.asarray(resident.images)], CUDA)
         run.data = TrainingData(images, run.data.labels, images, run.data.labels, 0.3, 0.3, True)
         epoch(run, gpu)
 
 
-@pytest.mark.parametrize("count", [ViewsAveraged.TOGETHER, ViewsAveraged.TOGETHER + 1])
+@pytest.mark.parametrize("count", [ViewsAveraged.JOINT_BATCH, ViewsAveraged.JOINT_BATCH + 1])
 def test_evaluation_reads_only_what_it_gives(tmp_path: Path, count: int) -> None:
     """The host waits only for probabilities, accuracy and loss."""
     with fake_cuda.device() as gpu:
@@ -285,7 +285,7 @@ def test_stacked_seeds_train_on_the_device(tmp_path: Path, filled: None, name: s
             trainer(tmp_path / str(seed), changes, seed=seed, count=32, device=CUDA)
             for seed in range(2)
         ]
-        joint = Together(runs, separable=separable)
+        joint = StackedTrainer(runs, separable=separable)
         assert isinstance(joint.merged, Merged) == separable
         for number in range(2):
             gpu.reads, gpu.uploads = 0, len(runs)
@@ -304,7 +304,7 @@ def test_what_is_planted_in_stacked_seeds_is_found(tmp_path: Path, filled: None)
         runs = [
             trainer(tmp_path / str(seed), seed=seed, count=32, device=CUDA) for seed in range(2)
         ]
-        joint = Together(runs, separable=True)
+        joint = StackedTrainer(runs, separable=True)
         loss = joint.stack.loss
         for error, factor in (
             (HostWaitError, lambda: float(runs[0].data.labels.sum())),
@@ -355,7 +355,7 @@ def test_whole_steps_with_their_backward_pass(tmp_path: Path, name: str, seeds: 
     if seeds == 1:
         assert not runs[0].train_epoch(lambda: False)
     else:
-        Together(runs, separable=True).train_epoch(lambda: False)
+        StackedTrainer(runs, separable=True).train_epoch(lambda: False)
     for run in runs:
         assert run.step == 2
         for parameter in (p for p in run.parts.model.parameters() if p.requires_grad):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from helpers.small import trainer
 from oraclezoo.engine.checkpoint import save_state, unsavable
-from oraclezoo.engine.together import Together
+from oraclezoo.engine.stacked import StackedTrainer
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import DivergedError, PluginError
 
@@ -51,7 +51,7 @@ def test_a_learning_rate_of_a_stack_is_checked_too(tmp_path: Path) -> None:
     made = [trainer(tmp_path / str(seed), seed=seed) for seed in (0, 1)]
     change_rate(made[1], float("nan"), at=2)
     with pytest.raises(PluginError, match="sets the learning rate to nan after step 2"):
-        Together(made, separable=False).fit()
+        StackedTrainer(made, separable=False).fit()
 
 
 def test_a_scheduler_that_starts_with_nan_is_named(tmp_path: Path) -> None:

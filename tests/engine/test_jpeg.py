@@ -45,9 +45,9 @@ def test_it_is_what_a_file_gives_back(images: np.ndarray, quality: int) -> None:
     actual = Jpeg(torch.device("cpu"))(batch, torch.full((len(images),), float(quality)))
     want = np.stack([through_a_file(image, quality) for image in images])
     assert actual.shape == batch.shape
-    apart = np.abs(actual[:, 0].numpy() - want)
-    assert apart.mean() < 0.6
-    assert (apart <= 2).mean() > 0.95
+    difference = np.abs(actual[:, 0].numpy() - want)
+    assert difference.mean() < 0.6
+    assert (difference <= 2).mean() > 0.95
 
 
 def test_each_image_has_a_quality_of_its_own(images: np.ndarray) -> None:

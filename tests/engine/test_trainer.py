@@ -143,7 +143,7 @@ def test_checkpoint_of_another_recipe_or_seed_is_refused(
         make(registry, data, tmp_path, {"optimizer.lr": 0.3}),
         make(registry, data, tmp_path, seed=1),
     ):
-        with pytest.raises(UsageError, match="another recipe or seed"):
+        with pytest.raises(UsageError, match="a different recipe or seed"):
             other.resume()
 
 
@@ -350,11 +350,11 @@ def test_the_same_path_trains_on_a_gpu(
     """The classes are learned on CUDA too."""
     cuda = torch.device("cuda")
     moved = {k: v.to(cuda) if isinstance(v, torch.Tensor) else v for k, v in vars(data).items()}
-    there = TrainingData(**moved)
+    elsewhere = TrainingData(**moved)
     changes: dict[str, object] = {**SMALL, "budget.epochs": 12, "train.precision": precision}
     recipe = resolve(Recipe.load("quick", changes), registry)
-    parts = build_parts(recipe, registry, there, SHAPE, 0)
-    trainer = Trainer(recipe, parts, there, seed=0, device=cuda, folder=tmp_path)
+    parts = build_parts(recipe, registry, elsewhere, SHAPE, 0)
+    trainer = Trainer(recipe, parts, elsewhere, seed=0, device=cuda, folder=tmp_path)
     history: list[Epoch] = []
     trainer.fit(on_epoch=history.append)
     assert history[-1].validation_accuracy == 1.0

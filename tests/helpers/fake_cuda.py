@@ -177,16 +177,16 @@ class _Generator(torch.Generator):
 
 def _leaves(loss: Tensor) -> set[Tensor]:
     """The tensors that a backward pass from ``loss`` would give gradients."""
-    found, seen, waiting = set(), set(), [loss.grad_fn]
+    actual, seen, waiting = set(), set(), [loss.grad_fn]
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         if hasattr(node, "variable"):
-            found.add(node.variable)
+            actual.add(node.variable)
         waiting += [following for following, _ in node.next_functions]
-    return found
+    return actual
 
 
 def _fill(loss: Tensor) -> None:

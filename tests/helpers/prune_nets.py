@@ -52,15 +52,15 @@ def net(key: str, seed: int = 0) -> nn.Module:
     name, options = NETS[key]
     torch.manual_seed(seed)
     shape = {"in_chans": 1, "num_classes": 10, "image_size": 28}
-    made: nn.Module = REGISTRY.create("backbone", name, **shape, **options) if name else Dense()
-    for layer in made.modules():
+    output: nn.Module = REGISTRY.create("backbone", name, **shape, **options) if name else Dense()
+    for layer in output.modules():
         if isinstance(layer, (nn.BatchNorm2d, nn.LayerNorm)) and layer.weight is not None:
             nn.init.uniform_(layer.weight, 0.5, 1.5)
             nn.init.normal_(layer.bias, std=0.1)
         if isinstance(layer, nn.BatchNorm2d):
             assert layer.running_mean is not None
             nn.init.normal_(layer.running_mean, std=0.1)
-    return made.eval()
+    return output.eval()
 
 
 @functools.cache

@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from oraclezoo.card.receipt import LatencyRow
 from oraclezoo.ranking.load import Entry, entry_of
 from oraclezoo.ranking.predictions import accuracy_of, save_predictions
 from oraclezoo.result import (
     ComponentRecord,
     Failure,
     Hardware,
-    Latency,
     ModelSize,
     PredictionsFile,
     RecipeRecord,
@@ -100,9 +100,9 @@ def make_entry(tmp_path: Path) -> MakeEntry:
             failures=failures,
             model=ModelSize(290_000, 33_000_000, 1_200_000) if scores else None,
             latency=(
-                Latency("eager", "fp32", "cpu", 2, 1, 30, 0.5, 0.6, 0.7),
-                Latency("eager", "fp32", "cpu", 1, 1, 30, 0.8, 0.9, 1.0),
-                Latency("eager", "fp32", "cpu", 1, 256, 30, 40.0, 41.0, 42.0),
+                LatencyRow("eager", "fp32", "cpu", 2, 1, 30, 0.5, 0.6, 0.7),
+                LatencyRow("eager", "fp32", "cpu", 1, 1, 30, 0.8, 0.9, 1.0),
+                LatencyRow("eager", "fp32", "cpu", 1, 256, 30, 40.0, 41.0, 42.0),
             ),
             hardware=Hardware(hardware, "CPU", None, "CPU", 2, 2, 2**33, "Linux x86_64", 0.1),
             libraries={"python": "3.11.0", "torch": "2.9.0"},

@@ -37,7 +37,7 @@ def test_memory_is_what_the_kernel_says() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_is_told_of() -> None:
     """At least its memory is reported."""
-    held = torch.ones(2**26, device="cuda")
-    actual = System(held.device).figures()
+    resident = torch.ones(2**26, device="cuda")
+    actual = System(resident.device).figures()
     assert actual["system/gpu_memory_gib"] >= 0.25
     assert actual["system/gpu_memory_free_gib"] > 0

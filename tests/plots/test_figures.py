@@ -29,9 +29,9 @@ def scored(images: int = 60, classes: int = 3, wrong: int = 7) -> Scored:
     """Return a synthetic model that predicts the next class for the first ``wrong`` images."""
     generator = np.random.default_rng(0)
     labels = np.arange(images) % classes
-    taken = np.where(np.arange(images) < wrong, (labels + 1) % classes, labels)
+    count = np.where(np.arange(images) < wrong, (labels + 1) % classes, labels)
     probabilities = np.full((images, classes), 0.1 / classes)
-    probabilities[np.arange(images), taken] = np.linspace(0.9, 0.99, images)
+    probabilities[np.arange(images), count] = np.linspace(0.9, 0.99, images)
     return Scored(
         title="made, seed 0",
         subtitle=f"made, validation: {images} images",

@@ -59,10 +59,10 @@ class Installation:
 @pytest.fixture
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     """Return an installation on ``sys.path``."""
-    made = Installation(tmp_path)
-    monkeypatch.syspath_prepend(made.sources)
-    monkeypatch.syspath_prepend(made.site)
-    yield made
+    installed = Installation(tmp_path)
+    monkeypatch.syspath_prepend(installed.sources)
+    monkeypatch.syspath_prepend(installed.site)
+    yield installed
     sys.modules.pop("zoo_coded", None)
 
 
@@ -158,6 +158,6 @@ def test_a_distribution_without_files_or_metadata_is_an_error(installation: Inst
 def test_the_paths_of_a_distribution(installation: Installation) -> None:
     """Absolute ones, of the files that count; none of other distributions."""
     installation.editable()
-    found = paths_of("zoo-coded", {"zoo_coded", "torch", "json"})
-    assert found == {str((installation.sources / name).resolve()) for name in FILES}
+    paths = paths_of("zoo-coded", {"zoo_coded", "torch", "json"})
+    assert paths == {str((installation.sources / name).resolve()) for name in FILES}
     assert paths_of("zoo-nowhere", {"json"}) == frozenset()

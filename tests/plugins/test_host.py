@@ -73,7 +73,7 @@ QUARANTINED = {
     "fact": (hook("return [Spec('backbone', 'n', 'a:b', '', facts={'x': object()})]"), "'x'", ""),
     "fact of another type": (
         hook("return [Spec('backbone', 'n', 'a:b', '', facts={'prunable': 'false'})]"),
-        "fact 'prunable' is 'false'",
+        "facts['prunable'] is 'false'",
         "must be of type bool",
     ),
     "option called name": (
@@ -179,7 +179,7 @@ def test_a_fact_without_effect_is_a_note(site: Any) -> None:
     (plugin,) = third_party(load(site))
     assert plugin.status == "ok"
     ((why, fix),) = plugin.notes
-    assert "the fact 'prunabel', which has no effect; did you mean 'prunable'" in why
+    assert "facts['prunabel'], which has no effect; did you mean 'prunable'" in why
     assert "rename" in fix
 
 

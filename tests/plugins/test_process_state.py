@@ -93,8 +93,8 @@ def test_a_target_that_changes_a_setting_at_import_is_named_and_undone(
     """The module with the component is guarded like the entry point's."""
     heavy = f"{site.add('zoo-x', '')}_net"
     site.modules.append(heavy)
-    made = "\nimport torch.nn\n\n\ndef made(**shape):\n    return torch.nn.Identity()\n"
-    (site.folder / f"{heavy}.py").write_text(source + made)
+    output = "\nimport torch.nn\n\n\ndef made(**shape):\n    return torch.nn.Identity()\n"
+    (site.folder / f"{heavy}.py").write_text(source + output)
     spec = f"Spec('backbone', 'net', '{heavy}:made', '')"
     site.add("zoo-y", f"@hookimpl\ndef oraclezoo_backbones():\n    return [{spec}]\n")
     registry = build_registry()

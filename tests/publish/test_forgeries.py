@@ -138,14 +138,14 @@ def copy_most_of_a_seed(forged: Forged) -> None:
 
 def steal(forged: Forged) -> None:
     """The predictions of another published recipe."""
-    theirs = load_file(str(published_folder() / f"{OTHER}.safetensors"))
-    forged.arrays["probabilities"] = theirs["probabilities"].copy()
+    tensors = load_file(str(published_folder() / f"{OTHER}.safetensors"))
+    forged.arrays["probabilities"] = tensors["probabilities"].copy()
 
 
 def steal_one(forged: Forged) -> None:
     """One seed of another published recipe, as another seed, slightly changed."""
-    theirs = load_file(str(published_folder() / f"{OTHER}.safetensors"))
-    forged.arrays["probabilities"][0] = theirs["probabilities"][4]
+    tensors = load_file(str(published_folder() / f"{OTHER}.safetensors"))
+    forged.arrays["probabilities"][0] = tensors["probabilities"][4]
     forged.arrays["probabilities"][0, :100] = forged.arrays["probabilities"][1, :100]
 
 
@@ -181,11 +181,11 @@ FORGERIES: dict[str, tuple[str, Forgery, str, str]] = {
     ),
     "hardware class": (
         *(PLAIN, put("hardware", "class", value="amd-epyc-64c-64t")),
-        *("hardware", "device, cores and threads give 'amd-epyc-2c-2t'"),
+        *("hardware", "device, cores and threads imply 'amd-epyc-2c-2t'"),
     ),
     "cores": (
         *(PLAIN, put("hardware", "cores", value=64)),
-        *("hardware", "device, cores and threads give 'amd-epyc-64c-2t'"),
+        *("hardware", "device, cores and threads imply 'amd-epyc-64c-2t'"),
     ),
     "processor": (
         *(PLAIN, put("hardware", "cpu", value="Cray-1")),
@@ -438,10 +438,10 @@ def leaves(node: Any, where: tuple[str | int, ...] = ()) -> list[tuple[str | int
         if isinstance(node, list)
         else ()
     )
-    found = [where] if where else []
+    actual = [where] if where else []
     for name, value in items:
-        found += leaves(value, (*where, name))
-    return found
+        actual += leaves(value, (*where, name))
+    return actual
 
 
 @pytest.mark.parametrize("block", range(4))

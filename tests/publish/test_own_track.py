@@ -68,9 +68,9 @@ def test_a_named_data_set_is_a_track_of_its_own(
     assert path.name.startswith("idx-stripes-authors-cnn-")
     checked = check(path, registry)
     assert [finding for finding in checked.findings if not finding.ok] == []
-    made = submit(path, registry, out=tmp_path / "out")
+    submission = submit(path, registry, out=tmp_path / "out")
     record = tmp_path / "out" / PLACE / "tracks" / "stripes.toml"
-    assert record in made.files
+    assert record in submission.files
     assert check_all(tmp_path / "out" / PLACE, registry)[0].refused == ()
     assert oz.leaderboard(results).data == "stripes"
     assert "idx, closed division, data stripes" in oz.leaderboard(results).to_markdown()
@@ -125,7 +125,7 @@ def test_a_name_stands_for_one_version_of_the_data(results: Path) -> None:
     assert own_track(oz.Result.load(one(results)), results) == record
     assert record.save(results).is_file()
     changed = {**record.sha256, "train-labels-idx1-ubyte": "0" * 64}
-    with pytest.raises(ResultError, match="need another name"):
+    with pytest.raises(ResultError, match="needs a new name"):
         dataclasses.replace(record, sha256=changed).save(results)
 
 

@@ -78,13 +78,13 @@ def tamper(path: Path) -> None:
 def test_robustness_is_in_the_result(published: Path) -> None:
     """A robust result has each corruption at five severities per seed; the row shows the mean."""
     result = Result.load(published)
-    worn = result.robustness
-    assert worn is not None
-    assert worn.version == VERSION
-    assert [one.name for one in worn.corruptions] == list(CORRUPTIONS)
-    assert {len(one.accuracy) for one in worn.corruptions} == {2}
+    robustness = result.robustness
+    assert robustness is not None
+    assert robustness.version == VERSION
+    assert [one.name for one in robustness.corruptions] == list(CORRUPTIONS)
+    assert {len(one.accuracy) for one in robustness.corruptions} == {2}
     table = oz.leaderboard([result])
-    assert table.rows[0].corrupted_percent == pytest.approx(100 * worn.mean_accuracy)
+    assert table.rows[0].corrupted_percent == pytest.approx(100 * robustness.mean_accuracy)
     assert "Corrupted, %" in table.to_markdown(robust=True)
     assert "Corrupted, %" not in table.to_markdown()
 

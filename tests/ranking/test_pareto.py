@@ -23,11 +23,11 @@ LEVELS = st.integers(0, 6).map(float)  # few values, so that equal ones occur
 def test_the_front_is_what_no_other_point_dominates(drawn: list[tuple[float, float]]) -> None:
     """The front equals the pairwise definition, with duplicates among the points."""
     accuracy, cost = [a for a, _ in drawn], [c for _, c in drawn]
-    meant = [
+    expected = [
         not any(a >= mine and c <= own and (a > mine or c < own) for a, c in drawn)
         for mine, own in drawn
     ]
-    assert front(accuracy, cost) == meant
+    assert front(accuracy, cost) == expected
 
 
 @pytest.fixture

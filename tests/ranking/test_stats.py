@@ -138,10 +138,10 @@ def test_one_seed_has_a_mean_and_no_interval() -> None:
 @pytest.mark.parametrize("right", [True, False])
 def test_no_variance_leaves_wilsons_interval_of_the_images(right: bool) -> None:
     """All right, or all wrong, at every seed: as scipy's interval of seven of seven, or of none."""
-    found = interval(np.full((5, 7), right))
+    bounds = interval(np.full((5, 7), right))
     due = binomtest(7 * right, 7).proportion_ci(0.95, method="wilson")
-    assert (found.mean, found.se) == (float(right), 0.0)
-    assert (found.low, found.high) == pytest.approx((due.low, due.high), abs=1e-12)
+    assert (bounds.mean, bounds.se) == (float(right), 0.0)
+    assert (bounds.low, bounds.high) == pytest.approx((due.low, due.high), abs=1e-12)
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
@@ -149,11 +149,11 @@ def test_an_interval_stays_within_0_and_1(seeds: int) -> None:
     """Where the mean plus and minus t times the standard error reaches 112% or -9%."""
     correct = np.ones((seeds, 40), dtype=bool)
     correct[0, :12] = False
-    found = interval(correct)
-    assert found.mean + float(student.ppf(0.975, found.df)) * found.se > 1
-    assert 0 < found.low < found.mean < found.high < 1
+    bounds = interval(correct)
+    assert bounds.mean + float(student.ppf(0.975, bounds.df)) * bounds.se > 1
+    assert 0 < bounds.low < bounds.mean < bounds.high < 1
     other = interval(~correct)
-    assert (other.low, other.high) == pytest.approx((1 - found.high, 1 - found.low))
+    assert (other.low, other.high) == pytest.approx((1 - bounds.high, 1 - bounds.low))
 
 
 @settings(deadline=None, max_examples=60)
@@ -264,11 +264,11 @@ def test_intervals_cover_the_truth_as_often_as_they_say(draw: Draw, effects: Any
     spread = np.sqrt(effects["image"] ** 2 + effects["seed"] ** 2)
     points, weights = np.polynomial.hermite_e.hermegauss(60)
     truth = (weights / (1 + np.exp(-(2 + spread * points)))).sum() / weights.sum()
-    held = []
+    covered = []
     for _ in range(800):
         result = interval(draw(rng, 1, 5, 400, **effects)[0])
-        held.append(result.low <= truth <= result.high)
-    assert 0.925 < np.mean(held) < 0.985
+        covered.append(result.low <= truth <= result.high)
+    assert 0.925 < np.mean(covered) < 0.985
 
 
 def test_a_thousand_rows(draw: Draw) -> None:

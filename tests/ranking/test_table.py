@@ -341,8 +341,8 @@ def test_other_plugin_code_makes_another_row(make_entry: MakeEntry) -> None:
     for number, (version, code) in enumerate(
         [("1.0", "a"), ("1.0", "b"), ("1.0", "b"), ("2.0", "b")]
     ):
-        made = make_entry("one", right)
-        result = made.result
+        entry = make_entry("one", right)
+        result = entry.result
         components = {
             **result.components,
             "backbone": ComponentRecord("zoo-x:net", "zoo-x", version),
@@ -350,10 +350,10 @@ def test_other_plugin_code_makes_another_row(make_entry: MakeEntry) -> None:
         plugins = {"zoo-x": PluginSource(version, code * 64, "index")}
         changed = replace(result, id=f"one-{number}", components=components, plugins=plugins)
         assert Result.from_json_dict(changed.to_json_dict()) == changed
-        entries.append(Entry(changed, made.predictions))
+        entries.append(Entry(changed, entry.predictions))
     (table,) = tables(entries)
-    found = sorted((row.plugins, row.replicates) for row in table.rows)
-    assert found == [
+    actual = sorted((row.plugins, row.replicates) for row in table.rows)
+    assert actual == [
         ("zoo-x 1.0 (aaaaaaaa)", 0),
         ("zoo-x 1.0 (bbbbbbbb)", 1),
         ("zoo-x 2.0 (bbbbbbbb)", 0),

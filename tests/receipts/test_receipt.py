@@ -71,24 +71,24 @@ def test_a_timed_receipt_of_an_export_has_all_that_the_design_asks(
 ) -> None:
     """Accuracy, counts, bytes, latency by runtime and threads, memory, parity, versions."""
     done = export(model, data_dir=tiny_idx, rounds=1, settings=[(1, 1), (4, 1)])
-    (made,) = done.card.to_json()["receipts"]
-    json.dumps(made, allow_nan=False)
-    assert (made["step"], made["split"], made["images"]) == ("export", "validation", 16)
-    assert [row["runtime"] for row in made["before"]["latency"]] == ["eager", "eager"]
-    rows = made["after"]["latency"]
+    (entry,) = done.card.to_json()["receipts"]
+    json.dumps(entry, allow_nan=False)
+    assert (entry["step"], entry["split"], entry["images"]) == ("export", "validation", 16)
+    assert [row["runtime"] for row in entry["before"]["latency"]] == ["eager", "eager"]
+    rows = entry["after"]["latency"]
     assert [(r["runtime"], r["batch_size"], r["threads"]) for r in rows] == [
         ("onnxruntime", 1, 1),
         ("onnxruntime", 4, 1),
     ]
     assert all(0 < r["p50_ms"] <= r["p95_ms"] and r["repeats"] >= 30 for r in rows)
-    peak = made["after"]["peak_memory_bytes"]["onnxruntime"]
-    assert peak < made["before"]["peak_memory_bytes"]["eager"], "without torch"
-    assert made["parity"]["agreement"] == 1
-    assert made["parity"]["largest_difference"] < 1e-5
-    assert made["ratios"]["macs"] == made["ratios"]["parameters"] == 1
-    assert made["after"]["size_bytes"] == len(done.onnx or b"")
-    assert any("across runtimes" in note for note in made["notes"])
-    assert {"torch", "onnxruntime", "onnx"} <= made["libraries"].keys()
+    peak = entry["after"]["peak_memory_bytes"]["onnxruntime"]
+    assert peak < entry["before"]["peak_memory_bytes"]["eager"], "without torch"
+    assert entry["parity"]["agreement"] == 1
+    assert entry["parity"]["largest_difference"] < 1e-5
+    assert entry["ratios"]["macs"] == entry["ratios"]["parameters"] == 1
+    assert entry["after"]["size_bytes"] == len(done.onnx or b"")
+    assert any("across runtimes" in note for note in entry["notes"])
+    assert {"torch", "onnxruntime", "onnx"} <= entry["libraries"].keys()
 
 
 def test_lost_answers_make_the_difference_and_its_interval(before: Side) -> None:
@@ -97,18 +97,18 @@ def test_lost_answers_make_the_difference_and_its_interval(before: Side) -> None
     right = np.flatnonzero(before.correct)[:2]
     changed[right] = np.roll(changed[right], 1, axis=1)
     after = before.in_form(changed, form="onnx", file="model.onnx", size_bytes=1)
-    made = receipt("prune", before, after)
-    assert made.accuracy.difference == pytest.approx(-2 / 16)
-    assert (made.accuracy.lost, made.accuracy.gained) == (2, 0)
-    low, high = made.accuracy.ci95
+    entry = receipt("prune", before, after)
+    assert entry.accuracy.difference == pytest.approx(-2 / 16)
+    assert (entry.accuracy.lost, entry.accuracy.gained) == (2, 0)
+    low, high = entry.accuracy.ci95
     assert low < -0.125 < high
-    assert made.after.accuracy == pytest.approx(made.before.accuracy - 0.125)
-    assert made.parity.disagreeing == 2
-    Gates(max_drop=12.5).check(made)
+    assert entry.after.accuracy == pytest.approx(entry.before.accuracy - 0.125)
+    assert entry.parity.disagreeing == 2
+    Gates(max_drop=12.5).check(entry)
     with pytest.raises(VerificationError, match=r"prune lost 12\.50 points on 16 validation"):
-        Gates(max_drop=12.4).check(made)
+        Gates(max_drop=12.4).check(entry)
     with pytest.raises(VerificationError, match=r"95% limit of the loss is 2\d\.\d\d points"):
-        Gates(max_drop=50, max_limit=20).check(made)
+        Gates(max_drop=50, max_limit=20).check(entry)
 
 
 @pytest.mark.parametrize("refit", [True, False])
@@ -119,9 +119,9 @@ def test_images_that_were_trained_on_are_said_to_flatter(
     assert model.card.provenance is not None
     card = replace(model.card, provenance=replace(model.card.provenance, refit=refit))
     side = measure(Model(model.module, card), data, UNTIMED)
-    made = receipt("export", side, side)
-    assert made.learned is refit
-    assert any("trained on the validation images" in note for note in made.notes) is refit
+    entry = receipt("export", side, side)
+    assert entry.learned is refit
+    assert any("trained on the validation images" in note for note in entry.notes) is refit
     elsewhere = replace(UNTIMED, track="idx-of-another")
     other = measure(Model(model.module, card), data, elsewhere)
     assert not other.learned, "another track's validation images are new to it"
@@ -151,25 +151,25 @@ def test_notes_say_what_did_not_get_faster(
     before: Side, old: tuple[float, ...], new: tuple[float, ...], speedup: float, words: str | None
 ) -> None:
     """By the fastest rounds, and only if every round agrees."""
-    made = receipt("quantize", timed(before, *old), timed(before, *new))
-    (found,) = made.speedups
-    assert found.speedup == pytest.approx(speedup)
-    assert found.low <= found.speedup * 1.2
-    said = [note for note in made.notes if "speed-up" in note or "slower" in note]
+    entry = receipt("quantize", timed(before, *old), timed(before, *new))
+    (actual,) = entry.speedups
+    assert actual.speedup == pytest.approx(speedup)
+    assert actual.low <= actual.speedup * 1.2
+    messages = [note for note in entry.notes if "speed-up" in note or "slower" in note]
     if words is None:
-        assert said == []
+        assert messages == []
     else:
-        assert len(said) == 1
+        assert len(messages) == 1
         import re
 
-        assert re.search(words, said[0])
+        assert re.search(words, messages[0])
 
 
 def test_notes_say_what_got_larger_noisy_and_generated(before: Side) -> None:
     """And that no change on few images does not rule out rare ones."""
     bigger = timed(before, 1.0, 3.0, size_bytes=before.metrics.size_bytes + 1)
-    made = receipt("export", replace(timed(before, 1.0, 1.0), synthetic=True), bigger)
-    notes = "\n".join(made.notes)
+    entry = receipt("export", replace(timed(before, 1.0, 1.0), synthetic=True), bigger)
+    notes = "\n".join(entry.notes)
     for part in ("larger than before on disk", "3.0 times between", "generated", "rare changes"):
         assert part in notes
 
@@ -178,12 +178,12 @@ def test_parity_counts_ties_separately() -> None:
     """Two classes closer than a thousandth may swap; others may not."""
     first = np.array([[0.5002, 0.4998], [0.9, 0.1], [0.3, 0.7]], np.float32)
     second = np.array([[0.4998, 0.5002], [0.4, 0.6], [0.3, 0.7]], np.float32)
-    found = parity(first, second)
-    assert (found.disagreeing, found.ties) == (2, 1)
-    assert found.agreement == pytest.approx(1 / 3)
-    assert found.largest_difference == pytest.approx(0.5)
+    actual = parity(first, second)
+    assert (actual.disagreeing, actual.ties) == (2, 1)
+    assert actual.agreement == pytest.approx(1 / 3)
+    assert actual.largest_difference == pytest.approx(0.5)
     with pytest.raises(VerificationError, match="other than ties changed: 1"):
-        check_parity(found, 1.0, "it")
+        check_parity(actual, 1.0, "it")
     with pytest.raises(VerificationError, match="largest difference of a probability"):
         check_parity(parity(first, first + np.float32(0.01)), 1e-3, "it")
     check_parity(parity(first, first), 0.0, "it")
@@ -210,15 +210,15 @@ def test_the_test_split_is_not_read_otherwise(
     model: Model, tiny_idx: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calibration, scan and receipt take training and validation images alone."""
-    found = open_data(model, REGISTRY, data_dir=tiny_idx)
+    dataset = open_data(model, REGISTRY, data_dir=tiny_idx)
     read: list[str] = []
-    whole = type(found).split
+    whole = type(dataset).split
 
     def split(self: Any, name: str) -> Any:
         read.append(name)
         return whole(self, name)
 
-    monkeypatch.setattr(type(found), "split", split)
+    monkeypatch.setattr(type(dataset), "split", split)
     quantize(model, data_dir=tiny_idx, timed=False, sensitivity="always")
     assert set(read) == {"train", "validation"}
 
@@ -243,7 +243,7 @@ def test_a_saved_model_keeps_its_graph_and_receipts(exported: Model, tmp_path: P
     assert again.onnx == exported.onnx
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16), dtype=np.uint8)
     assert np.array_equal(again.predict(images)[1], exported.predict(images)[1])
-    assert [made["step"] for made in oz.receipt(folder)] == ["export"]
+    assert [entry["step"] for entry in oz.receipt(folder)] == ["export"]
     assert oz.receipt(again) == oz.receipt(folder)
     Model(again.module, again.card).save(folder)
     assert not (folder / GRAPH).exists(), "new weights have no graph"
@@ -291,10 +291,10 @@ def test_temperature_and_shifts_are_inside_graph_and_eager_alike(
     soft = Model(model.module, card)
     for preprocess in (True, False):
         done = export(soft, data_dir=tiny_idx, timed=False, preprocess=preprocess)
-        (made,) = done.card.to_json()["receipts"]
-        assert made["parity"]["largest_difference"] < 1e-5
+        (entry,) = done.card.to_json()["receipts"]
+        assert entry["parity"]["largest_difference"] < 1e-5
     plain = measure(model, open_data(model, REGISTRY, data_dir=tiny_idx), UNTIMED)
-    assert made["before"]["loss"] != pytest.approx(plain.metrics.loss)
+    assert entry["before"]["loss"] != pytest.approx(plain.metrics.loss)
 
 
 def test_quantizing_states_the_scan_and_refuses_a_second_time(
@@ -310,13 +310,13 @@ def test_quantizing_states_the_scan_and_refuses_a_second_time(
         sensitivity="always",
         keep_float=["*linear*"],
     )
-    made = small.card.receipts[-1].to_json()
-    options = made["options"]
+    entry = small.card.receipts[-1].to_json()
+    options = entry["options"]
     assert options["layers"] == len(options["scan"]) == 8
     assert len(options["kept_float"]) == 1
-    assert any("1 of 8 layers stay in float" in note for note in made["notes"])
-    assert made["ratios"]["size_bytes"] > 1.5
-    assert small.precision == made["after"]["precision"] == "int8"
+    assert any("1 of 8 layers stay in float" in note for note in entry["notes"])
+    assert entry["ratios"]["size_bytes"] > 1.5
+    assert small.precision == entry["after"]["precision"] == "int8"
     assert oz.load(tmp_path / "q").predict(np.zeros((1, 16, 16), np.uint8)).labels.shape == (1,)
     with pytest.raises(UsageError, match="already int8"):
         quantize(small, data_dir=tiny_idx)
@@ -329,15 +329,15 @@ def test_the_calibration_is_kept_that_moves_probabilities_least(
     exported: Model, tiny_idx: Path
 ) -> None:
     """All are tried unless one is named, and the receipt has the divergence of each."""
-    given: dict[str, Any] = {"data_dir": tiny_idx, "timed": False, "images": 20}
-    options = quantize(exported, sensitivity="off", **given).card.receipts[-1].options
+    arguments: dict[str, Any] = {"data_dir": tiny_idx, "timed": False, "images": 20}
+    options = quantize(exported, sensitivity="off", **arguments).card.receipts[-1].options
     tried = options["calibrations"]
     assert list(tried) == ["minmax", "entropy", "percentile"]
     assert options["calibration"] == min(tried, key=tried.__getitem__)
     assert options["divergence"] == min(tried.values()) < max(tried.values())
     worst = max(tried, key=tried.__getitem__)
-    made = quantize(exported, sensitivity="off", calibration=worst, **given)
-    options = made.card.receipts[-1].options
+    quantized = quantize(exported, sensitivity="off", calibration=worst, **arguments)
+    options = quantized.card.receipts[-1].options
     assert options["calibration"] == worst
     assert options["calibrations"] == {worst: options["divergence"]} == {worst: tried[worst]}
 

@@ -65,7 +65,7 @@ def test_unknown_keys_are_refused_with_the_nearest_name(tmp_path: Path) -> None:
         ("train.precision", "fp8", "one of fp32, bf16, fp16"),
         ("train.channels_last", 1, "type bool"),
         ("optimizer", "sgd", "is a section"),
-        ("optimizer.lr", 1.0, "'optimizer'"),
+        ("optimzer.lr", 1.0, "'optimizer'"),
         ("backbone.name", 3, "needs a name"),
         ("backbone.width", {"a": 1}, "must be a number"),
         ("name", "a/b/c", "letters, digits"),
@@ -252,7 +252,7 @@ def test_what_compresses_a_net_is_in_the_hash(registry: Registry) -> None:
 def test_a_key_that_is_given_twice_is_refused() -> None:
     """The error names the key; different keys all count."""
     assert parse_assignments(["a.x=1", "a.y=2"]) == {"a.x": 1, "a.y": 2}
-    with pytest.raises(UsageError, match=r"'a\.x' is given twice"):
+    with pytest.raises(UsageError, match=r"'a\.x' is set twice"):
         parse_assignments(["a.x=1", "a.y=2", "a.x = 3"])
 
 

@@ -85,11 +85,11 @@ def test_a_suites_recipe_is_told_from_others_of_its_name(tmp_path: Path) -> None
 
 def test_gather_takes_names_paths_and_suites_once_each(tmp_path: Path) -> None:
     """Recipes and suites can be mixed; duplicates are dropped; paths are relative to the suite."""
-    mine = tmp_path / "mine.toml"
-    mine.write_text(Recipe.load("quick").to_toml().replace('name = "quick"', 'name = "mine"'))
+    own = tmp_path / "mine.toml"
+    own.write_text(Recipe.load("quick").to_toml().replace('name = "quick"', 'name = "mine"'))
     suite = tmp_path / "suite.toml"
     suite.write_text('summary = "two"\nrecipes = ["mine.toml", "default"]\n')
-    actual = gather(["quick", mine], [suite, "quick", "reference"], {"budget.epochs": 2})
+    actual = gather(["quick", own], [suite, "quick", "reference"], {"budget.epochs": 2})
     names = [recipe.name for recipe in actual]
     assert names == ["quick", "mine", "default", "authors-cnn", "course-project"]
     assert all(recipe.budget.epochs == 2 for recipe in actual)

@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from oraclezoo.card.receipt import LatencyRow
 from oraclezoo.errors import ResultError
 from oraclezoo.result import (
     ComponentRecord,
     Failure,
     Hardware,
-    Latency,
     ModelSize,
     PredictionsFile,
     RecipeRecord,
@@ -119,7 +119,7 @@ def results(draw: st.DrawFn) -> Result:
         failures=tuple(failures),
         model=draw(st.none() | st.builds(ModelSize, counts, counts, counts)),
         latency=tuple(
-            Latency(draw(lines), draw(lines), "cpu", 1, draw(counts), draw(counts), *times)
+            LatencyRow(draw(lines), draw(lines), "cpu", 1, draw(counts), draw(counts), *times)
             for times in draw(st.lists(st.lists(amounts, min_size=3, max_size=3).map(sorted)))
         ),
         hardware=Hardware(
@@ -288,13 +288,13 @@ def test_missing_keys_are_refused(where: tuple[str | int, ...]) -> None:
     node: Any = example()
     for key in where:
         node = node[key]
-    for gone in node:
+    for removed in node:
         document = copy.deepcopy(example())
         target: Any = document
         for key in where:
             target = target[key]
-        del target[gone]
-        with pytest.raises(ResultError, match=gone):
+        del target[removed]
+        with pytest.raises(ResultError, match=removed):
             validate(document)
 
 
@@ -518,10 +518,10 @@ def test_what_surely_fits_is_what_jsonschema_accepts() -> None:
         for kind in ("number", "integer", "boolean", "string", ["integer", "null"])
         for bounds in ({}, {"minimum": 0}, {"minimum": 0, "maximum": 1}, {"minLength": 2})
     ]
-    taken = 0
+    count = 0
     for schema, value in itertools.product(plain, [*values, None, "x", [], {}]):
         if surely_fits(value, schema):
-            taken += 1
+            count += 1
             assert Draft202012Validator(schema).is_valid(value), (schema, value)
             assert isinstance(value, bool) == (schema["type"] == "boolean")
-    assert taken > 20
+    assert count > 20

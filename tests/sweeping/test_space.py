@@ -46,7 +46,7 @@ def test_values_as_they_are_written(key: str, text: object, wanted: object) -> N
     [
         ({}, "no key to vary"),
         ({"optimizer.lrr": "0.1:1"}, "did you mean 'lr'"),
-        ({"optimizer.lr": "0.1:1"}, "optimizer"),
+        ({"optimzer.lr": "0.1:1"}, "optimizer"),
         ({"data.track": "glyphs,idx"}, "cannot be compared"),
         ({"data.refit": "true,false"}, "a refit trains on"),
         ({"optimizer.lr": "log:0:1"}, "above 0"),

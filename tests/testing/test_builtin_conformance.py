@@ -20,9 +20,9 @@ def hold(name: str, data_dir: Path) -> None:
     """Assert that no check of a track fails or is skipped for lack of data."""
     registry = build_registry()
     (track,) = find(registry, name)
-    found = list(check(registry, track, data_dir=data_dir))
-    assert [verdict for verdict in found if verdict.outcome == "fail"] == []
-    assert [verdict for verdict in found if "not available" in verdict.reason] == []
+    actual = list(check(registry, track, data_dir=data_dir))
+    assert [verdict for verdict in actual if verdict.outcome == "fail"] == []
+    assert [verdict for verdict in actual if "not available" in verdict.reason] == []
 
 
 def test_a_users_files_keep_the_contract(tiny_idx: Path) -> None:

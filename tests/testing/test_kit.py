@@ -347,12 +347,12 @@ def test_a_broken_law_fails_its_check(
     site: Any, kind: str, factory: str, facts: dict[str, Any], options: str, failing: str
 ) -> None:
     """The verdict has a reason; after a failed target check, the others are skipped."""
-    found = verdicts(site, kind, factory, facts, options)
-    assert found[failing].outcome == "fail", found
-    assert found[failing].reason
-    assert "\n" not in found[failing].reason
+    statuses = verdicts(site, kind, factory, facts, options)
+    assert statuses[failing].outcome == "fail", statuses
+    assert statuses[failing].reason
+    assert "\n" not in statuses[failing].reason
     if failing == "target":
-        assert {v.outcome for v in found.values()} == {"fail", "skip"}
+        assert {v.outcome for v in statuses.values()} == {"fail", "skip"}
 
 
 @pytest.mark.parametrize(
@@ -369,9 +369,9 @@ def test_what_keeps_the_contract_passes(
     site: Any, kind: str, factory: str, facts: dict[str, Any], options: str
 ) -> None:
     """No check of a sound component fails."""
-    found = verdicts(site, kind, factory, facts, options)
-    assert [v for v in found.values() if v.outcome == "fail"] == []
-    assert sum(v.outcome == "pass" for v in found.values()) >= 5
+    statuses = verdicts(site, kind, factory, facts, options)
+    assert [v for v in statuses.values() if v.outcome == "fail"] == []
+    assert sum(v.outcome == "pass" for v in statuses.values()) >= 5
 
 
 def test_every_check_but_few_has_a_component_that_breaks_it() -> None:

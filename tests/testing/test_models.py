@@ -49,20 +49,22 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_model_that_is_what_it_says_passes(site: Any, tmp_path: Path) -> None:
     """Both of its files predict."""
-    found = outcomes(site, tmp_path)
-    assert [found[name][0] for name in ("archive", "card", "prediction")] == ["pass"] * 3, found
-    assert found["prediction"][1] == "ONNX and PyTorch"
+    statuses = outcomes(site, tmp_path)
+    assert [statuses[name][0] for name in ("archive", "card", "prediction")] == ["pass"] * 3, (
+        statuses
+    )
+    assert statuses["prediction"][1] == "ONNX and PyTorch"
 
 
 def test_an_archive_with_another_digest_fails(site: Any, tmp_path: Path) -> None:
     """It is never unpacked."""
-    found = outcomes(site, tmp_path, sha256="ab" * 32)
-    assert found["archive"][0] == "fail", found
-    assert found["prediction"][0] == "fail"
+    statuses = outcomes(site, tmp_path, sha256="ab" * 32)
+    assert statuses["archive"][0] == "fail", statuses
+    assert statuses["prediction"][0] == "fail"
 
 
 def test_a_card_of_another_model_fails(site: Any, tmp_path: Path) -> None:
     """Classes that do not fit the outputs."""
-    found = outcomes(site, tmp_path, card={"classes": ["a", "b"], "glyphs": ["", ""]})
-    assert found["archive"][0] == "pass"
-    assert found["card"][0] == "fail", found
+    statuses = outcomes(site, tmp_path, card={"classes": ["a", "b"], "glyphs": ["", ""]})
+    assert statuses["archive"][0] == "pass"
+    assert statuses["card"][0] == "fail", statuses

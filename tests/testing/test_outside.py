@@ -51,8 +51,8 @@ def run(environment: dict[str, str], here: Path, *words: str) -> str:
 
 def test_it_is_found_and_healthy(environment: dict[str, str], tmp_path: Path) -> None:
     """``plugins`` lists distribution and version; the doctor reports no problem."""
-    found = json.loads(run(environment, tmp_path, "oraclezoo", "plugins", "--json"))["data"]
-    (record,) = [record for record in found if record["distribution"] == "oraclezoo-geometric"]
+    actual = json.loads(run(environment, tmp_path, "oraclezoo", "plugins", "--json"))["data"]
+    (record,) = [record for record in actual if record["distribution"] == "oraclezoo-geometric"]
     assert (record["version"], record["status"]) == ("1.0", "ok")
     doctor = run(environment, tmp_path, "oraclezoo", "plugins", "doctor", "--json")
     problems = json.loads(doctor)["data"]["problems"]

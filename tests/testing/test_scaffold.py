@@ -108,8 +108,8 @@ def test_a_new_package_is_written_in_style(kind: str, tmp_path: Path) -> None:
         ("../up", "is not a valid package name"),
         ("oraclezoo", "is not a valid package name"),
         ("oraclezoo-2", "is not a valid package name"),
-        ("class", "is a name of Python itself"),
-        ("json", "is a name of Python itself"),
+        ("class", "is a Python keyword or standard module"),
+        ("json", "is a Python keyword or standard module"),
         ("torch", "a module 'torch' is already installed"),
         ("linear", "is a built-in scheduler"),
         ("oraclezoo-linear", "is a built-in scheduler"),
@@ -130,9 +130,9 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     kept.parent.mkdir()
     kept.write_text("mine")
     arguments = ["plugins", "new", "my-net", "--kind", "backbone", "--out"]
-    there = CliRunner().invoke(cli, [*arguments, str(tmp_path)])
-    assert (there.exit_code, kept.read_text()) == (2, "mine")
-    assert "already exists" in there.stderr
+    result = CliRunner().invoke(cli, [*arguments, str(tmp_path)])
+    assert (result.exit_code, kept.read_text()) == (2, "mine")
+    assert "already exists" in result.stderr
     nowhere = CliRunner().invoke(cli, [*arguments, str(tmp_path / "nowhere")])
     assert nowhere.exit_code == 2
     assert "create it" in nowhere.stderr

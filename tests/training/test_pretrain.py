@@ -33,8 +33,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def weights(run: oz.Run) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = load_state(run.folder / "last.safetensors")["model"]
-    return found
+    tensors: dict[str, torch.Tensor] = load_state(run.folder / "last.safetensors")["model"]
+    return tensors
 
 
 def test_it_counts_and_changes_where_training_starts(data: Path, tmp_path: Path) -> None:
@@ -64,12 +64,12 @@ def test_stopped_anywhere_it_ends_bit_equal(data: Path, tmp_path: Path, after: i
     """In the pre-training or in the training: the resumed run has the weights of an unstopped."""
     recipe = oz.Recipe.load("authors-cnn", SETTINGS)
     whole = oz.train(recipe, data_dir=data, out=tmp_path / "whole")
-    asked = 0
+    calls = 0
 
     def should_stop() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked == after
+        nonlocal calls
+        calls += 1
+        return calls == after
 
     with pytest.raises(InterruptedRunError):
         oz.train(recipe, data_dir=data, out=tmp_path / "two", should_stop=should_stop)

@@ -45,24 +45,24 @@ def test_streamed_and_resident_runs_are_bit_equal(
     refit: bool, tiny_idx: Path, tmp_path: Path
 ) -> None:
     """Weights, losses and preprocessing; also where training and validation images are joined."""
-    held = train(tiny_idx, tmp_path / "held", "1GB", **{"data.refit": refit})
+    resident = train(tiny_idx, tmp_path / "held", "1GB", **{"data.refit": refit})
     left = train(tiny_idx, tmp_path / "left", 0, **{"data.refit": refit})
-    assert (held.record.streamed, left.record.streamed) == (False, True)
-    for first, second in zip(held.metrics, left.metrics, strict=True):
+    assert (resident.record.streamed, left.record.streamed) == (False, True)
+    for first, second in zip(resident.metrics, left.metrics, strict=True):
         assert first == replace(second, train_s=first.train_s, images_per_s=first.images_per_s)
-    one, other = (load_state(run.folder / "last.safetensors")["model"] for run in (held, left))
+    one, other = (load_state(run.folder / "last.safetensors")["model"] for run in (resident, left))
     assert all(torch.equal(one[key], other[key]) for key in one)
-    assert held.record.model == left.record.model
-    assert held.record.provenance.data_sha256 == left.record.provenance.data_sha256
+    assert resident.record.model == left.record.model
+    assert resident.record.provenance.data_sha256 == left.record.provenance.data_sha256
 
 
 def test_a_model_reads_streamed_images(tiny_idx: Path, tmp_path: Path) -> None:
     """Predicting and scoring, batch by batch, give what they give in memory."""
     run = train(tiny_idx, tmp_path / "runs", 0)
     path = tiny_idx / "t10k-images-idx3-ubyte.gz"
-    held, left = open_images(path, None), open_images(path, 0)
+    resident, left = open_images(path, None), open_images(path, 0)
     model = run.model()
-    one, other = model.predict(held), model.predict(left)
+    one, other = model.predict(resident), model.predict(left)
     assert np.array_equal(one.probabilities, other.probabilities)
     scores = [
         evaluate(run, data_dir=tiny_idx, device="cpu", stream_above=above) for above in (0, "1GB")
@@ -292,5 +292,5 @@ def test_memory_stays_flat_while_data_grows(tmp_path: Path) -> None:
     small = peak_mb(6_000, f"{LIMIT_MB}MB")
     large = peak_mb(60_000, f"{LIMIT_MB}MB", steps=450)  # beyond the first epoch
     assert large - small < ROOM_MB
-    held = peak_mb(60_000, "1GB", steps=10)
-    assert held - small > 0.8 * DATA_MB
+    resident = peak_mb(60_000, "1GB", steps=10)
+    assert resident - small > 0.8 * DATA_MB

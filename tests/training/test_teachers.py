@@ -22,8 +22,8 @@ SETTINGS: dict[str, object] = {
 
 
 def weights(run: oz.Run) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = load_state(run.folder / "last.safetensors")["model"]
-    return found
+    tensors: dict[str, torch.Tensor] = load_state(run.folder / "last.safetensors")["model"]
+    return tensors
 
 
 def test_teachers_count_and_change_the_student(tiny_idx: Path, tmp_path: Path) -> None:
@@ -50,12 +50,12 @@ def test_stopped_anywhere_the_student_ends_bit_equal(
     recipe = oz.Recipe.load("authors-cnn", SETTINGS)
     whole = oz.train(recipe, data_dir=tiny_idx, out=tmp_path / "whole")
     after = int(share * whole.outcome.steps)
-    asked = 0
+    calls = 0
 
     def should_stop() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked == after
+        nonlocal calls
+        calls += 1
+        return calls == after
 
     with pytest.raises(InterruptedRunError):
         oz.train(recipe, data_dir=tiny_idx, out=tmp_path / "two", should_stop=should_stop)

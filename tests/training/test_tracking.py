@@ -112,9 +112,9 @@ def test_trackers_change_neither_hash_nor_weights(
     """Even one that reseeds torch: dropout draws the same masks as without it."""
     dropped: dict[str, object] = {"backbone.name": "mlp", "backbone.drop_rate": 0.5}
     plain = train(tiny_idx, tmp_path / "plain", dropped)
-    told = train(tiny_idx, tmp_path / "told", dropped, trackers=["diary", "jsonl"])
-    assert told.folder.name == plain.folder.name
-    first, second = (load_file(run.folder / "last.safetensors") for run in (plain, told))
+    tracked = train(tiny_idx, tmp_path / "told", dropped, trackers=["diary", "jsonl"])
+    assert tracked.folder.name == plain.folder.name
+    first, second = (load_file(run.folder / "last.safetensors") for run in (plain, tracked))
     assert first.keys() == second.keys()
     for name in first:
         np.testing.assert_array_equal(first[name], second[name])
@@ -143,15 +143,15 @@ def test_one_that_fails_is_named_once_and_left_out(
     """At its start, in the middle, at its end, or for ever; the run is done, others are told."""
     if fails == "sleep":
         monkeypatch.setattr(tracking, "PATIENCE_S", 0.3)
-    said: list[str] = []
+    messages: list[str] = []
     run = train(
         tiny_idx,
         tmp_path / "runs",
         trackers={"diary": {"fails": fails}, "jsonl": {}},
-        progress=said.append,
+        progress=messages.append,
     )
     assert run.record.status == "done"
-    (line,) = said
+    (line,) = messages
     assert line.startswith(f"tracker zoo-diary:diary failed to {what}")
     assert len(diary()) == told, "it is not called again"
     last = (run.folder / "tracker.jsonl").read_text().splitlines()[-1]

@@ -51,8 +51,8 @@ def run(recipe: oz.Recipe, tiny_idx: Path, tmp_path_factory: pytest.TempPathFact
 
 def read_test_images(tiny_idx: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """The test images of the tiny data set."""
-    found: np.ndarray[Any, np.dtype[np.uint8]] = read_idx(tiny_idx / "t10k-images-idx3-ubyte.gz")
-    return found
+    images: np.ndarray[Any, np.dtype[np.uint8]] = read_idx(tiny_idx / "t10k-images-idx3-ubyte.gz")
+    return images
 
 
 def test_a_run_folder_holds_what_the_design_says(run: oz.Run) -> None:
@@ -119,14 +119,14 @@ def test_resume_continues_a_stopped_run(
     recipe: oz.Recipe, run: oz.Run, tiny_idx: Path, tmp_path: Path
 ) -> None:
     """Stopped in the third epoch and resumed, weights and metrics are those of the whole run."""
-    asked = iter(range(10**6))
+    calls = iter(range(10**6))
     with pytest.raises(InterruptedRunError):
         oz.train(
             recipe,
             data_dir=tiny_idx,
             out=tmp_path,
             device="cpu",
-            should_stop=lambda: next(asked) == 20,
+            should_stop=lambda: next(calls) == 20,
         )
     assert Run.load(tmp_path / run.folder.name).record.status == "interrupted"
     again = oz.train(recipe, data_dir=tiny_idx, out=tmp_path, device="cpu", resume=True)
@@ -270,17 +270,17 @@ def test_evaluate_scores_a_split_and_notes_the_test(
     run: oz.Run, tiny_idx: Path, tmp_path: Path
 ) -> None:
     """Validation leaves no trace; the test split leaves a line in the ledger."""
-    found = evaluate(run, data_dir=tiny_idx, results=tmp_path / "results", device="cpu")
-    assert found.images == 16
-    assert found.accuracy == run.outcome.validation_accuracy
+    evaluation = evaluate(run, data_dir=tiny_idx, results=tmp_path / "results", device="cpu")
+    assert evaluation.images == 16
+    assert evaluation.accuracy == run.outcome.validation_accuracy
     assert not (tmp_path / "results").exists()
-    found = evaluate(
+    evaluation = evaluate(
         run.folder, split="test", data_dir=tiny_idx, results=tmp_path / "results", device="cpu"
     )
-    assert found.images == 40
-    assert [row.images for row in found.classes] == [10] * 4
-    low, high = found.accuracy_ci95
-    assert low <= found.accuracy <= high
+    assert evaluation.images == 40
+    assert [row.images for row in evaluation.classes] == [10] * 4
+    low, high = evaluation.accuracy_ci95
+    assert low <= evaluation.accuracy <= high
     assert len((tmp_path / "results" / "ledger.jsonl").read_text().splitlines()) == 1
 
 
@@ -327,8 +327,8 @@ def test_the_recipe_decides_which_weights_are_kept(
     changes: dict[str, object] = {"train.keep": "best", "train.ema": 0.5}
     run = oz.train(recipe.override(changes), data_dir=tiny_idx, out=tmp_path, device="cpu")
     outcome = run.outcome
-    found = evaluate(run, data_dir=tiny_idx, results=tmp_path, device="cpu")
-    assert found.accuracy == outcome.best_validation_accuracy
+    evaluation = evaluate(run, data_dir=tiny_idx, results=tmp_path, device="cpu")
+    assert evaluation.accuracy == outcome.best_validation_accuracy
     last = load_state(run.folder / "last.safetensors")
     kept = run.model("last").module.state_dict()
     assert all(bool((kept[k] == last["ema"][f"module.{k}"]).all()) for k in kept)
@@ -359,14 +359,14 @@ def test_stopped_in_the_first_epoch_and_stopped_hard_again_nothing_is_lost(
     """The checkpoint that a resumed run began from stays until there is a newer one."""
 
     def stop(after: int, **options: bool) -> Path:
-        asked = iter(range(1, 10**6))
+        calls = iter(range(1, 10**6))
         with pytest.raises((InterruptedRunError, KeyboardInterrupt)):
             oz.train(
                 recipe,
                 data_dir=tiny_idx,
                 out=tmp_path,
                 device="cpu",
-                should_stop=lambda: _raise_at(next(asked), after, hard=bool(options)),
+                should_stop=lambda: _raise_at(next(calls), after, hard=bool(options)),
                 **options,
             )
         (folder,) = tmp_path.iterdir()
@@ -397,7 +397,7 @@ def test_a_run_does_not_go_on_with_other_data(
         if array.ndim == 3:
             array[0, 0, 0] ^= 1
         write_idx(other / path.name, array)
-    with pytest.raises(UsageError, match="started with other data"):
+    with pytest.raises(UsageError, match="started with different data"):
         oz.train(recipe, data_dir=other, out=run.folder.parent, device="cpu", resume=True)
     with pytest.raises(UsageError, match="mutually exclusive"):
         oz.train(
@@ -430,14 +430,14 @@ def test_the_test_of_an_unfinished_run_is_refused(
     recipe: oz.Recipe, tiny_idx: Path, tmp_path: Path
 ) -> None:
     """No look at the test split for a model that is still being trained."""
-    asked = iter(range(10**6))
+    calls = iter(range(10**6))
     with pytest.raises(InterruptedRunError):
         oz.train(
             recipe,
             data_dir=tiny_idx,
             out=tmp_path / "runs",
             device="cpu",
-            should_stop=lambda: next(asked) == 20,
+            should_stop=lambda: next(calls) == 20,
         )
     (folder,) = (tmp_path / "runs").iterdir()
     with pytest.raises(UsageError, match="interrupted, not done"):

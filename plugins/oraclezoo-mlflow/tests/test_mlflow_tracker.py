@@ -111,9 +111,9 @@ def test_an_interrupted_training_goes_on_as_the_same_run(images: Path, home: Pat
     (actual,) = runs(home, "broken-off")
     assert actual.info.status == "KILLED"
     train(images, home, "broken-off", resume=True)
-    (again,) = runs(home, "broken-off")
-    assert again.info.run_id == actual.info.run_id
-    assert again.info.status == "FINISHED"
+    (resumed,) = runs(home, "broken-off")
+    assert resumed.info.run_id == actual.info.run_id
+    assert resumed.info.status == "FINISHED"
 
 
 def test_a_diverged_training_has_failed(images: Path, home: Path) -> None:

@@ -88,8 +88,8 @@ def _texts(path: Path) -> Iterator[bytes]:
             whole = b""
 
 
-def history(found: list[Any]) -> list[dict[str, Any]]:
-    rows = [record.history for record in found if record.HasField("history")]
+def history(records: list[Any]) -> list[dict[str, Any]]:
+    rows = [record.history for record in records if record.HasField("history")]
     return [
         {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row.item}
         for row in rows

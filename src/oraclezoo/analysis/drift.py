@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oraclezoo.analysis.features import features
-from oraclezoo.analysis.reference import Reference, drawn
+from oraclezoo.analysis.reference import Reference, sample_indices
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.resolve import learned_validation, open_data, open_model, track_of
 from oraclezoo.artifacts.run import Run
@@ -148,9 +148,9 @@ def drift(
         raise DataError(
             f"{len(images)} readable images; drift detection takes at least {MIN_IMAGES}"
         )
-    new, old = features(opened, images[drawn(len(images))]), known.features
+    new, old = features(opened, images[sample_indices(len(images))]), known.features
     if new.vectors.shape[1] != old.vectors.shape[1]:
-        raise DataError("the reference has features of another length; recreate it")
+        raise DataError("the features in the reference have a different length; recreate it")
     number = len(opened.classes)
     before, after = (np.bincount(part.labels, minlength=number) for part in (old, new))
     return Drift(

@@ -102,13 +102,15 @@ def evaluate(
     model = opened.model(registry=registry)
     if dataset.classes != model.classes:
         raise UsageError(
-            f"{recipe.data.track} has other classes than {opened.folder}: give the data set that "
-            "the run was trained on with --data-dir"
+            f"{recipe.data.track} and {opened.folder} have different classes: pass the data set "
+            "that the run was trained on with --data-dir"
         )
     digests(dataset, "validation", split)
     other = other_files(model, dataset)
     if other and progress:
-        progress(f"{other[0]} is not the file that the run was trained with: scoring other data")
+        progress(
+            f"{other[0]} is not the file that the run was trained with: scoring different data"
+        )
     if split == "test":
         require_finished(opened)
         with occupied(Path(results)):

@@ -100,7 +100,7 @@ def plot(
     letters = Letters(FONT, [*scored.classes, *scored.glyphs])
     correct = scored.predicted == scored.labels
     members = [scored.labels == label for label in scored.present]
-    intervals = [wilson(int(correct[mine].sum()), int(mine.sum())) for mine in members]
+    intervals = [wilson(int(correct[in_class].sum()), int(in_class.sum())) for in_class in members]
     with drawing(letters):
         files = curves(_course(opened), folder)
         files += confusion(scored, letters, folder, f"{split}-confusion")
@@ -142,7 +142,7 @@ def _scored(run: Run, model: Model, dataset: Dataset, split: str) -> Scored:
 
     part = dataset.split(split)
     probs = model.predict(part.images).probabilities
-    vectors, what = embeddings(model, part.images)
+    vectors, source = embeddings(model, part.images)
     correct = int((probs.argmax(1) == part.labels).sum())
     low, high = wilson(correct, len(part.labels))
     record = run.record
@@ -160,7 +160,7 @@ def _scored(run: Run, model: Model, dataset: Dataset, split: str) -> Scored:
         probabilities=probs,
         images=part.images,
         embeddings=vectors,
-        embedded=what,
+        embedded=source,
     )
 
 

@@ -42,7 +42,7 @@ class Reference:
     def of(cls, model: Model, dataset: Dataset, track: str, split: str) -> Reference:
         """Return the features of up to ``MAX_SAMPLE`` images of a split."""
         images = dataset.split(split).images
-        rows = drawn(len(images))
+        rows = sample_indices(len(images))
         return cls(features(model, np.asarray(images[rows])), fingerprint(model), track, split)
 
     def save(self, path: str | Path) -> Path:
@@ -59,7 +59,7 @@ class Reference:
     def load(cls, path: str | Path, model: Model) -> Reference:
         """Load a file that :meth:`save` wrote.
 
-        Raises ResultError if it cannot be read or belongs to other weights.
+        Raises ResultError if it cannot be read or belongs to different weights.
         """
         place = Path(path)
         try:
@@ -79,7 +79,7 @@ class Reference:
             raise ResultError(f"{place}: not a reference file ({error})") from error
         if loaded.model != fingerprint(model):
             raise ResultError(
-                f"{place} belongs to other weights; recreate it with "
+                f"{place} belongs to different weights; recreate it with "
                 f"{command_line('oraclezoo', 'drift', 'MODEL', '--save-reference', place)}"
             )
         return loaded
@@ -88,7 +88,7 @@ class Reference:
 _WORDS = ("model", "track", "split")
 
 
-def drawn(number: int) -> npt.NDArray[np.int64]:
+def sample_indices(number: int) -> npt.NDArray[np.int64]:
     """Return the indices of the images to use: all, or a fixed sample of ``MAX_SAMPLE``, sorted."""
     if number <= MAX_SAMPLE:
         return np.arange(number)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from oraclezoo.contracts import Dataset, Images
+from oraclezoo.data.lock import check_lock
 from oraclezoo.engine.augment import standardize
 from oraclezoo.engine.images import Streamed, take
 from oraclezoo.engine.inputs import check_fits, steps_per_epoch
@@ -49,7 +50,7 @@ def open_dataset(
         The data set; splits are read on first use.
 
     Raises:
-        DataError: If files are missing or invalid.
+        DataError: If files are missing or invalid, or differ from those of ``data.lock``.
     """
     dataset: Dataset = registry.create(
         "dataset",
@@ -58,6 +59,7 @@ def open_dataset(
         progress=progress,
         stream_above=stream_above,
     )
+    check_lock(dataset, recipe.data.lock)
     return dataset
 
 
@@ -248,9 +250,9 @@ def build_steppers(
     )
     metric = bool(scheduler_facts.get("metric"))
     if recipe.data.refit and (metric or recipe.train.keep == "best"):
-        what = f"scheduler {recipe.scheduler.name}" if metric else 'train.keep = "best"'
+        requirement = f"scheduler {recipe.scheduler.name}" if metric else 'train.keep = "best"'
         raise UsageError(
-            f"{what} depends on validation images, which data.refit = true trains on; "
+            f"{requirement} depends on validation images, which data.refit = true trains on; "
             "remove one of the two"
         )
     return Parts(

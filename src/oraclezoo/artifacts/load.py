@@ -49,6 +49,11 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
         ResultError: A file is missing, broken, or does not match the card.
         UnknownNameError: There is no model of this name.
         DownloadError: The model cannot be downloaded.
+
+    Example:
+        >>> model = oz.load("oraclenet_n")
+        >>> model.predict("bone.jpg").labels  # doctest: +SKIP
+        array([4])
     """
     known = registry or build_registry()
     path = locate(model, lambda: known)
@@ -86,7 +91,7 @@ def _read_weights(path: Path, card: Card) -> dict[str, torch.Tensor]:
 def _read_form(card: Card) -> Form | None:
     """Return a card's low-precision entry. Raises ValueError if it is invalid or conflicts."""
     if card.form is not None and card.onnx is not None:
-        raise ValueError("its card has both an ONNX file and a form for PyTorch")
+        raise ValueError("its card has both an ONNX file and a PyTorch precision")
     return None if card.form is None else Form.from_json(card.form)
 
 
@@ -133,7 +138,7 @@ def assemble(card: Card, state: dict[str, torch.Tensor], registry: Registry, whe
     """
     name, shape = card.backbone.name, asdict(card.input)
     if card.backbone.options.get("pretrained"):
-        raise ResultError(f"{where}: its card asks for pretrained weights beside its own")
+        raise ResultError(f"{where}: its card requests pretrained weights in addition to its own")
     options = {key: value for key, value in card.backbone.options.items() if value is not None}
     check_backbone(card, registry, where)
     try:

@@ -28,6 +28,7 @@ from oraclezoo.engine.images import Streamed
 from oraclezoo.errors import UsageError
 from oraclezoo.imaging.polarity import Polarity
 from oraclezoo.imaging.prepare import as_batch
+from oraclezoo.notebook import Displayed
 from oraclezoo.onnx_export.detector import Detector
 from oraclezoo.onnx_export.shipped import Tempered
 from oraclezoo.serving.prediction import Outputs, Prediction
@@ -46,7 +47,7 @@ SIZES = (1, 32, BATCH_SIZE)
 """Batch sizes that a compiled model accepts; smaller batches are padded to the next size."""
 
 
-class Model:
+class Model(Displayed):
     """A trained classifier.
 
     Args:
@@ -75,6 +76,17 @@ class Model:
         )
         self._session: OnnxClassifier | None = None
         self._running: dict[torch.device, nn.Module] = {}
+
+    def _summary(self) -> dict[str, object]:
+        card, size = self.card, self.card.input.image_size
+        return {
+            "backbone": card.backbone.name,
+            "parameters": sum(parameter.numel() for parameter in self.module.parameters()),
+            "classes": len(card.classes),
+            "image_size": size,
+            "onnx": card.onnx.precision if card.onnx else None,
+            "recipe": card.provenance.recipe.name if card.provenance else None,
+        }
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ def plugin_code(recipe: Recipe, registry: Registry) -> dict[str, PluginSource]:
 
 
 def plugin_digest(card: Card, recipe: Recipe | None, registry: Registry) -> bytes:
-    """Return bytes that identify the plugins behind a model and a recipe, empty without any.
+    """Return bytes that identify the plugins behind a model and a recipe; empty if there are none.
 
     Args:
         card: The model's card.

@@ -77,17 +77,17 @@ def check_resumable(run: Run, current: Provenance) -> None:
         earlier = run.record.provenance
     except ResultError as error:
         raise ResultError(f"{error}; {OVERWRITE}") from error
-    for what, before, now in (
+    for item, before, now in (
         ("data", earlier.data_sha256, current.data_sha256),
         ("components", _comparable(earlier.components), _comparable(current.components)),
     ):
         if before != now:
-            raise UsageError(f"{run.folder} was started with other {what}; {OVERWRITE}")
+            raise UsageError(f"{run.folder} was started with different {item}; {OVERWRITE}")
     # runs of version 0.1 have no record of it
     changed = changes(earlier.plugins, current.plugins) if earlier.plugins else []
     if changed:
         raise UsageError(
-            f"{run.folder} was started with other code: {'; '.join(changed)}; {OVERWRITE}"
+            f"{run.folder} was started with different code: {'; '.join(changed)}; {OVERWRITE}"
         )
 
 

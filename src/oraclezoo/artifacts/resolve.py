@@ -47,8 +47,8 @@ def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
         return load(path, registry)
     if (path / "run.json").is_file():
         return Run.load(path).model(registry=registry)
-    what = "has neither model.json nor run.json" if path.is_dir() else "does not exist"
-    raise ResultError(f"{path} {what}: give a model folder, a run folder or the name of a model")
+    problem = "has neither model.json nor run.json" if path.is_dir() else "does not exist"
+    raise ResultError(f"{path} {problem}: pass a model folder, a run folder or the name of a model")
 
 
 def open_data(
@@ -74,7 +74,7 @@ def open_data(
     """
     name = track or _trained_on(model)
     if name is None:
-        raise UsageError("the model's card does not name its track; give one with --track")
+        raise UsageError("the model's card does not name its track; pass one with --track")
     try:
         dataset: Dataset = registry.create(
             "dataset",
@@ -95,7 +95,7 @@ def open_data(
     if track is None and other:
         raise DataError(
             f"{other[0]} is not the file that the model was trained with (its SHA-256 differs); "
-            "give the right folder with --data-dir, or --track to use other data"
+            "pass the right folder with --data-dir, or --track to use different data"
         )
     return dataset
 

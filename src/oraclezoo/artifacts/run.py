@@ -19,6 +19,7 @@ from oraclezoo.documents import read_json, read_rows
 from oraclezoo.engine.checkpoint import load_state
 from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import OracleZooError, ResultError, UsageError
+from oraclezoo.notebook import Displayed
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.result import timestamp
@@ -45,12 +46,24 @@ class ScoredRecord:
     data_sha256: dict[str, str]
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Run(Displayed):
     """A run folder: ``recipe.toml``, ``run.json``, ``metrics.jsonl`` and two weight files."""
 
     folder: Path
     FILE: ClassVar[str] = "run.json"
+
+    def _summary(self) -> dict[str, object]:
+        summary: dict[str, object] = {"folder": str(self.folder)}
+        try:
+            record = self.record
+        except ResultError:  # the folder was moved or damaged since
+            return {**summary, "status": "unreadable"}
+        summary["status"] = record.status
+        accuracy = record.outcome.validation_accuracy if record.outcome else None
+        if accuracy is not None:
+            summary["validation_accuracy"] = round(accuracy, 4)
+        return summary
 
     @classmethod
     def load(cls, folder: str | Path) -> Run:
@@ -147,10 +160,10 @@ class Run:
 
     def finish(self, outcome: Outcome) -> None:
         """Record the outcome of a finished run."""
-        done = dataclasses.replace(
+        finished = dataclasses.replace(
             self.record, status="done", outcome=outcome, finished=timestamp()
         )
-        self.write(done)
+        self.write(finished)
 
 
 def writable(folder: Path) -> None:

@@ -64,7 +64,7 @@ def train_stacked_and_score(request: Stacked, channel: Channel) -> None:
         channel: Receives the events.
     """
     from oraclezoo.benching.events import EpochDone, NotStacked, SeedDiverged, SeedScored
-    from oraclezoo.engine.together import CannotStackError
+    from oraclezoo.engine.stacked import CannotStackError
     from oraclezoo.plugins.registry import build_registry
     from oraclezoo.training.stacked import SeedCallbacks, train
 

@@ -18,10 +18,11 @@ from oraclezoo.benching.progress import Progress
 from oraclezoo.benching.recipe import RecipeBench, Sequential
 from oraclezoo.benching.seeds import Concurrent
 from oraclezoo.benching.shared import Position, Shared
-from oraclezoo.benching.trainings import Trainings
-from oraclezoo.benching.variant import AfterTraining, Compressions
+from oraclezoo.benching.training_jobs import TrainingJobs
+from oraclezoo.benching.variant import AfterTraining, CompressionJobs
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
+from oraclezoo.data.lock import check_lock
 from oraclezoo.engine.compiled import wanted
 from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.streaming import stream_limit
@@ -99,7 +100,7 @@ def bench(
     """
     seed_list = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
     if not seed_list:
-        raise UsageError("a benchmark needs at least one seed; give --seeds 1 or more")
+        raise UsageError("a benchmark needs at least one seed; pass --seeds 1 or more")
     if jobs is not None and (not accuracy_only or jobs < 1):
         raise UsageError(
             "jobs must be at least 1 and requires accuracy_only: bench --accuracy-only --jobs N"
@@ -173,6 +174,7 @@ def _datasets(
             if shared.robust:
                 check_size(dataset.split("train").images)
             datasets[recipe.data.track] = dataset
+        check_lock(datasets[recipe.data.track], recipe.data.lock)
     return datasets
 
 
@@ -194,7 +196,7 @@ def _rows(
     for recipe in sorted(recipes, key=lambda each: bool(each.compress.steps)):
         plain, dataset = recipe.uncompressed, datasets[recipe.data.track]
         if plain.hash not in trained:
-            trainings = Trainings(shared, plain, dataset)
+            trainings = TrainingJobs(shared, plain, dataset)
             source = RecipeBench(
                 shared, trainings, dataset, Position(offset, total), concurrent or Sequential()
             )
@@ -204,7 +206,7 @@ def _rows(
                 offset += seeds
         source = trained[plain.hash]
         if recipe.compress.steps:
-            variant = Compressions(source, recipe)
+            variant = CompressionJobs(source, recipe)
             position = Position(offset, total)
             rows[recipe.hash] = RecipeBench(
                 shared, variant, dataset, position, AfterTraining(source)

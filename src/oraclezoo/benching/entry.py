@@ -79,9 +79,6 @@ def compose_result(
         device: Name of the device.
         command: Command recorded in the result.
 
-    Returns:
-        The result.
-
     Raises:
         ResultError: If the runs were scored on different test files.
     """
@@ -182,19 +179,19 @@ def _free(
     The existing result must have the same data and plugins, and no seeds, times or robustness that
     the new one lacks.
     """
-    taken = identity
+    stem = identity
     for number in count(2):
         try:
-            old = Result.load(folder / f"{taken}.json")
+            old = Result.load(folder / f"{stem}.json")
         except ResultError:  # missing, or unreadable
-            return taken
+            return stem
         further = {score.seed for score in old.seeds} - seeds
         loses = not timed and any(score.train_s is not None for score in old.seeds)
         loses |= not robust and old.robustness is not None
         same = (old.track.data_key, old.plugin_key) == key
         if not further and not loses and (not old.seeds or same):
-            return taken
-        taken = f"{identity}-{number}"
+            return stem
+        stem = f"{identity}-{number}"
     raise AssertionError("count() does not end")
 
 

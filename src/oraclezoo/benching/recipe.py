@@ -34,23 +34,10 @@ class Mode(Protocol):
     """Whether times are reported."""
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Return whether a kept run can replace a new one.
-
-        Args:
-            record: Record of the kept run.
-            current: Provenance of a new run.
-
-        Returns:
-            True if the kept run is reused.
-        """
+        """Return whether a kept run can replace a new one."""
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
-        """Run the jobs of the seeds that are not kept.
-
-        Args:
-            row: The row.
-            seeds: All its seeds.
-        """
+        """Run the jobs of the seeds that are not kept."""
 
 
 class Sequential:
@@ -59,24 +46,11 @@ class Sequential:
     timed = True
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Accept a run of equal provenance, trained without interruption or concurrent runs.
-
-        Args:
-            record: Record of the kept run.
-            current: Provenance of a new run.
-
-        Returns:
-            True if the kept run is reused.
-        """
+        """Accept a run of equal provenance, trained without interruption or concurrent runs."""
         return record.provenance == current and not record.parts and not record.concurrent
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
-        """Run the seeds one by one.
-
-        Args:
-            row: The row.
-            seeds: All its seeds.
-        """
+        """Run the seeds one by one."""
         for seed in seeds:
             row.run_seed(seed)
 
@@ -110,12 +84,6 @@ class RecipeBench:
     def result(self, seeds: Sequence[int]) -> Result:
         """Train the seeds without a reusable run, measure one model, and save the result.
 
-        Args:
-            seeds: The seeds.
-
-        Returns:
-            The result.
-
         Raises:
             InterruptedRunError: If Ctrl-C stopped a job.
             ResultError: If the runs were scored on different test files.
@@ -131,20 +99,13 @@ class RecipeBench:
         )
 
     def train(self, seeds: Sequence[int]) -> None:
-        """Train and score the seeds without a reusable run; further calls do nothing.
-
-        Args:
-            seeds: The seeds.
-        """
+        """Train and score the seeds without a reusable run; further calls do nothing."""
         if not self._trained:
             self.mode.run(self, seeds)
             self._trained = True
 
     def run_seed(self, seed: int) -> None:
         """Run the job of a seed, unless a reusable run exists, and record its result.
-
-        Args:
-            seed: The seed.
 
         Raises:
             InterruptedRunError: If Ctrl-C stopped the job.
@@ -174,10 +135,7 @@ class RecipeBench:
             self.finish(seed, "done")
 
     def refuse_other_data(self, seeds: Sequence[int]) -> None:
-        """Check that no run folder of the seeds holds a run on other data, which would be replaced.
-
-        Args:
-            seeds: The seeds.
+        """Check that no run folder of the seeds holds a run on different data.
 
         Raises:
             UsageError: If one does.
@@ -190,15 +148,12 @@ class RecipeBench:
                 continue
             if record.provenance.data_sha256 != digests(self.dataset, "train", "validation"):
                 raise UsageError(
-                    f"{run.folder} was trained on other data: choose another folder with --runs, "
-                    "or replace it with --overwrite"
+                    f"{run.folder} was trained on different data: choose another folder with "
+                    "--runs, or replace it with --overwrite"
                 )
 
     def status(self, seed: int) -> str:
         """Return the state of a reusable run of a seed.
-
-        Args:
-            seed: The seed.
 
         Returns:
             ``"scored"``, ``"done"``, ``"running"``, ``"interrupted"``, or ``""`` if there is none.
@@ -212,8 +167,8 @@ class RecipeBench:
             return ""
         current = self.jobs.provenance(seed)
         if not self.mode.is_reusable(record, current):
-            why = differences(record.provenance, current)
-            text = "; ".join(why) or "it was resumed, or trained with others at the same time"
+            reasons = differences(record.provenance, current)
+            text = "; ".join(reasons) or "it was resumed, or trained with others at the same time"
             self.report("message", seed, Message(f"trained again because {text}"))
             return ""
         if record.status != "done":
@@ -232,11 +187,7 @@ class RecipeBench:
         return "scored"
 
     def reuse(self, seed: int) -> None:
-        """Reuse the scored run of a seed and record it in the ledger of the results folder.
-
-        Args:
-            seed: The seed.
-        """
+        """Reuse the scored run of a seed and record it in the ledger of the results folder."""
         ledger.note(
             self.shared.results,
             track=self.recipe.data.track,

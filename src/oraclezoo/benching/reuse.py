@@ -32,16 +32,16 @@ def differences(before: Provenance, now: Provenance) -> list[str]:
         One text per difference; empty if there is none.
     """
     texts = changes(before.plugins, now.plugins)
-    for name, what in _WORDS.items():
+    for name, words in _WORDS.items():
         old, new = getattr(before, name), getattr(now, name)
         if old == new or (name == "components" and texts):
             continue
         if isinstance(old, str) and isinstance(new, str):
-            texts.append(f"{what} changed ({old[:8]} -> {new[:8]})")
+            texts.append(f"{words} changed ({old[:8]} -> {new[:8]})")
         elif isinstance(old, Mapping) and isinstance(new, Mapping):
-            texts.append(f"{what} changed ({_entries(old, new)})")
+            texts.append(f"{words} changed ({_entries(old, new)})")
         else:
-            texts.append(f"{what} changed")
+            texts.append(f"{words} changed")
     return texts
 
 

@@ -34,24 +34,12 @@ class Concurrent:
     timed = False
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Accept a run whose parts all have this provenance, except for entries that affect time.
-
-        Args:
-            record: Record of the kept run.
-            current: Provenance of a new run.
-
-        Returns:
-            True if the kept run is reused.
-        """
+        """Accept a run if all its parts have this provenance, apart from timing entries."""
         parts = (record.provenance, *record.parts)
         return all(_without_times(part) == _without_times(current) for part in parts)
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
         """Reuse scored runs and train the other seeds.
-
-        Args:
-            row: The row.
-            seeds: All its seeds.
 
         Raises:
             InterruptedRunError: If Ctrl-C stopped a job; finished jobs and checkpoints are kept.

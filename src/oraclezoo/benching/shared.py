@@ -63,24 +63,10 @@ class JobKind(Protocol):
         """Number of epochs of one job, for progress."""
 
     def run(self, seed: int) -> Run:
-        """Return the run of a seed; its folder may not exist yet.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            The run.
-        """
+        """Return the run of a seed; its folder may not exist yet."""
 
     def provenance(self, seed: int) -> Provenance:
-        """Return the provenance that a run must have to be reused.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            The provenance of a new run.
-        """
+        """Return the provenance that a run must have to be reused."""
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Request:
         """Return the request of a job.
@@ -89,7 +75,4 @@ class JobKind(Protocol):
             seed: The seed.
             resume: Whether the job continues from a checkpoint.
             processes: Number of concurrent jobs; None for one at a time.
-
-        Returns:
-            The request.
         """

@@ -18,7 +18,7 @@ from oraclezoo.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Compressions:
+class CompressionJobs:
     """Jobs that compress the run of each seed in the row ``source``, and score the variant."""
 
     source: RecipeBench
@@ -30,25 +30,11 @@ class Compressions:
         return max(1, self.recipe.compress.epochs)
 
     def run(self, seed: int) -> Run:
-        """Return the variant of a seed.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            The variant.
-        """
+        """Return the variant of a seed."""
         return VariantRun(self.source.shared.runs / folder_name(self.recipe, seed))
 
     def provenance(self, seed: int) -> Provenance:
-        """Return the provenance of a new variant.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            The provenance.
-        """
+        """Return the provenance of a new variant."""
         source = self.source
         return variant_provenance(
             source.runs[seed],
@@ -58,16 +44,7 @@ class Compressions:
         )
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Compression:
-        """Return the request of a job.
-
-        Args:
-            seed: The seed.
-            resume: Whether to continue an unfinished variant.
-            processes: Ignored; variants are compressed one at a time.
-
-        Returns:
-            The request.
-        """
+        """Return the request of a job; ``processes`` is ignored, since variants run one by one."""
         shared = self.source.shared
         scoring = Scoring(shared.results, shared.robust, self.source.mode.timed)
         run = self.source.runs[seed].folder
@@ -85,24 +62,11 @@ class AfterTraining:
         self.source, self.timed = source, source.mode.timed
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Accept the runs that the source row accepts.
-
-        Args:
-            record: Record of the kept variant.
-            current: Provenance of a new variant.
-
-        Returns:
-            True if the kept variant is reused.
-        """
+        """Accept the runs that the source row accepts."""
         return self.source.mode.is_reusable(record, current)
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
-        """Train the source row, then compress its runs; a seed without a run fails.
-
-        Args:
-            row: The row.
-            seeds: All its seeds.
-        """
+        """Train the source row, then compress its runs; a seed without a run fails."""
         self.source.train(seeds)
         failures = {failure.seed: failure for failure in reversed(self.source.failures)}
         for seed in seeds:

@@ -11,7 +11,7 @@ import click
 
 from oraclezoo._version import __version__
 from oraclezoo.cli._shared.app import App
-from oraclezoo.cli._shared.group import LazyGroup
+from oraclezoo.cli._shared.group import LazyGroup, Section
 
 COMMANDS = {
     "list": (
@@ -44,6 +44,7 @@ COMMANDS = {
     ),
     "receipt": ("oraclezoo.cli.receipt:command", "Show the receipts of a compressed model."),
     "bench": ("oraclezoo.cli.bench:command", "Benchmark recipes; print a leaderboard."),
+    "job": ("oraclezoo.cli.job:command", "Prepare jobs for Kubernetes, Vertex AI and Cloud Run."),
     "predict": ("oraclezoo.cli.predict:command", "Classify images of characters."),
     "serve": ("oraclezoo.cli.serve:command", "Serve models over HTTP."),
     "monitoring": (
@@ -58,14 +59,43 @@ COMMANDS = {
     ),
     "reproduce": ("oraclezoo.cli.reproduce:command", "Reproduce a published result and compare."),
     "submit": ("oraclezoo.cli.submit:command", "Check results and prepare a pull request."),
+    "completion": ("oraclezoo.cli.completion:command", "Print a shell completion script."),
+    "help": ("oraclezoo.cli.help:command", "Show the help of a command."),
     "env": ("oraclezoo.cli.env:command", "Show versions, hardware and settings for a bug report."),
 }
 """Import target and help line of each command, so that ``--help`` imports no command."""
+
+SECTIONS = (
+    Section("Use", ("predict", "serve", "monitoring", "models", "drift"), "oraclezoo predict bone.jpg"),
+    Section(
+        "Train",
+        ("train", "sweep", "recipe", "evaluate", "plot"),
+        "oraclezoo train default -s budget.epochs=20",
+    ),
+    Section(
+        "Compare",
+        ("bench", "job", "leaderboard", "reproduce", "submit"),
+        "oraclezoo bench default tiny --seeds 5",
+    ),
+    Section(
+        "Compress",
+        ("prune", "export", "quantize", "calibrate", "compress", "receipt"),
+        "oraclezoo compress runs/my-run --out small --size 0.3",
+    ),
+    Section("Data", ("data",), "oraclezoo data fetch"),
+    Section(
+        "Plugins and settings",
+        ("list", "plugins", "env", "completion", "help"),
+        "oraclezoo list backbones",
+    ),
+)
+"""The commands in the order of ``--help``."""
 
 
 @click.group(
     cls=LazyGroup,
     targets=COMMANDS,
+    sections=SECTIONS,
     invoke_without_command=True,
     context_settings={
         "auto_envvar_prefix": "ORACLEZOO",
@@ -75,14 +105,16 @@ COMMANDS = {
 )
 @click.option("--debug", is_flag=True, help="Show the traceback on errors.")
 @click.option("--strict", is_flag=True, help="Fail if a plugin is quarantined.")
-@click.version_option(__version__, prog_name="oraclezoo", allow_from_autoenv=False)
+@click.version_option(
+    __version__, "-V", "--version", prog_name="oraclezoo", allow_from_autoenv=False
+)
 @click.pass_context
 def cli(ctx: click.Context, debug: bool, strict: bool) -> None:
     """A model zoo and benchmark for oracle bone character recognition.
 
     Every option can be set by an environment variable, e.g. ORACLEZOO_STRICT or
-    ORACLEZOO_LIST_JSON. Exit status: 0 success, 1 failure, 2 usage error, 3 a gate or verification
-    failed, 130 interrupted.
+    ORACLEZOO_LIST_JSON. Exit status: 0 success, 1 failure, 2 usage error, 3 limit
+    exceeded or verification failed, 130 interrupted.
     """
     app = ctx.ensure_object(App)
     app.debug, app.strict = debug, strict

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_recipes,
+    complete_suites,
+    emit_json,
+    json_option,
+    pass_app,
+    say,
+)
 from oraclezoo.errors import command_line
 
 if TYPE_CHECKING:
@@ -22,12 +30,13 @@ REAL = (
 
 
 @click.command("bench")
-@click.argument("recipes", nargs=-1)
+@click.argument("recipes", nargs=-1, shell_complete=complete_recipes)
 @click.option(
     "--suite",
     "suites",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete_suites,
     help="Add all recipes of a suite; repeatable.",
 )
 @options.assignments

@@ -18,7 +18,7 @@ from oraclezoo.cli._shared.app import (
 )
 from oraclezoo.cli._shared.measuring import gates
 from oraclezoo.cli._shared.pruning import pruning
-from oraclezoo.cli._shared.rounding import rounding
+from oraclezoo.cli._shared.quantizing import quantizing
 
 
 @click.command("compress")
@@ -52,7 +52,7 @@ from oraclezoo.cli._shared.rounding import rounding
     help="Maximum number of pruning ratios to try; the first is no pruning.",
 )
 @pruning
-@rounding
+@quantizing
 @options.seed
 @options.track
 @options.data_dir
@@ -70,10 +70,10 @@ def command(
 ) -> None:
     """Compress MODEL (a model or run folder).
 
-    Searches the pruning ratio, and float or int8 weights, for the most accurate model that meets
-    --latency and --size (at least one is required) and the accuracy gates. Candidates are compared
-    on validation images. Writes the model, the receipts of each step and of the whole chain, and
-    pareto.svg. Exit status 3, without a model, if no candidate meets the limits.
+    Searches pruning ratios and precisions (float or int8) for the most accurate model that meets
+    --latency and --size (at least one is required) and the limits on accuracy loss. Candidates are
+    compared on validation images. Writes the model, the receipts of each step and of the whole
+    chain, and pareto.svg. Exit status 3, without a model, if no candidate meets the limits.
     """
     from oraclezoo.cli._shared.progress import epoch_text, progress, stop_on_interrupt
     from oraclezoo.cli._shared.receipt import receipt_text
@@ -87,7 +87,7 @@ def command(
         stop_on_interrupt(lines.say) as should_stop,
         stdout_to_stderr(),
     ):
-        done = compress(
+        outcome = compress(
             model,
             folder,
             epochs=epochs,
@@ -97,7 +97,7 @@ def command(
             progress=lines.say,
             **arguments,
         )
-    receipt = done.card.receipts[-1]
+    receipt = outcome.card.receipts[-1]
     if as_json:
         emit_json("oraclezoo/compress/1", {"folder": str(folder), "receipt": receipt.to_json()})
         return

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import App, complete_models, emit_json, json_option, pass_app, say
 
 if TYPE_CHECKING:
     from oraclezoo.analysis.drift import Drift
 
 
 @click.command("drift")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", shell_complete=complete_models)
 @click.argument("images", nargs=-1, metavar="IMAGE...")
 @options.track
 @options.data_dir
@@ -113,12 +113,12 @@ def _show(outcome: Drift) -> None:
         f"{outcome.images} images against {outcome.against} {outcome.split} images "
         f"of {outcome.track}"
     )
-    for what, shift, name in (
+    for label, shift, name in (
         ("features", outcome.features, "MMD²"),
         ("classes", outcome.classes, "chi²"),
     ):
         click.echo(
-            f"{what}: p = {shift.p:.3g}, {name} {shift.statistic:.4g}, "
+            f"{label}: p = {shift.p:.3g}, {name} {shift.statistic:.4g}, "
             f"{shift.deviations:+.1f} SD from the null mean"
         )
     largest = sorted(outcome.shares, key=lambda share: -abs(share.images - share.reference))

@@ -11,13 +11,17 @@ from typing import Any
 import click
 
 from oraclezoo._version import __version__
-from oraclezoo.cli._shared.app import emit_json, json_option
+from oraclezoo.cli._shared.app import emit_json, json_option, print_table
 
 
 @click.command("env")
+@click.option("--licenses", is_flag=True, help="List dependencies with their licenses instead.")
 @json_option
-def command(as_json: bool) -> None:
+def command(licenses: bool, as_json: bool) -> None:
     """Show versions, hardware and settings."""
+    if licenses:
+        _show_licenses(as_json)
+        return
     environment = describe()
     if as_json:
         emit_json("oraclezoo/env/1", environment)
@@ -29,6 +33,34 @@ def command(as_json: bool) -> None:
                 click.echo(f"  {key}: {'not installed' if text is None else text}")
         else:
             click.echo(f"{click.style(name, bold=True)}: {'unknown' if value is None else value}")
+
+
+def _show_licenses(as_json: bool) -> None:
+    from dataclasses import asdict
+    from importlib.metadata import PackageNotFoundError
+
+    from oraclezoo.cli._shared.licenses import licenses
+    from oraclezoo.errors import OracleZooError
+
+    try:
+        rows = licenses()
+    except PackageNotFoundError as error:  # run from a checkout that is not installed
+        raise OracleZooError(
+            "oraclezoo is not installed, so its dependencies are unknown; run 'pip install .'"
+        ) from error
+    if as_json:
+        emit_json("oraclezoo/licenses/1", [asdict(row) for row in rows])
+        return
+    texts = [
+        (
+            row.name,
+            row.version or "not installed",
+            ", ".join(row.needed_by),
+            row.license or ("not stated" if row.version else ""),
+        )
+        for row in rows
+    ]
+    print_table(("PACKAGE", "VERSION", "NEEDED BY", "LICENSE"), texts)
 
 
 def describe() -> dict[str, Any]:

@@ -50,7 +50,7 @@ def command(
         f"(95% interval over images: {100 * low:.1f} to {100 * high:.1f}), "
         f"loss {scores['loss']:.3f} nats, {scores['images']} images"
         + ("  [trained on these images]" if scores["trained_on"] else "")
-        + ("  [other data than the run's]" if scores["other_data"] else "")
+        + ("  [different data from the run's]" if scores["other_data"] else "")
         + ("  [synthetic data]" if scores["synthetic"] else "")
     )
     for row in scores["classes"]:

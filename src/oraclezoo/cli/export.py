@@ -62,7 +62,7 @@ def command(
 
     folder = out or default_folder(model)
     with stdout_to_stderr():
-        done = export(
+        exported = export(
             model,
             folder,
             settings=at,
@@ -70,4 +70,4 @@ def command(
             progress=say,
             **arguments,
         )
-    show_step("export", folder, done.card.receipts[-1], as_json)
+    show_step("export", folder, exported.card.receipts[-1], as_json)

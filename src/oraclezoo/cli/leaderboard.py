@@ -17,7 +17,9 @@ FORMATS = ("rich", "markdown", "json", "csv")
     "--published", is_flag=True, help="Include the published results bundled with oraclezoo."
 )
 @click.option("--track", metavar="NAME", help="Only results of this track.")
-@click.option("--division", type=click.Choice(("closed", "open")), help="Only of this division.")
+@click.option(
+    "--division", type=click.Choice(("closed", "open")), help="Only results of this division."
+)
 @click.option(
     "--format",
     "form",

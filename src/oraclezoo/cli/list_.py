@@ -95,7 +95,7 @@ def _show(entry: Entry) -> None:
     if spec.source:
         click.echo(f"  source: {spec.source}")
     if spec.facts:
-        click.echo("  facts: " + ", ".join(f"{k} = {_text(v)}" for k, v in spec.facts.items()))
+        click.echo("  metadata: " + ", ".join(f"{k} = {_text(v)}" for k, v in spec.facts.items()))
     if spec.options:
         click.echo()
         rows = [(o.name, o.type, _text(o.default), _bounds(o), o.help) for o in spec.options]

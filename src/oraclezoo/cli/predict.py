@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import App, complete_models, emit_json, json_option, pass_app, say
 
 if TYPE_CHECKING:
     from oraclezoo.imaging.find import Box
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="NAME|FOLDER",
+    shell_complete=complete_models,
     help="Model name ('oraclezoo models list') or folder.  [default: oraclenet_s]",
 )
 @click.option(

@@ -66,7 +66,7 @@ def command(
         stop_on_interrupt(lines.say) as should_stop,
         stdout_to_stderr(),
     ):
-        done = prune(
+        pruned = prune(
             model,
             folder,
             epochs=epochs,
@@ -77,4 +77,4 @@ def command(
             progress=lines.say,
             **arguments,
         )
-    show_step("prune", folder, done.card.receipts[-1], as_json)
+    show_step("prune", folder, pruned.card.receipts[-1], as_json)

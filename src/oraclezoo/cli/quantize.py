@@ -11,7 +11,7 @@ from oraclezoo.choices import BACKENDS, COMPILE, PRECISIONS
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, json_option, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._shared.measuring import gates, measuring, parse_settings
-from oraclezoo.cli._shared.rounding import rounding
+from oraclezoo.cli._shared.quantizing import quantizing
 
 OPTIONS = {
     "torch": ("device", "compile"),
@@ -56,7 +56,7 @@ OPTIONS = {
     show_default=True,
     help="Use torch.compile; auto enables it on CUDA.",
 )
-@rounding
+@quantizing
 @click.option(
     "--images",
     type=click.IntRange(min=1),
@@ -114,7 +114,7 @@ def command(
     ending = f"-{precision}" if backend == "onnxruntime" else f"-{precision}-{backend}"
     folder = out or default_folder(model, ending)
     with stdout_to_stderr():
-        done = quantize(
+        quantized = quantize(
             model,
             folder,
             precision=precision,
@@ -124,7 +124,7 @@ def command(
             progress=say,
             **arguments,
         )
-    show_step("quantize", folder, done.card.receipts[-1], as_json)
+    show_step("quantize", folder, quantized.card.receipts[-1], as_json)
 
 
 def _keep(backend: str, arguments: dict[str, Any]) -> None:

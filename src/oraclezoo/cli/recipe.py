@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 import click
 
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, print_table
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_recipes,
+    emit_json,
+    json_option,
+    pass_app,
+    print_table,
+)
 from oraclezoo.cli._shared.options import assignments, overrides
 
 
@@ -41,7 +48,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 @command.command("show")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=complete_recipes)
 @assignments
 @json_option
 @pass_app

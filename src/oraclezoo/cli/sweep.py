@@ -10,6 +10,7 @@ import click
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import (
     App,
+    complete_recipes,
     emit_json,
     json_option,
     pass_app,
@@ -27,7 +28,7 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @click.command("sweep")
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, shell_complete=complete_recipes)
 @click.option(
     "-p",
     "--space",
@@ -98,11 +99,11 @@ def command(
     as_json: bool,
     **arguments: Any,
 ) -> None:
-    """Train RECIPE at many settings; print a table and write the best recipe.
+    """Train RECIPE with many settings; print a table and write the best recipe.
 
     Trials are evaluated on validation images or by cross-validation, never on the test split. The
     same command resumes a sweep that was stopped or killed. Exit status 1 if every trial failed.
-    Needs the extra [sweep].
+    Requires the [sweep] extra.
     """
     from dataclasses import asdict, replace
 
@@ -177,7 +178,7 @@ def _space(pairs: tuple[str, ...]) -> dict[str, object]:
             raise UsageError(f"'{pair}' is not of the form key=values, e.g. -p optimizer.lr=0.1:1")
         key = key.strip()
         if key in axes:
-            raise UsageError(f"-p {key} is given twice; list its values after one '='")
+            raise UsageError(f"-p {key} is set twice; list its values after one '='")
         axes[key] = text.strip()
     return axes
 

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_recipes,
+    emit_json,
+    json_option,
+    pass_app,
+    stdout_to_stderr,
+)
 
 if TYPE_CHECKING:
     from oraclezoo.artifacts.record import Outcome, RunRecord
 
 
 @click.command("train")
-@click.argument("recipe", default="default")
+@click.argument("recipe", default="default", shell_complete=complete_recipes)
 @options.assignments
 @options.track
 @options.data_dir

@@ -56,13 +56,13 @@ class Form:
         Raises:
             UsageError: A name is unknown, or torchao is missing for int8.
         """
-        for what, value, known in (
+        for name, value, known in (
             ("precision", precision, TORCH_PRECISIONS),
             ("compile", compile, COMPILE),
         ):
             if value not in known:
                 raise UsageError(
-                    f"{what} is '{value}'; with backend torch it must be one of {', '.join(known)}"
+                    f"{name} is '{value}'; with backend torch it must be one of {', '.join(known)}"
                 )
         versions = {"torch": str(torch.__version__)}
         rest = precision

@@ -159,7 +159,7 @@ def _identity(path: Path, document: dict[str, Any]) -> dict[str, Any]:
             f"{path}: 'name' must be lower-case letters, digits, '.', '_' and '-', as yi-script"
         )
     if name in KNOWN or name == "idx":
-        raise DataError(f"{path}: '{name}' is a built-in track; give the data another name")
+        raise DataError(f"{path}: '{name}' is a built-in track; give the data a different name")
     if source is not None and not isinstance(source, str):
         raise DataError(f"{path}: 'source' must be a string, a URL or a citation")
     if sha256 is not None and (

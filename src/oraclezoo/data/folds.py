@@ -27,7 +27,7 @@ def deal(dataset: Dataset, out: Path, folds: int) -> list[Path]:
 
     Args:
         dataset: The data set.
-        out: Folder for the folders.
+        out: Parent folder of the fold folders.
         folds: Number of folds, at least 2.
 
     Returns:

@@ -264,5 +264,5 @@ def _wrong_length(path: Path, shape: tuple[int, ...], expected: int, present: st
     _refuse(path, f"{declared}, but the file contains {present}; download it again")
 
 
-def _refuse(path: Path, what: str, cause: BaseException | None = None) -> NoReturn:
-    raise DataError(f"{path}: {what}") from cause
+def _refuse(path: Path, problem: str, cause: BaseException | None = None) -> NoReturn:
+    raise DataError(f"{path}: {problem}") from cause

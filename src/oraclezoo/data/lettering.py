@@ -126,14 +126,14 @@ def has(path: Path, character: str) -> bool:
 @cache
 def installed() -> tuple[Path, ...]:
     """Return the installed font files, preferred ones first."""
-    found = {
+    fonts = {
         Path(folder) / name
         for place in _folders()
         for folder, _, names in os.walk(place)
         for name in names
         if name.lower().endswith((".ttf", ".otf", ".ttc"))
     }
-    return tuple(sorted(found, key=_rank))
+    return tuple(sorted(fonts, key=_rank))
 
 
 def _rank(path: Path) -> tuple[int, bool, str]:

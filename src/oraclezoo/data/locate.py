@@ -166,10 +166,10 @@ def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
             located[name] = path
     if missing:
         places = folders(data_dir)
-        how = "omit the data folder" if data_dir is not None else "run 'oraclezoo data fetch'"
+        advice = "omit the data folder" if data_dir is not None else "run 'oraclezoo data fetch'"
         raise DataError(
             f"{' or '.join(map(str, places))}: missing {', '.join(missing)}\n"
-            f"Put the files there, or {how} to download them."
+            f"Put the files there, or {advice} to download them."
         )
     return located
 

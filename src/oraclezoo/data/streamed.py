@@ -145,7 +145,7 @@ class _Records:
             if self._state() != self.opened:
                 raise DataError(f"{self.path}: the file changed while being read")
             # ask for all uncached records first, so that the system reads them concurrently
-            waiting = [run for run in runs if not self._at_once(*run)]
+            waiting = [run for run in runs if not self._read_cached(*run)]
             for part, place in waiting:
                 _expect(self.file, place, part.nbytes)
             for part, place in waiting:
@@ -153,7 +153,7 @@ class _Records:
         except OSError as error:
             raise self._unreadable(error) from error
 
-    def _at_once(self, part: memoryview, place: int) -> bool:
+    def _read_cached(self, part: memoryview, place: int) -> bool:
         """Read the records in the page cache; return whether these are all."""
         if not hasattr(os, "RWF_NOWAIT"):
             return False
@@ -272,8 +272,8 @@ def _unpacked(path: Path, header: idx.Header, progress: Progress) -> Path:
     return target
 
 
-def _cannot_unpack(path: Path, folder: Path, why: str) -> DataError:
+def _cannot_unpack(path: Path, folder: Path, reason: str) -> DataError:
     return DataError(
-        f"cannot unpack {path} into {folder} ({why}); free up disk space there, or unpack the "
+        f"cannot unpack {path} into {folder} ({reason}); free up disk space there, or unpack the "
         "file yourself"
     )

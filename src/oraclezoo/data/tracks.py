@@ -295,7 +295,7 @@ def _own(
         if (about.sha256 or digests).get(path.name) != digests[path.name]:
             raise DataError(
                 f"{path}: its SHA-256 is not the one in {folder.ABOUT}; restore the file, or give "
-                "changed data another name"
+                "changed data a new name"
             )
     return part
 

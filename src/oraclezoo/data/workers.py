@@ -31,7 +31,7 @@ def spread(
         function: Picklable function of one task.
         tasks: The tasks; taken only as workers become free.
         jobs: Number of processes.
-        stop: Polled before tasks are started; after True, only running tasks are finished.
+        stop: Polled before each task; once it returns True, no more tasks are started.
 
     Yields:
         The results, in order of completion.

@@ -27,8 +27,8 @@ class Averaged:
         pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
         floats = [pair for pair in pairs if self.updates and pair[0].is_floating_point()]
         if floats:
-            mine, new = map(list, zip(*floats, strict=True))
-            torch._foreach_lerp_(mine, new, 1 - self.decay)
+            averages, new = map(list, zip(*floats, strict=True))
+            torch._foreach_lerp_(averages, new, 1 - self.decay)
         for old, latest in pairs:
             if not (self.updates and old.is_floating_point()):
                 old.copy_(latest)

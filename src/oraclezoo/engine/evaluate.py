@@ -30,7 +30,7 @@ class ViewsAveraged(nn.Module):
         flip: Whether to add the mirror image of each view.
     """
 
-    TOGETHER = 32
+    JOINT_BATCH = 32
     """Largest batch whose views are passed to the net in one pass, which is faster for small
     batches only (docs/engine.md).
     """
@@ -44,7 +44,7 @@ class ViewsAveraged(nn.Module):
         """Return log mean probabilities over the image, its shifts, and their mirror images."""
         views = self._views(images)
         # an exported graph takes any number of images
-        if torch.compiler.is_exporting() or images.shape[0] <= self.TOGETHER:
+        if torch.compiler.is_exporting() or images.shape[0] <= self.JOINT_BATCH:
             logits = self.net(torch.cat(views))
             logits = logits.view(len(views), -1, logits.shape[1])
         else:

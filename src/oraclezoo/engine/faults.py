@@ -32,18 +32,18 @@ def check_rates(optimizer: Optimizer, recipe: Recipe, when: str) -> None:
             )
 
 
-def diverged(what: str, epoch: int) -> DivergedError:
+def diverged(quantity: str, epoch: int) -> DivergedError:
     """Return the error for a training run whose loss is no longer finite.
 
     Args:
-        what: Name of the quantity that is not finite.
+        quantity: Name of the quantity that is not finite.
         epoch: Number of the epoch.
 
     Returns:
         The error.
     """
     return DivergedError(
-        f"{what} in epoch {epoch}: training diverged; "
+        f"{quantity} in epoch {epoch}: training diverged; "
         "try a lower learning rate, e.g. -s optimizer.lr=..."
     )
 

@@ -78,9 +78,9 @@ def peak_bytes(device: torch.device, work: Callable[[], None]) -> int:
     return.
     """
     if device.type != "cuda":
-        with _Held() as held:
+        with _Held() as tensors:
             work()
-        return int(held.peak_bytes)
+        return int(tensors.peak_bytes)
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)

@@ -219,8 +219,8 @@ class Merged:
     def step(self) -> None:
         """Update the parameters of all models."""
         first = self.optimizers[0].param_groups
-        for mine, theirs in zip(self.one.param_groups, first, strict=True):
-            mine.update({key: value for key, value in theirs.items() if key != "params"})
+        for group, first_group in zip(self.one.param_groups, first, strict=True):
+            group.update({key: value for key, value in first_group.items() if key != "params"})
         self.one.step()
 
     def give_back(self) -> None:

@@ -16,18 +16,18 @@ VARIABLE = "ORACLEZOO_STREAM_ABOVE"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
-def stream_limit(given: int | str | None, device: torch.device) -> int:
+def stream_limit(requested: int | str | None, device: torch.device) -> int:
     """Return the size in bytes above which images are streamed.
 
     Args:
-        given: The size; by default that of ``$ORACLEZOO_STREAM_ABOVE``, or half of the free memory
-            of the host or device, whichever is smaller.
+        requested: The size; by default that of ``$ORACLEZOO_STREAM_ABOVE``, or half of the free
+            memory of the host or device, whichever is smaller.
         device: Device that images are copied to.
 
     Raises:
         UsageError: The size cannot be parsed.
     """
-    setting = os.environ.get(VARIABLE) or None if given is None else given
+    setting = os.environ.get(VARIABLE) or None if requested is None else requested
     return free_memory_bytes(device) // 2 if setting is None else size_bytes(setting)
 
 

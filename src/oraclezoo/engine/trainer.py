@@ -336,7 +336,7 @@ class Trainer:
             return False
         state = load_state(path)
         if (state["recipe"], state["seed"]) != (self.recipe.hash, self.seed):
-            raise UsageError(f"{path} is from another recipe or seed; choose another folder")
+            raise UsageError(f"{path} belongs to a different recipe or seed; choose another folder")
         self.parts.model.load_state_dict(state["model"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])

@@ -1,4 +1,4 @@
-"""Connected components of a mask, by runs; NumPy alone, because importing SciPy is slow."""
+"""Connected components of a mask, by runs; without SciPy, which is slow to import."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Components(NamedTuple):
         label: Component of each run, int64 ``(R,)``.
         row: Row of each run.
         start: First column of each run.
-        end: Column behind the last one of each run.
+        end: Last column of each run plus one.
     """
 
     area: Ints
@@ -65,7 +65,7 @@ def components(mask: Mask) -> Components:
 
 
 def _joined(first: Ints, last: Ints, line: int) -> Ints:
-    """Return for each run the first run of its component; ``line`` is the length of a row."""
+    """Return the first run of each run's component; ``line`` is the length of a row."""
     # the runs of the next row that touch run i, diagonally too, are low[i] to high[i] - 1
     low = np.searchsorted(last, first + line, side="left")
     high = np.searchsorted(first, last + line, side="right")

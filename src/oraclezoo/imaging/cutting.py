@@ -1,4 +1,4 @@
-"""Cutting: the character with a margin as in training images, freed of page, light and frame."""
+"""Cropping: the character with the margin of training images, without page, shading and frame."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from oraclezoo.imaging.polarity import Gray, border, otsu
 _MARGIN = 12
 """Margin around strokes in percent of the character's longer edge."""
 _NOISE = 4
-"""Gray levels of a page with noise that count as page."""
+"""Gray levels that are subtracted from the difference on a page with noise."""
 _FAINT, _STRONG = 200, 240
-"""Strokes whose brightest hundredth is darker than the first are brightened to the second."""
+"""If the 99th percentile of strokes is below the first value, they are scaled to the second."""
 _BLACK, _WHITE = (Tone((level, 0.0, 0.0, 0.0, 0.0, 0.0)) for level in (0.0, 255.0))
 _STRIP_PIXELS = 1 << 20
 
 _FRAME_TOLERANCE = 8
 _FRAME_SHARE = 8
-"""A frame is at most this part of the shorter edge wide."""
+"""Maximum width of a frame: the shorter edge divided by this number."""
 _LEAST_CONTRAST = 32
 
 
 def frame_width(gray: Gray) -> int:
     """Return the width of the frame around a picture in pixels, 0 if it has none.
 
-    A frame has one tone, that of strokes: the other one than the background inside it.
+    A frame has a single tone, opposite to that of the background inside it.
     """
     height, width = gray.shape
     tone, most = int(gray[0, 0]), min(height, width) // _FRAME_SHARE
@@ -47,7 +47,7 @@ def frame_width(gray: Gray) -> int:
 
 
 def cut(gray: Gray, found: Found) -> Gray:
-    """Return a character, light on dark, with its margin.
+    """Crop a character, light on dark, with its margin.
 
     On a page, each pixel becomes its difference from the page; faint strokes are brightened unless
     the page is plain black or white. Pixels outside the picture are 0.
@@ -78,7 +78,7 @@ def cut(gray: Gray, found: Found) -> Gray:
 
 
 def _freed(gray: Gray, surface: Surface, dark_on_light: bool, at: tuple[int, int]) -> Gray:
-    """Return the difference from the page; ``at`` is the left upper pixel of ``gray``."""
+    """Return the difference from the page; ``at`` is the position of the upper left pixel."""
     height, width = gray.shape
     freed = np.empty_like(gray)
     strip = max(1, _STRIP_PIXELS // width)  # a large picture in doubles would need gigabytes
@@ -101,7 +101,7 @@ def soften(gray: Gray) -> Gray:
 
 
 def is_one_bit(gray: Gray) -> bool:
-    """Return whether an image has two gray values at most."""
+    """Return whether an image has at most two gray values."""
     return bool(((gray == gray.min()) | (gray == gray.max())).all())
 
 

@@ -2,10 +2,10 @@
 
 The picture is reduced to at most 112 pixels. If it has a page (:mod:`~oraclezoo.imaging.page`) with
 one object on it (:mod:`~oraclezoo.imaging.objects`) that is clearly smaller than the picture, that
-object is the character, or a sheet of the opposite tone, in which the search is repeated. In every
-other case the picture stays as it is: a scan that was cut by hand has no page around it.
+object is the character, or a sheet of the opposite tone, in which the search is repeated. Otherwise
+the picture is used unchanged: a hand-cropped scan has no page around it.
 
-docs/internals/finding.md states the algorithm, and how often it finds a character.
+docs/internals/finding.md specifies the algorithm and how to measure its accuracy.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from oraclezoo.imaging.polarity import (
 )
 
 WORK = 112
-"""Longest edge of the reduced picture in which a character is searched."""
+"""Maximum edge, in pixels, of the reduced picture that is searched for a character."""
 
 _SHEETS = 3
-"""Most sheets that lie on each other."""
+"""Maximum number of nested sheets."""
 _LEAST_PIXELS = 12
 _LEAST = 0.12
-"""Smallest longer edge of an object, in pixels and as a share of the picture's."""
+"""Minimum longer edge of an object, in pixels and as a fraction of the picture's."""
 
 _FILLED = 0.9
-"""Largest longer edge, as a share of the picture's, of a filled object: a scan with a margin."""
+"""Maximum longer edge of a filled object (a scan with a margin), relative to the picture's."""
 _FILLED_AT_EDGE = 0.8
 """The same for an object within 2% of the picture's edge."""
 _STROKES = 0.85
@@ -48,20 +48,20 @@ _STROKES = 0.85
 _STROKES_ON_CLEAN = 0.72
 """The same on a page that is as dark, or as light, as the background of scans."""
 _STROKES_ON_ROUGH = 0.55
-"""The same on a dark page with noise, like the background of a clean scan that was cut by hand."""
+"""The same on a dark page with noise, like the background of a clean hand-cropped scan."""
 _SCAN_LEVEL, _SCAN_CONTRAST = 80, 100
 """Maximum lightness of a scan's background, and minimum contrast of its strokes."""
 
 OUTLINE = 0.5
 """Minimum fraction of its outline that a filled object covers."""
 _SOLID, _SOLID_PIXELS = 0.93, 56
-"""Or: minimum sum of the fractions of outline and box, and minimum longer side in pixels."""
+"""Alternatively, minimum sum of both fractions covered, of outline and box, and minimum edge."""
 DENSE = 0.7
-"""Fraction of its box from which an object gets no margin."""
+"""Fraction of its box from which an object counts as dense and gets no margin."""
 _SHEET = 0.6
-"""A sheet covers at least this share of its box."""
+"""Minimum fraction of its box that a sheet covers."""
 _SIDE = 0.97
-"""Share of each side of a sheet, once its turned corners are cut off."""
+"""Minimum fraction of each side that the sheet covers after its folded corners are cropped."""
 _MAJORITY = 0.6
 
 
@@ -76,7 +76,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """The page around a character, as it was fitted in part of the picture.
+    """The page around a character, fitted to part of the picture.
 
     Attributes:
         tone: Its tone in the reduced part.
@@ -110,7 +110,7 @@ class Found:
         box: The character, without a margin.
         dark_on_light: Whether it is darker than its background.
         needs_margin: Whether the box ends at the strokes.
-        surface: The page around it, if that is its background.
+        surface: The page around it, if the page is its background.
     """
 
     box: Box
@@ -120,7 +120,7 @@ class Found:
 
 
 def find(gray: Gray) -> Found | None:
-    """Return the character in a picture, or None if the picture is to be used as it is.
+    """Find the character in a picture; return None if the picture should be used unchanged.
 
     >>> page = np.full((200, 200), 240, np.uint8)
     >>> page[30:80, 120:126] = page[50:56, 110:140] = 20
@@ -141,7 +141,7 @@ def find(gray: Gray) -> Found | None:
 
 
 def moved(found: Found, by: int) -> Found:
-    """Return what was found in a picture's inside, for the picture: a frame of ``by`` pixels."""
+    """Translate a result from the inside of a frame of ``by`` pixels to the whole picture."""
     if not by:
         return found
     surface = found.surface
@@ -155,7 +155,7 @@ def _shifted(box: Box, by: int) -> Box:
 
 
 def find_at(gray: Gray, box: Box, size: int) -> Found:
-    """Return the character in a box that is known; the page is that of the whole picture.
+    """Return the character in a given box; the page is fitted to the whole picture.
 
     ``size`` is the edge of the model's input.
     """
@@ -175,7 +175,7 @@ def find_at(gray: Gray, box: Box, size: int) -> Found:
 
 
 def reduced(gray: Gray, factor: int) -> Gray:
-    """Return the means of squares of ``factor`` pixels, halves rounded up; edges are replicated."""
+    """Downscale by averaging blocks of ``factor`` pixels; halves round up, edges are replicated."""
     if factor == 1:
         return gray
     height, width = gray.shape
@@ -193,7 +193,7 @@ def reduced(gray: Gray, factor: int) -> Gray:
 
 
 def _find_in(gray: Gray, part: Box, *, on_sheet: bool) -> Found | None:
-    """Return the object in a part of the picture; a sheet has no surface."""
+    """Find the object in a region of the picture; the result for a sheet has no surface."""
     region = gray[part.y : part.y + part.height, part.x : part.x + part.width]
     factor = -(-max(region.shape) // WORK)
     small = reduced(region, factor)
@@ -254,10 +254,10 @@ def _clear(edges: Edges, gray: Gray) -> int:
 
 
 def _sheet(gray: Gray, page: Page, edges: Edges, level: float) -> Edges | None:
-    """Return the object as a sheet of the opposite tone, without its turned corners, if it is one.
+    """Return the box of a sheet of the opposite tone, without folded corners, or None.
 
-    The sheet's outline has the tone that strokes have on the page around it: all of it (a scan), or
-    most of it where the sheet has an object itself. A long bar of one tone is a stroke.
+    The outline of the sheet has the tone of strokes on the surrounding page: almost all of it (a
+    scan), or most of it if the sheet itself has an object. A long bar of one tone is a stroke.
     """
     inner = _upright(page.differs, edges)
     if 2 * _area(inner) < _area(edges):
@@ -280,7 +280,7 @@ def _area(edges: Edges) -> int:
 
 
 def _upright(differs: Mask, edges: Edges) -> Edges:
-    """Move the worst side of a box inwards until every side differs from the page."""
+    """Shrink a box by the side that differs least, until every side differs from the page."""
     left, top, right, bottom = edges
     while right - left > 6 and bottom - top > 6:
         sides = (
@@ -299,7 +299,7 @@ def _upright(differs: Mask, edges: Edges) -> Edges:
 
 
 def _limit(page: Page, edges: Edges, level: float, dark: bool) -> float:
-    """Return the largest longer edge of strokes, as a share of the picture's."""
+    """Return the maximum longer edge of strokes, as a fraction of the picture's."""
     left, top, right, bottom = edges
     contrast = quantile(page.distance[top:bottom, left:right], 99, 100)
     if contrast < _SCAN_CONTRAST or (255 - level if dark else level) > _SCAN_LEVEL:

@@ -10,16 +10,16 @@ from oraclezoo.imaging.page import Edges, Page
 from oraclezoo.imaging.polarity import Gray
 
 _GAP = 0.2
-"""A part farther from the others than this share of their longer edge is another object."""
+"""Maximum gap between parts of one object, as a fraction of its longer edge."""
 _SPECK = 0.04
-"""A part smaller than this share of the largest part is a speck."""
+"""Maximum area of a speck, as a fraction of the area of the largest part."""
 _AROUND = 0.1
-"""Largest share of the page outside the object that may differ from it."""
+"""Maximum fraction of the page outside the object that may differ from the page."""
 WHOLE = 0.8
-"""A part whose box has more than this share of the image's area is around the page."""
+"""A part whose box covers more than this fraction of the image surrounds the page."""
 _LONG = 0.95
 _THIN = 0.15
-"""A frame covers at most this share of its box, and nothing beyond an eighth from the edges."""
+"""Maximum fraction of its box that a frame covers; it lies within an eighth of the edges."""
 _LID_DISTANCE = 0.05
 _LID_AREA = 0.02
 
@@ -27,10 +27,10 @@ _LID_AREA = 0.02
 def find_object(gray: Gray, page: Page) -> Edges | None:
     """Return the box of the object on a page, or None if there is none.
 
-    The object begins with the part that has the largest box, and takes in nearby parts. A part
-    that touches three edges of the image, or lies along a whole edge, is a lid: what a scanner or
-    a table shows beside the page. A thin part around everything is a frame. Text and the status bar
-    of a screen are too far away or too small.
+    The object starts from the part with the largest bounding box and absorbs nearby parts. A part
+    that touches three edges of the image, or spans a whole edge, is a lid: the scanner lid or table
+    next to the page. A thin part around everything is a frame. Text and the status bar of a screen
+    are excluded because they are too far away or too small.
     """
     parts = components(page.differs)
     if not len(parts.area):
@@ -66,7 +66,7 @@ def find_lids(parts: Components, shape: tuple[int, ...]) -> npt.NDArray[np.bool_
 
 
 def _grown(parts: Components, inside: npt.NDArray[np.bool_], seed: int) -> Edges:
-    """Return the box of a part and of those near it, and near those, and so on."""
+    """Return the bounding box of a part and, transitively, of all parts near it."""
     left, top, right, bottom = parts.box.T
     chosen = np.arange(len(parts.area)) == seed
     while True:
@@ -84,7 +84,7 @@ def _grown(parts: Components, inside: npt.NDArray[np.bool_], seed: int) -> Edges
 
 
 def _is_littered(page: Page, edges: Edges, elsewhere: int) -> bool:
-    """Return whether much of the page differs outside the object, its frames and lids."""
+    """Return whether much of the page differs from it outside the object, frames and lids."""
     left, top, right, bottom = edges
     x0, y0, x1, y1 = page.edges
     on_page = int(page.differs[y0:y1, x0:x1].sum())
@@ -107,7 +107,7 @@ def _is_beside(
 ) -> bool:
     """Return whether the lids are darker than the page and the object is inside the page.
 
-    Otherwise they are broken surface of a rubbing.
+    Otherwise they belong to the damaged surface of a rubbing.
     """
     x0, y0, x1, y1 = page.edges
     clear = min(edges[0] - x0, edges[1] - y0, x1 - edges[2], y1 - edges[3])

@@ -1,8 +1,8 @@
-"""Model of the page around a character: its tone at every pixel, and what differs from it.
+"""Model of the page around a character: its tone at every pixel, and the pixels that differ.
 
 A page is a large, flat region: neighboring pixels differ little. Its tone is a polynomial of
-degree 2, so that light may fall off across it. All steps are integers, or doubles in a fixed order
-(docs/internals/finding.md), so that the same pixels give the same result in any language.
+degree 2, so that lighting may vary across it. All arithmetic is on integers, or on doubles in a
+fixed order (docs/internals/finding.md), so that equal pixels give equal results in any language.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ Edges = tuple[int, int, int, int]
 """Left, top, right and bottom (exclusive)."""
 
 SPREAD = 3
-"""Largest spread of a page's tone around the model; rubbings are rougher than paper."""
+"""Maximum spread of a page's tone around the model; rubbings are rougher than paper."""
 
 _HOPELESS = 8
-"""Largest spread around the first fit; rubbings are rougher, and other fits bring it below 4."""
+"""Maximum spread after the first fit; further fits reduce that of a page to at most 4."""
 _FLATTEST = 6
-"""Largest local range of a flat pixel on a page without noise."""
+"""Maximum local range of a flat pixel on a page without noise."""
 _ROUGHEST = 48
 """The same on any page; also the contrast of ruled lines that belong to a page."""
 _RULED = (0.4, 2, 3)
-"""A ruled page: smallest share of the picture, largest spread, largest range between lines."""
+"""Ruled page: minimum fraction of the picture, maximum spread, maximum range between lines."""
 _MIN_SHARE = 0.1
 _DIFFERS = 10
-"""Smallest difference from a page with noise that counts; 4 spreads if that is more."""
+"""Minimum difference from a page with noise that counts, or four spreads if that is more."""
 _DIFFERS_EXACT = 5
 """The same on a page without noise."""
 _BAND = 0.12
-"""Width of the outer band of a page, which is fitted first, as a share of its shorter edge."""
+"""Width of the outer band, which is fitted first, as a fraction of the page's shorter edge."""
 _BAND_FLAT = 0.35
 _RING = 0.72
-"""Share of a page's outline that must be page."""
+"""Minimum fraction of a page's outline that must not differ from the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ class Page:
     Attributes:
         tone: Its tone.
         level: Its tone at every pixel, float64 ``(H, W)``.
-        spread: Of 25 of its pixels, 17 are this near to the model.
+        spread: 17/25 quantile of the distances of its pixels from the model.
         distance: Distance of every pixel from the model in gray levels, at most
             255, uint8 ``(H, W)``.
-        differs: Pixels that are farther from the model than a page's are.
+        differs: Pixels that are too far from the model to belong to the page.
         edges: Bounding box of the page.
-        ruled: Whether the page has lines, which belong to it.
+        ruled: Whether the page has ruled lines, which belong to it.
     """
 
     tone: Tone
@@ -89,7 +89,7 @@ class Page:
 
 
 def find_pages(gray: Gray) -> Iterator[Page]:
-    """Yield the page of an image, as plain and then as ruled paper, if it can be either."""
+    """Yield the page of an image, fitted as plain and then as ruled paper, where possible."""
     variation = _local_range(gray)
     quarter = quantile(variation, 1, 4)
     page = _page(gray, variation, min(2 * quarter + _FLATTEST, _ROUGHEST), ruled=False)
@@ -131,9 +131,9 @@ def _page(gray: Gray, variation: Gray, flattest: int, *, ruled: bool) -> Page | 
     fitted = band if has_band else mask
     tone = _fit(gray, fitted)
     level, distance, spread = _compare(gray, tone, fitted)
-    if spread > _HOPELESS:  # a scan that was cut by hand; the other fits would cost time
+    if spread > _HOPELESS:  # a hand-cropped scan; further fits would only take time
         return None
-    if spread > 1:  # lines or tinted parts may have drawn the tone away
+    if spread > 1:  # lines or tinted parts may have biased the fit
         tone = _fit(gray, fitted & (distance <= max(4, 2 * spread)))
         level, distance, spread = _compare(gray, tone, fitted)
     if spread > (_RULED[1] if ruled else SPREAD + 1):
@@ -154,7 +154,7 @@ def _page(gray: Gray, variation: Gray, flattest: int, *, ruled: bool) -> Page | 
 
 
 def _local_range(gray: Gray) -> Gray:
-    """Return the largest minus the smallest gray value of 3 x 3 pixels; edges are replicated."""
+    """Return the range of gray values in each 3 x 3 neighborhood; edges are replicated."""
     padded = np.pad(gray, 1, "edge")
     high = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
     low = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
@@ -204,7 +204,7 @@ def _powers_of(length: int) -> Doubles:
 
 
 def _solve(rows: list[list[float]]) -> list[float] | None:
-    """Solve linear equations (the last column is the right side) by Gauss and Jordan's method.
+    """Solve linear equations (last column: right-hand side) by Gauss-Jordan elimination.
 
     The pivot is the largest of its column, the first if there are several.
     """

@@ -121,7 +121,7 @@ def is_framed(other: Mask) -> bool:
 
 
 def is_bar(other: Mask) -> bool:
-    """Return whether a rectangle that differs from what is around it is a stroke, and no scan.
+    """Return whether a rectangle that differs from its surroundings is a stroke, not a scan.
 
     Args:
         other: bool ``(H, W)``, the rectangle; true where it differs.

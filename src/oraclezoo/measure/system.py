@@ -15,8 +15,8 @@ class System:
     """Source of system metrics; processor use is averaged since the previous call.
 
     Names and units: ``system/cpu_percent`` (100 is one core), ``system/memory_gib`` (resident) and
-    ``system/memory_free_gib`` (of the machine), on CUDA also ``system/gpu_memory_gib`` (held by
-    torch), ``system/gpu_memory_free_gib`` and, where the driver's library is installed,
+    ``system/memory_free_gib`` (of the machine), on CUDA also ``system/gpu_memory_gib`` (allocated
+    by torch), ``system/gpu_memory_free_gib`` and, where the driver's library is installed,
     ``system/gpu_percent``, ``system/gpu_watts`` and ``system/gpu_celsius``.
     """
 

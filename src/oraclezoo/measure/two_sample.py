@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.spatial.distance import pdist, squareform
 
 PERMUTATIONS = 999
-AT_ONCE = 100
+BATCH = 100
 """Number of permutations per batch; bounds the memory."""
 
 Floats = npt.NDArray[np.floating]
@@ -52,13 +52,13 @@ def mmd_test(
     sums, total = kernel.sum(axis=1), float(kernel.sum())
 
     def discrepancy(first: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        within = ((first @ kernel) * first).sum(axis=1)
-        across = first @ sums - within
-        other = total - 2 * across - within
-        found: npt.NDArray[np.float64] = (
-            within / (m * (m - 1)) + other / (n * (n - 1)) - 2 * across / (m * n)
+        within_first = ((first @ kernel) * first).sum(axis=1)
+        across = first @ sums - within_first
+        other = total - 2 * across - within_first
+        statistic: npt.NDArray[np.float64] = (
+            within_first / (m * (m - 1)) + other / (n * (n - 1)) - 2 * across / (m * n)
         )
-        return found
+        return statistic
 
     return _permuted(discrepancy, m, n, permutations, seed)
 
@@ -82,8 +82,8 @@ def class_test(
         counts = (first @ member)[:, present]
         due = totals[present] * m / (m + n)
         gap = (counts - due) ** 2
-        found: npt.NDArray[np.float64] = (gap / due + gap / (totals[present] - due)).sum(axis=1)
-        return found
+        statistic: npt.NDArray[np.float64] = (gap / due + gap / (totals[present] - due)).sum(axis=1)
+        return statistic
 
     return _permuted(chi_square, m, n, permutations, seed)
 
@@ -94,7 +94,7 @@ def _permuted(statistic: Statistic, m: int, n: int, permutations: int, seed: int
     rng = np.random.default_rng(seed)
     null: list[float] = []
     while len(null) < permutations:
-        rows = min(AT_ONCE, permutations - len(null))
+        rows = min(BATCH, permutations - len(null))
         null += statistic(rng.permuted(np.tile(marks, (rows, 1)), axis=1)).tolist()
     draws = np.array(null)
     threshold = observed - 1e-9 * max(1e-9, float(np.abs(draws).max()))  # ties up to rounding

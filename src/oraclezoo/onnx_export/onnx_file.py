@@ -109,11 +109,6 @@ def version() -> str:
     return str(onnx.__version__)
 
 
-def opset_of(model: onnx.ModelProto) -> int:
-    """Return the version of the standard ONNX operator set that a model uses."""
-    return next(int(opset.version) for opset in model.opset_import if opset.domain == "")
-
-
 def _strip(model: onnx.ModelProto) -> None:
     """Remove stack traces with paths and module names, which the exporter adds."""
     graph = model.graph

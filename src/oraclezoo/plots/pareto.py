@@ -89,11 +89,11 @@ def _draw(axes: Axes, field: Field, panel: Panel) -> None:
         axes.plot(cost, spot.accuracy, "s" if spot.int8 else "o", ms=6, mfc=face, mec=color)
         if spot.chosen:
             axes.plot(cost, spot.accuracy, "o", ms=14, mfc="none", mec=WRONG, mew=1.5)
-        beside = -6 if spot.int8 else 6
+        offset = -6 if spot.int8 else 6
         axes.annotate(
             spot.label,
             (cost, spot.accuracy),
-            (beside, -11 if number % 4 > 1 else 5),  # neighbors often have the same accuracy
+            (offset, -11 if number % 4 > 1 else 5),  # neighbors often have the same accuracy
             textcoords="offset points",
             ha="right" if spot.int8 else "left",
             fontsize=8,

@@ -46,10 +46,10 @@ def blamed(error: BaseException, registry: Registry) -> PluginError | None:
         for name, own in paths.items():
             if file in own:
                 text = " ".join(str(error).split())[:200]
-                what = type(error).__name__ + (f": {text}" if text else "")
+                message = type(error).__name__ + (f": {text}" if text else "")
                 version = registry.distributions[name]
                 return PluginError(
-                    f"plugin {name} {version} raises {what}; update it (pip install -U {name}), "
+                    f"plugin {name} {version} raises {message}; update it (pip install -U {name}), "
                     "or send its author the traceback (oraclezoo --debug ...)"
                 )
     return None

@@ -174,50 +174,50 @@ def offered(manager: pluggy.PluginManager, plugin: Any) -> Iterator[Spec]:
 
 def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Taken) -> None:
     """Raise RefusedError for a duplicate name or an invalid spec."""
-    who = f"{spec.kind} '{spec.name}'"
+    subject = f"{spec.kind} '{spec.name}'"
     if (spec.kind, spec.name) in before:
-        raise RefusedError(f"it provides {who} twice", "rename one of them")
+        raise RefusedError(f"it provides {subject} twice", "rename one of them")
     other_plugin = taken.get((distribution, spec.kind, spec.name))
     if other_plugin:
         raise RefusedError(
-            f"{other_plugin} of the same distribution also provides {who}", "rename one of them"
+            f"{other_plugin} of the same distribution also provides {subject}", "rename one of them"
         )
     texts: list[Any] = [spec.summary, spec.source, *(option.help for option in spec.options)]
     for text in texts:
         if not isinstance(text, str) or "\n" in text:
             raise RefusedError(
-                f"{who}: {text!r} is not a single line of text",
+                f"{subject}: {text!r} is not a single line of text",
                 "write the summary, source and option help as single lines",
             )
     if spec.kind == "model":
         _check_pin(spec)
     if spec.kind == "backbone" and spec.name.startswith("timm/") and distribution != "oraclezoo":
         raise RefusedError(
-            f"{who}: names that begin with 'timm/' are those of timm's own models", "rename it"
+            f"{subject}: names that begin with 'timm/' are those of timm's own models", "rename it"
         )
     # a recipe stores the component's name beside its options
     reserved = ("name", *sum(CONTRACT[spec.kind], ()), *spec.fixed)
     for option in spec.options:
         if option.name in reserved or not str(option.name).isidentifier():
             raise RefusedError(
-                f"{who}: an option cannot be called '{option.name}'",
+                f"{subject}: an option cannot be called '{option.name}'",
                 "choose a Python identifier that is not a factory argument",
             )
         try:
             option.check(option.default, spec.kind)
         except UsageError as error:
-            raise RefusedError(f"{who}: invalid default: {error}", "correct it") from error
+            raise RefusedError(f"{subject}: invalid default: {error}", "correct it") from error
     for name, value in spec.facts.items():
         if not _plain(value):
             raise RefusedError(
-                f"{who}: fact {name!r} is a {type(value).__name__}",
-                "facts must be strings, numbers, booleans or None",
+                f"{subject}: facts[{name!r}] is a {type(value).__name__}",
+                "values of facts must be strings, numbers, booleans or None",
             )
         due = FACTS[spec.kind].get(name, object)
         fits = isinstance(value, (int, float) if due is float else due)
         if value is not None and (not fits or (isinstance(value, bool) and due in (int, float))):
             raise RefusedError(
-                f"{who}: fact {name!r} is {value!r}", f"it must be of type {due.__name__}"
+                f"{subject}: facts[{name!r}] is {value!r}", f"it must be of type {due.__name__}"
             )
 
 
@@ -227,7 +227,7 @@ def unknown_facts(specs: Iterable[Spec]) -> Iterator[tuple[str, str]]:
         for name in spec.facts:
             if name not in FACTS[spec.kind]:
                 yield (
-                    f"{spec.kind} '{spec.name}' declares the fact {name!r}, which has no effect"
+                    f"{spec.kind} '{spec.name}' sets facts[{name!r}], which has no effect"
                     f"{nearest(str(name), FACTS[spec.kind])}",
                     "rename it, or remove it",
                 )

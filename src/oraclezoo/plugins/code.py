@@ -38,10 +38,10 @@ def code_of(distribution: str, modules: Iterable[str]) -> PluginSource:
     from importlib import metadata  # slow, and only needed for plugins
 
     try:
-        found = metadata.distribution(distribution)
+        installed = metadata.distribution(distribution)
     except metadata.PackageNotFoundError as error:
         raise PluginError(f"distribution '{distribution}' is not installed") from error
-    digest, files = hashlib.sha256(), _files(found, modules)
+    digest, files = hashlib.sha256(), _files(installed, modules)
     if not files:
         raise PluginError(
             f"plugin {distribution}: its files are not found, so its code cannot be recorded; "
@@ -63,7 +63,7 @@ def code_of(distribution: str, modules: Iterable[str]) -> PluginSource:
             f"the code of plugin {distribution} changed while it was in use ({first[:8]} -> "
             f"{sha256[:8]}); start again, so that all of it runs the same code"
         )
-    return PluginSource(found.version, sha256, _source(found))
+    return PluginSource(installed.version, sha256, _source(installed))
 
 
 def paths_of(distribution: str, modules: Iterable[str]) -> frozenset[str]:
@@ -71,25 +71,25 @@ def paths_of(distribution: str, modules: Iterable[str]) -> frozenset[str]:
     from importlib import metadata
 
     try:
-        found = metadata.distribution(distribution)
-        return frozenset(str(path.resolve()) for _, path in _files(found, modules))
+        installed = metadata.distribution(distribution)
+        return frozenset(str(path.resolve()) for _, path in _files(installed, modules))
     except (metadata.PackageNotFoundError, OSError):
         return frozenset()
 
 
-def _files(found: Any, modules: Iterable[str]) -> list[tuple[str, Path]]:
+def _files(installed: Any, modules: Iterable[str]) -> list[tuple[str, Path]]:
     """Return name and path of each file, sorted; names are relative to the import path."""
-    kept: dict[str, Path] = {}
-    if _source(found) != "editable":
-        for path in found.files or ():
-            place = Path(found.locate_file(path))
+    files: dict[str, Path] = {}
+    if _source(installed) != "editable":
+        for path in installed.files or ():
+            place = Path(installed.locate_file(path))
             own = path.parts[0] != ".." and not path.parts[0].endswith((".dist-info", ".egg-info"))
             if own and _counts(path) and place.is_file():
-                kept[path.as_posix()] = place
-    if not kept:
+                files[path.as_posix()] = place
+    if not files:
         for module in sorted({module.partition(".")[0] for module in modules}):
-            kept |= _sources(module, found)
-    return sorted(kept.items())
+            files |= _sources(module, installed)
+    return sorted(files.items())
 
 
 def _counts(path: PurePath) -> bool:
@@ -98,7 +98,7 @@ def _counts(path: PurePath) -> bool:
     return not hidden and path.suffix not in _CACHES and "__pycache__" not in path.parts
 
 
-def _sources(module: str, found: Any) -> dict[str, Path]:
+def _sources(module: str, installed: Any) -> dict[str, Path]:
     """Return the files of a top-level module, if it belongs to the distribution."""
     from importlib.util import find_spec
 
@@ -112,31 +112,31 @@ def _sources(module: str, found: Any) -> dict[str, Path]:
     roots = folders or ([Path(str(spec.origin))] if spec.has_location else [])
     kept: dict[str, Path] = {}
     for root in roots:
-        if _belongs(root.parent, found):
+        if _belongs(root.parent, installed):
             files = root.rglob("*") if folders else [root]
             names = {path.relative_to(root.parent): path for path in files if path.is_file()}
             kept |= {name.as_posix(): path for name, path in names.items() if _counts(name)}
     return kept
 
 
-def _belongs(parent: Path, found: Any) -> bool:
+def _belongs(parent: Path, installed: Any) -> bool:
     """Return whether a module in ``parent`` belongs to the distribution.
 
     A checkout has its own folder; modules in ``site-packages`` or the standard library belong to
     other distributions. A distribution without ``RECORD`` lies beside its metadata.
     """
-    if _source(found) != "editable":
-        return parent.resolve() == Path(found.locate_file("")).resolve()
+    if _source(installed) != "editable":
+        return parent.resolve() == Path(installed.locate_file("")).resolve()
     return not _SHARED & {*parent.parts} and str(parent) not in map(sysconfig.get_path, _LIBRARY)
 
 
-def _source(found: Any) -> str:
+def _source(installed: Any) -> str:
     """Return the origin of a distribution: see :class:`oraclezoo.card.PluginSource`.
 
     A distribution from an index has no ``direct_url.json`` (PEP 610).
     """
     try:
-        direct = json.loads(found.read_text("direct_url.json") or "null")
+        direct = json.loads(installed.read_text("direct_url.json") or "null")
     except ValueError:
         return "local"
     if isinstance(direct, dict):
@@ -144,7 +144,7 @@ def _source(found: Any) -> str:
         if isinstance(folder, dict) and folder.get("editable") is True:
             return "editable"
         return "local" if str(direct.get("url")).startswith("file:") else "url"
-    beside = not _SHARED & {*Path(found.locate_file("")).parts}
-    if beside and found.read_text("SOURCES.txt") is not None:  # setup.py develop
+    outside = not _SHARED & {*Path(installed.locate_file("")).parts}
+    if outside and installed.read_text("SOURCES.txt") is not None:  # setup.py develop
         return "editable"
-    return "index" if found.read_text("INSTALLER") else "local"
+    return "index" if installed.read_text("INSTALLER") else "local"

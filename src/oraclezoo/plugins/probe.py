@@ -18,13 +18,13 @@ _DONE = b"oraclezoo: loaded\n"
 
 def crashes() -> dict[str, str]:
     """Return why plugins end the process that loads them, keyed by ``distribution:entry point``."""
-    found = {}
+    failures = {}
     disabled = Disabled.from_environment()
     for point in entry_points():
         reason = _crash(point) if point.well_formed and not disabled.blocks(point) else ""
         if reason:
-            found[f"{point.distribution}:{point.name}"] = reason
-    return found
+            failures[f"{point.distribution}:{point.name}"] = reason
+    return failures
 
 
 def _crash(point: EntryPoint) -> str:
@@ -32,7 +32,7 @@ def _crash(point: EntryPoint) -> str:
     command = [sys.executable, "-m", "oraclezoo.plugins.probe", point.distribution, point.name]
     path = os.pathsep.join(filter(None, sys.path))
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
@@ -42,11 +42,11 @@ def _crash(point: EntryPoint) -> str:
         )
     except subprocess.TimeoutExpired:
         return f"it does not finish loading within {TIMEOUT_S:.0f} s"
-    if _DONE in done.stdout:
+    if _DONE in completed.stdout:
         return ""
-    if done.returncode < 0:
-        return f"it kills the process that loads it ({signal.Signals(-done.returncode).name})"
-    return f"it ends the process that loads it (exit status {done.returncode})"
+    if completed.returncode < 0:
+        return f"it kills the process that loads it ({signal.Signals(-completed.returncode).name})"
+    return f"it ends the process that loads it (exit status {completed.returncode})"
 
 
 def main() -> None:

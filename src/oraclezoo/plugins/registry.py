@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from oraclezoo.errors import AmbiguousNameError, UnknownNameError, UsageError, nearest
+from oraclezoo.notebook import Displayed
 from oraclezoo.plugins.calls import foreign
 from oraclezoo.plugins.checks import CONTRACT
 from oraclezoo.plugins.discovery import normalize
@@ -22,18 +23,29 @@ from oraclezoo.specs import KINDS, Kind, Spec, Value
 
 if TYPE_CHECKING:
     from oraclezoo.card import PluginSource
+    from oraclezoo.contracts import Dataset, LRScheduler, Module, Optimizer
 
 _DOCTOR = "see 'oraclezoo plugins doctor'"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+@dataclass(frozen=True, slots=True, repr=False)
+class Entry(Displayed):
     """A spec and its origin."""
 
     spec: Spec
     distribution: str
     version: str
     entry_point: str
+
+    def _summary(self) -> dict[str, object]:
+        spec = self.spec
+        return {
+            "kind": spec.kind,
+            "name": self.qualified,
+            "version": self.version,
+            "summary": spec.summary,
+            "options": [option.name for option in spec.options],
+        }
 
     @property
     def qualified(self) -> str:
@@ -49,7 +61,7 @@ class Entry:
         return f"{self.spec.kind} '{self.qualified}' ({self.distribution} {self.version})"
 
 
-class Registry:
+class Registry(Displayed):
     """Immutable registry built from plugin records.
 
     Iteration yields entries by kind, built-in ones first. ``(kind, name) in registry`` is true if
@@ -75,6 +87,15 @@ class Registry:
         self._bare: dict[tuple[str, str], list[Entry]] = {}
         for entry in entries:
             self._bare.setdefault((entry.spec.kind, entry.spec.name), []).append(entry)
+
+    def _summary(self) -> dict[str, object]:
+        counts = {f"{kind}s": len(self.entries(kind)) for kind in KINDS}
+        quarantined = [plugin.name for plugin in self.plugins if plugin.status != "ok"]
+        return {
+            **{kind: count for kind, count in counts.items() if count},
+            "plugins": len(self.plugins),
+            **({"not_loaded": quarantined} if quarantined else {}),
+        }
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._qualified.values())
@@ -130,6 +151,24 @@ class Registry:
         entry = self.get(kind, name)
         return entry.qualified, entry.spec.decide(options)
 
+    @overload
+    def create(
+        self, kind: Literal["backbone"], name: str, /, *args: Any, **kwargs: Any
+    ) -> Module: ...
+    @overload
+    def create(
+        self, kind: Literal["optimizer"], name: str, /, *args: Any, **kwargs: Any
+    ) -> Optimizer: ...
+    @overload
+    def create(
+        self, kind: Literal["scheduler"], name: str, /, *args: Any, **kwargs: Any
+    ) -> LRScheduler: ...
+    @overload
+    def create(
+        self, kind: Literal["dataset"], name: str, /, *args: Any, **kwargs: Any
+    ) -> Dataset: ...
+    @overload
+    def create(self, kind: Kind, name: str, /, *args: Any, **kwargs: Any) -> Any: ...
     def create(self, kind: Kind, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Build a component from its contract's arguments and its options.
 

@@ -22,12 +22,12 @@ BUDGET_S = 0.4
 """Seconds to time each network; the unpruned one is timed again next to each."""
 
 
-def cost(model: Model, what: str, runtime: str, setting: Setting) -> Cost:
+def cost(model: Model, quantity: str, runtime: str, setting: Setting) -> Cost:
     """Return a function that gives the cost of a pruned network as a fraction of the model's.
 
     Args:
         model: The model before pruning.
-        what: ``macs``, ``params`` or ``latency``.
+        quantity: ``macs``, ``params`` or ``latency``.
         runtime: Runtime for the latency measurement: ``onnxruntime`` or ``eager``.
         setting: Batch size and threads of the latency measurement, a median over passes on the CPU.
 
@@ -35,10 +35,10 @@ def cost(model: Model, what: str, runtime: str, setting: Setting) -> Cost:
         UsageError: The runtime is unknown.
     """
     shape = model.card.input.image
-    if what == "macs":
+    if quantity == "macs":
         macs = size.macs(model.module, **shape)
         return lambda net: size.macs(net, **shape) / macs
-    if what == "params":
+    if quantity == "params":
         parameters = size.parameters(model.module)
         return lambda net: size.parameters(net) / parameters
     if runtime == "eager":

@@ -20,7 +20,7 @@ EPOCHS = 10
 
 @dataclass(frozen=True)
 class Pruning:
-    """Target of a pruning, and how channels are selected.
+    """Pruning target, and how channels are selected.
 
     ``target`` is the maximum fraction of ``what`` (macs, params or latency) after the last of
     ``steps``. ``scope`` None means isomorphic for transformers and uniform for other models.
@@ -86,16 +86,6 @@ class Pruning:
         }
 
 
-def tuning_document(tuning: Tuning) -> dict[str, Any]:
-    """Return the fine-tuning options under the names that 0.1 hashed and put in receipts."""
-    return {
-        "epochs": tuning.epochs,
-        "lr_scale": tuning.lr_scale,
-        "distill": tuning.distill,
-        "temperature": tuning.temperature,
-    }
-
-
 def check_epochs(tuning: Tuning, steps: int) -> None:
     """Raise UsageError unless every pruning step gets an epoch of fine-tuning, or none does."""
     if tuning.epochs and tuning.epochs < steps:
@@ -106,10 +96,10 @@ def check_epochs(tuning: Tuning, steps: int) -> None:
 
 @dataclass(frozen=True)
 class PruneOptions:
-    """All options of one pruning.
+    """All options of a pruning job.
 
     ``recipe`` replaces the model's own for fine-tuning, on ``device``. ``resume`` continues an
-    unfinished pruning in the output folder, ``overwrite`` discards it.
+    unfinished job in the output folder, ``overwrite`` discards it.
     """
 
     pruning: Pruning
@@ -135,14 +125,10 @@ class Cut:
     reached: float
     whole: dict[str, str]
 
-    def document(self) -> dict[str, Any]:
-        """Return the record as JSON data."""
-        return dataclasses.asdict(self)
-
 
 @dataclass(frozen=True)
 class PruneReport:
-    """Options and findings of a pruning, for its receipt; the cut is that of the last step."""
+    """Options and findings of a pruning job, for its receipt; the cut is that of the last step."""
 
     pruning: Pruning
     tuning: Tuning
@@ -157,7 +143,7 @@ class PruneReport:
             entry |= {"runtime": pruning.runtime, "setting": list(pruning.setting)}
         return {
             **entry,
-            **tuning_document(self.tuning),
-            **self.cut.document(),
+            **dataclasses.asdict(self.tuning),
+            **dataclasses.asdict(self.cut),
             "fine_tuned": [dataclasses.asdict(step) for step in self.fine_tuned],
         }

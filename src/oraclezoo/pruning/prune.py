@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from oraclezoo.artifacts.model import Model
@@ -25,7 +25,6 @@ from oraclezoo.pruning.options import (
     PruneOptions,
     Pruning,
     check_epochs,
-    tuning_document,
 )
 from oraclezoo.pruning.steps import Steps
 from oraclezoo.pruning.workspace import is_finished, working
@@ -79,7 +78,7 @@ def prune(
 
     Args:
         model: A model, a run, the folder of either, or a model's name.
-        out: Folder to write the model to. An interrupted pruning keeps its state there.
+        out: Folder to write the model to. An interrupted run keeps its state there.
         macs: Maximum fraction of the multiply-accumulates to keep, in (0, 1]. Give exactly one of
             ``macs``, ``params`` and ``latency``.
         params: Maximum fraction of the parameters to keep.
@@ -102,8 +101,8 @@ def prune(
         max_drop: Maximum accepted loss of accuracy, in percentage points.
         max_limit: Maximum accepted one-sided 95% confidence limit of that loss, in percentage
             points.
-        resume: Continue the unfinished pruning in ``out``.
-        overwrite: Replace a model or an unfinished pruning in ``out``.
+        resume: Continue the unfinished run in ``out``.
+        overwrite: Replace a model or an unfinished run in ``out``.
         split: Split for the receipt's measurements: validation or test.
         track: Data set; by default the model's training data set.
         data_dir: Folder of the data set's files.
@@ -113,7 +112,7 @@ def prune(
         settings: Pairs of batch size and threads to time; ``latency`` uses the first.
         registry: Registry of components; by default one with all installed plugins.
         on_epoch: Called after each epoch of fine-tuning.
-        should_stop: Polled regularly; if it returns True, the pruning stops and keeps its state.
+        should_stop: Polled regularly; if it returns True, pruning stops and keeps its state.
         progress: Called with lines of text.
 
     Returns:
@@ -215,7 +214,7 @@ def prune_model(
             if folder is None:
                 raise
             raise VerificationError(
-                f"{error} except {work}: to continue, use --resume with other gates"
+                f"{error} except {work}: to continue, use --resume with different limits"
             ) from error
         pruned = after.with_receipt(receipt)
         if folder is not None:
@@ -292,7 +291,7 @@ def _digest(
     """Return the SHA-256 of every input that affects the result; ``--resume`` must match it."""
     inputs = [
         pruning.document(),
-        tuning_document(tuning),
+        asdict(tuning),
         dict(dataset.sha256),
         None if recipe is None else recipe.hash,
     ]

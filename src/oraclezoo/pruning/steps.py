@@ -111,12 +111,12 @@ class Steps:
             ) from error
         unscored = [g.name for g, s in zip(coupling.groups, scores, strict=True) if s is None]
         reason = f"{pruning.importance} does not score it"
-        whole = coupling.whole | dict.fromkeys(unscored, reason)
+        unpruned = coupling.whole | dict.fromkeys(unscored, reason)
         earlier = None if model.card.plan is None else Plan.from_json(model.card.plan)
         plan = best.plan if earlier is None else earlier.then(best.plan)
         pruned = best.plan.apply(copy.deepcopy(model.module))
         state = {key: value.detach().clone() for key, value in pruned.state_dict().items()}
-        return Start(plan, Cut(scope, best.strength, best.cost, whole), state)
+        return Start(plan, Cut(scope, best.strength, best.cost, unpruned), state)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield standardized training images with labels, for importance taylor."""
@@ -151,5 +151,5 @@ def _split(epochs: int, steps: int) -> list[int]:
 
 
 def _reasons(coupling: Coupled) -> str:
-    whole = list(coupling.whole.items())[:3]
-    return "; ".join(f"{name}: {reason}" for name, reason in whole) or "no prunable layers"
+    unpruned = list(coupling.whole.items())[:3]
+    return "; ".join(f"{name}: {reason}" for name, reason in unpruned) or "no prunable layers"

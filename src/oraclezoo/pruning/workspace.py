@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -23,7 +23,7 @@ from oraclezoo.pruning.options import Cut
 from oraclezoo.storage import current, write_atomically
 
 FOLDER = "pruning"
-"""Name of the working directory of a pruning, inside the model's folder."""
+"""Name of the working directory of a pruning job, inside the model's folder."""
 
 DIGEST = "asked"
 """File with the digest of all inputs of the job."""
@@ -112,7 +112,7 @@ def write_start(folder: Path, start: Start) -> None:
     """Write the state that a step starts from."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "start.safetensors", save(start.state))
-    text = json.dumps({"plan": start.plan.to_json(), "told": start.cut.document()})
+    text = json.dumps({"plan": start.plan.to_json(), "told": asdict(start.cut)})
     write_atomically(folder / "plan.json", text.encode())
 
 

@@ -22,7 +22,7 @@ SWITCHES: Mapping[str, str] = {
 
 
 def one_hash(claim: Claim) -> Iterator[str]:
-    """Yield reasons why a recipe is not canonical, and so has a second hash."""
+    """Yield reasons why a recipe is not canonical and therefore has a second hash."""
     stated, recipe = flat(claim.result.recipe.content), claim.recipe
     for key, value in stated.items():
         if isinstance(value, float) and value == 0 and math.copysign(1, value) < 0:

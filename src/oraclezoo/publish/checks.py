@@ -201,7 +201,7 @@ def _own_faults(own: OwnTrack) -> Iterator[str]:
     except ResultError:
         return
     if dict(other.sha256) != dict(own.sha256):
-        yield f"track {own.name}: published results have other data of this name; choose another"
+        yield f"track {own.name}: its name is taken by different published data; choose a new one"
 
 
 def _predictions(result: Result, path: Path, registry: Registry) -> Iterator[str]:

@@ -34,10 +34,10 @@ class Claim:
     @cached_property
     def predictions(self) -> Predictions:
         """The stored predictions. Raises ResultError."""
-        found = entry_of(self.result).predictions
-        if found is None:
+        entry = entry_of(self.result).predictions
+        if entry is None:
             raise ResultError("every seed failed; there is nothing to publish")
-        return found
+        return entry
 
     @cached_property
     def recipe(self) -> Recipe | None:

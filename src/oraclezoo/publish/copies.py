@@ -58,11 +58,11 @@ def copies(claim: Claim) -> Iterator[str]:
         for offset in np.flatnonzero(_equal(own, first, own, rest)):
             other = seeds[first + 1 + int(offset)]
             yield f"seeds {seeds[first]} and {other} have equal predictions"
-    for other_result, theirs in _others(claim):
-        if theirs.labels != own.labels:
+    for other_result, other_predictions in _others(claim):
+        if other_predictions.labels != own.labels:
             continue
         for position, seed in enumerate(seeds):
-            same = np.flatnonzero(_equal(own, position, theirs, slice(None)))
+            same = np.flatnonzero(_equal(own, position, other_predictions, slice(None)))
             if same.size:
                 number = other_result.seeds[int(same[0])].seed
                 yield f"seed {seed} has the predictions of seed {number} of {other_result.id}"
@@ -106,12 +106,12 @@ def _others(claim: Claim) -> Iterator[tuple[Result, Fingerprint]]:
         loaded = _known(path, path.stat().st_mtime_ns, path.stat().st_size)
         if loaded is None or loaded[0].recipe.hash == result.recipe.hash:
             continue
-        other, theirs = loaded
+        other, predictions = loaded
         trusted = is_published and not published
         if not trusted and (other.created > result.created or (published and not is_published)):
             continue
         if _training(other, registry) != training:  # one model under two names: width 1 or _s
-            yield other, theirs
+            yield other, predictions
 
 
 def _candidates(path: Path) -> Iterator[tuple[Path, bool]]:

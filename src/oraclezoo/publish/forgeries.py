@@ -40,10 +40,10 @@ def dates_and_versions(claim: Claim) -> Iterator[str]:
     created = datetime.fromisoformat(result.created)
     if created < FIRST_COMMIT:
         yield f"created: {result.created} is before oraclezoo's first commit"
-    ours = release(result.oraclezoo)
-    if ours is None or ours < FIRST_VERSION:
+    stated = release(result.oraclezoo)
+    if stated is None or stated < FIRST_VERSION:
         yield f"oraclezoo: there is no version '{result.oraclezoo}'"
-    elif ours > (release(__version__) or ours):
+    elif stated > (release(__version__) or stated):
         yield f"oraclezoo: {result.oraclezoo} is newer than this version, {__version__}: upgrade"
     versions = {"oraclezoo": result.oraclezoo}
     for kind, part in result.components.items():
@@ -78,8 +78,8 @@ def release(text: str) -> tuple[int, ...] | None:
     >>> release("2.14.1+cpu"), release("newest")
     ((2, 14, 1), None)
     """
-    found = _VERSION.fullmatch(text)
-    return tuple(map(int, found["release"].split("."))) if found else None
+    match = _VERSION.fullmatch(text)
+    return tuple(map(int, match["release"].split("."))) if match else None
 
 
 def owners(claim: Claim) -> Iterator[str]:
@@ -100,7 +100,7 @@ def hardware(claim: Claim) -> Iterator[str]:
     stated = claim.result.hardware
     due = class_of(stated.device, stated.device_memory_bytes, stated.cores, stated.threads)
     if stated.class_ != due:
-        yield f"hardware.class is '{stated.class_}'; device, cores and threads give '{due}'"
+        yield f"hardware.class is '{stated.class_}'; device, cores and threads imply '{due}'"
     if stated.device_memory_bytes is not None:
         kind = "cuda"
     elif stated.device == stated.cpu:

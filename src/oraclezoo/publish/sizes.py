@@ -46,8 +46,10 @@ def sizes(claim: Claim) -> Iterator[str]:
     built = None if recipe is None else built_sizes(claim, recipe)
     if recipe is None or built is None:
         missing = claim.missing
-        why = f"{', '.join(missing)} not installed" if missing else "the backbone cannot be built"
-        yield Unchecked(why)
+        reason = (
+            f"{', '.join(missing)} not installed" if missing else "the backbone cannot be built"
+        )
+        yield Unchecked(reason)
         return
     steps = recipe.compress.steps
     variant = Variant.parse(steps) if steps else Variant()
@@ -73,18 +75,18 @@ def _parameters(stated: int, built: Sizes, variant: Variant) -> Iterator[str]:
 
 
 def _macs(claim: Claim, recipe: Recipe, stated: int, variant: Variant) -> Iterator[str]:
-    whole = {
+    counts = {
         macs * count
         for macs in _countings(claim, recipe, stated, variant)
         for count in views(recipe)
     }
-    if not whole:
+    if not counts:
         yield Unchecked("multiply-accumulates of this backbone cannot be counted")
-    elif variant.left is None and stated not in whole:
-        listed = " or ".join(map(str, sorted(whole)))
+    elif variant.left is None and stated not in counts:
+        listed = " or ".join(map(str, sorted(counts)))
         yield f"model.macs is {stated}; the recipe gives {listed}"
-    elif variant.left is not None and not 0 < stated <= max(whole) * (variant.left + 1) / 100:
-        yield f"model.macs is {stated}; {variant} keeps {variant.left}% of {max(whole)}"
+    elif variant.left is not None and not 0 < stated <= max(counts) * (variant.left + 1) / 100:
+        yield f"model.macs is {stated}; {variant} keeps {variant.left}% of {max(counts)}"
 
 
 def views(recipe: Recipe) -> set[int]:
@@ -114,12 +116,12 @@ def _countings(claim: Claim, recipe: Recipe, stated: int, variant: Variant) -> s
     shape = _shape(claim, recipe)
     built = _sizes(claim.registry, *shape, "meta")
     assert built is not None
-    found = set() if built.macs is None else {built.macs}
-    explained = any(macs * count == stated for macs in found for count in views(recipe))
+    counts = set() if built.macs is None else {built.macs}
+    explained = any(macs * count == stated for macs in counts for count in views(recipe))
     if not explained and variant.left is None and built.parameters <= COUNT_ON_CPU:
         real = _sizes(claim.registry, *shape, "cpu")
-        found |= {real.macs} if real is not None and real.macs is not None else set()
-    return found
+        counts |= {real.macs} if real is not None and real.macs is not None else set()
+    return counts
 
 
 def _shape(claim: Claim, recipe: Recipe) -> tuple[str, str, int, int]:

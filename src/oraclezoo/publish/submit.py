@@ -129,8 +129,8 @@ def _records(folder: Path) -> list[Checked]:
             continue
         file = folder / f"{record.result_id}.json"
         fits = file.is_file() and sha256_of(file) == record.result_sha256
-        what = record.verdict if fits else "not counted: its result is missing or has changed"
-        checked.append(Checked(path, (Finding("record", True if fits else None, what),), None))
+        text = record.verdict if fits else "not counted: its result is missing or has changed"
+        checked.append(Checked(path, (Finding("record", True if fits else None, text),), None))
     return checked
 
 

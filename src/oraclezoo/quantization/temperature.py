@@ -90,7 +90,7 @@ def _calibrate(
     if learned_validation(opened) and track is None:
         raise UsageError(
             "this model was trained on the validation images (data.refit), on which it is too "
-            "confident: calibrate a model that was not, or choose other data with --track"
+            "confident: calibrate a model that was not, or choose different data with --track"
         )
     dataset = open_data(opened, registry, track=track, data_dir=data_dir, progress=progress)
     part = dataset.split("validation")

@@ -45,7 +45,7 @@ def points(rows: Sequence[Row], cost: Cost) -> list[Point]:
         accuracy = [row.accuracy_percent or 0.0 for row, _ in members]
         on_front = front(accuracy, [value for _, value in members])
         for (row, value), first in zip(members, on_front, strict=True):
-            cheaper = {other.number for other, theirs in members if theirs <= value}
+            cheaper = {other.number for other, price in members if price <= value}
             beaten = bool(cheaper & set(row.beaten_by))
             placed.append(Point(row, value, group, first, beaten))
     return sorted(placed, key=lambda point: point.row.number)

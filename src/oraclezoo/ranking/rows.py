@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 
+from oraclezoo.card.receipt import LatencyRow
 from oraclezoo.ranking.compression import UNCOMPRESSED, compression
 from oraclezoo.ranking.reproduction import record
 from oraclezoo.ranking.text import clean
-from oraclezoo.result import Failure, Latency, Result
+from oraclezoo.result import Failure, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Row:
     parameters: int | None
     macs: int | None
     size_bytes: int | None
-    latency: Latency | None
+    latency: LatencyRow | None
     hardware_class: str
     calibration_s: float | None
     synthetic: bool
@@ -171,7 +172,7 @@ def _reasons(failures: tuple[Failure, ...], *, spell_out: bool) -> str:
     return f"{text}: {message}" if message else text
 
 
-def _batch_one(latency: tuple[Latency, ...]) -> Latency | None:
+def _batch_one(latency: tuple[LatencyRow, ...]) -> LatencyRow | None:
     """Return the lowest latency of batch size 1 on the fewest threads measured."""
     single = [row for row in latency if row.batch_size == 1]
     return min(single, key=lambda row: (row.threads, row.p50_ms), default=None)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from oraclezoo.ranking.predictions import Predictions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Table(Rows):
     """The leaderboard of one track and division on the same data files.
 
@@ -51,6 +51,12 @@ class Table(Rows):
     def to_json(self) -> dict[str, Any]:
         """Return all fields as a JSON-serialisable dictionary."""
         return render.json_dict(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"Table(track={self.track!r}, division={self.division!r}, test_images={self.test}, "
+            f"rows={len(self.rows)})"
+        )
 
     def _repr_html_(self) -> str:
         return render.html_text(self)

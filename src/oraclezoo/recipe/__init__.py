@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from oraclezoo.documents import checked, read_toml
-from oraclezoo.errors import RecipeError, UnknownNameError, UsageError, nearest
+from oraclezoo.errors import DataError, RecipeError, UnknownNameError, UsageError, nearest
+from oraclezoo.notebook import Displayed
+from oraclezoo.recipe.data_lock import digest_of, with_digest
 from oraclezoo.recipe.sections import (
     COMPONENTS,
     SECTIONS,
@@ -43,8 +45,8 @@ _TOP = ("name", "summary")
 _NAME = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, repr=False)
+class Recipe(Displayed):
     """Complete configuration of a training run, except seed, device and paths.
 
     Create one with :meth:`load` or :meth:`from_dict`, and change it with :meth:`override`.
@@ -71,6 +73,16 @@ class Recipe:
     summary: str = ""
     resolved: bool = False
 
+    def _summary(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "track": self.data.track,
+            **{key: getattr(self, key).name for key in COMPONENTS},
+            "epochs": self.budget.epochs,
+            "batch_size": self.budget.batch_size,
+            **({"compress": self.compress.steps} if self.compress.steps else {}),
+        }
+
     @classmethod
     def load(cls, source: str | Path, overrides: Mapping[str, object] | None = None) -> Self:
         """Load a bundled recipe or a TOML file.
@@ -79,8 +91,12 @@ class Recipe:
             source: Name of a bundled recipe, or path of a ``.toml`` file.
             overrides: Dotted keys and their values, e.g. ``{"optimizer.lr": 0.05}``.
 
+        The path of a lock file (``data.lock``) is relative to the recipe's folder, or to the
+        working folder in ``overrides``. The recipe keeps the lock's digest.
+
         Raises:
             RecipeError: The file cannot be read, or a section, key or value is invalid.
+            DataError: The lock file in ``overrides`` cannot be read.
             UnknownNameError: No bundled recipe has this name.
         """
         path = find(source)
@@ -90,8 +106,10 @@ class Recipe:
             raise RecipeError(f"recipe {path}: {error}") from error
         document.setdefault("name", path.stem)
         try:
+            if "data" in document:
+                document["data"] = with_digest(document["data"], path.parent)
             recipe = cls.from_dict(document)
-        except UsageError as error:
+        except (UsageError, DataError) as error:
             raise RecipeError(f"recipe {path}: {error}") from error
         return recipe.override(overrides or {})
 
@@ -124,7 +142,8 @@ class Recipe:
     def override(self, changes: Mapping[str, object]) -> Self:
         """Return a copy with dotted keys replaced.
 
-        Replacing a component drops the options of the old one.
+        Replacing a component drops the options of the old one. The path of a lock file
+        (``data.lock``) is relative to the working folder.
         """
         document = self.to_dict()
         for path in sorted(changes, key=lambda k: not k.endswith(".name")):  # replace names first
@@ -135,12 +154,12 @@ class Recipe:
                 continue
             known = (*COMPONENTS, *SECTIONS)
             if section not in known:
-                raise RecipeError(f"unknown section in '{path}'{nearest(section, (*_TOP, *known))}")
+                raise RecipeError(f"unknown section in '{path}'{_advice(path, known)}")
             if not entry:
                 raise RecipeError(f"'{path}' is a section; set one of its keys, as {path}.KEY")
             if section in COMPONENTS and entry == "name" and document[section]["name"] != value:
                 document[section] = {}
-            document[section][entry] = value
+            document[section][entry] = digest_of(value, Path()) if path == "data.lock" else value
         changed = self.from_dict(document)
         return changed if changes else self
 
@@ -242,7 +261,7 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
             raise UsageError(f"'{pair}' is not of the form section.key=value")
         key = key.strip()
         if key in changes:
-            raise UsageError(f"'{key}' is given twice; remove one")
+            raise UsageError(f"'{key}' is set twice; remove one")
         changes[key] = parse_value(text.strip())
     return changes
 
@@ -277,6 +296,16 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
                 raise UsageError(f"environment variable {name}: unknown recipe section{near}")
             changes[f"{section.lower()}.{key.lower()}"] = parse_value(text)
     return changes
+
+
+def _advice(path: str, known: Iterable[str]) -> str:
+    """Return a suggestion for a key whose section is unknown, such as ``lr``."""
+    from oraclezoo.recipe.near import near_keys
+
+    candidates = [] if "." in path else near_keys(path)
+    if candidates:
+        return f"; use {' or '.join(candidates)}"
+    return nearest(path.partition(".")[0], (*_TOP, *known))
 
 
 def _text(key: str, value: object) -> str:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from oraclezoo.choices import IMPORTANCES, SCOPES
 from oraclezoo.errors import UsageError
+from oraclezoo.recipe.data_lock import is_digest
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.specs import Kind, Option, OptionType, Value
 
@@ -42,6 +43,18 @@ class Data:
 
     track: str = _key("glyphs-3k", "data set with a fixed split")
     refit: bool = _key(False, "train on the union of training and validation images")
+    lock: str = _key(
+        "",
+        "lock file of 'oraclezoo data lock', or its digest; training requires the same data",
+        later=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.lock and not is_digest(self.lock):
+            raise UsageError(
+                f"data.lock is '{self.lock[:70]}'; pass the digest in the lock file, or load the "
+                "recipe from a file that names the lock file"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from oraclezoo.documents import read_toml
-from oraclezoo.errors import RecipeError, UnknownNameError, nearest
+from oraclezoo.errors import DataError, RecipeError, UnknownNameError, nearest
 from oraclezoo.recipe import Recipe
+from oraclezoo.recipe.data_lock import digest_of
 
 SHIPPED = Path(__file__).parent / "suites"
 _KEYS = ("summary", "recipes", "base", "all", "each")
@@ -46,7 +47,7 @@ class Suite:
             path = SHIPPED / f"{source}.toml"
         try:
             return cls._read(read_toml(path), path, str(source))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, DataError) as error:
             raise RecipeError(f"suite {path}: {error}") from error
 
     @classmethod
@@ -57,17 +58,20 @@ class Suite:
         names = document.get("recipes", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("'recipes' must be a list of names or paths")
-        each = document.get("each", {})
-        if not isinstance(each, dict):
+        tables = document.get("each", {})
+        if not isinstance(tables, dict):
             raise ValueError("'each' must be tables: [each.NAME.SECTION]")
-        if not names and not each:
+        if not names and not tables:
             raise ValueError("'recipes' or [each.NAME.SECTION] is required")
-        if bool(each) != isinstance(document.get("base"), str):
+        if bool(tables) != isinstance(document.get("base"), str):
             raise ValueError("'base' (a recipe) and [each.NAME.SECTION] require each other")
         common = _changes(document.get("all", {}), "all")
         variants = {
-            name: {**common, **_changes(part, f"each.{name}")} for name, part in each.items()
+            name: {**common, **_changes(part, f"each.{name}")} for name, part in tables.items()
         }
+        for changes in variants.values():
+            if "data.lock" in changes:
+                changes["data.lock"] = digest_of(changes["data.lock"], path.parent)
         local = [str(path.parent / name) if name.endswith(".toml") else name for name in names]
         base = str(document.get("base", ""))
         return cls(
@@ -83,8 +87,8 @@ class Suite:
         if name not in self.variants:
             raise UnknownNameError(f"recipe of suite '{self.name}'", name, self.variants)
         suite = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("._-")  # may be a file path
-        named = {"name": f"{suite}/{name}" if suite else name}
-        derived = Recipe.load(self.base).override({**self.variants[name], **named})
+        overrides = {"name": f"{suite}/{name}" if suite else name}
+        derived = Recipe.load(self.base).override({**self.variants[name], **overrides})
         return derived.override({"summary": f"{self.summary}: {name}"})
 
 

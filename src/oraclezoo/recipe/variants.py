@@ -27,21 +27,21 @@ class Variant:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse a variant. Raises UsageError."""
-        left, precision = None, "fp32"
+        percent, precision = None, "fp32"
         for step in text.replace(" ", "").lower().split("+"):
             pruned = _PRUNE.fullmatch(step)
-            if precision != "fp32" or (pruned and left is not None):
-                why = "use at most one pruneNN first, then at most one of int8 and fp16"
-                raise UsageError(f"compression '{text}': {why}, e.g. prune50+int8")
+            if precision != "fp32" or (pruned and percent is not None):
+                rule = "use at most one pruneNN first, then at most one of int8 and fp16"
+                raise UsageError(f"compression '{text}': {rule}, e.g. prune50+int8")
             if step in PRECISIONS:
                 precision = step
             elif pruned and 1 <= int(pruned[1]) <= 99:
-                left = int(pruned[1])
+                percent = int(pruned[1])
             else:
                 raise UsageError(
                     f"compression '{text}': unknown step '{step}'; the steps are {_KNOWN}"
                 )
-        return cls(left, precision)
+        return cls(percent, precision)
 
     def __str__(self) -> str:
         """Return the canonical text; equal variants have equal texts."""

@@ -17,7 +17,10 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from oraclezoo.card import PluginSource
+from oraclezoo.card.receipt import LatencyRow
+from oraclezoo.codec import decode, encode
 from oraclezoo.errors import ResultError
+from oraclezoo.notebook import Displayed
 from oraclezoo.result.check import SCHEMA, read_json, validate
 from oraclezoo.storage import write_atomically
 
@@ -113,25 +116,10 @@ class ModelSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
-    """Latency of a forward pass in milliseconds, in one setting."""
-
-    runtime: str
-    precision: str
-    device: str
-    threads: int
-    batch_size: int
-    repeats: int
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-
-
-@dataclass(frozen=True, slots=True)
 class Hardware:
     """Hardware of a result. ``class_`` (``class`` in JSON) groups comparable machines."""
 
-    class_: str
+    class_: str = field(metadata={"json": "class"})
     device: str
     device_memory_bytes: int | None
     cpu: str
@@ -175,8 +163,8 @@ class Robustness:
         return sum(accuracies) / len(accuracies)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+@dataclass(frozen=True, slots=True, repr=False)
+class Result(Displayed):
     """Result of one recipe on one track, trained with several seeds on one machine.
 
     ``components`` is keyed by kind: backbone, optimizer, scheduler, dataset. ``path`` is the file
@@ -198,13 +186,24 @@ class Result:
     seeds: tuple[SeedScore, ...]
     failures: tuple[Failure, ...]
     model: ModelSize | None
-    latency: tuple[Latency, ...]
+    latency: tuple[LatencyRow, ...]
     hardware: Hardware
     libraries: Mapping[str, str]
     predictions: PredictionsFile | None
     robustness: Robustness | None = None
     plugins: Mapping[str, PluginSource] = field(default_factory=dict)
     path: Path | None = field(default=None, compare=False, repr=False)
+
+    def _summary(self) -> dict[str, object]:
+        accuracies = [score.accuracy for score in self.seeds]
+        return {
+            "id": self.id,
+            "track": self.track.name,
+            "recipe": self.recipe.name,
+            "accuracy": round(sum(accuracies) / len(accuracies), 4) if accuracies else None,
+            "seeds": len(self.seeds),
+            "hardware": self.hardware.class_,
+        }
 
     @property
     def foreign(self) -> dict[str, str]:
@@ -219,41 +218,16 @@ class Result:
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return the JSON document: dicts, lists, strings, numbers, booleans and None."""
-        document = {"schema": SCHEMA, **dataclasses.asdict(self)}
-        del document["path"]
-        if not self.plugins:  # older versions of oraclezoo reject the key
-            del document["plugins"]
-        if self.robustness is None:
-            del document["robustness"]
-        else:
-            document["robustness"] = json.loads(json.dumps(document["robustness"]))
-        document["hardware"] = {k.rstrip("_"): v for k, v in document["hardware"].items()}
-        document["recipe"]["content"] = json.loads(json.dumps(document["recipe"]["content"]))
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in document.items()}
+        return {"schema": SCHEMA, **encode(dataclasses.replace(self, path=None))}
 
     @classmethod
     def from_json_dict(cls, document: Mapping[str, Any], path: Path | None = None) -> Self:
         """Create a result from its JSON document. Raises ResultError if it is invalid."""
         validate(document)
-        parts: dict[str, Any] = {k: v for k, v in document.items() if k != "schema"}
-        hardware = {"class_" if k == "class" else k: v for k, v in parts["hardware"].items()}
-        model, predictions = parts["model"], parts["predictions"]
-        robustness = parts.get("robustness")
-        components = {k: ComponentRecord(**v) for k, v in parts["components"].items()}
-        parts |= {
-            "track": Track(**parts["track"]),
-            "recipe": RecipeRecord(**parts["recipe"]),
-            "components": components,
-            "seeds": tuple(SeedScore(**s) for s in parts["seeds"]),
-            "failures": tuple(Failure(**f) for f in parts["failures"]),
-            "model": None if model is None else ModelSize(**model),
-            "latency": tuple(Latency(**row) for row in parts["latency"]),
-            "hardware": Hardware(**hardware),
-            "predictions": None if predictions is None else PredictionsFile(**predictions),
-            "robustness": None if robustness is None else _robustness(robustness),
-            "plugins": {k: PluginSource(**v) for k, v in parts.get("plugins", {}).items()},
-        }
-        return cls(**parts, path=path)
+        try:
+            return dataclasses.replace(decode(cls, document), path=path)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ResultError(f"not a result: {error}") from error
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -283,14 +257,6 @@ class Result:
         path = write_atomically(Path(folder) / f"{self.id}.json", text.encode("ascii"))
         object.__setattr__(self, "path", path)  # the path is not part of the value
         return path
-
-
-def _robustness(part: Mapping[str, Any]) -> Robustness:
-    scores = (
-        CorruptionScores(one["name"], tuple(tuple(row) for row in one["accuracy"]))
-        for one in part["corruptions"]
-    )
-    return Robustness(part["version"], part["seed"], tuple(scores))
 
 
 def make_id(track: str, recipe: str, recipe_hash: str, hardware_class: str) -> str:

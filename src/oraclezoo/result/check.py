@@ -42,8 +42,8 @@ def validate(document: Any) -> None:
     fault = schema_fault(document, SCHEMA, SCHEMA_FILE)
     if fault:
         raise ResultError(fault)
-    for where, what in _disagreements(document):
-        raise ResultError(f"{where}: {what}")
+    for where, problem in _disagreements(document):
+        raise ResultError(f"{where}: {problem}")
 
 
 def schema_fault(document: Any, schema: str, file: Path) -> str:
@@ -144,9 +144,9 @@ def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     budget = CLOSED_EPOCHS * (track["train"] + recipe["refit"] * track["validation"])
     if track["division"] == "closed" and document["examples"] > budget:
         yield "examples", f"the closed division allows {budget} ({CLOSED_EPOCHS} epochs)"
-    beyond = beyond_closed(recipe["content"])
-    if track["division"] == "closed" and beyond:
-        yield "track.division", f"must be open: {beyond}"
+    reason = beyond_closed(recipe["content"])
+    if track["division"] == "closed" and reason:
+        yield "track.division", f"must be open: {reason}"
     for index, one in enumerate(document.get("robustness", {}).get("corruptions", ())):
         if len(one["accuracy"]) != len(seeds):
             yield f"robustness.corruptions[{index}].accuracy", f"must have {len(seeds)} rows"

@@ -69,7 +69,7 @@ class OwnTrack:
         path = folder / FOLDER / f"{self.name}.toml"
         if path.is_file() and type(self).load(path).sha256 != self.sha256:
             raise ResultError(
-                f"{path} has other digests: data that changed need another name in dataset.toml"
+                f"{path} has different digests: changed data needs a new name in dataset.toml"
             )
         return write_atomically(path, tomli_w.dumps(dataclasses.asdict(self)).encode())
 

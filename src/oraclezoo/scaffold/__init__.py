@@ -95,7 +95,8 @@ def _check_name(name: str) -> None:
         )
     if keyword.iskeyword(module) or module in sys.stdlib_module_names:
         raise UsageError(
-            f"'{module}' is a name of Python itself; choose another name, e.g. my-{name}"
+            f"'{module}' is a Python keyword or standard module; choose another name, e.g. "
+            f"my-{name}"
         )
     if PathFinder.find_spec(module) is not None:
         raise UsageError(f"a module '{module}' is already installed; choose another name")

@@ -88,7 +88,7 @@ def compress(
 
     Args:
         model: A model, a run, the folder of either, or a model's name.
-        out: Folder to write the model and ``pareto.svg`` to. An interrupted compression keeps its
+        out: Folder to write the model and ``pareto.svg`` to. An interrupted search keeps its
             state there.
         latency: Target: fraction of the median latency of the model's float ONNX file, in ONNX
             Runtime. Give ``latency``, ``size`` or both.
@@ -105,8 +105,8 @@ def compress(
         batch_size: Batch size of the latency measurement.
         threads: Threads of the latency measurement.
         rounds: Rounds of timing.
-        resume: Continue the unfinished compression in ``out`` without repeating finished trials.
-        overwrite: Replace a model or an unfinished compression in ``out``.
+        resume: Continue the unfinished search in ``out`` without repeating finished trials.
+        overwrite: Replace a model or an unfinished search in ``out``.
         split: Split for the measurements of the last receipt: validation or test.
         track: Data set; by default the model's training data set.
         data_dir: Folder of the data set's files.

@@ -1,4 +1,4 @@
-"""Latency, size and accuracy limits of a compression, and the choice of the best candidate."""
+"""Limits of a compression search (latency, size, accuracy), and selection of the best candidate."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ class Goals:
 
     def lost(self, candidate: Candidate) -> list[Crossed]:
         """Return the accuracy limits that a candidate violates."""
-        lost = []
+        missed = []
         drop, limit = -100 * candidate.difference, 100 * candidate.loss_limit95
         if self.max_drop is not None and drop > self.max_drop + _ROUNDING:
             words = f"accuracy drop {drop:.2f} points above {self.max_drop:g}"
-            lost.append(Crossed("--max-drop", drop, self.max_drop, words))
+            missed.append(Crossed("--max-drop", drop, self.max_drop, words))
         if self.max_limit is not None and limit > self.max_limit + _ROUNDING:
             words = f"95% limit of the drop {limit:.2f} points above {self.max_limit:g}"
-            lost.append(Crossed("--max-limit", limit, self.max_limit, words))
-        return lost
+            missed.append(Crossed("--max-limit", limit, self.max_limit, words))
+        return missed
 
     def crossed(self, candidate: Candidate) -> list[Crossed]:
         """Return all limits that a candidate violates."""
@@ -99,12 +99,12 @@ def best(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate] | Non
     pruned of them is selected, then the fastest, then the smallest: in cross-validation
     (``benchmarks/studies/finetuning.py``), loss grows with the amount of pruning.
     """
-    within = [pair for pair in pairs(trials) if not goals.crossed(pair[1])]
-    lowest = min((candidate for _, candidate in within), key=lambda c: c.loss, default=None)
+    acceptable = [pair for pair in pairs(trials) if not goals.crossed(pair[1])]
+    lowest = min((candidate for _, candidate in acceptable), key=lambda c: c.loss, default=None)
     if lowest is None:
         return None
-    near = [pair for pair in within if pair[1].loss <= lowest.loss + lowest.loss_se]
-    return min(near, key=lambda pair: (-pair[1].macs, pair[1].latency, pair[1].size))
+    equivalent = [pair for pair in acceptable if pair[1].loss <= lowest.loss + lowest.loss_se]
+    return min(equivalent, key=lambda pair: (-pair[1].macs, pair[1].latency, pair[1].size))
 
 
 def nearest(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate]:

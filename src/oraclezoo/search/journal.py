@@ -1,4 +1,4 @@
-"""Journal of a compression: measurements of finished trials, so that none is repeated.
+"""Journal of a compression search: measurements of finished trials, so that none is repeated.
 
 Each line is a JSON object with an ``event``: ``compression`` names the model, ``trial`` lists the
 candidates of a trial, ``failed`` holds the reason why a trial failed, and ``again`` the latency of

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oraclezoo.errors import UsageError
-from oraclezoo.pruning.options import Pruning, check_epochs, tuning_document
+from oraclezoo.pruning.options import Pruning, check_epochs
 from oraclezoo.quantization.options import Int8
 from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.timing import ROUNDS, Setting
@@ -44,7 +44,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Compression:
-    """All options of one compression; see :func:`oraclezoo.compress`.
+    """All options of a compression search; see :func:`oraclezoo.compress`.
 
     ``pruning`` holds the options of every trial except its target. ``measurement`` sets the data
     set and the split of the last receipt, but not the latency measurement, which ``timing`` sets.
@@ -77,7 +77,7 @@ class Compression:
 
     def pruning_document(self) -> dict[str, Any]:
         """Return the options of pruning and fine-tuning under the names that 0.1 used."""
-        return {**self.pruning.selection(), **tuning_document(self.tuning)}
+        return {**self.pruning.selection(), **asdict(self.tuning)}
 
     def int8_document(self) -> dict[str, Any]:
         """Return the options of quantization under the names that 0.1 used."""

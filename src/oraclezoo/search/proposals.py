@@ -34,30 +34,32 @@ def next_share(trials: Sequence[Trial], goals: Goals) -> float | None:
     if not trials:
         return 1.0
     failed = [trial.asked for trial in trials if not trial.candidates]
-    done = [trial for trial in trials if trial.candidates]
-    done.sort(key=lambda trial: (trial.reached, trial.asked), reverse=True)
-    if not done or (len(failed) >= FAILURES and len(done) == 1):
+    completed = [trial for trial in trials if trial.candidates]
+    completed.sort(key=lambda trial: (trial.reached, trial.asked), reverse=True)
+    if not completed or (len(failed) >= FAILURES and len(completed) == 1):
         return None
     floor = max([FLOOR, *failed])
-    proposals = [*_brackets(done, goals, floor, bool(failed))] or [*_gaps(done, goals, floor)]
+    proposals = [*_brackets(completed, goals, floor, bool(failed))] or [
+        *_gaps(completed, goals, floor)
+    ]
     return round(max(proposals)[1], 3) if proposals else None
 
 
 def _brackets(
-    done: Sequence[Trial], goals: Goals, floor: float, impossible: bool
+    completed: Sequence[Trial], goals: Goals, floor: float, impossible: bool
 ) -> Iterator[Proposal]:
     """Yield the next bisection step for each precision whose threshold is not known yet.
 
     ``impossible`` is true if ``floor`` is a fraction that a trial could not reach, rather than the
     smallest one allowed.
     """
-    choice = best(done, goals)
+    choice = best(completed, goals)
     enough = 0.0 if choice is None else choice[0].reached
-    precisions = {candidate.precision for trial in done for candidate in trial.candidates}
+    precisions = {candidate.precision for trial in completed for candidate in trial.candidates}
     for precision in sorted(precisions):
         rows = [
             (trial, candidate)
-            for trial in done
+            for trial in completed
             if (candidate := _of_precision(trial, precision)) is not None
         ]
         meets = [not goals.missed(candidate) for _, candidate in rows]
@@ -79,9 +81,9 @@ def _brackets(
             yield (not hopeless, share), share
 
 
-def _gaps(done: Sequence[Trial], goals: Goals, floor: float) -> Iterator[Proposal]:
+def _gaps(completed: Sequence[Trial], goals: Goals, floor: float) -> Iterator[Proposal]:
     """Yield the midpoints of the gaps below the largest fraction that meets the targets."""
-    useful = [trial for trial in done if any(not goals.missed(c) for c in trial.candidates)]
+    useful = [trial for trial in completed if any(not goals.missed(c) for c in trial.candidates)]
     for trial, below in zip_longest(useful, useful[1:]):
         bottom = floor if below is None else max(floor, below.asked)
         width = trial.reached - bottom

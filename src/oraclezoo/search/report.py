@@ -1,4 +1,4 @@
-"""Report of a compression: its candidates as text, as a table, as JSON and as a figure."""
+"""Report of a compression search: its candidates as text, as a table, as JSON and as a figure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """Trials of a compression and the selected candidate, or None if none meets all limits."""
+    """Trials of a search and the selected candidate, or None if none meets all limits."""
 
     chain: Chain
     trials: tuple[Trial, ...]
@@ -59,7 +59,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class CompressionReport:
-    """The options and findings of a compression, for its receipt."""
+    """The options and findings of a compression search, for its receipt."""
 
     options: Compression
     selected: Candidate
@@ -149,12 +149,12 @@ def failure(summary: Summary, unprunable: str | None) -> str:
 
 def notes(summary: Summary, split: str, unprunable: str | None) -> Iterator[str]:
     """Yield the notes of the summary receipt."""
-    within = sum(not summary.goals.crossed(candidate) for _, candidate in pairs(summary.trials))
+    acceptable = sum(not summary.goals.crossed(candidate) for _, candidate in pairs(summary.trials))
     if unprunable:
         yield f"not pruned: {unprunable}"
-    if split == "validation" and within > 1:
+    if split == "validation" and acceptable > 1:
         yield (
-            f"the best of {within} candidates within the bounds, selected on these images: its "
+            f"the best of {acceptable} candidates within the bounds, selected on these images: its "
             "figures are slightly optimistic; --split test gives unbiased ones"
         )
     for trial in summary.trials:

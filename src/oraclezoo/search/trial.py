@@ -1,4 +1,4 @@
-"""One trial of a compression: prune to a given fraction, export, quantize, and measure."""
+"""One trial of a compression search: prune to a given fraction, export, quantize, and measure."""
 
 from __future__ import annotations
 

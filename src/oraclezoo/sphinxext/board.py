@@ -85,10 +85,10 @@ def outdated(
 def visit_html(translator: HTML5Translator, node: leaderboard) -> None:
     """Write the HTML with links relative to this page."""
     builder = translator.builder
-    here = builder.get_target_uri(builder.current_docname)
+    page = builder.get_target_uri(builder.current_docname)
     html = re.sub(
         rf'(?<=href="){FOLDER}/([^"]+)',
-        lambda match: relative_uri(here, match[0]),
+        lambda match: relative_uri(page, match[0]),
         node["html"],
     )
     translator.body.append(html)

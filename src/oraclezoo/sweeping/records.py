@@ -36,13 +36,13 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for what, value, known in (
+        for name, value, known in (
             ("sampler", self.sampler, SAMPLERS),
             ("pruner", self.pruner, PRUNERS),
             ("metric", self.metric, METRICS),
         ):
             if value not in known:
-                raise UsageError(f"unknown {what} '{value}'{nearest(value, known)}")
+                raise UsageError(f"unknown {name} '{value}'{nearest(value, known)}")
         if self.trials is not None and self.trials < 1:
             raise UsageError(f"trials is {self.trials}; it must be at least 1")
         if self.seeds < 1:

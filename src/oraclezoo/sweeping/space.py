@@ -117,7 +117,7 @@ def read_space(
     """
     if not entries:
         raise UsageError("no key to vary; pass at least one, e.g. -p optimizer.lr=log:0.01:1")
-    axes = tuple(_axis(key, given, entries, recipe, registry) for key, given in entries.items())
+    axes = tuple(_axis(key, values, entries, recipe, registry) for key, values in entries.items())
     points = itertools.chain(_corners(axes), _one_by_one(axes))
     for point in itertools.islice(points, CHECKED):
         try:
@@ -154,16 +154,16 @@ def _short(value: Any) -> str:
 
 
 def _axis(
-    key: str, given: object, entries: Mapping[str, object], recipe: Recipe, registry: Registry
+    key: str, values: object, entries: Mapping[str, object], recipe: Recipe, registry: Registry
 ) -> Axis:
     if key in FIXED:
         raise UsageError(f"{key} cannot be varied: {FIXED[key]}")
-    if isinstance(given, (list, tuple)):
-        return _choices(key, list(given))
-    text = str(given).strip()
-    match = _RANGE.fullmatch(text) if isinstance(given, str) else None
+    if isinstance(values, (list, tuple)):
+        return _choices(key, list(values))
+    text = str(values).strip()
+    match = _RANGE.fullmatch(text) if isinstance(values, str) else None
     if key.endswith(".name") or match is None:  # names may contain colons
-        return _choices(key, _values(text) if isinstance(given, str) else [given])
+        return _choices(key, _values(text) if isinstance(values, str) else [values])
     option = _option(key, entries, recipe, registry)
     if option.type not in ("int", "float"):
         raise UsageError(f"{key} has type {option.type}: list its values, e.g. {key}=A,B")

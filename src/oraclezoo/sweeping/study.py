@@ -137,8 +137,8 @@ class Study:
         if len(values) < FEWEST or len(set(values)) < 2:
             return None
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-        found = optuna.importance.get_param_importances(self._study, evaluator=evaluator)
-        shares = {axis.key: float(found.get(axis.key, 0.0)) for axis in self.axes}
+        importances = optuna.importance.get_param_importances(self._study, evaluator=evaluator)
+        shares = {axis.key: float(importances.get(axis.key, 0.0)) for axis in self.axes}
         order = sorted(shares, key=lambda key: -shares[key])
         return Importance(
             "fANOVA over a random forest, by Optuna", {key: shares[key] for key in order}

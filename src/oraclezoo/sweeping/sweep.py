@@ -53,12 +53,12 @@ class Sweep:
     @property
     def ranked(self) -> list[Trial]:
         """Finished trials, best first; ties are broken by the other metric."""
-        done = [trial for trial in self.trials if trial.status == "done"]
+        completed = [trial for trial in self.trials if trial.status == "done"]
         keys: dict[str, Callable[[Trial], tuple[float, float]]] = {
             "accuracy": lambda trial: (-trial.accuracy, trial.loss),
             "loss": lambda trial: (trial.loss, -trial.accuracy),
         }
-        return sorted(done, key=keys[self.metric])
+        return sorted(completed, key=keys[self.metric])
 
     @property
     def best(self) -> Trial | None:
@@ -97,31 +97,34 @@ def sweep(
 ) -> Sweep:
     """Train a recipe at many points of a space and write the best recipe to ``best.toml``.
 
-    A call with the same ``out`` and settings resumes the sweep; more ``trials`` extend it. Needs
-    the extra ``[sweep]``.
+    A call with the same ``out`` and settings resumes the sweep; more ``trials`` extend it. A trial
+    that diverges, runs out of memory or cannot be built has status ``failed``, and the sweep
+    continues. Requires the ``[sweep]`` extra.
 
     Args:
-        recipe: a recipe, its name or its file.
-        space: keys with lists of values or texts such as ``"log:0.01:1"`` (docs/sweeps.md).
-        sampler: random, grid, tpe or gp.
-        pruner: none, median, halving or hyperband.
-        trials: number of trials; by default the full grid, or 20.
-        timeout_s: seconds after which no further step is started.
-        seeds: number of training runs of each trial, with seeds 0, 1, ....
-        folds: number of folds for cross-validation on the training and validation images, fold
+        recipe: A recipe, its name or its file.
+        space: Keys with lists of values or texts such as ``"log:0.01:1"`` (docs/sweeps.md).
+        sampler: ``"random"``, ``"grid"``, ``"tpe"`` or ``"gp"``.
+        pruner: ``"none"``, ``"median"``, ``"halving"`` or ``"hyperband"``.
+        trials: Number of trials; by default the full grid, or 20.
+        timeout_s: Seconds after which no further step is started.
+        seeds: Number of training runs of each trial, with seeds 0, 1, ....
+        folds: Number of folds for cross-validation on the training and validation images, fold
             ``k`` with the seeds ``k``, ``k + folds``, ...; 0 evaluates on the validation images.
-        metric: accuracy or loss.
-        seed: seed of the sampler.
-        out: folder of the sweep; by default ``sweeps/<recipe's name>``.
-        keep_runs: keep the run folders of all trials.
+        metric: ``"accuracy"`` or ``"loss"``.
+        seed: Seed of the sampler.
+        out: Folder of the sweep; by default ``sweeps/<recipe's name>``.
+        keep_runs: Keep the run folders of all trials.
 
     Raises:
-        UsageError, DataError, ResultError: if settings, data or a journal are invalid.
-        OracleZooError: if Optuna is not installed.
-        InterruptedRunError: if a stop was requested.
+        UsageError, DataError, ResultError: If settings, data or a journal are invalid.
+        OracleZooError: If Optuna is not installed.
+        InterruptedRunError: If a stop was requested.
 
-    A trial that diverges, runs out of memory or cannot be built has status ``failed``, and the
-    sweep continues.
+    Example:
+        >>> space = {"optimizer.lr": "log:0.02:1"}
+        >>> oz.sweep("quick", space, trials=10).ranked[0].accuracy  # doctest: +SKIP
+        0.91
     """
     ends = None if timeout_s is None else time.monotonic() + timeout_s
     settings = Settings(sampler, pruner, metric, trials, seeds, folds, seed)

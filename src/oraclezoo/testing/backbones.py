@@ -114,16 +114,16 @@ def gradient(subject: Subject) -> None:
 def determinism(subject: Subject) -> None:
     """The seed of torch's global generator determines the initial weights."""
     net, size = _fresh(subject)
-    again, _ = _fresh(subject)
+    second, _ = _fresh(subject)
     for (name, one), other in zip(
-        net.state_dict().items(), again.state_dict().values(), strict=True
+        net.state_dict().items(), second.state_dict().values(), strict=True
     ):
         if not torch.equal(one, other):
             fail(f"the same seed gives different weights: {name} differs")
     other_seed = _module(subject.create(seed=1, **_shape(size)))
     pairs = zip(net.parameters(), other_seed.parameters(), strict=True)
     if all(torch.equal(one, other) for one, other in pairs):
-        fail("another seed gives the same weights; draw them from torch's global generator")
+        fail("a different seed gives the same weights; draw them from torch's global generator")
 
 
 def state(subject: Subject) -> None:
@@ -147,14 +147,14 @@ def initialize(subject: Subject) -> None:
         skip("it does not declare data_init")
     if not callable(method):
         fail("it declares data_init but has no method initialize")
-    again, _ = _fresh(subject)
+    second, _ = _fresh(subject)
     images = _images(64, size)
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    for each in (net, again):
+    for each in (net, second):
         torch.manual_seed(0)
         each.initialize(images)  # type: ignore[operator]  # checked above
     after = net.state_dict()
-    if not all(map(torch.equal, after.values(), again.state_dict().values())):
+    if not all(map(torch.equal, after.values(), second.state_dict().values())):
         fail("initialize gives different weights for the same images")
     if all(torch.equal(before[name], value) for name, value in after.items()):
         fail("initialize changes nothing; declare data_init = False")
@@ -181,9 +181,9 @@ def prunable(subject: Subject) -> str | None:
     images = _images(2, size)
     with torch.no_grad():
         logits = _logits(net.eval(), images, where="pruned: ")
-        again = plan.Plan.from_json(pruning_plan.to_json()).apply(_fresh(subject)[0])
-        again.load_state_dict(net.state_dict())
-        if not torch.equal(again.eval()(images), logits):
+        rebuilt = plan.Plan.from_json(pruning_plan.to_json()).apply(_fresh(subject)[0])
+        rebuilt.load_state_dict(net.state_dict())
+        if not torch.equal(rebuilt.eval()(images), logits):
             fail("the pruned model rebuilt from its plan gives different logits")
     return f"{before:,} parameters to {after:,}"
 
@@ -262,9 +262,9 @@ def _logits(net: nn.Module, images: Tensor, *, classes: int = CLASSES, where: st
     return logits
 
 
-def _near(logits: Tensor, expected: Tensor, how: str) -> None:
+def _near(logits: Tensor, expected: Tensor, context: str) -> None:
     if logits.shape != expected.shape:
-        fail(f"{how} logits are {tuple(logits.shape)}, not {tuple(expected.shape)}")
+        fail(f"{context} logits are {tuple(logits.shape)}, not {tuple(expected.shape)}")
     difference = float((logits - expected).abs().max())
     if difference > TOLERANCE * max(1.0, float(expected.abs().max())):
-        fail(f"{how} logits differ by {difference:.1e}")
+        fail(f"{context} logits differ by {difference:.1e}")

@@ -52,7 +52,7 @@ def complete(subject: Subject) -> None:
     declared = {name: subject.facts.get(name) for name in SPLITS}
     counts = {name: count for name, count in declared.items() if isinstance(count, int)}
     if not counts:
-        skip("its facts declare no image counts")
+        skip("its spec declares no image counts")
     dataset = _opened(subject)
     for name, count in counts.items():
         actual = len(dataset.split(name).images)
@@ -81,9 +81,9 @@ def disjoint(subject: Subject) -> str:
 
 def repeatable(subject: Subject) -> None:
     """A second instance has the same images and labels in the same order."""
-    first, again = _opened(subject), subject.create(data_dir=subject.data_dir)
+    first, second = _opened(subject), subject.create(data_dir=subject.data_dir)
     for name in SPLITS:
-        one, other = first.split(name), again.split(name)
+        one, other = first.split(name), second.split(name)
         if not np.array_equal(one.labels, other.labels):
             fail(f"a second instance has different {name} labels")
         if not np.array_equal(np.asarray(one.images), np.asarray(other.images)):
@@ -94,13 +94,13 @@ def access(subject: Subject) -> None:
     """Images support indexing by an integer, a slice and an index array."""
     for name in SPLITS:
         images = _opened(subject).split(name).images
-        whole = np.asarray(images)
-        order = np.arange(len(whole) - 1, -1, -2, dtype=np.int64)
-        for what, key in (("an integer", -1), ("a slice", slice(1, 4)), ("an array", order)):
-            if not np.array_equal(np.asarray(images[key]), whole[key]):
-                fail(f"{name} images indexed by {what} are wrong")
-        if sum(1 for _ in images) != len(whole):
-            fail(f"iterating over the {name} images does not yield {len(whole)} images")
+        array = np.asarray(images)
+        order = np.arange(len(array) - 1, -1, -2, dtype=np.int64)
+        for index, key in (("an integer", -1), ("a slice", slice(1, 4)), ("an array", order)):
+            if not np.array_equal(np.asarray(images[key]), array[key]):
+                fail(f"{name} images indexed by {index} are wrong")
+        if sum(1 for _ in images) != len(array):
+            fail(f"iterating over the {name} images does not yield {len(array)} images")
 
 
 def description(subject: Subject) -> None:
@@ -118,7 +118,7 @@ def description(subject: Subject) -> None:
             fail(f"{flag} is {getattr(dataset, flag)!r}, not a bool")
     fixed = subject.facts.get("train") is not None  # otherwise it depends on the user's folder
     if fixed and subject.facts.get("synthetic", dataset.synthetic) != dataset.synthetic:
-        fail(f"its attribute synthetic is {dataset.synthetic}, which contradicts its facts")
+        fail(f"its attribute synthetic is {dataset.synthetic}, which contradicts its spec")
     digests = dataset.sha256
     if not isinstance(digests, Mapping) or not digests:
         fail("sha256 is empty after all splits are read; results identify data by it")

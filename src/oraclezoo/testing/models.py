@@ -26,18 +26,18 @@ def archive(subject: Subject) -> str:
 
 def card(subject: Subject) -> str:
     """The card is valid and fits the input and the classes of the model."""
-    found = Card.load(_folder(subject))
-    return f"{len(found.classes)} classes, {found.input.image_size} pixels"
+    model_card = Card.load(_folder(subject))
+    return f"{len(model_card.classes)} classes, {model_card.input.image_size} pixels"
 
 
 def prediction(subject: Subject) -> str:
     """Predictions of two images are probabilities over its classes, from each of its files."""
     folder = _folder(subject)
-    found, forms = Card.load(folder), []
-    size, classes = found.input.image_size, len(found.classes)
+    model_card, forms = Card.load(folder), []
+    size, classes = model_card.input.image_size, len(model_card.classes)
     images = np.zeros((2, size, size), np.uint8)
     images[1, 4:-4, 4:-4] = 255
-    if found.onnx:
+    if model_card.onnx:
         _check(Predictor(folder).predict(images).probabilities, classes, "ONNX")
         forms.append("ONNX")
     if (folder / WEIGHTS).is_file():
@@ -59,11 +59,11 @@ def is_remote(facts: Mapping[str, Any]) -> bool:
     return isinstance(url, str) and not url.startswith("file:")
 
 
-def _check(found: npt.NDArray[np.float32], classes: int, where: str) -> None:
-    if found.shape != (2, classes):
-        fail(f"{where}: probabilities are {found.shape}, not {(2, classes)}")
-    if not np.isfinite(found).all() or not np.allclose(found.sum(1), 1, atol=1e-3):
-        fail(f"{where}: probabilities are not finite or do not sum to 1")
+def _check(probabilities: npt.NDArray[np.float32], classes: int, runtime: str) -> None:
+    if probabilities.shape != (2, classes):
+        fail(f"{runtime}: probabilities are {probabilities.shape}, not {(2, classes)}")
+    if not np.isfinite(probabilities).all() or not np.allclose(probabilities.sum(1), 1, atol=1e-3):
+        fail(f"{runtime}: probabilities are not finite or do not sum to 1")
 
 
 def _folder(subject: Subject) -> Path:

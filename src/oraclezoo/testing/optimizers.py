@@ -29,8 +29,8 @@ def parameters(subject: Subject) -> None:
     for name, p in net.named_parameters():
         count = members.count(id(p))
         if count != int(p.requires_grad):
-            what = "trainable" if p.requires_grad else "frozen"
-            fail(f"{what} parameter {name} is in {count} groups")
+            role = "trainable" if p.requires_grad else "frozen"
+            fail(f"{role} parameter {name} is in {count} groups")
     if not all("lr" in group for group in optimizer.param_groups):
         fail("a parameter group has no 'lr'")
     _train(subject, net, optimizer, 2 * STEPS)
@@ -83,7 +83,7 @@ def determinism(subject: Subject) -> None:
     for net in nets:
         torch.manual_seed(0)
         _train(subject, net, _build(subject, net), STEPS)
-    _same(nets, "two identical trainings give different weights")
+    _same(nets, "two identical training runs give different weights")
 
 
 def options(subject: Subject) -> str:
@@ -248,7 +248,7 @@ def _train(
             optimizer.step()
 
 
-def _same(nets: list[nn.Sequential], what: str) -> None:
+def _same(nets: list[nn.Sequential], context: str) -> None:
     for (name, p), q in zip(nets[0].named_parameters(), nets[1].parameters(), strict=True):
         if not torch.equal(p, q):
-            fail(f"{what}: {name} differs by {float((p - q).abs().max()):.1e}")
+            fail(f"{context}: {name} differs by {float((p - q).abs().max()):.1e}")

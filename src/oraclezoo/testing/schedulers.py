@@ -39,7 +39,7 @@ def bounds(subject: Subject) -> str:
     if high > peak * (1 + 1e-6):
         fail(
             f"the learning rate reaches {high:g} times the optimizer's, but lr_peak is {peak:g}; "
-            "declare the fact lr_peak"
+            "declare it as facts['lr_peak']"
         )
     return f"{low:g} to {high:g} times the optimizer's"
 
@@ -76,7 +76,7 @@ def options(subject: Subject) -> str | None:
 
 def resume(subject: Subject) -> None:
     """Resuming from a checkpoint at any step gives the same learning rates."""
-    whole = _course(subject, 12)
+    expected = _course(subject, 12)
     for cut in (0, 1, 5, 12):
         optimizer = _optimizer()
         scheduler = _build(subject, optimizer, 12)
@@ -87,13 +87,13 @@ def resume(subject: Subject) -> None:
         scheduler = _build(subject, optimizer, 12)
         optimizer.load_state_dict(saved[0])
         scheduler.load_state_dict(saved[1])
-        rates = [*whole[:cut], _rates(optimizer)]
+        rates = [*expected[:cut], _rates(optimizer)]
         for step in range(cut, 12 + EXTRA):
             _step(subject, optimizer, scheduler, step)
             rates.append(_rates(optimizer))
-        if rates != whole:
+        if rates != expected:
             step = next(
-                i for i, pair in enumerate(zip(rates, whole, strict=True)) if len({*pair}) > 1
+                i for i, pair in enumerate(zip(rates, expected, strict=True)) if len({*pair}) > 1
             )
             fail(f"after resuming at step {cut}, the learning rate at step {step} differs")
 
@@ -101,7 +101,7 @@ def resume(subject: Subject) -> None:
 def determinism(subject: Subject) -> None:
     """The schedule is deterministic."""
     if _course(subject, 60) != _course(subject, 60):
-        fail("two identical trainings have different learning rates")
+        fail("two identical training runs have different learning rates")
 
 
 def metric(subject: Subject) -> None:

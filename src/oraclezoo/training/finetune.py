@@ -35,7 +35,7 @@ more accuracy as more channels are pruned.
 
 @dataclass(frozen=True)
 class Tuning:
-    """Settings of fine-tuning.
+    """Settings of fine-tuning. Their names are hashed and stored in receipts.
 
     Attributes:
         epochs: Passes over the training images.
@@ -85,7 +85,7 @@ def recipe_of(source: Model | Run | str | Path, model: Model, registry: Registry
         if recipe.hash == origin.recipe.hash:
             return recipe
     raise UsageError(
-        "the model's card does not say which recipe it was trained with: give the folder of its "
+        "the model's card does not say which recipe it was trained with: pass the folder of its "
         "run, a recipe for fine-tuning (--recipe), or no epochs (--epochs 0)"
     )
 

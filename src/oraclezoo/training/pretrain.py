@@ -48,6 +48,7 @@ def pretrain(
     recipe, settings, data = prepared.recipe, prepared.recipe.pretrain, prepared.data
     changes = {
         "data.track": settings.track,
+        "data.lock": "",
         "data.refit": False,
         "budget.epochs": settings.epochs,
         "pretrain.epochs": 0,

@@ -9,10 +9,10 @@ from itertools import groupby
 from pathlib import Path
 
 from oraclezoo.artifacts.run import Run, folder_name, occupied
-from oraclezoo.engine import together
+from oraclezoo.engine import stacked
 from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.records import Epoch, TrainerOptions
-from oraclezoo.engine.together import CannotStackError, Together
+from oraclezoo.engine.stacked import CannotStackError, StackedTrainer
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import DivergedError, ResultError
 from oraclezoo.plugins.blame import blaming
@@ -86,10 +86,10 @@ def train(
     settings = replace(execution, compile="off", deterministic=False)
     prepared = prepare(resolved, registry, settings)
     trial = [_trainer(prepared, seed, out) for seed in seeds[:2]]
-    together.check(trial)
-    size = stack_size or together.fitting(trial[0])
+    stacked.check(trial)
+    size = stack_size or stacked.fitting(trial[0])
     del trial  # their folders do not exist yet
-    done: list[Run] = []
+    runs: list[Run] = []
     with ExitStack() as locks:
         for seed in seeds:
             locks.enter_context(occupied(out / folder_name(resolved, seed)))
@@ -103,8 +103,8 @@ def train(
             ]
             for _, group in groupby(sorted(sessions, key=_step), key=_step):
                 with blaming(registry):
-                    done += _fit(list(group), callbacks)
-    return sorted(done, key=lambda run: list(seeds).index(run.record.provenance.seed))
+                    runs += _fit(list(group), callbacks)
+    return sorted(runs, key=lambda run: list(seeds).index(run.record.provenance.seed))
 
 
 def _step(session: Session) -> int:
@@ -161,7 +161,7 @@ def _fit(group: list[Session], callbacks: SeedCallbacks) -> list[Run]:
     prepared = group[0].prepared
     facts = prepared.registry.get("optimizer", prepared.recipe.optimizer.name).spec.facts
     with recording_failure(running.values()):
-        stack = Together(
+        stack = StackedTrainer(
             [session.trainer for session in group], separable=bool(facts.get("separable"))
         )
         stack.fit(on_epoch=on_epoch, on_diverged=on_diverged, should_stop=callbacks.should_stop)

@@ -87,7 +87,8 @@ class Tracking:
         for name, options in self._waiting.items():
             start = {"run_name": run.folder.name, "folder": run.folder, "config": dict(config)}
             caller = self._running[name] = _Caller(name)
-            begin = partial(self.registry.create, "tracker", name, **start, **options)
+            arguments: dict[str, Any] = {**start, **options}
+            begin: Callable[[], Any] = partial(self.registry.create, "tracker", name, **arguments)
             self._call(name, "begin", partial(caller.begin, begin), PATIENCE_S)
         self._waiting = {}
         self._all("take the recipe", lambda t: t.artifact(run.folder / "recipe.toml"), PATIENCE_S)
@@ -122,11 +123,11 @@ class Tracking:
             return
         self._all("take the model", lambda tracker: tracker.artifact(folder), LAST_PATIENCE_S)
 
-    def _all(self, what: str, call: Callable[[Tracker], None], patience_s: float) -> None:
+    def _all(self, action: str, call: Callable[[Tracker], None], patience_s: float) -> None:
         for name, caller in list(self._running.items()):
-            self._call(name, what, partial(caller.give, call), patience_s)
+            self._call(name, action, partial(caller.give, call), patience_s)
 
-    def _call(self, name: str, what: str, call: Callable[[], None], patience_s: float) -> None:
+    def _call(self, name: str, action: str, call: Callable[[], None], patience_s: float) -> None:
         caller = self._running[name]
         devices = [self._system.device] if self._system.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
@@ -134,7 +135,7 @@ class Tracking:
         if failure:
             del self._running[name]
             caller.close()
-            self.say(f"tracker {name} failed to {what}: {failure}; training continues without it")
+            self.say(f"tracker {name} failed to {action}: {failure}; training continues without it")
 
 
 class _Caller:
@@ -183,11 +184,11 @@ def settings(run: Run) -> dict[str, Any]:
     """Return recipe, components and hardware of a run as a flat mapping for trackers."""
     record = run.record.to_json()
     recipe = run.recipe.to_dict()
-    named = {f"recipe.{key}": recipe.pop(key) for key in ("name", "summary")}
+    labels = {f"recipe.{key}": recipe.pop(key) for key in ("name", "summary")}
     copied = ("seed", "oraclezoo", "compile", "deterministic", "train_images", "validation_images")
     return {
         **dict(_flat("", recipe)),
-        **named,
+        **labels,
         "recipe.hash": record["recipe"]["hash"],
         **{key: record[key] for key in copied},
         **{

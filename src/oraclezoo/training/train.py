@@ -148,38 +148,28 @@ def train_resolved(
     wanted(execution.compile, execution.torch_device(), 0)
     execution.stream_limit()
     if destination.resume and destination.overwrite:
-        raise UsageError("--resume and --overwrite are mutually exclusive; give one of them")
-    with occupied(destination.run(recipe, seed).folder):
-        return _train(recipe, seed, registry, execution, destination, callbacks)
-
-
-def _train(
-    recipe: Recipe,
-    seed: int,
-    registry: Registry,
-    execution: Execution,
-    destination: Destination,
-    callbacks: Callbacks,
-) -> Run:
-    """Train in a locked folder."""
+        raise UsageError("--resume and --overwrite are mutually exclusive; pass one of them")
     run = destination.run(recipe, seed)
-    exists = (run.folder / "run.json").is_file()
-    if exists and not (destination.resume or destination.overwrite):
-        raise UsageError(
-            f"{run.folder} holds a run: --resume continues it, --overwrite trains again"
-        )
-    prepared = prepare(recipe, registry, execution, callbacks.progress)
-    if exists and destination.resume:
-        check_resumable(run, prepared.provenance(seed))
-        if run.record.status == "done":
-            run.check()
-            if destination.profile:
-                raise UsageError(f"{run.folder} is finished and cannot be profiled; {OVERWRITE}")
-            return run
-    with deterministically(execution.deterministic), blaming(registry):
-        session = begin(prepared, seed, destination, callbacks)
-        fit(session, callbacks)
-        return session.finish()
+    with occupied(run.folder):
+        exists = (run.folder / "run.json").is_file()
+        if exists and not (destination.resume or destination.overwrite):
+            raise UsageError(
+                f"{run.folder} holds a run: --resume continues it, --overwrite trains again"
+            )
+        prepared = prepare(recipe, registry, execution, callbacks.progress)
+        if exists and destination.resume:
+            check_resumable(run, prepared.provenance(seed))
+            if run.record.status == "done":
+                run.check()
+                if destination.profile:
+                    raise UsageError(
+                        f"{run.folder} is finished and cannot be profiled; {OVERWRITE}"
+                    )
+                return run
+        with deterministically(execution.deterministic), blaming(registry):
+            session = begin(prepared, seed, destination, callbacks)
+            fit(session, callbacks)
+            return session.finish()
 
 
 def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Callbacks) -> Session:

@@ -196,6 +196,6 @@ def test_a_prepared_image_is_what_prepare_gives(scans: Path, tmp_path: Path) -> 
     """Training and prediction share the preprocessing."""
     convert(scans, "--out", tmp_path / "out", "--jobs", 1, "--validation", 0)
     dataset = idx(data_dir=tmp_path / "out")
-    held = {image.tobytes() for image in dataset.split("test").images}
-    ours = {prepare(path, 28, smoothing=0.0).gray.tobytes() for path in scans.rglob("*.*")}
-    assert held <= ours
+    contents = {image.tobytes() for image in dataset.split("test").images}
+    prepared = {prepare(path, 28, smoothing=0.0).gray.tobytes() for path in scans.rglob("*.*")}
+    assert contents <= prepared

@@ -29,7 +29,7 @@ def test_characters_of_ones_own_become_a_track(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(MINE)
     out = tmp_path / "out"
     few = ["--train", "20", "--validation", "5", "--test", "5"]
-    made = CliRunner().invoke(
+    result = CliRunner().invoke(
         cli,
         [
             "data",
@@ -42,8 +42,8 @@ def test_characters_of_ones_own_become_a_track(tmp_path: Path) -> None:
             "--json",
         ],
     )
-    assert made.exit_code == 0, made.output
-    data = json.loads(made.stdout)["data"]
+    assert result.exit_code == 0, result.output
+    data = json.loads(result.stdout)["data"]
     assert data["classes"] == ["bar", "dash"]
     assert data["per_class"] == {"train": 20, "validation": 5, "test": 5}
     sheet = tmp_path / "sheet.png"

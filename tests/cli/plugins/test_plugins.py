@@ -123,9 +123,9 @@ def test_the_doctor_finds_a_target_that_is_not_there(site: Any) -> None:
     result = run("doctor", "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["data"]["healthy"] is False
-    gone, typo = [p for p in problems(result) if p["level"] == "error"]
-    assert "zoo-x:gone" in gone["what"]
-    assert "no module named 'zoo_nowhere'" in gone["why"]
+    absent, typo = [p for p in problems(result) if p["level"] == "error"]
+    assert "zoo-x:gone" in absent["what"]
+    assert "no module named 'zoo_nowhere'" in absent["why"]
     assert f"'{module}' defines no 'Nett'; did you mean 'Net'?" in typo["why"]
     assert "pip install -U zoo-x" in typo["fix"]
     assert "zoo-x" in {line.split()[0] for line in run().stdout.splitlines()}
@@ -210,5 +210,5 @@ def test_the_doctor_knows_names_that_differ_by_case_only(site: Any) -> None:
 def test_the_doctor_names_a_plugin_that_changes_the_process(site: Any) -> None:
     """A warning; what it changes is undone."""
     site.add("zoo-x", "import sys\nsys.setrecursionlimit(50_000)")
-    found = [p["why"] for p in problems(run("doctor", "--json"))]
-    assert any("changes the recursion limit" in why for why in found)
+    reasons = [p["why"] for p in problems(run("doctor", "--json"))]
+    assert any("changes the recursion limit" in why for why in reasons)

@@ -73,7 +73,7 @@ def test_isomorphic_layers_are_ranked_among_themselves() -> None:
     groups = groups_of("vit")
     scores = [torch.full((group.size,), 1.0 + group.size) for group in groups.groups]
     choice = choose(groups.groups, scores, 0.5, scope="isomorphic", round_to=8)
-    parts = {group.name: len(gone) for group, gone in zip(groups.groups, choice, strict=True)}
+    parts = {group.name: len(removed) for group, removed in zip(groups.groups, choice, strict=True)}
     assert parts["blocks.0.mlp.fc1"] + parts["blocks.1.mlp.fc1"] > 600
     assert parts["blocks.0.attn.qkv"] + parts["blocks.1.attn.qkv"] > 40
     assert parts["blocks.1.mlp.fc2"] > 70

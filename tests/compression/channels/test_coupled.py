@@ -31,7 +31,7 @@ def test_a_cut_net_still_classifies(key: str) -> None:
     cut, groups = net(key), groups_of(key)
     before = sum(parameter.numel() for parameter in cut.parameters())
     plan = make(cut, places(groups.groups, random_choice(groups.groups)), {})
-    assert plan.gone
+    assert plan.removed
     logits = cut(torch.randn(2, 1, 28, 28))
     assert logits.shape == (2, 10)
     assert torch.isfinite(logits).all()
@@ -41,23 +41,23 @@ def test_a_cut_net_still_classifies(key: str) -> None:
 @pytest.mark.parametrize("key", [key for key in NETS if key not in ("vit", "grouped")])
 def test_the_same_channels_cut_by_torch_pruning_leave_the_same_net(key: str) -> None:
     """Tensors and logits are bit-identical."""
-    ours, theirs, groups = net(key), net(key), groups_of(key)
+    own, reference, groups = net(key), net(key), groups_of(key)
     choice = random_choice(groups.groups)
-    make(ours, places(groups.groups, choice), {})
-    theirs.requires_grad_(True)
-    graph = torch_pruning.DependencyGraph().build_dependency(theirs, IMAGE, verbose=False)
-    names = dict(theirs.named_modules())
+    make(own, places(groups.groups, choice), {})
+    reference.requires_grad_(True)
+    graph = torch_pruning.DependencyGraph().build_dependency(reference, IMAGE, verbose=False)
+    names = dict(reference.named_modules())
     for group, channels in zip(groups.groups, choice, strict=True):
         layer = names[group.name]
         pruner = graph.get_pruner_of_module(layer)
         graph.get_pruning_group(layer, pruner.prune_out_channels, list(channels)).prune()
-    state = theirs.state_dict()
-    assert {k: v.shape for k, v in ours.state_dict().items()} == {
+    state = reference.state_dict()
+    assert {k: v.shape for k, v in own.state_dict().items()} == {
         k: v.shape for k, v in state.items()
     }
-    assert all(torch.equal(value, state[k]) for k, value in ours.state_dict().items())
+    assert all(torch.equal(value, state[k]) for k, value in own.state_dict().items())
     images = torch.randn(2, 1, 28, 28)
-    assert torch.equal(ours(images), theirs(images))
+    assert torch.equal(own(images), reference(images))
 
 
 @pytest.mark.parametrize("key", CONVOLUTIONAL)
@@ -65,14 +65,14 @@ def test_channels_that_nobody_listens_to_can_go_without_a_trace(key: str) -> Non
     """Channels whose outgoing weights are zero do not affect the logits."""
     whole, groups = net(key), groups_of(key)
     choice = random_choice(groups.groups)
-    gone = places(groups.groups, choice)
+    removed = places(groups.groups, choice)
     tensors = dict(whole.named_parameters())
     readers = {cut.place for group in groups.groups for cut in group.cuts if cut.kind == "in"}
     with torch.no_grad():
         for name, dim in readers:
-            tensors[name].index_fill_(dim, torch.tensor(sorted(gone[name, dim])).long(), 0.0)
+            tensors[name].index_fill_(dim, torch.tensor(sorted(removed[name, dim])).long(), 0.0)
     cut = copy.deepcopy(whole)
-    make(cut, gone, {})
+    make(cut, removed, {})
     images = torch.randn(4, 1, 28, 28)
     assert torch.allclose(cut(images), whole(images), rtol=1e-4, atol=1e-4)
 

@@ -39,10 +39,10 @@ def test_another_process_makes_the_same_images() -> None:
         f"x, y = generate({counts}, 11);"
         "print(hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest())"
     )
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
-    assert told.stdout.strip() == digest(*generate(counts, 11))
+    assert completed.stdout.strip() == digest(*generate(counts, 11))
 
 
 def test_seeds_and_versions_give_different_images(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,10 +112,10 @@ def test_every_image_has_ink_on_a_ground(
     spread = images.astype(float).std((1, 2))
     assert spread.min() > 5
     for label in range(CLASSES):
-        mine = images[labels == label]
-        top = np.percentile(mine.reshape(len(mine), -1), 97, axis=1)
+        own = images[labels == label]
+        top = np.percentile(own.reshape(len(own), -1), 97, axis=1)
         assert np.median(top) > 140
-        assert 20 < mine.mean() < 130
+        assert 20 < own.mean() < 130
     assert len({image.tobytes() for image in images}) == len(images)
 
 
@@ -156,8 +156,8 @@ def test_a_linear_classifier_tells_the_classes_apart(
 
     a, b = features(images), features(fresh)
     weights = np.linalg.solve(a.T @ a + 100 * np.eye(a.shape[1]), a.T @ np.eye(CLASSES)[labels])
-    found = (b @ weights).argmax(1)
-    assert (found == truth).mean() > 0.3
+    actual = (b @ weights).argmax(1)
+    assert (actual == truth).mean() > 0.3
     shuffled = np.random.default_rng(0).permutation(labels)
     weights = np.linalg.solve(a.T @ a + 100 * np.eye(a.shape[1]), a.T @ np.eye(CLASSES)[shuffled])
     assert ((b @ weights).argmax(1) == truth).mean() < 0.25
@@ -211,9 +211,9 @@ def test_all_forms_are_drawn() -> None:
     """Each form is drawn about as often as its share says."""
     known = arranged(oracle())
     labels = np.repeat(np.arange(CLASSES), 2000)
-    drawn = draw._choose(Draws(0, "choose"), known, labels)
-    assert np.array_equal(known.label[drawn], labels)
-    seen = np.bincount(drawn, minlength=len(known.label)) / 2000
+    drawing = draw._choose(Draws(0, "choose"), known, labels)
+    assert np.array_equal(known.label[drawing], labels)
+    seen = np.bincount(drawing, minlength=len(known.label)) / 2000
     np.testing.assert_allclose(seen, known.share, atol=0.05)
 
 

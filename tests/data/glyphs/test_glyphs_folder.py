@@ -124,8 +124,8 @@ def test_killed_at_any_moment_it_is_whole_or_absent(tmp_path: Path, kills: int) 
         names = [path.name for path in out.iterdir()] if out.exists() else []
         if names:
             assert len(names) == 8, names
-            found = content(out)
-            expected = expected or found
-            assert found == expected
+            actual = content(out)
+            expected = expected or actual
+            assert actual == expected
     assert len(list((tmp_path / "out0").iterdir())) == 8
     assert not list(tmp_path.glob(".out0.making"))

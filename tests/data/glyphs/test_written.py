@@ -163,10 +163,10 @@ def test_a_folder_of_svg_files_is_a_data_set(tmp_path: Path) -> None:
             place = tmp_path / name / f"{number}.svg"
             place.parent.mkdir(exist_ok=True)
             place.write_text(f'<svg xmlns="http://www.w3.org/2000/svg"><path d="{path}"/></svg>')
-    found = read(tmp_path)
-    assert [(each.name, len(each.forms)) for each in found] == [("a", 2), ("b", 2)]
+    actual = read(tmp_path)
+    assert [(each.name, len(each.forms)) for each in actual] == [("a", 2), ("b", 2)]
     (tmp_path / "empty").mkdir()
-    assert read(tmp_path) == found
+    assert read(tmp_path) == actual
     with pytest.raises(DataError, match="no SVG file"):
         read(tmp_path / "empty")
 

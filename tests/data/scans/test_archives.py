@@ -243,8 +243,8 @@ def test_damaged_archives_are_read_or_refused(
         warnings.simplefilter("ignore")
         try:
             files = source.listing().files
-            for _, found in source.contents(files):
-                assert isinstance(found, (bytes, str))
+            for _, actual in source.contents(files):
+                assert isinstance(actual, (bytes, str))
         except DataError as error:
             seen = str(error)
         else:
@@ -312,10 +312,10 @@ def test_an_archive_that_changes_meanwhile_is_an_error(
     original = module.Tar.listing
 
     def listing(self: module.Tar) -> object:
-        found = original(self)
+        actual = original(self)
         shutil.rmtree(upstream / "train")
         tar(upstream, path)
-        return found
+        return actual
 
     monkeypatch.setattr(module.Tar, "listing", listing)
     with pytest.raises(DataError, match="changed while being read"):

@@ -51,15 +51,15 @@ def test_a_converted_folder_is_a_data_set(pool: Path, tmp_path: Path) -> None:
     dataset = build_registry().create("dataset", "idx", data_dir=tmp_path / "out")
     assert dataset.classes == ("ma", "ri", "yu")
     assert not dataset.flip_keeps_label
-    found = splits(tmp_path / "out")
+    actual = splits(tmp_path / "out")
     expected = {
         prepare(path, 28, smoothing=0.0).gray.tobytes(): label
         for label, name in enumerate(dataset.classes)
         for path in (pool / name).iterdir()
     }
-    assert found["train"] | found["validation"] | found["test"] == expected
-    assert sum(map(len, found.values())) == len(expected) == report.usable == 120
-    assert {name: report.count(name) for name in found} == {k: len(v) for k, v in found.items()}
+    assert actual["train"] | actual["validation"] | actual["test"] == expected
+    assert sum(map(len, actual.values())) == len(expected) == report.usable == 120
+    assert {name: report.count(name) for name in actual} == {k: len(v) for k, v in actual.items()}
     assert by_image_hash(dataset.split("validation").images).all()  # as track oracle-mnist
     assert not by_image_hash(dataset.split("train").images).any()
     assert (report.prepared, report.reused, report.rejected) == (120, 0, ())
@@ -74,11 +74,11 @@ def test_the_order_is_by_class_and_number(pool: Path, tmp_path: Path) -> None:
     convert(pool, tmp_path / "out", Settings(validation_percent=0))
     dataset = idx(data_dir=tmp_path / "out")
     labels = np.concatenate([dataset.split(s).labels for s in ("train", "validation")])
-    held = {i.tobytes() for i in dataset.split("test").images}
-    assert len(labels) + len(held) == 120
+    contents = {i.tobytes() for i in dataset.split("test").images}
+    assert len(labels) + len(contents) == 120
     files = sorted((pool / "ma").iterdir(), key=lambda path: int(path.stem))
     prepared = [prepare(path, 28, smoothing=0.0).gray.tobytes() for path in files]
-    expected = [image for image in prepared if image not in held]
+    expected = [image for image in prepared if image not in contents]
     ours = [i.tobytes() for i in _training_file(tmp_path / "out")[: len(expected)]]
     assert ours == expected
 
@@ -163,8 +163,8 @@ def test_folders_for_sides_are_kept_to(pool: Path, tmp_path: Path) -> None:
     assert report.split_folders == ("train", "test")
     assert report.count("test") == 30
     assert report.settings.test_percent == 0
-    found = splits(tmp_path / "out")
-    assert found["validation"].keys() <= splits_of_pool(pool, tmp_path)["validation"].keys()
+    actual = splits(tmp_path / "out")
+    assert actual["validation"].keys() <= splits_of_pool(pool, tmp_path)["validation"].keys()
     with pytest.raises(UsageError, match="has a test folder; omit --test"):
         convert(source, tmp_path / "out", Settings(test_percent=20))
     (source / "train").rename(source / "Training")

@@ -37,15 +37,15 @@ def digests(folder: Path) -> dict[str, str]:
 
 def children(pid: int) -> set[int]:
     """Return the descendants of a process, where the system reports them."""
-    found: set[int] = set()
+    actual: set[int] = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(path.read_text().rpartition(")")[2].split()[1])
         except OSError:  # it has ended meanwhile
             continue
         if parent == pid:
-            found |= {int(path.parent.name)} | children(int(path.parent.name))
-    return found
+            actual |= {int(path.parent.name)} | children(int(path.parent.name))
+    return actual
 
 
 def is_running(pid: int) -> bool:

@@ -27,7 +27,7 @@ from oraclezoo.result import Failure
 
 MakeEntry = Callable[..., Entry]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-CHROMIUM = next((found for name in NAMES if (found := shutil.which(name))), None)
+CHROMIUM = next((actual for name in NAMES if (actual := shutil.which(name))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 NUMERIC = ("number", "rank", "ties", "accuracy", "latency", "size", "training", "parameters")
 

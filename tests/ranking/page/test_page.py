@@ -190,9 +190,9 @@ def test_a_plot_of_one_point_or_of_equal_ones_is_drawn(entries: list[Entry]) -> 
     """The axes have a length, and 100% accuracy has a position."""
     for table in (leaderboard(entries[4:]), leaderboard(entries[:1])):
         plotted = points(table.rows, "train_s")
-        drawn = chart.scatter(plotted, "train_s", images=table.test)
-        assert "nan" not in drawn
-        assert "inf" not in drawn
+        drawing = chart.scatter(plotted, "train_s", images=table.test)
+        assert "nan" not in drawing
+        assert "inf" not in drawing
 
 
 def test_bars_keep_the_order_of_accuracies() -> None:

@@ -84,9 +84,9 @@ def test_the_schema_is_valid_and_refuses_unknown_keys(result: Path) -> None:
 
 def test_the_verdict_must_follow_from_the_figures(result: Path) -> None:
     """A record whose verdict contradicts its figures is invalid."""
-    with pytest.raises(ResultError, match="its figures give 'within spread'"):
+    with pytest.raises(ResultError, match="its figures imply 'within spread'"):
         record(result, verdict="same").save(result.parent / FOLDER)
-    with pytest.raises(ResultError, match="its figures give 'differs'"):
+    with pytest.raises(ResultError, match="its figures imply 'differs'"):
         record(result, difference=-0.1).save(result.parent / FOLDER)
 
 

@@ -107,7 +107,7 @@ def test_invented_predictions_of_the_right_accuracy_differ(hard: npt.NDArray[np.
     assert abs(numbers.difference) < 0.02
     assert numbers.answers_p == pytest.approx(1 / 126)
     assert verdict(numbers)[0] == "differs"
-    assert "differ more than trainings" in " ".join(verdict(numbers)[1])
+    assert "differ more than training runs" in " ".join(verdict(numbers)[1])
 
 
 def test_the_limit_is_a_prediction_limit() -> None:

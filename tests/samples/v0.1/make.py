@@ -193,8 +193,8 @@ def hash_of(recipe: str) -> str:
     """A recipe's hash, as the command line shows it."""
     words = [sys.executable, "-m", "oraclezoo", "recipe", "show", recipe, "--json"]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
-    found: str = json.loads(done.stdout)["data"]["hash"]
-    return found
+    digest: str = json.loads(done.stdout)["data"]["hash"]
+    return digest
 
 
 def note_what_is_expected(run: oz.Run) -> None:
@@ -204,10 +204,10 @@ def note_what_is_expected(run: oz.Run) -> None:
     models = {"finished": run.model(), **{name: oz.load(name) for name in folders}}
     predictions = {}
     for name, model in models.items():
-        found = model.predict(images[:12])
+        actual = model.predict(images[:12])
         predictions[name] = {
-            "labels": found.labels.tolist(),
-            "probabilities": [[round(float(p), 7) for p in row] for row in found.probabilities],
+            "labels": actual.labels.tolist(),
+            "probabilities": [[round(float(p), 7) for p in row] for row in actual.probabilities],
         }
     table = oz.leaderboard(
         [oz.Result.load(path) for path in sorted(Path("results").glob("*.json"))]

@@ -207,8 +207,8 @@ def test_bilinear_pooling_sees_products_of_channels_and_no_places() -> None:
 def test_the_depth_of_a_net_is_what_its_name_says(name: str, layers: int) -> None:
     """He counts convolutions but for shortcuts, and the classifier; the wide net's authors count
     all convolutions."""
-    found = [n for n, m in built(name).named_modules() if isinstance(m, nn.Conv2d)]
-    counted = [n for n in found if name.startswith("wrn") or "shortcut" not in n]
+    convolutions = [n for n, m in built(name).named_modules() if isinstance(m, nn.Conv2d)]
+    counted = [n for n in convolutions if name.startswith("wrn") or "shortcut" not in n]
     assert len(counted) + (not name.startswith("wrn")) == layers
 
 

@@ -123,14 +123,14 @@ def test_the_sgd_part_is_torchs_nesterov_sgd() -> None:
     """Biases and head move as under torch.optim.SGD(nesterov=True)."""
     torch.manual_seed(0)
     start = torch.randn(5)
-    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
-    one = muon([("bias", ours)], sgd_lr=0.3, sgd_momentum=0.8, weight_decay=0.1)
-    two = torch.optim.SGD([theirs], lr=0.3, momentum=0.8, nesterov=True)
+    own, reference = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    one = muon([("bias", own)], sgd_lr=0.3, sgd_momentum=0.8, weight_decay=0.1)
+    two = torch.optim.SGD([reference], lr=0.3, momentum=0.8, nesterov=True)
     for _ in range(5):
-        ours.grad = theirs.grad = torch.randn(5)
+        own.grad = reference.grad = torch.randn(5)
         one.step()
         two.step()
-    assert torch.allclose(ours, theirs, atol=1e-6)
+    assert torch.allclose(own, reference, atol=1e-6)
 
 
 def test_weight_decay_is_decoupled_and_spares_one_dimension() -> None:

@@ -144,15 +144,15 @@ def test_biases_and_norms_are_decayed_only_when_asked(spec: Spec, decay_norms: b
     model = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
     model.register_parameter("bias", nn.Parameter(torch.ones(2, 2)))
     options = {"weight_decay": 0.25, "decay_norms": decay_norms}
-    found = dict(model.named_parameters())
+    parameters = dict(model.named_parameters())
     optimizer = build(spec, model, **options)
     decay = {
         id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]
     }
-    assert decay[id(found["0.weight"])] == 0.25
+    assert decay[id(parameters["0.weight"])] == 0.25
     for name in ("0.bias", "1.weight", "1.bias", "bias"):
         expected = 0.25 if decay_norms or (name == "bias" and spec.name == "muon") else 0.0
-        assert decay[id(found[name])] == expected, name
+        assert decay[id(parameters[name])] == expected, name
 
 
 @PER_SPEC

@@ -30,9 +30,11 @@ def optimizer_of(lrs: tuple[float, ...] = LRS) -> torch.optim.SGD:
 def build(
     spec: Spec, optimizer: torch.optim.Optimizer, total_steps: int, **options: object
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    made = spec.load()(optimizer, total_steps=total_steps, steps_per_epoch=5, **spec.fill(options))
-    assert isinstance(made, torch.optim.lr_scheduler.LRScheduler)
-    return made
+    scheduler = spec.load()(
+        optimizer, total_steps=total_steps, steps_per_epoch=5, **spec.fill(options)
+    )
+    assert isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler)
+    return scheduler
 
 
 def advance(spec: Spec, scheduler: torch.optim.lr_scheduler.LRScheduler, step: int) -> None:

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
     from rich.console import Console
 
     from oraclezoo.plugins.registry import Registry
@@ -150,3 +151,38 @@ def complete_names(
         return [name for name in names if name.startswith(incomplete)]
 
     return complete
+
+
+def complete_recipes(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete bundled recipes, recipes of bundled suites after a slash, and files."""
+    from click.shell_completion import CompletionItem
+
+    from oraclezoo.recipe import shipped
+    from oraclezoo.recipe.suite import Suite
+    from oraclezoo.recipe.suite import shipped as suites
+
+    suite, slash, _ = incomplete.partition("/")
+    names = shipped()
+    if slash and suite in suites():
+        names = [name for name in Suite.load(suite).recipes if "/" in name]
+    items = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return [*items, CompletionItem(incomplete, type="file")]
+
+
+def complete_suites(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the names of bundled suites."""
+    from oraclezoo.recipe.suite import shipped
+
+    return [name for name in shipped() if name.startswith(incomplete)]
+
+
+def complete_models(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete names of models, and folders."""
+    from click.shell_completion import CompletionItem
+
+    names = complete_names("model")(ctx, parameter, incomplete)
+    return [*map(CompletionItem, names), CompletionItem(incomplete, type="dir")]

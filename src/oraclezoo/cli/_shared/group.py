@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -23,12 +24,28 @@ RENAMED_OPTIONS = {
 """Options of version 0.1 and their current names, for error messages."""
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Commands that ``--help`` lists together, and an example of one of them."""
+
+    title: str
+    commands: tuple[str, ...]
+    example: str
+
+
 class LazyGroup(click.Group):
     """Group of commands declared as name -> (``"module:attribute"``, help line)."""
 
-    def __init__(self, *args: Any, targets: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        targets: Mapping[str, tuple[str, str]],
+        sections: Sequence[Section] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.targets = targets
+        self.sections = sections
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the command names in declaration order."""
@@ -64,9 +81,14 @@ class LazyGroup(click.Group):
             ) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self.targets.items()])
+        """Write the tables of commands without importing any."""
+        width = max(map(len, self.targets))  # aligns the tables of all sections
+        for section in self.sections or (Section("Commands", tuple(self.targets), ""),):
+            rows = [(name.ljust(width), self.targets[name][1]) for name in section.commands]
+            with formatter.section(click.style(section.title, bold=True)):
+                formatter.write_dl(rows)
+                if section.example:
+                    formatter.write_text(click.style(f"$ {section.example}", dim=True))
 
     def main(
         self,
@@ -152,9 +174,22 @@ def _usage_text(error: click.UsageError) -> str:
         current = RENAMED_OPTIONS.get(error.option_name)
         if current in options:
             return f"No such option '{error.option_name}'. Use '{current}'."
+        if "-s" in options and (keys := recipe_keys(error.option_name)):
+            return f"No such option '{error.option_name}'. Use {' or '.join(keys)}."
     elif "unexpected extra argument" in text and "--out" in options:
         return f"{text}. Choose the output with '--out'."
     return text
+
+
+def recipe_keys(option: str) -> list[str]:
+    """Return ``-s`` options with the recipe keys that an unknown option resembles, best first.
+
+    Args:
+        option: Name of the option, such as ``--epoch``.
+    """
+    from oraclezoo.recipe.near import near_keys
+
+    return [f"'-s {key}=...'" for key in near_keys(option.lstrip("-").replace("-", "_"))]
 
 
 def _report_usage(error: click.UsageError) -> int:

@@ -69,6 +69,7 @@ def track(function: F) -> F:
         "--track",
         envvar="ORACLEZOO_TRACK",
         metavar="NAME",
+        shell_complete=complete_names("dataset"),
         help="Replace the recipe's track (data set with a fixed split); see 'oraclezoo data list'.",
     )(function)
 
@@ -184,7 +185,7 @@ def engine(function: F) -> F:
         type=click.Choice(["auto", "on", "off"]),
         default="auto",
         show_default=True,
-        help="Use torch.compile; auto enables it on CUDA for long enough trainings.",
+        help="Use torch.compile; auto enables it for long runs on CUDA.",
     )(function)
 
 
@@ -234,7 +235,7 @@ def overrides(assigned: tuple[str, ...], track: str | None = None) -> dict[str, 
     own = parse_assignments(assigned)
     if track is not None and own.get("data.track", track) != track:
         raise UsageError(
-            f"data.track is given twice: {own['data.track']} by -s, {track} by --track or "
+            f"data.track is set twice: {own['data.track']} by -s, {track} by --track or "
             "$ORACLEZOO_TRACK"
         )
     changes = {**from_environment(os.environ), **own}

@@ -113,22 +113,22 @@ def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
     from oraclezoo.jobs import Failed, Message
 
     def report(state: Progress) -> None:
-        who = state.recipe if state.seed is None else f"{state.recipe} seed {state.seed}"
+        job = state.recipe if state.seed is None else f"{state.recipe} seed {state.seed}"
         text = state.event
         match state.detail:
             case Scores(accuracy):
-                how = " (reused: same recipe, data and code)" if state.event == "kept" else ""
-                lines.say(f"{who}: test {100 * accuracy:.1f}%{how}")
+                note = " (reused: same recipe, data and code)" if state.event == "kept" else ""
+                lines.say(f"{job}: test {100 * accuracy:.1f}%{note}")
             case Failed(reason, message):
-                why = f"failed ({reason}): {message}"
-                lines.say(f"{who}: {why}; its output is in journal.jsonl of the runs folder")
+                failure = f"failed ({reason}): {message}"
+                lines.say(f"{job}: {failure}; its output is in journal.jsonl of the runs folder")
             case Message(words):
-                lines.say(f"{who}: {words}")
+                lines.say(f"{job}: {words}")
             case Epoch():
                 text = epoch_text(state.detail)
         if state.event == "message":
             return
         lines.total = state.total
-        lines.update(state.done, f"{who} {text}")
+        lines.update(state.done, f"{job} {text}")
 
     return report

@@ -57,7 +57,7 @@ def pruning(function: F) -> F:
             type=click.FloatRange(min=0, min_open=True),
             default=1.0,
             show_default=True,
-            help="Factor on the recipe's learning rates in fine-tuning; they decay linearly.",
+            help="Multiplier for the recipe's learning rates in fine-tuning; they decay linearly.",
         ),
         click.option(
             "--distill",

@@ -1,4 +1,4 @@
-"""``oraclezoo data``: list, download, generate, convert and inspect data sets."""
+"""``oraclezoo data``: list, download, generate, convert, lock and inspect data sets."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ COMMANDS = {
     ),
     "corrupt": ("oraclezoo.cli.data.corrupt:command", "Write a contact sheet of corrupted images."),
     "glyphs": ("oraclezoo.cli.data.glyphs:command", "Generate a synthetic data set."),
+    "lock": ("oraclezoo.cli.data.lock:command", "Write a lock file with digests and counts."),
+    "push": ("oraclezoo.cli.data.push:command", "Upload the files of a lock."),
+    "pull": ("oraclezoo.cli.data.pull:command", "Download the files of a lock, verified."),
     "convert": ("oraclezoo.cli.data.convert:command", "Convert scanned images to IDX files."),
 }
 """Import target and help line of each command."""
@@ -24,4 +27,4 @@ COMMANDS = {
 
 @click.group("data", cls=LazyGroup, targets=COMMANDS)
 def command() -> None:
-    """List, download, generate, convert and inspect data sets."""
+    """List, download, generate, convert, lock and inspect data sets."""

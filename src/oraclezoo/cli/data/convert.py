@@ -70,7 +70,7 @@ _SHOWN = 10
     default=0.0,
     show_default=True,
     metavar="PERCENT",
-    help="Maximum share of rejected files; exit with status 3 above it.",
+    help="Maximum percentage of rejected files; exit with status 3 above it.",
 )
 @click.option(
     "--overwrite", is_flag=True, help="Convert every file again, including those converted earlier."
@@ -93,13 +93,13 @@ def command(
     """Convert scanned images in SOURCE to IDX files, for --track idx.
 
     SOURCE is a folder or a tar or zip archive with one folder of images per class, or with train/
-    and test/ (and validation/) that contain such folders. Images have any size, color
-    mode and polarity, and any format that 'oraclezoo predict' reads.
+    and test/ (and optionally validation/) that contain such folders. Images may have any size,
+    color mode and polarity, and any format that 'oraclezoo predict' reads.
 
     After an interruption, run the same command again to resume; files that were added later are
     converted, the others reused. Unusable files are skipped and listed in report.json. Exit status
-    3 if their share exceeds --allow-rejected (the other files are written); 1 if a class has no
-    training image left (nothing is written).
+    3 if the percentage of rejected files exceeds --allow-rejected (the other files are written); 1
+    if a class has no training image left (nothing is written).
     """
     from pathlib import Path
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from oraclezoo.cli._shared import options
@@ -47,7 +49,7 @@ def command(
     from oraclezoo.storage import replacing
 
     place = Path(data_dir) if data_dir else None
-    dataset = app.registry.create("dataset", track, data_dir=place, progress=say)
+    dataset: Any = app.registry.create("dataset", track, data_dir=place, progress=say)
     part = dataset.split(split)
     if name is None:
         sheet = overview(part.images, part.labels, seed=seed)

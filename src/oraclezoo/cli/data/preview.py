@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from oraclezoo.cli._shared import options
@@ -59,7 +61,7 @@ def command(
         "progress": say,
         "stream_above": _STREAM_ABOVE_BYTES,
     }
-    dataset = app.registry.create("dataset", track, **arguments)
+    dataset: Any = app.registry.create("dataset", track, **arguments)
     part = dataset.split(split)
     if beside is None:
         sheet = contact_sheet(

@@ -72,14 +72,14 @@ def diagnose(registry: Registry) -> list[Problem]:
 def _failed(registry: Registry) -> Iterator[Problem]:
     """Yield quarantined and disabled plugins, and warnings about working ones."""
     for plugin in registry.plugins:
-        what = f"{plugin.name} ({plugin.distribution} {plugin.version}, {plugin.value})"
+        subject = f"{plugin.name} ({plugin.distribution} {plugin.version}, {plugin.value})"
         if plugin.status == "quarantined":
-            what = f"quarantined: {what}"
-            yield Problem("error", what, plugin.reason, plugin.fix, plugin.traceback)
+            subject = f"quarantined: {subject}"
+            yield Problem("error", subject, plugin.reason, plugin.fix, plugin.traceback)
         elif plugin.status == "disabled":
-            yield Problem("note", f"disabled: {what}", plugin.reason, plugin.fix)
-        for why, fix in plugin.notes:
-            yield Problem("warning", what, why, fix)
+            yield Problem("note", f"disabled: {subject}", plugin.reason, plugin.fix)
+        for reason, fix in plugin.notes:
+            yield Problem("warning", subject, reason, fix)
 
 
 def _targets(registry: Registry) -> Iterator[Problem]:
@@ -87,12 +87,12 @@ def _targets(registry: Registry) -> Iterator[Problem]:
     from oraclezoo.plugins.targets import missing
 
     for entry in registry:
-        why = "" if entry.builtin else missing(entry.spec.target)
-        if why:
+        reason = "" if entry.builtin else missing(entry.spec.target)
+        if reason:
             yield Problem(
                 "error",
                 f"{entry.spec.kind} '{entry.qualified}' ({entry.distribution} {entry.version})",
-                f"its target is '{entry.spec.target}', but {why}",
+                f"its target is '{entry.spec.target}', but {reason}",
                 f"update it (pip install -U {entry.distribution}); its author must correct the "
                 f"target of {entry.spec.kind} '{entry.spec.name}'",
             )
@@ -101,14 +101,14 @@ def _targets(registry: Registry) -> Iterator[Problem]:
 def _clashes(registry: Registry) -> Iterator[Problem]:
     """Yield names that several distributions use."""
     for first, *rest in registry.clashes():
-        what = f"{first.spec.kind} '{first.spec.name}'"
+        subject = f"{first.spec.kind} '{first.spec.name}'"
         names = ", ".join(entry.qualified for entry in rest)
         if first.builtin:
-            why = f"{names} has the name of a built-in component"
-            yield Problem("note", what, why, f"use {names} to select it")
+            reason = f"{names} has the name of a built-in component"
+            yield Problem("note", subject, reason, f"use {names} to select it")
         else:
-            why = f"several distributions provide it: {first.qualified}, {names}"
-            yield Problem("warning", what, why, "use the qualified name")
+            reason = f"several distributions provide it: {first.qualified}, {names}"
+            yield Problem("warning", subject, reason, "use the qualified name")
     for alike in registry.lookalikes():
         listed = ", ".join(entry.qualified for entry in alike)
         yield Problem(

@@ -31,7 +31,7 @@ class Plan:
     the layers after it, and ``versions`` the versions of the libraries that made the plan.
     """
 
-    gone: Mapping[Place, tuple[int, ...]]
+    removed: Mapping[Place, tuple[int, ...]]
     sizes: Mapping[Place, int]
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Plan:
                     f"the pruning plan does not match the model: dimension {dim} of {name} is "
                     f"{length}, the plan expects {size}"
                 )
-        attributes = _cut(module, self.gone)
+        attributes = _cut(module, self.removed)
         for name in {**attributes, **self.attributes}:
             if attributes.get(name) != self.attributes.get(name):
                 raise ResultError(
@@ -87,17 +87,17 @@ class Plan:
 
     def then(self, later: Plan) -> Plan:
         """Combine this plan with a ``later`` one, made for the network after this pruning."""
-        gone, sizes = dict(self.gone), {**later.sizes, **self.sizes}
-        for place, indices in later.gone.items():
-            before = set(self.gone.get(place, ()))
+        removed, sizes = dict(self.removed), {**later.sizes, **self.sizes}
+        for place, indices in later.removed.items():
+            before = set(self.removed.get(place, ()))
             remaining = [index for index in range(sizes[place]) if index not in before]
-            gone[place] = tuple(sorted(before | {remaining[index] for index in indices}))
+            removed[place] = tuple(sorted(before | {remaining[index] for index in indices}))
         attributes = {**self.attributes, **later.attributes}
-        return Plan(gone, sizes, attributes, later.versions)
+        return Plan(removed, sizes, attributes, later.versions)
 
     def _by_indices(self) -> dict[tuple[tuple[int, ...], int], list[Place]]:
         places: dict[tuple[tuple[int, ...], int], list[Place]] = {}
-        for place, indices in self.gone.items():
+        for place, indices in self.removed.items():
             places.setdefault((indices, self.sizes[place]), []).append(place)
         return places
 
@@ -117,10 +117,10 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
     return dict(module.named_parameters()) | dict(module.named_buffers())
 
 
-def _cut(module: nn.Module, gone: Mapping[Place, tuple[int, ...]]) -> dict[str, dict[str, Any]]:
+def _cut(module: nn.Module, removed: Mapping[Place, tuple[int, ...]]) -> dict[str, dict[str, Any]]:
     """Remove the channels, and return the new attributes of the layers by name."""
     tensors, kept = _tensors(module), dict[str, dict[int, list[int]]]()
-    for (name, dim), indices in gone.items():
+    for (name, dim), indices in removed.items():
         without = set(indices)
         remaining = [index for index in range(tensors[name].shape[dim]) if index not in without]
         kept.setdefault(name, {})[dim] = remaining
@@ -150,8 +150,8 @@ def _replace(module: nn.Module, name: str, value: Tensor) -> None:
 def _update_layers(module: nn.Module, touched: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Update the attributes of layers and attention modules to the sizes of their tensors."""
     for name, layer in module.named_modules():
-        within = any(f"{name}.{part}" in touched for part in ("qkv", "proj"))
-        values = _attention(layer) if within else _sizes(layer) if name in touched else {}
+        is_attention = any(f"{name}.{part}" in touched for part in ("qkv", "proj"))
+        values = _attention(layer) if is_attention else _sizes(layer) if name in touched else {}
         for key, value in values.items():
             setattr(layer, key, tuple(value) if isinstance(value, list) else value)
         if values:
@@ -193,7 +193,7 @@ def _attention(layer: nn.Module) -> dict[str, Any]:
 def _read(document: Any) -> dict[str, Any]:
     if document["schema"] != SCHEMA:
         raise ValueError(f"schema is {document['schema']!r}, expected {SCHEMA!r}")
-    gone: dict[Place, tuple[int, ...]] = {}
+    removed: dict[Place, tuple[int, ...]] = {}
     sizes: dict[Place, int] = {}
     for cut in document["cuts"]:
         indices, of = tuple(cut["gone"]), cut["of"]
@@ -205,9 +205,9 @@ def _read(document: Any) -> dict[str, Any]:
                 f"a cut must list some, not all, of its {of} channels in ascending order"
             )
         for name, dim in cut["tensors"]:
-            if type(name) is not str or type(dim) is not int or dim < 0 or (name, dim) in gone:
+            if type(name) is not str or type(dim) is not int or dim < 0 or (name, dim) in removed:
                 raise ValueError(f"invalid or repeated tensor {name!r}, dimension {dim!r}")
-            gone[name, dim], sizes[name, dim] = indices, of
+            removed[name, dim], sizes[name, dim] = indices, of
     attributes = {str(key): dict(value) for key, value in document["attributes"].items()}
     versions = {str(key): str(value) for key, value in document["versions"].items()}
-    return {"gone": gone, "sizes": sizes, "attributes": attributes, "versions": versions}
+    return {"removed": removed, "sizes": sizes, "attributes": attributes, "versions": versions}

@@ -40,7 +40,7 @@ def find(
     scope: str,
     round_to: int,
 ) -> Solution:
-    """Find the weakest pruning that brings the cost of a network down to a target.
+    """Find the lowest pruning strength that brings the cost of a network down to a target.
 
     Args:
         module: The network; it is not changed.

@@ -85,7 +85,7 @@ def unround_ends(graph: onnx.GraphProto, names: Iterable[str]) -> None:
         consumers = [end for second in seconds for end in readers.get(second.output[0], [])]
         if not consumers or any(node.op_type != "DequantizeLinear" for node in seconds):
             continue
-        if any(end.name not in outside_names for end in consumers) or not _made_by_layer(
+        if any(end.name not in outside_names for end in consumers) or not _is_from_layer(
             graph, first
         ):
             continue
@@ -98,6 +98,6 @@ def unround_ends(graph: onnx.GraphProto, names: Iterable[str]) -> None:
         graph.node.remove(first)
 
 
-def _made_by_layer(graph: onnx.GraphProto, rounding: onnx.NodeProto) -> bool:
+def _is_from_layer(graph: onnx.GraphProto, rounding: onnx.NodeProto) -> bool:
     maker = next((node for node in graph.node if rounding.input[0] in node.output), None)
     return maker is not None and maker.op_type in WEIGHTED

@@ -24,7 +24,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a quantization.
+    """Limits on int8 quantization.
 
     If the probabilities diverge by more than ``max_divergence`` nats, the most sensitive layers
     stay in float. ``sensitivity`` ``always`` scans the layers in any case, ``off`` keeps none in

@@ -53,10 +53,10 @@ def band_passed(images: npt.NDArray[np.uint8]) -> Floats:
         float32 ``(N, h, w)``, gray levels, with a longer side of at most :data:`EDGE`.
     """
     small = _reduced(images)
-    within = _box(small).astype(np.float32)
-    within = minimum_filter(within, (1, 3, 3), mode="nearest")
-    band = _blurred(small, within, _FINE) - _blurred(small, within, _COARSE)
-    return cast(Floats, band * within)
+    weight = _box(small).astype(np.float32)
+    weight = minimum_filter(weight, (1, 3, 3), mode="nearest")
+    band = _blurred(small, weight, _FINE) - _blurred(small, weight, _COARSE)
+    return cast(Floats, band * weight)
 
 
 def contrast(band: Floats) -> Floats:
@@ -264,7 +264,7 @@ def _box(images: Floats) -> npt.NDArray[np.bool_]:
     return rows[:, :, None] & columns[:, None, :]
 
 
-def _blurred(images: Floats, within: Floats, sigma: float) -> Floats:
-    spread = gaussian_filter(within, (0, sigma, sigma), mode="constant")
-    blurred = gaussian_filter(images * within, (0, sigma, sigma), mode="constant")
+def _blurred(images: Floats, weight: Floats, sigma: float) -> Floats:
+    spread = gaussian_filter(weight, (0, sigma, sigma), mode="constant")
+    blurred = gaussian_filter(images * weight, (0, sigma, sigma), mode="constant")
     return cast(Floats, blurred / np.maximum(spread, 1e-3))

@@ -123,13 +123,13 @@ def statistics_of(pool: Pool) -> Statistics:
 
 
 def _statistics(images: npt.NDArray[np.uint8]) -> tuple[Floats, ...]:
-    within = box(images)
-    area = within.sum((1, 2))
+    in_box = box(images)
+    area = in_box.sum((1, 2))
     pixels = images.shape[1] * images.shape[2]
-    darkest = np.where(within, images, 255).min((1, 2)).astype(np.float64)
+    darkest = np.where(in_box, images, 255).min((1, 2)).astype(np.float64)
     brightest = images.max((1, 2)).astype(np.float64)
     halfway = (darkest + brightest) / 2
-    inked = (within & (images > halfway[:, None, None])).sum((1, 2))
+    inked = (in_box & (images > halfway[:, None, None])).sum((1, 2))
     return (
         images.mean((1, 2)),
         images.std((1, 2)),

@@ -45,7 +45,7 @@ def grain(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover a fraction ``strength`` of the picture with specks, three bright ones to a dark one.
+    """Cover a fraction ``strength`` of the picture with specks, bright and dark at 3:1.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
@@ -56,11 +56,11 @@ def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
         float32 ``(N, H, W)``, not clipped.
     """
     field = texture(draws, size_of(images), max(0.45 * scale_of(images), grain_width(images)))
-    within = box(images)
-    bright = within & (field > ndtri(1 - 0.75 * strength))
-    dark = within & (field < ndtri(0.25 * strength))
+    in_box = box(images)
+    bright = in_box & (field > ndtri(1 - 0.75 * strength))
+    dark = in_box & (field < ndtri(0.25 * strength))
     brightest = images.max((1, 2), keepdims=True)
-    darkest = np.where(within, images, 255).min((1, 2), keepdims=True)
+    darkest = np.where(in_box, images, 255).min((1, 2), keepdims=True)
     return cast(Floats, np.where(bright, brightest, np.where(dark, darkest, images)))
 
 
@@ -92,8 +92,8 @@ def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
     Returns:
         float32 ``(N, H, W)``, not clipped.
     """
-    within = box(images)
-    across, along = box_coordinates(within)
+    in_box = box(images)
+    across, along = box_coordinates(in_box)
     side, tilt, level = draws.uniform(0, 4), draws.uniform(-0.5, 0.5), draws.uniform(225, 255)
     upright = each(side % 2 < 1)
     inward = np.where(upright, across, along)
@@ -101,7 +101,7 @@ def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
     rag = texture(draws, size_of(images), 1.2 * scale_of(images)) * np.float32(0.035)
     slope = each(tilt) * (np.where(upright, along, across) - 0.5) * min(1.0, 3 * strength)
     pixels = 20 * scale_of(images)  # about the extent of a picture: the transition is a pixel wide
-    white = np.clip((strength + slope + rag - inward) * pixels + 0.5, 0, 1) * within
+    white = np.clip((strength + slope + rag - inward) * pixels + 0.5, 0, 1) * in_box
     return _covered(images, level, white.astype(np.float32))
 
 
@@ -130,9 +130,9 @@ def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
     Returns:
         float32 ``(N, H, W)``, not clipped.
     """
-    within = box(images)
-    mean = images.sum((1, 2)) / within.sum((1, 2), dtype=np.float32)
-    return cast(Floats, images + np.float32(strength) * (each(mean) - images) * within)
+    in_box = box(images)
+    mean = images.sum((1, 2)) / in_box.sum((1, 2), dtype=np.float32)
+    return cast(Floats, images + np.float32(strength) * (each(mean) - images) * in_box)
 
 
 def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
@@ -152,10 +152,10 @@ def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
     reach = max(1, round(scale))
     step = np.arange(-reach, reach + 1)
     disk = step[:, None] ** 2 + step**2 <= reach**2
-    within = box(images)
-    eroded = grey_erosion(np.where(within, images, 255), footprint=disk[None], mode="nearest")
+    in_box = box(images)
+    eroded = grey_erosion(np.where(in_box, images, 255), footprint=disk[None], mode="nearest")
     patchy = 1 + 0.5 * texture(draws, size_of(images), 2.0 * scale)
-    share = np.clip(strength * min(1.0, scale) * patchy, 0, 1) * within
+    share = np.clip(strength * min(1.0, scale) * patchy, 0, 1) * in_box
     return cast(Floats, images + share * (eroded - images))
 
 
@@ -204,13 +204,13 @@ def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
     Returns:
         float32 ``(N, H, W)``, not clipped.
     """
-    within = box(images)
-    across, along = box_coordinates(within)
+    in_box = box(images)
+    across, along = box_coordinates(in_box)
     level = draws.uniform(0, 255)
     half = strength * scale_of(images) / 2
-    covered = within.astype(np.float32)
+    covered = in_box.astype(np.float32)
     for coordinate, axis in ((across, 2), (along, 1)):
-        extent = within.any(3 - axis).sum(1).astype(np.float32)
+        extent = in_box.any(3 - axis).sum(1).astype(np.float32)
         distance = np.abs(coordinate - each(draws.uniform(0.25, 0.75))) * each(extent)
         covered = covered * np.clip(half - distance + 0.5, 0, 1)
     return _covered(images, level, covered)

@@ -79,11 +79,11 @@ def between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return after & before
 
 
-def box_coordinates(within: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def box_coordinates(in_box: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return the normalized coordinates of each pixel in its picture.
 
     Args:
-        within: Masks from :func:`box`, bool ``(N, H, W)``.
+        in_box: Masks from :func:`box`, bool ``(N, H, W)``.
 
     Returns:
         Horizontal coordinates float32 ``(N, 1, W)``, from 0 at the left edge to 1 at the right, and
@@ -96,7 +96,7 @@ def box_coordinates(within: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
         center = np.arange(inside.shape[1], dtype=np.float32) + np.float32(0.5)
         return cast(Floats, ((center - first[:, None]) / extent[:, None]).astype(np.float32))
 
-    return shares(_any(within, 1))[:, None, :], shares(_any(within, 2))[:, :, None]
+    return shares(_any(in_box, 1))[:, None, :], shares(_any(in_box, 2))[:, :, None]
 
 
 def grain_width(images: npt.NDArray[np.generic]) -> float:

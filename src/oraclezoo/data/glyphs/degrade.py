@@ -82,10 +82,10 @@ def texture(draws: Draws, sigma: Floats) -> Floats:
     # noise after one pass is scaled up to the full number of levels
     peak = np.maximum(np.abs(noise).max((1, 2), keepdims=True), 1)
     noise = np.rint(noise * (_LEVELS / peak)) @ kernel.transpose(0, 2, 1)
-    whole = np.rint(noise * np.float32(1 / _WEIGHTS)).astype(np.float64)
+    levels = np.rint(noise * np.float32(1 / _WEIGHTS)).astype(np.float64)
     pixels = SIZE * SIZE
-    mean = whole.sum((1, 2)) / pixels  # sums of integers: exact in any order
-    variance = (whole * whole).sum((1, 2)) / pixels - mean * mean
+    mean = levels.sum((1, 2)) / pixels  # sums of integers: exact in any order
+    variance = (levels * levels).sum((1, 2)) / pixels - mean * mean
     gain = 1 / (_WEIGHTS * np.sqrt(np.maximum(variance, 1)))
     scaled: Floats = noise * gain.astype(np.float32)[:, None, None]
     return scaled
@@ -105,8 +105,8 @@ def cover(draws: Draws, count: int, chance: float, wide: bool) -> Floats:
         Opacity 0 to 1, float32 ``(N, SIZE, SIZE)``.
     """
     patch = np.zeros((count, SIZE, SIZE), np.float32)
-    here = np.flatnonzero(draws.happens(chance, count))
-    n = len(here)
+    chosen = np.flatnonzero(draws.happens(chance, count))
+    n = len(chosen)
     step = np.arange(SIZE, dtype=np.float32) - (SIZE - 1) / 2
     # edges are mostly parallel to the sides of the image
     side = np.floor(draws.uniform(0, 4, n))
@@ -118,7 +118,7 @@ def cover(draws: Draws, count: int, chance: float, wide: bool) -> Floats:
     else:
         center = draws.uniform(-10, 10, n, 1, 1)
         depth = draws.uniform(0.7, 2.2, n, 1, 1) - np.abs(across - center)
-    patch[here] = np.clip(depth + 0.5, 0, 1)
+    patch[chosen] = np.clip(depth + 0.5, 0, 1)
     return patch
 
 
@@ -134,10 +134,10 @@ def blots(draws: Draws, count: int, chance: float) -> Floats:
         Opacity 0 to 1, float32 ``(N, SIZE, SIZE)``.
     """
     blot = np.zeros((count, SIZE, SIZE), np.float32)
-    here = np.flatnonzero(draws.happens(chance, count))
-    n = len(here)
+    chosen = np.flatnonzero(draws.happens(chance, count))
+    n = len(chosen)
     hills = texture(draws, draws.uniform(1.3, 3, n))
-    blot[here] = np.clip(hills - draws.uniform(1.6, 3.2, n, 1, 1), 0, 1)
+    blot[chosen] = np.clip(hills - draws.uniform(1.6, 3.2, n, 1, 1), 0, 1)
     return blot
 
 

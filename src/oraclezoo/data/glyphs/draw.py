@@ -165,13 +165,13 @@ def _frame(
     """
     n = len(points)
     share = exp(0.4 + draws.normal(n, 1, 1) * 0.5 + draws.normal(n, 2, 2) * 0.5)
-    cut = draws.happens(0.2, n, 2, 2) * draws.uniform(0, 0.05, n, 2, 2)
-    sides = margin[:, None, None] * share - cut
-    whole = size + (sides[:, 0] + sides[:, 1])
-    scale = SIZE / whole.max(1)
-    box = np.clip(2 * np.rint(whole * scale[:, None] / 2), 8, SIZE)
+    margins = draws.happens(0.2, n, 2, 2) * draws.uniform(0, 0.05, n, 2, 2)
+    sides = margin[:, None, None] * share - margins
+    extent = size + (sides[:, 0] + sides[:, 1])
+    scale = SIZE / extent.max(1)
+    box = np.clip(2 * np.rint(extent * scale[:, None] / 2), 8, SIZE)
     places = (sides[:, :1] + points * size[:, None]) * scale[:, None, None]
-    places += (SIZE - whole * scale[:, None])[:, None] / 2 - 0.5
+    places += (SIZE - extent * scale[:, None])[:, None] / 2 - 0.5
     return places, box, scale
 
 
@@ -202,8 +202,8 @@ def _strays(draws: Draws, sigma: Doubles) -> Doubles:
     force = np.repeat(draws.happens(0.13, n, _STRAYS), _STRAY_SAMPLES, axis=1)
     places = (start + direction * t).reshape(n, -1, 2)
     depth = np.zeros((n, SIZE, SIZE))
-    here = np.flatnonzero(force.any(1))  # a quarter of the images
-    depth[here] = _centre_lines(places[here], sigma[here], force[here])
+    chosen = np.flatnonzero(force.any(1))  # a quarter of the images
+    depth[chosen] = _centre_lines(places[chosen], sigma[chosen], force[chosen])
     return depth
 
 
@@ -231,8 +231,10 @@ def _centre_lines(places: Doubles, sigma: Doubles, force: npt.NDArray[np.floatin
 def _sum_of_squares(places: Doubles, sigma: Doubles, amount: Doubles) -> Doubles:
     """Return the sum (N, SIZE, SIZE) of squared Gaussians around ``places``, times ``amount``."""
     narrow = (np.sqrt(float(EXP_PER_UNIT)) / sigma).astype(np.float32)[:, :, None, None]
-    away = (places.astype(np.float32)[:, :, :, None] - np.arange(SIZE, dtype=np.float32)) * narrow
-    near = exp_steps(away * away)  # (N, S, 2, SIZE), x then y
+    offsets = (
+        places.astype(np.float32)[:, :, :, None] - np.arange(SIZE, dtype=np.float32)
+    ) * narrow
+    near = exp_steps(offsets * offsets)  # (N, S, 2, SIZE), x then y
     ink = np.rint(np.minimum(amount, _INK_LIMIT) * (1 / _INK_STEP))
     down = near[:, :, 1] * ink[:, :, None]
     # integers below 2^14 * 2^14 * 2^16 times a few hundred points: exact in any order

@@ -123,8 +123,8 @@ def _write_splits(
         count = per_class[split]
         progress(split, count * len(characters))
         images, labels = generate([count] * len(characters), 3 * seed + number, characters)
-        for what, array in (("images", images), ("labels", labels.astype(np.uint8))):
-            path = staged / f"{names[f'{role} {what}']}.gz"
+        for content, array in (("images", images), ("labels", labels.astype(np.uint8))):
+            path = staged / f"{names[f'{role} {content}']}.gz"
             write_idx(path, array)
             digests[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return digests

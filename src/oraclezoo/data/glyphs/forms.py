@@ -72,13 +72,13 @@ def oracle() -> tuple[Character, ...]:
     """Return Oracle-MNIST's ten characters: hand-drawn variants, then traced ones, with weights."""
     return tuple(
         replace(
-            drawn,
+            form,
             forms=(
-                *_weighted(drawn.forms, 1 - TRACED_SHARE),
+                *_weighted(form.forms, 1 - TRACED_SHARE),
                 *_weighted(traced.forms, TRACED_SHARE),
             ),
         )
-        for drawn, traced in zip(written.read(ORACLE), written.read(TRACED), strict=True)
+        for form, traced in zip(written.read(ORACLE), written.read(TRACED), strict=True)
     )
 
 
@@ -147,17 +147,17 @@ def _form(form: Form) -> _Arrays:
     neighbor = np.zeros((SAMPLES, NEIGHBORS), np.int64)
     weight = np.zeros((SAMPLES, NEIGHBORS))
     for i, (rows, walk) in enumerate(zip(fine, walks, strict=True)):
-        here = np.flatnonzero(stroke == i)
+        members = np.flatnonzero(stroke == i)
         # includes both ends, so that strokes meet and even a dot has two points
-        walked = np.linspace(0, walk[-1], max(len(here), 2))[: len(here)]
+        walked = np.linspace(0, walk[-1], max(len(members), 2))[: len(members)]
         low = np.clip(np.searchsorted(walk, walked, side="right") - 1, 0, len(rows) - 2)
         length = walk[low + 1] - walk[low]
         part = ((walked - walk[low]) / np.where(length > 0, length, 1.0))[:, None]
         blend = rows[low] * (1 - part) + rows[low + 1] * part
         used = np.argsort(blend == 0, axis=1, kind="stable")[:, :NEIGHBORS]
         owner = np.array([places.index(point) for point in form.strokes[i].points])
-        neighbor[here, : used.shape[1]] = owner[used]
-        weight[here, : used.shape[1]] = np.take_along_axis(blend, used, 1)
+        neighbor[members, : used.shape[1]] = owner[used]
+        weight[members, : used.shape[1]] = np.take_along_axis(blend, used, 1)
     return _Arrays(np.array(places), neighbor, weight, stroke)
 
 

@@ -79,14 +79,14 @@ class Zip:
             for position, info in enumerate(archive.infolist()):
                 if info.is_dir():
                     continue
-                why = ""
+                reason = ""
                 if info.external_attr >> 16 and stat.S_ISLNK(info.external_attr >> 16):
-                    why = _LINK
+                    reason = _LINK
                 elif info.flag_bits & 1:
-                    why = "encrypted"
+                    reason = "encrypted"
                 key = identity("zip", info.filename, info.CRC, info.file_size)
                 name = info.filename.replace("\\", "/")  # some programs write backslashes
-                members.add(name, info.file_size, key, position, why)
+                members.add(name, info.file_size, key, position, reason)
         return members.listing()
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
@@ -123,12 +123,12 @@ class Tar:
             for position, member in enumerate(_read_members(archive, stream)):
                 if member.isdir():
                     continue
-                why = "" if member.isreg() else _LINK
+                reason = "" if member.isreg() else _LINK
                 key = identity(
                     *("tar", status.st_size, status.st_mtime_ns),
                     *(position, member.name.encode("utf-8", "backslashreplace").decode()),
                 )
-                members.add(member.name, member.size, key, position, why)
+                members.add(member.name, member.size, key, position, reason)
             stream.drain()
         return members.listing()
 
@@ -200,7 +200,7 @@ class _Members:
         self._rejected: dict[str, Unused] = {}
         self._ignored: dict[str, Unused] = {}
 
-    def add(self, path: str, size_bytes: int, key: str, position: int, why: str) -> None:
+    def add(self, path: str, size_bytes: int, key: str, position: int, reason: str) -> None:
         """Add a member; ``why`` is the reason to reject it, "" if there is none."""
         pure = PurePosixPath(path)
         if is_hidden(path) and ".." not in pure.parts:
@@ -212,11 +212,11 @@ class _Members:
             self._ignored[name] = Unused(name, NOT_AN_IMAGE)
             return
         if pure.is_absolute() or ".." in pure.parts:
-            why = _OUTSIDE
+            reason = _OUTSIDE
         elif size_bytes > MAX_FILE_BYTES:
-            why = why or TOO_LARGE
-        if why:
-            self._rejected[name] = Unused(name, why)
+            reason = reason or TOO_LARGE
+        if reason:
+            self._rejected[name] = Unused(name, reason)
         else:
             self._files[name] = ScanFile(name, key, position)
 

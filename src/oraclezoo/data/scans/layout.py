@@ -38,7 +38,7 @@ class Scan:
     Attributes:
         file: The file.
         path: Its path below the folder in which the layout begins.
-        split: SplitName of its folder; None if a hash decides.
+        split: Split of its folder; None if the hash of the image determines it.
         folder: Name of its class folder.
     """
 

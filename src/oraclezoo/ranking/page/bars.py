@@ -28,8 +28,8 @@ class Scale:
 
     def __call__(self, accuracy: float) -> float:
         """Return the position of an accuracy, from 0 to WIDTH."""
-        low, high, here = (spaced(v, self.least) for v in (self.low, self.high, accuracy))
-        return WIDTH * min(max((here - low) / (high - low), 0.0), 1.0)
+        low, high, at = (spaced(v, self.least) for v in (self.low, self.high, accuracy))
+        return WIDTH * min(max((at - low) / (high - low), 0.0), 1.0)
 
 
 def scale_of(rows: Sequence[Row], images: int) -> Scale:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from oraclezoo.card.receipt import LatencyRow
 from oraclezoo.ranking.page.text import element, number, safe
 from oraclezoo.ranking.text import NONE, clean
-from oraclezoo.result import Latency, Result, SeedScore
+from oraclezoo.result import Result, SeedScore
 
 
 def details(result: Result) -> str:
@@ -93,7 +94,7 @@ def _seeds(seeds: Sequence[SeedScore], refit: bool) -> str:
     return _table("Training runs", head, rows)
 
 
-def _latencies(latency: Sequence[Latency]) -> str:
+def _latencies(latency: Sequence[LatencyRow]) -> str:
     if not latency:
         return ""
     head = ("latency", "batch", "threads", "p50, ms", "p95, ms", "p99, ms", "repeats")

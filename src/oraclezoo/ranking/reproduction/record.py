@@ -6,7 +6,6 @@ result by the SHA-256 of its file, so it does not apply to an edited or repeated
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from oraclezoo.codec import decode, encode
 from oraclezoo.errors import ResultError
 from oraclezoo.ranking.reproduction.verdict import Figures, Verdict, verdict
 from oraclezoo.result import Hardware
@@ -90,10 +90,7 @@ class Reproduction:
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return the JSON document of this record."""
-        document = {"schema": SCHEMA, **dataclasses.asdict(self)}
-        document["hardware"] = {k.rstrip("_"): v for k, v in document["hardware"].items()}
-        plain: dict[str, Any] = json.loads(json.dumps(document, allow_nan=False))
-        return plain
+        return {"schema": SCHEMA, **encode(self)}
 
     @classmethod
     def from_json_dict(cls, document: Any) -> Self:
@@ -106,21 +103,14 @@ class Reproduction:
         fault = schema_fault(document, SCHEMA, SCHEMA_FILE)
         if fault:
             raise ResultError(fault)
-        parts: dict[str, Any] = {k: v for k, v in document.items() if k != "schema"}
-        hardware = {"class_" if k == "class" else k: v for k, v in parts["hardware"].items()}
-        parts |= {
-            "against": tuple(parts["against"]),
-            "seeds": tuple(SeedPair(**pair) for pair in parts["seeds"]),
-            "hardware": Hardware(**hardware),
-        }
-        record = cls(**parts)
         try:
+            record = decode(cls, document)
             datetime.fromisoformat(record.created)
-        except ValueError as error:
-            raise ResultError(f"created: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise ResultError(f"not a reproduction record: {error}") from error
         expected = verdict(record.figures)[0]
         if record.verdict != expected:
-            raise ResultError(f"verdict is '{record.verdict}', but its figures give '{expected}'")
+            raise ResultError(f"verdict is '{record.verdict}', but its figures imply '{expected}'")
         return record
 
     @classmethod

@@ -89,9 +89,9 @@ def figures(
     one_image = 1 / images
     corruption: tuple[float | None, float | None] = (None, None)
     if corrupted is not None:
-        first, second, every = (np.asarray(part, dtype=np.float64) for part in corrupted)
+        first, second, both = (np.asarray(part, dtype=np.float64) for part in corrupted)
         difference = float(second.mean() - first.mean())
-        corruption = (difference, limit_of(every, seeds, one_image))
+        corruption = (difference, limit_of(both, seeds, one_image))
     return Figures(
         changed=tuple(int(n) for n in (answers[0] != answers[1]).sum(axis=1)),
         largest=tuple(float(g) for g in gap),
@@ -125,7 +125,7 @@ def verdict(measured: Figures) -> tuple[Verdict, tuple[str, ...]]:
         )
     if measured.answers_p is not None and measured.answers_p < LEVEL:
         against.append(
-            "original and reproduced predictions differ more than trainings among themselves, "
+            "original and reproduced predictions differ more than training runs among themselves, "
             f"permutation p = {measured.answers_p:.2g}"
         )
     change, allowed = measured.corrupted_difference, measured.corrupted_limit
@@ -137,12 +137,12 @@ def verdict(measured: Figures) -> tuple[Verdict, tuple[str, ...]]:
     return ("differs", tuple(against)) if against else ("within spread", ())
 
 
-def limit_of(original: npt.ArrayLike, again: int, least: float = 0.0) -> float | None:
+def limit_of(original: npt.ArrayLike, repeats: int, least: float = 0.0) -> float | None:
     """Return the prediction limit of the difference of mean accuracies (test 2).
 
     Args:
         original: Original accuracy of each seed, in [0, 1].
-        again: Number of reproduced seeds.
+        repeats: Number of reproduced seeds.
         least: Lower bound of the limit.
 
     Returns:
@@ -152,7 +152,7 @@ def limit_of(original: npt.ArrayLike, again: int, least: float = 0.0) -> float |
     if len(values) < 2:
         return None
     t = float(special.stdtrit(len(values) - 1, 1 - LEVEL / 2))
-    return max(least, t * float(values.std(ddof=1)) * math.sqrt(2 / again))
+    return max(least, t * float(values.std(ddof=1)) * math.sqrt(2 / repeats))
 
 
 def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.integer]) -> float:
@@ -165,10 +165,10 @@ def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.inte
         original: Original predicted classes ``(seeds, images)``.
         reproduced: Reproduced predicted classes ``(seeds, images)``.
     """
-    seeds, every = len(original), np.arange(2 * len(original))
+    seeds, indices = len(original), np.arange(2 * len(original))
     pooled = np.concatenate([original, reproduced])
     distance = np.array([(pooled != one).mean(axis=1) for one in pooled])
-    observed = _energy(distance, every < seeds)
+    observed = _energy(distance, indices < seeds)
     if math.comb(2 * seeds, seeds) // 2 <= MOST_SPLITS:
         rest = range(1, 2 * seeds)  # the first run is fixed, since mirrored splits are equal
         halves = [

@@ -52,13 +52,13 @@ def muon(
     head = linear[-1] if linear else None
     matrices = [p for _, p in hidden if p is not head]
     ids = {id(p) for p in matrices}
-    rest = [p for _, p in parameters if id(p) not in ids]
+    others = [p for _, p in parameters if id(p) not in ids]
     sgd = {"method": "sgd", "lr": sgd_lr, "momentum": sgd_momentum}
     groups: list[dict[str, Any]] = [
         {"params": matrices, "method": "muon", "lr": lr, "momentum": momentum},
-        {"params": [p for p in rest if p.ndim >= 2], **sgd},
+        {"params": [p for p in others if p.ndim >= 2], **sgd},
         {
-            "params": [p for p in rest if p.ndim < 2],
+            "params": [p for p in others if p.ndim < 2],
             **sgd,
             "weight_decay": weight_decay if decay_norms else 0.0,
         },

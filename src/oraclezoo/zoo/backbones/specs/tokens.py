@@ -15,8 +15,8 @@ from oraclezoo.zoo.backbones.specs.shared import (
 _PATCH_SIZE = Option("patch_size", "int", 4, "patch edge in pixels", low=2, high=32)
 
 
-def _depth(default: int, what: str = "transformer blocks") -> Option:
-    return Option("depth", "int", default, f"number of {what}", low=1, high=24)
+def _depth(default: int, content: str = "transformer blocks") -> Option:
+    return Option("depth", "int", default, f"number of {content}", low=1, high=24)
 
 
 TOKENS: tuple[Spec, ...] = (

@@ -132,7 +132,7 @@ FROM_TORCH: tuple[Spec, ...] = (
         "Adam with an exponentially decayed infinity norm of the gradients",
         "Kingma and Ba 2015, arXiv:1412.6980",
         lr(4e-3),
-        betas(0.9, 0.999, what="of the gradient and of its infinity norm"),
+        betas(0.9, 0.999, content="of the gradient and of its infinity norm"),
         eps(1e-8),
         *decay(0.0, PENALTY),
     ),

@@ -27,10 +27,10 @@ def lr(default: float, help: str = "learning rate") -> Option:
     return Option("lr", "float", default, help, low=1e-8, high=100.0)
 
 
-def betas(*default: float, what: str = "of the gradient and of its square") -> Option:
+def betas(*default: float, content: str = "of the gradient and of its square") -> Option:
     """Return the option for the decay rates of running averages."""
     count = {2: "two", 3: "three"}[len(default)]
-    help = f"{count} decay rates of running averages: {what}"
+    help = f"{count} decay rates of running averages: {content}"
     return Option("betas", "floats", default, help, low=0.0, high=0.999999)
 
 

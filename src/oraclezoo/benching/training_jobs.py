@@ -14,7 +14,7 @@ from oraclezoo.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Trainings:
+class TrainingJobs:
     """Jobs that train the recipe with each seed and score it."""
 
     shared: Shared
@@ -27,39 +27,16 @@ class Trainings:
         return self.recipe.budget.epochs
 
     def run(self, seed: int) -> Run:
-        """Return the run of a seed.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            The run.
-        """
+        """Return the run of a seed."""
         return Run(self.shared.runs / folder_name(self.recipe, seed))
 
     def provenance(self, seed: int) -> Provenance:
-        """Return the provenance of a new run.
-
-        Args:
-            seed: The seed.
-
-        Returns:
-            The provenance.
-        """
+        """Return the provenance of a new run."""
         shared = self.shared
         return provenance(self.recipe, shared.registry, self.dataset, shared.execution, seed)
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Training:
-        """Return the request of a job.
-
-        Args:
-            seed: The seed.
-            resume: Whether the job continues from a checkpoint.
-            processes: Number of concurrent jobs; None for one at a time.
-
-        Returns:
-            The request.
-        """
+        """Return the request of a job; the result is timed unless ``processes`` is given."""
         shared = self.shared
         scoring = Scoring(shared.results, shared.robust, timed=processes is None)
         return Training(

@@ -13,7 +13,7 @@ from oraclezoo.cli._shared.options import combine
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def rounding(function: F) -> F:
+def quantizing(function: F) -> F:
     """Add ``--calibration`` and ``--sensitivity``."""
     return combine(
         click.option(
@@ -28,6 +28,6 @@ def rounding(function: F) -> F:
             type=click.Choice(SENSITIVITIES),
             default="auto",
             show_default=True,
-            help="Scan layers for int8 sensitivity: if divergence is too large, always, never.",
+            help="When to scan layers for int8 sensitivity; auto: if the divergence is too large.",
         ),
     )(function)

@@ -14,12 +14,12 @@ from torch import nn
 
 from helpers.small import bars
 from oraclezoo.artifacts.build import build_parts
-from oraclezoo.engine import together
+from oraclezoo.engine import stacked
 from oraclezoo.engine.augment import Augmenter
 from oraclezoo.engine.checkpoint import load_state
 from oraclezoo.engine.records import TrainingData
 from oraclezoo.engine.stack import Stack
-from oraclezoo.engine.together import CannotStackError, Together
+from oraclezoo.engine.stacked import CannotStackError, StackedTrainer
 from oraclezoo.engine.trainer import Trainer
 from oraclezoo.errors import DivergedError, InterruptedRunError
 from oraclezoo.plugins.registry import Registry, build_registry
@@ -221,7 +221,7 @@ def test_five_steps_in_float64_are_those_of_lone_runs(
     lone = make(registry, data, tmp_path / "lone", changes)
     before = copy.deepcopy(joint[0])
     assert separable(joint, registry)
-    Together(joint, separable=merged).fit()
+    StackedTrainer(joint, separable=merged).fit()
     for trainer in lone:
         trainer.fit()
     assert all(trainer.step == 5 for trainer in joint)
@@ -279,8 +279,8 @@ def test_one_step_of_a_net_with_batch_norm(
     }
     joint = make(registry, data, tmp_path / "joint", changes, (0, 1))
     lone = make(registry, data, tmp_path / "lone", changes, (0, 1))
-    together.check(joint)
-    Together(joint, separable=True).fit()
+    stacked.check(joint)
+    StackedTrainer(joint, separable=True).fit()
     for trainer in lone:
         trainer.fit()
     for a, b in zip(joint, lone, strict=True):
@@ -317,16 +317,16 @@ def test_stopped_and_resumed_it_ends_where_it_would_have(
         **AUGMENT,
     }
     whole = make(registry, data, tmp_path / "whole", changes)
-    Together(whole, separable=merged).fit()
+    StackedTrainer(whole, separable=merged).fit()
     started = make(registry, data, tmp_path / "begun", changes)
     with pytest.raises(InterruptedRunError, match="epoch 2 of 3; the state of 4 seeds"):
-        Together(started, separable=merged).fit(should_stop=stop_after(8))
+        StackedTrainer(started, separable=merged).fit(should_stop=stop_after(8))
     resumed = make(registry, data, tmp_path / "begun", changes)
     assert all(trainer.resume() for trainer in resumed)
     assert {trainer.step for trainer in resumed} == {8}
     alone = resumed.pop()
     alone.fit()
-    Together(resumed, separable=merged).fit()
+    StackedTrainer(resumed, separable=merged).fit()
     for one, other in zip([*resumed, alone], whole, strict=True):
         assert apart(one, other) < 1e-10
         assert one.progress.examples == other.progress.examples == 240
@@ -348,7 +348,7 @@ def test_a_metric_scheduler_moves_each_seed_by_its_own_loss(
     }
     joint = make(registry, data, tmp_path / "joint", changes)
     lone = make(registry, data, tmp_path / "lone", changes)
-    Together(joint, separable=True).fit()
+    StackedTrainer(joint, separable=True).fit()
     rates = []
     for one, other in zip(joint, lone, strict=True):
         other.fit()
@@ -373,7 +373,7 @@ def test_one_seed_that_diverges_leaves_the_others_alone(
     lone = make(registry, data, tmp_path / "lone", changes)
     report: list[int] = []
     epochs: list[int] = []
-    Together(joint, separable=True).fit(
+    StackedTrainer(joint, separable=True).fit(
         on_epoch=lambda trainer, epoch: epochs.append(trainer.seed),
         on_diverged=lambda trainer, error: report.append(trainer.seed),
     )
@@ -386,7 +386,7 @@ def test_one_seed_that_diverges_leaves_the_others_alone(
     with torch.no_grad():
         next(again[0].parts.model.parameters()).fill_(torch.nan)
     with pytest.raises(DivergedError, match="diverged"):
-        Together(again, separable=True).fit()
+        StackedTrainer(again, separable=True).fit()
 
 
 @pytest.mark.parametrize(
@@ -412,14 +412,14 @@ def test_what_cannot_be_together_says_why(
     trainers = make(registry, data, tmp_path, changes, (0, 1))
     before = [copy.deepcopy(trainer.parts.model.state_dict()) for trainer in trainers]
     with pytest.raises(CannotStackError, match=reason):
-        together.check(trainers)
+        stacked.check(trainers)
     for trainer, state in zip(trainers, before, strict=True):
         actual = trainer.parts.model.state_dict()
         assert all(torch.equal(actual[key], state[key]) for key in state)
 
 
 def test_every_section_of_a_recipe_is_carried_or_refused() -> None:
-    """A new section must be handled in engine/together.py and added here."""
+    """A new section must be handled in engine/stacked.py and added here."""
     assert set(SECTIONS) == {
         "data",
         "pretrain",  # refused
@@ -438,9 +438,9 @@ def test_an_optimizer_that_replaces_parameters_is_found_out(
 ) -> None:
     """Its updates would not reach the stack."""
     trainers = make(registry, data, tmp_path, {"optimizer.name": "replacing"}, (0, 1))
-    together.check(trainers)
+    stacked.check(trainers)
     with pytest.raises(CannotStackError, match="replaces parameters"):
-        Together(trainers, separable=False).fit()
+        StackedTrainer(trainers, separable=False).fit()
 
 
 def test_dropout_is_drawn_for_each_model_apart() -> None:
@@ -450,21 +450,21 @@ def test_dropout_is_drawn_for_each_model_apart() -> None:
     images = torch.randn(1, 8, 1, 16, 16).expand(2, -1, -1, -1, -1)
     actual = Stack([copy.deepcopy(model) for model in models], F.cross_entropy).logits(images)
     assert not torch.allclose(actual[0], actual[1])
-    assert together.refusal(models, images) == ""
+    assert stacked.refusal(models, images) == ""
 
 
 def test_fewer_seeds_fit_where_batches_are_larger(
     registry: Registry, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number is half of the free memory over that of a seed's pass, at least one."""
-    monkeypatch.setattr(together, "free_memory_bytes", lambda device: 1 << 30)
+    monkeypatch.setattr(stacked, "free_memory_bytes", lambda device: 1 << 30)
     counts = []
     for size in (8, 16, 80):
         (trainer,) = make(registry, data, tmp_path, {"budget.batch_size": size}, (0,))
         before = trainer.parts.model.state_dict()["stages.0.norm.running_mean"].clone()
-        counts.append(together.fitting(trainer))
+        counts.append(stacked.fitting(trainer))
         after = trainer.parts.model.state_dict()["stages.0.norm.running_mean"]
         assert torch.equal(before, after)
     assert counts[0] > counts[1] > counts[2] > 1
-    monkeypatch.setattr(together, "free_memory_bytes", lambda device: 1000)
-    assert together.fitting(trainer) == 1
+    monkeypatch.setattr(stacked, "free_memory_bytes", lambda device: 1000)
+    assert stacked.fitting(trainer) == 1

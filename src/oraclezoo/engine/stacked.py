@@ -34,7 +34,7 @@ class CannotStackError(Exception):
     """The runs cannot be stacked and must be trained one by one; the message is the reason."""
 
 
-class Together:
+class StackedTrainer:
     """Runs at the same step, trained as a stack by :meth:`fit`.
 
     Args:

@@ -1,0 +1,27 @@
+"""``oraclezoo completion``: the script that makes a shell complete oraclezoo's command line."""
+
+from __future__ import annotations
+
+import click
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> None:
+    """Print the completion script of SHELL, for commands, options and names.
+
+    \b
+    Install it with:
+      oraclezoo completion bash > ~/.local/share/bash-completion/completions/oraclezoo
+      oraclezoo completion zsh > "${fpath[1]}/_oraclezoo"
+      oraclezoo completion fish > ~/.config/fish/completions/oraclezoo.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    completion = get_completion_class(shell)
+    assert completion is not None  # the choices are click's shells
+    root = ctx.find_root().command
+    click.echo(completion(root, {}, "oraclezoo", "_ORACLEZOO_COMPLETE").source())

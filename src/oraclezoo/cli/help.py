@@ -1,0 +1,24 @@
+"""``oraclezoo help``: the help of a command, as ``--help`` prints it."""
+
+from __future__ import annotations
+
+import click
+
+from oraclezoo.errors import UnknownNameError
+
+
+@click.command("help")
+@click.argument("names", nargs=-1, metavar="[COMMAND]...")
+@click.pass_context
+def command(ctx: click.Context, names: tuple[str, ...]) -> None:
+    """Show the help of a command, such as 'oraclezoo help data convert'."""
+    parent = ctx.find_root()
+    for name in names:
+        group = parent.command
+        if not isinstance(group, click.Group):
+            raise click.UsageError(f"'{parent.command_path}' has no subcommands")
+        subcommand = group.get_command(parent, name)
+        if subcommand is None:
+            raise UnknownNameError("command", name, group.list_commands(parent))
+        parent = click.Context(subcommand, parent=parent, info_name=name)
+    click.echo(parent.command.get_help(parent))
