@@ -66,7 +66,9 @@ COMMANDS = {
 """Import target and help line of each command, so that ``--help`` imports no command."""
 
 SECTIONS = (
-    Section("Use", ("predict", "serve", "monitoring", "models", "drift"), "oraclezoo predict bone.jpg"),
+    Section(
+        "Use", ("predict", "serve", "monitoring", "models", "drift"), "oraclezoo predict bone.jpg"
+    ),
     Section(
         "Train",
         ("train", "sweep", "recipe", "evaluate", "plot"),
