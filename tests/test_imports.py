@@ -22,7 +22,8 @@ ORDER: tuple[frozenset[str], ...] = tuple(
         "_version codec errors storage documents signals specs hookspecs contracts card choices "
         "notebook",
         "recipe result plugins scaffold",
-        "imaging data zoo engine compression onnx_export measure serving ranking plots trackers",
+        "imaging data zoo engine compression onnx_export measure serving watching ranking plots"
+        " trackers",
         "artifacts jobs testing sphinxext cloud server",
         "training receipts",
         "pruning quantization sweeping analysis",
@@ -60,7 +61,7 @@ EXCEPTIONS = {
 }
 
 STAGES = {"imaging", "data", "engine", "compression", "onnx_export", "measure"}
-HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving"}
+HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving", "watching"}
 """What the command line imports in bodies only."""
 
 LIGHT_FOLDERS = {

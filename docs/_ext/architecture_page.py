@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "onnx_export",
         "measure",
         "serving",
+        "watching",
         "ranking",
         "plots",
         "trackers",

@@ -27,9 +27,11 @@ import measured_predict
 import measured_saturation
 import measured_search
 import measured_seeds
+import measured_serving
 import measured_speed
 import measured_torch
 import measured_unknown
+import monitoring_page
 import notebooks
 import sheets
 from measured import table
@@ -157,6 +159,9 @@ PAGES: dict[str, Callable[[], str]] = {
         tracks,
         leaderboard_waiting,
         board_page.ranking_time,
+        monitoring_page.monitoring_metrics,
+        monitoring_page.monitoring_alerts,
+        monitoring_page.monitoring_signals,
         notebooks.first_steps,
         result_fields,
         api,
@@ -186,6 +191,11 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_search.search_tiny,
         measured_search.search_speed,
         measured_seeds.seeds_at_once,
+        measured_serving.serving_rivals,
+        measured_serving.serving_ratios,
+        measured_serving.serving_unpinned,
+        measured_serving.serving_load,
+        measured_serving.serving_drift,
         measured_speed.speed_contenders,
         measured_speed.speed_ratios,
         measured_speed.speed_time,

@@ -19,6 +19,7 @@ import httpx
 
 from oraclezoo.server.app import create_app
 from oraclezoo.server.models import open_models
+from oraclezoo.server.monitoring import Monitor
 from oraclezoo.server.observer import Observer
 from oraclezoo.server.service import Service
 from oraclezoo.server.settings import Settings
@@ -44,7 +45,7 @@ class Local:
         observer: Observer | None = None,
         page: Path | None = None,
     ) -> None:
-        settings, observer = settings or Settings(access_log=False), observer or Observer()
+        settings, observer = settings or Settings(access_log=False), observer or Monitor()
         models = open_models(map(str, folders), Path, settings, observer)
         self.service = Service(models, settings, observer)
         self.app = create_app(self.service, page=page)

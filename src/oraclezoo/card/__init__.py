@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from oraclezoo.card.baseline import Baseline
 from oraclezoo.card.receipt import Receipt
 from oraclezoo.card.unknown import Unknown as Unknown
 from oraclezoo.codec import Document, decode, encode
@@ -220,6 +221,7 @@ class Card:
     provenance: Origin | None = None
     receipts: tuple[Receipt, ...]
     calibration: Calibration | None = None
+    baseline: Baseline | None = None
     unknown: Unknown | None = None
     plan: Document | None = None
     weights_file: WeightsEntry | None = None

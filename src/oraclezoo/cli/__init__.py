@@ -47,6 +47,10 @@ COMMANDS = {
     "job": ("oraclezoo.cli.job:command", "Prepare jobs for Kubernetes, Vertex AI and Cloud Run."),
     "predict": ("oraclezoo.cli.predict:command", "Classify images of characters."),
     "serve": ("oraclezoo.cli.serve:command", "Serve models over HTTP."),
+    "monitoring": (
+        "oraclezoo.cli.monitoring:command",
+        "Write alert rules and a dashboard for a server's metrics.",
+    ),
     "models": ("oraclezoo.cli.models:command", "List, show and download trained models."),
     "drift": ("oraclezoo.cli.drift:command", "Detect drift from the training distribution."),
     "leaderboard": (
@@ -62,7 +66,9 @@ COMMANDS = {
 """Import target and help line of each command, so that ``--help`` imports no command."""
 
 SECTIONS = (
-    Section("Use", ("predict", "serve", "models", "drift"), "oraclezoo predict bone.jpg"),
+    Section(
+        "Use", ("predict", "serve", "monitoring", "models", "drift"), "oraclezoo predict bone.jpg"
+    ),
     Section(
         "Train",
         ("train", "sweep", "recipe", "evaluate", "plot"),

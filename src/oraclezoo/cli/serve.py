@@ -86,6 +86,21 @@ from oraclezoo.cli._shared.app import App, pass_app, say
     metavar="ORIGIN",
     help="Let pages of this origin call the server, e.g. https://example.org; repeatable.",
 )
+@click.option("--no-drift", is_flag=True, help="Do not watch the pictures for drift.")
+@click.option(
+    "--drift-rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Largest probability that drift detection ever gives a false alarm.",
+)
+@click.option(
+    "--class-shares",
+    default="baseline",
+    show_default=True,
+    metavar="SHARES",
+    help="Expected shares of the predicted classes, e.g. 'big=0.2,sun=0.1'; or 'any'.",
+)
 @click.option("--no-access-log", is_flag=True, help="Do not log requests.")
 @click.option("--openapi", is_flag=True, help="Print the OpenAPI document and exit.")
 @pass_app
@@ -105,6 +120,9 @@ def command(
     grace: float,
     token_file: Path | None,
     origins: tuple[str, ...],
+    no_drift: bool,
+    drift_rate: float,
+    class_shares: str,
     no_access_log: bool,
     openapi: bool,
 ) -> None:
@@ -116,7 +134,7 @@ def command(
     _require_extra()
     from oraclezoo.server.app import create_api, create_app
     from oraclezoo.server.models import open_models
-    from oraclezoo.server.observer import Observer
+    from oraclezoo.server.monitoring import Monitor, Watching
     from oraclezoo.server.run import Address, serve
     from oraclezoo.server.service import Service
     from oraclezoo.server.settings import MIB, Settings, read_token, usable_cores
@@ -133,7 +151,7 @@ def command(
         origins=origins,
         access_log=not no_access_log,
     )
-    observer = Observer()
+    observer = Monitor(None if no_drift else Watching(drift_rate, class_shares))
     opened = open_models(
         models or (DEFAULT,),
         lambda name: locate(name, lambda: app.registry, say),
@@ -157,7 +175,9 @@ def _require_extra() -> None:
     from oraclezoo.errors import UsageError
 
     missing = [
-        name for name in ("fastapi", "uvicorn", "python_multipart") if find_spec(name) is None
+        name
+        for name in ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
+        if find_spec(name) is None
     ]
     if missing:
         raise UsageError(

@@ -30,6 +30,9 @@ from oraclezoo.imaging.find import Box, Found, find, find_at, moved
 from oraclezoo.imaging.polarity import Gray, Polarity, is_dark_on_light
 from oraclezoo.imaging.several import Order, find_several
 
+BLANK = "the image is blank"
+"""Beginning of the reason why an image without a character cannot be read."""
+
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 """A file name, the bytes of a file, a Pillow image, or uint8 ``(H, W)`` or ``(H, W, 3 or 4)``."""
 
@@ -119,7 +122,7 @@ def _opened(picture: Picture, max_pixels: int | None) -> tuple[Source, Gray]:
     source = read_bytes(picture) if isinstance(picture, (str, Path)) else picture
     gray = to_gray(_open(source, max_pixels))
     if gray.min() == gray.max():
-        raise DataError("the image is blank: every pixel has the same gray value")
+        raise DataError(f"{BLANK}: every pixel has the same gray value")
     return source, gray
 
 

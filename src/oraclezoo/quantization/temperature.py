@@ -20,6 +20,7 @@ from oraclezoo.errors import UsageError
 from oraclezoo.measure.temperature import fit_temperature, mean_loss, tempered
 from oraclezoo.onnx_export.tempering import divide_logits
 from oraclezoo.plugins.registry import Registry, build_registry
+from oraclezoo.quantization.baseline import with_baseline
 from oraclezoo.quantization.unknown import detecting
 from oraclezoo.ranking.calibration import expected_error
 
@@ -45,7 +46,8 @@ def calibrate(
     logits (Guo et al., "On calibration of modern neural networks", ICML 2017). It is stored in the
     card and, if the model has an ONNX file, in its graph. So is the detector, a small CNN that
     distinguishes the training images from foreign pictures
-    (:func:`oraclezoo.quantization.unknown.detecting`).
+    (:func:`oraclezoo.quantization.unknown.detecting`). A model with an ONNX file also gets a
+    baseline for drift detection while it is served (:mod:`oraclezoo.watching.drift`).
 
     Args:
         model: A model, a run, the folder of either, or a model's name. A calibrated model is
@@ -96,6 +98,8 @@ def _calibrate(
     calibrated = _scaled(opened, entry)
     if unknown:
         calibrated = detecting(calibrated, dataset, progress)
+    if calibrated.onnx is not None:
+        calibrated = with_baseline(calibrated, dataset, track=track)
     if out is not None:
         calibrated.save(out)
     return calibrated

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -17,8 +17,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from oraclezoo._version import __version__
-from oraclezoo.server import health, inference, predictions, usage
+from oraclezoo.server import health, inference, monitoring, predictions, usage
 from oraclezoo.server.gate import LEFT, NOTE, guarded, rejected
+from oraclezoo.server.monitoring import Monitor
 from oraclezoo.server.rejection import RejectedError
 from oraclezoo.server.service import Service
 
@@ -28,9 +29,7 @@ Reads oracle bone characters in pictures. `POST /v1/predict` takes image files; 
 """
 
 
-def create_app(
-    service: Service, *, page: Path | None = None, routers: Iterable[APIRouter] = ()
-) -> ASGIApp:
+def create_app(service: Service, *, page: Path | None = None) -> ASGIApp:
     """Return the application of a server.
 
     Its lifespan starts and stops the threads of the models.
@@ -38,14 +37,11 @@ def create_app(
     Args:
         service: Models, limits and state.
         page: Folder with an ``index.html``, served at ``/``.
-        routers: Further routes, e.g. of metrics.
     """
-    return guarded(create_api(service, page=page, routers=routers), service)
+    return guarded(create_api(service, page=page), service)
 
 
-def create_api(
-    service: Service, *, page: Path | None = None, routers: Iterable[APIRouter] = ()
-) -> FastAPI:
+def create_api(service: Service, *, page: Path | None = None) -> FastAPI:
     """Return the routes without log, headers and token; see :func:`create_app`."""
 
     @asynccontextmanager
@@ -77,8 +73,8 @@ def create_api(
     inference.add_routes(app, service)
     health.add_routes(app, service)
     usage.add_routes(app)
-    for each in routers:
-        app.include_router(each)
+    if isinstance(service.observer, Monitor):
+        monitoring.add_routes(app, service, service.observer)
     if page is not None:
         app.mount("/", StaticFiles(directory=page, html=True), name="page")
     else:

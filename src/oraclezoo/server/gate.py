@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oraclezoo.server.log import log
 from oraclezoo.server.observer import Answer
-from oraclezoo.server.rejection import RejectedError
+from oraclezoo.server.rejection import RejectedError, busy
 from oraclezoo.server.service import Service
 
 NOTE = "oraclezoo"
@@ -40,6 +40,7 @@ POLICY = "; ".join(
 
 _METHODS = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"}
 _GUARDED = re.compile(r"/(v1|v2|metrics)(/|$)")
+_READING = re.compile(r"/v1/predict|/v2/models/.*/infer")
 _OPEN = re.compile(r"/v2/health(/|$)")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _LINGER = 1.0
@@ -51,6 +52,7 @@ class Note:
     """What routes add to the log line of their request."""
 
     reason: str = ""
+    route: str = ""
     model: str = ""
     images: int = 0
 
@@ -58,6 +60,7 @@ class Note:
 def guarded(app: ASGIApp, service: Service) -> ASGIApp:
     """Return an application behind the log, the headers, CORS and the token, in this order."""
     settings = service.settings
+    app = Busy(app, service)
     if settings.token is not None:
         app = Bearer(app, settings.token)
     if settings.origins:
@@ -128,7 +131,7 @@ class Gate:
     def _finished(
         self, scope: Scope, note: Note, status: int, seconds: float, request_id: bytes
     ) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = note.route or getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self.service.observer.answered(Answer(route, method, status, seconds, note.reason))
         if not self.service.settings.access_log:
@@ -147,6 +150,44 @@ class Gate:
             images=note.images,
             reason=note.reason,
         )
+
+
+class Busy:
+    """Rejects requests for predictions while no model has room, before anything is parsed.
+
+    Under overload, most requests are rejected, and what that costs is lost for the others.
+
+    Args:
+        app: The application behind it.
+        service: Has the models.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app, self.batchers = app, [model.batcher for model in service.models]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or reject it with 429."""
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "POST"
+            and all(batcher.accepted >= batcher.queue for batcher in self.batchers)
+            and _READING.fullmatch(scope["path"])
+        ):
+            first = self.batchers[0]
+            error = busy(
+                f"{first.accepted} images are queued, and the limit is {first.queue}; "
+                "try again later"
+            )
+            note = scope[NOTE]
+            note.reason, note.route = error.reason, _route_of(scope["path"])
+            await rejected(error)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _route_of(path: str) -> str:
+    """Return the pattern of a route that reads pictures."""
+    return path if path.startswith("/v1") else "/v2/models/{model}/infer"
 
 
 class Bearer:

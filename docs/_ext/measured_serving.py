@@ -1,0 +1,138 @@
+"""The server against others, under load, and drift, from benchmarks/measurements/serving.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from measured import read, table
+
+Figures = dict[str, Any]
+
+
+def _data() -> Figures:
+    return read("serving.json")
+
+
+def _spread(figures: Figures, digits: int = 0) -> str:
+    """Return a median with its range."""
+    low, high = f"{figures['min']:.{digits}f}", f"{figures['max']:.{digits}f}"
+    return f"{figures['median']:.{digits}f} ({low} to {high})"
+
+
+def _servers(section: Figures) -> str:
+    rows = [
+        (
+            row["server"],
+            str(row["connections"]),
+            _spread(row["per_s"]),
+            _spread(row["p50_ms"], 1),
+            _spread(row["p99_ms"], 1),
+        )
+        for row in sorted(section["rows"], key=lambda row: row["connections"])
+    ]
+    header = ("server", "connections", "requests/s", "p50, ms", "p99, ms")
+    return table(header, rows)
+
+
+def serving_rivals() -> str:
+    """Return requests a second and latencies, with the servers on one core."""
+    data = _data()
+    section, versions = data["rivals"], data["versions"]
+    about = (
+        f"Median and range of {data['rounds']} interleaved rounds. BentoML {versions['bentoml']},",
+        f"LitServe {versions['litserve']}, ONNX Runtime {versions['onnxruntime']}; model",
+        f"`{data['model']}`; {data['hardware']['cpu']}. Other work ran on the machine: load",
+        f"average {max(section['load_average']):.0f} at most, niceness of the benchmark",
+        f"{section['niceness']}.",
+    )
+    return "\n".join([_servers(section), *about]) + "\n"
+
+
+def serving_ratios() -> str:
+    """Return our requests a second by those of each rival's better mode."""
+    rows = [
+        (
+            row["server"],
+            row["rival"],
+            str(row["connections"]),
+            f"{row['per_s']['value']:.2f} ({row['per_s']['min']:.2f} to {row['per_s']['max']:.2f})",
+            f"{row['p99']['value']:.2f}",
+        )
+        for row in _data()["rivals"]["ratios"]
+        if row["per_s"] is not None and row["p99"] is not None
+    ]
+    header = ("server", "rival's better mode", "connections", "requests/s, ratio", "p99, ratio")
+    return table(header, rows)
+
+
+def serving_unpinned() -> str:
+    """Return requests a second and latencies, with both cores for all."""
+    section = _data()["unpinned"]
+    note = f"Load average at most {max(section['load_average']):.0f}."
+    return f"{_servers(section)}\n{note}\n"
+
+
+def serving_load() -> str:
+    """Return latency for one client, behavior under overload and SIGTERM, and metrics' cost."""
+    data = _data()
+    client, over, stops = data["client"], data["overload"], data["sigterm"]
+    requests = stops["requests"]
+    memory = " → ".join(f"{each:.0f}" for each in over["resident_mib"])
+    answered = ", ".join(
+        f"{number:,} with {status}" for status, number in requests.items() if status.isdigit()
+    )
+    rows = [
+        ("one client, p50", f"{_spread(client['p50_ms'], 2)} ms"),
+        ("of which the model alone", f"{_spread(client['model_p50_ms'], 2)} ms"),
+        ("capacity at 16 connections", f"{over['capacity_per_s']:,.0f} requests/s"),
+        ("overload", f"{over['offered_per_s']:,.0f} requests/s"),
+        ("served under overload", f"{over['accepted_per_s']:,.0f} requests/s"),
+        ("all others", f"{over['statuses']['429']:,} responses 429"),
+        ("p99 of served requests", f"{over['accepted_p99_ms']:.0f} ms"),
+        ("p99 with a full queue", f"{over['full_p99_ms']:.0f} ms"),
+        (
+            "resident memory over time",
+            f"{memory} MiB",
+        ),
+        (
+            "p50 at half load before and after",
+            f"{over['half_load_before']['p50_ms']:.1f} and "
+            f"{over['half_load_after']['p50_ms']:.1f} ms",
+        ),
+        (f"requests during {stops['terminations']} SIGTERMs", answered),
+        ("accepted requests lost", str(requests["lost"])),
+        ("from SIGTERM to the end of the process", f"{_spread(stops['seconds_to_end'], 1)} s"),
+    ]
+    rows += [
+        (
+            f"cost of {cost['observer']}",
+            f"{cost['percent']:.1f}% of requests/s (95% interval {cost['low']:.1f} to "
+            f"{cost['high']:.1f})",
+        )
+        for cost in data["metrics"]["cost"]
+    ]
+    return table(("measurement", "value"), rows)
+
+
+def serving_drift() -> str:
+    """Return false alarms, and after how many images each corruption is flagged."""
+    drift = _data()["drift"]
+    clean = drift["false_alarms"]
+    rows = [
+        (
+            f"`{row['corruption']}`",
+            f"{row['flagged']} of {row['orders']}",
+            "" if row["median_images"] is None else f"{row['median_images']:.0f}",
+            "" if row["max_images"] is None else str(row["max_images"]),
+            ", ".join(f"`{name}`" for name in row["first_signals"]),
+        )
+        for row in drift["detection"]
+    ]
+    header = ("corruption", "flagged within 200", "images, median", "most", "first signals")
+    about = (
+        f"Of {clean['streams']:,} clean streams of {clean['length']:,} images,",
+        f"{clean['alarms']} raised an alarm; the upper 95% limit of the share is",
+        f"{100 * clean['upper_95']:.2f}%, the stated rate {100 * clean['rate']:g}%.",
+        "",
+    )
+    return "\n".join([*about, table(header, rows)])

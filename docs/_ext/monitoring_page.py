@@ -1,0 +1,23 @@
+"""Metrics, alerts and drift signals of the server, from the tables that it uses itself."""
+
+from __future__ import annotations
+
+from measured import table
+
+from oraclezoo.watching import rules
+from oraclezoo.watching import table as metrics
+
+
+def monitoring_metrics() -> str:
+    """Return the table of metrics."""
+    return metrics.as_markdown() + "\n"
+
+
+def monitoring_alerts() -> str:
+    """Return the table of alert rules."""
+    return rules.as_markdown() + "\n"
+
+
+def monitoring_signals() -> str:
+    """Return the table of signals that drift detection watches."""
+    return table(("signal", "meaning"), [(f"`{n}`", text) for n, text in metrics.SIGNALS.items()])

@@ -1,0 +1,1 @@
+"""Monitoring of a served model: drift, metrics, alert rules and a dashboard; needs no torch."""
