@@ -46,6 +46,7 @@ COMMANDS = {
     "bench": ("oraclezoo.cli.bench:command", "Benchmark recipes; print a leaderboard."),
     "job": ("oraclezoo.cli.job:command", "Prepare jobs for Kubernetes, Vertex AI and Cloud Run."),
     "predict": ("oraclezoo.cli.predict:command", "Classify images of characters."),
+    "page": ("oraclezoo.cli.page:command", "Write the drawing page to a folder."),
     "models": ("oraclezoo.cli.models:command", "List, show and download trained models."),
     "drift": ("oraclezoo.cli.drift:command", "Detect drift from the training distribution."),
     "leaderboard": (
@@ -61,7 +62,7 @@ COMMANDS = {
 """Import target and help line of each command, so that ``--help`` imports no command."""
 
 SECTIONS = (
-    Section("Use", ("predict", "models", "drift"), "oraclezoo predict bone.jpg"),
+    Section("Use", ("predict", "page", "models", "drift"), "oraclezoo predict bone.jpg"),
     Section(
         "Train",
         ("train", "sweep", "recipe", "evaluate", "plot"),

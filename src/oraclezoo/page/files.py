@@ -6,3 +6,6 @@ from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
 """Folder of ``index.html`` and everything that it loads, for a server that answers predictions."""
+
+SETTINGS = "page.json"
+"""File that says who answers: the server, or ONNX Runtime in the browser."""
