@@ -111,7 +111,7 @@ class Material:
 
 
 MATERIALS = (
-    Material((226, 205, 168), (84, 50, 30), 15, 2.5, 0.8),  # brown ink on old paper
+    Material((226, 205, 168), (84, 50, 30), 12, 2.5, 0.8),  # brown ink on old paper
     Material((34, 32, 30), (214, 210, 202), 13, 5),  # a rubbing
     Material((250, 250, 248), (28, 56, 132), 9, 1, ruled=True),  # a pen on squared paper
     Material((52, 78, 66), (236, 236, 228), 11, 3, 0.9),  # chalk

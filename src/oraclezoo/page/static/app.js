@@ -7,6 +7,8 @@ import { bestOf, Results, wordsFor } from "./results.js";
 import { Surface } from "./surface.js";
 
 const MOST_FILES = 100;
+const SERVER_PAUSE = 120; // milliseconds between readings of a drawing that grows
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const byId = (id) => document.getElementById(id);
 const jsonOf = async (url) => (await fetch(url)).json();
 
@@ -29,6 +31,7 @@ async function read() {
   while (isStale) {
     isStale = false;
     await readOnce();
+    if (isStale && !backend.isLocal) await pause(SERVER_PAUSE);
   }
   isReading = false;
   byId("explain").disabled = !shown?.gray;

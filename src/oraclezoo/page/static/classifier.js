@@ -1,10 +1,5 @@
 // A model in ONNX Runtime for the web; used by the worker, and by node in the tests.
-
-const RUNTIME = "ort.wasm.bundle.min.mjs";
-const WASM = "ort-wasm-simd-threaded.wasm";
-const CACHE = "oraclezoo-runtime";
-
-let loading = null; // of the runtime, which is loaded once
+import { answered } from "./loading.js";
 
 /** An ONNX file with its card, as `oraclezoo export` writes them. */
 export class Classifier {
@@ -29,20 +24,15 @@ export class Classifier {
   /**
    * Open a model.
    *
-   * `runtime` has the `folder` of the runtime's files, and the `bytes` and `sha256` of its wasm
-   * file. `model` has a `folder` on the server, or the `card` (text) and `graph` (bytes) of a
-   * visitor's own. `onProgress` gets the fraction of the runtime that is loaded. Throws an Error
-   * with a message for the visitor.
+   * `loadRuntime` returns a promise of ONNX Runtime. `model` has a `folder` on the server, or the
+   * `card` (text) and `graph` (bytes) of a visitor's own. Throws an Error with a message for the
+   * visitor.
    */
-  static async open(runtime, model, onProgress = () => {}) {
+  static async open(loadRuntime, model) {
     const card = readCard(model.card ?? (await textOf(`${model.folder}/model.json`)));
     const graph = model.graph ?? (await bytesOf(`${model.folder}/${card.onnx.file}`));
     await verify(graph, card.onnx.sha256);
-    loading ??= load(runtime, onProgress);
-    const ort = await loading.catch((error) => {
-      loading = null; // the next attempt loads again
-      throw error;
-    });
+    const ort = await loadRuntime();
     let session;
     try {
       session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
@@ -109,49 +99,6 @@ function softmax(logits) {
   const powers = logits.map((value) => Math.exp(value - most));
   const total = powers.reduce((sum, power) => sum + power, 0);
   return powers.map((power) => power / total);
-}
-
-async function load({ folder, bytes, sha256 }, onProgress) {
-  const wasm = await wasmOf(`${folder}/${WASM}`, bytes, sha256, onProgress);
-  const ort = await import(`${folder}/${RUNTIME}`);
-  ort.env.wasm.numThreads = 1; // more need headers that a plain file server does not send
-  ort.env.wasm.proxy = false;
-  ort.env.wasm.wasmBinary = wasm;
-  return ort;
-}
-
-/** The wasm file, which is kept in the browser's cache under its digest. */
-async function wasmOf(url, bytes, sha256, onProgress) {
-  const key = `${url}?${sha256}`;
-  const cache = await globalThis.caches?.open(CACHE).catch(() => null);
-  const kept = await cache?.match(key);
-  if (kept) return kept.arrayBuffer();
-  const response = await answered(url);
-  const content = new Uint8Array(bytes);
-  let loaded = 0;
-  for await (const chunk of chunksOf(response.body)) {
-    if (loaded + chunk.length > bytes) break;
-    content.set(chunk, loaded);
-    loaded += chunk.length;
-    onProgress(loaded / bytes);
-  }
-  if (loaded !== bytes) throw new Error("The model runtime did not load completely. Reload the page.");
-  if (cache) {
-    for (const request of await cache.keys()) await cache.delete(request);
-    await cache.put(key, new Response(content)).catch(() => {}); // no room is no failure
-  }
-  return content.buffer;
-}
-
-async function* chunksOf(body) {
-  const reader = body.getReader(); // Safari cannot iterate over a stream
-  for (let step = await reader.read(); !step.done; step = await reader.read()) yield step.value;
-}
-
-async function answered(url) {
-  const response = await fetch(url).catch(() => null);
-  if (!response?.ok) throw new Error(`${url.split("/").pop()} cannot be loaded. Reload the page.`);
-  return response;
 }
 
 const textOf = async (url) => (await answered(url)).text();

@@ -21,7 +21,7 @@ function drawLatest(context, { points, width, erases, straight }) {
   context.beginPath();
   if (!from) {
     context.moveTo(...to);
-    context.lineTo(...to);
+    context.lineTo(to[0] + 0.01, to[1]); // browsers leave out lines of no length
   } else if (straight) {
     context.moveTo(...from);
     context.lineTo(...to);

@@ -20,6 +20,7 @@ const OUTLINE = 0.5;
 const SOLID = 0.93;
 const SOLID_PIXELS = 56;
 const DENSE = 0.7;
+const HOLLOW = 0.5;
 const SHEET = 0.6;
 const SIDE = 0.97;
 const MAJORITY = 0.6;
@@ -118,7 +119,7 @@ function findIn(gray, part, onSheet) {
     height: Math.min(bottom, part.height) - top,
   };
   const surface = sheet ? null : { tone: page.tone, spread: page.spread, part, factor };
-  return { box, darkOnLight: dark, needsMargin: !filled && cover < DENSE, surface };
+  return { box, darkOnLight: dark, needsMargin: cover < (filled ? HOLLOW : DENSE), surface };
 }
 
 function findOnPage(gray) {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 from PIL import Image
 
 from oraclezoo.errors import DataError
@@ -20,7 +18,7 @@ from oraclezoo.imaging.prepare import prepare
 
 RGBA = npt.NDArray[np.uint8]
 SIZE = 28
-SCRIPT = Path(__file__).with_name("twin.mjs")
+SCRIPT = Path(__file__).parents[1] / "page" / "twin.mjs"
 
 
 @dataclass(frozen=True)
@@ -42,14 +40,6 @@ class Pixels:
         return cls(name, np.asarray(image.convert("RGBA")), jpeg, keyed, smoothing)
 
 
-def node() -> str:
-    """Return the path of node; skip the test without it."""
-    path = shutil.which("node")
-    if path is None:
-        pytest.skip("node is not installed")
-    return path
-
-
 def in_python(pixels: Pixels) -> tuple[dict[str, Any], bytes]:
     """Return inverted and box, or the reason, and the prepared bytes."""
     image = Image.fromarray(pixels.rgba)
@@ -64,7 +54,9 @@ def in_python(pixels: Pixels) -> tuple[dict[str, Any], bytes]:
     return row, prepared.gray.tobytes()
 
 
-def in_javascript(pictures: list[Pixels], folder: Path) -> list[tuple[dict[str, Any], bytes]]:
+def in_javascript(
+    node: str, pictures: list[Pixels], folder: Path
+) -> list[tuple[dict[str, Any], bytes]]:
     """Return the same from the page's code."""
     head = {
         "size": SIZE,
@@ -86,7 +78,7 @@ def in_javascript(pictures: list[Pixels], folder: Path) -> list[tuple[dict[str, 
         file.write(json.dumps(head).encode() + b"\n")
         for each in pictures:
             file.write(each.rgba.tobytes())
-    subprocess.run([node(), str(SCRIPT), str(source), str(target)], check=True, timeout=600)
+    subprocess.run([node, str(SCRIPT), str(source), str(target)], check=True, timeout=600)
     line, _, content = target.read_bytes().partition(b"\n")
     rows, at = [], 0
     for row in json.loads(line):
@@ -96,7 +88,7 @@ def in_javascript(pictures: list[Pixels], folder: Path) -> list[tuple[dict[str, 
     return rows
 
 
-def differences(pictures: list[Pixels], folder: Path) -> list[str]:
+def differences(node: str, pictures: list[Pixels], folder: Path) -> list[str]:
     """Return the names of the pictures that the two prepare differently."""
-    pairs = zip(pictures, in_javascript(pictures, folder), strict=True)
+    pairs = zip(pictures, in_javascript(node, pictures, folder), strict=True)
     return [each.name for each, outcome in pairs if in_python(each) != outcome]
