@@ -153,6 +153,29 @@ const scenarios = {
     return { red };
   },
 
+  /** A model of the visitor's own, from a model folder; and files that do not fit. */
+  async own(page, folder) {
+    const [graph, card] = ["model.onnx", "model.json"].map((name) => readFileSync(join(folder, name)));
+    const onnx = (buffer) => ({ name: "model.onnx", mimeType: "application/octet-stream", buffer });
+    const json = { name: "model.json", mimeType: "application/json", buffer: card };
+    const notice = async (files) => {
+      await page.setInputFiles("#own-files", files);
+      await page.waitForFunction(() => !document.querySelector("#notice").hidden, null, { timeout: 60_000 });
+      return page.textContent("#notice");
+    };
+    await page.setInputFiles("#own-files", [onnx(graph), json]);
+    await page.waitForFunction(() => document.querySelector("#model").value === "", null, { timeout: 60_000 });
+    const option = await page.evaluate(() => document.querySelector("#model").selectedOptions[0].text);
+    await draw(page, "木", PLACES.large);
+    const seen = { option, verdict: await verdict(page) };
+    seen.alone = await notice([json]);
+    seen.wrong = await notice([onnx(Buffer.from("no graph")), json]);
+    await page.click("#clear");
+    await draw(page, "木", PLACES.small);
+    seen.after = await verdict(page);
+    return seen;
+  },
+
   /** The colors of transparent pixels reach the preprocessing: a red one of opacity 0. */
   async transparent(page) {
     return page.evaluate(async () => {
@@ -204,6 +227,8 @@ const scenarios = {
     await draw(page, "木", PLACES.large);
     await verdict(page);
     await check();
+    await page.emulateMedia({ colorScheme: "dark" });
+    await check();
     return { findings };
   },
 };
@@ -246,15 +271,15 @@ context.on("page", (page) => {
   page.on("pageerror", (error) => outcome.errors.push(String(error)));
 });
 try {
-  for (const name of names) {
-    if (name.startsWith("screenshots=")) {
-      await screenshots(context, name.split("=")[1]);
+  for (const [name, argument] of names.map((each) => each.split("="))) {
+    if (name === "screenshots") {
+      await screenshots(context, argument);
       continue;
     }
     const page = await context.newPage();
     await page.goto(url);
     await idle(page);
-    outcome.seen[name] = await scenarios[name](page);
+    outcome.seen[name] = await scenarios[name](page, argument);
     await page.close();
   }
 } finally {

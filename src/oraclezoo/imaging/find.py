@@ -58,7 +58,7 @@ _SOLID, _SOLID_PIXELS = 0.93, 56
 """Alternatively, minimum sum of both fractions covered, of outline and box, and minimum edge."""
 _DENSE = 0.7
 """Fraction of its box from which an object counts as dense and gets no margin."""
-_HOLLOW = 0.5
+_HOLLOW = 0.6
 """The same for a filled object: below it, the outline is drawn, such as that of 田."""
 _SHEET = 0.6
 """Minimum fraction of its box that a sheet covers."""
