@@ -2,8 +2,9 @@
 
     python benchmarks/page_assets.py [--out FOLDER]
 
-``characters.json`` has the meaning and the oracle form of each of the ten characters as an SVG path;
-``examples/`` has a picture of each. Both come from the project's own forms (data/glyphs/oracle.toml).
+``characters.json`` has the meaning and the oracle form of each of the ten characters as an SVG
+path; ``examples/`` has a picture of each. Both come from the project's own forms
+(data/glyphs/oracle.toml).
 """
 
 from __future__ import annotations

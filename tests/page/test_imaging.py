@@ -96,9 +96,7 @@ def edge_cases() -> list[Pixels]:
     return pictures
 
 
-def test_composed_pictures_are_prepared_alike(
-    kinds: ModuleType, node: str, tmp_path: Path
-) -> None:
+def test_composed_pictures_are_prepared_alike(kinds: ModuleType, node: str, tmp_path: Path) -> None:
     """Two or three of each kind that people bring."""
     assert differences(node, composed(kinds, 60), tmp_path) == []
 
