@@ -176,6 +176,19 @@ const scenarios = {
     return seen;
   },
 
+  /** A model for which everything is unknown. */
+  async unknown(page) {
+    await page.selectOption("#model", "strict");
+    await page.waitForFunction(() => document.querySelectorAll(".classes tbody tr").length === 4, null, { timeout: 60_000 });
+    await draw(page, "木", PLACES.large);
+    const { words } = await verdict(page);
+    const shows = await page.textContent("#shows");
+    await page.waitForTimeout(900);
+    const announced = await page.textContent("#announce");
+    const names = await page.locator(".classes .meaning").allTextContents();
+    return { words, shows, announced, names };
+  },
+
   /** The colors of transparent pixels reach the preprocessing: a red one of opacity 0. */
   async transparent(page) {
     return page.evaluate(async () => {

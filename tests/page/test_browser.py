@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from helpers.bands import write_model
+from helpers.page_models import add_unknown
 from oraclezoo.page.runtime import Runtime
 from oraclezoo.page.write import PageModel, write_page
 from oraclezoo.serving.names import locate
@@ -35,6 +37,8 @@ def static(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     """Return the address of a page whose models run in the browser."""
     out = tmp_path_factory.mktemp("static") / "page"
     models = [PageModel(name, locate(name)) for name in ("oraclenet_s", "oraclenet_n")]
+    source = write_model(out.parent / "bands")
+    models.append(PageModel("strict", add_unknown(source, out.parent / "strict", 0.0)))
     write_page(out, models, Runtime.open(dist))
     handler = partial(QuietHandler, directory=str(out))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -150,6 +154,16 @@ def test_a_visitor_may_bring_a_model(browse: Browse, static: str) -> None:
     assert "together" in seen["alone"]
     assert "not the one" in seen["wrong"]
     assert seen["after"]["glyph"] == "木"
+
+
+@pytest.mark.slow
+def test_a_character_may_be_unknown(browse: Browse, static: str) -> None:
+    """The page says so, and names the nearest; a model of other characters has its own rows."""
+    seen = browse(static, "unknown")["unknown"]
+    assert seen["words"] == "Not a character I know"
+    assert seen["shows"].startswith("The nearest is")
+    assert seen["announced"].startswith("Not a character I know")
+    assert seen["names"] == ["first", "second", "third", "fourth"]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from helpers.bands import SIZE, drawn, write_model
+from helpers.page_models import add_unknown
 from oraclezoo.data.glyphs import generate
 from oraclezoo.serving.names import locate
 from oraclezoo.serving.predictor import Predictor
@@ -51,6 +52,15 @@ def test_float_probabilities_agree(run: Any, tmp_path: Path) -> None:
     expected = Predictor(model).probabilities(images)
     assert np.abs(np.array(outcome["probabilities"]) - expected).max() < 1e-3
     assert outcome["unknown"] is None
+
+
+def test_the_detector_of_unknown_characters_is_read(run: Any, tmp_path: Path) -> None:
+    """Its score for each image, and the threshold of the card."""
+    model = add_unknown(write_model(tmp_path / "bands"), tmp_path / "unknown", 0.25)
+    outcome = run(model, np.stack([drawn(label) for label in range(4)]))
+    best = np.array(outcome["probabilities"]).max(1)
+    assert outcome["unknown"] == pytest.approx(1 - best, abs=1e-6)
+    assert outcome["summary"]["threshold"] == 0.25
 
 
 def assert_labels_agree(outcome: Any, expected: npt.NDArray[np.float32]) -> None:
