@@ -273,10 +273,11 @@ const context = await launcher.launchPersistentContext(profile, {
   viewport: { width: 1000, height: 760 },
   hasTouch: true,
 });
-const outcome = { foreign: [], errors: [], seen: {} };
+const outcome = { foreign: [], errors: [], loads: 0, seen: {} };
 const { origin } = new URL(url);
 context.on("request", (request) => {
   const target = new URL(request.url());
+  if (target.pathname.endsWith(".wasm")) outcome.loads += 1;
   if (["http:", "https:", "ws:"].includes(target.protocol) && target.origin !== origin) outcome.foreign.push(target.href);
 });
 context.on("page", (page) => {

@@ -171,6 +171,7 @@ async function listFiles(files) {
     const image = Object.assign(document.createElement("img"), { alt: "" });
     image.src = URL.createObjectURL(file);
     image.onload = () => URL.revokeObjectURL(image.src);
+    image.onerror = () => (image.style.visibility = "hidden");
     const name = Object.assign(document.createElement("span"), { className: "name", textContent: file.name });
     const answer = Object.assign(document.createElement("span"), { textContent: words });
     const button = Object.assign(document.createElement("button"), { type: "button" });

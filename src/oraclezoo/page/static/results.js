@@ -45,7 +45,7 @@ export class Results {
 
   constructor(characters) {
     this.#characters = new Map(characters.map((each) => [each.glyph, each]));
-    for (const id of ["form", "status", "shows", "classes", "seen", "why", "notice", "announce"]) {
+    for (const id of ["form", "status", "shows", "classes", "seen", "why", "notice", "announce", "size"]) {
       this.#elements[id] = document.getElementById(id);
     }
   }
@@ -72,6 +72,7 @@ export class Results {
       );
     });
     this.#elements.classes.replaceChildren(...rows);
+    this.#elements.size.textContent = `${model.size} × ${model.size}`;
     this.clear();
   }
 
