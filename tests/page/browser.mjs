@@ -37,7 +37,7 @@ async function idle(page) {
 }
 
 async function verdict(page) {
-  await page.waitForTimeout(60); // a reading starts in the next frames
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))));
   await idle(page);
   return page.evaluate(() => ({
     glyph: document.querySelector("#status .han")?.textContent ?? "",
@@ -112,7 +112,6 @@ const scenarios = {
     for (const button of await page.locator(".examples button").all()) {
       const name = await button.locator("img").getAttribute("alt");
       await button.click();
-      await page.waitForTimeout(150);
       seen[name.replace("Example: ", "")] = await verdict(page);
     }
     return seen;

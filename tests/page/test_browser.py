@@ -104,9 +104,17 @@ def test_the_static_page_reads_drawings(browse: Browse, static: str) -> None:
 @pytest.mark.slow
 def test_the_served_page_reads_drawings(browse: Browse, served: str) -> None:
     """The server answers; no request goes elsewhere."""
-    seen = browse(served, "draws", "keyboard", "explains", "examples")
+    seen = browse(served, "draws", "keyboard")
     assert_drawings_are_read(seen["draws"])
     assert_the_keyboard_draws(seen["keyboard"])
+
+
+@pytest.mark.slow
+@pytest.mark.full
+def test_the_served_page_reads_pictures(browse: Browse, served: str) -> None:
+    """Also with what mattered, by the Open Inference Protocol; nothing serious for axe-core."""
+    seen = browse(served, "explains", "examples", "axe")
+    assert seen["axe"]["findings"] == []
     assert seen["explains"]["red"] > 10
     assert {name: each["words"].split()[-1] for name, each in seen["examples"].items()} == {
         name: name for name in seen["examples"]
@@ -123,6 +131,7 @@ def assert_the_keyboard_draws(seen: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_pictures_and_what_mattered(browse: Browse, static: str) -> None:
     """Examples, several files of which one is no picture, and the parts that decide."""
     seen = browse(static, "examples", "files", "explains", "transparent")
@@ -140,12 +149,14 @@ def test_pictures_and_what_mattered(browse: Browse, static: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_axe_finds_nothing_serious(browse: Browse, static: str) -> None:
     """Empty and with a result, in light and dark."""
     assert browse(static, "axe")["axe"]["findings"] == []
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_a_visitor_may_bring_a_model(browse: Browse, static: str) -> None:
     """model.onnx with its model.json; a wrong pair is explained and changes nothing."""
     folder = locate("oraclenet_n")
@@ -158,6 +169,7 @@ def test_a_visitor_may_bring_a_model(browse: Browse, static: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_a_character_may_be_unknown(browse: Browse, static: str) -> None:
     """The page says so, and names the nearest; a model of other characters has its own rows."""
     seen = browse(static, "unknown")["unknown"]

@@ -19,6 +19,20 @@ const backend = config.home === "server" ? new ServerBackend() : new BrowserBack
 let model = null;
 let shown = null; // the reading on the page
 
+/** Do some work; `data-state` of the body says whether any is going on, for tests. */
+let working = 0;
+
+async function busy(work) {
+  working += 1;
+  document.body.dataset.state = "busy";
+  try {
+    return await work();
+  } finally {
+    working -= 1;
+    if (!working) document.body.dataset.state = "idle";
+  }
+}
+
 // ---- reading what is on the surface: one reading at a time, and then the latest content
 
 let isReading = false;
@@ -28,18 +42,18 @@ async function read() {
   isStale = true;
   if (isReading || !model) return;
   isReading = true;
-  while (isStale) {
-    isStale = false;
-    await readOnce();
-    if (isStale && !backend.isLocal) await pause(SERVER_PAUSE);
-  }
+  await busy(async () => {
+    while (isStale) {
+      isStale = false;
+      await readOnce();
+      if (isStale && !backend.isLocal) await pause(SERVER_PAUSE);
+    }
+  });
   isReading = false;
   byId("explain").disabled = !shown?.gray;
-  document.body.dataset.state = "idle"; // for tests: nothing is pending
 }
 
 async function readOnce() {
-  document.body.dataset.state = "reading";
   if (surface.isEmpty) {
     shown = null;
     results.notify();
@@ -145,20 +159,17 @@ async function decodeFor(file) {
   }
 }
 
+/** Open pictures, or a visitor's own model. */
 async function openFiles(files) {
   const chosen = [...files];
   if (chosen.some((file) => /\.(onnx|json)$/.test(file.name))) return adopt(chosen);
+  return busy(() => openPictures(chosen)).catch(fail);
+}
+
+async function openPictures(files) {
   if (!model) await ready;
-  try {
-    if (chosen.length === 1) {
-      const picture = await showFile(chosen[0]);
-      if (!picture.bitmap) await listFiles(chosen);
-      return undefined;
-    }
-    return await listFiles(chosen.slice(0, MOST_FILES));
-  } catch (error) {
-    return fail(error);
-  }
+  const first = files.length === 1 ? await showFile(files[0]) : null;
+  if (!first?.bitmap) await listFiles(files.slice(0, MOST_FILES));
 }
 
 /** Read several files, each in a row of the list; a row shows its picture on the surface. */
@@ -228,10 +239,11 @@ for (const { meaning } of characters) {
   image.src = `examples/${meaning}.jpg`;
   const button = Object.assign(document.createElement("button"), { type: "button" });
   button.append(image);
-  button.addEventListener("click", async () => {
+  const open = async () => {
     const blob = await (await fetch(image.src)).blob();
-    openFiles([new File([blob], `${meaning}.jpg`, { type: blob.type })]);
-  });
+    await openFiles([new File([blob], `${meaning}.jpg`, { type: blob.type })]);
+  };
+  button.addEventListener("click", () => busy(open).catch(fail));
   const item = document.createElement("li");
   item.append(button);
   byId("examples").append(item);
@@ -259,7 +271,11 @@ byId("explain").addEventListener("click", async ({ target }) => {
 
 // ---- models
 
-async function use(open) {
+function use(open) {
+  return busy(() => useNow(open));
+}
+
+async function useNow(open) {
   byId("loading").hidden = !backend.isLocal;
   byId("model").disabled = true;
   try {
@@ -327,6 +343,4 @@ byId("privacy").textContent = backend.isLocal
   : "Drawings and pictures go to the server that sent this page, and nowhere else.";
 
 refresh();
-const ready = start().catch(fail);
-await ready;
-document.body.dataset.state ??= "idle";
+const ready = busy(start).catch(fail);
