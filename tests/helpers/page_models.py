@@ -32,6 +32,11 @@ def add_unknown(source: Path, folder: Path, threshold: float) -> Path:
     (folder / "model.onnx").write_bytes(content)
     card = json.loads((source / "model.json").read_text(encoding="utf-8"))
     card["onnx"]["sha256"] = hashlib.sha256(content).hexdigest()
-    card["unknown"] = {"threshold": threshold}
+    card["unknown"] = {
+        "method": "one minus the highest probability",
+        "threshold": threshold,
+        "file": "model.onnx",
+        "sha256": card["onnx"]["sha256"],
+    }
     (folder / "model.json").write_text(json.dumps(card), encoding="utf-8")
     return folder
