@@ -39,13 +39,20 @@ async function idle(page) {
 async function verdict(page) {
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))));
   await idle(page);
-  return page.evaluate(() => ({
-    glyph: document.querySelector("#status .han")?.textContent ?? "",
-    words: document.querySelector("#status").textContent,
-    notice: document.querySelector("#notice").hidden ? "" : document.querySelector("#notice").textContent,
-    shares: [...document.querySelectorAll(".classes .share")].map((each) => each.textContent),
-    sum: [...document.querySelectorAll(".classes progress")].reduce((sum, each) => sum + each.value, 0),
-  }));
+  return page.evaluate(() => {
+    const rows = [...document.querySelectorAll(".classes tbody tr")];
+    const values = rows.map((row) => row.querySelector("progress").value);
+    const best = rows[values.indexOf(Math.max(...values))]; // also if a detector rejects the drawing
+    const notice = document.querySelector("#notice");
+    return {
+      glyph: best.querySelector(".han").textContent,
+      meaning: best.querySelector(".meaning").textContent,
+      words: document.querySelector("#status").textContent,
+      notice: notice.hidden ? "" : notice.textContent,
+      shares: rows.map((row) => row.querySelector(".share").textContent),
+      sum: values.reduce((sum, value) => sum + value, 0),
+    };
+  });
 }
 
 async function draw(page, glyph, [left, top, edge]) {
@@ -70,6 +77,7 @@ const scenarios = {
     const seen = {};
     for (const glyph of Object.keys(STROKES)) {
       for (const [name, place] of Object.entries(PLACES)) {
+        await page.fill("#width", name === "large" ? "26" : "12"); // a finer pen for small drawings
         await draw(page, glyph, place);
         seen[`${glyph} ${name}`] = await verdict(page);
         await page.click("#clear");
