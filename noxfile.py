@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ import nox
 ROOT = Path(__file__).parent
 HOME = ROOT / ".nox" / "oraclezoo"
 PLUGINS = ROOT / ".nox" / "plugins"
+NODE = ROOT / ".nox" / "page"
+NPM = ROOT / "docs" / "npm"
 BIN = HOME / ("Scripts" if os.name == "nt" else "bin")
 EXTRAS = "dev,docs"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -103,8 +106,31 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def page(session: nox.Session) -> None:
+    """Install ONNX Runtime for browsers, and what the page's tests need, with npm."""
+    npm = shutil.which("npm")
+    if npm is None:
+        session.error("npm is not installed; it comes with Node.js, from nodejs.org")
+    NODE.mkdir(parents=True, exist_ok=True)
+    names = ("package.json", "package-lock.json")
+    wanted = hashlib.sha256(b"".join((NPM / name).read_bytes() for name in names)).hexdigest()
+    stamp = NODE / "oraclezoo.stamp"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    for name in names:
+        shutil.copyfile(NPM / name, NODE / name)
+    with session.chdir(NODE):
+        session.run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", external=True)
+    stamp.write_text(wanted)
+
+
+@nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build; warnings are errors."""
+    if shutil.which("npm"):
+        page(session)
+    else:
+        session.warn("npm is not installed: the documentation is built without the drawing page")
     session.run(
         environment(session),
         "-m",

@@ -21,7 +21,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     for line in (
         "_version codec errors storage documents signals specs hookspecs contracts card choices "
         "notebook",
-        "recipe result plugins scaffold",
+        "recipe result plugins scaffold page",
         "imaging data zoo engine compression onnx_export measure serving watching ranking plots"
         " trackers",
         "artifacts jobs testing sphinxext cloud server",
@@ -68,7 +68,7 @@ LIGHT_FOLDERS = {
     *("_version", "choices", "codec", "errors", "storage", "documents", "signals", "notebook"),
     *("specs", "hookspecs", "card"),
     *("recipe", "result", "plugins"),
-    *("scaffold", "cloud", "api", "cli", "__init__", "__main__"),
+    *("scaffold", "page", "cloud", "api", "cli", "__init__", "__main__"),
 }
 LIGHT_MODULES = {
     "oraclezoo.contracts",

@@ -148,6 +148,7 @@ def test_dependabot_watches_what_is_there() -> None:
     document = read(GITHUB / "dependabot.yml")
     assert document["version"] == 2
     watched = {each["package-ecosystem"]: each for each in document["updates"]}
-    assert set(watched) == {"github-actions", "pip"}
+    assert set(watched) == {"github-actions", "npm", "pip"}
+    assert (ROOT / watched["npm"]["directory"].lstrip("/") / "package.json").is_file()
     assert "/plugins/*" in watched["pip"]["directories"]
     assert list(ROOT.glob("plugins/*/pyproject.toml"))

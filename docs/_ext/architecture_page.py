@@ -14,7 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("codec", "errors", "storage", "documents", "signals", "choices", "notebook"),
         *("specs", "hookspecs", "contracts", "card"),
     ),
-    ("recipe", "result", "plugins", "scaffold"),
+    ("recipe", "result", "plugins", "scaffold", "page"),
     (
         "imaging",
         "data",

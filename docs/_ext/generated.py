@@ -15,6 +15,7 @@ import architecture_page
 import audit_page
 import board_page
 import conformance_page
+import drawing_page
 import measured_compressible
 import measured_compression
 import measured_convert
@@ -167,6 +168,7 @@ PAGES: dict[str, Callable[[], str]] = {
         api,
         error_classes,
         conformance_page.conformance,
+        drawing_page.drawing_page,
         measured_compressible.compressible,
         measured_compression.compression_pruned,
         measured_compression.compression_rounded,

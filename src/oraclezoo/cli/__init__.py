@@ -46,7 +46,8 @@ COMMANDS = {
     "bench": ("oraclezoo.cli.bench:command", "Benchmark recipes; print a leaderboard."),
     "job": ("oraclezoo.cli.job:command", "Prepare jobs for Kubernetes, Vertex AI and Cloud Run."),
     "predict": ("oraclezoo.cli.predict:command", "Classify images of characters."),
-    "serve": ("oraclezoo.cli.serve:command", "Serve models over HTTP."),
+    "serve": ("oraclezoo.cli.serve:command", "Serve models and the drawing page over HTTP."),
+    "page": ("oraclezoo.cli.page:command", "Write the drawing page to a folder."),
     "monitoring": (
         "oraclezoo.cli.monitoring:command",
         "Write alert rules and a dashboard for a server's metrics.",
@@ -67,7 +68,9 @@ COMMANDS = {
 
 SECTIONS = (
     Section(
-        "Use", ("predict", "serve", "monitoring", "models", "drift"), "oraclezoo predict bone.jpg"
+        "Use",
+        ("predict", "serve", "page", "monitoring", "models", "drift"),
+        "oraclezoo predict bone.jpg",
     ),
     Section(
         "Train",

@@ -132,6 +132,7 @@ def command(
     /docs lists the routes. Its log goes to stderr, one JSON object per line.
     """
     _require_extra()
+    from oraclezoo.page.files import STATIC
     from oraclezoo.server.app import create_api, create_app
     from oraclezoo.server.models import open_models
     from oraclezoo.server.monitoring import Monitor, Watching
@@ -164,7 +165,7 @@ def command(
 
         click.echo(json.dumps(create_api(service).openapi(), indent=2))
         return
-    complete = serve(create_app(service), service, Address(host, port, grace))
+    complete = serve(create_app(service, page=STATIC), service, Address(host, port, grace))
     ctx.exit(0 if complete else 1)
 
 

@@ -58,6 +58,8 @@ _SOLID, _SOLID_PIXELS = 0.93, 56
 """Alternatively, minimum sum of both fractions covered, of outline and box, and minimum edge."""
 DENSE = 0.7
 """Fraction of its box from which an object counts as dense and gets no margin."""
+_HOLLOW = 0.6
+"""The same for a filled object: below it, the outline is drawn, such as that of 田."""
 _SHEET = 0.6
 """Minimum fraction of its box that a sheet covers."""
 _SIDE = 0.97
@@ -229,7 +231,7 @@ def _find_in(gray: Gray, part: Box, *, on_sheet: bool) -> Found | None:
         min(bottom, part.height) - top,
     )
     surface = None if sheet else Surface(page.tone, page.spread, part, factor)
-    return Found(box, dark, not filled and cover < DENSE, surface)
+    return Found(box, dark, cover < (_HOLLOW if filled else DENSE), surface)
 
 
 def _object(gray: Gray) -> tuple[Page, Edges] | None:

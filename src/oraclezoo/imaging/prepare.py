@@ -220,7 +220,9 @@ def fit(gray: Gray, size: int) -> Gray:
     """
     longest = max(gray.shape)
     height, width = (max(1, round(edge * size / longest)) for edge in gray.shape)
-    scaled = Image.fromarray(gray).resize((width, height), Image.Resampling.BICUBIC)
+    # rows first, in two calls: Pillow 13 takes the columns of tall images first, older ones do not
+    scaled = Image.fromarray(gray).resize((width, len(gray)), Image.Resampling.BICUBIC)
+    scaled = scaled.resize((width, height), Image.Resampling.BICUBIC)
     padded = np.zeros((size, size), np.uint8)
     top, left = (size - height) // 2, (size - width) // 2
     padded[top : top + height, left : left + width] = np.asarray(scaled)

@@ -1,0 +1,1 @@
+"""The drawing page: static files, served by ``oraclezoo serve`` or written to a folder."""
