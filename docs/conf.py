@@ -34,11 +34,11 @@ autodoc_type_aliases = {"npt.ArrayLike": "npt.ArrayLike"}  # else spelt out over
 autodoc_class_signature = "mixed"
 nitpick_ignore_regex = [
     # other projects' names: their inventories are not at hand offline
-    (r"py:.*", r"(collections|np|npt|numpy|pathlib|rich|torch|typing)\..*"),
+    (r"py:.*", r"(PIL|collections|np|npt|numpy|pathlib|rich|torch|typing)\..*"),
     (
         r"py:.*",
         r"(Any|Callable|Iterable|Mapping|NDArray|ArrayLike|Path|Sequence|nn\.Module|Module|"
-        r"Optimizer|LRScheduler|Dataset|Polarity|Say)",
+        r"Optimizer|LRScheduler|Dataset|Polarity|Say|Gray)",
     ),
     # records whose fields have tables: in recipes.md and results.md
     (r"py:class", r"oraclezoo\.(recipe|result)\.(sections\.)?[A-Z]\w+"),
@@ -66,6 +66,8 @@ nitpick_ignore = [
     # what functions of the API give or name, described in their guides
     ("py:class", "oraclezoo.artifacts.run.ScoredRecord"),
     ("py:class", "oraclezoo.compression.torch_form.Form"),
+    ("py:class", "oraclezoo.imaging.find.Box"),
+    ("py:class", "oraclezoo.onnx_export.detector.Detector"),
     ("py:class", "oraclezoo.testing.kit.Check"),
     ("py:mod", "oraclezoo.testing.fixtures"),
 ]

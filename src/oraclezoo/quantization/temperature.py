@@ -46,8 +46,8 @@ def calibrate(
     logits (Guo et al., "On calibration of modern neural networks", ICML 2017). It is stored in the
     card and, if the model has an ONNX file, in its graph. So is the detector, a small CNN that
     distinguishes the training images from foreign pictures
-    (:func:`oraclezoo.quantization.unknown.detecting`). A model with an ONNX file also gets a
-    baseline for drift detection while it is served (:mod:`oraclezoo.watching.drift`).
+    (``oraclezoo.quantization.unknown``). A model with an ONNX file also gets a
+    baseline for drift detection while it is served (``oraclezoo.watching.drift``).
 
     Args:
         model: A model, a run, the folder of either, or a model's name. A calibrated model is

@@ -47,6 +47,7 @@ class ServedModel:
                 )
             ],
             "image_size": self.image_size,
+            "jpeg_smoothing": card.preprocessing.smoothing,
             "precision": card.onnx.precision,
             **model_entry(self.predictor),
         }

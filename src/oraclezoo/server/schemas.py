@@ -34,6 +34,9 @@ class ModelEntry(BaseModel):
     default: bool = Field(description="Whether requests without a model get this one.")
     classes: list[ClassEntry]
     image_size: int = Field(description="Height and width of the input in pixels.")
+    jpeg_smoothing: float = Field(
+        description="Standard deviation in pixels of the smoothing of small JPEG images."
+    )
     precision: str
     onnx_sha256: str
     calibrated: bool = Field(description="Whether the probabilities are calibrated.")
