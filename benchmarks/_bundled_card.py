@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 import oraclezoo as oz
@@ -54,6 +55,8 @@ def readme(card: dict[str, Any], recipe: oz.Recipe) -> str:
         + ", ".join(f"{each} {100 * value:.0f}%" for each, value in result["recall"].items())
         + ".",
         _calibration(card),
+        "## Accuracy by kind of picture",
+        _pictures(card["pictures"]),
         "## Receipt",
         f"Weights are stored as float16, which changes the prediction for "
         f"{card['weights']['labels_changed_by_rounding']} of "
@@ -129,6 +132,22 @@ def _calibration(card: dict[str, Any]) -> str:
         f"Temperature {calibration['temperature']:.3f}, fitted on {calibration['images']} "
         f"validation images with {who} (Guo et al. 2017). It changes their loss from "
         f"{calibration['before']['loss']:.3f} to {calibration['after']['loss']:.3f} nats."
+    )
+
+
+def _pictures(pictures: dict[str, Any]) -> str:
+    """Return a table of accuracies by kind of picture."""
+    who = "A model trained without them" if pictures["by_a_twin"] else "This model"
+    accuracy = {name: f"{100 * value:.1f}%" for name, value in pictures["accuracy"].items()}
+    accuracy["drawings"] = f"{pictures['drawings_right']} of {pictures['drawings']}"
+    names, half = list(accuracy), -(-len(accuracy) // 2)
+    lines = ["| kind | accuracy | kind | accuracy |", "| --- | --- | --- | --- |"]
+    for left, right in zip_longest(names[:half], names[half:], fillvalue=""):
+        lines.append(f"| {left} | {accuracy[left]} | {right} | {accuracy.get(right, '')} |")
+    return (
+        f"{who} classified pictures made from the {pictures['images']} {pictures['split']} images, "
+        "and small drawings. The documentation of `predict` says how each kind is made.\n\n"
+        + "\n".join(lines)
     )
 
 

@@ -146,6 +146,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "variant": name,
                 "augment": {**JPEG, **VARIANTS[name]},
                 "folds": sorted(row["fold"] for row in mine),
+                "images": images,
                 "accuracy": accuracy,
             }
         )
