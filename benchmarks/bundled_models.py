@@ -50,19 +50,29 @@ from oraclezoo.storage import write_atomically
 
 TRACK = "oracle-mnist-3k"
 RECIPES = {"oraclenet_n": "tiny", "oraclenet_s": "default", "oraclenet_b": "best"}
-JPEG: dict[str, object] = {"augment.jpeg": 0.5, "augment.jpeg_quality": 15}
-"""JPEG compression of half of the training images, chosen by ``studies/predict_jpeg.py``."""
+PICTURES: dict[str, object] = {
+    "augment.jpeg": 0.5,
+    "augment.jpeg_quality": 15,
+    "augment.margin": 0.08,
+    "augment.thickness": 0.3,
+    "augment.gamma": 0.3,
+    "augment.shade": 0.3,
+    "augment.blur": 0.5,
+    "augment.binary": 0.15,
+}
+"""Augmentation chosen by ``studies/predict_jpeg.py`` and ``studies/picture_augmentation.py``."""
 CHANGES: dict[str, dict[str, object]] = {
-    "oraclenet_n": JPEG,
-    "oraclenet_s": JPEG,
+    "oraclenet_n": PICTURES,
+    "oraclenet_s": PICTURES,
     "oraclenet_b": {
-        **JPEG,
+        **PICTURES,
         "backbone.name": "oraclenet_b",
         "budget.batch_size": 128,
         "evaluate.flip": True,
     },
 }
-"""Changes to each model's recipe; without JPEG, the largest equals the second row of ``best``.
+"""Changes to each model's recipe; without ``PICTURES``, the largest equals the second row of
+``best``.
 """
 SUMMARIES = {
     "oraclenet_n": "ten oracle bone characters, smallest",
