@@ -9,7 +9,8 @@ fold, are read by the model of each fold. ``VARIANTS`` are changes to the recipe
         [--recipe default] [--epochs 50] [--folds 4] [--first 4] [--only NAME]... [--json]
         [--out FILE]
 
-``--first`` trains on the first folds alone, for screening. ``--work`` keeps prepared pictures and a
+``--first`` trains on the first folds alone, and ``--all-kinds`` makes pictures whose character must
+be found for the first folds alone, for screening. ``--work`` keeps prepared pictures and a
 journal with the result of every training, so that an interrupted study continues. An hour on one
 core for four folds of ``default``. Output: benchmarks/measurements/picture-augmentation.json.
 """
@@ -31,7 +32,7 @@ from predict_polarity import as_jpeg
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from _drawings import drawings
-from _picture_kinds import KINDS, encoded
+from _picture_kinds import KINDS, Kind, encoded
 from pictures import pictures
 
 import oraclezoo as oz
@@ -42,6 +43,8 @@ from oraclezoo.imaging.prepare import prepare_all
 
 SCHEMA = "oraclezoo/picture-augmentation/1"
 TRACK, SIZE, DRAWINGS = "oracle-mnist-3k", 28, 200
+SMALL = tuple(kind for kind in KINDS if kind.name.endswith("-28"))
+"""Kinds of 28 px, in which no character has to be found, which takes longest."""
 JPEG = {"jpeg": 0.5, "jpeg_quality": 15}
 INK = {"margin": 0.08, "thickness": 0.3, "gamma": 0.3, "shade": 0.3, "blur": 0.5}
 BINARY = {"binary": 0.15}
@@ -54,11 +57,11 @@ VARIANTS: dict[str, dict[str, object]] = {
 """Changes to ``[augment]`` beside JPEG, which all have and ``studies/predict_jpeg.py`` chose."""
 
 
-def prepared(images: Gray, file: Path) -> dict[str, Gray]:
+def prepared(images: Gray, file: Path, some: tuple[Kind, ...]) -> dict[str, Gray]:
     """Return what a model reads of each image by kind of picture, ``(N, 28, 28)``."""
     if not file.is_file():
         kinds = {"plain": images, "jpeg-30": np.stack([as_jpeg(image, 30) for image in images])}
-        for kind in KINDS:
+        for kind in some:
             kinds[kind.name] = prepare_all(pictures(kind, images), SIZE)
         kinds["drawings"] = prepare_all([encoded(gray) for _, gray in drawings(DRAWINGS, 1)], SIZE)
         np.savez(file, **kinds)
@@ -90,8 +93,9 @@ def study(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         places = deal(dataset, Path(folder, "folds"), arguments.folds)
         for number in range(arguments.first):
             mine = fold == number
-            file = arguments.work / f"pictures-{number}-of-{arguments.folds}.npz"
-            kinds = prepared(images[mine], file)
+            some = KINDS if number < arguments.all_kinds else SMALL
+            file = arguments.work / f"pictures-{number}-of-{arguments.folds}-{len(some)}.npz"
+            kinds = prepared(images[mine], file, some)
             for name in arguments.only or VARIANTS:
                 key = {
                     "variant": name,
@@ -129,16 +133,13 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             for row in rows
             if (row["recipe"], row["epochs"], row["variant"]) == (recipe, epochs, name)
         ]
-        images, drawn = (sum(row[key] for row in mine) for key in ("images", "drawings"))
-        accuracy = {
-            kind: round(
-                100
-                * sum(row["right"][kind] for row in mine)
-                / (drawn if kind == "drawings" else images),
-                2,
-            )
-            for kind in mine[0]["right"]
-        }
+        images = sum(row["images"] for row in mine)
+        accuracy = {}
+        for kind in mine[0]["right"]:
+            having = [row for row in mine if kind in row["right"]]
+            shown = sum(row["drawings" if kind == "drawings" else "images"] for row in having)
+            right = sum(row["right"][kind] for row in having)
+            accuracy[kind] = round(100 * right / shown, 2)
         pooled.append(
             {
                 "recipe": recipe,
@@ -162,6 +163,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--first", type=int, default=4, help="train on this many of the folds")
+    parser.add_argument(
+        "--all-kinds", type=int, default=4, help="folds with every kind of picture; others: 28 px"
+    )
     parser.add_argument("--only", action="append", choices=list(VARIANTS), help="may be repeated")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--out", type=Path, help="also write the document to this file")
