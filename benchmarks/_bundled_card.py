@@ -11,7 +11,8 @@ import oraclezoo as oz
 
 LIMITS = """\
 - The model knows ten characters. It assigns any other input, such as another character, a blank
-  fragment or a photograph of a cat, to one of the ten, often with a high probability.
+  fragment or a photograph of a cat, to one of the ten, often with a high probability. Predictions
+  mark most of such inputs as unknown, but not all.
 - It was trained on images of single characters, cropped from rubbings. It does not detect
   characters on a bone.
 - It was trained on {train:,} images of one data set. Accuracy may be lower on bones from other
@@ -57,6 +58,8 @@ def readme(card: dict[str, Any], recipe: oz.Recipe) -> str:
         _calibration(card),
         "## Accuracy by kind of picture",
         _pictures(card["pictures"]),
+        "## Unknown characters",
+        _unknown(card["unknown"]),
         "## Receipt",
         f"Weights are stored as float16, which changes the prediction for "
         f"{card['weights']['labels_changed_by_rounding']} of "
@@ -148,6 +151,22 @@ def _pictures(pictures: dict[str, Any]) -> str:
         f"{who} classified pictures made from the {pictures['images']} {pictures['split']} images, "
         "and small drawings. The documentation of `predict` says how each kind is made.\n\n"
         + "\n".join(lines)
+    )
+
+
+def _unknown(entry: dict[str, Any]) -> str:
+    """Return how the model recognizes pictures of none of its characters."""
+    kept = ", ".join(
+        f"{100 * share:.1f}% of {entry['images'][kind]} "
+        + ("validation images" if kind == "real" else f"clean {kind}")
+        for kind, share in entry["kept"].items()
+    )
+    return (
+        "A second network in the same file scores how likely a picture shows none of the ten "
+        f"characters; from {entry['threshold']:.3f}, a prediction is marked as unknown. The "
+        f"threshold keeps {kept}. The network was fitted on training images and on generated "
+        f"pictures ({entry['fitted_on']['known']:,} known, {entry['fitted_on']['foreign']:,} "
+        "foreign)."
     )
 
 

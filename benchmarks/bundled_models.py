@@ -7,7 +7,8 @@ float16, fits the temperature on validation images, and quantizes the model to a
 the recipe refits on validation images, a second model trained without them, the twin, fits the
 temperature and reads pictures of every kind made from them (``_picture_kinds``). Finally, the
 script evaluates the files to be shipped on the test images and records that in the ledger. It
-writes src/oraclezoo/models/NAME/ and the digests in index.toml. Finished trainings are reused.
+writes src/oraclezoo/models/NAME/ and the digests in index.toml. Finished trainings are reused, and
+so is the detector of unknown characters, which --runs keeps.
 
 Exit status 3 if the models exceed 3 MB in total.
 """
@@ -37,12 +38,14 @@ from safetensors.torch import load_file, save
 import oraclezoo as oz
 from oraclezoo.analysis.evaluate import wilson
 from oraclezoo.artifacts.model import WEIGHTS, Model
+from oraclezoo.artifacts.onnx import with_detector
 from oraclezoo.artifacts.resolve import record_test_evaluation
 from oraclezoo.data.upstream import digest
 from oraclezoo.imaging.polarity import Gray
 from oraclezoo.imaging.prepare import prepare_all
 from oraclezoo.measure.temperature import mean_loss
 from oraclezoo.quantization.temperature import calibrate, calibrated
+from oraclezoo.quantization.unknown import detecting
 from oraclezoo.ranking.calibration import expected_error
 from oraclezoo.ranking.predictions import accuracy_of
 from oraclezoo.serving.listing import INDEX, MODELS
@@ -102,10 +105,11 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
     dataset = open_track(arguments.data_dir)
     if recipe.data.refit:
         twin = trained(recipe.override({"data.refit": False}), arguments).model()
-        model = calibrated(rounded, dataset, twin)
+        model = calibrated(rounded, dataset, twin, unknown=False)
     else:
         twin = rounded
-        model = calibrate(rounded, data_dir=arguments.data_dir)
+        model = calibrate(rounded, data_dir=arguments.data_dir, unknown=False)
+    model = detecting_unknown(model, dataset, arguments.runs / "detector")
     say(f"{name}: temperature {model.card.calibration.temperature:.3f}")
     given: dict[str, Any] = {"data_dir": arguments.data_dir, "progress": say}
     exported = oz.export(model, **given)
@@ -147,6 +151,19 @@ def trained(recipe: oz.Recipe, arguments: argparse.Namespace) -> oz.Run:
         resume=True,
         progress=say,
     )
+
+
+def detecting_unknown(model: Model, dataset: Any, folder: Path) -> Model:
+    """Return the model with a detector of unknown characters.
+
+    The detector depends on the data alone, so all models share the one that the folder keeps.
+    """
+    if not (folder / "model.json").is_file():
+        detecting(model, dataset, say).save(folder)
+    kept = oz.load(folder)
+    assert kept.detector is not None
+    assert kept.card.unknown is not None
+    return with_detector(model, kept.detector, kept.card.unknown)
 
 
 def open_track(data_dir: Path) -> Any:
