@@ -56,11 +56,6 @@ RECIPES = {"oraclenet_n": "tiny", "oraclenet_s": "default", "oraclenet_b": "best
 PICTURES: dict[str, object] = {
     "augment.jpeg": 0.5,
     "augment.jpeg_quality": 15,
-    "augment.margin": 0.08,
-    "augment.thickness": 0.3,
-    "augment.gamma": 0.3,
-    "augment.shade": 0.3,
-    "augment.blur": 0.5,
     "augment.binary": 0.15,
 }
 """Augmentation chosen by ``studies/predict_jpeg.py`` and ``studies/picture_augmentation.py``."""
