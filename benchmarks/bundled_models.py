@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import json
 import shutil
 import sys
@@ -40,6 +41,7 @@ from oraclezoo.analysis.evaluate import wilson
 from oraclezoo.artifacts.model import WEIGHTS, Model
 from oraclezoo.artifacts.onnx import with_detector
 from oraclezoo.artifacts.resolve import record_test_evaluation
+from oraclezoo.card import CARD
 from oraclezoo.data.upstream import digest
 from oraclezoo.imaging.polarity import Gray
 from oraclezoo.imaging.prepare import prepare_all
@@ -125,7 +127,7 @@ def make(name: str, recipe: oz.Recipe, arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=arguments.models) as temporary:
         made = Path(temporary, name)
         Model(small.module, card, small.onnx, detector=small.detector).save(made)
-        shrink(made / WEIGHTS)
+        shrink(made)
         (made / "README.md").write_text(readme(card.to_json(), recipe), encoding="utf-8")
         check(made, small, dataset)
         shutil.rmtree(folder, ignore_errors=True)
@@ -185,11 +187,15 @@ def half(model: Model, data_dir: Path) -> tuple[Model, dict[str, Any]]:
     return model, effect
 
 
-def shrink(path: Path) -> None:
-    """Store float weights, already rounded to float16, as float16."""
-    state = load_file(path)
+def shrink(folder: Path) -> None:
+    """Store float weights, already rounded to float16, as float16, and their digest in the card."""
+    state = load_file(folder / WEIGHTS)
     content = save({k: v.half() if v.dtype in FLOATS else v for k, v in state.items()})
-    write_atomically(path, content)
+    write_atomically(folder / WEIGHTS, content)
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    card["weights_file"]["sha256"] = hashlib.sha256(content).hexdigest()
+    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(folder / CARD, text.encode())
 
 
 def result(model: Model, dataset: Any) -> dict[str, Any]:
