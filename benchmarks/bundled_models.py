@@ -75,9 +75,9 @@ CHANGES: dict[str, dict[str, object]] = {
 ``best``.
 """
 SUMMARIES = {
-    "oraclenet_n": "ten oracle bone characters, smallest",
-    "oraclenet_s": "ten oracle bone characters, medium",
-    "oraclenet_b": "ten oracle bone characters, most accurate",
+    "oraclenet_n": "ten oracle bone characters, smallest model",
+    "oraclenet_s": "ten oracle bone characters, default model",
+    "oraclenet_b": "ten oracle bone characters, most accurate model",
 }
 SOURCE = (
     "trained by oraclezoo on Oracle-MNIST (Wang and Deng, Scientific Data 11:87, 2024; Apache-2.0)"
