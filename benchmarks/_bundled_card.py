@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 import oraclezoo as oz
 
 LIMITS = """\
 - The model knows ten characters. It assigns any other input, such as another character, a blank
-  fragment or a photograph of a cat, to one of the ten, often with a high probability.
+  fragment or a photograph of a cat, to one of the ten, often with a high probability. Predictions
+  mark most of such inputs as unknown, but not all.
 - It was trained on images of single characters, cropped from rubbings. It does not detect
   characters on a bone.
 - It was trained on {train:,} images of one data set. Accuracy may be lower on bones from other
@@ -54,6 +56,10 @@ def readme(card: dict[str, Any], recipe: oz.Recipe) -> str:
         + ", ".join(f"{each} {100 * value:.0f}%" for each, value in result["recall"].items())
         + ".",
         _calibration(card),
+        "## Accuracy by kind of picture",
+        _pictures(card["pictures"]),
+        "## Unknown characters",
+        _unknown(card["unknown"]),
         "## Receipt",
         f"Weights are stored as float16, which changes the prediction for "
         f"{card['weights']['labels_changed_by_rounding']} of "
@@ -129,6 +135,38 @@ def _calibration(card: dict[str, Any]) -> str:
         f"Temperature {calibration['temperature']:.3f}, fitted on {calibration['images']} "
         f"validation images with {who} (Guo et al. 2017). It changes their loss from "
         f"{calibration['before']['loss']:.3f} to {calibration['after']['loss']:.3f} nats."
+    )
+
+
+def _pictures(pictures: dict[str, Any]) -> str:
+    """Return a table of accuracies by kind of picture."""
+    who = "A model trained without them" if pictures["by_a_twin"] else "This model"
+    accuracy = {name: f"{100 * value:.1f}%" for name, value in pictures["accuracy"].items()}
+    accuracy["drawings"] = f"{pictures['drawings_right']} of {pictures['drawings']}"
+    names, half = list(accuracy), -(-len(accuracy) // 2)
+    lines = ["| kind | accuracy | kind | accuracy |", "| --- | --- | --- | --- |"]
+    for left, right in zip_longest(names[:half], names[half:], fillvalue=""):
+        lines.append(f"| {left} | {accuracy[left]} | {right} | {accuracy.get(right, '')} |")
+    return (
+        f"{who} classified pictures made from the {pictures['images']} {pictures['split']} images, "
+        "and small drawings. The documentation of `predict` says how each kind is made.\n\n"
+        + "\n".join(lines)
+    )
+
+
+def _unknown(entry: dict[str, Any]) -> str:
+    """Return how the model recognizes pictures of none of its characters."""
+    kept = ", ".join(
+        f"{100 * share:.1f}% of {entry['images'][kind]} "
+        + ("validation images" if kind == "real" else f"clean {kind}")
+        for kind, share in entry["kept"].items()
+    )
+    return (
+        "A second network in the same file scores how likely a picture shows none of the ten "
+        f"characters; from {entry['threshold']:.3f}, a prediction is marked as unknown. The "
+        f"threshold keeps {kept}. The network was fitted on training images and on generated "
+        f"pictures ({entry['fitted_on']['known']:,} known, {entry['fitted_on']['foreign']:,} "
+        "foreign)."
     )
 
 

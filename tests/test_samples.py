@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,28 +161,6 @@ def test_a_receipt_is_shown() -> None:
     assert done.exit_code == 0, done.output
     assert "export" in done.stdout
     assert "quantize" in done.stdout
-
-
-def test_a_bundled_model_is_the_one_it_was() -> None:
-    """Nothing on its card has changed that says what it is; sentences in receipts may."""
-    card = json.loads((SAMPLES / "oraclenet_n.json").read_text(encoding="utf-8"))
-    now = oz.load("oraclenet_n").card.to_json()
-    assert {key: now.get(key) for key in card if key != "receipts"} == {
-        key: value for key, value in card.items() if key != "receipts"
-    }
-    assert list(numbers(now["receipts"])) == list(numbers(card["receipts"]))
-
-
-def numbers(document: Any) -> Iterator[float]:
-    """All numbers in a JSON document, in their order."""
-    if isinstance(document, dict):
-        for key in sorted(document):
-            yield from numbers(document[key])
-    elif isinstance(document, list):
-        for each in document:
-            yield from numbers(each)
-    elif isinstance(document, (int, float)):
-        yield document
 
 
 def test_an_unfinished_pruning_is_resumed(tmp_path: Path) -> None:

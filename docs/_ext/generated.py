@@ -187,6 +187,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_predict.predict_pictures,
         measured_unknown.predict_unknown,
         measured_unknown.predict_several,
+        measured_predict.picture_augmentation,
         measured_saturation.saturation,
         measured_search.search_ablations,
         measured_search.search_default,

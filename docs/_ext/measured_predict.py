@@ -118,3 +118,33 @@ def predict_jpeg() -> str:
             table(header, rows),
         ]
     )
+
+
+def picture_augmentation() -> str:
+    """Return accuracies by augmentation, cross-validated, on groups of kinds of pictures."""
+    data = read("picture-augmentation.json")
+    apart = ("plain", "jpeg-30", "otsu-28", "dithered-28", "drawings")
+    rows = []
+    for row in data["rows"]:
+        accuracy = row["accuracy"]
+        rest = [value for kind, value in accuracy.items() if kind not in apart]
+        keys = {key: value for key, value in row["augment"].items() if not key.startswith("jpeg")}
+        rows.append(
+            (
+                f"`{row['recipe']}`",
+                ", ".join(f"`{key} = {value:g}`" for key, value in keys.items()) or "none",
+                str(row["images"]),
+                *(f"{accuracy[kind]:.1f}" for kind in apart),
+                f"{sum(rest) / len(rest):.1f}",
+            )
+        )
+    header = ("recipe", "added to JPEG", "images", "plain", "JPEG 30", "1 bit", "dithered")
+    return "\n".join(
+        [
+            "Accuracy in percent on held-out folds of the training and validation images of "
+            f"`{data['track']}`. *Drawings* are small drawings of the ten characters; *others* is "
+            "the mean over the other kinds of pictures.",
+            "",
+            table((*header, "drawings", "others"), rows),
+        ]
+    )

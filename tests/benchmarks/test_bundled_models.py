@@ -71,6 +71,20 @@ def card(**changes: Any) -> dict[str, Any]:
             "before": scores,
             "after": scores,
         },
+        "pictures": {
+            "split": "validation",
+            "images": 200,
+            "by_a_twin": True,
+            "accuracy": {"plain": 0.935, "photo": 0.92},
+            "drawings": 50,
+            "drawings_right": 47,
+        },
+        "unknown": {
+            "threshold": 0.61,
+            "kept": {"real": 0.95, "drawings": 0.9525},
+            "images": {"real": 200, "drawings": 400},
+            "fitted_on": {"known": 3000, "foreign": 9000},
+        },
         "weights": {"validation_images": 200, "labels_changed_by_rounding": 0},
         "receipts": [receipt],
         **changes,
@@ -84,9 +98,12 @@ def test_a_model_card_has_what_a_reader_needs(script: Callable[[str], Any], name
     changes = bundled_models.CHANGES[name]
     loaded = oz.Recipe.load(bundled_models.RECIPES[name], {"data.track": "glyphs-3k", **changes})
     text = script("_bundled_card").readme(card(name=name), loaded)
-    parts = ["Recipe", "Data and licence", "Splits", "Result", "Receipt", "Limitations"]
+    parts = ["Recipe", "Data and licence", "Splits", "Result"]
+    parts += ["Accuracy by kind of picture", "Unknown characters", "Receipt", "Limitations"]
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == parts
+    assert "| plain | 93.5% | drawings | 47 of 50 |\n| photo | 92.0% |  |  |" in text
     assert "**93.1%** (95% interval over images 91.0 to 95.0)" in text
+    assert "keeps 95.0% of 200 validation images, 95.2% of 400 clean drawings" in text
     assert "| quantize to onnx int8 | 1,000 test images | 90.0% | 90.0% | -0.10" in text
     assert ("pretrained on the track" in text) == bool(loaded.pretrain.epochs)
     assert ("teachers of the same architecture" in text) == bool(loaded.distill.teachers)

@@ -12,7 +12,21 @@ from oraclezoo.recipe.sections import Augment
 
 MEAN, STD = 0.3, 0.25
 FULL = Augment(
-    shift=3, rotate=12, scale=0.1, shear=0.1, elastic=1, elastic_grid=4, flip=True, cutout=7, jpeg=1
+    shift=3,
+    rotate=12,
+    scale=0.1,
+    shear=0.1,
+    elastic=1,
+    elastic_grid=4,
+    flip=True,
+    cutout=7,
+    jpeg=1,
+    margin=0.2,
+    thickness=0.5,
+    gamma=0.5,
+    shade=0.4,
+    blur=1,
+    binary=1,
 )
 
 

@@ -75,6 +75,12 @@ ALL = Augment(
     flip=True,
     cutout=3,
     jpeg=0.5,
+    margin=0.1,
+    thickness=0.5,
+    gamma=0.5,
+    shade=0.3,
+    blur=1.0,
+    binary=0.5,
 )
 
 
@@ -350,6 +356,12 @@ def test_whole_steps_with_their_backward_pass(tmp_path: Path, name: str, seeds: 
         "train.ema": 0.5,
         "train.clip_norm": 1.0,
         "augment.jpeg": 0.5,
+        "augment.margin": 0.1,
+        "augment.thickness": 0.5,
+        "augment.gamma": 0.5,
+        "augment.shade": 0.3,
+        "augment.blur": 1.0,
+        "augment.binary": 0.5,
     }
     runs = [on_meta(tmp_path / str(seed), changes, seed) for seed in range(seeds)]
     if seeds == 1:

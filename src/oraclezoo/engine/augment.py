@@ -1,4 +1,4 @@
-"""Augmentation of a batch on its device: one resampling, JPEG artifacts, then cutout."""
+"""Augmentation of a batch on its device: one resampling, ink and gray values, JPEG, cutout."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from oraclezoo.engine.ink import DITHER, blurred, in_one_bit, shaded, thickened, toned
 from oraclezoo.engine.jpeg import EDGE, Jpeg
 from oraclezoo.recipe.sections import Augment
 
@@ -22,11 +23,13 @@ def standardize(images: Tensor, mean: float, std: float) -> Tensor:
 class Augmenter:
     """Augments uint8 images ``(N, H, W)`` and standardizes them to float32 ``(N, 1, H, W)``.
 
-    Shift, rotation, zoom, shear, mirroring and the elastic field form one sampling grid, so that
-    each image is interpolated once; pixels outside the image are black (raw value 0). A fraction of
-    the images is then compressed as JPEG, and cutout fills a square with the mean gray. Random
-    numbers come from generators that :meth:`reseed` seeds, one per equal part of a batch, so that
-    the images of stacked runs are augmented in one pass with the same result as in separate passes.
+    Shift, rotation, zoom, margin, shear, mirroring and the elastic field form one sampling grid, so
+    that each image is interpolated once; pixels outside the image are black (raw value 0). Then
+    stroke thickness, gamma, light and sharpness change (:mod:`oraclezoo.engine.ink`), a fraction of
+    the images becomes 1-bit, a fraction is compressed as JPEG, and cutout fills a square with the
+    mean gray. Random numbers come from generators that :meth:`reseed` seeds, one per equal part of
+    a batch, so that the images of stacked runs are augmented in one pass with the same result as in
+    separate passes. An option that is off draws none, so it changes nothing in the others.
     """
 
     def __init__(
@@ -38,7 +41,14 @@ class Augmenter:
         self.generators = [torch.Generator(device=device)]
         self.compressor = Jpeg(device) if recipe.jpeg else None
         self.resamples = flip or any(
-            (recipe.shift, recipe.rotate, recipe.scale, recipe.shear, recipe.elastic)
+            (
+                recipe.shift,
+                recipe.rotate,
+                recipe.scale,
+                recipe.shear,
+                recipe.elastic,
+                recipe.margin,
+            )
         )
 
     def reseed(self, *seeds: int) -> None:
@@ -57,6 +67,7 @@ class Augmenter:
             grid = self._grid(batch)
             mode = self.recipe.interpolation
             batch = F.grid_sample(batch - black, grid, mode, align_corners=False).add_(black)
+        batch = self._inked(batch)
         if self.compressor is not None:
             batch = self._compressed(batch, self.compressor)
         if self.recipe.cutout:
@@ -85,6 +96,9 @@ class Augmenter:
         if self.flip:
             coin = self._uniform(count, images=0)
             zoom_x = torch.where(coin < 0.5, -zoom_x, zoom_x)
+        if recipe.margin:
+            wider = 1 / (1 - 2 * recipe.margin * self._uniform(count, images=0))
+            zoom_x, zoom_y = zoom_x * wider, zoom_y * wider
         cos, sin = angle.cos(), angle.sin()
         # output -> input: rotation after shear after zoom, x to the right and y down
         rows = torch.stack(
@@ -105,6 +119,30 @@ class Augmenter:
             field = F.interpolate(points, (height, width), mode="bicubic", align_corners=True)
             grid = grid + field.permute(0, 2, 3, 1)
         return grid
+
+    def _inked(self, batch: Tensor) -> Tensor:
+        """Change thickness, gray values and sharpness at random; without these options, nothing."""
+        recipe, count = self.recipe, len(batch)
+        if recipe.thickness:
+            batch = thickened(batch, self._even(count, images=0) * recipe.thickness)
+        if recipe.gamma or recipe.shade:
+            grays = batch * self.std + self.mean
+            if recipe.gamma:
+                grays = toned(grays, self._even(count, images=0) * recipe.gamma)
+            if recipe.shade:
+                loss, turn = self._uniform(2, count, images=1)
+                grays = shaded(grays, loss * recipe.shade, turn * (2 * math.pi))
+            batch = (grays - self.mean) / self.std
+        if recipe.blur:
+            batch = blurred(batch, self._uniform(count, images=0) * recipe.blur)
+        if recipe.binary:
+            draws = self._uniform(4, count, images=1)
+            dither = (2 * draws[1] - 1).clamp(min=0)
+            first = (draws[2:] * DITHER).long().T
+            bits = in_one_bit(batch * self.std + self.mean, dither, first)
+            chosen = (draws[0] < recipe.binary).view(-1, 1, 1, 1)
+            batch = torch.where(chosen, (bits - self.mean) / self.std, batch)
+        return batch
 
     def _compressed(self, batch: Tensor, compressor: Jpeg) -> Tensor:
         """Compress a random fraction of the batch as JPEG of random quality.

@@ -34,10 +34,12 @@ class Components(NamedTuple):
     def mask(self, chosen: npt.NDArray[np.bool_], shape: tuple[int, int]) -> Mask:
         """Return a mask of the components that are true in ``chosen`` ``(K,)``."""
         runs = chosen[self.label]
-        steps = np.zeros((shape[0], shape[1] + 1), np.int64)
-        steps[self.row[runs], self.start[runs]] = 1
-        steps[self.row[runs], self.end[runs]] -= 1
-        return np.cumsum(steps, axis=1)[:, :-1] > 0
+        steps = np.zeros((shape[0], shape[1] + 1), np.int8)
+        row = self.row[runs]
+        steps[row, self.start[runs]] = 1
+        steps[row, self.end[runs]] = -1  # runs of a row have a gap between them
+        mask: Mask = np.cumsum(steps, axis=1, dtype=np.int8)[:, :-1].astype(np.bool_)
+        return mask
 
 
 def components(mask: Mask) -> Components:
@@ -51,17 +53,21 @@ def components(mask: Mask) -> Components:
     if len(last) < len(first):
         last = np.append(last, padded.size)
     roots = _joined(first, last, line)
-    named, label = np.unique(roots, return_inverse=True)
-    row, start, end = first // line, first % line, first % line + (last - first)
+    named = np.flatnonzero(roots == np.arange(len(roots)))
     count = len(named)
+    label = np.empty(len(roots), np.int64)
+    label[named] = np.arange(count)
+    label = label[roots]
+    row, start = np.divmod(first, line)
+    end = start + (last - first)
     area = np.bincount(label, last - first, count).astype(np.int64)
     box = np.empty((count, 4), np.int64)
-    box[:, :2], box[:, 2:] = max(height, width), 0
+    # runs go row by row: the first of a component is the highest, and the last the lowest
+    box[:, 0], box[:, 1], box[:, 2] = width, row[named], 0
     np.minimum.at(box[:, 0], label, start)
-    np.minimum.at(box[:, 1], label, row)
     np.maximum.at(box[:, 2], label, end)
-    np.maximum.at(box[:, 3], label, row + 1)
-    return Components(area, box, label.astype(np.int64), row, start, end)
+    box[label, 3] = row + 1
+    return Components(area, box, label, row, start, end)
 
 
 def _joined(first: Ints, last: Ints, line: int) -> Ints:

@@ -7,8 +7,10 @@ fixed order (docs/internals/finding.md), so that equal pixels give equal results
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -104,8 +106,8 @@ def find_pages(gray: Gray) -> Iterator[Page]:
 def quantile(values: Gray, part: int, of: int) -> int:
     """Return the smallest value such that ``part / of`` of the values are at most that large."""
     # Pillow counts uint8 several times as fast as NumPy
-    counts = np.cumsum(Image.fromarray(values.reshape(1, -1)).histogram())
-    return int(np.searchsorted(counts * of, counts[-1] * part))
+    counts = list(accumulate(Image.fromarray(values.reshape(1, -1)).histogram()))
+    return bisect_left(counts, -(-counts[-1] * part // of))
 
 
 def half_pixels(length: int) -> Doubles:
@@ -167,7 +169,10 @@ def _compare(gray: Gray, tone: Tone, fitted: Mask) -> tuple[Doubles, Gray, int]:
     """Return the level of the page, the distance from it and the spread of the fitted pixels."""
     height, width = gray.shape
     level = tone.at(half_pixels(width), half_pixels(height))
-    distance = np.abs(np.floor(gray - level + 0.5)).clip(0, 255).astype(np.uint8)
+    apart = gray - level
+    apart += 0.5
+    np.abs(np.floor(apart, out=apart), out=apart)
+    distance = np.minimum(apart, 255, out=apart).astype(np.uint8)
     return level, distance, quantile(distance[fitted], 17, 25)
 
 

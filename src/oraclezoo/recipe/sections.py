@@ -105,6 +105,44 @@ class Augment:
     jpeg_quality: int = _key(
         30, "minimum JPEG quality; drawn uniformly up to 95", low=1, high=95, later=True
     )
+    margin: float = _key(
+        0.0,
+        "largest margin added on each side by scaling down, as a fraction of the edge",
+        low=0,
+        high=0.45,
+        later=True,
+    )
+    thickness: float = _key(
+        0.0,
+        "largest change of stroke thickness on each side of a stroke, in pixels",
+        low=0,
+        high=1,
+        later=True,
+    )
+    gamma: float = _key(
+        0.0, "gamma correction with an exponent from 2^-x to 2^x", low=0, high=3, later=True
+    )
+    shade: float = _key(
+        0.0,
+        "largest loss of light across the image, as a fraction of 1",
+        low=0,
+        high=0.95,
+        later=True,
+    )
+    blur: float = _key(
+        0.0,
+        "largest standard deviation of a Gaussian blur in pixels",
+        low=0,
+        high=2,
+        later=True,
+    )
+    binary: float = _key(
+        0.0,
+        "probability of reducing a training image to 1 bit, half of them dithered",
+        low=0,
+        high=1,
+        later=True,
+    )
 
     def check_fits(self, edge: int) -> None:
         """Raise UsageError if a value destroys images of ``edge`` x ``edge`` pixels."""
