@@ -35,7 +35,7 @@ import oraclezoo as oz
 from oraclezoo.artifacts.resolve import record_test_evaluation
 from oraclezoo.engine.device import pick
 from oraclezoo.measure import hardware
-from oraclezoo.ranking.stats import paired
+from oraclezoo.ranking.comparison import paired
 from oraclezoo.serving.names import DEFAULT
 
 SCHEMA = "oraclezoo/predict-files/2"

@@ -6,8 +6,8 @@ import sys
 
 from oraclezoo.server.app import create_app
 from oraclezoo.server.models import open_models
-from oraclezoo.server.monitoring import Monitor, Watching
 from oraclezoo.server.observer import Observer
+from oraclezoo.server.routes.monitoring import Monitor, Watching
 from oraclezoo.server.run import Address, serve
 from oraclezoo.server.service import Service
 from oraclezoo.server.settings import Settings

@@ -22,7 +22,7 @@ from oraclezoo.artifacts.run import Run
 from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset
 from oraclezoo.plugins.registry import Registry
-from oraclezoo.ranking.stats import interval, paired
+from oraclezoo.ranking.comparison import interval, paired
 from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.receipt import Side, side
 from oraclezoo.receipts.timing import Subject, time_in_turn

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from _shared import RESULTS, emit, positive
 
-from oraclezoo.ranking import stats
+from oraclezoo.ranking import comparison as stats
 from oraclezoo.ranking.load import load_results
 from oraclezoo.ranking.page.board import board
 from oraclezoo.ranking.predictions import accuracy_of, save_predictions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from measured import table
 
+from oraclezoo.watching import metrics as metrics
 from oraclezoo.watching import rules
-from oraclezoo.watching import table as metrics
 
 
 def monitoring_metrics() -> str:

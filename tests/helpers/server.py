@@ -19,8 +19,8 @@ import httpx
 
 from oraclezoo.server.app import create_app
 from oraclezoo.server.models import open_models
-from oraclezoo.server.monitoring import Monitor
 from oraclezoo.server.observer import Observer
+from oraclezoo.server.routes.monitoring import Monitor
 from oraclezoo.server.service import Service
 from oraclezoo.server.settings import Settings
 

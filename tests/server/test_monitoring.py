@@ -25,16 +25,16 @@ from oraclezoo.data.corrupt import corrupt
 from oraclezoo.data.glyphs.draw import generate
 from oraclezoo.server.app import create_app
 from oraclezoo.server.models import open_models
-from oraclezoo.server.monitoring import Monitor, Watching
+from oraclezoo.server.routes.monitoring import Monitor, Watching
 from oraclezoo.server.service import Service
 from oraclezoo.server.settings import Settings
 from oraclezoo.serving.names import locate
 from oraclezoo.serving.predictor import Predictor
 from oraclezoo.watching.dashboard import panels
 from oraclezoo.watching.drift import baseline_of
+from oraclezoo.watching.metrics import METRICS, PROCESS
 from oraclezoo.watching.rules import rules
 from oraclezoo.watching.signals import Observations
-from oraclezoo.watching.table import METRICS, PROCESS
 
 TOKEN = "a-token-of-sufficient-length"
 

@@ -23,8 +23,8 @@ from oraclezoo.watching.drift import (
     parse_shares,
     why_not,
 )
+from oraclezoo.watching.metrics import CLASSES, SIGNALS
 from oraclezoo.watching.signals import BINS, Observations, binned, histograms
-from oraclezoo.watching.table import CLASSES, SIGNALS
 
 DIGEST = "0" * 64
 NAMES = tuple("abcdefghij")

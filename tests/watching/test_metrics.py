@@ -9,9 +9,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from oraclezoo.watching import table as m
-from oraclezoo.watching.metrics import Metrics
-from oraclezoo.watching.table import METRICS, PROCESS, Metric, as_markdown, series
+from oraclezoo.watching import metrics as m
+from oraclezoo.watching.collectors import Metrics
+from oraclezoo.watching.metrics import METRICS, PROCESS, Metric, as_markdown, series
 
 
 def filled() -> Metrics:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from oraclezoo.watching import table as m
+from oraclezoo.watching import metrics as m
+from oraclezoo.watching.collectors import Metrics
 from oraclezoo.watching.dashboard import as_json, panels
 from oraclezoo.watching.files import DASHBOARD, RULES, SCRAPE, write
-from oraclezoo.watching.metrics import Metrics
+from oraclezoo.watching.metrics import METRICS, PROCESS, Metric, series
 from oraclezoo.watching.rules import as_markdown, as_yaml, rules
-from oraclezoo.watching.table import METRICS, PROCESS, Metric, series
 
 PROMTOOL = shutil.which("promtool")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool (Prometheus) is missing")

@@ -135,7 +135,7 @@ def command(
     from oraclezoo.page.files import STATIC
     from oraclezoo.server.app import create_api, create_app
     from oraclezoo.server.models import open_models
-    from oraclezoo.server.monitoring import Monitor, Watching
+    from oraclezoo.server.routes.monitoring import Monitor, Watching
     from oraclezoo.server.run import Address, serve
     from oraclezoo.server.service import Service
     from oraclezoo.server.settings import MIB, Settings, read_token, usable_cores

@@ -4,6 +4,9 @@ The border of the image shows the background, unless the image is a scan of a ru
 the opposite tone: then the border shows the sheet. The rule therefore combines the border pixels
 with the rectangle inside a uniform margin and with Otsu's threshold of all pixels.
 ``benchmarks/studies/predict_polarity.py`` compares it with other rules on training images.
+
+For a character on a page, ``find.py`` decides; ``page/static/imaging/polarity.js`` is the twin in
+JavaScript.
 """
 
 from __future__ import annotations

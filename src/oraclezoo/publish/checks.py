@@ -22,9 +22,9 @@ from oraclezoo.publish.claim import Claim, Unchecked
 from oraclezoo.publish.forgeries import RULES
 from oraclezoo.publish.reread import added, recipe_of
 from oraclezoo.ranking import ledger
+from oraclezoo.ranking.comparison import MIN_COMMON_SEEDS
 from oraclezoo.ranking.load import published_folder
 from oraclezoo.ranking.predictions import losses
-from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
 from oraclezoo.ranking.text import clean
 from oraclezoo.recipe.sections import COMPONENTS, Compress
 from oraclezoo.recipe.variants import Variant

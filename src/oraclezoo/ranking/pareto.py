@@ -3,7 +3,7 @@
 A row is *on the front* if no other row of its group dominates it, i.e. is at least as good in both
 respects and better in one. A row off the front may still be *not beaten*: no row of the same or
 lower cost is significantly more accurate by the protocol's comparison
-(:mod:`oraclezoo.ranking.stats`).
+(:mod:`oraclezoo.ranking.comparison`).
 """
 
 from __future__ import annotations

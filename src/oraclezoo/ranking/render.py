@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from oraclezoo.ranking.comparison import MIN_COMMON_SEEDS
 from oraclezoo.ranking.rows import Row, Rows
-from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
 from oraclezoo.ranking.text import NONE, ranges, short
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oraclezoo.errors import ResultError, UsageError, nearest
-from oraclezoo.ranking import groups, ledger, render, stats
+from oraclezoo.ranking import comparison, groups, ledger, render
 from oraclezoo.ranking.calibration import calibration
 from oraclezoo.ranking.load import Entry, entry_of
 from oraclezoo.ranking.rows import Row, Rows, row_of
@@ -156,13 +156,13 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
     variance over seeds, which would then be listed too high.
     """
     correct = [predictions.correct for _, predictions in scored]
-    pairs = stats.compare(correct, [[s.seed for s in result.seeds] for result, _ in scored])
+    pairs = comparison.compare(correct, [[s.seed for s in result.seeds] for result, _ in scored])
     compared, rank = pairs.compared, pairs.rank
     ranks: list[int | None] = []
     for index, (result, _) in enumerate(scored):
-        alone = len(scored) == 1 and len(result.seeds) >= stats.MIN_COMMON_SEEDS
+        alone = len(scored) == 1 and len(result.seeds) >= comparison.MIN_COMMON_SEEDS
         ranks.append(int(rank[index]) if compared[index].any() or alone else None)
-    intervals = [stats.interval(row) for row in correct]
+    intervals = [comparison.interval(row) for row in correct]
     order = sorted(
         range(len(scored)),
         key=lambda i: (

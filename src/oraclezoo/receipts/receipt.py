@@ -27,8 +27,8 @@ from oraclezoo.contracts import Dataset
 from oraclezoo.engine.device import exact_float32
 from oraclezoo.errors import UsageError
 from oraclezoo.measure import hardware, size
+from oraclezoo.ranking.comparison import paired
 from oraclezoo.ranking.predictions import accuracy_of
-from oraclezoo.ranking.stats import paired
 from oraclezoo.receipts.measurement import Measurement
 from oraclezoo.receipts.notes import notes
 from oraclezoo.receipts.timing import Subject, runtimes_of, summarize, time_in_turn

@@ -21,7 +21,7 @@ from oraclezoo.pruning.prune import prune_model
 from oraclezoo.quantization.export import export_model
 from oraclezoo.quantization.onnx import quantize_onnx
 from oraclezoo.quantization.options import Export, Quantization
-from oraclezoo.ranking.stats import paired
+from oraclezoo.ranking.comparison import paired
 from oraclezoo.receipts.receipt import Side, side
 from oraclezoo.receipts.timing import Setting, Subject, time_in_turn
 from oraclezoo.search.goals import Goals

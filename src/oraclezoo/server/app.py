@@ -17,10 +17,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from oraclezoo._version import __version__
-from oraclezoo.server import health, inference, monitoring, predictions, usage
 from oraclezoo.server.gate import LEFT, NOTE, guarded, rejected
-from oraclezoo.server.monitoring import Monitor
 from oraclezoo.server.rejection import RejectedError
+from oraclezoo.server.routes import health, inference, monitoring, predictions, usage
+from oraclezoo.server.routes.monitoring import Monitor
 from oraclezoo.server.service import Service
 
 DESCRIPTION = """\

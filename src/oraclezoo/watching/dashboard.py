@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from oraclezoo.watching import table as m
+from oraclezoo.watching import metrics as m
+from oraclezoo.watching.metrics import Metric
 from oraclezoo.watching.rules import quantile, rate
-from oraclezoo.watching.table import Metric
 
 WINDOW = "$__rate_interval"
 """Grafana's variable for the window of a rate, at least four scrapes."""

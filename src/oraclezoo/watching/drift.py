@@ -23,8 +23,8 @@ from oraclezoo.card import Card
 from oraclezoo.card.baseline import VERSION, Baseline
 from oraclezoo.errors import UsageError, command_line, nearest
 from oraclezoo.watching.martingale import Martingales
+from oraclezoo.watching.metrics import CLASSES, SIGNALS
 from oraclezoo.watching.signals import BINS, Observations, binned, counted, histograms
-from oraclezoo.watching.table import CLASSES, SIGNALS
 
 BUFFER = 16
 """Number of images that are evaluated together; an alarm is up to this many images late."""

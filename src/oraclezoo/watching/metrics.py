@@ -1,76 +1,200 @@
-"""The metrics of a running server."""
+"""Table of a server's metrics, from which metrics, documentation, alerts and dashboard follow.
+
+The values of every label are bounded: routes are patterns, methods and reasons are known words, and
+a model with many classes counts those beyond ``MAX_CLASSES`` under one name.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics import MetricWrapperBase
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
-from oraclezoo.watching.table import METRICS, Metric
+Kind = Literal["counter", "gauge", "histogram"]
+
+MAX_CLASSES = 200
+"""Number of classes per model with a count of their own."""
+QUEUE_FULL = "queue"
+"""Reason of requests that were refused because the queue is full."""
+OTHER = "other"
+"""Label of the classes beyond ``MAX_CLASSES``."""
+
+_TIMES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SHORT_TIMES = (0.0001, 0.00025, 0.0005, *_TIMES)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 
-class Metrics:
-    """The metrics of one server, in a registry of its own.
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: its name without the suffixes of the exposition format, and what it measures.
 
-    Example:
-        >>> from oraclezoo.watching.metrics import Metrics
-        >>> from oraclezoo.watching.table import QUEUE_FULL, REJECTED
-        >>> metrics = Metrics()
-        >>> metrics.count(REJECTED, QUEUE_FULL)
-        >>> body, content_type = metrics.scrape()
-        >>> 'oraclezoo_rejected_requests_total{reason="queue"} 1.0' in body.decode()
-        True
+    ``buckets`` are the upper bounds of a histogram's buckets, in the unit that ends its name.
     """
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._metrics = {metric.name: _built(metric, self.registry) for metric in METRICS}
-        self._children: dict[tuple[str, ...], MetricWrapperBase] = {}
-        ProcessCollector(registry=self.registry)
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
 
-    def count(self, metric: Metric, *labels: str, number: int = 1) -> None:
-        """Increase a counter."""
-        child = self._child(metric, labels)
-        assert isinstance(child, Counter)
-        child.inc(number)
-
-    def observe(self, metric: Metric, value: float, *labels: str) -> None:
-        """Add a value to a histogram."""
-        child = self._child(metric, labels)
-        assert isinstance(child, Histogram)
-        child.observe(value)
-
-    def set(self, metric: Metric, value: float, *labels: str) -> None:
-        """Set a gauge."""
-        child = self._child(metric, labels)
-        assert isinstance(child, Gauge)
-        child.set(value)
-
-    def scrape(self, accept: str = "") -> tuple[bytes, str]:
-        """Return all metrics and their content type.
-
-        Args:
-            accept: The request's ``Accept`` header, which chooses between the formats of Prometheus
-                and OpenMetrics.
-        """
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
-
-    def _child(self, metric: Metric, labels: tuple[str, ...]) -> MetricWrapperBase:
-        # looking children up in the library costs more than counting
-        key = (metric.name, *labels)
-        child = self._children.get(key)
-        if child is None:
-            parent = self._metrics[metric.name]
-            child = self._children[key] = parent.labels(*labels) if labels else parent
-        return child
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Names of the time series that a scrape contains."""
+        if self.kind == "counter":
+            return (f"{self.name}_total",)
+        if self.kind == "histogram":
+            return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))
+        return (self.name,)
 
 
-def _built(metric: Metric, registry: CollectorRegistry) -> MetricWrapperBase:
-    """Return a metric, registered."""
-    if metric.kind == "histogram":
-        return Histogram(
-            metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets
-        )
-    kind = Counter if metric.kind == "counter" else Gauge
-    return kind(metric.name, metric.help, metric.labels, registry=registry)
+CONFIDENCE, CLASSES, UNKNOWN_SCORE = "confidence", "classes", "unknown"
+"""Signals of a model's outputs; the others are features of its input."""
+
+SIGNALS = {
+    CONFIDENCE: "probability of the predicted class",
+    CLASSES: "shares of the predicted classes",
+    UNKNOWN_SCORE: "score of the detector of other characters, for models that have it",
+    "ink": "mean gray level of the model's input",
+    "contrast": "standard deviation of its gray levels",
+    "sharpness": "mean step between neighboring pixels, by contrast",
+    "grain": "noise between neighboring pixels, by contrast",
+    "flatness": "fraction of pixels in areas of one gray level",
+    "offset": "distance of the ink's center from the middle",
+    "border": "mean gray level along the brightest side",
+    "slant": "direction of strokes: 1 along the axes, -1 diagonal",
+}
+"""Descriptions of the signals that drift detection watches, in display order."""
+
+REQUESTS = Metric(
+    "oraclezoo_requests", "counter", "Finished requests.", ("route", "method", "status")
+)
+REQUEST_SECONDS = Metric(
+    "oraclezoo_request_seconds",
+    "histogram",
+    "Time from a request's headers to the last byte of its response.",
+    ("route",),
+    _TIMES,
+)
+REJECTED = Metric(
+    "oraclezoo_rejected_requests",
+    "counter",
+    "Requests that were refused, by reason.",
+    ("reason",),
+)
+QUEUE = Metric("oraclezoo_queue_images", "gauge", "Images accepted and not finished.", ("model",))
+QUEUE_LIMIT = Metric(
+    "oraclezoo_queue_limit_images",
+    "gauge",
+    "Number of such images beyond which requests get status 429.",
+    ("model",),
+)
+QUEUE_SECONDS = Metric(
+    "oraclezoo_queue_wait_seconds",
+    "histogram",
+    "Time that an image waited for a free worker.",
+    ("model",),
+    _SHORT_TIMES,
+)
+PREPARING_SECONDS = Metric(
+    "oraclezoo_preprocessing_seconds",
+    "histogram",
+    "Time to decode and preprocess a picture.",
+    ("model",),
+    _SHORT_TIMES,
+)
+INFERENCE_SECONDS = Metric(
+    "oraclezoo_inference_seconds",
+    "histogram",
+    "Time to run the model on a batch.",
+    ("model",),
+    _SHORT_TIMES,
+)
+BATCH = Metric(
+    "oraclezoo_batch_images", "histogram", "Number of images in a batch.", ("model",), _SIZES
+)
+PREDICTIONS = Metric("oraclezoo_predictions", "counter", "Predictions.", ("model", "class"))
+CONFIDENCES = Metric(
+    "oraclezoo_confidence",
+    "histogram",
+    "Probability of the predicted class.",
+    ("model",),
+    _SHARES,
+)
+UNKNOWN = Metric(
+    "oraclezoo_unknown_predictions",
+    "counter",
+    "Predictions marked as not a character that the model knows.",
+    ("model",),
+)
+INVERTED = Metric(
+    "oraclezoo_inverted_pictures",
+    "counter",
+    "Pictures with a dark character on a light background.",
+    ("model",),
+)
+UNREADABLE = Metric(
+    "oraclezoo_unreadable_pictures",
+    "counter",
+    "Pictures that could not be read, by reason (blank or broken).",
+    ("model", "reason"),
+)
+MODEL = Metric(
+    "oraclezoo_model_info",
+    "gauge",
+    "Served models; always 1.",
+    ("model", "onnx_sha256", "precision", "version"),
+)
+READY = Metric("oraclezoo_ready", "gauge", "1 while the server accepts requests, else 0.")
+DRIFT_IMAGES = Metric(
+    "oraclezoo_drift_images",
+    "gauge",
+    "Images that drift detection has seen since its start or reset; -1 if it is off.",
+    ("model",),
+)
+DRIFT_EVIDENCE = Metric(
+    "oraclezoo_drift_evidence_log10",
+    "gauge",
+    "Peak evidence of drift in a signal, as a power of 10.",
+    ("model", "signal"),
+)
+DRIFT_THRESHOLD = Metric(
+    "oraclezoo_drift_threshold_log10",
+    "gauge",
+    "Evidence at which a signal raises an alarm, as a power of 10.",
+    ("model",),
+)
+DRIFT_ALARM = Metric(
+    "oraclezoo_drift_alarm",
+    "gauge",
+    "1 from a signal's alarm until a reset, else 0.",
+    ("model", "signal"),
+)
+
+METRICS = (
+    *(REQUESTS, REQUEST_SECONDS, REJECTED, READY, MODEL),
+    *(QUEUE, QUEUE_LIMIT, QUEUE_SECONDS, PREPARING_SECONDS, INFERENCE_SECONDS, BATCH),
+    *(PREDICTIONS, CONFIDENCES, UNKNOWN, INVERTED, UNREADABLE),
+    *(DRIFT_IMAGES, DRIFT_EVIDENCE, DRIFT_THRESHOLD, DRIFT_ALARM),
+)
+"""All metrics, in the order of the documentation."""
+
+PROCESS = ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds")
+"""Series of prometheus-client about the process (on Linux) that the dashboard shows."""
+
+
+def series() -> Iterator[str]:
+    """Return the names of all time series that rules and dashboards may use."""
+    for metric in METRICS:
+        yield from metric.series
+    yield from PROCESS
+
+
+def as_markdown() -> str:
+    """Return the table of metrics for the documentation."""
+    rows = [
+        f"| `{metric.series[0].removesuffix('_bucket')}` | {metric.kind} "
+        f"| {', '.join(f'`{label}`' for label in metric.labels)} | {metric.help} |"
+        for metric in METRICS
+    ]
+    return "\n".join(("| Metric | Type | Labels | Meaning |", "| --- | --- | --- | --- |", *rows))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from oraclezoo.watching import table as m
-from oraclezoo.watching.table import Metric
+from oraclezoo.watching import metrics as m
+from oraclezoo.watching.metrics import Metric
 
 
 @dataclass(frozen=True, slots=True)

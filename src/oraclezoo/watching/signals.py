@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.watching.table import CLASSES, CONFIDENCE, UNKNOWN_SCORE
+from oraclezoo.watching.metrics import CLASSES, CONFIDENCE, UNKNOWN_SCORE
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

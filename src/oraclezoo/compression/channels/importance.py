@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from oraclezoo.choices import IMPORTANCES
 from oraclezoo.compression.channels.coupled import Cut, Group
 from oraclezoo.compression.channels.plan import BATCH_NORMS
-from oraclezoo.errors import UsageError
+from oraclezoo.errors import UsageError, nearest
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """Standardized images ``(N, C, H, W)`` and labels int64 ``(N,)``."""
@@ -37,6 +38,8 @@ def score(
     - lamp: magnitude divided by the sum of all magnitudes that are not smaller (Lee et al. 2021,
       arXiv:2010.07611)
     - random: a control
+
+    ``oraclezoo.choices.IMPORTANCES`` lists the names. Raises UsageError for another one.
     """
     if method == "taylor":
         return _taylor(module, groups, batches)
@@ -47,7 +50,11 @@ def score(
     if method == "bn-scale":
         return [_bn_scale(module, tensors, group) for group in groups]
     scores = [_mean_share(group, _weights(group, tensors), _squares(tensors)) for group in groups]
-    return scores if method == "magnitude" else [_lamp(values) for values in scores]
+    if method == "magnitude":
+        return scores
+    if method == "lamp":
+        return [_lamp(values) for values in scores]
+    raise UsageError(f"unknown importance measure '{method}'{nearest(method, IMPORTANCES)}")
 
 
 def _weights(group: Group, tensors: Mapping[str, Tensor]) -> list[Cut]:

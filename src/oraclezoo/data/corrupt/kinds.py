@@ -4,7 +4,8 @@ Each takes ``images``, float32 ``(N, H, W)`` with gray levels from 0 to 255, a `
 images' random numbers ``draws``, and returns float32 images of the same shape, not yet clipped.
 Random numbers do not depend on the strength, so a higher severity is a stronger version of the same
 corruption. A reference pixel is a pixel of an image with a longer side of
-:data:`~oraclezoo.data.corrupt.primitives.REFERENCE_EDGE`.
+:data:`~oraclezoo.data.corrupt.primitives.REFERENCE_EDGE`. ``__init__.py`` lists the functions in
+``CORRUPTIONS``, with their strengths.
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from oraclezoo.ranking.comparison import MIN_COMMON_SEEDS
 from oraclezoo.ranking.compression import UNCOMPRESSED
 from oraclezoo.ranking.page import bars
 from oraclezoo.ranking.page.facts import Facts
 from oraclezoo.ranking.page.text import element, number, safe
 from oraclezoo.ranking.pareto import COSTS, Cost, cost_of, points
 from oraclezoo.ranking.rows import Row
-from oraclezoo.ranking.stats import MIN_COMMON_SEEDS
 from oraclezoo.ranking.text import NONE, ranges, short
 
 LISTED = 4

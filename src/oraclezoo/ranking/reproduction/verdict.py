@@ -4,7 +4,7 @@
 ``within spread``  none of four tests at level ``LEVEL`` rejects:
 
     1. the protocol's paired comparison, matched by seed and image
-       (:mod:`oraclezoo.ranking.stats`);
+       (:mod:`oraclezoo.ranking.comparison`);
     2. the difference of mean accuracy against a prediction limit computed from the original result
        only, so that a noisy reproduction cannot widen it: two sets of k training runs of one
        process differ by at most t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) with probability 1 -
@@ -33,8 +33,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from oraclezoo.ranking.comparison import MIN_COMMON_SEEDS, interval_of_differences
 from oraclezoo.ranking.predictions import Predictions
-from oraclezoo.ranking.stats import MIN_COMMON_SEEDS, interval_of_differences
 
 Verdict = Literal["same", "within spread", "differs"]
 

@@ -16,7 +16,7 @@ from scipy import stats as scipy_stats
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
-from oraclezoo.ranking.stats import LEVEL, MIN_COMMON_SEEDS, compare, holm, interval, paired
+from oraclezoo.ranking.comparison import LEVEL, MIN_COMMON_SEEDS, compare, holm, interval, paired
 
 Bools = npt.NDArray[np.bool_]
 Draw = Callable[..., Bools]

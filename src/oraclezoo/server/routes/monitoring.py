@@ -21,9 +21,9 @@ from oraclezoo.server.rejection import invalid
 from oraclezoo.server.service import Service
 from oraclezoo.serving.predictor import Predictor
 from oraclezoo.serving.reading import Reading
-from oraclezoo.watching import table as m
+from oraclezoo.watching import metrics as m
+from oraclezoo.watching.collectors import Metrics
 from oraclezoo.watching.drift import DriftMonitor, DriftOptions, DriftState, parse_shares, why_not
-from oraclezoo.watching.metrics import Metrics
 from oraclezoo.watching.signals import Observations
 
 ANY, BASELINE = "any", "baseline"
