@@ -198,6 +198,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_serving.serving_ratios,
         measured_serving.serving_unpinned,
         measured_serving.serving_load,
+        measured_serving.serving_claims,
         measured_serving.serving_drift,
         measured_speed.speed_contenders,
         measured_speed.speed_ratios,

@@ -101,6 +101,7 @@ def serving_load() -> str:
         ),
         (f"requests during {stops['terminations']} SIGTERMs", answered),
         ("accepted requests lost", str(requests["lost"])),
+        ("connections refused once a server had stopped", f"{requests['refused']:,}"),
         ("from SIGTERM to the end of the process", f"{_spread(stops['seconds_to_end'], 1)} s"),
     ]
     rows += [
@@ -112,6 +113,20 @@ def serving_load() -> str:
         for cost in data["metrics"]["cost"]
     ]
     return table(("measurement", "value"), rows)
+
+
+def serving_claims() -> str:
+    """Return the aim of each measurement, and whether it was met."""
+    rows = [
+        (
+            row["claim"],
+            f"{row['value']:g}",
+            f"{row['bound']:g}",
+            "yes" if row["holds"] else "**no**",
+        )
+        for row in _data()["claims"]
+    ]
+    return table(("measurement", "value", "aim", "met"), rows)
 
 
 def serving_drift() -> str:

@@ -63,6 +63,8 @@ class ImagePrediction:
         unknown_score: Score for "not a character that the model knows", in [0, 1]; None if the
             model does not detect that.
         unknown: Whether the score exceeds the model's threshold; None likewise.
+        number: Position of the character in the image in reading order, from 1; None unless
+            ``several`` was requested.
     """
 
     file: str
@@ -72,6 +74,7 @@ class ImagePrediction:
     reason: str = ""
     unknown_score: float | None = None
     unknown: bool | None = None
+    number: int | None = None
 
     @property
     def best(self) -> Candidate:
@@ -123,6 +126,7 @@ class Client:
         top: int = 3,
         polarity: str | None = None,
         box: tuple[int, int, int, int] | None = None,
+        several: str | None = None,
     ) -> list[ImagePrediction]:
         """Classify images, in one request.
 
@@ -132,9 +136,12 @@ class Client:
             top: Classes to return for each image.
             polarity: ``light-on-dark`` or ``dark-on-light``; detected for None.
             box: Left, top, width and height of the character in every image; found for None.
+            several: ``columns`` or ``rows``: read every separate character of an image, in this
+                order; None reads one.
 
         Returns:
-            A result for each image, in order. An image that cannot be read has a ``reason``.
+            A result for each image, in order; with ``several``, one for each character. An image
+            that cannot be read has a ``reason``.
 
         Raises:
             DataError: A file cannot be opened.
@@ -149,6 +156,7 @@ class Client:
             "top": str(top),
             "polarity": polarity,
             "box": box and ",".join(map(str, box)),
+            "several": several,
         }
         query = {name: value for name, value in options.items() if value is not None}
         data = self._send("POST", "/v1/predict", params=query, files=files)["data"]
@@ -157,8 +165,10 @@ class Client:
             str(n): f"image {n + 1}" if isinstance(each, bytes) else str(each)
             for n, each in enumerate(pictures)
         }
-        rows = {row["file"]: row for row in (*data["images"], *data["unreadable"])}
-        return [_prediction(name, rows[position]) for position, name in names.items()]
+        rows: dict[str, list[dict[str, Any]]] = {position: [] for position in names}
+        for row in (*data["images"], *data["unreadable"]):
+            rows[row["file"]].append(row)
+        return [_prediction(names[position], row) for position in names for row in rows[position]]
 
     def models(self) -> list[dict[str, Any]]:
         """Return the entries of the served models; the first is the default. Raises ServerError."""
@@ -240,6 +250,7 @@ def _prediction(name: str, row: Mapping[str, Any]) -> ImagePrediction:
         (row["box"]["x"], row["box"]["y"], row["box"]["width"], row["box"]["height"]),
         unknown_score=row.get("unknown_score"),
         unknown=row.get("unknown"),
+        number=row.get("number"),
     )
 
 

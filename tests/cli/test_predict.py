@@ -282,6 +282,9 @@ def test_several_characters_have_a_line_each(tmp_path: Path, model: str) -> None
     assert rows[3]["label"] == 1
     assert len(list((tmp_path / "show").iterdir())) == 4
     assert run(*files, *options, "--box", "0,0,9,9").exit_code == 2
+    ordered = run(*files, "--order", "rows")
+    assert ordered.exit_code == 2
+    assert "--order requires --several" in ordered.stderr
 
 
 def test_a_picture_that_is_no_character_is_marked(tmp_path: Path) -> None:

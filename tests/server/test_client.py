@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from helpers.server import Process
 from oraclezoo.client import Client, ServerError
@@ -47,6 +49,25 @@ def test_one_image_and_options(client: Client, pictures: list[bytes]) -> None:
     assert (result.best.label, result.inverted, result.box) == (3, False, (0, 0, 60, 60))
     assert (result.unknown, result.unknown_score) == (None, None)
     assert client.predict([]) == []
+
+
+def test_several_characters_have_a_result_each(client: Client, tmp_path: Path) -> None:
+    """In reading order, numbered; the other image keeps its place."""
+    page = np.full((120, 200), 255, np.uint8)
+    for left in (20, 120):
+        page[30:90, left : left + 8] = page[30:90, left + 40 : left + 48] = 0
+        page[30:38, left : left + 48] = page[82:90, left : left + 48] = 0
+    path = tmp_path / "page.png"
+    Image.fromarray(page).save(path)
+    results = client.predict([b"no picture", path], several="rows")
+    assert [(result.file, result.number) for result in results] == [
+        ("image 1", None),
+        (str(path), 1),
+        (str(path), 2),
+    ]
+    assert results[1].box is not None
+    assert results[2].box is not None
+    assert results[1].box[0] < results[2].box[0]
 
 
 def test_if_all_images_fail_each_has_its_reason(client: Client) -> None:

@@ -273,3 +273,15 @@ def test_monitoring_writes_its_files(tmp_path: Path, run: Callable[..., tuple[in
     assert sorted(files) == sorted(folder.iterdir())
     assert '"example.org:80"' in (folder / "prometheus.yml").read_text(encoding="utf-8")
     assert run("monitoring", str(folder))[1].split() == [str(path) for path in files]
+
+
+def test_options_of_drift_need_drift_detection(bands: Path) -> None:
+    """An option without effect is an error, and so are class shares that do not fit the model."""
+    for options, reason in (
+        (("--no-drift", "--drift-rate", "0.1"), "--drift-rate has no effect with --no-drift"),
+        (("--no-drift", "--class-shares", "any"), "--class-shares has no effect"),
+        (("--class-shares", "nothing=0.5", "--openapi"), "nothing"),
+    ):
+        done = oraclezoo("serve", bands, *options)
+        assert done.exit_code == 2
+        assert reason in done.stderr

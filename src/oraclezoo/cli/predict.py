@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, complete_models, emit_json, json_option, pass_app, say
@@ -108,6 +109,8 @@ def command(
         raise click.UsageError("pass an image, a folder, or '-' for standard input")
     if "-" in images and files_from == "-":
         raise click.UsageError("standard input cannot be both an image and a list of paths")
+    if not several and ctx.get_parameter_source("order") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--order requires --several")
     if several and box is not None:
         raise click.UsageError("--several finds the characters itself; it cannot use --box")
     predictor = _open(model, app)

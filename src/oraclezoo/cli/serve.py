@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from oraclezoo.cli._shared.app import App, pass_app, say
 
@@ -132,6 +133,11 @@ def command(
     /docs lists the routes. Its log goes to stderr, one JSON object per line.
     """
     _require_extra()
+    for option in ("drift_rate", "class_shares"):
+        if no_drift and ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"--{option.replace('_', '-')} has no effect with --no-drift; pass one of them"
+            )
     from oraclezoo.page.files import STATIC
     from oraclezoo.server.app import create_api, create_app
     from oraclezoo.server.models import open_models

@@ -82,13 +82,14 @@ class Monitor(Observer):
 
     def _watch(self, model: str, predictor: Predictor) -> None:
         card = predictor.card
-        if self._watching is None:
+        # shares that do not fit are an error also for a model that cannot be watched
+        options = self._watching.options(card.classes) if self._watching else None
+        if options is None:
             self.unwatched[model] = "drift detection is off; start the server without --no-drift"
         elif reason := why_not(card, model):
             self.unwatched[model] = reason
         else:
             assert card.baseline is not None
-            options = self._watching.options(card.classes)
             self.drift[model] = DriftMonitor(model, card.baseline, card.classes, options)
 
     def answered(self, answer: Answer) -> None:
