@@ -115,6 +115,9 @@ def serving_load() -> str:
     return table(("measurement", "value"), rows)
 
 
+_MET = {True: "yes", False: "**no**"}
+
+
 def serving_claims() -> str:
     """Return the aim of each measurement, and whether it was met."""
     rows = [

@@ -19,6 +19,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from helpers.commands import oraclezoo
 from oraclezoo.card import CARD, Card
 from oraclezoo.cli import cli
 from oraclezoo.data.corrupt import corrupt
