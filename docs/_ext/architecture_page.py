@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("publish",),
     ("api", "cli", "client"),
 )
-"""Packages and modules of oraclezoo from the ground up; each layer imports only those before it."""
+"""Packages and modules of oraclezoo, lowest layer first; each imports only layers before it."""
 
 WIDTH = 840
 LETTER = 7.2
@@ -71,7 +71,7 @@ class Box:
 
 
 def architecture_layers() -> str:
-    """Return the layer diagram: one row of boxes per layer, the ground at the bottom."""
+    """Return the layer diagram: one row of boxes per layer, the lowest layer at the bottom."""
     row, gap = 38, 6
     shapes = []
     for level, names in enumerate(reversed(LAYERS)):

@@ -1,4 +1,4 @@
-"""Markdown for the audit and corruption pages, from committed reports. Light imports only."""
+"""Markdown for the audit and corruption pages, from committed reports. Lightweight imports only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def audit_findings() -> str:
         "",
         "Quantiles of the distance to the nearest image: "
         + ", ".join(f"{100 * share:g}% {value:.3f}" for share, value in distances)
-        + f". The smallest ratio of the distance to the nearest image and to the fifth nearest is "
+        + f". The smallest ratio of the distances to the nearest and to the fifth nearest image is "
         f"{near['least_ratio']:.2f} (near-duplicates: at most {data['rules']['near_ratio']}). For "
         f"{100 * near['nearest_has_label']:.1f}% of the images, the nearest image has the same "
         "label.",
@@ -70,8 +70,8 @@ def audit_cost() -> str:
             "",
             table(header, rows),
             "",
-            f"Detection rate for {data['copies']} duplicated images of `{data['planted_in']}` with "
-            "one change each:",
+            f"Detection rate for {data['copies']} planted duplicates in `{data['planted_in']}`, "
+            "each with one change:",
             "",
             table(("change", "detected"), planted),
         ]

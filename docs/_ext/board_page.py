@@ -1,4 +1,4 @@
-"""Markdown for the leaderboard page and its internals page. Light imports only."""
+"""Markdown for the leaderboard page and its internals page. Lightweight imports only."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def ranking_time() -> str:
     data = read("ranking.json")
     stages = {
         "read_and_check": "read the files and check each score against its predictions",
-        "rank": "compute the table: intervals, comparisons, ranks, calibration",
-        "read_and_rank": "both steps",
+        "rank": "compute the table: intervals, comparisons, ranks and calibration",
+        "read_and_rank": "both stages",
         "compare_all_pairs": f"part of the table: compare all {data['comparisons']:,} pairs",
         "page": "compute the table and render the page as HTML",
     }

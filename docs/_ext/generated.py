@@ -1,6 +1,6 @@
 """Markdown generated from oraclezoo itself: recipes, components, result schema.
 
-Imports only light modules, so that pages build without torch.
+Imports only lightweight modules, so that pages build without torch.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def recipe_keys() -> str:
 
 
 def recipes() -> str:
-    """Return the shipped recipes and suites verbatim."""
+    """Return the text of the bundled recipes and suites."""
     parts = []
     for folder, names, kind in (
         (recipe.SHIPPED, recipe.shipped(), "recipe"),

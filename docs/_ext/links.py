@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class _Page(HTMLParser):
-    """The links of a page, and its anchors."""
+    """Parser that collects the links and anchors of a page."""
 
     def __init__(self) -> None:
         super().__init__()

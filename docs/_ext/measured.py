@@ -1,4 +1,4 @@
-"""Committed measurements, and Markdown tables. Light imports only."""
+"""Committed measurements, and Markdown tables. Lightweight imports only."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ def compressible() -> str:
     about = (
         f"Each backbone was trained for only {data['epochs']} epochs on `{data['track']}`, so the "
         "table omits accuracies. It shows the remaining fraction of multiply-accumulates, the "
-        "largest difference of a probability from eager mode, the remaining fraction of bytes, and "
-        "the fraction of unchanged predictions. Rows without a speedup were not timed. "
+        "largest difference between exported and eager probabilities, the remaining fraction of "
+        "bytes, and the fraction of unchanged predictions. Rows without a speedup were not timed. "
         f"Measured on {hardware['device']}, torch {libraries['torch']}, "
         f"onnxruntime {libraries['onnxruntime']}, with `{_COMMAND}`."
     )

@@ -82,7 +82,7 @@ def _failed(rows: Sequence[Record]) -> str:
     failed = [row["claim"] for row in rows if not row["holds"]]
     if not failed:
         return "All claims hold.\n"
-    return f"This measurement does not support: {'; '.join(failed)}.\n"
+    return f"This measurement does not support these claims: {'; '.join(failed)}.\n"
 
 
 def _pruned(details: Record) -> str:
@@ -100,8 +100,8 @@ def _pruned(details: Record) -> str:
     models = table(("model", "accuracy", "MACs", "parameters", "batch 1"), rows)
     return (
         f"{models}\nThe baseline was trained for {details['epochs']} epochs, then, like each "
-        f"pruned network, for {details['extra_epochs']} more. The networks from scratch have "
-        "the layer widths of a pruned network and were trained for "
+        f"pruned network, for {details['extra_epochs']} more. The networks trained from scratch "
+        "have the layer widths of a pruned network and were trained for "
         f"{details['scratch_epochs']} epochs.\n"
     )
 
@@ -178,9 +178,9 @@ def _mobile(details: Record) -> str:
     ]
     return "\n".join(
         [
-            "Each int8 column shows the accuracy loss in points, the fraction of unchanged "
+            "Each int8 column shows the drop in accuracy in points, the fraction of unchanged "
             "predictions, and the mean KL divergence in nats, on test images. The margin is "
-            "the difference of the two highest probabilities.",
+            "the difference between the two highest probabilities.",
             "",
             table(header, rows),
             "KL divergence in nats on validation images if only one part of the network is "

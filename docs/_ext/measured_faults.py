@@ -1,4 +1,4 @@
-"""Fault injection: what was tried, refused, survived and lost, by fault and kind of input."""
+"""Results of fault injection: number of attempts by verdict, for each fault and kind of input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from measured import MEASUREMENTS, read, table
 TITLES = {
     "plugins": "Plugins",
     "processes": "Processes, kills and signals",
-    "files": "Files of a stranger",
+    "files": "Untrusted files",
     "forgeries": "Forged results",
     "values": "Values and messages",
     "mutations": "Mutated inputs",
@@ -17,7 +17,7 @@ TITLES = {
 COUNTS = ("refused", "survived", "lost", "unclear", "tracebacks", "unexpected", "hangs")
 FAULTS = COUNTS[2:]
 BEFORE = "faults-0.1.0.json"
-"""The same cases on version 0.1.0."""
+"""Measurement of the same cases on version 0.1.0."""
 
 
 def faults() -> str:

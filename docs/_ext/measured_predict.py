@@ -1,4 +1,4 @@
-"""Preprocessing of `predict`: polarity, kinds of pictures, formats and JPEG smoothing, measured."""
+"""Measurements of preprocessing: polarity, kinds of pictures, file formats, JPEG smoothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from measured import read, table
 
 
 def predict_polarity() -> str:
-    """Return images left in the wrong polarity, by preparation of the image and by rule."""
+    """Return the number of images left in the wrong polarity, by presentation and by rule."""
     data = read("predict-polarity.json")
     numbers = {rule: number for number, rule in enumerate(data["rules"], 1)}
     shown: dict[str, str] = {row["shown"]: row["summary"] for row in data["rows"]}
@@ -19,12 +19,13 @@ def predict_polarity() -> str:
         rows.append((summary, *cells))
     return "\n".join(
         [
-            f"Images left in the wrong polarity, of {data['images']:,} (training and validation), "
-            "light on dark / dark on light. Each rule inverts an image if",
+            f"Number of images left in the wrong polarity, out of {data['images']:,} training and "
+            "validation images, presented light on dark / dark on light. Each rule inverts an "
+            "image if",
             "",
             *(f"{number}. {data['rules'][rule]}" for rule, number in numbers.items()),
             "",
-            table(("shown", *(f"rule {number}" for number in numbers.values())), rows),
+            table(("presented as", *(f"rule {number}" for number in numbers.values())), rows),
         ]
     )
 
@@ -61,7 +62,7 @@ def predict_files() -> str:
 
 
 def predict_pictures() -> str:
-    """Return the accuracy of the bundled models by kind of picture, and what stayed unchanged."""
+    """Return the accuracy of the bundled models by kind of picture, and the false crops."""
     data = read("pictures.json")
     models, drawings = data["models"], data["drawings"]
     rows = []
@@ -72,25 +73,25 @@ def predict_pictures() -> str:
         rows.append((name, row["how"], bound, *cells))
     name = "drawings" if drawings["holds"] else "drawings, **exceeds the bound**"
     right = [f"{drawings['right'][model]} of {drawings['drawings']}" for model in models]
-    rows.append((name, drawings["how"].rstrip("."), f"{drawings['least']} right", *right))
+    rows.append((name, drawings["how"].rstrip("."), f"{drawings['least']} correct", *right))
     unchanged = "; ".join(
         f"{row['shown']}: {row['changed']:,} of {row['images']:,}" for row in data["unchanged"]
     )
     kind = f"{data['images']:,} {data['split']} images of `{data['track']}`"
     caution = (
         " The models were trained on these images, and the thresholds of the search were tuned on "
-        "half of them, so the accuracies are too high; compare the rows with the plain one."
+        "half of them, so the accuracies are optimistic; compare each row with the plain one."
         if data["split"] == "validation"
         else ""
     )
     return "\n".join(
         [
-            f"Accuracy in percent of `oraclezoo predict` on pictures made from the {kind}, and the "
-            f"most points that a kind may lose against the plain image.{caution}",
+            f"Accuracy in percent of `oraclezoo predict` on pictures made from the {kind}. The "
+            f"bound is the largest drop, in points, allowed relative to the plain image.{caution}",
             "",
-            table(("kind", "made as", "bound", *(f"`{model}`" for model in models)), rows),
-            "Images that must stay as they are and were cut (training and validation images as "
-            f"files, only scaled otherwise): {unchanged}.",
+            table(("kind", "construction", "bound", *(f"`{model}`" for model in models)), rows),
+            "Number of images that should not have been cropped but were (training and validation "
+            f"images as files, otherwise only scaled): {unchanged}.",
         ]
     )
 
@@ -121,7 +122,7 @@ def predict_jpeg() -> str:
 
 
 def picture_augmentation() -> str:
-    """Return accuracies by augmentation, cross-validated, on groups of kinds of pictures."""
+    """Return cross-validated accuracies by augmentation and group of picture kinds."""
     data = read("picture-augmentation.json")
     apart = ("plain", "jpeg-30", "otsu-28", "dithered-28", "drawings")
     rows = []
@@ -138,7 +139,7 @@ def picture_augmentation() -> str:
                 f"{sum(rest) / len(rest):.1f}",
             )
         )
-    header = ("recipe", "added to JPEG", "images", "plain", "JPEG 30", "1 bit", "dithered")
+    header = ("recipe", "besides JPEG", "images", "plain", "JPEG 30", "1 bit", "dithered")
     return "\n".join(
         [
             "Accuracy in percent on held-out folds of the training and validation images of "

@@ -1,4 +1,4 @@
-"""int8 on processors without VNNI, from benchmarks/measurements/saturation.json."""
+"""Int8 on processors without VNNI, from benchmarks/measurements/saturation.json."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SESSIONS = {
 
 
 def saturation() -> str:
-    """Return predictions and times by kind of session, and where the sums saturate."""
+    """Return predictions and times by session option, and the layers whose sums saturate."""
     data = read("saturation.json")
     models: list[dict[str, Any]] = data["models"]
     rows = [

@@ -1,4 +1,4 @@
-"""Cross-validated candidates, from the files that benchmarks/studies/search.py wrote."""
+"""Cross-validated candidates, from the files that benchmarks/studies/search.py writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server against others, under load, and drift, from benchmarks/measurements/serving.json."""
+"""Server comparison, overload and drift, from benchmarks/measurements/serving.json."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def _servers(section: Figures) -> str:
 
 
 def serving_rivals() -> str:
-    """Return requests a second and latencies, with the servers on one core."""
+    """Return throughput and latencies, with each server on one core."""
     data = _data()
     section, versions = data["rivals"], data["versions"]
     about = (
         f"Median and range of {data['rounds']} interleaved rounds. BentoML {versions['bentoml']},",
         f"LitServe {versions['litserve']}, ONNX Runtime {versions['onnxruntime']}; model",
-        f"`{data['model']}`; {data['hardware']['cpu']}. Other work ran on the machine: load",
-        f"average {max(section['load_average']):.0f} at most, niceness of the benchmark",
+        f"`{data['model']}`; {data['hardware']['cpu']}. Other processes ran on the machine: load",
+        f"average at most {max(section['load_average']):.0f}, niceness of the benchmark",
         f"{section['niceness']}.",
     )
     return "\n".join([_servers(section), *about]) + "\n"
 
 
 def serving_ratios() -> str:
-    """Return our requests a second by those of each rival's better mode."""
+    """Return our throughput relative to the faster mode of each competitor."""
     rows = [
         (
             row["server"],
@@ -61,19 +61,19 @@ def serving_ratios() -> str:
         for row in _data()["rivals"]["ratios"]
         if row["per_s"] is not None and row["p99"] is not None
     ]
-    header = ("server", "rival's better mode", "connections", "requests/s, ratio", "p99, ratio")
+    header = ("server", "competitor's faster mode", "connections", "requests/s ratio", "p99 ratio")
     return table(header, rows)
 
 
 def serving_unpinned() -> str:
-    """Return requests a second and latencies, with both cores for all."""
+    """Return throughput and latencies, with both cores shared by the server and wrk."""
     section = _data()["unpinned"]
     note = f"Load average at most {max(section['load_average']):.0f}."
     return f"{_servers(section)}\n{note}\n"
 
 
 def serving_load() -> str:
-    """Return latency for one client, behavior under overload and SIGTERM, and metrics' cost."""
+    """Return single-client latency, behavior under overload and SIGTERM, and cost of metrics."""
     data = _data()
     client, over, stops = data["client"], data["overload"], data["sigterm"]
     requests = stops["requests"]
@@ -83,11 +83,11 @@ def serving_load() -> str:
     )
     rows = [
         ("one client, p50", f"{_spread(client['p50_ms'], 2)} ms"),
-        ("of which the model alone", f"{_spread(client['model_p50_ms'], 2)} ms"),
+        ("one client, p50 of the model alone", f"{_spread(client['model_p50_ms'], 2)} ms"),
         ("capacity at 16 connections", f"{over['capacity_per_s']:,.0f} requests/s"),
-        ("overload", f"{over['offered_per_s']:,.0f} requests/s"),
+        ("offered load under overload", f"{over['offered_per_s']:,.0f} requests/s"),
         ("served under overload", f"{over['accepted_per_s']:,.0f} requests/s"),
-        ("all others", f"{over['statuses']['429']:,} responses 429"),
+        ("all other requests", f"{over['statuses']['429']:,} responses with status 429"),
         ("p99 of served requests", f"{over['accepted_p99_ms']:.0f} ms"),
         ("p99 with a full queue", f"{over['full_p99_ms']:.0f} ms"),
         (
@@ -95,7 +95,7 @@ def serving_load() -> str:
             f"{memory} MiB",
         ),
         (
-            "p50 at half load before and after",
+            "p50 at half load, before and after the overload",
             f"{over['half_load_before']['p50_ms']:.1f} and "
             f"{over['half_load_after']['p50_ms']:.1f} ms",
         ),
@@ -133,7 +133,7 @@ def serving_claims() -> str:
 
 
 def serving_drift() -> str:
-    """Return false alarms, and after how many images each corruption is flagged."""
+    """Return the false alarms, and the number of images until each corruption is flagged."""
     drift = _data()["drift"]
     clean = drift["false_alarms"]
     rows = [
@@ -146,11 +146,11 @@ def serving_drift() -> str:
         )
         for row in drift["detection"]
     ]
-    header = ("corruption", "flagged within 200", "images, median", "most", "first signals")
+    header = ("corruption", "flagged within 200 images", "median", "maximum", "first signals")
     about = (
         f"Of {clean['streams']:,} clean streams of {clean['length']:,} images,",
-        f"{clean['alarms']} raised an alarm; the upper 95% limit of the share is",
-        f"{100 * clean['upper_95']:.2f}%, the stated rate {100 * clean['rate']:g}%.",
+        f"{clean['alarms']} raised an alarm. The upper 95% confidence limit of this",
+        f"fraction is {100 * clean['upper_95']:.2f}%; the stated rate is {100 * clean['rate']:g}%.",
         "",
     )
     return "\n".join([*about, table(header, rows)])

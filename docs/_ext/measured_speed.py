@@ -120,7 +120,7 @@ def accuracies(name: str) -> str:
 
 
 def speed_gpu() -> str:
-    """Return the figures of each folder that benchmarks/gpu.sh wrote, or a note without any."""
+    """Return the figures of each folder that benchmarks/gpu.sh wrote, or a note if none exists."""
     parts = []
     for folder in sorted(MEASUREMENTS.glob("gpu-*")):
         files = [folder / name for name in GPU_PARTS if (folder / name).is_file()]
@@ -184,7 +184,7 @@ def peak(data: Mapping[str, Any]) -> str:
             f"- `{model}`, batch size {best['batch_size']}: {reached:,.0f} GFLOP/s, "
             f"**{share['value']:.0%}** ({share['min']:.0%} to {share['max']:.0%}) of the "
             f"{ceiling['gflops_per_s']['median']:,.0f} GFLOP/s that a {ceiling['work']} reaches in "
-            f"the same rounds. Time of a step by kind of operation: {parts}."
+            f"the same rounds. Time per step by kind of operation: {parts}."
         )
         if profile["arithmetic_share_of_peak"] is not None:
             line += (

@@ -1,4 +1,4 @@
-"""Receipts of PyTorch's bf16, fp16 and int8, written by benchmarks/torch_receipts.py."""
+"""Receipts for bf16, fp16 and int8 in PyTorch, written by benchmarks/torch_receipts.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEADER = (
 
 
 def torch_receipts() -> str:
-    """Return a table for each folder that benchmarks/gpu.sh wrote, or a note without any."""
+    """Return a table for each folder that benchmarks/gpu.sh wrote, or a note if there is none."""
     parts = []
     for path in sorted(MEASUREMENTS.glob("gpu-*/receipts.json")):
         data = json.loads(path.read_text(encoding="utf-8"))["data"]

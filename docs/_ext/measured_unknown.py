@@ -1,4 +1,4 @@
-"""Unknown characters and several characters in a picture, measured."""
+"""Measurements of the detector for unknown characters and of reading several characters."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from measured import read, table
 
 
 def predict_unknown() -> str:
-    """Return what the bundled models' detector keeps and rejects."""
+    """Return the acceptance and rejection rates of the bundled models' detector."""
     data = read("unknown.json")
     models = data["models"]
     rows = []
     for row in data["rows"]:
         name = row["family"] if row["look"] == "textures" else f"{row['family']}, {row['look']}"
         bound = "" if row["least"] is None else f"{row['least']:g}"
-        what = "kept" if row["known"] else "rejected"
+        what = "accepted" if row["known"] else "rejected"
         cells = [f"{row['right'][model]:.1f}" for model in models]
         missed = "" if row["holds"] else ", **below the target**"
         rows.append((f"{name}{missed}", f"{row['images']:,}", what, bound, *cells))
@@ -30,9 +30,9 @@ def predict_unknown() -> str:
     return "\n".join(
         [
             f"Percentage of known pictures (from the {data['split']} images of "
-            f"`{data['track']}`, and drawings) that are kept, and of foreign pictures that are "
-            "rejected. Textures, scripts and Chinese characters of the table did not serve for "
-            f"fitting; the Chinese characters come from {fonts}.{caution}",
+            f"`{data['track']}`, and drawings) that are accepted, and of outliers that are "
+            "rejected. The textures, scripts and Chinese characters in the table were not used for "
+            f"fitting; the Chinese characters are rendered in {fonts}.{caution}",
             "",
             table(("pictures", "number", "", "target", *(f"`{model}`" for model in models)), rows),
             f"Area under the ROC curve ({' / '.join(f'`{model}`' for model in models)}): {areas}.",
@@ -41,7 +41,7 @@ def predict_unknown() -> str:
 
 
 def predict_several() -> str:
-    """Return how many characters of composed pages are found, and how many of them read."""
+    """Return the numbers of characters found on composed pages, and the accuracy on them."""
     data = read("several.json")
     columns = ("characters", "found", "split", "merged", "missed", "extra")
     rows = [
@@ -59,13 +59,14 @@ def predict_several() -> str:
     return "\n".join(
         [
             f"Pages composed of {data['split']} images of `{data['track']}`, read by "
-            f"`{data['model']}`. Accuracy is of the characters found, in percent:",
+            f"`{data['model']}`. Accuracy is the percentage of found characters that are "
+            "classified correctly:",
             "",
             table(
-                ("page", "made as", *columns, "accuracy, %", "pages in reading order"),
+                ("page", "construction", *columns, "accuracy, %", "pages in reading order"),
                 rows,
             ),
-            f"Of {total:,} pictures of one character, of the kinds below, `--several` found more "
-            f"than one in {wrong:,}.",
+            f"Of {total:,} pictures with a single character, of the kinds listed below, "
+            f"`--several` found more than one character in {wrong:,}.",
         ]
     )

@@ -1,4 +1,4 @@
-"""Metrics, alerts and drift signals of the server, from the tables that it uses itself."""
+"""Metrics, alerts and drift signals of the server, from the tables in its own code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notebooks as Markdown. Light imports only: a notebook is JSON."""
+"""Notebooks as Markdown. Lightweight imports only: a notebook is JSON."""
 
 from __future__ import annotations
 

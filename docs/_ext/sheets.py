@@ -1,7 +1,7 @@
 """Contact sheets for the page on generated characters, drawn at build time.
 
 Real images are never committed. The sheet shows them only if the files exist ($ORACLEZOO_DATA or
-the user's cache); the build never downloads them.
+the user cache); the build never downloads them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pages of the zoo, generated from specs: one per component and one per kind.
 
-They are written to docs/zoo/ before Sphinx reads the sources, and are not committed. Light imports
-only.
+They are written to docs/zoo/ before Sphinx reads the sources, and are not committed. Lightweight
+imports only.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ KINDS: dict[Kind, str] = {
 FACTS = {
     "prunable": "`oraclezoo prune` supports it",
     "not_prunable_because": "why `oraclezoo prune` does not support it",
-    "lr_peak": "largest learning rate, relative to the optimizer's",
+    "lr_peak": "largest learning rate, relative to that of the optimizer",
     "data_init": "initializes from training images",
     "needs_closure": "evaluates the gradient more than once per step",
     "train_eval": "trains and evaluates at different weights",
     "separable": "updates each parameter independently of the others",
     "takes": "parameters updated by its own rule",
-    "others": "optimizer of the remaining parameters",
+    "others": "optimizer for the remaining parameters",
     "metric": "depends on a validation metric",
     "synthetic": "generated images",
     "streams": "can be streamed from its file",
