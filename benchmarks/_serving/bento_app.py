@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is imported
+
 import bentoml
 import numpy as np
 import onnxruntime

@@ -12,6 +12,8 @@ from base64 import b64decode
 from io import BytesIO
 from typing import Any
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when onnxruntime is imported
+
 import litserve
 import numpy as np
 import onnxruntime

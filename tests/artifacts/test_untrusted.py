@@ -62,7 +62,7 @@ def test_a_card_cannot_ask_for_a_download(copied: Path, monkeypatch: pytest.Monk
 
     edit(copied, lambda card: card["backbone"]["options"].update(pretrained=True))
     monkeypatch.setattr(socket.socket, "connect", connect)
-    with pytest.raises(ResultError, match="asks for pretrained weights"):
+    with pytest.raises(ResultError, match="requests pretrained weights"):
         oz.load(copied)
 
 

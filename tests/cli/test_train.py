@@ -173,8 +173,10 @@ def test_every_command_that_prints_a_result_takes_json() -> None:
             assert actual is not None
             yield from leaves(actual, f"{name} {part}")
 
+    without = {"oraclezoo serve", "oraclezoo completion", "oraclezoo help"}  # they have no result
     for name, command in leaves(cli, "oraclezoo"):
-        assert "as_json" in {parameter.name for parameter in command.params}, name
+        if name not in without:
+            assert "as_json" in {parameter.name for parameter in command.params}, name
 
 
 def test_data_preview_and_verify(here: Path, tiny_idx: Path, oracle_dir: Path) -> None:

@@ -39,7 +39,7 @@ def test_the_font_is_small_and_licensed() -> None:
 @pytest.fixture
 def no_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without installed fonts."""
-    monkeypatch.setattr(lettering, "_installed", lambda: ())
+    monkeypatch.setattr(lettering, "installed", lambda: ())
 
 
 def picture(name: str, glyph: str = "", say: Callable[[str], None] | None = None) -> Gray:
@@ -81,7 +81,7 @@ def test_names_that_no_font_has_are_shown_by_their_label() -> None:
 def test_fonts_are_found_by_the_characters_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is not a font, and a font without the character, are passed over."""
     monkeypatch.setattr(lettering, "COVERED", frozenset("abc "))
-    monkeypatch.setattr(lettering, "_installed", lambda: (Path(__file__), FONT))
+    monkeypatch.setattr(lettering, "installed", lambda: (Path(__file__), FONT))
     assert Lettering(["木 abc"]).covers("木 abc")
     assert Lettering(["鬼"]).missing == {"鬼"}
 

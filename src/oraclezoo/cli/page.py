@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oraclezoo.cli._shared.app import App, pass_app, say
+from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 
 
 @click.command("page")
@@ -25,9 +25,15 @@ from oraclezoo.cli._shared.app import App, pass_app, say
     help="Folder with the files of onnxruntime-web.  [default: where 'nox -s page' puts them]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a page in OUT.")
+@json_option
 @pass_app
 def command(
-    app: App, out: Path, models: tuple[str, ...], runtime: Path | None, overwrite: bool
+    app: App,
+    out: Path,
+    models: tuple[str, ...],
+    runtime: Path | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write the drawing page to OUT, for any file server.
 
@@ -51,4 +57,7 @@ def command(
         for name in names
     ]
     write_page(out, offered, opened, overwrite=overwrite)
+    if as_json:
+        emit_json("oraclezoo/page/1", {"folder": str(out), "models": [m.name for m in offered]})
+        return
     say(f"wrote {out}: serve it, for example with 'python -m http.server --directory {out}'")
