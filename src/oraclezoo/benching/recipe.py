@@ -46,7 +46,7 @@ class Sequential:
     timed = True
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Accept a run with the same provenance, trained without interruption or concurrent runs."""
+        """Accept a run with equal provenance, trained without interruption or concurrent runs."""
         return record.provenance == current and not record.parts and not record.concurrent
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
