@@ -155,7 +155,7 @@ def _environment(old: dict[str, str], new: dict[str, str], fresh: set[str]) -> s
 
 
 def _changed(old: dict[str, str], new: dict[str, str], fresh: set[str]) -> list[str]:
-    """Return changed variables, except those that a new import defines under its own name."""
+    """Return changed variables, except those that a newly imported library names after itself."""
     own = tuple(name.strip("_").upper() for name in fresh)
     return sorted(
         name

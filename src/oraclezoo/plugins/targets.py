@@ -60,7 +60,7 @@ def _names(spec: ModuleSpec | None) -> set[str] | None:
 
 
 def _bound(body: Sequence[ast.stmt]) -> Iterator[str]:
-    """Yield names that statements bind, including those inside ``if``, ``try``, ``with`` and loops."""
+    """Yield names that statements bind, also inside ``if``, ``try``, ``with`` and loops."""
     for statement in body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield statement.name

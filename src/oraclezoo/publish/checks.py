@@ -264,7 +264,7 @@ def _plugins(result: Result, path: Path, registry: Registry) -> Iterator[str]:
         elif record.version != version:
             yield f"{name} is {version} in components and {record.version} in plugins"
         elif len(set(record.sha256)) == 1:
-            yield f"plugins.{name}.sha256: is no fingerprint of a source"
+            yield f"plugins.{name}.sha256 is not the SHA-256 of any code"
         elif record.source == "editable":
             yield (
                 f"{name} {version} was an editable checkout, which nobody else can install; "

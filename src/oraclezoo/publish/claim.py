@@ -63,7 +63,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: ``faults`` yields violations and ``Unchecked``; ``passed`` is the text if none."""
+    """A rule: ``faults`` yields violations or ``Unchecked``; ``passed`` is the text if none."""
 
     faults: Callable[[Claim], Iterator[str]]
     passed: str

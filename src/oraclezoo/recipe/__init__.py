@@ -135,8 +135,8 @@ class Recipe(Displayed):
                 raise RecipeError(f"'{key}' is missing")
         if not _NAME.fullmatch(parts["name"]):
             raise RecipeError(
-                f"name '{parts['name']}': use up to 64 letters, digits, '.', '_' and '-', or two "
-                "such names with '/' between them, as a suite's recipes have"
+                f"name '{parts['name']}': use at most 64 letters, digits, '.', '_' and '-', or two "
+                "such names separated by '/', as in the recipes of a suite"
             )
         return cls(**parts)
 

@@ -170,7 +170,8 @@ class Distill:
 
     teachers: int = _key(
         0,
-        "teachers trained first with this recipe and other seeds; above 0: open division",
+        "number of teachers, trained first with this recipe and other seeds; "
+        "above 0: open division",
         low=0,
         high=32,
         later=True,
@@ -270,7 +271,8 @@ class Compress:
     )
     distill: float = _key(
         0.0,
-        "weight of distillation from the unpruned model in fine-tuning; above 0: open division",
+        "weight of the distillation loss in fine-tuning, with the unpruned model as teacher; "
+        "above 0: open division",
         low=0,
         high=1,
         later=True,

@@ -70,7 +70,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise ResultError(f"result {path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise ResultError(f"result {path}: {error}; not a result") from error
+        raise ResultError(f"result {path}: {error}; not a valid result file") from error
     try:
         return checked(json.loads(content, parse_constant=_refuse_constant), LARGEST)
     except (ValueError, RecursionError) as error:
