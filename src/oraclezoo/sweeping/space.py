@@ -78,7 +78,7 @@ class Range:
     whole: bool
 
     def grid(self) -> tuple[float, ...] | None:
-        """Return all values including both ends, or None if there are infinitely many."""
+        """Return all values including both ends, or None if they cannot be listed."""
         if self.count is None:
             if self.whole and not self.log and self.high - self.low < LARGEST_GRID:
                 return tuple(range(int(self.low), int(self.high) + 1))

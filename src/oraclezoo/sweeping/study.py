@@ -36,7 +36,7 @@ NAME = "sweep"
 """Name of the study. It must not change: Hyperband uses it to assign trials to brackets."""
 
 DEFINITION, HASH, REASON, PART = "definition", "recipe_hash", "reason", "training_"
-"""Optuna user attributes: the definition of the study, and the fields of a trial except its point."""
+"""Optuna user attributes: the study's definition, and the fields of a trial except its point."""
 
 RECORD = b'{"op_code":'
 """Initial bytes of each record in Optuna's journal."""

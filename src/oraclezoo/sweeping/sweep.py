@@ -66,7 +66,7 @@ class Sweep:
         return next(iter(self.ranked), None)
 
     def best_recipe(self) -> Recipe:
-        """Return the recipe of the best trial, as in ``best.toml``. Raises UsageError without one."""
+        """Return the best trial's recipe, as in ``best.toml``. Raises UsageError if none exists."""
         if self.best is None:
             raise UsageError(f"{self.folder}: no trial has finished")
         return Recipe.load(self.folder / BEST)
