@@ -86,7 +86,7 @@ def reference(
     Args:
         model: A model, a run, the folder of either, or the name of a model.
         split: ``train`` or ``validation``. The default is validation, because features of images
-            that a model was trained on differ from those of new images.
+            that a model was trained on differ from the features of new images.
         track: Track to use instead of the one that the model was trained on.
         data_dir: Folder with the files of the data set; None for the default folders.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.

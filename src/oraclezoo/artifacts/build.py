@@ -204,7 +204,7 @@ def _build_model(
     )
     if backbone.facts.get("data_init"):
         sample = _sample(data, seed).cpu()
-        model.initialize(standardize(sample, data.mean, data.std))  # type: ignore[operator]  # declared by the fact
+        model.initialize(standardize(sample, data.mean, data.std))  # type: ignore[operator]  # declared by data_init
     device = data.images.device
     model.to(device)
     if recipe.train.channels_last:  # before the optimizer, which may depend on the layout

@@ -139,9 +139,9 @@ class Model(Displayed):
 
         Args:
             images: Preprocessed uint8 images ``(N, S, S)``, where S is the model's image size, with
-                bright strokes on black; or one picture, or an iterable of pictures, of any size and
-                color: paths, file contents as bytes, Pillow images, or uint8 arrays ``(H, W)`` or
-                ``(H, W, 3 or 4)``.
+                bright strokes on black; or one picture, or an iterable of pictures, of any
+                size and color: paths, file contents as bytes, Pillow images, or uint8 arrays
+                of shape ``(H, W)`` or ``(H, W, 3 or 4)``.
             polarity: Polarity of the pictures.
 
         Raises:

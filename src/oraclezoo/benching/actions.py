@@ -25,8 +25,8 @@ def train_and_score(request: Training, channel: Channel) -> None:
     """Measure machine speed and train; only then read the test images and score the run.
 
     Args:
+        request: The request.
         channel: Channel for :class:`EpochDone` events.
-        channel: Receives :class:`EpochDone` events.
     """
     from oraclezoo.engine.records import Callbacks
     from oraclezoo.plugins.registry import build_registry

@@ -22,7 +22,7 @@ _WORDS = {
 
 
 def differences(before: Provenance, now: Provenance) -> list[str]:
-    """Describe the differences between the provenance of a run and that of a new one.
+    """Describe how the provenance of a new run differs from that of an existing run.
 
     Args:
         before: Provenance of the existing run.

@@ -1,6 +1,6 @@
 """Rows of compressed variants: compress the training runs of a recipe and score the variants.
 
-All variants of a recipe use the same runs, those of the recipe without ``[compress]``.
+All variants of a recipe use the runs of the recipe without ``[compress]``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Attribute errors to plugins, by the files in the traceback."""
+"""Attribute errors to plugins, based on the files in the traceback."""
 
 from __future__ import annotations
 

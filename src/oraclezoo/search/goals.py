@@ -93,8 +93,8 @@ def pairs(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Candidate]]:
 def best(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate] | None:
     """Return the best candidate within all limits, or None if there is none.
 
-    Candidates are compared by cross-entropy, whose estimate on a few hundred images has a lower
-    variance than that of accuracy. Candidates within one standard error of the lowest cross-entropy
+    Candidates are compared by cross-entropy, which on a few hundred images has a lower
+    variance than accuracy. Candidates within one standard error of the lowest cross-entropy
     are considered equivalent (the one-standard-error rule; Breiman et al., Classification and
     Regression Trees, 1984). Of these, the least pruned candidate is selected, then the fastest,
     then the smallest: in cross-validation (``benchmarks/studies/finetuning.py``), the loss grows

@@ -1,6 +1,6 @@
 """Scatter plot of accuracy against a cost, as deterministic SVG.
 
-The vertical axis is logarithmic in the error, so that the distance from 98 to 99% equals that from
+The vertical axis is logarithmic in the error, so that 98 to 99% spans the same distance as
 80 to 90%. The horizontal axis is logarithmic in the cost.
 """
 
@@ -51,7 +51,7 @@ def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = F
     Args:
         points: The points to draw.
         cost: The cost on the horizontal axis.
-        images: Number of test images N; smaller errors than 0.5 / N are drawn as 0.5 / N.
+        images: Number of test images N; errors below 0.5 / N are drawn as 0.5 / N.
         names: Whether to label only the points on the front, with recipe names, instead of all
             points with row numbers. A label that would overlap the label of a more accurate point
             is omitted.

@@ -10,7 +10,6 @@
        k training runs from the same distribution differ by at most
        t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) with probability 1 - ``LEVEL``, where s is the
        standard deviation over the S seeds of the result. The limit is at least one image;
-       one image;
     3. with five or more seeds, a permutation test of whether original and reproduced predictions
        differ more than training runs differ among themselves, with the energy distance (Szekely
        and Rizzo, InterStat 2004) of disagreement rates. It detects predictions fabricated to match
@@ -188,7 +187,7 @@ def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.inte
 
 
 def _energy(distance: npt.NDArray[np.float64], half: npt.NDArray[np.bool_]) -> float:
-    """Return the energy distance: twice the mean distance between the halves minus those within."""
+    """Return the energy distance: twice the mean distance between halves minus the means within."""
     size = int(half.sum())
     across = distance[half][:, ~half].mean()
     within = [distance[part][:, part].sum() / (size * (size - 1)) for part in (half, ~half)]
