@@ -91,7 +91,7 @@ def evaluate(
 
     Raises:
         UsageError: The run is unfinished and ``split`` is ``test``, or the classes do not match.
-        ResultError: The run folder is broken.
+        ResultError: A file in the run folder is missing or corrupt.
         DataError: The data cannot be read.
     """
     registry = registry or build_registry()

@@ -69,7 +69,7 @@ def plot(
 
     Raises:
         OracleZooError: matplotlib or scikit-learn is not installed.
-        ResultError: The run folder is broken.
+        ResultError: A file in the run folder is missing or corrupt.
         DataError: The data cannot be read.
         UsageError: ``split`` is unknown, or it is ``test`` and the run is unfinished.
 

@@ -46,7 +46,7 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
         registry: Registry of components; by default all installed components.
 
     Raises:
-        ResultError: A file is missing, broken, or does not match the card.
+        ResultError: A file is missing, corrupt, or does not match the card.
         UnknownNameError: No model has this name.
         DownloadError: The model cannot be downloaded.
 

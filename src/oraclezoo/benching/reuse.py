@@ -26,7 +26,7 @@ def differences(before: Provenance, now: Provenance) -> list[str]:
 
     Args:
         before: Provenance of the existing run.
-        now: Provenance of a new run.
+        now: Provenance of the new run.
 
     Returns:
         One line of text per difference; empty if there are none.

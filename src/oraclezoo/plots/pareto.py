@@ -39,7 +39,7 @@ class Panel:
     """One cost of each spot, in percent of the original's and in the same order, with its front.
 
     ``bound`` is the requested maximum, if any; ``spread`` holds the lowest and highest of several
-    measurements per spot, if there are several.
+    measurements for each spot, or is empty.
     """
 
     name: str

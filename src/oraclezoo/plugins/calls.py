@@ -30,7 +30,7 @@ def foreign(
 
     Args:
         component: Name, distribution and version of the component, for messages.
-        action: ``"imported"`` or ``"built"``.
+        action: What is being done to the component, for messages: ``"imported"`` or ``"built"``.
         guarded: Whether to restore process-wide settings afterwards, with a warning.
         randomness: Whether the settings to restore include random states.
 

@@ -1,6 +1,6 @@
 """Compare and restore process-wide settings around calls into plugin code.
 
-torch and NumPy are only inspected if they have been imported.
+Settings of torch and NumPy are only read if these packages have been imported.
 """
 
 from __future__ import annotations

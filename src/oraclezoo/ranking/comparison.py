@@ -95,7 +95,7 @@ class Comparisons:
 
     @property
     def rank(self) -> npt.NDArray[np.int64]:
-        """1 + the number of significantly better rows, int64 ``(rows,)``."""
+        """One plus the number of significantly better rows, int64 ``(rows,)``."""
         better = self.separated & (np.nan_to_num(self.difference) < 0)
         ranks: npt.NDArray[np.int64] = better.sum(axis=1) + 1
         return ranks
@@ -129,7 +129,7 @@ def interval_of_differences(a: Bools, b: Bools) -> Interval:
 
     Args:
         a: Whether each prediction is correct, bool ``(seeds, images)``.
-        b: The same for the other row, for the same seeds and images.
+        b: Whether each prediction of the other row is correct, for the same seeds and images.
     """
     seeds, images = a.shape
     differences = a.astype(np.int64) - b.astype(np.int64)
@@ -154,7 +154,7 @@ def paired(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Paire
 
     Args:
         before: Whether each prediction is correct, bool ``(images,)`` or ``(seeds, images)``.
-        after: The same after the change.
+        after: Whether each prediction is correct after the change, in the same shape.
 
     Raises:
         ValueError: The shapes differ, or there are fewer than two images.

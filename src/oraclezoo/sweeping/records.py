@@ -14,7 +14,7 @@ SAMPLERS = ("random", "grid", "tpe", "gp")
 PRUNERS = ("none", "median", "halving", "hyperband")
 METRICS = ("accuracy", "loss")
 TRIALS = 20
-"""Default number of trials, except for a grid."""
+"""Default number of trials for all samplers except grid."""
 
 Point = dict[str, Any]
 """Values of one trial, keyed by recipe key."""
