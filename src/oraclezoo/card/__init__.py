@@ -278,8 +278,8 @@ class Card:
         card = cls.load(folder)
         if card.form is not None:
             raise ResultError(
-                f"{folder}: the model is quantized to {card.form.get('precision')} for PyTorch and has "
-                f"no ONNX file; use oraclezoo.load, or {export}"
+                f"{folder}: the model is quantized to {card.form.get('precision')} for PyTorch and "
+                f"has no ONNX file; use oraclezoo.load, or {export}"
             )
         if card.onnx is None:
             raise ResultError(f"{folder}: the model has no ONNX file; {export}")
